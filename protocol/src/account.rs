@@ -1,0 +1,189 @@
+//! Accounts: who can hold shares and sign, under a unique handle, with keys that can be replaced.
+
+use crate::{
+    event::Event,
+    execute::Context,
+    ids::{AccountId, Handle, Height, PublicKey},
+    limits,
+    rejection::Rejection,
+    state::{Family, Overlay, Record, StateRead},
+    transaction::{Invalid, KeySignature, check_count},
+};
+use serde::{Deserialize, Serialize};
+
+/// One key of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightedKey {
+    /// The key.
+    pub key: PublicKey,
+    /// What its signature counts towards the threshold; at least 1.
+    pub weight: u32,
+}
+
+/// Which keys, together, speak for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPolicy {
+    /// The weight that the signatures of a transaction must reach.
+    pub threshold: u32,
+    /// The keys, 1 to [`limits::ACCOUNT_KEYS`], each once.
+    pub keys: Vec<WeightedKey>,
+}
+
+impl KeyPolicy {
+    /// One key that speaks alone.
+    pub fn single(key: PublicKey) -> Self {
+        Self { threshold: 1, keys: vec![WeightedKey { key, weight: 1 }] }
+    }
+
+    /// That the policy can be met, and not by nobody.
+    ///
+    /// # Errors
+    /// Says what is wrong with the policy.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let form = |problem: &str| Err(Invalid::Form { field: "keys", problem: problem.into() });
+        check_count("keys", self.keys.len(), limits::ACCOUNT_KEYS)?;
+        if self.threshold == 0 {
+            return form("the threshold is 0; at least one signature must be needed");
+        }
+        if self.keys.iter().any(|key| key.weight == 0) {
+            return form("a key has weight 0; leave it out, or give it a weight");
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if !self.keys.iter().all(|key| seen.insert(key.key)) {
+            return form("a key is listed twice; list each once");
+        }
+        if self.weight_of(self.keys.iter().map(|key| &key.key)) < u64::from(self.threshold) {
+            return form("all keys together do not reach the threshold; nobody could sign");
+        }
+        Ok(())
+    }
+
+    fn weight_of<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> u64 {
+        keys.filter_map(|key| self.keys.iter().find(|known| known.key == *key))
+            .fold(0u64, |sum, known| sum.saturating_add(u64::from(known.weight)))
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its unique name.
+    pub handle: Handle,
+    /// Who speaks for it.
+    pub keys: KeyPolicy,
+    /// The height at which it was admitted.
+    pub created: Height,
+    /// The account that admitted it; none for those of genesis.
+    pub sponsor: Option<AccountId>,
+    /// Since when it is a member of the network, with a vote on its validators; none if it is not.
+    pub member_since: Option<Height>,
+    /// Accounts that it has sponsored.
+    pub sponsored: u32,
+    /// Its proposals that are open now.
+    pub open_proposals: u32,
+}
+
+impl Record for Account {
+    type Key = AccountId;
+    const FAMILY: Family = Family::Account;
+}
+
+/// The account of a handle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandleOf(pub AccountId);
+
+impl Record for HandleOf {
+    type Key = Handle;
+    const FAMILY: Family = Family::Handle;
+}
+
+impl Account {
+    /// Whether these keys, whose signatures were checked, speak for the account: every key must be one of its keys,
+    /// and their weights must reach the threshold.
+    ///
+    /// # Errors
+    /// [`Rejection::ForeignKey`] or [`Rejection::NotAuthorised`].
+    pub fn authorises(&self, signatures: &[KeySignature]) -> Result<(), Rejection> {
+        for KeySignature { key, .. } in signatures {
+            if !self.keys.keys.iter().any(|known| known.key == *key) {
+                return Err(Rejection::ForeignKey { account: self.id, key: *key });
+            }
+        }
+        let weight = self.keys.weight_of(signatures.iter().map(|signature| &signature.key));
+        let threshold = u64::from(self.keys.threshold);
+        if weight < threshold {
+            return Err(Rejection::NotAuthorised { account: self.id, weight, threshold });
+        }
+        Ok(())
+    }
+}
+
+/// Admit a new account; the sender is its sponsor and spends one of its quota.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateAccount {
+    /// The new account's handle.
+    pub handle: Handle,
+    /// The new account's keys.
+    pub keys: KeyPolicy,
+}
+
+impl CreateAccount {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.keys.check()
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        mut sponsor: Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        if state.read::<HandleOf>(&self.handle).is_some() {
+            return Err(Rejection::HandleTaken(self.handle.clone()));
+        }
+        let quota = context.parameters.accounts_per_sponsor;
+        if sponsor.sponsored >= quota {
+            return Err(Rejection::SponsorQuota { account: sponsor.id, quota });
+        }
+        sponsor.sponsored = sponsor.sponsored.saturating_add(1);
+        state.write(&sponsor.id, &sponsor);
+        let account = Account {
+            id: context.account_id(),
+            handle: self.handle.clone(),
+            keys: self.keys.clone(),
+            created: context.height,
+            sponsor: Some(sponsor.id),
+            member_since: None,
+            sponsored: 0,
+            open_proposals: 0,
+        };
+        state.write(&account.handle, &HandleOf(account.id));
+        state.write(&account.id, &account);
+        Ok(vec![Event::AccountCreated { account: account.id, handle: account.handle, sponsor: Some(sponsor.id) }])
+    }
+}
+
+/// Replace the sender's keys at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotateKeys {
+    /// The keys from now on.
+    pub keys: KeyPolicy,
+}
+
+impl RotateKeys {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.keys.check()
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        mut sender: Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        sender.keys = self.keys.clone();
+        state.write(&sender.id, &sender);
+        Ok(vec![Event::KeysRotated { account: sender.id }])
+    }
+}

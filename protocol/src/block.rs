@@ -1,0 +1,391 @@
+//! Blocks, and the certificate that makes one final.
+
+use crate::{
+    codec,
+    crypto::{self, Domain},
+    ids::{
+        BlockHash, Height, NetworkId, Power, Signature, StateRoot, Timestamp, TransactionId, TransactionsRoot,
+        ValidatorAddress, ValidatorSetHash,
+    },
+    limits,
+    transaction::{Invalid, Transaction},
+    validator::ValidatorSet,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+/// What a block says of itself. Its hash is the block's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The network.
+    pub network: NetworkId,
+    /// The place on the ledger.
+    pub height: Height,
+    /// The proposer's clock, strictly later than the parent's.
+    pub time: Timestamp,
+    /// Who built it (not always who proposed it in the round that decided it).
+    pub proposer: ValidatorAddress,
+    /// The hash of the block before; that of the first block is the network id's bytes.
+    pub parent: BlockHash,
+    /// The hash of the transactions' ids.
+    pub transactions_root: TransactionsRoot,
+    /// The state root after the parent was executed: one block late, on purpose.
+    pub state_root: StateRoot,
+    /// The set that decides this block.
+    pub validators: ValidatorSetHash,
+    /// The set that decides the next one.
+    pub next_validators: ValidatorSetHash,
+}
+
+impl Header {
+    /// The block's hash.
+    pub fn hash(&self) -> BlockHash {
+        BlockHash::from_bytes(crypto::hash(Domain::Block, &codec::encode(self)))
+    }
+}
+
+/// A header and its transactions, with the hash computed once. Cheap to clone; two are equal if their hashes are.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "BlockRecord", into = "BlockRecord")]
+pub struct Block(Arc<Sealed>);
+
+struct Sealed {
+    hash: BlockHash,
+    header: Header,
+    transactions: Vec<Transaction>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BlockRecord {
+    header: Header,
+    transactions: Vec<Transaction>,
+}
+
+impl From<BlockRecord> for Block {
+    fn from(record: BlockRecord) -> Self {
+        Self::new(record.header, record.transactions)
+    }
+}
+
+impl From<Block> for BlockRecord {
+    fn from(block: Block) -> Self {
+        Self { header: block.0.header.clone(), transactions: block.0.transactions.clone() }
+    }
+}
+
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.hash == other.0.hash
+    }
+}
+impl Eq for Block {}
+impl PartialOrd for Block {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Block {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.hash.cmp(&other.0.hash)
+    }
+}
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({}, {}, {} transactions)", self.0.header.height, self.0.hash, self.0.transactions.len())
+    }
+}
+
+/// What a validator knows before a block is proposed, and what the block must agree with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// The network.
+    pub network: NetworkId,
+    /// The height of the last executed block; 0 at genesis.
+    pub height: Height,
+    /// Its hash; the network id's bytes at genesis.
+    pub hash: BlockHash,
+    /// Its time; genesis time at genesis.
+    pub time: Timestamp,
+    /// The state root after it.
+    pub state_root: StateRoot,
+    /// The set that decides the next block.
+    pub validators: ValidatorSet,
+    /// The set that decides the block after that.
+    pub next_validators: ValidatorSet,
+}
+
+/// Why a block breaks a rule that can be checked without executing it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBlock {
+    /// A field of the header is not what the ledger says it must be.
+    #[error("block {hash} has the wrong {field}")]
+    Field {
+        /// The block.
+        hash: BlockHash,
+        /// The field.
+        field: &'static str,
+    },
+    /// The block's time is not later than its parent's.
+    #[error("block time {time} ms is not later than the parent's {parent} ms")]
+    TimeNotLater {
+        /// The block's.
+        time: Timestamp,
+        /// The parent's.
+        parent: Timestamp,
+    },
+    /// The block's time is too far from this validator's clock.
+    #[error("block time {time} ms is more than {drift_ms} ms away from this peer's clock, {now} ms")]
+    TimeDrift {
+        /// The block's.
+        time: Timestamp,
+        /// This peer's clock.
+        now: Timestamp,
+        /// The bound.
+        drift_ms: u64,
+    },
+    /// Too many transactions.
+    #[error("{0} transactions are more than the {max} allowed", max = limits::BLOCK_TRANSACTIONS)]
+    TooManyTransactions(usize),
+    /// Too many bytes.
+    #[error("{0} bytes are more than the {max} allowed", max = limits::BLOCK_SIZE_BYTES)]
+    TooLarge(usize),
+    /// The same transaction twice.
+    #[error("transaction {0} stands in the block twice")]
+    Repeated(TransactionId),
+    /// A transaction that no state could make valid.
+    #[error("transaction {index} is invalid: {reason}")]
+    Transaction {
+        /// Its place.
+        index: usize,
+        /// Why.
+        reason: Invalid,
+    },
+}
+
+impl Block {
+    /// Seals a header and transactions; whether they agree is what [`Block::check`] says.
+    pub fn new(header: Header, transactions: Vec<Transaction>) -> Self {
+        Self(Arc::new(Sealed { hash: header.hash(), header, transactions }))
+    }
+
+    /// Builds the block that follows `tip`. `time` is moved later than the parent's if the clock went back.
+    pub fn following(tip: &Tip, proposer: ValidatorAddress, clock: Timestamp, transactions: Vec<Transaction>) -> Self {
+        let header = Header {
+            network: tip.network,
+            height: tip.height.next(),
+            time: clock.max(tip.time.plus_ms(1)),
+            proposer,
+            parent: tip.hash,
+            transactions_root: transactions_root(&transactions),
+            state_root: tip.state_root,
+            validators: tip.validators.hash(),
+            next_validators: tip.next_validators.hash(),
+        };
+        Self::new(header, transactions)
+    }
+
+    /// The block's hash.
+    pub fn hash(&self) -> BlockHash {
+        self.0.hash
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.0.header
+    }
+
+    /// The transactions, in order.
+    pub fn transactions(&self) -> &[Transaction] {
+        &self.0.transactions
+    }
+
+    /// Every rule that needs no execution, signatures included, against what this validator knows.
+    ///
+    /// `clock` is this validator's, `drift_ms` how far block time may be from it; `None` for a block that already has
+    /// a commit certificate, whose time others have judged. `verified` says of an id whether its signatures were
+    /// already checked by this peer.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn check(
+        &self,
+        tip: &Tip,
+        clock: Option<(Timestamp, u64)>,
+        verified: &impl Fn(&TransactionId) -> bool,
+    ) -> Result<(), InvalidBlock> {
+        let header = self.header();
+        let field = |holds: bool, field| if holds { Ok(()) } else { Err(InvalidBlock::Field { hash: self.hash(), field }) };
+        field(header.network == tip.network, "network")?;
+        field(header.height == tip.height.next(), "height")?;
+        field(header.parent == tip.hash, "parent")?;
+        field(header.state_root == tip.state_root, "state root")?;
+        field(tip.validators.by_address(&header.proposer).is_some(), "proposer")?;
+        field(header.validators == tip.validators.hash(), "validator set hash")?;
+        field(header.next_validators == tip.next_validators.hash(), "next validator set hash")?;
+        if header.time <= tip.time {
+            return Err(InvalidBlock::TimeNotLater { time: header.time, parent: tip.time });
+        }
+        if let Some((now, drift_ms)) = clock
+            && header.time.get().abs_diff(now.get()) > drift_ms
+        {
+            return Err(InvalidBlock::TimeDrift { time: header.time, now, drift_ms });
+        }
+        self.check_transactions(tip, verified)
+    }
+
+    fn check_transactions(&self, tip: &Tip, verified: &impl Fn(&TransactionId) -> bool) -> Result<(), InvalidBlock> {
+        let transactions = self.transactions();
+        if transactions.len() > limits::BLOCK_TRANSACTIONS {
+            return Err(InvalidBlock::TooManyTransactions(transactions.len()));
+        }
+        let size = codec::encode(self).len();
+        if size > limits::BLOCK_SIZE_BYTES {
+            return Err(InvalidBlock::TooLarge(size));
+        }
+        if self.header().transactions_root != transactions_root(transactions) {
+            return Err(InvalidBlock::Field { hash: self.hash(), field: "transactions root" });
+        }
+        let mut seen = BTreeSet::new();
+        for (index, transaction) in transactions.iter().enumerate() {
+            let id = transaction.id();
+            if !seen.insert(id) {
+                return Err(InvalidBlock::Repeated(id));
+            }
+            let refused = |reason| InvalidBlock::Transaction { index, reason };
+            transaction.check_form(tip.network).map_err(refused)?;
+            if !verified(&id) {
+                transaction.check_signatures().map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The hash of the transactions' ids, in order.
+pub fn transactions_root(transactions: &[Transaction]) -> TransactionsRoot {
+    let ids: Vec<TransactionId> = transactions.iter().map(Transaction::id).collect();
+    TransactionsRoot::from_bytes(crypto::hash(Domain::Transactions, &codec::encode(&ids)))
+}
+
+/// Which of the two votes of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum VoteKind {
+    /// The first vote: for a block that arrived in time and breaks no rule.
+    Prevote,
+    /// The second: for a block that more than two thirds prevoted.
+    Precommit,
+}
+
+/// What a vote says, without its signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteBody {
+    /// The network, so that a vote means nothing on another.
+    pub network: NetworkId,
+    /// Prevote or precommit.
+    pub kind: VoteKind,
+    /// The height voted on.
+    pub height: Height,
+    /// The round of that height.
+    pub round: u32,
+    /// The block, or nil.
+    pub block: Option<BlockHash>,
+    /// Who votes.
+    pub validator: ValidatorAddress,
+}
+
+impl VoteBody {
+    /// The bytes that the validator signs in [`Domain::Vote`].
+    pub fn signing_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+}
+
+/// One precommit of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitSignature {
+    /// Who signed.
+    pub validator: ValidatorAddress,
+    /// Over the precommit's [`VoteBody`].
+    pub signature: Signature,
+}
+
+/// The precommits of more than two thirds of the power: what makes a block final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitCertificate {
+    /// The height decided.
+    pub height: Height,
+    /// The round that decided it.
+    pub round: u32,
+    /// The block decided.
+    pub block: BlockHash,
+    /// The precommits, each validator's once.
+    pub signatures: Vec<CommitSignature>,
+}
+
+/// Why a certificate proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCertificate {
+    /// A signer who is not in the set.
+    #[error("validator {0} is not in the set of height {1}")]
+    UnknownValidator(ValidatorAddress, Height),
+    /// The same validator twice.
+    #[error("validator {0} signed the certificate twice")]
+    Repeated(ValidatorAddress),
+    /// A signature that does not verify.
+    #[error("the signature of validator {0} does not verify")]
+    Signature(ValidatorAddress),
+    /// Not enough power.
+    #[error("power {signed} is not more than two thirds of {total}")]
+    NotEnoughPower {
+        /// Power that signed.
+        signed: Power,
+        /// Power of the set.
+        total: Power,
+    },
+}
+
+impl CommitCertificate {
+    /// Checks that more than two thirds of `validators` precommitted the block.
+    ///
+    /// # Errors
+    /// See [`InvalidCertificate`].
+    pub fn verify(&self, network: NetworkId, validators: &ValidatorSet) -> Result<(), InvalidCertificate> {
+        let mut seen = BTreeSet::new();
+        let mut signed = 0u64;
+        for commit in &self.signatures {
+            let validator = validators
+                .by_address(&commit.validator)
+                .ok_or(InvalidCertificate::UnknownValidator(commit.validator, self.height))?;
+            if !seen.insert(commit.validator) {
+                return Err(InvalidCertificate::Repeated(commit.validator));
+            }
+            let body = VoteBody {
+                network,
+                kind: VoteKind::Precommit,
+                height: self.height,
+                round: self.round,
+                block: Some(self.block),
+                validator: commit.validator,
+            };
+            if !validator.key.verifies(Domain::Vote, &body.signing_bytes(), &commit.signature) {
+                return Err(InvalidCertificate::Signature(commit.validator));
+            }
+            signed = signed.saturating_add(validator.power.get());
+        }
+        let signed = Power::new(signed);
+        if validators.is_quorum(signed) {
+            Ok(())
+        } else {
+            Err(InvalidCertificate::NotEnoughPower { signed, total: validators.total_power() })
+        }
+    }
+}
+
+/// A block with the certificate that made it final: what catch-up sends and storage keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedBlock {
+    /// The block.
+    pub block: Block,
+    /// Its certificate.
+    pub certificate: CommitCertificate,
+}

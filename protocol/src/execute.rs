@@ -1,0 +1,304 @@
+//! THE transition: a state and a decided block give changes, results and events. Nothing else changes the ledger.
+//!
+//! Executing is total. A transaction either applies or is rejected with a reason that is kept; nothing panics, nothing
+//! overflows, no half of a transaction stays. The order is: what is due by the block's time, then the transactions,
+//! each seeing what those before it did.
+//!
+//! Signatures are not checked here: a validator checks them before it votes ([`crate::block::Block::check`]), so that
+//! a decided block has been checked by more than two thirds. Whether the keys are the sender's is checked here.
+
+use crate::{
+    account::Account,
+    block::Block,
+    codec,
+    crypto::{self, Domain},
+    event::Event,
+    genesis::Parameters,
+    ids::{AccountId, ContributionId, Height, ModelId, NetworkId, ProposalId, Timestamp, TransactionId},
+    limits,
+    proposal,
+    rejection::Rejection,
+    state::{ChangeSet, Family, Overlay, Record, StateError, StateRead, read},
+    transaction::{Action, Transaction},
+    validator::{ValidatorSchedule, ValidatorSet},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The network's own record: its parameters and counters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// The parameters in force.
+    pub parameters: Parameters,
+    /// Accounts that vote on the network's proposals.
+    pub members: u64,
+    /// The network's proposals opened so far.
+    pub proposals: u64,
+    /// Proposals open now, in all scopes.
+    pub open_proposals: u64,
+}
+
+impl Record for Network {
+    type Key = ();
+    const FAMILY: Family = Family::Network;
+}
+
+impl Record for ValidatorSchedule {
+    type Key = ();
+    const FAMILY: Family = Family::Validators;
+}
+
+/// That a transaction was executed; kept until it expires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen;
+
+impl Record for Seen {
+    type Key = (Timestamp, TransactionId);
+    const FAMILY: Family = Family::Seen;
+}
+
+/// What the rules may know besides the state: where the ledger stands, and what the block has changed so far of the
+/// records that nearly every rule touches.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The network.
+    pub network_id: NetworkId,
+    /// The height of the block.
+    pub height: Height,
+    /// The block's time.
+    pub time: Timestamp,
+    /// The parameters in force.
+    pub parameters: Parameters,
+    /// The transaction at work; none while deadlines are handled.
+    pub transaction: Option<TransactionId>,
+    /// The network's record, written back at the end of the block.
+    pub network: Network,
+    /// The set that will decide two blocks later.
+    pub next_validators: ValidatorSet,
+}
+
+impl Context {
+    fn derived(&self, domain: Domain) -> [u8; 32] {
+        crypto::hash(domain, &codec::encode(&self.transaction))
+    }
+
+    pub(crate) fn account_id(&self) -> AccountId {
+        AccountId::from_bytes(self.derived(Domain::Account))
+    }
+
+    pub(crate) fn model_id(&self) -> ModelId {
+        ModelId::from_bytes(self.derived(Domain::Model))
+    }
+
+    pub(crate) fn contribution_id(&self) -> ContributionId {
+        ContributionId::from_bytes(self.derived(Domain::Contribution))
+    }
+
+    pub(crate) fn proposal_id(&self) -> ProposalId {
+        ProposalId::from_bytes(self.derived(Domain::GovernanceProposal))
+    }
+
+    pub(crate) fn existing_account<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        id: AccountId,
+    ) -> Result<Account, Rejection> {
+        state.read::<Account>(&id).ok_or(Rejection::UnknownAccount(id))
+    }
+}
+
+/// What became of one transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it asked for.
+    Applied,
+    /// It changed nothing.
+    Rejected(Rejection),
+}
+
+/// One transaction's outcome and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionResult {
+    /// Which.
+    pub id: TransactionId,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// What it did; empty if it was rejected.
+    pub events: Vec<Event>,
+}
+
+/// What a block does: a value to look at before anything is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// Every key that changes.
+    pub changes: ChangeSet,
+    /// Each transaction's result, in the block's order.
+    pub results: Vec<TransactionResult>,
+    /// What deadlines did, before the transactions.
+    pub deadline_events: Vec<Event>,
+    /// The sets of the two heights that follow.
+    pub schedule: ValidatorSchedule,
+}
+
+/// Executes a decided block on the state after its parent.
+///
+/// # Errors
+/// Only when the state cannot be read, or was never set up by a genesis: then nothing may be committed.
+pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Executed, StateError> {
+    let missing = |what: &str| StateError(format!("the state holds no {what}: it was not set up by a genesis"));
+    let network = read::<Network>(&state, &())?.ok_or_else(|| missing("network record"))?;
+    let schedule = read::<ValidatorSchedule>(&state, &())?.ok_or_else(|| missing("validator schedule"))?;
+    let header = block.header();
+    let mut context = Context {
+        network_id: header.network,
+        height: header.height,
+        time: header.time,
+        parameters: network.parameters.clone(),
+        transaction: None,
+        network: network.clone(),
+        next_validators: schedule.next.clone(),
+    };
+    let mut overlay = Overlay::new(state);
+    forget_expired(&mut overlay, header.time);
+    let deadline_events = proposal::close_due(&mut overlay, &mut context);
+    let mut senders = BTreeMap::new();
+    let results = block
+        .transactions()
+        .iter()
+        .map(|transaction| execute_transaction(&mut overlay, &mut context, &mut senders, transaction))
+        .collect();
+    if context.network != network {
+        overlay.write(&(), &context.network);
+    }
+    let schedule =
+        ValidatorSchedule { height: header.height.next(), current: schedule.next, next: context.next_validators };
+    overlay.write(&(), &schedule);
+    overlay.keep();
+    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule })
+}
+
+/// Forgets the transactions that can no longer be applied anyway.
+fn forget_expired<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp) {
+    let from = Seen::key_bytes(&());
+    let to = Seen::key_bytes(&time);
+    // No more than twice what a block can add, so that the work stays bounded and yet catches up.
+    for (key, _) in state.entries(&from, &to, limits::BLOCK_TRANSACTIONS.saturating_mul(2)) {
+        state.remove_bytes(key);
+    }
+    state.keep();
+}
+
+fn execute_transaction<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    senders: &mut BTreeMap<AccountId, u32>,
+    transaction: &Transaction,
+) -> TransactionResult {
+    let id = transaction.id();
+    context.transaction = Some(id);
+    let before = (context.network.clone(), context.next_validators.clone());
+    let result = admit(state, context, senders, transaction, id)
+        .and_then(|sender| apply(state, context, sender, &transaction.body.action));
+    let (outcome, events) = match result {
+        Ok(events) => (Outcome::Applied, events),
+        Err(rejection) => {
+            state.drop_pending();
+            (context.network, context.next_validators) = before;
+            (Outcome::Rejected(rejection), Vec::new())
+        }
+    };
+    // A rejected transaction is remembered too, unless it is a replay or can never be replayed.
+    if !matches!(outcome, Outcome::Rejected(Rejection::Replayed | Rejection::Expired { .. } | Rejection::ExpiryTooFar { .. })) {
+        state.write(&(transaction.body.expires, id), &Seen);
+    }
+    state.keep();
+    context.transaction = None;
+    TransactionResult { id, outcome, events }
+}
+
+/// Whether a transaction may be considered at all at this point of the ledger, and on whose behalf.
+fn admit<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    senders: &mut BTreeMap<AccountId, u32>,
+    transaction: &Transaction,
+    id: TransactionId,
+) -> Result<Account, Rejection> {
+    let body = &transaction.body;
+    check_expiry(body.expires, context.time)?;
+    if state.read::<Seen>(&(body.expires, id)).is_some() {
+        return Err(Rejection::Replayed);
+    }
+    let account = context.existing_account(state, body.sender)?;
+    account.authorises(&transaction.signatures)?;
+    let max = context.parameters.transactions_per_account_per_block;
+    let count = senders.entry(account.id).or_insert(0);
+    if *count >= max {
+        return Err(Rejection::RateLimited { account: account.id, max });
+    }
+    *count = count.saturating_add(1);
+    Ok(account)
+}
+
+/// The rule of expiry, for the ledger and for the mempool alike.
+///
+/// # Errors
+/// [`Rejection::Expired`] or [`Rejection::ExpiryTooFar`].
+pub fn check_expiry(expires: Timestamp, time: Timestamp) -> Result<(), Rejection> {
+    if expires < time {
+        return Err(Rejection::Expired { expires, time });
+    }
+    if expires > time.plus_ms(limits::TRANSACTION_LIFETIME_MS) {
+        return Err(Rejection::ExpiryTooFar { expires, time });
+    }
+    Ok(())
+}
+
+fn apply<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    sender: Account,
+    action: &Action,
+) -> Result<Vec<Event>, Rejection> {
+    match action {
+        Action::CreateAccount(action) => action.apply(state, context, sender),
+        Action::RotateKeys(action) => action.apply(state, sender),
+        Action::CreateModel(action) => action.apply(state, context, &sender),
+        Action::PublishVersion(action) => action.apply(state, context, sender.id),
+        Action::RecordContribution(action) => action.apply(state, context, sender.id),
+        Action::AcceptContribution(action) => action.apply(state, context, sender.id),
+        Action::TransferShares(action) => action.apply(state, context, sender.id),
+        Action::OpenProposal(action) => action.apply(state, context, sender),
+        Action::CastBallot(action) => action.apply(state, context, &sender),
+        Action::WithdrawProposal(action) => action.apply(state, context, sender.id),
+    }
+}
+
+/// What a transaction would do if it were alone in the next block: for a dry run, and for telling a client early.
+///
+/// # Errors
+/// Only when the state cannot be read.
+pub fn try_transaction<S: StateRead + ?Sized>(
+    state: &S,
+    network: NetworkId,
+    (height, time): (Height, Timestamp),
+    transaction: &Transaction,
+) -> Result<TransactionResult, StateError> {
+    let missing = || StateError("the state was not set up by a genesis".into());
+    let record = read::<Network>(&state, &())?.ok_or_else(missing)?;
+    let schedule = read::<ValidatorSchedule>(&state, &())?.ok_or_else(missing)?;
+    let mut context = Context {
+        network_id: network,
+        height,
+        time,
+        parameters: record.parameters.clone(),
+        transaction: None,
+        network: record,
+        next_validators: schedule.next,
+    };
+    let mut overlay = Overlay::new(state);
+    let result = execute_transaction(&mut overlay, &mut context, &mut BTreeMap::new(), transaction);
+    overlay.finish()?;
+    Ok(result)
+}

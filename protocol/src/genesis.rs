@@ -1,0 +1,220 @@
+//! The beginning of a network: who founded it, who validates it, and the parameters it runs by. A network's id is the
+//! hash of its genesis, so a genesis cannot be changed, only replaced by another network's.
+
+use crate::{
+    account::{Account, HandleOf, KeyPolicy},
+    block::Tip,
+    codec,
+    crypto::{self, Domain},
+    execute::Network,
+    ids::{AccountId, BlockHash, Handle, Height, NetworkId, Power, PublicKey, StateRoot, Timestamp},
+    policy::Rule,
+    state::{ChangeSet, Direction, Entry, Overlay, StateError, StateRead},
+    transaction::{Invalid, check_text},
+    validator::{Validator, ValidatorSchedule, ValidatorSet, ValidatorSetError},
+};
+use serde::{Deserialize, Serialize};
+
+/// What the members agree on besides the rules themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// How long a validator waits for a proposal in the first round, in milliseconds.
+    pub propose_timeout_ms: u64,
+    /// How long it waits for further votes once more than two thirds have voted, in milliseconds.
+    pub vote_timeout_ms: u64,
+    /// What each later round adds to both, in milliseconds.
+    pub timeout_delta_ms: u64,
+    /// How often it repeats its votes in a round that does not end, in milliseconds.
+    pub rebroadcast_ms: u64,
+    /// How long a network at rest goes without a block, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// How far a block's time may be from a validator's clock, in milliseconds.
+    pub clock_drift_ms: u64,
+    /// Accounts that one account may sponsor.
+    pub accounts_per_sponsor: u32,
+    /// Transactions of one account in one block.
+    pub transactions_per_account_per_block: u32,
+    /// How the members decide on validators.
+    pub validators_rule: Rule,
+}
+
+impl Parameters {
+    /// That every parameter is within its bounds.
+    ///
+    /// # Errors
+    /// Names the parameter, its value and its bounds.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let bounds = [
+            ("propose_timeout_ms", self.propose_timeout_ms, 10, 60_000),
+            ("vote_timeout_ms", self.vote_timeout_ms, 10, 60_000),
+            ("timeout_delta_ms", self.timeout_delta_ms, 1, 10_000),
+            ("rebroadcast_ms", self.rebroadcast_ms, 50, 60_000),
+            ("heartbeat_ms", self.heartbeat_ms, 1_000, 24 * 60 * 60 * 1_000),
+            ("clock_drift_ms", self.clock_drift_ms, 500, 10 * 60 * 1_000),
+            ("accounts_per_sponsor", u64::from(self.accounts_per_sponsor), 0, u64::from(u32::MAX)),
+            ("transactions_per_account_per_block", u64::from(self.transactions_per_account_per_block), 1, 8_192),
+        ];
+        for (field, value, low, high) in bounds {
+            if !(low..=high).contains(&value) {
+                return Err(Invalid::Form { field, problem: format!("is {value}; set {low} to {high}") });
+            }
+        }
+        self.validators_rule.check()
+    }
+}
+
+/// A founding account; every one is a member of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisAccount {
+    /// Its handle.
+    pub handle: Handle,
+    /// Its keys.
+    pub keys: KeyPolicy,
+}
+
+/// A founding validator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisValidator {
+    /// Its consensus key.
+    pub key: PublicKey,
+    /// Its voting power.
+    pub power: Power,
+    /// The handle of the founding account that answers for it.
+    pub operator: Handle,
+}
+
+/// The beginning of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// What people call it.
+    pub name: String,
+    /// The time of block 0.
+    pub time: Timestamp,
+    /// The parameters.
+    pub parameters: Parameters,
+    /// The founding accounts.
+    pub accounts: Vec<GenesisAccount>,
+    /// The founding validators.
+    pub validators: Vec<GenesisValidator>,
+}
+
+/// Why a genesis cannot begin a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// A field is out of bounds.
+    #[error("genesis: {0}")]
+    Form(#[from] Invalid),
+    /// A handle twice.
+    #[error("genesis: the handle {0} is listed twice")]
+    RepeatedHandle(Handle),
+    /// A validator of an account that is not there.
+    #[error("genesis: validator {key} names operator {operator}, which is not among the accounts")]
+    UnknownOperator {
+        /// Whose.
+        key: PublicKey,
+        /// The handle.
+        operator: Handle,
+    },
+    /// The validators are not a set.
+    #[error("genesis: {0}")]
+    Validators(#[from] ValidatorSetError),
+}
+
+struct Nothing;
+
+impl StateRead for Nothing {
+    fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(None)
+    }
+    fn range(&self, _: &[u8], _: &[u8], _: Direction, _: usize) -> Result<Vec<Entry>, StateError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Genesis {
+    /// The network's id.
+    pub fn network_id(&self) -> NetworkId {
+        NetworkId::from_bytes(crypto::hash(Domain::Genesis, &codec::encode(self)))
+    }
+
+    /// The id of a founding account.
+    pub fn account_id(&self, handle: &Handle) -> AccountId {
+        AccountId::from_bytes(crypto::hash(Domain::Account, &codec::encode(&(self.network_id(), handle))))
+    }
+
+    /// The founding validators as a set.
+    ///
+    /// # Errors
+    /// When they are not one, or name an operator who is not there.
+    pub fn validator_set(&self) -> Result<ValidatorSet, GenesisError> {
+        let mut validators = Vec::new();
+        for validator in &self.validators {
+            if !self.accounts.iter().any(|account| account.handle == validator.operator) {
+                let operator = validator.operator.clone();
+                return Err(GenesisError::UnknownOperator { key: validator.key, operator });
+            }
+            validators.push(Validator::new(validator.key, validator.power, self.account_id(&validator.operator)));
+        }
+        Ok(ValidatorSet::try_from(validators)?)
+    }
+
+    /// The state of block 0, as changes to an empty one.
+    ///
+    /// # Errors
+    /// When the genesis cannot begin a network.
+    pub fn state(&self) -> Result<ChangeSet, GenesisError> {
+        check_text("name", &self.name, crate::limits::TITLE_SIZE_BYTES)?;
+        self.parameters.check()?;
+        let validators = self.validator_set()?;
+        let mut overlay = Overlay::new(&Nothing);
+        let mut handles = std::collections::BTreeSet::new();
+        for founding in &self.accounts {
+            founding.keys.check()?;
+            if !handles.insert(&founding.handle) {
+                return Err(GenesisError::RepeatedHandle(founding.handle.clone()));
+            }
+            let account = Account {
+                id: self.account_id(&founding.handle),
+                handle: founding.handle.clone(),
+                keys: founding.keys.clone(),
+                created: Height::ZERO,
+                sponsor: None,
+                member_since: Some(Height::ZERO),
+                sponsored: 0,
+                open_proposals: 0,
+            };
+            overlay.write(&account.handle, &HandleOf(account.id));
+            overlay.write(&account.id, &account);
+        }
+        let members = u64::try_from(self.accounts.len()).unwrap_or(u64::MAX);
+        let network = Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0 };
+        overlay.write(&(), &network);
+        let schedule =
+            ValidatorSchedule { height: Height::new(1), current: validators.clone(), next: validators };
+        overlay.write(&(), &schedule);
+        overlay.keep();
+        Ok(overlay.finish().unwrap_or_default())
+    }
+
+    /// Where the ledger stands at block 0, given the root of [`Genesis::state`].
+    ///
+    /// # Errors
+    /// When the validators are not a set.
+    pub fn tip(&self, state_root: StateRoot) -> Result<Tip, GenesisError> {
+        let validators = self.validator_set()?;
+        let network = self.network_id();
+        Ok(Tip {
+            network,
+            height: Height::ZERO,
+            hash: BlockHash::from_bytes(*network.as_bytes()),
+            time: self.time,
+            state_root,
+            next_validators: validators.clone(),
+            validators,
+        })
+    }
+}

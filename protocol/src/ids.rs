@@ -1,0 +1,509 @@
+//! Newtypes that cannot be mixed up, and their text forms.
+//!
+//! In canonical bytes an id is its 32 bytes and a number its fixed width. In JSON, and wherever a person reads it, a
+//! hash is 64 lowercase hexadecimal digits, an artifact is a CID (version 1, raw, BLAKE3), a number is a number.
+
+use crate::limits;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::{fmt, str::FromStr};
+
+/// Why a text is not an id, a key or a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Not the digits of a 32- or 64-byte value.
+    #[error("{what} is {expected} hexadecimal digits, not {found:?}")]
+    Hex {
+        /// The type.
+        what: &'static str,
+        /// Digits expected.
+        expected: usize,
+        /// The text given, cut to 80 characters.
+        found: String,
+    },
+    /// Not a CID of the kind that names an artifact.
+    #[error("an artifact's address is a CIDv1 (raw codec, BLAKE3 hash, 32 bytes), or 64 hexadecimal digits; not {0:?}")]
+    Cid(String),
+    /// A handle or a model's name breaks the rule for names.
+    #[error(
+        "{0:?} is not a name: {min} to {max} characters, lowercase letters a-z, digits and single hyphens inside",
+        min = limits::NAME_MIN_CHARS, max = limits::NAME_MAX_CHARS
+    )]
+    Name(String),
+    /// A version's label breaks its rule.
+    #[error(
+        "{0:?} is not a version label: 1 to {max} characters, letters, digits and . _ + - inside",
+        max = limits::LABEL_MAX_CHARS
+    )]
+    Label(String),
+    /// A model's full name lacks its form.
+    #[error("a model is named namespace/name, such as northfield/digits; not {0:?}")]
+    ModelName(String),
+    /// More than the whole.
+    #[error("{0} basis points are more than the whole, which is 10000")]
+    BasisPoints(u16),
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// Defines a fixed-size byte newtype with hexadecimal text.
+macro_rules! bytes_newtype {
+    ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; $len]);
+
+        impl $name {
+            /// The length in bytes.
+            pub const LEN: usize = $len;
+
+            /// Takes the bytes as they are.
+            pub const fn from_bytes(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes.
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    return serializer.collect_str(self);
+                }
+                use serde::ser::SerializeTuple;
+                let mut tuple = serializer.serialize_tuple($len)?;
+                for byte in &self.0 {
+                    tuple.serialize_element(byte)?;
+                }
+                tuple.end()
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl<'de> serde::de::Visitor<'de> for Visitor {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+
+                    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<$name, A::Error> {
+                        let mut bytes = [0u8; $len];
+                        for (index, byte) in bytes.iter_mut().enumerate() {
+                            *byte = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(index, &self))?;
+                        }
+                        Ok($name(bytes))
+                    }
+                }
+                if deserializer.is_human_readable() {
+                    deserializer.deserialize_str(Visitor)
+                } else {
+                    deserializer.deserialize_tuple($len, Visitor)
+                }
+            }
+        }
+    };
+}
+
+/// Gives a byte newtype its hexadecimal text form.
+macro_rules! hex_text {
+    ($name:ident, $what:literal) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseError;
+
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                data_encoding::HEXLOWER_PERMISSIVE
+                    .decode(text.trim().as_bytes())
+                    .ok()
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .map(Self)
+                    .ok_or_else(|| ParseError::Hex { what: $what, expected: Self::LEN * 2, found: shorten(text) })
+            }
+        }
+    };
+}
+
+macro_rules! hash_newtype {
+    ($($(#[$doc:meta])* $name:ident = $what:literal;)*) => { $(
+        bytes_newtype!($(#[$doc])* $name, 32, $what);
+        hex_text!($name, $what);
+    )* };
+}
+
+hash_newtype! {
+    /// A network: the hash of its genesis.
+    NetworkId = "a network id";
+    /// A transaction: the hash of its signing bytes.
+    TransactionId = "a transaction id";
+    /// A block: the hash of its header.
+    BlockHash = "a block hash";
+    /// The root of the authenticated map of all current state.
+    StateRoot = "a state root";
+    /// The hash of the ids of a block's transactions, in order.
+    TransactionsRoot = "a transactions root";
+    /// The hash of a validator set.
+    ValidatorSetHash = "a validator set hash";
+    /// An account: derived from the transaction, or the genesis line, that created it.
+    AccountId = "an account id";
+    /// A model: derived from the transaction that created it.
+    ModelId = "a model id";
+    /// A contribution: derived from the transaction that recorded it.
+    ContributionId = "a contribution id";
+    /// A proposal: derived from the transaction that opened it, so nobody can take another's id.
+    ProposalId = "a proposal id";
+    /// A validator's address: derived from its consensus key.
+    ValidatorAddress = "a validator address";
+    /// The hash of something outside the ledger: a training plan, a data set, evidence.
+    ContentHash = "a content hash";
+}
+
+bytes_newtype!(
+    /// An ed25519 public key. That it is 32 bytes says nothing of its validity: only a signature check does.
+    PublicKey, 32, "a public key"
+);
+hex_text!(PublicKey, "a public key");
+bytes_newtype!(
+    /// An ed25519 signature.
+    Signature, 64, "a signature"
+);
+hex_text!(Signature, "a signature");
+
+bytes_newtype!(
+    /// The address of an artifact: plain BLAKE3 of a file's bytes, or of a collection's manifest.
+    ArtifactId, 32, "an artifact's address"
+);
+
+const CID_RAW: u64 = 0x55;
+const MULTIHASH_BLAKE3: u64 = 0x1e;
+
+impl ArtifactId {
+    /// The address of the bytes given.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The multihash (code 0x1e, length 32, digest): the key of the artifact's provider records.
+    pub fn multihash(&self) -> Vec<u8> {
+        let mut bytes = vec![0x1e, 0x20];
+        bytes.extend_from_slice(&self.0);
+        bytes
+    }
+}
+
+impl fmt::Display for ArtifactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match cid::multihash::Multihash::<64>::wrap(MULTIHASH_BLAKE3, &self.0) {
+            Ok(multihash) => write!(f, "{}", cid::Cid::new_v1(CID_RAW, multihash)),
+            Err(_) => Err(fmt::Error),
+        }
+    }
+}
+
+impl FromStr for ArtifactId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let text = text.trim();
+        let refused = || ParseError::Cid(shorten(text));
+        if text.len() == Self::LEN * 2 {
+            let hash: ContentHash = text.parse().map_err(|_| refused())?;
+            return Ok(Self(*hash.as_bytes()));
+        }
+        let cid = cid::Cid::try_from(text).map_err(|_| refused())?;
+        if cid.version() != cid::Version::V1 || cid.codec() != CID_RAW || cid.hash().code() != MULTIHASH_BLAKE3 {
+            return Err(refused());
+        }
+        cid.hash().digest().try_into().map(Self).map_err(|_| refused())
+    }
+}
+
+/// Defines a number newtype.
+macro_rules! number_newtype {
+    ($($(#[$doc:meta])* $name:ident: $inner:ty;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name($inner);
+
+        impl $name {
+            /// Zero.
+            pub const ZERO: Self = Self(0);
+
+            /// Takes the number as it is.
+            pub const fn new(value: $inner) -> Self {
+                Self(value)
+            }
+
+            /// The number.
+            pub const fn get(self) -> $inner {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    )* };
+}
+
+number_newtype! {
+    /// A block's place on the ledger. Genesis is 0, the first block 1.
+    Height: u64;
+    /// Block time: milliseconds since 1970-01-01 UTC.
+    Timestamp: u64;
+    /// Whole units of a model's shares, at most [`limits::MODEL_UNITS`].
+    Units: u64;
+    /// A validator's voting power.
+    Power: u64;
+}
+
+impl Height {
+    /// The next height.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The height before; genesis has itself before it.
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+impl Timestamp {
+    /// The moment that lies `milliseconds` later.
+    pub const fn plus_ms(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+}
+
+impl Units {
+    /// The sum, unless it passes [`limits::MODEL_UNITS`].
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).filter(|sum| *sum <= limits::MODEL_UNITS).map(Self)
+    }
+
+    /// The difference, unless it would be negative.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(Self)
+    }
+}
+
+/// A portion in ten-thousandths: 10,000 is the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct BasisPoints(u16);
+
+impl BasisPoints {
+    /// All of it.
+    pub const WHOLE: Self = Self(10_000);
+
+    /// # Errors
+    /// When it is more than the whole.
+    pub const fn new(value: u16) -> Result<Self, ParseError> {
+        if value > 10_000 { Err(ParseError::BasisPoints(value)) } else { Ok(Self(value)) }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u16> for BasisPoints {
+    type Error = ParseError;
+    fn try_from(value: u16) -> Result<Self, ParseError> {
+        Self::new(value)
+    }
+}
+
+impl From<BasisPoints> for u16 {
+    fn from(value: BasisPoints) -> Self {
+        value.0
+    }
+}
+
+impl fmt::Display for BasisPoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0.div_euclid(100), self.0.rem_euclid(100));
+        if rest == 0 { write!(f, "{whole} %") } else { write!(f, "{whole}.{rest:02} %") }
+    }
+}
+
+/// Defines a text newtype whose rule is checked wherever it is made, decoding included.
+macro_rules! text_newtype {
+    ($($(#[$doc:meta])* $name:ident, $valid:path, $error:ident;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// # Errors
+            /// When the text breaks the rule.
+            pub fn new(text: impl Into<String>) -> Result<Self, ParseError> {
+                let text = text.into();
+                if $valid(&text) { Ok(Self(text)) } else { Err(ParseError::$error(shorten(&text))) }
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseError;
+            fn try_from(text: String) -> Result<Self, ParseError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseError;
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                Self::new(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )* };
+}
+
+text_newtype! {
+    /// An account's unique name: lowercase letters, digits and single hyphens inside.
+    Handle, is_name, Name;
+    /// A model's name within its namespace, by the rule of handles.
+    Name, is_name, Name;
+    /// A version's label, such as `1.2.0` or `v2`.
+    VersionLabel, is_label, Label;
+}
+
+fn is_name(text: &str) -> bool {
+    (limits::NAME_MIN_CHARS..=limits::NAME_MAX_CHARS).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && !text.contains("--")
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=limits::LABEL_MAX_CHARS).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_+".contains(&b))
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// A model's full name: `namespace/name`, the namespace being an account's handle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelName {
+    /// The handle of the account that founded the model.
+    pub namespace: Handle,
+    /// The name within it.
+    pub name: Name,
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for ModelName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (namespace, name) = text.split_once('/').ok_or_else(|| ParseError::ModelName(shorten(text)))?;
+        Ok(Self { namespace: namespace.parse()?, name: name.parse()? })
+    }
+}
+
+impl Serialize for ModelName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_forms_read_back() {
+        let artifact = ArtifactId::of(b"weights");
+        assert!(artifact.to_string().starts_with("bafkr4i"), "{artifact}");
+        assert_eq!(artifact.to_string().parse::<ArtifactId>(), Ok(artifact));
+        let hex = data_encoding::HEXLOWER.encode(artifact.as_bytes());
+        assert_eq!(hex.parse::<ArtifactId>(), Ok(artifact));
+        let signature = Signature::from_bytes([7; 64]);
+        assert_eq!(signature.to_string().parse(), Ok(signature));
+        assert_eq!("northfield/digits".parse::<ModelName>().map(|n| n.to_string()), Ok("northfield/digits".into()));
+    }
+
+    #[test]
+    fn names_refuse_what_looks_alike_or_escapes() {
+        for bad in ["a", "-ab", "ab-", "a--b", "Ab", "a_b", "а-cyrillic", "a/b", "", &"x".repeat(40)] {
+            assert!(Handle::new(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "-1", "1.", "1/2", "1 2", &"9".repeat(33)] {
+            assert!(VersionLabel::new(bad).is_err(), "{bad}");
+        }
+        assert!("bafkreigh2akiscaildc".parse::<ArtifactId>().is_err());
+        assert!(BasisPoints::new(10_001).is_err());
+    }
+
+    #[test]
+    fn bytes_are_bare_and_json_is_text() {
+        let id = AccountId::from_bytes([0xab; 32]);
+        assert_eq!(crate::codec::encode(&id).len(), 33);
+        assert_eq!(serde_json::to_string(&id).ok(), Some(format!("\"{}\"", "ab".repeat(32))));
+        assert_eq!(crate::codec::decode(&crate::codec::encode(&id), 64), Ok(id));
+    }
+}

@@ -1,0 +1,23 @@
+//! The rules of allod.
+pub mod account;
+pub mod artifact;
+pub mod bft;
+pub mod block;
+pub mod codec;
+pub mod contribution;
+pub mod crypto;
+pub mod event;
+pub mod execute;
+pub mod genesis;
+pub mod ids;
+pub mod limits;
+pub mod model;
+pub mod policy;
+pub mod proof;
+pub mod proposal;
+pub mod rejection;
+pub mod replica;
+pub mod share;
+pub mod state;
+pub mod transaction;
+pub mod validator;

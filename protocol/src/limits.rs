@@ -1,0 +1,88 @@
+//! Every maximum of the ledger and its wire, in one place, with their relations asserted at compile time.
+//!
+//! A limit bounds what a stranger can make a peer hold, hash or write. Limits that the members may want to change
+//! are in [`crate::genesis::Parameters`]; what stands here is fixed by the protocol version.
+
+/// Bytes of one encoded transaction.
+pub const TRANSACTION_SIZE_BYTES: usize = 64 * 1024;
+/// Bytes of one encoded block, header and transactions together.
+pub const BLOCK_SIZE_BYTES: usize = 2 * 1024 * 1024;
+/// Transactions in one block.
+pub const BLOCK_TRANSACTIONS: usize = 8_192;
+/// Bytes of any one message or stored record that the codec agrees to read.
+pub const RECORD_SIZE_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of one message on a gossip topic: a block inside a proposal, and its envelope.
+pub const GOSSIP_SIZE_BYTES: usize = BLOCK_SIZE_BYTES + 16 * 1024;
+/// Bytes of one catch-up response.
+pub const SYNC_RESPONSE_SIZE_BYTES: usize = 4 * 1024 * 1024;
+/// Blocks in one catch-up response.
+pub const SYNC_BLOCKS: usize = 128;
+
+/// Validators in one set: a commit certificate carries a signature for each.
+pub const VALIDATORS: usize = 128;
+/// Voting power of one validator.
+pub const VALIDATOR_POWER: u64 = 1_000_000_000;
+
+/// Keys in one account's key policy.
+pub const ACCOUNT_KEYS: usize = 16;
+/// Signatures on one transaction.
+pub const TRANSACTION_SIGNATURES: usize = ACCOUNT_KEYS;
+/// Milliseconds of block time that a transaction's expiry may lie ahead.
+pub const TRANSACTION_LIFETIME_MS: u64 = 60 * 60 * 1_000;
+
+/// Characters of a handle or of a model's name: at least.
+pub const NAME_MIN_CHARS: usize = 2;
+/// Characters of a handle or of a model's name: at most.
+pub const NAME_MAX_CHARS: usize = 39;
+/// Characters of a version's label.
+pub const LABEL_MAX_CHARS: usize = 32;
+/// Bytes of a title or a reason.
+pub const TITLE_SIZE_BYTES: usize = 200;
+/// Bytes of a longer text: a proposal's, a contribution's.
+pub const TEXT_SIZE_BYTES: usize = 8 * 1024;
+
+/// Units of one model in all: sums of balances, and a balance times 10,000 basis points, stay far inside `u128`,
+/// and any sum of two totals stays inside `u64`.
+pub const MODEL_UNITS: u64 = 1 << 62;
+/// Lines of a model's founding table.
+pub const FOUNDING_LINES: usize = 256;
+/// Stewards of one model.
+pub const STEWARDS: usize = 32;
+/// Parents of one version.
+pub const VERSION_PARENTS: usize = 16;
+/// Data sets named by one version.
+pub const VERSION_DATASETS: usize = 64;
+/// Actions of one proposal.
+pub const PROPOSAL_ACTIONS: usize = 16;
+/// Proposals that one account may have open at a time.
+pub const OPEN_PROPOSALS_PER_ACCOUNT: u32 = 16;
+/// Proposals closed by one block; the others close in the next one.
+pub const CLOSED_PROPOSALS_PER_BLOCK: usize = 64;
+/// Milliseconds of a voting period: at least.
+pub const VOTING_PERIOD_MIN_MS: u64 = 1_000;
+/// Milliseconds of a voting period: at most (a year).
+pub const VOTING_PERIOD_MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
+
+/// Files of one collection.
+pub const COLLECTION_FILES: usize = 100_000;
+/// Bytes of one collection's manifest.
+pub const MANIFEST_SIZE_BYTES: usize = RECORD_SIZE_BYTES;
+/// Bytes of one path in a collection.
+pub const PATH_SIZE_BYTES: usize = 1_024;
+
+/// Transactions that a mempool holds.
+pub const MEMPOOL_TRANSACTIONS: usize = 50_000;
+/// Bytes of encoded transactions that a mempool holds.
+pub const MEMPOOL_SIZE_BYTES: usize = 32 * 1024 * 1024;
+/// Transactions of one sender that a mempool holds.
+pub const MEMPOOL_TRANSACTIONS_PER_SENDER: usize = 20_000;
+
+const _: () = {
+    assert!(TRANSACTION_SIZE_BYTES * 4 <= BLOCK_SIZE_BYTES, "a block holds at least a few of the largest transactions");
+    assert!(GOSSIP_SIZE_BYTES <= RECORD_SIZE_BYTES);
+    assert!(BLOCK_SIZE_BYTES + VALIDATORS * 256 <= SYNC_RESPONSE_SIZE_BYTES, "any one block with its certificate fits a response");
+    assert!(SYNC_RESPONSE_SIZE_BYTES <= RECORD_SIZE_BYTES);
+    assert!((VALIDATORS as u64) * VALIDATOR_POWER < u64::MAX / 3, "thirds of the whole power do not overflow");
+    assert!(MODEL_UNITS < u64::MAX / 2);
+    assert!(MEMPOOL_TRANSACTIONS_PER_SENDER < MEMPOOL_TRANSACTIONS);
+};

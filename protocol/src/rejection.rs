@@ -1,0 +1,138 @@
+//! Why a transaction of a decided block did not apply. Stored with the transaction and shown to whoever asks.
+
+use crate::ids::{
+    AccountId, ArtifactId, ContributionId, Handle, Height, ModelId, ModelName, ProposalId, PublicKey, Timestamp, Units,
+    ValidatorAddress, VersionLabel,
+};
+use serde::{Deserialize, Serialize};
+
+/// A rule that the state does not satisfy. The text names the thing and, where there is one, the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the error texts say what each field is")]
+pub enum Rejection {
+    #[error("the transaction expired at {expires} ms, before block time {time} ms; sign it again with a later expiry")]
+    Expired { expires: Timestamp, time: Timestamp },
+    #[error("the expiry {expires} ms is more than an hour of block time ahead of {time} ms; choose an earlier one")]
+    ExpiryTooFar { expires: Timestamp, time: Timestamp },
+    #[error("the transaction was already executed; a new request needs a new nonce")]
+    Replayed,
+    #[error("account {0} does not exist on this network")]
+    UnknownAccount(AccountId),
+    #[error("the signatures weigh {weight} of the {threshold} that account {account} asks for; sign with more of its keys")]
+    NotAuthorised { account: AccountId, weight: u64, threshold: u64 },
+    #[error("key {key} is not a key of account {account}; sign with its present keys only")]
+    ForeignKey { account: AccountId, key: PublicKey },
+    #[error("account {account} already has {max} transactions in this block; send it again for a later one")]
+    RateLimited { account: AccountId, max: u32 },
+
+    #[error("the handle {0} is taken; choose another")]
+    HandleTaken(Handle),
+    #[error("account {account} has sponsored {quota} accounts, its quota; ask another member to sponsor")]
+    SponsorQuota { account: AccountId, quota: u32 },
+
+    #[error("the model {0} exists already; choose another name")]
+    ModelNameTaken(ModelName),
+    #[error("model {0} does not exist on this network")]
+    UnknownModel(ModelId),
+    #[error("account {account} is neither a steward nor a holder of shares of model {model}")]
+    NotOfModel { account: AccountId, model: ModelId },
+    #[error("account {account} is not a steward of model {model}; ask one of its stewards")]
+    NotSteward { account: AccountId, model: ModelId },
+    #[error("model {model} already has a version {label}; choose another label")]
+    VersionExists { model: ModelId, label: VersionLabel },
+    #[error("model {model} has no version {label}; publish it first")]
+    UnknownVersion { model: ModelId, label: VersionLabel },
+    #[error("version {label} of model {model} is released already")]
+    AlreadyReleased { model: ModelId, label: VersionLabel },
+    #[error("artifact {artifact} is already version {label} of this model")]
+    ArtifactIsVersion { artifact: ArtifactId, label: VersionLabel },
+
+    #[error("account {account} holds {held} units of model {model}, less than the {asked} asked for")]
+    NotEnoughShares { account: AccountId, model: ModelId, held: Units, asked: Units },
+    #[error("model {0} would have more units than the ledger can count; mint less")]
+    TooManyUnits(ModelId),
+    #[error("a transfer moves at least one unit, to another account")]
+    EmptyTransfer,
+
+    #[error("contribution {0} does not exist on this network")]
+    UnknownContribution(ContributionId),
+    #[error("contribution {0} is countersigned already")]
+    AlreadyAccepted(ContributionId),
+    #[error("account {0} cannot countersign its own contribution; ask another steward")]
+    OwnContribution(AccountId),
+
+    #[error("proposal {0} does not exist on this network")]
+    UnknownProposal(ProposalId),
+    #[error("proposal {proposal} is {status}, no longer open")]
+    NotOpen { proposal: ProposalId, status: String },
+    #[error("proposal {proposal} closed at {closes} ms; block time is {time} ms")]
+    VotingClosed { proposal: ProposalId, closes: Timestamp, time: Timestamp },
+    #[error("account {account} had no weight when the proposal opened (register as of height {snapshot}), so it has no ballot")]
+    NoWeight { account: AccountId, snapshot: Height },
+    #[error("nobody had a vote as of height {0}; open the proposal once the register is recorded in an earlier block")]
+    EmptyElectorate(Height),
+    #[error("account {account} already has {max} open proposals; wait until one closes")]
+    TooManyOpenProposals { account: AccountId, max: u32 },
+    #[error("only its proposer, {0}, can withdraw the proposal")]
+    NotProposer(AccountId),
+    #[error("ballots have been cast on proposal {0}; it runs to its close")]
+    BallotsCast(ProposalId),
+    #[error("account {0} is not a member of the network; only members open and answer the network's proposals")]
+    NotMember(AccountId),
+    #[error("the actions of the proposal belong to different classes of decision ({0} and {1}); open one proposal for each")]
+    MixedClasses(String, String),
+    #[error("{0} is not an action for this scope: models decide on versions, shares and policies, the network on validators")]
+    WrongScope(String),
+    #[error("validator key {0} is in the set already")]
+    ValidatorExists(PublicKey),
+    #[error("validator {0} is not in the set")]
+    UnknownValidator(ValidatorAddress),
+    #[error("the validator set would not be sound: {0}")]
+    BadValidatorSet(String),
+}
+
+impl Rejection {
+    /// A stable code for programs: the name of the rule.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Expired { .. } => "expired",
+            Self::ExpiryTooFar { .. } => "expiry_too_far",
+            Self::Replayed => "replayed",
+            Self::UnknownAccount(_) => "unknown_account",
+            Self::NotAuthorised { .. } => "not_authorised",
+            Self::ForeignKey { .. } => "foreign_key",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::HandleTaken(_) => "handle_taken",
+            Self::SponsorQuota { .. } => "sponsor_quota",
+            Self::ModelNameTaken(_) => "model_name_taken",
+            Self::UnknownModel(_) => "unknown_model",
+            Self::NotOfModel { .. } => "not_of_model",
+            Self::NotSteward { .. } => "not_steward",
+            Self::VersionExists { .. } => "version_exists",
+            Self::UnknownVersion { .. } => "unknown_version",
+            Self::AlreadyReleased { .. } => "already_released",
+            Self::ArtifactIsVersion { .. } => "artifact_is_version",
+            Self::NotEnoughShares { .. } => "not_enough_shares",
+            Self::TooManyUnits(_) => "too_many_units",
+            Self::EmptyTransfer => "empty_transfer",
+            Self::UnknownContribution(_) => "unknown_contribution",
+            Self::AlreadyAccepted(_) => "already_accepted",
+            Self::OwnContribution(_) => "own_contribution",
+            Self::UnknownProposal(_) => "unknown_proposal",
+            Self::NotOpen { .. } => "not_open",
+            Self::VotingClosed { .. } => "voting_closed",
+            Self::NoWeight { .. } => "no_weight",
+            Self::EmptyElectorate(_) => "empty_electorate",
+            Self::TooManyOpenProposals { .. } => "too_many_open_proposals",
+            Self::NotProposer(_) => "not_proposer",
+            Self::BallotsCast(_) => "ballots_cast",
+            Self::NotMember(_) => "not_member",
+            Self::MixedClasses(..) => "mixed_classes",
+            Self::WrongScope(_) => "wrong_scope",
+            Self::ValidatorExists(_) => "validator_exists",
+            Self::UnknownValidator(_) => "unknown_validator",
+            Self::BadValidatorSet(_) => "bad_validator_set",
+        }
+    }
+}

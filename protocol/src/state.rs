@@ -1,0 +1,372 @@
+//! The ledger's state as a map of typed keys to encoded values: how rules read it and how a block changes it.
+//!
+//! A record type names its family and its key ([`Record`]); the bytes of a key are the family's byte and the key's
+//! fields, fixed-width and big-endian, so that keys of one prefix are neighbours in order. Rules work on an
+//! [`Overlay`]: reads fall through to the state before, writes stay in the overlay until the transaction applies.
+//!
+//! A state that cannot be read is not a rule's affair: the overlay remembers the failure, answers "absent", and
+//! [`crate::execute`] throws the whole block's result away and reports it.
+
+use crate::codec;
+use crate::ids::{
+    AccountId, ContributionId, Handle, Height, ModelId, Name, ProposalId, Timestamp, TransactionId, VersionLabel,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{cell::RefCell, collections::BTreeMap};
+
+/// Why the state could not be read: the storage's own words. It ends the process; it is never a rejection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the state cannot be read: {0}")]
+pub struct StateError(pub String);
+
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Which way a range is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the smallest key.
+    Ascending,
+    /// From the largest key.
+    Descending,
+}
+
+/// State as it stands after some block. Implemented by the RocksDB snapshot, the memory store and the overlay.
+pub trait StateRead {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// At most `limit` entries with `from <= key < to`, in the direction asked.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn range(&self, from: &[u8], to: &[u8], direction: Direction, limit: usize) -> Result<Vec<Entry>, StateError>;
+}
+
+impl<S: StateRead + ?Sized> StateRead for &S {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        (**self).get(key)
+    }
+    fn range(&self, from: &[u8], to: &[u8], direction: Direction, limit: usize) -> Result<Vec<Entry>, StateError> {
+        (**self).range(from, to, direction, limit)
+    }
+}
+
+/// The families of records. The number is the first byte of every key and part of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Family {
+    /// The network's parameters and counters.
+    Network = 1,
+    /// The validator schedule.
+    Validators = 2,
+    /// Accounts by id.
+    Account = 3,
+    /// Account ids by handle.
+    Handle = 4,
+    /// Transaction ids remembered until they expire, by expiry.
+    Seen = 5,
+    /// Models by id.
+    Model = 6,
+    /// Model ids by namespace and name.
+    ModelName = 7,
+    /// Versions by model and label.
+    Version = 8,
+    /// Which versions an artifact is released as.
+    ArtifactUse = 9,
+    /// Balances by model and account.
+    Share = 10,
+    /// Balances as of each height at which they changed.
+    ShareAt = 11,
+    /// A model's total as of each height at which it changed.
+    TotalAt = 12,
+    /// The changes of a model's register, numbered.
+    ShareChange = 13,
+    /// Contributions by id.
+    Contribution = 14,
+    /// Contribution ids of a model, numbered.
+    ContributionOf = 15,
+    /// Proposals by id.
+    Proposal = 16,
+    /// Proposal ids of a model or of the network, numbered.
+    ProposalOf = 17,
+    /// Proposals by the block time at which they are due.
+    Deadline = 18,
+    /// Ballots by proposal and account.
+    Ballot = 19,
+}
+
+impl Family {
+    /// Whether a proof may speak of it: the remembered transaction ids follow from the blocks alone and are left out
+    /// of the authenticated map.
+    pub const fn is_authenticated(byte: u8) -> bool {
+        byte != Self::Seen as u8
+    }
+}
+
+/// A field of a key: its bytes sort as the values do, and no value's bytes are a prefix of another's.
+pub trait KeyField {
+    /// Appends the field's bytes.
+    fn write(&self, key: &mut Vec<u8>);
+}
+
+macro_rules! fixed_key_fields {
+    ($($id:ty),*) => { $(
+        impl KeyField for $id {
+            fn write(&self, key: &mut Vec<u8>) {
+                key.extend_from_slice(self.as_bytes());
+            }
+        }
+    )* };
+}
+fixed_key_fields!(AccountId, ModelId, ContributionId, ProposalId, TransactionId, crate::ids::ArtifactId);
+
+macro_rules! number_key_fields {
+    ($($number:ty),*) => { $(
+        impl KeyField for $number {
+            fn write(&self, key: &mut Vec<u8>) {
+                key.extend_from_slice(&self.get().to_be_bytes());
+            }
+        }
+    )* };
+}
+number_key_fields!(Height, Timestamp);
+
+impl KeyField for u64 {
+    fn write(&self, key: &mut Vec<u8>) {
+        key.extend_from_slice(&self.to_be_bytes());
+    }
+}
+
+macro_rules! text_key_fields {
+    ($($text:ty),*) => { $(
+        impl KeyField for $text {
+            fn write(&self, key: &mut Vec<u8>) {
+                key.extend_from_slice(self.as_str().as_bytes());
+                key.push(0); // no name holds a zero byte
+            }
+        }
+    )* };
+}
+text_key_fields!(Handle, Name, VersionLabel);
+
+impl KeyField for () {
+    fn write(&self, _: &mut Vec<u8>) {}
+}
+impl<A: KeyField, B: KeyField> KeyField for (A, B) {
+    fn write(&self, key: &mut Vec<u8>) {
+        self.0.write(key);
+        self.1.write(key);
+    }
+}
+impl<A: KeyField, B: KeyField, C: KeyField> KeyField for (A, B, C) {
+    fn write(&self, key: &mut Vec<u8>) {
+        self.0.write(key);
+        self.1.write(key);
+        self.2.write(key);
+    }
+}
+
+/// A type kept in state.
+pub trait Record: Serialize + DeserializeOwned {
+    /// What finds it.
+    type Key: KeyField;
+    /// Where it lives.
+    const FAMILY: Family;
+
+    /// The bytes of a key, or of the leading fields of one.
+    fn key_bytes(fields: &impl KeyField) -> Vec<u8> {
+        let mut key = vec![Self::FAMILY as u8];
+        fields.write(&mut key);
+        key
+    }
+}
+
+/// The first key after all keys that start with `prefix`; empty if there is none.
+pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return end;
+        }
+    }
+    end
+}
+
+/// Reads one record.
+///
+/// # Errors
+/// When the storage fails or holds what is not this record.
+pub fn read<R: Record>(state: &impl StateRead, key: &R::Key) -> Result<Option<R>, StateError> {
+    state.get(&R::key_bytes(key))?.map(|bytes| decode_record(&bytes)).transpose()
+}
+
+/// One page of records whose keys begin with the fields of `prefix`, in key order, after the key `after` if given.
+/// The second value is the cursor of the next page: the last key read, if there may be more.
+///
+/// # Errors
+/// When the storage fails or holds what is not this record.
+pub fn page<R: Record>(
+    state: &impl StateRead,
+    prefix: &impl KeyField,
+    after: Option<&[u8]>,
+    direction: Direction,
+    limit: usize,
+) -> Result<(Vec<R>, Option<Vec<u8>>), StateError> {
+    let start = R::key_bytes(prefix);
+    let (mut from, mut to) = (start.clone(), prefix_end(&start));
+    if let Some(after) = after.filter(|after| after.starts_with(&start)) {
+        match direction {
+            Direction::Ascending => {
+                from = after.to_vec();
+                from.push(0);
+            }
+            Direction::Descending => to = after.to_vec(),
+        }
+    }
+    let entries = state.range(&from, &to, direction, limit)?;
+    let cursor = if entries.len() < limit { None } else { entries.last().map(|(key, _)| key.clone()) };
+    let records = entries.iter().map(|(_, bytes)| decode_record(bytes)).collect::<Result<_, _>>()?;
+    Ok((records, cursor))
+}
+
+/// The record with the largest last field that is at most that of `key`, among those that share `prefix`: what stood
+/// "as of" a height.
+///
+/// # Errors
+/// When the storage fails or holds what is not this record.
+pub fn read_as_of<R: Record>(
+    state: &impl StateRead,
+    prefix: &impl KeyField,
+    key: &R::Key,
+) -> Result<Option<R>, StateError> {
+    let from = R::key_bytes(prefix);
+    let mut to = R::key_bytes(key);
+    to.push(0);
+    let found = state.range(&from, &to, Direction::Descending, 1)?;
+    found.first().map(|(_, bytes)| decode_record(bytes)).transpose()
+}
+
+fn decode_record<R: Record>(bytes: &[u8]) -> Result<R, StateError> {
+    codec::decode_trusted(bytes).map_err(|error| StateError(format!("a record of {:?}: {error}", R::FAMILY)))
+}
+
+/// What a block changes: each key's new value, or its removal. Ordered, so that every peer writes alike.
+pub type ChangeSet = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// State with changes on top that nobody else sees yet.
+#[derive(Debug)]
+pub struct Overlay<'a, S: StateRead + ?Sized> {
+    base: &'a S,
+    block: ChangeSet,
+    transaction: ChangeSet,
+    failure: RefCell<Option<StateError>>,
+}
+
+impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
+    /// No changes yet.
+    pub fn new(base: &'a S) -> Self {
+        Self { base, block: ChangeSet::new(), transaction: ChangeSet::new(), failure: RefCell::new(None) }
+    }
+
+    /// Reads one record, the pending changes included.
+    pub fn read<R: Record>(&self, key: &R::Key) -> Option<R> {
+        self.noted(read(self, key)).flatten()
+    }
+
+    /// Reads what stood as of a key, see [`read_as_of`].
+    pub fn read_as_of<R: Record>(&self, prefix: &impl KeyField, key: &R::Key) -> Option<R> {
+        self.noted(read_as_of(self, prefix, key)).flatten()
+    }
+
+    /// At most `limit` entries of a range, the pending changes included.
+    pub fn entries(&self, from: &[u8], to: &[u8], limit: usize) -> Vec<Entry> {
+        self.noted(self.range(from, to, Direction::Ascending, limit)).unwrap_or_default()
+    }
+
+    /// Writes one record.
+    pub fn write<R: Record>(&mut self, key: &R::Key, record: &R) {
+        self.transaction.insert(R::key_bytes(key), Some(codec::encode(record)));
+    }
+
+    /// Removes one record.
+    pub fn remove<R: Record>(&mut self, key: &R::Key) {
+        self.remove_bytes(R::key_bytes(key));
+    }
+
+    /// Removes an entry by the bytes of its key.
+    pub fn remove_bytes(&mut self, key: Vec<u8>) {
+        self.transaction.insert(key, None);
+    }
+
+    /// Keeps what was written since the last keep or drop.
+    pub fn keep(&mut self) {
+        self.block.append(&mut self.transaction);
+    }
+
+    /// Drops what was written since the last keep or drop.
+    pub fn drop_pending(&mut self) {
+        self.transaction.clear();
+    }
+
+    /// The pending changes set aside, so that a part of a transaction can be tried on its own: give them back with
+    /// [`Overlay::resume`].
+    pub fn suspend(&mut self) -> ChangeSet {
+        self.transaction.clone()
+    }
+
+    /// Puts the pending changes back to what [`Overlay::suspend`] gave.
+    pub fn resume(&mut self, pending: ChangeSet) {
+        self.transaction = pending;
+    }
+
+    /// Everything kept, without the writes that leave a key as it was.
+    ///
+    /// # Errors
+    /// When any read failed on the way: then nothing of it may be used.
+    pub fn finish(self) -> Result<ChangeSet, StateError> {
+        match self.failure.into_inner() {
+            Some(failure) => Err(failure),
+            None => Ok(self.block),
+        }
+    }
+
+    fn noted<T>(&self, result: Result<T, StateError>) -> Option<T> {
+        result.map_err(|error| self.failure.borrow_mut().get_or_insert(error).clone()).ok()
+    }
+}
+
+impl<S: StateRead + ?Sized> StateRead for Overlay<'_, S> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        match self.transaction.get(key).or_else(|| self.block.get(key)) {
+            Some(pending) => Ok(pending.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], direction: Direction, limit: usize) -> Result<Vec<Entry>, StateError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let bounds = from.to_vec()..to.to_vec();
+        let mut pending: BTreeMap<&Vec<u8>, &Option<Vec<u8>>> = self.block.range(bounds.clone()).collect();
+        pending.extend(self.transaction.range(bounds));
+        // Each pending key hides at most one entry of the base, so this many are enough.
+        let mut merged: BTreeMap<Vec<u8>, Vec<u8>> =
+            self.base.range(from, to, direction, limit.saturating_add(pending.len()))?.into_iter().collect();
+        for (key, value) in pending {
+            match value {
+                Some(value) => merged.insert(key.clone(), value.clone()),
+                None => merged.remove(key),
+            };
+        }
+        Ok(match direction {
+            Direction::Ascending => merged.into_iter().take(limit).collect(),
+            Direction::Descending => merged.into_iter().rev().take(limit).collect(),
+        })
+    }
+}

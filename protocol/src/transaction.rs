@@ -1,0 +1,254 @@
+//! Transactions: signed requests to change the ledger, each with one action, and what can be said of one without
+//! any state.
+
+use crate::{
+    account::{CreateAccount, RotateKeys},
+    codec,
+    contribution::{AcceptContribution, RecordContribution},
+    crypto::{self, Domain, SigningKey},
+    ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
+    limits,
+    model::{CreateModel, PublishVersion},
+    proposal::{CastBallot, OpenProposal, WithdrawProposal},
+    share::TransferShares,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a transaction asks for. The rules of each are in the module that its type lives in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Admit a new account, the sender being its sponsor.
+    CreateAccount(CreateAccount),
+    /// Replace the sender's keys.
+    RotateKeys(RotateKeys),
+    /// Found a model in the sender's namespace.
+    CreateModel(CreateModel),
+    /// Record an artifact as a version of a model.
+    PublishVersion(PublishVersion),
+    /// Record what the sender gave to a model.
+    RecordContribution(RecordContribution),
+    /// Countersign a contribution, as a steward.
+    AcceptContribution(AcceptContribution),
+    /// Give shares to another account.
+    TransferShares(TransferShares),
+    /// Put a question to the owners of a model, or to the members of the network.
+    OpenProposal(OpenProposal),
+    /// Answer a question, or change the answer.
+    CastBallot(CastBallot),
+    /// Take back a proposal on which nobody has voted.
+    WithdrawProposal(WithdrawProposal),
+}
+
+impl Action {
+    /// The action's name, as in JSON and in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CreateAccount(_) => "create_account",
+            Self::RotateKeys(_) => "rotate_keys",
+            Self::CreateModel(_) => "create_model",
+            Self::PublishVersion(_) => "publish_version",
+            Self::RecordContribution(_) => "record_contribution",
+            Self::AcceptContribution(_) => "accept_contribution",
+            Self::TransferShares(_) => "transfer_shares",
+            Self::OpenProposal(_) => "open_proposal",
+            Self::CastBallot(_) => "cast_ballot",
+            Self::WithdrawProposal(_) => "withdraw_proposal",
+        }
+    }
+}
+
+/// What the sender signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionBody {
+    /// The network, so that a transaction means nothing on another.
+    pub network: NetworkId,
+    /// The account that asks.
+    pub sender: AccountId,
+    /// Random, so that the same request can be made twice.
+    pub nonce: u64,
+    /// Block time after which no block may apply it; at most [`limits::TRANSACTION_LIFETIME_MS`] ahead.
+    pub expires: Timestamp,
+    /// The request.
+    pub action: Action,
+}
+
+impl TransactionBody {
+    /// The bytes that each key signs in [`Domain::Transaction`].
+    pub fn signing_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// The transaction's id: the hash of the signing bytes.
+    pub fn id(&self) -> TransactionId {
+        TransactionId::from_bytes(crypto::hash(Domain::Transaction, &self.signing_bytes()))
+    }
+
+    /// Signs with each of the keys.
+    pub fn sign(self, keys: &[SigningKey]) -> Transaction {
+        let bytes = self.signing_bytes();
+        let signatures = keys
+            .iter()
+            .map(|key| KeySignature { key: key.public_key(), signature: key.sign(Domain::Transaction, &bytes) })
+            .collect();
+        Transaction { body: self, signatures }
+    }
+}
+
+/// One key's signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySignature {
+    /// The key.
+    pub key: PublicKey,
+    /// Its signature over the signing bytes.
+    pub signature: Signature,
+}
+
+/// A signed request to change the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// What is asked.
+    pub body: TransactionBody,
+    /// By whom: enough of the sender's keys to reach its threshold.
+    pub signatures: Vec<KeySignature>,
+}
+
+/// Why no state could make a transaction valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Not a transaction.
+    #[error("not a transaction: {0}")]
+    Malformed(#[from] codec::DecodeError),
+    /// Too many bytes.
+    #[error("the transaction has {0} bytes; at most {max} are allowed", max = limits::TRANSACTION_SIZE_BYTES)]
+    TooLarge(usize),
+    /// Made for another network.
+    #[error("the transaction is for network {found}; this is network {expected}")]
+    Network {
+        /// The network it names.
+        found: NetworkId,
+        /// The network of this peer.
+        expected: NetworkId,
+    },
+    /// No signature at all, or more than an account can have keys.
+    #[error("the transaction has {0} signatures; 1 to {max} are allowed", max = limits::TRANSACTION_SIGNATURES)]
+    SignatureCount(usize),
+    /// A key twice.
+    #[error("key {0} signs the transaction twice")]
+    RepeatedKey(PublicKey),
+    /// A signature that does not verify.
+    #[error("the signature of key {0} does not verify: sign the transaction's exact bytes with that key")]
+    Signature(PublicKey),
+    /// An action that breaks a rule of form.
+    #[error("{field}: {problem}")]
+    Form {
+        /// Which field of the action.
+        field: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+}
+
+impl Invalid {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::TooLarge(_) => "too_large",
+            Self::Network { .. } => "wrong_network",
+            Self::SignatureCount(_) => "signature_count",
+            Self::RepeatedKey(_) => "repeated_key",
+            Self::Signature(_) => "bad_signature",
+            Self::Form { .. } => "bad_form",
+        }
+    }
+}
+
+/// Refuses a text of more than `max_bytes`, or with control characters other than line breaks and tabs.
+pub(crate) fn check_text(field: &'static str, text: &str, max_bytes: usize) -> Result<(), Invalid> {
+    if text.len() > max_bytes {
+        return Err(Invalid::Form { field, problem: format!("{} bytes; at most {max_bytes} are allowed", text.len()) });
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err(Invalid::Form { field, problem: "holds control characters; remove them".into() });
+    }
+    Ok(())
+}
+
+/// Refuses a list of more than `max` entries.
+pub(crate) fn check_count(field: &'static str, count: usize, max: usize) -> Result<(), Invalid> {
+    if count > max {
+        return Err(Invalid::Form { field, problem: format!("{count} entries; at most {max} are allowed") });
+    }
+    Ok(())
+}
+
+impl Transaction {
+    /// The id: the hash of the signing bytes.
+    pub fn id(&self) -> TransactionId {
+        self.body.id()
+    }
+
+    /// The canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads a transaction that a stranger sent; [`Transaction::check_form`] and
+    /// [`Transaction::check_signatures`] come next.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one transaction.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Invalid> {
+        if bytes.len() > limits::TRANSACTION_SIZE_BYTES {
+            return Err(Invalid::TooLarge(bytes.len()));
+        }
+        Ok(codec::decode(bytes, limits::TRANSACTION_SIZE_BYTES)?)
+    }
+
+    /// Every rule that needs neither state nor cryptography.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn check_form(&self, network: NetworkId) -> Result<(), Invalid> {
+        let size = self.encode().len();
+        if size > limits::TRANSACTION_SIZE_BYTES {
+            return Err(Invalid::TooLarge(size));
+        }
+        if self.body.network != network {
+            return Err(Invalid::Network { found: self.body.network, expected: network });
+        }
+        if !(1..=limits::TRANSACTION_SIGNATURES).contains(&self.signatures.len()) {
+            return Err(Invalid::SignatureCount(self.signatures.len()));
+        }
+        let mut keys = std::collections::BTreeSet::new();
+        if let Some(repeated) = self.signatures.iter().find(|signature| !keys.insert(signature.key)) {
+            return Err(Invalid::RepeatedKey(repeated.key));
+        }
+        match &self.body.action {
+            Action::CreateAccount(action) => action.check(),
+            Action::RotateKeys(action) => action.check(),
+            Action::CreateModel(action) => action.check(),
+            Action::PublishVersion(action) => action.check(),
+            Action::RecordContribution(action) => action.check(),
+            Action::TransferShares(action) => action.check(),
+            Action::OpenProposal(action) => action.check(),
+            Action::AcceptContribution(_) | Action::CastBallot(_) | Action::WithdrawProposal(_) => Ok(()),
+        }
+    }
+
+    /// That every signature is its key's over the signing bytes. Whether the keys are the sender's, and enough of
+    /// them, is a question to the state: [`crate::account::Account::authorises`].
+    ///
+    /// # Errors
+    /// The first signature that does not verify.
+    pub fn check_signatures(&self) -> Result<(), Invalid> {
+        let bytes = self.body.signing_bytes();
+        for KeySignature { key, signature } in &self.signatures {
+            if !key.verifies(Domain::Transaction, &bytes, signature) {
+                return Err(Invalid::Signature(*key));
+            }
+        }
+        Ok(())
+    }
+}

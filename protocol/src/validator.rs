@@ -1,0 +1,171 @@
+//! Validators, the set in force at a height, and what counts as a quorum of it.
+//!
+//! The set is state: a decision that admits or removes a validator, executed in block `H`, is in force at `H + 2`, so
+//! that the set of `H + 1` was already announced by the header of `H`.
+
+use crate::{
+    codec,
+    crypto::{self, Domain},
+    ids::{AccountId, Height, Power, PublicKey, ValidatorAddress, ValidatorSetHash},
+    limits,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Why a list is not a validator set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValidatorSetError {
+    /// Nobody could decide.
+    #[error("a validator set has at least one validator")]
+    Empty,
+    /// Too many.
+    #[error("{0} validators are more than the {max} allowed", max = limits::VALIDATORS)]
+    TooMany(usize),
+    /// The same key twice.
+    #[error("validator key {0} is listed twice")]
+    Duplicate(PublicKey),
+    /// A power out of bounds.
+    #[error("validator {key} has power {power}; it is 1 to {max}", max = limits::VALIDATOR_POWER)]
+    Power {
+        /// Whose.
+        key: PublicKey,
+        /// The power given.
+        power: Power,
+    },
+}
+
+/// One validator: a consensus key with voting power, answered for by an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ValidatorRecord", into = "ValidatorRecord")]
+pub struct Validator {
+    /// Derived from the key.
+    pub address: ValidatorAddress,
+    /// The consensus key.
+    pub key: PublicKey,
+    /// Its weight in consensus.
+    pub power: Power,
+    /// The account that answers for it.
+    pub operator: AccountId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ValidatorRecord {
+    key: PublicKey,
+    power: Power,
+    operator: AccountId,
+}
+
+impl Validator {
+    /// A validator with the address of its key.
+    pub fn new(key: PublicKey, power: Power, operator: AccountId) -> Self {
+        Self { address: key.validator_address(), key, power, operator }
+    }
+}
+
+impl From<ValidatorRecord> for Validator {
+    fn from(record: ValidatorRecord) -> Self {
+        Self::new(record.key, record.power, record.operator)
+    }
+}
+
+impl From<Validator> for ValidatorRecord {
+    fn from(validator: Validator) -> Self {
+        Self { key: validator.key, power: validator.power, operator: validator.operator }
+    }
+}
+
+/// A validator set: 1 to [`limits::VALIDATORS`] validators in the order of their addresses. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Validator>", into = "Vec<Validator>")]
+pub struct ValidatorSet(Arc<[Validator]>);
+
+impl TryFrom<Vec<Validator>> for ValidatorSet {
+    type Error = ValidatorSetError;
+
+    fn try_from(mut validators: Vec<Validator>) -> Result<Self, ValidatorSetError> {
+        if validators.is_empty() {
+            return Err(ValidatorSetError::Empty);
+        }
+        if validators.len() > limits::VALIDATORS {
+            return Err(ValidatorSetError::TooMany(validators.len()));
+        }
+        validators.sort_by_key(|validator| validator.address);
+        for pair in validators.windows(2) {
+            if let [one, two] = pair
+                && one.address == two.address
+            {
+                return Err(ValidatorSetError::Duplicate(one.key));
+            }
+        }
+        for validator in &validators {
+            if !(1..=limits::VALIDATOR_POWER).contains(&validator.power.get()) {
+                return Err(ValidatorSetError::Power { key: validator.key, power: validator.power });
+            }
+        }
+        Ok(Self(validators.into()))
+    }
+}
+
+impl From<ValidatorSet> for Vec<Validator> {
+    fn from(set: ValidatorSet) -> Self {
+        set.0.to_vec()
+    }
+}
+
+impl ValidatorSet {
+    /// The validators, by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Validator> {
+        self.0.iter()
+    }
+
+    /// How many there are; never 0.
+    #[allow(clippy::len_without_is_empty, reason = "a set is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The validator at a place in the order of addresses.
+    pub fn at(&self, index: usize) -> Option<&Validator> {
+        self.0.get(index)
+    }
+
+    /// The validator of an address.
+    pub fn by_address(&self, address: &ValidatorAddress) -> Option<&Validator> {
+        self.0.binary_search_by_key(address, |validator| validator.address).ok().and_then(|index| self.0.get(index))
+    }
+
+    /// The sum of all powers; it cannot overflow, see [`limits`].
+    pub fn total_power(&self) -> Power {
+        Power::new(self.0.iter().fold(0u64, |sum, validator| sum.saturating_add(validator.power.get())))
+    }
+
+    /// Whether `power` is more than two thirds of the whole.
+    pub fn is_quorum(&self, power: Power) -> bool {
+        u128::from(power.get()).saturating_mul(3) > u128::from(self.total_power().get()).saturating_mul(2)
+    }
+
+    /// Who proposes in a round of a height: each in turn, in the order of addresses.
+    pub fn proposer(&self, height: Height, round: u32) -> &Validator {
+        let turn = u128::from(height.get()).saturating_add(u128::from(round));
+        let count = u128::try_from(self.0.len()).unwrap_or(1).max(1);
+        let index = usize::try_from(turn.checked_rem(count).unwrap_or(0)).unwrap_or(0);
+        #[allow(clippy::indexing_slicing, reason = "the index is below the length and a set is never empty")]
+        &self.0[index]
+    }
+
+    /// The hash that headers carry.
+    pub fn hash(&self) -> ValidatorSetHash {
+        ValidatorSetHash::from_bytes(crypto::hash(Domain::ValidatorSet, &codec::encode(self)))
+    }
+}
+
+/// The sets that are already settled when a block is about to be executed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidatorSchedule {
+    /// The height at which `current` decides.
+    pub height: Height,
+    /// The set that decides at `height`.
+    pub current: ValidatorSet,
+    /// The set that decides at `height + 1`.
+    pub next: ValidatorSet,
+}
