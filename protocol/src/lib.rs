@@ -11,6 +11,7 @@ pub mod execute;
 pub mod genesis;
 pub mod ids;
 pub mod limits;
+pub mod mempool;
 pub mod model;
 pub mod policy;
 pub mod proof;

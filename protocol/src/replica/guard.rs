@@ -22,7 +22,7 @@ pub enum SignedKind {
 }
 
 impl SignedKind {
-    const fn domain(self) -> Domain {
+    pub(super) const fn domain(self) -> Domain {
         match self {
             Self::Proposal => Domain::Proposal,
             Self::Prevote | Self::Precommit => Domain::Vote,

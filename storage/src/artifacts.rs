@@ -1,0 +1,315 @@
+//! The bytes of artifacts: plain files with their BLAKE3 trees beside them, never in the database.
+//!
+//! Every blob (a file, or a collection's manifest) is named by its address. Next to it lies its *outboard*: the inner
+//! nodes of the hash tree over groups of 16 KiB (64 bytes a group), with which any range can be proven against the
+//! address alone. A blob of one group has none. Wrong bytes never leave this module: every read for serving, every
+//! received slice and every export is checked against the address first.
+//!
+//! ```text
+//! DATA/artifacts/lock                 held by the process that has the store open
+//! DATA/artifacts/blobs/<address>      the bytes, or <address>.ref: where they lie, when imported by reference
+//! DATA/artifacts/blobs/<address>.obao the outboard, in post-order
+//! DATA/artifacts/roots/<address>      the record of a whole artifact, written after everything it names is durable
+//! DATA/artifacts/partial/<address>.*  a download under way: data, outboard, bits of verified groups
+//! DATA/artifacts/temporary/           swept at every opening
+//! ```
+//!
+//! A file gets its final name by renaming, after an fsync, outboard first: a blob that has its name is whole. A
+//! *root* is what a user published or fetched, and what a peer announces; blobs without a root are files of a
+//! collection, or of one still arriving.
+//!
+//! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
+//! directory. Read on in [`import`], [`slice`], [`partial`], [`export`].
+
+mod error;
+mod export;
+mod files;
+mod import;
+mod partial;
+mod slice;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ArtifactError, ReceiveError, Reference};
+pub use export::Overwrite;
+pub use import::{EXCLUDED_NAMES, EXCLUDED_SUFFIXES, ImportMode, Imported};
+pub use partial::{PartialFile, Started};
+pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes};
+
+use allod_protocol::{
+    artifact::{Artifact, ArtifactKind, Manifest, ManifestFile},
+    codec,
+    ids::{ArtifactId, ContentHash},
+    limits,
+};
+use error::at;
+use files::{Layout, TemporaryFile};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Bytes of the buffers in which files are read and written.
+const BUFFER_SIZE_BYTES: usize = 1024 * 1024;
+
+/// How far a long operation on bytes has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes done.
+    pub done_bytes: u64,
+    /// Bytes to do in all.
+    pub total_bytes: u64,
+}
+
+/// A function that is told how far a long operation has come, about once a mebibyte.
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress);
+
+/// The artifacts on this machine. Every method may be called from several threads at once; all of them block.
+#[derive(Debug)]
+pub struct ArtifactStore {
+    layout: Arc<Layout>,
+    /// Addresses with an open [`PartialFile`]: two would overwrite each other's record of what is verified.
+    arriving: Arc<Mutex<BTreeSet<ArtifactId>>>,
+    /// Held for the exclusive lock on it.
+    _lock: File,
+}
+
+impl ArtifactStore {
+    /// Opens the store in `directory` (`DATA/artifacts`), creating it when it is not there. Leftovers of interrupted
+    /// imports are removed; interrupted downloads are kept for [`ArtifactStore::resume`], unless nothing can come of
+    /// them.
+    ///
+    /// # Errors
+    /// When another process has it open, or the file system refuses.
+    pub fn open(directory: &Path) -> Result<Self, ArtifactError> {
+        let layout = Layout::create(directory)?;
+        let lock_path = layout.lock();
+        let lock = File::create(&lock_path).map_err(at("create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(ArtifactError::InUse(directory.to_owned())),
+            Err(fs::TryLockError::Error(error)) => return Err(at("lock", &lock_path)(error)),
+        }
+        layout.sweep_temporary()?;
+        let store = Self { layout: Arc::new(layout), arriving: Arc::default(), _lock: lock };
+        partial::sweep(&store)?;
+        Ok(store)
+    }
+
+    /// Whether the artifact is here whole: the file, or the manifest and every file it names.
+    pub fn has(&self, address: &ArtifactId) -> bool {
+        self.layout.root(address).is_file()
+    }
+
+    /// Whether these bytes are here, as an artifact of their own or as a file of a collection.
+    pub fn has_blob(&self, address: &ArtifactId) -> bool {
+        self.has_copy(address) || self.layout.reference(address).is_file()
+    }
+
+    /// Whether the bytes lie in the store itself.
+    fn has_copy(&self, address: &ArtifactId) -> bool {
+        self.layout.data(address).is_file()
+    }
+
+    /// The artifacts that are here whole, by address.
+    ///
+    /// # Errors
+    /// When the directory cannot be read. A damaged record is logged and left out.
+    pub fn list(&self) -> Result<Vec<Artifact>, ArtifactError> {
+        let directory = self.layout.roots();
+        let mut artifacts = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
+            let path = entry.map_err(at("list", &directory))?.path();
+            let bytes = fs::read(&path).map_err(at("read", &path))?;
+            match codec::decode_trusted::<Artifact>(&bytes) {
+                Ok(artifact) => artifacts.push(artifact),
+                Err(error) => tracing::error!(
+                    path = %path.display(), %error,
+                    "the record of an artifact is damaged and is ignored; remove the file and publish or fetch the artifact again"
+                ),
+            }
+        }
+        artifacts.sort_by_key(|artifact| artifact.address);
+        Ok(artifacts)
+    }
+
+    /// The record of an artifact that is here whole.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NotFound`], or when the record cannot be read.
+    pub fn artifact(&self, address: &ArtifactId) -> Result<Artifact, ArtifactError> {
+        let path = self.layout.root(address);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                codec::decode_trusted(&bytes).map_err(|source| ArtifactError::Record { path, source: Box::new(source) })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ArtifactError::NotFound(*address)),
+            Err(error) => Err(at("read", &path)(error)),
+        }
+    }
+
+    /// Bytes of one blob.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NotFound`], or a reference whose file changed.
+    pub fn size(&self, address: &ArtifactId) -> Result<u64, ArtifactError> {
+        Ok(self.reader(address)?.size_bytes())
+    }
+
+    /// Opens a blob for reading proven ranges of it.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NotFound`]; [`ArtifactError::ReferenceChanged`] when a file imported by reference is gone, or
+    /// has another size or time of change than it had.
+    pub fn reader(&self, address: &ArtifactId) -> Result<BlobReader, ArtifactError> {
+        BlobReader::open(&self.layout, address)
+    }
+
+    /// The manifest of a collection, checked against its address. The files it names need not be here.
+    ///
+    /// # Errors
+    /// When the blob is not here, or is no manifest.
+    pub fn manifest(&self, address: &ArtifactId) -> Result<Manifest, ArtifactError> {
+        let reader = self.reader(address)?;
+        if reader.size_bytes() > limits::MANIFEST_SIZE_BYTES as u64 {
+            return Err(ArtifactError::NotACollection(*address));
+        }
+        let bytes = reader.read_all()?;
+        Manifest::decode(&bytes).map_err(|_| ArtifactError::NotACollection(*address))
+    }
+
+    /// The files of a manifest whose bytes are not here yet, each address once.
+    pub fn missing_files(&self, manifest: &Manifest) -> Vec<ManifestFile> {
+        let mut seen = BTreeSet::new();
+        let absent = |file: &&ManifestFile| seen.insert(file.address) && !self.has_blob(&file.address);
+        manifest.files().iter().filter(absent).cloned().collect()
+    }
+
+    /// Stores bytes under the address given, after checking that it is theirs. For what fits in memory.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Damaged`] when the address is not that of the bytes; or the file system refuses.
+    pub fn insert(&self, address: &ArtifactId, bytes: &[u8]) -> Result<(), ArtifactError> {
+        if self.has_blob(address) {
+            return Ok(());
+        }
+        if ArtifactId::of(bytes) != *address {
+            return Err(ArtifactError::Damaged { address: *address, path: self.layout.data(address), offset_bytes: 0 });
+        }
+        self.stage(address, bytes)?.commit()
+    }
+
+    /// Records that an artifact is here whole, so that it is listed and announced: the last step of a fetch.
+    ///
+    /// # Errors
+    /// When a blob of it is not here, or the address of a collection is not that of a manifest.
+    pub fn adopt(&self, address: &ArtifactId, kind: ArtifactKind) -> Result<Artifact, ArtifactError> {
+        let artifact = match kind {
+            ArtifactKind::File => Artifact { address: *address, kind, size_bytes: self.size(address)?, files: 1 },
+            ArtifactKind::Collection => {
+                let manifest = self.manifest(address)?;
+                if let Some(file) = self.missing_files(&manifest).first() {
+                    return Err(ArtifactError::NotFound(file.address));
+                }
+                let files = u32::try_from(manifest.files().len()).unwrap_or(u32::MAX);
+                Artifact { address: *address, kind, size_bytes: manifest.size_bytes(), files }
+            }
+        };
+        let mut record = TemporaryFile::create(&self.layout)?;
+        record.write_all(&codec::encode(&artifact))?;
+        record.sync()?;
+        record.rename_to(&self.layout.root(address))?;
+        // The names of the blobs first: a root must not outlive one of them.
+        files::sync_directory(&self.layout.blobs())?;
+        files::sync_directory(&self.layout.roots())?;
+        Ok(artifact)
+    }
+
+    /// Reads every byte of a blob, or of a collection and all its files, and checks hashes and outboards.
+    ///
+    /// # Errors
+    /// The first fault found, naming the address and the file; what to do is in its text.
+    pub fn verify(&self, address: &ArtifactId, progress: OnProgress<'_>) -> Result<(), ArtifactError> {
+        let collection = self.artifact(address).is_ok_and(|artifact| artifact.kind == ArtifactKind::Collection);
+        let mut state = Progress { done_bytes: 0, total_bytes: self.size(address)? };
+        if !collection {
+            return self.verify_blob(address, None, &mut state, progress);
+        }
+        let manifest = self.manifest(address)?;
+        state.total_bytes = state.total_bytes.saturating_add(manifest.size_bytes());
+        self.verify_blob(address, None, &mut state, progress)?;
+        for file in manifest.files() {
+            self.verify_blob(&file.address, Some(file), &mut state, progress)?;
+        }
+        Ok(())
+    }
+
+    fn verify_blob(
+        &self,
+        address: &ArtifactId,
+        listed: Option<&ManifestFile>,
+        state: &mut Progress,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ArtifactError> {
+        let reader = self.reader(address)?;
+        let mut sha256 = Sha256::new();
+        let mut buffer = Vec::new();
+        for range in ByteRange::whole(reader.size_bytes()).pieces(BUFFER_SIZE_BYTES as u64) {
+            // Proving the range against the address checks data and outboard alike.
+            buffer.clear();
+            reader.read(range, &mut buffer)?;
+            if listed.is_some() {
+                sha256.update(&buffer);
+            }
+            state.done_bytes = state.done_bytes.saturating_add(range.size_bytes());
+            progress(*state);
+        }
+        let Some(listed) = listed else { return Ok(()) };
+        let found = ContentHash::from_bytes(sha256.finalize().into());
+        if listed.size_bytes != reader.size_bytes() || listed.sha256 != found {
+            return Err(ArtifactError::ManifestWrong { address: *address, path: listed.path.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Writes bytes that fit in memory, and their outboard, to temporary files.
+    fn stage(&self, address: &ArtifactId, bytes: &[u8]) -> Result<files::Placement, ArtifactError> {
+        let mut data = TemporaryFile::create(&self.layout)?;
+        data.write_all(bytes)?;
+        let outboard = match slice::outboard_of(bytes) {
+            outboard if outboard.is_empty() => None,
+            outboard => {
+                let mut file = TemporaryFile::create(&self.layout)?;
+                file.write_all(&outboard)?;
+                Some(file)
+            }
+        };
+        Ok(files::Placement::copy(&self.layout, address, data, outboard))
+    }
+}
+
+/// Removes `address` from the set of open partial files when the last holder lets go.
+#[derive(Debug)]
+struct Arriving {
+    address: ArtifactId,
+    all: Arc<Mutex<BTreeSet<ArtifactId>>>,
+}
+
+impl Arriving {
+    fn claim(store: &ArtifactStore, address: &ArtifactId) -> Result<Self, ArtifactError> {
+        let mut all = store.arriving.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.insert(*address) {
+            return Err(ArtifactError::UnderWay(*address));
+        }
+        Ok(Self { address: *address, all: Arc::clone(&store.arriving) })
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.address);
+    }
+}

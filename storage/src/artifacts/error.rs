@@ -1,0 +1,194 @@
+//! What can go wrong with bytes on disk, each with the address or the path, and what to do.
+
+use allod_protocol::{
+    artifact::ManifestError,
+    codec::DecodeError,
+    ids::ArtifactId,
+    limits,
+};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why an operation on the artifact store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// Nothing is stored under the address.
+    #[error("{0} is not in the artifact store; publish or fetch it first")]
+    NotFound(ArtifactId),
+    /// The address is not that of a manifest.
+    #[error("{0} is not a collection: its bytes are not a manifest; treat it as a file")]
+    NotACollection(ArtifactId),
+    /// Another process has the store open.
+    #[error("the artifact store {} is in use by another process; stop that process, or ask it to do the work", .0.display())]
+    InUse(PathBuf),
+    /// Another download of the same address is under way.
+    #[error("{0} is being fetched already; wait for that fetch to end")]
+    UnderWay(ArtifactId),
+    /// No space left, or a quota used up.
+    #[error(
+        "no space left to write {}; free some space and try again (nothing unfinished was left under its final name)",
+        .0.display()
+    )]
+    DiskFull(PathBuf),
+    /// Any other refusal of the file system.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The data or the outboard of a stored blob do not hash to its address.
+    #[error(
+        "{address} is damaged near byte {offset_bytes} of {}: the bytes or their hash tree are not those of the address; \
+         check the disk, remove the file and publish or fetch the artifact again",
+        path.display()
+    )]
+    Damaged {
+        /// The blob.
+        address: ArtifactId,
+        /// Its file.
+        path: PathBuf,
+        /// Where the first wrong group starts.
+        offset_bytes: u64,
+    },
+    /// A file imported by reference is not what it was.
+    #[error(
+        "the file {} that holds {address} {how} since it was imported by reference; put the old file back, or publish \
+         it again (by copy, to be safe from changes)",
+        path.display()
+    )]
+    ReferenceChanged {
+        /// The blob.
+        address: ArtifactId,
+        /// Where it was.
+        path: PathBuf,
+        /// What is different.
+        how: Reference,
+    },
+    /// A manifest states a size or a SHA-256 that is not the file's.
+    #[error("the collection's manifest is wrong about {path} ({address}): its size or SHA-256 is another; do not use the collection")]
+    ManifestWrong {
+        /// The file's address.
+        address: ArtifactId,
+        /// Its path in the collection.
+        path: String,
+    },
+    /// A stored record cannot be read.
+    #[error("the record {} is damaged: {source}; remove it and publish or fetch the artifact again", path.display())]
+    Record {
+        /// The record's file.
+        path: PathBuf,
+        /// Why.
+        source: Box<DecodeError>,
+    },
+    /// A directory that does not make a collection.
+    #[error("{} cannot become a collection: {source}", path.display())]
+    Collection {
+        /// The directory.
+        path: PathBuf,
+        /// Which rule it breaks.
+        source: Box<ManifestError>,
+    },
+    /// More files in a directory than a collection holds, or paths so long that the manifest is too large.
+    #[error(
+        "{} has too many files for a collection ({max} files and a manifest of {bytes} bytes at most); pack some of them into an archive",
+        .0.display(), max = limits::COLLECTION_FILES, bytes = limits::MANIFEST_SIZE_BYTES
+    )]
+    TooManyFiles(PathBuf),
+    /// A symbolic link where bytes are imported or exported.
+    #[error("{} is a symbolic link; replace it by the file it points to, or remove it", .0.display())]
+    Symlink(PathBuf),
+    /// Neither a file nor a directory.
+    #[error("{} is neither a file nor a directory; remove it, or publish another directory", .0.display())]
+    Special(PathBuf),
+    /// A name that is not UTF-8.
+    #[error("the name of {} is not UTF-8; rename it", .0.display())]
+    NotUtf8(PathBuf),
+    /// Larger than an artifact may be.
+    #[error("{} is larger than the {max} bytes that a file may have", .0.display(), max = limits::ARTIFACT_SIZE_BYTES)]
+    TooLarge(PathBuf),
+    /// The file changed while it was imported.
+    #[error("{} changed while it was being read; wait until nothing writes to it and try again", .0.display())]
+    SourceChanged(PathBuf),
+    /// The target of an export exists and is different.
+    #[error("{} exists with other content; choose another target, or ask to overwrite", .0.display())]
+    TargetExists(PathBuf),
+    /// The target of an export is of the wrong kind.
+    #[error("cannot export to {}: {expected}", path.display())]
+    Target {
+        /// The target.
+        path: PathBuf,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A range that no slice can have.
+    #[error("bytes {start}..{end} are not a range of {address} ({size_bytes} bytes) on the borders of 16 KiB groups")]
+    Range {
+        /// The blob.
+        address: ArtifactId,
+        /// First byte.
+        start: u64,
+        /// Byte after the last.
+        end: u64,
+        /// The blob's size.
+        size_bytes: u64,
+    },
+    /// A download that was finished before all of it was there.
+    #[error("{address} lacks {missing_bytes} bytes; fetch them before finishing")]
+    Incomplete {
+        /// The blob.
+        address: ArtifactId,
+        /// Bytes not verified yet.
+        missing_bytes: u64,
+    },
+}
+
+/// How a file imported by reference differs from what was imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// It cannot be opened.
+    Gone,
+    /// Its size or time of change is another.
+    Changed,
+    /// Its bytes hash to something else.
+    Different,
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "cannot be opened: it was moved or removed",
+            Self::Changed => "changed",
+            Self::Different => "has other bytes",
+        })
+    }
+}
+
+/// Why a received slice was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// The bytes do not prove themselves against the address: whoever sent them is at fault.
+    #[error("wrong bytes for {address} near byte {offset_bytes}: they do not hash to the address")]
+    WrongBytes {
+        /// The blob asked for.
+        address: ArtifactId,
+        /// Where the first wrong group, or hash pair, starts.
+        offset_bytes: u64,
+    },
+    /// This machine is at fault.
+    #[error(transparent)]
+    Store(#[from] ArtifactError),
+}
+
+/// Names the action and the file of an I/O error, and tells a full disk from the rest.
+pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ArtifactError::DiskFull(path.to_owned()),
+        _ => ArtifactError::Io { action, path: path.to_owned(), source },
+    }
+}

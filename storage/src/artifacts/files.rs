@@ -1,0 +1,194 @@
+//! Names and small file operations: nothing gets its final name before it is whole and durable.
+
+use super::error::{ArtifactError, at};
+use allod_protocol::ids::ArtifactId;
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Where everything of a store lies. Files are named by the text of the address, as users see it.
+#[derive(Debug)]
+pub(super) struct Layout {
+    directory: PathBuf,
+    counter: AtomicU64,
+}
+
+impl Layout {
+    pub(super) fn create(directory: &Path) -> Result<Self, ArtifactError> {
+        let layout = Self { directory: directory.to_owned(), counter: AtomicU64::new(0) };
+        for path in [layout.blobs(), layout.roots(), layout.partials(), layout.temporary()] {
+            fs::create_dir_all(&path).map_err(at("create", &path))?;
+        }
+        Ok(layout)
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.directory.join("lock")
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.directory.join("blobs")
+    }
+
+    pub(super) fn roots(&self) -> PathBuf {
+        self.directory.join("roots")
+    }
+
+    pub(super) fn partials(&self) -> PathBuf {
+        self.directory.join("partial")
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.directory.join("temporary")
+    }
+
+    pub(super) fn data(&self, address: &ArtifactId) -> PathBuf {
+        self.blobs().join(address.to_string())
+    }
+
+    pub(super) fn outboard(&self, address: &ArtifactId) -> PathBuf {
+        self.blobs().join(format!("{address}.obao"))
+    }
+
+    pub(super) fn reference(&self, address: &ArtifactId) -> PathBuf {
+        self.blobs().join(format!("{address}.ref"))
+    }
+
+    pub(super) fn root(&self, address: &ArtifactId) -> PathBuf {
+        self.roots().join(address.to_string())
+    }
+
+    pub(super) fn partial(&self, address: &ArtifactId, extension: &str) -> PathBuf {
+        self.partials().join(format!("{address}.{extension}"))
+    }
+
+    /// Removes what interrupted operations left.
+    pub(super) fn sweep_temporary(&self) -> Result<(), ArtifactError> {
+        let directory = self.temporary();
+        for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
+            let path = entry.map_err(at("list", &directory))?.path();
+            fs::remove_file(&path).map_err(at("remove", &path))?;
+        }
+        Ok(())
+    }
+}
+
+/// A file without its final name: removed when dropped before it gets one.
+#[derive(Debug)]
+pub(super) struct TemporaryFile {
+    file: File,
+    path: PathBuf,
+    named: bool,
+}
+
+impl TemporaryFile {
+    /// A new file in the store.
+    pub(super) fn create(layout: &Layout) -> Result<Self, ArtifactError> {
+        // The store is locked, so a number is unique as long as this process lives.
+        let number = layout.counter.fetch_add(1, Ordering::Relaxed);
+        Self::create_at(layout.temporary().join(number.to_string()))
+    }
+
+    /// A new file of the name given, which must not exist.
+    pub(super) fn create_at(path: PathBuf) -> Result<Self, ArtifactError> {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
+        Ok(Self { file, path, named: false })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn write_all(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
+        self.file.write_all(bytes).map_err(at("write", &self.path))
+    }
+
+    pub(super) fn sync(&self) -> Result<(), ArtifactError> {
+        self.file.sync_all().map_err(at("sync", &self.path))
+    }
+
+    pub(super) fn rename_to(mut self, target: &Path) -> Result<(), ArtifactError> {
+        fs::rename(&self.path, target).map_err(at("create", target))?;
+        self.named = true;
+        Ok(())
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if !self.named
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a temporary file; it is swept at the next start");
+        }
+    }
+}
+
+/// Files that are written and wait for their final names, in the order in which they get them.
+#[derive(Debug)]
+pub(super) struct Placement {
+    files: Vec<(TemporaryFile, PathBuf)>,
+    /// What the last file replaces.
+    replaces: Option<PathBuf>,
+}
+
+impl Placement {
+    /// A blob that lies in the store.
+    pub(super) fn copy(
+        layout: &Layout,
+        address: &ArtifactId,
+        data: TemporaryFile,
+        outboard: Option<TemporaryFile>,
+    ) -> Self {
+        let outboard = outboard.map(|file| (file, layout.outboard(address)));
+        let files = outboard.into_iter().chain([(data, layout.data(address))]).collect();
+        Self { files, replaces: Some(layout.reference(address)) }
+    }
+
+    /// A blob that lies elsewhere.
+    pub(super) fn reference(
+        layout: &Layout,
+        address: &ArtifactId,
+        record: TemporaryFile,
+        outboard: Option<TemporaryFile>,
+    ) -> Self {
+        let outboard = outboard.map(|file| (file, layout.outboard(address)));
+        let files = outboard.into_iter().chain([(record, layout.reference(address))]).collect();
+        Self { files, replaces: None }
+    }
+
+    /// Makes the bytes durable: before any of them gets its name.
+    pub(super) fn sync(&self) -> Result<(), ArtifactError> {
+        self.files.iter().try_for_each(|(file, _)| file.sync())
+    }
+
+    /// Gives the files their names. A crash may lose the names, never the bytes behind a name.
+    pub(super) fn rename(self) -> Result<(), ArtifactError> {
+        for (file, target) in self.files {
+            file.rename_to(&target)?;
+        }
+        self.replaces.as_deref().map_or(Ok(()), remove_if_there)
+    }
+
+    pub(super) fn commit(self) -> Result<(), ArtifactError> {
+        self.sync()?;
+        self.rename()
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(path: &Path) -> Result<(), ArtifactError> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(at("sync", path))
+}
+
+/// Removes a file if it is there.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), ArtifactError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at("remove", path)(error)),
+        _ => Ok(()),
+    }
+}

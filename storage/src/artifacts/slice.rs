@@ -1,0 +1,382 @@
+//! Ranges of a blob with their proof: what a provider sends and a fetching peer checks.
+//!
+//! A slice is the pre-order walk of the blob's BLAKE3 tree over the groups of a range: hash pairs (64 bytes) and
+//! groups (16 KiB, the last one shorter), as `bao-tree` writes it, without a length prefix. Ranges start and end on
+//! the borders of groups, so that every group received can be stored and served again. A slice that reaches the last
+//! group also proves the blob's size.
+
+use super::{
+    BUFFER_SIZE_BYTES, OnProgress, Progress,
+    error::{ArtifactError, Reference, ReceiveError, at},
+    files::Layout,
+};
+use allod_protocol::{codec, ids::ArtifactId};
+use bao_tree::{
+    BaoTree, BlockSize, ChunkNum, ChunkRanges,
+    io::{
+        DecodeError, EncodeError,
+        outboard::{PostOrderMemOutboard, PostOrderOutboard},
+        sync::{DecodeResponseIter, ReadAt, encode_ranges_validated, outboard_post_order, truncate_ranges},
+    },
+    iter::{BaoChunk, ResponseIterRef},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// Bytes of one group, the smallest piece that can be proven: 16 chunks of BLAKE3.
+pub const GROUP_SIZE_BYTES: u64 = 16 * 1024;
+const BLOCK_SIZE: BlockSize = BlockSize::from_chunk_log(4);
+const CHUNK_SIZE_BYTES: u64 = 1024;
+const HASH_PAIR_SIZE_BYTES: u64 = 64;
+
+/// Bytes `start..end` of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ByteRange {
+    /// The first byte.
+    pub start: u64,
+    /// The byte after the last.
+    pub end: u64,
+}
+
+impl ByteRange {
+    /// All of a blob.
+    pub const fn whole(size_bytes: u64) -> Self {
+        Self { start: 0, end: size_bytes }
+    }
+
+    /// The last groups of a blob: as many as fit in `max_bytes`, at least one. It proves the size.
+    pub fn tail(size_bytes: u64, max_bytes: u64) -> Self {
+        let last_group = size_bytes.saturating_sub(1) / GROUP_SIZE_BYTES * GROUP_SIZE_BYTES;
+        let start = size_bytes.saturating_sub(max_bytes).div_ceil(GROUP_SIZE_BYTES).saturating_mul(GROUP_SIZE_BYTES);
+        Self { start: start.min(last_group), end: size_bytes }
+    }
+
+    /// Bytes in the range.
+    pub const fn size_bytes(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Whether a slice of a blob of this size can have the range: not empty (but for an empty blob), on the borders
+    /// of groups, inside the blob.
+    pub const fn is_sliceable(&self, size_bytes: u64) -> bool {
+        let aligned = self.start.is_multiple_of(GROUP_SIZE_BYTES)
+            && (self.end == size_bytes || self.end.is_multiple_of(GROUP_SIZE_BYTES));
+        aligned && self.end <= size_bytes && (self.start < self.end || size_bytes == 0)
+    }
+
+    /// Cuts the range at the multiples of `piece_bytes` (itself a multiple of the group); an empty range is one piece.
+    pub fn pieces(self, piece_bytes: u64) -> impl Iterator<Item = Self> {
+        let mut next = Some(self.start);
+        std::iter::from_fn(move || {
+            let start = next?;
+            let border = (start / piece_bytes).saturating_add(1).saturating_mul(piece_bytes);
+            let end = border.min(self.end);
+            next = (end < self.end).then_some(end);
+            Some(Self { start, end })
+        })
+    }
+
+    /// The groups that the range touches.
+    pub(super) fn groups(&self) -> std::ops::Range<u64> {
+        self.start / GROUP_SIZE_BYTES..self.end.div_ceil(GROUP_SIZE_BYTES)
+    }
+
+    fn chunks(&self) -> ChunkRanges {
+        // The one chunk of an empty blob is number 0.
+        let end = self.end.div_ceil(CHUNK_SIZE_BYTES).max(1);
+        ChunkRanges::from(ChunkNum(self.start / CHUNK_SIZE_BYTES)..ChunkNum(end))
+    }
+}
+
+/// Bytes of the slice of `range` of a blob of `size_bytes`: what a provider that speaks the truth sends.
+pub fn encoded_size_bytes(size_bytes: u64, range: ByteRange) -> u64 {
+    let chunks = range.chunks();
+    let items = ResponseIterRef::new(tree(size_bytes), truncate_ranges(&chunks, size_bytes));
+    items.fold(0u64, |sum, item| {
+        sum.saturating_add(match item {
+            BaoChunk::Parent { .. } => HASH_PAIR_SIZE_BYTES,
+            BaoChunk::Leaf { size, .. } => size as u64,
+        })
+    })
+}
+
+pub(super) fn tree(size_bytes: u64) -> BaoTree {
+    BaoTree::new(size_bytes, BLOCK_SIZE)
+}
+
+/// The outboard of bytes in memory; empty for a single group.
+pub(super) fn outboard_of(bytes: &[u8]) -> Vec<u8> {
+    PostOrderMemOutboard::create(bytes, BLOCK_SIZE).data
+}
+
+/// Reads `size_bytes` from `data`, writes their outboard, and gives their address.
+pub(super) fn outboard_from(data: impl Read, size_bytes: u64, outboard: impl Write) -> io::Result<ArtifactId> {
+    outboard_post_order(data, tree(size_bytes), outboard).map(|root| ArtifactId::from_bytes(*root.as_bytes()))
+}
+
+/// An item of a slice that proved itself.
+pub(super) enum Proven<'a> {
+    /// A hash pair, and where in the outboard it belongs.
+    Pair { offset_bytes: u64, pair: [u8; 64] },
+    /// A group.
+    Group { offset_bytes: u64, bytes: &'a [u8] },
+}
+
+/// Walks through a slice and hands over each item once it has proven itself; nothing after the first that does not.
+pub(super) fn prove(
+    address: &ArtifactId,
+    size_bytes: u64,
+    range: ByteRange,
+    mut encoded: &[u8],
+    mut take: impl FnMut(Proven<'_>) -> Result<(), ArtifactError>,
+) -> Result<(), ReceiveError> {
+    if !range.is_sliceable(size_bytes) {
+        return Err(ArtifactError::Range { address: *address, start: range.start, end: range.end, size_bytes }.into());
+    }
+    let wrong = |offset_bytes| ReceiveError::WrongBytes { address: *address, offset_bytes };
+    let (tree, chunks) = (tree(size_bytes), range.chunks());
+    let mut offset_bytes = range.start;
+    for item in DecodeResponseIter::new(root(address), tree, &mut encoded, &chunks) {
+        match item.map_err(|error| wrong(fault(&error).unwrap_or(offset_bytes)))? {
+            bao_tree::io::BaoContentItem::Parent(parent) => {
+                let Some(place) = tree.post_order_offset(parent.node) else { continue };
+                let mut pair = [0; 64];
+                let (left, right) = pair.split_at_mut(32);
+                left.copy_from_slice(parent.pair.0.as_bytes());
+                right.copy_from_slice(parent.pair.1.as_bytes());
+                take(Proven::Pair { offset_bytes: place.value().saturating_mul(HASH_PAIR_SIZE_BYTES), pair })?;
+            }
+            bao_tree::io::BaoContentItem::Leaf(leaf) => {
+                offset_bytes = leaf.offset;
+                take(Proven::Group { offset_bytes, bytes: &leaf.data })?;
+            }
+        }
+    }
+    if encoded.is_empty() { Ok(()) } else { Err(wrong(range.end)) }
+}
+
+/// The bytes of a slice, once all of them have proven themselves.
+pub(super) fn decode(
+    address: &ArtifactId,
+    size_bytes: u64,
+    range: ByteRange,
+    encoded: &[u8],
+) -> Result<Vec<u8>, ReceiveError> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    prove(address, size_bytes, range, encoded, |item| {
+        if let Proven::Group { bytes: group, .. } = item {
+            bytes.extend_from_slice(group);
+        }
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+fn root(address: &ArtifactId) -> blake3::Hash {
+    blake3::Hash::from_bytes(*address.as_bytes())
+}
+
+fn fault(error: &DecodeError) -> Option<u64> {
+    match error {
+        DecodeError::ParentHashMismatch(node) | DecodeError::ParentNotFound(node) => {
+            Some(node.chunk_range().start.to_bytes())
+        }
+        DecodeError::LeafHashMismatch(chunk) | DecodeError::LeafNotFound(chunk) => Some(chunk.to_bytes()),
+        DecodeError::Io(_) => None,
+    }
+}
+
+/// Where a blob imported by reference lies, and what it looked like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReferenceRecord {
+    pub(super) path: String,
+    pub(super) size_bytes: u64,
+    pub(super) modified_s: i64,
+    pub(super) modified_ns: i64,
+}
+
+impl ReferenceRecord {
+    pub(super) fn new(path: String, metadata: &fs::Metadata) -> Self {
+        let (modified_s, modified_ns) = (metadata.mtime(), metadata.mtime_nsec());
+        Self { path, size_bytes: metadata.len(), modified_s, modified_ns }
+    }
+}
+
+/// A blob opened for reading proven ranges of it. Several threads may use it at once.
+#[derive(Debug)]
+pub struct BlobReader {
+    address: ArtifactId,
+    path: PathBuf,
+    size_bytes: u64,
+    data: File,
+    /// A blob of one group has none.
+    outboard: Option<File>,
+    by_reference: bool,
+}
+
+impl BlobReader {
+    pub(super) fn open(layout: &Layout, address: &ArtifactId) -> Result<Self, ArtifactError> {
+        let path = layout.data(address);
+        let (data, path, by_reference) = match File::open(&path) {
+            Ok(data) => (data, path, false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => open_reference(layout, address)?,
+            Err(error) => return Err(at("open", &path)(error)),
+        };
+        let size_bytes = data.metadata().map_err(at("inspect", &path))?.len();
+        let outboard = if size_bytes > GROUP_SIZE_BYTES { Some(open_outboard(layout, address)?) } else { None };
+        Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference })
+    }
+
+    /// A download under way, of whose ranges some are there.
+    pub(super) fn partial(address: ArtifactId, path: PathBuf, size_bytes: u64, data: File, outboard: File) -> Self {
+        Self { address, path, size_bytes, data, outboard: Some(outboard), by_reference: false }
+    }
+
+    /// The blob's address.
+    pub const fn address(&self) -> &ArtifactId {
+        &self.address
+    }
+
+    /// Bytes of the blob.
+    pub const fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Appends the slice of `range` to `encoded`: the bytes and their proof, checked before they are appended. What
+    /// was appended before an error is not to be used.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Range`] when no slice has this range; [`ArtifactError::Damaged`] or
+    /// [`ArtifactError::ReferenceChanged`] when the bytes on disk are not those of the address.
+    pub fn encode(&self, range: ByteRange, encoded: &mut Vec<u8>) -> Result<(), ArtifactError> {
+        let (address, size_bytes) = (self.address, self.size_bytes);
+        if !range.is_sliceable(size_bytes) {
+            return Err(ArtifactError::Range { address, start: range.start, end: range.end, size_bytes });
+        }
+        encoded.reserve(usize::try_from(encoded_size_bytes(size_bytes, range)).unwrap_or(0));
+        self.encode_to(range, encoded)
+    }
+
+    fn encode_to(&self, range: ByteRange, encoded: impl Write) -> Result<(), ArtifactError> {
+        let (root, tree, chunks) = (root(&self.address), tree(self.size_bytes), range.chunks());
+        match &self.outboard {
+            Some(file) => {
+                let outboard = PostOrderOutboard { root, tree, data: Positioned(file) };
+                encode_ranges_validated(Positioned(&self.data), outboard, &chunks, encoded)
+            }
+            None => {
+                let outboard = PostOrderMemOutboard { root, tree, data: [0u8; 0] };
+                encode_ranges_validated(Positioned(&self.data), outboard, &chunks, encoded)
+            }
+        }
+        .map_err(|error| self.encoding_failed(error, range))
+    }
+
+    fn encoding_failed(&self, error: EncodeError, range: ByteRange) -> ArtifactError {
+        let offset_bytes = match error {
+            EncodeError::ParentHashMismatch(node) => node.chunk_range().start.to_bytes().max(range.start),
+            EncodeError::LeafHashMismatch(chunk) => chunk.to_bytes(),
+            EncodeError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                return at("read", &self.path)(error);
+            }
+            _ => range.start,
+        };
+        let (address, path) = (self.address, self.path.clone());
+        if self.by_reference {
+            ArtifactError::ReferenceChanged { address, path, how: Reference::Different }
+        } else {
+            ArtifactError::Damaged { address, path, offset_bytes }
+        }
+    }
+
+    /// Checks the groups of `range` against the address without giving them.
+    pub(super) fn check(&self, range: ByteRange) -> Result<(), ArtifactError> {
+        self.encode_to(range, io::sink())
+    }
+
+    /// Appends the plain bytes of `range` to `bytes`, checked.
+    pub(super) fn read(&self, range: ByteRange, bytes: &mut Vec<u8>) -> Result<(), ArtifactError> {
+        let mut encoded = Vec::new();
+        self.encode(range, &mut encoded)?;
+        let refused = |error| match error {
+            ReceiveError::Store(error) => error,
+            ReceiveError::WrongBytes { address, offset_bytes } => {
+                ArtifactError::Damaged { address, path: self.path.clone(), offset_bytes }
+            }
+        };
+        bytes.append(&mut decode(&self.address, self.size_bytes, range, &encoded).map_err(refused)?);
+        Ok(())
+    }
+
+    /// All bytes, checked. For what fits in memory.
+    pub(super) fn read_all(&self) -> Result<Vec<u8>, ArtifactError> {
+        let mut bytes = Vec::new();
+        self.read(ByteRange::whole(self.size_bytes), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Hands over the bytes in order, checked, in pieces of about a mebibyte.
+    pub(super) fn for_each_piece(
+        &self,
+        state: &mut Progress,
+        progress: OnProgress<'_>,
+        mut take: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
+    ) -> Result<(), ArtifactError> {
+        let mut buffer = Vec::new();
+        for range in ByteRange::whole(self.size_bytes).pieces(BUFFER_SIZE_BYTES as u64) {
+            buffer.clear();
+            self.read(range, &mut buffer)?;
+            take(&buffer)?;
+            state.done_bytes = state.done_bytes.saturating_add(range.size_bytes());
+            progress(*state);
+        }
+        Ok(())
+    }
+}
+
+fn open_outboard(layout: &Layout, address: &ArtifactId) -> Result<File, ArtifactError> {
+    let path = layout.outboard(address);
+    File::open(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ArtifactError::Damaged { address: *address, path, offset_bytes: 0 },
+        _ => at("open", &path)(error),
+    })
+}
+
+fn open_reference(layout: &Layout, address: &ArtifactId) -> Result<(File, PathBuf, bool), ArtifactError> {
+    let path = layout.reference(address);
+    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ArtifactError::NotFound(*address),
+        _ => at("read", &path)(error),
+    })?;
+    let record: ReferenceRecord =
+        codec::decode_trusted(&bytes).map_err(|source| ArtifactError::Record { path, source: Box::new(source) })?;
+    let path = PathBuf::from(&record.path);
+    let changed = |how| ArtifactError::ReferenceChanged { address: *address, path: path.clone(), how };
+    let data = File::open(&path).map_err(|_| changed(Reference::Gone))?;
+    let metadata = data.metadata().map_err(at("inspect", &path))?;
+    if ReferenceRecord::new(record.path.clone(), &metadata) != record {
+        return Err(changed(Reference::Changed));
+    }
+    Ok((data, path, true))
+}
+
+/// A file read at positions without moving its cursor, so that threads can share it.
+struct Positioned<'a>(&'a File);
+
+impl ReadAt for Positioned<'_> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(self.0, buffer, offset)
+    }
+}
+
+/// Opens a file for import: its handle, and what it looked like then.
+pub(super) fn open_source(path: &Path) -> Result<(File, fs::Metadata), ArtifactError> {
+    let file = File::open(path).map_err(at("open", path))?;
+    let metadata = file.metadata().map_err(at("inspect", path))?;
+    Ok((file, metadata))
+}
