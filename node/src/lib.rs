@@ -1,10 +1,16 @@
 //! The allod peer, as a library for its one binary and its tests.
 
 pub mod api;
+mod catch_up;
 pub mod cli;
 pub mod config;
+mod event_loop;
 pub mod exchange;
 pub mod handle;
 pub mod keys;
 pub mod metrics;
 pub mod network;
+mod perform;
+pub mod run;
+mod timers;
+mod verifier;

@@ -12,6 +12,7 @@
 use crate::{
     block::{Block, VoteBody, VoteKind},
     codec,
+    genesis::Parameters,
     ids::{BlockHash, Height, NetworkId, ParseError, PublicKey, Signature, ValidatorAddress},
     validator::{Validator, ValidatorSet},
 };
@@ -355,58 +356,50 @@ impl malachite::ProposalPart<Bft> for NoPart {
     }
 }
 
-/// How long each step of a round waits, in milliseconds. Every wait grows by its delta a round, up to `max_ms`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The longest wait, whatever the round.
+const LONGEST_WAIT_MS: u64 = 60_000;
+
+/// How long each step of a round waits, in milliseconds. Every wait grows by `delta_ms` a round, up to a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the proposal, before prevoting nil.
-    pub propose_ms: u32,
-    /// Growth of `propose_ms` a round.
-    pub propose_delta_ms: u32,
-    /// For more prevotes once more than two thirds prevoted, but not alike.
-    pub prevote_ms: u32,
-    /// Growth of `prevote_ms` a round.
-    pub prevote_delta_ms: u32,
-    /// For more precommits once more than two thirds precommitted, but not alike.
-    pub precommit_ms: u32,
-    /// Growth of `precommit_ms` a round.
-    pub precommit_delta_ms: u32,
+    pub propose_ms: u64,
+    /// For more votes, once more than two thirds voted but not alike.
+    pub vote_ms: u64,
+    /// Growth of every wait a round.
+    pub delta_ms: u64,
     /// Before own votes of the round are sent again. Without it a lost vote can stop a round for good.
-    pub rebroadcast_ms: u32,
-    /// The longest wait.
-    pub max_ms: u32,
+    pub rebroadcast_ms: u64,
 }
 
 impl Default for Timeouts {
     /// For validators spread over continents.
     fn default() -> Self {
+        Self { propose_ms: 2_000, vote_ms: 800, delta_ms: 400, rebroadcast_ms: 4_000 }
+    }
+}
+
+impl From<&Parameters> for Timeouts {
+    fn from(parameters: &Parameters) -> Self {
         Self {
-            propose_ms: 2_000,
-            propose_delta_ms: 500,
-            prevote_ms: 800,
-            prevote_delta_ms: 400,
-            precommit_ms: 800,
-            precommit_delta_ms: 400,
-            rebroadcast_ms: 4_000,
-            max_ms: 60_000,
+            propose_ms: parameters.propose_timeout_ms,
+            vote_ms: parameters.vote_timeout_ms,
+            delta_ms: parameters.timeout_delta_ms,
+            rebroadcast_ms: parameters.rebroadcast_ms,
         }
     }
 }
 
 impl malachite::Timeouts<Bft> for Timeouts {
     fn duration_for(&self, timeout: Timeout) -> Duration {
-        let round = timeout.round.as_u32().unwrap_or(0);
-        let (base, delta) = match timeout.kind {
-            TimeoutKind::Propose => (self.propose_ms, self.propose_delta_ms),
-            TimeoutKind::Prevote => (self.prevote_ms, self.prevote_delta_ms),
-            TimeoutKind::Precommit => (self.precommit_ms, self.precommit_delta_ms),
-            TimeoutKind::Rebroadcast => (
-                self.rebroadcast_ms,
-                self.propose_delta_ms.saturating_add(self.prevote_delta_ms).saturating_add(self.precommit_delta_ms),
-            ),
+        let base = match timeout.kind {
+            TimeoutKind::Propose => self.propose_ms,
+            TimeoutKind::Prevote | TimeoutKind::Precommit => self.vote_ms,
+            TimeoutKind::Rebroadcast => self.rebroadcast_ms,
             TimeoutKind::FinalizeHeight(duration) => return duration,
         };
-        let wait = base.saturating_add(delta.saturating_mul(round)).min(self.max_ms);
-        Duration::from_millis(u64::from(wait))
+        let rounds = u64::from(timeout.round.as_u32().unwrap_or(0));
+        Duration::from_millis(base.saturating_add(self.delta_ms.saturating_mul(rounds)).min(LONGEST_WAIT_MS))
     }
 }
 
@@ -434,7 +427,7 @@ mod tests {
     fn waits_grow_by_round_and_stop_at_the_maximum() {
         let timeouts = Timeouts::default();
         let wait = |round| timeouts.duration_for(Timeout::propose(Round::new(round))).as_millis();
-        assert_eq!((wait(0), wait(2), wait(u32::MAX)), (2_000, 3_000, 60_000));
+        assert_eq!((wait(0), wait(2), wait(u32::MAX)), (2_000, 2_800, 60_000));
     }
 
     #[test]

@@ -171,11 +171,13 @@ pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Execut
     if context.network != network {
         overlay.write(&(), &context.network);
     }
-    let schedule =
-        ValidatorSchedule { height: header.height.next(), current: schedule.next, next: context.next_validators };
-    overlay.write(&(), &schedule);
+    // Written only when it changes: a block that does nothing leaves the state root as it was.
+    let next = ValidatorSchedule { current: schedule.next.clone(), next: context.next_validators };
+    if next != schedule {
+        overlay.write(&(), &next);
+    }
     overlay.keep();
-    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule })
+    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule: next })
 }
 
 /// Forgets the transactions that can no longer be applied anyway.

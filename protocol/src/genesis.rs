@@ -193,8 +193,7 @@ impl Genesis {
         let members = u64::try_from(self.accounts.len()).unwrap_or(u64::MAX);
         let network = Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0 };
         overlay.write(&(), &network);
-        let schedule =
-            ValidatorSchedule { height: Height::new(1), current: validators.clone(), next: validators };
+        let schedule = ValidatorSchedule { current: validators.clone(), next: validators };
         overlay.write(&(), &schedule);
         overlay.keep();
         Ok(overlay.finish().unwrap_or_default())

@@ -69,6 +69,12 @@ pub const COLLECTION_FILES: usize = 100_000;
 pub const MANIFEST_SIZE_BYTES: usize = RECORD_SIZE_BYTES;
 /// Bytes of one path in a collection.
 pub const PATH_SIZE_BYTES: usize = 1_024;
+/// Bytes of one artifact's file: far above any model, far below where sums of sizes overflow.
+pub const ARTIFACT_SIZE_BYTES: u64 = 1 << 50;
+/// Bytes of one encoded request or response head of the artifact protocol.
+pub const ARTIFACT_FRAME_SIZE_BYTES: usize = 256;
+/// Bytes of an artifact that one request may ask for; what is sent adds less than 2 % of proof.
+pub const ARTIFACT_RANGE_SIZE_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Transactions that a mempool holds.
 pub const MEMPOOL_TRANSACTIONS: usize = 50_000;

@@ -57,7 +57,7 @@ pub use wire::{
 };
 
 use crate::{
-    bft::{self, Bft},
+    bft::Bft,
     block::{Block, DecidedBlock, Tip},
     crypto::SigningKey,
     ids::{BlockHash, Height, NetworkId, ValidatorAddress},

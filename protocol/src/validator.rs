@@ -159,13 +159,11 @@ impl ValidatorSet {
     }
 }
 
-/// The sets that are already settled when a block is about to be executed.
+/// The sets that are already settled when a block has been executed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValidatorSchedule {
-    /// The height at which `current` decides.
-    pub height: Height,
-    /// The set that decides at `height`.
+    /// The set that decides the next block.
     pub current: ValidatorSet,
-    /// The set that decides at `height + 1`.
+    /// The set that decides the block after that.
     pub next: ValidatorSet,
 }

@@ -219,7 +219,7 @@ impl ArtifactStore {
             }
         };
         let mut record = TemporaryFile::create(&self.layout)?;
-        record.write_all(&codec::encode(&artifact))?;
+        record.append(&codec::encode(&artifact))?;
         record.sync()?;
         record.rename_to(&self.layout.root(address))?;
         // The names of the blobs first: a root must not outlive one of them.
@@ -256,17 +256,13 @@ impl ArtifactStore {
     ) -> Result<(), ArtifactError> {
         let reader = self.reader(address)?;
         let mut sha256 = Sha256::new();
-        let mut buffer = Vec::new();
-        for range in ByteRange::whole(reader.size_bytes()).pieces(BUFFER_SIZE_BYTES as u64) {
-            // Proving the range against the address checks data and outboard alike.
-            buffer.clear();
-            reader.read(range, &mut buffer)?;
+        // Proving the pieces against the address checks data and outboard alike.
+        reader.for_each_piece(state, progress, |bytes| {
             if listed.is_some() {
-                sha256.update(&buffer);
+                sha256.update(bytes);
             }
-            state.done_bytes = state.done_bytes.saturating_add(range.size_bytes());
-            progress(*state);
-        }
+            Ok(())
+        })?;
         let Some(listed) = listed else { return Ok(()) };
         let found = ContentHash::from_bytes(sha256.finalize().into());
         if listed.size_bytes != reader.size_bytes() || listed.sha256 != found {
@@ -278,12 +274,12 @@ impl ArtifactStore {
     /// Writes bytes that fit in memory, and their outboard, to temporary files.
     fn stage(&self, address: &ArtifactId, bytes: &[u8]) -> Result<files::Placement, ArtifactError> {
         let mut data = TemporaryFile::create(&self.layout)?;
-        data.write_all(bytes)?;
+        data.append(bytes)?;
         let outboard = match slice::outboard_of(bytes) {
             outboard if outboard.is_empty() => None,
             outboard => {
                 let mut file = TemporaryFile::create(&self.layout)?;
-                file.write_all(&outboard)?;
+                file.append(&outboard)?;
                 Some(file)
             }
         };

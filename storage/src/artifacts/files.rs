@@ -4,7 +4,7 @@ use super::error::{ArtifactError, at};
 use allod_protocol::ids::ArtifactId;
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -103,7 +103,7 @@ impl TemporaryFile {
         &self.path
     }
 
-    pub(super) fn write_all(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
         self.file.write_all(bytes).map_err(at("write", &self.path))
     }
 
@@ -114,6 +114,16 @@ impl TemporaryFile {
     pub(super) fn rename_to(mut self, target: &Path) -> Result<(), ArtifactError> {
         fs::rename(&self.path, target).map_err(at("create", target))?;
         self.named = true;
+        Ok(())
+    }
+}
+
+impl Write for TemporaryFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -188,7 +198,7 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), ArtifactError> {
 /// Removes a file if it is there.
 pub(super) fn remove_if_there(path: &Path) -> Result<(), ArtifactError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", path)(error)),
         _ => Ok(()),
     }
 }

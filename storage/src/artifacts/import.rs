@@ -33,8 +33,8 @@ pub const EXCLUDED_NAMES: [&str; 14] = [
     ".cache", ".venv", ".idea", ".vscode", ".Trashes",
 ];
 /// Files whose names end so are left out of a collection: unfinished downloads and editors' leftovers.
-pub const EXCLUDED_SUFFIXES: [&str; 9] =
-    [".tmp", ".part", ".partial", ".incomplete", ".crdownload", ".swp", ".pyc", ".lock", "~"];
+pub const EXCLUDED_SUFFIXES: [&str; 8] =
+    [".tmp", ".part", ".partial", ".incomplete", ".crdownload", ".swp", ".pyc", "~"];
 
 /// Files staged before they are made durable together: one journal commit of the file system then serves many.
 const BATCH_FILES: usize = 256;
@@ -188,7 +188,7 @@ impl<'a> Import<'a> {
                 ImportMode::Copy => self.store.stage(&address, &bytes)?,
                 ImportMode::Reference => {
                     let mut outboard = TemporaryFile::create(&self.store.layout)?;
-                    outboard.write_all(&slice::outboard_of(&bytes))?;
+                    outboard.append(&slice::outboard_of(&bytes))?;
                     self.reference(&address, path, metadata, outboard)?
                 }
             };
@@ -235,17 +235,28 @@ impl<'a> Import<'a> {
                 }
                 ContentHash::from_bytes(hasher.finalize().into())
             });
-            let mut tee =
-                Tee { file, current: Arc::default(), position: 0, buffers: 0, to_sha256, used, on_bytes: |count| self.advance(count) };
-            let result = slice::outboard_from(&mut tee, size_bytes, BufWriter::with_capacity(64 * 1024, OutboardWriter(outboard)));
-            let grew = tee.file.read(&mut [0]).map_err(at("read", path))? > 0 || tee.position < tee.current.len();
+            let on_bytes = |count| self.advance(count);
+            let mut tee = Tee { file, current: Arc::default(), position: 0, buffers: 0, to_sha256, used, on_bytes };
+            let mut nodes = BufWriter::with_capacity(64 * 1024, &mut *outboard);
+            let result = slice::outboard_from(&mut tee, size_bytes, &mut nodes);
+            // Bytes left over, in the buffer or in the file, tell that it grew.
+            let grew = tee.position < tee.current.len() || tee.file.read(&mut [0]).map_err(at("read", path))? > 0;
             drop(tee);
+            let flushed = nodes.flush();
+            drop(nodes);
+            flushed.map_err(at("write", outboard.path()))?;
             let address = match result {
                 Ok(address) if !grew => address,
-                Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(at("read", path)(error)),
-                _ => return Err(ArtifactError::SourceChanged(path.to_owned())),
+                Ok(_) => return Err(ArtifactError::SourceChanged(path.to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(ArtifactError::SourceChanged(path.to_owned()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    return Err(at("write", outboard.path())(error));
+                }
+                Err(error) => return Err(at("read", path)(error)),
             };
-            let Ok(sha256) = sha256.join() else { std::process::abort() };
+            let sha256 = sha256.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             Ok((address, sha256))
         })
     }
@@ -260,7 +271,7 @@ impl<'a> Import<'a> {
             let read = file.read(&mut buffer).map_err(at("read", path))?;
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
             hasher.update(bytes);
-            copy.write_all(bytes)?;
+            copy.append(bytes)?;
         }
         if hasher.finalize().as_bytes() != address.as_bytes() {
             return Err(ArtifactError::SourceChanged(path.to_owned()));
@@ -277,18 +288,15 @@ impl<'a> Import<'a> {
     ) -> Result<Placement, ArtifactError> {
         let text = path.to_str().ok_or_else(|| ArtifactError::NotUtf8(path.to_owned()))?;
         let mut record = TemporaryFile::create(&self.store.layout)?;
-        record.write_all(&codec::encode(&ReferenceRecord::new(text.to_owned(), metadata)))?;
+        record.append(&codec::encode(&ReferenceRecord::new(text.to_owned(), metadata)))?;
         let outboard = (metadata.len() > GROUP_SIZE_BYTES).then_some(outboard);
         Ok(Placement::reference(&self.store.layout, address, record, outboard))
     }
 
     /// Whether something must be written for this address in this mode.
     fn is_new(&self, address: &ArtifactId) -> bool {
-        if self.staged_addresses.contains(address) || self.store.has_copy(address) {
-            return false;
-        }
         // An old reference is written anew: its file may have moved.
-        true
+        !self.staged_addresses.contains(address) && !self.store.has_copy(address)
     }
 
     fn stage(&mut self, address: &ArtifactId, placement: Placement, size_bytes: u64) -> Result<(), ArtifactError> {
@@ -356,18 +364,6 @@ impl<F: FnMut(u64)> Read for Tee<'_, F> {
         let read = rest.read(into)?;
         self.position = self.position.saturating_add(read);
         Ok(read)
-    }
-}
-
-struct OutboardWriter<'a>(&'a mut TemporaryFile);
-
-impl Write for OutboardWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

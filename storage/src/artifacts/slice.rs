@@ -16,7 +16,9 @@ use bao_tree::{
     io::{
         DecodeError, EncodeError,
         outboard::{PostOrderMemOutboard, PostOrderOutboard},
-        sync::{DecodeResponseIter, ReadAt, encode_ranges_validated, outboard_post_order, truncate_ranges},
+        sync::{
+            DecodeResponseIter, ReadAt, Size, encode_ranges, encode_ranges_validated, outboard_post_order, truncate_ranges,
+        },
     },
     iter::{BaoChunk, ResponseIterRef},
 };
@@ -286,6 +288,10 @@ impl BlobReader {
             }
             _ => range.start,
         };
+        self.wrong_at(offset_bytes)
+    }
+
+    fn wrong_at(&self, offset_bytes: u64) -> ArtifactError {
         let (address, path) = (self.address, self.path.clone());
         if self.by_reference {
             ArtifactError::ReferenceChanged { address, path, how: Reference::Different }
@@ -301,13 +307,22 @@ impl BlobReader {
 
     /// Appends the plain bytes of `range` to `bytes`, checked.
     pub(super) fn read(&self, range: ByteRange, bytes: &mut Vec<u8>) -> Result<(), ArtifactError> {
+        let (root, tree, chunks) = (root(&self.address), tree(self.size_bytes), range.chunks());
         let mut encoded = Vec::new();
-        self.encode(range, &mut encoded)?;
+        let data = Positioned(&self.data);
+        // Not checked here: decoding checks.
+        match &self.outboard {
+            Some(file) => {
+                encode_ranges(data, PostOrderOutboard { root, tree, data: Positioned(file) }, &chunks, &mut encoded)
+            }
+            None => {
+                encode_ranges(data, PostOrderMemOutboard { root, tree, data: [0u8; 0] }, &chunks, &mut encoded)
+            }
+        }
+        .map_err(|error| self.encoding_failed(error, range))?;
         let refused = |error| match error {
             ReceiveError::Store(error) => error,
-            ReceiveError::WrongBytes { address, offset_bytes } => {
-                ArtifactError::Damaged { address, path: self.path.clone(), offset_bytes }
-            }
+            ReceiveError::WrongBytes { offset_bytes, .. } => self.wrong_at(offset_bytes),
         };
         bytes.append(&mut decode(&self.address, self.size_bytes, range, &encoded).map_err(refused)?);
         Ok(())
@@ -371,6 +386,12 @@ struct Positioned<'a>(&'a File);
 impl ReadAt for Positioned<'_> {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         FileExt::read_at(self.0, buffer, offset)
+    }
+}
+
+impl Size for Positioned<'_> {
+    fn size(&self) -> io::Result<Option<u64>> {
+        Ok(Some(self.0.metadata()?.len()))
     }
 }
 

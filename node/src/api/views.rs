@@ -1,0 +1,687 @@
+//! What the API answers and takes, as types: the server writes them, the client in this binary reads the very same.
+//!
+//! A record of the ledger keeps its JSON form (see `protocol`), to which a view adds what a reader would otherwise ask
+//! for next: handles beside ids, a model's name, a tally's outlook. Ids are lowercase hexadecimal, artifacts are CIDs,
+//! heights, units and milliseconds are numbers. New fields may appear at any time; a client ignores what it does not
+//! know.
+
+use super::schema;
+use allod_protocol::{
+    account::Account,
+    artifact::{Artifact, ManifestFile},
+    block::{CommitCertificate, Header},
+    contribution::Contribution,
+    event::Event,
+    execute::TransactionResult,
+    ids::{
+        AccountId, ArtifactId, BasisPoints, BlockHash, ContentHash, Handle, Height, ModelId, ModelName, NetworkId,
+        Power, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress, VersionLabel,
+    },
+    model::{Model, Version},
+    policy::Outlook,
+    proposal::{Ballot, Proposal},
+    share::{Share, ShareChange},
+    transaction::Transaction,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Give it as `after` to get the next page; null on the last.
+    pub next: Option<String>,
+}
+
+/// An error: RFC 9457 problem details.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A URI that names the kind of problem: `urn:allod:problem:CODE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request, and what to do.
+    pub detail: String,
+    /// A stable code for programs.
+    pub code: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Whether a peer votes in consensus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleView {
+    /// It votes.
+    Validator,
+    /// It follows.
+    Observer,
+}
+
+/// Where this peer stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StatusView {
+    /// The network's id.
+    #[schema(value_type = schema::Hex32)]
+    pub network: NetworkId,
+    /// What people call the network.
+    pub network_name: String,
+    /// The version of this binary.
+    pub version: String,
+    /// This peer's libp2p identity.
+    pub peer_id: String,
+    /// The multiaddresses it listens on.
+    pub listen_addresses: Vec<String>,
+    /// Peers it is connected to.
+    pub connected_peers: usize,
+    /// Seconds since the process started.
+    pub uptime_seconds: u64,
+    /// The last executed block.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// Its hash.
+    #[schema(value_type = schema::Hex32)]
+    pub block: BlockHash,
+    /// Its time, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub block_time: Timestamp,
+    /// The state root after it.
+    #[schema(value_type = schema::Hex32)]
+    pub state_root: StateRoot,
+    /// The round of the height being decided.
+    pub round: u32,
+    /// Whether this peer votes.
+    pub role: RoleView,
+    /// The address of its consensus key, validator or not.
+    #[schema(value_type = schema::Hex32)]
+    pub validator: ValidatorAddress,
+    /// Transactions that wait.
+    pub mempool_transactions: usize,
+    /// Their bytes.
+    pub mempool_size_bytes: usize,
+    /// The highest height that another peer spoke of.
+    #[schema(value_type = u64)]
+    pub best_known_height: Height,
+    /// Whether this peer is behind the others.
+    pub catching_up: bool,
+}
+
+/// Whether the process works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthView {
+    /// `ok`; anything else comes as a problem.
+    pub status: String,
+    /// The last executed block.
+    #[schema(value_type = u64)]
+    pub height: Height,
+}
+
+/// A peer that this one is connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerView {
+    /// Its libp2p identity.
+    pub peer_id: String,
+    /// The addresses of the connections to it.
+    pub addresses: Vec<String>,
+    /// Who dialled: `inbound` or `outbound`.
+    pub direction: String,
+    /// What it says it runs.
+    pub agent: Option<String>,
+    /// The height it last spoke of.
+    #[schema(value_type = Option<u64>)]
+    pub height: Option<Height>,
+    /// The last round trip, in milliseconds.
+    pub round_trip_ms: Option<u64>,
+}
+
+/// A validator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ValidatorView {
+    /// Derived from the key.
+    #[schema(value_type = schema::Hex32)]
+    pub address: ValidatorAddress,
+    /// The consensus key.
+    #[schema(value_type = schema::Hex32)]
+    pub key: PublicKey,
+    /// Its weight in consensus.
+    #[schema(value_type = u64)]
+    pub power: Power,
+    /// The account that answers for it.
+    #[schema(value_type = schema::Hex32)]
+    pub operator: AccountId,
+    /// That account's handle.
+    #[schema(value_type = Option<String>)]
+    pub operator_handle: Option<Handle>,
+}
+
+/// The validator sets that are settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ValidatorsView {
+    /// The height that `current` decides.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// The set that decides `height`.
+    pub current: Vec<ValidatorView>,
+    /// The set that decides the height after it.
+    pub next: Vec<ValidatorView>,
+    /// The power of `current` together; more than two thirds of it decide.
+    #[schema(value_type = u64)]
+    pub total_power: Power,
+}
+
+/// A block in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockSummary {
+    /// Its height.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// Its hash.
+    #[schema(value_type = schema::Hex32)]
+    pub hash: BlockHash,
+    /// Its time, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub time: Timestamp,
+    /// Who built it.
+    #[schema(value_type = schema::Hex32)]
+    pub proposer: ValidatorAddress,
+    /// The round that decided it.
+    pub round: u32,
+    /// How many transactions it holds.
+    pub transactions: usize,
+}
+
+/// A block with everything in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockView {
+    /// Its hash.
+    #[schema(value_type = schema::Hex32)]
+    pub hash: BlockHash,
+    /// Its header.
+    #[schema(value_type = schema::Record)]
+    pub header: Header,
+    /// The precommits that made it final.
+    #[schema(value_type = schema::Record)]
+    pub certificate: CommitCertificate,
+    /// What deadlines did, before the transactions.
+    #[schema(value_type = Vec<schema::Record>)]
+    pub deadline_events: Vec<Event>,
+    /// The transactions, in order.
+    pub transactions: Vec<BlockTransaction>,
+}
+
+/// A transaction inside a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockTransaction {
+    /// Its id.
+    #[schema(value_type = schema::Hex32)]
+    pub id: TransactionId,
+    /// Itself.
+    #[schema(value_type = schema::Record)]
+    pub transaction: Transaction,
+    /// What became of it; null while the block's results are not kept any more.
+    #[schema(value_type = Option<schema::Record>)]
+    pub result: Option<TransactionResult>,
+}
+
+/// A transaction on the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionView {
+    /// Its id.
+    #[schema(value_type = schema::Hex32)]
+    pub id: TransactionId,
+    /// The block that holds it.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// Its place in the block, from 0.
+    pub index: u32,
+    /// Itself.
+    #[schema(value_type = schema::Record)]
+    pub transaction: Transaction,
+    /// What became of it.
+    #[schema(value_type = schema::Record)]
+    pub result: TransactionResult,
+}
+
+/// What became of a submission: with a height if it is on the ledger, without while it waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Submitted {
+    /// The transaction's id.
+    #[schema(value_type = schema::Hex32)]
+    pub id: TransactionId,
+    /// The block that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub height: Option<Height>,
+    /// Its place in the block, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Record>)]
+    pub result: Option<TransactionResult>,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::Record)]
+    pub account: Account,
+    /// The handle of the account that admitted it.
+    #[schema(value_type = Option<String>)]
+    pub sponsor_handle: Option<Handle>,
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelView {
+    /// The record, its policy included.
+    #[serde(flatten)]
+    #[schema(value_type = schema::Record)]
+    pub model: Model,
+    /// The founder's handle.
+    #[schema(value_type = Option<String>)]
+    pub founder_handle: Option<Handle>,
+    /// The stewards' handles, in the order of `stewards`.
+    #[schema(value_type = Vec<Option<String>>)]
+    pub steward_handles: Vec<Option<Handle>>,
+}
+
+/// A version of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VersionView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::Record)]
+    pub version: Version,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The publisher's handle.
+    #[schema(value_type = Option<String>)]
+    pub publisher_handle: Option<Handle>,
+    /// Whether this peer holds the artifact whole.
+    pub stored_here: bool,
+}
+
+/// One line of a register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShareLine {
+    /// The holder.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// The holder's handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// What it holds.
+    #[schema(value_type = u64)]
+    pub units: Units,
+    /// Its part of the whole in ten-thousandths, rounded down.
+    #[schema(value_type = u16)]
+    pub basis_points: BasisPoints,
+}
+
+/// A model's register as of a height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SharesView {
+    /// The model.
+    #[schema(value_type = schema::Hex32)]
+    pub model: ModelId,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: ModelName,
+    /// The height after which the register stood so.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// All units together, those of other pages included.
+    #[schema(value_type = u64)]
+    pub total_units: Units,
+    /// The lines, by account id.
+    pub items: Vec<ShareLine>,
+    /// Give it as `after` to get the next page; null on the last.
+    pub next: Option<String>,
+}
+
+/// One line of a register's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShareChangeView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::Record)]
+    pub change: ShareChange,
+    /// The holder's handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// The handle of the other side of a transfer.
+    #[schema(value_type = Option<String>)]
+    pub counterparty_handle: Option<Handle>,
+}
+
+/// A contribution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContributionView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::Record)]
+    pub contribution: Contribution,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The giver's handle.
+    #[schema(value_type = Option<String>)]
+    pub giver_handle: Option<Handle>,
+    /// The handle of the steward that countersigned it.
+    #[schema(value_type = Option<String>)]
+    pub accepted_by_handle: Option<Handle>,
+}
+
+/// A proposal and where it is heading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProposalView {
+    /// The record: scope, actions, rule, tally, status.
+    #[serde(flatten)]
+    #[schema(value_type = schema::Record)]
+    pub proposal: Proposal,
+    /// The model's name, when the scope is a model.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The proposer's handle.
+    #[schema(value_type = Option<String>)]
+    pub proposer_handle: Option<Handle>,
+    /// What the tally comes to now, and what is still needed to pass.
+    #[schema(value_type = schema::OutlookSchema)]
+    pub outlook: Outlook,
+    /// Milliseconds until ballots stop, by this peer's clock; 0 when they have, null when the proposal is settled.
+    pub ends_in_ms: Option<u64>,
+}
+
+/// An answer to a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BallotView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::Record)]
+    pub ballot: Ballot,
+    /// The handle of who answered.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+}
+
+/// A proof of one register line under a state root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProofView {
+    /// The height after which the state stood so. Its root is in the header of the height after it.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// The state root that the proof leads to.
+    #[schema(value_type = schema::Hex32)]
+    pub state_root: StateRoot,
+    /// The key's bytes, in hexadecimal.
+    pub key: String,
+    /// What the key holds; null if the proof is one of absence.
+    #[schema(value_type = Option<schema::Record>)]
+    pub share: Option<Share>,
+    /// The proof's canonical bytes, in hexadecimal.
+    pub proof: String,
+}
+
+/// A deed, described. Its bytes are what is checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeedView {
+    /// The network, whose genesis the deed is checked against.
+    #[schema(value_type = schema::Hex32)]
+    pub network: NetworkId,
+    /// The height after which what it proves stood so.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// The state root that the proofs lead to.
+    #[schema(value_type = schema::Hex32)]
+    pub state_root: StateRoot,
+    /// The block whose certified header carries that root.
+    #[schema(value_type = schema::Hex32)]
+    pub block: BlockHash,
+    /// Changes of the validator set on the way from genesis.
+    pub validator_changes: usize,
+    /// What it proves, in the order of its proofs.
+    pub claims: Vec<ClaimView>,
+    /// The deed's canonical bytes, in hexadecimal: what `Accept: application/octet-stream` gives raw.
+    pub deed: String,
+}
+
+/// One record that a deed proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimView {
+    /// A model stands so.
+    Model(#[schema(value_type = schema::Record)] Box<Model>),
+    /// A line of its register.
+    Share(#[schema(value_type = schema::Record)] Share),
+    /// An account stands so.
+    Account(#[schema(value_type = schema::Record)] Box<Account>),
+    /// A version stands so.
+    Version(#[schema(value_type = schema::Record)] Box<Version>),
+    /// The key, in hexadecimal, holds nothing.
+    Absent(String),
+    /// The key, in hexadecimal, holds another record.
+    Other(String),
+}
+
+/// How far work on bytes has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProgressView {
+    /// Bytes done.
+    pub done_bytes: u64,
+    /// Bytes to do in all; 0 while that is not known.
+    pub total_bytes: u64,
+    /// Bytes a second since the start.
+    pub bytes_per_second: u64,
+}
+
+/// Whether the store copies the bytes or remembers where they lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportModeView {
+    /// The bytes are copied.
+    #[default]
+    Copy,
+    /// The path is remembered; the file must stay as it is.
+    Reference,
+}
+
+/// Take a file or a directory of the node's machine into the store, announce and serve it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// An absolute path on the node's machine.
+    pub path: String,
+    /// Copy, or remember where it lies.
+    #[serde(default)]
+    pub mode: ImportModeView,
+}
+
+/// What was imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PublishedView {
+    /// As the ledger records it.
+    #[serde(flatten)]
+    #[schema(value_type = schema::ArtifactSchema)]
+    pub artifact: Artifact,
+    /// SHA-256 of the file, or of the manifest's bytes.
+    #[schema(value_type = schema::Hex32)]
+    pub sha256: ContentHash,
+    /// Bytes that were not in the store before.
+    pub new_bytes: u64,
+    /// Paths that were left out of a collection: version control, caches, unfinished downloads.
+    pub excluded: Vec<String>,
+    /// Whether peers can find it: false while the announcement did not get through; it is repeated.
+    pub announced: bool,
+    /// Seconds it took.
+    pub elapsed_seconds: f64,
+}
+
+/// One line of the answer to an import.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportLine {
+    /// How far it has come.
+    Progress(ProgressView),
+    /// It is done; the last line.
+    Artifact(PublishedView),
+    /// It failed; the last line.
+    Error(Problem),
+}
+
+/// Fetch an artifact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FetchRequest {
+    /// An absolute path on the node's machine to write a copy to; null leaves the artifact in the store.
+    #[serde(default)]
+    pub output: Option<String>,
+    /// Replace files at `output` that are different.
+    #[serde(default)]
+    pub overwrite: bool,
+    /// The peers to ask; null finds them.
+    #[serde(default)]
+    pub providers: Option<Vec<String>>,
+}
+
+/// What one provider gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderView {
+    /// Who.
+    pub peer_id: String,
+    /// Verified bytes that came from it.
+    pub received_bytes: u64,
+}
+
+/// A provider that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DroppedProviderView {
+    /// Who.
+    pub peer_id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What was fetched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FetchedView {
+    /// The artifact.
+    #[serde(flatten)]
+    #[schema(value_type = schema::ArtifactSchema)]
+    pub artifact: Artifact,
+    /// Bytes that came over the network; 0 when all of it was here.
+    pub received_bytes: u64,
+    /// Seconds it took, the export not counted.
+    pub elapsed_seconds: f64,
+    /// Who gave what.
+    pub providers: Vec<ProviderView>,
+    /// Who was given up, and why.
+    pub dropped: Vec<DroppedProviderView>,
+    /// Where the copy was written.
+    pub output: Option<String>,
+}
+
+/// One line of the answer to a fetch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchLine {
+    /// The peers that will be asked, as they are found.
+    Providers(Vec<String>),
+    /// How far it has come.
+    Progress(ProgressView),
+    /// It is done; the last line.
+    Result(FetchedView),
+    /// It failed; the last line.
+    Error(Problem),
+}
+
+/// One line of the answer to a verification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifyLine {
+    /// How far it has come.
+    Progress(ProgressView),
+    /// Every byte hashes to the address; the last line.
+    Verified(#[schema(value_type = schema::ArtifactSchema)] Artifact),
+    /// A fault, or something else went wrong; the last line.
+    Error(Problem),
+}
+
+/// An artifact in this peer's store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArtifactView {
+    /// The artifact.
+    #[serde(flatten)]
+    #[schema(value_type = schema::ArtifactSchema)]
+    pub artifact: Artifact,
+    /// The versions it is, of the models on the ledger.
+    pub versions: Vec<ArtifactVersion>,
+    /// The files of a collection; left out in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<schema::Record>>)]
+    pub manifest: Option<Vec<ManifestFile>>,
+}
+
+/// A version that an artifact is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArtifactVersion {
+    /// The model's name.
+    #[schema(value_type = String)]
+    pub model: ModelName,
+    /// The version's label.
+    #[schema(value_type = String)]
+    pub label: VersionLabel,
+}
+
+/// Who has an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProvidersView {
+    /// The artifact.
+    #[schema(value_type = schema::Cid)]
+    pub address: ArtifactId,
+    /// The peers that announced it, this one included if it has it.
+    pub providers: Vec<String>,
+    /// Whether the search ended by itself; false if its time was up first, so that there may be more.
+    pub complete: bool,
+}
+
+/// A block that was executed and is durable: the data of an SSE event `block`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NoticeView {
+    /// Its height.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// Its hash.
+    #[schema(value_type = schema::Hex32)]
+    pub block: BlockHash,
+    /// Its time, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub time: Timestamp,
+    /// What deadlines did, before the transactions.
+    #[schema(value_type = Vec<schema::Record>)]
+    pub deadline_events: Vec<Event>,
+    /// What became of each transaction.
+    #[schema(value_type = Vec<schema::Record>)]
+    pub results: Vec<TransactionResult>,
+}
+
+/// That a subscriber was too slow: the data of an SSE event `lagged`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LaggedView {
+    /// Blocks that were left out; read them from `/v1/blocks`.
+    pub missed_blocks: u64,
+}

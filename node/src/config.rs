@@ -1,0 +1,460 @@
+//! What a peer is told: where its data lies, where it listens, whom it knows.
+//!
+//! Each setting comes from the last of four places that names it: the default, `config.toml` in the data directory,
+//! the environment (`ALLOD_` and the setting's name), the command line. A name that is none of ours is an error, and
+//! the error says the nearest one that is. Reading order: [`SETTINGS`], [`Sources`], [`Loaded`].
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use libp2p::Multiaddr;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// The name of the file in the data directory.
+pub const FILE: &str = "config.toml";
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(anyhow!("{text:?} is not a log format; choose text or json")),
+        }
+    }
+}
+
+/// The effective configuration of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where everything of this peer lies: genesis, keys, ledger, consensus log, artifacts.
+    pub data_dir: PathBuf,
+    /// Where the HTTP API listens.
+    pub api_address: SocketAddr,
+    /// Where the swarm listens.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses at which others reach this peer, if they are not those it listens on.
+    pub external: Vec<Multiaddr>,
+    /// Peers to dial first, each with its peer id.
+    pub peers: Vec<Multiaddr>,
+    /// Which log lines are written, in the syntax of `tracing` filters.
+    pub log_level: String,
+    /// What they look like.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// The genesis of the network.
+    pub fn genesis_path(&self) -> PathBuf {
+        self.data_dir.join("genesis.json")
+    }
+
+    /// The key that is the peer's identity on the swarm.
+    pub fn node_key_path(&self) -> PathBuf {
+        self.data_dir.join("node.key")
+    }
+
+    /// The key that signs votes, should it be in the validator set.
+    pub fn validator_key_path(&self) -> PathBuf {
+        self.data_dir.join("validator.key")
+    }
+
+    /// The ledger's database.
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.data_dir.join("ledger")
+    }
+
+    /// The consensus log.
+    pub fn wal_dir(&self) -> PathBuf {
+        self.data_dir.join("wal")
+    }
+
+    /// The artifacts that this peer serves.
+    pub fn artifacts_dir(&self) -> PathBuf {
+        self.data_dir.join("artifacts")
+    }
+}
+
+/// One setting: its name is the key in the file; its variable and its flag follow from it.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in `config.toml`.
+    pub name: &'static str,
+    /// Whether it takes several values.
+    pub many: bool,
+    default: &'static [&'static str],
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("ALLOD_{}", self.name.to_uppercase())
+    }
+}
+
+/// Every setting there is.
+pub const SETTINGS: &[Setting] = &[
+    Setting { name: "api_address", many: false, default: &["127.0.0.1:7640"] },
+    Setting { name: "listen", many: true, default: &["/ip4/0.0.0.0/tcp/7641", "/ip4/0.0.0.0/udp/7641/quic-v1"] },
+    Setting { name: "external", many: true, default: &[] },
+    Setting { name: "peers", many: true, default: &[] },
+    Setting { name: "log_level", many: false, default: &["info"] },
+    Setting { name: "log_format", many: false, default: &["text"] },
+];
+
+/// `ALLOD_` variables that are not settings of a peer: where it lives, and what its client and its tests use.
+const OTHER_VARIABLES: &[&str] = &["ALLOD_HOME", "ALLOD_API", "ALLOD_KEYS", "ALLOD_PASSPHRASE", "ALLOD_AS"];
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A flag on the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// What the command line says of each setting.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// Where the HTTP API listens [default: 127.0.0.1:7640]
+    #[arg(long, value_name = "ADDRESS")]
+    pub api_address: Option<String>,
+    /// Where peers reach this one, as a multiaddress; may be repeated [default: port 7641, TCP and QUIC]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<String>,
+    /// An address at which others reach this peer, if it is not one it listens on; may be repeated
+    #[arg(long, value_name = "MULTIADDR")]
+    pub external: Vec<String>,
+    /// A peer to dial first, as a multiaddress that ends in /p2p/PEERID; may be repeated
+    #[arg(long = "peer", value_name = "MULTIADDR")]
+    pub peers: Vec<String>,
+    /// Which log lines are written: error, warn, info, debug, trace, or a filter such as info,allod::network=debug
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+    /// What log lines look like: text or json
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl Flags {
+    /// Each setting that is given, with the flag's name.
+    pub fn given(&self) -> Vec<(&'static str, &'static str, Vec<String>)> {
+        let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
+        let all = [
+            ("api_address", "--api-address", one(&self.api_address)),
+            ("listen", "--listen", self.listen.clone()),
+            ("external", "--external", self.external.clone()),
+            ("peers", "--peer", self.peers.clone()),
+            ("log_level", "--log-level", one(&self.log_level)),
+            ("log_format", "--log-format", one(&self.log_format)),
+        ];
+        all.into_iter().filter(|(_, _, values)| !values.is_empty()).collect()
+    }
+}
+
+/// The places that settings come from, before they are joined.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The text of its `config.toml`, if there is one.
+    pub file: Option<String>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// The command line.
+    pub flags: Flags,
+}
+
+impl Sources {
+    /// Reads the file of a data directory and the environment of this process.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn of_process(data_dir: PathBuf, flags: Flags) -> Result<Self> {
+        let path = data_dir.join(FILE);
+        let file = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Ok(Self { data_dir, file, environment, flags })
+    }
+
+    /// Joins the places, last one wins.
+    ///
+    /// # Errors
+    /// For a name that is no setting, and for a value that its setting cannot take; both say where it stands.
+    pub fn load(self) -> Result<Loaded> {
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS {
+            let default = setting.default.iter().map(|value| (*value).to_owned()).collect();
+            values.insert(setting.name, Value { texts: default, origin: Origin::Default });
+        }
+        values.extend(self.from_file()?);
+        values.extend(self.from_environment()?);
+        for (name, flag, texts) in self.flags.given() {
+            values.insert(name, Value { texts, origin: Origin::Flag(flag.into()) });
+        }
+        let config = Config {
+            api_address: one(&values, "api_address")?,
+            listen: many(&values, "listen")?,
+            external: many(&values, "external")?,
+            peers: many(&values, "peers")?,
+            log_level: one(&values, "log_level")?,
+            log_format: one(&values, "log_format")?,
+            data_dir: self.data_dir,
+        };
+        for peer in &config.peers {
+            if !peer.iter().any(|part| matches!(part, libp2p::multiaddr::Protocol::P2p(_))) {
+                let origin = values.get("peers").map(|value| value.origin.to_string()).unwrap_or_default();
+                bail!("peers = {peer} ({origin}) lacks its peer id; write it as {peer}/p2p/PEERID, as `allod status` of that peer shows it");
+            }
+        }
+        Ok(Loaded { config, values })
+    }
+
+    fn from_file(&self) -> Result<BTreeMap<&'static str, Value>> {
+        let Some(text) = &self.file else { return Ok(BTreeMap::new()) };
+        let path = self.data_dir.join(FILE);
+        let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+        let mut values = BTreeMap::new();
+        for (name, value) in table {
+            let setting = SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| {
+                let known = SETTINGS.iter().map(|setting| setting.name.to_owned());
+                anyhow!("{}: there is no setting {name:?}{}", path.display(), nearest(&name, known))
+            })?;
+            let texts = texts_of(&value).ok_or_else(|| {
+                let wanted = if setting.many { "a list of strings" } else { "a string" };
+                anyhow!("{}: {name} is {wanted}, not {value}", path.display())
+            })?;
+            values.insert(setting.name, Value { texts, origin: Origin::File(path.clone()) });
+        }
+        Ok(values)
+    }
+
+    fn from_environment(&self) -> Result<BTreeMap<&'static str, Value>> {
+        let mut values = BTreeMap::new();
+        for (name, text) in self.environment.iter().filter(|(name, _)| name.starts_with("ALLOD_")) {
+            if OTHER_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            let setting = SETTINGS.iter().find(|setting| setting.variable() == *name).ok_or_else(|| {
+                let known = SETTINGS.iter().map(Setting::variable);
+                let others = OTHER_VARIABLES.iter().map(|name| (*name).to_owned());
+                anyhow!("there is no environment variable {name:?} of allod{}", nearest(name, known.chain(others)))
+            })?;
+            let texts = if setting.many {
+                text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            } else {
+                vec![text.clone()]
+            };
+            values.insert(setting.name, Value { texts, origin: Origin::Environment(name.clone()) });
+        }
+        Ok(values)
+    }
+}
+
+fn texts_of(value: &toml::Value) -> Option<Vec<String>> {
+    match value {
+        toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+/// `; the nearest is ..., all are ...`
+fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
+    let known: Vec<String> = known.collect();
+    let best = known.iter().min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate));
+    best.map(|best| format!("; did you mean {best}? There are: {}", known.join(", "))).unwrap_or_default()
+}
+
+/// What a setting is set to, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// The values, as they were written.
+    pub texts: Vec<String>,
+    /// Where they were written.
+    pub origin: Origin,
+}
+
+fn parse<T: FromStr>(name: &str, text: &str, origin: &Origin) -> Result<T>
+where
+    T::Err: fmt::Display,
+{
+    text.parse().map_err(|error| anyhow!("{name} = {text:?} ({origin}): {error}"))
+}
+
+fn one<T: FromStr>(values: &BTreeMap<&'static str, Value>, name: &'static str) -> Result<T>
+where
+    T::Err: fmt::Display,
+{
+    let value = values.get(name).ok_or_else(|| anyhow!("{name} has no value"))?;
+    match value.texts.as_slice() {
+        [text] => parse(name, text, &value.origin),
+        texts => Err(anyhow!("{name} ({}) takes one value, not {}", value.origin, texts.len())),
+    }
+}
+
+fn many<T: FromStr>(values: &BTreeMap<&'static str, Value>, name: &'static str) -> Result<Vec<T>>
+where
+    T::Err: fmt::Display,
+{
+    let value = values.get(name).ok_or_else(|| anyhow!("{name} has no value"))?;
+    value.texts.iter().map(|text| parse(name, text, &value.origin)).collect()
+}
+
+/// The effective configuration, and where each value of it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Each setting's value and origin, by name.
+    pub values: BTreeMap<&'static str, Value>,
+}
+
+/// The text of a `config.toml` that holds these settings and says nothing of the others.
+pub fn file_text(settings: &[(&'static str, Vec<String>)]) -> String {
+    let mut text = String::from("# Settings of this peer; `allod config show` prints all of them with their origin.\n");
+    for (name, values) in settings {
+        let many = SETTINGS.iter().any(|setting| setting.name == *name && setting.many);
+        text.push_str(&format!("{name} = {}\n", toml_value(values, many)));
+    }
+    text
+}
+
+/// One value as TOML writes it.
+pub fn toml_value(values: &[String], many: bool) -> String {
+    match values {
+        [value] if !many => toml::Value::String(value.clone()).to_string(),
+        values => toml::Value::Array(values.iter().cloned().map(toml::Value::String).collect()).to_string(),
+    }
+}
+
+/// The data directory if no flag names one: `$ALLOD_HOME`, else `$XDG_DATA_HOME/allod`, else `~/.local/share/allod`.
+///
+/// # Errors
+/// When none of the three variables is set.
+pub fn default_data_dir() -> Result<PathBuf> {
+    directory_from("ALLOD_HOME", "XDG_DATA_HOME", Path::new(".local/share"), "")
+        .ok_or_else(|| anyhow!("there is no home directory to keep data in; set ALLOD_HOME or give --data DIR"))
+}
+
+/// The directory of the client's keys if no flag names one: `$ALLOD_KEYS`, else `$XDG_CONFIG_HOME/allod/keys`, else
+/// `~/.config/allod/keys`.
+///
+/// # Errors
+/// When none of the three variables is set.
+pub fn default_keys_dir() -> Result<PathBuf> {
+    directory_from("ALLOD_KEYS", "XDG_CONFIG_HOME", Path::new(".config"), "keys")
+        .ok_or_else(|| anyhow!("there is no home directory to keep keys in; set ALLOD_KEYS or give --keys DIR"))
+}
+
+fn directory_from(own: &str, xdg: &str, below_home: &Path, part: &str) -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(directory) = set(own) {
+        return Some(directory);
+    }
+    let base = set(xdg).or_else(|| set("HOME").map(|home| home.join(below_home)))?;
+    let directory = base.join("allod");
+    Some(if part.is_empty() { directory } else { directory.join(part) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    fn sources(file: &str, environment: &[(&str, &str)], flags: Flags) -> Sources {
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Sources { data_dir: "/data".into(), file: Some(file.into()), environment, flags }
+    }
+
+    #[test]
+    fn the_last_place_that_names_a_setting_wins() {
+        let file = "api_address = '127.0.0.1:1'\nlisten = ['/ip4/127.0.0.1/tcp/1']\nlog_level = 'warn'\n";
+        let environment = [("ALLOD_API_ADDRESS", "127.0.0.1:2"), ("ALLOD_LOG_LEVEL", "debug"), ("ALLOD_HOME", "/x")];
+        let flags = Flags { api_address: Some("127.0.0.1:3".into()), ..Flags::default() };
+        let loaded = sources(file, &environment, flags).load().unwrap();
+        assert_eq!(loaded.config.api_address.port(), 3);
+        assert_eq!(loaded.config.log_level, "debug");
+        assert_eq!(loaded.config.listen, ["/ip4/127.0.0.1/tcp/1".parse().unwrap()]);
+        assert_eq!(loaded.config.log_format, LogFormat::Text);
+        let origin = |name: &str| loaded.values[name].origin.to_string();
+        assert_eq!(origin("api_address"), "flag --api-address");
+        assert_eq!(origin("log_level"), "environment variable ALLOD_LOG_LEVEL");
+        assert_eq!(origin("listen"), "/data/config.toml");
+        assert_eq!(origin("log_format"), "default");
+    }
+
+    #[test]
+    fn a_wrong_name_is_refused_with_the_nearest_right_one() {
+        let error = sources("api_adress = 'x'", &[], Flags::default()).load().unwrap_err().to_string();
+        assert!(error.contains("did you mean api_address?"), "{error}");
+        assert!(error.contains("/data/config.toml"), "{error}");
+        let error = sources("", &[("ALLOD_PEER", "x")], Flags::default()).load().unwrap_err().to_string();
+        assert!(error.contains("did you mean ALLOD_PEERS?"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_place() {
+        for (file, words) in [
+            ("api_address = 'here'", "api_address = \"here\" (/data/config.toml)"),
+            ("api_address = 7640", "api_address is a string"),
+            ("log_format = 'xml'", "choose text or json"),
+            ("peers = ['/ip4/10.0.0.1/tcp/7641']", "/p2p/PEERID"),
+            ("listen = [", "is not TOML"),
+        ] {
+            let error = format!("{:#}", sources(file, &[], Flags::default()).load().unwrap_err());
+            assert!(error.contains(words), "{file}: {error}");
+        }
+    }
+
+    #[test]
+    fn lists_in_the_environment_are_separated_by_commas() {
+        let environment = [("ALLOD_LISTEN", "/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2")];
+        let loaded = sources("", &environment, Flags::default()).load().unwrap();
+        assert_eq!(loaded.config.listen.len(), 2);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let text = file_text(&[("api_address", vec!["127.0.0.1:9".into()]), ("peers", vec![])]);
+        let loaded = sources(&text, &[], Flags::default()).load().unwrap();
+        assert_eq!(loaded.config.api_address.port(), 9);
+        assert_eq!(loaded.config.peers, []);
+    }
+}

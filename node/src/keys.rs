@@ -1,0 +1,374 @@
+//! Secret keys in files: PKCS#8 PEM, either readable by their owner alone or encrypted with a passphrase.
+//!
+//! A key file starts with its public key as the explanatory text that RFC 7468 allows, so that a client can look for
+//! the right key without a passphrase; what it says is checked whenever the key is opened. A secret never reaches a
+//! log, an error or an argument list, and its memory is zeroed.
+
+use allod_protocol::{crypto::SigningKey, ids::PublicKey};
+use anyhow::{Context as _, Result, anyhow, bail};
+use pkcs8::{
+    DecodePrivateKey as _, EncodePrivateKey as _, LineEnding, SecretDocument,
+};
+use std::{
+    fs::{self, Permissions},
+    io::{IsTerminal as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+use zeroize::Zeroizing;
+
+/// The variable that holds the passphrase where nobody can be asked for it.
+pub const PASSPHRASE_VARIABLE: &str = "ALLOD_PASSPHRASE";
+const PUBLIC_KEY_LINE: &str = "allod public key: ";
+const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+/// Bytes of a key file, at most: a PEM of an ed25519 key is a few hundred.
+const FILE_SIZE_BYTES: u64 = 16 * 1024;
+
+/// A passphrase, zeroed when dropped.
+pub type Passphrase = Zeroizing<String>;
+
+/// A new key from the system's randomness.
+///
+/// # Errors
+/// When the system has none to give.
+pub fn generate() -> Result<SigningKey> {
+    let mut seed = Zeroizing::new([0u8; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
+    Ok(SigningKey::from_seed(&seed))
+}
+
+/// The identity of a peer on the swarm that has this key.
+///
+/// # Errors
+/// Never for an ed25519 key of the right length.
+pub fn swarm_identity(key: &SigningKey) -> Result<libp2p::identity::Keypair> {
+    let mut secret = Zeroizing::new(key.as_dalek().to_bytes());
+    Ok(libp2p::identity::Keypair::ed25519_from_bytes(secret.as_mut_slice())?)
+}
+
+/// Writes a key to a new file, whole or not at all, readable by its owner alone.
+///
+/// # Errors
+/// When the file exists already: a key is never overwritten.
+pub fn create(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_private_dir(directory)?;
+    let text = pem(key, passphrase)?;
+    // A temporary file is made with mode 0600, so the secret is at no moment readable by others.
+    let mut file = tempfile::NamedTempFile::new_in(directory)
+        .with_context(|| format!("cannot write to {}", directory.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            anyhow!("{} exists; a key is never overwritten: choose another name, or move it away", path.display())
+        }
+        _ => anyhow!("cannot write {}: {}", path.display(), error.error),
+    })?;
+    fs::File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+/// Makes a directory, and those above it, that only its owner can look into. One that exists is left as it is.
+pub(crate) fn create_private_dir(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the directory {}", path.display()))
+}
+
+fn pem(key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<Zeroizing<String>> {
+    // Without the public half the document is PKCS#8 version 1, which other tools read; with it, many refuse it.
+    let pair = ed25519_dalek::pkcs8::KeypairBytes { secret_key: key.as_dalek().to_bytes(), public_key: None };
+    let secret = Zeroizing::new(pair.secret_key);
+    let text = match passphrase {
+        Some(passphrase) => pair.to_pkcs8_encrypted_pem(passphrase.as_bytes(), LineEnding::LF),
+        None => pair.to_pkcs8_pem(LineEnding::LF),
+    };
+    drop(secret);
+    let text = text.map_err(|error| anyhow!("cannot encode the key: {error}"))?;
+    Ok(Zeroizing::new(format!("{PUBLIC_KEY_LINE}{}\n{}", key.public_key(), *text)))
+}
+
+/// What a key file says of itself without a passphrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Its name in the store: the file's name without `.pem`.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The public key.
+    pub public_key: PublicKey,
+    /// Whether opening it takes a passphrase.
+    pub encrypted: bool,
+}
+
+/// Opens a key file; asks for its passphrase if it has one.
+///
+/// # Errors
+/// When others can read the file, when it is no key, or when the passphrase is wrong.
+pub fn load(path: &Path) -> Result<SigningKey> {
+    load_with(path, || ask_passphrase(&format!("Passphrase of {}: ", path.display())))
+}
+
+/// [`load`], with another way of asking.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(path: &Path, passphrase: impl FnOnce() -> Result<Passphrase>) -> Result<SigningKey> {
+    let text = read(path)?;
+    let key = if is_encrypted(&text) {
+        let passphrase = passphrase()?;
+        ed25519_dalek::SigningKey::from_pkcs8_encrypted_pem(&text, passphrase.as_bytes())
+            .map_err(|_| anyhow!("{}: the passphrase is wrong, or the file is damaged", path.display()))?
+    } else {
+        ed25519_dalek::SigningKey::from_pkcs8_pem(&text)
+            .map_err(|error| anyhow!("{} is not an ed25519 key in PKCS#8 PEM: {error}", path.display()))?
+    };
+    let key = SigningKey::from_dalek(key);
+    if stated_public_key(&text).is_some_and(|stated| stated != key.public_key()) {
+        bail!("{} states another public key than the one it holds; somebody changed the file", path.display());
+    }
+    Ok(key)
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>> {
+    let metadata = fs::metadata(path).with_context(|| format!("cannot open the key {}", path.display()))?;
+    if metadata.len() > FILE_SIZE_BYTES {
+        bail!("{} has {} bytes; that is no key", path.display(), metadata.len());
+    }
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        bail!("others can read the key {} (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display());
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()))?;
+    Ok(Zeroizing::new(text))
+}
+
+fn is_encrypted(text: &str) -> bool {
+    text.contains(&format!("-----BEGIN {ENCRYPTED_LABEL}-----"))
+}
+
+fn stated_public_key(text: &str) -> Option<PublicKey> {
+    text.lines().next()?.strip_prefix(PUBLIC_KEY_LINE)?.parse().ok()
+}
+
+fn describe(path: &Path) -> Result<Description> {
+    let text = read(path)?;
+    let encrypted = is_encrypted(&text);
+    let public_key = match stated_public_key(&text) {
+        Some(key) => key,
+        None if encrypted => bail!("{} is encrypted and states no public key; its first line is `{PUBLIC_KEY_LINE}` and the key", path.display()),
+        None => load(path)?.public_key(),
+    };
+    if !encrypted && SecretDocument::from_pem(&text).is_err() {
+        bail!("{} is not PEM", path.display());
+    }
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Description { name, path: path.to_owned(), public_key, encrypted })
+}
+
+/// The passphrase in the environment, else the one typed at the terminal.
+///
+/// # Errors
+/// When there is neither.
+pub fn ask_passphrase(prompt: &str) -> Result<Passphrase> {
+    if let Ok(passphrase) = std::env::var(PASSPHRASE_VARIABLE) {
+        return Ok(Zeroizing::new(passphrase));
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("the key needs a passphrase and nobody can be asked: set {PASSPHRASE_VARIABLE}");
+    }
+    Ok(Zeroizing::new(rpassword::prompt_password(prompt)?))
+}
+
+/// Asks for a new passphrase, twice.
+///
+/// # Errors
+/// When it is empty, or the two differ.
+pub fn ask_new_passphrase(name: &str) -> Result<Passphrase> {
+    let first = ask_passphrase(&format!("New passphrase for {name}: "))?;
+    if first.is_empty() {
+        bail!("an empty passphrase protects nothing; choose one, or leave --encrypt out");
+    }
+    if std::env::var_os(PASSPHRASE_VARIABLE).is_none() && first != ask_passphrase("The same again: ")? {
+        bail!("the two passphrases differ; nothing was written");
+    }
+    Ok(first)
+}
+
+/// A client's keys: one file each, `NAME.pem`, in one directory.
+#[derive(Clone, Debug)]
+pub struct KeyStore {
+    directory: PathBuf,
+}
+
+impl KeyStore {
+    /// The keys in a directory, which need not exist yet.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Where the keys lie.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The file of a name.
+    ///
+    /// # Errors
+    /// When the name could lead out of the directory.
+    pub fn path(&self, name: &str) -> Result<PathBuf> {
+        let sound = (1..=64).contains(&name.len())
+            && !name.starts_with('.')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !sound {
+            bail!("{name:?} is not a name for a key: up to 64 letters, digits and - _ . inside");
+        }
+        Ok(self.directory.join(format!("{name}.pem")))
+    }
+
+    /// Makes a new key under a name.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn create(&self, name: &str, passphrase: Option<&Passphrase>) -> Result<SigningKey> {
+        let key = generate()?;
+        create(&self.path(name)?, &key, passphrase)?;
+        Ok(key)
+    }
+
+    /// What the key of a name is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn describe(&self, name: &str) -> Result<Description> {
+        describe(&self.path(name)?)
+            .with_context(|| format!("there is no usable key {name:?}; `allod key list` shows those there are"))
+    }
+
+    /// Every key, by name. Files that are not keys are passed over with the reason why.
+    ///
+    /// # Errors
+    /// When the directory is there and cannot be read.
+    pub fn list(&self) -> Result<(Vec<Description>, Vec<String>)> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.directory.display())),
+        };
+        let (mut keys, mut refused) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "pem") {
+                match describe(&path) {
+                    Ok(key) => keys.push(key),
+                    Err(error) => refused.push(format!("{error:#}")),
+                }
+            }
+        }
+        keys.sort_by(|one, two| one.name.cmp(&two.name));
+        refused.sort();
+        Ok((keys, refused))
+    }
+}
+
+/// Sets a file's mode to 0600.
+///
+/// # Errors
+/// When this user may not.
+pub fn make_private(path: &Path) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot set the mode of {}", path.display()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    fn no_passphrase() -> Result<Passphrase> {
+        bail!("nobody should be asked")
+    }
+
+    #[test]
+    fn a_key_reads_back_and_only_its_owner_can_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deeper/alice.pem");
+        let key = generate().unwrap();
+        create(&path, &key, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(load_with(&path, no_passphrase).unwrap().public_key(), key.public_key());
+        assert_eq!(describe(&path).unwrap().public_key, key.public_key());
+    }
+
+    #[test]
+    fn a_key_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("alice.pem");
+        let key = generate().unwrap();
+        create(&path, &key, None).unwrap();
+        let error = create(&path, &generate().unwrap(), None).unwrap_err().to_string();
+        assert!(error.contains("never overwritten"), "{error}");
+        assert_eq!(load_with(&path, no_passphrase).unwrap().public_key(), key.public_key());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_with_the_remedy() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("alice.pem");
+        create(&path, &generate().unwrap(), None).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let error = load_with(&path, no_passphrase).unwrap_err().to_string();
+        assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
+        make_private(&path).unwrap();
+        assert!(load_with(&path, no_passphrase).is_ok());
+    }
+
+    #[test]
+    fn an_encrypted_key_opens_with_its_passphrase_only_and_names_itself_without() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = KeyStore::new(directory.path().to_owned());
+        let passphrase = Zeroizing::new("correct horse".to_owned());
+        let key = store.create("alice", Some(&passphrase)).unwrap();
+        let path = store.path("alice").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("BEGIN ENCRYPTED PRIVATE KEY"), "{text}");
+        assert_eq!(load_with(&path, || Ok(passphrase)).unwrap().public_key(), key.public_key());
+        let error = load_with(&path, || Ok(Zeroizing::new("wrong".into()))).unwrap_err().to_string();
+        assert!(error.contains("passphrase is wrong"), "{error}");
+        let description = store.describe("alice").unwrap();
+        assert_eq!((description.public_key, description.encrypted), (key.public_key(), true));
+    }
+
+    #[test]
+    fn a_file_that_lies_about_its_public_key_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("alice.pem");
+        create(&path, &generate().unwrap(), None).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let other = generate().unwrap().public_key();
+        let body = text.split_once('\n').unwrap().1;
+        fs::write(&path, format!("{PUBLIC_KEY_LINE}{other}\n{body}")).unwrap();
+        assert!(load_with(&path, no_passphrase).unwrap_err().to_string().contains("another public key"));
+    }
+
+    #[test]
+    fn names_stay_in_the_directory_and_lists_are_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = KeyStore::new(directory.path().join("keys"));
+        for bad in ["", "../x", "a/b", ".hidden"] {
+            assert!(store.path(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(store.list().unwrap(), (vec![], vec![]));
+        store.create("bob", None).unwrap();
+        store.create("alice", None).unwrap();
+        fs::write(store.directory().join("junk.pem"), "no key").unwrap();
+        let (keys, refused) = store.list().unwrap();
+        assert_eq!(keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["alice", "bob"]);
+        assert_eq!(refused.len(), 1);
+    }
+}

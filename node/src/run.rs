@@ -1,0 +1,149 @@
+//! Starts a peer, keeps its parts running, stops them in order.
+
+use crate::{
+    api,
+    config::Config,
+    event_loop::{EventLoop, Parts, Sources},
+    handle::{COMMAND_BACKLOG, NOTICE_BACKLOG, NodeHandle, Role, Status},
+    keys,
+    metrics::Metrics,
+    network::{self, NetworkConfig},
+    verifier::Verifier,
+};
+use allod_protocol::{
+    genesis::Genesis,
+    ids::Height,
+};
+use allod_storage::{ConsensusLog, Ledger, artifacts::ArtifactStore};
+use anyhow::Context as _;
+use std::{path::Path, sync::Arc};
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Reads a genesis file.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn read_genesis(path: &Path) -> anyhow::Result<Genesis> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the genesis {} cannot be read; get it from a member of the network", path.display()))?;
+    let genesis: Genesis =
+        serde_json::from_str(&text).with_context(|| format!("{} is not a genesis", path.display()))?;
+    genesis.state().with_context(|| format!("{} cannot begin a network", path.display()))?;
+    Ok(genesis)
+}
+
+/// Runs a peer until it is told to stop, by a signal or by a failure.
+///
+/// # Errors
+/// When a part cannot start, or fails in a way that must end the process.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let data = &config.data_dir;
+    let genesis = Arc::new(read_genesis(&data.join("genesis.json"))?);
+    let network_id = genesis.network_id();
+    let node_key = keys::load(&data.join("node.key"))?;
+    let validator_key = keys::load(&data.join("validator.key"))?;
+
+    let api_listener = tokio::net::TcpListener::bind(config.api_address).await.with_context(|| {
+        format!("the API address {} cannot be used; stop what uses it, or set another with --api-address", config.api_address)
+    })?;
+    let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
+    let log = ConsensusLog::open(&data.join("consensus"))?;
+    let artifacts = Arc::new(ArtifactStore::open(&data.join("artifacts"))?);
+    let metrics = Arc::new(Metrics::new()?);
+
+    let (network, network_events, swarm) = network::start(NetworkConfig {
+        network_id,
+        secret: node_key,
+        listen: config.listen.clone(),
+        external: config.external.clone(),
+        bootstrap: config.peers.clone(),
+        data_dir: data.clone(),
+    })
+    .await?;
+    let (verifier, verified) = Verifier::start(network_id)?;
+    let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
+    let (notices, _) = broadcast::channel(NOTICE_BACKLOG);
+    let (stop_in, stop) = watch::channel(false);
+    let (status_in, status) = watch::channel(first_status(&ledger, &validator_key));
+
+    let handle = NodeHandle {
+        genesis,
+        network_id,
+        ledger: ledger.clone(),
+        artifacts,
+        network: network.clone(),
+        metrics: metrics.clone(),
+        commands: commands_in,
+        notices: notices.clone(),
+        status,
+    };
+    let parts = Parts {
+        ledger, log, verifier, metrics, notices,
+        key: validator_key,
+        network: network.clone(),
+        status: status_in,
+    };
+    let sources = Sources { network: network_events, commands, verified, stop: stop.clone() };
+    let mut consensus = spawn_event_loop(parts, sources)?;
+    let mut server = tokio::spawn(api::serve(api_listener, handle, stop));
+    tracing::info!(network = %network_id, api = %config.api_address, peer = %network.local_peer_id(), "peer is up");
+
+    let ended = tokio::select! {
+        result = &mut consensus => result.unwrap_or_else(|_| Err(anyhow::anyhow!("the event loop died; see the log above"))),
+        result = &mut server => result.context("the API died").and_then(|served| served.context("the API failed")),
+        signal = stop_signal() => {
+            tracing::info!(signal, "stopping");
+            let _ = stop_in.send(true);
+            let result = consensus.await.unwrap_or_else(|_| Err(anyhow::anyhow!("the event loop died")));
+            let _ = server.await;
+            result
+        }
+    };
+    let _ = stop_in.send(true);
+    network.shutdown();
+    let _ = swarm.await;
+    ended
+}
+
+fn first_status(ledger: &Ledger, key: &allod_protocol::crypto::SigningKey) -> Status {
+    let tip = ledger.tip();
+    Status {
+        height: tip.height,
+        block: tip.hash,
+        block_time: tip.time,
+        state_root: tip.state_root,
+        round: 0,
+        role: Role::Observer,
+        validator: key.public_key().validator_address(),
+        mempool_transactions: 0,
+        mempool_size_bytes: 0,
+        best_known_height: Height::ZERO,
+        catching_up: false,
+    }
+}
+
+/// The event loop waits for the disk, so it has a thread, and a runtime, of its own.
+fn spawn_event_loop(
+    parts: Parts,
+    sources: Sources,
+) -> anyhow::Result<tokio::sync::oneshot::Receiver<anyhow::Result<()>>> {
+    let (done, ended) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("allod-ledger".into()).spawn(move || {
+        let result = runtime.block_on(async { EventLoop::resume(parts)?.run(sources).await });
+        // The receiver is gone only when the process is ending anyway.
+        let _ = done.send(result);
+    })?;
+    Ok(ended)
+}
+
+async fn stop_signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}

@@ -1,0 +1,93 @@
+//! Checks the signatures of gossiped transactions away from the event loop, on one thread of its own, so that a flood
+//! of transactions does not delay a vote. Bounded: what does not fit is dropped and counted, and comes again in a
+//! block or from another peer.
+
+use allod_protocol::{
+    codec::{self, DecodeError},
+    ids::NetworkId,
+    limits,
+    mempool::Checked,
+    transaction::{Invalid, Transaction},
+};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use tokio::sync::mpsc;
+
+/// Gossip messages that may wait for the verifier.
+const BACKLOG: usize = 256;
+/// Verified batches that may wait for the event loop.
+pub const VERIFIED_BACKLOG: usize = 256;
+
+/// A gossip message of transactions, as received.
+#[derive(Debug)]
+pub struct Unverified<T> {
+    /// The encoded batch.
+    pub data: Vec<u8>,
+    /// What the network needs to hear the verdict.
+    pub token: T,
+}
+
+/// The same, checked.
+#[derive(Debug)]
+pub struct Verified<T> {
+    /// The transactions, or why the whole message is faulty.
+    pub transactions: Result<Vec<Checked>, Faulty>,
+    /// What the network needs to hear the verdict.
+    pub token: T,
+}
+
+/// Why no honest peer sends such a message.
+#[derive(Debug, thiserror::Error)]
+pub enum Faulty {
+    /// Not a batch of transactions.
+    #[error("not a batch of transactions: {0}")]
+    Malformed(#[from] DecodeError),
+    /// One of its transactions is invalid.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+/// The batch of transactions that one gossip message carries.
+pub fn encode_batch(transactions: &[Transaction]) -> Vec<u8> {
+    codec::encode(transactions)
+}
+
+fn verify(data: &[u8], network: NetworkId) -> Result<Vec<Checked>, Faulty> {
+    let transactions: Vec<Transaction> = codec::decode(data, limits::GOSSIP_SIZE_BYTES)?;
+    Ok(transactions.into_iter().map(|transaction| Checked::new(transaction, network)).collect::<Result<_, _>>()?)
+}
+
+/// The way to the verifier's thread.
+#[derive(Debug)]
+pub struct Verifier<T> {
+    queue: SyncSender<Unverified<T>>,
+}
+
+impl<T: Send + 'static> Verifier<T> {
+    /// Starts the thread; it ends when the verifier is dropped.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(network: NetworkId) -> std::io::Result<(Self, mpsc::Receiver<Verified<T>>)> {
+        let (queue, jobs) = sync_channel::<Unverified<T>>(BACKLOG);
+        let (done, verified) = mpsc::channel(VERIFIED_BACKLOG);
+        std::thread::Builder::new().name("allod-verifier".into()).spawn(move || {
+            while let Ok(Unverified { data, token }) = jobs.recv() {
+                let transactions = verify(&data, network);
+                if done.blocking_send(Verified { transactions, token }).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok((Self { queue }, verified))
+    }
+
+    /// Hands a message over; gives it back if there is no room.
+    ///
+    /// # Errors
+    /// With the message, when too many wait.
+    pub fn submit(&self, message: Unverified<T>) -> Result<(), Unverified<T>> {
+        self.queue.try_send(message).map_err(|error| match error {
+            TrySendError::Full(message) | TrySendError::Disconnected(message) => message,
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! Writing an artifact to a user's directory.
+//!
+//! Bytes are checked against their address while they are written, to a temporary name in the same directory, and get
+//! their name when they are whole and durable. Nothing is written through a symbolic link that lies in the target.
+
+use super::{
+    ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
+    error::{ArtifactError, at},
+    files::TemporaryFile,
+};
+use allod_protocol::{
+    artifact::{ArtifactKind, ArtifactPath},
+    ids::ArtifactId,
+};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+/// What to do with a file of another content that has the name already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Export nothing at all.
+    #[default]
+    Refuse,
+    /// Replace it.
+    Replace,
+}
+
+impl ArtifactStore {
+    /// Writes an artifact out: a file as `target`, a collection as the files of the directory `target`, which is
+    /// created when it is not there. Files that are there with the same bytes are left alone.
+    ///
+    /// # Errors
+    /// [`ArtifactError::TargetExists`] before anything is written; [`ArtifactError::Symlink`] when a directory or
+    /// file inside the target is a link; [`ArtifactError::DiskFull`]; or what is wrong with the stored bytes.
+    pub fn export(
+        &self,
+        address: &ArtifactId,
+        target: &Path,
+        overwrite: Overwrite,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ArtifactError> {
+        let artifact = self.artifact(address)?;
+        let mut state = Progress { done_bytes: 0, total_bytes: artifact.size_bytes };
+        match artifact.kind {
+            ArtifactKind::File => {
+                let name = target.file_name().ok_or_else(|| ArtifactError::Target {
+                    path: target.to_owned(),
+                    expected: "the target of a file must end in a file name",
+                })?;
+                let parent = match target.parent() {
+                    Some(parent) if parent != Path::new("") => parent,
+                    _ => Path::new("."),
+                };
+                let parent = fs::canonicalize(parent).map_err(at("open", parent))?;
+                let files = vec![(*address, parent.join(name), artifact.size_bytes)];
+                self.export_files(files, overwrite, &mut state, progress)
+            }
+            ArtifactKind::Collection => {
+                let manifest = self.manifest(address)?;
+                fs::create_dir_all(target).map_err(at("create", target))?;
+                // The user may name a link; only links inside the target are suspect.
+                let target = fs::canonicalize(target).map_err(at("open", target))?;
+                let mut files = Vec::with_capacity(manifest.files().len());
+                for file in manifest.files() {
+                    files.push((file.address, inside(&target, &file.path)?, file.size_bytes));
+                }
+                self.export_files(files, overwrite, &mut state, progress)
+            }
+        }
+    }
+
+    fn export_files(
+        &self,
+        files: Vec<(ArtifactId, PathBuf, u64)>,
+        overwrite: Overwrite,
+        state: &mut Progress,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ArtifactError> {
+        let mut absent = Vec::with_capacity(files.len());
+        for (address, path, size_bytes) in files {
+            match existing(&path, &address, size_bytes)? {
+                Existing::None => absent.push((address, path)),
+                Existing::Same => state.done_bytes = state.done_bytes.saturating_add(size_bytes),
+                Existing::Different if overwrite == Overwrite::Replace => absent.push((address, path)),
+                Existing::Different => return Err(ArtifactError::TargetExists(path)),
+            }
+        }
+        for (address, path) in absent {
+            self.export_file(&address, &path, state, progress)?;
+        }
+        Ok(())
+    }
+
+    fn export_file(
+        &self,
+        address: &ArtifactId,
+        path: &Path,
+        state: &mut Progress,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ArtifactError> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(at("create", parent))?;
+        let reader = self.reader(address)?;
+        let temporary = parent.join(format!(".{address}.{}.partial", std::process::id()));
+        // Left by a killed process of the same number: nobody else uses this name.
+        super::files::remove_if_there(&temporary)?;
+        let mut file = TemporaryFile::create_at(temporary)?;
+        let full = |error| match error {
+            ArtifactError::DiskFull(_) => ArtifactError::DiskFull(path.to_owned()),
+            other => other,
+        };
+        reader.for_each_piece(state, progress, |bytes| file.append(bytes)).map_err(full)?;
+        file.sync().map_err(full)?;
+        file.rename_to(path)
+    }
+}
+
+/// Where a path of a collection lies in the target, provided that no directory on the way is a link.
+fn inside(target: &Path, path: &ArtifactPath) -> Result<PathBuf, ArtifactError> {
+    let mut place = target.to_owned();
+    let mut parts = path.as_str().split('/').peekable();
+    while let Some(part) = parts.next() {
+        place.push(part);
+        if parts.peek().is_none() {
+            break;
+        }
+        match fs::symlink_metadata(&place) {
+            Ok(found) if found.is_symlink() => return Err(ArtifactError::Symlink(place)),
+            Ok(found) if !found.is_dir() => return Err(ArtifactError::TargetExists(place)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at("inspect", &place)(error)),
+        }
+    }
+    Ok(place)
+}
+
+enum Existing {
+    None,
+    Same,
+    Different,
+}
+
+fn existing(path: &Path, address: &ArtifactId, size_bytes: u64) -> Result<Existing, ArtifactError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Existing::None),
+        Err(error) => Err(at("inspect", path)(error)),
+        Ok(found) if found.is_symlink() => Err(ArtifactError::Symlink(path.to_owned())),
+        Ok(found) if found.is_dir() => {
+            Err(ArtifactError::Target { path: path.to_owned(), expected: "a file is to be written there, but it is a directory" })
+        }
+        Ok(found) if !found.is_file() => Err(ArtifactError::Special(path.to_owned())),
+        Ok(found) if found.len() == size_bytes && hash(path)? == *address => Ok(Existing::Same),
+        Ok(_) => Ok(Existing::Different),
+    }
+}
+
+fn hash(path: &Path) -> Result<ArtifactId, ArtifactError> {
+    let mut file = File::open(path).map_err(at("open", path))?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER_SIZE_BYTES];
+    loop {
+        let read = file.read(&mut buffer).map_err(at("read", path))?;
+        match buffer.get(..read) {
+            Some(bytes) if !bytes.is_empty() => hasher.update(bytes),
+            _ => return Ok(ArtifactId::from_bytes(*hasher.finalize().as_bytes())),
+        };
+    }
+}

@@ -1,0 +1,373 @@
+//! A download under way: groups arrive in any order, from anyone, and are written only once they have proven
+//! themselves.
+//!
+//! Which groups are here is recorded after their bytes, so that a killed process fetches none of them again. The
+//! record is a hint, not a promise: after a power failure it may name bytes that never reached the disk, so resuming
+//! checks every recorded group against the address first. A partial file is begun with the proof of its last group,
+//! which is also the proof of its size; one whose last group does not stand the check is thrown away.
+
+use super::{
+    Arriving, ArtifactStore, BUFFER_SIZE_BYTES,
+    error::{ArtifactError, ReceiveError, at},
+    files::{self, Layout},
+    slice::{self, BlobReader, ByteRange, GROUP_SIZE_BYTES, Proven},
+};
+use allod_protocol::{ids::ArtifactId, limits};
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+const DATA: &str = "data";
+const OUTBOARD: &str = "obao";
+const GROUPS: &str = "groups";
+/// The record's head: a version, and the blob's size.
+const HEAD_SIZE_BYTES: u64 = 9;
+const RECORD_VERSION: u8 = 1;
+const GROUPS_PER_BYTE: u64 = 8;
+
+/// What became of the first slice of a blob.
+#[derive(Debug)]
+pub enum Started {
+    /// The slice was all of it: the blob is in the store.
+    Complete,
+    /// More is to come.
+    Partial(PartialFile),
+}
+
+/// A blob of which some groups are here. Slices may be received from several threads at once.
+#[derive(Debug)]
+pub struct PartialFile {
+    address: ArtifactId,
+    size_bytes: u64,
+    layout: Arc<Layout>,
+    data: File,
+    outboard: File,
+    groups: Mutex<Groups>,
+    finished: AtomicBool,
+    _claim: Arriving,
+}
+
+/// Which groups have been verified and written, in memory and on disk.
+#[derive(Debug)]
+struct Groups {
+    file: File,
+    bits: Vec<u8>,
+    verified_bytes: u64,
+}
+
+impl ArtifactStore {
+    /// Begins a blob with the slice of its last groups, which proves `size_bytes`; or stores the blob at once if the
+    /// slice is all of it. An interrupted download of the same address is begun anew.
+    ///
+    /// # Errors
+    /// [`ReceiveError::WrongBytes`] when the slice does not prove itself: nothing is written then. Otherwise
+    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], or the file system's refusal.
+    pub fn start(
+        &self,
+        address: &ArtifactId,
+        size_bytes: u64,
+        tail: ByteRange,
+        encoded: &[u8],
+    ) -> Result<Started, ReceiveError> {
+        if size_bytes > limits::ARTIFACT_SIZE_BYTES || tail.end != size_bytes {
+            let (start, end) = (tail.start, tail.end);
+            return Err(ArtifactError::Range { address: *address, start, end, size_bytes }.into());
+        }
+        let bytes = slice::decode(address, size_bytes, tail, encoded)?;
+        if tail == ByteRange::whole(size_bytes) {
+            self.insert(address, &bytes)?;
+            return Ok(Started::Complete);
+        }
+        let partial = PartialFile::create(self, address, size_bytes)?;
+        partial.receive(tail, encoded)?;
+        Ok(Started::Partial(partial))
+    }
+
+    /// Takes up an interrupted download: `None` when there is nothing to take up.
+    ///
+    /// # Errors
+    /// [`ArtifactError::UnderWay`], or the file system's refusal.
+    pub fn resume(&self, address: &ArtifactId) -> Result<Option<PartialFile>, ArtifactError> {
+        if !self.layout.partial(address, GROUPS).is_file() {
+            return Ok(None);
+        }
+        let claim = Arriving::claim(self, address)?;
+        PartialFile::open(&self.layout, address, claim)
+    }
+
+    /// The downloads that were interrupted or are under way.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn partials(&self) -> Result<Vec<ArtifactId>, ArtifactError> {
+        let directory = self.layout.partials();
+        let mut addresses = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
+            let name = entry.map_err(at("list", &directory))?.file_name();
+            let address = name.to_str().and_then(|name| name.strip_suffix(GROUPS)?.strip_suffix('.')?.parse().ok());
+            addresses.extend(address);
+        }
+        Ok(addresses)
+    }
+
+    /// Gives up an interrupted download and frees its bytes.
+    ///
+    /// # Errors
+    /// [`ArtifactError::UnderWay`], or the file system's refusal.
+    pub fn discard(&self, address: &ArtifactId) -> Result<(), ArtifactError> {
+        let _claim = Arriving::claim(self, address)?;
+        remove(&self.layout, address)
+    }
+}
+
+/// Removes partial files of which nothing can come: of blobs that are here, and without a record.
+pub(super) fn sweep(store: &ArtifactStore) -> Result<(), ArtifactError> {
+    let directory = store.layout.partials();
+    for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
+        let path = entry.map_err(at("list", &directory))?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let address = stem.and_then(|stem| stem.parse::<ArtifactId>().ok());
+        let useful = address
+            .is_some_and(|address| !store.has_blob(&address) && store.layout.partial(&address, GROUPS).is_file());
+        if !useful {
+            files::remove_if_there(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The record goes first: without it the rest is swept.
+fn remove(layout: &Layout, address: &ArtifactId) -> Result<(), ArtifactError> {
+    [GROUPS, DATA, OUTBOARD].iter().try_for_each(|extension| files::remove_if_there(&layout.partial(address, extension)))
+}
+
+impl PartialFile {
+    fn create(store: &ArtifactStore, address: &ArtifactId, size_bytes: u64) -> Result<Self, ArtifactError> {
+        let claim = Arriving::claim(store, address)?;
+        let layout = &store.layout;
+        remove(layout, address)?;
+        let create = |extension| {
+            let path = layout.partial(address, extension);
+            let mut options = File::options();
+            options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))
+        };
+        let (data, outboard, record) = (create(DATA)?, create(OUTBOARD)?, create(GROUPS)?);
+        data.set_len(size_bytes).map_err(at("extend", &layout.partial(address, DATA)))?;
+        let bits = vec![0; bitmap_size(size_bytes)];
+        let mut head = vec![RECORD_VERSION];
+        head.extend_from_slice(&size_bytes.to_le_bytes());
+        head.extend_from_slice(&bits);
+        record.write_all_at(&head, 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
+        let groups = Mutex::new(Groups { file: record, bits, verified_bytes: 0 });
+        let (layout, finished) = (Arc::clone(layout), AtomicBool::new(false));
+        Ok(Self { address: *address, size_bytes, layout, data, outboard, groups, finished, _claim: claim })
+    }
+
+    fn open(layout: &Arc<Layout>, address: &ArtifactId, claim: Arriving) -> Result<Option<Self>, ArtifactError> {
+        let open = |extension| {
+            let path = layout.partial(address, extension);
+            File::options().read(true).write(true).open(&path).map_err(at("open", &path))
+        };
+        let record_path = layout.partial(address, GROUPS);
+        let record = fs::read(&record_path).map_err(at("read", &record_path))?;
+        let files = open(DATA).and_then(|data| Ok((data, open(OUTBOARD)?, open(GROUPS)?)));
+        let (Some((size_bytes, bits)), Ok((data, outboard, file))) = (parse_record(&record), files) else {
+            remove(layout, address)?;
+            return Ok(None);
+        };
+        let groups = Mutex::new(Groups { file, bits: vec![0; bits.len()], verified_bytes: 0 });
+        let (layout, finished) = (Arc::clone(layout), AtomicBool::new(false));
+        let partial = Self { address: *address, size_bytes, layout, data, outboard, groups, finished, _claim: claim };
+        partial.check_recorded(bits)?;
+        let last = size_bytes.saturating_sub(1) / GROUP_SIZE_BYTES;
+        if partial.groups().has(last) {
+            return Ok(Some(partial));
+        }
+        remove(&partial.layout, address)?;
+        Ok(None)
+    }
+
+    /// Keeps those of the recorded groups that prove themselves.
+    fn check_recorded(&self, bits: &[u8]) -> Result<(), ArtifactError> {
+        let path = self.layout.partial(&self.address, DATA);
+        let clone = |file: &File| file.try_clone().map_err(at("open", &path));
+        let (data, outboard) = (clone(&self.data)?, clone(&self.outboard)?);
+        let reader = BlobReader::partial(self.address, path.clone(), self.size_bytes, data, outboard);
+        for run in runs(bits, self.size_bytes, true) {
+            for piece in run.pieces(BUFFER_SIZE_BYTES as u64) {
+                match reader.check(piece) {
+                    Ok(()) => {
+                        self.groups().record(piece, self.size_bytes, &self.layout.partial(&self.address, GROUPS))?;
+                    }
+                    Err(ArtifactError::Damaged { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        // The record on disk still names the groups that failed.
+        let groups = self.groups();
+        let record_path = self.layout.partial(&self.address, GROUPS);
+        groups.file.write_all_at(&groups.bits, HEAD_SIZE_BYTES).map_err(at("write", &record_path))
+    }
+
+    fn groups(&self) -> std::sync::MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The blob's address.
+    pub const fn address(&self) -> &ArtifactId {
+        &self.address
+    }
+
+    /// Bytes of the whole blob; proven.
+    pub const fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Bytes that are here and verified.
+    pub fn verified_bytes(&self) -> u64 {
+        self.groups().verified_bytes
+    }
+
+    /// The ranges that are not here yet, in order, on the borders of groups.
+    pub fn missing(&self) -> Vec<ByteRange> {
+        runs(&self.groups().bits, self.size_bytes, false)
+    }
+
+    /// Checks a slice group by group, writes what proves itself, then records it. Gives the bytes that were not here
+    /// before. Groups that arrive twice are harmless.
+    ///
+    /// # Errors
+    /// [`ReceiveError::WrongBytes`] names the first group that fails; those before it are kept. Otherwise the file
+    /// system's refusal.
+    pub fn receive(&self, range: ByteRange, encoded: &[u8]) -> Result<u64, ReceiveError> {
+        let path = self.layout.partial(&self.address, DATA);
+        let mut written_end = range.start;
+        let result = slice::prove(&self.address, self.size_bytes, range, encoded, |item| match item {
+            Proven::Pair { offset_bytes, pair } => {
+                self.outboard.write_all_at(&pair, offset_bytes).map_err(at("write", &path))
+            }
+            Proven::Group { offset_bytes, bytes } => {
+                self.data.write_all_at(bytes, offset_bytes).map_err(at("write", &path))?;
+                written_end = offset_bytes.saturating_add(bytes.len() as u64);
+                Ok(())
+            }
+        });
+        let written = ByteRange { start: range.start, end: written_end };
+        let record_path = self.layout.partial(&self.address, GROUPS);
+        let new_bytes = self.groups().record(written, self.size_bytes, &record_path)?;
+        result.map(|()| new_bytes)
+    }
+
+    /// Makes the blob durable and gives it its place in the store.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Incomplete`] when groups are missing; or the file system's refusal.
+    pub fn finish(&self) -> Result<(), ArtifactError> {
+        if self.finished.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let missing_bytes = self.size_bytes.saturating_sub(self.verified_bytes());
+        let (address, path) = (self.address, self.layout.partial(&self.address, DATA));
+        let on_disk = self.data.metadata().map_err(at("inspect", &path))?.len();
+        if missing_bytes > 0 || on_disk != self.size_bytes {
+            self.finished.store(false, Ordering::Release);
+            return Err(ArtifactError::Incomplete { address, missing_bytes });
+        }
+        let outboard_path = self.layout.partial(&address, OUTBOARD);
+        self.outboard.sync_all().map_err(at("sync", &outboard_path))?;
+        self.data.sync_all().map_err(at("sync", &path))?;
+        // A second name for the outboard, not a move: killed here, the download is still whole and resumes.
+        let outboard_target = self.layout.outboard(&address);
+        files::remove_if_there(&outboard_target)?;
+        fs::hard_link(&outboard_path, &outboard_target)
+            .or_else(|_| fs::rename(&outboard_path, &outboard_target))
+            .map_err(at("create", &outboard_target))?;
+        let target = self.layout.data(&address);
+        fs::rename(&path, &target).map_err(at("create", &target))?;
+        files::sync_directory(&self.layout.blobs())?;
+        remove(&self.layout, &address)
+    }
+}
+
+impl Groups {
+    fn has(&self, group: u64) -> bool {
+        has(&self.bits, group)
+    }
+
+    /// Sets the bits of a range, in memory and then on disk; gives the bytes that are new.
+    fn record(&mut self, range: ByteRange, size_bytes: u64, path: &std::path::Path) -> Result<u64, ArtifactError> {
+        if range.size_bytes() == 0 {
+            return Ok(0);
+        }
+        let mut new_bytes = 0u64;
+        for group in range.groups() {
+            let (byte, bit) = place(group);
+            let Some(bits) = self.bits.get_mut(byte) else { continue };
+            if *bits & bit == 0 {
+                *bits |= bit;
+                new_bytes = new_bytes.saturating_add(group_size(group, size_bytes));
+            }
+        }
+        self.verified_bytes = self.verified_bytes.saturating_add(new_bytes);
+        let groups = range.groups();
+        let (first, _) = place(groups.start);
+        let (last, _) = place(groups.end.saturating_sub(1));
+        let changed = self.bits.get(first..=last).unwrap_or_default();
+        let offset = HEAD_SIZE_BYTES.saturating_add(first as u64);
+        self.file.write_all_at(changed, offset).map_err(at("write", path))?;
+        Ok(new_bytes)
+    }
+}
+
+fn bitmap_size(size_bytes: u64) -> usize {
+    let groups = size_bytes.div_ceil(GROUP_SIZE_BYTES).max(1);
+    usize::try_from(groups.div_ceil(GROUPS_PER_BYTE)).unwrap_or(usize::MAX)
+}
+
+fn place(group: u64) -> (usize, u8) {
+    let byte = usize::try_from(group / GROUPS_PER_BYTE).unwrap_or(usize::MAX);
+    (byte, 1u8 << (group % GROUPS_PER_BYTE))
+}
+
+fn has(bits: &[u8], group: u64) -> bool {
+    let (byte, bit) = place(group);
+    bits.get(byte).is_some_and(|bits| bits & bit != 0)
+}
+
+fn group_size(group: u64, size_bytes: u64) -> u64 {
+    size_bytes.saturating_sub(group.saturating_mul(GROUP_SIZE_BYTES)).min(GROUP_SIZE_BYTES)
+}
+
+/// The record's size and bits, unless it is not one.
+fn parse_record(record: &[u8]) -> Option<(u64, &[u8])> {
+    let (version, rest) = record.split_first()?;
+    let (size, bits) = rest.split_first_chunk::<8>()?;
+    let size_bytes = u64::from_le_bytes(*size);
+    let sound = *version == RECORD_VERSION
+        && size_bytes <= limits::ARTIFACT_SIZE_BYTES
+        && bits.len() == bitmap_size(size_bytes);
+    sound.then_some((size_bytes, bits))
+}
+
+/// The runs of groups whose bit is `set`.
+fn runs(bits: &[u8], size_bytes: u64, set: bool) -> Vec<ByteRange> {
+    let mut runs: Vec<ByteRange> = Vec::new();
+    for group in 0..size_bytes.div_ceil(GROUP_SIZE_BYTES) {
+        if has(bits, group) != set {
+            continue;
+        }
+        let start = group.saturating_mul(GROUP_SIZE_BYTES);
+        let end = start.saturating_add(group_size(group, size_bytes));
+        match runs.last_mut() {
+            Some(run) if run.end == start => run.end = end,
+            _ => runs.push(ByteRange { start, end }),
+        }
+    }
+    runs
+}

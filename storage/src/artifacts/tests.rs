@@ -1,0 +1,458 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use super::*;
+use proptest::prelude::*;
+use std::os::unix::fs::{FileExt, symlink};
+use std::path::PathBuf;
+
+struct Bench {
+    _directory: tempfile::TempDir,
+    root: PathBuf,
+    store: ArtifactStore,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        let store = ArtifactStore::open(&root.join("artifacts")).unwrap();
+        Self { _directory: directory, root, store }
+    }
+
+    fn reopen(&mut self) {
+        let elsewhere = self.root.join("elsewhere");
+        drop(std::mem::replace(&mut self.store, ArtifactStore::open(&elsewhere).unwrap()));
+        self.store = ArtifactStore::open(&self.root.join("artifacts")).unwrap();
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn import(&self, path: &Path) -> Imported {
+        self.store.import(path, ImportMode::Copy, &mut |_| {}).unwrap()
+    }
+
+    fn blob(&self, bytes: &[u8]) -> ArtifactId {
+        self.import(&self.file("source", bytes)).artifact.address
+    }
+
+    fn slice(&self, address: &ArtifactId, range: ByteRange) -> Vec<u8> {
+        let mut encoded = Vec::new();
+        self.store.reader(address).unwrap().encode(range, &mut encoded).unwrap();
+        encoded
+    }
+
+    fn flip(&self, file: &str, offset: u64) {
+        let path = self.root.join("artifacts").join(file);
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+    }
+}
+
+fn bytes(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&len.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+fn quiet(_: Progress) {}
+
+const GROUP: usize = GROUP_SIZE_BYTES as usize;
+
+#[test]
+fn a_file_keeps_its_hashes_and_is_imported_once() {
+    let bench = Bench::new();
+    for len in [0, 1, GROUP, GROUP + 1, BUFFER_SIZE_BYTES, BUFFER_SIZE_BYTES + 1, 5 * BUFFER_SIZE_BYTES + 77] {
+        let content = bytes(len);
+        let path = bench.file("model.bin", &content);
+        let mut last = None;
+        let imported = bench.store.import(&path, ImportMode::Copy, &mut |progress| last = Some(progress)).unwrap();
+        let address = imported.artifact.address;
+        assert_eq!(address, ArtifactId::of(&content), "{len}");
+        assert_eq!(imported.sha256.as_bytes()[..], Sha256::digest(&content)[..], "{len}");
+        assert_eq!((imported.artifact.size_bytes, imported.new_bytes), (len as u64, len as u64));
+        assert_eq!(last.unwrap(), Progress { done_bytes: len as u64, total_bytes: len as u64 });
+        assert!(bench.store.has(&address) && bench.store.size(&address).unwrap() == len as u64);
+        bench.store.verify(&address, &mut quiet).unwrap();
+        assert_eq!(bench.import(&path).new_bytes, 0, "a second import copies nothing");
+        let target = bench.root.join("out").join(len.to_string());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        bench.store.export(&address, &target, Overwrite::Refuse, &mut quiet).unwrap();
+        assert_eq!(fs::read(target).unwrap(), content);
+    }
+    assert_eq!(bench.store.list().unwrap().len(), 7);
+    assert_eq!(fs::read_dir(bench.root.join("artifacts/temporary")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_directory_becomes_a_collection_without_its_junk() {
+    let bench = Bench::new();
+    bench.file("model/config.json", b"{}");
+    bench.file("model/weights/one.safetensors", &bytes(100_000));
+    bench.file("model/weights/empty", b"");
+    bench.file("model/.gitattributes", b"x");
+    for junk in [".git/config", ".DS_Store", "weights/__pycache__/a.pyc", "weights/two.part", "a.tmp", "b~"] {
+        bench.file(&format!("model/{junk}"), b"junk");
+    }
+    let imported = bench.import(&bench.root.join("model"));
+    let manifest = imported.manifest.unwrap();
+    let paths: Vec<&str> = manifest.files().iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, [".gitattributes", "config.json", "weights/empty", "weights/one.safetensors"]);
+    assert_eq!(imported.excluded.len(), 6);
+    assert_eq!(imported.artifact, bench.store.list().unwrap()[0]);
+    assert_eq!((imported.artifact.files, imported.artifact.size_bytes), (4, 100_003));
+    let address = imported.artifact.address;
+    assert_eq!(bench.store.manifest(&address).unwrap(), manifest);
+    bench.store.verify(&address, &mut quiet).unwrap();
+
+    let out = bench.root.join("out");
+    bench.store.export(&address, &out, Overwrite::Refuse, &mut quiet).unwrap();
+    assert_eq!(bench.import(&out).artifact.address, address, "what is exported is what was imported");
+    bench.store.export(&address, &out, Overwrite::Refuse, &mut quiet).unwrap();
+    fs::write(out.join("config.json"), b"[]").unwrap();
+    let refused = bench.store.export(&address, &out, Overwrite::Refuse, &mut quiet);
+    assert!(matches!(refused, Err(ArtifactError::TargetExists(path)) if path == out.join("config.json")));
+    bench.store.export(&address, &out, Overwrite::Replace, &mut quiet).unwrap();
+    assert_eq!(fs::read(out.join("config.json")).unwrap(), b"{}");
+}
+
+#[test]
+fn links_and_special_files_are_refused_by_name() {
+    let bench = Bench::new();
+    bench.file("model/a", b"a");
+    symlink("/etc/passwd", bench.root.join("model/link")).unwrap();
+    let refused = bench.store.import(&bench.root.join("model"), ImportMode::Copy, &mut quiet).unwrap_err();
+    assert!(matches!(&refused, ArtifactError::Symlink(path) if path.ends_with("model/link")));
+    assert!(refused.to_string().contains("replace it by the file it points to"));
+    fs::remove_file(bench.root.join("model/link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(bench.root.join("model/socket")).unwrap();
+    let refused = bench.store.import(&bench.root.join("model"), ImportMode::Copy, &mut quiet);
+    assert!(matches!(refused, Err(ArtifactError::Special(_))));
+    fs::create_dir(bench.root.join("empty")).unwrap();
+    let refused = bench.store.import(&bench.root.join("empty"), ImportMode::Copy, &mut quiet);
+    assert!(matches!(refused, Err(ArtifactError::Collection { .. })));
+    assert!(bench.store.list().unwrap().is_empty());
+}
+
+#[test]
+fn an_export_never_writes_through_a_link_in_the_target() {
+    let bench = Bench::new();
+    bench.file("model/weights/a", b"a");
+    let address = bench.import(&bench.root.join("model")).artifact.address;
+    let outside = bench.root.join("outside");
+    fs::create_dir_all(&outside).unwrap();
+    let out = bench.root.join("out");
+    fs::create_dir_all(&out).unwrap();
+    symlink(&outside, out.join("weights")).unwrap();
+    let refused = bench.store.export(&address, &out, Overwrite::Replace, &mut quiet);
+    assert!(matches!(refused, Err(ArtifactError::Symlink(path)) if path == out.join("weights")));
+    fs::remove_file(out.join("weights")).unwrap();
+    fs::create_dir(out.join("weights")).unwrap();
+    symlink(outside.join("victim"), out.join("weights/a")).unwrap();
+    let refused = bench.store.export(&address, &out, Overwrite::Replace, &mut quiet);
+    assert!(matches!(refused, Err(ArtifactError::Symlink(path)) if path == out.join("weights/a")));
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn a_reference_serves_until_its_file_changes() {
+    let bench = Bench::new();
+    for len in [100, 100_000, BUFFER_SIZE_BYTES * 2 + 5] {
+        let content = bytes(len);
+        let path = bench.file("referenced", &content);
+        let imported = bench.store.import(&path, ImportMode::Reference, &mut quiet).unwrap();
+        let address = imported.artifact.address;
+        bench.store.verify(&address, &mut quiet).unwrap();
+        assert!(!bench.root.join("artifacts/blobs").join(address.to_string()).exists());
+
+        // Same size and time of change, other bytes: only the hash tells.
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[content[50] ^ 1], 50).unwrap();
+        file.set_modified(modified).unwrap();
+        let refused = bench.store.verify(&address, &mut quiet);
+        assert!(matches!(refused, Err(ArtifactError::ReferenceChanged { how: Reference::Different, .. })), "{refused:?}");
+        file.set_len(10).unwrap();
+        let refused = bench.store.reader(&address);
+        assert!(matches!(refused, Err(ArtifactError::ReferenceChanged { how: Reference::Changed, .. })));
+        fs::remove_file(&path).unwrap();
+        let refused = bench.store.reader(&address).unwrap_err();
+        assert!(matches!(refused, ArtifactError::ReferenceChanged { how: Reference::Gone, .. }));
+        assert!(refused.to_string().contains("referenced"));
+
+        // Published again by copy, it is whole once more.
+        bench.file("referenced", &content);
+        bench.import(&path);
+        bench.store.verify(&address, &mut quiet).unwrap();
+    }
+}
+
+#[test]
+fn every_flipped_bit_on_disk_is_found_and_never_served() {
+    let bench = Bench::new();
+    let content = bytes(10 * GROUP + 100);
+    let address = bench.blob(&content);
+    let whole = ByteRange::whole(content.len() as u64);
+    let (data, outboard) = (format!("blobs/{address}"), format!("blobs/{address}.obao"));
+    let outboard_size = fs::metadata(bench.root.join("artifacts").join(&outboard)).unwrap().len();
+    assert_eq!(outboard_size, 64 * 10);
+    let places = [(&data, 0), (&data, 5 * GROUP as u64 + 3), (&data, content.len() as u64 - 1)];
+    for (file, offset) in places.into_iter().chain((0..outboard_size).step_by(32).map(|offset| (&outboard, offset))) {
+        bench.flip(file, offset);
+        let mut encoded = Vec::new();
+        let refused = bench.store.reader(&address).unwrap().encode(whole, &mut encoded);
+        assert!(matches!(refused, Err(ArtifactError::Damaged { .. })), "{file} {offset}");
+        assert!(bench.store.verify(&address, &mut quiet).is_err());
+        let target = bench.root.join("out");
+        assert!(bench.store.export(&address, &target, Overwrite::Refuse, &mut quiet).is_err());
+        assert!(!target.exists(), "no wrong file under the final name");
+        bench.flip(file, offset);
+    }
+    bench.store.verify(&address, &mut quiet).unwrap();
+    let file = File::options().write(true).open(bench.root.join("artifacts").join(&data)).unwrap();
+    for len in [content.len() as u64 - 1, 3 * GROUP as u64, 0] {
+        file.set_len(len).unwrap();
+        assert!(bench.store.verify(&address, &mut quiet).is_err(), "truncated to {len}");
+    }
+}
+
+fn tail(len: usize, max: u64) -> ByteRange {
+    ByteRange::tail(len as u64, max)
+}
+
+fn start(from: &Bench, to: &Bench, address: &ArtifactId, len: usize) -> PartialFile {
+    let tail = tail(len, 0);
+    match to.store.start(address, len as u64, tail, &from.slice(address, tail)).unwrap() {
+        Started::Partial(partial) => partial,
+        Started::Complete => panic!("one group"),
+    }
+}
+
+#[test]
+fn a_download_resumes_after_a_kill_and_ends_whole() {
+    let (from, mut to) = (Bench::new(), Bench::new());
+    let len = 40 * GROUP + 1234;
+    let content = bytes(len);
+    let address = from.blob(&content);
+    let partial = start(&from, &to, &address, len);
+    let piece = ByteRange { start: 8 * GROUP_SIZE_BYTES, end: 24 * GROUP_SIZE_BYTES };
+    assert_eq!(partial.receive(piece, &from.slice(&address, piece)).unwrap(), piece.size_bytes());
+    assert_eq!(partial.receive(piece, &from.slice(&address, piece)).unwrap(), 0, "nothing new the second time");
+    assert!(matches!(partial.finish(), Err(ArtifactError::Incomplete { .. })));
+    assert!(matches!(to.store.resume(&address), Err(ArtifactError::UnderWay(_))));
+    // As a kill leaves it: no destructor writes anything.
+    drop(partial);
+    to.reopen();
+    assert_eq!(to.store.partials().unwrap(), [address]);
+    let partial = to.store.resume(&address).unwrap().unwrap();
+    assert_eq!(partial.verified_bytes(), piece.size_bytes() + 1234);
+    let missing = partial.missing();
+    let expected = [(0, 8), (24, 40)].map(|(a, b)| ByteRange { start: a * GROUP_SIZE_BYTES, end: b * GROUP_SIZE_BYTES });
+    assert_eq!(missing, expected);
+    for range in missing {
+        partial.receive(range, &from.slice(&address, range)).unwrap();
+    }
+    partial.finish().unwrap();
+    drop(partial);
+    to.store.verify(&address, &mut quiet).unwrap();
+    assert!(!to.store.has(&address) && to.store.has_blob(&address));
+    to.store.adopt(&address, ArtifactKind::File).unwrap();
+    assert!(to.store.has(&address));
+    assert_eq!(fs::read_dir(to.root.join("artifacts/partial")).unwrap().count(), 0);
+}
+
+#[test]
+fn recorded_groups_that_never_reached_the_disk_are_fetched_again() {
+    let (from, mut to) = (Bench::new(), Bench::new());
+    let len = 40 * GROUP;
+    let address = from.blob(&bytes(len));
+    let partial = start(&from, &to, &address, len);
+    let rest = partial.missing()[0];
+    partial.receive(rest, &from.slice(&address, rest)).unwrap();
+    assert_eq!(partial.verified_bytes(), len as u64);
+    drop(partial);
+    to.flip(&format!("partial/{address}.data"), 3 * GROUP_SIZE_BYTES);
+    to.reopen();
+    let partial = to.store.resume(&address).unwrap().unwrap();
+    assert!(partial.missing().iter().any(|range| range.groups().contains(&3)));
+    for range in partial.missing() {
+        partial.receive(range, &from.slice(&address, range)).unwrap();
+    }
+    partial.finish().unwrap();
+    to.store.verify(&address, &mut quiet).unwrap();
+}
+
+#[test]
+fn a_partial_file_whose_size_lost_its_proof_is_thrown_away() {
+    let (from, mut to) = (Bench::new(), Bench::new());
+    let len = 40 * GROUP + 5;
+    let address = from.blob(&bytes(len));
+    for (file, offset) in [("data", len as u64 - 1), ("groups", 1), ("groups", 0)] {
+        drop(start(&from, &to, &address, len));
+        to.flip(&format!("partial/{address}.{file}"), offset);
+        to.reopen();
+        assert!(to.store.resume(&address).unwrap().is_none(), "{file}");
+        assert_eq!(fs::read_dir(to.root.join("artifacts/partial")).unwrap().count(), 0);
+    }
+    fs::write(to.root.join(format!("artifacts/partial/{address}.data")), b"no record").unwrap();
+    fs::write(to.root.join("artifacts/temporary/7"), b"interrupted").unwrap();
+    to.reopen();
+    assert_eq!(fs::read_dir(to.root.join("artifacts/partial")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(to.root.join("artifacts/temporary")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_wrong_slice_writes_nothing_wrong() {
+    let (from, to) = (Bench::new(), Bench::new());
+    let len = 20 * GROUP + 5;
+    let address = from.blob(&bytes(len));
+    let last = tail(len, 0);
+    let honest = from.slice(&address, last);
+    for index in (0..honest.len()).step_by(7) {
+        let mut lie = honest.clone();
+        lie[index] ^= 0x10;
+        let refused = to.store.start(&address, len as u64, last, &lie);
+        assert!(matches!(refused, Err(ReceiveError::WrongBytes { .. })), "{index}");
+    }
+    for size in [len - 5, len - 1, len + 1, len + GROUP, 2 * len, 5] {
+        let claimed = tail(size, 0);
+        let refused = to.store.start(&address, size as u64, claimed, &honest);
+        assert!(matches!(refused, Err(ReceiveError::WrongBytes { .. })), "another size does not prove itself: {size}");
+    }
+    assert_eq!(fs::read_dir(to.root.join("artifacts/partial")).unwrap().count(), 0);
+
+    let partial = start(&from, &to, &address, len);
+    let piece = ByteRange { start: 0, end: 16 * GROUP_SIZE_BYTES };
+    let honest = from.slice(&address, piece);
+    let mut lie = honest.clone();
+    let place = honest.len() / 2;
+    lie[place] ^= 1;
+    assert!(matches!(partial.receive(piece, &lie), Err(ReceiveError::WrongBytes { .. })));
+    let kept = partial.verified_bytes();
+    assert!(kept > 5 && kept < piece.size_bytes(), "groups before the lie are kept: {kept}");
+    assert!(matches!(partial.receive(piece, &honest[..honest.len() - 1]), Err(ReceiveError::WrongBytes { .. })));
+    let longer = [honest.as_slice(), &[0]].concat();
+    assert!(matches!(partial.receive(piece, &longer), Err(ReceiveError::WrongBytes { .. })));
+    for range in partial.missing() {
+        partial.receive(range, &from.slice(&address, range)).unwrap();
+    }
+    partial.finish().unwrap();
+    to.store.verify(&address, &mut quiet).unwrap();
+}
+
+#[test]
+fn a_manifest_that_lies_about_a_file_is_found() {
+    let bench = Bench::new();
+    bench.file("model/a", b"a");
+    let imported = bench.import(&bench.root.join("model"));
+    let mut files: Vec<ManifestFile> = imported.manifest.unwrap().into();
+    files[0].sha256 = ContentHash::from_bytes([7; 32]);
+    let lying = Manifest::try_from(files).unwrap();
+    bench.store.insert(&lying.address(), &lying.encode()).unwrap();
+    bench.store.adopt(&lying.address(), ArtifactKind::Collection).unwrap();
+    assert!(matches!(bench.store.verify(&lying.address(), &mut quiet), Err(ArtifactError::ManifestWrong { .. })));
+}
+
+#[test]
+fn an_artifact_is_adopted_only_when_it_is_whole() {
+    let (from, to) = (Bench::new(), Bench::new());
+    from.file("model/a", b"a");
+    from.file("model/b", b"b");
+    from.file("model/c", b"b");
+    let manifest = from.import(&from.root.join("model")).manifest.unwrap();
+    let address = manifest.address();
+    assert!(matches!(to.store.adopt(&address, ArtifactKind::Collection), Err(ArtifactError::NotFound(_))));
+    to.store.insert(&address, &manifest.encode()).unwrap();
+    assert_eq!(to.store.missing_files(&manifest).len(), 2, "one content has one address");
+    assert!(to.store.adopt(&address, ArtifactKind::Collection).is_err());
+    assert!(to.store.insert(&ArtifactId::of(b"a"), b"x").is_err());
+    to.store.insert(&ArtifactId::of(b"a"), b"a").unwrap();
+    to.store.insert(&ArtifactId::of(b"b"), b"b").unwrap();
+    assert!(!to.store.has(&address));
+    to.store.adopt(&address, ArtifactKind::Collection).unwrap();
+    assert!(to.store.has(&address));
+    assert!(matches!(to.store.manifest(&ArtifactId::of(b"a")), Err(ArtifactError::NotACollection(_))));
+}
+
+#[test]
+fn a_store_has_one_owner() {
+    let bench = Bench::new();
+    let refused = ArtifactStore::open(&bench.root.join("artifacts")).unwrap_err();
+    assert!(matches!(refused, ArtifactError::InUse(_)));
+}
+
+#[test]
+fn ten_directories_of_500_small_files_are_a_collection() {
+    let bench = Bench::new();
+    for directory in 0..10 {
+        fs::create_dir_all(bench.root.join(format!("many/{directory}"))).unwrap();
+        for file in 0..500u32 {
+            fs::write(bench.root.join(format!("many/{directory}/{file}")), (directory * 1000 + file).to_le_bytes()).unwrap();
+        }
+    }
+    let imported = bench.import(&bench.root.join("many"));
+    assert_eq!((imported.artifact.files, imported.artifact.size_bytes), (5000, 20_000));
+    bench.store.verify(&imported.artifact.address, &mut quiet).unwrap();
+    bench.store.export(&imported.artifact.address, &bench.root.join("out"), Overwrite::Refuse, &mut quiet).unwrap();
+    assert_eq!(bench.import(&bench.root.join("out")).artifact, imported.artifact);
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let bench = Bench::new();
+    let address = bench.blob(&bytes(100));
+    let full = Path::new("/dev/full");
+    let error = error::at("write", full)(std::io::Error::from(std::io::ErrorKind::StorageFull));
+    assert!(error.to_string().starts_with("no space left to write /dev/full"));
+    let refused = bench.store.export(&address, &bench.root.join("absent/file"), Overwrite::Refuse, &mut quiet);
+    assert!(refused.unwrap_err().to_string().contains("absent"));
+    let refused = bench.store.export(&address, &bench.root, Overwrite::Replace, &mut quiet);
+    assert!(matches!(refused, Err(ArtifactError::Target { .. })));
+}
+
+#[test]
+fn pieces_cover_a_range_once() {
+    let pieces = |start, end| ByteRange { start, end }.pieces(100).map(|piece| (piece.start, piece.end)).collect::<Vec<_>>();
+    assert_eq!(pieces(0, 250), [(0, 100), (100, 200), (200, 250)]);
+    assert_eq!(pieces(50, 100), [(50, 100)]);
+    assert_eq!(pieces(0, 0), [(0, 0)]);
+    assert_eq!(tail(0, 100), ByteRange { start: 0, end: 0 });
+    assert_eq!(tail(GROUP + 1, 0), ByteRange { start: GROUP_SIZE_BYTES, end: GROUP_SIZE_BYTES + 1 });
+    assert_eq!(tail(GROUP * 2, 0).start, GROUP_SIZE_BYTES);
+    assert_eq!(tail(GROUP * 2 + 1, GROUP_SIZE_BYTES * 2).start, GROUP_SIZE_BYTES);
+    assert_eq!(tail(GROUP * 2, GROUP_SIZE_BYTES * 2).start, 0);
+}
+
+fn len_near_group_border() -> impl Strategy<Value = usize> {
+    (0usize..70, -2i64..3).prop_map(|(groups, off)| (groups * GROUP).saturating_add_signed(off as isize))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_size_travels_in_any_pieces(len in len_near_group_border(), tail_groups in 0u64..80, piece_groups in 1u64..20) {
+        let (from, to) = (Bench::new(), Bench::new());
+        let content = bytes(len);
+        let address = from.blob(&content);
+        let tail = tail(len, tail_groups * GROUP_SIZE_BYTES);
+        let slice = from.slice(&address, tail);
+        prop_assert_eq!(slice.len() as u64, encoded_size_bytes(len as u64, tail));
+        if let Started::Partial(partial) = to.store.start(&address, len as u64, tail, &slice).unwrap() {
+            for piece in partial.missing().into_iter().flat_map(|run| run.pieces(piece_groups * GROUP_SIZE_BYTES)) {
+                let slice = from.slice(&address, piece);
+                prop_assert_eq!(slice.len() as u64, encoded_size_bytes(len as u64, piece));
+                prop_assert_eq!(partial.receive(piece, &slice).unwrap(), piece.size_bytes());
+            }
+            partial.finish().unwrap();
+        }
+        to.store.verify(&address, &mut quiet).unwrap();
+        prop_assert_eq!(to.store.reader(&address).unwrap().read_all().unwrap(), content);
+    }
+}

@@ -1,0 +1,236 @@
+//! The authenticated map: a Jellyfish Merkle tree over the state's keys, its version being the height.
+//!
+//! Nodes are immutable and named by version and path, so an update writes the nodes on the paths it touches and leaves
+//! the rest. What it replaces is kept for [`PROVABLE_HEIGHTS`] heights and then deleted. Values are not kept here a
+//! second time: a proof takes them from the state.
+
+use crate::{
+    columns::{Batch, Column, Database, height_key},
+    error::StorageError,
+};
+use allod_protocol::{
+    ids::{Height, StateRoot},
+    proof::{StateProof, TreeHasher, tree_key},
+    state::{ChangeSet, Family},
+};
+use jmt::{
+    JellyfishMerkleTree, KeyHash, MissingRootError, OwnedValue, Version,
+    storage::{LeafNode, NibblePath, Node, NodeKey, StaleNodeIndex, TreeReader, TreeUpdateBatch},
+};
+use std::{cell::RefCell, collections::HashMap};
+
+/// Proofs can be made for this many heights, the newest included: long enough for an answer to a question about the
+/// newest certified header, and short enough that a busy network does not fill the disk with replaced nodes.
+pub const PROVABLE_HEIGHTS: u64 = 128;
+
+/// The oldest height that can still be proven.
+pub(crate) fn oldest_provable(tip: Height) -> Height {
+    Height::new(tip.get().saturating_add(1).saturating_sub(PROVABLE_HEIGHTS))
+}
+
+/// What a height changes in the tree.
+#[derive(Debug)]
+pub(crate) struct TreeUpdate {
+    pub(crate) root: StateRoot,
+    batch: TreeUpdateBatch,
+}
+
+impl TreeUpdate {
+    /// The new nodes.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (&NodeKey, &Node)> {
+        self.batch.node_batch.nodes().iter()
+    }
+
+    /// The nodes that the tree of this height no longer has.
+    pub(crate) fn stale(&self) -> impl Iterator<Item = &NodeKey> {
+        self.batch.stale_node_index_batch.iter().map(|index| &index.node_key)
+    }
+}
+
+/// Computes the tree of `height` from the one before it; at height 0, from nothing.
+pub(crate) fn update(reader: &impl TreeReader, height: Height, changes: &ChangeSet) -> anyhow::Result<TreeUpdate> {
+    let version = height.get();
+    let tree = JellyfishMerkleTree::<_, TreeHasher>::new(reader);
+    let authenticated = || changes.iter().filter(|(key, _)| key.first().is_some_and(|f| Family::is_authenticated(*f)));
+    let puts: Option<Vec<(KeyHash, OwnedValue)>> =
+        authenticated().map(|(key, value)| Some((tree_key(key), value.clone()?))).collect();
+    let (root, mut batch) = match puts {
+        // Hashes each touched node once. It cannot remove keys.
+        Some(puts) if !puts.is_empty() => {
+            let (roots, batch) = tree.batch_put_value_sets(vec![puts], None, version)?;
+            (roots.first().copied().ok_or_else(|| anyhow::anyhow!("the tree gave no root"))?, batch)
+        }
+        // Hashes the path of every key anew. Also copies the root when nothing changes, so that every height has one.
+        _ => tree.put_value_set(authenticated().map(|(key, value)| (tree_key(key), value.clone())), version)?,
+    };
+    if let Some(before) = version.checked_sub(1) {
+        // jmt forgets this one when the tree was empty or does not change.
+        let index = StaleNodeIndex { stale_since_version: version, node_key: root_key(before) };
+        batch.stale_node_index_batch.insert(index);
+    }
+    Ok(TreeUpdate { root: StateRoot::from_bytes(root.0), batch })
+}
+
+/// Proves that `key` has `value`, or none, in the tree of a height.
+pub(crate) fn prove(
+    reader: &impl TreeReader,
+    height: Height,
+    key: &[u8],
+    value: Option<Vec<u8>>,
+) -> anyhow::Result<StateProof> {
+    let reader = WithValue { reader, value: &value };
+    let (found, path) = JellyfishMerkleTree::<_, TreeHasher>::new(&reader).get_with_proof(tree_key(key), height.get())?;
+    anyhow::ensure!(found == value, "the tree and the state disagree on key {key:02x?}");
+    Ok(StateProof { key: key.to_vec(), value, path })
+}
+
+/// Whether an error of [`prove`] means that the tree of that height is gone.
+pub(crate) fn is_missing_root(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<MissingRootError>().is_some()
+}
+
+/// The root of the tree of a height, recomputed from its root node.
+pub(crate) fn root(reader: &impl TreeReader, height: Height) -> anyhow::Result<StateRoot> {
+    let root = JellyfishMerkleTree::<_, TreeHasher>::new(reader).get_root_hash(height.get())?;
+    Ok(StateRoot::from_bytes(root.0))
+}
+
+/// The key of a version's root node.
+pub(crate) fn root_key(version: Version) -> NodeKey {
+    NodeKey::new(version, NibblePath::from_iter([]))
+}
+
+/// A tree for the proof of one key: jmt asks for that key's value only.
+struct WithValue<'a, R> {
+    reader: &'a R,
+    value: &'a Option<Vec<u8>>,
+}
+
+impl<R: TreeReader> TreeReader for WithValue<'_, R> {
+    fn get_node_option(&self, node_key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        self.reader.get_node_option(node_key)
+    }
+    fn get_value_option(&self, _: Version, _: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
+        Ok(self.value.clone())
+    }
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        self.reader.get_rightmost_leaf()
+    }
+}
+
+/// The tree in the database.
+pub(crate) struct StoredTree<'a> {
+    pub(crate) database: &'a Database,
+    /// Only a commit has one: questions must not push out what the next commit needs.
+    pub(crate) cache: Option<&'a RefCell<NodeCache>>,
+}
+
+impl TreeReader for StoredTree<'_> {
+    fn get_node_option(&self, node_key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        if let Some(node) = self.cache.and_then(|cache| cache.borrow_mut().get(node_key)) {
+            return Ok(Some(node));
+        }
+        let Some(bytes) = self.database.get(Column::TreeNodes, &node_key_bytes(node_key))? else { return Ok(None) };
+        let node: Node = borsh::from_slice(&bytes)?;
+        if let Some(cache) = self.cache {
+            cache.borrow_mut().insert(node_key.clone(), node.clone());
+        }
+        Ok(Some(node))
+    }
+
+    fn get_value_option(&self, _: Version, _: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
+        anyhow::bail!("the tree keeps no values")
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        anyhow::bail!("the tree is never restored leaf by leaf")
+    }
+}
+
+/// Writes an update, and deletes what became stale [`PROVABLE_HEIGHTS`] ago or, if `pruned_to` says that more was left,
+/// since then.
+pub(crate) fn write(
+    batch: &mut Batch<'_>,
+    database: &Database,
+    height: Height,
+    update: &TreeUpdate,
+    pruned_to: Height,
+) -> Result<Height, StorageError> {
+    let unwritable = |error| StorageError::damaged("a tree node", error);
+    for (key, node) in update.nodes() {
+        batch.put(Column::TreeNodes, node_key_bytes(key), borsh::to_vec(node).map_err(unwritable)?);
+    }
+    let mut stale = Vec::new();
+    for key in update.stale() {
+        let bytes = node_key_bytes(key);
+        stale.push(u8::try_from(bytes.len()).map_err(|_| StorageError::damaged("a tree path", "it is too long"))?);
+        stale.extend_from_slice(&bytes);
+    }
+    batch.put(Column::TreeStale, height_key(height), stale);
+    let oldest = oldest_provable(height);
+    // A node replaced at the oldest provable height is in no tree from there on.
+    let mut iterator = database.iterator(Column::TreeStale, &height_key(pruned_to), &height_key(oldest.next()))?;
+    iterator.seek_to_first();
+    while let Some((key, mut nodes)) = iterator.item() {
+        while let Some((len, rest)) = nodes.split_first() {
+            let (node, rest) = rest
+                .split_at_checked(usize::from(*len))
+                .ok_or_else(|| StorageError::damaged("the list of stale tree nodes", "it ends in the middle of a key"))?;
+            batch.delete(Column::TreeNodes, node);
+            nodes = rest;
+        }
+        batch.delete(Column::TreeStale, key);
+        iterator.next();
+    }
+    iterator.status()?;
+    Ok(oldest)
+}
+
+/// Version first, so that a commit writes neighbours.
+fn node_key_bytes(key: &NodeKey) -> Vec<u8> {
+    let path = key.nibble_path();
+    let mut bytes = Vec::with_capacity(path.num_nibbles().saturating_add(8));
+    bytes.extend_from_slice(&key.version().to_be_bytes());
+    bytes.extend(path.nibbles().map(u8::from));
+    bytes
+}
+
+/// Recently used nodes, at most [`NodeCache::NODES`] in each of two generations: a full young one becomes the old one.
+/// A node never changes, so the cache is never wrong.
+#[derive(Default)]
+pub(crate) struct NodeCache {
+    young: HashMap<NodeKey, Node>,
+    old: HashMap<NodeKey, Node>,
+}
+
+impl NodeCache {
+    /// Nodes of one generation; the largest takes about 1 KiB.
+    const NODES: usize = 4_096;
+
+    fn get(&mut self, key: &NodeKey) -> Option<Node> {
+        if let Some(node) = self.young.get(key) {
+            return Some(node.clone());
+        }
+        let (key, node) = self.old.remove_entry(key)?;
+        self.insert(key, node.clone());
+        Some(node)
+    }
+
+    pub(crate) fn insert(&mut self, key: NodeKey, node: Node) {
+        if self.young.len() >= Self::NODES {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, node);
+    }
+
+    /// Takes over a committed update: its upper nodes are what the next one reads first.
+    pub(crate) fn keep(&mut self, update: &TreeUpdate) {
+        for key in update.stale() {
+            self.young.remove(key);
+            self.old.remove(key);
+        }
+        for (key, node) in update.nodes() {
+            self.insert(key.clone(), node.clone());
+        }
+    }
+}
