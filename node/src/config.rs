@@ -72,21 +72,6 @@ impl Config {
     pub fn validator_key_path(&self) -> PathBuf {
         self.data_dir.join("validator.key")
     }
-
-    /// The ledger's database.
-    pub fn ledger_dir(&self) -> PathBuf {
-        self.data_dir.join("ledger")
-    }
-
-    /// The consensus log.
-    pub fn wal_dir(&self) -> PathBuf {
-        self.data_dir.join("wal")
-    }
-
-    /// The artifacts that this peer serves.
-    pub fn artifacts_dir(&self) -> PathBuf {
-        self.data_dir.join("artifacts")
-    }
 }
 
 /// One setting: its name is the key in the file; its variable and its flag follow from it.

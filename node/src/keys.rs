@@ -6,11 +6,9 @@
 
 use allod_protocol::{crypto::SigningKey, ids::PublicKey};
 use anyhow::{Context as _, Result, anyhow, bail};
-use pkcs8::{
-    DecodePrivateKey as _, EncodePrivateKey as _, LineEnding, SecretDocument,
-};
+use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding, SecretDocument};
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{IsTerminal as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -37,13 +35,13 @@ pub fn generate() -> Result<SigningKey> {
     Ok(SigningKey::from_seed(&seed))
 }
 
-/// The identity of a peer on the swarm that has this key.
+/// The name that a peer with this key has on the swarm.
 ///
 /// # Errors
 /// Never for an ed25519 key of the right length.
-pub fn swarm_identity(key: &SigningKey) -> Result<libp2p::identity::Keypair> {
+pub fn peer_id(key: &SigningKey) -> Result<libp2p::PeerId> {
     let mut secret = Zeroizing::new(key.as_dalek().to_bytes());
-    Ok(libp2p::identity::Keypair::ed25519_from_bytes(secret.as_mut_slice())?)
+    Ok(libp2p::identity::Keypair::ed25519_from_bytes(secret.as_mut_slice())?.public().to_peer_id())
 }
 
 /// Writes a key to a new file, whole or not at all, readable by its owner alone.
@@ -274,19 +272,11 @@ impl KeyStore {
     }
 }
 
-/// Sets a file's mode to 0600.
-///
-/// # Errors
-/// When this user may not.
-pub fn make_private(path: &Path) -> Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(0o600))
-        .with_context(|| format!("cannot set the mode of {}", path.display()))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
 
     fn no_passphrase() -> Result<Passphrase> {
         bail!("nobody should be asked")
@@ -324,7 +314,7 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let error = load_with(&path, no_passphrase).unwrap_err().to_string();
         assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
-        make_private(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert!(load_with(&path, no_passphrase).is_ok());
     }
 

@@ -1,2 +1,5 @@
-//! stub
-fn main(){}
+//! The `allod` binary: see [`allod::cli`].
+
+fn main() -> std::process::ExitCode {
+    allod::cli::main()
+}

@@ -72,6 +72,41 @@ impl Rule {
             Verdict::NotEnoughYes
         }
     }
+
+    /// What a tally comes to now, and what is still needed for it to pass.
+    pub fn outlook(&self, tally: &Tally) -> Outlook {
+        let (yes, no) = (u128::from(tally.yes), u128::from(tally.no));
+        let answered = yes.saturating_add(no).saturating_add(u128::from(tally.abstain));
+        let quorum = u128::from(self.quorum.get()).saturating_mul(u128::from(tally.electorate)).div_ceil(10_000);
+        let quorum_lacks = quorum.saturating_sub(answered);
+        // yes + x > no, and (yes + x) * 10,000 >= threshold * (yes + x + no): solved for the smallest x.
+        let (threshold, rest) = (u128::from(self.threshold.get()), 10_000u128.saturating_sub(self.threshold.get().into()));
+        let lead = no.saturating_add(1).saturating_sub(yes);
+        let (against, with) = (threshold.saturating_mul(no), rest.saturating_mul(yes));
+        let portion = match against.saturating_sub(with) {
+            0 => Some(0),
+            lacking => lacking.checked_add(rest.saturating_sub(1)).and_then(|sum| sum.checked_div(rest)),
+        };
+        let unanswered = u128::from(tally.electorate).saturating_sub(answered);
+        let yes_lacks = portion.map(|portion| portion.max(lead).max(quorum_lacks)).filter(|lacks| *lacks <= unanswered);
+        Outlook {
+            verdict: self.judge(tally),
+            quorum_lacks: u64::try_from(quorum_lacks).unwrap_or(u64::MAX),
+            yes_lacks: yes_lacks.and_then(|lacks| u64::try_from(lacks).ok()),
+        }
+    }
+}
+
+/// What a tally would come to if ballots stopped now, and what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// What it comes to now.
+    pub verdict: Verdict,
+    /// Weight that must still answer, in whatever way, for the outcome to count; 0 when the quorum is reached.
+    pub quorum_lacks: u64,
+    /// Weight of those who have not answered that, if all of it said yes, would be just enough to pass; 0 when it
+    /// passes now, none when they are too few, so that some must change their answers.
+    pub yes_lacks: Option<u64>,
 }
 
 /// Running sums of the ballots of one proposal, in weight.
@@ -145,7 +180,40 @@ mod tests {
         assert_eq!(rule(1, 5_000).judge(&tally(0, 0, 1)), Verdict::NotEnoughYes);
     }
 
+    #[test]
+    fn an_outlook_says_what_lacks() {
+        let tally = |yes, no, abstain| Tally { yes, no, abstain, electorate: 100 };
+        let lacks = |rule: Rule, tally: Tally| {
+            let outlook = rule.outlook(&tally);
+            (outlook.quorum_lacks, outlook.yes_lacks)
+        };
+        assert_eq!(lacks(rule(5_000, 5_000), tally(0, 0, 0)), (50, Some(50)));
+        assert_eq!(lacks(rule(5_000, 5_000), tally(40, 0, 0)), (10, Some(10)));
+        assert_eq!(lacks(rule(5_000, 5_000), tally(25, 25, 0)), (0, Some(1)));
+        assert_eq!(lacks(rule(5_000, 6_667), tally(20, 30, 0)), (0, Some(41)));
+        assert_eq!(lacks(rule(5_000, 5_000), tally(10, 51, 0)), (0, None));
+        assert_eq!(lacks(rule(5_000, 10_000), tally(60, 1, 0)), (0, None));
+    }
+
     proptest! {
+        #[test]
+        fn what_an_outlook_asks_for_is_just_enough(
+            yes in 0u64..1_000, no in 0u64..1_000, abstain in 0u64..1_000, silent in 0u64..3_000,
+            quorum in 1u16..=10_000, threshold in 5_000u16..=10_000,
+        ) {
+            let rule = rule(quorum, threshold);
+            let tally = Tally { yes, no, abstain, electorate: yes + no + abstain + silent };
+            let with = |more: u64| rule.judge(&Tally { yes: yes + more, ..tally });
+            match rule.outlook(&tally).yes_lacks {
+                Some(lacks) => {
+                    prop_assert!(lacks <= silent);
+                    prop_assert_eq!(with(lacks), Verdict::Passed);
+                    prop_assert!(lacks == 0 || with(lacks - 1) != Verdict::Passed);
+                }
+                None => prop_assert_ne!(with(silent), Verdict::Passed),
+            }
+        }
+
         #[test]
         fn more_yes_never_turns_a_pass_into_a_failure(
             yes in 0u64..1 << 62, no in 0u64..1 << 62, abstain in 0u64..1 << 62, more in 0u64..1 << 60,

@@ -1,3 +1,70 @@
-//! stub
+//! The ledger, the consensus log and the artifacts on disk. Synchronous; knows no network, no tasks and no rules.
+//!
+//! Read in this order: `columns` (what is stored and under which keys), `ledger` and `commit` (one synced batch a
+//! block), `read` (state at any height, blocks, proofs, deeds), `tree` (the authenticated map), `check` (what opening
+//! verifies); then [`wal`] and [`guard`], which consensus needs, and [`artifacts`]. [`memory`] is the same ledger in a
+//! few maps: the reference that tests hold the disk against, and what the simulator runs on.
+//!
+//! # The interface
+//!
+//! ```text
+//! Ledger: Clone + Send + Sync
+//!   open(dir: &Path, genesis: &Genesis) -> Result<Ledger, OpenError>
+//!   tip() -> Tip
+//!   snapshot() -> Snapshot                                        Snapshot: StateRead + Clone + Send + Sync + 'static
+//!   snapshot_at(height: Height) -> Result<Snapshot, StorageError>
+//!   commit(&DecidedBlock, &Executed) -> Result<Tip, StorageError>
+//!   root_after(&ChangeSet) -> Result<StateRoot, StorageError>
+//!   block(Height) -> Result<Option<DecidedBlock>, StorageError>
+//!   blocks(from: Height, limit_blocks: usize, limit_bytes: usize) -> Result<Vec<DecidedBlock>, StorageError>
+//!   certified_header(Height) -> Result<Option<CertifiedHeader>, StorageError>      header(Height), certificate(Height)
+//!   height_of(&BlockHash) -> Result<Option<Height>, StorageError>
+//!   transaction(&TransactionId) -> Result<Option<DecidedTransaction>, StorageError>
+//!   block_events(Height) -> Result<Option<BlockEvents>, StorageError>
+//!   prove(key: &[u8]) -> Result<Option<Proven>, StorageError>     prove_at(Height, key: &[u8]) -> Result<StateProof, _>
+//!   deed(keys: &[Vec<u8>]) -> Result<Option<Deed>, StorageError>
+//!   validator_changes_before(Height) -> Result<Vec<ValidatorChange>, StorageError>
+//!   get_meta(name: &str) -> Result<Option<Vec<u8>>, StorageError> put_meta(name: &str, &[u8]) -> Result<(), StorageError>
+//!   stats() -> Stats
+//!
+//! ConsensusLog: Send
+//!   open(dir: &Path) -> Result<ConsensusLog, LogError>
+//!   append(height: Height, entry: &[u8]) -> Result<(), LogError>   in memory until the next sync
+//!   sync() -> Result<(), LogError>                                 one write and one fdatasync, if there is anything
+//!   entries(height: Height) -> Result<Vec<Vec<u8>>, LogError>
+//!   reset(height: Height) -> Result<(), LogError>                  forgets every other height
+//!
+//! SignGuard: Send
+//!   open(dir: &Path) -> Result<SignGuard, LogError>
+//!   load() -> Option<Vec<u8>>
+//!   store(&[u8]) -> Result<(), LogError>                           durable when it returns
+//!
+//! MemoryLedger: new(&Genesis), tip, snapshot, snapshot_at, commit, root_after, block, block_events, prove_at
+//! ```
+//!
+//! # What it never does
+//!
+//! It never judges a transaction, a certificate or a vote; it never repairs in silence: whatever contradicts itself is
+//! an error that names the place and the remedy. Nothing here retries a failed write: the process ends and the next
+//! start sees what is on the disk.
 
 pub mod artifacts;
+mod check;
+mod columns;
+mod commit;
+mod error;
+pub mod guard;
+mod ledger;
+pub mod memory;
+mod read;
+mod tree;
+pub mod wal;
+
+pub use columns::SCHEMA_VERSION;
+pub use error::{OpenError, StorageError};
+pub use guard::SignGuard;
+pub use ledger::{Ledger, Stats};
+pub use memory::MemoryLedger;
+pub use read::{BlockEvents, DecidedTransaction, Proven, Snapshot};
+pub use tree::PROVABLE_HEIGHTS;
+pub use wal::{ConsensusLog, LogError};

@@ -350,10 +350,10 @@ impl Ledger {
         let value = snapshot.get(key).map_err(|error| StorageError::Database(error.0))?;
         let reader = StoredTree { database: &self.inner.database, cache: None };
         tree::prove(&reader, height, key, value).map_err(|error| {
-            // A commit in the meantime may have pruned the height, or some nodes of it.
+            // Commits in the meantime may have pruned the height: the one now at work too, which is not the tip yet.
             let tip = self.tip().height;
-            let oldest = tree::oldest_provable(tip);
-            if height < oldest || tree::is_missing_root(&error) {
+            let oldest = tree::oldest_provable(tip.next());
+            if height < oldest {
                 StorageError::Pruned { asked: height, oldest, tip }
             } else {
                 StorageError::damaged(format!("the state tree of height {height}"), format!("{error:#}"))

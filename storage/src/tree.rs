@@ -14,7 +14,7 @@ use allod_protocol::{
     state::{ChangeSet, Family},
 };
 use jmt::{
-    JellyfishMerkleTree, KeyHash, MissingRootError, OwnedValue, Version,
+    JellyfishMerkleTree, KeyHash, OwnedValue, Version,
     storage::{LeafNode, NibblePath, Node, NodeKey, StaleNodeIndex, TreeReader, TreeUpdateBatch},
 };
 use std::{cell::RefCell, collections::HashMap};
@@ -84,11 +84,6 @@ pub(crate) fn prove(
     Ok(StateProof { key: key.to_vec(), value, path })
 }
 
-/// Whether an error of [`prove`] means that the tree of that height is gone.
-pub(crate) fn is_missing_root(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<MissingRootError>().is_some()
-}
-
 /// The root of the tree of a height, recomputed from its root node.
 pub(crate) fn root(reader: &impl TreeReader, height: Height) -> anyhow::Result<StateRoot> {
     let root = JellyfishMerkleTree::<_, TreeHasher>::new(reader).get_root_hash(height.get())?;
@@ -147,8 +142,8 @@ impl TreeReader for StoredTree<'_> {
     }
 }
 
-/// Writes an update, and deletes what became stale [`PROVABLE_HEIGHTS`] ago or, if `pruned_to` says that more was left,
-/// since then.
+/// Writes an update, and deletes the nodes that became stale too long ago, from those of height `pruned_to` on. Gives
+/// the height to go on from next time.
 pub(crate) fn write(
     batch: &mut Batch<'_>,
     database: &Database,
@@ -183,7 +178,7 @@ pub(crate) fn write(
         iterator.next();
     }
     iterator.status()?;
-    Ok(oldest)
+    Ok(oldest.next())
 }
 
 /// Version first, so that a commit writes neighbours.

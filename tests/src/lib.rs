@@ -1,1 +1,7 @@
-//! stub
+//! What the other crates are tested with: the deterministic simulator.
+
+pub mod sim;
+
+pub mod ledger;
+pub mod map_state;
+pub mod reference;

@@ -9,6 +9,13 @@
 //! - `sim::misbehave`: validators that break the rules
 //! - `sim::check`: what must hold all the same
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "peers are indexed by their number, and a simulator that is wrong should stop the test"
+)]
+
 pub mod app;
 pub mod check;
 pub mod disk;
@@ -550,7 +557,6 @@ impl Simulation {
         }
         if committed {
             let start = self.start_input(peer);
-            self.peers[peer].disk.truncate();
             self.drive(peer, start);
         }
     }
@@ -574,11 +580,16 @@ impl Simulation {
     }
 
     fn step(&mut self, peer: usize, input: Input) -> Result<Vec<Output>, ReplicaError> {
-        let replica = self.peers[peer].replica.as_mut().expect("only running replicas are driven");
+        let Peer { replica, disk, .. } = &mut self.peers[peer];
+        let replica = replica.as_mut().expect("only running replicas are driven");
         if let Input::Message(message) = &input
             && replica.admit(message) != Admission::Accept
         {
             return Ok(Vec::new());
+        }
+        if matches!(input, Input::Start { .. }) {
+            // Here and not before: outputs of the old height may follow its end within a step.
+            disk.truncate();
         }
         replica.step(input)
     }
@@ -608,10 +619,6 @@ impl Simulation {
                 return;
             }
             let Some(input) = inputs.pop_front() else { return };
-            if matches!(input, Input::Start { .. }) {
-                // Here and not before: outputs of the old height may follow its end within a step.
-                self.peers[peer].disk.truncate();
-            }
             match self.step(peer, input) {
                 Ok(next) => outputs = next,
                 Err(error) => {

@@ -1,0 +1,236 @@
+//! The command line. One command is one file in `cli/`; this one says which there are and what becomes of an error.
+//!
+//! A command writes its answer to standard output and nothing else there: progress, notes and errors go to standard
+//! error. With `--json` the answer is JSON, in the types of [`crate::api::views`]. Reading order: [`Command`],
+//! [`Exit`], then `cli/context.rs` (what every command has at hand) and the file of the command.
+
+mod account;
+mod artifacts;
+mod bench;
+mod block;
+mod client;
+mod config;
+mod context;
+mod contribute;
+mod events;
+mod fetch;
+mod init;
+mod key;
+mod model;
+mod output;
+mod peers;
+mod progress;
+mod proposals;
+mod propose;
+mod providers;
+mod publish;
+mod run;
+mod shares;
+mod signing;
+mod status;
+mod testnet;
+mod transaction;
+mod units;
+mod verify;
+mod vote;
+mod watch;
+
+use clap::{Args, Parser, Subcommand};
+use context::Context;
+use std::{path::PathBuf, process::ExitCode};
+
+/// What the process's exit code means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It was done.
+    Done = 0,
+    /// It was refused, or failed.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The node does not answer.
+    Unreachable = 3,
+    /// The transaction is on the ledger, rejected by a rule.
+    Rejected = 4,
+}
+
+/// An error that asks for an exit code other than [`Exit::Failed`].
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
+        Self { exit: Exit::Usage, message: message.into() }.into()
+    }
+}
+
+const AFTER_HELP: &str = "\
+Accounts are named by handle or id, models as namespace/name, versions as namespace/name@label.
+
+Exit codes:
+  0  done
+  1  refused, or failed
+  2  the command line is wrong
+  3  the node does not answer
+  4  the transaction is on the ledger, rejected by a rule
+
+Environment: ALLOD_API, ALLOD_KEYS, ALLOD_AS, ALLOD_PASSPHRASE, ALLOD_HOME and, for a node, ALLOD_ with the name of a
+setting (see `allod config show`).";
+
+/// A peer-to-peer register of who owns an AI model, what each contributor holds, and what its owners decided.
+#[derive(Debug, Parser)]
+#[command(name = "allod", version, max_term_width = 100, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+struct Globals {
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// The node's API; `bench` takes several
+    #[arg(long, global = true, value_name = "URL", env = "ALLOD_API", value_delimiter = ',',
+          default_value = "http://127.0.0.1:7640")]
+    api: Vec<String>,
+    /// The directory of your keys [default: ~/.config/allod/keys]
+    #[arg(long, global = true, value_name = "DIR", env = "ALLOD_KEYS")]
+    keys: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the data directory of a node for an existing network
+    Init(init::Init),
+    /// Run a node
+    Run(run::Run),
+    /// Print a node's settings and where each comes from
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Make a local network
+    #[command(subcommand)]
+    Testnet(testnet::Testnet),
+    /// Make and show your keys
+    #[command(subcommand)]
+    Key(key::Key),
+
+    /// Create and show accounts, replace their keys
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Found and show models
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Record a file or a directory as a version of a model, and serve it
+    Publish(publish::Publish),
+    /// Fetch a version of a model, or any artifact, and verify every byte
+    Fetch(fetch::Fetch),
+    /// Record a contribution to a model; list and countersign contributions
+    Contribute(contribute::Contribute),
+    /// Show a model's share register and its history, transfer shares, get deeds
+    #[command(subcommand)]
+    Shares(shares::Shares),
+    /// Check a deed offline against a genesis
+    Verify(verify::Verify),
+    /// Put a question to the owners of a model, or to the members of the network
+    #[command(subcommand)]
+    Propose(propose::Propose),
+    /// List proposals; show, await or withdraw one
+    Proposals(proposals::Proposals),
+    /// Answer a proposal, or change the answer
+    Vote(vote::Vote),
+
+    /// Where the node stands
+    Status(status::Status),
+    /// The peers that the node is connected to
+    Peers(peers::Peers),
+    /// Follow what happens on the ledger
+    Watch(watch::Watch),
+    /// Show a block
+    Block(block::Block),
+    /// Show a transaction
+    Transaction(transaction::Transaction),
+    /// The artifacts on the node's disk
+    #[command(subcommand)]
+    Artifacts(artifacts::Artifacts),
+    /// Who has an artifact
+    Providers(providers::Providers),
+    /// Load a network and measure it
+    Bench(bench::Bench),
+}
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers: they go to standard output and are no failure.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
+        }
+    };
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("allod: {error:#}");
+            ExitCode::from(exit_of(&error) as u8)
+        }
+    }
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    error.downcast_ref::<Failure>().map_or(Exit::Failed, |failure| failure.exit)
+}
+
+/// Whether the reader of the answer went away, as `head` does once it has enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn execute(cli: Cli) -> anyhow::Result<()> {
+    let runtime = match &cli.command {
+        Command::Run(_) | Command::Bench(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+    };
+    // Boxed because the future of a whole node is large, and lives on the stack of the main thread otherwise.
+    runtime.block_on(Box::pin(dispatch(Context::new(cli.globals)?, cli.command)))
+}
+
+async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init(command) => command.execute(&context),
+        Command::Run(command) => command.execute().await,
+        Command::Config(command) => command.execute(&context),
+        Command::Testnet(command) => command.execute(&context),
+        Command::Key(command) => command.execute(&context),
+        Command::Account(command) => command.execute(&context).await,
+        Command::Model(command) => command.execute(&context).await,
+        Command::Publish(command) => command.execute(&context).await,
+        Command::Fetch(command) => command.execute(&context).await,
+        Command::Contribute(command) => command.execute(&context).await,
+        Command::Shares(command) => command.execute(&context).await,
+        Command::Verify(command) => command.execute(&context),
+        Command::Propose(command) => command.execute(&context).await,
+        Command::Proposals(command) => command.execute(&context).await,
+        Command::Vote(command) => command.execute(&context).await,
+        Command::Status(command) => command.execute(&context).await,
+        Command::Peers(command) => command.execute(&context).await,
+        Command::Watch(command) => command.execute(&context).await,
+        Command::Block(command) => command.execute(&context).await,
+        Command::Transaction(command) => command.execute(&context).await,
+        Command::Artifacts(command) => command.execute(&context).await,
+        Command::Providers(command) => command.execute(&context).await,
+        Command::Bench(command) => command.execute(&context).await,
+    }
+}

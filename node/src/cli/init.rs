@@ -1,0 +1,130 @@
+//! `allod init`: the data directory of a node for an existing network.
+
+use super::{context::Context, output::Fields};
+use crate::{config, keys, run};
+use allod_protocol::{genesis::Genesis, ids::PublicKey};
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// Make the data directory of a node for an existing network.
+#[derive(Debug, clap::Args)]
+pub(super) struct Init {
+    /// The network's genesis, from one of its members
+    #[arg(long, value_name = "FILE")]
+    genesis: PathBuf,
+    /// The directory to make [default: ~/.local/share/allod]
+    #[arg(long, value_name = "DIR", env = "ALLOD_HOME")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    settings: config::Flags,
+}
+
+/// What was made.
+#[derive(Debug, Serialize)]
+pub(super) struct NodeMade {
+    pub(super) data_dir: PathBuf,
+    pub(super) network: String,
+    pub(super) peer_id: String,
+    pub(super) validator_key: PublicKey,
+}
+
+impl Init {
+    pub(super) fn execute(self, context: &Context) -> Result<()> {
+        let genesis = run::read_genesis(&self.genesis)?;
+        let data_dir = match self.data {
+            Some(directory) => directory,
+            None => config::default_data_dir()?,
+        };
+        let settings: Vec<_> = self.settings.given().into_iter().map(|(name, _, texts)| (name, texts)).collect();
+        // A wrong address is refused now rather than when the node starts.
+        config::Sources { data_dir: data_dir.clone(), flags: self.settings, ..config::Sources::default() }.load()?;
+        let made = make_node(&data_dir, &genesis, &keys::generate()?, &keys::generate()?, &settings)?;
+        context.answer(&made, |made| {
+            let mut fields = Fields::default();
+            fields.add("network", format!("{} ({})", genesis.name, made.network));
+            fields.add("data directory", made.data_dir.display());
+            fields.add("peer id", &made.peer_id).add("validator key", made.validator_key);
+            fields.add("next", format!("allod run --data {}", made.data_dir.display()));
+            fields.show()
+        })
+    }
+}
+
+/// Makes a node's directory with its keys, genesis and settings. Nothing that exists is overwritten.
+pub(super) fn make_node(
+    data_dir: &Path,
+    genesis: &Genesis,
+    node_key: &allod_protocol::crypto::SigningKey,
+    validator_key: &allod_protocol::crypto::SigningKey,
+    settings: &[(&'static str, Vec<String>)],
+) -> Result<NodeMade> {
+    refuse_used(data_dir)?;
+    keys::create(&data_dir.join("node.key"), node_key, None)?;
+    keys::create(&data_dir.join("validator.key"), validator_key, None)?;
+    write_new(&data_dir.join(config::FILE), config::file_text(settings).as_bytes())?;
+    write_genesis(&data_dir.join("genesis.json"), genesis)?;
+    Ok(NodeMade {
+        data_dir: data_dir.to_owned(),
+        network: genesis.network_id().to_string(),
+        peer_id: keys::peer_id(node_key)?.to_string(),
+        validator_key: validator_key.public_key(),
+    })
+}
+
+/// Refuses a directory that holds anything already.
+pub(super) fn refuse_used(directory: &Path) -> Result<()> {
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => bail!("{} is not empty; name another directory, or move it away", directory.display()),
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot use {}", directory.display())),
+    }
+}
+
+/// Writes a genesis as people read it. Its id does not depend on the text, only on what it says.
+pub(super) fn write_genesis(path: &Path, genesis: &Genesis) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(genesis)?;
+    text.push('\n');
+    write_new(path, text.as_bytes())
+}
+
+/// Writes a file that must not exist yet.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = std::fs::OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use crate::cli::testnet;
+
+    #[test]
+    fn a_node_is_made_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("node");
+        let (genesis, _) = testnet::local_genesis_for_tests(1);
+        let key = keys::generate().unwrap();
+        let settings = [("api_address", vec!["127.0.0.1:1".to_owned()])];
+        let made = make_node(&data, &genesis, &key, &key, &settings).unwrap();
+        assert_eq!(made.validator_key, key.public_key());
+        let read = run::read_genesis(&data.join("genesis.json")).unwrap();
+        assert_eq!(read.network_id(), genesis.network_id());
+        let error = make_node(&data, &genesis, &key, &key, &settings).unwrap_err().to_string();
+        assert!(error.contains("not empty"), "{error}");
+        let loaded = config::Sources { data_dir: data.clone(), ..config::Sources::default() };
+        let file = std::fs::read_to_string(data.join(config::FILE)).unwrap();
+        let loaded = config::Sources { file: Some(file), ..loaded }.load().unwrap();
+        assert_eq!(loaded.config.api_address.port(), 1);
+    }
+}

@@ -1,0 +1,45 @@
+//! `allod run`: a node, until it is told to stop.
+
+use crate::config::{self, Config, Flags, LogFormat, Sources};
+use anyhow::{Context as _, Result, anyhow};
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// Run a node.
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    /// The node's data directory, made by `allod init` [default: ~/.local/share/allod]
+    #[arg(long, value_name = "DIR", env = "ALLOD_HOME")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+impl Run {
+    pub(super) async fn execute(self) -> Result<()> {
+        let data_dir = match self.data {
+            Some(directory) => directory,
+            None => config::default_data_dir()?,
+        };
+        if !data_dir.join("genesis.json").exists() {
+            let directory = data_dir.display();
+            return Err(anyhow!("{directory} is no node's directory; make it: allod init --genesis FILE --data {directory}"));
+        }
+        let config = Sources::of_process(data_dir, self.settings)?.load()?.config;
+        start_log(&config)?;
+        crate::run::run(config).await
+    }
+}
+
+/// Log lines go to standard error.
+fn start_log(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log_level).with_context(|| {
+        format!("log_level = {:?} is not a filter; write error, warn, info, debug or trace", config.log_level)
+    })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    started.map_err(|error| anyhow!("the log cannot start: {error}"))
+}

@@ -1,0 +1,135 @@
+//! Numbers as people write and read them: percentages, durations, times, sizes, counts.
+
+use allod_protocol::ids::{BasisPoints, Timestamp};
+use std::time::{Duration, SystemTime};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// A percentage with at most two decimals, such as `66.67` or `50%`.
+pub(super) fn percent(text: &str) -> Result<BasisPoints, String> {
+    let wrong = || format!("{text:?} is not a percentage: 0 to 100 with at most two decimals, such as 66.67");
+    let number = text.trim().trim_end_matches('%').trim_end();
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 3 || decimals.len() > 2 || !digits(whole) || !digits(decimals) {
+        return Err(wrong());
+    }
+    let points = format!("{whole}{decimals:0<2}").parse::<u32>().map_err(|_| wrong())?;
+    u16::try_from(points).ok().and_then(|points| BasisPoints::new(points).ok()).ok_or_else(wrong)
+}
+
+/// A duration with its unit, such as `500ms`, `5s`, `10m`, `2h`, `3d`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration: a whole number and ms, s, m, h or d, such as 5s or 3d");
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let milliseconds: u64 = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// The milliseconds of a duration.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A moment: `now`, or as RFC 3339 writes it.
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
+    if text == "now" {
+        return Ok(now());
+    }
+    let wrong = || format!("{text:?} is not a time: now, or such as 2026-11-23T10:00:00Z");
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).map(Timestamp::new).map_err(|_| wrong())
+}
+
+/// The time of this machine's clock.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(milliseconds(since))
+}
+
+/// A block time for people, in UTC, to the second.
+pub(super) fn show_time(time: Timestamp) -> String {
+    i64::try_from(time.get() / 1_000)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .map_or_else(|| format!("{time} ms"), |text| text.replace('T', " "))
+}
+
+/// A duration for people: at most two units.
+pub(super) fn show_duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1_000;
+    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
+        0 => format!("{large} {large_unit}"),
+        small => format!("{large} {large_unit} {small} {small_unit}"),
+    };
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..=59 if milliseconds.is_multiple_of(1_000) => format!("{seconds} s"),
+        1..=59 => format!("{seconds}.{} s", milliseconds % 1_000 / 100),
+        60..=3_599 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..=86_399 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
+/// A size for people, in binary units.
+pub(super) fn show_size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}
+
+/// A whole number with its thousands apart.
+pub(super) fn show_count(count: u64) -> String {
+    indicatif::HumanCount(count).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_exact() {
+        let points = |text| percent(text).map(BasisPoints::get);
+        assert_eq!(points("66.67"), Ok(6_667));
+        assert_eq!(points("50"), Ok(5_000));
+        assert_eq!(points("0.5%"), Ok(50));
+        assert_eq!(points("100 %"), Ok(10_000));
+        for bad in ["", "100.01", "66.667", "-1", "half", ".5", "1e2", "99999"] {
+            assert!(points(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_need_their_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("3d"), Ok(Duration::from_secs(3 * 86_400)));
+        for bad in ["", "5", "s", "-5s", "5 weeks", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(show_size(1_269_760), "1.21 MiB");
+        assert_eq!(show_count(1_234_567), "1,234,567");
+        assert_eq!(show_duration(350), "350 ms");
+        assert_eq!(show_duration(5_000), "5 s");
+        assert_eq!(show_duration(5_400), "5.4 s");
+        assert_eq!(show_duration(61_000), "1 min 1 s");
+        assert_eq!(show_duration(7_200_000), "2 h");
+        assert_eq!(show_duration(90_000_000), "1 d 1 h");
+        assert_eq!(show_time(Timestamp::new(1_795_428_000_000)), "2026-11-23 10:00:00Z");
+        assert_eq!(moment("2026-11-23T10:00:00Z").unwrap(), Timestamp::new(1_795_428_000_000));
+        assert!(moment("yesterday").is_err());
+    }
+}

@@ -1,0 +1,415 @@
+//! Fetching an artifact from whoever has it.
+
+use super::{
+    session::{Blob, Claim, Claimed, Session},
+    worker,
+};
+use allod_protocol::{
+    artifact::{ArtifactKind, Manifest},
+    ids::ArtifactId,
+    limits,
+};
+use allod_storage::artifacts::{ArtifactError, ArtifactStore, Progress};
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
+use libp2p::{PeerId, StreamProtocol};
+use libp2p_stream::Control;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+use tokio::{sync::oneshot, task::JoinError, time::Instant};
+
+/// What to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its address.
+    pub address: ArtifactId,
+    /// Whether the address is that of a file or of a manifest; the ledger says so.
+    pub kind: ArtifactKind,
+    /// Bytes that the file, or all files together, may have.
+    pub limit_bytes: u64,
+}
+
+/// How a fetch goes about it. The default suits a node.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchOptions {
+    /// Bytes of one piece: a multiple of 16 KiB, at most [`limits::ARTIFACT_RANGE_SIZE_BYTES`].
+    pub piece_bytes: u64,
+    /// Streams to one provider: while one proves what it read, the other reads.
+    pub streams_per_provider: usize,
+    /// Providers used at a time.
+    pub providers: usize,
+    /// Files of a collection under way at a time.
+    pub files: usize,
+    /// How long opening a stream may take, dialling included.
+    pub open_timeout: Duration,
+    /// How long nothing may come from a provider that owes an answer.
+    pub idle_timeout: Duration,
+    /// How old an ask must be to be asked of a second provider, when nothing else is left.
+    pub slow_after: Duration,
+    /// How long nothing may arrive from anyone before the fetch fails.
+    pub give_up_after: Duration,
+}
+
+impl Default for FetchOptions {
+    fn default() -> Self {
+        Self {
+            piece_bytes: 1024 * 1024,
+            streams_per_provider: 2,
+            providers: 8,
+            files: 64,
+            open_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
+            slow_after: Duration::from_secs(3),
+            give_up_after: Duration::from_secs(60),
+        }
+    }
+}
+
+const _: () = assert!(1024 * 1024 <= limits::ARTIFACT_RANGE_SIZE_BYTES, "a default piece may be asked for");
+
+/// What an observer is told while a fetch goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchEvent {
+    /// Bytes that are here, of those known to be needed; the total of a collection is known once its manifest is here.
+    Progress(Progress),
+    /// A provider was given up.
+    ProviderDropped {
+        /// Which.
+        peer: PeerId,
+        /// Why.
+        reason: DropReason,
+    },
+}
+
+/// Told of everything that happens, from several threads; it must not block.
+pub type Observer = Arc<dyn Fn(FetchEvent) + Send + Sync>;
+
+/// Why a provider was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// It sent bytes that do not hash to the address.
+    WrongBytes(String),
+    /// It sent what the protocol does not allow.
+    BrokeProtocol(String),
+    /// It was too slow, repeatedly.
+    Slow(String),
+    /// It could not be reached, or its streams ended, repeatedly.
+    Unreachable(String),
+    /// It had too much to do, repeatedly.
+    Busy,
+}
+
+impl DropReason {
+    /// Whether no honest peer behaves so: a reason to block the peer.
+    pub const fn is_misbehaviour(&self) -> bool {
+        matches!(self, Self::WrongBytes(_) | Self::BrokeProtocol(_))
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongBytes(detail) => write!(f, "sent wrong bytes: {detail}"),
+            Self::BrokeProtocol(detail) => write!(f, "broke the artifact protocol: {detail}"),
+            Self::Slow(detail) => write!(f, "was too slow: {detail}"),
+            Self::Unreachable(detail) => write!(f, "could not be reached: {detail}"),
+            Self::Busy => f.write_str("was too busy"),
+        }
+    }
+}
+
+/// What one provider gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderReport {
+    /// Verified bytes that nobody had given before.
+    pub bytes: u64,
+    /// Whether it refused to serve us something.
+    pub refused: bool,
+    /// Why it was given up, if it was.
+    pub dropped: Option<DropReason>,
+}
+
+/// What a fetch did.
+#[derive(Clone, Debug, Default)]
+pub struct FetchReport {
+    /// Verified bytes that came over the network.
+    pub fetched_bytes: u64,
+    /// Bytes that were here already, whole files and parts of files.
+    pub present_bytes: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Who was asked.
+    pub providers: BTreeMap<PeerId, ProviderReport>,
+}
+
+/// Why an artifact could not be fetched. What has arrived is kept, and the next fetch goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// None of the providers has it, or all that might have were given up.
+    #[error(
+        "none of the {asked} providers found could give {address}{}; ask its publisher to keep a peer running, or try again later",
+        if *refused { " (some refuse to: it is restricted, and this peer is not entitled)" } else { "" }
+    )]
+    NobodyHas {
+        /// What is missing.
+        address: ArtifactId,
+        /// Providers asked.
+        asked: usize,
+        /// Whether one refused.
+        refused: bool,
+    },
+    /// Nothing arrived for too long.
+    #[error("nothing arrived for {waited:?} from {known_providers} providers; check the network and try again: it goes on from where it is")]
+    Stalled {
+        /// Since the last arrival.
+        waited: Duration,
+        /// Providers known.
+        known_providers: usize,
+    },
+    /// Larger than wanted.
+    #[error("{address} has {size_bytes} bytes, more than the {limit_bytes} allowed")]
+    TooLarge {
+        /// Which.
+        address: ArtifactId,
+        /// Its size; proven.
+        size_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The manifest states a wrong size for a file.
+    #[error("the manifest says that {address} has {expected_bytes} bytes, but it has {size_bytes}; its publisher made a mistake, do not use it")]
+    ManifestWrong {
+        /// The file.
+        address: ArtifactId,
+        /// What the manifest says.
+        expected_bytes: u64,
+        /// The size; proven.
+        size_bytes: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(Box<ArtifactError>),
+    /// A defect of this program.
+    #[error("fetching failed by a defect, please report it: {0}")]
+    Defect(String),
+}
+
+impl From<JoinError> for FetchError {
+    fn from(error: JoinError) -> Self {
+        Self::Defect(error.to_string())
+    }
+}
+
+/// A fetch that failed, and what it did until then.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct FetchFailure {
+    /// Why.
+    #[source]
+    pub error: FetchError,
+    /// What happened, misbehaving providers included.
+    pub report: Box<FetchReport>,
+}
+
+/// Fetches artifacts into one store. One for a process: clones know of each other's work, so two fetches that share a
+/// file fetch it once.
+#[derive(Clone)]
+pub struct Fetcher {
+    store: Arc<ArtifactStore>,
+    control: Control,
+    protocol: StreamProtocol,
+    options: FetchOptions,
+    claims: Arc<Mutex<BTreeMap<ArtifactId, Weak<tokio::sync::Mutex<()>>>>>,
+}
+
+impl fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetcher").field("protocol", &self.protocol).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Fetcher {
+    /// A fetcher that opens its streams with `control`, for the protocol that [`super::protocol`] names.
+    pub fn new(store: Arc<ArtifactStore>, control: Control, protocol: StreamProtocol, options: FetchOptions) -> Self {
+        Self { store, control, protocol, options, claims: Arc::default() }
+    }
+
+    /// Fetches an artifact from the providers, which may be found while it goes on; each is asked once. At the end the
+    /// artifact is in the store, whole and verified. Dropping the future stops the fetch; what has arrived is kept.
+    ///
+    /// # Errors
+    /// See [`FetchError`]. The report names providers that misbehaved in either case.
+    pub async fn fetch(
+        &self,
+        wanted: Wanted,
+        providers: impl Stream<Item = PeerId> + Send,
+        observer: Observer,
+    ) -> Result<FetchReport, FetchFailure> {
+        let started = Instant::now();
+        let session = Arc::new(Session::new(Arc::clone(&self.store), self.options, observer));
+        let result = tokio::select! {
+            result = self.get_artifact(&session, wanted) => result,
+            error = self.drive(&session, providers) => Err(error),
+        };
+        let (fetched_bytes, present_bytes, providers) = session.report();
+        let report = FetchReport { fetched_bytes, present_bytes, elapsed: started.elapsed(), providers };
+        result.map(|()| report.clone()).map_err(|error| FetchFailure { error, report: Box::new(report) })
+    }
+
+    /// Runs the workers of all providers until the fetch has to be given up.
+    async fn drive(&self, session: &Arc<Session>, providers: impl Stream<Item = PeerId> + Send) -> FetchError {
+        let mut providers = pin!(providers.fuse());
+        let mut ended = false;
+        let mut workers = FuturesUnordered::new();
+        let mut clock = tokio::time::interval(Duration::from_secs(1).min(self.options.give_up_after));
+        loop {
+            let changed = session.changed.notified();
+            if let Some(failure) = session.failure() {
+                return failure;
+            }
+            tokio::select! {
+                provider = providers.next(), if !ended => match provider {
+                    Some(peer) => if session.add_provider(peer) {
+                        for _ in 0..self.options.streams_per_provider {
+                            let (session, control) = (Arc::clone(session), self.control.clone());
+                            workers.push(worker::work(session, control, self.protocol.clone(), peer).boxed());
+                        }
+                    },
+                    None => {
+                        ended = true;
+                        session.end_providers();
+                    }
+                },
+                Some(()) = workers.next(), if !workers.is_empty() => {}
+                () = changed => {}
+                _ = clock.tick() => {}
+            }
+        }
+    }
+
+    async fn get_artifact(&self, session: &Arc<Session>, wanted: Wanted) -> Result<(), FetchError> {
+        let Wanted { address, kind, limit_bytes } = wanted;
+        match kind {
+            ArtifactKind::File => self.get_blob(session, address, limit_bytes, None).await?,
+            ArtifactKind::Collection => {
+                self.get_blob(session, address, limits::MANIFEST_SIZE_BYTES as u64, None).await?;
+                self.get_files(session, address, limit_bytes).await?;
+            }
+        }
+        self.blocking(move |store| store.adopt(&address, kind)).await??;
+        Ok(())
+    }
+
+    async fn get_files(&self, session: &Arc<Session>, address: ArtifactId, limit_bytes: u64) -> Result<(), FetchError> {
+        let listed = self.blocking(move |store| {
+            let manifest = store.manifest(&address)?;
+            let missing = store.missing_files(&manifest);
+            Ok::<(Manifest, Vec<_>), ArtifactError>((manifest, missing))
+        });
+        let (manifest, missing) = listed.await??;
+        let size_bytes = manifest.size_bytes();
+        if size_bytes > limit_bytes {
+            return Err(FetchError::TooLarge { address, size_bytes, limit_bytes });
+        }
+        let missing_bytes = missing.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+        session.expect(size_bytes);
+        // What is here, and files that the collection has several times.
+        session.present(size_bytes.saturating_sub(missing_bytes));
+        let files = futures::stream::iter(missing.into_iter().map(Ok));
+        files
+            .try_for_each_concurrent(self.options.files, |file| {
+                self.get_blob(session, file.address, file.size_bytes, Some(file.size_bytes)).boxed()
+            })
+            .await
+    }
+
+    /// Gets one blob into the store.
+    async fn get_blob(
+        &self,
+        session: &Arc<Session>,
+        address: ArtifactId,
+        limit_bytes: u64,
+        expected_bytes: Option<u64>,
+    ) -> Result<(), FetchError> {
+        let claim = self.claim(address).await;
+        let in_task = Arc::clone(&claim);
+        let found = self.blocking(move |store| {
+            if store.has_blob(&address) {
+                return store.size(&address).map(Found::Whole);
+            }
+            let partial = store.resume(&address)?;
+            Ok(partial.map_or(Found::Nothing, |partial| Found::Part(Claimed::new(partial, in_task))))
+        });
+        let (done, arrived) = oneshot::channel();
+        let mut blob = Blob { expected_bytes, limit_bytes, claim, partial: None, runs: Default::default(), done };
+        match found.await?? {
+            Found::Whole(size_bytes) => {
+                if expected_bytes.is_none() {
+                    session.expect(size_bytes);
+                }
+                session.present(size_bytes);
+                return Ok(());
+            }
+            Found::Part(partial) => {
+                let size_bytes = partial.size_bytes();
+                check_size(address, size_bytes, limit_bytes, expected_bytes)?;
+                if expected_bytes.is_none() {
+                    session.expect(size_bytes);
+                }
+                session.present(partial.verified_bytes());
+                blob.runs = partial.missing().into();
+                if blob.runs.is_empty() {
+                    return Ok(self.blocking(move |_| partial.finish()).await??);
+                }
+                blob.partial = Some(Arc::new(partial));
+            }
+            Found::Nothing => {}
+        }
+        session.open(address, blob);
+        arrived.await.unwrap_or_else(|_| Err(FetchError::Defect("a blob was forgotten".into())))
+    }
+
+    /// Waits until no other fetch works on the address.
+    async fn claim(&self, address: ArtifactId) -> Claim {
+        let lock = {
+            let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = claims.get(&address).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                claims.retain(|_, lock| lock.strong_count() > 0);
+                let lock = Arc::new(tokio::sync::Mutex::new(()));
+                claims.insert(address, Arc::downgrade(&lock));
+                lock
+            })
+        };
+        Arc::new(lock.lock_owned().await)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ArtifactStore) -> T + Send + 'static,
+    ) -> Result<T, FetchError> {
+        let store = Arc::clone(&self.store);
+        Ok(tokio::task::spawn_blocking(move || work(&store)).await?)
+    }
+}
+
+/// What of a blob is here.
+enum Found {
+    Whole(u64),
+    Part(Claimed),
+    Nothing,
+}
+
+fn check_size(address: ArtifactId, size_bytes: u64, limit_bytes: u64, expected: Option<u64>) -> Result<(), FetchError> {
+    match expected {
+        Some(expected_bytes) if expected_bytes != size_bytes => {
+            Err(FetchError::ManifestWrong { address, expected_bytes, size_bytes })
+        }
+        _ if size_bytes > limit_bytes => Err(FetchError::TooLarge { address, size_bytes, limit_bytes }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,455 @@
+//! The swarm: everything that passes between this peer and the others.
+//!
+//! One task owns the libp2p swarm ([`driver`]); the rest of the peer speaks to it through a [`NetworkHandle`] and hears
+//! of it through [`NetworkEvents`]. Every queue between them is bounded: nothing here blocks the event loop, and what
+//! does not fit is dropped and counted in [`NetworkStats`]. Consensus messages have queues of their own in both
+//! directions, so a flood of transactions cannot hold a vote up.
+//!
+//! This module moves bytes. It never judges a transaction, a vote or a block: gossip is relayed only after the event
+//! loop said so ([`NetworkHandle::report`]), and blocks are handed over unverified. What strangers send is bounded in
+//! size and rate, decoded totally, and held against them when it is malformed; it never ends the process.
+//!
+//! Reading order: [`behaviour`] (what the swarm is composed of), [`driver`] (the loop), [`gossip`], [`sync`],
+//! [`providers`] (one job each), [`peers`] (whom we know), [`guard`] (what we put up with).
+
+mod behaviour;
+mod driver;
+mod gossip;
+mod guard;
+mod peers;
+mod providers;
+mod stats;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+pub use behaviour::protocol_prefix;
+pub use gossip::{GossipToken, Topic, Verdict};
+pub use peers::{Direction, PeerInfo};
+pub use stats::{NetworkStats, TopicStats};
+pub use sync::{SyncChannel, SyncError, SyncRequest, SyncResponse};
+
+use allod_protocol::{
+    crypto::SigningKey,
+    ids::{ArtifactId, NetworkId},
+    limits,
+};
+use libp2p::{Multiaddr, PeerId};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+/// Messages that may wait to be published, on the consensus topic and on the others each.
+const PUBLISH_BACKLOG: usize = 1_024;
+/// Verdicts that may wait: as many as there can be messages without one.
+const VERDICT_BACKLOG: usize = CONSENSUS_BACKLOG + BULK_BACKLOG;
+/// Other requests to the swarm that may wait.
+const COMMAND_BACKLOG: usize = 1_024;
+/// Events that concern peers and blocks and wait for the event loop.
+const CONTROL_BACKLOG: usize = 1_024;
+/// Consensus messages that wait for the event loop.
+const CONSENSUS_BACKLOG: usize = 8_192;
+/// Other gossip messages that wait for the event loop.
+const BULK_BACKLOG: usize = 8_192;
+/// Bytes of consensus messages, and of other gossip messages, that wait for the event loop.
+const WAITING_SIZE_BYTES: usize = 64 * 1024 * 1024;
+/// Providers that one search may have found and not yet told.
+const FOUND_BACKLOG: usize = 64;
+
+/// What a swarm is started with.
+#[derive(Debug)]
+pub struct NetworkConfig {
+    /// The network: peers of another one share no protocol with us.
+    pub network_id: NetworkId,
+    /// The key that is this peer's identity.
+    pub secret: SigningKey,
+    /// Where to listen. Port 0 lets the system choose.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses to tell others beside those we listen on.
+    pub external: Vec<Multiaddr>,
+    /// Peers to know from the start, with or without `/p2p/PEERID`.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Where `peers.json` lies, in which good peers are remembered across restarts.
+    pub data_dir: PathBuf,
+}
+
+/// Why the swarm cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Somebody else listens there.
+    #[error(
+        "cannot listen on {0}: another process uses that port; stop it (perhaps another peer that runs from the same \
+         configuration), or set another address with --listen"
+    )]
+    AddressInUse(Multiaddr),
+    /// The address is not this machine's.
+    #[error("cannot listen on {0}: this machine has no such address; set one that it has, or /ip4/0.0.0.0, with --listen")]
+    AddressNotLocal(Multiaddr),
+    /// The system does not let us.
+    #[error("cannot listen on {0}: the system does not permit it; ports below 1024 need a privilege, set a higher one with --listen")]
+    NotPermitted(Multiaddr),
+    /// Not an address that can be listened on.
+    #[error("cannot listen on {0}: write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1 (or ip6)")]
+    Unsupported(Multiaddr),
+    /// Anything else the system says.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: Multiaddr,
+        /// What the system said.
+        reason: String,
+    },
+    /// A part of the swarm refused its settings: a defect, or a key that cannot be used.
+    #[error("the swarm cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// What the swarm has to say.
+#[derive(Debug)]
+pub enum NetworkEvent {
+    /// A message on a topic, to be judged with [`NetworkHandle::report`] within 10 s, or it is not relayed.
+    Gossip {
+        /// The topic: consensus or transactions. Announcements of artifacts are judged here.
+        topic: Topic,
+        /// The message, at most [`limits::GOSSIP_SIZE_BYTES`] bytes.
+        data: Vec<u8>,
+        /// What names it in the verdict.
+        token: GossipToken,
+    },
+    /// A peer asks for blocks. Dropping the channel refuses.
+    SyncRequested {
+        /// Who asks.
+        peer: PeerId,
+        /// What for; `max_blocks` is at most [`limits::SYNC_BLOCKS`].
+        request: SyncRequest,
+        /// Where the answer goes, within [`sync::TIMEOUT`].
+        channel: SyncChannel,
+    },
+    /// The answer to [`NetworkHandle::request_blocks`]: one for each request that the swarm took.
+    SyncAnswered {
+        /// Who was asked.
+        peer: PeerId,
+        /// Blocks of consecutive heights from the one asked for, none of them verified; or why there are none.
+        result: Result<SyncResponse, SyncError>,
+    },
+    /// A peer of this network is connected.
+    PeerConnected(PeerId),
+    /// The last connection to it is gone.
+    PeerDisconnected(PeerId),
+    /// A peer says, signed, that it serves an artifact.
+    ArtifactAnnounced {
+        /// The artifact.
+        artifact: ArtifactId,
+        /// Who serves it.
+        provider: PeerId,
+    },
+    /// We listen on another address.
+    Listening(Multiaddr),
+}
+
+impl NetworkEvent {
+    fn gossip_size_bytes(&self) -> usize {
+        match self {
+            Self::Gossip { data, .. } => data.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// A request to the swarm's task.
+#[derive(Debug)]
+enum Command {
+    RequestBlocks { peer: PeerId, request: SyncRequest },
+    RespondBlocks { channel: SyncChannel, response: SyncResponse },
+    Peers(oneshot::Sender<Vec<PeerInfo>>),
+    Dial(Multiaddr),
+    Provide(ArtifactId),
+    StopProviding(ArtifactId),
+    FindProviders { artifact: ArtifactId, found: mpsc::Sender<PeerId> },
+    BlockPeer { peer: PeerId, reason: String },
+    Shutdown,
+}
+
+/// Bytes of gossip that wait for the event loop, by queue.
+#[derive(Debug, Default)]
+struct Waiting {
+    consensus: AtomicUsize,
+    bulk: AtomicUsize,
+}
+
+/// The event loop's end of the swarm's events.
+#[derive(Debug)]
+pub struct NetworkEvents {
+    control: mpsc::Receiver<NetworkEvent>,
+    consensus: mpsc::Receiver<NetworkEvent>,
+    bulk: mpsc::Receiver<NetworkEvent>,
+    waiting: Arc<Waiting>,
+}
+
+impl NetworkEvents {
+    /// The next event: first what concerns peers and blocks, then consensus, then the rest. `None` when the swarm has
+    /// ended. Giving up on the future loses nothing.
+    pub async fn recv(&mut self) -> Option<NetworkEvent> {
+        tokio::select! {
+            biased;
+            Some(event) = self.control.recv() => Some(event),
+            Some(event) = self.consensus.recv() => Some(released(event, &self.waiting.consensus)),
+            Some(event) = self.bulk.recv() => Some(released(event, &self.waiting.bulk)),
+            else => None,
+        }
+    }
+
+    /// The next event, if one waits already, in the same order.
+    pub fn try_recv(&mut self) -> Option<NetworkEvent> {
+        if let Ok(event) = self.control.try_recv() {
+            return Some(event);
+        }
+        if let Ok(event) = self.consensus.try_recv() {
+            return Some(released(event, &self.waiting.consensus));
+        }
+        self.bulk.try_recv().ok().map(|event| released(event, &self.waiting.bulk))
+    }
+}
+
+fn released(event: NetworkEvent, waiting: &AtomicUsize) -> NetworkEvent {
+    waiting.fetch_sub(event.gossip_size_bytes(), Ordering::Relaxed);
+    event
+}
+
+/// The swarm's end of its events: never waits, drops what does not fit and counts it.
+#[derive(Debug)]
+struct EventSender {
+    control: mpsc::Sender<NetworkEvent>,
+    consensus: mpsc::Sender<NetworkEvent>,
+    bulk: mpsc::Sender<NetworkEvent>,
+    waiting: Arc<Waiting>,
+    stats: Arc<NetworkStats>,
+}
+
+impl EventSender {
+    /// Whether there was room.
+    fn send(&self, event: NetworkEvent) -> bool {
+        let (queue, waiting) = match &event {
+            NetworkEvent::Gossip { topic: Topic::Consensus, .. } => (&self.consensus, Some(&self.waiting.consensus)),
+            NetworkEvent::Gossip { .. } | NetworkEvent::ArtifactAnnounced { .. } => {
+                (&self.bulk, Some(&self.waiting.bulk))
+            }
+            _ => (&self.control, None),
+        };
+        let size_bytes = event.gossip_size_bytes();
+        if let Some(waiting) = waiting {
+            // Only this task adds, so the sum cannot pass the bound between the test and the addition.
+            if waiting.load(Ordering::Relaxed).saturating_add(size_bytes) > WAITING_SIZE_BYTES {
+                stats::add(&self.stats.dropped_events, 1);
+                return false;
+            }
+            waiting.fetch_add(size_bytes, Ordering::Relaxed);
+        }
+        let sent = queue.try_send(event).is_ok();
+        if !sent {
+            stats::add(&self.stats.dropped_events, 1);
+            if let Some(waiting) = waiting {
+                waiting.fetch_sub(size_bytes, Ordering::Relaxed);
+            }
+        }
+        sent
+    }
+}
+
+fn event_channel(stats: Arc<NetworkStats>) -> (EventSender, NetworkEvents) {
+    let (control_in, control) = mpsc::channel(CONTROL_BACKLOG);
+    let (consensus_in, consensus) = mpsc::channel(CONSENSUS_BACKLOG);
+    let (bulk_in, bulk) = mpsc::channel(BULK_BACKLOG);
+    let waiting = Arc::<Waiting>::default();
+    let sender =
+        EventSender { control: control_in, consensus: consensus_in, bulk: bulk_in, waiting: waiting.clone(), stats };
+    (sender, NetworkEvents { control, consensus, bulk, waiting })
+}
+
+/// The swarm's ends of the queues that a [`NetworkHandle`] fills.
+#[derive(Debug)]
+struct Queues {
+    consensus: mpsc::Receiver<Vec<u8>>,
+    bulk: mpsc::Receiver<(Topic, Vec<u8>)>,
+    verdicts: mpsc::Receiver<(GossipToken, Verdict)>,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// What the rest of a peer asks of the swarm. Cheap to clone.
+///
+/// Nothing here waits except where it is `async`; a request that finds its queue full is dropped, logged and counted.
+#[derive(Clone)]
+pub struct NetworkHandle {
+    local_peer_id: PeerId,
+    listening: Arc<RwLock<Vec<Multiaddr>>>,
+    consensus: mpsc::Sender<Vec<u8>>,
+    bulk: mpsc::Sender<(Topic, Vec<u8>)>,
+    verdicts: mpsc::Sender<(GossipToken, Verdict)>,
+    commands: mpsc::Sender<Command>,
+    streams: libp2p_stream::Control,
+    stats: Arc<NetworkStats>,
+}
+
+impl std::fmt::Debug for NetworkHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NetworkHandle({})", self.local_peer_id)
+    }
+}
+
+impl NetworkHandle {
+    /// This peer's identity on the swarm.
+    pub fn local_peer_id(&self) -> PeerId {
+        self.local_peer_id
+    }
+
+    /// The addresses that this peer listens on, as far as they are known: without `/p2p`.
+    pub fn listen_addrs(&self) -> Vec<Multiaddr> {
+        self.listening.read().map(|addresses| addresses.clone()).unwrap_or_default()
+    }
+
+    /// Counters, for metrics.
+    pub fn stats(&self) -> &NetworkStats {
+        &self.stats
+    }
+
+    /// Opens streams to peers and accepts theirs: see [`protocol_prefix`] for their names.
+    pub fn stream_control(&self) -> libp2p_stream::Control {
+        self.streams.clone()
+    }
+
+    /// Sends a message to every peer of a topic. Bytes that were sent in the last minute are not sent again.
+    pub fn publish(&self, topic: Topic, data: Vec<u8>) {
+        if data.len() > limits::GOSSIP_SIZE_BYTES {
+            stats::add(&self.stats.dropped_publishes, 1);
+            tracing::error!(topic = topic.name(), size_bytes = data.len(), "a message is too large to be published");
+            return;
+        }
+        let queued = match topic {
+            Topic::Consensus => self.consensus.try_send(data).is_ok(),
+            topic => self.bulk.try_send((topic, data)).is_ok(),
+        };
+        if !queued {
+            stats::add(&self.stats.dropped_publishes, 1);
+            tracing::debug!(topic = topic.name(), "a message was not published: the queue is full or the swarm ended");
+        }
+    }
+
+    /// Says what became of a gossip message: see [`Verdict`].
+    pub fn report(&self, token: GossipToken, verdict: Verdict) {
+        if self.verdicts.try_send((token, verdict)).is_err() {
+            stats::add(&self.stats.dropped_commands, 1);
+        }
+    }
+
+    /// Asks a connected peer for decided blocks. The answer is a [`NetworkEvent::SyncAnswered`].
+    pub fn request_blocks(&self, peer: PeerId, request: SyncRequest) {
+        self.command(Command::RequestBlocks { peer, request });
+    }
+
+    /// Answers a [`NetworkEvent::SyncRequested`]. A response of more than [`limits::SYNC_RESPONSE_SIZE_BYTES`] encoded
+    /// bytes is not sent.
+    pub fn respond_blocks(&self, channel: SyncChannel, response: SyncResponse) {
+        self.command(Command::RespondBlocks { channel, response });
+    }
+
+    /// The peers that are connected now; none if the swarm has ended.
+    pub async fn peers(&self) -> Vec<PeerInfo> {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Peers(answer)).await.is_err() {
+            return Vec::new();
+        }
+        answered.await.unwrap_or_default()
+    }
+
+    /// Connects to an address, with or without `/p2p/PEERID`. Whether it worked shows in the events and the log.
+    pub fn dial(&self, address: Multiaddr) {
+        self.command(Command::Dial(address));
+    }
+
+    /// Tells the others that this peer serves an artifact, now and again until told otherwise. With nobody connected
+    /// it is told as soon as somebody is.
+    pub fn provide(&self, artifact: ArtifactId) {
+        self.command(Command::Provide(artifact));
+    }
+
+    /// Stops telling. What others remember of it runs out within a day.
+    pub fn stop_providing(&self, artifact: ArtifactId) {
+        self.command(Command::StopProviding(artifact));
+    }
+
+    /// Peers that serve an artifact, each once, each connected when it is named: first those that announced it and are
+    /// connected already, then those that the distributed hash table knows. The channel closes when the search is
+    /// over, after a minute at most.
+    pub fn find_providers(&self, artifact: ArtifactId) -> mpsc::Receiver<PeerId> {
+        let (found, providers) = mpsc::channel(FOUND_BACKLOG);
+        self.command(Command::FindProviders { artifact, found });
+        providers
+    }
+
+    /// Disconnects a peer and refuses it for ten minutes.
+    pub fn block_peer(&self, peer: PeerId, reason: &str) {
+        self.command(Command::BlockPeer { peer, reason: reason.to_owned() });
+    }
+
+    /// Remembers the peers, closes the connections and ends the task; its [`JoinHandle`] says when.
+    pub fn shutdown(&self) {
+        self.command(Command::Shutdown);
+    }
+
+    fn command(&self, command: Command) {
+        if let Err(error) = self.commands.try_send(command) {
+            stats::add(&self.stats.dropped_commands, 1);
+            tracing::debug!(%error, "the swarm did not take a request");
+        }
+    }
+}
+
+/// Starts the swarm: listens on every address, or fails naming the one it cannot; reads the remembered peers; dials.
+///
+/// # Errors
+/// See [`NetworkError`].
+pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents, JoinHandle<()>), NetworkError> {
+    let keypair = behaviour::identity(&config.secret)?;
+    let names = behaviour::Names::new(config.network_id)?;
+    let swarm = behaviour::swarm(&keypair, &names)?;
+    let streams = swarm.behaviour().streams.new_control();
+
+    let stats = Arc::<NetworkStats>::default();
+    let (events, events_out) = event_channel(stats.clone());
+    let (consensus_in, consensus) = mpsc::channel(PUBLISH_BACKLOG);
+    let (bulk_in, bulk) = mpsc::channel(PUBLISH_BACKLOG);
+    let (verdicts_in, verdicts) = mpsc::channel(VERDICT_BACKLOG);
+    let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
+    let handle = NetworkHandle {
+        local_peer_id: *swarm.local_peer_id(),
+        listening: Arc::default(),
+        consensus: consensus_in,
+        bulk: bulk_in,
+        verdicts: verdicts_in,
+        commands: commands_in,
+        streams,
+        stats: stats.clone(),
+    };
+    let mut driver = driver::Driver::new(driver::Parts {
+        swarm,
+        names,
+        keypair,
+        network: config.network_id,
+        queues: Queues { consensus, bulk, verdicts, commands },
+        events,
+        stats,
+        listening: handle.listening.clone(),
+        peers_file: config.data_dir.join(peers::FILE),
+    });
+    driver.listen(&config.listen, &config.external).await?;
+    driver.know(config.bootstrap);
+    Ok((handle, events_out, tokio::spawn(driver.run())))
+}

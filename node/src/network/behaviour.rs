@@ -1,0 +1,205 @@
+//! What the swarm is composed of: transports, behaviours, names of protocols.
+//!
+//! TCP (noise, yamux) and QUIC, names resolved by DNS. Every name of ours starts with `/allod/` and the first sixteen
+//! digits of the network id. Only ping, identify and gossip's `/meshsub` keep the library's names: identify so that
+//! peers of different networks can find that out, gossip because a name of its own would cost the protocol version
+//! that tells others not to send a large message twice. Its topics are the network's own.
+
+use super::{
+    NetworkError,
+    gossip::{self, Topic, Topics},
+    sync,
+};
+use allod_protocol::{crypto::SigningKey, ids::NetworkId};
+use libp2p::{
+    PeerId, StreamProtocol, Swarm, Transport as _,
+    allow_block_list::{self, BlockedPeers},
+    connection_limits::{self, ConnectionLimits},
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, timeout::TransportTimeout},
+        upgrade::Version,
+    },
+    dns, gossipsub, identify,
+    identity::Keypair,
+    kad::{
+        self,
+        store::{MemoryStore, MemoryStoreConfig},
+    },
+    memory_connection_limits, noise, ping, quic,
+    swarm::{self, NetworkBehaviour},
+    tcp, yamux,
+};
+use std::time::Duration;
+
+/// Established connections that others opened.
+const CONNECTIONS_INBOUND: u32 = 192;
+/// Established connections that we opened.
+const CONNECTIONS_OUTBOUND: u32 = 96;
+/// Connections with one peer: both sides may dial at once, over TCP and QUIC.
+const CONNECTIONS_PER_PEER: u32 = 4;
+/// Connections on their way, in each direction.
+const CONNECTIONS_PENDING: u32 = 64;
+/// Share of the machine's memory beyond which this process takes no new connection.
+const MEMORY_SHARE: f64 = 0.85;
+/// How long a connection may take to come about.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection without a use is kept: limits bound their number, and a mesh that must be dialled again is late.
+const IDLE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Pings find connections that died without a word, so that they are dialled again soon after a cut heals.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of one Kademlia message.
+const KADEMLIA_MESSAGE_SIZE_BYTES: usize = 16 * 1024;
+/// Artifacts whose provider records are kept, own and others' together.
+const PROVIDED_ARTIFACTS: usize = 262_144;
+/// Providers that are remembered for one artifact.
+const PROVIDERS_PER_ARTIFACT: usize = 20;
+const PROVIDER_RECORD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const PROVIDER_RECORD_RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// The order matters: whoever is over a limit or blocked is refused before another behaviour hears of it.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    memory: memory_connection_limits::Behaviour,
+    pub(super) blocked: allow_block_list::Behaviour<BlockedPeers>,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    pub(super) kademlia: kad::Behaviour<MemoryStore>,
+    pub(super) gossip: gossip::Behaviour,
+    pub(super) sync: sync::Behaviour,
+    pub(super) streams: libp2p_stream::Behaviour,
+}
+
+/// How the names of a network's protocols begin: `/allod/` and sixteen hexadecimal digits.
+pub fn protocol_prefix(network: NetworkId) -> String {
+    let id = network.to_string();
+    format!("/allod/{}", id.get(..16).unwrap_or(&id))
+}
+
+/// The names of a network's protocols.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    identify: String,
+    kademlia: StreamProtocol,
+    sync: StreamProtocol,
+    topics: Topics,
+}
+
+impl Names {
+    pub(super) fn new(network: NetworkId) -> Result<Self, NetworkError> {
+        let prefix = protocol_prefix(network);
+        let protocol = |name: &str| StreamProtocol::try_from_owned(format!("{prefix}/{name}/1")).map_err(setup);
+        Ok(Self {
+            identify: format!("{prefix}/id/1"),
+            kademlia: protocol("kad")?,
+            sync: protocol("sync")?,
+            topics: Topics::new(&prefix),
+        })
+    }
+
+    pub(super) fn topic(&self, topic: Topic) -> &gossipsub::IdentTopic {
+        self.topics.get(topic)
+    }
+
+    pub(super) fn topic_of(&self, hash: &gossipsub::TopicHash) -> Option<Topic> {
+        self.topics.of(hash)
+    }
+
+    /// Whether what a peer says of itself is of this network.
+    pub(super) fn are_spoken_by(&self, info: &identify::Info) -> bool {
+        info.protocol_version == self.identify && info.protocols.contains(&self.sync)
+    }
+
+    pub(super) fn kademlia_is_spoken_by(&self, info: &identify::Info) -> bool {
+        info.protocols.contains(&self.kademlia)
+    }
+}
+
+fn setup(error: impl ToString) -> NetworkError {
+    NetworkError::Setup(error.to_string())
+}
+
+/// The swarm's form of a key.
+pub(super) fn identity(secret: &SigningKey) -> Result<Keypair, NetworkError> {
+    // The library zeroes the bytes it takes.
+    let mut bytes = secret.as_dalek().to_bytes();
+    Keypair::ed25519_from_bytes(bytes.as_mut_slice()).map_err(setup)
+}
+
+pub(super) fn swarm(keypair: &Keypair, names: &Names) -> Result<Swarm<Behaviour>, NetworkError> {
+    let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIME);
+    let peer = keypair.public().to_peer_id();
+    Ok(Swarm::new(transport(keypair)?, behaviour(keypair, names)?, peer, config))
+}
+
+fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+    let with_dns = match dns::tokio::Transport::system(wires(keypair)?) {
+        Ok(transport) => transport.boxed(),
+        Err(error) => {
+            tracing::warn!(%error, "the system's DNS settings cannot be read; only numeric addresses can be dialled");
+            wires(keypair)?
+        }
+    };
+    Ok(TransportTimeout::new(with_dns, CONNECTION_PATIENCE).boxed())
+}
+
+fn wires(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair).map_err(setup)?)
+        .multiplex(yamux::Config::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    Ok(tcp.or_transport(quic).map(|either, _| either.into_inner()).boxed())
+}
+
+fn behaviour(keypair: &Keypair, names: &Names) -> Result<Behaviour, NetworkError> {
+    let limits = ConnectionLimits::default()
+        .with_max_pending_incoming(Some(CONNECTIONS_PENDING))
+        .with_max_pending_outgoing(Some(CONNECTIONS_PENDING))
+        .with_max_established_incoming(Some(CONNECTIONS_INBOUND))
+        .with_max_established_outgoing(Some(CONNECTIONS_OUTBOUND))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER));
+    let identify = identify::Config::new(names.identify.clone(), keypair.public())
+        .with_agent_version(format!("allod/{}", env!("CARGO_PKG_VERSION")))
+        .with_push_listen_addr_updates(true);
+    Ok(Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
+        blocked: allow_block_list::Behaviour::default(),
+        identify: identify::Behaviour::new(identify),
+        ping: ping::Behaviour::new(
+            ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_PATIENCE),
+        ),
+        kademlia: kademlia(keypair.public().to_peer_id(), names),
+        gossip: gossip::behaviour(names).map_err(setup)?,
+        sync: sync::behaviour(names.sync.clone()),
+        streams: libp2p_stream::Behaviour::new(),
+    })
+}
+
+fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {
+    let mut config = kad::Config::new(names.kademlia.clone());
+    config
+        // Provider records are looked at before they are kept; values are not kept at all.
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_provider_record_ttl(Some(PROVIDER_RECORD_LIFETIME))
+        .set_provider_publication_interval(Some(PROVIDER_RECORD_RENEWAL))
+        .set_publication_interval(None)
+        .set_replication_interval(None)
+        .set_max_packet_size(KADEMLIA_MESSAGE_SIZE_BYTES)
+        .set_query_timeout(Duration::from_secs(30));
+    let store = MemoryStoreConfig {
+        max_records: 0,
+        max_value_bytes: 0,
+        max_providers_per_key: PROVIDERS_PER_ARTIFACT,
+        max_provided_keys: PROVIDED_ARTIFACTS,
+    };
+    let mut kademlia = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, store), config);
+    // Whether others can reach us is for them to find out; waiting for proof would leave small networks without a table.
+    kademlia.set_mode(Some(kad::Mode::Server));
+    kademlia
+}

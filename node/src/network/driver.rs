@@ -1,0 +1,483 @@
+//! The task that owns the swarm: one loop over what others send, what this peer asks, and time.
+//!
+//! The other rooms of this module add their part of [`Driver`]; here is what concerns connections. Nothing in it waits
+//! for anything but its sources, and nothing a stranger does ends it.
+
+use super::{
+    Command, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, Topic,
+    behaviour::{Behaviour, BehaviourEvent, Names},
+    guard::{Guard, Offence},
+    peers::{self, Dial, Direction, PeerBook},
+    providers::Providers,
+    stats,
+    sync::SyncRequest,
+};
+use allod_protocol::ids::NetworkId;
+use futures::StreamExt as _;
+use libp2p::{
+    Multiaddr, PeerId, Swarm, TransportError,
+    core::{ConnectedPoint, transport::ListenerId},
+    identify,
+    identity::Keypair,
+    kad, multiaddr::Protocol,
+    ping,
+    request_response::OutboundRequestId,
+    swarm::{
+        ConnectionId, DialError, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::{Arc, RwLock},
+    time::{Duration, Instant},
+};
+use tokio::task::JoinHandle;
+
+/// How often what is due is looked at: dials, ends of blocks, waiting artifacts.
+const TICK: Duration = Duration::from_millis(500);
+/// How often the remembered peers are written, if they changed.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a listener may take to say its address.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long connections may take to close at the end.
+const CLOSING_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a driver is made of.
+pub(super) struct Parts {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) names: Names,
+    pub(super) keypair: Keypair,
+    pub(super) network: NetworkId,
+    pub(super) queues: Queues,
+    pub(super) events: EventSender,
+    pub(super) stats: Arc<NetworkStats>,
+    pub(super) listening: Arc<RwLock<Vec<Multiaddr>>>,
+    pub(super) peers_file: PathBuf,
+}
+
+/// The owner of the swarm.
+pub(super) struct Driver {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) names: Names,
+    pub(super) keypair: Keypair,
+    pub(super) network: NetworkId,
+    pub(super) events: EventSender,
+    pub(super) stats: Arc<NetworkStats>,
+    pub(super) peers: PeerBook,
+    pub(super) guard: Guard,
+    pub(super) providers: Providers,
+    /// Requests for blocks that are under way.
+    pub(super) asked: HashMap<OutboundRequestId, (PeerId, SyncRequest)>,
+    queues: Queues,
+    listening: Arc<RwLock<Vec<Multiaddr>>>,
+    peers_file: PathBuf,
+    write_memory_at: Instant,
+    writing: Option<JoinHandle<()>>,
+}
+
+impl Driver {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { swarm, names, keypair, network, queues, events, stats, listening, peers_file } = parts;
+        let mut peers = PeerBook::new(*swarm.local_peer_id());
+        peers.recall(&peers_file);
+        Self {
+            peers,
+            guard: Guard::default(),
+            providers: Providers::new(),
+            asked: HashMap::new(),
+            write_memory_at: Instant::now() + MEMORY_INTERVAL,
+            writing: None,
+            swarm, names, keypair, network, events, stats, queues, listening, peers_file,
+        }
+    }
+
+    /// Listens on every address, and waits until each listener has said where that is.
+    pub(super) async fn listen(&mut self, listen: &[Multiaddr], external: &[Multiaddr]) -> Result<(), NetworkError> {
+        let mut waiting = HashSet::new();
+        for address in listen {
+            probe(address)?;
+            let listener = self.swarm.listen_on(address.clone()).map_err(|error| listen_error(address, error))?;
+            waiting.insert(listener);
+        }
+        for address in external {
+            self.swarm.add_external_address(peers::split(address.clone()).0);
+        }
+        let until = tokio::time::Instant::now() + LISTEN_PATIENCE;
+        while !waiting.is_empty() {
+            let Ok(event) = tokio::time::timeout_at(until, self.swarm.select_next_some()).await else {
+                tracing::warn!("a listener has no address yet; this machine may have no network");
+                break;
+            };
+            if let SwarmEvent::NewListenAddr { listener_id, .. } = &event {
+                waiting.remove(listener_id);
+            }
+            self.on_event(event);
+        }
+        Ok(())
+    }
+
+    /// Knows the peers of the configuration.
+    pub(super) fn know(&mut self, bootstrap: Vec<Multiaddr>) {
+        for address in bootstrap {
+            self.peers.give(address);
+        }
+    }
+
+    /// Runs until told to stop, or until nobody holds a handle.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            // Whatever else waits, consensus messages go first.
+            while let Ok(data) = self.queues.consensus.try_recv() {
+                self.publish(Topic::Consensus, data);
+            }
+            tokio::select! {
+                Some(data) = self.queues.consensus.recv() => {
+                    self.publish(Topic::Consensus, data);
+                }
+                event = self.swarm.select_next_some() => self.on_event(event),
+                Some((token, verdict)) = self.queues.verdicts.recv() => self.report(&token, verdict),
+                command = self.queues.commands.recv() => match command {
+                    None | Some(Command::Shutdown) => break,
+                    Some(command) => self.on_command(command),
+                },
+                Some((topic, data)) = self.queues.bulk.recv() => {
+                    self.publish(topic, data);
+                }
+                _ = tick.tick() => self.on_tick(),
+            }
+        }
+        self.close().await;
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::RequestBlocks { peer, request } => self.request_blocks(peer, request),
+            Command::RespondBlocks { channel, response } => self.respond_blocks(channel, response),
+            Command::Peers(answer) => {
+                // Who asked may have gone.
+                let _ = answer.send(self.peers.infos().collect());
+            }
+            Command::Dial(address) => self.dial_address(address),
+            Command::Provide(artifact) => self.provide(artifact),
+            Command::StopProviding(artifact) => self.stop_providing(artifact),
+            Command::FindProviders { artifact, found } => self.find_providers(artifact, found),
+            Command::BlockPeer { peer, reason } => self.block(peer, &reason),
+            Command::Shutdown => {}
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let now = Instant::now();
+        for peer in self.guard.tidy(now) {
+            self.swarm.behaviour_mut().blocked.unblock_peer(peer);
+        }
+        for peer in self.peers.silent(now) {
+            tracing::debug!(%peer, "disconnected: the peer does not say what network it is of");
+            self.disconnect(peer);
+        }
+        for dial in self.peers.due(now) {
+            self.dial(dial);
+        }
+        self.tidy_providers(now);
+        stats::set(&self.stats.peers_blocked, self.guard.blocked_count());
+        if self.write_memory_at <= now && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.write_memory_at = now + MEMORY_INTERVAL;
+            self.write_memory();
+        }
+    }
+
+    fn dial(&mut self, dial: Dial) {
+        let (peer, options) = match dial {
+            Dial::Address(address) => return self.dial_address(address),
+            Dial::Peer { peer, addresses, only_these } => {
+                let options = DialOpts::peer_id(peer)
+                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .addresses(addresses)
+                    .allocate_new_port();
+                (peer, if only_these { options.build() } else { options.extend_addresses_through_behaviour().build() })
+            }
+        };
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(%peer, %error, "a peer was not dialled");
+        }
+    }
+
+    fn dial_address(&mut self, address: Multiaddr) {
+        // From a port of its own: two peers that dial each other from the ports they listen on make one TCP connection
+        // that each believes to have opened.
+        let (bare, peer) = peers::split(address.clone());
+        let options = match peer {
+            Some(peer) => DialOpts::peer_id(peer).addresses(vec![bare]).allocate_new_port().build(),
+            None => DialOpts::unknown_peer_id().address(bare).allocate_new_port().build(),
+        };
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(%address, %error, "an address was not dialled");
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                let (direction, remote) = match endpoint {
+                    ConnectedPoint::Dialer { address, .. } => (Direction::Outbound, address),
+                    ConnectedPoint::Listener { send_back_addr, .. } => (Direction::Inbound, send_back_addr),
+                };
+                tracing::debug!(peer = %peer_id, ?direction, %remote, "connected");
+                self.peers.on_established(peer_id, connection_id, direction, remote);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, num_established, .. } => {
+                tracing::debug!(peer = %peer_id, cause = cause.map(|cause| cause.to_string()), num_established, "disconnected");
+                if self.peers.on_closed(peer_id, connection_id) {
+                    self.events.send(NetworkEvent::PeerDisconnected(peer_id));
+                }
+                if num_established == 0 {
+                    self.settle_searches(peer_id, false);
+                }
+                self.count_peers();
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                stats::add(&self.stats.connections_refused, 1);
+                tracing::debug!(remote = %send_back_addr, %error, "a connection was not accepted");
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => self.on_dial_failed(peer_id, &error),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, peer = %self.swarm.local_peer_id(), "listening");
+                if let Ok(mut listening) = self.listening.write() {
+                    listening.push(address.clone());
+                }
+                self.events.send(NetworkEvent::Listening(address));
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                tracing::info!(%address, "no longer listening");
+                if let Ok(mut listening) = self.listening.write() {
+                    listening.retain(|known| *known != address);
+                }
+            }
+            SwarmEvent::ListenerError { listener_id, error } => self.on_listener_error(listener_id, &error),
+            SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. } => {
+                self.on_listener_error(listener_id, &error);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_listener_error(&self, listener: ListenerId, error: &io::Error) {
+        tracing::error!(%listener, %error, "a listener has trouble; if peers cannot connect, restart this peer");
+    }
+
+    fn on_dial_failed(&mut self, peer: Option<PeerId>, error: &DialError) {
+        stats::add(&self.stats.dials_failed, 1);
+        let known = peer.is_some_and(|peer| self.peers.is_given(&peer)).then_some(peer).flatten();
+        match error {
+            DialError::LocalPeerId { address } => self.peers.on_own_address(address),
+            DialError::WrongPeerId { obtained, address } if known.is_some() => tracing::warn!(
+                %address, %obtained, expected = ?known.map(|peer| peer.to_string()),
+                "another peer answers at a configured address; correct its /p2p part in the configuration"
+            ),
+            error => tracing::debug!(peer = ?peer.map(|peer| peer.to_string()), %error, "a dial failed"),
+        }
+        self.peers.on_dial_failed(peer, None);
+        if let DialError::Transport(addresses) = error {
+            for (address, _) in addresses {
+                self.peers.on_dial_failed(None, Some(address));
+            }
+        }
+        if let Some(peer) = peer
+            && !self.swarm.is_connected(&peer)
+        {
+            self.settle_searches(peer, false);
+        }
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(event) => self.on_gossip(event),
+            BehaviourEvent::Sync(event) => self.on_sync(event),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.on_identified(peer_id, info);
+            }
+            BehaviourEvent::Ping(ping::Event { peer, connection, result }) => self.on_ping(peer, connection, result),
+            BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
+            _ => {}
+        }
+    }
+
+    fn on_ping(&mut self, peer: PeerId, connection: ConnectionId, result: Result<Duration, ping::Failure>) {
+        match result {
+            Ok(rtt) => self.peers.on_rtt(peer, rtt),
+            Err(ping::Failure::Unsupported) => {}
+            Err(error) => {
+                tracing::debug!(%peer, %error, "closing a connection that does not answer");
+                self.swarm.close_connection(connection);
+            }
+        }
+    }
+
+    /// A peer says who it is: the moment at which it is of this network, or not.
+    fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
+        if !self.names.are_spoken_by(&info) {
+            let given = self.peers.is_given(&peer);
+            self.peers.on_foreign(peer);
+            if given {
+                tracing::warn!(
+                    %peer, its_network = info.protocol_version,
+                    "a configured peer is of another network; compare the genesis files, or remove it from the configuration"
+                );
+            } else {
+                tracing::debug!(%peer, its_network = info.protocol_version, "disconnected: the peer is of another network");
+            }
+            return self.disconnect(peer);
+        }
+        let speaks_kademlia = self.names.kademlia_is_spoken_by(&info);
+        let Some((addresses, news)) = self.peers.on_identified(peer, &info.agent_version, info.listen_addrs) else {
+            return;
+        };
+        if speaks_kademlia {
+            for address in addresses {
+                self.swarm.behaviour_mut().kademlia.add_address(&peer, address);
+            }
+        }
+        if news {
+            tracing::debug!(%peer, agent = info.agent_version, "peer");
+            self.events.send(NetworkEvent::PeerConnected(peer));
+            self.count_peers();
+        }
+        self.settle_searches(peer, true);
+        self.tell_of_artifacts();
+    }
+
+    fn on_kademlia(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest { request: kad::InboundRequest::AddProvider { record: Some(record) } } => {
+                self.on_provider_record(record);
+            }
+            kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
+                self.on_providers_query(id, result, step.last);
+            }
+            // Somebody whom others know of. Lookups dial on their way, but not everybody.
+            kad::Event::RoutingUpdated { peer, is_new_peer: true, .. } => {
+                if self.peers.wants_more() && !self.swarm.is_connected(&peer) {
+                    self.dial(Dial::Peer { peer, addresses: Vec::new(), only_these: false });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes an offence, and blocks the peer if it was one too many.
+    pub(super) fn hold_against(&mut self, peer: PeerId, offence: Offence) {
+        if self.guard.offend(peer, offence) {
+            self.block(peer, offence.describe());
+        }
+    }
+
+    fn block(&mut self, peer: PeerId, reason: &str) {
+        if peer == *self.swarm.local_peer_id() || self.guard.is_blocked(&peer) {
+            return;
+        }
+        tracing::warn!(%peer, reason, "peer blocked for ten minutes");
+        let freed = self.guard.block(peer);
+        let blocked = &mut self.swarm.behaviour_mut().blocked;
+        if let Some(freed) = freed {
+            blocked.unblock_peer(freed);
+        }
+        blocked.block_peer(peer);
+        stats::set(&self.stats.peers_blocked, self.guard.blocked_count());
+    }
+
+    fn disconnect(&mut self, peer: PeerId) {
+        // It may be gone already.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn count_peers(&self) {
+        stats::set(&self.stats.peers_inbound, self.peers.count(Direction::Inbound));
+        stats::set(&self.stats.peers_outbound, self.peers.count(Direction::Outbound));
+    }
+
+    fn write_memory(&mut self) {
+        let Some(bytes) = self.peers.memory() else { return };
+        let path = self.peers_file.clone();
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = peers::write_memory(&path, &bytes) {
+                tracing::warn!(path = %path.display(), %error, "the peers cannot be remembered; see that the directory can be written");
+            }
+        }));
+    }
+
+    /// Remembers the peers and lets the others know that we leave.
+    async fn close(mut self) {
+        self.write_memory();
+        let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in connected {
+            self.disconnect(peer);
+        }
+        let closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(CLOSING_PATIENCE, closed).await.is_err() {
+            tracing::debug!("some connections did not close in time");
+        }
+        if let Some(writing) = self.writing.take() {
+            // It logs its own failure.
+            let _ = writing.await;
+        }
+    }
+}
+
+/// Finds out whether a TCP port is taken. The library lets several sockets of one user share a port, so that it can
+/// dial from the port it listens on; a second peer would start without a word and take half of the first one's callers.
+fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::from(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::from(ip),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        // An IPv6 socket of the standard library takes the IPv4 port too; the swarm's does not.
+        Some(Protocol::Tcp(port)) if port != 0 && !(ip.is_ipv6() && ip.is_unspecified()) => {
+            TcpListener::bind(SocketAddr::new(ip, port)).map(drop).map_err(|error| io_error(address, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn listen_error(address: &Multiaddr, error: TransportError<io::Error>) -> NetworkError {
+    match error {
+        TransportError::MultiaddrNotSupported(_) => NetworkError::Unsupported(address.clone()),
+        TransportError::Other(error) => io_error(address, &error),
+    }
+}
+
+fn io_error(address: &Multiaddr, error: &io::Error) -> NetworkError {
+    let address = address.clone();
+    match io_kind(error) {
+        io::ErrorKind::AddrInUse => NetworkError::AddressInUse(address),
+        io::ErrorKind::AddrNotAvailable => NetworkError::AddressNotLocal(address),
+        io::ErrorKind::PermissionDenied => NetworkError::NotPermitted(address),
+        _ => NetworkError::Listen { address, reason: error.to_string() },
+    }
+}
+
+/// Transports wrap the system's error in their own.
+fn io_kind(error: &io::Error) -> io::ErrorKind {
+    let mut source = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    let mut kind = error.kind();
+    while let Some(inner) = source {
+        if let Some(inner) = inner.downcast_ref::<io::Error>() {
+            kind = inner.kind();
+        }
+        source = inner.source();
+    }
+    kind
+}

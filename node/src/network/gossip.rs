@@ -1,0 +1,278 @@
+//! Gossip: topics, how messages are named, what a verdict does.
+//!
+//! Messages are anonymous, because what they carry is signed by whoever made it. A message is named by the BLAKE3 hash
+//! of its topic and bytes, so the same bytes travel once a minute at most, whoever sends them. Nothing is relayed
+//! before its verdict. Own messages go to every connected peer of the topic at once; relayed ones to the mesh.
+
+use super::{
+    NetworkEvent, behaviour::Names, driver::Driver,
+    guard::{Offence, Spending},
+    stats,
+};
+use allod_protocol::limits;
+use libp2p::{
+    PeerId,
+    gossipsub::{
+        self, IdentTopic, MessageAcceptance, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
+        PublishError, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+    },
+};
+use std::{collections::HashMap, time::Duration};
+
+/// How long a message's name is remembered, to tell it from a new one.
+const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
+/// Heartbeats (seconds) for which a message waits for its verdict and can be asked for.
+const HISTORY_HEARTBEATS: usize = 10;
+/// How long a message may wait for a slow connection before it is dropped.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+/// Messages that wait for one connection.
+const QUEUE_MESSAGES: usize = 4_096;
+/// Bytes beside the message in one frame, and of the frame that follows it in the read buffer: the library measures
+/// both against the limit.
+const FRAME_SLACK_BYTES: usize = 64 * 1024;
+/// Bytes of one announcement of artifacts.
+pub(super) const ANNOUNCEMENT_SIZE_BYTES: usize = 4 * 1024;
+/// Message names in one "I have" or "I want".
+const NAMES_PER_CONTROL: usize = 4_000;
+/// Bytes of the control part of a frame. The library's sender does not keep to its receiver's default of 16 KiB: 5,000
+/// names of 32 bytes would cost the stream, and the fifth lost stream silences the connection for good.
+const CONTROL_SIZE_BYTES: usize = 256 * 1024;
+const _: () = assert!(NAMES_PER_CONTROL * 40 < CONTROL_SIZE_BYTES && CONTROL_SIZE_BYTES < limits::GOSSIP_SIZE_BYTES);
+
+/// What a gossip message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// Proposals and votes.
+    Consensus,
+    /// Transactions that want to be in a block.
+    Transactions,
+    /// Who serves which artifact; written and judged by the swarm itself.
+    Artifacts,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Self; 3] = [Self::Consensus, Self::Transactions, Self::Artifacts];
+
+    /// Its name in the topic's string, in logs and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Consensus => "consensus",
+            Self::Transactions => "tx",
+            Self::Artifacts => "artifact",
+        }
+    }
+}
+
+/// What became of a gossip message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Good: relay it.
+    Accept,
+    /// Known, late, or not for now: do not relay it, and hold it against nobody.
+    Ignore,
+    /// No honest peer would have relayed it, whatever it knows of the ledger: who sent it is avoided, and after a few
+    /// of them blocked. A message whose worth depends on the state of the ledger is to be ignored instead.
+    Reject,
+}
+
+/// Names one gossip message, for its verdict.
+#[derive(Debug)]
+pub struct GossipToken {
+    pub(super) topic: Topic,
+    pub(super) id: MessageId,
+    pub(super) source: PeerId,
+}
+
+impl GossipToken {
+    /// The peer that relayed the message to us: not always who made it.
+    pub fn source(&self) -> PeerId {
+        self.source
+    }
+}
+
+pub(super) type Behaviour = gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
+
+pub(super) fn behaviour(names: &Names) -> Result<Behaviour, String> {
+    let mut config = gossipsub::ConfigBuilder::default();
+    config
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(|message| name(message.topic.as_str(), &message.data))
+        .max_transmit_size(limits::GOSSIP_SIZE_BYTES.saturating_add(FRAME_SLACK_BYTES))
+        .max_transmit_size_for_topic(ANNOUNCEMENT_SIZE_BYTES, names.topic(Topic::Artifacts).hash())
+        .max_control_messages_sent(NAMES_PER_CONTROL)
+        .max_control_message_size(CONTROL_SIZE_BYTES)
+        .duplicate_cache_time(DUPLICATE_MEMORY)
+        .history_length(HISTORY_HEARTBEATS)
+        .history_gossip(3)
+        .mesh_n(6)
+        .mesh_n_low(4)
+        .mesh_n_high(12)
+        .mesh_outbound_min(2)
+        .flood_publish(true)
+        .idontwant_on_publish(true)
+        .connection_handler_queue_len(QUEUE_MESSAGES)
+        .publish_queue_duration(QUEUE_PATIENCE)
+        .forward_queue_duration(QUEUE_PATIENCE);
+    let config = config.build().map_err(|error| error.to_string())?;
+    let allowed = Topic::ALL.iter().map(|topic| names.topic(*topic).hash()).collect();
+    let mut behaviour = Behaviour::new_with_subscription_filter(
+        MessageAuthenticity::Anonymous,
+        config,
+        WhitelistSubscriptionFilter(allowed),
+    )?;
+    behaviour.with_peer_score(score(names), thresholds())?;
+    for topic in Topic::ALL {
+        behaviour.subscribe(names.topic(topic)).map_err(|error| error.to_string())?;
+    }
+    Ok(behaviour)
+}
+
+fn name(topic: &str, data: &[u8]) -> MessageId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(topic.as_bytes()).update(&[0]).update(data);
+    MessageId::new(hasher.finalize().as_bytes())
+}
+
+/// Only rejected messages and broken promises count. The rest of the library's score rewards and punishes rates that
+/// differ by orders of magnitude between a network at rest and one at work, and punishes peers that share an address.
+fn score(names: &Names) -> PeerScoreParams {
+    let topic = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.0,
+        first_message_deliveries_weight: 0.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -10.0,
+        invalid_message_deliveries_decay: 0.9,
+        ..TopicScoreParams::default()
+    };
+    PeerScoreParams {
+        topics: Topic::ALL.iter().map(|one| (names.topic(*one).hash(), topic.clone())).collect(),
+        app_specific_weight: 0.0,
+        ip_colocation_factor_weight: 0.0,
+        behaviour_penalty_weight: -1.0,
+        behaviour_penalty_threshold: 10.0,
+        behaviour_penalty_decay: 0.9,
+        slow_peer_weight: 0.0,
+        retain_score: Duration::from_secs(600),
+        ..PeerScoreParams::default()
+    }
+}
+
+fn thresholds() -> PeerScoreThresholds {
+    PeerScoreThresholds {
+        gossip_threshold: -100.0,
+        publish_threshold: -500.0,
+        graylist_threshold: -1_000.0,
+        accept_px_threshold: 1_000.0,
+        opportunistic_graft_threshold: 0.0,
+    }
+}
+
+/// The topics of a network, by what they are about and by what the library calls them.
+#[derive(Clone, Debug)]
+pub(super) struct Topics {
+    consensus: IdentTopic,
+    transactions: IdentTopic,
+    artifacts: IdentTopic,
+    by_hash: HashMap<gossipsub::TopicHash, Topic>,
+}
+
+impl Topics {
+    pub(super) fn new(prefix: &str) -> Self {
+        let topic = |topic: Topic| IdentTopic::new(format!("{prefix}/{}/1", topic.name()));
+        Self {
+            consensus: topic(Topic::Consensus),
+            transactions: topic(Topic::Transactions),
+            artifacts: topic(Topic::Artifacts),
+            by_hash: Topic::ALL.iter().map(|one| (topic(*one).hash(), *one)).collect(),
+        }
+    }
+
+    pub(super) fn get(&self, topic: Topic) -> &IdentTopic {
+        match topic {
+            Topic::Consensus => &self.consensus,
+            Topic::Transactions => &self.transactions,
+            Topic::Artifacts => &self.artifacts,
+        }
+    }
+
+    pub(super) fn of(&self, hash: &gossipsub::TopicHash) -> Option<Topic> {
+        self.by_hash.get(hash).copied()
+    }
+}
+
+impl Driver {
+    /// Whether anybody got it.
+    pub(super) fn publish(&mut self, topic: Topic, data: Vec<u8>) -> bool {
+        let size_bytes = data.len();
+        let counters = self.stats.topic(topic);
+        match self.swarm.behaviour_mut().gossip.publish(self.names.topic(topic).hash(), data) {
+            Ok(_) => {
+                stats::add(&counters.published, 1);
+                stats::add(&counters.published_bytes, size_bytes);
+                true
+            }
+            // The others have it, from us or from somebody else.
+            Err(PublishError::Duplicate) => true,
+            Err(error) => {
+                stats::add(&self.stats.dropped_publishes, 1);
+                tracing::debug!(topic = topic.name(), size_bytes, %error, "a message was not published");
+                false
+            }
+        }
+    }
+
+    pub(super) fn report(&mut self, token: &GossipToken, verdict: Verdict) {
+        let counters = self.stats.topic(token.topic);
+        let (counter, acceptance) = match verdict {
+            Verdict::Accept => (&counters.accepted, MessageAcceptance::Accept),
+            Verdict::Ignore => (&counters.ignored, MessageAcceptance::Ignore),
+            Verdict::Reject => (&counters.rejected, MessageAcceptance::Reject),
+        };
+        stats::add(counter, 1);
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(&token.id, &token.source, acceptance);
+        if verdict == Verdict::Reject {
+            self.hold_against(token.source, Offence::RejectedMessage);
+        }
+    }
+
+    pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                self.on_message(propagation_source, message_id, message);
+            }
+            gossipsub::Event::GossipsubNotSupported { peer_id } => {
+                tracing::debug!(peer = %peer_id, "the peer does not take part in gossip");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_message(&mut self, source: PeerId, id: MessageId, message: gossipsub::Message) {
+        let Some(topic) = self.names.topic_of(&message.topic) else { return };
+        let token = GossipToken { topic, id, source };
+        let counters = self.stats.topic(topic);
+        stats::add(&counters.received, 1);
+        stats::add(&counters.received_bytes, message.data.len());
+        if !self.guard.spend(source, Spending::Gossip { topic, size_bytes: message.data.len() }) {
+            stats::add(&counters.limited, 1);
+            self.report(&token, Verdict::Ignore);
+            self.hold_against(source, Offence::TooFast);
+            return;
+        }
+        if message.data.len() > limits::GOSSIP_SIZE_BYTES {
+            return self.report(&token, Verdict::Reject);
+        }
+        if topic == Topic::Artifacts {
+            let verdict = self.judge_announcement(&message.data);
+            return self.report(&token, verdict);
+        }
+        let (id, data) = (token.id.clone(), message.data);
+        if !self.events.send(NetworkEvent::Gossip { topic, data, token }) {
+            self.report(&GossipToken { topic, id, source }, Verdict::Ignore);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What we put up with: how much a peer may send, what is held against it, who is refused for a while.
+
+use super::gossip::Topic;
+use allod_protocol::limits;
+use libp2p::PeerId;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// How long a peer is refused.
+pub(super) const BLOCK_TIME: Duration = Duration::from_secs(600);
+/// Peers refused at a time; the one whose time is up first makes room.
+const BLOCKED_PEERS: usize = 1_024;
+/// Peers whose record is kept; those unheard of for longest make room.
+const RECORDS: usize = 2_048;
+/// How long a record outlives the last that was heard of its peer: a new connection brings no new allowance.
+const RECORD_MEMORY: Duration = Duration::from_secs(600);
+
+/// A peer's allowance: so many a second, and so many at once. The bounds are far above what an honest peer needs: 128
+/// validators make some 300 messages a height, and a peer may relay all of them.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    per_second: f64,
+    at_once: f64,
+}
+
+const CONSENSUS_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
+const TRANSACTION_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
+const ARTIFACT_MESSAGES: Rate = Rate { per_second: 50.0, at_once: 500.0 };
+const GOSSIP_BYTES: Rate = Rate { per_second: 64.0 * 1024.0 * 1024.0, at_once: 256.0 * 1024.0 * 1024.0 };
+const SYNC_REQUESTS: Rate = Rate { per_second: 50.0, at_once: 200.0 };
+const PROVIDER_RECORDS: Rate = Rate { per_second: 200.0, at_once: 5_000.0 };
+/// Offences are paid from this one, in points; who cannot pay is blocked.
+const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };
+
+const _: () = assert!(limits::GOSSIP_SIZE_BYTES < 64 * 1024 * 1024, "the largest message is within a second's allowance");
+
+#[derive(Debug)]
+struct Bucket {
+    rate: Rate,
+    left: f64,
+    filled_at: Instant,
+}
+
+impl Bucket {
+    fn new(rate: Rate, now: Instant) -> Self {
+        Self { rate, left: rate.at_once, filled_at: now }
+    }
+
+    fn take(&mut self, amount: f64, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.filled_at = now;
+        self.left = (self.left + elapsed * self.rate.per_second).min(self.rate.at_once);
+        if self.left < amount {
+            return false;
+        }
+        self.left -= amount;
+        true
+    }
+}
+
+/// What a peer spends its allowance on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spending {
+    Gossip { topic: Topic, size_bytes: usize },
+    SyncRequest,
+    ProviderRecord,
+}
+
+/// What is held against a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offence {
+    /// A gossip message that no honest peer relays.
+    RejectedMessage,
+    /// Bytes on the sync protocol that are not what it says.
+    MalformedSync,
+    /// More than its allowance.
+    TooFast,
+}
+
+impl Offence {
+    const fn points(self) -> f64 {
+        match self {
+            Self::RejectedMessage => 10.0,
+            Self::MalformedSync => 25.0,
+            Self::TooFast => 0.05,
+        }
+    }
+
+    pub(super) const fn describe(self) -> &'static str {
+        match self {
+            Self::RejectedMessage => "it relays messages that no honest peer relays",
+            Self::MalformedSync => "it answers or asks in malformed bytes",
+            Self::TooFast => "it sends more than its allowance",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Record {
+    consensus: Bucket,
+    transactions: Bucket,
+    artifacts: Bucket,
+    bytes: Bucket,
+    sync: Bucket,
+    providers: Bucket,
+    patience: Bucket,
+    heard_at: Instant,
+}
+
+impl Record {
+    fn new(now: Instant) -> Self {
+        Self {
+            consensus: Bucket::new(CONSENSUS_MESSAGES, now),
+            transactions: Bucket::new(TRANSACTION_MESSAGES, now),
+            artifacts: Bucket::new(ARTIFACT_MESSAGES, now),
+            bytes: Bucket::new(GOSSIP_BYTES, now),
+            sync: Bucket::new(SYNC_REQUESTS, now),
+            providers: Bucket::new(PROVIDER_RECORDS, now),
+            patience: Bucket::new(PATIENCE, now),
+            heard_at: now,
+        }
+    }
+}
+
+/// Allowances, offences and blocks of every peer heard of lately.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    records: HashMap<PeerId, Record>,
+    blocked: HashMap<PeerId, Instant>,
+}
+
+impl Guard {
+    /// Whether the peer could afford it.
+    pub(super) fn spend(&mut self, peer: PeerId, spending: Spending) -> bool {
+        self.spend_at(peer, spending, Instant::now())
+    }
+
+    fn spend_at(&mut self, peer: PeerId, spending: Spending, now: Instant) -> bool {
+        let record = self.record(peer, now);
+        match spending {
+            Spending::Gossip { topic, size_bytes } => {
+                let bucket = match topic {
+                    Topic::Consensus => &mut record.consensus,
+                    Topic::Transactions => &mut record.transactions,
+                    Topic::Artifacts => &mut record.artifacts,
+                };
+                bucket.take(1.0, now) && record.bytes.take(size_bytes as f64, now)
+            }
+            Spending::SyncRequest => record.sync.take(1.0, now),
+            Spending::ProviderRecord => record.providers.take(1.0, now),
+        }
+    }
+
+    /// Whether that was the last straw: the peer is to be blocked.
+    pub(super) fn offend(&mut self, peer: PeerId, offence: Offence) -> bool {
+        let now = Instant::now();
+        !self.record(peer, now).patience.take(offence.points(), now)
+    }
+
+    fn record(&mut self, peer: PeerId, now: Instant) -> &mut Record {
+        if !self.records.contains_key(&peer) && self.records.len() >= RECORDS {
+            let oldest = self.records.iter().min_by_key(|(_, record)| record.heard_at).map(|(peer, _)| *peer);
+            if let Some(oldest) = oldest {
+                self.records.remove(&oldest);
+            }
+        }
+        let record = self.records.entry(peer).or_insert_with(|| Record::new(now));
+        record.heard_at = now;
+        record
+    }
+
+    /// Notes that a peer is refused from now on; gives who no longer is, to make room.
+    pub(super) fn block(&mut self, peer: PeerId) -> Option<PeerId> {
+        let now = Instant::now();
+        let mut freed = None;
+        if !self.blocked.contains_key(&peer) && self.blocked.len() >= BLOCKED_PEERS {
+            freed = self.blocked.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer);
+            if let Some(freed) = &freed {
+                self.blocked.remove(freed);
+            }
+        }
+        self.blocked.insert(peer, now + BLOCK_TIME);
+        // It starts anew when its time is up.
+        self.records.remove(&peer);
+        freed
+    }
+
+    pub(super) fn is_blocked(&self, peer: &PeerId) -> bool {
+        self.blocked.contains_key(peer)
+    }
+
+    pub(super) fn blocked_count(&self) -> usize {
+        self.blocked.len()
+    }
+
+    /// Forgets old records; gives the peers whose time is up.
+    pub(super) fn tidy(&mut self, now: Instant) -> Vec<PeerId> {
+        self.records.retain(|_, record| now.saturating_duration_since(record.heard_at) < RECORD_MEMORY);
+        let freed: Vec<PeerId> =
+            self.blocked.iter().filter(|(_, until)| **until <= now).map(|(peer, _)| *peer).collect();
+        for peer in &freed {
+            self.blocked.remove(peer);
+        }
+        freed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_refills_with_time_and_never_passes_its_bound() {
+        let start = Instant::now();
+        let (mut guard, peer) = (Guard::default(), PeerId::random());
+        let request = |guard: &mut Guard, at| guard.spend_at(peer, Spending::SyncRequest, at);
+        for _ in 0..200 {
+            assert!(request(&mut guard, start));
+        }
+        assert!(!request(&mut guard, start), "the burst is over");
+        let later = start + Duration::from_millis(100);
+        assert_eq!((0..10).filter(|_| request(&mut guard, later)).count(), 5, "50 a second");
+        let much_later = start + Duration::from_secs(3_600);
+        assert_eq!((0..300).filter(|_| request(&mut guard, much_later)).count(), 200);
+        assert!(guard.spend_at(PeerId::random(), Spending::SyncRequest, start), "another peer has its own");
+    }
+
+    #[test]
+    fn a_few_malformed_answers_are_the_last_straw_and_a_block_ends() {
+        let (mut guard, peer) = (Guard::default(), PeerId::random());
+        let straws = (0..10).take_while(|_| !guard.offend(peer, Offence::MalformedSync)).count();
+        assert_eq!(straws, 4);
+        assert_eq!(guard.block(peer), None);
+        assert!(guard.is_blocked(&peer));
+        assert!(guard.tidy(Instant::now()).is_empty());
+        assert_eq!(guard.tidy(Instant::now() + BLOCK_TIME), vec![peer]);
+        assert!(!guard.is_blocked(&peer));
+    }
+
+    #[test]
+    fn the_lists_of_strangers_stay_bounded() {
+        let mut guard = Guard::default();
+        let freed = (0..BLOCKED_PEERS + 5).filter(|_| guard.block(PeerId::random()).is_some()).count();
+        assert_eq!((freed, guard.blocked_count()), (5, BLOCKED_PEERS));
+        for _ in 0..RECORDS + 5 {
+            guard.spend(PeerId::random(), Spending::SyncRequest);
+        }
+        assert_eq!(guard.records.len(), RECORDS);
+    }
+}

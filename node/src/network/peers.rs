@@ -1,0 +1,589 @@
+//! Whom we know: who is connected, whom to dial and when, whom to remember across restarts.
+//!
+//! Two kinds of peers are dialled for as long as they are not connected: *given* ones, from the configuration, and
+//! *remembered* ones, which were connected before. Each waits longer after each failure, up to a bound. The memory is
+//! `peers.json` in the data directory: replaced as a whole, never half written, and no loss if it is.
+
+use libp2p::{
+    Multiaddr, PeerId,
+    multiaddr::Protocol,
+    swarm::ConnectionId,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+    path::Path,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// The name of the memory in the data directory.
+pub(super) const FILE: &str = "peers.json";
+/// Peers that are remembered.
+const REMEMBERED: usize = 100;
+/// Addresses of one peer that are kept.
+pub(super) const ADDRESSES: usize = 8;
+/// Bytes of the memory that are read.
+const FILE_SIZE_BYTES: u64 = 1024 * 1024;
+/// The wait before the first dial that follows a failure; each failure doubles it.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait before a given peer is dialled again.
+const GIVEN_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait before a remembered peer is dialled again.
+const REMEMBERED_WAIT: Duration = Duration::from_secs(60);
+/// How long to wait before dialling a peer again that turned out to be of another network.
+const FOREIGN_WAIT: Duration = Duration::from_secs(300);
+/// Connected peers with which we stop looking for more by ourselves.
+const ENOUGH_PEERS: usize = 32;
+/// Dials that are begun at a time.
+const DIALS_AT_ONCE: usize = 8;
+/// How long a connected peer has to say what network it is of.
+const IDENTIFY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The other peer dialled.
+    Inbound,
+    /// We dialled.
+    Outbound,
+}
+
+/// A connected peer of this network.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    /// Its identity.
+    pub peer: PeerId,
+    /// Where it listens, by its own word; else where it was reached.
+    pub addresses: Vec<Multiaddr>,
+    /// Its software and version, by its own word: at most 64 characters.
+    pub agent: String,
+    /// Since when it is connected.
+    pub since: SystemTime,
+    /// Who opened its oldest connection.
+    pub direction: Direction,
+    /// The last measured time to it and back.
+    pub rtt: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    connections: Vec<(ConnectionId, Direction, Multiaddr)>,
+    since: SystemTime,
+    established_at: Instant,
+    /// What it says of itself, once it has, and is of this network.
+    identified: Option<(String, Vec<Multiaddr>)>,
+    rtt: Option<Duration>,
+}
+
+/// A peer to dial.
+#[derive(Debug)]
+struct Known {
+    addresses: Vec<Multiaddr>,
+    given: bool,
+    last_seen_unix_s: u64,
+    failures: u32,
+    dial_at: Instant,
+}
+
+/// A given address that does not say whose it is.
+#[derive(Debug)]
+struct Nameless {
+    address: Multiaddr,
+    peer: Option<PeerId>,
+    failures: u32,
+    dial_at: Instant,
+}
+
+/// A dial to begin.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Dial {
+    Peer { peer: PeerId, addresses: Vec<Multiaddr>, only_these: bool },
+    Address(Multiaddr),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory {
+    version: u8,
+    peers: Vec<RememberedPeer>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RememberedPeer {
+    peer: String,
+    addresses: Vec<String>,
+    last_seen_unix_s: u64,
+}
+
+/// Everybody we know.
+#[derive(Debug)]
+pub(super) struct PeerBook {
+    local: PeerId,
+    connected: HashMap<PeerId, Connected>,
+    known: HashMap<PeerId, Known>,
+    nameless: Vec<Nameless>,
+    changed: bool,
+}
+
+impl PeerBook {
+    pub(super) fn new(local: PeerId) -> Self {
+        Self { local, connected: HashMap::new(), known: HashMap::new(), nameless: Vec::new(), changed: false }
+    }
+
+    /// Knows an address from the configuration.
+    pub(super) fn give(&mut self, address: Multiaddr) {
+        let (address, peer) = split(address);
+        let dial_at = Instant::now();
+        match peer {
+            Some(peer) if peer == self.local => {}
+            Some(peer) => {
+                let known = self.known.entry(peer).or_insert_with(|| Known::new(dial_at));
+                known.given = true;
+                known.add(address);
+            }
+            None => self.nameless.push(Nameless { address, peer: None, failures: 0, dial_at }),
+        }
+    }
+
+    pub(super) fn is_given(&self, peer: &PeerId) -> bool {
+        self.known.get(peer).is_some_and(|known| known.given)
+    }
+
+    /// A connection came about. An address of the configuration that it was dialled at learns its peer's name.
+    pub(super) fn on_established(&mut self, peer: PeerId, id: ConnectionId, direction: Direction, remote: Multiaddr) {
+        let (remote, _) = split(remote);
+        let now = Instant::now();
+        if direction == Direction::Outbound {
+            for nameless in self.nameless.iter_mut().filter(|nameless| nameless.address == remote) {
+                (nameless.peer, nameless.failures) = (Some(peer), 0);
+            }
+        }
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.failures = 0;
+        }
+        let connected = self.connected.entry(peer).or_insert_with(|| Connected {
+            connections: Vec::new(),
+            since: SystemTime::now(),
+            established_at: now,
+            identified: None,
+            rtt: None,
+        });
+        connected.connections.push((id, direction, remote));
+    }
+
+    /// A connection is gone. Whether it was the last of a peer that was identified.
+    pub(super) fn on_closed(&mut self, peer: PeerId, id: ConnectionId) -> bool {
+        let Some(connected) = self.connected.get_mut(&peer) else { return false };
+        connected.connections.retain(|(connection, ..)| *connection != id);
+        if !connected.connections.is_empty() {
+            return false;
+        }
+        let identified = connected.identified.is_some();
+        self.connected.remove(&peer);
+        let now = Instant::now();
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.dial_at = known.dial_at.max(now + jittered(FIRST_WAIT));
+        }
+        for nameless in self.nameless.iter_mut().filter(|nameless| nameless.peer == Some(peer)) {
+            nameless.dial_at = nameless.dial_at.max(now + jittered(FIRST_WAIT));
+        }
+        identified
+    }
+
+    /// A peer of this network said who it is. Its addresses that may be reachable from here, and whether it is news
+    /// that it is connected.
+    pub(super) fn on_identified(
+        &mut self,
+        peer: PeerId,
+        agent: &str,
+        listen_addrs: Vec<Multiaddr>,
+    ) -> Option<(Vec<Multiaddr>, bool)> {
+        let connected = self.connected.get_mut(&peer)?;
+        let near = connected.connections.iter().any(|(_, _, remote)| is_loopback(remote));
+        let mut addresses = Vec::new();
+        for address in listen_addrs.into_iter().map(|address| split(address).0) {
+            if addresses.len() < ADDRESSES && may_be_reached(&address, near) && !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        let agent = agent.chars().filter(|c| !c.is_control()).take(64).collect();
+        let news = connected.identified.replace((agent, addresses.clone())).is_none();
+        self.remember(peer, &addresses);
+        Some((addresses, news))
+    }
+
+    fn remember(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
+        if addresses.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        if !self.known.contains_key(&peer) {
+            self.make_room();
+        }
+        let known = self.known.entry(peer).or_insert_with(|| Known::new(now));
+        // What it says of itself now replaces what it said before; what the configuration says stays.
+        if !known.given {
+            known.addresses.clear();
+        }
+        for address in addresses {
+            known.add(address.clone());
+        }
+        known.last_seen_unix_s = unix_now_s();
+        self.changed = true;
+    }
+
+    fn make_room(&mut self) {
+        let remembered = self.known.iter().filter(|(_, known)| !known.given);
+        if remembered.clone().count() < REMEMBERED {
+            return;
+        }
+        let oldest = remembered
+            .filter(|(peer, _)| !self.connected.contains_key(*peer))
+            .min_by_key(|(_, known)| known.last_seen_unix_s)
+            .or_else(|| self.known.iter().filter(|(_, known)| !known.given).min_by_key(|(_, known)| known.last_seen_unix_s))
+            .map(|(peer, _)| *peer);
+        if let Some(oldest) = oldest {
+            self.known.remove(&oldest);
+        }
+    }
+
+    /// A dial failed.
+    pub(super) fn on_dial_failed(&mut self, peer: Option<PeerId>, address: Option<&Multiaddr>) {
+        let now = Instant::now();
+        if let Some(known) = peer.and_then(|peer| self.known.get_mut(&peer)) {
+            known.fail(now);
+        }
+        let Some(address) = address else { return };
+        let address = split(address.clone()).0;
+        for nameless in self.nameless.iter_mut().filter(|nameless| nameless.address == address) {
+            nameless.failures = nameless.failures.saturating_add(1);
+            nameless.dial_at = now + wait(nameless.failures, GIVEN_WAIT);
+        }
+    }
+
+    /// A peer is of another network: it is not worth remembering, nor dialling for a while.
+    pub(super) fn on_foreign(&mut self, peer: PeerId) {
+        let later = Instant::now() + FOREIGN_WAIT;
+        match self.known.get_mut(&peer) {
+            Some(known) if known.given => known.dial_at = later,
+            _ => self.changed |= self.known.remove(&peer).is_some(),
+        }
+        for nameless in self.nameless.iter_mut().filter(|nameless| nameless.peer == Some(peer)) {
+            nameless.dial_at = later;
+        }
+    }
+
+    /// An address of the configuration is our own.
+    pub(super) fn on_own_address(&mut self, address: &Multiaddr) {
+        let address = split(address.clone()).0;
+        self.nameless.retain(|nameless| nameless.address != address);
+    }
+
+    pub(super) fn on_rtt(&mut self, peer: PeerId, rtt: Duration) {
+        if let Some(connected) = self.connected.get_mut(&peer) {
+            connected.rtt = Some(rtt);
+        }
+    }
+
+    /// Connected and of this network.
+    pub(super) fn is_identified(&self, peer: &PeerId) -> bool {
+        self.connected.get(peer).is_some_and(|connected| connected.identified.is_some())
+    }
+
+    pub(super) fn identified_count(&self) -> usize {
+        self.connected.values().filter(|connected| connected.identified.is_some()).count()
+    }
+
+    /// Whether more peers are worth looking for.
+    pub(super) fn wants_more(&self) -> bool {
+        self.identified_count() < ENOUGH_PEERS
+    }
+
+    pub(super) fn count(&self, direction: Direction) -> usize {
+        self.infos().filter(|info| info.direction == direction).count()
+    }
+
+    pub(super) fn infos(&self) -> impl Iterator<Item = PeerInfo> {
+        self.connected.iter().filter_map(|(peer, connected)| {
+            let (agent, addresses) = connected.identified.as_ref()?;
+            let (_, direction, remote) = connected.connections.first()?;
+            let addresses = if addresses.is_empty() { vec![remote.clone()] } else { addresses.clone() };
+            let (agent, since, direction, rtt) = (agent.clone(), connected.since, *direction, connected.rtt);
+            Some(PeerInfo { peer: *peer, addresses, agent, since, direction, rtt })
+        })
+    }
+
+    /// Peers that have been connected for long and never said what network they are of.
+    pub(super) fn silent(&self, now: Instant) -> Vec<PeerId> {
+        self.connected
+            .iter()
+            .filter(|(_, connected)| {
+                connected.identified.is_none()
+                    && now.saturating_duration_since(connected.established_at) > IDENTIFY_PATIENCE
+            })
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
+    /// The dials that are due.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Dial> {
+        let wants_more = self.wants_more();
+        let mut dials = Vec::new();
+        for nameless in &mut self.nameless {
+            let connected = nameless.peer.is_some_and(|peer| self.connected.contains_key(&peer));
+            if !connected && nameless.dial_at <= now {
+                nameless.dial_at = now + wait(nameless.failures.saturating_add(1), GIVEN_WAIT);
+                dials.push(Dial::Address(nameless.address.clone()));
+            }
+        }
+        for (peer, known) in &mut self.known {
+            let due = known.dial_at <= now && (known.given || wants_more) && !known.addresses.is_empty();
+            if !due || self.connected.contains_key(peer) || dials.len() >= DIALS_AT_ONCE {
+                continue;
+            }
+            known.dial_at = now + wait(known.failures.saturating_add(1), known.longest_wait());
+            dials.push(known.dial(*peer));
+        }
+        dials
+    }
+
+    /// Reads the memory. What cannot be read is as good as forgotten.
+    pub(super) fn recall(&mut self, path: &Path) {
+        let memory = match read_memory(path) {
+            Ok(memory) => memory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "the remembered peers cannot be read and are forgotten");
+                return;
+            }
+        };
+        let now = Instant::now();
+        for remembered in memory.peers.into_iter().take(REMEMBERED) {
+            let Ok(peer) = remembered.peer.parse::<PeerId>() else { continue };
+            if peer == self.local {
+                continue;
+            }
+            let known = self.known.entry(peer).or_insert_with(|| Known::new(now));
+            known.last_seen_unix_s = remembered.last_seen_unix_s;
+            for address in remembered.addresses.iter().filter_map(|address| address.parse().ok()) {
+                known.add(address);
+            }
+        }
+    }
+
+    /// The memory's new text, if it changed since it was last asked for.
+    pub(super) fn memory(&mut self) -> Option<Vec<u8>> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let mut peers: Vec<RememberedPeer> = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.last_seen_unix_s > 0)
+            .map(|(peer, known)| RememberedPeer {
+                peer: peer.to_string(),
+                addresses: known.addresses.iter().map(ToString::to_string).collect(),
+                last_seen_unix_s: known.last_seen_unix_s,
+            })
+            .collect();
+        peers.sort_by(|one, two| two.last_seen_unix_s.cmp(&one.last_seen_unix_s).then(one.peer.cmp(&two.peer)));
+        peers.truncate(REMEMBERED);
+        serde_json::to_vec_pretty(&Memory { version: 1, peers }).ok()
+    }
+}
+
+impl Known {
+    fn new(dial_at: Instant) -> Self {
+        Self { addresses: Vec::new(), given: false, last_seen_unix_s: 0, failures: 0, dial_at }
+    }
+
+    fn add(&mut self, address: Multiaddr) {
+        if self.addresses.len() < ADDRESSES && !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+    }
+
+    fn longest_wait(&self) -> Duration {
+        if self.given { GIVEN_WAIT } else { REMEMBERED_WAIT }
+    }
+
+    fn fail(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.dial_at = now + wait(self.failures, self.longest_wait());
+    }
+
+    /// TCP first, because it costs less and is faster on long paths; everything that is known after a failure.
+    fn dial(&self, peer: PeerId) -> Dial {
+        let tcp: Vec<Multiaddr> = self.addresses.iter().filter(|address| is_tcp(address)).cloned().collect();
+        let only_these = self.failures.is_multiple_of(2) && !tcp.is_empty();
+        Dial::Peer { peer, addresses: if only_these { tcp } else { self.addresses.clone() }, only_these }
+    }
+}
+
+fn wait(failures: u32, longest: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    jittered(FIRST_WAIT.saturating_mul(1 << doublings).min(longest))
+}
+
+/// Between three and five quarters of it, so that peers that failed together do not return together.
+fn jittered(wait: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(0) % 1_001;
+    wait.mul_f64(0.75 + f64::from(random) / 2_000.0)
+}
+
+fn unix_now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// The address without `/p2p/PEERID`, and the peer.
+pub(super) fn split(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) {
+    match address.iter().last() {
+        Some(Protocol::P2p(peer)) => {
+            address.pop();
+            (address, Some(peer))
+        }
+        _ => (address, None),
+    }
+}
+
+fn is_tcp(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
+        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
+        _ => false,
+    }
+}
+
+/// Whether an address that a peer gives for itself may mean the same peer here: another machine's loopback is ours.
+fn may_be_reached(address: &Multiaddr, near: bool) -> bool {
+    let named = match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => !ip.is_unspecified() && !ip.is_broadcast() && !ip.is_multicast(),
+        Some(Protocol::Ip6(ip)) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_unicast_link_local(),
+        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => true,
+        _ => false,
+    };
+    let wired = is_tcp(address) || address.iter().any(|part| matches!(part, Protocol::QuicV1));
+    named && wired && address.len() <= 256 && (near || !is_loopback(address))
+}
+
+fn read_memory(path: &Path) -> io::Result<Memory> {
+    let size_bytes = std::fs::metadata(path)?.len();
+    if size_bytes > FILE_SIZE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{size_bytes} bytes are too many")));
+    }
+    let memory: Memory = serde_json::from_slice(&std::fs::read(path)?)?;
+    if memory.version != 1 {
+        let reason = format!("version {} is not the version 1 that this build reads", memory.version);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(memory)
+}
+
+/// Replaces the memory as a whole.
+pub(super) fn write_memory(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("json.new");
+    let mut file = std::fs::File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails")]
+
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn waits_double_up_to_a_bound_with_jitter() {
+        for (failures, middle_ms) in [(1, 500), (2, 1_000), (5, 8_000), (6, 10_000), (1_000, 10_000)] {
+            let wait = wait(failures, GIVEN_WAIT).as_millis();
+            assert!((middle_ms * 3 / 4..=middle_ms * 5 / 4).contains(&wait), "{failures}: {wait} ms");
+        }
+    }
+
+    #[test]
+    fn a_given_peer_is_dialled_until_it_is_connected_and_again_when_it_is_gone() {
+        let (mut book, peer) = (PeerBook::new(PeerId::random()), PeerId::random());
+        book.give(address(&format!("/ip4/10.0.0.1/udp/7641/quic-v1/p2p/{peer}")));
+        book.give(address(&format!("/ip4/10.0.0.1/tcp/7641/p2p/{peer}")));
+        let now = Instant::now();
+        let tcp = vec![address("/ip4/10.0.0.1/tcp/7641")];
+        assert_eq!(book.due(now), [Dial::Peer { peer, addresses: tcp, only_these: true }]);
+        assert!(book.due(now).is_empty(), "one dial at a time");
+        book.on_dial_failed(Some(peer), None);
+        let again = book.due(now + GIVEN_WAIT * 2);
+        assert!(matches!(&again[..], [Dial::Peer { addresses, only_these: false, .. }] if addresses.len() == 2));
+        let id = ConnectionId::new_unchecked(1);
+        book.on_established(peer, id, Direction::Outbound, address("/ip4/10.0.0.1/tcp/7641"));
+        assert!(book.due(now + GIVEN_WAIT * 4).is_empty());
+        assert!(!book.on_closed(peer, id), "it never said who it is");
+        assert_eq!(book.due(now + GIVEN_WAIT * 4).len(), 1);
+    }
+
+    #[test]
+    fn an_address_without_a_name_learns_it() {
+        let (mut book, peer) = (PeerBook::new(PeerId::random()), PeerId::random());
+        book.give(address("/ip4/10.0.0.1/tcp/7641"));
+        let now = Instant::now();
+        assert_eq!(book.due(now), [Dial::Address(address("/ip4/10.0.0.1/tcp/7641"))]);
+        let reached = address(&format!("/ip4/10.0.0.1/tcp/7641/p2p/{peer}"));
+        book.on_established(peer, ConnectionId::new_unchecked(1), Direction::Outbound, reached);
+        assert!(book.due(now + GIVEN_WAIT * 2).is_empty());
+    }
+
+    #[test]
+    fn addresses_that_mean_nothing_here_are_not_kept() {
+        for (text, near, kept) in [
+            ("/ip4/10.0.0.1/tcp/1", false, true),
+            ("/ip4/127.0.0.1/tcp/1", false, false),
+            ("/ip4/127.0.0.1/tcp/1", true, true),
+            ("/ip6/::1/udp/1/quic-v1", false, false),
+            ("/ip4/0.0.0.0/tcp/1", true, false),
+            ("/dns4/node.example.org/tcp/1", false, true),
+            ("/ip4/10.0.0.1/udp/1", false, false),
+            ("/memory/1", true, false),
+        ] {
+            assert_eq!(may_be_reached(&address(text), near), kept, "{text}");
+        }
+    }
+
+    #[test]
+    fn good_peers_are_remembered_across_restarts_and_the_memory_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let mut book = PeerBook::new(PeerId::random());
+        assert_eq!(book.memory(), None, "nothing to write");
+        for number in 0..REMEMBERED + 20 {
+            let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(number));
+            book.on_established(peer, id, Direction::Inbound, address("/ip4/10.0.0.1/tcp/9"));
+            assert!(book.on_identified(peer, "allod/1", vec![address("/ip4/10.0.0.1/tcp/7641")]).unwrap().1);
+        }
+        write_memory(&path, &book.memory().unwrap()).unwrap();
+        let mut again = PeerBook::new(PeerId::random());
+        again.recall(&path);
+        assert_eq!(again.known.len(), REMEMBERED);
+        assert_eq!(again.due(Instant::now()).len(), DIALS_AT_ONCE);
+    }
+
+    #[test]
+    fn a_damaged_memory_is_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        for text in ["", "{", "{\"version\":9,\"peers\":[]}", "{\"version\":1,\"peers\":[{\"peer\":\"x\"}]}"] {
+            std::fs::write(&path, text).unwrap();
+            let mut book = PeerBook::new(PeerId::random());
+            book.recall(&path);
+            assert!(book.known.is_empty(), "{text}");
+        }
+    }
+}

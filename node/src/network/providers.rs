@@ -1,0 +1,428 @@
+//! Who serves which artifact: told to the others, kept for them, looked up.
+//!
+//! Two ways, because each has a gap that the other fills. Provider records in the distributed hash table last and are
+//! found by content hash alone. Announcements on the gossip topic reach every peer at once and are signed by the peer
+//! that serves, so nobody can send others to a third; they are remembered in memory only.
+
+use super::{
+    NetworkEvent, Topic, Verdict,
+    driver::Driver,
+    gossip::ANNOUNCEMENT_SIZE_BYTES,
+    guard::{Offence, Spending},
+    peers::ADDRESSES,
+};
+use allod_protocol::{
+    codec,
+    ids::{ArtifactId, NetworkId, PublicKey, Signature, Timestamp},
+};
+use libp2p::{
+    PeerId,
+    identity::{self, Keypair},
+    kad::{
+        AddProviderOk, GetProvidersOk, ProviderRecord, QueryId, QueryResult, RecordKey,
+        store::RecordStore as _,
+    },
+    swarm::{
+        DialError,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::mpsc;
+
+/// Artifacts that one announcement names.
+const ANNOUNCED_AT_ONCE: usize = 64;
+/// How far an announcement's time may be from ours.
+const ANNOUNCEMENT_LIFETIME: Duration = Duration::from_secs(600);
+/// Artifacts whose announcers are remembered; the oldest make room.
+const ANNOUNCED_ARTIFACTS: usize = 16_384;
+/// Announcers that are remembered for one artifact.
+const ANNOUNCERS_PER_ARTIFACT: usize = 16;
+/// Artifacts that wait to be told of.
+const WAITING_ARTIFACTS: usize = 131_072;
+/// Records that are being stored with others at a time.
+const RECORDS_AT_ONCE: usize = 8;
+/// Searches under way.
+const SEARCHES: usize = 256;
+/// How long a search may last.
+const SEARCH_TIME: Duration = Duration::from_secs(60);
+/// Artifacts of other peers whose records are kept here.
+const FOREIGN_ARTIFACTS: usize = 131_072;
+/// How often records that ran out are thrown away.
+const TIDY_INTERVAL: Duration = Duration::from_secs(600);
+/// What the signature of an announcement is over: this, the network, the announcement's fields.
+const SIGNING_TAG: &[u8] = b"allod/announcement/1";
+
+/// A peer's word that it serves artifacts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Announcement {
+    artifacts: Vec<ArtifactId>,
+    /// The identity of the peer that serves.
+    provider: PublicKey,
+    at: Timestamp,
+    signature: Signature,
+}
+
+impl Announcement {
+    fn signing_bytes(network: NetworkId, artifacts: &[ArtifactId], provider: &PublicKey, at: Timestamp) -> Vec<u8> {
+        let mut bytes = SIGNING_TAG.to_vec();
+        bytes.extend_from_slice(&codec::encode(&(network, artifacts, provider, at)));
+        bytes
+    }
+
+    fn sign(keypair: &Keypair, network: NetworkId, artifacts: Vec<ArtifactId>, at: Timestamp) -> Option<Self> {
+        let provider = PublicKey::from_bytes(keypair.public().try_into_ed25519().ok()?.to_bytes());
+        let signature = keypair.sign(&Self::signing_bytes(network, &artifacts, &provider, at)).ok()?;
+        let signature = Signature::from_bytes(signature.try_into().ok()?);
+        Some(Self { artifacts, provider, at, signature })
+    }
+
+    /// Who announces, if it signed.
+    fn signer(&self, network: NetworkId) -> Option<PeerId> {
+        let key = identity::ed25519::PublicKey::try_from_bytes(self.provider.as_bytes()).ok()?;
+        let key = identity::PublicKey::from(key);
+        let bytes = Self::signing_bytes(network, &self.artifacts, &self.provider, self.at);
+        key.verify(&bytes, self.signature.as_bytes()).then(|| key.to_peer_id())
+    }
+}
+
+/// A search for the providers of an artifact.
+#[derive(Debug)]
+struct Search {
+    key: RecordKey,
+    found: mpsc::Sender<PeerId>,
+    /// Everybody who was found, told or not.
+    seen: HashSet<PeerId>,
+    /// Those who are being dialled.
+    dialled: HashSet<PeerId>,
+    looked_up: bool,
+    ends_at: Instant,
+}
+
+/// What this peer knows and tells of artifacts.
+#[derive(Debug)]
+pub(super) struct Providers {
+    announcers: HashMap<ArtifactId, Vec<(PeerId, Timestamp)>>,
+    announced: VecDeque<ArtifactId>,
+    to_announce: VecDeque<ArtifactId>,
+    to_store: VecDeque<ArtifactId>,
+    storing: HashSet<QueryId>,
+    searches: HashMap<QueryId, Search>,
+    foreign: HashSet<RecordKey>,
+    tidy_at: Instant,
+}
+
+impl Providers {
+    pub(super) fn new() -> Self {
+        Self {
+            announcers: HashMap::new(),
+            announced: VecDeque::new(),
+            to_announce: VecDeque::new(),
+            to_store: VecDeque::new(),
+            storing: HashSet::new(),
+            searches: HashMap::new(),
+            foreign: HashSet::new(),
+            tidy_at: Instant::now() + TIDY_INTERVAL,
+        }
+    }
+
+    /// Whether the announcer's word is news.
+    fn heard(&mut self, artifact: ArtifactId, provider: PeerId, at: Timestamp) -> bool {
+        if !self.announcers.contains_key(&artifact) {
+            if self.announced.len() >= ANNOUNCED_ARTIFACTS
+                && let Some(oldest) = self.announced.pop_front()
+            {
+                self.announcers.remove(&oldest);
+            }
+            self.announced.push_back(artifact);
+        }
+        let announcers = self.announcers.entry(artifact).or_default();
+        if let Some((_, known)) = announcers.iter_mut().find(|(peer, _)| *peer == provider) {
+            let news = at > *known;
+            *known = at.max(*known);
+            return news;
+        }
+        if announcers.len() >= ANNOUNCERS_PER_ARTIFACT {
+            announcers.remove(0);
+        }
+        announcers.push((provider, at));
+        true
+    }
+}
+
+fn key(artifact: &ArtifactId) -> RecordKey {
+    RecordKey::new(&artifact.multihash())
+}
+
+/// Whether a stranger's key is an artifact's.
+fn is_artifact(key: &RecordKey) -> bool {
+    matches!(key.as_ref(), [0x1e, 0x20, digest @ ..] if digest.len() == ArtifactId::LEN)
+}
+
+fn clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Driver {
+    pub(super) fn provide(&mut self, artifact: ArtifactId) {
+        let providers = &mut self.providers;
+        if providers.to_store.len() >= WAITING_ARTIFACTS || providers.to_announce.len() >= WAITING_ARTIFACTS {
+            tracing::warn!(%artifact, waiting = WAITING_ARTIFACTS, "too many artifacts wait to be told of; this one is not");
+            return;
+        }
+        providers.to_store.push_back(artifact);
+        providers.to_announce.push_back(artifact);
+        self.tell_of_artifacts();
+    }
+
+    pub(super) fn stop_providing(&mut self, artifact: ArtifactId) {
+        self.providers.to_store.retain(|waiting| *waiting != artifact);
+        self.providers.to_announce.retain(|waiting| *waiting != artifact);
+        self.swarm.behaviour_mut().kademlia.stop_providing(&key(&artifact));
+    }
+
+    /// Begins to store records that wait. A record that nobody could store would only be tried again hours later, so
+    /// they wait for somebody to be connected.
+    fn store_records(&mut self) {
+        while self.providers.storing.len() < RECORDS_AT_ONCE {
+            let Some(artifact) = self.providers.to_store.pop_front() else { return };
+            match self.swarm.behaviour_mut().kademlia.start_providing(key(&artifact)) {
+                Ok(query) => {
+                    self.providers.storing.insert(query);
+                }
+                Err(error) => tracing::warn!(%artifact, %error, "no provider record: the store is full"),
+            }
+        }
+    }
+
+    /// Tells of artifacts that wait, if somebody is there to hear it: one announcement, and a few records.
+    pub(super) fn tell_of_artifacts(&mut self) {
+        if self.peers.identified_count() == 0 {
+            return;
+        }
+        self.store_records();
+        let count = self.providers.to_announce.len().min(ANNOUNCED_AT_ONCE);
+        if count == 0 {
+            return;
+        }
+        let artifacts: Vec<ArtifactId> = self.providers.to_announce.drain(..count).collect();
+        let Some(announcement) = Announcement::sign(&self.keypair, self.network, artifacts.clone(), clock()) else {
+            return;
+        };
+        if !self.publish(Topic::Artifacts, codec::encode(&announcement)) {
+            for artifact in artifacts.into_iter().rev() {
+                self.providers.to_announce.push_front(artifact);
+            }
+        }
+    }
+
+    pub(super) fn judge_announcement(&mut self, data: &[u8]) -> Verdict {
+        let Ok(announcement) = codec::decode::<Announcement>(data, ANNOUNCEMENT_SIZE_BYTES) else {
+            return Verdict::Reject;
+        };
+        if announcement.artifacts.is_empty() || announcement.artifacts.len() > ANNOUNCED_AT_ONCE {
+            return Verdict::Reject;
+        }
+        let Some(provider) = announcement.signer(self.network) else { return Verdict::Reject };
+        let age_ms = clock().get().abs_diff(announcement.at.get());
+        if u128::from(age_ms) > ANNOUNCEMENT_LIFETIME.as_millis() || provider == *self.swarm.local_peer_id() {
+            return Verdict::Ignore;
+        }
+        let mut verdict = Verdict::Ignore;
+        for artifact in announcement.artifacts {
+            if self.providers.heard(artifact, provider, announcement.at) {
+                verdict = Verdict::Accept;
+                self.events.send(NetworkEvent::ArtifactAnnounced { artifact, provider });
+            }
+        }
+        verdict
+    }
+
+    /// Keeps a stranger's record, if it is one of an artifact and there is room.
+    pub(super) fn on_provider_record(&mut self, mut record: ProviderRecord) {
+        let known = self.providers.foreign.contains(&record.key);
+        let room = known || self.providers.foreign.len() < FOREIGN_ARTIFACTS;
+        if !is_artifact(&record.key) || !room || !self.guard.spend(record.provider, Spending::ProviderRecord) {
+            self.hold_against(record.provider, Offence::TooFast);
+            return;
+        }
+        record.addresses.truncate(ADDRESSES);
+        let key = record.key.clone();
+        if self.swarm.behaviour_mut().kademlia.store_mut().add_provider(record).is_ok() {
+            self.providers.foreign.insert(key);
+        }
+    }
+
+    pub(super) fn find_providers(&mut self, artifact: ArtifactId, found: mpsc::Sender<PeerId>) {
+        if self.providers.searches.len() >= SEARCHES {
+            tracing::warn!(%artifact, "too many searches for providers are under way; this one finds nothing");
+            return;
+        }
+        let key = key(&artifact);
+        let mut search = Search {
+            key: key.clone(),
+            found,
+            seen: HashSet::new(),
+            dialled: HashSet::new(),
+            looked_up: false,
+            ends_at: Instant::now() + SEARCH_TIME,
+        };
+        for (peer, _) in self.providers.announcers.get(&artifact).into_iter().flatten() {
+            if self.peers.is_identified(peer) && search.seen.insert(*peer) {
+                let _ = search.found.try_send(*peer);
+            }
+        }
+        let query = self.swarm.behaviour_mut().kademlia.get_providers(key);
+        self.providers.searches.insert(query, search);
+    }
+
+    pub(super) fn on_providers_query(&mut self, query: QueryId, result: QueryResult, last: bool) {
+        match result {
+            QueryResult::GetProviders(result) => {
+                if let Ok(GetProvidersOk::FoundProviders { providers, .. }) = result {
+                    for provider in providers {
+                        self.on_provider_found(query, provider);
+                    }
+                }
+                if let Some(search) = self.providers.searches.get_mut(&query) {
+                    search.looked_up |= last;
+                }
+                self.end_searches();
+            }
+            QueryResult::StartProviding(result) => {
+                if let Ok(AddProviderOk { key }) = &result {
+                    tracing::trace!(?key, "provider record stored");
+                }
+                self.providers.storing.remove(&query);
+                self.store_records();
+            }
+            _ => {}
+        }
+    }
+
+    fn on_provider_found(&mut self, query: QueryId, provider: PeerId) {
+        let Some(search) = self.providers.searches.get_mut(&query) else { return };
+        if provider == *self.swarm.local_peer_id() || !search.seen.insert(provider) {
+            return;
+        }
+        if self.peers.is_identified(&provider) {
+            let _ = search.found.try_send(provider);
+            return;
+        }
+        // Kademlia gives the addresses that came from others while the query lasts, but not those of its own store.
+        let records = self.swarm.behaviour_mut().kademlia.store_mut().providers(&search.key);
+        let addresses = records.into_iter().find(|record| record.provider == provider).map(|record| record.addresses);
+        let options = DialOpts::peer_id(provider)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(addresses.unwrap_or_default())
+            .extend_addresses_through_behaviour()
+            .build();
+        match self.swarm.dial(options) {
+            // Already on its way: it may be connected and not identified yet.
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {
+                search.dialled.insert(provider);
+            }
+            Err(error) => tracing::debug!(peer = %provider, %error, "a provider cannot be dialled"),
+        }
+    }
+
+    /// A peer became reachable, or turned out not to be: searches that waited for it go on.
+    pub(super) fn settle_searches(&mut self, peer: PeerId, reached: bool) {
+        for search in self.providers.searches.values_mut() {
+            if search.dialled.remove(&peer) && reached {
+                let _ = search.found.try_send(peer);
+            }
+        }
+        self.end_searches();
+    }
+
+    /// Ends searches that are over, or that nobody waits for.
+    fn end_searches(&mut self) {
+        let now = Instant::now();
+        let over: Vec<QueryId> = self
+            .providers
+            .searches
+            .iter()
+            .filter(|(_, search)| {
+                (search.looked_up && search.dialled.is_empty()) || search.found.is_closed() || search.ends_at <= now
+            })
+            .map(|(query, _)| *query)
+            .collect();
+        for query in over {
+            self.providers.searches.remove(&query);
+            if let Some(mut query) = self.swarm.behaviour_mut().kademlia.query_mut(&query) {
+                query.finish();
+            }
+        }
+    }
+
+    /// What is due of all this, now and then.
+    pub(super) fn tidy_providers(&mut self, now: Instant) {
+        self.tell_of_artifacts();
+        self.end_searches();
+        if self.providers.tidy_at > now {
+            return;
+        }
+        self.providers.tidy_at = now + TIDY_INTERVAL;
+        let store = self.swarm.behaviour_mut().kademlia.store_mut();
+        self.providers.foreign.retain(|key| {
+            let records = store.providers(key);
+            let (old, kept): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.is_expired(now));
+            for record in old {
+                store.remove_provider(key, &record.provider);
+            }
+            !kept.is_empty()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+
+    use super::*;
+
+    #[test]
+    fn an_announcement_is_its_signers_for_one_network() {
+        let keypair = Keypair::generate_ed25519();
+        let (network, other) = (NetworkId::from_bytes([1; 32]), NetworkId::from_bytes([2; 32]));
+        let artifacts = vec![ArtifactId::of(b"weights"); ANNOUNCED_AT_ONCE];
+        let announcement = Announcement::sign(&keypair, network, artifacts, Timestamp::new(7)).unwrap();
+        assert_eq!(announcement.signer(network), Some(keypair.public().to_peer_id()));
+        assert_eq!(announcement.signer(other), None);
+        let later = Announcement { at: Timestamp::new(8), ..announcement.clone() };
+        assert_eq!(later.signer(network), None);
+        assert!(codec::encode(&announcement).len() < ANNOUNCEMENT_SIZE_BYTES - 256, "the largest one fits its topic");
+    }
+
+    #[test]
+    fn announcers_are_remembered_within_bounds() {
+        let mut providers = Providers::new();
+        let (artifact, peer) = (ArtifactId::of(b"weights"), PeerId::random());
+        assert!(providers.heard(artifact, peer, Timestamp::new(5)));
+        assert!(!providers.heard(artifact, peer, Timestamp::new(5)), "a repetition is no news");
+        assert!(providers.heard(artifact, peer, Timestamp::new(6)));
+        for _ in 0..ANNOUNCERS_PER_ARTIFACT * 2 {
+            providers.heard(artifact, PeerId::random(), Timestamp::new(5));
+        }
+        assert_eq!(providers.announcers.get(&artifact).unwrap().len(), ANNOUNCERS_PER_ARTIFACT);
+        for number in 0..ANNOUNCED_ARTIFACTS + 10 {
+            providers.heard(ArtifactId::of(&number.to_le_bytes()), peer, Timestamp::new(5));
+        }
+        assert_eq!(providers.announcers.len(), ANNOUNCED_ARTIFACTS);
+        assert_eq!(providers.announced.len(), ANNOUNCED_ARTIFACTS);
+    }
+
+    #[test]
+    fn only_an_artifacts_multihash_is_a_key() {
+        assert!(is_artifact(&key(&ArtifactId::of(b"weights"))));
+        for bytes in [&b""[..], &[0x1e, 0x20], &[0x12, 0x20, 0], &[0x1e; 40]] {
+            assert!(!is_artifact(&RecordKey::new(&bytes)));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Blocks for those who are behind: one request, one response, a stream each, closed by its writer.
+//!
+//! A record's end is the end of its half of the stream, so there is no length to lie about: reading stops one byte
+//! past the bound. Decoding takes place off the swarm's task.
+
+use super::{
+    NetworkEvent,
+    driver::Driver,
+    guard::{Offence, Spending},
+    stats,
+};
+use allod_protocol::{
+    block::DecidedBlock,
+    codec,
+    ids::Height,
+    limits,
+};
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use libp2p::{
+    PeerId, StreamProtocol,
+    request_response::{self, InboundFailure, Message, OutboundFailure, ProtocolSupport, ResponseChannel},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{io, time::Duration};
+
+/// How long a request may take, from its sending to the last byte of its answer.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of an encoded request.
+const REQUEST_SIZE_BYTES: usize = 1_024;
+/// Requests under way on one connection, in both directions together.
+const STREAMS_PER_CONNECTION: usize = 16;
+/// Requests of this peer that are under way.
+const REQUESTS_UNDER_WAY: usize = 64;
+/// Requests of this peer that are under way to one other.
+const REQUESTS_PER_PEER: usize = 8;
+
+/// A request for decided blocks of consecutive heights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncRequest {
+    /// The first height wanted, at least 1.
+    pub from: Height,
+    /// Blocks wanted, 1 to [`limits::SYNC_BLOCKS`]. Fewer may come: as many as fit a response.
+    pub max_blocks: u32,
+}
+
+/// Decided blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncResponse {
+    /// The last height that the answering peer has executed, by its own word.
+    pub tip: Height,
+    /// Blocks from the height asked for on; empty if it has none of them.
+    pub blocks: Vec<DecidedBlock>,
+}
+
+/// Where the answer to a request goes. Dropping it refuses the request.
+#[derive(Debug)]
+pub struct SyncChannel(ResponseChannel<SyncResponse>);
+
+/// Why a request brought no blocks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SyncError {
+    /// There is no connection to the peer.
+    #[error("the peer is not connected")]
+    NotConnected,
+    /// Too many requests are under way already.
+    #[error("too many requests for blocks are under way; wait for an answer")]
+    Busy,
+    /// No answer in time.
+    #[error("the peer did not answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+    /// The answer is not one: held against the peer.
+    #[error("the peer's answer is malformed: {0}")]
+    Malformed(String),
+    /// The stream failed, or the peer refused.
+    #[error("the peer did not answer: {0}")]
+    Failed(String),
+}
+
+pub(super) type Behaviour = request_response::Behaviour<SyncCodec>;
+
+pub(super) fn behaviour(protocol: StreamProtocol) -> Behaviour {
+    let config = request_response::Config::default()
+        .with_request_timeout(TIMEOUT)
+        .with_max_concurrent_streams(STREAMS_PER_CONNECTION);
+    Behaviour::new([(protocol, ProtocolSupport::Full)], config)
+}
+
+/// Requests and responses as bytes on a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SyncCodec;
+
+impl request_response::Codec for SyncCodec {
+    type Protocol = StreamProtocol;
+    type Request = SyncRequest;
+    type Response = SyncResponse;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<SyncRequest>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        decode(&read(io, REQUEST_SIZE_BYTES).await?, REQUEST_SIZE_BYTES)
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<SyncResponse>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        let bytes = read(io, limits::SYNC_RESPONSE_SIZE_BYTES).await?;
+        if bytes.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer refused the request"));
+        }
+        // Megabytes of blocks to hash: not on a thread that others wait for.
+        tokio::task::spawn_blocking(move || decode(&bytes, limits::SYNC_RESPONSE_SIZE_BYTES))
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: SyncRequest) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&codec::encode(&request)).await
+    }
+
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: SyncResponse) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        let bytes = tokio::task::spawn_blocking(move || codec::encode(&response)).await.map_err(io::Error::other)?;
+        if bytes.len() > limits::SYNC_RESPONSE_SIZE_BYTES {
+            let reason = format!("{} bytes are more than a response may have", bytes.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+        io.write_all(&bytes).await
+    }
+}
+
+async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    io.take(bound).read_to_end(&mut bytes).await?;
+    if bytes.len() > max_bytes {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("more than {max_bytes} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> io::Result<T> {
+    codec::decode(bytes, max_bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Whether a response is one to this request; its blocks are not verified.
+fn check(request: SyncRequest, response: &SyncResponse) -> Result<(), String> {
+    let wanted = usize::try_from(request.max_blocks).unwrap_or(usize::MAX);
+    if response.blocks.len() > wanted {
+        return Err(format!("{} blocks where {wanted} were asked for", response.blocks.len()));
+    }
+    let mut height = request.from;
+    for decided in &response.blocks {
+        let found = decided.block.header().height;
+        if found != height || decided.certificate.height != height {
+            return Err(format!("a block of height {found} where {height} was due"));
+        }
+        height = height.next();
+    }
+    Ok(())
+}
+
+impl Driver {
+    pub(super) fn request_blocks(&mut self, peer: PeerId, request: SyncRequest) {
+        let most = u32::try_from(limits::SYNC_BLOCKS).unwrap_or(u32::MAX);
+        let request = SyncRequest { from: request.from.max(Height::new(1)), max_blocks: request.max_blocks.clamp(1, most) };
+        stats::add(&self.stats.sync_asked, 1);
+        let to_this_peer = self.asked.values().filter(|(asked, _)| *asked == peer).count();
+        if !self.swarm.is_connected(&peer) {
+            self.answer_sync(peer, Err(SyncError::NotConnected));
+        } else if self.asked.len() >= REQUESTS_UNDER_WAY || to_this_peer >= REQUESTS_PER_PEER {
+            self.answer_sync(peer, Err(SyncError::Busy));
+        } else {
+            let id = self.swarm.behaviour_mut().sync.send_request(&peer, request);
+            self.asked.insert(id, (peer, request));
+        }
+    }
+
+    pub(super) fn respond_blocks(&mut self, channel: SyncChannel, response: SyncResponse) {
+        // The asking peer may have given up.
+        let _ = self.swarm.behaviour_mut().sync.send_response(channel.0, response);
+    }
+
+    fn answer_sync(&self, peer: PeerId, result: Result<SyncResponse, SyncError>) {
+        if result.is_err() {
+            stats::add(&self.stats.sync_failed, 1);
+        }
+        self.events.send(NetworkEvent::SyncAnswered { peer, result });
+    }
+
+    pub(super) fn on_sync(&mut self, event: request_response::Event<SyncRequest, SyncResponse>) {
+        match event {
+            request_response::Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+                self.on_sync_requested(peer, request, SyncChannel(channel));
+            }
+            request_response::Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
+                let Some((_, request)) = self.asked.remove(&request_id) else { return };
+                let result = match check(request, &response) {
+                    Ok(()) => Ok(response),
+                    Err(reason) => {
+                        self.hold_against(peer, Offence::MalformedSync);
+                        Err(SyncError::Malformed(reason))
+                    }
+                };
+                self.answer_sync(peer, result);
+            }
+            request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
+                self.asked.remove(&request_id);
+                let error = sync_error(&error);
+                if matches!(error, SyncError::Malformed(_)) {
+                    self.hold_against(peer, Offence::MalformedSync);
+                }
+                self.answer_sync(peer, Err(error));
+            }
+            request_response::Event::InboundFailure { peer, error, .. } => {
+                tracing::debug!(%peer, %error, "a request for blocks was not answered");
+                if matches!(&error, InboundFailure::Io(error) if error.kind() == io::ErrorKind::InvalidData) {
+                    self.hold_against(peer, Offence::MalformedSync);
+                }
+            }
+            request_response::Event::ResponseSent { .. } => stats::add(&self.stats.sync_served, 1),
+        }
+    }
+
+    fn on_sync_requested(&mut self, peer: PeerId, request: SyncRequest, channel: SyncChannel) {
+        if !self.guard.spend(peer, Spending::SyncRequest) {
+            self.hold_against(peer, Offence::TooFast);
+            return;
+        }
+        if request.from == Height::ZERO || request.max_blocks == 0 {
+            self.hold_against(peer, Offence::MalformedSync);
+            return;
+        }
+        let most = u32::try_from(limits::SYNC_BLOCKS).unwrap_or(u32::MAX);
+        let request = SyncRequest { max_blocks: request.max_blocks.min(most), ..request };
+        self.events.send(NetworkEvent::SyncRequested { peer, request, channel });
+    }
+}
+
+fn sync_error(error: &OutboundFailure) -> SyncError {
+    match error {
+        OutboundFailure::Timeout => SyncError::Timeout,
+        OutboundFailure::DialFailure => SyncError::NotConnected,
+        OutboundFailure::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            SyncError::Malformed(error.to_string())
+        }
+        error => SyncError::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,192 @@
+//! Committing: everything that a decided block leaves behind, in one synced batch. Either all of it is on the disk
+//! when [`Ledger::commit`] returns, or, after a crash, none of it.
+
+use crate::{
+    columns::{Batch, Column, SCHEMA_VERSION, has_history, height_key, history_key},
+    error::{OpenError, StorageError},
+    ledger::Ledger,
+    read::BlockEvents,
+    tree::{self, StoredTree, TreeUpdate},
+};
+use allod_protocol::{
+    block::{DecidedBlock, Tip},
+    codec,
+    execute::Executed,
+    genesis::Genesis,
+    ids::{BlockHash, Height, StateRoot, Timestamp},
+    proof::CertifiedHeader,
+    state::ChangeSet,
+    validator::ValidatorSet,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::{PoisonError, atomic::Ordering};
+
+/// Names of records in `meta`.
+pub(crate) const SCHEMA: &str = "schema";
+pub(crate) const NETWORK: &str = "network";
+pub(crate) const TIP: &str = "tip";
+pub(crate) const VALIDATORS: &str = "validators";
+
+/// The tip without its validator sets, which are a record of their own because they seldom change.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TipRecord {
+    pub(crate) height: Height,
+    pub(crate) hash: BlockHash,
+    pub(crate) time: Timestamp,
+    pub(crate) state_root: StateRoot,
+}
+
+/// The sets that decide the next block and the one after.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ValidatorsRecord {
+    pub(crate) current: ValidatorSet,
+    pub(crate) next: ValidatorSet,
+}
+
+impl Ledger {
+    /// Commits a decided block and what executing it gave. When this returns, it is on the disk and is the new tip.
+    ///
+    /// That the certificate is valid and the results are those of the block is the caller's affair; that the block
+    /// follows the tip is checked.
+    ///
+    /// # Errors
+    /// [`StorageError::NotNext`] changes nothing. Any other error ends the process: whether the block is on the disk
+    /// is seen at the next start.
+    pub fn commit(&self, decided: &DecidedBlock, executed: &Executed) -> Result<Tip, StorageError> {
+        let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = &self.inner.database;
+        let before = self.tip();
+        check_follows(&before, decided, executed)?;
+        let height = decided.block.header().height;
+
+        let reader = StoredTree { database, cache: Some(&writer.nodes) };
+        let update = update_tree(&reader, height, &executed.changes)?;
+        let tip = Tip {
+            network: before.network,
+            height,
+            hash: decided.block.hash(),
+            time: decided.block.header().time,
+            state_root: update.root,
+            validators: executed.schedule.current.clone(),
+            next_validators: executed.schedule.next.clone(),
+        };
+        let mut batch = database.batch()?;
+        put_block(&mut batch, &before, decided, executed)?;
+        put_changes(&mut batch, height, &executed.changes);
+        let pruned_to = tree::write(&mut batch, database, height, &update, writer.pruned_to)?;
+        put_tip(&mut batch, &tip, Some(&before));
+
+        self.inner.begun.store(height.get(), Ordering::SeqCst);
+        database.write(batch)?;
+        writer.nodes.borrow_mut().keep(&update);
+        writer.pruned_to = pruned_to;
+        *self.inner.tip.write().unwrap_or_else(PoisonError::into_inner) = tip.clone();
+        Ok(tip)
+    }
+
+    /// The state root that would stand after the next block if it made these changes. Nothing is written.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn root_after(&self, changes: &ChangeSet) -> Result<StateRoot, StorageError> {
+        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = StoredTree { database: &self.inner.database, cache: Some(&writer.nodes) };
+        Ok(update_tree(&reader, self.tip().height.next(), changes)?.root)
+    }
+}
+
+fn update_tree(reader: &StoredTree<'_>, height: Height, changes: &ChangeSet) -> Result<TreeUpdate, StorageError> {
+    tree::update(reader, height, changes)
+        .map_err(|error| StorageError::damaged(format!("the state tree before height {height}"), format!("{error:#}")))
+}
+
+/// That a block is the next one and the results are as many as its transactions.
+pub(crate) fn check_follows(tip: &Tip, decided: &DecidedBlock, executed: &Executed) -> Result<(), StorageError> {
+    let (header, certificate) = (decided.block.header(), &decided.certificate);
+    let conditions = [
+        (header.network == tip.network, "network"),
+        (header.height == tip.height.next(), "height"),
+        (header.parent == tip.hash, "parent"),
+        (header.time > tip.time, "time"),
+        (header.state_root == tip.state_root, "state root"),
+        (header.validators == tip.validators.hash(), "validator set"),
+        (header.next_validators == tip.next_validators.hash(), "next validator set"),
+        (certificate.height == header.height && certificate.block == decided.block.hash(), "certificate"),
+        (executed.results.len() == decided.block.transactions().len(), "number of results"),
+        (executed.schedule.current == tip.next_validators, "validator schedule"),
+    ];
+    match conditions.into_iter().find(|(holds, _)| !holds) {
+        Some((_, problem)) => Err(StorageError::NotNext { height: header.height, tip: tip.height, problem }),
+        None => Ok(()),
+    }
+}
+
+fn put_block(
+    batch: &mut Batch<'_>,
+    before: &Tip,
+    decided: &DecidedBlock,
+    executed: &Executed,
+) -> Result<(), StorageError> {
+    let header = decided.block.header().clone();
+    let (height, key) = (header.height, height_key(header.height));
+    if header.next_validators != header.validators {
+        batch.put(Column::ValidatorChanges, key, codec::encode(&before.next_validators));
+    }
+    let certified = CertifiedHeader { header, certificate: decided.certificate.clone() };
+    batch.put(Column::Headers, key, codec::encode(&certified));
+    batch.put(Column::Bodies, key, codec::encode(decided.block.transactions()));
+    batch.put(Column::BlockHashes, decided.block.hash().as_bytes(), codec::encode(&height));
+    for (index, result) in executed.results.iter().enumerate() {
+        let index = u32::try_from(index).map_err(|_| StorageError::damaged("a block", "it has too many transactions"))?;
+        batch.put(Column::Transactions, result.id.as_bytes(), codec::encode(&(height, index)));
+    }
+    let events = BlockEvents { results: executed.results.clone(), deadline_events: executed.deadline_events.clone() };
+    batch.put(Column::Results, key, codec::encode(&events));
+    Ok(())
+}
+
+fn put_changes(batch: &mut Batch<'_>, height: Height, changes: &ChangeSet) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => {
+                let stored = [height_key(height).as_slice(), value].concat();
+                batch.put(Column::State, key, stored);
+            }
+            None => batch.delete(Column::State, key),
+        }
+        if has_history(key) {
+            let stored = value.as_ref().map_or(vec![0], |value| [&[1], value.as_slice()].concat());
+            batch.put(Column::History, history_key(key, height), stored);
+        }
+    }
+}
+
+fn put_tip(batch: &mut Batch<'_>, tip: &Tip, before: Option<&Tip>) {
+    let record = TipRecord { height: tip.height, hash: tip.hash, time: tip.time, state_root: tip.state_root };
+    batch.put(Column::Meta, TIP, codec::encode(&record));
+    let same = |before: &Tip| before.validators == tip.validators && before.next_validators == tip.next_validators;
+    if !before.is_some_and(same) {
+        let record = ValidatorsRecord { current: tip.validators.clone(), next: tip.next_validators.clone() };
+        batch.put(Column::Meta, VALIDATORS, codec::encode(&record));
+    }
+}
+
+/// Commits the genesis as height 0 of an empty database.
+pub(crate) fn commit_genesis(
+    database: &crate::columns::Database,
+    genesis: &Genesis,
+    failed: impl Fn(StorageError) -> OpenError,
+) -> Result<Tip, OpenError> {
+    let changes = genesis.state()?;
+    let reader = StoredTree { database, cache: None };
+    let update = update_tree(&reader, Height::ZERO, &changes).map_err(&failed)?;
+    let tip = genesis.tip(update.root)?;
+    let mut batch = database.batch().map_err(&failed)?;
+    batch.put(Column::Meta, SCHEMA, codec::encode(&SCHEMA_VERSION));
+    batch.put(Column::Meta, NETWORK, codec::encode(&tip.network));
+    put_changes(&mut batch, Height::ZERO, &changes);
+    tree::write(&mut batch, database, Height::ZERO, &update, Height::ZERO).map_err(&failed)?;
+    put_tip(&mut batch, &tip, None);
+    database.write(batch).map_err(failed)?;
+    Ok(tip)
+}

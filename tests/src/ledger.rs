@@ -1,0 +1,156 @@
+//! A ledger for tests of the rules: a genesis with named accounts, blocks of signed transactions, no consensus.
+
+use crate::map_state::MapState;
+use allod_protocol::{
+    account::KeyPolicy,
+    block::{Block, Tip},
+    crypto::SigningKey,
+    execute::{Executed, Outcome, TransactionResult, execute},
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    ids::{AccountId, BasisPoints, Handle, Power, StateRoot, Timestamp},
+    policy::{ModelPolicy, Rule},
+    state::{Record, read},
+    transaction::{Action, Transaction, TransactionBody},
+};
+
+/// When the test ledgers begin, in milliseconds.
+pub const GENESIS_TIME: u64 = 1_800_000_000_000;
+
+/// A rule of `quorum` and `threshold` percent and a voting period of ten seconds.
+pub fn rule(quorum: u16, threshold: u16) -> Rule {
+    let percent = |value: u16| BasisPoints::new(value * 100).unwrap_or(BasisPoints::WHOLE);
+    Rule { quorum: percent(quorum), threshold: percent(threshold), voting_period_ms: 10_000 }
+}
+
+/// The same rule for every class.
+pub fn policy(quorum: u16, threshold: u16) -> ModelPolicy {
+    ModelPolicy { release: rule(quorum, threshold), ownership: rule(quorum, threshold), rules: rule(quorum, threshold) }
+}
+
+/// Parameters for tests.
+pub fn parameters() -> Parameters {
+    Parameters {
+        propose_timeout_ms: 500,
+        vote_timeout_ms: 100,
+        timeout_delta_ms: 100,
+        rebroadcast_ms: 1_000,
+        heartbeat_ms: 60_000,
+        clock_drift_ms: 10_000,
+        accounts_per_sponsor: 3,
+        transactions_per_account_per_block: 100,
+        validators_rule: rule(50, 66),
+    }
+}
+
+/// The key of the account number `index` of a test genesis, and of its validator if it has one.
+pub fn key(index: u8) -> SigningKey {
+    SigningKey::from_seed(&[index + 1; 32])
+}
+
+/// A genesis of the accounts given, the first four of them operating a validator each.
+pub fn genesis(handles: &[&str]) -> Genesis {
+    let handle = |text: &str| Handle::new(text).unwrap_or_else(|error| panic!("{error}"));
+    let account = |(index, text): (u8, &&str)| GenesisAccount {
+        handle: handle(text),
+        keys: KeyPolicy::single(key(index).public_key()),
+    };
+    let validator = |(index, text): (u8, &&str)| GenesisValidator {
+        key: SigningKey::from_seed(&[index + 101; 32]).public_key(),
+        power: Power::new(1),
+        operator: handle(text),
+    };
+    Genesis {
+        name: "test".into(),
+        time: Timestamp::new(GENESIS_TIME),
+        parameters: parameters(),
+        accounts: (0..).zip(handles).map(account).collect(),
+        validators: (0..).zip(handles).take(4).map(validator).collect(),
+    }
+}
+
+/// A ledger that takes blocks of transactions.
+#[derive(Clone, Debug)]
+pub struct TestLedger {
+    /// How it began.
+    pub genesis: Genesis,
+    /// The state.
+    pub state: MapState,
+    /// Where it stands. The state root is not computed.
+    pub tip: Tip,
+    nonce: u64,
+}
+
+impl TestLedger {
+    /// A ledger at genesis.
+    pub fn new(handles: &[&str]) -> Self {
+        let genesis = genesis(handles);
+        let mut state = MapState::default();
+        state.apply(genesis.state().unwrap_or_else(|error| panic!("{error}")));
+        let tip = genesis.tip(StateRoot::from_bytes([0; 32])).unwrap_or_else(|error| panic!("{error}"));
+        Self { genesis, state, tip, nonce: 0 }
+    }
+
+    /// The account of a founding handle.
+    pub fn account(&self, handle: &str) -> AccountId {
+        self.genesis.account_id(&Handle::new(handle).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Signs an action with the keys given.
+    pub fn sign(&mut self, sender: AccountId, keys: &[SigningKey], action: Action) -> Transaction {
+        self.nonce += 1;
+        let network = self.tip.network;
+        TransactionBody { network, sender, nonce: self.nonce, expires: self.tip.time.plus_ms(60_000), action }.sign(keys)
+    }
+
+    /// Signs an action as the founding account number `index`.
+    pub fn sign_as(&mut self, index: u8, action: Action) -> Transaction {
+        let handle = self.genesis.accounts[usize::from(index)].handle.clone();
+        self.sign(self.genesis.account_id(&handle), &[key(index)], action)
+    }
+
+    /// Executes a block of these transactions, `later_ms` after the one before, having checked it as a validator does.
+    pub fn block(&mut self, later_ms: u64, transactions: Vec<Transaction>) -> Executed {
+        let proposer = self.tip.validators.proposer(self.tip.height.next(), 0).address;
+        let block = Block::following(&self.tip, proposer, self.tip.time.plus_ms(later_ms), transactions);
+        block.check(&self.tip, None, &|_| false).unwrap_or_else(|error| panic!("{error}"));
+        let executed = execute(&self.state, &block).unwrap_or_else(|error| panic!("{error}"));
+        self.state.apply(executed.changes.clone());
+        self.tip = Tip {
+            height: block.header().height,
+            hash: block.hash(),
+            time: block.header().time,
+            validators: executed.schedule.current.clone(),
+            next_validators: executed.schedule.next.clone(),
+            ..self.tip.clone()
+        };
+        executed
+    }
+
+    /// Executes one transaction in a block of its own, one second later.
+    pub fn run(&mut self, transaction: Transaction) -> TransactionResult {
+        let mut results = self.block(1_000, vec![transaction]).results;
+        results.remove(0)
+    }
+
+    /// Executes an action as the founding account number `index`, and expects it to apply.
+    pub fn must(&mut self, index: u8, action: Action) -> TransactionResult {
+        let transaction = self.sign_as(index, action);
+        let result = self.run(transaction);
+        assert_eq!(result.outcome, Outcome::Applied, "{:?}", result.outcome);
+        result
+    }
+
+    /// Executes an action as the founding account number `index`, and gives the code of the rule that refuses it.
+    pub fn refused(&mut self, index: u8, action: Action) -> &'static str {
+        let transaction = self.sign_as(index, action);
+        match self.run(transaction).outcome {
+            Outcome::Rejected(rejection) => rejection.code(),
+            Outcome::Applied => panic!("it applied"),
+        }
+    }
+
+    /// Reads a record.
+    pub fn read<R: Record>(&self, key: &R::Key) -> Option<R> {
+        read(&self.state, key).unwrap_or_else(|error| panic!("{error}"))
+    }
+}

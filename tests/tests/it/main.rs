@@ -1,0 +1,6 @@
+//! The one test binary of this crate.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod simulator;
+mod rules;
