@@ -14,7 +14,7 @@ use crate::{
     catch_up::CatchUp,
     handle::{Command, Notice, Role, Status},
     metrics::Metrics,
-    network::{GossipToken, NetworkEvent, NetworkHandle, Topic, Verdict},
+    network::{GossipToken, NetworkEvent, NetworkEvents, NetworkHandle, Topic, Verdict},
     timers::Timers,
     verifier::{Unverified, Verified, Verifier, encode_batch},
 };
@@ -32,7 +32,7 @@ use allod_protocol::{
     state::read,
     transaction::Transaction,
 };
-use allod_storage::{ConsensusLog, Ledger};
+use allod_storage::{ConsensusLog, Ledger, SignGuard};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -79,7 +79,7 @@ pub(crate) enum Event {
 
 /// Where the events come from. Every channel is bounded.
 pub(crate) struct Sources {
-    pub(crate) network: mpsc::Receiver<NetworkEvent>,
+    pub(crate) network: NetworkEvents,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) verified: mpsc::Receiver<Verified<GossipToken>>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -89,6 +89,7 @@ pub(crate) struct Sources {
 pub(crate) struct Parts {
     pub(crate) ledger: Ledger,
     pub(crate) log: ConsensusLog,
+    pub(crate) guard: SignGuard,
     pub(crate) key: SigningKey,
     pub(crate) network: NetworkHandle,
     pub(crate) verifier: Verifier<GossipToken>,
@@ -101,11 +102,14 @@ pub(crate) struct Parts {
 pub(crate) struct EventLoop {
     pub(crate) ledger: Ledger,
     pub(crate) log: ConsensusLog,
+    pub(crate) guard: SignGuard,
     pub(crate) key: SigningKey,
     pub(crate) network: NetworkHandle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
     pub(crate) replica: Replica,
+    /// What the key signed last, if that is not on disk yet.
+    pub(crate) unguarded: Option<LastSigned>,
     pub(crate) mempool: Mempool,
     pub(crate) timers: Timers,
     pub(crate) tip: Tip,
@@ -130,27 +134,12 @@ pub(crate) fn clock() -> Timestamp {
     Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The timeouts that the network's parameters ask for.
-pub(crate) fn timeouts(parameters: &Parameters) -> Timeouts {
-    let ms = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    Timeouts {
-        propose_ms: ms(parameters.propose_timeout_ms),
-        propose_delta_ms: ms(parameters.timeout_delta_ms),
-        prevote_ms: ms(parameters.vote_timeout_ms),
-        prevote_delta_ms: ms(parameters.timeout_delta_ms),
-        precommit_ms: ms(parameters.vote_timeout_ms),
-        precommit_delta_ms: ms(parameters.timeout_delta_ms),
-        rebroadcast_ms: ms(parameters.rebroadcast_ms),
-        max_ms: ms(parameters.propose_timeout_ms.max(parameters.rebroadcast_ms).saturating_mul(20)),
-    }
-}
-
 impl EventLoop {
     /// Takes up where the ledger and the log on disk left off, and performs what a crash may have left undone.
     pub(crate) fn resume(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { ledger, log, key, network, verifier, metrics, notices, status } = parts;
+        let Parts { ledger, log, guard, key, network, verifier, metrics, notices, status } = parts;
         let tip = ledger.tip();
-        let last_signed = match log.last_signed()? {
+        let last_signed = match guard.load() {
             Some(bytes) => codec::decode_trusted::<LastSigned>(&bytes).context("the last-signed record is damaged")?,
             None => LastSigned::default(),
         };
@@ -164,7 +153,7 @@ impl EventLoop {
         let (replica, outputs) = if entries.is_empty() {
             (Replica::new(Some(key.clone()), last_signed, &tip), Vec::new())
         } else {
-            let (key, timeouts) = (Some(key.clone()), timeouts(&parameters));
+            let (key, timeouts) = (Some(key.clone()), Timeouts::from(&parameters));
             Replica::recover(key, last_signed, tip.clone(), timeouts, &entries)?
         };
         let mut this = Self {
@@ -177,7 +166,8 @@ impl EventLoop {
             untold_bytes: 0,
             tell_at: None,
             tick_at: Instant::now(),
-            ledger, log, key, network, verifier, metrics, notices, status, replica, tip, parameters,
+            unguarded: None,
+            ledger, log, guard, key, network, verifier, metrics, notices, status, replica, tip, parameters,
         };
         let mut answers = VecDeque::new();
         for output in outputs {
@@ -396,7 +386,7 @@ impl EventLoop {
         let height = self.tip.height.next();
         self.log.reset(height).context("the consensus log cannot be emptied")?;
         self.timers.cancel_all();
-        self.drive(Input::Start { tip: self.tip.clone(), timeouts: timeouts(&self.parameters) })
+        self.drive(Input::Start { tip: self.tip.clone(), timeouts: Timeouts::from(&self.parameters) })
     }
 
     /// Sends a consensus message; `again` if its bytes were sent before.

@@ -1,26 +1,32 @@
 //! What an operator sees of this peer: every metric, in one place, under one registry.
 //!
 //! The event loop reports what happens with one call each ([`Metrics::on_block`], [`Metrics::set_round`], ...); none of
-//! them blocks or reads the ledger. What others keep count of (the swarm, the database, the number of open proposals)
-//! is read when somebody scrapes: [`Metrics::render`].
+//! them blocks or reads the ledger. What others keep count of (the swarm, the database, the ledger itself) is read when
+//! somebody scrapes: [`Metrics::render`].
 //!
 //! Base units (seconds, bytes), `_total` on counters, and only labels with few values: no id, address or handle is
 //! ever a label.
 //!
-//! `allod_ledger_shares_conserved` is not computed from events: a task beside the event loop ([`watch_shares`]) reads
-//! back from the ledger, for each block, what its transactions did to every register they touched, and compares the
-//! sum of the lines' changes with the change of the model's total
-//! ([`allod_protocol::share::check_conserved`]). As the first register starts from nothing, a gauge that never left 1
-//! since the first block says that all balances add up. The cost is in proportion to the block, not to the register.
+//! Two things are read back from the ledger after each block, by a task beside the event loop ([`follow`]), at a cost
+//! in proportion to the block:
+//! - `allod_ledger_shares_conserved`: whether the changes of every register line that the block touched add up to the
+//!   change of the model's total ([`share::is_conserved`]). It starts at 1 and never returns to it: as a register
+//!   begins with nothing, 1 says that no unit was lost or invented in any block that this process saw;
+//! - `allod_consensus_missed_proposals_total`: rounds that did not decide and in which this peer was the proposer.
 
-use crate::handle::{NodeHandle, Notice};
+use crate::{
+    exchange::serve::ServeCounters,
+    handle::{NodeHandle, Notice},
+    network::{NetworkStats, Topic},
+};
 use allod_protocol::{
+    block::Block,
+    event::Event,
     execute::{Network, Outcome},
     ids::{Height, Power, Timestamp, TransactionId},
-    mempool::Refused,
     share,
     state::read,
-    transaction::Transaction,
+    validator::ValidatorSchedule,
 };
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -29,11 +35,12 @@ use prometheus::{
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+use tokio::sync::watch;
 
 /// Own submissions whose finality is being timed; when there are more, the oldest are given up.
 const TIMED_SUBMISSIONS: usize = 65_536;
@@ -47,15 +54,6 @@ const WORK_BUCKETS_SECONDS: [f64; 14] =
 const AGREEMENT_BUCKETS_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-/// How long the parts of a block's way into the ledger took.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct BlockDurations {
-    /// Executing it.
-    pub execution: Duration,
-    /// Writing it and what it changed, synced.
-    pub commit: Duration,
-}
-
 /// Every metric of this process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -64,13 +62,15 @@ pub struct Metrics {
     /// Milliseconds after `started` at which the event loop last came round.
     last_tick_ms: AtomicU64,
     submissions: Mutex<HashMap<TransactionId, Instant>>,
+    served: OnceLock<Arc<ServeCounters>>,
     last_block: Mutex<Option<(Height, Timestamp)>>,
     consensus: Consensus,
     ledger: LedgerMetrics,
     mempool: MempoolMetrics,
     network: NetworkMetrics,
+    artifacts: ArtifactMetrics,
     http: HttpMetrics,
-    storage: IntGaugeVec,
+    storage: StorageMetrics,
 }
 
 #[derive(Debug)]
@@ -85,6 +85,7 @@ struct Consensus {
     validator: IntGauge,
     power: IntGauge,
     missed_proposals: IntCounter,
+    double_signs: IntCounter,
     sync_blocks: IntCounter,
 }
 
@@ -109,9 +110,27 @@ struct MempoolMetrics {
 #[derive(Debug)]
 struct NetworkMetrics {
     peers: IntGaugeVec,
+    blocked_peers: IntGauge,
+    refused_connections: IntCounter,
+    failed_dials: IntCounter,
     gossip: IntCounterVec,
+    gossip_bytes: IntCounterVec,
+    sync_requests: IntCounterVec,
+    dropped: IntCounterVec,
+}
+
+#[derive(Debug)]
+struct ArtifactMetrics {
     served_bytes: IntCounter,
     fetched_bytes: IntCounter,
+    requests: IntCounterVec,
+    fetches: IntCounterVec,
+}
+
+#[derive(Debug)]
+struct StorageMetrics {
+    size_bytes: IntGaugeVec,
+    keys: IntGauge,
 }
 
 #[derive(Debug)]
@@ -177,6 +196,10 @@ impl Make<'_> {
                 "allod_consensus_missed_proposals_total",
                 "Rounds in which this peer was the proposer and its proposal was not decided.",
             )?,
+            double_signs: self.counter(
+                "allod_consensus_double_signs_total",
+                "Times that a validator was seen to sign twice in one round; each deserves a look.",
+            )?,
             sync_blocks: self.counter("allod_sync_blocks_total", "Blocks taken over from other peers in catching up.")?,
         })
     }
@@ -228,15 +251,58 @@ impl Make<'_> {
     fn network(&self) -> Result<NetworkMetrics, prometheus::Error> {
         Ok(NetworkMetrics {
             peers: self.gauges("allod_network_peers", "Connected peers by who dialled.", &["direction"])?,
+            blocked_peers: self.gauge("allod_network_blocked_peers", "Peers that are refused for a while.")?,
+            refused_connections: self.counter(
+                "allod_network_refused_connections_total",
+                "Connections that another peer could not open: limits, blocks, failed handshakes.",
+            )?,
+            failed_dials: self.counter("allod_network_failed_dials_total", "Dials that failed.")?,
             gossip: self.counters(
                 "allod_network_gossip_messages_total",
-                "Gossip messages received, by topic and by what validation said of them.",
+                "Gossip messages by topic and by what became of them; published are this peer's own.",
                 &["topic", "verdict"],
             )?,
+            gossip_bytes: self.counters(
+                "allod_network_gossip_bytes_total",
+                "Bytes of gossip messages by topic, each message once.",
+                &["topic", "direction"],
+            )?,
+            sync_requests: self.counters(
+                "allod_sync_requests_total",
+                "Requests for blocks: served to others, made by this peer, and those of the latter that failed.",
+                &["result"],
+            )?,
+            dropped: self.counters(
+                "allod_network_dropped_total",
+                "What was dropped because a queue was full, by what it was.",
+                &["kind"],
+            )?,
+        })
+    }
+
+    fn artifacts(&self) -> Result<ArtifactMetrics, prometheus::Error> {
+        Ok(ArtifactMetrics {
             served_bytes: self
                 .counter("allod_artifacts_served_bytes_total", "Bytes of artifacts, with their proofs, sent to peers.")?,
             fetched_bytes: self
                 .counter("allod_artifacts_fetched_bytes_total", "Verified bytes of artifacts received from peers.")?,
+            requests: self.counters(
+                "allod_artifacts_requests_total",
+                "Requests of peers for ranges of artifacts, by the answer.",
+                &["answer"],
+            )?,
+            fetches: self.counters("allod_artifacts_fetches_total", "Fetches that ended, by result.", &["result"])?,
+        })
+    }
+
+    fn storage(&self) -> Result<StorageMetrics, prometheus::Error> {
+        Ok(StorageMetrics {
+            size_bytes: self.gauges(
+                "allod_storage_size_bytes",
+                "Bytes of the ledger's database: tables and blobs on disk, write_buffers and cache in memory, compaction_pending still to be rewritten.",
+                &["kind"],
+            )?,
+            keys: self.gauge("allod_storage_keys", "Keys in the ledger's database, by its own estimate.")?,
         })
     }
 
@@ -272,21 +338,23 @@ impl Metrics {
             started: Instant::now(),
             last_tick_ms: AtomicU64::new(0),
             submissions: Mutex::default(),
+            served: OnceLock::new(),
             last_block: Mutex::default(),
             consensus: make.consensus()?,
             ledger: make.ledger()?,
             mempool: make.mempool()?,
             network: make.network()?,
+            artifacts: make.artifacts()?,
             http: make.http()?,
-            storage: make.gauges("allod_storage_size_bytes", "Bytes on disk, or in memory, by use.", &["use"])?,
+            storage: make.storage()?,
             registry,
         };
         // A counter that exists from the start can be told from one that was never reached.
         for result in ["applied", "rejected"] {
             metrics.ledger.transactions.with_label_values(&[result]);
         }
-        for direction in ["inbound", "outbound"] {
-            metrics.network.peers.with_label_values(&[direction]);
+        for result in ["fetched", "failed"] {
+            metrics.artifacts.fetches.with_label_values(&[result]);
         }
         metrics.ledger.shares_conserved.set(1);
         Ok(metrics)
@@ -298,7 +366,7 @@ impl Metrics {
     }
 
     /// The event loop came round. It does so at least once a second, even at rest: `/healthz` relies on it.
-    pub fn on_tick(&self) {
+    pub fn tick(&self) {
         self.last_tick_ms.store(millis(self.started.elapsed()), Ordering::Relaxed);
     }
 
@@ -307,12 +375,12 @@ impl Metrics {
         self.started.elapsed().saturating_sub(Duration::from_millis(self.last_tick_ms.load(Ordering::Relaxed)))
     }
 
-    /// A block was executed and is durable. `transactions` are the block's, in order.
-    pub fn on_block(&self, notice: &Notice, transactions: &[Transaction], durations: BlockDurations) {
+    /// A block was executed, which took `execution`, and made durable, which took `commit`.
+    pub fn on_block(&self, block: &Block, notice: &Notice, execution: Duration, commit: Duration) {
         self.consensus.height.set(gauge(notice.height.get()));
-        self.ledger.execution.observe(durations.execution.as_secs_f64());
-        self.ledger.commit.observe(durations.commit.as_secs_f64());
-        for transaction in transactions {
+        self.ledger.execution.observe(execution.as_secs_f64());
+        self.ledger.commit.observe(commit.as_secs_f64());
+        for transaction in block.transactions() {
             self.ledger.actions.with_label_values(&[transaction.body.action.name()]).inc();
         }
         let rejected = notice.results.iter().filter(|result| result.outcome != Outcome::Applied).count();
@@ -361,9 +429,9 @@ impl Metrics {
         self.submissions.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    /// A transaction, a client's or another peer's, was not taken in.
-    pub fn on_refused(&self, refused: &Refused) {
-        self.mempool.refusals.with_label_values(&[refusal_code(refused)]).inc();
+    /// A transaction, or a block, was not taken in, for the reason of this stable code.
+    pub fn on_refused(&self, code: &'static str) {
+        self.mempool.refusals.with_label_values(&[code]).inc();
     }
 
     /// What waits in the mempool.
@@ -381,31 +449,20 @@ impl Metrics {
         }
     }
 
-    /// Where the ledger stands, before any block of this process: at start.
-    pub fn set_height(&self, height: Height) {
-        self.consensus.height.set(gauge(height.get()));
-    }
-
-    /// How far the others are, and whether this peer follows behind.
-    pub fn set_sync(&self, best_known_height: Height, catching_up: bool) {
-        self.consensus.best_known_height.set(gauge(best_known_height.get()));
-        self.consensus.catching_up.set(i64::from(catching_up));
-    }
-
-    /// This peer's power in the set that decides next; none if it is an observer.
-    pub fn set_power(&self, power: Option<Power>) {
-        self.consensus.validator.set(i64::from(power.is_some()));
-        self.consensus.power.set(gauge(power.map_or(0, Power::get)));
-    }
-
-    /// This peer proposed in a round that did not decide its proposal.
-    pub fn on_missed_proposal(&self) {
-        self.consensus.missed_proposals.inc();
+    /// A validator was seen to sign twice.
+    pub fn on_double_sign(&self) {
+        self.consensus.double_signs.inc();
     }
 
     /// Blocks were taken over from another peer.
     pub fn on_sync_blocks(&self, count: usize) {
         self.consensus.sync_blocks.inc_by(count as u64);
+    }
+
+    /// A fetch ended, having brought this many verified bytes.
+    pub fn on_fetched(&self, fetched_bytes: u64, succeeded: bool) {
+        self.artifacts.fetched_bytes.inc_by(fetched_bytes);
+        self.artifacts.fetches.with_label_values(&[if succeeded { "fetched" } else { "failed" }]).inc();
     }
 
     /// A request was answered.
@@ -436,23 +493,155 @@ impl Metrics {
     }
 
     fn collect(&self, node: &NodeHandle) -> anyhow::Result<()> {
-        if let Some(network) = read::<Network>(&node.ledger.snapshot(), &())? {
+        let (status, snapshot) = (node.status(), node.ledger.snapshot());
+        if let Some(network) = read::<Network>(&snapshot, &())? {
             self.ledger.open_proposals.set(gauge(network.open_proposals));
+        }
+        self.consensus.height.set(gauge(snapshot.height().get()));
+        self.consensus.best_known_height.set(gauge(status.best_known_height.get()));
+        self.consensus.catching_up.set(i64::from(status.catching_up));
+        let own = read::<ValidatorSchedule>(&snapshot, &())?
+            .and_then(|schedule| schedule.current.by_address(&status.validator).map(|validator| validator.power));
+        self.consensus.validator.set(i64::from(own.is_some()));
+        self.consensus.power.set(gauge(own.map_or(0, Power::get)));
+        self.collect_network(node.network.stats());
+        self.collect_storage(node);
+        Ok(())
+    }
+
+    fn collect_network(&self, stats: &NetworkStats) {
+        let network = &self.network;
+        let set = |label, value: &AtomicU64| network.peers.with_label_values(&[label]).set(gauge(load(value)));
+        set("inbound", &stats.peers_inbound);
+        set("outbound", &stats.peers_outbound);
+        network.blocked_peers.set(gauge(load(&stats.peers_blocked)));
+        raise(&network.refused_connections, load(&stats.connections_refused));
+        raise(&network.failed_dials, load(&stats.dials_failed));
+        for topic in [Topic::Consensus, Topic::Transactions, Topic::Artifacts] {
+            let counts = stats.topic(topic);
+            let verdicts = [
+                ("published", &counts.published),
+                ("received", &counts.received),
+                ("accepted", &counts.accepted),
+                ("ignored", &counts.ignored),
+                ("rejected", &counts.rejected),
+                ("limited", &counts.limited),
+            ];
+            for (verdict, count) in verdicts {
+                raise(&network.gossip.with_label_values(&[topic.name(), verdict]), load(count));
+            }
+            for (direction, count) in [("sent", &counts.published_bytes), ("received", &counts.received_bytes)] {
+                raise(&network.gossip_bytes.with_label_values(&[topic.name(), direction]), load(count));
+            }
+        }
+        for (result, count) in
+            [("served", &stats.sync_served), ("asked", &stats.sync_asked), ("failed", &stats.sync_failed)]
+        {
+            raise(&network.sync_requests.with_label_values(&[result]), load(count));
+        }
+        let dropped = [
+            ("publish", &stats.dropped_publishes),
+            ("command", &stats.dropped_commands),
+            ("event", &stats.dropped_events),
+        ];
+        for (kind, count) in dropped {
+            raise(&network.dropped.with_label_values(&[kind]), load(count));
+        }
+    }
+
+    fn collect_storage(&self, node: &NodeHandle) {
+        let stats = node.ledger.stats();
+        let sizes = [
+            ("tables", stats.table_bytes),
+            ("blobs", stats.blob_bytes),
+            ("write_buffers", stats.write_buffer_bytes),
+            ("cache", stats.cache_bytes),
+            ("compaction_pending", stats.compaction_pending_bytes),
+        ];
+        for (kind, bytes) in sizes {
+            self.storage.size_bytes.with_label_values(&[kind]).set(gauge(bytes));
+        }
+        self.storage.keys.set(gauge(stats.keys));
+        let Some(served) = self.served.get() else { return };
+        raise(&self.artifacts.served_bytes, load(&served.sent_bytes));
+        let answers = [
+            ("found", &served.found),
+            ("not_found", &served.not_found),
+            ("refused", &served.refused),
+            ("busy", &served.busy),
+            ("malformed", &served.malformed),
+        ];
+        for (answer, count) in answers {
+            raise(&self.artifacts.requests.with_label_values(&[answer]), load(count));
+        }
+    }
+
+    /// What the artifact server counts, to be read at every scrape from now on. Only the first call counts.
+    pub fn read_served(&self, counters: Arc<ServeCounters>) {
+        let _ = self.served.set(counters);
+    }
+
+    /// Reads back what the block of a height did: see the head of this file.
+    fn look_back(&self, node: &NodeHandle, height: Height) -> anyhow::Result<()> {
+        let Some(block) = node.ledger.block_events(height)? else { return Ok(()) };
+        let events = || block.deadline_events.iter().chain(block.results.iter().flat_map(|result| &result.events));
+        if events().any(|event| matches!(event, Event::SharesChanged { .. }))
+            && !share::is_conserved(&node.ledger.snapshot(), height, events())?
+        {
+            self.ledger.shares_conserved.set(0);
+            tracing::error!(
+                %height,
+                "the shares of a model changed without their total, or the total without them: stop trusting this \
+                 ledger, keep its directory, and compare `allod block {height}` with other peers"
+            );
+        }
+        self.ledger.shares_checked_height.set(gauge(height.get()));
+        let rounds = node.ledger.certificate(height)?.map_or(0, |certificate| certificate.round);
+        if rounds > 0
+            && let Some(schedule) = read::<ValidatorSchedule>(&node.ledger.snapshot_at(height.previous())?, &())?
+        {
+            let own = node.status().validator;
+            let missed = (0..rounds).filter(|round| schedule.current.proposer(height, *round).address == own).count();
+            self.consensus.missed_proposals.inc_by(missed as u64);
         }
         Ok(())
     }
 }
 
-/// The stable code of a refusal, for the metric and for the API alike.
-pub fn refusal_code(refused: &Refused) -> &'static str {
-    match refused {
-        Refused::Invalid(invalid) => invalid.code(),
-        Refused::Rejected(rejection) => rejection.code(),
-        Refused::Known(_) => "known",
-        Refused::Full(_) => "mempool_full",
-        Refused::SenderFull { .. } => "sender_full",
-        Refused::State(_) => "state",
+/// Looks back at every block from the next one on, until the process ends. A failing ledger is the event loop's to
+/// meet; here it only ends the looking back.
+pub async fn follow(node: NodeHandle, mut stop: watch::Receiver<bool>) {
+    let mut status = node.watch_status();
+    let mut height = status.borrow_and_update().height;
+    loop {
+        tokio::select! {
+            changed = status.changed() => if changed.is_err() { return },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let tip = status.borrow_and_update().height;
+        if tip <= height {
+            continue;
+        }
+        let (reader, from) = (node.clone(), height.next());
+        let looked = tokio::task::spawn_blocking(move || {
+            let heights = (from.get()..=tip.get()).map(Height::new);
+            heights.into_iter().try_for_each(|height| reader.metrics.look_back(&reader, height))
+        });
+        match looked.await {
+            Ok(Ok(())) => height = tip,
+            Ok(Err(error)) => return tracing::error!(%error, "the ledger cannot be read back; metrics of it stop here"),
+            Err(_) => return,
+        }
     }
+}
+
+/// Brings a counter up to what somebody else counted.
+fn raise(counter: &IntCounter, counted: u64) {
+    counter.inc_by(counted.saturating_sub(counter.get()));
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
 
 /// A gauge takes an `i64`; nothing that is counted here comes near its end.

@@ -36,9 +36,7 @@ impl EventLoop {
     /// Performs one output; what it answers goes to `answers`.
     pub(crate) fn perform(&mut self, output: Output, answers: &mut VecDeque<Input>) -> anyhow::Result<()> {
         match output {
-            Output::Signed(last) => {
-                self.log.set_last_signed(&codec::encode(&last)).context("the last-signed record cannot be written")?;
-            }
+            Output::Signed(last) => self.unguarded = Some(last),
             Output::Log(entry) => {
                 self.log.append(entry.height, &entry.encode()).context("the consensus log cannot be written")?;
             }
@@ -89,7 +87,11 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Makes durable what the outputs so far must not outlive.
     fn sync_log(&mut self) -> anyhow::Result<()> {
+        if let Some(last) = self.unguarded.take() {
+            self.guard.store(&codec::encode(&last)).context("the last-signed record cannot be written")?;
+        }
         self.log.sync().context("the consensus log cannot be made durable")
     }
 

@@ -14,7 +14,7 @@ use allod_protocol::{
     genesis::Genesis,
     ids::Height,
 };
-use allod_storage::{ConsensusLog, Ledger, artifacts::ArtifactStore};
+use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;
 use std::{path::Path, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -48,6 +48,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     })?;
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
+    let guard = SignGuard::open(&data.join("consensus"))?;
     let artifacts = Arc::new(ArtifactStore::open(&data.join("artifacts"))?);
     let metrics = Arc::new(Metrics::new()?);
 
@@ -78,7 +79,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         status,
     };
     let parts = Parts {
-        ledger, log, verifier, metrics, notices,
+        ledger, log, guard, verifier, metrics, notices,
         key: validator_key,
         network: network.clone(),
         status: status_in,

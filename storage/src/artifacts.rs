@@ -34,7 +34,7 @@ pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use import::{EXCLUDED_NAMES, EXCLUDED_SUFFIXES, ImportMode, Imported};
 pub use partial::{PartialFile, Started};
-pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes};
+pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind, Manifest, ManifestFile},

@@ -1,0 +1,169 @@
+//! How the ledger's types look in OpenAPI. The types live in `protocol`, which knows nothing of HTTP; what stands here
+//! describes their JSON form and is never built.
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        KnownFormat, Object, ObjectBuilder, RefOr, SchemaFormat,
+        schema::{AdditionalProperties, Schema, SchemaType, Type},
+    },
+};
+
+/// A hash, an id, a key: 64 lowercase hexadecimal digits.
+pub(crate) struct Hex32;
+
+impl PartialSchema for Hex32 {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .pattern(Some("^[0-9a-f]{64}$"))
+            .description(Some("A hash, an id or a public key: 64 lowercase hexadecimal digits."));
+        text.into()
+    }
+}
+impl ToSchema for Hex32 {}
+
+/// An artifact's address.
+pub(crate) struct Cid;
+
+impl PartialSchema for Cid {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(Some(
+            "An artifact's address: a CID (version 1, raw, BLAKE3). 64 hexadecimal digits are understood too.",
+        ));
+        text.into()
+    }
+}
+impl ToSchema for Cid {}
+
+fn integer() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Integer))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(0))
+        .build()
+}
+
+fn text(description: &str) -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(Some(description)).build()
+}
+
+/// An artifact as the ledger records it.
+pub(crate) struct ArtifactSchema;
+
+impl PartialSchema for ArtifactSchema {
+    fn schema() -> RefOr<Schema> {
+        let record = ObjectBuilder::new()
+            .description(Some("An artifact as the ledger records it."))
+            .property("address", Cid::schema())
+            .required("address")
+            .property("kind", text("What the address is of: `file` or `collection`."))
+            .required("kind")
+            .property("size_bytes", integer())
+            .required("size_bytes")
+            .property("files", integer())
+            .required("files");
+        record.into()
+    }
+}
+impl ToSchema for ArtifactSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Artifact".into()
+    }
+}
+
+/// What a tally comes to now, and what lacks.
+pub(crate) struct OutlookSchema;
+
+impl PartialSchema for OutlookSchema {
+    fn schema() -> RefOr<Schema> {
+        let record = ObjectBuilder::new()
+            .description(Some("What a tally comes to now, and what is still needed for it to pass."))
+            .property("verdict", text("If ballots stopped now: `passed`, `no_quorum` or `not_enough_yes`."))
+            .required("verdict")
+            .property("quorum_lacks", integer())
+            .required("quorum_lacks")
+            .property(
+                "yes_lacks",
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+                    .description(Some(
+                        "Weight that, if all of it said yes, would be just enough; null when too little is left.",
+                    )),
+            );
+        record.into()
+    }
+}
+impl ToSchema for OutlookSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Outlook".into()
+    }
+}
+
+/// Defines the schema of a record whose fields are those of its type in `protocol`.
+macro_rules! records {
+    ($($name:ident = $shown:literal: $description:literal, [$($field:literal),*];)*) => { $(
+        #[doc = $description]
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let record = ObjectBuilder::new()
+                    .description(Some($description))
+                    $(.property($field, anything()).required($field))*
+                    .additional_properties(Some(AdditionalProperties::FreeForm(true)));
+                record.into()
+            }
+        }
+        impl ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $shown.into()
+            }
+        }
+
+        #[cfg(test)]
+        impl $name {
+            pub(crate) const FIELDS: &'static [&'static str] = &[$($field),*];
+        }
+    )* };
+}
+
+/// A field of any JSON type: which one, the protocol's specification says.
+fn anything() -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).build()
+}
+
+records! {
+    Record = "Record": "A record of the ledger in its JSON form; see the protocol's specification.", [];
+    AccountRecord = "Account": "An account: its handle, its key policy, who admitted it.",
+        ["id", "handle", "keys", "created", "sponsor", "member_since", "sponsored", "open_proposals"];
+    ModelRecord = "Model": "A model: its name, its stewards, its policy, the sums of its register.",
+        ["id", "name", "description", "founder", "created", "stewards", "policy", "total_units", "holders",
+         "share_changes", "contributions", "proposals", "released"];
+    VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
+        ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
+         "status"];
+    ShareRecord = "Share": "A line of a register: who holds how many units of which model.",
+        ["model", "account", "units"];
+    ShareChangeRecord = "ShareChange": "A line of a register's history: what changed, when, why.",
+        ["number", "height", "transaction", "account", "flow", "units", "balance", "reason"];
+    ContributionRecord = "Contribution": "A contribution: what was given to a model, by whom, and who countersigned it.",
+        ["id", "model", "giver", "kind", "amount", "evidence", "note", "recorded", "accepted"];
+    ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its tally, its status.",
+        ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "snapshot", "opened",
+         "closes", "tally", "ballots", "status"];
+    BallotRecord = "Ballot": "One account's answer to a proposal.", ["account", "choice", "weight", "height"];
+    HeaderRecord = "Header": "A block's header; its hash is the block's.",
+        ["network", "height", "time", "proposer", "parent", "transactions_root", "state_root", "validators",
+         "next_validators"];
+    CertificateRecord = "CommitCertificate": "The precommits of more than two thirds of the voting power.",
+        ["height", "round", "block", "signatures"];
+    TransactionRecord = "Transaction": "A signed request to change the ledger: `body` and `signatures`.",
+        ["body", "signatures"];
+    ResultRecord = "TransactionResult": "What became of a transaction: `applied`, or `rejected` with the rule.",
+        ["id", "outcome", "events"];
+    EventRecord = "Event": "One thing that a transaction or a deadline did: an object with one key, the event's name.",
+        [];
+    ManifestFileRecord = "ManifestFile": "One file of a collection.", ["path", "size_bytes", "address", "sha256"];
+    GenesisRecord = "Genesis": "The beginning of a network.", ["name", "time", "parameters", "accounts", "validators"];
+}

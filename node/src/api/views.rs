@@ -208,13 +208,13 @@ pub struct BlockView {
     #[schema(value_type = schema::Hex32)]
     pub hash: BlockHash,
     /// Its header.
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::HeaderRecord)]
     pub header: Header,
     /// The precommits that made it final.
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::CertificateRecord)]
     pub certificate: CommitCertificate,
     /// What deadlines did, before the transactions.
-    #[schema(value_type = Vec<schema::Record>)]
+    #[schema(value_type = Vec<schema::EventRecord>)]
     pub deadline_events: Vec<Event>,
     /// The transactions, in order.
     pub transactions: Vec<BlockTransaction>,
@@ -227,10 +227,10 @@ pub struct BlockTransaction {
     #[schema(value_type = schema::Hex32)]
     pub id: TransactionId,
     /// Itself.
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::TransactionRecord)]
     pub transaction: Transaction,
     /// What became of it; null while the block's results are not kept any more.
-    #[schema(value_type = Option<schema::Record>)]
+    #[schema(value_type = Option<schema::ResultRecord>)]
     pub result: Option<TransactionResult>,
 }
 
@@ -246,10 +246,10 @@ pub struct TransactionView {
     /// Its place in the block, from 0.
     pub index: u32,
     /// Itself.
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::TransactionRecord)]
     pub transaction: Transaction,
     /// What became of it.
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::ResultRecord)]
     pub result: TransactionResult,
 }
 
@@ -268,7 +268,7 @@ pub struct Submitted {
     pub index: Option<u32>,
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::Record>)]
+    #[schema(value_type = Option<schema::ResultRecord>)]
     pub result: Option<TransactionResult>,
 }
 
@@ -277,7 +277,7 @@ pub struct Submitted {
 pub struct AccountView {
     /// The record.
     #[serde(flatten)]
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::AccountRecord)]
     pub account: Account,
     /// The handle of the account that admitted it.
     #[schema(value_type = Option<String>)]
@@ -289,7 +289,7 @@ pub struct AccountView {
 pub struct ModelView {
     /// The record, its policy included.
     #[serde(flatten)]
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::ModelRecord)]
     pub model: Model,
     /// The founder's handle.
     #[schema(value_type = Option<String>)]
@@ -304,7 +304,7 @@ pub struct ModelView {
 pub struct VersionView {
     /// The record.
     #[serde(flatten)]
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::VersionRecord)]
     pub version: Version,
     /// The model's name.
     #[schema(value_type = Option<String>)]
@@ -359,7 +359,7 @@ pub struct SharesView {
 pub struct ShareChangeView {
     /// The record.
     #[serde(flatten)]
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::ShareChangeRecord)]
     pub change: ShareChange,
     /// The holder's handle.
     #[schema(value_type = Option<String>)]
@@ -374,7 +374,7 @@ pub struct ShareChangeView {
 pub struct ContributionView {
     /// The record.
     #[serde(flatten)]
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::ContributionRecord)]
     pub contribution: Contribution,
     /// The model's name.
     #[schema(value_type = Option<String>)]
@@ -392,7 +392,7 @@ pub struct ContributionView {
 pub struct ProposalView {
     /// The record: scope, actions, rule, tally, status.
     #[serde(flatten)]
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::ProposalRecord)]
     pub proposal: Proposal,
     /// The model's name, when the scope is a model.
     #[schema(value_type = Option<String>)]
@@ -412,7 +412,7 @@ pub struct ProposalView {
 pub struct BallotView {
     /// The record.
     #[serde(flatten)]
-    #[schema(value_type = schema::Record)]
+    #[schema(value_type = schema::BallotRecord)]
     pub ballot: Ballot,
     /// The handle of who answered.
     #[schema(value_type = Option<String>)]
@@ -431,7 +431,7 @@ pub struct ProofView {
     /// The key's bytes, in hexadecimal.
     pub key: String,
     /// What the key holds; null if the proof is one of absence.
-    #[schema(value_type = Option<schema::Record>)]
+    #[schema(value_type = Option<schema::ShareRecord>)]
     pub share: Option<Share>,
     /// The proof's canonical bytes, in hexadecimal.
     pub proof: String,
@@ -465,13 +465,13 @@ pub struct DeedView {
 #[serde(rename_all = "snake_case")]
 pub enum ClaimView {
     /// A model stands so.
-    Model(#[schema(value_type = schema::Record)] Box<Model>),
+    Model(#[schema(value_type = schema::ModelRecord)] Box<Model>),
     /// A line of its register.
-    Share(#[schema(value_type = schema::Record)] Share),
+    Share(#[schema(value_type = schema::ShareRecord)] Share),
     /// An account stands so.
-    Account(#[schema(value_type = schema::Record)] Box<Account>),
+    Account(#[schema(value_type = schema::AccountRecord)] Box<Account>),
     /// A version stands so.
-    Version(#[schema(value_type = schema::Record)] Box<Version>),
+    Version(#[schema(value_type = schema::VersionRecord)] Box<Version>),
     /// The key, in hexadecimal, holds nothing.
     Absent(String),
     /// The key, in hexadecimal, holds another record.
@@ -632,7 +632,7 @@ pub struct ArtifactView {
     pub versions: Vec<ArtifactVersion>,
     /// The files of a collection; left out in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<schema::Record>>)]
+    #[schema(value_type = Option<Vec<schema::ManifestFileRecord>>)]
     pub manifest: Option<Vec<ManifestFile>>,
 }
 
@@ -672,10 +672,10 @@ pub struct NoticeView {
     #[schema(value_type = u64)]
     pub time: Timestamp,
     /// What deadlines did, before the transactions.
-    #[schema(value_type = Vec<schema::Record>)]
+    #[schema(value_type = Vec<schema::EventRecord>)]
     pub deadline_events: Vec<Event>,
     /// What became of each transaction.
-    #[schema(value_type = Vec<schema::Record>)]
+    #[schema(value_type = Vec<schema::ResultRecord>)]
     pub results: Vec<TransactionResult>,
 }
 

@@ -120,6 +120,13 @@ pub(super) struct Session {
     pub(super) changed: Notify,
 }
 
+/// Where the next thing to ask lies.
+enum Choice {
+    Queued(usize),
+    Piece(ArtifactId),
+    Slow(Ask),
+}
+
 /// A worker's way to know what to verify a piece with.
 pub(super) enum Target {
     /// Begin the blob.
@@ -223,43 +230,44 @@ impl Session {
         self.state().providers.get(peer).is_none_or(|provider| provider.report.dropped.is_some())
     }
 
-    /// The next thing for this provider: what failed elsewhere, new tails, new pieces, then what is slow elsewhere.
+    /// The next thing for this provider, which holds it from now on.
     pub(super) fn take(&self, peer: PeerId) -> Option<Ask> {
         let mut state = self.state();
-        let state = &mut *state;
-        let provider = state.providers.get(&peer)?;
-        if provider.report.dropped.is_some() {
-            return None;
-        }
-        let offered = |address: &ArtifactId| !provider.lacks.contains(address);
-        let queued = state.queue.iter().position(|ask| offered(ask.address()));
-        let ask = queued
-            .and_then(|index| state.queue.remove(index))
-            .or_else(|| {
-                let (address, blob) =
-                    state.blobs.iter_mut().find(|(address, blob)| !blob.runs.is_empty() && offered(address))?;
-                Some(Ask::Piece(*address, cut(&mut blob.runs, self.options.piece_bytes)?))
-            })
-            .or_else(|| {
-                let slow = |holders: &[Holder]| match holders {
-                    [one] => one.peer != peer && one.since.elapsed() >= self.options.slow_after,
-                    _ => false,
-                };
-                let mut candidates = state.in_flight.iter();
-                let (ask, _) = candidates.find(|(ask, holders)| offered(ask.address()) && slow(holders))?;
-                Some(*ask)
-            })?;
+        let ask = match self.choose(&state, &peer)? {
+            Choice::Queued(index) => state.queue.remove(index)?,
+            Choice::Slow(ask) => ask,
+            Choice::Piece(address) => {
+                let blob = state.blobs.get_mut(&address)?;
+                Ask::Piece(address, cut(&mut blob.runs, self.options.piece_bytes)?)
+            }
+        };
         state.in_flight.entry(ask).or_default().push(Holder { peer, since: Instant::now() });
         Some(ask)
     }
 
     /// Whether [`Session::take`] would give something.
     pub(super) fn has_work(&self, peer: PeerId) -> bool {
-        let taken = self.take(peer);
-        if let Some(ask) = taken {
-            self.state().put_back(ask, peer);
+        self.choose(&self.state(), &peer).is_some()
+    }
+
+    /// First what failed elsewhere and new tails, then new pieces, then what is slow elsewhere.
+    fn choose(&self, state: &State, peer: &PeerId) -> Option<Choice> {
+        let provider = state.providers.get(peer).filter(|provider| provider.report.dropped.is_none())?;
+        let offered = |address: &ArtifactId| !provider.lacks.contains(address);
+        if let Some(index) = state.queue.iter().position(|ask| offered(ask.address())) {
+            return Some(Choice::Queued(index));
         }
-        taken.is_some()
+        let mut blobs = state.blobs.iter();
+        if let Some((address, _)) = blobs.find(|(address, blob)| !blob.runs.is_empty() && offered(address)) {
+            return Some(Choice::Piece(*address));
+        }
+        let slow = |holders: &[Holder]| match holders {
+            [one] => one.peer != *peer && one.since.elapsed() >= self.options.slow_after,
+            _ => false,
+        };
+        let mut in_flight = state.in_flight.iter();
+        let (ask, _) = in_flight.find(|(ask, holders)| offered(ask.address()) && slow(holders))?;
+        Some(Choice::Slow(*ask))
     }
 
     /// Starts the clock of an ask anew: its answer is the next one due.
@@ -434,13 +442,11 @@ impl State {
         if !self.providers_ended || self.failure.is_some() {
             return;
         }
-        let live = |provider: &&Provider| provider.report.dropped.is_none();
-        let hopeless = |address: &&ArtifactId| {
-            self.providers.values().filter(live).all(|provider| provider.lacks.contains(*address))
-        };
-        if let Some(address) = self.blobs.keys().find(hopeless) {
+        let live = || self.providers.values().filter(|provider| provider.report.dropped.is_none());
+        let hopeless = |address: &&ArtifactId| live().all(|provider| provider.lacks.contains(*address));
+        if let Some(address) = self.blobs.keys().find(hopeless).copied() {
             let refused = self.providers.values().any(|provider| provider.report.refused);
-            self.failure = Some(FetchError::NobodyHas { address: *address, asked: self.providers.len(), refused });
+            self.failure = Some(FetchError::NobodyHas { address, asked: self.providers.len(), refused });
         }
     }
 }

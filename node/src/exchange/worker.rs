@@ -2,13 +2,13 @@
 
 use super::{
     fetch::{DropReason, FetchError},
-    session::{Ask, Claim, Session, Target},
+    session::{Ask, Claimed, Session, Target},
     wire::{self, Head, WireError},
 };
-use allod_protocol::{ids::ArtifactId, limits};
-use allod_storage::artifacts::{ArtifactStore, ByteRange, PartialFile, ReceiveError, Started, encoded_size_bytes, proves};
+use allod_protocol::limits;
+use allod_storage::artifacts::{ArtifactError, ByteRange, ReceiveError, Started, encoded_size_bytes, proves};
 use libp2p::{PeerId, Stream, StreamProtocol};
-use libp2p_stream::{Control, OpenStreamError};
+use libp2p_stream::Control;
 use std::{collections::VecDeque, sync::Arc};
 use tokio::time::{Duration, timeout};
 
@@ -72,8 +72,7 @@ async fn wait_for_work(session: &Session, peer: PeerId) -> bool {
         if session.is_dropped(&peer) {
             return false;
         }
-        if let Some(ask) = session.take(peer) {
-            session.give_back(ask, peer);
+        if session.has_work(peer) {
             return true;
         }
         // What is slow elsewhere becomes free with time alone.
@@ -90,9 +89,6 @@ async fn open(
     let patience = session.options.open_timeout;
     match timeout(patience, control.open_stream(peer, protocol.clone())).await {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error @ OpenStreamError::UnsupportedProtocol(_))) => {
-            Err(Trouble::Failed(DropReason::Unreachable(error.to_string())))
-        }
         Ok(Err(error)) => Err(Trouble::Failed(DropReason::Unreachable(error.to_string()))),
         Err(_) => Err(Trouble::Failed(DropReason::Unreachable(format!("no stream opened within {patience:?}")))),
     }
@@ -251,13 +247,13 @@ impl Answer {
                         Ok(())
                     }
                     Ok(Started::Partial(partial)) => {
-                        let partial = Arc::new(Claimed { partial, _claim: claim });
+                        let partial = Arc::new(Claimed::new(partial, claim));
                         session.begun(address, partial);
                         session.arrived(&self.ask, self.peer, self.range.size_bytes());
                         Ok(())
                     }
                     // Another stream's answer to the same ask came first.
-                    Err(ReceiveError::Store(allod_storage::artifacts::ArtifactError::UnderWay(_))) => Ok(()),
+                    Err(ReceiveError::Store(ArtifactError::UnderWay(_))) => Ok(()),
                     Err(error) => Err(trouble(error)),
                 }
             }

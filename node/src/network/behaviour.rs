@@ -81,9 +81,9 @@ pub fn protocol_prefix(network: NetworkId) -> String {
 /// The names of a network's protocols.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    identify: String,
+    pub(super) identify: String,
     kademlia: StreamProtocol,
-    sync: StreamProtocol,
+    pub(super) sync: StreamProtocol,
     topics: Topics,
 }
 
@@ -134,7 +134,7 @@ pub(super) fn swarm(keypair: &Keypair, names: &Names) -> Result<Swarm<Behaviour>
     Ok(Swarm::new(transport(keypair)?, behaviour(keypair, names)?, peer, config))
 }
 
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+pub(super) fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let with_dns = match dns::tokio::Transport::system(wires(keypair)?) {
         Ok(transport) => transport.boxed(),
         Err(error) => {

@@ -24,7 +24,7 @@ pub struct TopicStats {
     pub limited: AtomicU64,
 }
 
-/// Counters and gauges of the swarm. The swarm's task writes them; anybody reads them, with [`get`].
+/// Counters and gauges of the swarm. The swarm writes them; whoever reads them may do so relaxed.
 #[derive(Debug, Default)]
 pub struct NetworkStats {
     /// Gauge: connected peers of this network that dialled us.
@@ -63,11 +63,6 @@ impl NetworkStats {
             Topic::Artifacts => &self.artifacts,
         }
     }
-}
-
-/// Reads a counter.
-pub fn get(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }
 
 pub(super) fn add(counter: &AtomicU64, more: usize) {

@@ -16,10 +16,7 @@ use allod_protocol::{ids::ArtifactId, limits};
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 const DATA: &str = "data";
@@ -48,7 +45,8 @@ pub struct PartialFile {
     data: File,
     outboard: File,
     groups: Mutex<Groups>,
-    finished: AtomicBool,
+    /// Held while finishing: who comes second waits until it is done.
+    finished: Mutex<bool>,
     _claim: Arriving,
 }
 
@@ -109,7 +107,7 @@ impl ArtifactStore {
         let mut addresses = Vec::new();
         for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
             let name = entry.map_err(at("list", &directory))?.file_name();
-            let address = name.to_str().and_then(|name| name.strip_suffix(GROUPS)?.strip_suffix('.')?.parse().ok());
+            let address: Option<ArtifactId> = name.to_str().and_then(|name| name.strip_suffix(GROUPS)?.strip_suffix('.')?.parse::<ArtifactId>().ok());
             addresses.extend(address);
         }
         Ok(addresses)
@@ -164,7 +162,7 @@ impl PartialFile {
         head.extend_from_slice(&bits);
         record.write_all_at(&head, 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
         let groups = Mutex::new(Groups { file: record, bits, verified_bytes: 0 });
-        let (layout, finished) = (Arc::clone(layout), AtomicBool::new(false));
+        let (layout, finished) = (Arc::clone(layout), Mutex::new(false));
         Ok(Self { address: *address, size_bytes, layout, data, outboard, groups, finished, _claim: claim })
     }
 
@@ -181,7 +179,7 @@ impl PartialFile {
             return Ok(None);
         };
         let groups = Mutex::new(Groups { file, bits: vec![0; bits.len()], verified_bytes: 0 });
-        let (layout, finished) = (Arc::clone(layout), AtomicBool::new(false));
+        let (layout, finished) = (Arc::clone(layout), Mutex::new(false));
         let partial = Self { address: *address, size_bytes, layout, data, outboard, groups, finished, _claim: claim };
         partial.check_recorded(bits)?;
         let last = size_bytes.saturating_sub(1) / GROUP_SIZE_BYTES;
@@ -194,24 +192,26 @@ impl PartialFile {
 
     /// Keeps those of the recorded groups that prove themselves.
     fn check_recorded(&self, bits: &[u8]) -> Result<(), ArtifactError> {
-        let path = self.layout.partial(&self.address, DATA);
+        let (path, record_path) =
+            (self.layout.partial(&self.address, DATA), self.layout.partial(&self.address, GROUPS));
         let clone = |file: &File| file.try_clone().map_err(at("open", &path));
         let (data, outboard) = (clone(&self.data)?, clone(&self.outboard)?);
         let reader = BlobReader::partial(self.address, path.clone(), self.size_bytes, data, outboard);
+        let keep = |range| match reader.check(range) {
+            Ok(()) => self.groups().record(range, self.size_bytes, &record_path).map(|_| true),
+            Err(ArtifactError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        };
         for run in runs(bits, self.size_bytes, true) {
             for piece in run.pieces(BUFFER_SIZE_BYTES as u64) {
-                match reader.check(piece) {
-                    Ok(()) => {
-                        self.groups().record(piece, self.size_bytes, &self.layout.partial(&self.address, GROUPS))?;
-                    }
-                    Err(ArtifactError::Damaged { .. }) => {}
-                    Err(error) => return Err(error),
+                if !keep(piece)? {
+                    // Its sound groups need not be fetched again.
+                    piece.pieces(GROUP_SIZE_BYTES).try_for_each(|group| keep(group).map(drop))?;
                 }
             }
         }
         // The record on disk still names the groups that failed.
         let groups = self.groups();
-        let record_path = self.layout.partial(&self.address, GROUPS);
         groups.file.write_all_at(&groups.bits, HEAD_SIZE_BYTES).map_err(at("write", &record_path))
     }
 
@@ -269,14 +269,14 @@ impl PartialFile {
     /// # Errors
     /// [`ArtifactError::Incomplete`] when groups are missing; or the file system's refusal.
     pub fn finish(&self) -> Result<(), ArtifactError> {
-        if self.finished.swap(true, Ordering::AcqRel) {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        if *finished {
             return Ok(());
         }
         let missing_bytes = self.size_bytes.saturating_sub(self.verified_bytes());
         let (address, path) = (self.address, self.layout.partial(&self.address, DATA));
         let on_disk = self.data.metadata().map_err(at("inspect", &path))?.len();
         if missing_bytes > 0 || on_disk != self.size_bytes {
-            self.finished.store(false, Ordering::Release);
             return Err(ArtifactError::Incomplete { address, missing_bytes });
         }
         let outboard_path = self.layout.partial(&address, OUTBOARD);
@@ -290,6 +290,7 @@ impl PartialFile {
             .map_err(at("create", &outboard_target))?;
         let target = self.layout.data(&address);
         fs::rename(&path, &target).map_err(at("create", &target))?;
+        *finished = true;
         files::sync_directory(&self.layout.blobs())?;
         remove(&self.layout, &address)
     }

@@ -179,6 +179,11 @@ pub(super) fn decode(
     Ok(bytes)
 }
 
+/// Whether a slice proves itself against the address: its bytes, and `size_bytes` if it reaches the last group.
+pub fn proves(address: &ArtifactId, size_bytes: u64, range: ByteRange, encoded: &[u8]) -> bool {
+    prove(address, size_bytes, range, encoded, |_| Ok(())).is_ok()
+}
+
 fn root(address: &ArtifactId) -> blake3::Hash {
     blake3::Hash::from_bytes(*address.as_bytes())
 }
@@ -305,8 +310,11 @@ impl BlobReader {
         self.encode_to(range, io::sink())
     }
 
-    /// Appends the plain bytes of `range` to `bytes`, checked.
-    pub(super) fn read(&self, range: ByteRange, bytes: &mut Vec<u8>) -> Result<(), ArtifactError> {
+    /// Appends the plain bytes of `range` to `bytes`, checked against the address.
+    ///
+    /// # Errors
+    /// As [`BlobReader::encode`].
+    pub fn read(&self, range: ByteRange, bytes: &mut Vec<u8>) -> Result<(), ArtifactError> {
         let (root, tree, chunks) = (root(&self.address), tree(self.size_bytes), range.chunks());
         let mut encoded = Vec::new();
         let data = Positioned(&self.data);

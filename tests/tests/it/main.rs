@@ -4,3 +4,4 @@
 
 mod simulator;
 mod rules;
+mod scenarios;

@@ -1,0 +1,161 @@
+//! The HTTP API: JSON under `/v1`, live events by SSE, health, metrics, and the description of all of it at
+//! `/openapi.json`.
+//!
+//! It reads the ledger from snapshots of its own and asks the event loop for one thing only: to take a transaction in.
+//! It holds no account keys: clients sign. It decides no rule.
+//!
+//! # Security
+//! The API acts on files of this machine with this process's rights: publishing reads a path, fetching writes one. So it
+//! listens on 127.0.0.1 unless told otherwise, and whoever can reach the address is trusted that far. Web pages in a
+//! browser on this machine can reach it too, and are kept out ([`guard`]):
+//! - a request whose `Host` is not an IP address or `localhost` is refused, so that a name which an attacker points at
+//!   127.0.0.1 (DNS rebinding) gets nothing;
+//! - a request that changes something and carries the `Origin` of another site is refused, and no CORS header is ever
+//!   sent, so that no page reads an answer.
+//!
+//! Every request is bounded: in the size of its body, in the time it may take, and in how many are served at once;
+//! streams of events and work on artifacts have limits of their own. Beyond a limit stands a problem with status 429 or
+//! 503 and `Retry-After`.
+//!
+//! # Reading order
+//! [`views`] (what is answered), [`problem`] (errors), [`guard`] and [`extract`] (what a request passes), then one file a
+//! family of endpoints. Every route stands in [`routes`] and, documented, in [`openapi`]; a test holds the two together.
+
+mod accounts;
+mod artifacts;
+mod blocks;
+mod events;
+mod extract;
+mod guard;
+mod listener;
+mod models;
+mod node;
+mod openapi;
+mod problem;
+mod proofs;
+mod proposals;
+mod reader;
+mod schema;
+mod stream;
+mod submit;
+#[cfg(test)]
+mod tests;
+pub mod views;
+
+use crate::{artifact_service::ArtifactService, handle::NodeHandle, metrics};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
+
+/// Bytes of a request's body. A transaction in JSON is at most a few times its canonical size.
+pub const BODY_SIZE_BYTES: usize = 512 * 1024;
+/// Connections that are open at once; more wait to be accepted.
+pub const CONNECTIONS: usize = 2_048;
+/// Requests that are answered at once, health and metrics not counted.
+pub const REQUESTS: usize = 1_024;
+/// Streams of live events that are open at once.
+pub const SUBSCRIBERS: usize = 64;
+/// How long a request may take until its response begins.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a request may wait for what it asked for, such as a transaction's block, at most.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long the event loop may be silent before `/healthz` calls the peer unwell.
+pub const TICK_MAX: Duration = Duration::from_secs(10);
+
+/// What every handler can reach.
+pub(crate) struct Api {
+    pub(crate) node: NodeHandle,
+    pub(crate) artifacts: ArtifactService,
+    pub(crate) waiting: submit::Waiting,
+    pub(crate) requests: Arc<Semaphore>,
+    pub(crate) subscribers: Arc<Semaphore>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+pub(crate) type Shared = Arc<Api>;
+
+/// Serves until `stop` becomes true, then finishes what is under way and ends. Also runs what belongs to the API alone:
+/// the artifact service, the looking back of [`metrics::follow`], and the waiting for submitted transactions.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, node: NodeHandle, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let api = Arc::new(Api {
+        artifacts: ArtifactService::start(node.clone(), stop.clone())?,
+        waiting: submit::Waiting::default(),
+        requests: Arc::new(Semaphore::new(REQUESTS)),
+        subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
+        node: node.clone(),
+        stop: stop.clone(),
+    });
+    let follower = tokio::spawn(metrics::follow(node, stop.clone()));
+    let waiter = tokio::spawn(submit::answer_waiting(api.clone()));
+    let mut stopped = stop;
+    let served = axum::serve(listener::Limited::new(listener, CONNECTIONS), router(api))
+        .with_graceful_shutdown(async move {
+            // An error means that the other end is gone: the process is ending.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        })
+        .await;
+    waiter.abort();
+    follower.abort();
+    Ok(served?)
+}
+
+fn router(api: Shared) -> Router {
+    routes()
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_SIZE_BYTES))
+        .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .with_state(api)
+}
+
+fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/healthz", get(node::health))
+        .route("/readyz", get(node::ready))
+        .route("/metrics", get(node::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .route("/v1/status", get(node::status))
+        .route("/v1/genesis", get(node::genesis))
+        .route("/v1/peers", get(node::peers))
+        .route("/v1/validators", get(node::validators))
+        .route("/v1/blocks", get(blocks::list))
+        .route("/v1/blocks/{height}", get(blocks::one))
+        .route("/v1/transactions", post(submit::submit))
+        .route("/v1/transactions/{id}", get(blocks::transaction))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{account}", get(accounts::one))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/by-id/{id}", get(models::by_id))
+        .route("/v1/models/{namespace}/{name}", get(models::one))
+        .route("/v1/models/{namespace}/{name}/versions", get(models::versions))
+        .route("/v1/models/{namespace}/{name}/versions/{label}", get(models::version))
+        .route("/v1/models/{namespace}/{name}/shares", get(models::shares))
+        .route("/v1/models/{namespace}/{name}/shares/history", get(models::share_history))
+        .route("/v1/models/{namespace}/{name}/contributions", get(models::contributions))
+        .route("/v1/models/{namespace}/{name}/proposals", get(models::proposals))
+        .route("/v1/contributions/{id}", get(models::contribution))
+        .route("/v1/proposals", get(proposals::list))
+        .route("/v1/proposals/{id}", get(proposals::one))
+        .route("/v1/proposals/{id}/ballots", get(proposals::ballots))
+        .route("/v1/proofs/share/{namespace}/{name}/{account}", get(proofs::share_proof))
+        .route("/v1/deeds/share/{namespace}/{name}/{account}", get(proofs::share_deed))
+        .route("/v1/deeds/version/{namespace}/{name}/{label}", get(proofs::version_deed))
+        .route("/v1/artifacts", get(artifacts::list).post(artifacts::import))
+        .route("/v1/artifacts/{address}", get(artifacts::one))
+        .route("/v1/artifacts/{address}/providers", get(artifacts::providers))
+        .route("/v1/artifacts/{address}/content", get(artifacts::content))
+        .route("/v1/artifacts/{address}/fetch", post(artifacts::fetch))
+        .route("/v1/artifacts/{address}/verify", post(artifacts::verify))
+        .route("/v1/events", get(events::events))
+}

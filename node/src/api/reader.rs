@@ -1,0 +1,101 @@
+//! Reading the ledger for one request: one snapshot, on a thread where waiting for the disk is allowed.
+
+use super::{Shared, views::Problem};
+use crate::handle::NodeHandle;
+use allod_protocol::{
+    account::{Account, HandleOf},
+    ids::{AccountId, Handle, ModelId, ModelName},
+    model::{Model, ModelOf},
+    state::{Record, read},
+};
+use allod_storage::Snapshot;
+use axum::Json;
+use std::{cell::RefCell, collections::HashMap};
+
+/// The node, and the state as it stood when the request came.
+pub(crate) struct Reader {
+    pub(crate) node: NodeHandle,
+    pub(crate) state: Snapshot,
+    handles: RefCell<HashMap<AccountId, Option<Handle>>>,
+    names: RefCell<HashMap<ModelId, Option<ModelName>>>,
+}
+
+/// Does `work` with a reader away from the runtime's threads.
+pub(crate) async fn with_reader<T: Send + 'static>(
+    api: &Shared,
+    work: impl FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let node = api.node.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let state = node.ledger.snapshot();
+        work(&Reader { node, state, handles: RefCell::default(), names: RefCell::default() })
+    });
+    read.await.map_err(|error| Problem::internal("defect", format!("reading the ledger failed: {error}")))?
+}
+
+/// [`with_reader`], answered as JSON.
+pub(crate) async fn json<T: Send + 'static>(
+    api: &Shared,
+    work: impl FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
+) -> Result<Json<T>, Problem> {
+    with_reader(api, work).await.map(Json)
+}
+
+impl Reader {
+    /// A record, if there is one.
+    pub(crate) fn find<R: Record>(&self, key: &R::Key) -> Result<Option<R>, Problem> {
+        Ok(read(&self.state, key)?)
+    }
+
+    /// The account of an id or a handle.
+    pub(crate) fn account(&self, text: &str) -> Result<Account, Problem> {
+        let unknown = || {
+            Problem::not_found("unknown_account", format!("there is no account {text} on this network; check the spelling"))
+        };
+        // No handle is as long as an id.
+        let id = if text.len() == AccountId::LEN * 2 {
+            text.parse::<AccountId>().ok()
+        } else {
+            let handle: Handle = super::extract::parse(text)?;
+            self.find::<HandleOf>(&handle)?.map(|HandleOf(id)| id)
+        };
+        id.map_or(Ok(None), |id| self.find::<Account>(&id))?.ok_or_else(unknown)
+    }
+
+    /// The model of a namespace and a name.
+    pub(crate) fn model(&self, (namespace, name): &(String, String)) -> Result<Model, Problem> {
+        let key = (super::extract::parse(namespace)?, super::extract::parse(name)?);
+        let ModelOf(id) = self.find::<ModelOf>(&key)?.ok_or_else(|| {
+            let detail = format!("there is no model {namespace}/{name} on this network; check the spelling");
+            Problem::not_found("unknown_model", detail)
+        })?;
+        self.model_by_id(id)
+    }
+
+    /// The model of an id.
+    pub(crate) fn model_by_id(&self, id: ModelId) -> Result<Model, Problem> {
+        self.find::<Model>(&id)?.ok_or_else(|| {
+            Problem::not_found("unknown_model", format!("there is no model with id {id} on this network"))
+        })
+    }
+
+    /// The handle of an account. Handles do not change.
+    pub(crate) fn handle(&self, account: AccountId) -> Result<Option<Handle>, Problem> {
+        if let Some(known) = self.handles.borrow().get(&account) {
+            return Ok(known.clone());
+        }
+        let handle = self.find::<Account>(&account)?.map(|account| account.handle);
+        self.handles.borrow_mut().insert(account, handle.clone());
+        Ok(handle)
+    }
+
+    /// The name of a model. Names do not change.
+    pub(crate) fn name(&self, model: ModelId) -> Result<Option<ModelName>, Problem> {
+        if let Some(known) = self.names.borrow().get(&model) {
+            return Ok(known.clone());
+        }
+        let name = self.find::<Model>(&model)?.map(|model| model.name);
+        self.names.borrow_mut().insert(model, name.clone());
+        Ok(name)
+    }
+}

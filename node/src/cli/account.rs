@@ -1,0 +1,189 @@
+//! `allod account`: who can hold shares and sign.
+
+use super::{
+    Failure,
+    args::Assigned,
+    client::Client,
+    context::Context,
+    output::{Fields, Table, short, who},
+    signing::{Nothing, Receipt, Signing},
+};
+use crate::{api::views::AccountView, keys::KeyStore};
+use allod_protocol::{
+    account::{CreateAccount, KeyPolicy, RotateKeys, WeightedKey},
+    event::Event,
+    ids::{AccountId, Handle, PublicKey},
+    transaction::Action,
+};
+use anyhow::Result;
+use serde::Serialize;
+
+/// Create and show accounts, replace their keys.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum AccountCommand {
+    /// Admit a new account under a sponsor, who signs
+    Create {
+        /// The new account's handle
+        handle: Handle,
+        /// The account that admits it
+        #[arg(long, value_name = "ACCOUNT", env = "ALLOD_AS")]
+        sponsor: String,
+        #[command(flatten)]
+        policy: KeyPolicyArgs,
+    },
+    /// Show an account
+    Show {
+        /// Its handle or id
+        account: String,
+    },
+    /// List accounts
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Replace an account's keys at once
+    Rotate {
+        /// Its handle or id; its present keys sign
+        account: String,
+        #[command(flatten)]
+        policy: KeyPolicyArgs,
+    },
+}
+
+/// The keys that are to speak for an account.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeyPolicyArgs {
+    /// A key: the name of one of yours, or 64 hexadecimal digits; may be repeated
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<String>,
+    /// A key that is made first, under this name; may be repeated
+    #[arg(long = "new-key", alias = "new-keys", value_name = "NAME", value_delimiter = ',')]
+    new_keys: Vec<String>,
+    /// The weight that signatures must reach
+    #[arg(long, default_value_t = 1)]
+    threshold: u32,
+    /// The weight of a key, if it is not 1: KEY=WEIGHT; may be repeated
+    #[arg(long = "weight", value_name = "KEY=WEIGHT")]
+    weights: Vec<Assigned<u32>>,
+}
+
+impl KeyPolicyArgs {
+    /// Reads the policy; makes the new keys once everything else is in order.
+    fn policy(&self, store: &KeyStore) -> Result<KeyPolicy> {
+        let names: Vec<&String> = self.keys.iter().chain(&self.new_keys).collect();
+        if names.is_empty() {
+            return Err(Failure::usage("an account needs keys: --key NAME for one you have, --new-key NAME to make one"));
+        }
+        if let Some(stray) = self.weights.iter().find(|weight| !names.contains(&&weight.name)) {
+            return Err(Failure::usage(format!("--weight {} is for a key that is not given", stray.name)));
+        }
+        let mut keys = Vec::new();
+        for name in &self.keys {
+            keys.push(self.weighted(name, public_key(store, name)?));
+        }
+        for name in &self.new_keys {
+            keys.push(self.weighted(name, store.create(name, None)?.public_key()));
+        }
+        let policy = KeyPolicy { threshold: self.threshold, keys };
+        policy.check().map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(policy)
+    }
+
+    fn weighted(&self, name: &str, key: PublicKey) -> WeightedKey {
+        let weight = self.weights.iter().find(|weight| weight.name == name).map_or(1, |weight| weight.value);
+        WeightedKey { key, weight }
+    }
+}
+
+fn public_key(store: &KeyStore, name: &str) -> Result<PublicKey> {
+    match name.parse() {
+        Ok(key) => Ok(key),
+        Err(_) => Ok(store.describe(name)?.public_key),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct AccountMade {
+    account: AccountId,
+    handle: Handle,
+}
+
+impl AccountCommand {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Create { handle, sponsor, policy } => create(context, handle, sponsor, &policy).await,
+            Self::Show { account } => {
+                let view = context.client()?.account(&account).await?;
+                context.answer(&view, show)
+            }
+            Self::List { limit } => {
+                let page = context.client()?.list::<AccountView>("/v1/accounts", limit).await?;
+                context.answer(&page.items, |accounts| show_list(accounts))
+            }
+            Self::Rotate { account, policy } => {
+                let sender = Signing::of(account).sender(context).await?;
+                let keys = policy.policy(&context.keys()?)?;
+                let receipt = sender.submit(Action::RotateKeys(RotateKeys { keys })).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+                    format!("keys of {} replaced\n{}", sender.account.handle, receipt.place())
+                })
+            }
+        }
+    }
+}
+
+async fn create(context: &Context, handle: Handle, sponsor: String, policy: &KeyPolicyArgs) -> Result<()> {
+    let sender = Signing::of(sponsor).sender(context).await?;
+    refuse_taken(&sender.client, &handle).await?;
+    let keys = policy.policy(&context.keys()?)?;
+    let receipt = sender.submit(Action::CreateAccount(CreateAccount { handle, keys })).await?;
+    let receipt = receipt.with(|events| {
+        events.iter().find_map(|event| match event {
+            Event::AccountCreated { account, handle, .. } => {
+                Some(AccountMade { account: *account, handle: handle.clone() })
+            }
+            _ => None,
+        })
+    })?;
+    context.answer(&receipt, |receipt| {
+        let mut fields = Fields::default();
+        fields.add("account", &receipt.made.handle).add("id", receipt.made.account).add("in", receipt.place());
+        fields.show()
+    })
+}
+
+/// So that no key is made for an account that cannot come to be.
+async fn refuse_taken(client: &Client, handle: &Handle) -> Result<()> {
+    match client.find::<AccountView>(&format!("/v1/accounts/{handle}")).await? {
+        Some(_) => Err(anyhow::anyhow!("the handle {handle} is taken; choose another")),
+        None => Ok(()),
+    }
+}
+
+fn show(view: &AccountView) -> String {
+    let account = &view.account;
+    let mut fields = Fields::default();
+    fields.add("account", &account.handle).add("id", account.id).add("created", format!("block {}", account.created));
+    fields.add_some("sponsor", account.sponsor.map(|id| who(view.sponsor_handle.as_ref(), id)));
+    fields.add_some("member since", account.member_since.map(|height| format!("block {height}")));
+    fields.add("sponsored", format!("{} accounts", account.sponsored));
+    fields.add("open proposals", account.open_proposals);
+    fields.add("threshold", account.keys.threshold);
+    for key in &account.keys.keys {
+        fields.add("key", format!("{}{}", key.key, if key.weight == 1 { String::new() } else { format!(" x{}", key.weight) }));
+    }
+    fields.show()
+}
+
+fn show_list(accounts: &[AccountView]) -> String {
+    let mut table = Table::new(&["ACCOUNT", "ID", ">KEYS", "MEMBER", "SPONSOR"]);
+    for view in accounts {
+        let account = &view.account;
+        let sponsor = account.sponsor.map(|id| who(view.sponsor_handle.as_ref(), id)).unwrap_or_default();
+        let member = if account.member_since.is_some() { "yes" } else { "" };
+        let keys = account.keys.keys.len().to_string();
+        table.row([account.handle.to_string(), short(account.id), keys, member.into(), sponsor]);
+    }
+    table.show("no accounts")
+}

@@ -1,0 +1,221 @@
+//! Arguments with a form of their own.
+
+use super::{Failure, client::Client};
+use allod_protocol::{
+    ids::{ArtifactId, BasisPoints, ContentHash, ModelName, Units, VersionLabel},
+    model::VersionRef,
+    policy::{ModelPolicy, Rule},
+};
+use anyhow::{Context as _, Result};
+use std::{fmt, path::Path, str::FromStr, time::Duration};
+
+/// A version: `namespace/name@label`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct VersionName {
+    pub(super) model: ModelName,
+    pub(super) label: VersionLabel,
+}
+
+impl FromStr for VersionName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (model, label) = text
+            .split_once('@')
+            .ok_or_else(|| format!("a version is named namespace/name@label, such as northfield/digits@v1; not {text:?}"))?;
+        let model = model.parse().map_err(|error| format!("{error}"))?;
+        Ok(Self { model, label: label.parse().map_err(|error| format!("{error}"))? })
+    }
+}
+
+impl fmt::Display for VersionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.model, self.label)
+    }
+}
+
+/// What to fetch: a version, a model's released version, or an artifact's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Version(VersionName),
+    Released(ModelName),
+    Address(ArtifactId),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains('@') {
+            return text.parse().map(Self::Version);
+        }
+        if text.contains('/') {
+            return text.parse().map(Self::Released).map_err(|error: allod_protocol::ids::ParseError| error.to_string());
+        }
+        text.parse().map(Self::Address).map_err(|error: allod_protocol::ids::ParseError| {
+            format!("{error}; or name a version as namespace/name@label")
+        })
+    }
+}
+
+/// `ACCOUNT=NUMBER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Assigned<T> {
+    pub(super) name: String,
+    pub(super) value: T,
+}
+
+impl<T: FromStr> FromStr for Assigned<T>
+where
+    T::Err: fmt::Display,
+{
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=NUMBER"))?;
+        let value = value.replace('_', "").parse().map_err(|error| format!("{value:?} in {text:?}: {error}"))?;
+        Ok(Self { name: name.to_owned(), value })
+    }
+}
+
+/// A whole number of units, with `_` between the thousands if one likes.
+pub(super) fn units(text: &str) -> Result<Units, String> {
+    text.replace('_', "").parse().map_err(|_| format!("{text:?} is not a whole number of units"))
+}
+
+/// The hash of something outside the ledger: 64 hexadecimal digits, or a file that is hashed here.
+pub(super) fn content_hash(text: &str) -> Result<ContentHash> {
+    if let Ok(hash) = text.parse() {
+        return Ok(hash);
+    }
+    let path = Path::new(text);
+    let mut hasher = blake3::Hasher::new();
+    let file = std::fs::File::open(path)
+        .with_context(|| format!("{text:?} is neither 64 hexadecimal digits nor a file that can be read"))?;
+    hasher.update_reader(file).with_context(|| format!("cannot read {text}"))?;
+    Ok(ContentHash::from_bytes(*hasher.finalize().as_bytes()))
+}
+
+/// The ids behind names of versions.
+pub(super) async fn version_refs(client: &Client, names: &[VersionName]) -> Result<Vec<VersionRef>> {
+    let mut refs = Vec::new();
+    for name in names {
+        refs.push(VersionRef { model: client.model(&name.model).await?.model.id, label: name.label.clone() });
+    }
+    Ok(refs)
+}
+
+/// How the owners of a model decide, for each class alike unless said otherwise.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct PolicyArgs {
+    /// The part of all units that must answer, in per cent
+    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = super::units::percent)]
+    quorum: BasisPoints,
+    /// The part of yes and no together that must be yes, in per cent
+    #[arg(long, value_name = "PERCENT", default_value = "66.67", value_parser = super::units::percent)]
+    threshold: BasisPoints,
+    /// How long ballots are taken
+    #[arg(long, value_name = "DURATION", default_value = "3d", value_parser = super::units::duration)]
+    voting_period: Duration,
+    /// Another rule for one class: CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d; the classes are release,
+    /// ownership and rules; may be repeated
+    #[arg(long = "rule", value_name = "RULE")]
+    rules: Vec<ClassRule>,
+}
+
+/// A rule for one class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ClassRule {
+    class: ModelClass,
+    rule: Rule,
+}
+
+/// What owners of a model decide on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ModelClass {
+    Release,
+    Ownership,
+    Rules,
+}
+
+impl FromStr for ClassRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d");
+        let (class, rule) = text.split_once('=').ok_or_else(wrong)?;
+        let class = match class {
+            "release" => ModelClass::Release,
+            "ownership" => ModelClass::Ownership,
+            "rules" => ModelClass::Rules,
+            other => return Err(format!("{other:?} is not a class; there are release, ownership and rules")),
+        };
+        let parts: Vec<&str> = rule.split(',').collect();
+        let [quorum, threshold, period] = parts.as_slice() else { return Err(wrong()) };
+        let rule = Rule {
+            quorum: super::units::percent(quorum)?,
+            threshold: super::units::percent(threshold)?,
+            voting_period_ms: super::units::milliseconds(super::units::duration(period)?),
+        };
+        Ok(Self { class, rule })
+    }
+}
+
+impl PolicyArgs {
+    /// The policy, sound by the ledger's rule.
+    pub(super) fn policy(&self) -> Result<ModelPolicy> {
+        let voting_period_ms = super::units::milliseconds(self.voting_period);
+        let rule = Rule { quorum: self.quorum, threshold: self.threshold, voting_period_ms };
+        let mut policy = ModelPolicy { release: rule.clone(), ownership: rule.clone(), rules: rule };
+        for ClassRule { class, rule } in &self.rules {
+            match class {
+                ModelClass::Release => policy.release = rule.clone(),
+                ModelClass::Ownership => policy.ownership = rule.clone(),
+                ModelClass::Rules => policy.rules = rule.clone(),
+            }
+        }
+        policy.check().map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(policy)
+    }
+}
+
+/// A rule for people: what must answer, what must be yes, for how long.
+pub(super) fn show_rule(rule: &Rule) -> String {
+    let period = super::units::show_duration(rule.voting_period_ms);
+    format!("quorum {}, threshold {}, {period}", rule.quorum, rule.threshold)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_told_apart_by_their_form() {
+        assert!(matches!("northfield/digits@v1".parse(), Ok(Target::Version(_))));
+        assert!(matches!("northfield/digits".parse(), Ok(Target::Released(_))));
+        assert!(matches!(ArtifactId::of(b"x").to_string().parse(), Ok(Target::Address(_))));
+        assert!("digits".parse::<Target>().unwrap_err().contains("namespace/name@label"));
+        assert!("northfield/digits".parse::<VersionName>().unwrap_err().contains("@label"));
+    }
+
+    #[test]
+    fn a_hash_is_given_or_made_from_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::fs::write(&path, b"evidence").unwrap();
+        let hash = content_hash(&path.to_string_lossy()).unwrap();
+        assert_eq!(hash.as_bytes(), blake3::hash(b"evidence").as_bytes());
+        assert_eq!(content_hash(&hash.to_string()).unwrap(), hash);
+        assert!(content_hash("/nowhere").is_err());
+    }
+
+    #[test]
+    fn holders_are_named_with_their_units() {
+        let holder: Assigned<Units> = "bay=1_000".parse().unwrap();
+        assert_eq!((holder.name.as_str(), holder.value), ("bay", Units::new(1_000)));
+        for bad in ["bay", "bay=", "bay=-1", "bay=1.5"] {
+            assert!(bad.parse::<Assigned<Units>>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One node's API, as the client uses it: JSON in and out, transactions in their canonical bytes, answers in lines.
+
+use super::{Exit, Failure};
+use crate::api::views::{AccountView, LaggedView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
+use allod_protocol::{
+    execute::TransactionResult,
+    ids::{AccountId, Height, ModelName, TransactionId},
+};
+use anyhow::{Context as _, Result, anyhow, bail};
+use reqwest::{Response, StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{ops::ControlFlow, time::Duration};
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a question that needs no work may go unanswered.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long a transaction may wait for its block before the client stops looking.
+const DECISION: Duration = Duration::from_secs(60);
+/// Entries asked for at a time.
+const PAGE: usize = 200;
+/// Bytes of one line of an answer: a block's events are the longest.
+const LINE_SIZE_BYTES: usize = 64 * 1024 * 1024;
+/// The canonical bytes of the ledger.
+pub(super) const BYTES: &str = "application/octet-stream";
+
+/// A node that answers on HTTP.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    pub(super) fn new(base: &str) -> Result<Self> {
+        // A proxy that the environment names is for the world outside; the node is one's own.
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).tcp_nodelay(true).build()?;
+        Ok(Self { base: base.to_owned(), http })
+    }
+
+    /// Where the node is.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Sends a request, tells a node that is not there from one that refuses.
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.unwrap_or_default();
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(problem.into()),
+            Err(_) => Err(anyhow!("{} answers {status}; is it a node of allod?", self.base)),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
+        let cause = innermost(error);
+        let base = &self.base;
+        let message =
+            format!("the node at {base} {why} ({cause}); start it with `allod run`, or name another with --api URL");
+        Failure { exit: Exit::Unreachable, message }.into()
+    }
+
+    /// Reads what is at a path.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let response = self.send(self.http.get(self.url(path)).timeout(ANSWER)).await?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        self.read(&bytes, path)
+    }
+
+    fn read<T: DeserializeOwned>(&self, bytes: &[u8], path: &str) -> Result<T> {
+        serde_json::from_slice(bytes)
+            .with_context(|| format!("{}{path} answers what this client does not understand; do their versions fit?", self.base))
+    }
+
+    /// Reads what is at a path, if there is anything.
+    pub(super) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        match self.get(path).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the canonical bytes at a path.
+    pub(super) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let request = self.http.get(self.url(path)).header(header::ACCEPT, BYTES).timeout(ANSWER);
+        let response = self.send(request).await?;
+        Ok(response.bytes().await.map_err(|error| self.unreachable(&error))?.to_vec())
+    }
+
+    /// Reads a list from its start: at most `limit` entries.
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<Page<T>> {
+        let mut all = Page { items: Vec::new(), next: None };
+        loop {
+            let wanted = limit.saturating_sub(all.items.len()).min(PAGE);
+            let after = all.next.as_ref().map(|next| format!("&after={next}")).unwrap_or_default();
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let page: Page<T> = self.get(&format!("{path}{separator}limit={wanted}{after}")).await?;
+            let stuck = page.items.is_empty();
+            all.items.extend(page.items);
+            all.next = page.next;
+            if all.next.is_none() || stuck || all.items.len() >= limit {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Where the node stands.
+    pub(super) async fn status(&self) -> Result<StatusView> {
+        self.get("/v1/status").await
+    }
+
+    /// An account by handle or id.
+    pub(super) async fn account(&self, name: &str) -> Result<AccountView> {
+        if name.parse::<AccountId>().is_err() {
+            name.parse::<allod_protocol::ids::Handle>().map_err(|error| Failure::usage(error.to_string()))?;
+        }
+        self.get(&format!("/v1/accounts/{name}")).await
+    }
+
+    /// A model by name.
+    pub(super) async fn model(&self, name: &ModelName) -> Result<ModelView> {
+        self.get(&format!("/v1/models/{name}")).await
+    }
+
+    /// Hands in a transaction and waits until it is in a block.
+    pub(super) async fn submit(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
+        let request = self.http.post(self.url("/v1/transactions?wait=true"));
+        let request = request.header(header::CONTENT_TYPE, BYTES).body(bytes).timeout(DECISION);
+        let response = self.send(request).await?;
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let submitted: Submitted = self.read(&body, "/v1/transactions")?;
+        if let (Some(height), Some(result)) = (submitted.height, submitted.result) {
+            return Ok(Taken { height, result });
+        }
+        self.await_block(id).await
+    }
+
+    /// Looks until a transaction is in a block, should the node have stopped waiting for it first.
+    async fn await_block(&self, id: TransactionId) -> Result<Taken> {
+        let path = format!("/v1/transactions/{id}");
+        let deadline = tokio::time::Instant::now() + DECISION;
+        loop {
+            if let Some(Submitted { height: Some(height), result: Some(result), .. }) = self.find(&path).await? {
+                return Ok(Taken { height, result });
+            }
+            if tokio::time::Instant::now() >= deadline {
+                bail!(
+                    "transaction {id} is in no block yet; do more than two thirds of the validators run? \
+                     Look again with: allod transaction {id}"
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// Hands in a transaction and does not wait; what load is made of.
+    pub(super) async fn submit_bytes(&self, path: &str, kind: &str, bytes: Vec<u8>) -> Result<Response> {
+        let request = self.http.post(self.url(path)).header(header::CONTENT_TYPE, kind).body(bytes).timeout(ANSWER);
+        self.send(request).await
+    }
+
+    /// Asks for work whose answer comes in lines of JSON, and gives each line to `on_line` until it breaks with the
+    /// result.
+    pub(super) async fn post_lines<Request, Line, Done>(
+        &self,
+        path: &str,
+        request: &Request,
+        mut on_line: impl FnMut(Line) -> Result<ControlFlow<Done>>,
+    ) -> Result<Done>
+    where
+        Request: Serialize,
+        Line: DeserializeOwned,
+    {
+        let response = self.send(self.http.post(self.url(path)).json(request)).await?;
+        let mut lines = Lines::new(response);
+        while let Some(line) = lines.next(self).await? {
+            if line.is_empty() {
+                continue;
+            }
+            if let ControlFlow::Break(done) = on_line(self.read(line.as_bytes(), path)?)? {
+                return Ok(done);
+            }
+        }
+        bail!("the node at {} stopped in the middle of its answer; see its log", self.base)
+    }
+
+    /// Follows the blocks from the next one on.
+    pub(super) async fn follow(&self) -> Result<Notices> {
+        let request = self.http.get(self.url("/v1/events")).header(header::ACCEPT, "text/event-stream");
+        Ok(Notices { client: self.clone(), lines: Lines::new(self.send(request).await?) })
+    }
+}
+
+/// A transaction in a block.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) height: Height,
+    pub(super) result: TransactionResult,
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Whether the node says that there is no such thing.
+pub(super) fn is_not_found(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Problem>().is_some_and(|problem| problem.status == StatusCode::NOT_FOUND.as_u16())
+}
+
+/// The lines of a body that comes bit by bit.
+struct Lines {
+    response: Response,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that are known to hold no line break.
+    searched: usize,
+}
+
+impl Lines {
+    fn new(response: Response) -> Self {
+        Self { response, buffer: Vec::new(), searched: 0 }
+    }
+
+    async fn next(&mut self, client: &Client) -> Result<Option<String>> {
+        loop {
+            let rest = self.buffer.get(self.searched..).unwrap_or_default();
+            if let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                let end = self.searched + at;
+                let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
+                self.searched = 0;
+                while matches!(line.last(), Some(b'\n' | b'\r')) {
+                    line.pop();
+                }
+                return Ok(Some(String::from_utf8(line)?));
+            }
+            self.searched = self.buffer.len();
+            if self.buffer.len() > LINE_SIZE_BYTES {
+                bail!("the node sends a line of more than {LINE_SIZE_BYTES} bytes");
+            }
+            match self.response.chunk().await.map_err(|error| client.unreachable(&error))? {
+                Some(bytes) => self.buffer.extend_from_slice(&bytes),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// What the stream of events says.
+#[derive(Debug)]
+pub(super) enum Notified {
+    /// A block was executed.
+    Block(Box<NoticeView>),
+    /// This client was too slow for some.
+    Lagged(LaggedView),
+}
+
+/// The live stream of blocks, which is server-sent events on the wire.
+pub(super) struct Notices {
+    client: Client,
+    lines: Lines,
+}
+
+impl Notices {
+    /// The next block; none when the node closes the stream.
+    pub(super) async fn next(&mut self) -> Result<Option<Notified>> {
+        let (mut kind, mut data) = (String::new(), String::new());
+        while let Some(line) = self.lines.next(&self.client).await? {
+            if let Some(name) = line.strip_prefix("event:") {
+                kind = name.trim().to_owned();
+            } else if let Some(part) = line.strip_prefix("data:") {
+                data.push_str(part.strip_prefix(' ').unwrap_or(part));
+            } else if line.is_empty() && !data.is_empty() {
+                match kind.as_str() {
+                    "block" => {
+                        let notice = self.client.read(data.as_bytes(), "/v1/events")?;
+                        return Ok(Some(Notified::Block(Box::new(notice))));
+                    }
+                    "lagged" => return Ok(Some(Notified::Lagged(self.client.read(data.as_bytes(), "/v1/events")?))),
+                    // An event that a later version adds.
+                    _ => (kind, data) = (String::new(), String::new()),
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,104 @@
+//! `allod fetch`: a version's bytes, from whoever has them, every one verified.
+
+use super::{
+    args::Target,
+    client::Client,
+    context::Context,
+    output::Fields,
+    progress::Progress,
+    units::{show_count, show_size},
+};
+use crate::api::views::{FetchLine, FetchRequest, FetchedView, VersionView};
+use allod_protocol::ids::{ArtifactId, ModelName, VersionLabel};
+use anyhow::{Context as _, Result, anyhow};
+use std::{ops::ControlFlow, path::PathBuf};
+
+/// Fetch a version of a model, or any artifact, and verify every byte.
+#[derive(Debug, clap::Args)]
+pub(super) struct Fetch {
+    /// namespace/name@label, namespace/name for its released version, or an artifact's address
+    what: Target,
+    /// Write a copy to this path on the node's machine; without it the artifact stays in the node's store
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Replace files at the path that are different
+    #[arg(long, requires = "output")]
+    overwrite: bool,
+    /// Ask this peer rather than those that announced it; may be repeated
+    #[arg(long = "provider", value_name = "PEER")]
+    providers: Vec<String>,
+}
+
+impl Fetch {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let client = context.client()?;
+        let address = resolve(&client, &self.what).await?;
+        let output = self.output.map(std::path::absolute).transpose().context("the output path cannot be used")?;
+        let request = FetchRequest {
+            output: output.map(|path| path.to_string_lossy().into_owned()),
+            overwrite: self.overwrite,
+            providers: Some(self.providers).filter(|providers| !providers.is_empty()),
+        };
+        let fetched = fetch(&client, address, &request).await?;
+        for dropped in &fetched.dropped {
+            context.note(format!("gave up on {}: {}", dropped.peer_id, dropped.reason));
+        }
+        context.answer(&fetched, show)
+    }
+}
+
+/// The address behind what is asked for.
+pub(super) async fn resolve(client: &Client, what: &Target) -> Result<ArtifactId> {
+    let (model, label) = match what {
+        Target::Address(address) => return Ok(*address),
+        Target::Version(version) => (&version.model, version.label.clone()),
+        Target::Released(name) => (name, released(client, name).await?),
+    };
+    let version: VersionView = client.get(&format!("/v1/models/{model}/versions/{label}")).await?;
+    Ok(version.version.artifact.address)
+}
+
+async fn released(client: &Client, name: &ModelName) -> Result<VersionLabel> {
+    client.model(name).await?.model.released.ok_or_else(|| {
+        anyhow!("{name} has released no version yet; name a published one as {name}@LABEL (see: allod model show {name})")
+    })
+}
+
+async fn fetch(client: &Client, address: ArtifactId, request: &FetchRequest) -> Result<FetchedView> {
+    let mut progress = Progress::new("fetching");
+    client
+        .post_lines(&format!("/v1/artifacts/{address}/fetch"), request, |line| match line {
+            FetchLine::Progress(done) => {
+                progress.show(&done);
+                Ok(ControlFlow::Continue(()))
+            }
+            FetchLine::Providers(peers) => {
+                progress.note(&format!("{} providers", peers.len()));
+                Ok(ControlFlow::Continue(()))
+            }
+            FetchLine::Result(fetched) => Ok(ControlFlow::Break(fetched)),
+            FetchLine::Error(problem) => Err(problem.into()),
+        })
+        .await
+}
+
+fn show(fetched: &FetchedView) -> String {
+    let artifact = &fetched.artifact;
+    let mut fields = Fields::default();
+    fields.add("artifact", artifact.address);
+    fields.add("size", format!("{} in {} files", show_size(artifact.size_bytes), show_count(artifact.files.into())));
+    let received = match fetched.received_bytes {
+        0 => "nothing: all of it was here".to_owned(),
+        bytes => {
+            let rate = bytes as f64 / fetched.elapsed_seconds.max(0.001);
+            format!("{} in {:.1} s ({}/s)", show_size(bytes), fetched.elapsed_seconds, show_size(rate as u64))
+        }
+    };
+    fields.add("received", received);
+    for provider in &fetched.providers {
+        fields.add("from", format!("{} {}", provider.peer_id, show_size(provider.received_bytes)));
+    }
+    fields.add("verified", "every byte hashes to the address");
+    fields.add("written to", fetched.output.as_deref().unwrap_or("the node's store"));
+    fields.show()
+}

@@ -1,0 +1,180 @@
+//! `allod model`: what is owned.
+
+use super::{
+    args::{Assigned, PolicyArgs, show_rule},
+    client::Client,
+    context::Context,
+    output::{Fields, Table, cut, who},
+    signing::{Receipt, Signing},
+    units::{show_count, show_size},
+};
+use crate::api::views::{ModelView, VersionView};
+use allod_protocol::{
+    event::Event,
+    ids::{ModelId, ModelName, Name, Units},
+    model::{CreateModel, FoundingLine, VersionStatus},
+    transaction::Action,
+};
+use anyhow::Result;
+use serde::Serialize;
+
+/// Found and show models.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum ModelCommand {
+    /// Found a model in your namespace
+    Create(Box<Create>),
+    /// List models
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show a model, its policy and its versions
+    Show {
+        /// namespace/name
+        model: ModelName,
+    },
+}
+
+/// A model to found.
+#[derive(Debug, clap::Args)]
+pub(super) struct Create {
+    /// Its name within your namespace
+    name: Name,
+    /// Who holds how many units from the start: ACCOUNT=UNITS; may be repeated
+    #[arg(long = "holder", value_name = "ACCOUNT=UNITS", required = true)]
+    holders: Vec<Assigned<Units>>,
+    /// Who countersigns contributions and may publish versions; may be repeated [default: the founder]
+    #[arg(long = "steward", value_name = "ACCOUNT")]
+    stewards: Vec<String>,
+    /// What it is
+    #[arg(long, default_value = "")]
+    description: String,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelMade {
+    model: ModelId,
+    name: ModelName,
+}
+
+/// A model with its versions, as `model show` gives it.
+#[derive(Debug, Serialize)]
+struct ModelWithVersions {
+    #[serde(flatten)]
+    model: ModelView,
+    versions: Vec<VersionView>,
+}
+
+impl ModelCommand {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Create(command) => command.execute(context).await,
+            Self::List { limit } => {
+                let page = context.client()?.list::<ModelView>("/v1/models", limit).await?;
+                context.answer(&page.items, |models| show_list(models))
+            }
+            Self::Show { model } => {
+                let client = context.client()?;
+                let view = client.model(&model).await?;
+                let versions = client.list::<VersionView>(&format!("/v1/models/{model}/versions"), 100).await?.items;
+                context.answer(&ModelWithVersions { model: view, versions }, show)
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn execute(self, context: &Context) -> Result<()> {
+        let policy = self.policy.policy()?;
+        let sender = self.signing.sender(context).await?;
+        let mut founding = Vec::new();
+        for holder in &self.holders {
+            let account = sender.client.account(&holder.name).await?.account.id;
+            founding.push(FoundingLine { account, units: holder.value });
+        }
+        let stewards = stewards(&sender.client, &self.stewards, sender.account.id).await?;
+        let action = CreateModel { name: self.name, description: self.description, founding, stewards, policy };
+        let receipt = sender.submit(Action::CreateModel(action)).await?.with(|events| {
+            events.iter().find_map(|event| match event {
+                Event::ModelCreated { model, name, .. } => Some(ModelMade { model: *model, name: name.clone() }),
+                _ => None,
+            })
+        })?;
+        context.answer(&receipt, |receipt: &Receipt<ModelMade>| {
+            let mut fields = Fields::default();
+            fields.add("model", &receipt.made.name).add("id", receipt.made.model).add("in", receipt.place());
+            fields.show()
+        })
+    }
+}
+
+async fn stewards(
+    client: &Client,
+    names: &[String],
+    founder: allod_protocol::ids::AccountId,
+) -> Result<Vec<allod_protocol::ids::AccountId>> {
+    if names.is_empty() {
+        return Ok(vec![founder]);
+    }
+    let mut stewards = Vec::new();
+    for name in names {
+        stewards.push(client.account(name).await?.account.id);
+    }
+    Ok(stewards)
+}
+
+fn show_list(models: &[ModelView]) -> String {
+    let mut table = Table::new(&["MODEL", ">UNITS", ">HOLDERS", "RELEASED", "DESCRIPTION"]);
+    for view in models {
+        let model = &view.model;
+        let released = model.released.as_ref().map(ToString::to_string).unwrap_or_default();
+        table.row([
+            model.name.to_string(),
+            show_count(model.total_units.get()),
+            model.holders.to_string(),
+            cut(&released, 12),
+            cut(&model.description, 30),
+        ]);
+    }
+    table.show("no models yet; found one: allod model create NAME --as ACCOUNT --holder ACCOUNT=UNITS")
+}
+
+fn show(view: &ModelWithVersions) -> String {
+    let model = &view.model.model;
+    let mut fields = Fields::default();
+    fields.add("model", &model.name).add("id", model.id);
+    fields.add_some("description", Some(&model.description).filter(|text| !text.is_empty()));
+    fields.add("founder", who(view.model.founder_handle.as_ref(), model.founder));
+    fields.add("created", format!("block {}", model.created));
+    let stewards = model.stewards.iter().zip(&view.model.steward_handles).map(|(id, handle)| who(handle.as_ref(), id));
+    fields.add("stewards", stewards.collect::<Vec<_>>().join(", "));
+    fields.add("shares", format!("{} units, {} holders", show_count(model.total_units.get()), model.holders));
+    fields.add("released", model.released.as_ref().map_or_else(|| "nothing yet".into(), ToString::to_string));
+    fields.add("contributions", model.contributions).add("proposals", model.proposals);
+    fields.add("to release", show_rule(&model.policy.release));
+    fields.add("to change shares", show_rule(&model.policy.ownership));
+    fields.add("to change rules", show_rule(&model.policy.rules));
+    let mut table = Table::new(&["VERSION", ">SIZE", ">FILES", "PUBLISHER", "RELEASED", "HERE"]);
+    for view in &view.versions {
+        let version = &view.version;
+        let released = match &version.status {
+            VersionStatus::Published => String::new(),
+            VersionStatus::Released { height, .. } => format!("block {height}"),
+        };
+        table.row([
+            version.label.to_string(),
+            show_size(version.artifact.size_bytes),
+            version.artifact.files.to_string(),
+            who(view.publisher_handle.as_ref(), version.publisher),
+            released,
+            if view.stored_here { "yes".into() } else { String::new() },
+        ]);
+    }
+    let hint = format!("no versions yet; publish one: allod publish PATH --model {} --version LABEL", model.name);
+    format!("{}\n{}", fields.show(), table.show(&hint))
+}

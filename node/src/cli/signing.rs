@@ -1,0 +1,248 @@
+//! Signing: which account asks, with which keys, and what becomes of the transaction.
+
+use super::{Exit, Failure, client::{Client, Taken}, context::Context, units};
+use crate::{
+    api::views::Problem,
+    keys::{self, Description, KeyStore},
+};
+use allod_protocol::{
+    account::{Account, KeyPolicy},
+    crypto::SigningKey,
+    event::Event,
+    execute::Outcome,
+    ids::{Height, NetworkId, PublicKey, Signature, TransactionId},
+    transaction::{Action, KeySignature, Transaction, TransactionBody},
+};
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde::Serialize;
+
+/// How long after signing a transaction can still be taken.
+const LIFETIME_MS: u64 = 10 * 60 * 1_000;
+
+/// Who signs.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Signing {
+    /// The account that asks; your keys that are its keys sign
+    #[arg(long = "as", value_name = "ACCOUNT", env = "ALLOD_AS")]
+    account: String,
+    /// Sign with this key of yours and not with whichever fits; may be repeated
+    #[arg(long = "sign-with", value_name = "KEY")]
+    keys: Vec<String>,
+}
+
+impl Signing {
+    /// The account with its keys opened.
+    pub(super) async fn sender(&self, context: &Context) -> Result<Sender> {
+        let client = context.client()?;
+        let network = client.status().await?.network;
+        let account = client.account(&self.account).await?.account;
+        let store = context.keys()?;
+        let keys = if self.keys.is_empty() { fitting_keys(context, &store, &account)? } else { self.named_keys(&store)? };
+        Ok(Sender { client, network, account, keys })
+    }
+
+    fn named_keys(&self, store: &KeyStore) -> Result<Vec<SigningKey>> {
+        self.keys.iter().map(|name| keys::load(&store.path(name)?)).collect()
+    }
+}
+
+/// The fewest of the store's keys that together speak for an account.
+fn fitting_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Vec<SigningKey>> {
+    let (descriptions, refused) = store.list()?;
+    for reason in refused {
+        context.note(format!("passed over: {reason}"));
+    }
+    let chosen = choose(account, &descriptions).ok_or_else(|| {
+        let own = descriptions.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).count();
+        let (handle, directory) = (&account.handle, store.directory().display());
+        match own {
+            0 => anyhow!("none of the keys in {directory} is a key of account {handle}; name the right directory with --keys DIR"),
+            own => anyhow!(
+                "the {own} keys in {directory} that are keys of account {handle} do not reach its threshold of {}; \
+                 add the key files that are missing",
+                account.keys.threshold
+            ),
+        }
+    })?;
+    chosen.into_iter().map(|key| keys::load(&key.path)).collect()
+}
+
+/// Heavier keys first, and among equals those that ask for no passphrase, until the account's own rule is content.
+fn choose<'a>(account: &Account, keys: &'a [Description]) -> Option<Vec<&'a Description>> {
+    let mut own: Vec<&Description> = keys.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).collect();
+    own.sort_by_key(|key| (std::cmp::Reverse(weight(&account.keys, &key.public_key)), key.encrypted));
+    own.dedup_by_key(|key| key.public_key);
+    let mut signatures = Vec::new();
+    for (index, key) in own.iter().enumerate() {
+        // The rule looks at the keys only: the signatures come once they are chosen.
+        signatures.push(KeySignature { key: key.public_key, signature: Signature::from_bytes([0; 64]) });
+        if account.authorises(&signatures).is_ok() {
+            own.truncate(index + 1);
+            return Some(own);
+        }
+    }
+    None
+}
+
+fn weight(policy: &KeyPolicy, key: &PublicKey) -> u32 {
+    policy.keys.iter().find(|known| known.key == *key).map_or(0, |known| known.weight)
+}
+
+/// An account that can sign.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) client: Client,
+    pub(super) network: NetworkId,
+    pub(super) account: Account,
+    keys: Vec<SigningKey>,
+}
+
+/// What became of a transaction that was applied, and what it made.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Receipt<T> {
+    pub(super) transaction: TransactionId,
+    pub(super) height: Height,
+    #[serde(flatten)]
+    pub(super) made: T,
+    pub(super) events: Vec<Event>,
+}
+
+impl<T> Receipt<T> {
+    /// Adds what the events tell of.
+    pub(super) fn with<U>(self, made: impl FnOnce(&[Event]) -> Option<U>) -> Result<Receipt<U>> {
+        let made = made(&self.events)
+            .ok_or_else(|| anyhow!("transaction {} was applied, but its events lack what it made", self.transaction))?;
+        Ok(Receipt { transaction: self.transaction, height: self.height, made, events: self.events })
+    }
+
+    /// `in block H, transaction ID`, for the last lines of an answer.
+    pub(super) fn place(&self) -> String {
+        format!("block {}, transaction {}", self.height, self.transaction)
+    }
+}
+
+/// Nothing more than that it was applied.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Nothing {}
+
+impl Sender {
+    /// Signs an action.
+    pub(super) fn sign(&self, action: Action) -> Result<Transaction> {
+        sign(self.network, &self.account, &self.keys, action)
+    }
+
+    /// Signs an action, hands it in and waits for its block.
+    ///
+    /// # Errors
+    /// [`Exit::Rejected`] when the ledger's rules refuse it.
+    pub(super) async fn submit(&self, action: Action) -> Result<Receipt<Nothing>> {
+        let transaction = self.sign(action)?;
+        let id = transaction.id();
+        let taken = self.client.submit(id, transaction.encode()).await.map_err(as_rejection)?;
+        receipt(taken)
+    }
+}
+
+fn receipt(taken: Taken) -> Result<Receipt<Nothing>> {
+    let Taken { height, result } = taken;
+    match result.outcome {
+        Outcome::Applied => Ok(Receipt { transaction: result.id, height, made: Nothing {}, events: result.events }),
+        Outcome::Rejected(rejection) => {
+            let (code, id) = (rejection.code(), result.id);
+            let message = format!("rejected ({code}) in block {height}: {rejection}\ntransaction {id}");
+            Err(Failure { exit: Exit::Rejected, message }.into())
+        }
+    }
+}
+
+/// A node that looks at the state before it takes a transaction names the same rules as the ledger does.
+fn as_rejection(error: anyhow::Error) -> anyhow::Error {
+    const REFUSED: &str = "rejected";
+    match error.downcast_ref::<Problem>() {
+        Some(problem) if problem.kind.contains(REFUSED) => {
+            Failure { exit: Exit::Rejected, message: format!("rejected ({}): {}", problem.code, problem.detail) }.into()
+        }
+        _ => error,
+    }
+}
+
+/// Signs an action for an account.
+pub(super) fn sign(
+    network: NetworkId,
+    account: &Account,
+    keys: &[SigningKey],
+    action: Action,
+) -> Result<Transaction> {
+    let expires = units::now().plus_ms(LIFETIME_MS);
+    let body = TransactionBody { network, sender: account.id, nonce: nonce()?, expires, action };
+    let transaction = body.sign(keys);
+    transaction.check_form(network).context("the request breaks a rule of form")?;
+    if let Err(rejection) = account.authorises(&transaction.signatures) {
+        bail!("{rejection}");
+    }
+    Ok(transaction)
+}
+
+fn nonce() -> Result<u64> {
+    getrandom::u64().map_err(|error| anyhow!("the system gives no randomness: {error}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use allod_protocol::{
+        account::WeightedKey,
+        ids::{AccountId, Handle, ModelId, Units},
+        share::TransferShares,
+    };
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32])
+    }
+
+    fn account(threshold: u32, weights: &[(u8, u32)]) -> Account {
+        let keys = weights.iter().map(|(seed, weight)| WeightedKey { key: key(*seed).public_key(), weight: *weight });
+        Account {
+            id: AccountId::from_bytes([7; 32]),
+            handle: Handle::new("bay").unwrap(),
+            keys: KeyPolicy { threshold, keys: keys.collect() },
+            created: Height::ZERO,
+            sponsor: None,
+            member_since: None,
+            sponsored: 0,
+            open_proposals: 0,
+        }
+    }
+
+    fn held(seed: u8, encrypted: bool) -> Description {
+        Description { name: seed.to_string(), path: "x".into(), public_key: key(seed).public_key(), encrypted }
+    }
+
+    #[test]
+    fn the_fewest_keys_that_reach_the_threshold_sign() {
+        let held = [held(1, false), held(2, true), held(3, false), held(9, false)];
+        let names = |account: &Account| {
+            choose(account, &held).map(|keys| keys.iter().map(|key| key.name.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&account(1, &[(2, 1), (3, 1)])), Some(vec!["3".into()]), "no passphrase if none is needed");
+        assert_eq!(names(&account(2, &[(1, 1), (2, 2), (3, 1)])), Some(vec!["2".into()]), "the heaviest first");
+        assert_eq!(names(&account(3, &[(1, 1), (3, 1), (4, 1)])), None, "two of three are here");
+        assert_eq!(names(&account(1, &[(5, 1)])), None);
+    }
+
+    #[test]
+    fn what_the_rules_of_form_or_the_account_refuse_is_never_sent() {
+        let network = NetworkId::from_bytes([1; 32]);
+        let action = |reason: String| {
+            let (model, to) = (ModelId::from_bytes([2; 32]), AccountId::from_bytes([3; 32]));
+            Action::TransferShares(TransferShares { model, to, units: Units::new(1), reason })
+        };
+        let bay = account(1, &[(1, 1)]);
+        let signed = sign(network, &bay, &[key(1)], action("gift".into())).unwrap();
+        assert!(signed.check_signatures().is_ok());
+        assert!(sign(network, &bay, &[key(2)], action("gift".into())).unwrap_err().to_string().contains("not a key of"));
+        let error = sign(network, &bay, &[key(1)], action("x".repeat(1_000))).unwrap_err();
+        assert!(format!("{error:#}").contains("at most"), "{error:#}");
+    }
+}

@@ -1,0 +1,124 @@
+//! A chain of blocks for tests: any changes, any transactions, certificates that verify.
+
+use allod_protocol::{
+    account::KeyPolicy,
+    block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Tip, VoteBody, VoteKind},
+    crypto::{Domain, SigningKey},
+    execute::{Executed, Outcome, TransactionResult},
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    ids::{AccountId, BasisPoints, Handle, Power, ProposalId, Timestamp},
+    policy::Rule,
+    proposal::WithdrawProposal,
+    state::ChangeSet,
+    transaction::{Action, Transaction, TransactionBody},
+    validator::{Validator, ValidatorSchedule, ValidatorSet},
+};
+
+pub fn key(index: u8) -> SigningKey {
+    SigningKey::from_seed(&[index; 32])
+}
+
+pub fn genesis() -> Genesis {
+    genesis_named("test")
+}
+
+pub fn genesis_named(name: &str) -> Genesis {
+    let handle = |index: u8| Handle::new(format!("member-{index}")).unwrap();
+    Genesis {
+        name: name.into(),
+        time: Timestamp::new(1_700_000_000_000),
+        parameters: Parameters {
+            propose_timeout_ms: 500,
+            vote_timeout_ms: 100,
+            timeout_delta_ms: 100,
+            rebroadcast_ms: 1_000,
+            heartbeat_ms: 60_000,
+            clock_drift_ms: 10_000,
+            accounts_per_sponsor: 3,
+            transactions_per_account_per_block: 100,
+            validators_rule: Rule {
+                quorum: BasisPoints::new(5_000).unwrap(),
+                threshold: BasisPoints::new(6_600).unwrap(),
+                voting_period_ms: 60_000,
+            },
+        },
+        accounts: (1..=4)
+            .map(|index| GenesisAccount { handle: handle(index), keys: KeyPolicy::single(key(index).public_key()) })
+            .collect(),
+        validators: (1..=4)
+            .map(|index| GenesisValidator {
+                key: key(index).public_key(),
+                power: Power::new(1),
+                operator: handle(index),
+            })
+            .collect(),
+    }
+}
+
+/// Validators with the keys of these indexes.
+pub fn set(indexes: &[u8]) -> ValidatorSet {
+    let operator = AccountId::from_bytes([1; 32]);
+    let validators: Vec<_> =
+        indexes.iter().map(|index| Validator::new(key(*index).public_key(), Power::new(1), operator)).collect();
+    validators.try_into().unwrap()
+}
+
+pub fn transaction(tip: &Tip, nonce: u64) -> Transaction {
+    let action = Action::WithdrawProposal(WithdrawProposal { proposal: ProposalId::from_bytes([3; 32]) });
+    let sender = AccountId::from_bytes([1; 32]);
+    TransactionBody { network: tip.network, sender, nonce, expires: tip.time.plus_ms(1_000), action }.sign(&[key(1)])
+}
+
+/// What follows a tip.
+#[derive(Default)]
+pub struct Next {
+    pub transactions: Vec<Transaction>,
+    pub changes: ChangeSet,
+    /// The set in force two blocks later, if it changes.
+    pub validators: Option<ValidatorSet>,
+}
+
+impl Next {
+    pub fn changes(changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Self {
+        Self { changes: changes.into_iter().collect(), ..Self::default() }
+    }
+
+    pub fn after(self, tip: &Tip) -> (DecidedBlock, Executed) {
+        let proposer = tip.validators.proposer(tip.height.next(), 0).address;
+        let block = Block::following(tip, proposer, tip.time.plus_ms(1_000), self.transactions);
+        let certificate = certify(tip, &block);
+        let result = |transaction: &Transaction| TransactionResult {
+            id: transaction.id(),
+            outcome: Outcome::Applied,
+            events: Vec::new(),
+        };
+        let executed = Executed {
+            changes: self.changes,
+            results: block.transactions().iter().map(result).collect(),
+            deadline_events: Vec::new(),
+            schedule: ValidatorSchedule {
+                current: tip.next_validators.clone(),
+                next: self.validators.unwrap_or_else(|| tip.next_validators.clone()),
+            },
+        };
+        (DecidedBlock { block, certificate }, executed)
+    }
+}
+
+fn certify(tip: &Tip, block: &Block) -> CommitCertificate {
+    let (height, hash) = (block.header().height, block.hash());
+    let keys = (1..=8).map(key).filter(|key| tip.validators.by_address(&key.public_key().validator_address()).is_some());
+    let signatures = keys.map(|key| {
+        let validator = key.public_key().validator_address();
+        let body = VoteBody {
+            network: tip.network,
+            kind: VoteKind::Precommit,
+            height,
+            round: 0,
+            block: Some(hash),
+            validator,
+        };
+        CommitSignature { validator, signature: key.sign(Domain::Vote, &body.signing_bytes()) }
+    });
+    CommitCertificate { height, round: 0, block: hash, signatures: signatures.collect() }
+}

@@ -1,0 +1,10 @@
+//! The storage crate from outside: what it keeps, what it refuses, and that disk and memory are the same ledger.
+
+mod blocks;
+mod chain;
+mod log;
+mod measure;
+mod opening;
+mod proofs;
+mod reference;
+mod snapshots;

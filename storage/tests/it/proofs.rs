@@ -1,0 +1,114 @@
+//! Proofs and deeds, at recent heights and after pruning.
+
+use crate::chain::{Next, genesis, genesis_named, set};
+use allod_protocol::{
+    ids::Height,
+    proof::{Deed, InvalidProof},
+    state::StateRead as _,
+};
+use allod_storage::{Ledger, PROVABLE_HEIGHTS, StorageError};
+use rocksdb::{DB, IteratorMode, Options};
+use std::path::Path;
+
+fn changing(height: u64) -> Next {
+    let key = |number: u64| vec![10, (number % 40) as u8, (number % 7) as u8];
+    let value = |number: u64| (number % 5 != 0).then(|| number.to_be_bytes().to_vec());
+    Next::changes((height..height + 6).map(|number| (key(number * 3), value(number))))
+}
+
+fn commit(ledger: &Ledger, next: Next) {
+    let (block, executed) = next.after(&ledger.tip());
+    ledger.commit(&block, &executed).unwrap();
+}
+
+#[test]
+fn a_deed_verifies_at_every_height_also_across_changes_of_the_validators() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+    assert_eq!(ledger.deed(&[vec![1]]).unwrap(), None, "no header carries a root at genesis");
+    assert_eq!(ledger.prove(&[1]).unwrap(), None);
+    for height in 1..=12 {
+        let validators = match height {
+            3 => Some(set(&[1, 2, 3, 4, 5])),
+            4 => Some(set(&[2, 3, 4, 5])),
+            8 => Some(set(&[6, 7])),
+            11 => Some(set(&[1, 2, 3])),
+            _ => None,
+        };
+        commit(&ledger, Next { validators, ..changing(height) });
+        let keys = vec![vec![1], vec![2], vec![10, 9, 2], b"\x06nothing here".to_vec()];
+        let deed = ledger.deed(&keys).unwrap().unwrap();
+        let deed = Deed::decode(&deed.encode()).unwrap();
+        assert_eq!(deed.verify(&genesis()), Ok(Height::new(height - 1)));
+        let state = ledger.snapshot_at(Height::new(height - 1)).unwrap();
+        for (proof, key) in deed.proofs.iter().zip(&keys) {
+            assert_eq!((&proof.key, &proof.value), (key, &state.get(key).unwrap()));
+        }
+        assert!(matches!(deed.verify(&genesis_named("other")), Err(InvalidProof::Network { .. })));
+    }
+    assert_eq!(ledger.tip().validators, set(&[6, 7]));
+    let changes = ledger.deed(&[]).unwrap().unwrap().changes;
+    let announced: Vec<_> = changes.iter().map(|change| change.announced.header.height.get()).collect();
+    assert_eq!(announced, [4, 5, 9], "the set of height 13 is announced by the header of 12, which proves the rest");
+}
+
+#[test]
+fn a_proof_of_another_value_does_not_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+    commit(&ledger, Next::changes([(vec![10, 1], Some(vec![5]))]));
+    commit(&ledger, Next::changes([(vec![10, 1], Some(vec![6]))]));
+    let proven = ledger.prove(&[10, 1]).unwrap().unwrap();
+    assert_eq!((proven.height, &proven.proof.value), (Height::new(1), &Some(vec![5])));
+    assert_eq!(proven.root, ledger.header(Height::new(2)).unwrap().unwrap().state_root);
+    proven.proof.verify(proven.root).unwrap();
+    proven.proof.verify(ledger.tip().state_root).unwrap_err();
+    for value in [None, Some(vec![6])] {
+        let mut forged = proven.proof.clone();
+        forged.value = value;
+        forged.verify(proven.root).unwrap_err();
+    }
+}
+
+fn count(dir: &Path, column: &str) -> usize {
+    let columns = DB::list_cf(&Options::default(), dir).unwrap();
+    let db = DB::open_cf_for_read_only(&Options::default(), dir, columns, false).unwrap();
+    db.iterator_cf(db.cf_handle(column).unwrap(), IteratorMode::Start).count()
+}
+
+#[test]
+fn pruning_keeps_recent_proofs_right_and_the_tree_from_growing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+    let mut nodes_at_200 = 0;
+    for height in 1..=400u64 {
+        commit(&ledger, if height % 10 == 0 { Next::default() } else { changing(height) });
+        if height % 97 == 0 {
+            drop(ledger);
+            ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+        }
+        if height == 200 {
+            nodes_at_200 = count(dir.path(), "tree_nodes");
+        }
+    }
+    let nodes = count(dir.path(), "tree_nodes");
+    assert!(nodes < nodes_at_200 + nodes_at_200 / 10, "{nodes_at_200} nodes at height 200, {nodes} at 400");
+    assert_eq!(count(dir.path(), "tree_stale") as u64, PROVABLE_HEIGHTS - 1);
+
+    let tip = ledger.tip().height;
+    let oldest = Height::new(tip.get() - PROVABLE_HEIGHTS + 1);
+    for height in oldest.get()..tip.get() {
+        let root = ledger.header(Height::new(height + 1)).unwrap().unwrap().state_root;
+        let state = ledger.snapshot_at(Height::new(height)).unwrap();
+        for key in [vec![1], vec![10, 3, 3], vec![10, 21, 0], vec![10, 77]] {
+            let proof = ledger.prove_at(Height::new(height), &key).unwrap();
+            assert_eq!(proof.value, state.get(&key).unwrap());
+            proof.verify(root).unwrap();
+        }
+    }
+    ledger.prove_at(tip, &[1]).unwrap().verify(ledger.tip().state_root).unwrap();
+    let asked = oldest.previous();
+    let error = ledger.prove_at(asked, &[1]).unwrap_err();
+    assert_eq!(error, StorageError::Pruned { asked, oldest, tip });
+    assert!(matches!(ledger.prove_at(tip.next(), &[1]), Err(StorageError::NotReached { .. })));
+}
