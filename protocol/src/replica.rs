@@ -11,9 +11,10 @@
 //!           otherwise:                     Replica::recover(key, last_signed, tip, timeouts, &log) -> outputs
 //! message   Message::decode, then admit -> accept / ignore / reject for the relay, then step(Input::Message)
 //! step      perform EVERY output of a step, in order, before the next input:
-//!   Signed, Log        append to the last-signed record / the log (not yet durable)
+//!   Log, Signed        append to the log / set the last-signed record; neither has to be durable yet
 //!   Publish, Republish, StartedRound, Decided
-//!                      first make everything appended so far durable (fsync, if dirty), then do it
+//!                      first make all that durable, if dirty: the log (write, fsync), THEN the record (write,
+//!                      fsync); then do it
 //!   Schedule, Cancel, CancelAll
 //!                      timers, keyed by `Timer`; on expiry Input::Timeout(timer). Stale ones are recognised
 //!   Build              build a block on the tip (Block::following), answer Input::Built; late is better than never
@@ -127,10 +128,11 @@ pub enum Input {
 /// What is to be done outside, in order.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// What the key signed last has changed; durable before anything that follows leaves the machine.
-    Signed(LastSigned),
     /// Append to the log; durable before anything that follows leaves the machine.
     Log(LogEntry),
+    /// What the key signed last has changed; durable after the log, and before anything that follows leaves the
+    /// machine.
+    Signed(LastSigned),
     /// Send to all validators.
     Publish(Message),
     /// Send again to all validators.
@@ -380,6 +382,7 @@ impl Replica {
             return Err(ReplicaError::LogAhead { entry: entry.height, tip: tip.height });
         }
         let inputs = core_inputs(log.iter().filter(|entry| entry.height == height))?;
+        replica.effects.restore_last_signed(&inputs);
         replica.effects.replaying = true;
         replica.start(tip, timeouts)?;
         replica.core.record_recovered_own_precommit_extensions(inputs.iter());

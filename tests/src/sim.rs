@@ -93,8 +93,8 @@ pub struct Plan {
     pub keeps_log: bool,
     /// Whether last-signed records are written; only a control turns it off.
     pub keeps_last_signed: bool,
-    /// How many crashes delete the log as well, 0 to 1.
-    pub log_losses: f64,
+    /// A peer half of whose crashes delete its log as well. One at most: see `allod_protocol::replica::guard`.
+    pub loses_log: Option<usize>,
     /// How many blocks are built and checked with a delay, 0 to 1.
     pub slow_answers: f64,
     /// Virtual milliseconds between a decision and the start of the next height.
@@ -120,7 +120,7 @@ impl Default for Plan {
             behaviours: BTreeMap::new(),
             keeps_log: true,
             keeps_last_signed: true,
-            log_losses: 0.0,
+            loses_log: None,
             slow_answers: 0.0,
             pause_ms: 0,
             timeouts: Timeouts { propose_ms: 120, vote_ms: 50, delta_ms: 35, rebroadcast_ms: 220 },
@@ -456,7 +456,7 @@ impl Simulation {
     fn kill(&mut self, peer: usize) {
         self.counts.crashes += 1;
         self.note(peer, 0, &[]);
-        let loses_log = self.rng.random_bool(self.plan.log_losses);
+        let loses_log = self.plan.loses_log == Some(peer) && self.rng.random_bool(0.5);
         let victim = &mut self.peers[peer];
         victim.replica = None;
         victim.doomed = false;

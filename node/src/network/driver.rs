@@ -30,7 +30,7 @@ use libp2p::{
 use std::{
     collections::{HashMap, HashSet},
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     path::PathBuf,
     sync::{Arc, RwLock},
     time::{Duration, Instant},
@@ -434,8 +434,9 @@ impl Driver {
     }
 }
 
-/// Finds out whether a TCP port is taken. The library lets several sockets of one user share a port, so that it can
-/// dial from the port it listens on; a second peer would start without a word and take half of the first one's callers.
+/// Finds out whether a port is taken, in the system's own words: the transports wrap them beyond recognition, and that
+/// of TCP lets several sockets of one user share a port, so that it can dial from the port it listens on. A second peer
+/// would start without a word and take half of the first one's callers.
 fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
     let mut parts = address.iter();
     let ip = match parts.next() {
@@ -443,13 +444,16 @@ fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
         Some(Protocol::Ip6(ip)) => IpAddr::from(ip),
         _ => return Ok(()),
     };
-    match parts.next() {
-        // An IPv6 socket of the standard library takes the IPv4 port too; the swarm's does not.
-        Some(Protocol::Tcp(port)) if port != 0 && !(ip.is_ipv6() && ip.is_unspecified()) => {
-            TcpListener::bind(SocketAddr::new(ip, port)).map(drop).map_err(|error| io_error(address, &error))
-        }
-        _ => Ok(()),
+    if ip == IpAddr::from(Ipv6Addr::UNSPECIFIED) {
+        // Such a socket of the standard library takes the IPv4 port too; the swarm's does not.
+        return Ok(());
     }
+    let bound = match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind(SocketAddr::new(ip, port)).map(drop),
+        Some(Protocol::Udp(port)) if port != 0 => UdpSocket::bind(SocketAddr::new(ip, port)).map(drop),
+        _ => Ok(()),
+    };
+    bound.map_err(|error| io_error(address, &error))
 }
 
 fn listen_error(address: &Multiaddr, error: TransportError<io::Error>) -> NetworkError {
@@ -461,23 +465,10 @@ fn listen_error(address: &Multiaddr, error: TransportError<io::Error>) -> Networ
 
 fn io_error(address: &Multiaddr, error: &io::Error) -> NetworkError {
     let address = address.clone();
-    match io_kind(error) {
+    match error.kind() {
         io::ErrorKind::AddrInUse => NetworkError::AddressInUse(address),
         io::ErrorKind::AddrNotAvailable => NetworkError::AddressNotLocal(address),
         io::ErrorKind::PermissionDenied => NetworkError::NotPermitted(address),
         _ => NetworkError::Listen { address, reason: error.to_string() },
     }
-}
-
-/// Transports wrap the system's error in their own.
-fn io_kind(error: &io::Error) -> io::ErrorKind {
-    let mut source = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
-    let mut kind = error.kind();
-    while let Some(inner) = source {
-        if let Some(inner) = inner.downcast_ref::<io::Error>() {
-            kind = inner.kind();
-        }
-        source = inner.source();
-    }
-    kind
 }

@@ -394,7 +394,7 @@ struct Stranger {
     streams: libp2p_stream::Behaviour,
 }
 
-fn stranger(network: NetworkId) -> (Swarm<Stranger>, behaviour::Names) {
+fn stranger(network: NetworkId) -> (Swarm<Stranger>, behaviour::Names, libp2p_stream::IncomingStreams) {
     let keypair = Keypair::generate_ed25519();
     let names = behaviour::Names::new(network).unwrap();
     let behaviour = Stranger {
@@ -403,13 +403,16 @@ fn stranger(network: NetworkId) -> (Swarm<Stranger>, behaviour::Names) {
     };
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
     let peer = keypair.public().to_peer_id();
-    (Swarm::new(behaviour::transport(&keypair).unwrap(), behaviour, peer, config), names)
+    let swarm = Swarm::new(behaviour::transport(&keypair).unwrap(), behaviour, peer, config);
+    // What it accepts is among the protocols that it says it speaks.
+    let incoming = swarm.behaviour().streams.new_control().accept(names.sync.clone()).unwrap();
+    (swarm, names, incoming)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_on_the_sync_protocol_gets_its_sender_blocked_and_harms_nobody_else() {
     let (mut a, mut b) = pair().await;
-    let (mut swarm, names) = stranger(NETWORK);
+    let (mut swarm, names, _incoming) = stranger(NETWORK);
     let mut control = swarm.behaviour().streams.new_control();
     swarm.dial(a.address()).unwrap();
     let closed = tokio::spawn(async move {
@@ -442,9 +445,8 @@ async fn garbage_on_the_sync_protocol_gets_its_sender_blocked_and_harms_nobody_e
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_garbage_answer_is_malformed_and_survived() {
     let mut a = node(Options::default()).await;
-    let (mut swarm, names) = stranger(NETWORK);
+    let (mut swarm, _, mut incoming) = stranger(NETWORK);
     let stranger_id = *swarm.local_peer_id();
-    let mut incoming = swarm.behaviour().streams.new_control().accept(names.sync.clone()).unwrap();
     swarm.dial(a.address()).unwrap();
     tokio::spawn(async move {
         loop {
@@ -466,7 +468,7 @@ async fn a_garbage_answer_is_malformed_and_survived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_of_another_network_is_disconnected_and_never_shown() {
     let mut a = node(Options::default()).await;
-    let (mut swarm, _) = stranger(NetworkId::from_bytes([8; 32]));
+    let (mut swarm, ..) = stranger(NetworkId::from_bytes([8; 32]));
     let stranger_id = *swarm.local_peer_id();
     swarm.dial(a.address()).unwrap();
     let closed = async {
@@ -561,7 +563,7 @@ async fn a_blocked_peer_cannot_come_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn good_peers_are_found_again_after_a_restart_without_a_configured_one() {
-    let (mut a, mut b) = pair().await;
+    let (mut a, b) = pair().await;
     let (old, address) = (b.id(), a.id());
     b.handle.shutdown();
     b.task.await.unwrap();

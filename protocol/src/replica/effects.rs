@@ -93,6 +93,8 @@ pub(super) struct Effects {
     /// While the log is replayed, only what is newly signed is logged.
     pub(super) replaying: bool,
     newly_signed: BTreeSet<Signature>,
+    /// The last-signed record has changed since the host was given it.
+    last_signed_changed: bool,
     /// A block was decided that this replica never found valid.
     pub(super) unknown_decision: Option<BlockHash>,
     pub(super) outputs: Vec<Output>,
@@ -115,6 +117,7 @@ impl Effects {
             verified: BTreeMap::new(),
             replaying: false,
             newly_signed: BTreeSet::new(),
+            last_signed_changed: false,
             unknown_decision: None,
             outputs: Vec::new(),
         }
@@ -207,10 +210,41 @@ impl Effects {
     }
 
     fn publish(&mut self, message: Message) {
+        self.hand_out_last_signed();
         self.outputs.push(Output::Publish(message));
     }
 
+    /// The record follows the log entry of what was signed. Were it durable first, and the entry lost, this key could
+    /// sign neither the same again, which it no longer knows, nor anything else in that round: if that befell a third
+    /// of the power at once, as in a power failure, the height would never end.
+    fn hand_out_last_signed(&mut self) {
+        if std::mem::take(&mut self.last_signed_changed) {
+            self.outputs.push(Output::Signed(self.last_signed.clone()));
+        }
+    }
+
+    /// Takes over from the log what this key signed, in case the log outlived the record.
+    pub(super) fn restore_last_signed(&mut self, inputs: &[CoreInput<Bft>]) {
+        let before = self.last_signed.clone();
+        for input in inputs {
+            // A refusal means that the record knows as much or more.
+            let _ = match input {
+                CoreInput::Vote(vote) if vote.message.validator == self.address => {
+                    let body = vote.message.body(self.network);
+                    self.last_signed.permits(body.kind.into(), body.height, body.round, &body.signing_bytes())
+                }
+                CoreInput::Proposal(proposal) if proposal.message.proposer == self.address => {
+                    let body = proposal.message.body(self.network);
+                    self.last_signed.permits(SignedKind::Proposal, body.height, body.round, &body.signing_bytes())
+                }
+                _ => true,
+            };
+        }
+        self.last_signed_changed = self.last_signed != before;
+    }
+
     fn republish_vote(&mut self, vote: &SignedMessage<Bft, bft::Vote>) {
+        self.hand_out_last_signed();
         if vote.signature != WITHHELD {
             self.outputs.push(Output::Republish(Message::Vote(SignedVote::from_core(vote, self.network))));
         }
@@ -267,11 +301,7 @@ impl Effects {
         match effect {
             Effect::SignVote(vote, resume) => {
                 let body = vote.body(self.network);
-                let kind = match body.kind {
-                    VoteKind::Prevote => SignedKind::Prevote,
-                    VoteKind::Precommit => SignedKind::Precommit,
-                };
-                let signature = self.sign(kind, body.height, body.round, &body.signing_bytes());
+                let signature = self.sign(body.kind.into(), body.height, body.round, &body.signing_bytes());
                 resume.resume_with(SignedMessage::new(vote, signature))
             }
             Effect::SignProposal(proposal, resume) => {
@@ -343,7 +373,7 @@ impl Effects {
         if self.replaying {
             self.newly_signed.insert(signature);
         }
-        self.outputs.push(Output::Signed(self.last_signed.clone()));
+        self.last_signed_changed = true;
         signature
     }
 
@@ -504,6 +534,7 @@ impl Effects {
     fn append(&mut self, height: Height, newly_signed: bool, record: LogRecord) {
         if !self.replaying || newly_signed {
             self.outputs.push(Output::Log(LogEntry { height, record }));
+            self.hand_out_last_signed();
         }
     }
 

@@ -1,10 +1,14 @@
 //! The last-signed record: what keeps a key from signing twice even if the consensus log is lost.
 //!
 //! The log lets a restarted validator derive again what it signed. If the log is gone (a deleted file, an old backup),
-//! only this record stands between the key and a second, different message for the same height and round. It is a
-//! few dozen bytes, it is consulted *before* signing, and it only ever moves forward.
+//! only this record stands between the key and a second, different message for the same height and round. It is about a
+//! hundred bytes, it is consulted *before* signing, and it only ever moves forward.
+//!
+//! A validator without its log and bound by its record can be of no help at that height, so if more than a third of
+//! the power loses its logs at once, the height cannot end. Nobody signs twice even then.
 
 use crate::{
+    block::VoteKind,
     crypto::{self, Domain},
     ids::Height,
 };
@@ -26,6 +30,15 @@ impl SignedKind {
         match self {
             Self::Proposal => Domain::Proposal,
             Self::Prevote | Self::Precommit => Domain::Vote,
+        }
+    }
+}
+
+impl From<VoteKind> for SignedKind {
+    fn from(kind: VoteKind) -> Self {
+        match kind {
+            VoteKind::Prevote => Self::Prevote,
+            VoteKind::Precommit => Self::Precommit,
         }
     }
 }

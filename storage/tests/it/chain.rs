@@ -14,15 +14,15 @@ use allod_protocol::{
     validator::{Validator, ValidatorSchedule, ValidatorSet},
 };
 
-pub fn key(index: u8) -> SigningKey {
+pub(crate) fn key(index: u8) -> SigningKey {
     SigningKey::from_seed(&[index; 32])
 }
 
-pub fn genesis() -> Genesis {
+pub(crate) fn genesis() -> Genesis {
     genesis_named("test")
 }
 
-pub fn genesis_named(name: &str) -> Genesis {
+pub(crate) fn genesis_named(name: &str) -> Genesis {
     let handle = |index: u8| Handle::new(format!("member-{index}")).unwrap();
     Genesis {
         name: name.into(),
@@ -56,14 +56,14 @@ pub fn genesis_named(name: &str) -> Genesis {
 }
 
 /// Validators with the keys of these indexes.
-pub fn set(indexes: &[u8]) -> ValidatorSet {
+pub(crate) fn set(indexes: &[u8]) -> ValidatorSet {
     let operator = AccountId::from_bytes([1; 32]);
     let validators: Vec<_> =
         indexes.iter().map(|index| Validator::new(key(*index).public_key(), Power::new(1), operator)).collect();
     validators.try_into().unwrap()
 }
 
-pub fn transaction(tip: &Tip, nonce: u64) -> Transaction {
+pub(crate) fn transaction(tip: &Tip, nonce: u64) -> Transaction {
     let action = Action::WithdrawProposal(WithdrawProposal { proposal: ProposalId::from_bytes([3; 32]) });
     let sender = AccountId::from_bytes([1; 32]);
     TransactionBody { network: tip.network, sender, nonce, expires: tip.time.plus_ms(1_000), action }.sign(&[key(1)])
@@ -71,19 +71,19 @@ pub fn transaction(tip: &Tip, nonce: u64) -> Transaction {
 
 /// What follows a tip.
 #[derive(Default)]
-pub struct Next {
-    pub transactions: Vec<Transaction>,
-    pub changes: ChangeSet,
+pub(crate) struct Next {
+    pub(crate) transactions: Vec<Transaction>,
+    pub(crate) changes: ChangeSet,
     /// The set in force two blocks later, if it changes.
-    pub validators: Option<ValidatorSet>,
+    pub(crate) validators: Option<ValidatorSet>,
 }
 
 impl Next {
-    pub fn changes(changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Self {
+    pub(crate) fn changes(changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Self {
         Self { changes: changes.into_iter().collect(), ..Self::default() }
     }
 
-    pub fn after(self, tip: &Tip) -> (DecidedBlock, Executed) {
+    pub(crate) fn after(self, tip: &Tip) -> (DecidedBlock, Executed) {
         let proposer = tip.validators.proposer(tip.height.next(), 0).address;
         let block = Block::following(tip, proposer, tip.time.plus_ms(1_000), self.transactions);
         let certificate = certify(tip, &block);

@@ -81,23 +81,23 @@ fn remembered_ids_show_in_the_past_from_their_height_on_while_they_are_remembere
         ledger.commit(&block, &executed).unwrap();
         ledger.snapshot()
     };
-    let none = commit(vec![(vec![4, 1], Some(vec![1])), (vec![6, 1], Some(vec![1]))]);
+    let none = commit(vec![(vec![4, 0xff], Some(vec![1])), (vec![6, 1], Some(vec![1]))]);
     let one = commit(vec![(vec![5, 1], Some(vec![1]))]);
     let two = commit(vec![(vec![5, 2], Some(vec![1]))]);
     let ids = |state: &dyn StateRead| {
-        let entries = state.range(&[4], &[7], Direction::Ascending, 10).unwrap();
+        let entries = state.range(&[4, 0xff], &[7], Direction::Ascending, 10).unwrap();
         entries.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
     };
     let all = |ids: &[&[u8]]| ids.iter().map(|id| id.to_vec()).collect::<Vec<_>>();
     for _ in 0..2 {
         // Before a later commit, and after one that did not touch them.
-        assert_eq!(ids(&none), all(&[&[4, 1], &[6, 1]]));
-        assert_eq!(ids(&one), all(&[&[4, 1], &[5, 1], &[6, 1]]));
-        assert_eq!(ids(&two), all(&[&[4, 1], &[5, 1], &[5, 2], &[6, 1]]));
+        assert_eq!(ids(&none), all(&[&[4, 0xff], &[6, 1]]));
+        assert_eq!(ids(&one), all(&[&[4, 0xff], &[5, 1], &[6, 1]]));
+        assert_eq!(ids(&two), all(&[&[4, 0xff], &[5, 1], &[5, 2], &[6, 1]]));
         assert_eq!((one.get(&[5, 1]).unwrap(), one.get(&[5, 2]).unwrap()), (Some(vec![1]), None));
-        assert_eq!(one.range(&[4], &[7], Direction::Descending, 2).unwrap().last().unwrap().0, [5, 1]);
+        assert_eq!(one.range(&[4, 0xff], &[7], Direction::Descending, 2).unwrap().last().unwrap().0, [5, 1]);
         commit(vec![(vec![6, 7], Some(vec![1]))]);
     }
     commit(vec![(vec![5, 1], None)]);
-    assert_eq!(ids(&two), all(&[&[4, 1], &[5, 2], &[6, 1]]));
+    assert_eq!(ids(&two), all(&[&[4, 0xff], &[5, 2], &[6, 1]]));
 }

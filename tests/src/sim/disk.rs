@@ -81,19 +81,24 @@ impl Disk {
         dirty
     }
 
-    /// The machine loses power: of what was not synced, some prefix is on the disk, often ending inside an entry.
+    /// The machine loses power: of what was not synced, some prefix is on the disk, often ending inside an entry. The
+    /// last-signed record is written once the log is synced.
     pub fn crash(&mut self, rng: &mut ChaCha8Rng) {
         let lost_truncation = self.log.truncated && rng.random_bool(0.5);
+        let mut log_is_whole = false;
         if !lost_truncation {
             if self.log.truncated {
                 self.log.synced.clear();
             }
-            let kept = rng.random_range(0..=self.log.unsynced.len());
+            let all = self.log.unsynced.len();
+            let kept = if rng.random_bool(0.2) { all } else { rng.random_range(0..=all) };
+            log_is_whole = kept == all;
             self.log.synced.extend_from_slice(&self.log.unsynced[..kept]);
         }
         self.log.unsynced.clear();
         self.log.truncated = false;
         if let Some(last_signed) = self.unsynced_last_signed.take()
+            && log_is_whole
             && rng.random_bool(0.5)
         {
             self.last_signed = last_signed;

@@ -224,7 +224,7 @@ fn a_lost_log_makes_no_key_sign_twice() {
         seed,
         heights: 40,
         crashes: Crashes::All(150),
-        log_losses: 0.5,
+        loses_log: Some(0),
         ..Plan::default()
     });
     assert!(sum(&reports, |report| report.counts.withheld) > 0, "the last-signed record was needed");

@@ -1,0 +1,210 @@
+//! `allod contribute`: what was given to a model, and who received it.
+
+use super::{
+    Failure,
+    args::content_hash,
+    context::Context,
+    output::{Fields, cut, who},
+    signing::{Nothing, Receipt, Signing},
+    units::show_count,
+};
+use crate::api::views::ContributionView;
+use allod_protocol::{
+    contribution::{AcceptContribution, ContributionKind, RecordContribution},
+    event::Event,
+    ids::{ContributionId, ModelName},
+    transaction::Action,
+};
+use anyhow::Result;
+use serde::Serialize;
+
+/// Record a contribution to a model; list and countersign contributions.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Contribute {
+    #[command(subcommand)]
+    command: Option<ContributeCommand>,
+    #[command(flatten)]
+    record: Option<Record>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ContributeCommand {
+    /// Countersign a contribution, as a steward of its model
+    Accept {
+        /// The contribution's id
+        contribution: ContributionId,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// List a model's contributions, the newest first
+    List {
+        /// namespace/name
+        model: ModelName,
+        /// How many at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show a contribution
+    Show {
+        /// Its id
+        contribution: ContributionId,
+    },
+}
+
+/// A contribution to record.
+#[derive(Debug, clap::Args)]
+struct Record {
+    /// The model: namespace/name
+    model: ModelName,
+    /// What was given
+    #[arg(long, value_enum)]
+    kind: Kind,
+    /// How much: examples, core- or accelerator-seconds, changes, runs, or whole units of a currency
+    #[arg(long, value_parser = amount)]
+    amount: u64,
+    /// What shows it: a hash, or a file that is hashed here
+    #[arg(long, value_name = "FILE|HASH")]
+    evidence: Option<String>,
+    /// In your words
+    #[arg(long, default_value = "")]
+    note: String,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Data,
+    Compute,
+    Code,
+    Evaluation,
+    Funding,
+}
+
+impl From<Kind> for ContributionKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Data => Self::Data,
+            Kind::Compute => Self::Compute,
+            Kind::Code => Self::Code,
+            Kind::Evaluation => Self::Evaluation,
+            Kind::Funding => Self::Funding,
+        }
+    }
+}
+
+fn amount(text: &str) -> Result<u64, String> {
+    text.replace('_', "").parse().map_err(|_| format!("{text:?} is not a whole number"))
+}
+
+#[derive(Debug, Serialize)]
+struct ContributionRecorded {
+    contribution: ContributionId,
+}
+
+impl Contribute {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        match (self.command, self.record) {
+            (Some(command), _) => command.execute(context).await,
+            (None, Some(record)) => record.execute(context).await,
+            (None, None) => Err(Failure::usage("name a model, or one of: accept, list, show")),
+        }
+    }
+}
+
+impl Record {
+    async fn execute(self, context: &Context) -> Result<()> {
+        let sender = self.signing.sender(context).await?;
+        let model = sender.client.model(&self.model).await?.model.id;
+        let evidence = self.evidence.as_deref().map(content_hash).transpose()?;
+        let action = RecordContribution { model, kind: self.kind.into(), amount: self.amount, evidence, note: self.note };
+        let receipt = sender.submit(Action::RecordContribution(action)).await?.with(|events| {
+            events.iter().find_map(|event| match event {
+                Event::ContributionRecorded { contribution, .. } => {
+                    Some(ContributionRecorded { contribution: *contribution })
+                }
+                _ => None,
+            })
+        })?;
+        context.answer(&receipt, |receipt: &Receipt<ContributionRecorded>| {
+            let mut fields = Fields::default();
+            fields.add("contribution", receipt.made.contribution).add("in", receipt.place());
+            fields.add("next", "a steward countersigns it: allod contribute accept ID --as STEWARD");
+            fields.show()
+        })
+    }
+}
+
+impl ContributeCommand {
+    async fn execute(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Accept { contribution, signing } => {
+                let sender = signing.sender(context).await?;
+                let action = Action::AcceptContribution(AcceptContribution { contribution });
+                let receipt = sender.submit(action).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+                    format!("countersigned by {}\n{}", sender.account.handle, receipt.place())
+                })
+            }
+            Self::List { model, limit } => {
+                let path = format!("/v1/models/{model}/contributions");
+                let page = context.client()?.list::<ContributionView>(&path, limit).await?;
+                context.answer(&page.items, |views| show_list(views))
+            }
+            Self::Show { contribution } => {
+                let view: ContributionView = context.client()?.get(&format!("/v1/contributions/{contribution}")).await?;
+                context.answer(&view, show)
+            }
+        }
+    }
+}
+
+fn kind_name(kind: ContributionKind) -> &'static str {
+    match kind {
+        ContributionKind::Data => "data",
+        ContributionKind::Compute => "compute",
+        ContributionKind::Code => "code",
+        ContributionKind::Evaluation => "evaluation",
+        ContributionKind::Funding => "funding",
+    }
+}
+
+fn show(view: &ContributionView) -> String {
+    let contribution = &view.contribution;
+    let mut fields = Fields::default();
+    fields.add("contribution", contribution.id).add_some("model", view.model_name.as_ref());
+    fields.add("giver", who(view.giver_handle.as_ref(), contribution.giver));
+    fields.add("kind", kind_name(contribution.kind)).add("amount", show_count(contribution.amount));
+    fields.add_some("evidence", contribution.evidence);
+    fields.add_some("note", Some(&contribution.note).filter(|note| !note.is_empty()));
+    fields.add("recorded", format!("block {}", contribution.recorded));
+    fields.add("countersigned", accepted(view));
+    fields.show()
+}
+
+fn accepted(view: &ContributionView) -> String {
+    match view.contribution.accepted {
+        Some((steward, height)) => format!("by {}, block {height}", who(view.accepted_by_handle.as_ref(), steward)),
+        None => "not yet".into(),
+    }
+}
+
+/// Each on two lines, since its id has to be copied whole.
+fn show_list(views: &[ContributionView]) -> String {
+    if views.is_empty() {
+        return "no contributions".into();
+    }
+    let mut text = String::new();
+    for view in views {
+        let contribution = &view.contribution;
+        let giver = who(view.giver_handle.as_ref(), contribution.giver);
+        let (kind, amount) = (kind_name(contribution.kind), show_count(contribution.amount));
+        text.push_str(&format!("{}\n", contribution.id));
+        text.push_str(&format!("  block {}  {giver}  {kind} {amount}  countersigned: {}\n", contribution.recorded, accepted(view)));
+        if !contribution.note.is_empty() {
+            text.push_str(&format!("  {}\n", cut(&contribution.note, 76)));
+        }
+    }
+    text
+}
