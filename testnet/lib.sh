@@ -6,7 +6,7 @@ set -euo pipefail
 TESTNET=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$TESTNET")
 RUN=${ALLOD_TESTNET_DIR:-$TESTNET/run}
-ALLOD=$ROOT/target/release/allod
+ALLOD=${CARGO_TARGET_DIR:-$ROOT/target}/release/allod
 BASE_PORT=7640
 export ALLOD_KEYS=$RUN/keys
 

@@ -97,7 +97,7 @@ pub async fn serve(listener: TcpListener, node: NodeHandle, stop: watch::Receive
         stop: stop.clone(),
     });
     let follower = tokio::spawn(metrics::follow(node, stop.clone()));
-    let waiter = tokio::spawn(submit::answer_waiting(api.clone()));
+    let waiter = tokio::spawn(submit::answer_waiting(api.clone(), api.node.subscribe()));
     let mut stopped = stop;
     let served = axum::serve(listener::Limited::new(listener, CONNECTIONS), router(api))
         .with_graceful_shutdown(async move {
@@ -132,6 +132,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/blocks", get(blocks::list))
         .route("/v1/blocks/{height}", get(blocks::one))
         .route("/v1/transactions", post(submit::submit))
+        .route("/v1/transactions/batch", post(submit::submit_batch))
         .route("/v1/transactions/{id}", get(blocks::transaction))
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{account}", get(accounts::one))

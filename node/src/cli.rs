@@ -5,6 +5,7 @@
 //! [`Exit`], then `cli/context.rs` (what every command has at hand) and the file of the command.
 
 mod account;
+mod args;
 mod artifacts;
 mod bench;
 mod block;
@@ -29,6 +30,8 @@ mod shares;
 mod signing;
 mod status;
 mod testnet;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod units;
 mod verify;
@@ -103,7 +106,7 @@ struct Globals {
           default_value = "http://127.0.0.1:7640")]
     api: Vec<String>,
     /// The directory of your keys [default: ~/.config/allod/keys]
-    #[arg(long, global = true, value_name = "DIR", env = "ALLOD_KEYS")]
+    #[arg(id = "keys_directory", long, global = true, value_name = "DIR", env = "ALLOD_KEYS")]
     keys: Option<PathBuf>,
 }
 

@@ -1,6 +1,7 @@
 //! The allod peer, as a library for its one binary and its tests.
 
 pub mod api;
+pub mod artifact_service;
 mod catch_up;
 pub mod cli;
 pub mod config;

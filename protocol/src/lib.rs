@@ -1,4 +1,60 @@
-//! The rules of allod.
+//! The rules of allod: what the ledger is, what may change it, how peers agree on it, and how an outsider checks it.
+//!
+//! Everything here is a function of its arguments. Two peers that run it on the same bytes get the same bytes; that is
+//! the whole point of the crate. The format is written out in `README.md`, from which a second implementation can be
+//! built, and held by the golden vectors in `tests/vectors`.
+//!
+//! # Reading order
+//!
+//! The ground:
+//! - [`limits`]: every maximum, with their relations asserted
+//! - [`codec`]: the only canonical bytes
+//! - [`crypto`]: hashes and signatures, each for one purpose
+//! - [`ids`]: newtypes and their text forms
+//!
+//! What is asked, and what is kept:
+//! - [`transaction`]: the envelope, the closed list of actions, the checks that need no state
+//! - [`state`]: typed keys, how rules read, how a block changes what they read
+//! - [`rejection`], [`event`]: what is said of a transaction afterwards
+//!
+//! The rules, one family each, types first and `apply` below them:
+//! - [`account`]: who can hold and sign
+//! - [`model`]: models, versions, their lineage
+//! - [`artifact`]: addresses, manifests
+//! - [`share`]: the register, and the one function that changes it
+//! - [`contribution`]: what was given, signed by both sides
+//! - [`policy`]: rules of decision, and how a tally is judged
+//! - [`proposal`]: questions, ballots, what the ledger does about them
+//! - [`validator`]: the set, its quorum, its proposer
+//!
+//! The ledger:
+//! - [`genesis`]: how a network begins
+//! - [`block`]: headers, blocks, commit certificates
+//! - [`execute`]: THE transition; nothing else changes the ledger
+//! - [`proof`]: proofs of single keys, and deeds that stand by themselves
+//!
+//! Agreement:
+//! - [`bft`]: the ledger's types as Malachite's core sees them
+//! - [`replica`]: one peer's part, as `step(Input) -> Vec<Output>`; its page says what a host owes it
+//! - [`mempool`]: what waits for a block, in turns between senders
+//!
+//! # Invariants
+//!
+//! - One value has one encoding, and a hash or a signature is for one purpose on one network.
+//! - The balances of a model add up to its total after every block: [`share::is_conserved`] checks it.
+//! - A transaction applies whole or leaves nothing but its remembered id. It is executed once.
+//! - A proposal counts weights as of the height before it was opened, by the rule of that moment, and is closed once.
+//! - A header names the set that decides it and the one after, so a deed needs no more than the headers between sets.
+//! - A replica signs at most one message for a height, round and kind, and never one of an earlier height or round.
+//!
+//! # Invariants by absence
+//!
+//! - No I/O, no clock, no threads, no randomness of its own, no async: time is an argument, and so are keys.
+//! - No floating point, no hash maps, no order that depends on a seed or a machine.
+//! - No unchecked arithmetic, no indexing, no panic on any input. The exceptions carry their reason.
+//! - No rule outside this crate: storage keeps bytes, the node moves them.
+//! - No decoder that trusts a stranger. [`codec::decode_trusted`] is for what this machine wrote itself.
+
 pub mod account;
 pub mod artifact;
 pub mod bft;

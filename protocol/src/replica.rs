@@ -9,7 +9,8 @@
 //! ```text
 //! boot      log empty for tip.height + 1:  Replica::new(key, last_signed, &tip), then Start when there is work
 //!           otherwise:                     Replica::recover(key, last_signed, tip, timeouts, &log) -> outputs
-//! message   Message::decode, then admit -> accept / ignore / reject for the relay, then step(Input::Message)
+//! message   Message::decode, then admit -> accept / ignore / reject for the relay, then step(Input::Message).
+//!           An accepted one of height().next() while is_finalized() means that others are at work: Start
 //! step      perform EVERY output of a step, in order, before the next input:
 //!   Log, Signed        append to the log / set the last-signed record; neither has to be durable yet
 //!   Publish, Republish, StartedRound, Decided
@@ -46,6 +47,8 @@
 mod effects;
 pub mod evidence;
 pub mod guard;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use crate::bft::Timeouts;
@@ -393,10 +396,30 @@ impl Replica {
         replica.core.reset_entries_index();
         replica.effects.replaying = false;
         replica.effects.drop_answered_checks();
+        replica.republish_own_proposals(log);
         // Only now may the core have its blocks: before the replay ends, it would propose one anew that it had proposed.
         replica.give_blocks()?;
         let outputs = std::mem::take(&mut replica.effects.outputs);
         Ok((replica, outputs))
+    }
+
+    /// The replay sends own votes again but not own proposals. One that never left the machine would cost a round.
+    fn republish_own_proposals(&mut self, log: &[LogEntry]) {
+        let (height, round) = (self.height(), self.round());
+        for entry in log.iter().filter(|entry| entry.height == height) {
+            let LogRecord::Proposal { round: proposed, pol_round, proposer, block, signature } = &entry.record else {
+                continue;
+            };
+            let block = match block {
+                LoggedBlock::Whole(block) => Some(block.clone()),
+                LoggedBlock::Earlier(hash) => self.effects.valid_block(hash),
+            };
+            if let Some(block) = block.filter(|_| *proposer == self.address && Some(*proposed) == round) {
+                let (round, pol_round, proposer, signature) = (*proposed, *pol_round, *proposer, *signature);
+                let proposal = SignedProposal { round, pol_round, proposer, block, signature };
+                self.effects.outputs.push(Output::Republish(Message::Proposal(proposal)));
+            }
+        }
     }
 
     /// Takes one input. Perform every output, in order, before the next.
@@ -552,6 +575,12 @@ impl Replica {
         }
         if early {
             self.judge_early(&proposer.address, true)?;
+        } else if self.core.exceeds_per_round_cap(
+            proposal.height(),
+            proposal.round(),
+            &proposal.message.block.hash(),
+        ) {
+            return Err(Admission::Ignore(Ignored::Enough));
         }
         if self.effects.verifies_proposal(&proposal.message, &proposer.key, &proposal.signature) {
             Ok(())
@@ -612,7 +641,11 @@ impl Replica {
     }
 
     fn on_built(&mut self, height: Height, round: u32, block: Block) -> Result<(), ReplicaError> {
-        if height != self.height() || self.is_finalized() || self.round() != Some(round) {
+        let in_time = height == self.height()
+            && !self.is_finalized()
+            && self.round() == Some(round)
+            && self.core.driver.step_is_propose();
+        if !in_time {
             return Ok(());
         }
         // Asked again for the same round, the answer must be the same.

@@ -6,7 +6,7 @@ use crate::{
     error::{OpenError, StorageError},
     ledger::Ledger,
     read::BlockEvents,
-    tree::{self, StoredTree, TreeUpdate},
+    tree::{self, EncodedUpdate, StoredTree, TreeUpdate},
 };
 use allod_protocol::{
     block::{DecidedBlock, Tip},
@@ -73,12 +73,13 @@ impl Ledger {
         let mut batch = database.batch()?;
         put_block(&mut batch, &before, decided, executed)?;
         put_changes(&mut batch, height, &executed.changes);
-        let pruned_to = tree::write(&mut batch, database, height, &update, writer.pruned_to)?;
+        let encoded = EncodedUpdate::of(&update)?;
+        let pruned_to = tree::write(&mut batch, database, height, &encoded, writer.pruned_to)?;
         put_tip(&mut batch, &tip, Some(&before));
 
         self.inner.begun.store(height.get(), Ordering::SeqCst);
         database.write(batch)?;
-        writer.nodes.borrow_mut().keep(&update);
+        writer.nodes.borrow_mut().keep(encoded);
         writer.pruned_to = pruned_to;
         *self.inner.tip.write().unwrap_or_else(PoisonError::into_inner) = tip.clone();
         Ok(tip)
@@ -185,7 +186,8 @@ pub(crate) fn commit_genesis(
     batch.put(Column::Meta, SCHEMA, codec::encode(&SCHEMA_VERSION));
     batch.put(Column::Meta, NETWORK, codec::encode(&tip.network));
     put_changes(&mut batch, Height::ZERO, &changes);
-    tree::write(&mut batch, database, Height::ZERO, &update, Height::ZERO).map_err(&failed)?;
+    let encoded = EncodedUpdate::of(&update).map_err(&failed)?;
+    tree::write(&mut batch, database, Height::ZERO, &encoded, Height::ZERO).map_err(&failed)?;
     put_tip(&mut batch, &tip, None);
     database.write(batch).map_err(failed)?;
     Ok(tip)

@@ -21,7 +21,7 @@ use std::{cell::RefCell, collections::HashMap};
 
 /// Proofs can be made for this many heights, the newest included: long enough for an answer to a question about the
 /// newest certified header, and short enough that a busy network does not fill the disk with replaced nodes.
-pub const PROVABLE_HEIGHTS: u64 = 128;
+pub const PROVABLE_HEIGHTS: u64 = 32;
 
 /// The oldest height that can still be proven.
 pub(crate) fn oldest_provable(tip: Height) -> Height {
@@ -122,14 +122,17 @@ pub(crate) struct StoredTree<'a> {
 
 impl TreeReader for StoredTree<'_> {
     fn get_node_option(&self, node_key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        if let Some(node) = self.cache.and_then(|cache| cache.borrow_mut().get(node_key)) {
-            return Ok(Some(node));
+        let key = node_key_bytes(node_key);
+        let Some(cache) = self.cache else {
+            return Ok(self.database.get(Column::TreeNodes, &key)?.map(|bytes| borsh::from_slice(&bytes)).transpose()?);
+        };
+        let mut cache = cache.borrow_mut();
+        if let Some(bytes) = cache.get(&key) {
+            return Ok(Some(borsh::from_slice(bytes)?));
         }
-        let Some(bytes) = self.database.get(Column::TreeNodes, &node_key_bytes(node_key))? else { return Ok(None) };
-        let node: Node = borsh::from_slice(&bytes)?;
-        if let Some(cache) = self.cache {
-            cache.borrow_mut().insert(node_key.clone(), node.clone());
-        }
+        let Some(bytes) = self.database.get(Column::TreeNodes, &key)? else { return Ok(None) };
+        let node = borsh::from_slice(&bytes)?;
+        cache.insert(key, bytes.to_vec());
         Ok(Some(node))
     }
 
@@ -148,20 +151,13 @@ pub(crate) fn write(
     batch: &mut Batch<'_>,
     database: &Database,
     height: Height,
-    update: &TreeUpdate,
+    update: &EncodedUpdate,
     pruned_to: Height,
 ) -> Result<Height, StorageError> {
-    let unwritable = |error| StorageError::damaged("a tree node", error);
-    for (key, node) in update.nodes() {
-        batch.put(Column::TreeNodes, node_key_bytes(key), borsh::to_vec(node).map_err(unwritable)?);
+    for (key, node) in &update.nodes {
+        batch.put(Column::TreeNodes, key, node);
     }
-    let mut stale = Vec::new();
-    for key in update.stale() {
-        let bytes = node_key_bytes(key);
-        stale.push(u8::try_from(bytes.len()).map_err(|_| StorageError::damaged("a tree path", "it is too long"))?);
-        stale.extend_from_slice(&bytes);
-    }
-    batch.put(Column::TreeStale, height_key(height), stale);
+    batch.put(Column::TreeStale, height_key(height), update.encode_stale()?);
     let oldest = oldest_provable(height);
     // A node replaced at the oldest provable height is in no tree from there on.
     let mut iterator = database.iterator(Column::TreeStale, &height_key(pruned_to), &height_key(oldest.next()))?;
@@ -181,6 +177,32 @@ pub(crate) fn write(
     Ok(oldest.next())
 }
 
+/// An update as it is stored.
+#[derive(Debug)]
+pub(crate) struct EncodedUpdate {
+    nodes: Vec<(Vec<u8>, Vec<u8>)>,
+    stale: Vec<Vec<u8>>,
+}
+
+impl EncodedUpdate {
+    pub(crate) fn of(update: &TreeUpdate) -> Result<Self, StorageError> {
+        let unwritable = |error| StorageError::damaged("a tree node", error);
+        let encoded =
+            |(key, node): (&NodeKey, &Node)| Ok((node_key_bytes(key), borsh::to_vec(node).map_err(unwritable)?));
+        let nodes = update.nodes().map(encoded).collect::<Result<_, StorageError>>()?;
+        Ok(Self { nodes, stale: update.stale().map(node_key_bytes).collect() })
+    }
+
+    fn encode_stale(&self) -> Result<Vec<u8>, StorageError> {
+        let mut bytes = Vec::new();
+        for key in &self.stale {
+            bytes.push(u8::try_from(key.len()).map_err(|_| StorageError::damaged("a tree path", "it is too long"))?);
+            bytes.extend_from_slice(key);
+        }
+        Ok(bytes)
+    }
+}
+
 /// Version first, so that a commit writes neighbours.
 fn node_key_bytes(key: &NodeKey) -> Vec<u8> {
     let path = key.nibble_path();
@@ -190,42 +212,55 @@ fn node_key_bytes(key: &NodeKey) -> Vec<u8> {
     bytes
 }
 
-/// Recently used nodes, at most [`NodeCache::NODES`] in each of two generations: a full young one becomes the old one.
-/// A node never changes, so the cache is never wrong.
+/// Recently used nodes as they are stored, in two generations: a full young one becomes the old one. A node never
+/// changes, so the cache is never wrong. RocksDB's own cache holds whole blocks, of which a node is a small part.
 #[derive(Default)]
 pub(crate) struct NodeCache {
-    young: HashMap<NodeKey, Node>,
-    old: HashMap<NodeKey, Node>,
+    young: HashMap<Vec<u8>, Vec<u8>>,
+    young_bytes: usize,
+    old: HashMap<Vec<u8>, Vec<u8>>,
 }
 
 impl NodeCache {
-    /// Nodes of one generation; the largest takes about 1 KiB.
-    const NODES: usize = 4_096;
+    /// Bytes of one generation.
+    const BYTES: usize = 8 * 1024 * 1024;
+    /// What an entry takes besides its key and its value, roughly: two allocations and a place in the map.
+    const ENTRY_BYTES: usize = 96;
 
-    fn get(&mut self, key: &NodeKey) -> Option<Node> {
-        if let Some(node) = self.young.get(key) {
-            return Some(node.clone());
+    fn get(&mut self, key: &[u8]) -> Option<&[u8]> {
+        if let Some((key, node)) = self.old.remove_entry(key) {
+            self.insert(key, node);
         }
-        let (key, node) = self.old.remove_entry(key)?;
-        self.insert(key, node.clone());
-        Some(node)
+        self.young.get(key).map(Vec::as_slice)
     }
 
-    pub(crate) fn insert(&mut self, key: NodeKey, node: Node) {
-        if self.young.len() >= Self::NODES {
+    fn insert(&mut self, key: Vec<u8>, node: Vec<u8>) {
+        if self.young_bytes >= Self::BYTES {
             self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
         }
+        self.young_bytes = self.young_bytes.saturating_add(Self::size(&key, &node));
         self.young.insert(key, node);
     }
 
-    /// Takes over a committed update: its upper nodes are what the next one reads first.
-    pub(crate) fn keep(&mut self, update: &TreeUpdate) {
-        for key in update.stale() {
-            self.young.remove(key);
-            self.old.remove(key);
+    fn remove(&mut self, key: &[u8]) {
+        self.old.remove(key);
+        if let Some(node) = self.young.remove(key) {
+            self.young_bytes = self.young_bytes.saturating_sub(Self::size(key, &node));
         }
-        for (key, node) in update.nodes() {
-            self.insert(key.clone(), node.clone());
+    }
+
+    const fn size(key: &[u8], node: &[u8]) -> usize {
+        key.len().saturating_add(node.len()).saturating_add(Self::ENTRY_BYTES)
+    }
+
+    /// Takes over a committed update: the next one begins with its nodes.
+    pub(crate) fn keep(&mut self, update: EncodedUpdate) {
+        for key in &update.stale {
+            self.remove(key);
+        }
+        for (key, node) in update.nodes {
+            self.insert(key, node);
         }
     }
 }

@@ -5,3 +5,8 @@ pub mod sim;
 pub mod ledger;
 pub mod map_state;
 pub mod reference;
+pub mod processes;
+pub mod chain;
+pub mod fuzz;
+pub mod vectors;
+pub mod workload;

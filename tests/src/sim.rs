@@ -87,6 +87,8 @@ pub struct Plan {
     pub network: Network,
     /// Who loses power when.
     pub crashes: Crashes,
+    /// Virtual milliseconds after which nobody loses power any more: from then on heights have to end.
+    pub crashes_until_ms: u64,
     /// Who breaks the rules; all others are honest.
     pub behaviours: BTreeMap<usize, Behaviour>,
     /// Whether logs are written; only a control turns it off.
@@ -117,6 +119,7 @@ impl Default for Plan {
             changes: Vec::new(),
             network: Network::default(),
             crashes: Crashes::None,
+            crashes_until_ms: 15_000,
             behaviours: BTreeMap::new(),
             keeps_log: true,
             keeps_last_signed: true,
@@ -172,8 +175,10 @@ pub struct Report {
     pub violations: Vec<String>,
     /// Honest validators seen signing twice.
     pub double_signs: u64,
-    /// Proofs of signing twice.
-    pub evidence: u64,
+    /// Proofs of voting twice.
+    pub double_votes: u64,
+    /// Proofs of proposing twice.
+    pub double_proposals: u64,
     /// How far each peer came.
     pub heights: Vec<u64>,
     /// How long it took in virtual time.
@@ -349,7 +354,8 @@ impl Simulation {
             seed: self.plan.seed,
             violations: self.checker.violations,
             double_signs: self.checker.double_signs,
-            evidence: self.checker.evidence,
+            double_votes: self.checker.double_votes,
+            double_proposals: self.checker.double_proposals,
             heights: self.peers.iter().map(|peer| peer.disk.app.tip().height.get()).collect(),
             virtual_ms: self.now_us / 1_000,
             trace: self.trace.finalize().to_hex().to_string(),
@@ -446,6 +452,9 @@ impl Simulation {
             }
             Crashes::All(every_ms) => (every_ms, (0..self.peers.len()).collect()),
         };
+        if self.now_us > self.plan.crashes_until_ms * 1_000 {
+            return;
+        }
         for peer in doomed {
             self.peers[peer].doomed = self.peers[peer].replica.is_some();
         }

@@ -3,7 +3,7 @@
 use super::{REQUEST_TIMEOUT, Shared, views::Problem};
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -16,10 +16,11 @@ const ALWAYS_ANSWERED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 pub(crate) async fn guard(State(api): State<Shared>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
-    let response = match check(&method, request.headers()) {
+    let mut response = match check(&method, request.headers()) {
         Ok(()) => pass(&api, request, next).await,
         Err(problem) => problem.into_response(),
     };
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     api.node.metrics.on_http_request(&method, response.status().as_u16(), started.elapsed());
     response
 }

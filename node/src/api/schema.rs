@@ -1,10 +1,11 @@
 //! How the ledger's types look in OpenAPI. The types live in `protocol`, which knows nothing of HTTP; what stands here
 //! describes their JSON form and is never built.
 
+use super::views::{ClaimView, Problem, ProgressView, VerifyLine};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        KnownFormat, Object, ObjectBuilder, RefOr, SchemaFormat,
+        KnownFormat, Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, SchemaFormat,
         schema::{AdditionalProperties, Schema, SchemaType, Type},
     },
 };
@@ -57,7 +58,7 @@ impl PartialSchema for ArtifactSchema {
             .description(Some("An artifact as the ledger records it."))
             .property("address", Cid::schema())
             .required("address")
-            .property("kind", text("What the address is of: `file` or `collection`."))
+            .property("kind", KindSchema::schema())
             .required("kind")
             .property("size_bytes", integer())
             .required("size_bytes")
@@ -69,6 +70,24 @@ impl PartialSchema for ArtifactSchema {
 impl ToSchema for ArtifactSchema {
     fn name() -> std::borrow::Cow<'static, str> {
         "Artifact".into()
+    }
+}
+
+/// File or collection.
+pub(crate) struct KindSchema;
+
+impl PartialSchema for KindSchema {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .enum_values(Some(["file", "collection"]))
+            .description(Some("What an artifact's address is of."));
+        text.into()
+    }
+}
+impl ToSchema for KindSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "ArtifactKind".into()
     }
 }
 
@@ -97,6 +116,67 @@ impl PartialSchema for OutlookSchema {
 impl ToSchema for OutlookSchema {
     fn name() -> std::borrow::Cow<'static, str> {
         "Outlook".into()
+    }
+}
+
+/// An object with one key out of several: how an enum of the protocol or of the API looks in JSON.
+fn one_of(description: &str, variants: &[(&str, RefOr<Schema>)]) -> RefOr<Schema> {
+    let one_of = variants.iter().fold(OneOfBuilder::new().description(Some(description)), |all, (name, schema)| {
+        all.item(ObjectBuilder::new().property(*name, schema.clone()).required(*name))
+    });
+    one_of.into()
+}
+
+fn reference<T: ToSchema>() -> RefOr<Schema> {
+    RefOr::Ref(Ref::from_schema_name(T::name()))
+}
+
+fn define<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
+}
+
+impl PartialSchema for ClaimView {
+    fn schema() -> RefOr<Schema> {
+        one_of(
+            "One record that a deed proves.",
+            &[
+                ("model", reference::<ModelRecord>()),
+                ("share", reference::<ShareRecord>()),
+                ("account", reference::<AccountRecord>()),
+                ("version", reference::<VersionRecord>()),
+                ("absent", text("The key, in hexadecimal, holds nothing.").into()),
+                ("other", text("The key, in hexadecimal, holds another record.").into()),
+            ],
+        )
+    }
+}
+impl ToSchema for ClaimView {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        define::<ModelRecord>(schemas);
+        define::<ShareRecord>(schemas);
+        define::<AccountRecord>(schemas);
+        define::<VersionRecord>(schemas);
+    }
+}
+
+impl PartialSchema for VerifyLine {
+    fn schema() -> RefOr<Schema> {
+        one_of(
+            "One line of the answer to a verification; `verified` or `error` is the last.",
+            &[
+                ("progress", reference::<ProgressView>()),
+                ("verified", reference::<ArtifactSchema>()),
+                ("error", reference::<Problem>()),
+            ],
+        )
+    }
+}
+impl ToSchema for VerifyLine {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        define::<ProgressView>(schemas);
+        define::<ArtifactSchema>(schemas);
+        define::<Problem>(schemas);
     }
 }
 

@@ -8,7 +8,7 @@
 use super::schema;
 use allod_protocol::{
     account::Account,
-    artifact::{Artifact, ManifestFile},
+    artifact::{Artifact, ArtifactKind, ManifestFile},
     block::{CommitCertificate, Header},
     contribution::Contribution,
     event::Event,
@@ -137,10 +137,9 @@ pub struct PeerView {
     /// Who dialled: `inbound` or `outbound`.
     pub direction: String,
     /// What it says it runs.
-    pub agent: Option<String>,
-    /// The height it last spoke of.
-    #[schema(value_type = Option<u64>)]
-    pub height: Option<Height>,
+    pub agent: String,
+    /// Seconds since it connected.
+    pub connected_seconds: u64,
     /// The last round trip, in milliseconds.
     pub round_trip_ms: Option<u64>,
 }
@@ -229,9 +228,9 @@ pub struct BlockTransaction {
     /// Itself.
     #[schema(value_type = schema::TransactionRecord)]
     pub transaction: Transaction,
-    /// What became of it; null while the block's results are not kept any more.
-    #[schema(value_type = Option<schema::ResultRecord>)]
-    pub result: Option<TransactionResult>,
+    /// What became of it.
+    #[schema(value_type = schema::ResultRecord)]
+    pub result: TransactionResult,
 }
 
 /// A transaction on the ledger.
@@ -243,8 +242,11 @@ pub struct TransactionView {
     /// The block that holds it.
     #[schema(value_type = u64)]
     pub height: Height,
+    /// The block's time, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub time: Timestamp,
     /// Its place in the block, from 0.
-    pub index: u32,
+    pub index: usize,
     /// Itself.
     #[schema(value_type = schema::TransactionRecord)]
     pub transaction: Transaction,
@@ -265,11 +267,29 @@ pub struct Submitted {
     pub height: Option<Height>,
     /// Its place in the block, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub index: Option<u32>,
+    pub index: Option<usize>,
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ResultRecord>)]
     pub result: Option<TransactionResult>,
+}
+
+/// What became of a batch of submissions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchView {
+    /// How many were taken.
+    pub accepted: usize,
+    /// Those that were not.
+    pub refused: Vec<BatchRefusal>,
+}
+
+/// One transaction of a batch that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchRefusal {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// Why.
+    pub problem: Problem,
 }
 
 /// An account.
@@ -461,17 +481,17 @@ pub struct DeedView {
 }
 
 /// One record that a deed proves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimView {
     /// A model stands so.
-    Model(#[schema(value_type = schema::ModelRecord)] Box<Model>),
+    Model(Box<Model>),
     /// A line of its register.
-    Share(#[schema(value_type = schema::ShareRecord)] Share),
+    Share(Share),
     /// An account stands so.
-    Account(#[schema(value_type = schema::AccountRecord)] Box<Account>),
+    Account(Box<Account>),
     /// A version stands so.
-    Version(#[schema(value_type = schema::VersionRecord)] Box<Version>),
+    Version(Box<Version>),
     /// The key, in hexadecimal, holds nothing.
     Absent(String),
     /// The key, in hexadecimal, holds another record.
@@ -512,7 +532,7 @@ pub struct ImportRequest {
 }
 
 /// What was imported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PublishedView {
     /// As the ledger records it.
     #[serde(flatten)]
@@ -525,8 +545,6 @@ pub struct PublishedView {
     pub new_bytes: u64,
     /// Paths that were left out of a collection: version control, caches, unfinished downloads.
     pub excluded: Vec<String>,
-    /// Whether peers can find it: false while the announcement did not get through; it is repeated.
-    pub announced: bool,
     /// Seconds it took.
     pub elapsed_seconds: f64,
 }
@@ -556,6 +574,10 @@ pub struct FetchRequest {
     /// The peers to ask; null finds them.
     #[serde(default)]
     pub providers: Option<Vec<String>>,
+    /// `file` or `collection`: needed only for an artifact that no version on the ledger has.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::KindSchema>)]
+    pub kind: Option<ArtifactKind>,
 }
 
 /// What one provider gave.
@@ -583,9 +605,11 @@ pub struct FetchedView {
     #[serde(flatten)]
     #[schema(value_type = schema::ArtifactSchema)]
     pub artifact: Artifact,
-    /// Bytes that came over the network; 0 when all of it was here.
+    /// Verified bytes that came over the network; 0 when all of it was here.
     pub received_bytes: u64,
-    /// Seconds it took, the export not counted.
+    /// Bytes that were here already.
+    pub present_bytes: u64,
+    /// Seconds it took, writing a copy not counted.
     pub elapsed_seconds: f64,
     /// Who gave what.
     pub providers: Vec<ProviderView>,
@@ -599,10 +623,14 @@ pub struct FetchedView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FetchLine {
-    /// The peers that will be asked, as they are found.
+    /// Peers that will be asked, as they are found.
     Providers(Vec<String>),
+    /// A provider was given up.
+    Dropped(DroppedProviderView),
     /// How far it has come.
     Progress(ProgressView),
+    /// How far writing the copy has come.
+    Export(ProgressView),
     /// It is done; the last line.
     Result(FetchedView),
     /// It failed; the last line.
@@ -610,13 +638,13 @@ pub enum FetchLine {
 }
 
 /// One line of the answer to a verification.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerifyLine {
     /// How far it has come.
     Progress(ProgressView),
     /// Every byte hashes to the address; the last line.
-    Verified(#[schema(value_type = schema::ArtifactSchema)] Artifact),
+    Verified(Artifact),
     /// A fault, or something else went wrong; the last line.
     Error(Problem),
 }

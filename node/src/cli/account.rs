@@ -28,6 +28,9 @@ pub(super) enum AccountCommand {
         /// The account that admits it
         #[arg(long, value_name = "ACCOUNT", env = "ALLOD_AS")]
         sponsor: String,
+        /// Sign with this key of yours and not with whichever fits; may be repeated
+        #[arg(long = "sign-with", value_name = "KEY")]
+        sign_with: Vec<String>,
         #[command(flatten)]
         policy: KeyPolicyArgs,
     },
@@ -46,6 +49,9 @@ pub(super) enum AccountCommand {
     Rotate {
         /// Its handle or id; its present keys sign
         account: String,
+        /// Sign with this key of yours and not with whichever fits; may be repeated
+        #[arg(long = "sign-with", value_name = "KEY")]
+        sign_with: Vec<String>,
         #[command(flatten)]
         policy: KeyPolicyArgs,
     },
@@ -55,7 +61,7 @@ pub(super) enum AccountCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct KeyPolicyArgs {
     /// A key: the name of one of yours, or 64 hexadecimal digits; may be repeated
-    #[arg(long = "key", value_name = "KEY")]
+    #[arg(id = "account_keys", long = "key", value_name = "KEY")]
     keys: Vec<String>,
     /// A key that is made first, under this name; may be repeated
     #[arg(long = "new-key", alias = "new-keys", value_name = "NAME", value_delimiter = ',')]
@@ -112,7 +118,9 @@ struct AccountMade {
 impl AccountCommand {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
-            Self::Create { handle, sponsor, policy } => create(context, handle, sponsor, &policy).await,
+            Self::Create { handle, sponsor, sign_with, policy } => {
+                create(context, handle, &Signing::of(sponsor, sign_with), &policy).await
+            }
             Self::Show { account } => {
                 let view = context.client()?.account(&account).await?;
                 context.answer(&view, show)
@@ -121,8 +129,8 @@ impl AccountCommand {
                 let page = context.client()?.list::<AccountView>("/v1/accounts", limit).await?;
                 context.answer(&page.items, |accounts| show_list(accounts))
             }
-            Self::Rotate { account, policy } => {
-                let sender = Signing::of(account).sender(context).await?;
+            Self::Rotate { account, sign_with, policy } => {
+                let sender = Signing::of(account, sign_with).sender(context).await?;
                 let keys = policy.policy(&context.keys()?)?;
                 let receipt = sender.submit(Action::RotateKeys(RotateKeys { keys })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
@@ -133,8 +141,8 @@ impl AccountCommand {
     }
 }
 
-async fn create(context: &Context, handle: Handle, sponsor: String, policy: &KeyPolicyArgs) -> Result<()> {
-    let sender = Signing::of(sponsor).sender(context).await?;
+async fn create(context: &Context, handle: Handle, sponsor: &Signing, policy: &KeyPolicyArgs) -> Result<()> {
+    let sender = sponsor.sender(context).await?;
     refuse_taken(&sender.client, &handle).await?;
     let keys = policy.policy(&context.keys()?)?;
     let receipt = sender.submit(Action::CreateAccount(CreateAccount { handle, keys })).await?;
@@ -148,7 +156,8 @@ async fn create(context: &Context, handle: Handle, sponsor: String, policy: &Key
     })?;
     context.answer(&receipt, |receipt| {
         let mut fields = Fields::default();
-        fields.add("account", &receipt.made.handle).add("id", receipt.made.account).add("in", receipt.place());
+        fields.add("account", &receipt.made.handle).add("id", receipt.made.account);
+        receipt.add_place(&mut fields);
         fields.show()
     })
 }

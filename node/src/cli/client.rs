@@ -1,7 +1,7 @@
 //! One node's API, as the client uses it: JSON in and out, transactions in their canonical bytes, answers in lines.
 
 use super::{Exit, Failure};
-use crate::api::views::{AccountView, LaggedView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
+use crate::api::views::{AccountView, BatchView, LaggedView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
 use allod_protocol::{
     execute::TransactionResult,
     ids::{AccountId, Height, ModelName, TransactionId},
@@ -164,10 +164,13 @@ impl Client {
         }
     }
 
-    /// Hands in a transaction and does not wait; what load is made of.
-    pub(super) async fn submit_bytes(&self, path: &str, kind: &str, bytes: Vec<u8>) -> Result<Response> {
-        let request = self.http.post(self.url(path)).header(header::CONTENT_TYPE, kind).body(bytes).timeout(ANSWER);
-        self.send(request).await
+    /// Hands in a list of transactions, in its canonical bytes, and does not wait: what load is made of.
+    pub(super) async fn submit_batch(&self, bytes: Vec<u8>) -> Result<BatchView> {
+        let path = "/v1/transactions/batch";
+        let request = self.http.post(self.url(path)).header(header::CONTENT_TYPE, BYTES).body(bytes).timeout(ANSWER);
+        let response = self.send(request).await?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        self.read(&bytes, path)
     }
 
     /// Asks for work whose answer comes in lines of JSON, and gives each line to `on_line` until it breaks with the

@@ -129,8 +129,9 @@ impl Record {
         })?;
         context.answer(&receipt, |receipt: &Receipt<ContributionRecorded>| {
             let mut fields = Fields::default();
-            fields.add("contribution", receipt.made.contribution).add("in", receipt.place());
-            fields.add("next", "a steward countersigns it: allod contribute accept ID --as STEWARD");
+            fields.add("contribution", receipt.made.contribution);
+            receipt.add_place(&mut fields);
+            fields.add("next", "a steward runs: allod contribute accept ID --as STEWARD");
             fields.show()
         })
     }

@@ -9,7 +9,10 @@ use super::{
     units::{show_count, show_size},
 };
 use crate::api::views::{FetchLine, FetchRequest, FetchedView, VersionView};
-use allod_protocol::ids::{ArtifactId, ModelName, VersionLabel};
+use allod_protocol::{
+    artifact::ArtifactKind,
+    ids::{ArtifactId, ModelName, VersionLabel},
+};
 use anyhow::{Context as _, Result, anyhow};
 use std::{ops::ControlFlow, path::PathBuf};
 
@@ -24,9 +27,27 @@ pub(super) struct Fetch {
     /// Replace files at the path that are different
     #[arg(long, requires = "output")]
     overwrite: bool,
+    /// What an address is of, if it is of no version on the ledger
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
     /// Ask this peer rather than those that announced it; may be repeated
     #[arg(long = "provider", value_name = "PEER")]
     providers: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    File,
+    Collection,
+}
+
+impl From<Kind> for ArtifactKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::File => Self::File,
+            Kind::Collection => Self::Collection,
+        }
+    }
 }
 
 impl Fetch {
@@ -37,12 +58,10 @@ impl Fetch {
         let request = FetchRequest {
             output: output.map(|path| path.to_string_lossy().into_owned()),
             overwrite: self.overwrite,
+            kind: self.kind.map(Into::into),
             providers: Some(self.providers).filter(|providers| !providers.is_empty()),
         };
         let fetched = fetch(&client, address, &request).await?;
-        for dropped in &fetched.dropped {
-            context.note(format!("gave up on {}: {}", dropped.peer_id, dropped.reason));
-        }
         context.answer(&fetched, show)
     }
 }
@@ -66,6 +85,7 @@ async fn released(client: &Client, name: &ModelName) -> Result<VersionLabel> {
 
 async fn fetch(client: &Client, address: ArtifactId, request: &FetchRequest) -> Result<FetchedView> {
     let mut progress = Progress::new("fetching");
+    let mut export: Option<Progress> = None;
     client
         .post_lines(&format!("/v1/artifacts/{address}/fetch"), request, |line| match line {
             FetchLine::Progress(done) => {
@@ -73,7 +93,17 @@ async fn fetch(client: &Client, address: ArtifactId, request: &FetchRequest) -> 
                 Ok(ControlFlow::Continue(()))
             }
             FetchLine::Providers(peers) => {
-                progress.note(&format!("{} providers", peers.len()));
+                for peer in peers {
+                    progress.note(&format!("from {peer}"));
+                }
+                Ok(ControlFlow::Continue(()))
+            }
+            FetchLine::Dropped(dropped) => {
+                progress.note(&format!("gave up on {}: {}", dropped.peer_id, dropped.reason));
+                Ok(ControlFlow::Continue(()))
+            }
+            FetchLine::Export(done) => {
+                export.get_or_insert_with(|| Progress::new("writing")).show(&done);
                 Ok(ControlFlow::Continue(()))
             }
             FetchLine::Result(fetched) => Ok(ControlFlow::Break(fetched)),

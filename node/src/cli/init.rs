@@ -45,7 +45,7 @@ impl Init {
         let made = make_node(&data_dir, &genesis, &keys::generate()?, &keys::generate()?, &settings)?;
         context.answer(&made, |made| {
             let mut fields = Fields::default();
-            fields.add("network", format!("{} ({})", genesis.name, made.network));
+            fields.add("network", format!("{}\n{}", genesis.name, made.network));
             fields.add("data directory", made.data_dir.display());
             fields.add("peer id", &made.peer_id).add("validator key", made.validator_key);
             fields.add("next", format!("allod run --data {}", made.data_dir.display()));

@@ -1,22 +1,24 @@
 //! `allod model`: what is owned.
 
 use super::{
-    args::{Assigned, PolicyArgs, show_rule},
+    args::{Assigned, PolicyArgs, VersionName, show_rule},
     client::Client,
     context::Context,
     output::{Fields, Table, cut, who},
+    shares::write_deed,
     signing::{Receipt, Signing},
     units::{show_count, show_size},
 };
 use crate::api::views::{ModelView, VersionView};
 use allod_protocol::{
     event::Event,
-    ids::{ModelId, ModelName, Name, Units},
+    ids::{AccountId, ModelId, ModelName, Name, Units},
     model::{CreateModel, FoundingLine, VersionStatus},
     transaction::Action,
 };
 use anyhow::Result;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Found and show models.
 #[derive(Debug, clap::Subcommand)]
@@ -33,6 +35,14 @@ pub(super) enum ModelCommand {
     Show {
         /// namespace/name
         model: ModelName,
+    },
+    /// Write a proof of a version and where it stands, which anyone checks offline with `allod verify`
+    Deed {
+        /// namespace/name@label
+        version: VersionName,
+        /// The file to write, new
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
 }
 
@@ -84,6 +94,9 @@ impl ModelCommand {
                 let versions = client.list::<VersionView>(&format!("/v1/models/{model}/versions"), 100).await?.items;
                 context.answer(&ModelWithVersions { model: view, versions }, show)
             }
+            Self::Deed { version: VersionName { model, label }, output } => {
+                write_deed(context, &context.client()?, &format!("/v1/deeds/version/{model}/{label}"), &output).await
+            }
         }
     }
 }
@@ -107,17 +120,14 @@ impl Create {
         })?;
         context.answer(&receipt, |receipt: &Receipt<ModelMade>| {
             let mut fields = Fields::default();
-            fields.add("model", &receipt.made.name).add("id", receipt.made.model).add("in", receipt.place());
+            fields.add("model", &receipt.made.name).add("id", receipt.made.model);
+            receipt.add_place(&mut fields);
             fields.show()
         })
     }
 }
 
-async fn stewards(
-    client: &Client,
-    names: &[String],
-    founder: allod_protocol::ids::AccountId,
-) -> Result<Vec<allod_protocol::ids::AccountId>> {
+async fn stewards(client: &Client, names: &[String], founder: AccountId) -> Result<Vec<AccountId>> {
     if names.is_empty() {
         return Ok(vec![founder]);
     }

@@ -29,14 +29,11 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) struct Proposals {
     #[command(subcommand)]
     command: Option<ProposalsCommand>,
-    /// Only those of this model: namespace/name
+    /// Those of this model: namespace/name [default: all that are open, the first to close first]
     model: Option<ModelName>,
-    /// Only those of the network
+    /// Those put to the members of the network
     #[arg(long, conflicts_with = "model")]
     network: bool,
-    /// Only those that are open
-    #[arg(long)]
-    open: bool,
     /// How many at most, the newest first
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -81,13 +78,10 @@ impl Proposals {
             None => {
                 let path = match (&self.model, self.network) {
                     (Some(model), _) => format!("/v1/models/{model}/proposals"),
-                    (None, _) => "/v1/proposals".to_owned(),
+                    (None, true) => "/v1/proposals?scope=network".to_owned(),
+                    (None, false) => "/v1/proposals?scope=open".to_owned(),
                 };
-                let mut proposals = context.client()?.list::<ProposalView>(&path, self.limit).await?.items;
-                proposals.retain(|view| {
-                    (!self.open || view.proposal.status == ProposalStatus::Open)
-                        && (!self.network || view.proposal.scope == Scope::Network)
-                });
+                let proposals = context.client()?.list::<ProposalView>(&path, self.limit).await?.items;
                 context.answer(&proposals, |proposals| show_list(proposals))
             }
         }
@@ -149,6 +143,25 @@ fn scope_name(view: &ProposalView) -> String {
     }
 }
 
+/// Where a proposal stands, in a few words.
+pub(super) fn status_name(status: &ProposalStatus) -> String {
+    match status {
+        ProposalStatus::Open => "is open".into(),
+        ProposalStatus::Executed { .. } => "EXECUTED".into(),
+        ProposalStatus::ExecutionFailed { reason, .. } => format!("passed, but could not be executed: {reason}"),
+        ProposalStatus::Rejected { verdict, .. } => format!("rejected: {}", verdict_text(*verdict)),
+        ProposalStatus::Withdrawn { .. } => "withdrawn".into(),
+    }
+}
+
+const fn verdict_text(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NoQuorum => "too few answered",
+        Verdict::NotEnoughYes => "too few said yes",
+        Verdict::Passed => "passed",
+    }
+}
+
 /// What was decided, in one line.
 fn outcome(view: &ProposalView) -> String {
     let tally = &view.proposal.tally;
@@ -161,12 +174,7 @@ fn outcome(view: &ProposalView) -> String {
             format!("passed, but could not be executed in block {height}: {reason} ({of})")
         }
         ProposalStatus::Rejected { height, verdict } => {
-            let why = match verdict {
-                Verdict::NoQuorum => "too few answered",
-                Verdict::NotEnoughYes => "too few said yes",
-                Verdict::Passed => "passed",
-            };
-            format!("rejected in block {height}, {why}: {of}")
+            format!("rejected in block {height}, {}: {of}", verdict_text(*verdict))
         }
         ProposalStatus::Withdrawn { height } => format!("withdrawn in block {height}"),
     }

@@ -118,8 +118,9 @@ impl Propose {
             let left = show_duration(closes.get().saturating_sub(now().get()));
             let mut fields = Fields::default();
             fields.add("proposal", receipt.made.proposal);
-            fields.add("closes", format!("{}, in {left}", show_time(closes))).add("in", receipt.place());
-            fields.add("next", format!("allod vote {} yes --as ACCOUNT", receipt.made.proposal));
+            fields.add("closes", format!("{}, in {left}", show_time(closes)));
+            receipt.add_place(&mut fields);
+            fields.add("next", "allod vote PROPOSAL yes|no|abstain --as ACCOUNT");
             fields.show()
         })
     }

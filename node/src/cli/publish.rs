@@ -107,7 +107,7 @@ impl Publish {
             fields.add("version", &receipt.made.version).add("artifact", receipt.made.artifact);
             let (size, files) = (imported.artifact.size_bytes, imported.artifact.files);
             fields.add("size", format!("{} in {} files", show_size(size), show_count(files.into())));
-            fields.add("in", receipt.place());
+            receipt.add_place(&mut fields);
             fields.add("next", format!("allod propose release {} --as ACCOUNT", receipt.made.version));
             fields.show()
         })
@@ -131,8 +131,5 @@ async fn import(client: &Client, request: ImportRequest) -> Result<PublishedView
 fn note(context: &Context, imported: &PublishedView) {
     for path in &imported.excluded {
         context.note(format!("left out: {path}"));
-    }
-    if !imported.announced {
-        context.note("no peer knows of it yet: the announcement is repeated until one does");
     }
 }

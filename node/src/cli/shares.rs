@@ -11,6 +11,7 @@ use super::{
 use crate::api::views::{ShareChangeView, SharesView};
 use allod_protocol::{
     ids::{Height, ModelName, Units},
+    proof::Deed,
     share::{ShareFlow, ShareReason, TransferShares},
     transaction::Action,
 };
@@ -70,6 +71,8 @@ pub(super) enum Shares {
 pub(super) struct DeedWritten {
     file: PathBuf,
     size_bytes: u64,
+    /// The height after which what it proves stood so.
+    height: Height,
 }
 
 impl Shares {
@@ -106,12 +109,12 @@ impl Shares {
 
 /// A register whole, page by page as of one height.
 async fn register(client: &Client, model: &ModelName, at: Option<Height>) -> Result<SharesView> {
-    let at = at.map(|height| format!("&height={height}")).unwrap_or_default();
+    let at = at.map(|height| format!("&at={height}")).unwrap_or_default();
     let path = format!("/v1/models/{model}/shares?limit=500");
     let mut register: SharesView = client.get(&format!("{path}{at}")).await?;
     while let Some(next) = register.next.take() {
         let height = register.height;
-        let page: SharesView = client.get(&format!("{path}&height={height}&after={next}")).await?;
+        let page: SharesView = client.get(&format!("{path}&at={height}&after={next}")).await?;
         register.items.extend(page.items);
         register.next = page.next;
     }
@@ -123,10 +126,12 @@ async fn register(client: &Client, model: &ModelName, at: Option<Height>) -> Res
 pub(super) async fn write_deed(context: &Context, client: &Client, path: &str, file: &Path) -> Result<()> {
     let deed = client.get_bytes(path).await?;
     super::init::write_new(file, &deed)?;
-    let written = DeedWritten { file: file.to_owned(), size_bytes: deed.len() as u64 };
+    let height = Deed::decode(&deed)?.header.header.height.previous();
+    let written = DeedWritten { file: file.to_owned(), size_bytes: deed.len() as u64, height };
     context.answer(&written, |written| {
         let file = written.file.display();
-        format!("{file}: {}\ncheck it with: allod verify {file} --genesis GENESIS", show_size(written.size_bytes))
+        let (size, height) = (show_size(written.size_bytes), written.height);
+        format!("{file}: {size}, as of block {height}\ncheck it with: allod verify {file} --genesis GENESIS")
     })
 }
 

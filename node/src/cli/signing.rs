@@ -1,6 +1,6 @@
 //! Signing: which account asks, with which keys, and what becomes of the transaction.
 
-use super::{Exit, Failure, client::{Client, Taken}, context::Context, units};
+use super::{Exit, Failure, client::{Client, Taken}, context::Context, output::Fields, units};
 use crate::{
     api::views::Problem,
     keys::{self, Description, KeyStore},
@@ -10,7 +10,7 @@ use allod_protocol::{
     crypto::SigningKey,
     event::Event,
     execute::Outcome,
-    ids::{Height, NetworkId, PublicKey, Signature, TransactionId},
+    ids::{Height, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
     transaction::{Action, KeySignature, Transaction, TransactionBody},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -31,9 +31,18 @@ pub(super) struct Signing {
 }
 
 impl Signing {
+    /// For commands that name the account in a way of their own.
+    pub(super) fn of(account: String, keys: Vec<String>) -> Self {
+        Self { account, keys }
+    }
+
     /// The account with its keys opened.
     pub(super) async fn sender(&self, context: &Context) -> Result<Sender> {
-        let client = context.client()?;
+        self.sender_at(context, context.client()?).await
+    }
+
+    /// [`Signing::sender`] at a node of the caller's choice.
+    pub(super) async fn sender_at(&self, context: &Context, client: Client) -> Result<Sender> {
         let network = client.status().await?.network;
         let account = client.account(&self.account).await?.account;
         let store = context.keys()?;
@@ -115,9 +124,14 @@ impl<T> Receipt<T> {
         Ok(Receipt { transaction: self.transaction, height: self.height, made, events: self.events })
     }
 
-    /// `in block H, transaction ID`, for the last lines of an answer.
+    /// Where it stands, for the last lines of an answer.
     pub(super) fn place(&self) -> String {
-        format!("block {}, transaction {}", self.height, self.transaction)
+        format!("block {}\ntransaction {}", self.height, self.transaction)
+    }
+
+    /// The same, as fields of a longer answer.
+    pub(super) fn add_place(&self, fields: &mut Fields) {
+        fields.add("block", self.height).add("transaction", self.transaction);
     }
 }
 
@@ -155,12 +169,12 @@ fn receipt(taken: Taken) -> Result<Receipt<Nothing>> {
     }
 }
 
-/// A node that looks at the state before it takes a transaction names the same rules as the ledger does.
+/// The node looks at the state before it takes a transaction and names the same rules as the ledger does, with the
+/// statuses that its API gives to them.
 fn as_rejection(error: anyhow::Error) -> anyhow::Error {
-    const REFUSED: &str = "rejected";
     match error.downcast_ref::<Problem>() {
-        Some(problem) if problem.kind.contains(REFUSED) => {
-            Failure { exit: Exit::Rejected, message: format!("rejected ({}): {}", problem.code, problem.detail) }.into()
+        Some(Problem { status: 403 | 409 | 422, code, detail, .. }) => {
+            Failure { exit: Exit::Rejected, message: format!("rejected ({code}): {detail}") }.into()
         }
         _ => error,
     }
@@ -173,7 +187,17 @@ pub(super) fn sign(
     keys: &[SigningKey],
     action: Action,
 ) -> Result<Transaction> {
-    let expires = units::now().plus_ms(LIFETIME_MS);
+    sign_until(network, account, keys, action, units::now().plus_ms(LIFETIME_MS))
+}
+
+/// [`sign`], with an expiry of the caller's choice.
+pub(super) fn sign_until(
+    network: NetworkId,
+    account: &Account,
+    keys: &[SigningKey],
+    action: Action,
+    expires: Timestamp,
+) -> Result<Transaction> {
     let body = TransactionBody { network, sender: account.id, nonce: nonce()?, expires, action };
     let transaction = body.sign(keys);
     transaction.check_form(network).context("the request breaks a rule of form")?;

@@ -127,8 +127,8 @@ fn show(verified: &Verified) -> String {
     let model_name = |id| find_model(id).map_or_else(|| format!("{id}"), |model| model.name.to_string());
     let account_name = |id| find_account(id).unwrap_or_else(|| format!("{id}"));
     let mut fields = Fields::default();
-    fields.add("valid", "yes: decided by more than two thirds of the validators, under your genesis");
-    fields.add("network", format!("{} ({})", verified.network_name, verified.network));
+    fields.add("valid", "yes, decided by more than two thirds of the validators");
+    fields.add("network", format!("{}\n{}", verified.network_name, verified.network));
     fields.add("as of", format!("block {}, certified {}", verified.height, super::units::show_time(verified.certified)));
     for claim in &verified.claims {
         match claim {
@@ -144,7 +144,7 @@ fn show(verified: &Verified) -> String {
                 fields.add("status", match &version.status {
                     VersionStatus::Published => "published, not released".to_owned(),
                     VersionStatus::Released { proposal, height } => {
-                        format!("released in block {height} by proposal {proposal}")
+                        format!("released in block {height} by proposal\n{proposal}")
                     }
                 });
             }

@@ -111,7 +111,6 @@ pub(super) fn behaviour(names: &Names) -> Result<Behaviour, String> {
         .mesh_n_high(12)
         .mesh_outbound_min(2)
         .flood_publish(true)
-        .idontwant_on_publish(true)
         .connection_handler_queue_len(QUEUE_MESSAGES)
         .publish_queue_duration(QUEUE_PATIENCE)
         .forward_queue_duration(QUEUE_PATIENCE);

@@ -18,7 +18,7 @@ use allod_protocol::{
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::{
     PeerId, StreamProtocol,
-    request_response::{self, InboundFailure, Message, OutboundFailure, ProtocolSupport, ResponseChannel},
+    request_response::{self, Message, OutboundFailure, ProtocolSupport, ResponseChannel},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{io, time::Duration};
@@ -85,20 +85,32 @@ pub(super) fn behaviour(protocol: StreamProtocol) -> Behaviour {
     Behaviour::new([(protocol, ProtocolSupport::Full)], config)
 }
 
+/// What arrives as a request. The library keeps to itself that bytes were none, so they are read as one of this kind.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Request(SyncRequest),
+    Malformed(String),
+}
+
 /// Requests and responses as bytes on a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SyncCodec;
 
 impl request_response::Codec for SyncCodec {
     type Protocol = StreamProtocol;
-    type Request = SyncRequest;
+    type Request = Asked;
     type Response = SyncResponse;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<SyncRequest>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Asked>
     where
         T: AsyncRead + Unpin + Send,
     {
-        decode(&read(io, REQUEST_SIZE_BYTES).await?, REQUEST_SIZE_BYTES)
+        let request = read(io, REQUEST_SIZE_BYTES).await.and_then(|bytes| decode(&bytes, REQUEST_SIZE_BYTES));
+        match request {
+            Ok(request) => Ok(Asked::Request(request)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Asked::Malformed(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<SyncResponse>
@@ -115,11 +127,14 @@ impl request_response::Codec for SyncCodec {
             .map_err(io::Error::other)?
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: SyncRequest) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, asked: Asked) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        io.write_all(&codec::encode(&request)).await
+        match asked {
+            Asked::Request(request) => io.write_all(&codec::encode(&request)).await,
+            Asked::Malformed(_) => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 
     async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: SyncResponse) -> io::Result<()>
@@ -177,7 +192,7 @@ impl Driver {
         } else if self.asked.len() >= REQUESTS_UNDER_WAY || to_this_peer >= REQUESTS_PER_PEER {
             self.answer_sync(peer, Err(SyncError::Busy));
         } else {
-            let id = self.swarm.behaviour_mut().sync.send_request(&peer, request);
+            let id = self.swarm.behaviour_mut().sync.send_request(&peer, Asked::Request(request));
             self.asked.insert(id, (peer, request));
         }
     }
@@ -194,7 +209,7 @@ impl Driver {
         self.events.send(NetworkEvent::SyncAnswered { peer, result });
     }
 
-    pub(super) fn on_sync(&mut self, event: request_response::Event<SyncRequest, SyncResponse>) {
+    pub(super) fn on_sync(&mut self, event: request_response::Event<Asked, SyncResponse>) {
         match event {
             request_response::Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
                 self.on_sync_requested(peer, request, SyncChannel(channel));
@@ -220,22 +235,21 @@ impl Driver {
             }
             request_response::Event::InboundFailure { peer, error, .. } => {
                 tracing::debug!(%peer, %error, "a request for blocks was not answered");
-                if matches!(&error, InboundFailure::Io(error) if error.kind() == io::ErrorKind::InvalidData) {
-                    self.hold_against(peer, Offence::MalformedSync);
-                }
             }
             request_response::Event::ResponseSent { .. } => stats::add(&self.stats.sync_served, 1),
         }
     }
 
-    fn on_sync_requested(&mut self, peer: PeerId, request: SyncRequest, channel: SyncChannel) {
+    fn on_sync_requested(&mut self, peer: PeerId, asked: Asked, channel: SyncChannel) {
+        let request = match asked {
+            Asked::Request(request) if request.from > Height::ZERO && request.max_blocks > 0 => request,
+            malformed => {
+                tracing::debug!(%peer, ?malformed, "not a request for blocks");
+                return self.hold_against(peer, Offence::MalformedSync);
+            }
+        };
         if !self.guard.spend(peer, Spending::SyncRequest) {
-            self.hold_against(peer, Offence::TooFast);
-            return;
-        }
-        if request.from == Height::ZERO || request.max_blocks == 0 {
-            self.hold_against(peer, Offence::MalformedSync);
-            return;
+            return self.hold_against(peer, Offence::TooFast);
         }
         let most = u32::try_from(limits::SYNC_BLOCKS).unwrap_or(u32::MAX);
         let request = SyncRequest { max_blocks: request.max_blocks.min(most), ..request };

@@ -645,7 +645,7 @@ async fn measure_the_time_from_publish_to_delivery() {
     let mut to: Vec<&mut Node> = others.iter_mut().collect();
     warm_up(&first[0].handle, &mut to).await;
     for (size_bytes, rounds) in [(250, 2_000u32), (20_000, 500), (limits::BLOCK_SIZE_BYTES, 30)] {
-        let mut samples = Vec::new();
+        let (mut samples, worked) = (Vec::new(), cpu_time());
         let mut data = vec![0; size_bytes];
         for _ in 0..rounds {
             getrandom::fill(&mut data).unwrap();
@@ -656,10 +656,11 @@ async fn measure_the_time_from_publish_to_delivery() {
                 samples.push(began.elapsed().as_micros());
             }
         }
-        println!("publish to delivery at 3 of 4 peers, {size_bytes} bytes, {}", percentiles(samples));
+        let cpu = (cpu_time() - worked) / rounds;
+        println!("publish to delivery at 3 of 4 peers, {size_bytes} bytes, {}; all four: {cpu:?} CPU", percentiles(samples));
     }
     for (size_bytes, count) in [(250, 20_000usize), (16_000, 2_000)] {
-        let began = Instant::now();
+        let (began, worked) = (Instant::now(), cpu_time());
         let mut data = vec![0; size_bytes];
         let mut sent = 0;
         while sent < count {
@@ -676,7 +677,8 @@ async fn measure_the_time_from_publish_to_delivery() {
             }
         }
         let rate = count as f64 / began.elapsed().as_secs_f64();
-        println!("{count} messages of {size_bytes} bytes to 3 of 4 peers: {rate:.0} messages/s");
+        let cpu = (cpu_time() - worked) / count as u32;
+        println!("{count} messages of {size_bytes} bytes to 3 of 4 peers: {rate:.0} messages/s; all four: {cpu:?} CPU each");
     }
     let rested = cpu_time();
     tokio::time::sleep(Duration::from_secs(20)).await;

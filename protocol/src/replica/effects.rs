@@ -538,6 +538,11 @@ impl Effects {
         }
     }
 
+    /// A block of this height that was found valid.
+    pub(super) fn valid_block(&self, hash: &BlockHash) -> Option<Block> {
+        self.notes.valid.get(hash).cloned()
+    }
+
     /// Leaves out what the replay itself has answered: verdicts that were logged.
     pub(super) fn drop_answered_checks(&mut self) {
         let verdicts = &self.notes.verdicts;

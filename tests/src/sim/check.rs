@@ -20,8 +20,10 @@ pub struct Checker {
     pub violations: Vec<String>,
     /// Honest validators seen signing twice.
     pub double_signs: u64,
-    /// Proofs of signing twice that replicas brought forward.
-    pub evidence: u64,
+    /// Proofs of voting twice that replicas brought forward.
+    pub double_votes: u64,
+    /// Proofs of proposing twice that replicas brought forward.
+    pub double_proposals: u64,
 }
 
 impl Checker {
@@ -33,7 +35,8 @@ impl Checker {
             signed: BTreeMap::new(),
             violations: Vec::new(),
             double_signs: 0,
-            evidence: 0,
+            double_votes: 0,
+            double_proposals: 0,
         }
     }
 
@@ -85,7 +88,10 @@ impl Checker {
 
     /// A proof of signing twice holds, and accuses none that is honest.
     pub fn on_evidence(&mut self, peer: usize, tip: &Tip, proof: &DoubleSign, honest: &[ValidatorAddress]) {
-        self.evidence += 1;
+        match proof {
+            DoubleSign::Votes(..) => self.double_votes += 1,
+            DoubleSign::Proposals(..) => self.double_proposals += 1,
+        }
         let accused = proof.validator();
         let key = set_of(&self.sets, proof.height()).by_address(&accused).map(|validator| validator.key);
         let holds = key.is_some_and(|key| proof.verify(tip.network, &key).is_ok());

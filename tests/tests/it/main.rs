@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-mod simulator;
+mod fuzz;
 mod rules;
 mod scenarios;
+mod simulator;
+mod vectors;

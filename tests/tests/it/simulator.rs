@@ -137,7 +137,8 @@ fn an_equivocator_is_proven_and_splits_nobody() {
         ..Plan::default()
     });
     for report in &reports {
-        assert!(report.evidence > 0, "seed {} brought no proof", report.seed);
+        assert!(report.double_votes > 0, "seed {} brought no proof of voting twice", report.seed);
+        assert!(report.double_proposals > 0, "seed {} brought no proof of proposing twice", report.seed);
     }
 }
 

@@ -1,0 +1,51 @@
+//! Accounts.
+
+use super::{
+    Shared,
+    extract::{Paging, Path, Query},
+    reader::{Reader, json},
+    views::{AccountView, Page, Problem},
+};
+use allod_protocol::{
+    account::{Account, HandleOf},
+    state::Direction,
+};
+use axum::{Json, extract::State};
+
+fn view(reader: &Reader, account: Account) -> Result<AccountView, Problem> {
+    let sponsor_handle = account.sponsor.map_or(Ok(None), |sponsor| reader.handle(sponsor))?;
+    Ok(AccountView { account, sponsor_handle })
+}
+
+/// All accounts, by handle.
+#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Paging), responses(
+    (status = 200, description = "One page.", body = Page<AccountView>),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    State(api): State<Shared>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<AccountView>>, Problem> {
+    json(&api, move |reader| {
+        let (ids, next) = paging.records::<HandleOf>(&reader.state, &(), Direction::Ascending)?;
+        let mut items = Vec::with_capacity(ids.len());
+        for HandleOf(id) in ids {
+            if let Some(account) = reader.find::<Account>(&id)? {
+                items.push(view(reader, account)?);
+            }
+        }
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// One account.
+#[utoipa::path(get, path = "/v1/accounts/{account}", tag = "accounts",
+    params(("account" = String, Path, description = "An account's handle or id.")),
+    responses(
+        (status = 200, description = "The account.", body = AccountView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn one(State(api): State<Shared>, Path(account): Path<String>) -> Result<Json<AccountView>, Problem> {
+    json(&api, move |reader| view(reader, reader.account(&account)?)).await
+}

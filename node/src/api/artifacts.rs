@@ -1,0 +1,342 @@
+//! Artifacts: what is in this peer's store, taking files in, fetching, checking.
+
+use super::{
+    Shared, WAIT_MAX,
+    extract::{Json as JsonBody, Paging, Path, Query, parse},
+    reader::{Reader, json, with_reader},
+    stream::{Meter, lines},
+    views::{
+        ArtifactVersion, ArtifactView, DroppedProviderView, FetchLine, FetchRequest, FetchedView, ImportLine,
+        ImportModeView, ImportRequest, Page, Problem, ProviderView, ProvidersView, PublishedView, VerifyLine,
+    },
+};
+use crate::{
+    artifact_service::{FetchJob, Told, found},
+    exchange::fetch::{FetchEvent, FetchReport},
+};
+use allod_protocol::{
+    artifact::{Artifact, ArtifactKind, ArtifactPath},
+    ids::ArtifactId,
+    model::ArtifactUse,
+    state::{Direction, page},
+};
+use allod_storage::artifacts::{BlobReader, ByteRange, ImportMode, Overwrite};
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures::StreamExt as _;
+use libp2p::PeerId;
+use serde::Deserialize;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+use utoipa::IntoParams;
+
+/// Versions of an artifact that are named.
+const VERSIONS_NAMED: usize = 16;
+/// Bytes that are read and sent at a time.
+const PIECE_BYTES: u64 = 256 * 1024;
+/// How long a search for providers lasts unless the request says otherwise.
+const SEARCH_DEFAULT: Duration = Duration::from_secs(5);
+
+fn versions_of(reader: &Reader, address: &ArtifactId) -> Result<Vec<ArtifactVersion>, Problem> {
+    let (uses, _) = page::<ArtifactUse>(&reader.state, address, None, Direction::Ascending, VERSIONS_NAMED)?;
+    let mut versions = Vec::with_capacity(uses.len());
+    for ArtifactUse(version) in uses {
+        if let Some(model) = reader.name(version.model)? {
+            versions.push(ArtifactVersion { model, label: version.label });
+        }
+    }
+    Ok(versions)
+}
+
+/// The artifacts in this peer's store, by address.
+#[utoipa::path(get, path = "/v1/artifacts", tag = "artifacts", params(Paging), responses(
+    (status = 200, description = "One page.", body = Page<ArtifactView>),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    State(api): State<Shared>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<ArtifactView>>, Problem> {
+    json(&api, move |reader| {
+        let limit = paging.limit()?;
+        let after: Option<ArtifactId> = paging.after.as_deref().map(parse).transpose()?;
+        let mut artifacts = reader.node.artifacts.list()?;
+        artifacts.retain(|artifact| after.is_none_or(|after| artifact.address > after));
+        let next = artifacts.get(limit.saturating_sub(1)).filter(|_| artifacts.len() > limit);
+        let next = next.map(|artifact| artifact.address.to_string());
+        artifacts.truncate(limit);
+        let mut items = Vec::with_capacity(artifacts.len());
+        for artifact in artifacts {
+            items.push(ArtifactView { versions: versions_of(reader, &artifact.address)?, artifact, manifest: None });
+        }
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// One artifact of this peer's store, with the files of a collection.
+#[utoipa::path(get, path = "/v1/artifacts/{address}", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address.")),
+    responses(
+        (status = 200, description = "The artifact.", body = ArtifactView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) -> Result<Json<ArtifactView>, Problem> {
+    json(&api, move |reader| {
+        let address: ArtifactId = parse(&address)?;
+        let artifact = reader.node.artifacts.artifact(&address)?;
+        let manifest = match artifact.kind {
+            ArtifactKind::File => None,
+            ArtifactKind::Collection => Some(reader.node.artifacts.manifest(&address)?.into()),
+        };
+        Ok(ArtifactView { versions: versions_of(reader, &address)?, artifact, manifest })
+    })
+    .await
+}
+
+/// Take a file or a directory of the node's machine into the store, tell the other peers, and serve it.
+#[utoipa::path(post, path = "/v1/artifacts", tag = "artifacts", request_body = ImportRequest, responses(
+    (status = 200, description = "Lines of progress, then the artifact or an error.", body = ImportLine, content_type = "application/x-ndjson"),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn import(State(api): State<Shared>, JsonBody(request): JsonBody<ImportRequest>) -> Response {
+    let mode = match request.mode {
+        ImportModeView::Copy => ImportMode::Copy,
+        ImportModeView::Reference => ImportMode::Reference,
+    };
+    let (service, stop) = (api.artifacts.clone(), api.stop.clone());
+    lines(stop, ImportLine::Error, |sender| async move {
+        let started = Instant::now();
+        let mut meter = Meter::new(sender, ImportLine::Progress);
+        let imported = service.publish(PathBuf::from(request.path), mode, move |progress| meter.tell(progress)).await?;
+        Ok(ImportLine::Artifact(PublishedView {
+            artifact: imported.artifact,
+            sha256: imported.sha256,
+            new_bytes: imported.new_bytes,
+            excluded: imported.excluded.iter().map(|path| path.display().to_string()).collect(),
+            elapsed_seconds: started.elapsed().as_secs_f64(),
+        }))
+    })
+}
+
+/// How long to search.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ProvidersQuery {
+    /// For how long, in milliseconds: at most 60,000; 5,000 unless given.
+    #[param(maximum = 60_000)]
+    timeout_ms: Option<u64>,
+}
+
+/// The peers that serve an artifact, found by its address alone.
+#[utoipa::path(get, path = "/v1/artifacts/{address}/providers", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address."), ProvidersQuery),
+    responses(
+        (status = 200, description = "Who was found in the time given.", body = ProvidersView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn providers(
+    State(api): State<Shared>,
+    Path(address): Path<String>,
+    Query(query): Query<ProvidersQuery>,
+) -> Result<Json<ProvidersView>, Problem> {
+    let address: ArtifactId = parse(&address)?;
+    let patience = query.timeout_ms.map_or(SEARCH_DEFAULT, Duration::from_millis);
+    if patience > WAIT_MAX {
+        let detail = format!("timeout_ms is more than {}; search again afterwards instead", WAIT_MAX.as_millis());
+        return Err(Problem::bad_request("bad_timeout", detail));
+    }
+    let own = api.node.network.local_peer_id();
+    let stored = with_reader(&api, move |reader| Ok(reader.node.artifacts.has(&address))).await?;
+    let mut providers: Vec<PeerId> = stored.then_some(own).into_iter().collect();
+    let search = async {
+        let mut found = std::pin::pin!(found(api.node.network.find_providers(address)));
+        while let Some(peer) = found.next().await {
+            if !providers.contains(&peer) {
+                providers.push(peer);
+            }
+        }
+    };
+    let complete = tokio::time::timeout(patience, search).await.is_ok();
+    let providers = providers.iter().map(ToString::to_string).collect();
+    Ok(Json(ProvidersView { address, providers, complete }))
+}
+
+/// Fetch an artifact from the peers that have it, and keep it; write a copy out if asked to.
+#[utoipa::path(post, path = "/v1/artifacts/{address}/fetch", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address.")),
+    request_body = FetchRequest,
+    responses(
+        (status = 200, description = "Lines of progress, then the result or an error.", body = FetchLine, content_type = "application/x-ndjson"),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn fetch(
+    State(api): State<Shared>,
+    Path(address): Path<String>,
+    JsonBody(request): JsonBody<FetchRequest>,
+) -> Result<Response, Problem> {
+    let output = request.output.clone();
+    let job = job(parse(&address)?, request)?;
+    let (service, stop) = (api.artifacts.clone(), api.stop.clone());
+    Ok(lines(stop, FetchLine::Error, |sender| async move {
+        let (artifact, report) = service.fetch(job, teller(sender)).await?;
+        Ok(FetchLine::Result(fetched(artifact, report, output)))
+    }))
+}
+
+fn job(address: ArtifactId, request: FetchRequest) -> Result<FetchJob, Problem> {
+    let bad_peer = |text: &str| {
+        Problem::bad_request("bad_peer", format!("{text:?} is not a peer id; `allod peers` shows those of connected peers"))
+    };
+    let peer = |text: &String| text.parse::<PeerId>().map_err(|_| bad_peer(text));
+    Ok(FetchJob {
+        address,
+        kind: request.kind,
+        providers: request.providers.map(|peers| peers.iter().map(peer).collect::<Result<_, _>>()).transpose()?,
+        output: request.output.map(PathBuf::from),
+        overwrite: if request.overwrite { Overwrite::Replace } else { Overwrite::Refuse },
+    })
+}
+
+/// Tells the client what happens in a fetch; what it does not read in time is left out.
+fn teller(sender: mpsc::Sender<FetchLine>) -> Arc<dyn Fn(Told) + Send + Sync> {
+    let fetching = Mutex::new(Meter::new(sender.clone(), FetchLine::Progress));
+    let exporting = Mutex::new(Meter::new(sender.clone(), FetchLine::Export));
+    Arc::new(move |told| match told {
+        Told::Exchange(FetchEvent::Progress(progress)) => {
+            fetching.lock().unwrap_or_else(PoisonError::into_inner).tell(progress);
+        }
+        Told::Export(progress) => exporting.lock().unwrap_or_else(PoisonError::into_inner).tell(progress),
+        Told::Provider(peer) => {
+            let _ = sender.try_send(FetchLine::Providers(vec![peer.to_string()]));
+        }
+        Told::Exchange(FetchEvent::ProviderDropped { peer, reason }) => {
+            let dropped = DroppedProviderView { peer_id: peer.to_string(), reason: reason.to_string() };
+            let _ = sender.try_send(FetchLine::Dropped(dropped));
+        }
+    })
+}
+
+fn fetched(artifact: Artifact, report: FetchReport, output: Option<String>) -> FetchedView {
+    let view = |(peer, given): (&PeerId, &crate::exchange::fetch::ProviderReport)| ProviderView {
+        peer_id: peer.to_string(),
+        received_bytes: given.bytes,
+    };
+    let dropped = report.providers.iter().filter_map(|(peer, given)| {
+        let reason = given.dropped.as_ref()?.to_string();
+        Some(DroppedProviderView { peer_id: peer.to_string(), reason })
+    });
+    FetchedView {
+        artifact,
+        received_bytes: report.fetched_bytes,
+        present_bytes: report.present_bytes,
+        elapsed_seconds: report.elapsed.as_secs_f64(),
+        dropped: dropped.collect(),
+        providers: report.providers.iter().filter(|(_, given)| given.bytes > 0).map(view).collect(),
+        output,
+    }
+}
+
+/// Read every byte of a stored artifact and check it against its address.
+#[utoipa::path(post, path = "/v1/artifacts/{address}/verify", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address.")),
+    responses(
+        (status = 200, description = "Lines of progress, then the artifact or an error.", body = VerifyLine, content_type = "application/x-ndjson"),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn verify(State(api): State<Shared>, Path(address): Path<String>) -> Result<Response, Problem> {
+    let address: ArtifactId = parse(&address)?;
+    let (service, stop) = (api.artifacts.clone(), api.stop.clone());
+    Ok(lines(stop, VerifyLine::Error, |sender| async move {
+        let mut meter = Meter::new(sender, VerifyLine::Progress);
+        Ok(VerifyLine::Verified(service.verify(address, move |progress| meter.tell(progress)).await?))
+    }))
+}
+
+/// Which file of a collection.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ContentQuery {
+    /// The path of a file in a collection.
+    path: Option<String>,
+}
+
+/// The bytes of a stored file, or of a file of a stored collection, checked while they are read.
+#[utoipa::path(get, path = "/v1/artifacts/{address}/content", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address."), ContentQuery),
+    responses(
+        (status = 200, description = "The bytes.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn content(
+    State(api): State<Shared>,
+    Path(address): Path<String>,
+    Query(query): Query<ContentQuery>,
+) -> Result<Response, Problem> {
+    let place = api.artifacts.take_check()?;
+    let blob = with_reader(&api, move |reader| open(reader, parse(&address)?, query.path.as_deref())).await?;
+    let size_bytes = blob.size_bytes();
+    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        for range in ByteRange::whole(size_bytes).pieces(PIECE_BYTES) {
+            let mut piece = Vec::new();
+            let read = blob.read(range, &mut piece).map(|()| Bytes::from(piece)).map_err(std::io::Error::other);
+            let failed = read.is_err();
+            // A client that went away ends the reading; so does a fault, of which it learns by the missing bytes.
+            if sender.blocking_send(read).is_err() || failed {
+                return;
+            }
+        }
+    });
+    let mut response = Body::from_stream(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))).into_response();
+    let headers = response.headers_mut();
+    // A stranger's bytes are never shown as a page of this address, from which it could act through the API.
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, "attachment"),
+        (HeaderName::from_static("content-security-policy"), "sandbox"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size_bytes));
+    Ok(response)
+}
+
+fn open(reader: &Reader, address: ArtifactId, path: Option<&str>) -> Result<BlobReader, Problem> {
+    let store = &reader.node.artifacts;
+    let artifact = store.artifact(&address)?;
+    let address = match (artifact.kind, path) {
+        (ArtifactKind::File, None) => address,
+        (ArtifactKind::File, Some(_)) => {
+            return Err(Problem::bad_request("not_a_collection", "the artifact is one file; leave `path` out"));
+        }
+        (ArtifactKind::Collection, None) => {
+            return Err(Problem::bad_request(
+                "is_a_collection",
+                format!("the artifact is a collection; name one of its files with `path`, /v1/artifacts/{address} lists them"),
+            ));
+        }
+        (ArtifactKind::Collection, Some(path)) => {
+            let wanted = ArtifactPath::new(path).map_err(|error| Problem::bad_request("bad_path", error.to_string()))?;
+            let manifest = store.manifest(&address)?;
+            let file = manifest.files().iter().find(|file| file.path == wanted);
+            file.map(|file| file.address).ok_or_else(|| {
+                let detail = format!("the collection has no file {wanted}; /v1/artifacts/{address} lists its files");
+                Problem::not_found("unknown_path", detail)
+            })?
+        }
+    };
+    Ok(store.reader(&address)?)
+}

@@ -1,0 +1,332 @@
+//! Models, and everything that hangs on one: versions, the share register, contributions, proposals.
+
+use super::{
+    Shared,
+    extract::{Paging, Path, Query, TimePaging, parse},
+    proposals,
+    reader::{Reader, json},
+    views::{
+        ContributionView, ModelView, Page, Problem, ProposalView, ShareChangeView, ShareLine, SharesView, VersionView,
+    },
+};
+use allod_protocol::{
+    contribution::{Contribution, ContributionOf},
+    ids::{ContributionId, Handle, Height, ModelId, VersionLabel},
+    model::{Model, ModelOf, Version},
+    proposal::Scope,
+    share::{Share, ShareChange, ShareReason, portion},
+    state::{Direction, read},
+};
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+fn view(reader: &Reader, model: Model) -> Result<ModelView, Problem> {
+    Ok(ModelView {
+        founder_handle: reader.handle(model.founder)?,
+        steward_handles: model.stewards.iter().map(|steward| reader.handle(*steward)).collect::<Result<_, _>>()?,
+        model,
+    })
+}
+
+/// Which models.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ModelsQuery {
+    /// Only those of this namespace, which is an account's handle.
+    namespace: Option<String>,
+    /// Entries on the page: 1 to 500, 100 unless given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// All models, by name.
+#[utoipa::path(get, path = "/v1/models", tag = "models", params(ModelsQuery), responses(
+    (status = 200, description = "One page.", body = Page<ModelView>),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    State(api): State<Shared>,
+    Query(query): Query<ModelsQuery>,
+) -> Result<Json<Page<ModelView>>, Problem> {
+    json(&api, move |reader| {
+        let paging = Paging { limit: query.limit, after: query.after };
+        let (ids, next) = match &query.namespace {
+            Some(namespace) => {
+                paging.records::<ModelOf>(&reader.state, &parse::<Handle>(namespace)?, Direction::Ascending)?
+            }
+            None => paging.records::<ModelOf>(&reader.state, &(), Direction::Ascending)?,
+        };
+        let mut items = Vec::with_capacity(ids.len());
+        for ModelOf(id) in ids {
+            items.push(view(reader, reader.model_by_id(id)?)?);
+        }
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// One model, by its id.
+#[utoipa::path(get, path = "/v1/models/by-id/{id}", tag = "models",
+    params(("id" = String, Path, description = "The model's id.")),
+    responses(
+        (status = 200, description = "The model, with its policy.", body = ModelView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn by_id(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<ModelView>, Problem> {
+    json(&api, move |reader| view(reader, reader.model_by_id(parse::<ModelId>(&id)?)?)).await
+}
+
+/// One model.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}", tag = "models",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded it."),
+        ("name" = String, Path, description = "Its name there."),
+    ),
+    responses(
+        (status = 200, description = "The model, with its policy.", body = ModelView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn one(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+) -> Result<Json<ModelView>, Problem> {
+    json(&api, move |reader| view(reader, reader.model(&name)?)).await
+}
+
+fn version_view(reader: &Reader, version: Version) -> Result<VersionView, Problem> {
+    Ok(VersionView {
+        model_name: reader.name(version.model)?,
+        publisher_handle: reader.handle(version.publisher)?,
+        stored_here: reader.node.artifacts.has(&version.artifact.address),
+        version,
+    })
+}
+
+/// A model's versions, by label.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/versions", tag = "models",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        Paging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<VersionView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn versions(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<VersionView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let (versions, next) = paging.records::<Version>(&reader.state, &model.id, Direction::Ascending)?;
+        let items = versions.into_iter().map(|version| version_view(reader, version)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// One version of a model.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/versions/{label}", tag = "models",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        ("label" = String, Path, description = "The version's label, or `released` for the version released last."),
+    ),
+    responses(
+        (status = 200, description = "The version.", body = VersionView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn version(
+    State(api): State<Shared>,
+    Path((namespace, name, label)): Path<(String, String, String)>,
+) -> Result<Json<VersionView>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&(namespace, name))?;
+        version_view(reader, existing_version(reader, &model, &label)?)
+    })
+    .await
+}
+
+/// A version by its label. A label that is spelled `released` wins over the alias.
+pub(crate) fn existing_version(reader: &Reader, model: &Model, label: &str) -> Result<Version, Problem> {
+    let asked: VersionLabel = parse(label)?;
+    if let Some(version) = reader.find::<Version>(&(model.id, asked))? {
+        return Ok(version);
+    }
+    let released = model.released.clone().filter(|_| label == "released");
+    let version = released.map_or(Ok(None), |released| reader.find::<Version>(&(model.id, released)))?;
+    version.ok_or_else(|| {
+        let detail = format!("model {} has no version {label}; its versions list what there is", model.name);
+        Problem::not_found("unknown_version", detail)
+    })
+}
+
+/// Which state of a register.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SharesQuery {
+    /// The height after which it is asked for; the newest unless given. Give it when reading several pages.
+    at: Option<u64>,
+    /// Entries on the page: 1 to 500, 100 unless given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// A model's share register: who holds what, now or as of any height.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/shares", tag = "shares",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        SharesQuery,
+    ),
+    responses(
+        (status = 200, description = "One page of the register.", body = SharesView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn shares(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(query): Query<SharesQuery>,
+) -> Result<Json<SharesView>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let height = query.at.map_or(reader.state.height(), Height::new);
+        let state = reader.node.ledger.snapshot_at(height)?;
+        let then = read::<Model>(&state, &model.id)?.ok_or_else(|| {
+            let detail = format!("model {} was founded at height {}, after height {height}", model.name, model.created);
+            Problem::not_found("model_not_founded", detail)
+        })?;
+        let paging = Paging { limit: query.limit, after: query.after };
+        let (shares, next) = paging.records::<Share>(&state, &model.id, Direction::Ascending)?;
+        let mut items = Vec::with_capacity(shares.len());
+        for Share { account, units, .. } in shares {
+            let (handle, basis_points) = (reader.handle(account)?, portion(units, then.total_units));
+            items.push(ShareLine { account, handle, units, basis_points });
+        }
+        Ok(SharesView { model: model.id, name: model.name, height, total_units: then.total_units, items, next })
+    })
+    .await
+}
+
+/// Every change of a model's share register, each with its reason.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/shares/history", tag = "shares",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        TimePaging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<ShareChangeView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn share_history(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(query): Query<TimePaging>,
+) -> Result<Json<Page<ShareChangeView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let (changes, next) =
+            query.paging().records::<ShareChange>(&reader.state, &model.id, query.order.into())?;
+        let mut items = Vec::with_capacity(changes.len());
+        for change in changes {
+            let counterparty_handle = match &change.reason {
+                ShareReason::Transferred { counterparty, .. } => reader.handle(*counterparty)?,
+                _ => None,
+            };
+            items.push(ShareChangeView { handle: reader.handle(change.account)?, counterparty_handle, change });
+        }
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+fn contribution_view(reader: &Reader, contribution: Contribution) -> Result<ContributionView, Problem> {
+    Ok(ContributionView {
+        model_name: reader.name(contribution.model)?,
+        giver_handle: reader.handle(contribution.giver)?,
+        accepted_by_handle: contribution.accepted.map_or(Ok(None), |(steward, _)| reader.handle(steward))?,
+        contribution,
+    })
+}
+
+fn existing_contribution(reader: &Reader, id: ContributionId) -> Result<Contribution, Problem> {
+    reader.find::<Contribution>(&id)?.ok_or_else(|| {
+        Problem::not_found("unknown_contribution", format!("there is no contribution {id} on this network"))
+    })
+}
+
+/// A model's contributions.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/contributions", tag = "contributions",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        TimePaging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<ContributionView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn contributions(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(query): Query<TimePaging>,
+) -> Result<Json<Page<ContributionView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let (ids, next) =
+            query.paging().records::<ContributionOf>(&reader.state, &model.id, query.order.into())?;
+        let mut items = Vec::with_capacity(ids.len());
+        for ContributionOf(id) in ids {
+            items.push(contribution_view(reader, existing_contribution(reader, id)?)?);
+        }
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// One contribution.
+#[utoipa::path(get, path = "/v1/contributions/{id}", tag = "contributions",
+    params(("id" = String, Path, description = "The contribution's id.")),
+    responses(
+        (status = 200, description = "The contribution.", body = ContributionView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn contribution(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<ContributionView>, Problem> {
+    json(&api, move |reader| contribution_view(reader, existing_contribution(reader, parse(&id)?)?)).await
+}
+
+/// The proposals put to a model's owners.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/proposals", tag = "proposals",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        TimePaging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<ProposalView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn proposals(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(query): Query<TimePaging>,
+) -> Result<Json<Page<ProposalView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        proposals::of_scope(reader, Scope::Model(model.id), &query)
+    })
+    .await
+}

@@ -1,0 +1,156 @@
+//! What this peer says of itself: status, health, metrics, peers; and what the network began with and is decided by.
+
+use super::{
+    Shared, TICK_MAX,
+    reader::{Reader, json, with_reader},
+    schema,
+    views::{HealthView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
+};
+use crate::handle::Role;
+use allod_protocol::{
+    genesis::Genesis,
+    validator::{ValidatorSchedule, ValidatorSet},
+};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use std::sync::atomic::Ordering;
+
+/// Whether the process is alive and its event loop comes round.
+#[utoipa::path(get, path = "/healthz", tag = "node", responses(
+    (status = 200, description = "It is.", body = HealthView),
+    (status = 503, description = "It is not: restart the process.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn health(State(api): State<Shared>) -> Result<Json<HealthView>, Problem> {
+    let silent = api.node.metrics.since_tick();
+    if silent > TICK_MAX {
+        return Err(Problem::unavailable(
+            "event_loop_silent",
+            format!("the event loop has not come round for {} s; look at the log and restart the peer", silent.as_secs()),
+        ));
+    }
+    Ok(Json(HealthView { status: "ok".into(), height: api.node.status().height }))
+}
+
+/// Whether this peer is level with the others, as far as it knows.
+#[utoipa::path(get, path = "/readyz", tag = "node", responses(
+    (status = 200, description = "It is.", body = HealthView),
+    (status = 503, description = "It is catching up: wait.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn ready(State(api): State<Shared>) -> Result<Json<HealthView>, Problem> {
+    let status = api.node.status();
+    if status.catching_up {
+        return Err(Problem::unavailable(
+            "catching_up",
+            format!("this peer is at height {} of at least {}; wait until it has caught up", status.height, status.best_known_height),
+        ));
+    }
+    health(State(api)).await
+}
+
+/// Every metric, in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "node", responses(
+    (status = 200, description = "The metrics.", body = String, content_type = "text/plain; version=0.0.4"),
+))]
+pub(crate) async fn metrics(State(api): State<Shared>) -> Result<Response, Problem> {
+    api.node.metrics.set_event_subscribers(super::SUBSCRIBERS.saturating_sub(api.subscribers.available_permits()));
+    let text = with_reader(&api, |reader| {
+        let rendered = reader.node.metrics.render(&reader.node);
+        rendered.map_err(|error| Problem::internal("metrics", format!("the metrics cannot be gathered: {error:#}")))
+    });
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text.await?).into_response())
+}
+
+/// Where this peer stands.
+#[utoipa::path(get, path = "/v1/status", tag = "node", responses((status = 200, description = "The status.", body = StatusView)))]
+pub(crate) async fn status(State(api): State<Shared>) -> Json<StatusView> {
+    let node = &api.node;
+    let (status, stats) = (node.status(), node.network.stats());
+    let peers = stats.peers_inbound.load(Ordering::Relaxed).saturating_add(stats.peers_outbound.load(Ordering::Relaxed));
+    Json(StatusView {
+        network: node.network_id,
+        network_name: node.genesis.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        peer_id: node.network.local_peer_id().to_string(),
+        listen_addresses: node.network.listen_addrs().iter().map(ToString::to_string).collect(),
+        connected_peers: usize::try_from(peers).unwrap_or(usize::MAX),
+        uptime_seconds: node.metrics.uptime().as_secs(),
+        height: status.height,
+        block: status.block,
+        block_time: status.block_time,
+        state_root: status.state_root,
+        round: status.round,
+        role: match status.role {
+            Role::Validator => RoleView::Validator,
+            Role::Observer => RoleView::Observer,
+        },
+        validator: status.validator,
+        mempool_transactions: status.mempool_transactions,
+        mempool_size_bytes: status.mempool_size_bytes,
+        best_known_height: status.best_known_height,
+        catching_up: status.catching_up,
+    })
+}
+
+/// The beginning of the network: what a verifier trusts.
+#[utoipa::path(get, path = "/v1/genesis", tag = "node", responses(
+    (status = 200, description = "The genesis; its hash is the network's id.", body = schema::GenesisRecord),
+))]
+pub(crate) async fn genesis(State(api): State<Shared>) -> Json<Genesis> {
+    Json(Genesis::clone(&api.node.genesis))
+}
+
+/// The peers that this one is connected to.
+#[utoipa::path(get, path = "/v1/peers", tag = "node", responses((status = 200, description = "The peers.", body = Vec<PeerView>)))]
+pub(crate) async fn peers(State(api): State<Shared>) -> Json<Vec<PeerView>> {
+    let view = |peer: crate::network::PeerInfo| PeerView {
+        peer_id: peer.peer.to_string(),
+        addresses: peer.addresses.iter().map(ToString::to_string).collect(),
+        direction: match peer.direction {
+            crate::network::Direction::Inbound => "inbound".into(),
+            crate::network::Direction::Outbound => "outbound".into(),
+        },
+        agent: peer.agent,
+        connected_seconds: peer.since.elapsed().unwrap_or_default().as_secs(),
+        round_trip_ms: peer.rtt.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+    };
+    let mut peers: Vec<PeerView> = api.node.network.peers().await.into_iter().map(view).collect();
+    peers.sort_by(|one, two| one.peer_id.cmp(&two.peer_id));
+    Json(peers)
+}
+
+/// Who decides the next blocks.
+#[utoipa::path(get, path = "/v1/validators", tag = "node", responses(
+    (status = 200, description = "The sets that are settled.", body = ValidatorsView),
+))]
+pub(crate) async fn validators(State(api): State<Shared>) -> Result<Json<ValidatorsView>, Problem> {
+    json(&api, |reader| {
+        let schedule = reader
+            .find::<ValidatorSchedule>(&())?
+            .ok_or_else(|| Problem::internal("ledger_unreadable", "the ledger holds no validator schedule"))?;
+        Ok(ValidatorsView {
+            height: reader.state.height().next(),
+            total_power: schedule.current.total_power(),
+            current: views_of(reader, &schedule.current)?,
+            next: views_of(reader, &schedule.next)?,
+        })
+    })
+    .await
+}
+
+fn views_of(reader: &Reader, set: &ValidatorSet) -> Result<Vec<ValidatorView>, Problem> {
+    set.iter()
+        .map(|validator| {
+            Ok(ValidatorView {
+                address: validator.address,
+                key: validator.key,
+                power: validator.power,
+                operator: validator.operator,
+                operator_handle: reader.handle(validator.operator)?,
+            })
+        })
+        .collect()
+}

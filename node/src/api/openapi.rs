@@ -1,0 +1,59 @@
+//! The description of the API, made from the endpoints' own documentation. A test holds it against the routes.
+
+use super::{accounts, artifacts, blocks, events, models, node, proofs, proposals, submit, views};
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use std::sync::LazyLock;
+use utoipa::OpenApi;
+
+/// The whole API.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "allod",
+        description = "A peer of an allod network: who owns an AI model, what each contributor holds, what its owners \
+            decided. Ids are 64 hexadecimal digits, artifacts are CIDs, times are milliseconds since 1970, shares are \
+            whole units. Errors are RFC 9457 problem details with a stable `code`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        document,
+        node::health, node::ready, node::metrics, node::status, node::genesis, node::peers, node::validators,
+        blocks::list, blocks::one, blocks::transaction, submit::submit, submit::submit_batch,
+        accounts::list, accounts::one,
+        models::list, models::by_id, models::one, models::versions, models::version, models::shares,
+        models::share_history, models::contributions, models::contribution, models::proposals,
+        proposals::list, proposals::one, proposals::ballots,
+        proofs::share_proof, proofs::share_deed, proofs::version_deed,
+        artifacts::list, artifacts::one, artifacts::import, artifacts::providers, artifacts::content, artifacts::fetch,
+        artifacts::verify,
+        events::events,
+    ),
+    components(schemas(views::LaggedView)),
+    tags(
+        (name = "node", description = "This peer and its network."),
+        (name = "transactions", description = "Requests to change the ledger."),
+        (name = "blocks", description = "What was decided."),
+        (name = "accounts", description = "Who can hold shares and sign."),
+        (name = "models", description = "What is owned."),
+        (name = "shares", description = "Who holds what, since when, and why."),
+        (name = "contributions", description = "What was given."),
+        (name = "proposals", description = "What is asked, and what was answered."),
+        (name = "proofs", description = "What can be checked offline."),
+        (name = "artifacts", description = "The bytes, on this peer and on others."),
+        (name = "events", description = "What happens, as it happens."),
+    ),
+)]
+pub(crate) struct Description;
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "node", responses(
+    (status = 200, description = "The description of this API.", body = crate::api::schema::Record, content_type = "application/json"),
+))]
+pub(crate) async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+}

@@ -1,0 +1,843 @@
+//! The API over a real ledger, a real store and a real swarm of one, with a stand-in for the event loop that decides a
+//! block for each transaction at once.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on may panic")]
+
+use super::{
+    BODY_SIZE_BYTES, SUBSCRIBERS,
+    openapi::Description,
+    schema,
+    views::{Problem, Submitted},
+};
+use crate::{
+    event_loop::clock,
+    handle::{Command, NodeHandle, Notice, Role, Status},
+    metrics::Metrics,
+    network::{self, NetworkConfig},
+};
+use allod_protocol::{
+    account::{CreateAccount, KeyPolicy},
+    block::{Block, CommitCertificate, CommitSignature, DecidedBlock, VoteBody, VoteKind},
+    contribution::{ContributionKind, RecordContribution},
+    crypto::{Domain, SigningKey},
+    execute::execute,
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    ids::{
+        AccountId, BasisPoints, ContentHash, Handle, Height, ModelId, Name, NetworkId, Power, Timestamp, TransactionId,
+        Units, VersionLabel,
+    },
+    limits,
+    mempool::{Checked, Mempool},
+    model::{CreateModel, FoundingLine, PublishVersion},
+    policy::{ModelPolicy, Rule},
+    proof::Deed,
+    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+    share::TransferShares,
+    transaction::{Action, Transaction, TransactionBody},
+};
+use allod_storage::{Ledger, artifacts::ArtifactStore};
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{broadcast, mpsc, watch},
+};
+use utoipa::OpenApi as _;
+
+/// A bound on everything that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed; 32])
+}
+
+fn rule() -> Rule {
+    let half = BasisPoints::new(5_000).unwrap();
+    Rule { quorum: half, threshold: half, voting_period_ms: 60_000 }
+}
+
+fn genesis() -> Genesis {
+    let account = |handle: &str, seed| GenesisAccount {
+        handle: Handle::new(handle).unwrap(),
+        keys: KeyPolicy::single(key(seed).public_key()),
+    };
+    Genesis {
+        name: "test".into(),
+        time: Timestamp::new(1_000),
+        parameters: Parameters {
+            propose_timeout_ms: 1_000,
+            vote_timeout_ms: 500,
+            timeout_delta_ms: 100,
+            rebroadcast_ms: 1_000,
+            heartbeat_ms: 60_000,
+            clock_drift_ms: 10_000,
+            accounts_per_sponsor: 100,
+            transactions_per_account_per_block: 100,
+            validators_rule: rule(),
+        },
+        accounts: vec![account("northfield", 1), account("southbank", 2)],
+        validators: vec![GenesisValidator {
+            key: key(9).public_key(),
+            power: Power::new(1),
+            operator: Handle::new("northfield").unwrap(),
+        }],
+    }
+}
+
+struct Peer {
+    node: NodeHandle,
+    base: String,
+    client: reqwest::Client,
+    status: watch::Sender<Status>,
+    stop: watch::Sender<bool>,
+    server: tokio::task::JoinHandle<anyhow::Result<()>>,
+    directory: tempfile::TempDir,
+}
+
+impl Peer {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let genesis = Arc::new(genesis());
+        let network_id = genesis.network_id();
+        let ledger = Ledger::open(&directory.path().join("ledger"), &genesis).unwrap();
+        let artifacts = Arc::new(ArtifactStore::open(&directory.path().join("artifacts")).unwrap());
+        let (network, events, _) = network::start(NetworkConfig {
+            network_id,
+            secret: key(7),
+            listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+            external: Vec::new(),
+            bootstrap: Vec::new(),
+            data_dir: directory.path().to_owned(),
+        })
+        .await
+        .unwrap();
+        tokio::spawn(async move {
+            let mut events = events;
+            while events.recv().await.is_some() {}
+        });
+        let (commands, requests) = mpsc::channel(16);
+        let (notices, _) = broadcast::channel(64);
+        let (status, status_out) = watch::channel(status_of(&ledger));
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let node = NodeHandle {
+            genesis, network_id, ledger, artifacts, network, metrics, commands, notices, status: status_out,
+        };
+        tokio::spawn(decide(node.clone(), requests, status.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(super::serve(listener, node.clone(), stopped));
+        let client = reqwest::Client::new();
+        Self { node, base, client, status, stop, server, directory }
+    }
+
+    fn sign(&self, seed: u8, handle: &str, action: Action) -> Transaction {
+        let sender = self.node.genesis.account_id(&Handle::new(handle).unwrap());
+        let body = TransactionBody {
+            network: self.node.network_id,
+            sender,
+            nonce: getrandom::u64().unwrap(),
+            expires: clock().plus_ms(60_000),
+            action,
+        };
+        body.sign(&[key(seed)])
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        let (status, is_problem) = (response.status().as_u16(), content_type(&response) == "application/problem+json");
+        assert_eq!(is_problem, status >= 400, "{path}: {status}");
+        (status, response.json().await.unwrap())
+    }
+
+    async fn ok(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    async fn post(&self, path: &str, transaction: &Transaction) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.base));
+        let request = request.header("content-type", "application/octet-stream").body(transaction.encode());
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Has a transaction executed, which must succeed.
+    async fn apply(&self, seed: u8, handle: &str, action: Action) -> TransactionId {
+        let transaction = self.sign(seed, handle, action);
+        let (status, body) = self.post("/v1/transactions?wait=true", &transaction).await;
+        assert_eq!((status, &body["result"]["outcome"]), (200, &json!("applied")), "{body}");
+        transaction.id()
+    }
+
+    /// The model `northfield/digits`: northfield has 60 units, southbank 40.
+    async fn found_model(&self) -> ModelId {
+        let founding = |handle: &str, units| FoundingLine { account: self.account(handle), units: Units::new(units) };
+        let action = CreateModel {
+            name: Name::new("digits").unwrap(),
+            description: "reads digits".into(),
+            founding: vec![founding("northfield", 60), founding("southbank", 40)],
+            stewards: vec![self.account("northfield")],
+            policy: ModelPolicy { release: rule(), ownership: rule(), rules: rule() },
+        };
+        self.apply(1, "northfield", Action::CreateModel(action)).await;
+        self.ok("/v1/models/northfield/digits").await["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn account(&self, handle: &str) -> AccountId {
+        self.node.genesis.account_id(&Handle::new(handle).unwrap())
+    }
+
+    async fn lines(&self, path: &str, body: Value) -> Vec<Value> {
+        let response = self.client.post(format!("{}{path}", self.base)).json(&body).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), content_type(&response).as_str()), (200, "application/x-ndjson"));
+        let text = tokio::time::timeout(PATIENCE, response.text()).await.unwrap().unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+fn content_type(response: &reqwest::Response) -> String {
+    response.headers()["content-type"].to_str().unwrap().to_owned()
+}
+
+fn status_of(ledger: &Ledger) -> Status {
+    let tip = ledger.tip();
+    Status {
+        height: tip.height,
+        block: tip.hash,
+        block_time: tip.time,
+        state_root: tip.state_root,
+        round: 0,
+        role: Role::Validator,
+        validator: key(9).public_key().validator_address(),
+        mempool_transactions: 0,
+        mempool_size_bytes: 0,
+        best_known_height: tip.height,
+        catching_up: false,
+    }
+}
+
+/// In the event loop's place: each transaction that the mempool takes becomes a block of its own, and an empty block
+/// seals it.
+async fn decide(node: NodeHandle, mut requests: mpsc::Receiver<Command>, status: watch::Sender<Status>) {
+    let mut mempool = Mempool::new();
+    while let Some(Command::Submit(checked, answer)) = requests.recv().await {
+        node.metrics.tick();
+        let taken = mempool.insert(checked, &node.ledger.snapshot(), clock());
+        let _ = answer.send(taken);
+        let batch = mempool.batch(100);
+        mempool.remove(batch.iter().map(Transaction::id).collect::<Vec<_>>().iter());
+        if !batch.is_empty() {
+            commit(&node, batch);
+            commit(&node, Vec::new());
+            status.send_replace(status_of(&node.ledger));
+        }
+    }
+}
+
+fn commit(node: &NodeHandle, transactions: Vec<Transaction>) {
+    let (tip, validator) = (node.ledger.tip(), key(9));
+    let block = Block::following(&tip, validator.public_key().validator_address(), clock(), transactions);
+    let vote = VoteBody {
+        network: node.network_id,
+        kind: VoteKind::Precommit,
+        height: block.header().height,
+        round: 0,
+        block: Some(block.hash()),
+        validator: validator.public_key().validator_address(),
+    };
+    let signature = validator.sign(Domain::Vote, &vote.signing_bytes());
+    let certificate = CommitCertificate {
+        height: vote.height,
+        round: 0,
+        block: block.hash(),
+        signatures: vec![CommitSignature { validator: vote.validator, signature }],
+    };
+    let executed = execute(&node.ledger.snapshot(), &block).unwrap();
+    let decided = DecidedBlock { block, certificate };
+    let tip = node.ledger.commit(&decided, &executed).unwrap();
+    let notice = Notice {
+        height: tip.height,
+        block: tip.hash,
+        time: tip.time,
+        deadline_events: executed.deadline_events,
+        results: executed.results,
+    };
+    node.metrics.on_block(&decided.block, &notice, Duration::from_millis(1), Duration::from_millis(2));
+    let _ = node.notices.send(Arc::new(notice));
+}
+
+async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let waited = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited).await.unwrap()
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_is_a_problem_with_a_stable_code() {
+    let peer = Peer::start().await;
+    let zeros = "0".repeat(64);
+    for (path, status, code) in [
+        ("/nothing/here", 404, "no_such_route"),
+        ("/v1/blocks/1", 404, "unknown_block"),
+        ("/v1/blocks/-1", 400, "bad_height"),
+        ("/v1/blocks?limit=501", 400, "bad_limit"),
+        ("/v1/blocks?form=3", 400, "bad_query"),
+        (&format!("/v1/transactions/{zeros}"), 404, "unknown_transaction"),
+        ("/v1/transactions/abc", 400, "bad_id"),
+        ("/v1/accounts/nobody", 404, "unknown_account"),
+        ("/v1/accounts/Not%20A%20Handle", 400, "bad_id"),
+        (&format!("/v1/accounts/{zeros}"), 404, "unknown_account"),
+        ("/v1/accounts?limit=0", 400, "bad_limit"),
+        ("/v1/accounts?after=zz", 400, "bad_cursor"),
+        ("/v1/accounts?after=ff", 400, "bad_cursor"),
+        ("/v1/models/northfield/nothing", 404, "unknown_model"),
+        (&format!("/v1/models/by-id/{zeros}"), 404, "unknown_model"),
+        (&format!("/v1/proposals/{zeros}"), 404, "unknown_proposal"),
+        ("/v1/proposals?scope=all", 400, "bad_query"),
+        (&format!("/v1/contributions/{zeros}"), 404, "unknown_contribution"),
+        (&format!("/v1/artifacts/{zeros}"), 404, "artifact_not_stored"),
+        ("/v1/artifacts/bafy", 400, "bad_id"),
+        (&format!("/v1/artifacts/{zeros}/providers?timeout_ms=60001"), 400, "bad_timeout"),
+    ] {
+        let (found, body) = peer.get(path).await;
+        let problem: Problem = serde_json::from_value(body).unwrap();
+        assert_eq!((found, problem.status, problem.code.as_str()), (status, status, code), "{path}: {}", problem.detail);
+        assert_eq!(problem.kind, format!("urn:allod:problem:{code}"));
+        assert!(!problem.detail.is_empty() && !problem.title.is_empty());
+    }
+    let deleted = peer.client.delete(format!("{}/v1/status", peer.base)).send().await.unwrap();
+    assert_eq!((deleted.status().as_u16(), content_type(&deleted).as_str()), (405, "application/problem+json"));
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_and_their_faults_named() {
+    let peer = Peer::start().await;
+    let post = |content_type: &'static str, body: Vec<u8>| {
+        let request = peer.client.post(format!("{}/v1/transactions", peer.base));
+        async move {
+            let response = request.header("content-type", content_type).body(body).send().await.unwrap();
+            let (status, problem) = (response.status().as_u16(), response.json::<Problem>().await.unwrap());
+            (status, problem.code)
+        }
+    };
+    assert_eq!(post("application/json", vec![b' '; BODY_SIZE_BYTES + 1]).await, (413, "body_too_large".into()));
+    let too_large = vec![1; limits::TRANSACTION_SIZE_BYTES + 1];
+    assert_eq!(post("application/octet-stream", too_large).await, (413, "too_large".into()));
+    assert_eq!(post("application/octet-stream", vec![1, 2, 3]).await, (400, "malformed".into()));
+    assert_eq!(post("application/json", b"{}".to_vec()).await, (400, "bad_json".into()));
+    assert_eq!(post("text/plain", b"hello".to_vec()).await, (415, "bad_content_type".into()));
+}
+
+#[tokio::test]
+async fn a_transaction_is_taken_in_once_and_its_result_told_as_often_as_asked() {
+    let peer = Peer::start().await;
+    let create = |handle: &str| {
+        let (handle, keys) = (Handle::new(handle).unwrap(), KeyPolicy::single(key(5).public_key()));
+        Action::CreateAccount(CreateAccount { handle, keys })
+    };
+    let transaction = peer.sign(1, "northfield", create("eastgate"));
+    let (status, body) = peer.post("/v1/transactions?wait=true&timeout_ms=10000", &transaction).await;
+    let first: Submitted = serde_json::from_value(body).unwrap();
+    assert_eq!((status, first.height, first.index), (200, Some(Height::new(1)), Some(0)));
+    for wait in ["?wait=true", ""] {
+        let (status, body) = peer.post(&format!("/v1/transactions{wait}"), &transaction).await;
+        assert_eq!((status, serde_json::from_value(body).ok()), (200, Some(first.clone())));
+    }
+    let found = peer.ok(&format!("/v1/transactions/{}", transaction.id())).await;
+    assert_eq!((&found["height"], &found["result"]["outcome"]), (&json!(1), &json!("applied")));
+
+    // The JSON form is the same transaction; what the ledger rejects is a result, not a problem.
+    let taken = peer.sign(1, "northfield", create("eastgate"));
+    let request = peer.client.post(format!("{}/v1/transactions?wait=true", peer.base));
+    let response: Value = request.json(&taken).send().await.unwrap().json().await.unwrap();
+    assert_eq!(response["id"], json!(taken.id()));
+    assert_eq!(response["result"]["outcome"]["rejected"]["handle_taken"], json!("eastgate"), "{response}");
+
+    let (status, body) = peer.post("/v1/transactions", &peer.sign(1, "northfield", create("westhill"))).await;
+    assert_eq!((status, body.get("height")), (202, None));
+    eventually(async || (peer.get("/v1/accounts/westhill").await.0 == 200).then_some(())).await;
+    assert!(peer.ok("/v1/accounts/westhill").await["sponsor_handle"] == "northfield");
+}
+
+#[tokio::test]
+async fn refusals_carry_the_code_of_the_rule() {
+    let peer = Peer::start().await;
+    let action = || Action::CastBallot(CastBallot {
+        proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
+        choice: Choice::Yes,
+    });
+    let refused = async |transaction: &Transaction| {
+        let (status, body) = peer.post("/v1/transactions?wait=true", transaction).await;
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let foreign = peer.sign(2, "northfield", action());
+    assert_eq!(refused(&foreign).await, (403, "foreign_key".into()));
+    let stranger = peer.sign(1, "nobody-here", action());
+    assert_eq!(refused(&stranger).await, (422, "unknown_account".into()));
+    let mut forged = peer.sign(1, "northfield", action());
+    forged.body.nonce ^= 1;
+    assert_eq!(refused(&forged).await, (400, "bad_signature".into()));
+    let mut elsewhere = peer.sign(1, "northfield", action()).body;
+    elsewhere.network = NetworkId::from_bytes([0; 32]);
+    assert_eq!(refused(&elsewhere.sign(&[key(1)])).await, (400, "wrong_network".into()));
+    let mut late = peer.sign(1, "northfield", action()).body;
+    late.expires = Timestamp::new(1);
+    assert_eq!(refused(&late.sign(&[key(1)])).await, (422, "expired".into()));
+    let metrics = peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("allod_mempool_refusals_total{code=\"bad_signature\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn pages_lead_to_every_entry_once() {
+    let peer = Peer::start().await;
+    let mut expected = BTreeSet::from(["northfield".to_owned(), "southbank".to_owned()]);
+    for number in 0..5 {
+        let handle = Handle::new(format!("member-{number}")).unwrap();
+        expected.insert(handle.to_string());
+        let keys = KeyPolicy::single(key(5).public_key());
+        peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys })).await;
+    }
+    let (mut found, mut next, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = peer.ok(&format!("/v1/accounts?limit=2{next}")).await;
+        pages += 1;
+        found.extend(page["items"].as_array().unwrap().iter().map(|item| item["handle"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next"].as_str() else { break };
+        next = format!("&after={cursor}");
+    }
+    assert_eq!((found, pages), (expected.into_iter().collect(), 4));
+
+    let blocks = peer.ok("/v1/blocks?from=2&limit=3").await;
+    let heights = |page: &Value| {
+        page["items"].as_array().unwrap().iter().map(|block| block["height"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((heights(&blocks), &blocks["next"]), (vec![2, 3, 4], &json!("4")));
+    assert_eq!(heights(&peer.ok("/v1/blocks?after=4&limit=2").await), [5, 6]);
+    let newest = peer.ok("/v1/blocks?limit=2").await;
+    assert_eq!((heights(&newest), &newest["next"]), (vec![9, 10], &Value::Null));
+    let latest = peer.ok("/v1/blocks/latest").await;
+    let hash = latest["hash"].as_str().unwrap();
+    assert_eq!(peer.ok(&format!("/v1/blocks/{hash}")).await, latest);
+}
+
+#[tokio::test]
+async fn a_register_is_shown_now_and_as_of_any_height_with_its_reasons() {
+    let peer = Peer::start().await;
+    let model = peer.found_model().await;
+    let founded = peer.ok("/v1/status").await["height"].as_u64().unwrap();
+    let action = TransferShares { model, to: peer.account("southbank"), units: Units::new(7), reason: "for work".into() };
+    peer.apply(1, "northfield", Action::TransferShares(action)).await;
+
+    let shares = "/v1/models/northfield/digits/shares";
+    let held = |register: &Value| {
+        let line = |line: &Value| {
+            (line["handle"].as_str().unwrap().to_owned(), (line["units"].as_u64().unwrap(), line["basis_points"].as_u64().unwrap()))
+        };
+        register["items"].as_array().unwrap().iter().map(line).collect::<BTreeMap<_, _>>()
+    };
+    let table = |north, south| BTreeMap::from([("northfield".to_owned(), north), ("southbank".to_owned(), south)]);
+    let now = peer.ok(shares).await;
+    assert_eq!((held(&now), now["total_units"].as_u64()), (table((53, 5_300), (47, 4_700)), Some(100)));
+    let before = peer.ok(&format!("{shares}?at={founded}")).await;
+    assert_eq!((held(&before), before["height"].as_u64()), (table((60, 6_000), (40, 4_000)), Some(founded)));
+    assert_eq!(peer.get(&format!("{shares}?at=0")).await.1["code"], "model_not_founded");
+    assert_eq!(peer.get(&format!("{shares}?at=999")).await.1["code"], "height_not_reached");
+
+    let history = peer.ok(&format!("{shares}/history?limit=2")).await;
+    let newest = &history["items"][0];
+    assert_eq!((&newest["number"], &newest["counterparty_handle"]), (&json!(3), &json!("northfield")));
+    assert_eq!(newest["reason"]["transferred"]["reason"], "for work");
+    let oldest = peer.ok(&format!("{shares}/history?limit=1&order=oldest")).await;
+    assert_eq!(oldest["items"][0]["reason"], "founding");
+}
+
+#[tokio::test]
+async fn a_proposal_says_what_it_still_needs() {
+    let peer = Peer::start().await;
+    let model = peer.found_model().await;
+    let artifact = allod_protocol::artifact::Artifact {
+        address: allod_protocol::ids::ArtifactId::of(b"weights"),
+        kind: allod_protocol::artifact::ArtifactKind::File,
+        size_bytes: 7,
+        files: 1,
+    };
+    let label = VersionLabel::new("1.0").unwrap();
+    let publish = PublishVersion {
+        model, label: label.clone(), artifact,
+        parents: Vec::new(), training_plan: None, datasets: Vec::new(), notes: String::new(),
+    };
+    peer.apply(1, "northfield", Action::PublishVersion(publish)).await;
+    let open = OpenProposal {
+        scope: Scope::Model(model),
+        title: "release 1.0".into(),
+        text: String::new(),
+        actions: vec![ProposalAction::ReleaseVersion { label }],
+    };
+    peer.apply(1, "northfield", Action::OpenProposal(open)).await;
+    let listed = peer.ok("/v1/models/northfield/digits/proposals").await;
+    assert_eq!(peer.ok("/v1/proposals?scope=open").await, json!({"items": listed["items"], "next": null}));
+    assert_eq!(peer.ok("/v1/proposals?scope=network").await["items"], json!([]));
+    let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
+
+    let path = format!("/v1/proposals/{id}");
+    let fresh = peer.ok(&path).await;
+    assert_eq!(fresh["outlook"], json!({"verdict": "no_quorum", "quorum_lacks": 50, "yes_lacks": 50}));
+    assert!((1..=60_000).contains(&fresh["ends_in_ms"].as_u64().unwrap()), "{fresh}");
+    let ballot = CastBallot { proposal: id.parse().unwrap(), choice: Choice::Yes };
+    peer.apply(1, "northfield", Action::CastBallot(ballot)).await;
+    let answered = peer.ok(&path).await;
+    assert_eq!(answered["outlook"], json!({"verdict": "passed", "quorum_lacks": 0, "yes_lacks": 0}));
+    let ballots = peer.ok(&format!("{path}/ballots")).await;
+    assert_eq!((&ballots["items"][0]["handle"], &ballots["items"][0]["weight"]), (&json!("northfield"), &json!(60)));
+
+    let given = RecordContribution {
+        model, kind: ContributionKind::Data, amount: 5, evidence: Some(ContentHash::from_bytes([3; 32])), note: "x".into(),
+    };
+    peer.apply(2, "southbank", Action::RecordContribution(given)).await;
+    let listed = peer.ok("/v1/models/northfield/digits/contributions").await;
+    let id = listed["items"][0]["id"].as_str().unwrap();
+    let one = peer.ok(&format!("/v1/contributions/{id}")).await;
+    assert_eq!((&one["giver_handle"], &one["model_name"]), (&json!("southbank"), &json!("northfield/digits")));
+    records_look_as_described(&peer).await;
+}
+
+/// The descriptions of records in OpenAPI name exactly the fields that the records have.
+async fn records_look_as_described(peer: &Peer) {
+    let model = "/v1/models/northfield/digits";
+    let proposal = peer.ok(&format!("{model}/proposals")).await["items"][0].clone();
+    let ballots = format!("/v1/proposals/{}/ballots", proposal["id"].as_str().unwrap());
+    let block = peer.ok("/v1/blocks/1").await;
+    let first = |mut page: Value| page["items"][0].take();
+    let shown = [
+        (schema::AccountRecord::FIELDS, peer.ok("/v1/accounts/northfield").await, vec!["sponsor_handle"]),
+        (schema::ModelRecord::FIELDS, peer.ok(model).await, vec!["founder_handle", "steward_handles"]),
+        (
+            schema::VersionRecord::FIELDS,
+            peer.ok(&format!("{model}/versions/1.0")).await,
+            vec!["model_name", "publisher_handle", "stored_here"],
+        ),
+        (
+            schema::ShareChangeRecord::FIELDS,
+            first(peer.ok(&format!("{model}/shares/history")).await),
+            vec!["handle", "counterparty_handle"],
+        ),
+        (
+            schema::ContributionRecord::FIELDS,
+            first(peer.ok(&format!("{model}/contributions")).await),
+            vec!["model_name", "giver_handle", "accepted_by_handle"],
+        ),
+        (schema::ProposalRecord::FIELDS, proposal, vec!["model_name", "proposer_handle", "outlook", "ends_in_ms"]),
+        (schema::BallotRecord::FIELDS, first(peer.ok(&ballots).await), vec!["handle"]),
+        (schema::HeaderRecord::FIELDS, block["header"].clone(), vec![]),
+        (schema::CertificateRecord::FIELDS, block["certificate"].clone(), vec![]),
+        (schema::TransactionRecord::FIELDS, block["transactions"][0]["transaction"].clone(), vec![]),
+        (schema::ResultRecord::FIELDS, block["transactions"][0]["result"].clone(), vec![]),
+        (schema::GenesisRecord::FIELDS, peer.ok("/v1/genesis").await, vec![]),
+    ];
+    for (described, record, added) in shown {
+        let described: BTreeSet<&str> = described.iter().copied().chain(added).collect();
+        let found: BTreeSet<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(described, found);
+    }
+}
+
+#[tokio::test]
+async fn deeds_and_proofs_hold_against_the_genesis_alone() {
+    let peer = Peer::start().await;
+    assert_eq!(peer.get("/v1/models/northfield/digits").await.0, 404);
+    peer.found_model().await;
+    let path = format!("{}/v1/deeds/share/northfield/digits/southbank", peer.base);
+    let bytes = peer.client.get(&path).send().await.unwrap().bytes().await.unwrap();
+    let deed = Deed::decode(&bytes).unwrap();
+    assert_eq!(deed.verify(&peer.node.genesis), Ok(Height::new(1)));
+    let described: Value =
+        peer.client.get(&path).header("accept", "application/json").send().await.unwrap().json().await.unwrap();
+    assert_eq!(described["claims"][2]["share"]["units"], 40, "{described}");
+    assert_eq!(described["claims"][0]["model"]["total_units"], 100);
+    assert_eq!(described["deed"], data_encoding::HEXLOWER.encode(&bytes));
+    assert_eq!(peer.ok("/v1/deeds/share/northfield/digits/southbank?format=json").await, described);
+
+    let keys = KeyPolicy::single(key(5).public_key());
+    let handle = Handle::new("outsider").unwrap();
+    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys })).await;
+    let nothing = peer.ok("/v1/proofs/share/northfield/digits/outsider").await;
+    assert_eq!(nothing["share"], Value::Null);
+    let bytes = data_encoding::HEXLOWER.decode(nothing["proof"].as_str().unwrap().as_bytes()).unwrap();
+    let proof: allod_protocol::proof::StateProof = allod_protocol::codec::decode(&bytes, 1 << 20).unwrap();
+    let root = nothing["state_root"].as_str().unwrap().parse().unwrap();
+    assert_eq!((proof.verify(root), proof.value.is_none()), (Ok(()), true));
+    assert_eq!(peer.get("/v1/deeds/version/northfield/digits/9.9").await.1["code"], "unknown_version");
+}
+
+#[tokio::test]
+async fn names_and_pages_of_other_sites_are_kept_out() {
+    let peer = Peer::start().await;
+    let status = format!("{}/v1/status", peer.base);
+    let rebound = peer.client.get(&status).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(rebound.status().as_u16(), 421);
+    assert_eq!(rebound.json::<Problem>().await.unwrap().code, "host_not_allowed");
+    let local = peer.client.get(&status).header("host", "localhost:7640").send().await.unwrap();
+    assert_eq!((local.status().as_u16(), local.headers().get("access-control-allow-origin")), (200, None));
+    let import = peer.client.post(format!("{}/v1/artifacts", peer.base)).header("origin", "http://evil.example");
+    let refused = import.json(&json!({"path": "/etc/hostname"})).send().await.unwrap();
+    assert_eq!(refused.json::<Problem>().await.unwrap().code, "cross_origin");
+    assert!(peer.node.artifacts.list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn every_block_is_told_to_those_who_listen() {
+    let peer = Peer::start().await;
+    let listen = async |query: &str| {
+        let response = peer.client.get(format!("{}/v1/events{query}", peer.base)).send().await.unwrap();
+        assert_eq!(content_type(&response), "text/event-stream");
+        response.bytes_stream()
+    };
+    let (mut all, mut some) = (listen("").await, listen("?types=shares_changed,proposal_closed").await);
+    let handle = Handle::new("eastgate").unwrap();
+    let keys = KeyPolicy::single(key(5).public_key());
+    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys })).await;
+    peer.found_model().await;
+    let next = async |stream: &mut _, until: &str| {
+        let mut text = String::new();
+        let read = async {
+            while !text.contains(until) || !text.ends_with("\n\n") {
+                let bytes = futures::StreamExt::next::<>(stream).await;
+                let bytes: Option<Result<axum::body::Bytes, reqwest::Error>> = bytes;
+                text.push_str(std::str::from_utf8(&bytes.unwrap().unwrap()).unwrap());
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await.unwrap();
+        text
+    };
+    let text = next(&mut all, "\"height\":4").await;
+    assert_eq!(text.matches("event: block").count(), 4, "{text}");
+    assert!(text.contains("account_created") && text.contains("id: 4"), "{text}");
+    let text = next(&mut some, "shares_changed").await;
+    assert_eq!(text.matches("event: block").count(), 1, "{text}");
+    assert!(!text.contains("model_created") && text.contains("\"height\":3"), "{text}");
+
+    // A stopping peer ends its streams and its server.
+    peer.stop.send_replace(true);
+    assert!(tokio::time::timeout(PATIENCE, all.next()).await.unwrap().is_none());
+    drop(some);
+    assert!(tokio::time::timeout(PATIENCE, peer.server).await.unwrap().unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn streams_of_events_are_bounded_and_give_their_places_back() {
+    let peer = Peer::start().await;
+    let path = format!("{}/v1/events", peer.base);
+    let mut open = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let response = peer.client.get(&path).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        open.push(response);
+    }
+    let refused = peer.client.get(&path).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    drop(open);
+    eventually(async || (peer.client.get(&path).send().await.unwrap().status() == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_file_is_published_listed_read_checked_and_written_out() {
+    let peer = Peer::start().await;
+    let bytes: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
+    let path = peer.write("weights.bin", &bytes);
+    let published = peer.lines("/v1/artifacts", json!({"path": path})).await;
+    let artifact = &published.last().unwrap()["artifact"];
+    let address = allod_protocol::ids::ArtifactId::of(&bytes).to_string();
+    assert_eq!((&artifact["address"], &artifact["size_bytes"]), (&json!(address), &json!(bytes.len())), "{published:?}");
+    assert_eq!(peer.ok("/v1/artifacts").await["items"][0]["address"], json!(address));
+    assert_eq!(peer.ok(&format!("/v1/artifacts/{address}")).await["kind"], "file");
+
+    let content = peer.client.get(format!("{}/v1/artifacts/{address}/content", peer.base)).send().await.unwrap();
+    let headers = content.headers().clone();
+    assert_eq!((content_type(&content).as_str(), &headers["content-disposition"]), ("application/octet-stream", &"attachment".parse().unwrap()));
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert!(content.bytes().await.unwrap() == bytes);
+    let checked = peer.lines(&format!("/v1/artifacts/{address}/verify"), json!({})).await;
+    assert_eq!(checked.last().unwrap()["verified"]["address"], json!(address));
+
+    let output = peer.directory.path().join("copy.bin");
+    let fetch = format!("/v1/artifacts/{address}/fetch");
+    let fetched = peer.lines(&fetch, json!({"output": output})).await;
+    assert_eq!(fetched.last().unwrap()["result"]["received_bytes"], 0, "{fetched:?}");
+    assert!(std::fs::read(&output).unwrap() == bytes);
+    let found = peer.ok(&format!("/v1/artifacts/{address}/providers?timeout_ms=50")).await;
+    assert_eq!(found["providers"], json!([peer.node.network.local_peer_id().to_string()]));
+
+    for (body, code) in [
+        (json!({"path": "relative"}), "path_not_absolute"),
+        (json!({"path": "/no/such/file"}), "no_such_path"),
+    ] {
+        assert_eq!(peer.lines("/v1/artifacts", body).await.last().unwrap()["error"]["code"], code);
+    }
+    let elsewhere = format!("/v1/artifacts/{}/fetch", allod_protocol::ids::ArtifactId::of(b"unknown"));
+    assert_eq!(peer.lines(&elsewhere, json!({})).await.last().unwrap()["error"]["code"], "unknown_kind");
+    assert_eq!(peer.get(&format!("/v1/artifacts/{address}/content?path=x")).await.1["code"], "not_a_collection");
+}
+
+#[tokio::test]
+async fn a_file_of_a_collection_is_read_by_its_path() {
+    let peer = Peer::start().await;
+    let directory = peer.directory.path().join("model");
+    std::fs::create_dir_all(directory.join("sub")).unwrap();
+    std::fs::write(directory.join("sub/weights"), b"abc").unwrap();
+    std::fs::write(directory.join("page.html"), b"<script>").unwrap();
+    let published = peer.lines("/v1/artifacts", json!({"path": directory, "mode": "reference"})).await;
+    let address = published.last().unwrap()["artifact"]["address"].as_str().unwrap().to_owned();
+    let listed = peer.ok(&format!("/v1/artifacts/{address}")).await;
+    assert_eq!((&listed["files"], &listed["manifest"][1]["path"]), (&json!(2), &json!("sub/weights")));
+    let content = format!("/v1/artifacts/{address}/content");
+    let read = peer.client.get(format!("{}{content}?path=sub/weights", peer.base)).send().await.unwrap();
+    assert_eq!(read.bytes().await.unwrap().as_ref(), b"abc");
+    assert_eq!(peer.get(&content).await.1["code"], "is_a_collection");
+    assert_eq!(peer.get(&format!("{content}?path=other")).await.1["code"], "unknown_path");
+    assert_eq!(peer.get(&format!("{content}?path=../x")).await.1["code"], "bad_path");
+}
+
+#[tokio::test]
+async fn who_stops_waiting_leaves_nothing_behind() {
+    let waiting = Arc::new(super::submit::Waiting::default());
+    let id = TransactionId::from_bytes([1; 32]);
+    let (one, two) = (waiting.enter(id), waiting.enter(id));
+    drop(one);
+    assert_eq!(waiting.len(), 1);
+    drop(two);
+    assert_eq!(waiting.len(), 0);
+}
+
+#[tokio::test]
+async fn health_and_readiness_follow_the_node() {
+    let peer = Peer::start().await;
+    peer.node.metrics.tick();
+    assert_eq!(peer.ok("/healthz").await, json!({"status": "ok", "height": 0}));
+    assert_eq!(peer.get("/readyz").await.0, 200);
+    peer.status.send_modify(|status| status.catching_up = true);
+    assert_eq!(peer.get("/readyz").await.1["code"], "catching_up");
+    assert_eq!(peer.get("/healthz").await.0, 200);
+    let status = peer.ok("/v1/status").await;
+    assert_eq!((&status["network_name"], &status["role"]), (&json!("test"), &json!("validator")));
+    assert_eq!(peer.ok("/v1/genesis").await, serde_json::to_value(&*peer.node.genesis).unwrap());
+    assert_eq!(peer.ok("/v1/peers").await, json!([]));
+    assert_eq!(peer.ok("/v1/validators").await["current"][0]["operator_handle"], "northfield");
+}
+
+#[tokio::test]
+async fn metrics_are_clean_and_tell_what_happened() {
+    let peer = Peer::start().await;
+    let model = peer.found_model().await;
+    let action = TransferShares { model, to: peer.account("southbank"), units: Units::new(7), reason: String::new() };
+    peer.apply(1, "northfield", Action::TransferShares(action)).await;
+    let text = eventually(async || {
+        let text = peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap();
+        text.contains("allod_ledger_shares_checked_height 4").then_some(text)
+    })
+    .await;
+    for line in [
+        "allod_consensus_height 4",
+        "allod_ledger_shares_conserved 1",
+        "allod_ledger_transactions_total{result=\"applied\"} 2",
+        "allod_ledger_transactions_total{result=\"rejected\"} 0",
+        "allod_ledger_actions_total{action=\"transfer_shares\"} 1",
+        "allod_consensus_finality_seconds_count 2",
+        "allod_consensus_validator 1",
+        "allod_network_peers{direction=\"inbound\"} 0",
+        "allod_ledger_open_proposals 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    assert!(text.contains("process_resident_memory_bytes") && text.contains("allod_build_info{version="));
+    check_with_promtool(&text);
+}
+
+/// Prometheus' own linter, where it is installed.
+fn check_with_promtool(text: &str) {
+    use std::{
+        io::Write as _,
+        process::{Command, Stdio},
+    };
+    let spawned = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = spawned else { return };
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn every_route_is_described_and_every_description_has_a_route() {
+    let mut routes = BTreeSet::new();
+    for line in include_str!("../api.rs").lines().filter_map(|line| line.trim().strip_prefix(".route(\"")) {
+        let (path, handlers) = line.split_once('"').unwrap();
+        for method in ["get", "post", "put", "patch", "delete"] {
+            if handlers.contains(&format!(" {method}(")) || handlers.contains(&format!(".{method}(")) {
+                routes.insert((path.to_owned(), method.to_owned()));
+            }
+        }
+    }
+    let document: Value = serde_json::from_str(&Description::openapi().to_json().unwrap()).unwrap();
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            described.insert((path.clone(), method.clone()));
+            let words = operation["summary"].as_str().or(operation["description"].as_str()).unwrap_or_default();
+            assert!(!words.is_empty(), "{method} {path} says nothing of itself");
+            let placeholders: BTreeSet<&str> =
+                path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let named = parameters.iter().filter(|p| p["in"] == "path").map(|p| p["name"].as_str().unwrap());
+            assert_eq!(named.collect::<BTreeSet<_>>(), placeholders, "{path}");
+        }
+    }
+    assert!(routes.len() > 35, "{routes:?}");
+    assert_eq!(routes, described);
+    let text = document.to_string();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name} is referred to and not defined");
+    }
+}
+
+#[test]
+fn a_checked_transaction_is_what_was_sent() {
+    // What the handler hands on keeps the sender's bytes: encoding, decoding and checking change nothing.
+    let action = Action::CastBallot(CastBallot {
+        proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
+        choice: Choice::No,
+    });
+    let network = genesis().network_id();
+    let sender = AccountId::from_bytes([1; 32]);
+    let body = TransactionBody { network, sender, nonce: 1, expires: Timestamp::new(5), action };
+    let transaction = body.sign(&[key(1)]);
+    let text = serde_json::to_vec(&transaction).unwrap();
+    let read: Transaction = super::extract::from_json(&text).unwrap();
+    assert_eq!(read.encode(), transaction.encode());
+    assert_eq!(Checked::new(read, network).unwrap().id, transaction.id());
+}

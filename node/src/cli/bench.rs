@@ -1,0 +1,90 @@
+//! `allod bench`: loads a network with real transactions and measures what comes of them.
+//!
+//! The load must not be what limits the measurement, on a machine that runs the network too. So everything that costs
+//! time is done before the clock starts: accounts and a model are created, every transaction is signed and every
+//! request's body is made. Under load the client only posts bodies on open connections and reads the stream of blocks.
+//!
+//! A transaction's latency runs from before its request is sent until the block that holds it arrives on the stream of
+//! events: what a user sees as final. Reading order: `bench/prepare.rs`, `bench/load.rs`, `bench/report.rs`.
+
+mod load;
+mod prepare;
+mod report;
+
+use super::{Failure, client::Client, context::Context, signing::Signing, units};
+use anyhow::Result;
+use std::time::Duration;
+
+/// Transactions a second that are signed ahead of a run without a rate. A network that takes more ends the run early.
+const FLAT_OUT_PER_SECOND: u64 = 8_000;
+/// Transactions in one request, at most.
+const BATCH: u64 = 250;
+/// Requests a second, at most: beyond it they grow instead.
+const REQUESTS_PER_SECOND: u64 = 100;
+
+/// Load a network and measure it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Bench {
+    /// Transactions a second [default: as many as the network takes]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: Option<u64>,
+    /// How long
+    #[arg(long, default_value = "60s", value_parser = units::duration)]
+    duration: Duration,
+    /// How many accounts send
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    accounts: u16,
+    /// What they send
+    #[arg(long, value_enum, default_value_t = Load::Contribution)]
+    action: Load,
+    /// Without a rate: how many transactions may be under way at once
+    #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..=40_000))]
+    in_flight: u32,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+/// What is sent under load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Load {
+    /// Contributions recorded
+    Contribution,
+    /// Shares transferred
+    Transfer,
+}
+
+impl Bench {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let clients = context.urls().iter().map(|url| Client::new(url)).collect::<Result<Vec<_>>>()?;
+        let first = clients.first().ok_or_else(|| Failure::usage("name a node with --api"))?.clone();
+        if self.duration < Duration::from_secs(1) {
+            return Err(Failure::usage("--duration is too short to measure anything; give at least 1s"));
+        }
+        let sender = self.signing.sender_at(context, first).await?;
+        context.note(format!("creating {} accounts and a model", self.accounts));
+        let stage = prepare::set_stage(&sender, self.accounts).await?;
+        prepare::await_height(&clients, stage.height).await?;
+
+        let (total, batch) = self.size();
+        context.note(format!("signing {total} transactions"));
+        let batches = tokio::task::spawn_blocking(move || prepare::sign_ahead(&stage, self.action, total, batch)).await??;
+
+        context.note(format!("sending for {}", units::show_duration(units::milliseconds(self.duration))));
+        let plan = load::Plan { rate: self.rate, duration: self.duration, batch, in_flight: self.in_flight };
+        let measured = load::run(&clients, batches, &plan).await?;
+        let report = report::Report::new(&plan, measured);
+        context.answer(&report, report::Report::show)
+    }
+
+    /// How many transactions, and how many of them in a request.
+    fn size(&self) -> (u64, u64) {
+        let seconds = self.duration.as_millis().div_ceil(1_000);
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        let per_second = self.rate.unwrap_or(FLAT_OUT_PER_SECOND);
+        let batch = match self.rate {
+            Some(rate) => rate.div_ceil(REQUESTS_PER_SECOND).clamp(1, BATCH),
+            None => BATCH,
+        };
+        (per_second.saturating_mul(seconds), batch)
+    }
+}

@@ -1,0 +1,293 @@
+//! Under load: posting what is ready, at its time, and seeing it come back in blocks.
+
+use super::prepare::Batch;
+use crate::{
+    api::views::{BlockView, NoticeView, Problem},
+    cli::client::{Client, Notified},
+};
+use allod_protocol::{
+    codec,
+    execute::{Outcome, TransactionResult},
+    ids::{Height, TransactionId},
+    limits,
+    transaction::Transaction,
+};
+use anyhow::{Result, anyhow, bail};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::Instant};
+
+/// Connections to each node that carry load.
+const CONNECTIONS: usize = 4;
+/// How long what is under way may take to come back once sending has ended.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How long a node that has no room is left alone.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// What is sent, and how fast.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) rate: Option<u64>,
+    pub(super) duration: Duration,
+    pub(super) batch: u64,
+    pub(super) in_flight: u32,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    pub(super) sent: u64,
+    /// Applied before sending ended.
+    pub(super) applied_in_time: u64,
+    pub(super) applied: u64,
+    /// How long sending went on.
+    pub(super) sending: Duration,
+    /// From before the request to the block, in microseconds, of everything applied.
+    pub(super) latencies_us: Vec<u64>,
+    /// Rejected by the ledger, by code.
+    pub(super) rejected: BTreeMap<String, u64>,
+    /// Refused by a node for good, by code.
+    pub(super) refused: BTreeMap<String, u64>,
+    /// Refused for lack of room and sent again.
+    pub(super) sent_again: u64,
+    /// Never seen in a block.
+    pub(super) lost: u64,
+    pub(super) blocks: u64,
+    pub(super) largest_block: u64,
+}
+
+/// What the senders and the follower share.
+struct Flight {
+    under_way: Mutex<HashMap<TransactionId, Instant>>,
+    measured: Mutex<Measured>,
+    /// Bounds what is under way when there is no rate.
+    room: Semaphore,
+    next_batch: AtomicU64,
+    sent_again: AtomicU64,
+    ended: AtomicBool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends everything and waits until it came back.
+pub(super) async fn run(clients: &[Client], batches: Vec<Batch>, plan: &Plan) -> Result<Measured> {
+    let first = clients.first().ok_or_else(|| anyhow!("there is no node to send to"))?;
+    let flight = Arc::new(Flight {
+        under_way: Mutex::default(),
+        measured: Mutex::default(),
+        room: Semaphore::new(plan.in_flight as usize),
+        next_batch: AtomicU64::new(0),
+        sent_again: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
+    });
+    let batches = Arc::new(batches);
+    let follower = tokio::spawn(follow(first.clone(), flight.clone(), first.status().await?.height));
+    let start = Instant::now();
+    let senders: Vec<_> = (0..CONNECTIONS)
+        .flat_map(|_| clients)
+        .map(|client| tokio::spawn(send(client.clone(), flight.clone(), batches.clone(), plan.clone(), start)))
+        .collect();
+    for sender in senders {
+        sender.await??;
+    }
+    let sending = start.elapsed();
+    flight.ended.store(true, Ordering::Relaxed);
+    let deadline = Instant::now() + DRAIN;
+    while !locked(&flight.under_way).is_empty() && Instant::now() < deadline && !follower.is_finished() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if follower.is_finished() {
+        follower.await??;
+        bail!("the stream of blocks ended before the load did");
+    }
+    follower.abort();
+    let mut measured = std::mem::take(&mut *locked(&flight.measured));
+    measured.sending = sending;
+    measured.sent_again = flight.sent_again.load(Ordering::Relaxed);
+    measured.lost = locked(&flight.under_way).len() as u64;
+    Ok(measured)
+}
+
+/// Takes the next batch, waits for its time, posts it.
+async fn send(client: Client, flight: Arc<Flight>, batches: Arc<Vec<Batch>>, plan: Plan, start: Instant) -> Result<()> {
+    loop {
+        let number = flight.next_batch.fetch_add(1, Ordering::Relaxed);
+        let Some(batch) = usize::try_from(number).ok().and_then(|number| batches.get(number)) else { return Ok(()) };
+        match plan.rate {
+            Some(rate) => tokio::time::sleep_until(start + slot(number, plan.batch, rate)).await,
+            None => {
+                let room = u32::try_from(batch.ids.len())?.min(plan.in_flight);
+                let Ok(acquired) = tokio::time::timeout_at(start + plan.duration, flight.room.acquire_many(room)).await else {
+                    return Ok(());
+                };
+                acquired?.forget();
+            }
+        }
+        if start.elapsed() >= plan.duration {
+            return Ok(());
+        }
+        post(&client, &flight, batch, start + plan.duration).await?;
+    }
+}
+
+/// When a batch is due: the first at once, each one its own size later.
+fn slot(number: u64, batch: u64, rate: u64) -> Duration {
+    let microseconds = u128::from(number) * u128::from(batch) * 1_000_000 / u128::from(rate.max(1));
+    Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX))
+}
+
+/// Posts a batch, and again what found no room, until `deadline`.
+async fn post(client: &Client, flight: &Flight, batch: &Batch, deadline: Instant) -> Result<()> {
+    let now = Instant::now();
+    locked(&flight.under_way).extend(batch.ids.iter().map(|id| (*id, now)));
+    locked(&flight.measured).sent += batch.ids.len() as u64;
+    let (mut ids, mut body) = (batch.ids.clone(), batch.body.clone());
+    loop {
+        let answer = client.submit_batch(body.clone()).await;
+        let refused: Vec<(usize, Problem)> = match answer {
+            Ok(response) => {
+                response.refused.into_iter().map(|refusal| (refusal.index, refusal.problem)).collect()
+            }
+            Err(error) => match error.downcast::<Problem>() {
+                Ok(problem) => (0..ids.len()).map(|index| (index, problem.clone())).collect(),
+                Err(error) => return Err(error),
+            },
+        };
+        let (no_room, for_good): (Vec<_>, Vec<_>) = refused.into_iter().partition(|(_, problem)| is_no_room(problem));
+        for (index, problem) in for_good {
+            give_up(flight, ids.get(index), problem.code);
+        }
+        if no_room.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            for (index, problem) in no_room {
+                give_up(flight, ids.get(index), problem.code);
+            }
+            return Ok(());
+        }
+        flight.sent_again.fetch_add(no_room.len() as u64, Ordering::Relaxed);
+        (ids, body) = pick(&body, &no_room)?;
+        tokio::time::sleep(BACK_OFF).await;
+    }
+}
+
+fn is_no_room(problem: &Problem) -> bool {
+    matches!(problem.status, 429 | 503)
+}
+
+fn give_up(flight: &Flight, id: Option<&TransactionId>, code: String) {
+    // One that came back in a block meanwhile was taken by way of another node.
+    if id.is_some_and(|id| locked(&flight.under_way).remove(id).is_some()) {
+        *locked(&flight.measured).refused.entry(code).or_default() += 1;
+        flight.room.add_permits(1);
+    }
+}
+
+/// Those of a batch's transactions that found no room.
+fn pick(body: &[u8], chosen: &[(usize, Problem)]) -> Result<(Vec<TransactionId>, Vec<u8>)> {
+    let all: Vec<Transaction> = codec::decode(body, limits::RECORD_SIZE_BYTES)?;
+    let is_chosen = |index: usize| chosen.iter().any(|(chosen, _)| *chosen == index);
+    let picked: Vec<Transaction> =
+        all.into_iter().enumerate().filter(|(index, _)| is_chosen(*index)).map(|(_, transaction)| transaction).collect();
+    Ok((picked.iter().map(Transaction::id).collect(), codec::encode(&picked)))
+}
+
+/// Reads the stream of blocks, and by itself the blocks that the stream left out.
+async fn follow(client: Client, flight: Arc<Flight>, from: Height) -> Result<()> {
+    let mut notices = client.follow().await?;
+    let mut last = from;
+    loop {
+        match notices.next().await? {
+            Some(Notified::Block(notice)) => {
+                let NoticeView { height, results, .. } = *notice;
+                while last.next() < height {
+                    last = last.next();
+                    let block: BlockView = client.get(&format!("/v1/blocks/{last}")).await?;
+                    count(&flight, block.transactions.into_iter().map(|transaction| transaction.result).collect());
+                }
+                if height > last {
+                    count(&flight, results);
+                    last = height;
+                }
+            }
+            // The gap shows by the next block's height.
+            Some(Notified::Lagged(_)) => {}
+            None => bail!("the node at {} closed the stream of blocks", client.base()),
+        }
+    }
+}
+
+fn count(flight: &Flight, results: Vec<TransactionResult>) {
+    let now = Instant::now();
+    let in_time = !flight.ended.load(Ordering::Relaxed);
+    let mut under_way = locked(&flight.under_way);
+    let mut measured = locked(&flight.measured);
+    let mut own = 0u64;
+    for result in results {
+        let Some(sent) = under_way.remove(&result.id) else { continue };
+        own += 1;
+        match result.outcome {
+            Outcome::Applied => {
+                measured.applied += 1;
+                measured.applied_in_time += u64::from(in_time);
+                let latency = now.saturating_duration_since(sent).as_micros();
+                measured.latencies_us.push(u64::try_from(latency).unwrap_or(u64::MAX));
+            }
+            Outcome::Rejected(rejection) => *measured.rejected.entry(rejection.code().to_owned()).or_default() += 1,
+        }
+    }
+    if own > 0 {
+        measured.blocks += 1;
+        measured.largest_block = measured.largest_block.max(own);
+        flight.room.add_permits(usize::try_from(own).unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use allod_protocol::{
+        account::{KeyPolicy, RotateKeys},
+        crypto::SigningKey,
+        ids::{AccountId, NetworkId, Timestamp},
+        transaction::{Action, TransactionBody},
+    };
+
+    fn problem(status: u16) -> Problem {
+        Problem { kind: String::new(), title: String::new(), status, detail: String::new(), code: "full".into() }
+    }
+
+    #[test]
+    fn only_what_found_no_room_is_sent_again() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let transaction = |nonce| {
+            let keys = KeyPolicy::single(key.public_key());
+            let (network, sender) = (NetworkId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
+            let action = Action::RotateKeys(RotateKeys { keys });
+            TransactionBody { network, sender, nonce, expires: Timestamp::new(1), action }.sign(std::slice::from_ref(&key))
+        };
+        let all: Vec<Transaction> = (0..3).map(transaction).collect();
+        let (ids, body) = pick(&codec::encode(&all), &[(1, problem(503)), (2, problem(503))]).unwrap();
+        let rest = all.get(1..).unwrap();
+        assert_eq!(ids, rest.iter().map(Transaction::id).collect::<Vec<_>>());
+        assert_eq!(body, codec::encode(rest));
+        assert!(is_no_room(&problem(429)) && !is_no_room(&problem(422)));
+    }
+
+    #[test]
+    fn batches_are_due_at_the_rate() {
+        assert_eq!(slot(0, 10, 1_000), Duration::ZERO);
+        assert_eq!(slot(100, 10, 1_000), Duration::from_secs(1));
+        assert_eq!(slot(7, 250, 500), Duration::from_millis(3_500));
+    }
+}

@@ -1,0 +1,45 @@
+//! `allod status`: where the node stands.
+
+use super::{
+    context::Context,
+    output::Fields,
+    units::{now, show_count, show_duration, show_size, show_time},
+};
+use crate::api::views::{RoleView, StatusView};
+use anyhow::Result;
+
+/// Where the node stands.
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {}
+
+impl Status {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        context.answer(&context.client()?.status().await?, show)
+    }
+}
+
+fn show(status: &StatusView) -> String {
+    let mut fields = Fields::default();
+    fields.add("network", format!("{}\n{}", status.network_name, status.network));
+    fields.add("height", show_count(status.height.get()));
+    let age = show_duration(now().get().saturating_sub(status.block_time.get()));
+    fields.add("block", format!("{}\n{}, {age} ago", status.block, show_time(status.block_time)));
+    fields.add("state root", status.state_root);
+    fields.add("role", match status.role {
+        RoleView::Validator => "validator",
+        RoleView::Observer => "observer",
+    });
+    fields.add("validator", status.validator);
+    if status.catching_up {
+        fields.add("catching up", format!("to height {}", show_count(status.best_known_height.get())));
+    }
+    if status.round > 0 {
+        fields.add("round", status.round);
+    }
+    fields.add("peer id", &status.peer_id).add("peers", status.connected_peers);
+    fields.add("listens on", status.listen_addresses.join("\n"));
+    let waiting = show_count(status.mempool_transactions as u64);
+    fields.add("waiting", format!("{waiting} transactions, {}", show_size(status.mempool_size_bytes as u64)));
+    fields.add("running", format!("{} (version {})", show_duration(status.uptime_seconds.saturating_mul(1_000)), status.version));
+    fields.show()
+}

@@ -1,0 +1,134 @@
+//! What the command line takes, and that what people read fits their terminal.
+#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+
+use super::*;
+use clap::CommandFactory as _;
+
+/// An example of every command, as the documents give them. `ID` stands for 64 digits.
+const EXAMPLES: &[&str] = &[
+    "allod init --genesis genesis.json --peer /ip4/10.0.0.1/tcp/7641/p2p/12D3KooW --data /srv/allod",
+    "allod run --data /srv/allod --api-address 127.0.0.1:7650 --listen /ip4/0.0.0.0/tcp/7651 --log-level debug",
+    "allod config show --data /srv/allod",
+    "allod testnet init --nodes 4 --output net --base-port 7640 --voting-period 5s --genesis-time now",
+    "allod key new northfield --encrypt",
+    "allod key list --keys keys --json",
+    "allod key show northfield",
+    "allod account create northfield --sponsor operator-0 --new-key northfield",
+    "allod account create bay --sponsor operator-0 --key a --key b --key ID --threshold 2 --weight a=2",
+    "allod account show northfield",
+    "allod account list",
+    "allod account rotate northfield --new-keys northfield-2",
+    "allod model create digits --as northfield --holder northfield=600 --holder bay=400 --steward bay --description x",
+    "allod model create digits --as a --holder a=1_000 --quorum 40 --threshold 66.67 --voting-period 5s --rule release=25,50,1d",
+    "allod model list",
+    "allod model show northfield/digits",
+    "allod model deed northfield/digits@v1 -o v1.deed",
+    "allod publish model/v1 --model northfield/digits --version v1 --as northfield --notes first",
+    "allod publish w.bin --model a/digits --version v2 --as aa --parent northfield/digits@v1 --mode reference --dataset ID",
+    "allod fetch northfield/digits@v1 -o digits",
+    "allod fetch northfield/digits --provider 12D3KooW",
+    "allod fetch bafkr4ictprppm22jihmmuz2q53nigkatthrg75bnkjtudpcwghxe4fl3ce --kind file",
+    "allod contribute northfield/digits --as bay --kind data --amount 12_000 --evidence ID --note mnist",
+    "allod contribute accept ID --as northfield",
+    "allod contribute list northfield/digits",
+    "allod contribute show ID",
+    "allod shares show northfield/digits --at 12",
+    "allod shares history northfield/digits",
+    "allod shares transfer northfield/digits --as bay --to coast --units 100 --reason sold",
+    "allod shares deed northfield/digits bay -o bay.deed",
+    "allod verify bay.deed --genesis genesis.json",
+    "allod propose release northfield/digits@v1 --as bay",
+    "allod propose mint northfield/digits --to bay --units 50 --reason data --as bay --title t --text u",
+    "allod propose policy northfield/digits --quorum 40 --as bay",
+    "allod propose admit-validator --key ID --power 1 --operator bay --as operator-0",
+    "allod propose remove-validator --key ID --as operator-0",
+    "allod proposals",
+    "allod proposals northfield/digits",
+    "allod proposals --network",
+    "allod proposals show ID",
+    "allod proposals wait ID --timeout 30s",
+    "allod proposals withdraw ID --as bay",
+    "allod vote ID yes --as bay --sign-with bay",
+    "allod status --api http://127.0.0.1:7650",
+    "allod peers",
+    "allod watch --json",
+    "allod block 12",
+    "allod block latest",
+    "allod transaction ID",
+    "allod artifacts list",
+    "allod artifacts show northfield/digits@v1",
+    "allod artifacts verify",
+    "allod providers northfield/digits@v1",
+    "allod bench --rate 500 --duration 60s --accounts 16 --api http://127.0.0.1:7640 --api http://127.0.0.1:7650 --as operator-0",
+    "allod bench --as operator-0 --action transfer --in-flight 4096",
+];
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    let id = "ab".repeat(32);
+    Cli::try_parse_from(line.split(' ').map(|word| if word == "ID" { id.clone() } else { word.to_owned() }))
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_example_is_understood() {
+    for example in EXAMPLES {
+        if let Err(error) = parse(example) {
+            panic!("{example}\n{error}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_an_example() {
+    fn walk(command: &clap::Command, path: &str) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let path = format!("{path} {}", sub.get_name());
+            assert!(EXAMPLES.iter().any(|example| format!("{example} ").starts_with(&format!("{path} "))), "{path}");
+            walk(sub, &path);
+        }
+    }
+    walk(&Cli::command(), "allod");
+}
+
+#[test]
+fn what_is_wrong_is_refused_before_anything_is_asked() {
+    for wrong in [
+        "allod model create digits --as a",
+        "allod vote ID maybe --as a",
+        "allod vote 12 yes --as a",
+        "allod shares transfer a/b --to c --units -1 --reason x --as a",
+        "allod propose release northfield/digits --as bay",
+        "allod fetch digits",
+        "allod publish x --model digits --version v1 --as a",
+        "allod testnet init --nodes 0 --output x",
+        "allod proposals northfield/digits --network",
+        "allod contribute northfield/digits --kind love --amount 1 --as a",
+        "allod bench --rate 0 --as a",
+    ] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn help_fits_and_names_the_exit_codes() {
+    let help = Cli::command().render_help().to_string();
+    assert!(help.contains("4  the transaction is on the ledger, rejected by a rule"), "{help}");
+    for line in help.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+}
+
+#[test]
+fn exit_codes_follow_the_failure_whatever_stands_around_it() {
+    use anyhow::Context as _;
+    let unreachable = Failure { exit: Exit::Unreachable, message: "gone".into() };
+    let error = Err::<(), _>(anyhow::Error::from(unreachable)).context("while asking").unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Unreachable);
+    assert_eq!(exit_of(&anyhow::anyhow!("anything else")), Exit::Failed);
+    let pipe = anyhow::Error::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+    assert!(is_broken_pipe(&pipe));
+}

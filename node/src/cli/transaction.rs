@@ -1,0 +1,46 @@
+//! `allod transaction`: one transaction and what became of it.
+
+use super::{
+    context::Context,
+    events::Names,
+    output::Fields,
+    units::show_time,
+};
+use crate::api::views::TransactionView;
+use allod_protocol::{execute::Outcome, ids::TransactionId};
+use anyhow::Result;
+
+/// Show a transaction.
+#[derive(Debug, clap::Args)]
+pub(super) struct Transaction {
+    /// Its id
+    id: TransactionId,
+}
+
+impl Transaction {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let client = context.client()?;
+        let view: TransactionView = client.get(&format!("/v1/transactions/{}", self.id)).await?;
+        let story = if context.json() { String::new() } else { tell(&view, &mut Names::new(client)).await };
+        context.answer(&view, |_| story)
+    }
+}
+
+async fn tell(view: &TransactionView, names: &mut Names) -> String {
+    let body = &view.transaction.body;
+    let mut fields = Fields::default();
+    fields.add("transaction", view.id).add("block", format!("{} (place {})", view.height, view.index));
+    fields.add("action", body.action.name()).add("sender", names.account(body.sender).await);
+    fields.add("expires", show_time(body.expires));
+    for signature in &view.transaction.signatures {
+        fields.add("signed by", signature.key);
+    }
+    match &view.result.outcome {
+        Outcome::Applied => fields.add("outcome", "applied"),
+        Outcome::Rejected(rejection) => fields.add("outcome", format!("rejected ({}): {rejection}", rejection.code())),
+    };
+    for event in &view.result.events {
+        fields.add("did", names.tell(event).await);
+    }
+    fields.show()
+}

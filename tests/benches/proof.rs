@@ -1,0 +1,82 @@
+//! Proving a key, checking a proof, checking a deed: `cargo bench -p allod-tests --bench proof`.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
+
+use allod_protocol::{
+    account::Account,
+    crypto::SigningKey,
+    event::Event,
+    ids::{AccountId, Handle, Power},
+    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+    state::Record,
+    transaction::Action,
+};
+use allod_tests::{
+    chain::{Author, Chain},
+    ledger::{genesis, key},
+};
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::{hint::black_box, time::Duration};
+
+const HANDLES: [&str; 4] = ["northfield", "lakeside", "hilltop", "riverbend"];
+
+/// A chain on which the members admitted so many validators, one after another.
+fn chain_with_changes(changes: u8) -> Chain {
+    let keys = (0..4 + changes).map(|index| SigningKey::from_seed(&[index + 101; 32]));
+    let mut chain = Chain::new(genesis(&HANDLES), Author::new(keys));
+    let accounts: Vec<AccountId> =
+        HANDLES.iter().map(|text| chain.genesis.account_id(&Handle::new(*text).unwrap())).collect();
+    for change in 0..changes {
+        let key_of_new = SigningKey::from_seed(&[change + 105; 32]).public_key();
+        let admit = ProposalAction::AdmitValidator { key: key_of_new, power: Power::new(1), operator: accounts[0] };
+        let ask =
+            OpenProposal { scope: Scope::Network, title: "One more".into(), text: String::new(), actions: vec![admit] };
+        let ask = chain.sign(accounts[0], &[key(0)], Action::OpenProposal(ask));
+        let executed = chain.block(1_000, vec![ask]);
+        let proposal = executed.results[0].events.iter().find_map(|event| match event {
+            Event::ProposalOpened { proposal, .. } => Some(*proposal),
+            _ => None,
+        });
+        let ballot = Action::CastBallot(CastBallot { proposal: proposal.unwrap(), choice: Choice::Yes });
+        let ballots = (0..4u8).map(|index| chain.sign(accounts[usize::from(index)], &[key(index)], ballot.clone()));
+        let ballots = ballots.collect();
+        chain.block(1_000, ballots);
+        chain.block(10_000, Vec::new());
+    }
+    for _ in 0..3 {
+        chain.block(1_000, Vec::new());
+    }
+    chain
+}
+
+fn proofs(c: &mut Criterion) {
+    let mut group = c.benchmark_group("proof");
+    for changes in [0u8, 10] {
+        let chain = chain_with_changes(changes);
+        let account = chain.genesis.account_id(&Handle::new("northfield").unwrap());
+        let key = Account::key_bytes(&account);
+        let deed = chain.deed(std::slice::from_ref(&key));
+        assert_eq!(deed.changes.len(), usize::from(changes));
+        deed.verify(&chain.genesis).unwrap();
+        let height = chain.ledger.tip().height.previous();
+        if changes == 0 {
+            group.bench_function("prove_in_memory", |b| {
+                b.iter(|| chain.ledger.prove_at(height, black_box(&key)).unwrap());
+            });
+            let (proof, root) = (&deed.proofs[0], deed.header.header.state_root);
+            group.bench_function("verify", |b| b.iter(|| proof.verify(black_box(root)).unwrap()));
+        }
+        group.bench_function(format!("verify_deed_{changes}_changes"), |b| {
+            b.iter(|| deed.verify(black_box(&chain.genesis)).unwrap());
+        });
+        println!("a deed of {changes} changes has {} bytes", deed.encode().len());
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4));
+    targets = proofs
+}
+criterion_main!(benches);

@@ -1,0 +1,105 @@
+//! The fuzz targets on seeded mutations of the golden vectors: a bounded run on every change, with the toolchain at hand.
+
+use allod_tests::{
+    fuzz::TARGETS,
+    vectors::{self, Vector},
+};
+use rand::{Rng, RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
+
+/// Time for one target. The seed is fixed, so a failure comes again: how far the run gets is all that varies.
+const TIME: Duration = Duration::from_millis(900);
+const SEED: u64 = 20_261_123;
+/// Inputs that mutations begin with, for one target.
+const READABLE: usize = 4_096;
+
+/// Inputs to begin with: every vector, whole, and as it travels.
+fn corpus() -> Vec<Vec<u8>> {
+    let all = vectors::all();
+    let every: Vec<&Vector> = all.values().flatten().collect();
+    let mut corpus: Vec<Vec<u8>> = every.iter().map(|vector| vector.bytes.0.clone()).collect();
+    let bodies = |prefix: &str| -> Vec<Vec<u8>> {
+        every.iter().filter(|vector| vector.name.starts_with(prefix)).map(|vector| vector.bytes.0.clone()).collect()
+    };
+    for message in bodies("message.") {
+        corpus.push(allod_protocol::codec::encode(&(7u64, message)));
+    }
+    // A list is its length and its members, which stand in it without their version byte.
+    let list = |members: &[Vec<u8>]| -> Vec<u8> {
+        let mut bytes = (members.len() as u64).to_le_bytes().to_vec();
+        members.iter().for_each(|member| bytes.extend_from_slice(&member[1..]));
+        bytes
+    };
+    corpus.push([vec![1], list(&bodies("transaction."))].concat());
+    let blocks = bodies("decided_block.");
+    corpus.push([vec![1], 7u64.to_le_bytes().to_vec(), list(&blocks)].concat());
+    corpus.push([vec![1], 7u64.to_le_bytes().to_vec(), list(&blocks[..1])].concat());
+    corpus.push(serde_json::to_vec(&vectors::genesis()).unwrap());
+    corpus.extend(["northfield/digits", "v1.2.0"].map(|text| text.as_bytes().to_vec()));
+    corpus.extend(every.iter().flat_map(|vector| vector.derived.values()).map(|text| text.as_bytes().to_vec()));
+    corpus
+}
+
+const EXTREMES: [u64; 8] = [0, 1, 0x7f, 0xff, 0xffff, u32::MAX as u64, i64::MAX as u64, u64::MAX];
+
+fn mutate(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut impl Rng) {
+    for _ in 0..random.random_range(1..6) {
+        let at = random.random_range(0..bytes.len().max(1));
+        match random.random_range(0..8) {
+            _ if bytes.is_empty() => bytes.push(1),
+            0 => bytes[at] = random.random(),
+            1 => bytes[at] ^= 1 << random.random_range(0..8),
+            2 => bytes.insert(at, random.random()),
+            3 => drop(bytes.remove(at)),
+            4 => bytes.truncate(at),
+            5 => {
+                let extreme = EXTREMES[random.random_range(0..EXTREMES.len())].to_le_bytes();
+                let end = bytes.len().min(at + 8);
+                bytes[at..end].copy_from_slice(&extreme[..end - at]);
+            }
+            6 => {
+                let end = random.random_range(at..=bytes.len());
+                let copy = bytes[at..end].to_vec();
+                bytes.splice(at..at, copy);
+            }
+            _ => {
+                let other = &corpus[random.random_range(0..corpus.len())];
+                let from = random.random_range(0..=other.len());
+                bytes.truncate(at);
+                bytes.extend_from_slice(&other[from..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_bytes_of_strangers_make_a_peer_panic() {
+    let corpus = corpus();
+    for (name, target) in TARGETS {
+        let mut random = ChaCha8Rng::seed_from_u64(SEED);
+        let run = |bytes: &[u8]| {
+            catch_unwind(AssertUnwindSafe(|| target(bytes)))
+                .unwrap_or_else(|_| panic!("target {name} panics on {}", vectors::hex(bytes)))
+        };
+        // What this target reads is where its mutations begin: most of the others stop at the first field.
+        let mut readable: Vec<Vec<u8>> = corpus.iter().filter(|bytes| run(bytes)).cloned().collect();
+        assert!(!readable.is_empty(), "nothing in the corpus is for target {name}");
+        let (began, mut runs, mut read) = (Instant::now(), 0u64, 0u64);
+        while began.elapsed() < TIME {
+            let mut bytes = readable[random.random_range(0..readable.len())].clone();
+            mutate(&mut bytes, &corpus, &mut random);
+            runs += 1;
+            if run(&bytes) {
+                read += 1;
+                if readable.len() < READABLE {
+                    readable.push(bytes);
+                }
+            }
+        }
+        println!("{name}: {runs} inputs, {read} of them readable");
+    }
+}
