@@ -9,7 +9,7 @@
 //! listens on 127.0.0.1 unless told otherwise, and whoever can reach the address is trusted that far. Web pages in a
 //! browser on this machine can reach it too, and are kept out ([`guard`]):
 //! - a request whose `Host` is not an IP address or `localhost` is refused, so that a name which an attacker points at
-//!   127.0.0.1 (DNS rebinding) gets nothing;
+//!   127.0.0.1 (DNS rebinding) gets nothing but health and metrics;
 //! - a request that changes something and carries the `Origin` of another site is refused, and no CORS header is ever
 //!   sent, so that no page reads an answer.
 //!
@@ -67,6 +67,10 @@ pub const SUBSCRIBERS: usize = 64;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a request may wait for what it asked for, such as a transaction's block, at most.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a connection may stand open with nothing moving on it: longer than any request may be silent.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long requests under way may take to end when the peer stops.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the event loop may be silent before `/healthz` calls the peer unwell.
 pub const TICK_MAX: Duration = Duration::from_secs(10);
 
@@ -82,7 +86,7 @@ pub(crate) struct Api {
 
 pub(crate) type Shared = Arc<Api>;
 
-/// Serves until `stop` becomes true, then finishes what is under way and ends. Also runs what belongs to the API alone:
+/// Serves until `stop` becomes true, then ends what is under way, within [`STOP_TIMEOUT`]. Also runs what belongs to the API alone:
 /// the artifact service, the looking back of [`metrics::follow`], and the waiting for submitted transactions.
 ///
 /// # Errors
@@ -98,16 +102,20 @@ pub async fn serve(listener: TcpListener, node: NodeHandle, stop: watch::Receive
     });
     let follower = tokio::spawn(metrics::follow(node, stop.clone()));
     let waiter = tokio::spawn(submit::answer_waiting(api.clone(), api.node.subscribe()));
-    let mut stopped = stop;
-    let served = axum::serve(listener::Limited::new(listener, CONNECTIONS), router(api))
-        .with_graceful_shutdown(async move {
-            // An error means that the other end is gone: the process is ending.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        })
-        .await;
+    let served = axum::serve(listener::Limited::new(listener, CONNECTIONS, IDLE_TIMEOUT), router(api))
+        .with_graceful_shutdown(stopped(stop.clone()));
+    let result = tokio::select! {
+        result = served.into_future() => result,
+        () = async { stopped(stop).await; tokio::time::sleep(STOP_TIMEOUT).await; } => Ok(()),
+    };
     waiter.abort();
     follower.abort();
-    Ok(served?)
+    Ok(result?)
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the other end is gone: the process is ending.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn router(api: Shared) -> Router {

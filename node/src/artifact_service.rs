@@ -195,14 +195,16 @@ impl ArtifactService {
     ) -> Result<Imported, ServiceError> {
         let place = self.imports.take()?;
         require_absolute(&path)?;
-        let imported = self.blocking(move |store| {
-            // Held here, because an import goes on when its caller has gone.
+        let network = self.node.network.clone();
+        // An import goes on to its end when its caller has gone: so its place is given back, and the others are told,
+        // where it ends.
+        self.blocking(move |store| {
             let _place = place;
-            store.import(&path, mode, &mut progress)
-        });
-        let imported = imported.await?;
-        self.node.network.provide(imported.artifact.address);
-        Ok(imported)
+            let imported = store.import(&path, mode, &mut progress)?;
+            network.provide(imported.artifact.address);
+            Ok(imported)
+        })
+        .await
     }
 
     /// Fetches an artifact, tells the others that it is here too, and writes a copy out if asked to. Dropping the

@@ -106,7 +106,7 @@ struct Globals {
           default_value = "http://127.0.0.1:7640")]
     api: Vec<String>,
     /// The directory of your keys [default: ~/.config/allod/keys]
-    #[arg(id = "keys_directory", long, global = true, value_name = "DIR", env = "ALLOD_KEYS")]
+    #[arg(id = "keys_directory", long = "keys", global = true, value_name = "DIR", env = "ALLOD_KEYS")]
     keys: Option<PathBuf>,
 }
 

@@ -102,7 +102,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// `ALLOD_` variables that are not settings of a peer: where it lives, and what its client and its tests use.
-const OTHER_VARIABLES: &[&str] = &["ALLOD_HOME", "ALLOD_API", "ALLOD_KEYS", "ALLOD_PASSPHRASE", "ALLOD_AS"];
+const OTHER_VARIABLES: &[&str] = &["ALLOD_HOME", "ALLOD_API", "ALLOD_KEYS", "ALLOD_PASSPHRASE", "ALLOD_AS", "ALLOD_TESTNET_DIR", "ALLOD_UPDATE_VECTORS"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

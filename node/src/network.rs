@@ -43,7 +43,7 @@ use std::{
     },
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -91,10 +91,14 @@ pub enum NetworkError {
     )]
     AddressInUse(Multiaddr),
     /// The address is not this machine's.
-    #[error("cannot listen on {0}: this machine has no such address; set one that it has, or /ip4/0.0.0.0, with --listen")]
+    #[error(
+        "cannot listen on {0}: this machine has no such address; set one that it has, or /ip4/0.0.0.0, with --listen"
+    )]
     AddressNotLocal(Multiaddr),
     /// The system does not let us.
-    #[error("cannot listen on {0}: the system does not permit it; ports below 1024 need a privilege, set a higher one with --listen")]
+    #[error(
+        "cannot listen on {0}: the system does not permit it; ports below 1024 need a privilege, set a higher one with --listen"
+    )]
     NotPermitted(Multiaddr),
     /// Not an address that can be listened on.
     #[error("cannot listen on {0}: write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1 (or ip6)")]
@@ -175,7 +179,6 @@ enum Command {
     StopProviding(ArtifactId),
     FindProviders { artifact: ArtifactId, found: mpsc::Sender<PeerId> },
     BlockPeer { peer: PeerId, reason: String },
-    Shutdown,
 }
 
 /// Bytes of gossip that wait for the event loop, by queue.
@@ -281,6 +284,7 @@ struct Queues {
     bulk: mpsc::Receiver<(Topic, Vec<u8>)>,
     verdicts: mpsc::Receiver<(GossipToken, Verdict)>,
     commands: mpsc::Receiver<Command>,
+    stop: Arc<Notify>,
 }
 
 /// What the rest of a peer asks of the swarm. Cheap to clone.
@@ -294,6 +298,7 @@ pub struct NetworkHandle {
     bulk: mpsc::Sender<(Topic, Vec<u8>)>,
     verdicts: mpsc::Sender<(GossipToken, Verdict)>,
     commands: mpsc::Sender<Command>,
+    stop: Arc<Notify>,
     streams: libp2p_stream::Control,
     stats: Arc<NetworkStats>,
 }
@@ -401,7 +406,7 @@ impl NetworkHandle {
 
     /// Remembers the peers, closes the connections and ends the task; its [`JoinHandle`] says when.
     pub fn shutdown(&self) {
-        self.command(Command::Shutdown);
+        self.stop.notify_one();
     }
 
     fn command(&self, command: Command) {
@@ -428,6 +433,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
     let (bulk_in, bulk) = mpsc::channel(PUBLISH_BACKLOG);
     let (verdicts_in, verdicts) = mpsc::channel(VERDICT_BACKLOG);
     let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
+    let stop = Arc::<Notify>::default();
     let handle = NetworkHandle {
         local_peer_id: *swarm.local_peer_id(),
         listening: Arc::default(),
@@ -435,6 +441,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         bulk: bulk_in,
         verdicts: verdicts_in,
         commands: commands_in,
+        stop: stop.clone(),
         streams,
         stats: stats.clone(),
     };
@@ -443,7 +450,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         names,
         keypair,
         network: config.network_id,
-        queues: Queues { consensus, bulk, verdicts, commands },
+        queues: Queues { consensus, bulk, verdicts, commands, stop },
         events,
         stats,
         listening: handle.listening.clone(),

@@ -305,7 +305,8 @@ impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
 
     /// Keeps what was written since the last keep or drop.
     pub fn keep(&mut self) {
-        self.block.append(&mut self.transaction);
+        // Not `append`, which costs as much as the whole block has changed so far.
+        self.block.extend(std::mem::take(&mut self.transaction));
     }
 
     /// Drops what was written since the last keep or drop.

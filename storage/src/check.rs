@@ -113,7 +113,7 @@ impl At {
         let record: TipRecord = self.read(database, Column::Meta, TIP.as_bytes())?;
         let sets: ValidatorsRecord = self.read(database, Column::Meta, VALIDATORS.as_bytes())?;
         self.check_last_block(database, &record, found)?;
-        let reader = StoredTree { database, cache: None };
+        let reader = StoredTree::at_this_moment(database);
         let root = tree::root(&reader, record.height)
             .map_err(|error| self.damaged(format!("the state tree of height {}: {error:#}", record.height)))?;
         if root != record.state_root {

@@ -97,6 +97,7 @@ impl Column {
         let mut options = Options::default();
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_size(8 * 1024 * 1024);
+        options.set_max_write_buffer_number(3); // so that a commit seldom waits for one to be written out
         options.set_level_compaction_dynamic_level_bytes(true);
         match self {
             Self::State | Self::TreeNodes | Self::Transactions | Self::BlockHashes => {
@@ -176,6 +177,20 @@ impl Database {
 
     pub(crate) fn get(&self, column: Column, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StorageError> {
         Ok(self.db.get_pinned_cf(self.handle(column)?, key)?)
+    }
+
+    /// What is committed now, for as long as it is held.
+    pub(crate) fn snapshot(&self) -> rocksdb::Snapshot<'_> {
+        self.db.snapshot()
+    }
+
+    pub(crate) fn get_at<'a>(
+        &'a self,
+        snapshot: &'a rocksdb::Snapshot<'_>,
+        column: Column,
+        key: &[u8],
+    ) -> Result<Option<DBPinnableSlice<'a>>, StorageError> {
+        Ok(snapshot.get_pinned_cf(self.handle(column)?, key)?)
     }
 
     /// Reads a record that [`codec::encode`] wrote.

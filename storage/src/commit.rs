@@ -2,7 +2,7 @@
 //! when [`Ledger::commit`] returns, or, after a crash, none of it.
 
 use crate::{
-    columns::{Batch, Column, SCHEMA_VERSION, has_history, height_key, history_key},
+    columns::{Batch, Column, Database, SCHEMA_VERSION, has_history, height_key, history_key},
     error::{OpenError, StorageError},
     ledger::Ledger,
     read::BlockEvents,
@@ -59,8 +59,7 @@ impl Ledger {
         check_follows(&before, decided, executed)?;
         let height = decided.block.header().height;
 
-        let reader = StoredTree { database, cache: Some(&writer.nodes) };
-        let update = update_tree(&reader, height, &executed.changes)?;
+        let update = update_tree(&StoredTree::for_commit(database, &writer.nodes), height, &executed.changes)?;
         let tip = Tip {
             network: before.network,
             height,
@@ -91,7 +90,7 @@ impl Ledger {
     /// When the database fails.
     pub fn root_after(&self, changes: &ChangeSet) -> Result<StateRoot, StorageError> {
         let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = StoredTree { database: &self.inner.database, cache: Some(&writer.nodes) };
+        let reader = StoredTree::for_commit(&self.inner.database, &writer.nodes);
         Ok(update_tree(&reader, self.tip().height.next(), changes)?.root)
     }
 }
@@ -174,12 +173,12 @@ fn put_tip(batch: &mut Batch<'_>, tip: &Tip, before: Option<&Tip>) {
 
 /// Commits the genesis as height 0 of an empty database.
 pub(crate) fn commit_genesis(
-    database: &crate::columns::Database,
+    database: &Database,
     genesis: &Genesis,
     failed: impl Fn(StorageError) -> OpenError,
 ) -> Result<Tip, OpenError> {
     let changes = genesis.state()?;
-    let reader = StoredTree { database, cache: None };
+    let reader = StoredTree::at_this_moment(database);
     let update = update_tree(&reader, Height::ZERO, &changes).map_err(&failed)?;
     let tip = genesis.tip(update.root)?;
     let mut batch = database.batch().map_err(&failed)?;

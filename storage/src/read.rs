@@ -15,7 +15,7 @@ use allod_protocol::{
     codec,
     event::Event,
     execute::TransactionResult,
-    ids::{BlockHash, Height, StateRoot, TransactionId},
+    ids::{BlockHash, Height, StateRoot, Timestamp, TransactionId},
     proof::{CertifiedHeader, Deed, StateProof, ValidatorChange},
     state::{Direction, Entry, StateError, StateRead},
     transaction::Transaction,
@@ -207,7 +207,7 @@ pub struct DecidedTransaction {
     /// The block's height.
     pub height: Height,
     /// The block's time.
-    pub time: allod_protocol::ids::Timestamp,
+    pub time: Timestamp,
     /// Its place in the block, from 0.
     pub index: usize,
     /// The transaction.
@@ -348,9 +348,9 @@ impl Ledger {
             return Err(StorageError::Pruned { asked: height, oldest, tip });
         }
         let value = snapshot.get(key).map_err(|error| StorageError::Database(error.0))?;
-        let reader = StoredTree { database: &self.inner.database, cache: None };
+        let reader = StoredTree::at_this_moment(&self.inner.database);
         tree::prove(&reader, height, key, value).map_err(|error| {
-            // Commits in the meantime may have pruned the height: the one now at work too, which is not the tip yet.
+            // Commits may have pruned the height before that moment: one that is not the tip yet, too.
             let tip = self.tip().height;
             let oldest = tree::oldest_provable(tip.next());
             if height < oldest {

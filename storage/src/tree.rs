@@ -115,18 +115,39 @@ impl<R: TreeReader> TreeReader for WithValue<'_, R> {
 
 /// The tree in the database.
 pub(crate) struct StoredTree<'a> {
-    pub(crate) database: &'a Database,
-    /// Only a commit has one: questions must not push out what the next commit needs.
-    pub(crate) cache: Option<&'a RefCell<NodeCache>>,
+    database: &'a Database,
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    /// What is committed, through the cache.
+    Newest(&'a RefCell<NodeCache>),
+    /// What was committed at one moment. Questions are not cached: they would push out what the next commit needs.
+    Moment(rocksdb::Snapshot<'a>),
+}
+
+impl<'a> StoredTree<'a> {
+    /// For the one who commits.
+    pub(crate) fn for_commit(database: &'a Database, cache: &'a RefCell<NodeCache>) -> Self {
+        Self { database, source: Source::Newest(cache) }
+    }
+
+    /// For questions, as it is now: nodes that a commit prunes meanwhile stay, as jmt panics when a sibling is missing.
+    pub(crate) fn at_this_moment(database: &'a Database) -> Self {
+        Self { database, source: Source::Moment(database.snapshot()) }
+    }
 }
 
 impl TreeReader for StoredTree<'_> {
     fn get_node_option(&self, node_key: &NodeKey) -> anyhow::Result<Option<Node>> {
         let key = node_key_bytes(node_key);
-        let Some(cache) = self.cache else {
-            return Ok(self.database.get(Column::TreeNodes, &key)?.map(|bytes| borsh::from_slice(&bytes)).transpose()?);
+        let mut cache = match &self.source {
+            Source::Newest(cache) => cache.borrow_mut(),
+            Source::Moment(snapshot) => {
+                let bytes = self.database.get_at(snapshot, Column::TreeNodes, &key)?;
+                return Ok(bytes.map(|bytes| borsh::from_slice(&bytes)).transpose()?);
+            }
         };
-        let mut cache = cache.borrow_mut();
         if let Some(bytes) = cache.get(&key) {
             return Ok(Some(borsh::from_slice(bytes)?));
         }

@@ -203,6 +203,7 @@ macro_rules! records {
 
         #[cfg(test)]
         impl $name {
+            #[allow(dead_code, reason = "not every record is compared with its description")]
             pub(crate) const FIELDS: &'static [&'static str] = &[$($field),*];
         }
     )* };

@@ -69,7 +69,7 @@ impl<T> Meter<T> {
 
     pub(crate) fn tell(&mut self, progress: Progress) {
         let now = Instant::now();
-        let done = progress.done_bytes >= progress.total_bytes;
+        let done = progress.total_bytes > 0 && progress.done_bytes >= progress.total_bytes;
         if !done && self.told.is_some_and(|told| now.duration_since(told) < PROGRESS_INTERVAL) {
             return;
         }

@@ -240,28 +240,28 @@ async fn decide(node: NodeHandle, mut requests: mpsc::Receiver<Command>, status:
         let batch = mempool.batch(100);
         mempool.remove(batch.iter().map(Transaction::id).collect::<Vec<_>>().iter());
         if !batch.is_empty() {
-            commit(&node, batch);
-            commit(&node, Vec::new());
+            commit(&node, batch, 0);
+            commit(&node, Vec::new(), 0);
             status.send_replace(status_of(&node.ledger));
         }
     }
 }
 
-fn commit(node: &NodeHandle, transactions: Vec<Transaction>) {
+fn commit(node: &NodeHandle, transactions: Vec<Transaction>, round: u32) {
     let (tip, validator) = (node.ledger.tip(), key(9));
     let block = Block::following(&tip, validator.public_key().validator_address(), clock(), transactions);
     let vote = VoteBody {
         network: node.network_id,
         kind: VoteKind::Precommit,
         height: block.header().height,
-        round: 0,
+        round,
         block: Some(block.hash()),
         validator: validator.public_key().validator_address(),
     };
     let signature = validator.sign(Domain::Vote, &vote.signing_bytes());
     let certificate = CommitCertificate {
         height: vote.height,
-        round: 0,
+        round,
         block: block.hash(),
         signatures: vec![CommitSignature { validator: vote.validator, signature }],
     };
@@ -595,6 +595,8 @@ async fn names_and_pages_of_other_sites_are_kept_out() {
     let rebound = peer.client.get(&status).header("host", "evil.example").send().await.unwrap();
     assert_eq!(rebound.status().as_u16(), 421);
     assert_eq!(rebound.json::<Problem>().await.unwrap().code, "host_not_allowed");
+    let probe = peer.client.get(format!("{}/healthz", peer.base)).header("host", "peer-1.monitoring").send().await;
+    assert_eq!(probe.unwrap().status().as_u16(), 200);
     let local = peer.client.get(&status).header("host", "localhost:7640").send().await.unwrap();
     assert_eq!((local.status().as_u16(), local.headers().get("access-control-allow-origin")), (200, None));
     let import = peer.client.post(format!("{}/v1/artifacts", peer.base)).header("origin", "http://evil.example");
@@ -749,13 +751,17 @@ async fn metrics_are_clean_and_tell_what_happened() {
     let model = peer.found_model().await;
     let action = TransferShares { model, to: peer.account("southbank"), units: Units::new(7), reason: String::new() };
     peer.apply(1, "northfield", Action::TransferShares(action)).await;
+    commit(&peer.node, Vec::new(), 2);
+    peer.status.send_replace(status_of(&peer.node.ledger));
     let text = eventually(async || {
         let text = peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap();
-        text.contains("allod_ledger_shares_checked_height 4").then_some(text)
+        text.contains("allod_ledger_shares_checked_height 5").then_some(text)
     })
     .await;
     for line in [
-        "allod_consensus_height 4",
+        "allod_consensus_height 5",
+        // This peer is the only proposer, and two rounds went by before the last block.
+        "allod_consensus_missed_proposals_total 2",
         "allod_ledger_shares_conserved 1",
         "allod_ledger_transactions_total{result=\"applied\"} 2",
         "allod_ledger_transactions_total{result=\"rejected\"} 0",

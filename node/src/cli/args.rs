@@ -1,13 +1,17 @@
 //! Arguments with a form of their own.
 
 use super::{Failure, client::Client};
+use crate::api::views::{ModelView, ProposalView};
 use allod_protocol::{
-    ids::{ArtifactId, BasisPoints, ContentHash, ModelName, Units, VersionLabel},
+    ids::{ArtifactId, BasisPoints, ContentHash, ModelName, ProposalId, Units, VersionLabel},
     model::VersionRef,
     policy::{ModelPolicy, Rule},
 };
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::{fmt, path::Path, str::FromStr, time::Duration};
+
+/// Entries of each list that is searched for a short id.
+const SEARCHED: usize = 200;
 
 /// A version: `namespace/name@label`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,45 @@ impl FromStr for Target {
         text.parse().map(Self::Address).map_err(|error: allod_protocol::ids::ParseError| {
             format!("{error}; or name a version as namespace/name@label")
         })
+    }
+}
+
+/// A proposal's id, or enough of its start to tell it from the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ProposalName(String);
+
+impl FromStr for ProposalName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sound = (4..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if sound {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(format!("{text:?} is not a proposal's id: 64 hexadecimal digits, or at least the first 4 of them"))
+        }
+    }
+}
+
+impl ProposalName {
+    /// The id. A short one is looked for among the open proposals, then the network's, then every model's newest.
+    pub(super) async fn resolve(&self, client: &Client) -> Result<ProposalId> {
+        if let Ok(id) = self.0.parse() {
+            return Ok(id);
+        }
+        let mut lists = vec!["/v1/proposals?scope=open".to_owned(), "/v1/proposals?scope=network".to_owned()];
+        let models = client.list::<ModelView>("/v1/models", SEARCHED).await?.items;
+        lists.extend(models.iter().map(|view| format!("/v1/models/{}/proposals", view.model.name)));
+        for list in lists {
+            let page = client.list::<ProposalView>(&list, SEARCHED).await?;
+            let ids = page.items.iter().map(|view| view.proposal.id).filter(|id| id.to_string().starts_with(&self.0));
+            match ids.collect::<Vec<_>>().as_slice() {
+                [] => {}
+                [id] => return Ok(*id),
+                several => bail!("{} proposals begin with {}; give more digits", several.len(), self.0),
+            }
+        }
+        bail!("no proposal begins with {}; `allod proposals` lists those that are open", self.0)
     }
 }
 
@@ -208,6 +251,14 @@ mod tests {
         assert_eq!(hash.as_bytes(), blake3::hash(b"evidence").as_bytes());
         assert_eq!(content_hash(&hash.to_string()).unwrap(), hash);
         assert!(content_hash("/nowhere").is_err());
+    }
+
+    #[test]
+    fn a_proposal_may_be_named_by_its_first_digits() {
+        assert_eq!("5F0c".parse(), Ok(ProposalName("5f0c".into())));
+        for bad in ["5f0", "xyzw", &"a".repeat(65)] {
+            assert!(bad.parse::<ProposalName>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub(super) struct Contribute {
     command: Option<ContributeCommand>,
     #[command(flatten)]
     record: Option<Record>,
+    // Not inside `Record`: clap takes an optional group with another group in it for absent.
+    #[command(flatten)]
+    signing: Option<Signing>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -69,8 +72,6 @@ struct Record {
     /// In your words
     #[arg(long, default_value = "")]
     note: String,
-    #[command(flatten)]
-    signing: Signing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -105,17 +106,17 @@ struct ContributionRecorded {
 
 impl Contribute {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
-        match (self.command, self.record) {
-            (Some(command), _) => command.execute(context).await,
-            (None, Some(record)) => record.execute(context).await,
-            (None, None) => Err(Failure::usage("name a model, or one of: accept, list, show")),
+        match (self.command, self.record, self.signing) {
+            (Some(command), _, _) => command.execute(context).await,
+            (None, Some(record), Some(signing)) => record.execute(context, signing).await,
+            _ => Err(Failure::usage("name a model, or one of: accept, list, show")),
         }
     }
 }
 
 impl Record {
-    async fn execute(self, context: &Context) -> Result<()> {
-        let sender = self.signing.sender(context).await?;
+    async fn execute(self, context: &Context, signing: Signing) -> Result<()> {
+        let sender = signing.sender(context).await?;
         let model = sender.client.model(&self.model).await?.model.id;
         let evidence = self.evidence.as_deref().map(content_hash).transpose()?;
         let action = RecordContribution { model, kind: self.kind.into(), amount: self.amount, evidence, note: self.note };

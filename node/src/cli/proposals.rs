@@ -1,7 +1,7 @@
 //! `allod proposals`: what was asked, where it stands, what came of it.
 
 use super::{
-    args::show_rule,
+    args::{ProposalName, show_rule},
     client::Client,
     context::Context,
     output::{Fields, Table, cut, who},
@@ -43,21 +43,21 @@ pub(super) struct Proposals {
 enum ProposalsCommand {
     /// Show a proposal and its ballots
     Show {
-        /// Its id
-        proposal: ProposalId,
+        /// Its id, or the start of it
+        proposal: ProposalName,
     },
     /// Wait until a proposal is settled; done only if it was executed
     Wait {
-        /// Its id
-        proposal: ProposalId,
-        /// How long at most [default: until it should be settled, and a minute more]
-        #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+        /// Its id, or the start of it
+        proposal: ProposalName,
+        /// How long at most, in seconds or as a duration [default: until its close, and a minute more]
+        #[arg(long, value_name = "DURATION", value_parser = units::patience)]
         timeout: Option<Duration>,
     },
     /// Take back a proposal of yours that nobody has answered
     Withdraw {
-        /// Its id
-        proposal: ProposalId,
+        /// Its id, or the start of it
+        proposal: ProposalName,
         #[command(flatten)]
         signing: Signing,
     },
@@ -93,12 +93,14 @@ impl ProposalsCommand {
         match self {
             Self::Show { proposal } => {
                 let client = context.client()?;
+                let proposal = proposal.resolve(&client).await?;
                 let view = find(&client, proposal).await?;
                 let ballots = client.list(&format!("/v1/proposals/{proposal}/ballots"), 500).await?;
                 context.answer(&ProposalWithBallots { proposal: view, ballot_list: ballots.items }, show)
             }
             Self::Wait { proposal, timeout } => {
-                let view = wait(&context.client()?, proposal, timeout).await?;
+                let client = context.client()?;
+                let view = wait(&client, proposal.resolve(&client).await?, timeout).await?;
                 context.answer(&view, |view| outcome(view))?;
                 match view.proposal.status {
                     ProposalStatus::Executed { .. } => Ok(()),
@@ -107,6 +109,7 @@ impl ProposalsCommand {
             }
             Self::Withdraw { proposal, signing } => {
                 let sender = signing.sender(context).await?;
+                let proposal = proposal.resolve(&sender.client).await?;
                 let receipt = sender.submit(Action::WithdrawProposal(WithdrawProposal { proposal })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("withdrawn\n{}", receipt.place()))
             }

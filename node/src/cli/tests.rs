@@ -46,7 +46,7 @@ const EXAMPLES: &[&str] = &[
     "allod proposals northfield/digits",
     "allod proposals --network",
     "allod proposals show ID",
-    "allod proposals wait ID --timeout 30s",
+    "allod proposals wait 5f0c3a --timeout 60",
     "allod proposals withdraw ID --as bay",
     "allod vote ID yes --as bay --sign-with bay",
     "allod status --api http://127.0.0.1:7650",
@@ -83,6 +83,12 @@ fn every_example_is_understood() {
 }
 
 #[test]
+fn a_contribution_without_a_subcommand_is_one_to_record() {
+    let cli = parse("allod contribute northfield/digits --as bay --kind data --amount 12").expect("understood");
+    assert!(format!("{cli:?}").contains("record: Some("), "{cli:?}");
+}
+
+#[test]
 fn every_command_has_an_example() {
     fn walk(command: &clap::Command, path: &str) {
         for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
@@ -100,6 +106,7 @@ fn what_is_wrong_is_refused_before_anything_is_asked() {
         "allod model create digits --as a",
         "allod vote ID maybe --as a",
         "allod vote 12 yes --as a",
+        "allod vote proposal yes --as a",
         "allod shares transfer a/b --to c --units -1 --reason x --as a",
         "allod propose release northfield/digits --as bay",
         "allod fetch digits",

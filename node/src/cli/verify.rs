@@ -3,17 +3,17 @@
 use super::{
     context::Context,
     output::Fields,
-    units::{show_count, show_size},
+    units::{show_count, show_size, show_time},
 };
 use crate::{api::views::ClaimView, run::read_genesis};
 use allod_protocol::{
     account::Account,
     codec,
     genesis::Genesis,
-    ids::{Height, NetworkId, Timestamp},
+    ids::{AccountId, Height, ModelId, NetworkId, Timestamp},
     limits,
     model::{Model, Version, VersionStatus},
-    proof::{Deed, StateProof},
+    proof::Deed,
     share::Share,
     state::Record,
 };
@@ -61,7 +61,7 @@ impl Verify {
 fn verify(bytes: &[u8], genesis: &Genesis) -> Result<Verified> {
     let deed = Deed::decode(bytes)?;
     let height = deed.verify(genesis)?;
-    let claims = deed.proofs.iter().map(claim).collect::<Result<Vec<_>>>()?;
+    let claims = deed.proofs.iter().map(|proof| claim(&proof.key, proof.value.as_deref())).collect::<Result<Vec<_>>>()?;
     Ok(Verified {
         network: genesis.network_id(),
         network_name: genesis.name.clone(),
@@ -73,90 +73,145 @@ fn verify(bytes: &[u8], genesis: &Genesis) -> Result<Verified> {
 }
 
 /// What a proven key and value say. A record must stand under its own key: a value says nothing by itself.
-fn claim(proof: &StateProof) -> Result<ClaimView> {
-    let hex = || data_encoding::HEXLOWER.encode(&proof.key);
-    let Some(value) = &proof.value else { return Ok(ClaimView::Absent(hex())) };
-    let family = proof.key.first().copied();
+fn claim(key: &[u8], value: Option<&[u8]>) -> Result<ClaimView> {
+    let hex = || data_encoding::HEXLOWER.encode(key);
+    let Some(value) = value else { return Ok(ClaimView::Absent(hex())) };
+    let family = key.first().copied();
     if family == Some(Model::FAMILY as u8) {
-        let model: Model = record(value)?;
-        own_key::<Model>(proof, &model.id)?;
+        let model: Model = record(key, value, |model: &Model| model.id)?;
         return Ok(ClaimView::Model(Box::new(model)));
     }
     if family == Some(Share::FAMILY as u8) {
-        let share: Share = record(value)?;
-        own_key::<Share>(proof, &(share.model, share.account))?;
-        return Ok(ClaimView::Share(share));
+        return Ok(ClaimView::Share(record(key, value, |share: &Share| (share.model, share.account))?));
     }
     if family == Some(Account::FAMILY as u8) {
-        let account: Account = record(value)?;
-        own_key::<Account>(proof, &account.id)?;
+        let account: Account = record(key, value, |account: &Account| account.id)?;
         return Ok(ClaimView::Account(Box::new(account)));
     }
     if family == Some(Version::FAMILY as u8) {
-        let version: Version = record(value)?;
-        own_key::<Version>(proof, &(version.model, version.label.clone()))?;
+        let version: Version = record(key, value, |version: &Version| (version.model, version.label.clone()))?;
         return Ok(ClaimView::Version(Box::new(version)));
     }
     Ok(ClaimView::Other(hex()))
 }
 
-fn record<R: Record>(value: &[u8]) -> Result<R> {
-    codec::decode(value, limits::RECORD_SIZE_BYTES).context("a proven value is not the record that its key names")
-}
-
-fn own_key<R: Record>(proof: &StateProof, key: &R::Key) -> Result<()> {
-    if proof.key != R::key_bytes(key) {
+fn record<R: Record>(key: &[u8], value: &[u8], own_key: impl FnOnce(&R) -> R::Key) -> Result<R> {
+    let record: R = codec::decode(value, limits::RECORD_SIZE_BYTES)
+        .context("a proven value is not the record that its key names")?;
+    if key != R::key_bytes(&own_key(&record)) {
         bail!("a proven record stands under another key than its own");
     }
-    Ok(())
+    Ok(record)
+}
+
+/// The names that a deed's own claims give to ids.
+struct Names<'a>(&'a [ClaimView]);
+
+impl Names<'_> {
+    fn model(&self, id: ModelId) -> Option<&Model> {
+        self.0.iter().find_map(|claim| match claim {
+            ClaimView::Model(model) if model.id == id => Some(model.as_ref()),
+            _ => None,
+        })
+    }
+
+    fn account(&self, id: AccountId) -> Option<&Account> {
+        self.0.iter().find_map(|claim| match claim {
+            ClaimView::Account(account) if account.id == id => Some(account.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The model and the account of whose line a key is, if both are in the deed.
+    fn line(&self, key: &str) -> Option<(&Model, &Account)> {
+        let models = self.0.iter().filter_map(|claim| match claim {
+            ClaimView::Model(model) => Some(model.as_ref()),
+            _ => None,
+        });
+        let accounts = self.0.iter().filter_map(|claim| match claim {
+            ClaimView::Account(account) => Some(account.as_ref()),
+            _ => None,
+        });
+        let is_line = |model: &Model, account: &Account| {
+            data_encoding::HEXLOWER.encode(&Share::key_bytes(&(model.id, account.id))) == key
+        };
+        let pairs = models.flat_map(|model| accounts.clone().map(move |account| (model, account)));
+        pairs.into_iter().find(|(model, account)| is_line(model, account))
+    }
 }
 
 fn show(verified: &Verified) -> String {
-    let find_model = |id| {
-        verified.claims.iter().find_map(|claim| match claim {
-            ClaimView::Model(model) if model.id == id => Some(model),
-            _ => None,
-        })
-    };
-    let find_account = |id| {
-        verified.claims.iter().find_map(|claim| match claim {
-            ClaimView::Account(account) if account.id == id => Some(account.handle.to_string()),
-            _ => None,
-        })
-    };
-    let model_name = |id| find_model(id).map_or_else(|| format!("{id}"), |model| model.name.to_string());
-    let account_name = |id| find_account(id).unwrap_or_else(|| format!("{id}"));
     let mut fields = Fields::default();
     fields.add("valid", "yes, decided by more than two thirds of the validators");
     fields.add("network", format!("{}\n{}", verified.network_name, verified.network));
-    fields.add("as of", format!("block {}, certified {}", verified.height, super::units::show_time(verified.certified)));
+    fields.add("as of", format!("block {}, certified {}", verified.height, show_time(verified.certified)));
+    let names = Names(&verified.claims);
     for claim in &verified.claims {
-        match claim {
-            ClaimView::Share(share) => {
-                fields.add("model", model_name(share.model)).add("holder", account_name(share.account));
-                let of = find_model(share.model).map(|model| format!(" of {}", show_count(model.total_units.get())));
-                fields.add("units", format!("{}{}", show_count(share.units.get()), of.unwrap_or_default()));
-            }
-            ClaimView::Version(version) => {
-                fields.add("version", format!("{}@{}", model_name(version.model), version.label));
-                fields.add("artifact", version.artifact.address);
-                fields.add("size", show_size(version.artifact.size_bytes));
-                fields.add("status", match &version.status {
-                    VersionStatus::Published => "published, not released".to_owned(),
-                    VersionStatus::Released { proposal, height } => {
-                        format!("released in block {height} by proposal\n{proposal}")
-                    }
-                });
-            }
-            ClaimView::Absent(key) => {
-                fields.add("absent", format!("nothing stands under key {key}"));
-            }
-            // They give the names above; nothing more is claimed of them.
-            ClaimView::Model(_) | ClaimView::Account(_) => {}
-            ClaimView::Other(key) => {
-                fields.add("other", format!("a record under key {key}"));
-            }
-        }
+        add_claim(&mut fields, &names, claim);
     }
     fields.show()
+}
+
+fn add_claim(fields: &mut Fields, names: &Names<'_>, claim: &ClaimView) {
+    let model_name = |id| names.model(id).map_or_else(|| format!("{id}"), |model| model.name.to_string());
+    match claim {
+        ClaimView::Share(share) => {
+            let holder = names.account(share.account).map(|account| account.handle.to_string());
+            let total = names.model(share.model).map(|model| format!(" of {}", show_count(model.total_units.get())));
+            fields.add("model", model_name(share.model));
+            fields.add("holder", holder.unwrap_or_else(|| share.account.to_string()));
+            fields.add("units", format!("{}{}", show_count(share.units.get()), total.unwrap_or_default()));
+        }
+        ClaimView::Version(version) => {
+            fields.add("version", format!("{}@{}", model_name(version.model), version.label));
+            fields.add("artifact", version.artifact.address).add("size", show_size(version.artifact.size_bytes));
+            fields.add("status", match &version.status {
+                VersionStatus::Published => "published, not released".to_owned(),
+                VersionStatus::Released { proposal, height } => {
+                    format!("released in block {height} by proposal\n{proposal}")
+                }
+            });
+        }
+        ClaimView::Absent(key) => match names.line(key) {
+            Some((model, account)) => {
+                fields.add("model", &model.name).add("holder", &account.handle);
+                fields.add("units", format!("none of {}", show_count(model.total_units.get())));
+            }
+            None => {
+                fields.add("absent", format!("nothing stands under key\n{key}"));
+            }
+        },
+        // They give the names; nothing more is claimed of them.
+        ClaimView::Model(_) | ClaimView::Account(_) => {}
+        ClaimView::Other(key) => {
+            fields.add("other", format!("a record stands under key\n{key}"));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use allod_protocol::ids::Units;
+
+    #[test]
+    fn a_record_counts_only_under_its_own_key() {
+        let (model, account) = (ModelId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
+        let share = Share { model, account, units: Units::new(5) };
+        let value = codec::encode(&share);
+        assert_eq!(claim(&Share::key_bytes(&(model, account)), Some(&value)).unwrap(), ClaimView::Share(share));
+        let another = Share::key_bytes(&(model, AccountId::from_bytes([3; 32])));
+        assert!(claim(&another, Some(&value)).unwrap_err().to_string().contains("another key"));
+        assert!(claim(&Account::key_bytes(&account), Some(&value)).is_err(), "a share is no account");
+        assert!(matches!(claim(&another, None), Ok(ClaimView::Absent(_))));
+        assert!(matches!(claim(&[250, 1], Some(&value)), Ok(ClaimView::Other(_))));
+    }
+
+    #[test]
+    fn what_is_no_deed_proves_nothing() {
+        let (genesis, _) = crate::cli::testnet::local_genesis_for_tests(1);
+        assert!(verify(b"", &genesis).is_err());
+        assert!(verify(&[1; 100], &genesis).is_err());
+    }
 }

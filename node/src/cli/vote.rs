@@ -1,13 +1,13 @@
 //! `allod vote`: an answer to a proposal.
 
 use super::{
+    args::ProposalName,
     context::Context,
     signing::{Receipt, Signing},
     units::show_count,
 };
 use allod_protocol::{
     event::Event,
-    ids::ProposalId,
     proposal::{CastBallot, Choice},
     transaction::Action,
 };
@@ -17,8 +17,8 @@ use serde::Serialize;
 /// Answer a proposal, or change the answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Vote {
-    /// The proposal's id
-    proposal: ProposalId,
+    /// The proposal's id, or the start of it
+    proposal: ProposalName,
     /// The answer
     #[arg(value_enum)]
     answer: Answer,
@@ -52,7 +52,8 @@ struct BallotCast {
 impl Vote {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let sender = self.signing.sender(context).await?;
-        let action = CastBallot { proposal: self.proposal, choice: self.answer.into() };
+        let proposal = self.proposal.resolve(&sender.client).await?;
+        let action = CastBallot { proposal, choice: self.answer.into() };
         let receipt = sender.submit(Action::CastBallot(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::BallotCast { choice, weight, .. } => Some(BallotCast { choice: *choice, weight: *weight }),

@@ -345,7 +345,8 @@ impl Fetcher {
             Ok(partial.map_or(Found::Nothing, |partial| Found::Part(Claimed::new(partial, in_task))))
         });
         let (done, arrived) = oneshot::channel();
-        let mut blob = Blob { expected_bytes, limit_bytes, claim, partial: None, runs: Default::default(), done };
+        let runs = Default::default();
+        let mut blob = Blob { expected_bytes, limit_bytes, claim, partial: None, whole: false, runs, done };
         match found.await?? {
             Found::Whole(size_bytes) => {
                 if expected_bytes.is_none() {

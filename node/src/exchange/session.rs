@@ -77,6 +77,8 @@ pub(super) struct Blob {
     pub(super) limit_bytes: u64,
     pub(super) claim: Claim,
     pub(super) partial: Option<Arc<Claimed>>,
+    /// It arrived in one piece, without a partial file.
+    pub(super) whole: bool,
     /// What no ask covers yet.
     pub(super) runs: VecDeque<ByteRange>,
     pub(super) done: oneshot::Sender<Result<(), FetchError>>,
@@ -338,12 +340,17 @@ impl Session {
         self.tell_progress(&state);
     }
 
-    /// A blob that arrived whole in its tail, whose size nobody knew before.
-    pub(super) fn arrived_whole(&self, address: &ArtifactId, size_bytes: u64) {
+    /// A blob arrived whole in its tail. Gives whether this was the first answer to say so.
+    pub(super) fn arrived_whole(&self, address: &ArtifactId, size_bytes: u64) -> bool {
         let mut state = self.state();
-        if state.blobs.get(address).is_some_and(|blob| blob.expected_bytes.is_none()) {
+        let Some(blob) = state.blobs.get_mut(address) else { return false };
+        if std::mem::replace(&mut blob.whole, true) {
+            return false;
+        }
+        if blob.expected_bytes.is_none() {
             state.progress.total_bytes = state.progress.total_bytes.saturating_add(size_bytes);
         }
+        true
     }
 
     /// A blob is in the store, or cannot be.

@@ -241,8 +241,8 @@ impl Answer {
                 }
                 match session.store.start(address, self.size_bytes, self.range, slice) {
                     Ok(Started::Complete) => {
-                        session.arrived_whole(address, self.size_bytes);
-                        session.arrived(&self.ask, self.peer, self.size_bytes);
+                        let first = session.arrived_whole(address, self.size_bytes);
+                        session.arrived(&self.ask, self.peer, if first { self.size_bytes } else { 0 });
                         session.close(address, Ok(()));
                         Ok(())
                     }

@@ -61,7 +61,7 @@ const PROVIDER_RECORD_RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// The order matters: whoever is over a limit or blocked is refused before another behaviour hears of it.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
-    limits: connection_limits::Behaviour,
+    pub(super) limits: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
     pub(super) blocked: allow_block_list::Behaviour<BlockedPeers>,
     identify: identify::Behaviour,
@@ -171,9 +171,7 @@ fn behaviour(keypair: &Keypair, names: &Names) -> Result<Behaviour, NetworkError
         memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
         blocked: allow_block_list::Behaviour::default(),
         identify: identify::Behaviour::new(identify),
-        ping: ping::Behaviour::new(
-            ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_PATIENCE),
-        ),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_PATIENCE)),
         kademlia: kademlia(keypair.public().to_peer_id(), names),
         gossip: gossip::behaviour(names).map_err(setup)?,
         sync: sync::behaviour(names.sync.clone()),

@@ -19,7 +19,8 @@ use libp2p::{
     core::{ConnectedPoint, transport::ListenerId},
     identify,
     identity::Keypair,
-    kad, multiaddr::Protocol,
+    kad,
+    multiaddr::Protocol,
     ping,
     request_response::OutboundRequestId,
     swarm::{
@@ -41,6 +42,9 @@ use tokio::task::JoinHandle;
 const TICK: Duration = Duration::from_millis(500);
 /// How often the remembered peers are written, if they changed.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(60);
+/// The wait after a new peer until others are asked for more peers; each time doubles it.
+const FIRST_LOOK_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_LOOK_WAIT: Duration = Duration::from_secs(60);
 /// How long a listener may take to say its address.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 /// How long connections may take to close at the end.
@@ -75,6 +79,8 @@ pub(super) struct Driver {
     queues: Queues,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     peers_file: PathBuf,
+    look_at: Instant,
+    look_wait: Duration,
     write_memory_at: Instant,
     writing: Option<JoinHandle<()>>,
 }
@@ -89,9 +95,19 @@ impl Driver {
             guard: Guard::default(),
             providers: Providers::new(),
             asked: HashMap::new(),
+            look_at: Instant::now(),
+            look_wait: FIRST_LOOK_WAIT,
             write_memory_at: Instant::now() + MEMORY_INTERVAL,
             writing: None,
-            swarm, names, keypair, network, events, stats, queues, listening, peers_file,
+            swarm,
+            names,
+            keypair,
+            network,
+            events,
+            stats,
+            queues,
+            listening,
+            peers_file,
         }
     }
 
@@ -123,7 +139,10 @@ impl Driver {
     /// Knows the peers of the configuration.
     pub(super) fn know(&mut self, bootstrap: Vec<Multiaddr>) {
         for address in bootstrap {
-            self.peers.give(address);
+            if let Some(peer) = self.peers.give(address) {
+                // A crowd of strangers does not keep out whom the configuration names.
+                self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
+            }
         }
     }
 
@@ -143,9 +162,10 @@ impl Driver {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some((token, verdict)) = self.queues.verdicts.recv() => self.report(&token, verdict),
                 command = self.queues.commands.recv() => match command {
-                    None | Some(Command::Shutdown) => break,
                     Some(command) => self.on_command(command),
+                    None => break,
                 },
+                () = self.queues.stop.notified() => break,
                 Some((topic, data)) = self.queues.bulk.recv() => {
                     self.publish(topic, data);
                 }
@@ -168,7 +188,6 @@ impl Driver {
             Command::StopProviding(artifact) => self.stop_providing(artifact),
             Command::FindProviders { artifact, found } => self.find_providers(artifact, found),
             Command::BlockPeer { peer, reason } => self.block(peer, &reason),
-            Command::Shutdown => {}
         }
     }
 
@@ -184,6 +203,7 @@ impl Driver {
         for dial in self.peers.due(now) {
             self.dial(dial);
         }
+        self.look_for_neighbours(now);
         self.tidy_providers(now);
         stats::set(&self.stats.peers_blocked, self.guard.blocked_count());
         if self.write_memory_at <= now && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -203,8 +223,12 @@ impl Driver {
                 (peer, if only_these { options.build() } else { options.extend_addresses_through_behaviour().build() })
             }
         };
-        if let Err(error) = self.swarm.dial(options) {
-            tracing::debug!(%peer, %error, "a peer was not dialled");
+        match self.swarm.dial(options) {
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a peer was not dialled");
+                self.peers.on_dial_failed(Some(peer), None);
+            }
         }
     }
 
@@ -346,6 +370,7 @@ impl Driver {
         }
         if news {
             tracing::debug!(%peer, agent = info.agent_version, "peer");
+            (self.look_wait, self.look_at) = (FIRST_LOOK_WAIT, Instant::now() + FIRST_LOOK_WAIT);
             self.events.send(NetworkEvent::PeerConnected(peer));
             self.count_peers();
         }
@@ -358,16 +383,38 @@ impl Driver {
             kad::Event::InboundRequest { request: kad::InboundRequest::AddProvider { record: Some(record) } } => {
                 self.on_provider_record(record);
             }
+            kad::Event::OutboundQueryProgressed { result: kad::QueryResult::GetClosestPeers(result), .. } => {
+                let peers = match result {
+                    Ok(found) => found.peers,
+                    Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
+                };
+                self.on_neighbours(peers);
+            }
             kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
                 self.on_providers_query(id, result, step.last);
             }
-            // Somebody whom others know of. Lookups dial on their way, but not everybody.
-            kad::Event::RoutingUpdated { peer, is_new_peer: true, .. } => {
-                if self.peers.wants_more() && !self.swarm.is_connected(&peer) {
-                    self.dial(Dial::Peer { peer, addresses: Vec::new(), only_these: false });
-                }
-            }
             _ => {}
+        }
+    }
+
+    /// Looks for peers that others know of. Kademlia dials those on its way, but does not try again whom it missed, and
+    /// two that dial each other at once from the ports they listen on miss each other.
+    fn look_for_neighbours(&mut self, now: Instant) {
+        if self.look_at > now || self.peers.identified_count() == 0 || !self.peers.wants_more() {
+            return;
+        }
+        self.look_at = now + self.look_wait;
+        self.look_wait = self.look_wait.saturating_mul(2).min(LONGEST_LOOK_WAIT);
+        let local = *self.swarm.local_peer_id();
+        self.swarm.behaviour_mut().kademlia.get_closest_peers(local);
+    }
+
+    fn on_neighbours(&mut self, neighbours: Vec<kad::PeerInfo>) {
+        for kad::PeerInfo { peer_id: peer, mut addrs } in neighbours {
+            if peer != *self.swarm.local_peer_id() && !self.swarm.is_connected(&peer) && self.peers.wants_more() {
+                addrs.truncate(peers::ADDRESSES);
+                self.dial(Dial::Peer { peer, addresses: addrs, only_these: false });
+            }
         }
     }
 

@@ -5,7 +5,9 @@
 //! before its verdict. Own messages go to every connected peer of the topic at once; relayed ones to the mesh.
 
 use super::{
-    NetworkEvent, behaviour::Names, driver::Driver,
+    NetworkEvent,
+    behaviour::Names,
+    driver::Driver,
     guard::{Offence, Spending},
     stats,
 };
@@ -216,6 +218,7 @@ impl Driver {
             }
             // The others have it, from us or from somebody else.
             Err(PublishError::Duplicate) => true,
+            Err(PublishError::NoPeersSubscribedToTopic) if self.peers.identified_count() == 0 => false,
             Err(error) => {
                 stats::add(&self.stats.dropped_publishes, 1);
                 tracing::debug!(topic = topic.name(), size_bytes, %error, "a message was not published");

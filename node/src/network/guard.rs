@@ -34,7 +34,8 @@ const PROVIDER_RECORDS: Rate = Rate { per_second: 200.0, at_once: 5_000.0 };
 /// Offences are paid from this one, in points; who cannot pay is blocked.
 const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };
 
-const _: () = assert!(limits::GOSSIP_SIZE_BYTES < 64 * 1024 * 1024, "the largest message is within a second's allowance");
+const _: () =
+    assert!(limits::GOSSIP_SIZE_BYTES < 64 * 1024 * 1024, "the largest message is within a second's allowance");
 
 #[derive(Debug)]
 struct Bucket {

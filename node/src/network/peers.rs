@@ -4,11 +4,7 @@
 //! *remembered* ones, which were connected before. Each waits longer after each failure, up to a bound. The memory is
 //! `peers.json` in the data directory: replaced as a whole, never half written, and no loss if it is.
 
-use libp2p::{
-    Multiaddr, PeerId,
-    multiaddr::Protocol,
-    swarm::ConnectionId,
-};
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -131,19 +127,24 @@ impl PeerBook {
         Self { local, connected: HashMap::new(), known: HashMap::new(), nameless: Vec::new(), changed: false }
     }
 
-    /// Knows an address from the configuration.
-    pub(super) fn give(&mut self, address: Multiaddr) {
+    /// Knows an address from the configuration; gives whose it is, if it says so and it is not ours.
+    pub(super) fn give(&mut self, address: Multiaddr) -> Option<PeerId> {
         let (address, peer) = split(address);
         let dial_at = Instant::now();
-        match peer {
-            Some(peer) if peer == self.local => {}
-            Some(peer) => {
-                let known = self.known.entry(peer).or_insert_with(|| Known::new(dial_at));
-                known.given = true;
-                known.add(address);
-            }
-            None => self.nameless.push(Nameless { address, peer: None, failures: 0, dial_at }),
+        let Some(peer) = peer else {
+            self.nameless.push(Nameless { address, peer: None, failures: 0, dial_at });
+            return None;
+        };
+        if peer == self.local {
+            return None;
         }
+        let known = self.known.entry(peer).or_insert_with(|| Known::new(dial_at));
+        known.given = true;
+        // Before what is remembered of it.
+        known.addresses.retain(|other| *other != address);
+        known.addresses.insert(0, address);
+        known.addresses.truncate(ADDRESSES);
+        Some(peer)
     }
 
     pub(super) fn is_given(&self, peer: &PeerId) -> bool {
@@ -241,7 +242,9 @@ impl PeerBook {
         let oldest = remembered
             .filter(|(peer, _)| !self.connected.contains_key(*peer))
             .min_by_key(|(_, known)| known.last_seen_unix_s)
-            .or_else(|| self.known.iter().filter(|(_, known)| !known.given).min_by_key(|(_, known)| known.last_seen_unix_s))
+            .or_else(|| {
+                self.known.iter().filter(|(_, known)| !known.given).min_by_key(|(_, known)| known.last_seen_unix_s)
+            })
             .map(|(peer, _)| *peer);
         if let Some(oldest) = oldest {
             self.known.remove(&oldest);

@@ -18,10 +18,7 @@ use allod_protocol::{
 use libp2p::{
     PeerId,
     identity::{self, Keypair},
-    kad::{
-        AddProviderOk, GetProvidersOk, ProviderRecord, QueryId, QueryResult, RecordKey,
-        store::RecordStore as _,
-    },
+    kad::{AddProviderOk, GetProvidersOk, ProviderRecord, QueryId, QueryResult, RecordKey, store::RecordStore as _},
     swarm::{
         DialError,
         dial_opts::{DialOpts, PeerCondition},

@@ -43,7 +43,7 @@ pub struct NetworkStats {
     pub sync_asked: AtomicU64,
     /// Those of them that brought no blocks.
     pub sync_failed: AtomicU64,
-    /// Messages of this peer that were not published: a full queue, no peer, too large.
+    /// Messages of this peer that were not published: a full queue, too large, no connected peer of the topic.
     pub dropped_publishes: AtomicU64,
     /// Verdicts and requests that the swarm did not take: a full queue.
     pub dropped_commands: AtomicU64,

@@ -9,12 +9,7 @@ use super::{
     guard::{Offence, Spending},
     stats,
 };
-use allod_protocol::{
-    block::DecidedBlock,
-    codec,
-    ids::Height,
-    limits,
-};
+use allod_protocol::{block::DecidedBlock, codec, ids::Height, limits};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::{
     PeerId, StreamProtocol,
@@ -184,7 +179,8 @@ fn check(request: SyncRequest, response: &SyncResponse) -> Result<(), String> {
 impl Driver {
     pub(super) fn request_blocks(&mut self, peer: PeerId, request: SyncRequest) {
         let most = u32::try_from(limits::SYNC_BLOCKS).unwrap_or(u32::MAX);
-        let request = SyncRequest { from: request.from.max(Height::new(1)), max_blocks: request.max_blocks.clamp(1, most) };
+        let request =
+            SyncRequest { from: request.from.max(Height::new(1)), max_blocks: request.max_blocks.clamp(1, most) };
         stats::add(&self.stats.sync_asked, 1);
         let to_this_peer = self.asked.values().filter(|(asked, _)| *asked == peer).count();
         if !self.swarm.is_connected(&peer) {
@@ -243,8 +239,12 @@ impl Driver {
     fn on_sync_requested(&mut self, peer: PeerId, asked: Asked, channel: SyncChannel) {
         let request = match asked {
             Asked::Request(request) if request.from > Height::ZERO && request.max_blocks > 0 => request,
-            malformed => {
-                tracing::debug!(%peer, ?malformed, "not a request for blocks");
+            Asked::Request(request) => {
+                tracing::debug!(%peer, ?request, "a request for no blocks");
+                return self.hold_against(peer, Offence::MalformedSync);
+            }
+            Asked::Malformed(reason) => {
+                tracing::debug!(%peer, reason, "not a request for blocks");
                 return self.hold_against(peer, Offence::MalformedSync);
             }
         };

@@ -284,8 +284,9 @@ async fn the_largest_message_passes_and_is_relayed_and_a_larger_one_is_refused_h
     warm_up(&a.handle, &mut [&mut b, &mut c]).await;
     let mut data = vec![0; limits::GOSSIP_SIZE_BYTES + 1];
     getrandom::fill(&mut data).unwrap();
+    let dropped = a.handle.stats().dropped_publishes.load(Ordering::Relaxed);
     a.handle.publish(Topic::Consensus, data.clone());
-    assert_eq!(a.handle.stats().dropped_publishes.load(Ordering::Relaxed), 1);
+    assert_eq!(a.handle.stats().dropped_publishes.load(Ordering::Relaxed), dropped + 1);
     data.pop();
     for number in 0u8..4 {
         data[0] = number;
@@ -657,7 +658,10 @@ async fn measure_the_time_from_publish_to_delivery() {
             }
         }
         let cpu = (cpu_time() - worked) / rounds;
-        println!("publish to delivery at 3 of 4 peers, {size_bytes} bytes, {}; all four: {cpu:?} CPU", percentiles(samples));
+        println!(
+            "publish to delivery at 3 of 4 peers, {size_bytes} bytes, {}; all four: {cpu:?} CPU",
+            percentiles(samples)
+        );
     }
     for (size_bytes, count) in [(250, 20_000usize), (16_000, 2_000)] {
         let (began, worked) = (Instant::now(), cpu_time());
@@ -678,7 +682,9 @@ async fn measure_the_time_from_publish_to_delivery() {
         }
         let rate = count as f64 / began.elapsed().as_secs_f64();
         let cpu = (cpu_time() - worked) / count as u32;
-        println!("{count} messages of {size_bytes} bytes to 3 of 4 peers: {rate:.0} messages/s; all four: {cpu:?} CPU each");
+        println!(
+            "{count} messages of {size_bytes} bytes to 3 of 4 peers: {rate:.0} messages/s; all four: {cpu:?} CPU each"
+        );
     }
     let rested = cpu_time();
     tokio::time::sleep(Duration::from_secs(20)).await;

@@ -416,6 +416,7 @@ impl Effects {
     }
 
     /// Whether the votes are signed, each by another validator of the set, and weigh enough.
+    #[allow(clippy::result_large_err, reason = "the core's own error, handed to it as it is")]
     pub(super) fn verifies_votes(
         &mut self,
         validators: &ValidatorSet,
@@ -445,6 +446,7 @@ impl Effects {
     }
 
     /// Whether the votes show what the certificate says they do.
+    #[allow(clippy::result_large_err, reason = "the core's own error, handed to it as it is")]
     pub(super) fn verifies_round_certificate(
         &mut self,
         certificate: &RoundCertificate<Bft>,

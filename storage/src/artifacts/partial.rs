@@ -16,7 +16,10 @@ use allod_protocol::{ids::ArtifactId, limits};
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 const DATA: &str = "data";
@@ -26,6 +29,8 @@ const GROUPS: &str = "groups";
 const HEAD_SIZE_BYTES: u64 = 9;
 const RECORD_VERSION: u8 = 1;
 const GROUPS_PER_BYTE: u64 = 8;
+/// Bytes received before the disk is made to write them.
+const WRITE_BACK_SIZE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What became of the first slice of a blob.
 #[derive(Debug)]
@@ -47,7 +52,16 @@ pub struct PartialFile {
     groups: Mutex<Groups>,
     /// Held while finishing: who comes second waits until it is done.
     finished: Mutex<bool>,
+    unsynced_bytes: AtomicU64,
+    syncing: Mutex<()>,
     _claim: Arriving,
+}
+
+/// What of a slice has proven itself: contiguous bytes, and hash pairs with their places in the outboard.
+struct ProvenBytes {
+    start: u64,
+    bytes: Vec<u8>,
+    pairs: Vec<(u64, [u8; 64])>,
 }
 
 /// Which groups have been verified and written, in memory and on disk.
@@ -107,8 +121,8 @@ impl ArtifactStore {
         let mut addresses = Vec::new();
         for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
             let name = entry.map_err(at("list", &directory))?.file_name();
-            let address: Option<ArtifactId> = name.to_str().and_then(|name| name.strip_suffix(GROUPS)?.strip_suffix('.')?.parse::<ArtifactId>().ok());
-            addresses.extend(address);
+            let stem = name.to_str().and_then(|name| name.strip_suffix(GROUPS)?.strip_suffix('.'));
+            addresses.extend(stem.and_then(|stem| stem.parse::<ArtifactId>().ok()));
         }
         Ok(addresses)
     }
@@ -161,9 +175,7 @@ impl PartialFile {
         head.extend_from_slice(&size_bytes.to_le_bytes());
         head.extend_from_slice(&bits);
         record.write_all_at(&head, 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
-        let groups = Mutex::new(Groups { file: record, bits, verified_bytes: 0 });
-        let (layout, finished) = (Arc::clone(layout), Mutex::new(false));
-        Ok(Self { address: *address, size_bytes, layout, data, outboard, groups, finished, _claim: claim })
+        Ok(Self::assemble(layout, claim, size_bytes, (data, outboard), Groups { file: record, bits, verified_bytes: 0 }))
     }
 
     fn open(layout: &Arc<Layout>, address: &ArtifactId, claim: Arriving) -> Result<Option<Self>, ArtifactError> {
@@ -178,9 +190,8 @@ impl PartialFile {
             remove(layout, address)?;
             return Ok(None);
         };
-        let groups = Mutex::new(Groups { file, bits: vec![0; bits.len()], verified_bytes: 0 });
-        let (layout, finished) = (Arc::clone(layout), Mutex::new(false));
-        let partial = Self { address: *address, size_bytes, layout, data, outboard, groups, finished, _claim: claim };
+        let groups = Groups { file, bits: vec![0; bits.len()], verified_bytes: 0 };
+        let partial = Self::assemble(layout, claim, size_bytes, (data, outboard), groups);
         partial.check_recorded(bits)?;
         let last = size_bytes.saturating_sub(1) / GROUP_SIZE_BYTES;
         if partial.groups().has(last) {
@@ -188,6 +199,27 @@ impl PartialFile {
         }
         remove(&partial.layout, address)?;
         Ok(None)
+    }
+
+    fn assemble(
+        layout: &Arc<Layout>,
+        claim: Arriving,
+        size_bytes: u64,
+        (data, outboard): (File, File),
+        groups: Groups,
+    ) -> Self {
+        Self {
+            address: claim.address,
+            size_bytes,
+            layout: Arc::clone(layout),
+            data,
+            outboard,
+            groups: Mutex::new(groups),
+            finished: Mutex::new(false),
+            unsynced_bytes: AtomicU64::new(0),
+            syncing: Mutex::new(()),
+            _claim: claim,
+        }
     }
 
     /// Keeps those of the recorded groups that prove themselves.
@@ -246,22 +278,48 @@ impl PartialFile {
     /// [`ReceiveError::WrongBytes`] names the first group that fails; those before it are kept. Otherwise the file
     /// system's refusal.
     pub fn receive(&self, range: ByteRange, encoded: &[u8]) -> Result<u64, ReceiveError> {
-        let path = self.layout.partial(&self.address, DATA);
-        let mut written_end = range.start;
-        let result = slice::prove(&self.address, self.size_bytes, range, encoded, |item| match item {
-            Proven::Pair { offset_bytes, pair } => {
-                self.outboard.write_all_at(&pair, offset_bytes).map_err(at("write", &path))
+        let mut proven = ProvenBytes { start: range.start, bytes: Vec::with_capacity(encoded.len()), pairs: Vec::new() };
+        let result = slice::prove(&self.address, self.size_bytes, range, encoded, |item| {
+            match item {
+                Proven::Pair { offset_bytes, pair } => proven.pairs.push((offset_bytes, pair)),
+                Proven::Group(bytes) => proven.bytes.extend_from_slice(bytes),
             }
-            Proven::Group { offset_bytes, bytes } => {
-                self.data.write_all_at(bytes, offset_bytes).map_err(at("write", &path))?;
-                written_end = offset_bytes.saturating_add(bytes.len() as u64);
-                Ok(())
-            }
+            Ok(())
         });
-        let written = ByteRange { start: range.start, end: written_end };
+        let new_bytes = self.write(proven)?;
+        result.map(|()| new_bytes)
+    }
+
+    /// Writes bytes and hash pairs, then records them.
+    fn write(&self, proven: ProvenBytes) -> Result<u64, ArtifactError> {
+        let ProvenBytes { start, bytes, mut pairs } = proven;
+        let path = self.layout.partial(&self.address, OUTBOARD);
+        pairs.sort_unstable_by_key(|(offset, _)| *offset);
+        for run in pairs.chunk_by(|(one, _), (two, _)| two.saturating_sub(*one) == 64) {
+            let Some((offset, _)) = run.first() else { continue };
+            let joined: Vec<u8> = run.iter().flat_map(|(_, pair)| *pair).collect();
+            self.outboard.write_all_at(&joined, *offset).map_err(at("write", &path))?;
+        }
+        let path = self.layout.partial(&self.address, DATA);
+        self.data.write_all_at(&bytes, start).map_err(at("write", &path))?;
+        let size_bytes = bytes.len() as u64;
+        let written = ByteRange { start, end: start.saturating_add(size_bytes) };
         let record_path = self.layout.partial(&self.address, GROUPS);
         let new_bytes = self.groups().record(written, self.size_bytes, &record_path)?;
-        result.map(|()| new_bytes)
+        self.write_back(new_bytes)?;
+        Ok(new_bytes)
+    }
+
+    /// Has the disk write while the network brings more, instead of all at the end.
+    fn write_back(&self, new_bytes: u64) -> Result<(), ArtifactError> {
+        let waiting = self.unsynced_bytes.fetch_add(new_bytes, Ordering::Relaxed).saturating_add(new_bytes);
+        if waiting < WRITE_BACK_SIZE_BYTES {
+            return Ok(());
+        }
+        // Who comes while another syncs goes on receiving.
+        let Ok(_syncing) = self.syncing.try_lock() else { return Ok(()) };
+        self.unsynced_bytes.store(0, Ordering::Relaxed);
+        self.data.sync_data().map_err(at("sync", &self.layout.partial(&self.address, DATA)))
     }
 
     /// Makes the blob durable and gives it its place in the store.

@@ -125,8 +125,8 @@ pub(super) fn outboard_from(data: impl Read, size_bytes: u64, outboard: impl Wri
 pub(super) enum Proven<'a> {
     /// A hash pair, and where in the outboard it belongs.
     Pair { offset_bytes: u64, pair: [u8; 64] },
-    /// A group.
-    Group { offset_bytes: u64, bytes: &'a [u8] },
+    /// A group; groups come in order, without gaps.
+    Group(&'a [u8]),
 }
 
 /// Walks through a slice and hands over each item once it has proven itself; nothing after the first that does not.
@@ -155,7 +155,7 @@ pub(super) fn prove(
             }
             bao_tree::io::BaoContentItem::Leaf(leaf) => {
                 offset_bytes = leaf.offset;
-                take(Proven::Group { offset_bytes, bytes: &leaf.data })?;
+                take(Proven::Group(&leaf.data))?;
             }
         }
     }
@@ -171,7 +171,7 @@ pub(super) fn decode(
 ) -> Result<Vec<u8>, ReceiveError> {
     let mut bytes = Vec::with_capacity(encoded.len());
     prove(address, size_bytes, range, encoded, |item| {
-        if let Proven::Group { bytes: group, .. } = item {
+        if let Proven::Group(group) = item {
             bytes.extend_from_slice(group);
         }
         Ok(())

@@ -25,6 +25,8 @@ fn tamper(dir: &Path, change: impl Fn(&DB)) {
     change(&DB::open_cf(&Options::default(), dir, columns).unwrap());
 }
 
+type Tampering = Box<dyn Fn(&DB)>;
+
 fn refusal(dir: &Path) -> (OpenError, String) {
     let error = Ledger::open(dir, &genesis()).unwrap_err();
     let text = error.to_string();
@@ -78,7 +80,7 @@ fn refuses_a_directory_in_use_and_opens_it_afterwards() {
 #[test]
 fn refuses_records_that_contradict_each_other() {
     let height = |height: u64| height.to_be_bytes();
-    let tampering: [(&str, Box<dyn Fn(&DB)>); 7] = [
+    let tampering: [(&str, Tampering); 7] = [
         ("lacks the record tip", Box::new(|db| db.delete_cf(db.cf_handle("meta").unwrap(), "tip").unwrap())),
         ("schema version is missing", Box::new(|db| db.delete_cf(db.cf_handle("meta").unwrap(), "schema").unwrap())),
         ("column headers lacks", Box::new(move |db| db.delete_cf(db.cf_handle("headers").unwrap(), height(2)).unwrap())),

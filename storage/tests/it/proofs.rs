@@ -12,7 +12,7 @@ use std::path::Path;
 
 fn changing(height: u64) -> Next {
     let key = |number: u64| vec![10, (number % 40) as u8, (number % 7) as u8];
-    let value = |number: u64| (number % 5 != 0).then(|| number.to_be_bytes().to_vec());
+    let value = |number: u64| (!number.is_multiple_of(5)).then(|| number.to_be_bytes().to_vec());
     Next::changes((height..height + 6).map(|number| (key(number * 3), value(number))))
 }
 
@@ -113,4 +113,38 @@ fn pruning_keeps_recent_proofs_right_and_the_tree_from_growing() {
     let error = ledger.prove_at(asked, &[1]).unwrap_err();
     assert_eq!(error, StorageError::Pruned { asked, oldest, tip });
     assert!(matches!(ledger.prove_at(tip.next(), &[1]), Err(StorageError::NotReached { .. })));
+}
+
+#[test]
+fn proofs_at_the_oldest_height_never_break_while_commits_prune_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+    for height in 1..=PROVABLE_HEIGHTS + 2 {
+        commit(&ledger, changing(height));
+    }
+    let committed = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let (mut proven, mut pruned) = (0, 0);
+            while !committed.load(std::sync::atomic::Ordering::SeqCst) {
+                let oldest = Height::new(ledger.tip().height.get() - PROVABLE_HEIGHTS + 1);
+                let root = ledger.header(oldest.next()).unwrap().unwrap().state_root;
+                match ledger.prove_at(oldest, &[10, 9, 6]) {
+                    Ok(proof) => {
+                        proof.verify(root).unwrap();
+                        proven += 1;
+                    }
+                    Err(StorageError::Pruned { .. }) => pruned += 1,
+                    Err(error) => panic!("{error}"),
+                }
+                assert!(ledger.deed(&[vec![1]]).unwrap().unwrap().verify(&genesis()).is_ok());
+            }
+            assert!(proven > 0, "{proven} proven, {pruned} pruned");
+        });
+        for height in 100..300 {
+            commit(&ledger, changing(height));
+        }
+        committed.store(true, std::sync::atomic::Ordering::SeqCst);
+        asking.join().unwrap();
+    });
 }

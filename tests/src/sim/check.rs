@@ -3,10 +3,14 @@
 use super::app::{Sets, set_of};
 use allod_protocol::{
     block::{DecidedBlock, Tip},
+    codec,
     ids::{BlockHash, Height, ValidatorAddress},
     replica::{DoubleSign, Message, ReplicaError},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The kind of message, its sender, height and round: of these, an honest key signs one.
 type Slot = (&'static str, ValidatorAddress, Height, u32);
@@ -15,6 +19,8 @@ type Slot = (&'static str, ValidatorAddress, Height, u32);
 pub struct Checker {
     sets: Arc<Sets>,
     decided: BTreeMap<Height, BlockHash>,
+    /// Certificates found good, by their bytes: several replicas decide by the same one.
+    certified: BTreeSet<Vec<u8>>,
     signed: BTreeMap<Slot, Vec<u8>>,
     /// What went wrong, in words; empty in a good run.
     pub violations: Vec<String>,
@@ -32,6 +38,7 @@ impl Checker {
         Self {
             sets,
             decided: BTreeMap::new(),
+            certified: BTreeSet::new(),
             signed: BTreeMap::new(),
             violations: Vec::new(),
             double_signs: 0,
@@ -53,14 +60,15 @@ impl Checker {
         if let Err(error) = decided.block.check(tip, None, &|_| false) {
             self.violations.push(format!("peer {peer} decided an invalid block at {height}: {error}"));
         }
-        // The first certificate of a height is checked in full; later ones say the same or agreement is broken.
         match self.decided.insert(height, hash) {
             Some(other) if other != hash => {
                 self.violations.push(format!("peer {peer} decided {hash} at {height}, another peer {other}"));
             }
             _ => {}
         }
-        if let Err(error) = decided.certificate.verify(tip.network, set_of(&self.sets, height)) {
+        if self.certified.insert(codec::encode(&decided.certificate))
+            && let Err(error) = decided.certificate.verify(tip.network, set_of(&self.sets, height))
+        {
             self.violations.push(format!("peer {peer} decided {height} by a bad certificate: {error}"));
         }
     }

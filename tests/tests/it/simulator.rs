@@ -56,9 +56,9 @@ fn one_seed_replays_one_run() {
 
 #[test]
 fn loss_delay_duplication_and_crashes_never_break_agreement() {
-    let reports = run_seeds("a bad network with crashes", 1_000..1_100, |seed| Plan {
+    let reports = run_seeds("a bad network with crashes", 1_000..1_200, |seed| Plan {
         seed,
-        heights: 60,
+        heights: 30,
         network: Network { delay_us: 1_000..40_000, loss: 0.05, duplication: 0.1, ..Network::default() },
         crashes: Crashes::One(300),
         slow_answers: 0.2,
@@ -229,6 +229,54 @@ fn a_lost_log_makes_no_key_sign_twice() {
         ..Plan::default()
     });
     assert!(sum(&reports, |report| report.counts.withheld) > 0, "the last-signed record was needed");
+}
+
+/// One of everything that can go wrong, as the seed has it, within what four validators bear: one that breaks the
+/// rules or loses its log, and any of them crashing.
+fn any_mix(seed: u64) -> Plan {
+    let pick = |salt: u64, options: u64| (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (salt * 7)) % options;
+    let faulty = usize::try_from(pick(1, 4)).expect("small");
+    let behaviour = [
+        Behaviour::Honest,
+        Behaviour::Dead,
+        Behaviour::Silent,
+        Behaviour::Equivocator,
+        Behaviour::BadProposer,
+        Behaviour::Liar,
+    ][usize::try_from(pick(2, 6)).expect("small")];
+    let from = 200 + pick(3, 2_000);
+    let partition = Partition { during_ms: from..from + 1_500, isolated: vec![faulty] };
+    let changed = vec![(15, vec![(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]), (30, vec![(0, 2), (1, 2), (2, 2), (3, 1)])];
+    Plan {
+        seed,
+        heights: 40,
+        observers: usize::try_from(pick(4, 2)).expect("small"),
+        changes: if pick(4, 2) == 1 { changed } else { Vec::new() },
+        network: Network {
+            delay_us: 500..[5_000, 20_000, 60_000][usize::try_from(pick(5, 3)).expect("small")],
+            loss: [0.0, 0.03, 0.1][usize::try_from(pick(6, 3)).expect("small")],
+            duplication: [0.0, 0.2][usize::try_from(pick(7, 2)).expect("small")],
+            partitions: if pick(8, 3) == 0 { vec![partition] } else { Vec::new() },
+        },
+        crashes: [Crashes::None, Crashes::One(250), Crashes::One(900), Crashes::All(300)]
+            [usize::try_from(pick(3, 4)).expect("small")],
+        behaviours: one(faulty, behaviour),
+        loses_log: (behaviour == Behaviour::Honest).then_some(faulty),
+        slow_answers: [0.0, 0.2, 0.6][usize::try_from(pick(5, 3)).expect("small")],
+        pause_ms: [0, 0, 20][usize::try_from(pick(6, 3)).expect("small")],
+        ..Plan::default()
+    }
+}
+
+#[test]
+fn any_mix_of_faults_is_borne() {
+    run_seeds("a mix of faults", 20_000..20_040, any_mix);
+}
+
+#[test]
+#[ignore = "a quarter of an hour; for changes to agreement and before a release"]
+fn any_mix_of_faults_is_borne_slow_() {
+    run_seeds("a mix of faults", 21_000..23_000, any_mix);
 }
 
 /// The control: without log and last-signed record keys do sign twice, and the checker says so.
