@@ -282,9 +282,7 @@ impl ArtifactService {
         let known = tokio::task::spawn_blocking(move || known_artifact(&node.ledger.snapshot(), &address));
         let known = known.await.map_err(|error| ServiceError::Defect(error.to_string()))??;
         match (known, given) {
-            (Some(known), _) => {
-                Ok(Wanted { address, kind: known.kind, limit_bytes: known.size_bytes })
-            }
+            (Some(known), _) => Ok(Wanted { address, kind: known.kind, limit_bytes: known.size_bytes }),
             (None, Some(kind)) => Ok(Wanted { address, kind, limit_bytes: limits::ARTIFACT_SIZE_BYTES }),
             (None, None) => Err(ServiceError::UnknownKind(address)),
         }

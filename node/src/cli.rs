@@ -54,7 +54,7 @@ pub enum Exit {
     Usage = 2,
     /// The node does not answer.
     Unreachable = 3,
-    /// The transaction is on the ledger, rejected by a rule.
+    /// A rule of the ledger rejects the transaction.
     Rejected = 4,
 }
 
@@ -80,10 +80,11 @@ Exit codes:
   1  refused, or failed
   2  the command line is wrong
   3  the node does not answer
-  4  the transaction is on the ledger, rejected by a rule
+  4  a rule of the ledger rejects the transaction
 
-Environment: ALLOD_API, ALLOD_KEYS, ALLOD_AS, ALLOD_PASSPHRASE, ALLOD_HOME and, for a node, ALLOD_ with the name of a
-setting (see `allod config show`).";
+Environment:
+  ALLOD_API, ALLOD_KEYS, ALLOD_AS, ALLOD_PASSPHRASE, ALLOD_HOME
+  for a node, ALLOD_ and the name of a setting (see `allod config show`)";
 
 /// A peer-to-peer register of who owns an AI model, what each contributor holds, and what its owners decided.
 #[derive(Debug, Parser)]

@@ -19,7 +19,7 @@
 //! Nothing here decides who may read: the caller gives [`serve::Admit`]. Nothing here finds providers: the caller gives
 //! a stream of them.
 //!
-//! Read on in [`wire`], [`serve`], then [`fetch`], [`session`] (who takes what) and [`worker`] (one stream).
+//! Read on in `wire`, [`serve`], then [`fetch`], `session` (who takes what) and `worker` (one stream).
 
 pub mod fetch;
 pub mod serve;

@@ -200,7 +200,8 @@ impl Make<'_> {
                 "allod_consensus_double_signs_total",
                 "Times that a validator was seen to sign twice in one round; each deserves a look.",
             )?,
-            sync_blocks: self.counter("allod_sync_blocks_total", "Blocks taken over from other peers in catching up.")?,
+            sync_blocks: self
+                .counter("allod_sync_blocks_total", "Blocks taken over from other peers in catching up.")?,
         })
     }
 
@@ -282,8 +283,10 @@ impl Make<'_> {
 
     fn artifacts(&self) -> Result<ArtifactMetrics, prometheus::Error> {
         Ok(ArtifactMetrics {
-            served_bytes: self
-                .counter("allod_artifacts_served_bytes_total", "Bytes of artifacts, with their proofs, sent to peers.")?,
+            served_bytes: self.counter(
+                "allod_artifacts_served_bytes_total",
+                "Bytes of artifacts, with their proofs, sent to peers.",
+            )?,
             fetched_bytes: self
                 .counter("allod_artifacts_fetched_bytes_total", "Verified bytes of artifacts received from peers.")?,
             requests: self.counters(

@@ -1,6 +1,6 @@
 //! The swarm: everything that passes between this peer and the others.
 //!
-//! One task owns the libp2p swarm ([`driver`]); the rest of the peer speaks to it through a [`NetworkHandle`] and hears
+//! One task owns the libp2p swarm (`driver`); the rest of the peer speaks to it through a [`NetworkHandle`] and hears
 //! of it through [`NetworkEvents`]. Every queue between them is bounded: nothing here blocks the event loop, and what
 //! does not fit is dropped and counted in [`NetworkStats`]. Consensus messages have queues of their own in both
 //! directions, so a flood of transactions cannot hold a vote up.
@@ -9,8 +9,8 @@
 //! loop said so ([`NetworkHandle::report`]), and blocks are handed over unverified. What strangers send is bounded in
 //! size and rate, decoded totally, and held against them when it is malformed; it never ends the process.
 //!
-//! Reading order: [`behaviour`] (what the swarm is composed of), [`driver`] (the loop), [`gossip`], [`sync`],
-//! [`providers`] (one job each), [`peers`] (whom we know), [`guard`] (what we put up with).
+//! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
+//! job each), `peers` (whom we know), `guard` (what we put up with).
 
 mod behaviour;
 mod driver;
@@ -134,7 +134,7 @@ pub enum NetworkEvent {
         peer: PeerId,
         /// What for; `max_blocks` is at most [`limits::SYNC_BLOCKS`].
         request: SyncRequest,
-        /// Where the answer goes, within [`sync::TIMEOUT`].
+        /// Where the answer goes, within 20 s.
         channel: SyncChannel,
     },
     /// The answer to [`NetworkHandle::request_blocks`]: one for each request that the swarm took.

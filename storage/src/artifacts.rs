@@ -19,7 +19,7 @@
 //! collection, or of one still arriving.
 //!
 //! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
-//! directory. Read on in [`import`], [`slice`], [`partial`], [`export`].
+//! directory. Read on in `import`, `slice`, `partial`, `export`.
 
 mod error;
 mod export;

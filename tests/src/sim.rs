@@ -105,6 +105,8 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Virtual milliseconds without progress that count as a standstill.
     pub patience_ms: u64,
+    /// Whether to print what every peer is given and does.
+    pub verbose: bool,
 }
 
 impl Default for Plan {
@@ -128,6 +130,7 @@ impl Default for Plan {
             pause_ms: 0,
             timeouts: Timeouts { propose_ms: 120, vote_ms: 50, delta_ms: 35, rebroadcast_ms: 220 },
             patience_ms: 60_000,
+            verbose: false,
         }
     }
 }
@@ -333,7 +336,8 @@ impl Simulation {
                 (reached, reached_us) = (lowest, self.now_us);
             }
             if self.now_us > reached_us + self.plan.patience_ms * 1_000 {
-                self.checker.on_standstill(Height::new(reached), self.now_us);
+                let rounds = self.peers.iter().map(|peer| peer.replica.as_ref().and_then(Replica::round)).collect();
+                self.checker.on_standstill(Height::new(reached), self.now_us, rounds);
                 break;
             }
         }
@@ -464,6 +468,7 @@ impl Simulation {
 
     fn kill(&mut self, peer: usize) {
         self.counts.crashes += 1;
+        self.say(peer, "loses", &"power");
         self.note(peer, 0, &[]);
         let loses_log = self.plan.loses_log == Some(peer) && self.rng.random_bool(0.5);
         let victim = &mut self.peers[peer];
@@ -491,6 +496,9 @@ impl Simulation {
         let tip = booting.disk.app.tip().clone();
         let height = tip.height.next();
         let log = booting.disk.read_log();
+        if self.plan.verbose {
+            println!("{:>9} us  peer {peer} starts with {} log entries", self.now_us, log.len());
+        }
         let (key, last_signed) = (booting.key.clone(), booting.disk.last_signed());
         let entries = log.iter().filter(|entry| entry.height == height).count();
         self.counts.replayed += entries as u64;
@@ -588,7 +596,16 @@ impl Simulation {
         Input::Start { tip: self.peers[peer].disk.app.tip().clone(), timeouts: self.plan.timeouts }
     }
 
+    /// For whoever looks for the cause of a failed run.
+    fn say(&self, peer: usize, verb: &str, what: &impl std::fmt::Debug) {
+        if self.plan.verbose {
+            let text: String = format!("{what:?}").chars().take(300).collect();
+            println!("{:>9} us  peer {peer} {verb:<6} {text}", self.now_us);
+        }
+    }
+
     fn step(&mut self, peer: usize, input: Input) -> Result<Vec<Output>, ReplicaError> {
+        self.say(peer, "takes", &input);
         let Peer { replica, disk, .. } = &mut self.peers[peer];
         let replica = replica.as_mut().expect("only running replicas are driven");
         if let Input::Message(message) = &input
@@ -643,6 +660,7 @@ impl Simulation {
     }
 
     fn perform_one(&mut self, peer: usize, output: Output, inputs: &mut VecDeque<Input>) {
+        self.say(peer, "does", &output);
         match output {
             Output::Signed(last_signed) => self.peers[peer].disk.set_last_signed(last_signed),
             Output::Log(entry) => {

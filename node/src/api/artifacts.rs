@@ -196,7 +196,10 @@ pub(crate) async fn fetch(
 
 fn job(address: ArtifactId, request: FetchRequest) -> Result<FetchJob, Problem> {
     let bad_peer = |text: &str| {
-        Problem::bad_request("bad_peer", format!("{text:?} is not a peer id; `allod peers` shows those of connected peers"))
+        Problem::bad_request(
+            "bad_peer",
+            format!("{text:?} is not a peer id; `allod peers` shows those of connected peers"),
+        )
     };
     let peer = |text: &String| text.parse::<PeerId>().map_err(|_| bad_peer(text));
     Ok(FetchJob {
@@ -325,11 +328,14 @@ fn open(reader: &Reader, address: ArtifactId, path: Option<&str>) -> Result<Blob
         (ArtifactKind::Collection, None) => {
             return Err(Problem::bad_request(
                 "is_a_collection",
-                format!("the artifact is a collection; name one of its files with `path`, /v1/artifacts/{address} lists them"),
+                format!(
+                    "the artifact is a collection; name one of its files with `path`, /v1/artifacts/{address} lists them"
+                ),
             ));
         }
         (ArtifactKind::Collection, Some(path)) => {
-            let wanted = ArtifactPath::new(path).map_err(|error| Problem::bad_request("bad_path", error.to_string()))?;
+            let wanted =
+                ArtifactPath::new(path).map_err(|error| Problem::bad_request("bad_path", error.to_string()))?;
             let manifest = store.manifest(&address)?;
             let file = manifest.files().iter().find(|file| file.path == wanted);
             file.map(|file| file.address).ok_or_else(|| {

@@ -88,10 +88,7 @@ fn missing(height: Height) -> Problem {
         (status = 200, description = "The block.", body = BlockView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(crate) async fn one(
-    State(api): State<Shared>,
-    Path(height): Path<String>,
-) -> Result<Json<BlockView>, Problem> {
+pub(crate) async fn one(State(api): State<Shared>, Path(height): Path<String>) -> Result<Json<BlockView>, Problem> {
     json(&api, move |reader| {
         let ledger = &reader.node.ledger;
         let height = height_of(reader, &height)?;
@@ -107,7 +104,11 @@ pub(crate) async fn one(
             header: decided.block.header().clone(),
             deadline_events: events.deadline_events,
             transactions: transactions
-                .map(|(transaction, result)| BlockTransaction { id: result.id, transaction: transaction.clone(), result })
+                .map(|(transaction, result)| BlockTransaction {
+                    id: result.id,
+                    transaction: transaction.clone(),
+                    result,
+                })
                 .collect(),
             certificate: decided.certificate,
         })

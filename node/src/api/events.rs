@@ -57,9 +57,9 @@ pub(crate) async fn events(State(api): State<Shared>, Query(query): Query<Events
         let detail = format!("{SUBSCRIBERS} streams of events are open already; close one");
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_subscribers", detail)
     })?;
-    let types = query.types.map(|types| {
-        types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect()
-    });
+    let types = query
+        .types
+        .map(|types| types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect());
     let stream = Stream { notices: api.node.subscribe(), stop: api.stop.clone(), types, _place: place };
     let events = futures::stream::unfold(stream, |mut stream| async move {
         let event = stream.next().await?;

@@ -25,7 +25,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         axum::extract::Query::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Query(query)| Self(query))
-            .map_err(|error| Problem::bad_request("bad_query", format!("the query cannot be read: {}", error.body_text())))
+            .map_err(|error| {
+                Problem::bad_request("bad_query", format!("the query cannot be read: {}", error.body_text()))
+            })
     }
 }
 
@@ -36,10 +38,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        axum::extract::Path::from_request_parts(parts, state)
-            .await
-            .map(|axum::extract::Path(path)| Self(path))
-            .map_err(|error| Problem::bad_request("bad_path", format!("the path cannot be read: {}", error.body_text())))
+        axum::extract::Path::from_request_parts(parts, state).await.map(|axum::extract::Path(path)| Self(path)).map_err(
+            |error| Problem::bad_request("bad_path", format!("the path cannot be read: {}", error.body_text())),
+        )
     }
 }
 

@@ -98,7 +98,8 @@ mod unit_tests {
         for good in ["127.0.0.1", "127.0.0.1:7640", "localhost", "LocalHost:1", "[::1]:7640", "[::1]", "10.0.0.9:80"] {
             assert!(is_local_name(good), "{good}");
         }
-        for bad in ["", "evil.example", "evil.example:7640", "localhost.evil.example", "127.0.0.1.evil.example", "[::1"] {
+        for bad in ["", "evil.example", "evil.example:7640", "localhost.evil.example", "127.0.0.1.evil.example", "[::1"]
+        {
             assert!(!is_local_name(bad), "{bad}");
         }
     }

@@ -235,8 +235,7 @@ pub(crate) async fn share_history(
 ) -> Result<Json<Page<ShareChangeView>>, Problem> {
     json(&api, move |reader| {
         let model = reader.model(&name)?;
-        let (changes, next) =
-            query.paging().records::<ShareChange>(&reader.state, &model.id, query.order.into())?;
+        let (changes, next) = query.paging().records::<ShareChange>(&reader.state, &model.id, query.order.into())?;
         let mut items = Vec::with_capacity(changes.len());
         for change in changes {
             let counterparty_handle = match &change.reason {
@@ -283,8 +282,7 @@ pub(crate) async fn contributions(
 ) -> Result<Json<Page<ContributionView>>, Problem> {
     json(&api, move |reader| {
         let model = reader.model(&name)?;
-        let (ids, next) =
-            query.paging().records::<ContributionOf>(&reader.state, &model.id, query.order.into())?;
+        let (ids, next) = query.paging().records::<ContributionOf>(&reader.state, &model.id, query.order.into())?;
         let mut items = Vec::with_capacity(ids.len());
         for ContributionOf(id) in ids {
             items.push(contribution_view(reader, existing_contribution(reader, id)?)?);

@@ -29,7 +29,10 @@ pub(crate) async fn health(State(api): State<Shared>) -> Result<Json<HealthView>
     if silent > TICK_MAX {
         return Err(Problem::unavailable(
             "event_loop_silent",
-            format!("the event loop has not come round for {} s; look at the log and restart the peer", silent.as_secs()),
+            format!(
+                "the event loop has not come round for {} s; look at the log and restart the peer",
+                silent.as_secs()
+            ),
         ));
     }
     Ok(Json(HealthView { status: "ok".into(), height: api.node.status().height }))
@@ -45,7 +48,10 @@ pub(crate) async fn ready(State(api): State<Shared>) -> Result<Json<HealthView>,
     if status.catching_up {
         return Err(Problem::unavailable(
             "catching_up",
-            format!("this peer is at height {} of at least {}; wait until it has caught up", status.height, status.best_known_height),
+            format!(
+                "this peer is at height {} of at least {}; wait until it has caught up",
+                status.height, status.best_known_height
+            ),
         ));
     }
     health(State(api)).await
@@ -69,7 +75,8 @@ pub(crate) async fn metrics(State(api): State<Shared>) -> Result<Response, Probl
 pub(crate) async fn status(State(api): State<Shared>) -> Json<StatusView> {
     let node = &api.node;
     let (status, stats) = (node.status(), node.network.stats());
-    let peers = stats.peers_inbound.load(Ordering::Relaxed).saturating_add(stats.peers_outbound.load(Ordering::Relaxed));
+    let peers =
+        stats.peers_inbound.load(Ordering::Relaxed).saturating_add(stats.peers_outbound.load(Ordering::Relaxed));
     Json(StatusView {
         network: node.network_id,
         network_name: node.genesis.name.clone(),

@@ -2,13 +2,10 @@
 //! shown beyond what its own error texts say.
 
 use super::views::Problem;
-use crate::{artifact_service::ServiceError, event_loop::refused_code, exchange::fetch::FetchError, handle::SubmitError};
-use allod_protocol::{
-    mempool::Refused,
-    rejection::Rejection,
-    state::StateError,
-    transaction::Invalid,
+use crate::{
+    artifact_service::ServiceError, event_loop::refused_code, exchange::fetch::FetchError, handle::SubmitError,
 };
+use allod_protocol::{mempool::Refused, rejection::Rejection, state::StateError, transaction::Invalid};
 use allod_storage::{StorageError, artifacts::ArtifactError};
 use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
@@ -67,7 +64,10 @@ impl IntoResponse for Problem {
 
 /// Answers what no route matches.
 pub(crate) async fn no_such_route(uri: Uri) -> Problem {
-    Problem::not_found("no_such_route", format!("there is nothing at {}; /openapi.json lists what there is", uri.path()))
+    Problem::not_found(
+        "no_such_route",
+        format!("there is nothing at {}; /openapi.json lists what there is", uri.path()),
+    )
 }
 
 /// Answers a method that a route does not have.

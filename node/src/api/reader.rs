@@ -50,7 +50,10 @@ impl Reader {
     /// The account of an id or a handle.
     pub(crate) fn account(&self, text: &str) -> Result<Account, Problem> {
         let unknown = || {
-            Problem::not_found("unknown_account", format!("there is no account {text} on this network; check the spelling"))
+            Problem::not_found(
+                "unknown_account",
+                format!("there is no account {text} on this network; check the spelling"),
+            )
         };
         // No handle is as long as an id.
         let id = if text.len() == AccountId::LEN * 2 {

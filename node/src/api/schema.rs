@@ -104,11 +104,9 @@ impl PartialSchema for OutlookSchema {
             .required("quorum_lacks")
             .property(
                 "yes_lacks",
-                ObjectBuilder::new()
-                    .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
-                    .description(Some(
-                        "Weight that, if all of it said yes, would be just enough; null when too little is left.",
-                    )),
+                ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Integer, Type::Null])).description(Some(
+                    "Weight that, if all of it said yes, would be just enough; null when too little is left.",
+                )),
             );
         record.into()
     }

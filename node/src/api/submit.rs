@@ -203,7 +203,8 @@ pub(crate) async fn submit_batch(
 ) -> Result<(StatusCode, Json<BatchView>), Problem> {
     let network = api.node.network_id;
     let checked = tokio::task::spawn_blocking(move || {
-        let transactions: Vec<Transaction> = codec::decode(&body, super::BODY_SIZE_BYTES).map_err(Invalid::Malformed)?;
+        let transactions: Vec<Transaction> =
+            codec::decode(&body, super::BODY_SIZE_BYTES).map_err(Invalid::Malformed)?;
         let check = |transaction| Checked::new(transaction, network);
         Ok::<_, Invalid>(transactions.into_iter().map(check).collect::<Vec<_>>())
     });

@@ -101,6 +101,11 @@ struct Peer {
 
 impl Peer {
     async fn start() -> Self {
+        Self::start_beside(7, Vec::new()).await
+    }
+
+    /// With a swarm identity of its own, and peers to dial.
+    async fn start_beside(seed: u8, bootstrap: Vec<libp2p::Multiaddr>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let genesis = Arc::new(genesis());
         let network_id = genesis.network_id();
@@ -108,10 +113,10 @@ impl Peer {
         let artifacts = Arc::new(ArtifactStore::open(&directory.path().join("artifacts")).unwrap());
         let (network, events, _) = network::start(NetworkConfig {
             network_id,
-            secret: key(7),
+            secret: key(seed),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             external: Vec::new(),
-            bootstrap: Vec::new(),
+            bootstrap,
             data_dir: directory.path().to_owned(),
         })
         .await
@@ -125,7 +130,15 @@ impl Peer {
         let (status, status_out) = watch::channel(status_of(&ledger));
         let metrics = Arc::new(Metrics::new().unwrap());
         let node = NodeHandle {
-            genesis, network_id, ledger, artifacts, network, metrics, commands, notices, status: status_out,
+            genesis,
+            network_id,
+            ledger,
+            artifacts,
+            network,
+            metrics,
+            commands,
+            notices,
+            status: status_out,
         };
         tokio::spawn(decide(node.clone(), requests, status.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -320,7 +333,12 @@ async fn whatever_is_wrong_is_a_problem_with_a_stable_code() {
     ] {
         let (found, body) = peer.get(path).await;
         let problem: Problem = serde_json::from_value(body).unwrap();
-        assert_eq!((found, problem.status, problem.code.as_str()), (status, status, code), "{path}: {}", problem.detail);
+        assert_eq!(
+            (found, problem.status, problem.code.as_str()),
+            (status, status, code),
+            "{path}: {}",
+            problem.detail
+        );
         assert_eq!(problem.kind, format!("urn:allod:problem:{code}"));
         assert!(!problem.detail.is_empty() && !problem.title.is_empty());
     }
@@ -381,10 +399,12 @@ async fn a_transaction_is_taken_in_once_and_its_result_told_as_often_as_asked() 
 #[tokio::test]
 async fn refusals_carry_the_code_of_the_rule() {
     let peer = Peer::start().await;
-    let action = || Action::CastBallot(CastBallot {
-        proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
-        choice: Choice::Yes,
-    });
+    let action = || {
+        Action::CastBallot(CastBallot {
+            proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
+            choice: Choice::Yes,
+        })
+    };
     let refused = async |transaction: &Transaction| {
         let (status, body) = peer.post("/v1/transactions?wait=true", transaction).await;
         (status, body["code"].as_str().unwrap_or_default().to_owned())
@@ -444,13 +464,17 @@ async fn a_register_is_shown_now_and_as_of_any_height_with_its_reasons() {
     let peer = Peer::start().await;
     let model = peer.found_model().await;
     let founded = peer.ok("/v1/status").await["height"].as_u64().unwrap();
-    let action = TransferShares { model, to: peer.account("southbank"), units: Units::new(7), reason: "for work".into() };
+    let action =
+        TransferShares { model, to: peer.account("southbank"), units: Units::new(7), reason: "for work".into() };
     peer.apply(1, "northfield", Action::TransferShares(action)).await;
 
     let shares = "/v1/models/northfield/digits/shares";
     let held = |register: &Value| {
         let line = |line: &Value| {
-            (line["handle"].as_str().unwrap().to_owned(), (line["units"].as_u64().unwrap(), line["basis_points"].as_u64().unwrap()))
+            (
+                line["handle"].as_str().unwrap().to_owned(),
+                (line["units"].as_u64().unwrap(), line["basis_points"].as_u64().unwrap()),
+            )
         };
         register["items"].as_array().unwrap().iter().map(line).collect::<BTreeMap<_, _>>()
     };
@@ -482,8 +506,13 @@ async fn a_proposal_says_what_it_still_needs() {
     };
     let label = VersionLabel::new("1.0").unwrap();
     let publish = PublishVersion {
-        model, label: label.clone(), artifact,
-        parents: Vec::new(), training_plan: None, datasets: Vec::new(), notes: String::new(),
+        model,
+        label: label.clone(),
+        artifact,
+        parents: Vec::new(),
+        training_plan: None,
+        datasets: Vec::new(),
+        notes: String::new(),
     };
     peer.apply(1, "northfield", Action::PublishVersion(publish)).await;
     let open = OpenProposal {
@@ -510,7 +539,11 @@ async fn a_proposal_says_what_it_still_needs() {
     assert_eq!((&ballots["items"][0]["handle"], &ballots["items"][0]["weight"]), (&json!("northfield"), &json!(60)));
 
     let given = RecordContribution {
-        model, kind: ContributionKind::Data, amount: 5, evidence: Some(ContentHash::from_bytes([3; 32])), note: "x".into(),
+        model,
+        kind: ContributionKind::Data,
+        amount: 5,
+        evidence: Some(ContentHash::from_bytes([3; 32])),
+        note: "x".into(),
     };
     peer.apply(2, "southbank", Action::RecordContribution(given)).await;
     let listed = peer.ok("/v1/models/northfield/digits/contributions").await;
@@ -622,7 +655,7 @@ async fn every_block_is_told_to_those_who_listen() {
         let mut text = String::new();
         let read = async {
             while !text.contains(until) || !text.ends_with("\n\n") {
-                let bytes = futures::StreamExt::next::<>(stream).await;
+                let bytes = futures::StreamExt::next(stream).await;
                 let bytes: Option<Result<axum::body::Bytes, reqwest::Error>> = bytes;
                 text.push_str(std::str::from_utf8(&bytes.unwrap().unwrap()).unwrap());
             }
@@ -668,13 +701,20 @@ async fn a_file_is_published_listed_read_checked_and_written_out() {
     let published = peer.lines("/v1/artifacts", json!({"path": path})).await;
     let artifact = &published.last().unwrap()["artifact"];
     let address = allod_protocol::ids::ArtifactId::of(&bytes).to_string();
-    assert_eq!((&artifact["address"], &artifact["size_bytes"]), (&json!(address), &json!(bytes.len())), "{published:?}");
+    assert_eq!(
+        (&artifact["address"], &artifact["size_bytes"]),
+        (&json!(address), &json!(bytes.len())),
+        "{published:?}"
+    );
     assert_eq!(peer.ok("/v1/artifacts").await["items"][0]["address"], json!(address));
     assert_eq!(peer.ok(&format!("/v1/artifacts/{address}")).await["kind"], "file");
 
     let content = peer.client.get(format!("{}/v1/artifacts/{address}/content", peer.base)).send().await.unwrap();
     let headers = content.headers().clone();
-    assert_eq!((content_type(&content).as_str(), &headers["content-disposition"]), ("application/octet-stream", &"attachment".parse().unwrap()));
+    assert_eq!(
+        (content_type(&content).as_str(), &headers["content-disposition"]),
+        ("application/octet-stream", &"attachment".parse().unwrap())
+    );
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert!(content.bytes().await.unwrap() == bytes);
     let checked = peer.lines(&format!("/v1/artifacts/{address}/verify"), json!({})).await;
@@ -688,15 +728,52 @@ async fn a_file_is_published_listed_read_checked_and_written_out() {
     let found = peer.ok(&format!("/v1/artifacts/{address}/providers?timeout_ms=50")).await;
     assert_eq!(found["providers"], json!([peer.node.network.local_peer_id().to_string()]));
 
-    for (body, code) in [
-        (json!({"path": "relative"}), "path_not_absolute"),
-        (json!({"path": "/no/such/file"}), "no_such_path"),
-    ] {
+    for (body, code) in
+        [(json!({"path": "relative"}), "path_not_absolute"), (json!({"path": "/no/such/file"}), "no_such_path")]
+    {
         assert_eq!(peer.lines("/v1/artifacts", body).await.last().unwrap()["error"]["code"], code);
     }
     let elsewhere = format!("/v1/artifacts/{}/fetch", allod_protocol::ids::ArtifactId::of(b"unknown"));
     assert_eq!(peer.lines(&elsewhere, json!({})).await.last().unwrap()["error"]["code"], "unknown_kind");
     assert_eq!(peer.get(&format!("/v1/artifacts/{address}/content?path=x")).await.1["code"], "not_a_collection");
+}
+
+#[tokio::test]
+async fn an_artifact_is_found_by_its_address_and_fetched_from_another_peer() {
+    let publisher = Peer::start_beside(11, Vec::new()).await;
+    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
+    let fetcher = Peer::start_beside(12, vec![address]).await;
+    eventually(async || (fetcher.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let peers = fetcher.ok("/v1/peers").await;
+    let publisher_id = publisher.node.network.local_peer_id().to_string();
+    assert_eq!((&peers[0]["peer_id"], &peers[0]["direction"]), (&json!(publisher_id), &json!("outbound")));
+
+    let bytes: Vec<u8> = (0..600_000u32).flat_map(u32::to_le_bytes).collect();
+    let path = publisher.write("weights.bin", &bytes);
+    publisher.lines("/v1/artifacts", json!({"path": path})).await;
+    let artifact = allod_protocol::ids::ArtifactId::of(&bytes);
+    let providers = format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000");
+    eventually(async || (fetcher.ok(&providers).await["providers"] == json!([publisher_id])).then_some(())).await;
+
+    let output = fetcher.directory.path().join("fetched.bin");
+    let request = json!({"kind": "file", "output": output});
+    let lines = fetcher.lines(&format!("/v1/artifacts/{artifact}/fetch"), request).await;
+    let result = &lines.last().unwrap()["result"];
+    assert_eq!(result["received_bytes"], json!(bytes.len()), "{lines:?}");
+    assert_eq!(result["providers"], json!([{"peer_id": publisher_id, "received_bytes": bytes.len()}]));
+    assert!(lines.iter().any(|line| line["providers"] == json!([publisher_id])), "{lines:?}");
+    assert!(std::fs::read(&output).unwrap() == bytes);
+
+    // The fetcher has become a provider, and both count what passed.
+    let providers = format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000");
+    let own = fetcher.node.network.local_peer_id().to_string();
+    assert!(fetcher.ok(&providers).await["providers"].as_array().unwrap().contains(&json!(own)));
+    let metrics = async |peer: &Peer| {
+        peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap()
+    };
+    let fetched = format!("allod_artifacts_fetched_bytes_total {}", bytes.len());
+    assert!(metrics(&fetcher).await.lines().any(|line| line == fetched));
+    assert!(!metrics(&publisher).await.lines().any(|line| line == "allod_artifacts_served_bytes_total 0"));
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ struct Record {
     #[arg(long, value_name = "FILE|HASH")]
     evidence: Option<String>,
     /// In your words
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
 }
 

@@ -6,7 +6,7 @@ use super::{
     context::Context,
     output::Fields,
     progress::Progress,
-    units::{show_count, show_size},
+    units::{show_count, show_duration, show_size},
 };
 use crate::api::views::{FetchLine, FetchRequest, FetchedView, VersionView};
 use allod_protocol::{
@@ -121,7 +121,8 @@ fn show(fetched: &FetchedView) -> String {
         0 => "nothing: all of it was here".to_owned(),
         bytes => {
             let rate = bytes as f64 / fetched.elapsed_seconds.max(0.001);
-            format!("{} in {:.1} s ({}/s)", show_size(bytes), fetched.elapsed_seconds, show_size(rate as u64))
+            let time = show_duration((fetched.elapsed_seconds * 1_000.0) as u64);
+            format!("{} in {time} ({}/s)", show_size(bytes), show_size(rate as u64))
         }
     };
     fields.add("received", received);

@@ -58,7 +58,7 @@ pub(super) struct Create {
     #[arg(long = "steward", value_name = "ACCOUNT")]
     stewards: Vec<String>,
     /// What it is
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
     #[command(flatten)]
     policy: PolicyArgs,

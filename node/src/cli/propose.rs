@@ -84,7 +84,7 @@ pub(super) struct Question {
     #[arg(long)]
     title: Option<String>,
     /// What is asked, in full
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     text: String,
     #[command(flatten)]
     signing: Signing,

@@ -41,7 +41,7 @@ pub(super) struct Publish {
     #[arg(long = "dataset", value_name = "FILE|HASH")]
     datasets: Vec<String>,
     /// What changed
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     notes: String,
     /// Whether the node copies the bytes, or remembers where they lie and trusts that they stay as they are
     #[arg(long, value_enum, default_value_t = Mode::Copy)]

@@ -1,5 +1,5 @@
 //! What the command line takes, and that what people read fits their terminal.
-#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 use super::*;
 use clap::CommandFactory as _;
@@ -24,7 +24,7 @@ const EXAMPLES: &[&str] = &[
     "allod model show northfield/digits",
     "allod model deed northfield/digits@v1 -o v1.deed",
     "allod publish model/v1 --model northfield/digits --version v1 --as northfield --notes first",
-    "allod publish w.bin --model a/digits --version v2 --as aa --parent northfield/digits@v1 --mode reference --dataset ID",
+    "allod publish w.bin --model bay/digits --version v2 --as bay --parent northfield/digits@v1 --mode reference --dataset ID",
     "allod fetch northfield/digits@v1 -o digits",
     "allod fetch northfield/digits --provider 12D3KooW",
     "allod fetch bafkr4ictprppm22jihmmuz2q53nigkatthrg75bnkjtudpcwghxe4fl3ce --kind file",
@@ -123,7 +123,7 @@ fn what_is_wrong_is_refused_before_anything_is_asked() {
 #[test]
 fn help_fits_and_names_the_exit_codes() {
     let help = Cli::command().render_help().to_string();
-    assert!(help.contains("4  the transaction is on the ledger, rejected by a rule"), "{help}");
+    assert!(help.contains("4  a rule of the ledger rejects the transaction"), "{help}");
     for line in help.lines() {
         assert!(line.chars().count() <= 120, "{line}");
     }

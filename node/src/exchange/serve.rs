@@ -36,7 +36,8 @@ pub struct ServeLimits {
 impl Default for ServeLimits {
     fn default() -> Self {
         let (idle, answer) = (Duration::from_secs(60), Duration::from_secs(60));
-        Self { streams: 64, streams_per_peer: 8, idle, answer }
+        // A peer with eight fetches under way opens two streams for each.
+        Self { streams: 64, streams_per_peer: 16, idle, answer }
     }
 }
 

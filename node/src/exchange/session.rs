@@ -20,7 +20,7 @@ use tokio::{
 /// Failures in a row after which a provider is given up.
 const STRIKES: u32 = 3;
 /// Times in a row that a provider may say it is busy.
-const BUSY_ANSWERS: u32 = 20;
+const BUSY_ANSWERS: u32 = 40;
 
 /// What a worker asks its provider for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -377,17 +377,18 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// The provider has too much to do. Gives whether to try again.
-    pub(super) fn busy(&self, peer: PeerId) -> bool {
+    /// The provider has too much to do. Gives how often in a row, or `None` if it is given up.
+    pub(super) fn busy(&self, peer: PeerId) -> Option<u32> {
         let mut state = self.state();
-        let Some(provider) = state.providers.get_mut(&peer) else { return false };
+        let provider = state.providers.get_mut(&peer)?;
         provider.busy = provider.busy.saturating_add(1);
-        let given_up = provider.busy >= BUSY_ANSWERS;
+        let busy = provider.busy;
         drop(state);
-        if given_up {
-            self.drop_provider(peer, DropReason::Busy);
+        if busy < BUSY_ANSWERS {
+            return Some(busy);
         }
-        !given_up
+        self.drop_provider(peer, DropReason::Busy);
+        None
     }
 
     /// The provider failed, perhaps not by its fault. Gives the failures in a row, or `None` if it is given up.

@@ -16,7 +16,9 @@ use tokio::time::{Duration, timeout};
 const WINDOW_ASKS: usize = 32;
 /// Pieces on the way at most; the window grows to it with every answer, so a slow provider holds few.
 const WINDOW_PIECES: u64 = 4;
+/// How long to let a provider be that failed or was busy; longer each time in a row.
 const BACKOFF: Duration = Duration::from_millis(250);
+const BACKOFF_MOST: Duration = Duration::from_secs(3);
 
 /// Why a conversation ended.
 enum Trouble {
@@ -52,8 +54,8 @@ pub(super) async fn work(session: Arc<Session>, mut control: Control, protocol: 
             Trouble::Misbehaved(reason) => session.drop_provider(peer, reason),
             Trouble::Ours(error) => session.fail(error),
             Trouble::Busy => {
-                if session.busy(peer) {
-                    tokio::time::sleep(BACKOFF).await;
+                if let Some(times) = session.busy(peer) {
+                    tokio::time::sleep(BACKOFF.saturating_mul(times).min(BACKOFF_MOST)).await;
                 }
             }
             Trouble::Failed(reason) => {

@@ -117,7 +117,8 @@ impl Checker {
     }
 
     /// Something decides within the bound.
-    pub fn on_standstill(&mut self, height: Height, now_us: u64) {
-        self.violations.push(format!("nothing was decided above height {height} by {} ms", now_us / 1_000));
+    pub fn on_standstill(&mut self, height: Height, now_us: u64, rounds: Vec<Option<u32>>) {
+        let now_ms = now_us / 1_000;
+        self.violations.push(format!("nothing was decided above height {height} by {now_ms} ms; rounds {rounds:?}"));
     }
 }

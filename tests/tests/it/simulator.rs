@@ -279,6 +279,14 @@ fn any_mix_of_faults_is_borne_slow_() {
     run_seeds("a mix of faults", 21_000..23_000, any_mix);
 }
 
+/// Prints all of one run: `ALLOD_SEED=20007 cargo test --release -p allod-tests -- --ignored replay_a_mix`.
+#[test]
+#[ignore = "for whoever looks for the cause of a failed run"]
+fn replay_a_mix() {
+    let seed = std::env::var("ALLOD_SEED").expect("ALLOD_SEED is set").parse().expect("ALLOD_SEED is a number");
+    Plan { verbose: true, ..any_mix(seed) }.run().expect_good("a mix of faults");
+}
+
 /// The control: without log and last-signed record keys do sign twice, and the checker says so.
 #[test]
 fn the_checker_catches_a_missing_log() {

@@ -1,0 +1,253 @@
+//! Real peers in real processes: killed, broken, refused, scraped. One test at a time: they share two cores and real
+//! timeouts (see `.config/nextest.toml`).
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use allod_tests::processes::{Processes, allod, get, run, text, wait_until};
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
+use std::{
+    fs,
+    process::{Command, Stdio},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// With a runner that uses threads, the tests still take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn text_of<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_else(|| panic!("no {field} in {value}"))
+}
+
+/// Makes an account under an operator; gives its handle back.
+fn account(net: &Processes, peer: usize, handle: &str) -> String {
+    net.must(peer, &["account", "create", handle, "--new-key", handle, "--sponsor", "operator-0"]);
+    handle.to_owned()
+}
+
+/// Founds a model held by one account.
+fn model(net: &Processes, owner: &str) -> String {
+    let holder = format!("{owner}=100");
+    net.must(0, &["model", "create", "digits", "--as", owner, "--holder", &holder, "--voting-period", "1s"]);
+    format!("{owner}/digits")
+}
+
+#[test]
+fn fifty_kills_at_random_moments_lose_nothing() {
+    let _turn = turn();
+    let mut net = Processes::start(4, 18_100);
+    let owner = account(&net, 0, "northfield");
+    let model = model(&net, &owner);
+    let seed = rand::random::<u64>();
+    println!("seed {seed}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut given = 0u32;
+    for kill in 0..50 {
+        let victim = random.random_range(0..4);
+        let client = (victim + 1) % 4;
+        // Under load: a client submits while the victim dies somewhere in the middle.
+        let mut load = Command::new(allod())
+            .env("ALLOD_KEYS", net.root().join("keys"))
+            .args(["--json", "--api", &net.api(client), "contribute", &model, "--as", &owner, "--kind", "data"])
+            .args(["--amount", "1", "--note", &kill.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a client");
+        std::thread::sleep(Duration::from_millis(random.random_range(0..60)));
+        net.kill(victim);
+        given += u32::from(load.wait().expect("a client").success());
+        net.spawn(victim);
+        net.wait_ready(victim);
+    }
+    net.wait_agreement(&[0, 1, 2, 3]);
+    assert_eq!(given, 50, "three of four validators decide whatever happens to the fourth");
+    let listed = net.must(0, &["contribute", "list", &model, "--limit", "500"]);
+    let count = listed.get("items").or(Some(&listed)).and_then(Value::as_array).map(Vec::len);
+    assert_eq!(count, Some(50), "every contribution is there once");
+}
+
+#[test]
+fn all_at_once_lose_their_power_and_go_on() {
+    let _turn = turn();
+    let mut net = Processes::start(4, 18_200);
+    let owner = account(&net, 0, "northfield");
+    let model = model(&net, &owner);
+    let before = net.wait_agreement(&[0, 1, 2, 3]);
+    for peer in 0..4 {
+        net.kill(peer);
+    }
+    for peer in 0..4 {
+        net.spawn(peer);
+    }
+    for peer in 0..4 {
+        net.wait_ready(peer);
+    }
+    net.must(2, &["contribute", &model, "--as", &owner, "--kind", "code", "--amount", "1"]);
+    assert!(net.wait_agreement(&[0, 1, 2, 3]) > before);
+}
+
+#[test]
+fn an_outsider_joins_with_the_genesis_and_one_address_and_is_admitted() {
+    let _turn = turn();
+    let mut net = Processes::start(4, 18_300);
+    account(&net, 0, "northfield");
+    let status = net.status(0).expect("status");
+    let address = format!("/ip4/127.0.0.1/tcp/18301/p2p/{}", text_of(&status, "peer_id"));
+    let peer = net.add();
+    let (data, api) = (net.data(peer), format!("127.0.0.1:{}", net.api_port(peer)));
+    let genesis = net.data(0).join("genesis.json");
+    let output = Command::new(allod())
+        .args(["--json", "init", "--peer", &address, "--api-address", &api])
+        .args(["--listen", "/ip4/127.0.0.1/tcp/0"])
+        .arg("--genesis")
+        .arg(&genesis)
+        .arg("--data")
+        .arg(&data)
+        .output()
+        .expect("init");
+    assert!(output.status.success(), "{}", text(&output));
+    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    net.spawn(peer);
+    net.wait_ready(peer);
+    net.wait_agreement(&[0, 1, 2, 3, peer]);
+    assert_eq!(text_of(&net.status(peer).expect("status"), "role"), "observer");
+
+    let key = text_of(&made, "validator_key");
+    let opened = net.must(
+        peer,
+        &["propose", "admit-validator", "--key", key, "--operator", "operator-1", "--as", "operator-0", "--title", "admit"],
+    );
+    let proposal = text_of(&opened, "proposal").to_owned();
+    for operator in ["operator-0", "operator-1", "operator-2"] {
+        net.must(0, &["vote", &proposal, "yes", "--as", operator]);
+    }
+    net.must(0, &["proposals", "wait", &proposal]);
+    wait_until("the newcomer to vote", || {
+        net.status(peer).filter(|status| text_of(status, "role") == "validator").map(|_| ())
+    });
+    account(&net, peer, "lakeside");
+    net.wait_agreement(&[0, 1, 2, 3, peer]);
+}
+
+#[test]
+fn a_directory_that_is_not_this_peers_is_refused_with_a_reason() {
+    let _turn = turn();
+    let mut net = Processes::start(2, 18_400);
+    net.wait_agreement(&[0, 1]);
+
+    // In use.
+    let output = run(&["run", "--api-address", "127.0.0.1:18499", "--data"], Some(&net.data(0)));
+    assert!(!output.status.success());
+    assert!(text(&output).contains("use"), "{}", text(&output));
+
+    // A port in use.
+    net.kill(1);
+    let output = run(&["run", "--api-address", "127.0.0.1:18400", "--data"], Some(&net.data(1)));
+    assert!(!output.status.success());
+    assert!(text(&output).contains("18400"), "{}", text(&output));
+
+    // Another network's genesis over this one's data.
+    let other = Processes::init(1, 18_450);
+    fs::copy(other.data(0).join("genesis.json"), net.data(1).join("genesis.json")).expect("copied");
+    net.spawn(1);
+    let log = net.wait_end(1);
+    assert!(log.contains("network"), "{log}");
+    fs::copy(net.data(0).join("genesis.json"), net.data(1).join("genesis.json")).expect("copied");
+
+    // A key that does not exist.
+    let config = net.data(1).join("config.toml");
+    let before = fs::read_to_string(&config).expect("config");
+    fs::write(&config, format!("api_adress = \"127.0.0.1:1\"\n{before}")).expect("written");
+    let output = run(&["run", "--data"], Some(&net.data(1)));
+    assert!(!output.status.success());
+    assert!(text(&output).contains("api_address"), "{}", text(&output));
+    fs::write(&config, before).expect("written");
+
+    // And as it was, it runs.
+    net.spawn(1);
+    net.wait_ready(1);
+}
+
+#[test]
+fn prometheus_scrapes_every_peer() {
+    let _turn = turn();
+    if Command::new("prometheus").arg("--version").output().is_err() {
+        println!("prometheus is not installed here: nothing was scraped");
+        return;
+    }
+    let net = Processes::start(4, 18_500);
+    account(&net, 0, "northfield");
+    for peer in 0..4 {
+        let (status, metrics) = get(net.api_port(peer), "/metrics").expect("metrics");
+        assert_eq!(status, 200);
+        let mut check = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("promtool comes with prometheus");
+        std::io::Write::write_all(&mut check.stdin.take().expect("stdin"), metrics.as_bytes()).expect("written");
+        let output = check.wait_with_output().expect("promtool");
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let targets: Vec<String> = (0..4).map(|peer| format!("'127.0.0.1:{}'", net.api_port(peer))).collect();
+    let config = net.root().join("prometheus.yml");
+    let scrape = format!(
+        "global: {{ scrape_interval: 1s }}\nscrape_configs:\n- job_name: allod\n  static_configs:\n  - targets: [{}]\n",
+        targets.join(", ")
+    );
+    fs::write(&config, scrape).expect("written");
+    let mut server = Command::new("prometheus")
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", net.root().join("prometheus").display()))
+        .arg("--web.listen-address=127.0.0.1:18599")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("prometheus");
+    let scraped = std::panic::catch_unwind(|| {
+        wait_until("four scraped peers", || {
+            let (_, body) = get(18_599, "/api/v1/query?query=allod_consensus_height")?;
+            (body.matches("18").count() >= 4 && body.matches("\"instance\":\"127.0.0.1:185").count() == 4).then_some(())
+        });
+    });
+    server.kill().expect("killed");
+    server.wait().expect("ended");
+    assert!(scraped.is_ok());
+}
+
+#[test]
+fn the_whole_story_is_told_by_one_command() {
+    let _turn = turn();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let testnet = |command: &str, arguments: &[&str]| {
+        Command::new(format!("{root}/testnet/{command}"))
+            .args(arguments)
+            .env("ALLOD_TESTNET_DIR", directory.path().join("run"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("a testnet command")
+    };
+    let up = testnet("up", &[]);
+    let joined = testnet("join", &["--admit"]);
+    let again = testnet("up", &[]);
+    let down = testnet("down", &[]);
+    assert!(up.status.success(), "{}", text(&up));
+    let story = text(&up);
+    for line in ["executed in block", "byte for byte", "units    194 of 1,488", "allod_consensus_height"] {
+        assert!(story.contains(line), "{line} is missing in\n{story}");
+    }
+    assert!(joined.status.success(), "{}", text(&joined));
+    assert!(text(&joined).contains("is a validator"), "{}", text(&joined));
+    assert!(!again.status.success() && text(&again).contains("testnet/down"), "{}", text(&again));
+    assert!(down.status.success(), "{}", text(&down));
+}
