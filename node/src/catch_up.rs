@@ -138,6 +138,8 @@ impl EventLoop {
             }
         }
         if self.tip.height > before {
+            let taken = self.tip.height.get().saturating_sub(before.get());
+            self.metrics.on_sync_blocks(usize::try_from(taken).unwrap_or(usize::MAX));
             tracing::info!(from = %before, to = %self.tip.height, %peer, "caught up");
             self.catch_up.heard_of(response.tip);
             if response.tip > self.tip.height {

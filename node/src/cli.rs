@@ -103,8 +103,14 @@ struct Globals {
     #[arg(long, global = true)]
     json: bool,
     /// The node's API; `bench` takes several
-    #[arg(long, global = true, value_name = "URL", env = "ALLOD_API", value_delimiter = ',',
-          default_value = "http://127.0.0.1:7640")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "ALLOD_API",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:7640"
+    )]
     api: Vec<String>,
     /// The directory of your keys [default: ~/.config/allod/keys]
     #[arg(id = "keys_directory", long = "keys", global = true, value_name = "DIR", env = "ALLOD_KEYS")]

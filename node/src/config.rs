@@ -102,7 +102,15 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// `ALLOD_` variables that are not settings of a peer: where it lives, and what its client and its tests use.
-const OTHER_VARIABLES: &[&str] = &["ALLOD_HOME", "ALLOD_API", "ALLOD_KEYS", "ALLOD_PASSPHRASE", "ALLOD_AS", "ALLOD_TESTNET_DIR", "ALLOD_UPDATE_VECTORS"];
+const OTHER_VARIABLES: &[&str] = &[
+    "ALLOD_HOME",
+    "ALLOD_API",
+    "ALLOD_KEYS",
+    "ALLOD_PASSPHRASE",
+    "ALLOD_AS",
+    "ALLOD_TESTNET_DIR",
+    "ALLOD_UPDATE_VECTORS",
+];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,8 +216,8 @@ impl Sources {
             let default = setting.default.iter().map(|value| (*value).to_owned()).collect();
             values.insert(setting.name, Value { texts: default, origin: Origin::Default });
         }
-        values.extend(self.from_file()?);
-        values.extend(self.from_environment()?);
+        values.extend(self.file_values()?);
+        values.extend(self.environment_values()?);
         for (name, flag, texts) in self.flags.given() {
             values.insert(name, Value { texts, origin: Origin::Flag(flag.into()) });
         }
@@ -225,13 +233,16 @@ impl Sources {
         for peer in &config.peers {
             if !peer.iter().any(|part| matches!(part, libp2p::multiaddr::Protocol::P2p(_))) {
                 let origin = values.get("peers").map(|value| value.origin.to_string()).unwrap_or_default();
-                bail!("peers = {peer} ({origin}) lacks its peer id; write it as {peer}/p2p/PEERID, as `allod status` of that peer shows it");
+                bail!(
+                    "peers = {peer} ({origin}) lacks its peer id; write it as {peer}/p2p/PEERID, \
+                     as `allod status` of that peer shows it"
+                );
             }
         }
         Ok(Loaded { config, values })
     }
 
-    fn from_file(&self) -> Result<BTreeMap<&'static str, Value>> {
+    fn file_values(&self) -> Result<BTreeMap<&'static str, Value>> {
         let Some(text) = &self.file else { return Ok(BTreeMap::new()) };
         let path = self.data_dir.join(FILE);
         let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
@@ -250,7 +261,7 @@ impl Sources {
         Ok(values)
     }
 
-    fn from_environment(&self) -> Result<BTreeMap<&'static str, Value>> {
+    fn environment_values(&self) -> Result<BTreeMap<&'static str, Value>> {
         let mut values = BTreeMap::new();
         for (name, text) in self.environment.iter().filter(|(name, _)| name.starts_with("ALLOD_")) {
             if OTHER_VARIABLES.contains(&name.as_str()) {

@@ -157,7 +157,10 @@ fn describe(path: &Path) -> Result<Description> {
     let encrypted = is_encrypted(&text);
     let public_key = match stated_public_key(&text) {
         Some(key) => key,
-        None if encrypted => bail!("{} is encrypted and states no public key; its first line is `{PUBLIC_KEY_LINE}` and the key", path.display()),
+        None if encrypted => bail!(
+            "{} is encrypted and states no public key; its first line is `{PUBLIC_KEY_LINE}` and the key",
+            path.display()
+        ),
         None => load(path)?.public_key(),
     };
     if !encrypted && SecretDocument::from_pem(&text).is_err() {

@@ -75,7 +75,7 @@ use arc_malachitebft_core_types::{
     CommitCertificate as CoreCommitCertificate, ExtendedCommitCertificate, Proposal as _, Round, Timeout, TimeoutKind,
     Validity, ValueOrigin, ValuePayload, ValueResponse, VoteExtensionPolicy, VoteExtensions,
 };
-use effects::Effects;
+use effects::{Effects, PendingCheck, Support};
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
@@ -168,7 +168,8 @@ pub enum Output {
         height: Height,
         /// The block.
         block: Block,
-        /// Whether a commit certificate stands behind it: then its time is no longer judged by this peer's clock.
+        /// Whether votes of more than two thirds stand behind it, in a polka or a commit certificate: then its time is
+        /// no longer judged by this peer's clock.
         certified: bool,
     },
     /// A block is final.
@@ -395,10 +396,10 @@ impl Replica {
         }
         replica.core.reset_entries_index();
         replica.effects.replaying = false;
-        replica.effects.drop_answered_checks();
         replica.republish_own_proposals(log);
         // Only now may the core have its blocks: before the replay ends, it would propose one anew that it had proposed.
         replica.give_blocks()?;
+        replica.ask_for_checks();
         let outputs = std::mem::take(&mut replica.effects.outputs);
         Ok((replica, outputs))
     }
@@ -436,6 +437,7 @@ impl Replica {
             Input::Synced(decided) => self.on_synced(decided)?,
         }
         self.give_blocks()?;
+        self.ask_for_checks();
         Ok(std::mem::take(&mut self.effects.outputs))
     }
 
@@ -664,10 +666,22 @@ impl Replica {
             return Ok(());
         }
         let Some(check) = self.effects.notes.checks.remove(&(block, certified)) else { return Ok(()) };
-        if certified && !valid {
-            let reason = format!("block {block} has a commit certificate but breaks a rule");
-            self.effects.outputs.push(Output::SyncRejected { height, reason });
-            return Ok(());
+        let polka = has_polka(&self.core, &block);
+        match check.support {
+            // Meanwhile votes came to stand behind it.
+            Support::Proposer if !valid && polka => {
+                self.effects.ask_for_check(PendingCheck { support: Support::Polka, ..check });
+                return Ok(());
+            }
+            Support::Commit if !valid => {
+                let reason = format!("block {block} has a commit certificate but breaks a rule");
+                self.effects.outputs.push(Output::SyncRejected { height, reason });
+                return Ok(());
+            }
+            Support::Polka if !valid => {
+                self.effects.notes.broken.insert(block);
+            }
+            _ => {}
         }
         let value = ProposedValue {
             height,
@@ -677,7 +691,8 @@ impl Replica {
             value: check.block,
             validity: Validity::from_bool(valid),
         };
-        let origin = if certified { ValueOrigin::Sync } else { ValueOrigin::Consensus };
+        let synced = check.support == Support::Commit;
+        let origin = if synced { ValueOrigin::Sync } else { ValueOrigin::Consensus };
         self.feed(CoreInput::ProposedValue(value, origin))
     }
 
@@ -695,7 +710,8 @@ impl Replica {
     fn on_synced(&mut self, decided: DecidedBlock) -> Result<(), ReplicaError> {
         let DecidedBlock { block, certificate } = decided;
         let height = certificate.height;
-        let under_check = self.effects.notes.checks.contains_key(&(certificate.block, true));
+        let check = self.effects.notes.checks.get(&(certificate.block, true));
+        let under_check = check.is_some_and(|check| check.support == Support::Commit);
         if height != self.height() || self.is_finalized() || under_check {
             return Ok(());
         }
@@ -756,6 +772,10 @@ impl Replica {
         }
     }
 
+    fn ask_for_checks(&mut self) {
+        self.effects.ask_for_checks(|hash| has_polka(&self.core, hash));
+    }
+
     /// Answers the core's wish for a block: with one already built for that round, or by asking the host.
     fn give_blocks(&mut self) -> Result<(), ReplicaError> {
         while let Some(round) = self.effects.notes.wanted.pop() {
@@ -779,6 +799,10 @@ impl Replica {
 #[allow(clippy::expect_used, reason = "the empty identity multihash is a peer id")]
 fn nobody() -> PeerId {
     PeerId::from_bytes(&[0, 0]).expect("an empty identity")
+}
+
+fn has_polka(core: &State<Bft>, block: &BlockHash) -> bool {
+    core.driver.polka_certificates().iter().any(|polka| polka.value_id == *block)
 }
 
 fn core_timeout(kind: TimerKind, round: u32) -> Timeout {

@@ -6,7 +6,7 @@ use super::{
     BODY_SIZE_BYTES, SUBSCRIBERS,
     openapi::Description,
     schema,
-    views::{Problem, Submitted},
+    views::{BatchView, Problem, Submitted},
 };
 use crate::{
     event_loop::clock,
@@ -17,6 +17,7 @@ use crate::{
 use allod_protocol::{
     account::{CreateAccount, KeyPolicy},
     block::{Block, CommitCertificate, CommitSignature, DecidedBlock, VoteBody, VoteKind},
+    codec,
     contribution::{ContributionKind, RecordContribution},
     crypto::{Domain, SigningKey},
     execute::execute,
@@ -394,6 +395,36 @@ async fn a_transaction_is_taken_in_once_and_its_result_told_as_often_as_asked() 
     assert_eq!((status, body.get("height")), (202, None));
     eventually(async || (peer.get("/v1/accounts/westhill").await.0 == 200).then_some(())).await;
     assert!(peer.ok("/v1/accounts/westhill").await["sponsor_handle"] == "northfield");
+}
+
+#[tokio::test]
+async fn a_batch_is_taken_in_but_for_what_is_refused_by_its_place() {
+    let peer = Peer::start().await;
+    let create = |handle: &str| {
+        let (handle, keys) = (Handle::new(handle).unwrap(), KeyPolicy::single(key(5).public_key()));
+        Action::CreateAccount(CreateAccount { handle, keys })
+    };
+    let mut forged = peer.sign(1, "northfield", create("farside"));
+    forged.body.nonce ^= 1;
+    let batch = [
+        peer.sign(1, "northfield", create("eastgate")),
+        forged,
+        peer.sign(2, "northfield", create("nearside")),
+        peer.sign(1, "northfield", create("westhill")),
+    ];
+    let post = async |body: Vec<u8>| {
+        let response = peer.client.post(format!("{}/v1/transactions/batch", peer.base)).body(body).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    let (status, body) = post(codec::encode(&batch[..])).await;
+    let view: BatchView = serde_json::from_value(body).unwrap();
+    let refused: Vec<_> = view.refused.iter().map(|refusal| (refusal.index, refusal.problem.code.as_str())).collect();
+    assert_eq!((status, view.accepted, refused), (202, 2, vec![(1, "bad_signature"), (2, "foreign_key")]));
+    for handle in ["eastgate", "westhill"] {
+        eventually(async || (peer.get(&format!("/v1/accounts/{handle}")).await.0 == 200).then_some(())).await;
+    }
+    let (status, body) = post(b"no batch".to_vec()).await;
+    assert_eq!((status, &body["code"]), (400, &json!("malformed")));
 }
 
 #[tokio::test]

@@ -79,7 +79,9 @@ impl KeyPolicyArgs {
     fn policy(&self, store: &KeyStore) -> Result<KeyPolicy> {
         let names: Vec<&String> = self.keys.iter().chain(&self.new_keys).collect();
         if names.is_empty() {
-            return Err(Failure::usage("an account needs keys: --key NAME for one you have, --new-key NAME to make one"));
+            return Err(Failure::usage(
+                "an account needs keys: --key NAME for one you have, --new-key NAME to make one",
+            ));
         }
         if let Some(stray) = self.weights.iter().find(|weight| !names.contains(&&weight.name)) {
             return Err(Failure::usage(format!("--weight {} is for a key that is not given", stray.name)));
@@ -180,7 +182,10 @@ fn show(view: &AccountView) -> String {
     fields.add("open proposals", account.open_proposals);
     fields.add("threshold", account.keys.threshold);
     for key in &account.keys.keys {
-        fields.add("key", format!("{}{}", key.key, if key.weight == 1 { String::new() } else { format!(" x{}", key.weight) }));
+        fields.add(
+            "key",
+            format!("{}{}", key.key, if key.weight == 1 { String::new() } else { format!(" x{}", key.weight) }),
+        );
     }
     fields.show()
 }

@@ -24,9 +24,9 @@ impl FromStr for VersionName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (model, label) = text
-            .split_once('@')
-            .ok_or_else(|| format!("a version is named namespace/name@label, such as northfield/digits@v1; not {text:?}"))?;
+        let (model, label) = text.split_once('@').ok_or_else(|| {
+            format!("a version is named namespace/name@label, such as northfield/digits@v1; not {text:?}")
+        })?;
         let model = model.parse().map_err(|error| format!("{error}"))?;
         Ok(Self { model, label: label.parse().map_err(|error| format!("{error}"))? })
     }
@@ -54,7 +54,10 @@ impl FromStr for Target {
             return text.parse().map(Self::Version);
         }
         if text.contains('/') {
-            return text.parse().map(Self::Released).map_err(|error: allod_protocol::ids::ParseError| error.to_string());
+            return text
+                .parse()
+                .map(Self::Released)
+                .map_err(|error: allod_protocol::ids::ParseError| error.to_string());
         }
         text.parse().map(Self::Address).map_err(|error: allod_protocol::ids::ParseError| {
             format!("{error}; or name a version as namespace/name@label")

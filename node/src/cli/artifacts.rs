@@ -57,7 +57,9 @@ impl Artifacts {
                 };
                 for address in addresses {
                     let artifact = verify(&client, address).await?;
-                    context.line(&artifact, |artifact| format!("sound  {}  {}", artifact.address, show_size(artifact.size_bytes)))?;
+                    context.line(&artifact, |artifact| {
+                        format!("sound  {}  {}", artifact.address, show_size(artifact.size_bytes))
+                    })?;
                 }
                 Ok(())
             }
@@ -104,7 +106,8 @@ fn show_list(artifacts: &[ArtifactView]) -> String {
     if artifacts.is_empty() {
         return "no artifacts here; publish or fetch one".into();
     }
-    let line = |view: &ArtifactView| format!("{}\n  {}  {}\n", view.artifact.address, size(&view.artifact), versions(view));
+    let line =
+        |view: &ArtifactView| format!("{}\n  {}  {}\n", view.artifact.address, size(&view.artifact), versions(view));
     artifacts.iter().map(line).collect()
 }
 

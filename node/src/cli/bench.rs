@@ -67,7 +67,8 @@ impl Bench {
 
         let (total, batch) = self.size();
         context.note(format!("signing {total} transactions"));
-        let batches = tokio::task::spawn_blocking(move || prepare::sign_ahead(&stage, self.action, total, batch)).await??;
+        let batches =
+            tokio::task::spawn_blocking(move || prepare::sign_ahead(&stage, self.action, total, batch)).await??;
 
         context.note(format!("sending for {}", units::show_duration(units::milliseconds(self.duration))));
         let plan = load::Plan { rate: self.rate, duration: self.duration, batch, in_flight: self.in_flight };

@@ -32,7 +32,10 @@ fn head(block: &BlockView) -> String {
     fields.add("block", header.height).add("hash", block.hash).add("time", show_time(header.time));
     fields.add("proposer", header.proposer).add("parent", header.parent);
     fields.add("state root", format!("{}\nafter block {}", header.state_root, header.height.previous()));
-    fields.add("decided", format!("round {}, {} signatures", block.certificate.round, block.certificate.signatures.len()));
+    fields.add(
+        "decided",
+        format!("round {}, {} signatures", block.certificate.round, block.certificate.signatures.len()),
+    );
     fields.add("transactions", block.transactions.len());
     fields.show()
 }

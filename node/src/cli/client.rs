@@ -1,7 +1,9 @@
 //! One node's API, as the client uses it: JSON in and out, transactions in their canonical bytes, answers in lines.
 
 use super::{Exit, Failure};
-use crate::api::views::{AccountView, BatchView, LaggedView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
+use crate::api::views::{
+    AccountView, BatchView, LaggedView, ModelView, NoticeView, Page, Problem, StatusView, Submitted,
+};
 use allod_protocol::{
     execute::TransactionResult,
     ids::{AccountId, Height, ModelName, TransactionId},
@@ -78,8 +80,9 @@ impl Client {
     }
 
     fn read<T: DeserializeOwned>(&self, bytes: &[u8], path: &str) -> Result<T> {
-        serde_json::from_slice(bytes)
-            .with_context(|| format!("{}{path} answers what this client does not understand; do their versions fit?", self.base))
+        serde_json::from_slice(bytes).with_context(|| {
+            format!("{}{path} answers what this client does not understand; do their versions fit?", self.base)
+        })
     }
 
     /// Reads what is at a path, if there is anything.

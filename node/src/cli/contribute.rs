@@ -119,7 +119,8 @@ impl Record {
         let sender = signing.sender(context).await?;
         let model = sender.client.model(&self.model).await?.model.id;
         let evidence = self.evidence.as_deref().map(content_hash).transpose()?;
-        let action = RecordContribution { model, kind: self.kind.into(), amount: self.amount, evidence, note: self.note };
+        let action =
+            RecordContribution { model, kind: self.kind.into(), amount: self.amount, evidence, note: self.note };
         let receipt = sender.submit(Action::RecordContribution(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ContributionRecorded { contribution, .. } => {
@@ -155,7 +156,8 @@ impl ContributeCommand {
                 context.answer(&page.items, |views| show_list(views))
             }
             Self::Show { contribution } => {
-                let view: ContributionView = context.client()?.get(&format!("/v1/contributions/{contribution}")).await?;
+                let view: ContributionView =
+                    context.client()?.get(&format!("/v1/contributions/{contribution}")).await?;
                 context.answer(&view, show)
             }
         }
@@ -203,7 +205,11 @@ fn show_list(views: &[ContributionView]) -> String {
         let giver = who(view.giver_handle.as_ref(), contribution.giver);
         let (kind, amount) = (kind_name(contribution.kind), show_count(contribution.amount));
         text.push_str(&format!("{}\n", contribution.id));
-        text.push_str(&format!("  block {}  {giver}  {kind} {amount}  countersigned: {}\n", contribution.recorded, accepted(view)));
+        text.push_str(&format!(
+            "  block {}  {giver}  {kind} {amount}  countersigned: {}\n",
+            contribution.recorded,
+            accepted(view)
+        ));
         if !contribution.note.is_empty() {
             text.push_str(&format!("  {}\n", cut(&contribution.note, 76)));
         }

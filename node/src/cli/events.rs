@@ -72,13 +72,19 @@ impl Names {
             Event::VersionPublished { model, label, publisher, .. } => {
                 format!("version {}@{label} published by {}", self.model(*model).await, self.account(*publisher).await)
             }
-            Event::VersionReleased { model, label, .. } => format!("version {}@{label} RELEASED", self.model(*model).await),
+            Event::VersionReleased { model, label, .. } => {
+                format!("version {}@{label} RELEASED", self.model(*model).await)
+            }
             Event::SharesChanged { .. } => self.tell_shares(event).await,
             Event::ContributionRecorded { model, giver, .. } => {
                 format!("contribution to {} recorded by {}", self.model(*model).await, self.account(*giver).await)
             }
             Event::ContributionAccepted { model, steward, .. } => {
-                format!("contribution to {} countersigned by {}", self.model(*model).await, self.account(*steward).await)
+                format!(
+                    "contribution to {} countersigned by {}",
+                    self.model(*model).await,
+                    self.account(*steward).await
+                )
             }
             Event::ProposalOpened { .. } | Event::BallotCast { .. } | Event::ProposalClosed { .. } => {
                 self.tell_proposal(event).await
@@ -103,7 +109,11 @@ impl Names {
             }
         };
         let (units, balance) = (show_count(units.get()), show_count(balance.get()));
-        format!("shares of {}: {} {sign}{units} = {balance} ({why})", self.model(*model).await, self.account(*account).await)
+        format!(
+            "shares of {}: {} {sign}{units} = {balance} ({why})",
+            self.model(*model).await,
+            self.account(*account).await
+        )
     }
 
     async fn tell_proposal(&mut self, event: &Event) -> String {

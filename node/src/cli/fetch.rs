@@ -79,7 +79,9 @@ pub(super) async fn resolve(client: &Client, what: &Target) -> Result<ArtifactId
 
 async fn released(client: &Client, name: &ModelName) -> Result<VersionLabel> {
     client.model(name).await?.model.released.ok_or_else(|| {
-        anyhow!("{name} has released no version yet; name a published one as {name}@LABEL (see: allod model show {name})")
+        anyhow!(
+            "{name} has released no version yet; name a published one as {name}@LABEL (see: allod model show {name})"
+        )
     })
 }
 

@@ -101,7 +101,7 @@ impl ProposalsCommand {
             Self::Wait { proposal, timeout } => {
                 let client = context.client()?;
                 let view = wait(&client, proposal.resolve(&client).await?, timeout).await?;
-                context.answer(&view, |view| outcome(view))?;
+                context.answer(&view, outcome)?;
                 match view.proposal.status {
                     ProposalStatus::Executed { .. } => Ok(()),
                     _ => bail!("the proposal was not executed"),
@@ -124,14 +124,16 @@ async fn find(client: &Client, proposal: ProposalId) -> Result<ProposalView> {
 /// Looks until the proposal is no longer open.
 async fn wait(client: &Client, proposal: ProposalId, timeout: Option<Duration>) -> Result<ProposalView> {
     let mut view = find(client, proposal).await?;
-    let patience = timeout.unwrap_or_else(|| {
-        Duration::from_millis(view.ends_in_ms.unwrap_or(0)).saturating_add(Duration::from_secs(60))
-    });
+    let patience = timeout
+        .unwrap_or_else(|| Duration::from_millis(view.ends_in_ms.unwrap_or(0)).saturating_add(Duration::from_secs(60)));
     let started = tokio::time::Instant::now();
     while view.proposal.status == ProposalStatus::Open {
         if started.elapsed() >= patience {
             let waited = show_duration(units::milliseconds(patience));
-            bail!("proposal {proposal} is still open after {waited}; its ballots close {}", show_time(view.proposal.closes));
+            bail!(
+                "proposal {proposal} is still open after {waited}; its ballots close {}",
+                show_time(view.proposal.closes)
+            );
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
         view = find(client, proposal).await?;
@@ -168,7 +170,8 @@ const fn verdict_text(verdict: Verdict) -> &'static str {
 /// What was decided, in one line.
 fn outcome(view: &ProposalView) -> String {
     let tally = &view.proposal.tally;
-    let weights = format!("{} yes, {} no, {} abstain", show_count(tally.yes), show_count(tally.no), show_count(tally.abstain));
+    let weights =
+        format!("{} yes, {} no, {} abstain", show_count(tally.yes), show_count(tally.no), show_count(tally.abstain));
     let of = format!("{weights}, of {}", show_count(tally.electorate));
     match &view.proposal.status {
         ProposalStatus::Open => format!("open: {of}"),
@@ -207,7 +210,10 @@ fn show_list(proposals: &[ProposalView]) -> String {
         let proposal = &view.proposal;
         let scope = scope_name(view);
         text.push_str(&format!("{}\n", proposal.id));
-        text.push_str(&format!("  {}  ({scope})\n", cut(&proposal.title, 74usize.saturating_sub(scope.chars().count()))));
+        text.push_str(&format!(
+            "  {}  ({scope})\n",
+            cut(&proposal.title, 74usize.saturating_sub(scope.chars().count()))
+        ));
         text.push_str(&format!("  {}\n", cut(&outcome(view), 78)));
         if let Some(outlook) = outlook(view) {
             text.push_str(&format!("  {outlook}\n"));

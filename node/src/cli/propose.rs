@@ -112,7 +112,8 @@ impl Propose {
         let sender = question.signing.sender(context).await?;
         let (scope, action, title) = self.action(&sender.client).await?;
         let title = question.title.clone().unwrap_or(title);
-        let receipt = open(&sender, OpenProposal { scope, title, text: question.text.clone(), actions: vec![action] }).await?;
+        let receipt =
+            open(&sender, OpenProposal { scope, title, text: question.text.clone(), actions: vec![action] }).await?;
         context.answer(&receipt, |receipt| {
             let closes = receipt.made.closes;
             let left = show_duration(closes.get().saturating_sub(now().get()));

@@ -23,7 +23,9 @@ impl Run {
         };
         if !data_dir.join("genesis.json").exists() {
             let directory = data_dir.display();
-            return Err(anyhow!("{directory} is no node's directory; make it: allod init --genesis FILE --data {directory}"));
+            return Err(anyhow!(
+                "{directory} is no node's directory; make it: allod init --genesis FILE --data {directory}"
+            ));
         }
         let config = Sources::of_process(data_dir, self.settings)?.load()?.config;
         start_log(&config)?;
@@ -37,9 +39,8 @@ const TALKATIVE: &str = "arc_malachitebft_core_consensus=warn,libp2p_swarm=warn"
 /// Which log lines are written.
 fn filter(log_level: &str) -> Result<EnvFilter> {
     // Of two directives for one target the later one counts.
-    EnvFilter::try_new(format!("{TALKATIVE},{log_level}")).with_context(|| {
-        format!("log_level = {log_level:?} is not a filter; write error, warn, info, debug or trace")
-    })
+    EnvFilter::try_new(format!("{TALKATIVE},{log_level}"))
+        .with_context(|| format!("log_level = {log_level:?} is not a filter; write error, warn, info, debug or trace"))
 }
 
 /// Log lines go to standard error.

@@ -1,6 +1,12 @@
 //! Signing: which account asks, with which keys, and what becomes of the transaction.
 
-use super::{Exit, Failure, client::{Client, Taken}, context::Context, output::Fields, units};
+use super::{
+    Exit, Failure,
+    client::{Client, Taken},
+    context::Context,
+    output::Fields,
+    units,
+};
 use crate::{
     api::views::Problem,
     keys::{self, Description, KeyStore},
@@ -46,7 +52,8 @@ impl Signing {
         let network = client.status().await?.network;
         let account = client.account(&self.account).await?.account;
         let store = context.keys()?;
-        let keys = if self.keys.is_empty() { fitting_keys(context, &store, &account)? } else { self.named_keys(&store)? };
+        let keys =
+            if self.keys.is_empty() { fitting_keys(context, &store, &account)? } else { self.named_keys(&store)? };
         Ok(Sender { client, network, account, keys })
     }
 
@@ -65,7 +72,9 @@ fn fitting_keys(context: &Context, store: &KeyStore, account: &Account) -> Resul
         let own = descriptions.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).count();
         let (handle, directory) = (&account.handle, store.directory().display());
         match own {
-            0 => anyhow!("none of the keys in {directory} is a key of account {handle}; name the right directory with --keys DIR"),
+            0 => anyhow!(
+                "none of the keys in {directory} is a key of account {handle}; name the right directory with --keys DIR"
+            ),
             own => anyhow!(
                 "the {own} keys in {directory} that are keys of account {handle} do not reach its threshold of {}; \
                  add the key files that are missing",
@@ -181,12 +190,7 @@ fn as_rejection(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Signs an action for an account.
-pub(super) fn sign(
-    network: NetworkId,
-    account: &Account,
-    keys: &[SigningKey],
-    action: Action,
-) -> Result<Transaction> {
+pub(super) fn sign(network: NetworkId, account: &Account, keys: &[SigningKey], action: Action) -> Result<Transaction> {
     sign_until(network, account, keys, action, units::now().plus_ms(LIFETIME_MS))
 }
 
@@ -265,7 +269,9 @@ mod tests {
         let bay = account(1, &[(1, 1)]);
         let signed = sign(network, &bay, &[key(1)], action("gift".into())).unwrap();
         assert!(signed.check_signatures().is_ok());
-        assert!(sign(network, &bay, &[key(2)], action("gift".into())).unwrap_err().to_string().contains("not a key of"));
+        assert!(
+            sign(network, &bay, &[key(2)], action("gift".into())).unwrap_err().to_string().contains("not a key of")
+        );
         let error = sign(network, &bay, &[key(1)], action("x".repeat(1_000))).unwrap_err();
         assert!(format!("{error:#}").contains("at most"), "{error:#}");
     }

@@ -25,10 +25,13 @@ fn show(status: &StatusView) -> String {
     let age = show_duration(now().get().saturating_sub(status.block_time.get()));
     fields.add("block", format!("{}\n{}, {age} ago", status.block, show_time(status.block_time)));
     fields.add("state root", status.state_root);
-    fields.add("role", match status.role {
-        RoleView::Validator => "validator",
-        RoleView::Observer => "observer",
-    });
+    fields.add(
+        "role",
+        match status.role {
+            RoleView::Validator => "validator",
+            RoleView::Observer => "observer",
+        },
+    );
     fields.add("validator", status.validator);
     if status.catching_up {
         fields.add("catching up", format!("to height {}", show_count(status.best_known_height.get())));
@@ -40,6 +43,9 @@ fn show(status: &StatusView) -> String {
     fields.add("listens on", status.listen_addresses.join("\n"));
     let waiting = show_count(status.mempool_transactions as u64);
     fields.add("waiting", format!("{waiting} transactions, {}", show_size(status.mempool_size_bytes as u64)));
-    fields.add("running", format!("{} (version {})", show_duration(status.uptime_seconds.saturating_mul(1_000)), status.version));
+    fields.add(
+        "running",
+        format!("{} (version {})", show_duration(status.uptime_seconds.saturating_mul(1_000)), status.version),
+    );
     fields.show()
 }

@@ -124,7 +124,8 @@ impl Testnet {
                 table.row([name.unwrap_or_default(), node.api.clone(), swarm, node.operator.to_string()]);
             }
             format!(
-                "{} in {}\nnetwork {}\n\n{}\nStart each with: allod run --data {}/node-0\nSign with:       --keys {} --as operator-0\n",
+                "{} in {}\nnetwork {}\n\n{}\n\
+                 Start each with: allod run --data {}/node-0\nSign with:       --keys {} --as operator-0\n",
                 made.name,
                 made.directory.display(),
                 made.network,

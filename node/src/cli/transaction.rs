@@ -1,11 +1,6 @@
 //! `allod transaction`: one transaction and what became of it.
 
-use super::{
-    context::Context,
-    events::Names,
-    output::Fields,
-    units::show_time,
-};
+use super::{context::Context, events::Names, output::Fields, units::show_time};
 use crate::api::views::TransactionView;
 use allod_protocol::{execute::Outcome, ids::TransactionId};
 use anyhow::Result;

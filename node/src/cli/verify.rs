@@ -52,8 +52,7 @@ impl Verify {
             bail!("{} is larger than any deed", self.deed.display());
         }
         let bytes = std::fs::read(&self.deed).with_context(|| format!("cannot read {}", self.deed.display()))?;
-        let verified = verify(&bytes, &genesis)
-            .with_context(|| format!("{} proves nothing", self.deed.display()))?;
+        let verified = verify(&bytes, &genesis).with_context(|| format!("{} proves nothing", self.deed.display()))?;
         context.answer(&verified, show)
     }
 }
@@ -61,7 +60,8 @@ impl Verify {
 fn verify(bytes: &[u8], genesis: &Genesis) -> Result<Verified> {
     let deed = Deed::decode(bytes)?;
     let height = deed.verify(genesis)?;
-    let claims = deed.proofs.iter().map(|proof| claim(&proof.key, proof.value.as_deref())).collect::<Result<Vec<_>>>()?;
+    let claims =
+        deed.proofs.iter().map(|proof| claim(&proof.key, proof.value.as_deref())).collect::<Result<Vec<_>>>()?;
     Ok(Verified {
         network: genesis.network_id(),
         network_name: genesis.name.clone(),
@@ -165,12 +165,15 @@ fn add_claim(fields: &mut Fields, names: &Names<'_>, claim: &ClaimView) {
         ClaimView::Version(version) => {
             fields.add("version", format!("{}@{}", model_name(version.model), version.label));
             fields.add("artifact", version.artifact.address).add("size", show_size(version.artifact.size_bytes));
-            fields.add("status", match &version.status {
-                VersionStatus::Published => "published, not released".to_owned(),
-                VersionStatus::Released { proposal, height } => {
-                    format!("released in block {height} by proposal\n{proposal}")
-                }
-            });
+            fields.add(
+                "status",
+                match &version.status {
+                    VersionStatus::Published => "published, not released".to_owned(),
+                    VersionStatus::Released { proposal, height } => {
+                        format!("released in block {height} by proposal\n{proposal}")
+                    }
+                },
+            );
         }
         ClaimView::Absent(key) => match names.line(key) {
             Some((model, account)) => {

@@ -1,13 +1,6 @@
 //! `allod watch`: what happens on the ledger, as it happens.
 
-use super::{
-    Exit, Failure,
-    client::Notified,
-    context::Context,
-    events::Names,
-    output::short,
-    units::show_time,
-};
+use super::{Exit, Failure, client::Notified, context::Context, events::Names, output::short, units::show_time};
 use crate::api::views::NoticeView;
 use allod_protocol::execute::Outcome;
 use anyhow::Result;
@@ -34,7 +27,8 @@ impl Watch {
             match notified {
                 Some(Notified::Block(notice)) => self.show(context, &mut names, &notice).await?,
                 Some(Notified::Lagged(lagged)) => {
-                    context.note(format!("{} blocks were missed; `allod block HEIGHT` shows them", lagged.missed_blocks));
+                    context
+                        .note(format!("{} blocks were missed; `allod block HEIGHT` shows them", lagged.missed_blocks));
                 }
                 None => {
                     let message = format!("the node at {} closed the stream; is it stopping?", client.base());
@@ -52,7 +46,8 @@ impl Watch {
         if context.json() {
             return context.line(notice, |_| String::new());
         }
-        let mut text = format!("{}  block {}  {} transactions", show_time(notice.time), notice.height, notice.results.len());
+        let mut text =
+            format!("{}  block {}  {} transactions", show_time(notice.time), notice.height, notice.results.len());
         for event in &notice.deadline_events {
             text.push_str(&format!("\n  {}", names.tell(event).await));
         }

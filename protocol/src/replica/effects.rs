@@ -48,12 +48,25 @@ pub struct Counters {
     pub withheld: u64,
 }
 
+/// What stands behind a block besides its proposer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Support {
+    /// Nothing: its time is judged by this peer's clock.
+    Proposer,
+    /// Prevotes of more than two thirds, among them honest ones that found its time right when it was proposed.
+    Polka,
+    /// A commit certificate.
+    Commit,
+}
+
 /// A block whose verdict the host still owes.
+#[derive(Clone)]
 pub(super) struct PendingCheck {
     pub(super) block: Block,
     pub(super) round: u32,
     pub(super) pol_round: Option<u32>,
     pub(super) proposer: ValidatorAddress,
+    pub(super) support: Support,
 }
 
 /// What is known of the height under way, and thrown away with it.
@@ -63,8 +76,14 @@ pub(super) struct HeightNotes {
     pub(super) timeouts: Timeouts,
     /// Timers scheduled and neither cancelled nor elapsed.
     pub(super) armed: BTreeSet<Timer>,
-    /// Blocks the host was asked about, by hash and by whether they came with a commit certificate.
+    /// Blocks the host has yet to be asked about.
+    pub(super) unchecked: Vec<PendingCheck>,
+    /// Blocks the host was asked about, by hash and by whether votes stand behind them.
     pub(super) checks: BTreeMap<(BlockHash, bool), PendingCheck>,
+    /// Blocks refused, perhaps for their time alone: asked about again should votes stand behind them.
+    pub(super) refused: BTreeMap<BlockHash, PendingCheck>,
+    /// Blocks refused whatever their time.
+    pub(super) broken: BTreeSet<BlockHash>,
     /// Verdicts given.
     verdicts: BTreeMap<BlockHash, bool>,
     /// Blocks found valid: what is decided is one of these, in the very bytes that were checked.
@@ -255,7 +274,13 @@ impl Effects {
             Effect::CertVerifiedSyncValue(response, proposer, resume) => {
                 if let Some(block) = self.notes.synced.take() {
                     let round = round_number(response.certificate.round);
-                    self.ask_for_check(PendingCheck { block, round, pol_round: None, proposer }, true);
+                    self.ask_for_check(PendingCheck {
+                        block,
+                        round,
+                        pol_round: None,
+                        proposer,
+                        support: Support::Commit,
+                    });
                 }
                 resume.resume_with(())
             }
@@ -466,8 +491,14 @@ impl Effects {
         self.verifies_votes(validators, needed, certificate.votes(&Bft))
     }
 
-    fn ask_for_check(&mut self, check: PendingCheck, certified: bool) {
+    /// Asks the host, unless it has just been asked the same.
+    pub(super) fn ask_for_check(&mut self, check: PendingCheck) {
         let block = check.block.clone();
+        let certified = check.support != Support::Proposer;
+        let asked = self.notes.checks.get(&(block.hash(), certified));
+        if asked.is_some_and(|asked| asked.support == Support::Commit) && check.support != Support::Commit {
+            return;
+        }
         if self.notes.checks.insert((block.hash(), certified), check).is_none() {
             self.outputs.push(Output::Check { height: self.notes.height, block, certified });
         }
@@ -502,7 +533,8 @@ impl Effects {
         let SignedProposal { round, pol_round, proposer, signature, block: whole } = signed;
         self.append(height, fresh, LogRecord::Proposal { round, pol_round, proposer, block, signature });
         if !self.notes.verdicts.contains_key(&whole.hash()) {
-            self.ask_for_check(PendingCheck { block: whole, round, pol_round, proposer }, false);
+            let support = Support::Proposer;
+            self.notes.unchecked.push(PendingCheck { block: whole, round, pol_round, proposer, support });
         }
     }
 
@@ -511,6 +543,16 @@ impl Effects {
         let valid = value.validity.is_valid();
         if valid {
             self.notes.valid.insert(hash, value.value.clone());
+            self.notes.refused.remove(&hash);
+        } else if !self.notes.broken.contains(&hash) {
+            let check = PendingCheck {
+                block: value.value.clone(),
+                round: round_number(value.round),
+                pol_round: value.valid_round.as_u32(),
+                proposer: value.proposer,
+                support: Support::Proposer,
+            };
+            self.notes.refused.insert(hash, check);
         }
         // As in the core, a block that was found valid stays so.
         let verdict = self.notes.verdicts.entry(hash).or_insert(valid);
@@ -545,15 +587,27 @@ impl Effects {
         self.notes.valid.get(hash).cloned()
     }
 
-    /// Leaves out what the replay itself has answered: verdicts that were logged.
-    pub(super) fn drop_answered_checks(&mut self) {
-        let verdicts = &self.notes.verdicts;
-        self.notes.checks.retain(|(hash, _), _| !verdicts.contains_key(hash));
-        let checks = &self.notes.checks;
-        self.outputs.retain(|output| match output {
-            Output::Check { block, certified, .. } => checks.contains_key(&(block.hash(), *certified)),
-            _ => true,
-        });
+    /// Asks the host about the blocks that have no verdict yet, and again about those refused behind which a polka
+    /// stands: then their time is no longer for this peer's clock to judge. Without that, a validator that heard of a
+    /// block late, by its clock, could keep refusing the only block that another, locked on it, will ever vote for.
+    pub(super) fn ask_for_checks(&mut self, has_polka: impl Fn(&BlockHash) -> bool) {
+        let unchecked = std::mem::take(&mut self.notes.unchecked);
+        if self.notes.finalized {
+            return;
+        }
+        for check in unchecked {
+            let hash = check.block.hash();
+            if !self.notes.verdicts.contains_key(&hash) {
+                let support = if has_polka(&hash) { Support::Polka } else { Support::Proposer };
+                self.ask_for_check(PendingCheck { support, ..check });
+            }
+        }
+        let supported: Vec<BlockHash> = self.notes.refused.keys().filter(|hash| has_polka(hash)).copied().collect();
+        for hash in supported {
+            if let Some(check) = self.notes.refused.remove(&hash) {
+                self.ask_for_check(PendingCheck { support: Support::Polka, ..check });
+            }
+        }
     }
 }
 

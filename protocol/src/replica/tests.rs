@@ -155,6 +155,43 @@ fn an_invalid_block_gets_a_nil_vote_at_once() {
 }
 
 #[test]
+fn a_block_refused_for_its_time_is_judged_again_without_the_clock_once_a_polka_stands_behind_it() {
+    let four = Four::new();
+    let block = four.block(&four.keys[1], 2_000);
+    let hash = Some(block.hash());
+    let asks = |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Check { certified: true, .. }));
+    let again = |valid| Input::Checked { height: Height::new(1), block: block.hash(), certified: true, valid };
+
+    for verdict_first in [true, false] {
+        let mut replica = four.started();
+        let mut log = logged(&replica.step(Input::Message(four.proposal(0, &block))).unwrap());
+        let mut inputs: Vec<Input> =
+            four.keys[1..].iter().map(|key| Input::Message(prevote(key, 1, 0, hash))).collect();
+        inputs.insert(if verdict_first { 0 } else { 3 }, checked(&block, false));
+        let mut outputs = Vec::new();
+        for input in inputs {
+            outputs = replica.step(input).unwrap();
+            log.extend(logged(&outputs));
+        }
+        assert!(asks(&outputs), "{outputs:?}");
+        let key = Some(four.keys[0].clone());
+        let recovered = Replica::recover(key, LastSigned::default(), four.tip.clone(), Timeouts::default(), &log);
+        assert!(asks(&recovered.unwrap().1), "a restarted replica asks again");
+
+        let outputs = replica.step(again(true)).unwrap();
+        assert!(published(&outputs).contains(&&precommit(&four.keys[0], 0, hash)), "{outputs:?}");
+    }
+
+    let mut replica = four.started();
+    let mut inputs = vec![Input::Message(four.proposal(0, &block)), checked(&block, false)];
+    inputs.extend(four.keys[1..].iter().map(|key| Input::Message(prevote(key, 1, 0, hash))));
+    inputs.push(again(false));
+    let last = inputs.into_iter().map(|input| replica.step(input).unwrap()).next_back().unwrap();
+    assert!(!asks(&last), "a block that breaks another rule is not asked about for ever");
+    assert!(published(&last).is_empty());
+}
+
+#[test]
 fn the_commit_certificate_is_the_ledgers_own() {
     let four = Four::new();
     let mut replica = four.started();

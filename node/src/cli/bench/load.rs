@@ -125,7 +125,8 @@ async fn send(client: Client, flight: Arc<Flight>, batches: Arc<Vec<Batch>>, pla
             Some(rate) => tokio::time::sleep_until(start + slot(number, plan.batch, rate)).await,
             None => {
                 let room = u32::try_from(batch.ids.len())?.min(plan.in_flight);
-                let Ok(acquired) = tokio::time::timeout_at(start + plan.duration, flight.room.acquire_many(room)).await else {
+                let Ok(acquired) = tokio::time::timeout_at(start + plan.duration, flight.room.acquire_many(room)).await
+                else {
                     return Ok(());
                 };
                 acquired?.forget();
@@ -153,9 +154,7 @@ async fn post(client: &Client, flight: &Flight, batch: &Batch, deadline: Instant
     loop {
         let answer = client.submit_batch(body.clone()).await;
         let refused: Vec<(usize, Problem)> = match answer {
-            Ok(response) => {
-                response.refused.into_iter().map(|refusal| (refusal.index, refusal.problem)).collect()
-            }
+            Ok(response) => response.refused.into_iter().map(|refusal| (refusal.index, refusal.problem)).collect(),
             Err(error) => match error.downcast::<Problem>() {
                 Ok(problem) => (0..ids.len()).map(|index| (index, problem.clone())).collect(),
                 Err(error) => return Err(error),
@@ -196,8 +195,12 @@ fn give_up(flight: &Flight, id: Option<&TransactionId>, code: String) {
 fn pick(body: &[u8], chosen: &[(usize, Problem)]) -> Result<(Vec<TransactionId>, Vec<u8>)> {
     let all: Vec<Transaction> = codec::decode(body, limits::RECORD_SIZE_BYTES)?;
     let is_chosen = |index: usize| chosen.iter().any(|(chosen, _)| *chosen == index);
-    let picked: Vec<Transaction> =
-        all.into_iter().enumerate().filter(|(index, _)| is_chosen(*index)).map(|(_, transaction)| transaction).collect();
+    let picked: Vec<Transaction> = all
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| is_chosen(*index))
+        .map(|(_, transaction)| transaction)
+        .collect();
     Ok((picked.iter().map(Transaction::id).collect(), codec::encode(&picked)))
 }
 
@@ -274,7 +277,8 @@ mod tests {
             let keys = KeyPolicy::single(key.public_key());
             let (network, sender) = (NetworkId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
             let action = Action::RotateKeys(RotateKeys { keys });
-            TransactionBody { network, sender, nonce, expires: Timestamp::new(1), action }.sign(std::slice::from_ref(&key))
+            TransactionBody { network, sender, nonce, expires: Timestamp::new(1), action }
+                .sign(std::slice::from_ref(&key))
         };
         let all: Vec<Transaction> = (0..3).map(transaction).collect();
         let (ids, body) = pick(&codec::encode(&all), &[(1, problem(503)), (2, problem(503))]).unwrap();

@@ -100,7 +100,10 @@ pub(super) async fn await_height(clients: &[Client], height: Height) -> Result<(
     for client in clients {
         while client.status().await?.height < height {
             if tokio::time::Instant::now() >= deadline {
-                return Err(anyhow!("the node at {} does not reach height {height}; is it of the same network?", client.base()));
+                return Err(anyhow!(
+                    "the node at {} does not reach height {height}; is it of the same network?",
+                    client.base()
+                ));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

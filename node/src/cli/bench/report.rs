@@ -112,7 +112,8 @@ fn latency(mut latencies_us: Vec<u64>) -> Option<Latency> {
 
 fn cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
+    let model =
+        text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
     model.unwrap_or(std::env::consts::ARCH).to_owned()
 }
 
