@@ -5,8 +5,8 @@
 //! It holds no account keys: clients sign. It decides no rule.
 //!
 //! # Security
-//! The API acts on files of this machine with this process's rights: publishing reads a path, fetching writes one. So it
-//! listens on 127.0.0.1 unless told otherwise, and whoever can reach the address is trusted that far. Web pages in a
+//! The API acts on files of this machine with this process's rights: publishing reads a path, fetching writes one. So
+//! it listens on 127.0.0.1 unless told otherwise, and whoever can reach the address is trusted that far. Web pages in a
 //! browser on this machine can reach it too, and are kept out ([`guard`]):
 //! - a request whose `Host` is not an IP address or `localhost` is refused, so that a name which an attacker points at
 //!   127.0.0.1 (DNS rebinding) gets nothing but health and metrics;
@@ -18,8 +18,9 @@
 //! 503 and `Retry-After`.
 //!
 //! # Reading order
-//! [`views`] (what is answered), [`problem`] (errors), [`guard`] and [`extract`] (what a request passes), then one file a
-//! family of endpoints. Every route stands in [`routes`] and, documented, in [`openapi`]; a test holds the two together.
+//! [`views`] (what is answered), [`problem`] (errors), [`guard`] and [`extract`] (what a request passes), then one file
+//! a family of endpoints. Every route stands in [`routes`] and, documented, in [`openapi`]; a test holds the two
+//! together.
 
 mod accounts;
 mod artifacts;
@@ -86,8 +87,9 @@ pub(crate) struct Api {
 
 pub(crate) type Shared = Arc<Api>;
 
-/// Serves until `stop` becomes true, then ends what is under way, within [`STOP_TIMEOUT`]. Also runs what belongs to the API alone:
-/// the artifact service, the looking back of [`metrics::follow`], and the waiting for submitted transactions.
+/// Serves until `stop` becomes true, then ends what is under way, within [`STOP_TIMEOUT`]. Also runs what belongs to
+/// the API alone: the artifact service, the looking back of [`metrics::follow`], and the waiting for submitted
+/// transactions.
 ///
 /// # Errors
 /// When the listener fails.

@@ -2,7 +2,8 @@
 //!
 //! Publishing takes bytes into the store, tells the others, and serves. Fetching finds providers, fetches, tells the
 //! others that this peer has the artifact now, and writes a copy out if asked to. What is in the store is told again at
-//! every start; between starts the swarm repeats it on Kademlia's schedule ([`crate::network::NetworkHandle::provide`]).
+//! every start; between starts the swarm repeats it, on Kademlia's schedule
+//! ([`crate::network::NetworkHandle::provide`]).
 //!
 //! Work is bounded: [`IMPORTS`], [`FETCHES`] and [`CHECKS`] at a time; more is refused at once instead of queued, so
 //! that a client hears of it. A provider that sent wrong bytes is blocked on the swarm.
@@ -68,7 +69,10 @@ pub enum ServiceError {
     #[error("no version on the ledger has the artifact {0}; say whether it is a file or a collection (`kind`)")]
     UnknownKind(ArtifactId),
     /// A path that means something else to the node than to its client.
-    #[error("{} is not an absolute path; the node runs in another directory than its client, so give the whole path", path.display())]
+    #[error(
+        "{} is not an absolute path; the node runs in another directory than its client, so give the whole path",
+        path.display()
+    )]
     NotAbsolute {
         /// The path.
         path: PathBuf,

@@ -302,7 +302,8 @@ impl Make<'_> {
         Ok(StorageMetrics {
             size_bytes: self.gauges(
                 "allod_storage_size_bytes",
-                "Bytes of the ledger's database: tables and blobs on disk, write_buffers and cache in memory, compaction_pending still to be rewritten.",
+                "Bytes of the ledger's database: tables and blobs on disk, write_buffers and cache in memory, \
+                 compaction_pending still to be rewritten.",
                 &["kind"],
             )?,
             keys: self.gauge("allod_storage_keys", "Keys in the ledger's database, by its own estimate.")?,

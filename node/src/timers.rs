@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 /// Running timers. At most a few a round: the replica cancels what it no longer needs.
 #[derive(Debug, Default)]
-pub struct Timers {
+pub(crate) struct Timers {
     deadlines: BTreeMap<Timer, Instant>,
     order: BTreeSet<(Instant, Timer)>,
 }
 
 impl Timers {
     /// Starts a timer, in place of one with the same key.
-    pub fn schedule(&mut self, timer: Timer, after: Duration) {
+    pub(crate) fn schedule(&mut self, timer: Timer, after: Duration) {
         self.cancel(timer);
         let deadline = Instant::now() + after;
         self.deadlines.insert(timer, deadline);
@@ -24,20 +24,20 @@ impl Timers {
     }
 
     /// Stops a timer, if it runs.
-    pub fn cancel(&mut self, timer: Timer) {
+    pub(crate) fn cancel(&mut self, timer: Timer) {
         if let Some(deadline) = self.deadlines.remove(&timer) {
             self.order.remove(&(deadline, timer));
         }
     }
 
     /// Stops all.
-    pub fn cancel_all(&mut self) {
+    pub(crate) fn cancel_all(&mut self) {
         self.deadlines.clear();
         self.order.clear();
     }
 
     /// Takes the first timer that is due.
-    pub fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
         let (deadline, timer) = *self.order.first()?;
         if deadline > now {
             return None;
@@ -47,7 +47,7 @@ impl Timers {
     }
 
     /// When the first one is due.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.order.first().map(|(deadline, _)| *deadline)
     }
 }

@@ -15,29 +15,29 @@ use tokio::sync::mpsc;
 /// Gossip messages that may wait for the verifier.
 const BACKLOG: usize = 256;
 /// Verified batches that may wait for the event loop.
-pub const VERIFIED_BACKLOG: usize = 256;
+pub(crate) const VERIFIED_BACKLOG: usize = 256;
 
 /// A gossip message of transactions, as received.
 #[derive(Debug)]
-pub struct Unverified<T> {
+pub(crate) struct Unverified<T> {
     /// The encoded batch.
-    pub data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
     /// What the network needs to hear the verdict.
-    pub token: T,
+    pub(crate) token: T,
 }
 
 /// The same, checked.
 #[derive(Debug)]
-pub struct Verified<T> {
+pub(crate) struct Verified<T> {
     /// The transactions, or why the whole message is faulty.
-    pub transactions: Result<Vec<Checked>, Faulty>,
+    pub(crate) transactions: Result<Vec<Checked>, Faulty>,
     /// What the network needs to hear the verdict.
-    pub token: T,
+    pub(crate) token: T,
 }
 
 /// Why no honest peer sends such a message.
 #[derive(Debug, thiserror::Error)]
-pub enum Faulty {
+pub(crate) enum Faulty {
     /// Not a batch of transactions.
     #[error("not a batch of transactions: {0}")]
     Malformed(#[from] DecodeError),
@@ -47,7 +47,7 @@ pub enum Faulty {
 }
 
 /// The batch of transactions that one gossip message carries.
-pub fn encode_batch(transactions: &[Transaction]) -> Vec<u8> {
+pub(crate) fn encode_batch(transactions: &[Transaction]) -> Vec<u8> {
     codec::encode(transactions)
 }
 
@@ -58,7 +58,7 @@ fn verify(data: &[u8], network: NetworkId) -> Result<Vec<Checked>, Faulty> {
 
 /// The way to the verifier's thread.
 #[derive(Debug)]
-pub struct Verifier<T> {
+pub(crate) struct Verifier<T> {
     queue: SyncSender<Unverified<T>>,
 }
 
@@ -67,7 +67,7 @@ impl<T: Send + 'static> Verifier<T> {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(network: NetworkId) -> std::io::Result<(Self, mpsc::Receiver<Verified<T>>)> {
+    pub(crate) fn start(network: NetworkId) -> std::io::Result<(Self, mpsc::Receiver<Verified<T>>)> {
         let (queue, jobs) = sync_channel::<Unverified<T>>(BACKLOG);
         let (done, verified) = mpsc::channel(VERIFIED_BACKLOG);
         std::thread::Builder::new().name("allod-verifier".into()).spawn(move || {
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Verifier<T> {
     ///
     /// # Errors
     /// With the message, when too many wait.
-    pub fn submit(&self, message: Unverified<T>) -> Result<(), Unverified<T>> {
+    pub(crate) fn submit(&self, message: Unverified<T>) -> Result<(), Unverified<T>> {
         self.queue.try_send(message).map_err(|error| match error {
             TrySendError::Full(message) | TrySendError::Disconnected(message) => message,
         })

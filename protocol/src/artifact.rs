@@ -233,7 +233,8 @@ mod tests {
     #[test]
     fn a_manifest_reads_back_and_refuses_disorder() {
         let manifest = Manifest::try_from(vec![file("a"), file("b/c"), file("b/d")]).expect("manifest");
-        assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest.clone()));
+        let bytes = manifest.encode();
+        assert_eq!(Manifest::decode(&bytes), Ok(manifest));
         assert!(matches!(Manifest::try_from(vec![file("b"), file("a")]), Err(ManifestError::Order(_))));
         assert!(matches!(Manifest::try_from(vec![file("a"), file("a")]), Err(ManifestError::Order(_))));
         assert!(matches!(Manifest::try_from(vec![file("A"), file("a")]), Err(ManifestError::Clash(..))));

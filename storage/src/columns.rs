@@ -19,7 +19,7 @@
 use crate::error::StorageError;
 use allod_protocol::{codec, ids::Height, state::Family};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
     DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use serde::de::DeserializeOwned;
@@ -90,9 +90,14 @@ impl Column {
     fn options(self, cache: &Cache) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(cache);
-        // Inside the cache, so that memory stays bounded; the first level is pinned, as every lookup passes it.
+        // Inside the cache, so that memory stays bounded; in small parts, so that a lookup does not push out megabytes
+        // to read the whole index and filter of a file; with what every lookup passes pinned.
         table.set_cache_index_and_filter_blocks(true);
+        table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        table.set_partition_filters(true);
+        table.set_metadata_block_size(4 * 1024);
         table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        table.set_pin_top_level_index_and_filter(true);
         table.set_format_version(5);
         let mut options = Options::default();
         options.set_compression_type(DBCompressionType::Lz4);
@@ -100,9 +105,10 @@ impl Column {
         options.set_max_write_buffer_number(3); // so that a commit seldom waits for one to be written out
         options.set_level_compaction_dynamic_level_bytes(true);
         match self {
-            Self::State | Self::TreeNodes | Self::Transactions | Self::BlockHashes => {
-                table.set_bloom_filter(10.0, false);
-            }
+            Self::State | Self::Transactions | Self::BlockHashes => table.set_bloom_filter(10.0, false),
+            // No filter: a node that is asked for exists, and as keys begin with the version, files hardly overlap.
+            // No compression: nearly all of a node is hashes.
+            Self::TreeNodes => options.set_compression_type(DBCompressionType::None),
             // Successive values of a key are neighbours and much alike: larger blocks compress them together.
             Self::History => table.set_block_size(16 * 1024),
             Self::Bodies | Self::Results => {
@@ -111,10 +117,6 @@ impl Column {
                 options.set_blob_compression_type(DBCompressionType::Lz4);
             }
             Self::Meta | Self::TreeStale | Self::Headers | Self::ValidatorChanges => {}
-        }
-        if self == Self::TreeNodes {
-            // Nearly all of a node is hashes.
-            options.set_compression_type(DBCompressionType::None);
         }
         options.set_block_based_table_factory(&table);
         options

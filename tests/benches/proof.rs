@@ -1,6 +1,11 @@
 //! Proving a key, checking a proof, checking a deed: `cargo bench -p allod-tests --bench proof`.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
+#![allow(
+    missing_docs,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "criterion's macros write the entry points; a bench may stop"
+)]
 
 use allod_protocol::{
     account::Account,

@@ -1,12 +1,12 @@
-//! What the other crates are tested with: the deterministic simulator.
+//! What the other crates are tested with: the deterministic simulator, the reference model, ledgers without consensus,
+//! real processes, golden vectors, decoders to fuzz.
 
-pub mod sim;
-
-pub mod ledger;
-pub mod map_state;
-pub mod reference;
-pub mod processes;
 pub mod chain;
 pub mod fuzz;
+pub mod ledger;
+pub mod map_state;
+pub mod processes;
+pub mod reference;
+pub mod sim;
 pub mod vectors;
 pub mod workload;

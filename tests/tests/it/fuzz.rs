@@ -63,8 +63,9 @@ fn mutate(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut impl Rng) {
             }
             6 => {
                 let end = random.random_range(at..=bytes.len());
-                let copy = bytes[at..end].to_vec();
-                bytes.splice(at..at, copy);
+                bytes.extend_from_within(at..end);
+                let copied = end - at;
+                bytes[at..].rotate_right(copied);
             }
             _ => {
                 let other = &corpus[random.random_range(0..corpus.len())];

@@ -1,6 +1,11 @@
 //! The one test binary of this crate.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop"
+)]
 
 mod fuzz;
 mod rules;

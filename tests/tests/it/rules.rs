@@ -40,7 +40,7 @@ fn request() -> impl Strategy<Value = Request> {
     let units = prop_oneof![0u64..50, Just(1u64 << 62)];
     let choice = prop_oneof![Just(Choice::Yes), Just(Choice::Yes), Just(Choice::No), Just(Choice::Abstain)];
     prop_oneof![
-        3 => (model.clone(), account.clone(), account.clone(), units.clone())
+        3 => (model.clone(), account.clone(), account.clone(), units)
             .prop_map(|(model, from, to, units)| Request::Transfer { model, from, to, units }),
         1 => (model.clone(), account.clone(), 0u8..4).prop_map(|(model, from, label)| Request::Publish { model, from, label }),
         1 => (model.clone(), account.clone(), 0u8..4).prop_map(|(model, from, label)| Request::Release { model, from, label }),

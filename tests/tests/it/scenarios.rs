@@ -324,7 +324,7 @@ fn faulty_transactions_are_refused_before_any_state_is_asked() {
     unsigned.signatures.clear();
     assert_eq!(unsigned.check_form(network), Err(Invalid::SignatureCount(0)));
     let mut twice = good.clone();
-    twice.signatures.extend(good.signatures.clone());
+    twice.signatures.extend(good.signatures);
     assert!(matches!(twice.check_form(network), Err(Invalid::RepeatedKey(_))));
     let large = PublishVersion { notes: "x".repeat(9_000), ..version(model, "1.0") };
     let large = ledger.sign_as(0, Action::PublishVersion(large));
