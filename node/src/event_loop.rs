@@ -167,7 +167,18 @@ impl EventLoop {
             tell_at: None,
             tick_at: Instant::now(),
             unguarded: None,
-            ledger, log, guard, key, network, verifier, metrics, notices, status, replica, tip, parameters,
+            ledger,
+            log,
+            guard,
+            key,
+            network,
+            verifier,
+            metrics,
+            notices,
+            status,
+            replica,
+            tip,
+            parameters,
         };
         let mut answers = VecDeque::new();
         for output in outputs {

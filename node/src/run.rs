@@ -10,10 +10,7 @@ use crate::{
     network::{self, NetworkConfig},
     verifier::Verifier,
 };
-use allod_protocol::{
-    genesis::Genesis,
-    ids::Height,
-};
+use allod_protocol::{genesis::Genesis, ids::Height};
 use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;
 use std::{path::Path, sync::Arc};
@@ -24,8 +21,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 /// # Errors
 /// Names the file and what is wrong with it.
 pub fn read_genesis(path: &Path) -> anyhow::Result<Genesis> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the genesis {} cannot be read; get it from a member of the network", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!("the genesis {} cannot be read; get it from a member of the network", path.display())
+    })?;
     let genesis: Genesis =
         serde_json::from_str(&text).with_context(|| format!("{} is not a genesis", path.display()))?;
     genesis.state().with_context(|| format!("{} cannot begin a network", path.display()))?;
@@ -44,7 +42,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let validator_key = keys::load(&data.join("validator.key"))?;
 
     let api_listener = tokio::net::TcpListener::bind(config.api_address).await.with_context(|| {
-        format!("the API address {} cannot be used; stop what uses it, or set another with --api-address", config.api_address)
+        format!(
+            "the API address {} cannot be used; stop what uses it, or set another with --api-address",
+            config.api_address
+        )
     })?;
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
@@ -79,7 +80,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         status,
     };
     let parts = Parts {
-        ledger, log, guard, verifier, metrics, notices,
+        ledger,
+        log,
+        guard,
+        verifier,
+        metrics,
+        notices,
         key: validator_key,
         network: network.clone(),
         status: status_in,

@@ -53,7 +53,13 @@ impl malachite::Context for Bft {
         Proposal { height, round, pol_round, block, proposer }
     }
 
-    fn new_prevote(&self, height: Height, round: Round, block: NilOrVal<BlockHash>, validator: ValidatorAddress) -> Vote {
+    fn new_prevote(
+        &self,
+        height: Height,
+        round: Round,
+        block: NilOrVal<BlockHash>,
+        validator: ValidatorAddress,
+    ) -> Vote {
         Vote { kind: VoteKind::Prevote, height, round, block, validator }
     }
 

@@ -214,7 +214,8 @@ impl Block {
         verified: &impl Fn(&TransactionId) -> bool,
     ) -> Result<(), InvalidBlock> {
         let header = self.header();
-        let field = |holds: bool, field| if holds { Ok(()) } else { Err(InvalidBlock::Field { hash: self.hash(), field }) };
+        let field =
+            |holds: bool, field| if holds { Ok(()) } else { Err(InvalidBlock::Field { hash: self.hash(), field }) };
         field(header.network == tip.network, "network")?;
         field(header.height == tip.height.next(), "height")?;
         field(header.parent == tip.hash, "parent")?;

@@ -131,9 +131,8 @@ impl AcceptContribution {
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
-        let mut contribution = state
-            .read::<Contribution>(&self.contribution)
-            .ok_or(Rejection::UnknownContribution(self.contribution))?;
+        let mut contribution =
+            state.read::<Contribution>(&self.contribution).ok_or(Rejection::UnknownContribution(self.contribution))?;
         Model::existing(state, contribution.model)?.require_steward(sender)?;
         if contribution.accepted.is_some() {
             return Err(Rejection::AlreadyAccepted(self.contribution));

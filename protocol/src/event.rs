@@ -15,20 +15,76 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the variants' and fields' names say it; their meaning stands with the records")]
 pub enum Event {
-    AccountCreated { account: AccountId, handle: Handle, sponsor: Option<AccountId> },
-    KeysRotated { account: AccountId },
-    ModelCreated { model: ModelId, name: ModelName, founder: AccountId },
-    VersionPublished { model: ModelId, label: VersionLabel, artifact: ArtifactId, publisher: AccountId },
-    VersionReleased { model: ModelId, label: VersionLabel, artifact: ArtifactId, proposal: ProposalId },
-    SharesChanged {
-        model: ModelId, account: AccountId, flow: ShareFlow, units: Units, balance: Units, reason: ShareReason,
+    AccountCreated {
+        account: AccountId,
+        handle: Handle,
+        sponsor: Option<AccountId>,
     },
-    ContributionRecorded { model: ModelId, contribution: ContributionId, giver: AccountId },
-    ContributionAccepted { model: ModelId, contribution: ContributionId, steward: AccountId },
-    ProposalOpened { proposal: ProposalId, scope: Scope, proposer: AccountId, closes: Timestamp },
-    BallotCast { proposal: ProposalId, account: AccountId, choice: Choice, weight: u64 },
-    ProposalClosed { proposal: ProposalId, scope: Scope, status: ProposalStatus },
-    PolicyChanged { model: ModelId, proposal: ProposalId },
-    ValidatorAdmitted { key: PublicKey, power: Power, operator: AccountId },
-    ValidatorRemoved { key: PublicKey },
+    KeysRotated {
+        account: AccountId,
+    },
+    ModelCreated {
+        model: ModelId,
+        name: ModelName,
+        founder: AccountId,
+    },
+    VersionPublished {
+        model: ModelId,
+        label: VersionLabel,
+        artifact: ArtifactId,
+        publisher: AccountId,
+    },
+    VersionReleased {
+        model: ModelId,
+        label: VersionLabel,
+        artifact: ArtifactId,
+        proposal: ProposalId,
+    },
+    SharesChanged {
+        model: ModelId,
+        account: AccountId,
+        flow: ShareFlow,
+        units: Units,
+        balance: Units,
+        reason: ShareReason,
+    },
+    ContributionRecorded {
+        model: ModelId,
+        contribution: ContributionId,
+        giver: AccountId,
+    },
+    ContributionAccepted {
+        model: ModelId,
+        contribution: ContributionId,
+        steward: AccountId,
+    },
+    ProposalOpened {
+        proposal: ProposalId,
+        scope: Scope,
+        proposer: AccountId,
+        closes: Timestamp,
+    },
+    BallotCast {
+        proposal: ProposalId,
+        account: AccountId,
+        choice: Choice,
+        weight: u64,
+    },
+    ProposalClosed {
+        proposal: ProposalId,
+        scope: Scope,
+        status: ProposalStatus,
+    },
+    PolicyChanged {
+        model: ModelId,
+        proposal: ProposalId,
+    },
+    ValidatorAdmitted {
+        key: PublicKey,
+        power: Power,
+        operator: AccountId,
+    },
+    ValidatorRemoved {
+        key: PublicKey,
+    },
 }

@@ -15,8 +15,7 @@ use crate::{
     event::Event,
     genesis::Parameters,
     ids::{AccountId, ContributionId, Height, ModelId, NetworkId, ProposalId, Timestamp, TransactionId},
-    limits,
-    proposal,
+    limits, proposal,
     rejection::Rejection,
     state::{ChangeSet, Family, Overlay, Record, StateError, StateRead, read},
     transaction::{Action, Transaction},
@@ -211,7 +210,10 @@ fn execute_transaction<S: StateRead + ?Sized>(
         }
     };
     // A rejected transaction is remembered too, unless it is a replay or can never be replayed.
-    if !matches!(outcome, Outcome::Rejected(Rejection::Replayed | Rejection::Expired { .. } | Rejection::ExpiryTooFar { .. })) {
+    if !matches!(
+        outcome,
+        Outcome::Rejected(Rejection::Replayed | Rejection::Expired { .. } | Rejection::ExpiryTooFar { .. })
+    ) {
         state.write(&(transaction.body.expires, id), &Seen);
     }
     state.keep();

@@ -86,7 +86,10 @@ pub const MEMPOOL_TRANSACTIONS_PER_SENDER: usize = 20_000;
 const _: () = {
     assert!(TRANSACTION_SIZE_BYTES * 4 <= BLOCK_SIZE_BYTES, "a block holds at least a few of the largest transactions");
     assert!(GOSSIP_SIZE_BYTES <= RECORD_SIZE_BYTES);
-    assert!(BLOCK_SIZE_BYTES + VALIDATORS * 256 <= SYNC_RESPONSE_SIZE_BYTES, "any one block with its certificate fits a response");
+    assert!(
+        BLOCK_SIZE_BYTES + VALIDATORS * 256 <= SYNC_RESPONSE_SIZE_BYTES,
+        "any one block with its certificate fits a response"
+    );
     assert!(SYNC_RESPONSE_SIZE_BYTES <= RECORD_SIZE_BYTES);
     assert!((VALIDATORS as u64) * VALIDATOR_POWER < u64::MAX / 3, "thirds of the whole power do not overflow");
     assert!(MODEL_UNITS < u64::MAX / 2);

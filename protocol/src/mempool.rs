@@ -210,10 +210,10 @@ mod tests {
     use super::*;
     use crate::{
         account::KeyPolicy,
+        contribution::AcceptContribution,
         crypto::SigningKey,
         ids::{ContributionId, Handle, Height},
         state::{Direction, Entry, Record},
-        contribution::AcceptContribution,
         transaction::{Action, TransactionBody},
     };
 
@@ -243,9 +243,7 @@ mod tests {
             sponsored: 0,
             open_proposals: 0,
         };
-        Accounts(
-            numbers.iter().map(account).map(|a| (Account::key_bytes(&a.id), crate::codec::encode(&a))).collect(),
-        )
+        Accounts(numbers.iter().map(account).map(|a| (Account::key_bytes(&a.id), crate::codec::encode(&a))).collect())
     }
 
     fn transaction(sender: u8, nonce: u64, expires: u64) -> Checked {

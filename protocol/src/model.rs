@@ -78,11 +78,7 @@ impl Model {
     }
 
     pub(crate) fn require_steward(&self, account: AccountId) -> Result<(), Rejection> {
-        if self.stewards.contains(&account) {
-            Ok(())
-        } else {
-            Err(Rejection::NotSteward { account, model: self.id })
-        }
+        if self.stewards.contains(&account) { Ok(()) } else { Err(Rejection::NotSteward { account, model: self.id }) }
     }
 }
 

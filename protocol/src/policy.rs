@@ -1,10 +1,6 @@
 //! Policies: per class of decision, who votes, how many must, and for how long; and how a tally is judged.
 
-use crate::{
-    ids::BasisPoints,
-    limits,
-    transaction::Invalid,
-};
+use crate::{ids::BasisPoints, limits, transaction::Invalid};
 use serde::{Deserialize, Serialize};
 
 /// What a decision is about. Each class of a model has a rule of its own.
@@ -80,7 +76,8 @@ impl Rule {
         let quorum = u128::from(self.quorum.get()).saturating_mul(u128::from(tally.electorate)).div_ceil(10_000);
         let quorum_lacks = quorum.saturating_sub(answered);
         // yes + x > no, and (yes + x) * 10,000 >= threshold * (yes + x + no): solved for the smallest x.
-        let (threshold, rest) = (u128::from(self.threshold.get()), 10_000u128.saturating_sub(self.threshold.get().into()));
+        let (threshold, rest) =
+            (u128::from(self.threshold.get()), 10_000u128.saturating_sub(self.threshold.get().into()));
         let lead = no.saturating_add(1).saturating_sub(yes);
         let (against, with) = (threshold.saturating_mul(no), rest.saturating_mul(yes));
         let portion = match against.saturating_sub(with) {

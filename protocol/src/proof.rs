@@ -127,9 +127,7 @@ impl CertifiedHeader {
         if self.header.validators != validators.hash() {
             return Err(InvalidProof::ValidatorSet(height));
         }
-        self.certificate
-            .verify(network, validators)
-            .map_err(|detail| InvalidProof::Certificate { height, detail })?;
+        self.certificate.verify(network, validators).map_err(|detail| InvalidProof::Certificate { height, detail })?;
         Ok(hash)
     }
 }

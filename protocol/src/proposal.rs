@@ -103,7 +103,10 @@ impl ProposalAction {
             }
             Self::SetPolicy { policy } => policy.check(),
             Self::AdmitValidator { power, .. } if !(1..=limits::VALIDATOR_POWER).contains(&power.get()) => {
-                Err(Invalid::Form { field: "power", problem: format!("is {power}; set 1 to {}", limits::VALIDATOR_POWER) })
+                Err(Invalid::Form {
+                    field: "power",
+                    problem: format!("is {power}; set 1 to {}", limits::VALIDATOR_POWER),
+                })
             }
             Self::ReleaseVersion { .. } | Self::AdmitValidator { .. } | Self::RemoveValidator { .. } => Ok(()),
         }
@@ -275,7 +278,10 @@ impl OpenProposal {
         let mut classes = self.actions.iter().map(ProposalAction::class);
         let class = classes.next().unwrap_or(Class::Rules);
         if let Some(other) = classes.find(|other| *other != class) {
-            return Err(Rejection::MixedClasses(format!("{class:?}").to_lowercase(), format!("{other:?}").to_lowercase()));
+            return Err(Rejection::MixedClasses(
+                format!("{class:?}").to_lowercase(),
+                format!("{other:?}").to_lowercase(),
+            ));
         }
         match (self.scope, class) {
             (Scope::Network, Class::Validators) => Ok(class),
@@ -345,7 +351,12 @@ impl OpenProposal {
         state.write(&(proposal.closes, proposal.id), &Deadline(proposal.id));
         state.write(&proposal.id, &proposal);
         context.network.open_proposals = context.network.open_proposals.saturating_add(1);
-        Ok(vec![Event::ProposalOpened { proposal: proposal.id, scope: self.scope, proposer: sender.id, closes: proposal.closes }])
+        Ok(vec![Event::ProposalOpened {
+            proposal: proposal.id,
+            scope: self.scope,
+            proposer: sender.id,
+            closes: proposal.closes,
+        }])
     }
 }
 
@@ -456,9 +467,8 @@ pub(crate) fn close_due<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, conte
     let to = Deadline::key_bytes(&context.time.plus_ms(1));
     let mut events = Vec::new();
     for (_, value) in state.entries(&from, &to, limits::CLOSED_PROPOSALS_PER_BLOCK) {
-        let Some(proposal) = crate::codec::decode_trusted::<Deadline>(&value)
-            .ok()
-            .and_then(|Deadline(id)| state.read::<Proposal>(&id))
+        let Some(proposal) =
+            crate::codec::decode_trusted::<Deadline>(&value).ok().and_then(|Deadline(id)| state.read::<Proposal>(&id))
         else {
             continue;
         };
@@ -468,11 +478,7 @@ pub(crate) fn close_due<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, conte
     events
 }
 
-fn close<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    proposal: Proposal,
-) -> Vec<Event> {
+fn close<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context, proposal: Proposal) -> Vec<Event> {
     let height = context.height;
     let verdict = proposal.rule.judge(&proposal.tally);
     if verdict != Verdict::Passed {

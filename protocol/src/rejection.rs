@@ -19,7 +19,9 @@ pub enum Rejection {
     Replayed,
     #[error("account {0} does not exist on this network")]
     UnknownAccount(AccountId),
-    #[error("the signatures weigh {weight} of the {threshold} that account {account} asks for; sign with more of its keys")]
+    #[error(
+        "the signatures weigh {weight} of the {threshold} that account {account} asks for; sign with more of its keys"
+    )]
     NotAuthorised { account: AccountId, weight: u64, threshold: u64 },
     #[error("key {key} is not a key of account {account}; sign with its present keys only")]
     ForeignKey { account: AccountId, key: PublicKey },
@@ -68,7 +70,9 @@ pub enum Rejection {
     NotOpen { proposal: ProposalId, status: String },
     #[error("proposal {proposal} closed at {closes} ms; block time is {time} ms")]
     VotingClosed { proposal: ProposalId, closes: Timestamp, time: Timestamp },
-    #[error("account {account} had no weight when the proposal opened (register as of height {snapshot}), so it has no ballot")]
+    #[error(
+        "account {account} had no weight when the proposal opened (register as of height {snapshot}), so it has no ballot"
+    )]
     NoWeight { account: AccountId, snapshot: Height },
     #[error("nobody had a vote as of height {0}; open the proposal once the register is recorded in an earlier block")]
     EmptyElectorate(Height),
@@ -80,9 +84,13 @@ pub enum Rejection {
     BallotsCast(ProposalId),
     #[error("account {0} is not a member of the network; only members open and answer the network's proposals")]
     NotMember(AccountId),
-    #[error("the actions of the proposal belong to different classes of decision ({0} and {1}); open one proposal for each")]
+    #[error(
+        "the actions of the proposal belong to different classes of decision ({0} and {1}); open one proposal for each"
+    )]
     MixedClasses(String, String),
-    #[error("{0} is not an action for this scope: models decide on versions, shares and policies, the network on validators")]
+    #[error(
+        "{0} is not an action for this scope: models decide on versions, shares and policies, the network on validators"
+    )]
     WrongScope(String),
     #[error("validator key {0} is in the set already")]
     ValidatorExists(PublicKey),

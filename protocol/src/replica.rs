@@ -342,9 +342,8 @@ impl Replica {
     /// only for a key that never signed.
     pub fn new(key: Option<SigningKey>, last_signed: LastSigned, tip: &Tip) -> Self {
         // No key hashes to zero, so that address is in no set.
-        let address = key
-            .as_ref()
-            .map_or(ValidatorAddress::from_bytes([0; 32]), |key| key.public_key().validator_address());
+        let address =
+            key.as_ref().map_or(ValidatorAddress::from_bytes([0; 32]), |key| key.public_key().validator_address());
         let params = Params {
             address,
             threshold_params: Default::default(),
@@ -539,8 +538,7 @@ impl Replica {
         if vote.body.round > round.saturating_add(ROUNDS_AHEAD) {
             return Err(Admission::Ignore(Ignored::RoundAhead));
         }
-        let validator =
-            validators.by_address(&vote.body.validator).ok_or(Admission::Reject(Rejected::NotValidator))?;
+        let validator = validators.by_address(&vote.body.validator).ok_or(Admission::Reject(Rejected::NotValidator))?;
         let vote = vote.to_core();
         if early {
             self.judge_early(&validator.address, false)?;
@@ -577,11 +575,7 @@ impl Replica {
         }
         if early {
             self.judge_early(&proposer.address, true)?;
-        } else if self.core.exceeds_per_round_cap(
-            proposal.height(),
-            proposal.round(),
-            &proposal.message.block.hash(),
-        ) {
+        } else if self.core.exceeds_per_round_cap(proposal.height(), proposal.round(), &proposal.message.block.hash()) {
             return Err(Admission::Ignore(Ignored::Enough));
         }
         if self.effects.verifies_proposal(&proposal.message, &proposer.key, &proposal.signature) {
@@ -735,10 +729,8 @@ impl Replica {
                 .map(|one| arc_malachitebft_core_types::CommitSignature::new(one.validator, one.signature))
                 .collect(),
         };
-        let certificate = ExtendedCommitCertificate::from_commit_certificate_and_extensions(
-            certificate,
-            VoteExtensions::default(),
-        );
+        let certificate =
+            ExtendedCommitCertificate::from_commit_certificate_and_extensions(certificate, VoteExtensions::default());
         // The block waits in the notes; the core does not look into the bytes.
         let response = ValueResponse::new(nobody(), Default::default(), certificate);
         let fed = self.feed(CoreInput::SyncValueResponse(response));

@@ -328,6 +328,9 @@ mod tests {
     #[test]
     fn portions_round_down_and_never_pass_the_whole() {
         let of = |units, total| portion(Units::new(units), Units::new(total)).get();
-        assert_eq!((of(1, 3), of(3, 3), of(0, 0), of(limits::MODEL_UNITS, limits::MODEL_UNITS)), (3_333, 10_000, 0, 10_000));
+        assert_eq!(
+            (of(1, 3), of(3, 3), of(0, 0), of(limits::MODEL_UNITS, limits::MODEL_UNITS)),
+            (3_333, 10_000, 0, 10_000)
+        );
     }
 }

@@ -61,7 +61,9 @@ impl At {
         let (kind, detail) = (error.kind(), error.into_string());
         let dir = self.dir.clone();
         match kind {
-            rocksdb::ErrorKind::IOError if detail.contains("lock") && detail.contains("LOCK") => OpenError::InUse { dir },
+            rocksdb::ErrorKind::IOError if detail.contains("lock") && detail.contains("LOCK") => {
+                OpenError::InUse { dir }
+            }
             rocksdb::ErrorKind::IOError if !detail.contains("No such file") => OpenError::Unavailable { dir, detail },
             _ => OpenError::Damaged { dir, problem: detail },
         }
@@ -138,12 +140,14 @@ impl At {
         let holds = |holds: bool, what: &str| {
             if holds { Ok(()) } else { Err(self.damaged(format!("block {height}, the newest, {what}"))) }
         };
-        let above: Option<CertifiedHeader> = database
-            .get_record(Column::Headers, &height_key(height.next()))
-            .map_err(|error| self.failed(error))?;
+        let above: Option<CertifiedHeader> =
+            database.get_record(Column::Headers, &height_key(height.next())).map_err(|error| self.failed(error))?;
         holds(above.is_none(), "has another above it")?;
         if height == Height::ZERO {
-            return holds(tip.hash == BlockHash::from_bytes(*network.as_bytes()), "does not have the network's id as hash");
+            return holds(
+                tip.hash == BlockHash::from_bytes(*network.as_bytes()),
+                "does not have the network's id as hash",
+            );
         }
         let CertifiedHeader { header, certificate } = self.read(database, Column::Headers, &height_key(height))?;
         let transactions: Vec<Transaction> = self.read(database, Column::Bodies, &height_key(height))?;

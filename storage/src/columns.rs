@@ -19,8 +19,8 @@
 use crate::error::StorageError;
 use allod_protocol::{codec, ids::Height, state::Family};
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
-    DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBPinnableSlice, DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -196,7 +196,11 @@ impl Database {
     }
 
     /// Reads a record that [`codec::encode`] wrote.
-    pub(crate) fn get_record<T: DeserializeOwned>(&self, column: Column, key: &[u8]) -> Result<Option<T>, StorageError> {
+    pub(crate) fn get_record<T: DeserializeOwned>(
+        &self,
+        column: Column,
+        key: &[u8],
+    ) -> Result<Option<T>, StorageError> {
         let Some(bytes) = self.get(column, key)? else { return Ok(None) };
         let unreadable = |error| StorageError::damaged(format!("a record of column {}", column.name()), error);
         codec::decode_trusted(&bytes).map(Some).map_err(unreadable)

@@ -137,7 +137,8 @@ fn put_block(
     batch.put(Column::Bodies, key, codec::encode(decided.block.transactions()));
     batch.put(Column::BlockHashes, decided.block.hash().as_bytes(), codec::encode(&height));
     for (index, result) in executed.results.iter().enumerate() {
-        let index = u32::try_from(index).map_err(|_| StorageError::damaged("a block", "it has too many transactions"))?;
+        let index =
+            u32::try_from(index).map_err(|_| StorageError::damaged("a block", "it has too many transactions"))?;
         batch.put(Column::Transactions, result.id.as_bytes(), codec::encode(&(height, index)));
     }
     let events = BlockEvents { results: executed.results.clone(), deadline_events: executed.deadline_events.clone() };

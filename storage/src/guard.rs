@@ -84,8 +84,7 @@ impl SignGuard {
     /// end and nothing may be signed.
     pub fn store(&mut self, record: &[u8]) -> Result<(), LogError> {
         let number = self.newest.as_ref().map_or(0, |(number, _)| number.saturating_add(1));
-        let too_large =
-            || LogError::TooLarge { path: self.path.clone(), bytes: record.len(), max: GUARD_RECORD_BYTES };
+        let too_large = || LogError::TooLarge { path: self.path.clone(), bytes: record.len(), max: GUARD_RECORD_BYTES };
         let len = u16::try_from(record.len()).ok().filter(|_| record.len() <= GUARD_RECORD_BYTES);
         let len = len.ok_or_else(too_large)?;
         let mut slot = Vec::with_capacity(SLOT_BYTES);

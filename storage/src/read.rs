@@ -407,8 +407,9 @@ impl Ledger {
             let (announced_at, _) = split_height(key).ok_or_else(|| unreadable("its key is too short"))?;
             let validators: ValidatorSet =
                 codec::decode_trusted(set).map_err(|error| unreadable(&error.to_string()))?;
-            let announced =
-                self.certified_header(announced_at)?.ok_or_else(|| unreadable("the header that announced it is missing"))?;
+            let announced = self
+                .certified_header(announced_at)?
+                .ok_or_else(|| unreadable("the header that announced it is missing"))?;
             changes.push(ValidatorChange { announced, validators });
             iterator.next();
         }

@@ -79,7 +79,8 @@ pub(crate) fn prove(
     value: Option<Vec<u8>>,
 ) -> anyhow::Result<StateProof> {
     let reader = WithValue { reader, value: &value };
-    let (found, path) = JellyfishMerkleTree::<_, TreeHasher>::new(&reader).get_with_proof(tree_key(key), height.get())?;
+    let (found, path) =
+        JellyfishMerkleTree::<_, TreeHasher>::new(&reader).get_with_proof(tree_key(key), height.get())?;
     anyhow::ensure!(found == value, "the tree and the state disagree on key {key:02x?}");
     Ok(StateProof { key: key.to_vec(), value, path })
 }
@@ -185,9 +186,9 @@ pub(crate) fn write(
     iterator.seek_to_first();
     while let Some((key, mut nodes)) = iterator.item() {
         while let Some((len, rest)) = nodes.split_first() {
-            let (node, rest) = rest
-                .split_at_checked(usize::from(*len))
-                .ok_or_else(|| StorageError::damaged("the list of stale tree nodes", "it ends in the middle of a key"))?;
+            let (node, rest) = rest.split_at_checked(usize::from(*len)).ok_or_else(|| {
+                StorageError::damaged("the list of stale tree nodes", "it ends in the middle of a key")
+            })?;
             batch.delete(Column::TreeNodes, node);
             nodes = rest;
         }

@@ -99,7 +99,8 @@ impl TestLedger {
     pub fn sign(&mut self, sender: AccountId, keys: &[SigningKey], action: Action) -> Transaction {
         self.nonce += 1;
         let network = self.tip.network;
-        TransactionBody { network, sender, nonce: self.nonce, expires: self.tip.time.plus_ms(60_000), action }.sign(keys)
+        TransactionBody { network, sender, nonce: self.nonce, expires: self.tip.time.plus_ms(60_000), action }
+            .sign(keys)
     }
 
     /// Signs an action as the founding account number `index`.

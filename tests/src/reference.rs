@@ -107,7 +107,8 @@ impl World {
         let [yes, no, abstain, all] = self.tally(&id);
         let Some(proposal) = self.proposals.get(&id).cloned() else { return };
         let (quorum, threshold) = proposal.rule;
-        let passed = (yes + no + abstain) * 10_000 >= quorum * all && yes > no && yes * 10_000 >= threshold * (yes + no);
+        let passed =
+            (yes + no + abstain) * 10_000 >= quorum * all && yes > no && yes * 10_000 >= threshold * (yes + no);
         let ended = if !passed {
             "rejected"
         } else {

@@ -29,9 +29,7 @@ use allod_protocol::{
     block::{Block, DecidedBlock},
     crypto::SigningKey,
     ids::{AccountId, Height, NetworkId, Power, Timestamp, ValidatorAddress},
-    replica::{
-        Admission, Input, Message, Output, Replica, ReplicaError, Timeouts, Timer, Warning,
-    },
+    replica::{Admission, Input, Message, Output, Replica, ReplicaError, Timeouts, Timer, Warning},
     validator::{Validator, ValidatorSet},
 };
 use app::{App, Sets};
@@ -448,9 +446,10 @@ impl Simulation {
             Crashes::None => return,
             Crashes::One(every_ms) => {
                 // One at a time: with two of four gone nothing can be decided, and power failure is another plan.
-                let all_up = self.peers.iter().all(|peer| {
-                    (peer.replica.is_some() && !peer.doomed) || peer.behaviour == Behaviour::Dead
-                });
+                let all_up = self
+                    .peers
+                    .iter()
+                    .all(|peer| (peer.replica.is_some() && !peer.doomed) || peer.behaviour == Behaviour::Dead);
                 let victim = self.rng.random_range(0..self.peers.len());
                 (every_ms, if all_up { vec![victim] } else { Vec::new() })
             }
@@ -632,8 +631,8 @@ impl Simulation {
         let mut inputs = VecDeque::new();
         let mut outputs = outputs;
         loop {
-            let fails_after = (self.peers[peer].doomed && !outputs.is_empty())
-                .then(|| self.rng.random_range(0..=outputs.len()));
+            let fails_after =
+                (self.peers[peer].doomed && !outputs.is_empty()).then(|| self.rng.random_range(0..=outputs.len()));
             for (index, output) in outputs.into_iter().enumerate() {
                 if fails_after == Some(index) {
                     break;

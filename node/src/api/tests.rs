@@ -413,7 +413,8 @@ async fn a_batch_is_taken_in_but_for_what_is_refused_by_its_place() {
         peer.sign(1, "northfield", create("westhill")),
     ];
     let post = async |body: Vec<u8>| {
-        let response = peer.client.post(format!("{}/v1/transactions/batch", peer.base)).body(body).send().await.unwrap();
+        let response =
+            peer.client.post(format!("{}/v1/transactions/batch", peer.base)).body(body).send().await.unwrap();
         (response.status().as_u16(), response.json::<Value>().await.unwrap())
     };
     let (status, body) = post(codec::encode(&batch[..])).await;
@@ -554,7 +555,10 @@ async fn a_proposal_says_what_it_still_needs() {
     };
     peer.apply(1, "northfield", Action::OpenProposal(open)).await;
     let listed = peer.ok("/v1/models/northfield/digits/proposals").await;
-    assert_eq!(peer.ok("/v1/proposals?scope=open").await, json!({"items": listed["items"], "next": null}));
+    // Not the whole of it: how long is left changes from one answer to the next.
+    let open = peer.ok("/v1/proposals?scope=open").await;
+    assert_eq!((&open["items"][0]["id"], &open["next"]), (&listed["items"][0]["id"], &Value::Null));
+    assert_eq!(open["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(peer.ok("/v1/proposals?scope=network").await["items"], json!([]));
     let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
 

@@ -163,7 +163,9 @@ pub enum FetchError {
         refused: bool,
     },
     /// Nothing arrived for too long.
-    #[error("nothing arrived for {waited:?} from {known_providers} providers; check the network and try again: it goes on from where it is")]
+    #[error(
+        "nothing arrived for {waited:?} from {known_providers} providers; check the network and try again: it goes on from where it is"
+    )]
     Stalled {
         /// Since the last arrival.
         waited: Duration,
@@ -181,7 +183,9 @@ pub enum FetchError {
         limit_bytes: u64,
     },
     /// The manifest states a wrong size for a file.
-    #[error("the manifest says that {address} has {expected_bytes} bytes, but it has {size_bytes}; its publisher made a mistake, do not use it")]
+    #[error(
+        "the manifest says that {address} has {expected_bytes} bytes, but it has {size_bytes}; its publisher made a mistake, do not use it"
+    )]
     ManifestWrong {
         /// The file.
         address: ArtifactId,
@@ -228,7 +232,10 @@ pub struct Fetcher {
 
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetcher").field("protocol", &self.protocol).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Fetcher")
+            .field("protocol", &self.protocol)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

@@ -291,11 +291,9 @@ impl Session {
     pub(super) fn target(&self, ask: &Ask) -> Target {
         let state = self.state();
         match (ask, state.blobs.get(ask.address())) {
-            (Ask::Tail(_), Some(Blob { partial: None, claim, expected_bytes, limit_bytes, .. })) => Target::Start {
-                claim: Arc::clone(claim),
-                expected_bytes: *expected_bytes,
-                limit_bytes: *limit_bytes,
-            },
+            (Ask::Tail(_), Some(Blob { partial: None, claim, expected_bytes, limit_bytes, .. })) => {
+                Target::Start { claim: Arc::clone(claim), expected_bytes: *expected_bytes, limit_bytes: *limit_bytes }
+            }
             (Ask::Piece(..), Some(Blob { partial: Some(partial), .. })) => Target::Continue(Arc::clone(partial)),
             _ => Target::Gone,
         }

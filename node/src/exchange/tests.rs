@@ -98,7 +98,10 @@ impl Peer {
     }
 
     /// Answers every request as `answer` says: bytes to send, and whether to hang up then.
-    fn misbehave(self, answer: impl Fn(&ArtifactStore, usize, Request) -> (Vec<u8>, After) + Send + Sync + 'static) -> Self {
+    fn misbehave(
+        self,
+        answer: impl Fn(&ArtifactStore, usize, Request) -> (Vec<u8>, After) + Send + Sync + 'static,
+    ) -> Self {
         let mut incoming = self.control.clone().accept(name()).unwrap();
         let (store, answer) = (Arc::clone(&self.store), Arc::new(answer));
         let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -387,7 +390,9 @@ async fn what_nobody_has_fails_with_the_address() {
     let (bob, carol, alice) = (Peer::new().await.serve(), Peer::new().await, Peer::new().await);
     let wanted = Wanted { address: ArtifactId::of(b"nowhere"), kind: ArtifactKind::File, limit_bytes: 100 };
     let failure = fetch(&alice, wanted, &[&bob], brisk()).await.unwrap_err();
-    assert!(matches!(failure.error, FetchError::NobodyHas { address, asked: 1, refused: false } if address == wanted.address));
+    assert!(
+        matches!(failure.error, FetchError::NobodyHas { address, asked: 1, refused: false } if address == wanted.address)
+    );
     assert!(failure.to_string().contains(&wanted.address.to_string()));
     let failure = fetch(&alice, wanted, &[], brisk()).await.unwrap_err();
     assert!(matches!(failure.error, FetchError::NobodyHas { asked: 0, .. }));
@@ -433,7 +438,11 @@ async fn a_restricted_artifact_goes_only_to_whom_is_admitted() {
     alice.holds(&wanted);
     let failure = fetch(&mallory, wanted, &[&bob], brisk()).await.unwrap_err();
     assert!(matches!(failure.error, FetchError::NobodyHas { refused: true, .. }));
-    assert_eq!(bob.counters.sent_bytes.load(Ordering::Relaxed), encoded_size_bytes(100_000, ByteRange::tail(100_000, 65536)) + encoded_size_bytes(100_000, ByteRange { start: 0, end: 49152 }));
+    assert_eq!(
+        bob.counters.sent_bytes.load(Ordering::Relaxed),
+        encoded_size_bytes(100_000, ByteRange::tail(100_000, 65536))
+            + encoded_size_bytes(100_000, ByteRange { start: 0, end: 49152 })
+    );
 }
 
 #[tokio::test]
@@ -458,7 +467,8 @@ async fn sizes_beyond_the_limit_and_wrong_manifests_fail_without_blaming_the_pro
     let failure = fetch(&alice, Wanted { limit_bytes: 500, ..true_one }, &[&bob], brisk()).await.unwrap_err();
     assert!(matches!(failure.error, FetchError::TooLarge { size_bytes: 1000, .. }));
     let not_one = bob.import("file", b"not a manifest");
-    let failure = fetch(&alice, Wanted { kind: ArtifactKind::Collection, ..not_one }, &[&bob], brisk()).await.unwrap_err();
+    let failure =
+        fetch(&alice, Wanted { kind: ArtifactKind::Collection, ..not_one }, &[&bob], brisk()).await.unwrap_err();
     assert!(matches!(failure.error, FetchError::Store(_)));
 }
 

@@ -216,7 +216,9 @@ impl<'a> Conversation<'a> {
         let range = ask.request(self.session.options.piece_bytes).range(size_bytes).filter(|_| sound);
         let range = range.ok_or_else(|| broken(format!("a blob of {size_bytes} bytes does not answer {ask:?}")))?;
         if slice_bytes != encoded_size_bytes(size_bytes, range) {
-            return Err(broken(format!("a slice of {slice_bytes} bytes does not answer {ask:?} of {size_bytes} bytes")));
+            return Err(broken(format!(
+                "a slice of {slice_bytes} bytes does not answer {ask:?} of {size_bytes} bytes"
+            )));
         }
         Ok(range)
     }

@@ -409,7 +409,14 @@ impl Effects {
         }
     }
 
-    fn verifies(&mut self, height: Height, domain: Domain, bytes: &[u8], key: &PublicKey, signature: &Signature) -> bool {
+    fn verifies(
+        &mut self,
+        height: Height,
+        domain: Domain,
+        bytes: &[u8],
+        key: &PublicKey,
+        signature: &Signature,
+    ) -> bool {
         let digest = digest(domain, bytes, key, signature);
         if self.verified.get(&height).is_some_and(|verified| verified.contains(&digest)) {
             self.counters.remembered = self.counters.remembered.saturating_add(1);

@@ -159,7 +159,8 @@ fn a_block_refused_for_its_time_is_judged_again_without_the_clock_once_a_polka_s
     let four = Four::new();
     let block = four.block(&four.keys[1], 2_000);
     let hash = Some(block.hash());
-    let asks = |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Check { certified: true, .. }));
+    let asks =
+        |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Check { certified: true, .. }));
     let again = |valid| Input::Checked { height: Height::new(1), block: block.hash(), certified: true, valid };
 
     for verdict_first in [true, false] {
@@ -292,8 +293,13 @@ fn a_proposer_asked_again_after_a_crash_proposes_the_same_block() {
     assert_eq!(log.iter().filter(|entry| whole(entry)).count(), 1, "a block is written once");
 
     for length in 0..=log.len() {
-        let recovered =
-            Replica::recover(Some(key.clone()), LastSigned::default(), four.tip.clone(), Timeouts::default(), &log[..length]);
+        let recovered = Replica::recover(
+            Some(key.clone()),
+            LastSigned::default(),
+            four.tip.clone(),
+            Timeouts::default(),
+            &log[..length],
+        );
         let (_, outputs) = recovered.unwrap();
         if length == 0 {
             assert!(matches!(outputs.last(), Some(Output::Build { round: 0, .. })), "nothing was proposed");
@@ -482,7 +488,8 @@ fn hosts_that_start_wrongly_are_stopped() {
     };
     let recover = |tip_height, log: &[LogEntry]| {
         let tip = Tip { height: Height::new(tip_height), ..four.tip.clone() };
-        Replica::recover(None, LastSigned::default(), tip, Timeouts::default(), log).map(|(replica, _)| replica.height())
+        Replica::recover(None, LastSigned::default(), tip, Timeouts::default(), log)
+            .map(|(replica, _)| replica.height())
     };
     assert_eq!(recover(4, &[entry(4), entry(5)]), Ok(Height::new(5)), "entries of a decided height are left out");
     let ahead = ReplicaError::LogAhead { entry: Height::new(6), tip: Height::new(4) };

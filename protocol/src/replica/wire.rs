@@ -193,9 +193,8 @@ impl RoundCertificate {
     }
 
     pub(crate) fn to_core(&self) -> malachite::RoundCertificate<Bft> {
-        let vote = |one: &RoundVote| {
-            RoundSignature::new(one.kind.into(), nil_or(one.block), one.validator, one.signature)
-        };
+        let vote =
+            |one: &RoundVote| RoundSignature::new(one.kind.into(), nil_or(one.block), one.validator, one.signature);
         malachite::RoundCertificate {
             height: self.height,
             round: Round::new(self.round),

@@ -1,11 +1,6 @@
 //! What can go wrong with bytes on disk, each with the address or the path, and what to do.
 
-use allod_protocol::{
-    artifact::ManifestError,
-    codec::DecodeError,
-    ids::ArtifactId,
-    limits,
-};
+use allod_protocol::{artifact::ManifestError, codec::DecodeError, ids::ArtifactId, limits};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -71,7 +66,9 @@ pub enum ArtifactError {
         how: Reference,
     },
     /// A manifest states a size or a SHA-256 that is not the file's.
-    #[error("the collection's manifest is wrong about {path} ({address}): its size or SHA-256 is another; do not use the collection")]
+    #[error(
+        "the collection's manifest is wrong about {path} ({address}): its size or SHA-256 is another; do not use the collection"
+    )]
     ManifestWrong {
         /// The file's address.
         address: ArtifactId,

@@ -6,7 +6,8 @@
 use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
-    files::TemporaryFile,
+    files::{Placement, TemporaryFile, remove_if_there},
+    import::{BATCH_FILES, BATCH_SIZE_BYTES},
 };
 use allod_protocol::{
     artifact::{ArtifactKind, ArtifactPath},
@@ -88,33 +89,41 @@ impl ArtifactStore {
                 Existing::Different => return Err(ArtifactError::TargetExists(path)),
             }
         }
-        for (address, path) in absent {
-            self.export_file(&address, &path, state, progress)?;
+        let (mut staged, mut staged_bytes) = (Vec::new(), 0u64);
+        for (number, (address, path)) in absent.into_iter().enumerate() {
+            let before = state.done_bytes;
+            staged.push(self.export_file(&address, path, number, state, progress)?);
+            staged_bytes = staged_bytes.saturating_add(state.done_bytes.saturating_sub(before));
+            if staged.len() >= BATCH_FILES || staged_bytes >= BATCH_SIZE_BYTES {
+                Placement::commit_all(std::mem::take(&mut staged))?;
+                staged_bytes = 0;
+            }
         }
-        Ok(())
+        Placement::commit_all(staged)
     }
 
+    /// Writes a file under a temporary name beside its own.
     fn export_file(
         &self,
         address: &ArtifactId,
-        path: &Path,
+        path: PathBuf,
+        number: usize,
         state: &mut Progress,
         progress: OnProgress<'_>,
-    ) -> Result<(), ArtifactError> {
+    ) -> Result<Placement, ArtifactError> {
         let parent = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(at("create", parent))?;
         let reader = self.reader(address)?;
-        let temporary = parent.join(format!(".{address}.{}.partial", std::process::id()));
+        let temporary = parent.join(format!(".allod-{}-{number}.partial", std::process::id()));
         // Left by a killed process of the same number: nobody else uses this name.
-        super::files::remove_if_there(&temporary)?;
+        remove_if_there(&temporary)?;
         let mut file = TemporaryFile::create_at(temporary)?;
         let full = |error| match error {
-            ArtifactError::DiskFull(_) => ArtifactError::DiskFull(path.to_owned()),
+            ArtifactError::DiskFull(_) => ArtifactError::DiskFull(path.clone()),
             other => other,
         };
         reader.for_each_piece(state, progress, |bytes| file.append(bytes)).map_err(full)?;
-        file.sync().map_err(full)?;
-        file.rename_to(path)
+        Ok(Placement::export(file, path))
     }
 }
 
@@ -149,9 +158,10 @@ fn existing(path: &Path, address: &ArtifactId, size_bytes: u64) -> Result<Existi
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Existing::None),
         Err(error) => Err(at("inspect", path)(error)),
         Ok(found) if found.is_symlink() => Err(ArtifactError::Symlink(path.to_owned())),
-        Ok(found) if found.is_dir() => {
-            Err(ArtifactError::Target { path: path.to_owned(), expected: "a file is to be written there, but it is a directory" })
-        }
+        Ok(found) if found.is_dir() => Err(ArtifactError::Target {
+            path: path.to_owned(),
+            expected: "a file is to be written there, but it is a directory",
+        }),
         Ok(found) if !found.is_file() => Err(ArtifactError::Special(path.to_owned())),
         Ok(found) if found.len() == size_bytes && hash(path)? == *address => Ok(Existing::Same),
         Ok(_) => Ok(Existing::Different),

@@ -29,17 +29,29 @@ use std::{
 /// Files and directories of these names are left out of a collection, with all that is in them. Other names that
 /// begin with a dot are kept: `.gitattributes` belongs to many models.
 pub const EXCLUDED_NAMES: [&str; 14] = [
-    ".git", ".hg", ".svn", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX", "__pycache__", ".ipynb_checkpoints",
-    ".cache", ".venv", ".idea", ".vscode", ".Trashes",
+    ".git",
+    ".hg",
+    ".svn",
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    "__MACOSX",
+    "__pycache__",
+    ".ipynb_checkpoints",
+    ".cache",
+    ".venv",
+    ".idea",
+    ".vscode",
+    ".Trashes",
 ];
 /// Files whose names end so are left out of a collection: unfinished downloads and editors' leftovers.
 pub const EXCLUDED_SUFFIXES: [&str; 8] =
     [".tmp", ".part", ".partial", ".incomplete", ".crdownload", ".swp", ".pyc", "~"];
 
-/// Files staged before they are made durable together: one journal commit of the file system then serves many.
-const BATCH_FILES: usize = 256;
+/// Files staged before they are made durable together: see [`Placement::commit_all`].
+pub(super) const BATCH_FILES: usize = 256;
 /// Bytes staged before they are made durable.
-const BATCH_SIZE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const BATCH_SIZE_BYTES: u64 = 64 * 1024 * 1024;
 /// Buffers between the reading and the SHA-256 thread.
 const BUFFERS: usize = 4;
 
@@ -75,12 +87,7 @@ impl ArtifactStore {
     /// # Errors
     /// Names the file and the remedy: a symbolic link or a special file in a directory, a name that no collection can
     /// hold, a file that changes meanwhile, a full disk.
-    pub fn import(
-        &self,
-        source: &Path,
-        mode: ImportMode,
-        progress: OnProgress<'_>,
-    ) -> Result<Imported, ArtifactError> {
+    pub fn import(&self, source: &Path, mode: ImportMode, progress: OnProgress<'_>) -> Result<Imported, ArtifactError> {
         // Whoever names a link means what it points to; links inside a directory are refused.
         let source = fs::canonicalize(source).map_err(at("open", source))?;
         let kind = fs::metadata(&source).map_err(at("inspect", &source))?;
@@ -310,8 +317,7 @@ impl<'a> Import<'a> {
     }
 
     fn flush(&mut self) -> Result<(), ArtifactError> {
-        self.staged.iter().try_for_each(Placement::sync)?;
-        self.staged.drain(..).try_for_each(Placement::rename)?;
+        Placement::commit_all(std::mem::take(&mut self.staged))?;
         self.staged_addresses.clear();
         self.staged_bytes = 0;
         files::sync_directory(&self.store.layout.blobs())
@@ -406,7 +412,8 @@ impl Scan<'_> {
         let inside = path.strip_prefix(self.root).unwrap_or(&path);
         let parts = inside.iter().map(|part| part.to_str()).collect::<Option<Vec<_>>>();
         let name = parts.ok_or_else(|| ArtifactError::NotUtf8(path.clone()))?.join("/");
-        let refused = |source: ManifestError| ArtifactError::Collection { path: path.clone(), source: Box::new(source) };
+        let refused =
+            |source: ManifestError| ArtifactError::Collection { path: path.clone(), source: Box::new(source) };
         let name = ArtifactPath::new(name).map_err(refused)?;
         self.size_bytes = self.size_bytes.saturating_add(entry.metadata().map_err(at("inspect", &path))?.len());
         self.files.push((path, name));

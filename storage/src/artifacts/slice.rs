@@ -7,7 +7,7 @@
 
 use super::{
     BUFFER_SIZE_BYTES, OnProgress, Progress,
-    error::{ArtifactError, Reference, ReceiveError, at},
+    error::{ArtifactError, ReceiveError, Reference, at},
     files::Layout,
 };
 use allod_protocol::{codec, ids::ArtifactId};
@@ -17,7 +17,8 @@ use bao_tree::{
         DecodeError, EncodeError,
         outboard::{PostOrderMemOutboard, PostOrderOutboard},
         sync::{
-            DecodeResponseIter, ReadAt, Size, encode_ranges, encode_ranges_validated, outboard_post_order, truncate_ranges,
+            DecodeResponseIter, ReadAt, Size, encode_ranges, encode_ranges_validated, outboard_post_order,
+            truncate_ranges,
         },
     },
     iter::{BaoChunk, ResponseIterRef},
@@ -323,9 +324,7 @@ impl BlobReader {
             Some(file) => {
                 encode_ranges(data, PostOrderOutboard { root, tree, data: Positioned(file) }, &chunks, &mut encoded)
             }
-            None => {
-                encode_ranges(data, PostOrderMemOutboard { root, tree, data: [0u8; 0] }, &chunks, &mut encoded)
-            }
+            None => encode_ranges(data, PostOrderMemOutboard { root, tree, data: [0u8; 0] }, &chunks, &mut encoded),
         }
         .map_err(|error| self.encoding_failed(error, range))?;
         let refused = |error| match error {

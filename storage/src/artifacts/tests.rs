@@ -177,7 +177,10 @@ fn a_reference_serves_until_its_file_changes() {
         file.write_all_at(&[content[50] ^ 1], 50).unwrap();
         file.set_modified(modified).unwrap();
         let refused = bench.store.verify(&address, &mut quiet);
-        assert!(matches!(refused, Err(ArtifactError::ReferenceChanged { how: Reference::Different, .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(ArtifactError::ReferenceChanged { how: Reference::Different, .. })),
+            "{refused:?}"
+        );
         file.set_len(10).unwrap();
         let refused = bench.store.reader(&address);
         assert!(matches!(refused, Err(ArtifactError::ReferenceChanged { how: Reference::Changed, .. })));
@@ -253,7 +256,8 @@ fn a_download_resumes_after_a_kill_and_ends_whole() {
     let partial = to.store.resume(&address).unwrap().unwrap();
     assert_eq!(partial.verified_bytes(), piece.size_bytes() + 1234);
     let missing = partial.missing();
-    let expected = [(0, 8), (24, 40)].map(|(a, b)| ByteRange { start: a * GROUP_SIZE_BYTES, end: b * GROUP_SIZE_BYTES });
+    let expected =
+        [(0, 8), (24, 40)].map(|(a, b)| ByteRange { start: a * GROUP_SIZE_BYTES, end: b * GROUP_SIZE_BYTES });
     assert_eq!(missing, expected);
     for range in missing {
         partial.receive(range, &from.slice(&address, range)).unwrap();
@@ -393,7 +397,8 @@ fn ten_directories_of_500_small_files_are_a_collection() {
     for directory in 0..10 {
         fs::create_dir_all(bench.root.join(format!("many/{directory}"))).unwrap();
         for file in 0..500u32 {
-            fs::write(bench.root.join(format!("many/{directory}/{file}")), (directory * 1000 + file).to_le_bytes()).unwrap();
+            fs::write(bench.root.join(format!("many/{directory}/{file}")), (directory * 1000 + file).to_le_bytes())
+                .unwrap();
         }
     }
     let imported = bench.import(&bench.root.join("many"));
@@ -418,7 +423,8 @@ fn what_cannot_be_written_is_named() {
 
 #[test]
 fn pieces_cover_a_range_once() {
-    let pieces = |start, end| ByteRange { start, end }.pieces(100).map(|piece| (piece.start, piece.end)).collect::<Vec<_>>();
+    let pieces =
+        |start, end| ByteRange { start, end }.pieces(100).map(|piece| (piece.start, piece.end)).collect::<Vec<_>>();
     assert_eq!(pieces(0, 250), [(0, 100), (100, 200), (200, 250)]);
     assert_eq!(pieces(50, 100), [(50, 100)]);
     assert_eq!(pieces(0, 0), [(0, 0)]);

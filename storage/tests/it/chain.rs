@@ -107,7 +107,8 @@ impl Next {
 
 fn certify(tip: &Tip, block: &Block) -> CommitCertificate {
     let (height, hash) = (block.header().height, block.hash());
-    let keys = (1..=8).map(key).filter(|key| tip.validators.by_address(&key.public_key().validator_address()).is_some());
+    let keys =
+        (1..=8).map(key).filter(|key| tip.validators.by_address(&key.public_key().validator_address()).is_some());
     let signatures = keys.map(|key| {
         let validator = key.public_key().validator_address();
         let body = VoteBody {

@@ -66,7 +66,10 @@ fn measure_the_commit_of_a_thousand_transactions() {
         if height % 50 == 0 {
             println!(
                 "height {height}: median of 50: commit {:?}, of processor time {:?}; slowest commit {:?}; resident {} KiB",
-                median(times.clone()), median(processors.clone()), times.iter().max().unwrap(), resident_kib()
+                median(times.clone()),
+                median(processors.clone()),
+                times.iter().max().unwrap(),
+                resident_kib()
             );
             println!("{:?}", ledger.stats());
             times.clear();
@@ -113,7 +116,9 @@ fn measure_empty_commits_and_the_log() {
     }
     println!(
         "median: empty commit {:?}, log entry synced {:?}, last-signed stored {:?}",
-        median(commits), median(syncs), median(stores)
+        median(commits),
+        median(syncs),
+        median(stores)
     );
 }
 

@@ -83,25 +83,40 @@ fn refuses_records_that_contradict_each_other() {
     let tampering: [(&str, Tampering); 7] = [
         ("lacks the record tip", Box::new(|db| db.delete_cf(db.cf_handle("meta").unwrap(), "tip").unwrap())),
         ("schema version is missing", Box::new(|db| db.delete_cf(db.cf_handle("meta").unwrap(), "schema").unwrap())),
-        ("column headers lacks", Box::new(move |db| db.delete_cf(db.cf_handle("headers").unwrap(), height(2)).unwrap())),
-        ("has the transactions of another", Box::new(move |db| {
-            let bodies = db.cf_handle("bodies").unwrap();
-            let other = db.get_cf(bodies, height(1)).unwrap().unwrap();
-            db.put_cf(bodies, height(2), other).unwrap();
-        })),
-        ("has another above it", Box::new(move |db| {
-            let headers = db.cf_handle("headers").unwrap();
-            let other = db.get_cf(headers, height(1)).unwrap().unwrap();
-            db.put_cf(headers, height(3), other).unwrap();
-        })),
-        ("the state tree of height 2", Box::new(move |db| {
-            db.delete_cf(db.cf_handle("tree_nodes").unwrap(), height(2)).unwrap();
-        })),
-        ("has root", Box::new(move |db| {
-            let nodes = db.cf_handle("tree_nodes").unwrap();
-            let other = db.get_cf(nodes, height(1)).unwrap().unwrap();
-            db.put_cf(nodes, height(2), other).unwrap();
-        })),
+        (
+            "column headers lacks",
+            Box::new(move |db| db.delete_cf(db.cf_handle("headers").unwrap(), height(2)).unwrap()),
+        ),
+        (
+            "has the transactions of another",
+            Box::new(move |db| {
+                let bodies = db.cf_handle("bodies").unwrap();
+                let other = db.get_cf(bodies, height(1)).unwrap().unwrap();
+                db.put_cf(bodies, height(2), other).unwrap();
+            }),
+        ),
+        (
+            "has another above it",
+            Box::new(move |db| {
+                let headers = db.cf_handle("headers").unwrap();
+                let other = db.get_cf(headers, height(1)).unwrap().unwrap();
+                db.put_cf(headers, height(3), other).unwrap();
+            }),
+        ),
+        (
+            "the state tree of height 2",
+            Box::new(move |db| {
+                db.delete_cf(db.cf_handle("tree_nodes").unwrap(), height(2)).unwrap();
+            }),
+        ),
+        (
+            "has root",
+            Box::new(move |db| {
+                let nodes = db.cf_handle("tree_nodes").unwrap();
+                let other = db.get_cf(nodes, height(1)).unwrap().unwrap();
+                db.put_cf(nodes, height(2), other).unwrap();
+            }),
+        ),
     ];
     for (problem, change) in tampering {
         let dir = tempfile::tempdir().unwrap();

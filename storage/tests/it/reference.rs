@@ -31,7 +31,12 @@ struct Question {
 
 fn question() -> impl Strategy<Value = Question> {
     let direction = select(vec![Direction::Ascending, Direction::Descending]);
-    (key(), key(), direction, 0usize..8).prop_map(|(from, to, direction, limit)| Question { from, to, direction, limit })
+    (key(), key(), direction, 0usize..8).prop_map(|(from, to, direction, limit)| Question {
+        from,
+        to,
+        direction,
+        limit,
+    })
 }
 
 fn assert_alike(disk: &impl StateRead, memory: &impl StateRead, questions: &[Question]) {

@@ -22,8 +22,7 @@ fn assert_is_of_height(state: &impl StateRead, height: u64) {
         .filter(|key| height > 0 && exists(*key, height))
         .map(|key| (vec![6, key], height.to_be_bytes().to_vec()))
         .collect();
-    let found: Vec<_> =
-        (0..KEYS).filter_map(|key| Some((vec![6, key], state.get(&[6, key]).unwrap()?))).collect();
+    let found: Vec<_> = (0..KEYS).filter_map(|key| Some((vec![6, key], state.get(&[6, key]).unwrap()?))).collect();
     assert_eq!(found, expected);
     assert_eq!(state.range(&[6], &[7], Direction::Ascending, 100).unwrap(), expected);
     let mut last = state.range(&[6], &[7], Direction::Descending, 5).unwrap();

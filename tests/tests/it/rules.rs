@@ -7,9 +7,7 @@ use allod_protocol::{
     execute::Outcome,
     ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Units, VersionLabel},
     model::{CreateModel, FoundingLine, Model, PublishVersion, Version, VersionStatus},
-    proposal::{
-        CastBallot, Choice, OpenProposal, Proposal, ProposalAction, Scope, WithdrawProposal,
-    },
+    proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, Scope, WithdrawProposal},
     share::{Share, ShareAt, ShareChange, ShareFlow, TransferShares},
     state::{Direction, page, read_as_of},
     transaction::{Action, Transaction},
@@ -129,7 +127,8 @@ impl History {
                 propose(*model, *from, vec![ProposalAction::ReleaseVersion { label: label(*number) }])
             }
             Request::Mint { model, from, to, units, twice } => {
-                let mint = ProposalAction::MintShares { to: self.id(*to), units: Units::new(*units), reason: String::new() };
+                let mint =
+                    ProposalAction::MintShares { to: self.id(*to), units: Units::new(*units), reason: String::new() };
                 propose(*model, *from, vec![mint; 1 + usize::from(*twice)])
             }
             Request::Policy { model, from, quorum, threshold } => {
@@ -156,7 +155,13 @@ impl History {
         self.world.begin(self.ledger.tip.height.get(), self.ledger.tip.time.get());
         for ((from, transaction), result) in signed.iter().zip(&executed.results) {
             let expected = self.expect(self.id(*from), &transaction.body.action, &result.events);
-            assert_eq!(result.outcome == Outcome::Applied, expected, "{:?} {:?}", transaction.body.action, result.outcome);
+            assert_eq!(
+                result.outcome == Outcome::Applied,
+                expected,
+                "{:?} {:?}",
+                transaction.body.action,
+                result.outcome
+            );
         }
         self.world.end();
         self.compare();

@@ -7,7 +7,9 @@ use allod_protocol::{
     crypto::SigningKey,
     event::Event,
     execute::{Network, Outcome},
-    ids::{AccountId, ArtifactId, ContributionId, Handle, ModelId, Name, Power, ProposalId, Timestamp, Units, VersionLabel},
+    ids::{
+        AccountId, ArtifactId, ContributionId, Handle, ModelId, Name, Power, ProposalId, Timestamp, Units, VersionLabel,
+    },
     model::{CreateModel, FoundingLine, Model, PublishVersion, Version, VersionRef, VersionStatus},
     policy::Verdict,
     proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
@@ -99,7 +101,8 @@ fn weights_are_those_of_the_opening_whatever_happens_to_the_shares() {
     let model = with_model(&mut ledger);
     let mint = ProposalAction::MintShares { to: ledger.account("seafront"), units: Units::new(9), reason: "r".into() };
     let id = open(&mut ledger, 0, Scope::Model(model), vec![mint]);
-    let transfer = TransferShares { model, to: ledger.account("riverbend"), units: Units::new(50), reason: "sold".into() };
+    let transfer =
+        TransferShares { model, to: ledger.account("riverbend"), units: Units::new(50), reason: "sold".into() };
     ledger.must(0, Action::TransferShares(transfer));
     vote(&mut ledger, 0, id, Choice::No);
     assert_eq!(ledger.refused(3, Action::CastBallot(CastBallot { proposal: id, choice: Choice::Yes })), "no_weight");
@@ -118,7 +121,11 @@ fn weights_are_those_of_the_opening_whatever_happens_to_the_shares() {
 fn one_failed_action_leaves_nothing_half_done_and_a_reason() {
     let mut ledger = ledger();
     let model = with_model(&mut ledger);
-    let mint = |units| ProposalAction::MintShares { to: ledger.account("seafront"), units: Units::new(units), reason: String::new() };
+    let mint = |units| ProposalAction::MintShares {
+        to: ledger.account("seafront"),
+        units: Units::new(units),
+        reason: String::new(),
+    };
     let actions = vec![mint(5), mint(1 << 62)];
     let id = open(&mut ledger, 0, Scope::Model(model), actions);
     for voter in 0..3 {
@@ -139,7 +146,8 @@ fn a_threshold_account_needs_enough_of_its_keys_and_can_replace_them() {
     let mut ledger = ledger();
     let keys: Vec<SigningKey> = (200..203).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
     let weighted = |key: &SigningKey, weight| WeightedKey { key: key.public_key(), weight };
-    let policy = KeyPolicy { threshold: 3, keys: vec![weighted(&keys[0], 2), weighted(&keys[1], 1), weighted(&keys[2], 1)] };
+    let policy =
+        KeyPolicy { threshold: 3, keys: vec![weighted(&keys[0], 2), weighted(&keys[1], 1), weighted(&keys[2], 1)] };
     let handle = Handle::new("consortium").unwrap();
     ledger.must(0, Action::CreateAccount(CreateAccount { handle: handle.clone(), keys: policy }));
     let HandleOf(id) = ledger.read(&handle).expect("handle");
@@ -149,7 +157,10 @@ fn a_threshold_account_needs_enough_of_its_keys_and_can_replace_them() {
         ledger.run(transaction).outcome
     };
     let refused = outcome(&mut ledger, &keys[1..3], rotate(&keys[0]));
-    assert!(matches!(refused, Outcome::Rejected(Rejection::NotAuthorised { weight: 2, threshold: 3, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Outcome::Rejected(Rejection::NotAuthorised { weight: 2, threshold: 3, .. })),
+        "{refused:?}"
+    );
     assert_eq!(outcome(&mut ledger, &keys[0..2], rotate(&keys[2])), Outcome::Applied);
     let old = outcome(&mut ledger, &keys[0..2], rotate(&keys[0]));
     assert!(matches!(old, Outcome::Rejected(Rejection::ForeignKey { .. })), "{old:?}");
@@ -176,7 +187,12 @@ fn a_transaction_is_executed_once_and_not_after_its_expiry() {
     let mut ledger = ledger();
     let model = with_model(&mut ledger);
     let give = |ledger: &TestLedger| {
-        Action::TransferShares(TransferShares { model, to: ledger.account("seafront"), units: Units::new(1), reason: String::new() })
+        Action::TransferShares(TransferShares {
+            model,
+            to: ledger.account("seafront"),
+            units: Units::new(1),
+            reason: String::new(),
+        })
     };
     let action = give(&ledger);
     let once = ledger.sign_as(0, action);
@@ -220,7 +236,13 @@ fn a_contribution_is_signed_by_who_gave_it_and_by_a_steward_who_did_not() {
     let model = with_model(&mut ledger);
     let record = |amount| {
         let note = "1,438 labelled images".into();
-        Action::RecordContribution(RecordContribution { model, kind: ContributionKind::Data, amount, evidence: None, note })
+        Action::RecordContribution(RecordContribution {
+            model,
+            kind: ContributionKind::Data,
+            amount,
+            evidence: None,
+            note,
+        })
     };
     let contribution = |result: &[Event]| match result.first() {
         Some(Event::ContributionRecorded { contribution, .. }) => *contribution,
@@ -267,7 +289,10 @@ fn members_admit_and_remove_validators_in_force_two_blocks_later() {
     assert!(matches!(status(&ledger, id), ProposalStatus::Executed { .. }));
     let has = |ledger: &TestLedger| {
         let address = newcomer.validator_address();
-        (ledger.tip.validators.by_address(&address).is_some(), ledger.tip.next_validators.by_address(&address).is_some())
+        (
+            ledger.tip.validators.by_address(&address).is_some(),
+            ledger.tip.next_validators.by_address(&address).is_some(),
+        )
     };
     assert_eq!(has(&ledger), (false, true), "executed in H, it decides H + 2");
     ledger.block(1, vec![]);
@@ -301,7 +326,10 @@ fn only_members_ask_the_network_and_the_last_validator_stays() {
         vote(&mut ledger, voter, id, Choice::Yes);
     }
     ledger.block(10_000, vec![]);
-    assert!(matches!(status(&ledger, id), ProposalStatus::ExecutionFailed { reason: Rejection::BadValidatorSet(_), .. }));
+    assert!(matches!(
+        status(&ledger, id),
+        ProposalStatus::ExecutionFailed { reason: Rejection::BadValidatorSet(_), .. }
+    ));
     assert_eq!(ledger.tip.next_validators.len(), 4);
 }
 
@@ -333,6 +361,7 @@ fn faulty_transactions_are_refused_before_any_state_is_asked() {
         allod_protocol::transaction::Transaction::decode(&vec![1; 100_000]),
         Err(Invalid::TooLarge(100_000))
     ));
-    let stale = TransactionBody { network, sender: ledger.account("northfield"), nonce: 0, expires: Timestamp::ZERO, action };
+    let stale =
+        TransactionBody { network, sender: ledger.account("northfield"), nonce: 0, expires: Timestamp::ZERO, action };
     assert!(matches!(ledger.run(stale.sign(&[key(0)])).outcome, Outcome::Rejected(Rejection::Expired { .. })));
 }

@@ -121,7 +121,18 @@ fn an_outsider_joins_with_the_genesis_and_one_address_and_is_admitted() {
     let key = text_of(&made, "validator_key");
     let opened = net.must(
         peer,
-        &["propose", "admit-validator", "--key", key, "--operator", "operator-1", "--as", "operator-0", "--title", "admit"],
+        &[
+            "propose",
+            "admit-validator",
+            "--key",
+            key,
+            "--operator",
+            "operator-1",
+            "--as",
+            "operator-0",
+            "--title",
+            "admit",
+        ],
     );
     let proposal = text_of(&opened, "proposal").to_owned();
     for operator in ["operator-0", "operator-1", "operator-2"] {

@@ -23,8 +23,10 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-/// Connections to each node that carry load.
-const CONNECTIONS: usize = 4;
+/// Requests to each node that are under way at once. Without a rate a few keep it busy; with one, those that are due
+/// must not wait for those that a busy node has not answered.
+const SENDERS_FLAT_OUT: usize = 4;
+const SENDERS_AT_RATE: usize = 16;
 /// How long what is under way may take to come back once sending has ended.
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long a node that has no room is left alone.
@@ -48,7 +50,7 @@ pub(super) struct Measured {
     pub(super) applied: u64,
     /// How long sending went on.
     pub(super) sending: Duration,
-    /// From before the request to the block, in microseconds, of everything applied.
+    /// From when a request was due to the block, in microseconds, of everything applied.
     pub(super) latencies_us: Vec<u64>,
     /// Rejected by the ledger, by code.
     pub(super) rejected: BTreeMap<String, u64>,
@@ -91,15 +93,17 @@ pub(super) async fn run(clients: &[Client], batches: Vec<Batch>, plan: &Plan) ->
     let batches = Arc::new(batches);
     let follower = tokio::spawn(follow(first.clone(), flight.clone(), first.status().await?.height));
     let start = Instant::now();
-    let senders: Vec<_> = (0..CONNECTIONS)
+    let clock = tokio::spawn(end_at(flight.clone(), start + plan.duration));
+    let senders: Vec<_> = (0..if plan.rate.is_some() { SENDERS_AT_RATE } else { SENDERS_FLAT_OUT })
         .flat_map(|_| clients)
         .map(|client| tokio::spawn(send(client.clone(), flight.clone(), batches.clone(), plan.clone(), start)))
         .collect();
     for sender in senders {
         sender.await??;
     }
-    let sending = start.elapsed();
+    clock.abort();
     flight.ended.store(true, Ordering::Relaxed);
+    let sending = start.elapsed().min(plan.duration);
     let deadline = Instant::now() + DRAIN;
     while !locked(&flight.under_way).is_empty() && Instant::now() < deadline && !follower.is_finished() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -116,26 +120,38 @@ pub(super) async fn run(clients: &[Client], batches: Vec<Batch>, plan: &Plan) ->
     Ok(measured)
 }
 
+/// What is applied from this moment on no longer counts for the throughput.
+async fn end_at(flight: Arc<Flight>, end: Instant) {
+    tokio::time::sleep_until(end).await;
+    flight.ended.store(true, Ordering::Relaxed);
+}
+
 /// Takes the next batch, waits for its time, posts it.
 async fn send(client: Client, flight: Arc<Flight>, batches: Arc<Vec<Batch>>, plan: Plan, start: Instant) -> Result<()> {
+    let end = start + plan.duration;
     loop {
         let number = flight.next_batch.fetch_add(1, Ordering::Relaxed);
         let Some(batch) = usize::try_from(number).ok().and_then(|number| batches.get(number)) else { return Ok(()) };
-        match plan.rate {
-            Some(rate) => tokio::time::sleep_until(start + slot(number, plan.batch, rate)).await,
+        let due = match plan.rate {
+            Some(rate) => {
+                let due = start + slot(number, plan.batch, rate);
+                tokio::time::sleep_until(due).await;
+                // Late or not: what was due is sent, and its latency runs from when it was due.
+                due
+            }
             None => {
-                let room = u32::try_from(batch.ids.len())?.min(plan.in_flight);
-                let Ok(acquired) = tokio::time::timeout_at(start + plan.duration, flight.room.acquire_many(room)).await
-                else {
+                let room = u32::try_from(batch.ids.len())?;
+                let Ok(acquired) = tokio::time::timeout_at(end, flight.room.acquire_many(room)).await else {
                     return Ok(());
                 };
                 acquired?.forget();
+                Instant::now()
             }
-        }
-        if start.elapsed() >= plan.duration {
+        };
+        if Instant::now() >= end + DRAIN {
             return Ok(());
         }
-        post(&client, &flight, batch, start + plan.duration).await?;
+        post(&client, &flight, batch, due, end).await?;
     }
 }
 
@@ -146,9 +162,8 @@ fn slot(number: u64, batch: u64, rate: u64) -> Duration {
 }
 
 /// Posts a batch, and again what found no room, until `deadline`.
-async fn post(client: &Client, flight: &Flight, batch: &Batch, deadline: Instant) -> Result<()> {
-    let now = Instant::now();
-    locked(&flight.under_way).extend(batch.ids.iter().map(|id| (*id, now)));
+async fn post(client: &Client, flight: &Flight, batch: &Batch, due: Instant, deadline: Instant) -> Result<()> {
+    locked(&flight.under_way).extend(batch.ids.iter().map(|id| (*id, due)));
     locked(&flight.measured).sent += batch.ids.len() as u64;
     let (mut ids, mut body) = (batch.ids.clone(), batch.body.clone());
     loop {

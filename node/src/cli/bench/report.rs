@@ -29,7 +29,7 @@ pub(super) struct Report {
     build: Build,
 }
 
-/// From before the request to the block, in milliseconds.
+/// From when a request was due to the block, in milliseconds.
 #[derive(Debug, PartialEq, Serialize)]
 struct Latency {
     p50: f64,
