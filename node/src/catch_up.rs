@@ -174,7 +174,7 @@ impl EventLoop {
             return Err("its certificate is for another block".into());
         }
         certificate.verify(self.tip.network, &self.tip.validators).map_err(|error| error.to_string())?;
-        block.check(&self.tip, None, &|id| self.mempool.contains(id)).map_err(|error| error.to_string())
+        block.check(&self.tip, None, &|transaction| self.mempool.holds(transaction)).map_err(|error| error.to_string())
     }
 
     /// The replica refused a fetched block; who sent it is known where it was fed.

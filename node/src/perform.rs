@@ -87,12 +87,14 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Makes durable what the outputs so far must not outlive.
+    /// Makes durable what the outputs so far must not outlive: the log first, from which what was signed can be derived
+    /// again, then the record that forbids to sign anything else.
     fn sync_log(&mut self) -> anyhow::Result<()> {
+        self.log.sync().context("the consensus log cannot be made durable")?;
         if let Some(last) = self.unguarded.take() {
             self.guard.store(&codec::encode(&last)).context("the last-signed record cannot be written")?;
         }
-        self.log.sync().context("the consensus log cannot be made durable")
+        Ok(())
     }
 
     fn build(&mut self) -> Block {
@@ -104,7 +106,7 @@ impl EventLoop {
 
     fn check(&self, block: &Block, certified: bool) -> bool {
         let clock = (!certified).then(|| (clock(), self.parameters.clock_drift_ms));
-        match block.check(&self.tip, clock, &|id| self.mempool.contains(id)) {
+        match block.check(&self.tip, clock, &|transaction| self.mempool.holds(transaction)) {
             Ok(()) => true,
             Err(reason) => {
                 tracing::warn!(height = %block.header().height, %reason, "a proposed block breaks a rule");

@@ -27,7 +27,7 @@ pub struct Header {
     pub proposer: ValidatorAddress,
     /// The hash of the block before; that of the first block is the network id's bytes.
     pub parent: BlockHash,
-    /// The hash of the transactions' ids.
+    /// The hash of the transactions, signatures included.
     pub transactions_root: TransactionsRoot,
     /// The state root after the parent was executed: one block late, on purpose.
     pub state_root: StateRoot,
@@ -202,8 +202,8 @@ impl Block {
     /// Every rule that needs no execution, signatures included, against what this validator knows.
     ///
     /// `clock` is this validator's, `drift_ms` how far block time may be from it; `None` for a block that already has
-    /// a commit certificate, whose time others have judged. `verified` says of an id whether its signatures were
-    /// already checked by this peer.
+    /// a commit certificate, whose time others have judged. `verified` says of a transaction whether these very
+    /// signatures were already checked by this peer.
     ///
     /// # Errors
     /// The first rule broken.
@@ -211,7 +211,7 @@ impl Block {
         &self,
         tip: &Tip,
         clock: Option<(Timestamp, u64)>,
-        verified: &impl Fn(&TransactionId) -> bool,
+        verified: &impl Fn(&Transaction) -> bool,
     ) -> Result<(), InvalidBlock> {
         let header = self.header();
         let field =
@@ -234,7 +234,7 @@ impl Block {
         self.check_transactions(tip, verified)
     }
 
-    fn check_transactions(&self, tip: &Tip, verified: &impl Fn(&TransactionId) -> bool) -> Result<(), InvalidBlock> {
+    fn check_transactions(&self, tip: &Tip, verified: &impl Fn(&Transaction) -> bool) -> Result<(), InvalidBlock> {
         let transactions = self.transactions();
         if transactions.len() > limits::BLOCK_TRANSACTIONS {
             return Err(InvalidBlock::TooManyTransactions(transactions.len()));
@@ -254,7 +254,7 @@ impl Block {
             }
             let refused = |reason| InvalidBlock::Transaction { index, reason };
             transaction.check_form(tip.network).map_err(refused)?;
-            if !verified(&id) {
+            if !verified(transaction) {
                 transaction.check_signatures().map_err(refused)?;
             }
         }
@@ -262,10 +262,10 @@ impl Block {
     }
 }
 
-/// The hash of the transactions' ids, in order.
+/// The hash of the transactions, in order, signatures included: an id does not cover the signatures, and which keys
+/// signed decides what a transaction does.
 pub fn transactions_root(transactions: &[Transaction]) -> TransactionsRoot {
-    let ids: Vec<TransactionId> = transactions.iter().map(Transaction::id).collect();
-    TransactionsRoot::from_bytes(crypto::hash(Domain::Transactions, &codec::encode(&ids)))
+    TransactionsRoot::from_bytes(crypto::hash(Domain::Transactions, &codec::encode(transactions)))
 }
 
 /// Which of the two votes of a round.

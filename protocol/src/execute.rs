@@ -199,8 +199,10 @@ fn execute_transaction<S: StateRead + ?Sized>(
     let id = transaction.id();
     context.transaction = Some(id);
     let before = (context.network.clone(), context.next_validators.clone());
-    let result = admit(state, context, senders, transaction, id)
-        .and_then(|sender| apply(state, context, sender, &transaction.body.action));
+    let admitted = admit(state, context, senders, transaction, id);
+    // Remembered once its sender is known to have asked for it: a stranger's copy must not use it up.
+    let remembered = admitted.is_ok();
+    let result = admitted.and_then(|sender| apply(state, context, sender, &transaction.body.action));
     let (outcome, events) = match result {
         Ok(events) => (Outcome::Applied, events),
         Err(rejection) => {
@@ -209,11 +211,7 @@ fn execute_transaction<S: StateRead + ?Sized>(
             (Outcome::Rejected(rejection), Vec::new())
         }
     };
-    // A rejected transaction is remembered too, unless it is a replay or can never be replayed.
-    if !matches!(
-        outcome,
-        Outcome::Rejected(Rejection::Replayed | Rejection::Expired { .. } | Rejection::ExpiryTooFar { .. })
-    ) {
+    if remembered {
         state.write(&(transaction.body.expires, id), &Seen);
     }
     state.keep();

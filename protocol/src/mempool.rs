@@ -104,9 +104,14 @@ impl Mempool {
         self.size_bytes
     }
 
-    /// Whether a transaction waits, and so was verified by this peer.
+    /// Whether a transaction of this id waits.
     pub fn contains(&self, id: &TransactionId) -> bool {
         self.entries.contains_key(id)
+    }
+
+    /// Whether this very transaction waits, signatures included, and so was verified by this peer.
+    pub fn holds(&self, transaction: &Transaction) -> bool {
+        self.entries.get(&transaction.id()).is_some_and(|entry| entry.transaction == *transaction)
     }
 
     /// Takes a transaction in, if the state gives its sender leave: `time` is the block time it is judged by.

@@ -324,7 +324,7 @@ impl PartialFile {
     /// Has the disk write while the network brings more, instead of all at the end.
     fn write_back(&self, new_bytes: u64) -> Result<(), ArtifactError> {
         let waiting = self.unsynced_bytes.fetch_add(new_bytes, Ordering::Relaxed).saturating_add(new_bytes);
-        if waiting < std::env::var("WB").map_or(WRITE_BACK_SIZE_BYTES, |w| w.parse::<u64>().unwrap_or(0) << 20) {
+        if waiting < WRITE_BACK_SIZE_BYTES {
             return Ok(());
         }
         // Who comes while another syncs goes on receiving.

@@ -365,3 +365,25 @@ fn faulty_transactions_are_refused_before_any_state_is_asked() {
         TransactionBody { network, sender: ledger.account("northfield"), nonce: 0, expires: Timestamp::ZERO, action };
     assert!(matches!(ledger.run(stale.sign(&[key(0)])).outcome, Outcome::Rejected(Rejection::Expired { .. })));
 }
+
+#[test]
+fn the_hash_of_a_block_covers_the_signatures() {
+    let mut ledger = ledger();
+    let model = with_model(&mut ledger);
+    let signed = ledger.sign_as(0, Action::PublishVersion(version(model, "1.0")));
+    let mut other = signed.clone();
+    other.signatures.clear();
+    assert_eq!(signed.id(), other.id());
+    let root = allod_protocol::block::transactions_root;
+    assert_ne!(root(&[signed]), root(&[other]), "which keys signed decides what a transaction does");
+}
+
+#[test]
+fn a_copy_with_a_foreign_key_does_not_use_a_transaction_up() {
+    let mut ledger = ledger();
+    let model = with_model(&mut ledger);
+    let signed = ledger.sign_as(0, Action::PublishVersion(version(model, "1.0")));
+    let copy = signed.body.clone().sign(&[key(4)]);
+    assert!(matches!(ledger.run(copy).outcome, Outcome::Rejected(Rejection::ForeignKey { .. })));
+    assert_eq!(ledger.run(signed).outcome, Outcome::Applied);
+}
