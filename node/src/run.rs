@@ -53,15 +53,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let artifacts = Arc::new(ArtifactStore::open(&data.join("artifacts"))?);
     let metrics = Arc::new(Metrics::new()?);
 
-    let (network, network_events, swarm) = network::start(NetworkConfig {
-        network_id,
-        secret: node_key,
-        listen: config.listen.clone(),
-        external: config.external.clone(),
-        bootstrap: config.peers.clone(),
-        data_dir: data.clone(),
-    })
-    .await?;
+    let (network, network_events, swarm) = network::start(network_config(&config, network_id, node_key)).await?;
     let (verifier, verified) = Verifier::start(network_id)?;
     let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
     let (notices, _) = broadcast::channel(NOTICE_BACKLOG);
@@ -110,6 +102,21 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     network.shutdown();
     let _ = swarm.await;
     ended
+}
+
+fn network_config(
+    config: &Config,
+    network_id: allod_protocol::ids::NetworkId,
+    secret: allod_protocol::crypto::SigningKey,
+) -> NetworkConfig {
+    NetworkConfig {
+        network_id,
+        secret,
+        listen: config.listen.clone(),
+        external: config.external.clone(),
+        bootstrap: config.peers.clone(),
+        data_dir: config.data_dir.clone(),
+    }
 }
 
 fn first_status(ledger: &Ledger, key: &allod_protocol::crypto::SigningKey) -> Status {
