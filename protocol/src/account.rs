@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// One key of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WeightedKey {
     /// The key.
     pub key: PublicKey,
@@ -22,6 +23,7 @@ pub struct WeightedKey {
 
 /// Which keys, together, speak for an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyPolicy {
     /// The weight that the signatures of a transaction must reach.
     pub threshold: u32,
@@ -79,10 +81,12 @@ pub struct Account {
     pub sponsor: Option<AccountId>,
     /// Since when it is a member of the network, with a vote on its validators; none if it is not.
     pub member_since: Option<Height>,
-    /// Accounts that it has sponsored.
-    pub sponsored: u32,
-    /// Its proposals that are open now.
+    /// Accounts that it may still admit, itself or through those whom it gives a part of it.
+    pub quota: u32,
+    /// Its proposals that are open or queued now.
     pub open_proposals: u32,
+    /// Since when it is suspended by a decision of the members; none if it is not.
+    pub suspended: Option<Height>,
 }
 
 impl Record for Account {
@@ -120,13 +124,27 @@ impl Account {
     }
 }
 
-/// Admit a new account; the sender is its sponsor and spends one of its quota.
+impl Account {
+    /// # Errors
+    /// [`Rejection::Suspended`].
+    pub fn require_not_suspended(&self) -> Result<(), Rejection> {
+        match self.suspended {
+            Some(height) => Err(Rejection::Suspended { account: self.id, height }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Admit a new account. The sender is its sponsor, and spends one of its quota and what it passes on: however many
+/// accounts admit others, together they admit no more than the founders' quotas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateAccount {
     /// The new account's handle.
     pub handle: Handle,
     /// The new account's keys.
     pub keys: KeyPolicy,
+    /// The part of the sponsor's quota that goes to the new account; usually 0.
+    pub quota: u32,
 }
 
 impl CreateAccount {
@@ -143,11 +161,10 @@ impl CreateAccount {
         if state.read::<HandleOf>(&self.handle).is_some() {
             return Err(Rejection::HandleTaken(self.handle.clone()));
         }
-        let quota = context.parameters.accounts_per_sponsor;
-        if sponsor.sponsored >= quota {
-            return Err(Rejection::SponsorQuota { account: sponsor.id, quota });
-        }
-        sponsor.sponsored = sponsor.sponsored.saturating_add(1);
+        let needed = u64::from(self.quota).saturating_add(1);
+        let left = u64::from(sponsor.quota).checked_sub(needed).and_then(|left| u32::try_from(left).ok());
+        let short = Rejection::SponsorQuota { account: sponsor.id, quota: sponsor.quota, needed };
+        sponsor.quota = left.ok_or(short)?;
         state.write(&sponsor.id, &sponsor);
         let account = Account {
             id: context.account_id(),
@@ -156,8 +173,9 @@ impl CreateAccount {
             created: context.height,
             sponsor: Some(sponsor.id),
             member_since: None,
-            sponsored: 0,
+            quota: self.quota,
             open_proposals: 0,
+            suspended: None,
         };
         state.write(&account.handle, &HandleOf(account.id));
         state.write(&account.id, &account);

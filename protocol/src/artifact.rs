@@ -8,6 +8,7 @@ use crate::{
     codec::{self, DecodeError},
     ids::ArtifactId,
     limits,
+    transaction::Invalid,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -34,8 +35,8 @@ pub enum ManifestError {
     /// Two paths that a case-insensitive file system takes for one, or a file where another path needs a directory.
     #[error("{0:?} and {1:?} cannot stand side by side on every file system")]
     Clash(String, String),
-    /// More bytes than a number can say.
-    #[error("the sizes of the files add up to more than 2^64 bytes")]
+    /// Too many bytes.
+    #[error("the sizes of the files add up to more than the {max} bytes allowed", max = limits::ARTIFACT_SIZE_BYTES)]
     TooLarge,
     /// Not the encoding of a manifest.
     #[error(transparent)]
@@ -119,7 +120,7 @@ impl TryFrom<Vec<ManifestFile>> for Manifest {
             }
         }
         let total = files.iter().try_fold(0u64, |sum, file| sum.checked_add(file.size_bytes));
-        total.ok_or(ManifestError::TooLarge)?;
+        total.filter(|total| *total <= limits::ARTIFACT_SIZE_BYTES).ok_or(ManifestError::TooLarge)?;
         refuse_clashes(&files)?;
         Ok(Self(files))
     }
@@ -207,6 +208,28 @@ pub struct Artifact {
     pub files: u32,
 }
 
+impl Artifact {
+    /// That there can be such an artifact; whether there is, only its bytes can tell.
+    ///
+    /// # Errors
+    /// Names the field and its bounds.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let form = |field, problem| Err(Invalid::Form { field, problem });
+        if self.size_bytes > limits::ARTIFACT_SIZE_BYTES {
+            let max = limits::ARTIFACT_SIZE_BYTES;
+            return form("size_bytes", format!("is {}; at most {max} are allowed", self.size_bytes));
+        }
+        let files = usize::try_from(self.files).unwrap_or(usize::MAX);
+        match self.kind {
+            ArtifactKind::File if files != 1 => form("files", format!("are {files}; a file is one")),
+            ArtifactKind::Collection if !(1..=limits::COLLECTION_FILES).contains(&files) => {
+                form("files", format!("are {files}; a collection has 1 to {}", limits::COLLECTION_FILES))
+            }
+            ArtifactKind::File | ArtifactKind::Collection => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,5 +263,23 @@ mod tests {
         assert!(matches!(Manifest::try_from(vec![file("A"), file("a")]), Err(ManifestError::Clash(..))));
         assert!(matches!(Manifest::try_from(vec![file("a"), file("a/b")]), Err(ManifestError::Clash(..))));
         assert!(matches!(Manifest::try_from(vec![]), Err(ManifestError::Empty)));
+        let huge = ManifestFile { size_bytes: limits::ARTIFACT_SIZE_BYTES, ..file("a") };
+        assert!(matches!(Manifest::try_from(vec![huge, file("b")]), Err(ManifestError::TooLarge)));
+    }
+
+    #[test]
+    fn an_artifact_that_cannot_be_is_refused() {
+        let artifact = |kind, size_bytes, files| Artifact { address: ArtifactId::of(b""), kind, size_bytes, files };
+        let refused = |artifact: Artifact| match artifact.check() {
+            Ok(()) => None,
+            Err(Invalid::Form { field, .. }) => Some(field),
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(refused(artifact(ArtifactKind::File, 0, 1)), None);
+        assert_eq!(refused(artifact(ArtifactKind::Collection, limits::ARTIFACT_SIZE_BYTES, 100_000)), None);
+        assert_eq!(refused(artifact(ArtifactKind::File, 1, 2)), Some("files"));
+        assert_eq!(refused(artifact(ArtifactKind::Collection, 1, 0)), Some("files"));
+        assert_eq!(refused(artifact(ArtifactKind::Collection, 1, 100_001)), Some("files"));
+        assert_eq!(refused(artifact(ArtifactKind::File, u64::MAX, 1)), Some("size_bytes"));
     }
 }

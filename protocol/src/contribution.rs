@@ -8,7 +8,7 @@ use crate::{
     execute::Context,
     ids::{AccountId, ContentHash, ContributionId, Height, ModelId},
     limits,
-    model::Model,
+    model::{Model, ModelCounters},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
@@ -97,7 +97,8 @@ impl RecordContribution {
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
-        let mut model = Model::existing(state, self.model)?;
+        Model::existing(state, self.model)?;
+        let mut counters = state.read::<ModelCounters>(&self.model).unwrap_or_default();
         let contribution = Contribution {
             id: context.contribution_id(),
             model: self.model,
@@ -110,9 +111,9 @@ impl RecordContribution {
             accepted: None,
         };
         state.write(&contribution.id, &contribution);
-        state.write(&(self.model, model.contributions), &ContributionOf(contribution.id));
-        model.contributions = model.contributions.saturating_add(1);
-        state.write(&model.id, &model);
+        state.write(&(self.model, counters.contributions), &ContributionOf(contribution.id));
+        counters.contributions = counters.contributions.saturating_add(1);
+        state.write(&self.model, &counters);
         Ok(vec![Event::ContributionRecorded { model: self.model, contribution: contribution.id, giver: sender }])
     }
 }

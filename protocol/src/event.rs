@@ -2,10 +2,11 @@
 
 use crate::{
     ids::{
-        AccountId, ArtifactId, ContributionId, Handle, ModelId, ModelName, Power, ProposalId, PublicKey, Timestamp,
-        Units, VersionLabel,
+        AccountId, ArtifactId, ContributionId, Handle, Height, ModelId, ModelName, Name, Power, ProposalId, PublicKey,
+        Timestamp, Units, VersionLabel,
     },
-    proposal::{Choice, ProposalStatus, Scope},
+    model::{Licence, VersionRef},
+    proposal::{BallotPart, ProposalStatus, Scope},
     share::{ShareFlow, ShareReason},
 };
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ pub enum Event {
     BallotCast {
         proposal: ProposalId,
         account: AccountId,
-        choice: Choice,
+        parts: Vec<BallotPart>,
         weight: u64,
     },
     ProposalClosed {
@@ -86,5 +87,89 @@ pub enum Event {
     },
     ValidatorRemoved {
         key: PublicKey,
+    },
+    ValidatorReweighted {
+        key: PublicKey,
+        power: Power,
+    },
+    MemberAdmitted {
+        account: AccountId,
+    },
+    QuotaGranted {
+        account: AccountId,
+        quota: u32,
+    },
+    AccountSuspended {
+        account: AccountId,
+        reason: String,
+    },
+    AccountReinstated {
+        account: AccountId,
+    },
+    ParametersSet,
+    UpgradeScheduled {
+        height: Height,
+        protocol: u32,
+        release: String,
+    },
+    VersionDeprecated {
+        model: ModelId,
+        label: VersionLabel,
+        proposal: ProposalId,
+        reason: String,
+    },
+    VersionWithdrawn {
+        model: ModelId,
+        label: VersionLabel,
+        artifact: ArtifactId,
+        proposal: ProposalId,
+        reason: String,
+    },
+    LineageClaimed {
+        model: ModelId,
+        label: VersionLabel,
+        parents: Vec<VersionRef>,
+        proposal: ProposalId,
+    },
+    LicenceSet {
+        model: ModelId,
+        licence: Licence,
+        proposal: ProposalId,
+    },
+    StewardsSet {
+        model: ModelId,
+        stewards: Vec<AccountId>,
+        proposal: ProposalId,
+    },
+    ModelRetired {
+        model: ModelId,
+        proposal: ProposalId,
+        reason: String,
+    },
+    StatementMade {
+        proposal: ProposalId,
+        scope: Scope,
+    },
+    CloseMoved {
+        proposal: ProposalId,
+        closes: Timestamp,
+    },
+    ProposalQueued {
+        proposal: ProposalId,
+        scope: Scope,
+        ready: Timestamp,
+        expires: Timestamp,
+    },
+    Delegated {
+        model: ModelId,
+        from: AccountId,
+        to: Option<AccountId>,
+        expires: Option<Timestamp>,
+    },
+    Attested {
+        artifact: ArtifactId,
+        statement: Name,
+        account: AccountId,
+        passed: bool,
     },
 }

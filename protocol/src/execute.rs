@@ -12,10 +12,12 @@ use crate::{
     block::Block,
     codec,
     crypto::{self, Domain},
+    due,
     event::Event,
     genesis::Parameters,
     ids::{AccountId, ContributionId, Height, ModelId, NetworkId, ProposalId, Timestamp, TransactionId},
-    limits, proposal,
+    limits,
+    network::{Network, Upgrade},
     rejection::Rejection,
     state::{ChangeSet, Family, Overlay, Record, StateError, StateRead, read},
     transaction::{Action, Transaction},
@@ -23,29 +25,6 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The network's own record: its parameters and counters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
-    /// The parameters in force.
-    pub parameters: Parameters,
-    /// Accounts that vote on the network's proposals.
-    pub members: u64,
-    /// The network's proposals opened so far.
-    pub proposals: u64,
-    /// Proposals open now, in all scopes.
-    pub open_proposals: u64,
-}
-
-impl Record for Network {
-    type Key = ();
-    const FAMILY: Family = Family::Network;
-}
-
-impl Record for ValidatorSchedule {
-    type Key = ();
-    const FAMILY: Family = Family::Validators;
-}
 
 /// That a transaction was executed; kept until it expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +55,19 @@ pub struct Context {
     pub next_validators: ValidatorSet,
 }
 
+/// What an action may change of a context, to be put back if it fails.
+#[derive(Clone, Debug)]
+pub(crate) struct Changeable(Network, ValidatorSet);
+
 impl Context {
+    pub(crate) fn changeable(&self) -> Changeable {
+        Changeable(self.network.clone(), self.next_validators.clone())
+    }
+
+    pub(crate) fn restore(&mut self, before: Changeable) {
+        Changeable(self.network, self.next_validators) = before;
+    }
+
     fn derived(&self, domain: Domain) -> [u8; 32] {
         crypto::hash(domain, &codec::encode(&self.transaction))
     }
@@ -127,6 +118,21 @@ pub struct TransactionResult {
     pub events: Vec<Event>,
 }
 
+/// Why a block was not executed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecuteError {
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The network moved on.
+    #[error(
+        "from height {height} on the network speaks version {protocol} of the protocol, and this build speaks version \
+         {current}: install release {release} and start again; nothing is lost",
+        height = .0.height, protocol = .0.protocol, release = .0.release, current = limits::PROTOCOL_VERSION
+    )]
+    Outgrown(Upgrade),
+}
+
 /// What a block does: a value to look at before anything is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
@@ -143,40 +149,27 @@ pub struct Executed {
 /// Executes a decided block on the state after its parent.
 ///
 /// # Errors
-/// Only when the state cannot be read, or was never set up by a genesis: then nothing may be committed.
-pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Executed, StateError> {
-    let missing = |what: &str| StateError(format!("the state holds no {what}: it was not set up by a genesis"));
-    let network = read::<Network>(&state, &())?.ok_or_else(|| missing("network record"))?;
-    let schedule = read::<ValidatorSchedule>(&state, &())?.ok_or_else(|| missing("validator schedule"))?;
+/// Only when the state cannot be read or was never set up by a genesis, or when the network moved to a version of the
+/// protocol that this build does not speak: then nothing may be committed.
+pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Executed, ExecuteError> {
     let header = block.header();
-    let mut context = Context {
-        network_id: header.network,
-        height: header.height,
-        time: header.time,
-        parameters: network.parameters.clone(),
-        transaction: None,
-        network: network.clone(),
-        next_validators: schedule.next.clone(),
-    };
+    let mut context = context_at(state, header.network, (header.height, header.time))?;
+    if let Some(upgrade) = context.network.outgrown_at(header.height) {
+        return Err(ExecuteError::Outgrown(upgrade.clone()));
+    }
+    let before = context.clone();
     let mut overlay = Overlay::new(state);
     forget_expired(&mut overlay, header.time);
-    let deadline_events = proposal::close_due(&mut overlay, &mut context);
+    let deadline_events = due::handle(&mut overlay, &mut context);
     let mut senders = BTreeMap::new();
     let results = block
         .transactions()
         .iter()
         .map(|transaction| execute_transaction(&mut overlay, &mut context, &mut senders, transaction))
         .collect();
-    if context.network != network {
-        overlay.write(&(), &context.network);
-    }
-    // Written only when it changes: a block that does nothing leaves the state root as it was.
-    let next = ValidatorSchedule { current: schedule.next.clone(), next: context.next_validators };
-    if next != schedule {
-        overlay.write(&(), &next);
-    }
+    let schedule = write_back(&mut overlay, &before, &context);
     overlay.keep();
-    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule: next })
+    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule })
 }
 
 /// Forgets the transactions that can no longer be applied anyway.
@@ -198,7 +191,7 @@ fn execute_transaction<S: StateRead + ?Sized>(
 ) -> TransactionResult {
     let id = transaction.id();
     context.transaction = Some(id);
-    let before = (context.network.clone(), context.next_validators.clone());
+    let before = context.changeable();
     let admitted = admit(state, context, senders, transaction, id);
     // Remembered once its sender is known to have asked for it: a stranger's copy must not use it up.
     let remembered = admitted.is_ok();
@@ -207,7 +200,7 @@ fn execute_transaction<S: StateRead + ?Sized>(
         Ok(events) => (Outcome::Applied, events),
         Err(rejection) => {
             state.drop_pending();
-            (context.network, context.next_validators) = before;
+            context.restore(before);
             (Outcome::Rejected(rejection), Vec::new())
         }
     };
@@ -234,6 +227,7 @@ fn admit<S: StateRead + ?Sized>(
     }
     let account = context.existing_account(state, body.sender)?;
     account.authorises(&transaction.signatures)?;
+    account.require_not_suspended()?;
     let max = context.parameters.transactions_per_account_per_block;
     let count = senders.entry(account.id).or_insert(0);
     if *count >= max {
@@ -271,9 +265,14 @@ fn apply<S: StateRead + ?Sized>(
         Action::RecordContribution(action) => action.apply(state, context, sender.id),
         Action::AcceptContribution(action) => action.apply(state, context, sender.id),
         Action::TransferShares(action) => action.apply(state, context, sender.id),
+        Action::BurnShares(action) => action.apply(state, context, sender.id),
+        Action::Delegate(action) => action.apply(state, context, sender.id),
+        Action::Attest(action) => Ok(action.apply(state, context, sender.id)),
         Action::OpenProposal(action) => action.apply(state, context, sender),
         Action::CastBallot(action) => action.apply(state, context, &sender),
         Action::WithdrawProposal(action) => action.apply(state, context, sender.id),
+        Action::ExecuteProposal(action) => action.apply(state, context),
+        Action::CancelProposal(action) => action.apply(state, context, sender.id),
     }
 }
 
@@ -287,20 +286,46 @@ pub fn try_transaction<S: StateRead + ?Sized>(
     (height, time): (Height, Timestamp),
     transaction: &Transaction,
 ) -> Result<TransactionResult, StateError> {
-    let missing = || StateError("the state was not set up by a genesis".into());
-    let record = read::<Network>(&state, &())?.ok_or_else(missing)?;
-    let schedule = read::<ValidatorSchedule>(&state, &())?.ok_or_else(missing)?;
-    let mut context = Context {
-        network_id: network,
-        height,
-        time,
-        parameters: record.parameters.clone(),
-        transaction: None,
-        network: record,
-        next_validators: schedule.next,
-    };
+    let mut context = context_at(state, network, (height, time))?;
     let mut overlay = Overlay::new(state);
     let result = execute_transaction(&mut overlay, &mut context, &mut BTreeMap::new(), transaction);
     overlay.finish()?;
     Ok(result)
+}
+
+/// Writes what the context holds of the state, as far as it changed: a block that does nothing leaves the state root as
+/// it was.
+pub(crate) fn write_back<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    before: &Context,
+    after: &Context,
+) -> ValidatorSchedule {
+    if after.network != before.network {
+        state.write(&(), &after.network);
+    }
+    let schedule = ValidatorSchedule { current: before.next_validators.clone(), next: after.next_validators.clone() };
+    if state.read::<ValidatorSchedule>(&()).as_ref() != Some(&schedule) {
+        state.write(&(), &schedule);
+    }
+    schedule
+}
+
+/// The context of a block that is to come, with nothing changed yet.
+pub(crate) fn context_at<S: StateRead + ?Sized>(
+    state: &S,
+    network_id: NetworkId,
+    (height, time): (Height, Timestamp),
+) -> Result<Context, StateError> {
+    let missing = |what: &str| StateError(format!("the state holds no {what}: it was not set up by a genesis"));
+    let network = read::<Network>(&state, &())?.ok_or_else(|| missing("network record"))?;
+    let schedule = read::<ValidatorSchedule>(&state, &())?.ok_or_else(|| missing("validator schedule"))?;
+    Ok(Context {
+        network_id,
+        height,
+        time,
+        parameters: network.parameters.clone(),
+        transaction: None,
+        network,
+        next_validators: schedule.next,
+    })
 }

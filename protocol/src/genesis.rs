@@ -6,9 +6,9 @@ use crate::{
     block::Tip,
     codec,
     crypto::{self, Domain},
-    execute::Network,
     ids::{AccountId, BlockHash, Handle, Height, NetworkId, Power, PublicKey, StateRoot, Timestamp},
-    policy::Rule,
+    network::{MembersAt, Network},
+    policy::NetworkPolicy,
     state::{ChangeSet, Direction, Entry, Overlay, StateError, StateRead},
     transaction::{Invalid, check_text},
     validator::{Validator, ValidatorSchedule, ValidatorSet, ValidatorSetError},
@@ -31,12 +31,12 @@ pub struct Parameters {
     pub heartbeat_ms: u64,
     /// How far a block's time may be from a validator's clock, in milliseconds.
     pub clock_drift_ms: u64,
-    /// Accounts that one account may sponsor.
-    pub accounts_per_sponsor: u32,
+    /// Accounts that each founding account may admit, itself or through those whom it gives a part of its quota.
+    pub founder_quota: u32,
     /// Transactions of one account in one block.
     pub transactions_per_account_per_block: u32,
-    /// How the members decide on validators.
-    pub validators_rule: Rule,
+    /// How the members decide.
+    pub policy: NetworkPolicy,
 }
 
 impl Parameters {
@@ -52,7 +52,7 @@ impl Parameters {
             ("rebroadcast_ms", self.rebroadcast_ms, 50, 60_000),
             ("heartbeat_ms", self.heartbeat_ms, 1_000, 24 * 60 * 60 * 1_000),
             ("clock_drift_ms", self.clock_drift_ms, 500, 10 * 60 * 1_000),
-            ("accounts_per_sponsor", u64::from(self.accounts_per_sponsor), 0, u64::from(u32::MAX)),
+            ("founder_quota", u64::from(self.founder_quota), 0, u64::from(u32::MAX)),
             ("transactions_per_account_per_block", u64::from(self.transactions_per_account_per_block), 1, 8_192),
         ];
         for (field, value, low, high) in bounds {
@@ -60,7 +60,7 @@ impl Parameters {
                 return Err(Invalid::Form { field, problem: format!("is {value}; set {low} to {high}") });
             }
         }
-        self.validators_rule.check()
+        self.policy.check()
     }
 }
 
@@ -184,15 +184,17 @@ impl Genesis {
                 created: Height::ZERO,
                 sponsor: None,
                 member_since: Some(Height::ZERO),
-                sponsored: 0,
+                quota: self.parameters.founder_quota,
                 open_proposals: 0,
+                suspended: None,
             };
             overlay.write(&account.handle, &HandleOf(account.id));
             overlay.write(&account.id, &account);
         }
         let members = u64::try_from(self.accounts.len()).unwrap_or(u64::MAX);
-        let network = Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0 };
+        let network = Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0, upgrade: None };
         overlay.write(&(), &network);
+        overlay.write(&Height::ZERO, &MembersAt(members));
         let schedule = ValidatorSchedule { current: validators.clone(), next: validators };
         overlay.write(&(), &schedule);
         overlay.keep();

@@ -23,8 +23,13 @@
 //! - [`artifact`]: addresses, manifests
 //! - [`share`]: the register, and the one function that changes it
 //! - [`contribution`]: what was given, signed by both sides
+//! - [`apportion`](apportion::apportion): dividing units in proportion, to the unit
 //! - [`policy`]: rules of decision, and how a tally is judged
+//! - [`delegation`]: who answers for whom
+//! - [`attestation`]: what a release may wait for
 //! - [`proposal`]: questions, ballots, what the ledger does about them
+//! - [`due`]: what falls due by itself
+//! - [`network`]: the network's own record, its members, its upgrades
 //! - [`validator`]: the set, its quorum, its proposer
 //!
 //! The ledger:
@@ -43,7 +48,7 @@
 //! - One value has one encoding, and a hash or a signature is for one purpose on one network.
 //! - The balances of a model add up to its total after every block: [`share::is_conserved`] checks it.
 //! - A transaction applies whole or leaves nothing but its remembered id. It is executed once.
-//! - A proposal counts weights as of the height before it was opened, by the rule of that moment, and is closed once.
+//! - A proposal counts weights as of the height before it was opened, by the rule of that moment, and is executed once.
 //! - A header names the set that decides it and the one after, so a deed needs no more than the headers between sets.
 //! - A replica signs at most one message for a height, round and kind, and never one of an earlier height or round.
 //!
@@ -56,12 +61,16 @@
 //! - No decoder that trusts a stranger. [`codec::decode_trusted`] is for what this machine wrote itself.
 
 pub mod account;
+pub mod apportion;
 pub mod artifact;
+pub mod attestation;
 pub mod bft;
 pub mod block;
 pub mod codec;
 pub mod contribution;
 pub mod crypto;
+pub mod delegation;
+pub mod due;
 pub mod event;
 pub mod execute;
 pub mod genesis;
@@ -69,6 +78,7 @@ pub mod ids;
 pub mod limits;
 pub mod mempool;
 pub mod model;
+pub mod network;
 pub mod policy;
 pub mod proof;
 pub mod proposal;

@@ -3,6 +3,10 @@
 //! A limit bounds what a stranger can make a peer hold, hash or write. Limits that the members may want to change
 //! are in [`crate::genesis::Parameters`]; what stands here is fixed by the protocol version.
 
+/// The version of the protocol that this build speaks. A ledger that decided to move to a later one at some height is
+/// not for this build to execute from that height on: see [`crate::network::Upgrade`].
+pub const PROTOCOL_VERSION: u32 = 1;
+
 /// Bytes of one encoded transaction.
 pub const TRANSACTION_SIZE_BYTES: usize = 64 * 1024;
 /// Bytes of one encoded block, header and transactions together.
@@ -56,12 +60,25 @@ pub const VERSION_DATASETS: usize = 64;
 pub const PROPOSAL_ACTIONS: usize = 16;
 /// Proposals that one account may have open at a time.
 pub const OPEN_PROPOSALS_PER_ACCOUNT: u32 = 16;
-/// Proposals closed by one block; the others close in the next one.
-pub const CLOSED_PROPOSALS_PER_BLOCK: usize = 64;
+/// Entries of the agenda that one block handles; the others follow in the next one.
+pub const DUE_PER_BLOCK: usize = 64;
 /// Milliseconds of a voting period: at least.
 pub const VOTING_PERIOD_MIN_MS: u64 = 1_000;
 /// Milliseconds of a voting period: at most (a year).
 pub const VOTING_PERIOD_MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
+
+/// Milliseconds that a decision which passed may wait for what it lacks, unless its rule says otherwise (two weeks).
+pub const EXECUTION_WINDOW_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
+/// Roles that one policy names.
+pub const ROLES: usize = 8;
+/// Accounts in one role, or among the arbiters.
+pub const ROLE_ACCOUNTS: usize = 32;
+/// Gates of one policy.
+pub const GATES: usize = 8;
+/// Grants of one holder in one model that are not all free yet.
+pub const VESTING_GRANTS: usize = 16;
+/// Milliseconds of a vesting: at most (twenty years).
+pub const VESTING_MS: u64 = 20 * 366 * 24 * 60 * 60 * 1_000;
 
 /// Files of one collection.
 pub const COLLECTION_FILES: usize = 100_000;
@@ -69,7 +86,8 @@ pub const COLLECTION_FILES: usize = 100_000;
 pub const MANIFEST_SIZE_BYTES: usize = RECORD_SIZE_BYTES;
 /// Bytes of one path in a collection.
 pub const PATH_SIZE_BYTES: usize = 1_024;
-/// Bytes of one artifact's file: far above any model, far below where sums of sizes overflow.
+/// Bytes of one artifact, a file or all files of a collection together: far above any model, far below where sums of
+/// sizes overflow.
 pub const ARTIFACT_SIZE_BYTES: u64 = 1 << 50;
 /// Bytes of one encoded request or response head of the artifact protocol.
 pub const ARTIFACT_FRAME_SIZE_BYTES: usize = 256;

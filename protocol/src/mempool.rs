@@ -245,8 +245,9 @@ mod tests {
             created: Height::ZERO,
             sponsor: None,
             member_since: None,
-            sponsored: 0,
+            quota: 0,
             open_proposals: 0,
+            suspended: None,
         };
         Accounts(numbers.iter().map(account).map(|a| (Account::key_bytes(&a.id), crate::codec::encode(&a))).collect())
     }

@@ -8,7 +8,7 @@ use crate::{
     limits,
     policy::ModelPolicy,
     rejection::Rejection,
-    share::{self, ShareFlow, ShareReason},
+    share::{self, ShareFlow, ShareReason, Vesting},
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_count, check_text},
 };
@@ -31,23 +31,31 @@ pub struct Model {
     pub stewards: Vec<AccountId>,
     /// How its owners decide.
     pub policy: ModelPolicy,
-    /// All units of its register together.
-    pub total_units: Units,
-    /// Accounts that hold at least one unit.
-    pub holders: u64,
-    /// Lines of the register's history so far.
-    pub share_changes: u64,
-    /// Contributions recorded so far.
-    pub contributions: u64,
-    /// Proposals opened so far.
-    pub proposals: u64,
-    /// The version released last.
+    /// The terms under which it is used, if the owners set any.
+    pub licence: Option<Licence>,
+    /// The version released last, unless it was withdrawn.
     pub released: Option<VersionLabel>,
+    /// The height at which its owners ended it.
+    pub retired: Option<Height>,
 }
 
 impl Record for Model {
     type Key = ModelId;
     const FAMILY: Family = Family::Model;
+}
+
+/// What was numbered of a model so far. It changes often, and so stands apart from the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCounters {
+    /// Contributions recorded.
+    pub contributions: u64,
+    /// Proposals opened.
+    pub proposals: u64,
+}
+
+impl Record for ModelCounters {
+    type Key = ModelId;
+    const FAMILY: Family = Family::ModelCounters;
 }
 
 /// The model of a name.
@@ -77,9 +85,66 @@ impl Model {
         }
     }
 
+    /// That its owners have not ended it.
+    pub(crate) fn require_active(&self) -> Result<(), Rejection> {
+        match self.retired {
+            Some(height) => Err(Rejection::Retired { model: self.id, height }),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn require_steward(&self, account: AccountId) -> Result<(), Rejection> {
         if self.stewards.contains(&account) { Ok(()) } else { Err(Rejection::NotSteward { account, model: self.id }) }
     }
+}
+
+/// The terms under which a model is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Licence {
+    /// An SPDX licence expression, such as `Apache-2.0 OR MIT`. The ledger checks its letters only.
+    Spdx(String),
+    /// The hash of the terms.
+    Terms(ContentHash),
+}
+
+impl Licence {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let Self::Spdx(expression) = self else { return Ok(()) };
+        let letters = |c: char| c.is_ascii_alphanumeric() || " .-+():".contains(c);
+        let sound = (1..=limits::TITLE_SIZE_BYTES).contains(&expression.len()) && expression.chars().all(letters);
+        if sound {
+            return Ok(());
+        }
+        let problem = "is not an SPDX expression, such as `Apache-2.0 OR MIT`; for other terms give their hash".into();
+        Err(Invalid::Form { field: "licence", problem })
+    }
+}
+
+/// A list of 1 to [`limits::STEWARDS`] stewards, each once.
+pub(crate) fn check_stewards(stewards: &[AccountId]) -> Result<(), Invalid> {
+    check_count("stewards", stewards.len(), limits::STEWARDS)?;
+    let form = |problem: &str| Err(Invalid::Form { field: "stewards", problem: problem.into() });
+    if stewards.is_empty() {
+        return form("are none; a model has at least one, or nobody could countersign what is given to it");
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    if !stewards.iter().all(|steward| seen.insert(*steward)) {
+        return form("an account is listed twice; list each once");
+    }
+    Ok(())
+}
+
+/// That every account a policy names exists.
+pub(crate) fn check_policy_accounts<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    policy: &ModelPolicy,
+) -> Result<(), Rejection> {
+    let arbiters = policy.arbiters.iter().flat_map(|arbiters| &arbiters.accounts);
+    let in_roles = policy.roles.iter().flat_map(|role| &role.accounts);
+    let mut named = policy.guardian.iter().chain(arbiters).chain(in_roles);
+    named.try_for_each(|account| context.existing_account(state, *account).map(drop))
 }
 
 /// One line of a founding table.
@@ -89,6 +154,8 @@ pub struct FoundingLine {
     pub account: AccountId,
     /// How many units; at least 1.
     pub units: Units,
+    /// When they become the holder's to give away; none for at once.
+    pub vesting: Option<Vesting>,
 }
 
 /// Found a model in the sender's namespace.
@@ -104,13 +171,17 @@ pub struct CreateModel {
     pub stewards: Vec<AccountId>,
     /// How its owners decide.
     pub policy: ModelPolicy,
+    /// The terms under which it is used, if they are settled.
+    pub licence: Option<Licence>,
 }
 
 impl CreateModel {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         check_text("description", &self.description, limits::TEXT_SIZE_BYTES)?;
         check_count("founding", self.founding.len(), limits::FOUNDING_LINES)?;
-        check_count("stewards", self.stewards.len(), limits::STEWARDS)?;
+        check_stewards(&self.stewards)?;
+        self.licence.as_ref().map_or(Ok(()), Licence::check)?;
+        self.founding.iter().filter_map(|line| line.vesting).try_for_each(|vesting| vesting.check())?;
         let form = |field, problem: &str| Err(Invalid::Form { field, problem: problem.into() });
         if self.founding.is_empty() {
             return form("founding", "a model has at least one holder; name who owns it");
@@ -121,10 +192,6 @@ impl CreateModel {
         let mut seen = std::collections::BTreeSet::new();
         if !self.founding.iter().all(|line| seen.insert(line.account)) {
             return form("founding", "an account is listed twice; add its units up in one line");
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        if !self.stewards.iter().all(|steward| seen.insert(*steward)) {
-            return form("stewards", "an account is listed twice; list each once");
         }
         self.policy.check()
     }
@@ -143,7 +210,8 @@ impl CreateModel {
         for account in self.stewards.iter().chain(self.founding.iter().map(|line| &line.account)) {
             context.existing_account(state, *account)?;
         }
-        let mut model = Model {
+        check_policy_accounts(state, context, &self.policy)?;
+        let model = Model {
             id: context.model_id(),
             name,
             description: self.description.clone(),
@@ -151,19 +219,19 @@ impl CreateModel {
             created: context.height,
             stewards: self.stewards.clone(),
             policy: self.policy.clone(),
-            total_units: Units::ZERO,
-            holders: 0,
-            share_changes: 0,
-            contributions: 0,
-            proposals: 0,
+            licence: self.licence.clone(),
             released: None,
+            retired: None,
         };
         state.write(&key, &ModelOf(model.id));
         state.write(&model.id, &model);
         let mut events = vec![Event::ModelCreated { model: model.id, name: model.name.clone(), founder: sender.id }];
         for line in &self.founding {
             let flow = (ShareFlow::In, line.units);
-            events.push(share::change(state, context, &mut model, line.account, flow, ShareReason::Founding)?);
+            events.push(share::change(state, context, model.id, line.account, flow, ShareReason::Founding)?);
+            if let Some(vesting) = &line.vesting {
+                share::vest(state, context, (model.id, line.account), line.units, vesting)?;
+            }
         }
         Ok(events)
     }
@@ -182,6 +250,36 @@ pub enum VersionStatus {
         /// The height at which it was executed.
         height: Height,
     },
+    /// Released, and warned off since.
+    Deprecated {
+        /// The proposal that said so.
+        proposal: ProposalId,
+        /// When.
+        height: Height,
+        /// Why.
+        reason: String,
+    },
+    /// Taken back: not to be used or served.
+    Withdrawn {
+        /// The proposal that said so.
+        proposal: ProposalId,
+        /// When.
+        height: Height,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl VersionStatus {
+    /// The status's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Released { .. } => "released",
+            Self::Deprecated { .. } => "deprecated",
+            Self::Withdrawn { .. } => "withdrawn",
+        }
+    }
 }
 
 /// A version named across models.
@@ -253,6 +351,7 @@ pub struct PublishVersion {
 
 impl PublishVersion {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.artifact.check()?;
         check_text("notes", &self.notes, limits::TEXT_SIZE_BYTES)?;
         check_count("parents", self.parents.len(), limits::VERSION_PARENTS)?;
         check_count("datasets", self.datasets.len(), limits::VERSION_DATASETS)
@@ -265,6 +364,7 @@ impl PublishVersion {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let model = Model::existing(state, self.model)?;
+        model.require_active()?;
         model.require_own(state, sender)?;
         let key = (self.model, self.label.clone());
         if state.read::<Version>(&key).is_some() {
@@ -273,11 +373,6 @@ impl PublishVersion {
         let artifact_key = (self.artifact.address, self.model);
         if let Some(ArtifactUse(used)) = state.read::<ArtifactUse>(&artifact_key) {
             return Err(Rejection::ArtifactIsVersion { artifact: self.artifact.address, label: used.label });
-        }
-        for parent in &self.parents {
-            if state.read::<Version>(&(parent.model, parent.label.clone())).is_none() {
-                return Err(Rejection::UnknownVersion { model: parent.model, label: parent.label.clone() });
-            }
         }
         let version = Version {
             model: self.model,
@@ -291,6 +386,9 @@ impl PublishVersion {
             published: context.height,
             status: VersionStatus::Published,
         };
+        for parent in &self.parents {
+            add_child(state, parent, &version)?;
+        }
         state.write(&key, &version);
         state.write(&artifact_key, &ArtifactUse(VersionRef { model: self.model, label: self.label.clone() }));
         Ok(vec![Event::VersionPublished {
@@ -302,24 +400,117 @@ impl PublishVersion {
     }
 }
 
+fn existing_version<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    label: &VersionLabel,
+) -> Result<Version, Rejection> {
+    let unknown = || Rejection::UnknownVersion { model, label: label.clone() };
+    state.read::<Version>(&(model, label.clone())).ok_or_else(unknown)
+}
+
+fn wrong_status(version: Version) -> Rejection {
+    let status = version.status.name().into();
+    Rejection::WrongVersionStatus { model: version.model, label: version.label, status }
+}
+
 /// Releases a published version, as a decision says.
 pub(crate) fn release<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     model: &mut Model,
-    label: &VersionLabel,
-    proposal: ProposalId,
+    (label, proposal): (&VersionLabel, ProposalId),
 ) -> Result<Event, Rejection> {
-    let key = (model.id, label.clone());
-    let mut version = state
-        .read::<Version>(&key)
-        .ok_or_else(|| Rejection::UnknownVersion { model: model.id, label: label.clone() })?;
+    model.require_active()?;
+    let mut version = existing_version(state, model.id, label)?;
     if version.status != VersionStatus::Published {
-        return Err(Rejection::AlreadyReleased { model: model.id, label: label.clone() });
+        return Err(wrong_status(version));
     }
     version.status = VersionStatus::Released { proposal, height: context.height };
-    state.write(&key, &version);
+    state.write(&(model.id, label.clone()), &version);
     model.released = Some(label.clone());
     state.write(&model.id, model);
     Ok(Event::VersionReleased { model: model.id, label: label.clone(), artifact: version.artifact.address, proposal })
+}
+
+/// Warns everybody off a released version, as a decision says.
+pub(crate) fn deprecate<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: &Model,
+    (label, proposal, reason): (&VersionLabel, ProposalId, &str),
+) -> Result<Event, Rejection> {
+    let mut version = existing_version(state, model.id, label)?;
+    if !matches!(version.status, VersionStatus::Released { .. }) {
+        return Err(wrong_status(version));
+    }
+    version.status = VersionStatus::Deprecated { proposal, height: context.height, reason: reason.to_owned() };
+    state.write(&(model.id, label.clone()), &version);
+    Ok(Event::VersionDeprecated { model: model.id, label: label.clone(), proposal, reason: reason.to_owned() })
+}
+
+/// Takes a version back, as a decision says.
+pub(crate) fn withdraw<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: &mut Model,
+    (label, proposal, reason): (&VersionLabel, ProposalId, &str),
+) -> Result<Event, Rejection> {
+    let mut version = existing_version(state, model.id, label)?;
+    if matches!(version.status, VersionStatus::Withdrawn { .. }) {
+        return Err(wrong_status(version));
+    }
+    version.status = VersionStatus::Withdrawn { proposal, height: context.height, reason: reason.to_owned() };
+    state.write(&(model.id, label.clone()), &version);
+    if model.released.as_ref() == Some(label) {
+        model.released = None;
+        state.write(&model.id, model);
+    }
+    let artifact = version.artifact.address;
+    Ok(Event::VersionWithdrawn { model: model.id, label: label.clone(), artifact, proposal, reason: reason.to_owned() })
+}
+
+/// Adds to what a version was made from, as a decision says.
+pub(crate) fn claim_lineage<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    model: &Model,
+    (label, proposal): (&VersionLabel, ProposalId),
+    parents: &[VersionRef],
+) -> Result<Event, Rejection> {
+    let mut version = existing_version(state, model.id, label)?;
+    for parent in parents {
+        let itself = parent.model == model.id && parent.label == *label;
+        if itself || version.parents.contains(parent) {
+            return Err(Rejection::KnownParent { model: parent.model, label: parent.label.clone() });
+        }
+        add_child(state, parent, &version)?;
+        version.parents.push(parent.clone());
+    }
+    if version.parents.len() > limits::VERSION_PARENTS {
+        return Err(Rejection::TooManyParents { model: model.id, label: label.clone() });
+    }
+    state.write(&(model.id, label.clone()), &version);
+    Ok(Event::LineageClaimed { model: model.id, label: label.clone(), parents: parents.to_vec(), proposal })
+}
+
+/// That a version was made from another: the lineage, asked downwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildOf(pub VersionRef);
+
+impl Record for ChildOf {
+    /// The parent, then the child.
+    type Key = ((ModelId, VersionLabel), (ModelId, VersionLabel));
+    const FAMILY: Family = Family::ChildOf;
+}
+
+/// Records a version under one of its parents, which must exist.
+fn add_child<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    parent: &VersionRef,
+    child: &Version,
+) -> Result<(), Rejection> {
+    existing_version(state, parent.model, &parent.label)?;
+    let key = ((parent.model, parent.label.clone()), (child.model, child.label.clone()));
+    state.write(&key, &ChildOf(VersionRef { model: child.model, label: child.label.clone() }));
+    Ok(())
 }

@@ -1,23 +1,45 @@
 //! Proposals, ballots, decisions.
 //!
-//! The rule and the weights of a proposal are those of its opening: the rule is copied into it, the weights are read
-//! from the register as of the block before. Ballots can be changed until the close; the tally is a running sum, so
-//! closing costs the same for ten ballots and ten million. When block time passes the close, the ledger judges the
-//! tally and runs the actions: all of them, or, if one cannot be, none, with the reason kept.
+//! The rule and the weights of a proposal are those of its opening: the rule, the gates and the guardian are copied
+//! into it, the weights are read as of the block before. Nothing that happens to shares, delegations or policies
+//! afterwards changes them. When block time passes the close, the ledger judges the tally; a decision that stands is
+//! executed at once, or after its timelock: all of its actions, or, if one cannot be done, none, with the reason kept.
+//!
+//! ```text
+//!            +-> rejected
+//! open ------+-> executed | execution_failed
+//!   |        +-> queued -----> executed | execution_failed | expired
+//!   |               |
+//!   +-> withdrawn   +-> cancelled
+//!   +-> cancelled
+//! ```
+//!
+//! Read on: [`action`] (what can be decided), [`ballot`] (answers and delegation), [`closing`] (what comes of them),
+//! [`dry_run`] (what would come of it).
+
+pub mod action;
+pub mod ballot;
+pub mod closing;
+pub mod dry_run;
+
+pub use action::ProposalAction;
+pub use ballot::{Ballot, BallotPart, CastBallot, Choice};
+pub use closing::{CancelProposal, ExecuteProposal};
 
 use crate::{
     account::Account,
+    due::{self, Due},
     event::Event,
     execute::Context,
-    ids::{AccountId, Height, ModelId, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel},
+    ids::{AccountId, Height, ModelId, Name, ProposalId, Timestamp, Units},
     limits,
-    model::{self, Model},
-    policy::{Class, ModelPolicy, Rule, Tally, Verdict},
+    model::{Model, ModelCounters},
+    network::MembersAt,
+    policy::{Class, Electorate, Proposers, Rule, Tally, Verdict},
     rejection::Rejection,
-    share::{self, ShareFlow, ShareReason},
-    state::{Direction, Family, Overlay, Record, StateError, StateRead, prefix_end},
+    share::{self, Weights},
+    state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_count, check_text},
-    validator::{Validator, ValidatorSet},
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +47,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// The owners of a model answer, by shares.
+    /// The owners of a model answer.
     Model(ModelId),
-    /// The members of the network answer, one each.
+    /// The members of the network answer, one voice each.
     Network,
 }
 
-impl crate::state::KeyField for Scope {
+impl KeyField for Scope {
     fn write(&self, key: &mut Vec<u8>) {
         match self {
             Self::Network => key.push(0),
@@ -43,82 +65,21 @@ impl crate::state::KeyField for Scope {
     }
 }
 
-/// What the ledger does when the decision stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProposalAction {
-    /// Release a published version of the model.
-    ReleaseVersion {
-        /// Which.
-        label: VersionLabel,
-    },
-    /// Mint shares of the model.
-    MintShares {
-        /// For whom.
-        to: AccountId,
-        /// How many units; at least 1.
-        units: Units,
-        /// Why, for the history.
-        reason: String,
-    },
-    /// Change how the model's owners decide.
-    SetPolicy {
-        /// The rules from then on; open proposals keep theirs.
-        policy: ModelPolicy,
-    },
-    /// Admit a validator two blocks later; its operator becomes a member of the network.
-    AdmitValidator {
-        /// Its consensus key.
-        key: PublicKey,
-        /// Its voting power.
-        power: Power,
-        /// The account that answers for it.
-        operator: AccountId,
-    },
-    /// Remove a validator two blocks later.
-    RemoveValidator {
-        /// Its consensus key.
-        key: PublicKey,
-    },
-}
-
-impl ProposalAction {
-    /// The class whose rule decides it.
-    pub const fn class(&self) -> Class {
-        match self {
-            Self::ReleaseVersion { .. } => Class::Release,
-            Self::MintShares { .. } => Class::Ownership,
-            Self::SetPolicy { .. } => Class::Rules,
-            Self::AdmitValidator { .. } | Self::RemoveValidator { .. } => Class::Validators,
-        }
-    }
-
-    fn check(&self) -> Result<(), Invalid> {
-        match self {
-            Self::MintShares { units, reason, .. } => {
-                if *units == Units::ZERO {
-                    return Err(Invalid::Form { field: "units", problem: "are 0; mint at least 1".into() });
-                }
-                check_text("reason", reason, limits::TITLE_SIZE_BYTES)
-            }
-            Self::SetPolicy { policy } => policy.check(),
-            Self::AdmitValidator { power, .. } if !(1..=limits::VALIDATOR_POWER).contains(&power.get()) => {
-                Err(Invalid::Form {
-                    field: "power",
-                    problem: format!("is {power}; set 1 to {}", limits::VALIDATOR_POWER),
-                })
-            }
-            Self::ReleaseVersion { .. } | Self::AdmitValidator { .. } | Self::RemoveValidator { .. } => Ok(()),
-        }
-    }
-}
-
 /// Where a proposal stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProposalStatus {
     /// Ballots are taken.
     Open,
+    /// It passed and waits to be executed.
+    Queued {
+        /// When it passed.
+        height: Height,
+        /// The block time from which it can be executed.
+        ready: Timestamp,
+        /// The block time at which it expires.
+        expires: Timestamp,
+    },
     /// It passed and the ledger did what it says.
     Executed {
         /// When.
@@ -143,6 +104,20 @@ pub enum ProposalStatus {
         /// When.
         height: Height,
     },
+    /// The guardian stopped it.
+    Cancelled {
+        /// When.
+        height: Height,
+        /// The guardian's words.
+        reason: String,
+    },
+    /// It passed, and could not be executed in time.
+    Expired {
+        /// When.
+        height: Height,
+        /// What it waited for.
+        reason: Rejection,
+    },
 }
 
 impl ProposalStatus {
@@ -150,18 +125,37 @@ impl ProposalStatus {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Queued { .. } => "queued",
             Self::Executed { .. } => "executed",
             Self::ExecutionFailed { .. } => "execution_failed",
             Self::Rejected { .. } => "rejected",
             Self::Withdrawn { .. } => "withdrawn",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Expired { .. } => "expired",
         }
     }
+
+    /// Whether nothing more comes of it.
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Open | Self::Queued { .. })
+    }
+}
+
+/// What must be attested before the decision is executed, as it was at opening.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalGate {
+    /// What.
+    pub statement: Name,
+    /// By whom.
+    pub accounts: Vec<AccountId>,
+    /// By how many of them.
+    pub attestors: u32,
 }
 
 /// A question carrying typed actions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
-    /// Its id.
+    /// Its id, made from the transaction that opened it, and so from who asks.
     pub id: ProposalId,
     /// Whose question.
     pub scope: Scope,
@@ -179,16 +173,20 @@ pub struct Proposal {
     pub class: Class,
     /// The rule, as it was at opening.
     pub rule: Rule,
+    /// What must be attested, as it was at opening.
+    pub gates: Vec<ProposalGate>,
+    /// Who may stop it, as it was at opening.
+    pub guardian: Option<AccountId>,
     /// The height as of which weights are read: that before opening.
     pub snapshot: Height,
     /// The height of opening.
     pub opened: Height,
+    /// The block time of opening.
+    pub opened_at: Timestamp,
     /// The block time at which ballots stop.
     pub closes: Timestamp,
-    /// The sums so far.
-    pub tally: Tally,
-    /// Accounts that answered.
-    pub ballots: u64,
+    /// Whether the close was moved because the quorum came late.
+    pub extended: bool,
     /// Where it stands.
     pub status: ProposalStatus,
 }
@@ -207,43 +205,34 @@ impl Record for ProposalOf {
     const FAMILY: Family = Family::ProposalOf;
 }
 
-/// That a proposal is due at a block time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deadline(pub ProposalId);
+impl Proposal {
+    pub(crate) fn existing<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: ProposalId) -> Result<Self, Rejection> {
+        state.read::<Self>(&id).ok_or(Rejection::UnknownProposal(id))
+    }
 
-impl Record for Deadline {
-    type Key = (Timestamp, ProposalId);
-    const FAMILY: Family = Family::Deadline;
-}
+    /// The proposal, if ballots are taken on it.
+    fn open<S: StateRead + ?Sized>(
+        state: &Overlay<'_, S>,
+        context: &Context,
+        id: ProposalId,
+    ) -> Result<Self, Rejection> {
+        let proposal = Self::existing(state, id)?;
+        if proposal.status != ProposalStatus::Open {
+            return Err(Rejection::NotOpen { proposal: id, status: proposal.status.name().into() });
+        }
+        if context.time >= proposal.closes {
+            return Err(Rejection::VotingClosed { proposal: id, closes: proposal.closes, time: context.time });
+        }
+        Ok(proposal)
+    }
 
-/// An answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Choice {
-    /// For.
-    Yes,
-    /// Against.
-    No,
-    /// Neither, but counted for the quorum.
-    Abstain,
-}
-
-/// One account's answer to one proposal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ballot {
-    /// Who.
-    pub account: AccountId,
-    /// What.
-    pub choice: Choice,
-    /// With what weight.
-    pub weight: u64,
-    /// When it was cast or last changed.
-    pub height: Height,
-}
-
-impl Record for Ballot {
-    type Key = (ProposalId, AccountId);
-    const FAMILY: Family = Family::Ballot;
+    /// Moves the close of an open proposal.
+    fn move_close<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, closes: Timestamp) {
+        due::clear(state, self.closes, Due::Proposal(self.id));
+        self.closes = closes;
+        due::set(state, closes, Due::Proposal(self.id));
+        state.write(&self.id, self);
+    }
 }
 
 /// Put a question.
@@ -257,6 +246,15 @@ pub struct OpenProposal {
     pub text: String,
     /// What is done if it passes: 1 to [`limits::PROPOSAL_ACTIONS`], all of one class.
     pub actions: Vec<ProposalAction>,
+}
+
+/// What a proposal takes over from the rules in force.
+struct Terms {
+    rule: Rule,
+    gates: Vec<ProposalGate>,
+    guardian: Option<AccountId>,
+    electorate: u64,
+    number: u64,
 }
 
 impl OpenProposal {
@@ -273,20 +271,17 @@ impl OpenProposal {
         self.actions.iter().try_for_each(ProposalAction::check)
     }
 
-    /// The one class of all actions, which must belong to the scope.
+    /// The one class of all actions, each of which must belong to the scope.
     fn class(&self) -> Result<Class, Rejection> {
-        let mut classes = self.actions.iter().map(ProposalAction::class);
-        let class = classes.next().unwrap_or(Class::Rules);
-        if let Some(other) = classes.find(|other| *other != class) {
-            return Err(Rejection::MixedClasses(
-                format!("{class:?}").to_lowercase(),
-                format!("{other:?}").to_lowercase(),
-            ));
+        let mut classes = Vec::new();
+        for action in &self.actions {
+            let wrong = || Rejection::WrongScope(action.name().into());
+            classes.push(action.class(self.scope).ok_or_else(wrong)?);
         }
-        match (self.scope, class) {
-            (Scope::Network, Class::Validators) => Ok(class),
-            (Scope::Model(_), Class::Release | Class::Ownership | Class::Rules) => Ok(class),
-            _ => Err(Rejection::WrongScope(format!("{class:?}").to_lowercase())),
+        let class = classes.first().copied().unwrap_or(Class::Rules);
+        match classes.iter().find(|other| **other != class) {
+            Some(other) => Err(Rejection::MixedClasses(class.name().into(), other.name().into())),
+            None => Ok(class),
         }
     }
 
@@ -302,55 +297,39 @@ impl OpenProposal {
             return Err(Rejection::TooManyOpenProposals { account: sender.id, max });
         }
         let snapshot = context.height.previous();
-        let (rule, electorate, number) = match self.scope {
-            Scope::Network => {
-                if sender.member_since.is_none() {
-                    return Err(Rejection::NotMember(sender.id));
-                }
-                let number = context.network.proposals;
-                context.network.proposals = number.saturating_add(1);
-                (context.parameters.validators_rule.clone(), context.network.members, number)
-            }
-            Scope::Model(id) => {
-                let mut model = Model::existing(state, id)?;
-                model.require_own(state, sender.id)?;
-                let number = model.proposals;
-                model.proposals = number.saturating_add(1);
-                state.write(&id, &model);
-                let rule = match class {
-                    Class::Release => model.policy.release,
-                    Class::Ownership => model.policy.ownership,
-                    Class::Rules | Class::Validators => model.policy.rules,
-                };
-                (rule, share::total_as_of(state, id, snapshot).get(), number)
-            }
+        let terms = match self.scope {
+            Scope::Network => network_terms(state, context, &sender, class)?,
+            Scope::Model(model) => model_terms(state, model, &sender, (class, snapshot))?,
         };
-        if electorate == 0 {
+        if terms.electorate == 0 {
             return Err(Rejection::EmptyElectorate(snapshot));
         }
         sender.open_proposals = sender.open_proposals.saturating_add(1);
         state.write(&sender.id, &sender);
+        context.network.open_proposals = context.network.open_proposals.saturating_add(1);
         let proposal = Proposal {
             id: context.proposal_id(),
             scope: self.scope,
-            number,
+            number: terms.number,
             proposer: sender.id,
             title: self.title.clone(),
             text: self.text.clone(),
             actions: self.actions.clone(),
             class,
-            closes: context.time.plus_ms(rule.voting_period_ms),
-            rule,
+            closes: context.time.plus_ms(terms.rule.voting_period_ms),
+            rule: terms.rule,
+            gates: terms.gates,
+            guardian: terms.guardian,
             snapshot,
             opened: context.height,
-            tally: Tally { electorate, ..Tally::default() },
-            ballots: 0,
+            opened_at: context.time,
+            extended: false,
             status: ProposalStatus::Open,
         };
-        state.write(&(self.scope, number), &ProposalOf(proposal.id));
-        state.write(&(proposal.closes, proposal.id), &Deadline(proposal.id));
+        state.write(&(self.scope, terms.number), &ProposalOf(proposal.id));
+        due::set(state, proposal.closes, Due::Proposal(proposal.id));
         state.write(&proposal.id, &proposal);
-        context.network.open_proposals = context.network.open_proposals.saturating_add(1);
+        state.write(&proposal.id, &Tally { electorate: terms.electorate, ..Tally::default() });
         Ok(vec![Event::ProposalOpened {
             proposal: proposal.id,
             scope: self.scope,
@@ -360,68 +339,87 @@ impl OpenProposal {
     }
 }
 
-fn open_proposal<S: StateRead + ?Sized>(
+fn network_terms<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
-    context: &Context,
-    id: ProposalId,
-) -> Result<Proposal, Rejection> {
-    let proposal = state.read::<Proposal>(&id).ok_or(Rejection::UnknownProposal(id))?;
-    if proposal.status != ProposalStatus::Open {
-        return Err(Rejection::NotOpen { proposal: id, status: proposal.status.name().into() });
+    context: &mut Context,
+    sender: &Account,
+    class: Class,
+) -> Result<Terms, Rejection> {
+    if sender.member_since.is_none() {
+        return Err(Rejection::NotMember(sender.id));
     }
-    if context.time >= proposal.closes {
-        return Err(Rejection::VotingClosed { proposal: id, closes: proposal.closes, time: context.time });
-    }
-    Ok(proposal)
+    let number = context.network.proposals;
+    context.network.proposals = number.saturating_add(1);
+    let electorate = members_as_of(state, context.height.previous());
+    let rule = context.parameters.policy.rule(class).clone();
+    Ok(Terms { rule, gates: Vec::new(), guardian: None, electorate, number })
 }
 
-/// Answer a question, or change the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CastBallot {
-    /// Which question.
-    pub proposal: ProposalId,
-    /// The answer.
-    pub choice: Choice,
+fn model_terms<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    id: ModelId,
+    sender: &Account,
+    (class, snapshot): (Class, Height),
+) -> Result<Terms, Rejection> {
+    let model = Model::existing(state, id)?;
+    let rule = model.policy.rule(class).clone();
+    require_proposer(state, &model, &rule, sender.id)?;
+    let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
+    let number = counters.proposals;
+    counters.proposals = number.saturating_add(1);
+    state.write(&id, &counters);
+    let resolve = |gate: &crate::policy::Gate| ProposalGate {
+        statement: gate.statement.clone(),
+        accounts: model.policy.in_role(&gate.role).to_vec(),
+        attestors: gate.attestors,
+    };
+    let gates = if class == Class::Release { model.policy.gates.iter().map(resolve).collect() } else { Vec::new() };
+    let electorate = share::total_as_of(state, id, snapshot).by(rule.electorate);
+    Ok(Terms { rule, gates, guardian: model.policy.guardian, electorate, number })
 }
 
-impl CastBallot {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
-        &self,
-        state: &mut Overlay<'_, S>,
-        context: &Context,
-        sender: &Account,
-    ) -> Result<Vec<Event>, Rejection> {
-        let mut proposal = open_proposal(state, context, self.proposal)?;
-        let snapshot = proposal.snapshot;
-        let weight = match proposal.scope {
-            Scope::Model(model) => share::balance_as_of(state, model, sender.id, snapshot).get(),
-            Scope::Network => u64::from(sender.member_since.is_some_and(|since| since <= snapshot)),
-        };
-        if weight == 0 {
-            return Err(Rejection::NoWeight { account: sender.id, snapshot });
-        }
-        let key = (self.proposal, sender.id);
-        match state.read::<Ballot>(&key) {
-            Some(before) => {
-                let sum = sum_of(&mut proposal.tally, before.choice);
-                *sum = sum.saturating_sub(before.weight);
+fn require_proposer<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: &Model,
+    rule: &Rule,
+    sender: AccountId,
+) -> Result<(), Rejection> {
+    match rule.proposers {
+        Proposers::Owners => model.require_own(state, sender),
+        Proposers::Stewards => model.require_steward(sender),
+        Proposers::Holders(_) if model.stewards.contains(&sender) => Ok(()),
+        Proposers::Holders(least) => {
+            let total = share::Register::of(state, model.id).total_units;
+            let held = share::balance(state, model.id, sender);
+            if held > Units::ZERO && share::reaches(held, total, least) {
+                Ok(())
+            } else {
+                Err(Rejection::TooFewShares { account: sender, model: model.id, held, least })
             }
-            None => proposal.ballots = proposal.ballots.saturating_add(1),
         }
-        let sum = sum_of(&mut proposal.tally, self.choice);
-        *sum = sum.saturating_add(weight);
-        state.write(&key, &Ballot { account: sender.id, choice: self.choice, weight, height: context.height });
-        state.write(&self.proposal, &proposal);
-        Ok(vec![Event::BallotCast { proposal: self.proposal, account: sender.id, choice: self.choice, weight }])
     }
 }
 
-fn sum_of(tally: &mut Tally, choice: Choice) -> &mut u64 {
-    match choice {
-        Choice::Yes => &mut tally.yes,
-        Choice::No => &mut tally.no,
-        Choice::Abstain => &mut tally.abstain,
+/// What an account counts with by itself, as of a proposal's opening.
+fn own_weight<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: &Account) -> u64 {
+    match proposal.scope {
+        Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
+        Scope::Model(model) => model_weight(state, model, account.id, (proposal.snapshot, proposal.rule.electorate)),
     }
+}
+
+fn model_weight<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+    (height, electorate): (Height, Electorate),
+) -> u64 {
+    Weights::of(share::balance_as_of(state, model, account, height)).by(electorate)
+}
+
+/// The number of members when block `height` was over.
+fn members_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, height: Height) -> u64 {
+    state.read_as_of::<MembersAt>(&(), &height).map_or(0, |at| at.0)
 }
 
 /// Take back a proposal on which nobody has voted.
@@ -438,162 +436,14 @@ impl WithdrawProposal {
         context: &mut Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
-        let proposal = open_proposal(state, context, self.proposal)?;
+        let proposal = Proposal::open(state, context, self.proposal)?;
         if proposal.proposer != sender {
             return Err(Rejection::NotProposer(proposal.proposer));
         }
-        if proposal.ballots > 0 {
+        if state.read::<Tally>(&self.proposal).is_some_and(|tally| tally.ballots > 0) {
             return Err(Rejection::BallotsCast(self.proposal));
         }
         let status = ProposalStatus::Withdrawn { height: context.height };
-        Ok(vec![settle(state, context, proposal, status)])
+        Ok(vec![closing::settle(state, context, proposal, status)])
     }
-}
-
-/// The block time at which the next proposal is due: a network at rest makes a block then.
-///
-/// # Errors
-/// When the storage fails.
-pub fn next_deadline(state: &impl StateRead) -> Result<Option<Timestamp>, StateError> {
-    let from = Deadline::key_bytes(&());
-    let first = state.range(&from, &prefix_end(&from), Direction::Ascending, 1)?;
-    let bytes = first.first().and_then(|(key, _)| key.get(1..9)?.try_into().ok());
-    Ok(bytes.map(|bytes| Timestamp::new(u64::from_be_bytes(bytes))))
-}
-
-/// Closes what is due at the context's block time, at most [`limits::CLOSED_PROPOSALS_PER_BLOCK`] of it.
-pub(crate) fn close_due<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context) -> Vec<Event> {
-    let from = Deadline::key_bytes(&());
-    let to = Deadline::key_bytes(&context.time.plus_ms(1));
-    let mut events = Vec::new();
-    for (_, value) in state.entries(&from, &to, limits::CLOSED_PROPOSALS_PER_BLOCK) {
-        let Some(proposal) =
-            crate::codec::decode_trusted::<Deadline>(&value).ok().and_then(|Deadline(id)| state.read::<Proposal>(&id))
-        else {
-            continue;
-        };
-        events.extend(close(state, context, proposal));
-        state.keep();
-    }
-    events
-}
-
-fn close<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context, proposal: Proposal) -> Vec<Event> {
-    let height = context.height;
-    let verdict = proposal.rule.judge(&proposal.tally);
-    if verdict != Verdict::Passed {
-        return vec![settle(state, context, proposal, ProposalStatus::Rejected { height, verdict })];
-    }
-    // All actions or none: what they wrote is dropped if one of them cannot be done.
-    let (validators, network) = (context.next_validators.clone(), context.network.clone());
-    match run_actions(state, context, &proposal) {
-        Ok(mut events) => {
-            events.push(settle(state, context, proposal, ProposalStatus::Executed { height }));
-            events
-        }
-        Err(reason) => {
-            state.drop_pending();
-            context.next_validators = validators;
-            context.network = network;
-            vec![settle(state, context, proposal, ProposalStatus::ExecutionFailed { height, reason })]
-        }
-    }
-}
-
-/// Ends an open proposal.
-fn settle<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    mut proposal: Proposal,
-    status: ProposalStatus,
-) -> Event {
-    state.remove::<Deadline>(&(proposal.closes, proposal.id));
-    if let Some(mut proposer) = state.read::<Account>(&proposal.proposer) {
-        proposer.open_proposals = proposer.open_proposals.saturating_sub(1);
-        state.write(&proposer.id, &proposer);
-    }
-    context.network.open_proposals = context.network.open_proposals.saturating_sub(1);
-    proposal.status = status.clone();
-    state.write(&proposal.id, &proposal);
-    Event::ProposalClosed { proposal: proposal.id, scope: proposal.scope, status }
-}
-
-fn run_actions<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    proposal: &Proposal,
-) -> Result<Vec<Event>, Rejection> {
-    let mut events = Vec::new();
-    for action in &proposal.actions {
-        events.extend(run_action(state, context, proposal, action)?);
-    }
-    Ok(events)
-}
-
-fn run_action<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    proposal: &Proposal,
-    action: &ProposalAction,
-) -> Result<Vec<Event>, Rejection> {
-    let model = |state: &Overlay<'_, S>| match proposal.scope {
-        Scope::Model(id) => Model::existing(state, id),
-        Scope::Network => Err(Rejection::WrongScope("network".into())),
-    };
-    match action {
-        ProposalAction::ReleaseVersion { label } => {
-            let mut model = model(state)?;
-            Ok(vec![model::release(state, context, &mut model, label, proposal.id)?])
-        }
-        ProposalAction::MintShares { to, units, reason } => {
-            let mut model = model(state)?;
-            context.existing_account(state, *to)?;
-            let reason = ShareReason::Minted { proposal: proposal.id, reason: reason.clone() };
-            Ok(vec![share::change(state, context, &mut model, *to, (ShareFlow::In, *units), reason)?])
-        }
-        ProposalAction::SetPolicy { policy } => {
-            let mut model = model(state)?;
-            model.policy = policy.clone();
-            state.write(&model.id, &model);
-            Ok(vec![Event::PolicyChanged { model: model.id, proposal: proposal.id }])
-        }
-        ProposalAction::AdmitValidator { key, power, operator } => {
-            admit_validator(state, context, Validator::new(*key, *power, *operator))
-        }
-        ProposalAction::RemoveValidator { key } => remove_validator(context, *key),
-    }
-}
-
-fn admit_validator<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    validator: Validator,
-) -> Result<Vec<Event>, Rejection> {
-    let mut operator = context.existing_account(state, validator.operator)?;
-    if context.next_validators.by_address(&validator.address).is_some() {
-        return Err(Rejection::ValidatorExists(validator.key));
-    }
-    let event = Event::ValidatorAdmitted { key: validator.key, power: validator.power, operator: validator.operator };
-    let mut validators: Vec<Validator> = context.next_validators.clone().into();
-    validators.push(validator);
-    context.next_validators =
-        ValidatorSet::try_from(validators).map_err(|error| Rejection::BadValidatorSet(error.to_string()))?;
-    if operator.member_since.is_none() {
-        operator.member_since = Some(context.height);
-        state.write(&operator.id, &operator);
-        context.network.members = context.network.members.saturating_add(1);
-    }
-    Ok(vec![event])
-}
-
-fn remove_validator(context: &mut Context, key: PublicKey) -> Result<Vec<Event>, Rejection> {
-    let address = key.validator_address();
-    if context.next_validators.by_address(&address).is_none() {
-        return Err(Rejection::UnknownValidator(address));
-    }
-    let validators: Vec<Validator> =
-        context.next_validators.iter().filter(|validator| validator.address != address).cloned().collect();
-    context.next_validators =
-        ValidatorSet::try_from(validators).map_err(|error| Rejection::BadValidatorSet(error.to_string()))?;
-    Ok(vec![Event::ValidatorRemoved { key }])
 }

@@ -1,8 +1,11 @@
 //! Why a transaction of a decided block did not apply. Stored with the transaction and shown to whoever asks.
 
-use crate::ids::{
-    AccountId, ArtifactId, ContributionId, Handle, Height, ModelId, ModelName, ProposalId, PublicKey, Timestamp, Units,
-    ValidatorAddress, VersionLabel,
+use crate::{
+    ids::{
+        AccountId, ArtifactId, BasisPoints, ContributionId, Handle, Height, ModelId, ModelName, Name, ProposalId,
+        PublicKey, Timestamp, Units, ValidatorAddress, VersionLabel,
+    },
+    limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +33,11 @@ pub enum Rejection {
 
     #[error("the handle {0} is taken; choose another")]
     HandleTaken(Handle),
-    #[error("account {account} has sponsored {quota} accounts, its quota; ask another member to sponsor")]
-    SponsorQuota { account: AccountId, quota: u32 },
+    #[error(
+        "account {account} may admit {quota} more accounts, and {needed} are asked for; pass less on, or ask another \
+         account to sponsor"
+    )]
+    SponsorQuota { account: AccountId, quota: u32, needed: u64 },
 
     #[error("the model {0} exists already; choose another name")]
     ModelNameTaken(ModelName),
@@ -45,8 +51,8 @@ pub enum Rejection {
     VersionExists { model: ModelId, label: VersionLabel },
     #[error("model {model} has no version {label}; publish it first")]
     UnknownVersion { model: ModelId, label: VersionLabel },
-    #[error("version {label} of model {model} is released already")]
-    AlreadyReleased { model: ModelId, label: VersionLabel },
+    #[error("version {label} of model {model} is {status}, so this cannot be done with it")]
+    WrongVersionStatus { model: ModelId, label: VersionLabel, status: String },
     #[error("artifact {artifact} is already version {label} of this model")]
     ArtifactIsVersion { artifact: ArtifactId, label: VersionLabel },
 
@@ -98,6 +104,57 @@ pub enum Rejection {
     UnknownValidator(ValidatorAddress),
     #[error("the validator set would not be sound: {0}")]
     BadValidatorSet(String),
+
+    #[error("account {account} is suspended since block {height}; the members of the network can reinstate it")]
+    Suspended { account: AccountId, height: Height },
+    #[error("account {0} is not suspended")]
+    NotSuspended(AccountId),
+    #[error("account {0} is a member of the network already")]
+    AlreadyMember(AccountId),
+    #[error("an upgrade at height {height} leaves no time; choose {earliest} or later")]
+    UpgradeTooSoon { height: Height, earliest: Height },
+    #[error("version {protocol} of the protocol is not later than {current}, the present one")]
+    OldProtocol { protocol: u32, current: u32 },
+
+    #[error("model {model} was retired at height {height}; nothing is published, released or minted any more")]
+    Retired { model: ModelId, height: Height },
+    #[error("version {label} of model {model} is a parent already, or the version itself")]
+    KnownParent { model: ModelId, label: VersionLabel },
+    #[error("version {label} of model {model} would name more than {max} parents", max = limits::VERSION_PARENTS)]
+    TooManyParents { model: ModelId, label: VersionLabel },
+
+    #[error(
+        "{free} units of account {account} in model {model} are free to give, less than the {asked} asked for; the \
+         others are under vesting"
+    )]
+    NotVested { account: AccountId, model: ModelId, free: Units, asked: Units },
+    #[error(
+        "account {account} has {max} grants under vesting in model {model}; wait until one is over",
+        max = limits::VESTING_GRANTS
+    )]
+    TooManyVestingGrants { account: AccountId, model: ModelId },
+    #[error("a transfer of shares of model {0} needs its owners' approval; open a proposal to approve it")]
+    TransferNeedsApproval(ModelId),
+    #[error("shares of model {0} cannot be transferred; its owners can change its policy")]
+    TransfersLocked(ModelId),
+
+    #[error("account {0} cannot delegate to itself; name another account, or none to answer for itself")]
+    OwnDelegate(AccountId),
+    #[error("the delegation would end at {expires} ms, not after block time {time} ms; choose a later time")]
+    DelegationExpired { expires: Timestamp, time: Timestamp },
+    #[error(
+        "account {account} holds {held} units of model {model}; to ask this, hold at least {least} of all, or ask a \
+         steward"
+    )]
+    TooFewShares { account: AccountId, model: ModelId, held: Units, least: BasisPoints },
+    #[error("proposal {proposal} is {status}; only a queued one can be executed")]
+    NotQueued { proposal: ProposalId, status: String },
+    #[error("proposal {proposal} can be executed from {ready} ms on; block time is {time} ms")]
+    Timelocked { proposal: ProposalId, ready: Timestamp, time: Timestamp },
+    #[error("account {account} is not the guardian of proposal {proposal}")]
+    NotGuardian { account: AccountId, proposal: ProposalId },
+    #[error("artifact {artifact} has {have} of the {needed} attestations of {statement} that its release waits for")]
+    NotAttested { artifact: ArtifactId, statement: Name, have: u32, needed: u32 },
 }
 
 impl Rejection {
@@ -119,7 +176,7 @@ impl Rejection {
             Self::NotSteward { .. } => "not_steward",
             Self::VersionExists { .. } => "version_exists",
             Self::UnknownVersion { .. } => "unknown_version",
-            Self::AlreadyReleased { .. } => "already_released",
+            Self::WrongVersionStatus { .. } => "wrong_version_status",
             Self::ArtifactIsVersion { .. } => "artifact_is_version",
             Self::NotEnoughShares { .. } => "not_enough_shares",
             Self::TooManyUnits(_) => "too_many_units",
@@ -141,6 +198,25 @@ impl Rejection {
             Self::ValidatorExists(_) => "validator_exists",
             Self::UnknownValidator(_) => "unknown_validator",
             Self::BadValidatorSet(_) => "bad_validator_set",
+            Self::Suspended { .. } => "suspended",
+            Self::NotSuspended(_) => "not_suspended",
+            Self::AlreadyMember(_) => "already_member",
+            Self::UpgradeTooSoon { .. } => "upgrade_too_soon",
+            Self::OldProtocol { .. } => "old_protocol",
+            Self::Retired { .. } => "retired",
+            Self::KnownParent { .. } => "known_parent",
+            Self::TooManyParents { .. } => "too_many_parents",
+            Self::NotVested { .. } => "not_vested",
+            Self::TooManyVestingGrants { .. } => "too_many_vesting_grants",
+            Self::TransferNeedsApproval(_) => "transfer_needs_approval",
+            Self::TransfersLocked(_) => "transfers_locked",
+            Self::OwnDelegate(_) => "own_delegate",
+            Self::DelegationExpired { .. } => "delegation_expired",
+            Self::TooFewShares { .. } => "too_few_shares",
+            Self::NotQueued { .. } => "not_queued",
+            Self::Timelocked { .. } => "timelocked",
+            Self::NotGuardian { .. } => "not_guardian",
+            Self::NotAttested { .. } => "not_attested",
         }
     }
 }

@@ -1,17 +1,19 @@
 //! The share register: who holds how many whole units of a model, since when, and why.
 //!
 //! Every change goes through [`change`], which keeps four things together: the balance, the balance as of the height,
-//! the model's total (and as of the height), and a numbered line of the history. Nothing else writes a balance, so
+//! the register's sums (and the total as of the height), and a numbered line of the history. Nothing else writes a balance, so
 //! that the balances of a model always add up to its total.
 
 use crate::{
+    codec, delegation,
     event::Event,
     execute::Context,
-    ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, TransactionId, Units},
+    ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, TransactionId, Units},
     limits,
     model::Model,
+    policy::{Electorate, TransferRule},
     rejection::Rejection,
-    state::{Family, Overlay, Record, StateError, StateRead, read_as_of},
+    state::{Family, Overlay, Record, StateError, StateRead, prefix_end, read_as_of},
     transaction::{Invalid, check_text},
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,43 @@ impl Record for Share {
     const FAMILY: Family = Family::Share;
 }
 
+/// The sums of a model's register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// The model.
+    pub model: ModelId,
+    /// All units together.
+    pub total_units: Units,
+    /// Accounts that hold at least one unit.
+    pub holders: u64,
+    /// The square roots of the holders' units, each rounded down, together.
+    pub roots: u64,
+    /// Lines of the history so far.
+    pub changes: u64,
+    /// Accounts that delegate the model's questions now.
+    pub delegations: u64,
+}
+
+impl Record for Register {
+    type Key = ModelId;
+    const FAMILY: Family = Family::Register;
+}
+
+impl Register {
+    /// The sums of a register without lines.
+    pub const fn empty(model: ModelId) -> Self {
+        Self { model, total_units: Units::ZERO, holders: 0, roots: 0, changes: 0, delegations: 0 }
+    }
+
+    pub(crate) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId) -> Self {
+        state.read::<Self>(&model).unwrap_or_else(|| Self::empty(model))
+    }
+
+    const fn weights(&self) -> Weights {
+        Weights { units: self.total_units.get(), holders: self.holders, roots: self.roots }
+    }
+}
+
 /// What an account held from a height on, until its next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareAt(pub Units);
@@ -42,9 +81,57 @@ impl Record for ShareAt {
     const FAMILY: Family = Family::ShareAt;
 }
 
-/// A model's total from a height on, until its next entry.
+/// What holders count with together, by each way of counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weights {
+    /// Their units.
+    pub units: u64,
+    /// Their number.
+    pub holders: u64,
+    /// The square roots of their units, each rounded down.
+    pub roots: u64,
+}
+
+impl Weights {
+    /// Those of nobody.
+    pub const ZERO: Self = Self { units: 0, holders: 0, roots: 0 };
+
+    /// Those of one holder.
+    pub fn of(units: Units) -> Self {
+        Self { units: units.get(), holders: u64::from(units > Units::ZERO), roots: units.get().isqrt() }
+    }
+
+    /// The weight by a way of counting.
+    pub const fn by(self, electorate: Electorate) -> u64 {
+        match electorate {
+            Electorate::Shares => self.units,
+            Electorate::Members => self.holders,
+            Electorate::SquareRoot => self.roots,
+        }
+    }
+
+    /// Those of both. No sum of one model's holders comes near overflowing: see [`limits::MODEL_UNITS`].
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            units: self.units.saturating_add(other.units),
+            holders: self.holders.saturating_add(other.holders),
+            roots: self.roots.saturating_add(other.roots),
+        }
+    }
+
+    /// Those without the other's.
+    pub const fn minus(self, other: Self) -> Self {
+        Self {
+            units: self.units.saturating_sub(other.units),
+            holders: self.holders.saturating_sub(other.holders),
+            roots: self.roots.saturating_sub(other.roots),
+        }
+    }
+}
+
+/// What a model's holders count with together from a height on, until the next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TotalAt(pub Units);
+pub struct TotalAt(pub Weights);
 
 impl Record for TotalAt {
     type Key = (ModelId, Height);
@@ -70,6 +157,29 @@ pub enum ShareReason {
         counterparty: AccountId,
         /// The giver's reason.
         reason: String,
+    },
+    /// Given by one holder to another with the approval of the owners.
+    TransferApproved {
+        /// The other side.
+        counterparty: AccountId,
+        /// The proposal that decided it.
+        proposal: ProposalId,
+        /// What is paid, in the parties' words.
+        price: String,
+        /// The giver's reason.
+        reason: String,
+    },
+    /// Given up by the holder.
+    Burned {
+        /// The holder's reason.
+        reason: String,
+    },
+    /// Taken by a decision, with cause.
+    BurnedByDecision {
+        /// The proposal that decided it.
+        proposal: ProposalId,
+        /// The cause in its text.
+        cause: String,
     },
 }
 
@@ -124,9 +234,14 @@ pub fn balance_as_of<S: StateRead + ?Sized>(
     state.read_as_of::<ShareAt>(&(model, account), &(model, account, height)).map_or(Units::ZERO, |at| at.0)
 }
 
-/// The units of `model` when block `height` was over.
-pub fn total_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, height: Height) -> Units {
-    state.read_as_of::<TotalAt>(&model, &(model, height)).map_or(Units::ZERO, |at| at.0)
+/// What all holders of `model` counted with together when block `height` was over.
+pub fn total_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, height: Height) -> Weights {
+    state.read_as_of::<TotalAt>(&model, &(model, height)).map_or(Weights::ZERO, |at| at.0)
+}
+
+/// Whether `units` are at least the part `least` of `total`.
+pub fn reaches(units: Units, total: Units, least: BasisPoints) -> bool {
+    u128::from(units.get()).saturating_mul(10_000) >= u128::from(total.get()).saturating_mul(least.get().into())
 }
 
 /// The part that `units` are of `total`, rounded down, so that the parts of all lines never add up to more than the
@@ -175,7 +290,7 @@ pub fn is_conserved<'a>(
     for (model, expected) in totals {
         let at = |height| {
             let found = read_as_of::<TotalAt>(state, &model, &(model, height))?;
-            Ok::<_, StateError>(found.map_or(0, |at| at.0.get()))
+            Ok::<_, StateError>(found.map_or(0, |at| at.0.units))
         };
         if difference(at(height)?, at(height.previous())?) != expected {
             return Ok(false);
@@ -184,35 +299,35 @@ pub fn is_conserved<'a>(
     Ok(true)
 }
 
-/// Changes one line and all that depends on it. `model` is written too.
+/// Changes one line and all that depends on it.
 pub(crate) fn change<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
-    model: &mut Model,
+    model: ModelId,
     account: AccountId,
     (flow, units): (ShareFlow, Units),
     reason: ShareReason,
 ) -> Result<Event, Rejection> {
-    let held = balance(state, model.id, account);
-    let too_many = Rejection::TooManyUnits(model.id);
-    let too_few = Rejection::NotEnoughShares { account, model: model.id, held, asked: units };
+    let mut register = Register::of(state, model);
+    let held = balance(state, model, account);
+    let too_many = Rejection::TooManyUnits(model);
+    let too_few = Rejection::NotEnoughShares { account, model, held, asked: units };
     let (after, total) = match flow {
-        ShareFlow::In => (held.checked_add(units), model.total_units.checked_add(units)),
-        ShareFlow::Out => (held.checked_sub(units), model.total_units.checked_sub(units)),
+        ShareFlow::In => (held.checked_add(units), register.total_units.checked_add(units)),
+        ShareFlow::Out => (held.checked_sub(units), register.total_units.checked_sub(units)),
     };
     let refused = if flow == ShareFlow::In { too_many } else { too_few };
     let (Some(after), Some(total)) = (after, total) else { return Err(refused) };
 
-    let key = (model.id, account);
+    let key = (model, account);
     if after == Units::ZERO {
         state.remove::<Share>(&key);
     } else {
-        state.write(&key, &Share { model: model.id, account, units: after });
+        state.write(&key, &Share { model, account, units: after });
     }
-    state.write(&(model.id, account, context.height), &ShareAt(after));
-    state.write(&(model.id, context.height), &TotalAt(total));
+    state.write(&(model, account, context.height), &ShareAt(after));
     let line = ShareChange {
-        number: model.share_changes,
+        number: register.changes,
         height: context.height,
         transaction: context.transaction,
         account,
@@ -221,16 +336,15 @@ pub(crate) fn change<S: StateRead + ?Sized>(
         balance: after,
         reason: reason.clone(),
     };
-    state.write(&(model.id, line.number), &line);
-    match (held == Units::ZERO, after == Units::ZERO) {
-        (true, false) => model.holders = model.holders.saturating_add(1),
-        (false, true) => model.holders = model.holders.saturating_sub(1),
-        _ => {}
-    }
-    model.total_units = total;
-    model.share_changes = model.share_changes.saturating_add(1);
-    state.write(&model.id, model);
-    Ok(Event::SharesChanged { model: model.id, account, flow, units, balance: after, reason })
+    state.write(&(model, line.number), &line);
+    let (weighed, weighs) = (Weights::of(held), Weights::of(after));
+    let sums = register.weights().minus(weighed).plus(weighs);
+    (register.total_units, register.holders, register.roots) = (total, sums.holders, sums.roots);
+    register.changes = register.changes.saturating_add(1);
+    state.write(&model, &register);
+    state.write(&(model, context.height), &TotalAt(sums));
+    delegation::follow(state, context, &register, (account, weighed, weighs));
+    Ok(Event::SharesChanged { model, account, flow, units, balance: after, reason })
 }
 
 /// Give shares to another account.
@@ -257,23 +371,192 @@ impl TransferShares {
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
-        let mut model = Model::existing(state, self.model)?;
-        context.existing_account(state, self.to)?;
-        if self.units == Units::ZERO || self.to == sender {
-            return Err(Rejection::EmptyTransfer);
+        match Model::existing(state, self.model)?.policy.transfers {
+            TransferRule::Free => {}
+            TransferRule::Approval => return Err(Rejection::TransferNeedsApproval(self.model)),
+            TransferRule::Locked => return Err(Rejection::TransfersLocked(self.model)),
         }
         let reason = |counterparty| ShareReason::Transferred { counterparty, reason: self.reason.clone() };
-        let gone = change(state, context, &mut model, sender, (ShareFlow::Out, self.units), reason(self.to))?;
-        let come = change(state, context, &mut model, self.to, (ShareFlow::In, self.units), reason(sender))?;
-        Ok(vec![gone, come])
+        transfer(state, context, self.model, (sender, self.to), self.units, reason)
     }
+}
+
+/// Moves units that the giver is free to give. `reason` is asked for each side, with the other one.
+pub(crate) fn transfer<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: ModelId,
+    (from, to): (AccountId, AccountId),
+    units: Units,
+    reason: impl Fn(AccountId) -> ShareReason,
+) -> Result<Vec<Event>, Rejection> {
+    context.existing_account(state, to)?;
+    if units == Units::ZERO || to == from {
+        return Err(Rejection::EmptyTransfer);
+    }
+    require_free(state, context, (model, from), units)?;
+    let gone = change(state, context, model, from, (ShareFlow::Out, units), reason(to))?;
+    let come = change(state, context, model, to, (ShareFlow::In, units), reason(from))?;
+    Ok(vec![gone, come])
+}
+
+/// Give up shares: they are gone, and every other holder's part grows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BurnShares {
+    /// The model.
+    pub model: ModelId,
+    /// How many units; at least 1.
+    pub units: Units,
+    /// Why, for the history.
+    pub reason: String,
+}
+
+impl BurnShares {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if self.units == Units::ZERO {
+            return Err(Invalid::Form { field: "units", problem: "are 0; burn at least 1".into() });
+        }
+        check_text("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        Model::existing(state, self.model)?;
+        require_free(state, context, (self.model, sender), self.units)?;
+        let reason = ShareReason::Burned { reason: self.reason.clone() };
+        Ok(vec![change(state, context, self.model, sender, (ShareFlow::Out, self.units), reason)?])
+    }
+}
+
+/// When units become their holder's to give away: none before the cliff, then in proportion to the time since the
+/// start, all at the end. They are the holder's, with their voice, from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vesting {
+    /// How long nothing is free, in milliseconds of block time; at most the duration.
+    pub cliff_ms: u64,
+    /// After how long all is free, in milliseconds of block time; 1 to [`limits::VESTING_MS`].
+    pub duration_ms: u64,
+}
+
+impl Vesting {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let form = |problem: String| Err(Invalid::Form { field: "vesting", problem });
+        if !(1..=limits::VESTING_MS).contains(&self.duration_ms) {
+            return form(format!("a duration of {} ms; set 1 to {} ms", self.duration_ms, limits::VESTING_MS));
+        }
+        if self.cliff_ms > self.duration_ms {
+            return form(format!("a cliff of {} ms is after the end, {} ms", self.cliff_ms, self.duration_ms));
+        }
+        Ok(())
+    }
+}
+
+/// Units of a holder that are not yet, or not all, free to give away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VestingGrant {
+    /// How many were given.
+    pub units: Units,
+    /// When.
+    pub start: Timestamp,
+    /// On which terms.
+    pub vesting: Vesting,
+}
+
+impl Record for VestingGrant {
+    /// Model, holder, number of the register's line.
+    type Key = (ModelId, AccountId, u64);
+    const FAMILY: Family = Family::VestingGrant;
+}
+
+impl VestingGrant {
+    /// Units that are not free at a block time.
+    pub fn locked(&self, time: Timestamp) -> Units {
+        let elapsed = time.get().saturating_sub(self.start.get());
+        let Vesting { cliff_ms, duration_ms } = self.vesting;
+        if elapsed >= duration_ms {
+            return Units::ZERO;
+        }
+        if elapsed < cliff_ms {
+            return self.units;
+        }
+        let free = u128::from(self.units.get()).saturating_mul(elapsed.into()).checked_div(duration_ms.into());
+        let free = free.and_then(|free| u64::try_from(free).ok()).unwrap_or(0);
+        Units::new(self.units.get().saturating_sub(free))
+    }
+}
+
+/// Puts units that a holder was just given under vesting; grants that are over make room.
+pub(crate) fn vest<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, account): (ModelId, AccountId),
+    units: Units,
+    vesting: &Vesting,
+) -> Result<(), Rejection> {
+    let mut running = 0usize;
+    for (key, grant) in grants(state, model, account) {
+        if grant.locked(context.time) == Units::ZERO {
+            state.remove_bytes(key);
+        } else {
+            running = running.saturating_add(1);
+        }
+    }
+    if running >= limits::VESTING_GRANTS {
+        return Err(Rejection::TooManyVestingGrants { account, model });
+    }
+    let line = Register::of(state, model).changes;
+    let grant = VestingGrant { units, start: context.time, vesting: *vesting };
+    state.write(&(model, account, line), &grant);
+    Ok(())
+}
+
+fn grants<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+) -> Vec<(Vec<u8>, VestingGrant)> {
+    let from = VestingGrant::key_bytes(&(model, account));
+    let entries = state.entries(&from, &prefix_end(&from), limits::VESTING_GRANTS);
+    entries.into_iter().filter_map(|(key, bytes)| Some((key, codec::decode_trusted(&bytes).ok()?))).collect()
+}
+
+/// What a holder can give away now: what it holds, less what is under vesting.
+pub fn free_units<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+    time: Timestamp,
+) -> Units {
+    let locked = grants(state, model, account).iter().fold(0u64, |sum, (_, grant)| sum.saturating_add(grant.locked(time).get()));
+    Units::new(balance(state, model, account).get().saturating_sub(locked))
+}
+
+fn require_free<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    (model, account): (ModelId, AccountId),
+    units: Units,
+) -> Result<(), Rejection> {
+    let held = balance(state, model, account);
+    if units > held {
+        return Err(Rejection::NotEnoughShares { account, model, held, asked: units });
+    }
+    let free = free_units(state, model, account, context.time);
+    if units > free {
+        return Err(Rejection::NotVested { account, model, free, asked: units });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        codec,
         state::{Direction, Entry},
     };
 
@@ -304,7 +587,7 @@ mod tests {
         }
         for (height, units) in totals {
             let key = TotalAt::key_bytes(&(MODEL, Height::new(*height)));
-            state.0.insert(key, codec::encode(&TotalAt(Units::new(*units))));
+            state.0.insert(key, codec::encode(&TotalAt(Weights { units: *units, holders: 2, roots: 20 })));
         }
         state
     }
@@ -323,6 +606,16 @@ mod tests {
         assert_eq!(conserved(&[before, (GIVER, 5, 70), (TAKER, 5, 29)], &[(2, 100), (5, 100)]), Ok(false));
         assert_eq!(conserved(&[before, (GIVER, 5, 70), (TAKER, 5, 30)], &[(2, 100), (5, 101)]), Ok(false));
         assert_eq!(conserved(&[before, (GIVER, 5, 70), (TAKER, 5, 30), (GIVER, 9, 1)], &[(2, 100)]), Ok(true));
+    }
+
+    #[test]
+    fn vesting_frees_nothing_before_the_cliff_and_all_at_the_end() {
+        let vesting = Vesting { cliff_ms: 250, duration_ms: 1_000 };
+        let grant = VestingGrant { units: Units::new(10), start: Timestamp::new(5_000), vesting };
+        let locked = |time| grant.locked(Timestamp::new(time)).get();
+        assert_eq!([0, 5_000, 5_249, 5_250, 5_300, 5_999, 6_000, u64::MAX].map(locked), [10, 10, 10, 8, 7, 1, 0, 0]);
+        let huge = VestingGrant { units: Units::new(limits::MODEL_UNITS), ..grant };
+        assert_eq!(huge.locked(Timestamp::new(5_500)).get(), limits::MODEL_UNITS / 2);
     }
 
     #[test]

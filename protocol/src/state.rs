@@ -97,6 +97,28 @@ pub enum Family {
     Deadline = 18,
     /// Ballots by proposal and account.
     Ballot = 19,
+    /// The sums of a model's register.
+    Register = 20,
+    /// What was numbered of a model so far.
+    ModelCounters = 21,
+    /// The running sums of a proposal's ballots.
+    Tally = 22,
+    /// The network's members as of each height at which their number changed.
+    MembersAt = 23,
+    /// Delegations by model and by who delegated.
+    Delegation = 24,
+    /// Delegations as of each height at which they changed.
+    DelegationAt = 25,
+    /// What an account was given by others, as of each height at which it changed.
+    DelegatedAt = 26,
+    /// What a delegate cannot answer a proposal with, because others answered themselves.
+    Overridden = 27,
+    /// Attestations by artifact, statement and account.
+    Attestation = 28,
+    /// Grants of shares that are not all free yet, by model and account.
+    VestingGrant = 29,
+    /// Versions made from a version, by parent.
+    ChildOf = 30,
 }
 
 impl Family {

@@ -3,14 +3,16 @@
 
 use crate::{
     account::{CreateAccount, RotateKeys},
+    attestation::Attest,
     codec,
     contribution::{AcceptContribution, RecordContribution},
     crypto::{self, Domain, SigningKey},
+    delegation::Delegate,
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
     limits,
     model::{CreateModel, PublishVersion},
-    proposal::{CastBallot, OpenProposal, WithdrawProposal},
-    share::TransferShares,
+    proposal::{CancelProposal, CastBallot, ExecuteProposal, OpenProposal, WithdrawProposal},
+    share::{BurnShares, TransferShares},
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,16 @@ pub enum Action {
     CastBallot(CastBallot),
     /// Take back a proposal on which nobody has voted.
     WithdrawProposal(WithdrawProposal),
+    /// Execute a decision whose timelock is over, once nothing is missing.
+    ExecuteProposal(ExecuteProposal),
+    /// Stop a proposal, as its guardian.
+    CancelProposal(CancelProposal),
+    /// Let another account answer a model's questions.
+    Delegate(Delegate),
+    /// Give up shares.
+    BurnShares(BurnShares),
+    /// Say whether an artifact stood a test.
+    Attest(Attest),
 }
 
 impl Action {
@@ -54,6 +66,11 @@ impl Action {
             Self::OpenProposal(_) => "open_proposal",
             Self::CastBallot(_) => "cast_ballot",
             Self::WithdrawProposal(_) => "withdraw_proposal",
+            Self::ExecuteProposal(_) => "execute_proposal",
+            Self::CancelProposal(_) => "cancel_proposal",
+            Self::Delegate(_) => "delegate",
+            Self::BurnShares(_) => "burn_shares",
+            Self::Attest(_) => "attest",
         }
     }
 }
@@ -233,7 +250,12 @@ impl Transaction {
             Action::RecordContribution(action) => action.check(),
             Action::TransferShares(action) => action.check(),
             Action::OpenProposal(action) => action.check(),
-            Action::AcceptContribution(_) | Action::CastBallot(_) | Action::WithdrawProposal(_) => Ok(()),
+            Action::CastBallot(action) => action.check(),
+            Action::CancelProposal(action) => action.check(),
+            Action::Delegate(action) => action.check(),
+            Action::BurnShares(action) => action.check(),
+            Action::Attest(action) => action.check(),
+            Action::AcceptContribution(_) | Action::WithdrawProposal(_) | Action::ExecuteProposal(_) => Ok(()),
         }
     }
 

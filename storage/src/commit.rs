@@ -11,10 +11,11 @@ use crate::{
 use allod_protocol::{
     block::{DecidedBlock, Tip},
     codec,
-    execute::Executed,
+    execute::{Executed, Outcome},
     genesis::Genesis,
     ids::{BlockHash, Height, StateRoot, Timestamp},
     proof::CertifiedHeader,
+    rejection::Rejection,
     state::ChangeSet,
     validator::ValidatorSet,
 };
@@ -137,6 +138,10 @@ fn put_block(
     batch.put(Column::Bodies, key, codec::encode(decided.block.transactions()));
     batch.put(Column::BlockHashes, decided.block.hash().as_bytes(), codec::encode(&height));
     for (index, result) in executed.results.iter().enumerate() {
+        // A copy of an executed transaction says nothing new: the id keeps leading to what became of the first.
+        if result.outcome == Outcome::Rejected(Rejection::Replayed) {
+            continue;
+        }
         let index =
             u32::try_from(index).map_err(|_| StorageError::damaged("a block", "it has too many transactions"))?;
         batch.put(Column::Transactions, result.id.as_bytes(), codec::encode(&(height, index)));

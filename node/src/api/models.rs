@@ -12,9 +12,9 @@ use super::{
 use allod_protocol::{
     contribution::{Contribution, ContributionOf},
     ids::{ContributionId, Handle, Height, ModelId, VersionLabel},
-    model::{Model, ModelOf, Version},
+    model::{Model, ModelCounters, ModelOf, Version},
     proposal::Scope,
-    share::{Share, ShareChange, ShareReason, portion},
+    share::{Register, Share, ShareChange, ShareReason, portion},
     state::{Direction, read},
 };
 use axum::{Json, extract::State};
@@ -22,7 +22,14 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 fn view(reader: &Reader, model: Model) -> Result<ModelView, Problem> {
+    let register = reader.find::<Register>(&model.id)?.unwrap_or_else(|| Register::empty(model.id));
+    let counters = reader.find::<ModelCounters>(&model.id)?.unwrap_or_default();
     Ok(ModelView {
+        total_units: register.total_units,
+        holders: register.holders,
+        share_changes: register.changes,
+        contributions: counters.contributions,
+        proposals: counters.proposals,
         founder_handle: reader.handle(model.founder)?,
         steward_handles: model.stewards.iter().map(|steward| reader.handle(*steward)).collect::<Result<_, _>>()?,
         model,
@@ -201,7 +208,7 @@ pub(crate) async fn shares(
         let model = reader.model(&name)?;
         let height = query.at.map_or(reader.state.height(), Height::new);
         let state = reader.node.ledger.snapshot_at(height)?;
-        let then = read::<Model>(&state, &model.id)?.ok_or_else(|| {
+        let then = read::<Register>(&state, &model.id)?.ok_or_else(|| {
             let detail = format!("model {} was founded at height {}, after height {height}", model.name, model.created);
             Problem::not_found("model_not_founded", detail)
         })?;

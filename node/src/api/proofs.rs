@@ -16,7 +16,7 @@ use allod_protocol::{
     ids::Height,
     model::{Model, Version},
     proof::{Deed, StateProof},
-    share::Share,
+    share::{Register, Share},
     state::Record,
 };
 use axum::{
@@ -96,7 +96,7 @@ impl DeedQuery {
     }
 }
 
-/// A deed on one line of a share register: the model, the holder's account, and the line.
+/// A deed on one line of a share register: the model, the register's sums, the holder's account, and the line.
 #[utoipa::path(get, path = "/v1/deeds/share/{namespace}/{name}/{account}", tag = "proofs",
     params(
         ("namespace" = String, Path, description = "The handle of the account that founded the model."),
@@ -120,6 +120,7 @@ pub(crate) async fn share_deed(
         let account = reader.account(&account)?;
         Ok(vec![
             Model::key_bytes(&model.id),
+            Register::key_bytes(&model.id),
             Account::key_bytes(&account.id),
             Share::key_bytes(&(model.id, account.id)),
         ])
@@ -196,6 +197,7 @@ fn claim(proof: &StateProof) -> ClaimView {
         return ClaimView::Absent(HEXLOWER.encode(&proof.key));
     }
     None.or_else(|| decoded::<Model>(proof).map(|model| ClaimView::Model(Box::new(model))))
+        .or_else(|| decoded::<Register>(proof).map(ClaimView::Register))
         .or_else(|| decoded::<Share>(proof).map(ClaimView::Share))
         .or_else(|| decoded::<Account>(proof).map(|account| ClaimView::Account(Box::new(account))))
         .or_else(|| decoded::<Version>(proof).map(|version| ClaimView::Version(Box::new(version))))

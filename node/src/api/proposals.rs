@@ -9,6 +9,7 @@ use super::{
 use crate::event_loop::clock;
 use allod_protocol::{
     ids::ProposalId,
+    policy::Tally,
     proposal::{Ballot, Deadline, Proposal, ProposalOf, ProposalStatus, Scope},
     state::Direction,
 };
@@ -18,13 +19,15 @@ use utoipa::{IntoParams, ToSchema};
 
 fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
     let open = proposal.status == ProposalStatus::Open;
+    let tally = reader.find::<Tally>(&proposal.id)?.unwrap_or_default();
     Ok(ProposalView {
         model_name: match proposal.scope {
             Scope::Model(model) => reader.name(model)?,
             Scope::Network => None,
         },
         proposer_handle: reader.handle(proposal.proposer)?,
-        outlook: proposal.rule.outlook(&proposal.tally),
+        outlook: proposal.rule.outlook(&tally),
+        tally,
         ends_in_ms: open.then(|| proposal.closes.get().saturating_sub(clock().get())),
         proposal,
     })

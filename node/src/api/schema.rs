@@ -152,6 +152,7 @@ impl PartialSchema for ClaimView {
 impl ToSchema for ClaimView {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         define::<ModelRecord>(schemas);
+        define::<RegisterRecord>(schemas);
         define::<ShareRecord>(schemas);
         define::<AccountRecord>(schemas);
         define::<VersionRecord>(schemas);
@@ -215,10 +216,11 @@ fn anything() -> Object {
 records! {
     Record = "Record": "A record of the ledger in its JSON form; see the protocol's specification.", [];
     AccountRecord = "Account": "An account: its handle, its key policy, who admitted it.",
-        ["id", "handle", "keys", "created", "sponsor", "member_since", "sponsored", "open_proposals"];
-    ModelRecord = "Model": "A model: its name, its stewards, its policy, the sums of its register.",
-        ["id", "name", "description", "founder", "created", "stewards", "policy", "total_units", "holders",
-         "share_changes", "contributions", "proposals", "released"];
+        ["id", "handle", "keys", "created", "sponsor", "member_since", "quota", "open_proposals"];
+    ModelRecord = "Model": "A model: its name, its stewards, its policy.",
+        ["id", "name", "description", "founder", "created", "stewards", "policy", "released"];
+    RegisterRecord = "Register": "The sums of a model's share register.",
+        ["model", "total_units", "holders", "changes"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
         ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
          "status"];
@@ -228,9 +230,11 @@ records! {
         ["number", "height", "transaction", "account", "flow", "units", "balance", "reason"];
     ContributionRecord = "Contribution": "A contribution: what was given to a model, by whom, and who countersigned it.",
         ["id", "model", "giver", "kind", "amount", "evidence", "note", "recorded", "accepted"];
-    ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its tally, its status.",
+    ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "snapshot", "opened",
-         "closes", "tally", "ballots", "status"];
+         "closes", "status"];
+    TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
+        ["yes", "no", "abstain", "electorate", "ballots"];
     BallotRecord = "Ballot": "One account's answer to a proposal.", ["account", "choice", "weight", "height"];
     HeaderRecord = "Header": "A block's header; its hash is the block's.",
         ["network", "height", "time", "proposer", "parent", "transactions_root", "state_root", "validators",

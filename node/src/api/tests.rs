@@ -77,7 +77,7 @@ fn genesis() -> Genesis {
             rebroadcast_ms: 1_000,
             heartbeat_ms: 60_000,
             clock_drift_ms: 10_000,
-            accounts_per_sponsor: 100,
+            founder_quota: 100,
             transactions_per_account_per_block: 100,
             validators_rule: rule(),
         },
@@ -371,7 +371,7 @@ async fn a_transaction_is_taken_in_once_and_its_result_told_as_often_as_asked() 
     let peer = Peer::start().await;
     let create = |handle: &str| {
         let (handle, keys) = (Handle::new(handle).unwrap(), KeyPolicy::single(key(5).public_key()));
-        Action::CreateAccount(CreateAccount { handle, keys })
+        Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })
     };
     let transaction = peer.sign(1, "northfield", create("eastgate"));
     let (status, body) = peer.post("/v1/transactions?wait=true&timeout_ms=10000", &transaction).await;
@@ -402,7 +402,7 @@ async fn a_batch_is_taken_in_but_for_what_is_refused_by_its_place() {
     let peer = Peer::start().await;
     let create = |handle: &str| {
         let (handle, keys) = (Handle::new(handle).unwrap(), KeyPolicy::single(key(5).public_key()));
-        Action::CreateAccount(CreateAccount { handle, keys })
+        Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })
     };
     let mut forged = peer.sign(1, "northfield", create("farside"));
     forged.body.nonce ^= 1;
@@ -466,7 +466,7 @@ async fn pages_lead_to_every_entry_once() {
         let handle = Handle::new(format!("member-{number}")).unwrap();
         expected.insert(handle.to_string());
         let keys = KeyPolicy::single(key(5).public_key());
-        peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys })).await;
+        peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })).await;
     }
     let (mut found, mut next, mut pages) = (Vec::new(), String::new(), 0);
     loop {
@@ -646,7 +646,7 @@ async fn deeds_and_proofs_hold_against_the_genesis_alone() {
 
     let keys = KeyPolicy::single(key(5).public_key());
     let handle = Handle::new("outsider").unwrap();
-    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys })).await;
+    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })).await;
     let nothing = peer.ok("/v1/proofs/share/northfield/digits/outsider").await;
     assert_eq!(nothing["share"], Value::Null);
     let bytes = data_encoding::HEXLOWER.decode(nothing["proof"].as_str().unwrap().as_bytes()).unwrap();
@@ -684,7 +684,7 @@ async fn every_block_is_told_to_those_who_listen() {
     let (mut all, mut some) = (listen("").await, listen("?types=shares_changed,proposal_closed").await);
     let handle = Handle::new("eastgate").unwrap();
     let keys = KeyPolicy::single(key(5).public_key());
-    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys })).await;
+    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })).await;
     peer.found_model().await;
     let next = async |stream: &mut _, until: &str| {
         let mut text = String::new();

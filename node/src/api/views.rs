@@ -18,9 +18,9 @@ use allod_protocol::{
         Power, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress, VersionLabel,
     },
     model::{Model, Version},
-    policy::Outlook,
+    policy::{Outlook, Tally},
     proposal::{Ballot, Proposal},
-    share::{Share, ShareChange},
+    share::{Register, Share, ShareChange},
     transaction::Transaction,
 };
 use serde::{Deserialize, Serialize};
@@ -317,6 +317,17 @@ pub struct ModelView {
     /// The stewards' handles, in the order of `stewards`.
     #[schema(value_type = Vec<Option<String>>)]
     pub steward_handles: Vec<Option<Handle>>,
+    /// All units of its register together.
+    #[schema(value_type = u64)]
+    pub total_units: Units,
+    /// Accounts that hold at least one unit.
+    pub holders: u64,
+    /// Lines of the register's history so far.
+    pub share_changes: u64,
+    /// Contributions recorded so far.
+    pub contributions: u64,
+    /// Proposals opened so far.
+    pub proposals: u64,
 }
 
 /// A version of a model.
@@ -410,10 +421,13 @@ pub struct ContributionView {
 /// A proposal and where it is heading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProposalView {
-    /// The record: scope, actions, rule, tally, status.
+    /// The record: scope, actions, rule, status.
     #[serde(flatten)]
     #[schema(value_type = schema::ProposalRecord)]
     pub proposal: Proposal,
+    /// The sums of its ballots so far, in weight, and how many answered.
+    #[schema(value_type = schema::TallyRecord)]
+    pub tally: Tally,
     /// The model's name, when the scope is a model.
     #[schema(value_type = Option<String>)]
     pub model_name: Option<ModelName>,
@@ -486,6 +500,8 @@ pub struct DeedView {
 pub enum ClaimView {
     /// A model stands so.
     Model(Box<Model>),
+    /// The sums of its register.
+    Register(Register),
     /// A line of its register.
     Share(Share),
     /// An account stands so.

@@ -31,6 +31,9 @@ pub(super) enum AccountCommand {
         /// Sign with this key of yours and not with whichever fits; may be repeated
         #[arg(long = "sign-with", value_name = "KEY")]
         sign_with: Vec<String>,
+        /// How many accounts the new one may admit in turn, out of the sponsor's own quota
+        #[arg(long, default_value_t = 0)]
+        quota: u32,
         #[command(flatten)]
         policy: KeyPolicyArgs,
     },
@@ -120,8 +123,8 @@ struct AccountMade {
 impl AccountCommand {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
-            Self::Create { handle, sponsor, sign_with, policy } => {
-                create(context, handle, &Signing::of(sponsor, sign_with), &policy).await
+            Self::Create { handle, sponsor, sign_with, quota, policy } => {
+                create(context, handle, quota, &Signing::of(sponsor, sign_with), &policy).await
             }
             Self::Show { account } => {
                 let view = context.client()?.account(&account).await?;
@@ -143,11 +146,17 @@ impl AccountCommand {
     }
 }
 
-async fn create(context: &Context, handle: Handle, sponsor: &Signing, policy: &KeyPolicyArgs) -> Result<()> {
+async fn create(
+    context: &Context,
+    handle: Handle,
+    quota: u32,
+    sponsor: &Signing,
+    policy: &KeyPolicyArgs,
+) -> Result<()> {
     let sender = sponsor.sender(context).await?;
     refuse_taken(&sender.client, &handle).await?;
     let keys = policy.policy(&context.keys()?)?;
-    let receipt = sender.submit(Action::CreateAccount(CreateAccount { handle, keys })).await?;
+    let receipt = sender.submit(Action::CreateAccount(CreateAccount { handle, keys, quota })).await?;
     let receipt = receipt.with(|events| {
         events.iter().find_map(|event| match event {
             Event::AccountCreated { account, handle, .. } => {
@@ -178,7 +187,7 @@ fn show(view: &AccountView) -> String {
     fields.add("account", &account.handle).add("id", account.id).add("created", format!("block {}", account.created));
     fields.add_some("sponsor", account.sponsor.map(|id| who(view.sponsor_handle.as_ref(), id)));
     fields.add_some("member since", account.member_since.map(|height| format!("block {height}")));
-    fields.add("sponsored", format!("{} accounts", account.sponsored));
+    fields.add("may admit", format!("{} more accounts", account.quota));
     fields.add("open proposals", account.open_proposals);
     fields.add("threshold", account.keys.threshold);
     for key in &account.keys.keys {

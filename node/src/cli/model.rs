@@ -145,8 +145,8 @@ fn show_list(models: &[ModelView]) -> String {
         let released = model.released.as_ref().map(ToString::to_string).unwrap_or_default();
         table.row([
             model.name.to_string(),
-            show_count(model.total_units.get()),
-            model.holders.to_string(),
+            show_count(view.total_units.get()),
+            view.holders.to_string(),
             cut(&released, 12),
             cut(&model.description, 30),
         ]);
@@ -163,9 +163,10 @@ fn show(view: &ModelWithVersions) -> String {
     fields.add("created", format!("block {}", model.created));
     let stewards = model.stewards.iter().zip(&view.model.steward_handles).map(|(id, handle)| who(handle.as_ref(), id));
     fields.add("stewards", stewards.collect::<Vec<_>>().join(", "));
-    fields.add("shares", format!("{} units, {} holders", show_count(model.total_units.get()), model.holders));
+    let (total, holders) = (show_count(view.model.total_units.get()), view.model.holders);
+    fields.add("shares", format!("{total} units, {holders} holders"));
     fields.add("released", model.released.as_ref().map_or_else(|| "nothing yet".into(), ToString::to_string));
-    fields.add("contributions", model.contributions).add("proposals", model.proposals);
+    fields.add("contributions", view.model.contributions).add("proposals", view.model.proposals);
     fields.add("to release", show_rule(&model.policy.release));
     fields.add("to change shares", show_rule(&model.policy.ownership));
     fields.add("to change rules", show_rule(&model.policy.rules));

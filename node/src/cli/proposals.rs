@@ -169,7 +169,7 @@ const fn verdict_text(verdict: Verdict) -> &'static str {
 
 /// What was decided, in one line.
 fn outcome(view: &ProposalView) -> String {
-    let tally = &view.proposal.tally;
+    let tally = &view.tally;
     let weights =
         format!("{} yes, {} no, {} abstain", show_count(tally.yes), show_count(tally.no), show_count(tally.abstain));
     let of = format!("{weights}, of {}", show_count(tally.electorate));

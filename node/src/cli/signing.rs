@@ -238,7 +238,7 @@ mod tests {
             created: Height::ZERO,
             sponsor: None,
             member_since: None,
-            sponsored: 0,
+            quota: 0,
             open_proposals: 0,
         }
     }

@@ -203,7 +203,7 @@ fn local_parameters(voting_period: Duration) -> Result<Parameters> {
         rebroadcast_ms: 1_000,
         heartbeat_ms: 60_000,
         clock_drift_ms: 10_000,
-        accounts_per_sponsor: 1_000,
+        founder_quota: 1_000,
         transactions_per_account_per_block: 8_192,
         validators_rule: Rule {
             quorum: BasisPoints::new(5_000)?,

@@ -81,6 +81,9 @@ fn claim(key: &[u8], value: Option<&[u8]>) -> Result<ClaimView> {
         let model: Model = record(key, value, |model: &Model| model.id)?;
         return Ok(ClaimView::Model(Box::new(model)));
     }
+    if family == Some(Register::FAMILY as u8) {
+        return Ok(ClaimView::Register(record(key, value, |register: &Register| register.model)?));
+    }
     if family == Some(Share::FAMILY as u8) {
         return Ok(ClaimView::Share(record(key, value, |share: &Share| (share.model, share.account))?));
     }
@@ -111,6 +114,13 @@ impl Names<'_> {
     fn model(&self, id: ModelId) -> Option<&Model> {
         self.0.iter().find_map(|claim| match claim {
             ClaimView::Model(model) if model.id == id => Some(model.as_ref()),
+            _ => None,
+        })
+    }
+
+    fn total(&self, id: ModelId) -> Option<String> {
+        self.0.iter().find_map(|claim| match claim {
+            ClaimView::Register(register) if register.model == id => Some(show_count(register.total_units.get())),
             _ => None,
         })
     }
@@ -157,7 +167,7 @@ fn add_claim(fields: &mut Fields, names: &Names<'_>, claim: &ClaimView) {
     match claim {
         ClaimView::Share(share) => {
             let holder = names.account(share.account).map(|account| account.handle.to_string());
-            let total = names.model(share.model).map(|model| format!(" of {}", show_count(model.total_units.get())));
+            let total = names.total(share.model).map(|total| format!(" of {total}"));
             fields.add("model", model_name(share.model));
             fields.add("holder", holder.unwrap_or_else(|| share.account.to_string()));
             fields.add("units", format!("{}{}", show_count(share.units.get()), total.unwrap_or_default()));
@@ -178,14 +188,14 @@ fn add_claim(fields: &mut Fields, names: &Names<'_>, claim: &ClaimView) {
         ClaimView::Absent(key) => match names.line(key) {
             Some((model, account)) => {
                 fields.add("model", &model.name).add("holder", &account.handle);
-                fields.add("units", format!("none of {}", show_count(model.total_units.get())));
+                fields.add("units", format!("none of {}", names.total(model.id).unwrap_or_else(|| "0".into())));
             }
             None => {
                 fields.add("absent", format!("nothing stands under key\n{key}"));
             }
         },
         // They give the names; nothing more is claimed of them.
-        ClaimView::Model(_) | ClaimView::Account(_) => {}
+        ClaimView::Model(_) | ClaimView::Register(_) | ClaimView::Account(_) => {}
         ClaimView::Other(key) => {
             fields.add("other", format!("a record stands under key\n{key}"));
         }

@@ -34,7 +34,7 @@ pub(crate) fn genesis_named(name: &str) -> Genesis {
             rebroadcast_ms: 1_000,
             heartbeat_ms: 60_000,
             clock_drift_ms: 10_000,
-            accounts_per_sponsor: 3,
+            founder_quota: 3,
             transactions_per_account_per_block: 100,
             validators_rule: Rule {
                 quorum: BasisPoints::new(5_000).unwrap(),

@@ -80,7 +80,7 @@ pub(super) fn parameters() -> Parameters {
         rebroadcast_ms: 4_000,
         heartbeat_ms: 60_000,
         clock_drift_ms: 10_000,
-        accounts_per_sponsor: 100,
+        founder_quota: 100,
         transactions_per_account_per_block: 256,
         validators_rule: rule(5_000, 6_667),
     }

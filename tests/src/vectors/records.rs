@@ -16,11 +16,11 @@ use allod_protocol::{
     contribution::{Contribution, ContributionKind, ContributionOf},
     execute::{Network, Seen},
     ids::{ArtifactId, Height, Units},
-    model::{ArtifactUse, Model, ModelOf, Version, VersionRef, VersionStatus},
+    model::{ArtifactUse, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
     policy::{Class, Tally, Verdict},
-    proposal::{Ballot, Choice, Deadline, Proposal, ProposalAction, ProposalOf, ProposalStatus, Scope},
+    proposal::{Ballot, Choice, Deadline, MembersAt, Proposal, ProposalAction, ProposalOf, ProposalStatus, Scope},
     rejection::Rejection,
-    share::{Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt},
+    share::{Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt},
     validator::ValidatorSchedule,
 };
 
@@ -32,7 +32,7 @@ fn account() -> Account {
         created: HEIGHT,
         sponsor: Some(OTHER),
         member_since: Some(HEIGHT),
-        sponsored: 2,
+        quota: 2,
         open_proposals: 1,
     }
 }
@@ -46,11 +46,6 @@ fn model() -> Model {
         created: HEIGHT,
         stewards: vec![ACCOUNT, OTHER],
         policy: policy(),
-        total_units: UNITS,
-        holders: 2,
-        share_changes: 3,
-        contributions: 4,
-        proposals: 5,
         released: Some(label("v1")),
     }
 }
@@ -98,8 +93,6 @@ fn proposal() -> Proposal {
         snapshot: HEIGHT.previous(),
         opened: HEIGHT,
         closes: TIME,
-        tally: Tally { yes: 700, no: 100, abstain: 1, electorate: 1_000 },
-        ballots: 3,
         status: ProposalStatus::Open,
     }
 }
@@ -142,6 +135,10 @@ pub(super) fn state() -> Vec<Vector> {
         Vector { name: "state.proposal_of.network".into(), ..record(&(Scope::Network, 0), &ProposalOf(PROPOSAL)) },
         record(&(TIME, PROPOSAL), &Deadline(PROPOSAL)),
         record(&(PROPOSAL, ACCOUNT), &ballot),
+        record(&MODEL, &Register { model: MODEL, total_units: UNITS, holders: 2, changes: 3 }),
+        record(&MODEL, &ModelCounters { contributions: 4, proposals: 5 }),
+        record(&PROPOSAL, &Tally { yes: 700, no: 100, abstain: 1, electorate: 1_000, ballots: 3 }),
+        record(&HEIGHT, &MembersAt(3)),
     ]
 }
 

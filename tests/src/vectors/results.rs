@@ -30,7 +30,7 @@ fn admission() -> Vec<Rejection> {
         Rejection::ForeignKey { account, key },
         Rejection::RateLimited { account, max: 256 },
         Rejection::HandleTaken(handle("northfield")),
-        Rejection::SponsorQuota { account, quota: 100 },
+        Rejection::SponsorQuota { account, quota: 2, needed: 3 },
     ]
 }
 

@@ -30,6 +30,7 @@ fn actions() -> Vec<Action> {
         Action::CreateAccount(CreateAccount {
             handle: handle("riverbend"),
             keys: KeyPolicy::single(key(6).public_key()),
+            quota: 2,
         }),
         Action::RotateKeys(RotateKeys { keys: key_policy() }),
         Action::CreateModel(create_model([ACCOUNT, OTHER])),

@@ -147,6 +147,10 @@ variants! {
         ProposalOf() => "proposal_of",
         Deadline() => "deadline",
         Ballot() => "ballot",
+        Register() => "register",
+        ModelCounters() => "model_counters",
+        Tally() => "tally",
+        MembersAt() => "members_at",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",

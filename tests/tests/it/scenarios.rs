@@ -11,10 +11,10 @@ use allod_protocol::{
         AccountId, ArtifactId, ContributionId, Handle, ModelId, Name, Power, ProposalId, Timestamp, Units, VersionLabel,
     },
     model::{CreateModel, FoundingLine, Model, PublishVersion, Version, VersionRef, VersionStatus},
-    policy::Verdict,
+    policy::{Tally, Verdict},
     proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
     rejection::Rejection,
-    share::{Share, TransferShares},
+    share::{Register, Share, TransferShares},
     transaction::{Action, Invalid, TransactionBody},
 };
 use allod_tests::ledger::{TestLedger, key, policy};
@@ -108,8 +108,8 @@ fn weights_are_those_of_the_opening_whatever_happens_to_the_shares() {
     assert_eq!(ledger.refused(3, Action::CastBallot(CastBallot { proposal: id, choice: Choice::Yes })), "no_weight");
     vote(&mut ledger, 1, id, Choice::Yes);
     vote(&mut ledger, 1, id, Choice::No);
-    let proposal: Proposal = ledger.read(&id).expect("proposal");
-    assert_eq!((proposal.tally.yes, proposal.tally.no, proposal.ballots), (0, 80, 2), "a change of ballot counts once");
+    let tally: Tally = ledger.read(&id).expect("tally");
+    assert_eq!((tally.yes, tally.no, tally.ballots), (0, 80, 2), "a change of ballot counts once");
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::NotEnoughYes, .. }));
     assert_eq!(units(&ledger, model, "seafront"), 0);
@@ -137,7 +137,7 @@ fn one_failed_action_leaves_nothing_half_done_and_a_reason() {
         other => panic!("{other:?}"),
     }
     assert_eq!(units(&ledger, model, "seafront"), 0);
-    assert_eq!(ledger.read::<Model>(&model).expect("model").total_units, Units::new(100));
+    assert_eq!(ledger.read::<Register>(&model).expect("register").total_units, Units::new(100));
     assert_eq!(ledger.read::<Network>(&()).expect("network").open_proposals, 0);
 }
 
@@ -149,7 +149,7 @@ fn a_threshold_account_needs_enough_of_its_keys_and_can_replace_them() {
     let policy =
         KeyPolicy { threshold: 3, keys: vec![weighted(&keys[0], 2), weighted(&keys[1], 1), weighted(&keys[2], 1)] };
     let handle = Handle::new("consortium").unwrap();
-    ledger.must(0, Action::CreateAccount(CreateAccount { handle: handle.clone(), keys: policy }));
+    ledger.must(0, Action::CreateAccount(CreateAccount { handle: handle.clone(), keys: policy, quota: 0 }));
     let HandleOf(id) = ledger.read(&handle).expect("handle");
     let rotate = |key: &SigningKey| Action::RotateKeys(RotateKeys { keys: KeyPolicy::single(key.public_key()) });
     let outcome = |ledger: &mut TestLedger, signers: &[SigningKey], action| {
@@ -172,7 +172,7 @@ fn handles_are_unique_and_sponsors_have_a_quota() {
     let mut ledger = ledger();
     let create = |handle: &str| {
         let keys = KeyPolicy::single(SigningKey::from_seed(&[99; 32]).public_key());
-        Action::CreateAccount(CreateAccount { handle: Handle::new(handle).unwrap(), keys })
+        Action::CreateAccount(CreateAccount { handle: Handle::new(handle).unwrap(), keys, quota: 0 })
     };
     assert_eq!(ledger.refused(0, create("lakeside")), "handle_taken");
     for handle in ["one", "two", "three"].map(|name| format!("member-{name}")) {
@@ -180,6 +180,57 @@ fn handles_are_unique_and_sponsors_have_a_quota() {
     }
     assert_eq!(ledger.refused(0, create("member-four")), "sponsor_quota");
     ledger.must(1, create("member-four"));
+}
+
+#[test]
+fn accounts_that_admit_others_share_their_founders_quota() {
+    let mut ledger = ledger();
+    let keys = SigningKey::from_seed(&[99; 32]);
+    let create = |handle: &str, quota| {
+        let (handle, keys) = (Handle::new(handle).unwrap(), KeyPolicy::single(keys.public_key()));
+        Action::CreateAccount(CreateAccount { handle, keys, quota })
+    };
+    assert_eq!(ledger.refused(0, create("branch", 3)), "sponsor_quota", "the new account counts too");
+    assert_eq!(ledger.refused(0, create("branch", u32::MAX)), "sponsor_quota");
+    ledger.must(0, create("branch", 1));
+    let HandleOf(branch) = ledger.read(&Handle::new("branch").unwrap()).expect("handle");
+    let sponsored = |ledger: &mut TestLedger, handle| {
+        let transaction = ledger.sign(branch, &[keys.clone()], create(handle, 0));
+        ledger.run(transaction).outcome
+    };
+    assert_eq!(sponsored(&mut ledger, "leaf"), Outcome::Applied);
+    assert!(matches!(sponsored(&mut ledger, "weed"), Outcome::Rejected(Rejection::SponsorQuota { .. })));
+    ledger.must(0, create("last", 0));
+    assert_eq!(ledger.refused(0, create("one-more", 0)), "sponsor_quota", "2 of its 3 went to the branch");
+}
+
+#[test]
+fn the_networks_electorate_is_that_of_the_snapshot() {
+    let mut ledger = ledger();
+    let admit = |ledger: &mut TestLedger, seed| {
+        let keys = KeyPolicy::single(SigningKey::from_seed(&[seed; 32]).public_key());
+        let handle = Handle::new(format!("clinic-{seed}")).unwrap();
+        ledger.must(0, Action::CreateAccount(CreateAccount { handle: handle.clone(), keys, quota: 0 }));
+        let HandleOf(operator) = ledger.read(&handle).expect("handle");
+        let key = SigningKey::from_seed(&[seed + 100; 32]).public_key();
+        open(ledger, 0, Scope::Network, vec![ProposalAction::AdmitValidator { key, power: Power::new(1), operator }])
+    };
+    let first = admit(&mut ledger, 50);
+    for voter in 0..5 {
+        vote(&mut ledger, voter, first, Choice::Yes);
+    }
+    // The block that admits the sixth member opens a proposal after it: its snapshot is the block before.
+    let remove = vec![ProposalAction::RemoveValidator { key: SigningKey::from_seed(&[150; 32]).public_key() }];
+    let question = OpenProposal { scope: Scope::Network, title: "t".into(), text: String::new(), actions: remove };
+    let transaction = ledger.sign_as(1, Action::OpenProposal(question));
+    let executed = ledger.block(10_000, vec![transaction]);
+    assert_eq!(ledger.read::<Network>(&()).expect("network").members, 6);
+    let opened = executed.results[0].events.iter().find_map(|event| match event {
+        Event::ProposalOpened { proposal, .. } => Some(*proposal),
+        _ => None,
+    });
+    let tally: Tally = ledger.read(&opened.expect("a proposal")).expect("tally");
+    assert_eq!(tally.electorate, 5);
 }
 
 #[test]
@@ -310,7 +361,7 @@ fn members_admit_and_remove_validators_in_force_two_blocks_later() {
 fn only_members_ask_the_network_and_the_last_validator_stays() {
     let mut ledger = ledger();
     let keys = KeyPolicy::single(SigningKey::from_seed(&[50; 32]).public_key());
-    ledger.must(0, Action::CreateAccount(CreateAccount { handle: Handle::new("outsider").unwrap(), keys }));
+    ledger.must(0, Action::CreateAccount(CreateAccount { handle: Handle::new("outsider").unwrap(), keys, quota: 0 }));
     let HandleOf(outsider) = ledger.read(&Handle::new("outsider").unwrap()).expect("handle");
     let validators: Vec<_> = ledger.tip.validators.iter().map(|validator| validator.key).collect();
     let remove = OpenProposal {

@@ -75,7 +75,7 @@ async fn create_account(sender: &Sender, run: u32, index: u16) -> Result<(Accoun
     let key = keys::generate()?;
     let handle = Handle::new(format!("bench-{run:08x}-{index}"))?;
     let policy = KeyPolicy::single(key.public_key());
-    let action = CreateAccount { handle: handle.clone(), keys: policy.clone() };
+    let action = CreateAccount { handle: handle.clone(), keys: policy.clone(), quota: 0 };
     let receipt = sender.submit(Action::CreateAccount(action)).await?;
     let id = receipt.events.iter().find_map(|event| match event {
         Event::AccountCreated { account, .. } => Some(*account),
@@ -88,7 +88,7 @@ async fn create_account(sender: &Sender, run: u32, index: u16) -> Result<(Accoun
         created: receipt.height,
         sponsor: Some(sender.account.id),
         member_since: None,
-        sponsored: 0,
+        quota: 0,
         open_proposals: 0,
     };
     Ok((account, key))

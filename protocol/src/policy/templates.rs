@@ -1,0 +1,148 @@
+//! Policies to start from. Each is sound as it stands; its owners may change any of it.
+
+use super::{Arbiters, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
+use crate::ids::{AccountId, BasisPoints, Name};
+
+const HOUR_MS: u64 = 60 * 60 * 1_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// A policy to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Template {
+    /// A few organisations that own a model together, none above the others.
+    EqualPartners,
+    /// A founder whose stewards release, with owners who can object.
+    FounderLed,
+    /// Many holders of few shares each.
+    OpenCommunity,
+    /// Owners who answer to a regulator: attested releases, arbiters, slow changes.
+    RegulatedConsortium,
+}
+
+impl Template {
+    /// Every template.
+    pub const ALL: [Self; 4] = [Self::EqualPartners, Self::FounderLed, Self::OpenCommunity, Self::RegulatedConsortium];
+
+    /// The template's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EqualPartners => "equal-partners",
+            Self::FounderLed => "founder-led",
+            Self::OpenCommunity => "open-community",
+            Self::RegulatedConsortium => "regulated-consortium",
+        }
+    }
+
+    /// For whom it is, in one line.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::EqualPartners => "a few organisations that own a model together, none above the others",
+            Self::FounderLed => "a founder whose stewards release, with owners who can object",
+            Self::OpenCommunity => "many holders of few shares each",
+            Self::RegulatedConsortium => "owners who answer to a regulator: attested releases, arbiters, slow changes",
+        }
+    }
+
+    /// The policy. The stewards are its reviewers and arbiters, where it has such.
+    pub fn policy(self, stewards: &[AccountId]) -> ModelPolicy {
+        match self {
+            Self::EqualPartners => equal_partners(),
+            Self::FounderLed => founder_led(),
+            Self::OpenCommunity => open_community(),
+            Self::RegulatedConsortium => regulated_consortium(stewards),
+        }
+    }
+}
+
+#[allow(clippy::expect_used, reason = "the percentages below are at most 100")]
+fn percent(value: u16) -> BasisPoints {
+    BasisPoints::new(value.saturating_mul(100)).expect("at most the whole")
+}
+
+/// Two thirds, rounded up: with three quarters of all answering it is just over half of all.
+#[allow(clippy::expect_used, reason = "two thirds are at most the whole")]
+fn two_thirds() -> BasisPoints {
+    BasisPoints::new(6_667).expect("at most the whole")
+}
+
+#[allow(clippy::expect_used, reason = "the names below are names")]
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+fn equal_partners() -> ModelPolicy {
+    let deep = Rule {
+        timelock_ms: DAY_MS,
+        late_quorum_extension_ms: DAY_MS,
+        ..Rule::new(percent(75), two_thirds(), 7 * DAY_MS)
+    };
+    let release = Rule { early_close_ms: Some(HOUR_MS), ..Rule::new(percent(50), percent(50), 3 * DAY_MS) };
+    ModelPolicy { release, transfers: TransferRule::Approval, ..ModelPolicy::uniform(&deep) }
+}
+
+fn founder_led() -> ModelPolicy {
+    let deep = Rule { timelock_ms: DAY_MS, ..Rule::new(percent(60), percent(84), 7 * DAY_MS) };
+    let release = Rule {
+        objection: Some(percent(20)),
+        proposers: Proposers::Stewards,
+        ..Rule::new(percent(25), percent(50), DAY_MS)
+    };
+    ModelPolicy { release, ..ModelPolicy::uniform(&deep) }
+}
+
+fn open_community() -> ModelPolicy {
+    let deep = Rule {
+        veto: Some(BasisPoints::new(3_334).unwrap_or(BasisPoints::WHOLE)),
+        late_quorum_extension_ms: 2 * DAY_MS,
+        timelock_ms: 2 * DAY_MS,
+        proposers: Proposers::Holders(BasisPoints::new(10).unwrap_or(BasisPoints::WHOLE)),
+        ..Rule::new(percent(20), two_thirds(), 7 * DAY_MS)
+    };
+    let release = Rule {
+        electorate: Electorate::SquareRoot,
+        timelock_ms: 0,
+        ..Rule { quorum: percent(10), threshold: percent(50), ..deep.clone() }
+    };
+    ModelPolicy { release, allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&deep) }
+}
+
+fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
+    let deep = Rule {
+        veto: Some(percent(25)),
+        timelock_ms: 7 * DAY_MS,
+        late_quorum_extension_ms: 3 * DAY_MS,
+        ..Rule::new(percent(75), percent(75), 14 * DAY_MS)
+    };
+    let release = Rule {
+        timelock_ms: 2 * DAY_MS,
+        execution_window_ms: 30 * DAY_MS,
+        ..Rule::new(percent(60), percent(60), 7 * DAY_MS)
+    };
+    let mut policy = ModelPolicy { release, transfers: TransferRule::Approval, ..ModelPolicy::uniform(&deep) };
+    if !stewards.is_empty() {
+        let count = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
+        let majority = count.div_euclid(2).saturating_add(1);
+        policy.roles = vec![Role { name: name("reviewer"), accounts: stewards.to_vec() }];
+        policy.gates =
+            vec![Gate { statement: name("safety-review"), role: name("reviewer"), attestors: count.min(2) }];
+        policy.arbiters = Some(Arbiters { accounts: stewards.to_vec(), needed: majority });
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_sound() {
+        let stewards = [AccountId::from_bytes([1; 32]), AccountId::from_bytes([2; 32])];
+        for template in Template::ALL {
+            for count in 0..=stewards.len() {
+                let policy = template.policy(&stewards[..count]);
+                assert_eq!(policy.check(), Ok(()), "{}", template.name());
+                assert_eq!(policy.risks(), policy.allow, "{} allows what it risks, no more", template.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Answers. An account answers with its own weight and with what others delegated to it; whoever delegated may answer
+//! for itself, which takes its weight out of what its delegate answers with, before or after. An answer may be split,
+//! and changed until the close.
+
+use super::{Proposal, Scope, own_weight};
+use crate::{
+    account::Account,
+    apportion::apportion,
+    delegation::{delegate_as_of, delegated_as_of},
+    event::Event,
+    execute::Context,
+    ids::{AccountId, BasisPoints, Height, ProposalId},
+    policy::{Rule, Tally, Verdict},
+    rejection::Rejection,
+    state::{Family, Overlay, Record, StateRead},
+    transaction::Invalid,
+};
+use serde::{Deserialize, Serialize};
+
+/// An answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// For.
+    Yes,
+    /// Against.
+    No,
+    /// Neither, but counted for the quorum.
+    Abstain,
+    /// Against, and for rejecting it even if most are for it, where the rule has such a right.
+    Veto,
+}
+
+/// A part of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BallotPart {
+    /// The answer.
+    pub choice: Choice,
+    /// With which part of the weight.
+    pub part: BasisPoints,
+}
+
+/// One account's answer to one proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ballot {
+    /// Who.
+    pub account: AccountId,
+    /// What, in parts that make up the whole.
+    pub parts: Vec<BallotPart>,
+    /// With what weight, that delegated to it included.
+    pub weight: u64,
+    /// The part of the weight that others delegated and have not answered with themselves.
+    pub delegated: u64,
+    /// When it was cast or last changed by the account.
+    pub height: Height,
+}
+
+impl Record for Ballot {
+    type Key = (ProposalId, AccountId);
+    const FAMILY: Family = Family::Ballot;
+}
+
+/// The weight that a delegate cannot answer with, because those who delegated it answered themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden(pub u64);
+
+impl Record for Overridden {
+    type Key = (ProposalId, AccountId);
+    const FAMILY: Family = Family::Overridden;
+}
+
+/// Answer a question, or change the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CastBallot {
+    /// Which question.
+    pub proposal: ProposalId,
+    /// The answer: each choice at most once, in parts that make up the whole.
+    pub parts: Vec<BallotPart>,
+}
+
+impl CastBallot {
+    /// An answer that is not split.
+    pub fn whole(proposal: ProposalId, choice: Choice) -> Self {
+        Self { proposal, parts: vec![BallotPart { choice, part: BasisPoints::WHOLE }] }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let form = |problem: &str| Err(Invalid::Form { field: "parts", problem: problem.into() });
+        let mut seen = std::collections::BTreeSet::new();
+        if !self.parts.iter().all(|part| seen.insert(part.choice)) {
+            return form("a choice is listed twice; add its parts up");
+        }
+        if self.parts.iter().any(|part| part.part.get() == 0) {
+            return form("a part is 0 %; leave it out");
+        }
+        let sum = self.parts.iter().fold(0u32, |sum, part| sum.saturating_add(part.part.get().into()));
+        if sum != u32::from(BasisPoints::WHOLE.get()) {
+            return form("the parts do not add up to 100 %");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: &Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        let proposal = Proposal::open(state, context, self.proposal)?;
+        let own = own_weight(state, &proposal, sender);
+        let delegated = answerable(state, &proposal, sender.id);
+        let weight = own.saturating_add(delegated);
+        if weight == 0 {
+            return Err(Rejection::NoWeight { account: sender.id, snapshot: proposal.snapshot });
+        }
+        let key = (self.proposal, sender.id);
+        let before = state.read::<Tally>(&self.proposal).unwrap_or_default();
+        let mut tally = before;
+        match state.read::<Ballot>(&key) {
+            Some(ballot) => tally.take(&ballot),
+            None => {
+                tally.ballots = tally.ballots.saturating_add(1);
+                take_back_delegated(state, &mut tally, &proposal, (sender.id, own));
+            }
+        }
+        let ballot = Ballot { account: sender.id, parts: self.parts.clone(), weight, delegated, height: context.height };
+        tally.put(&ballot);
+        state.write(&key, &ballot);
+        state.write(&self.proposal, &tally);
+        let mut events =
+            vec![Event::BallotCast { proposal: self.proposal, account: sender.id, parts: ballot.parts, weight }];
+        events.extend(move_close(state, context, proposal, (&before, &tally)));
+        Ok(events)
+    }
+}
+
+/// What an account can answer with of what others delegated to it.
+fn answerable<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: AccountId) -> u64 {
+    let Scope::Model(model) = proposal.scope else { return 0 };
+    let given = delegated_as_of(state, model, account, proposal.snapshot).by(proposal.rule.electorate);
+    let overridden = state.read::<Overridden>(&(proposal.id, account)).unwrap_or_default();
+    given.saturating_sub(overridden.0)
+}
+
+/// Takes an account's own weight out of what its delegate, if it had one, answers or has answered with.
+fn take_back_delegated<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    tally: &mut Tally,
+    proposal: &Proposal,
+    (account, own): (AccountId, u64),
+) {
+    let Scope::Model(model) = proposal.scope else { return };
+    let Some(delegate) = delegate_as_of(state, model, account, proposal.snapshot).filter(|_| own > 0) else { return };
+    let key = (proposal.id, delegate);
+    let overridden = state.read::<Overridden>(&key).unwrap_or_default();
+    state.write(&key, &Overridden(overridden.0.saturating_add(own)));
+    if let Some(mut ballot) = state.read::<Ballot>(&key) {
+        tally.take(&ballot);
+        ballot.weight = ballot.weight.saturating_sub(own);
+        ballot.delegated = ballot.delegated.saturating_sub(own);
+        tally.put(&ballot);
+        state.write(&key, &ballot);
+    }
+}
+
+/// Moves the close when the quorum was reached late, or when nothing can change the outcome any more.
+fn move_close<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    mut proposal: Proposal,
+    (before, after): (&Tally, &Tally),
+) -> Option<Event> {
+    let rule = &proposal.rule;
+    let extended = context.time.plus_ms(rule.late_quorum_extension_ms);
+    let closes = if !proposal.extended && extended > proposal.closes && !has_quorum(rule, before) && has_quorum(rule, after)
+    {
+        proposal.extended = true;
+        extended
+    } else if let Some(after_ms) = rule.early_close_ms.filter(|_| rule.is_settled(after)) {
+        proposal.opened_at.plus_ms(after_ms).max(context.time).min(proposal.closes)
+    } else {
+        proposal.closes
+    };
+    if closes == proposal.closes {
+        return None;
+    }
+    proposal.move_close(state, closes);
+    Some(Event::CloseMoved { proposal: proposal.id, closes })
+}
+
+fn has_quorum(rule: &Rule, tally: &Tally) -> bool {
+    rule.objection.is_none() && rule.judge(tally) != Verdict::NoQuorum
+}
+
+impl Tally {
+    /// Adds a ballot's weight, in its parts.
+    fn put(&mut self, ballot: &Ballot) {
+        self.each(ballot, u64::saturating_add);
+    }
+
+    /// Takes a ballot's weight out again.
+    fn take(&mut self, ballot: &Ballot) {
+        self.each(ballot, u64::saturating_sub);
+    }
+
+    fn each(&mut self, ballot: &Ballot, change: impl Fn(u64, u64) -> u64) {
+        let parts: Vec<u64> = ballot.parts.iter().map(|part| part.part.get().into()).collect();
+        for (part, weight) in ballot.parts.iter().zip(apportion(ballot.weight, &parts)) {
+            let sum = match part.choice {
+                Choice::Yes => &mut self.yes,
+                Choice::No => &mut self.no,
+                Choice::Abstain => &mut self.abstain,
+                Choice::Veto => &mut self.veto,
+            };
+            *sum = change(*sum, weight);
+        }
+    }
+}

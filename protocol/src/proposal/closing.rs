@@ -1,0 +1,172 @@
+//! What comes of a proposal: judged at its close, executed at once or after its timelock, or stopped.
+
+use super::{Proposal, ProposalAction, ProposalStatus, Scope, action};
+use crate::{
+    account::Account,
+    attestation,
+    due::{self, Due},
+    event::Event,
+    execute::Context,
+    ids::{AccountId, ProposalId},
+    limits,
+    policy::{Tally, Verdict},
+    rejection::Rejection,
+    state::{Overlay, StateRead},
+    transaction::{Invalid, check_text},
+};
+use serde::{Deserialize, Serialize};
+
+/// A proposal's time has come: its close, the end of its timelock, or the end of its execution window.
+pub(crate) fn on_due<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    id: ProposalId,
+) -> Vec<Event> {
+    let Some(proposal) = state.read::<Proposal>(&id) else { return Vec::new() };
+    match proposal.status {
+        ProposalStatus::Open => close(state, context, proposal),
+        ProposalStatus::Queued { expires, .. } => match waits_for(state, &proposal) {
+            None => run(state, context, proposal),
+            Some(reason) if context.time >= expires => {
+                let height = context.height;
+                vec![settle(state, context, proposal, ProposalStatus::Expired { height, reason })]
+            }
+            Some(_) => {
+                due::set(state, expires, Due::Proposal(id));
+                Vec::new()
+            }
+        },
+        _ => Vec::new(),
+    }
+}
+
+fn close<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    mut proposal: Proposal,
+) -> Vec<Event> {
+    let height = context.height;
+    let tally = state.read::<Tally>(&proposal.id).unwrap_or_default();
+    let verdict = proposal.rule.judge(&tally);
+    if verdict != Verdict::Passed {
+        return vec![settle(state, context, proposal, ProposalStatus::Rejected { height, verdict })];
+    }
+    if proposal.rule.timelock_ms == 0 && waits_for(state, &proposal).is_none() {
+        return run(state, context, proposal);
+    }
+    let ready = context.time.plus_ms(proposal.rule.timelock_ms);
+    let expires = ready.plus_ms(proposal.rule.execution_window_ms);
+    proposal.status = ProposalStatus::Queued { height, ready, expires };
+    state.write(&proposal.id, &proposal);
+    let next = if proposal.rule.timelock_ms == 0 { expires } else { ready };
+    due::set(state, next, Due::Proposal(proposal.id));
+    vec![Event::ProposalQueued { proposal: proposal.id, scope: proposal.scope, ready, expires }]
+}
+
+/// What a decision that passed still waits for besides its time.
+fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal) -> Option<Rejection> {
+    let Scope::Model(model) = proposal.scope else { return None };
+    proposal.actions.iter().find_map(|action| match action {
+        ProposalAction::ReleaseVersion { label } => attestation::lacking(state, (model, label), &proposal.gates),
+        _ => None,
+    })
+}
+
+/// Runs a decision that stands: all of its actions, or none.
+fn run<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context, proposal: Proposal) -> Vec<Event> {
+    let height = context.height;
+    let (pending, before) = (state.suspend(), context.changeable());
+    match action::run_all(state, context, &proposal) {
+        Ok(mut events) => {
+            events.push(settle(state, context, proposal, ProposalStatus::Executed { height }));
+            events
+        }
+        Err(reason) => {
+            state.resume(pending);
+            context.restore(before);
+            vec![settle(state, context, proposal, ProposalStatus::ExecutionFailed { height, reason })]
+        }
+    }
+}
+
+/// Ends a proposal that is open or queued.
+pub(super) fn settle<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    mut proposal: Proposal,
+    status: ProposalStatus,
+) -> Event {
+    // The one entry that an open or queued proposal has on the agenda.
+    due::clear(state, proposal.closes, Due::Proposal(proposal.id));
+    if let ProposalStatus::Queued { ready, expires, .. } = proposal.status {
+        due::clear(state, ready, Due::Proposal(proposal.id));
+        due::clear(state, expires, Due::Proposal(proposal.id));
+    }
+    if let Some(mut proposer) = state.read::<Account>(&proposal.proposer) {
+        proposer.open_proposals = proposer.open_proposals.saturating_sub(1);
+        state.write(&proposer.id, &proposer);
+    }
+    context.network.open_proposals = context.network.open_proposals.saturating_sub(1);
+    proposal.status = status.clone();
+    state.write(&proposal.id, &proposal);
+    Event::ProposalClosed { proposal: proposal.id, scope: proposal.scope, status }
+}
+
+/// Execute a decision that passed and whose timelock is over, once nothing is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecuteProposal {
+    /// Which.
+    pub proposal: ProposalId,
+}
+
+impl ExecuteProposal {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &mut Context,
+    ) -> Result<Vec<Event>, Rejection> {
+        let proposal = Proposal::existing(state, self.proposal)?;
+        let ProposalStatus::Queued { ready, .. } = proposal.status else {
+            return Err(Rejection::NotQueued { proposal: self.proposal, status: proposal.status.name().into() });
+        };
+        if context.time < ready {
+            return Err(Rejection::Timelocked { proposal: self.proposal, ready, time: context.time });
+        }
+        match waits_for(state, &proposal) {
+            Some(reason) => Err(reason),
+            None => Ok(run(state, context, proposal)),
+        }
+    }
+}
+
+/// Stop a proposal that is open or queued, as the guardian.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelProposal {
+    /// Which.
+    pub proposal: ProposalId,
+    /// Why, for everybody to read.
+    pub reason: String,
+}
+
+impl CancelProposal {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_text("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &mut Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let proposal = Proposal::existing(state, self.proposal)?;
+        if proposal.guardian != Some(sender) {
+            return Err(Rejection::NotGuardian { account: sender, proposal: self.proposal });
+        }
+        if proposal.status.is_final() {
+            return Err(Rejection::NotOpen { proposal: self.proposal, status: proposal.status.name().into() });
+        }
+        let status = ProposalStatus::Cancelled { height: context.height, reason: self.reason.clone() };
+        Ok(vec![settle(state, context, proposal, status)])
+    }
+}
