@@ -3,11 +3,12 @@
 use crate::{
     event::Event,
     execute::Context,
-    ids::{AccountId, Handle, Height, PublicKey},
+    ids::{AccountId, Handle, Height, PublicKey, Shape},
     limits,
+    recovery::{self, RecoveryPolicy},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
-    transaction::{Invalid, KeySignature, check_count},
+    transaction::{Invalid, KeySignature, Transaction, check_count},
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ impl KeyPolicy {
         Ok(())
     }
 
-    fn weight_of<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> u64 {
+    pub(crate) fn weight_of<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> u64 {
         keys.filter_map(|key| self.keys.iter().find(|known| known.key == *key))
             .fold(0u64, |sum, known| sum.saturating_add(u64::from(known.weight)))
     }
@@ -85,6 +86,12 @@ pub struct Account {
     pub quota: u32,
     /// Its proposals that are open or queued now.
     pub open_proposals: u32,
+    /// Its disputes that are open now.
+    pub open_disputes: u32,
+    /// Its requests that wait for signatures now.
+    pub open_approvals: u32,
+    /// Who can give it new keys, if anybody.
+    pub recovery: Option<RecoveryPolicy>,
     /// Since when it is suspended by a decision of the members; none if it is not.
     pub suspended: Option<Height>,
 }
@@ -103,13 +110,53 @@ impl Record for HandleOf {
     const FAMILY: Family = Family::Handle;
 }
 
+/// The handle that looks like a shape: see [`Handle::shape`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandleShape(pub Handle);
+
+impl Record for HandleShape {
+    type Key = Shape;
+    const FAMILY: Family = Family::HandleShape;
+}
+
 impl Account {
-    /// Whether these keys, whose signatures were checked, speak for the account: every key must be one of its keys,
-    /// and their weights must reach the threshold.
+    /// A new account that has done nothing yet.
+    pub const fn new(id: AccountId, handle: Handle, keys: KeyPolicy, created: Height) -> Self {
+        Self {
+            id,
+            handle,
+            keys,
+            created,
+            sponsor: None,
+            member_since: None,
+            quota: 0,
+            open_proposals: 0,
+            open_disputes: 0,
+            open_approvals: 0,
+            recovery: None,
+            suspended: None,
+        }
+    }
+
+    /// Whether the account, with the keys that signed a transaction and whose signatures were checked, may ask for it at
+    /// all: it is not suspended, every key is one of its own, and their weights reach the threshold, unless the
+    /// transaction is about gathering approvals, which any key may do.
+    ///
+    /// # Errors
+    /// [`Rejection::ForeignKey`], [`Rejection::NotAuthorised`] or [`Rejection::Suspended`].
+    pub fn authorises(&self, transaction: &Transaction) -> Result<(), Rejection> {
+        match self.is_signed_by(&transaction.signatures) {
+            Err(Rejection::NotAuthorised { .. }) if transaction.body.action.is_of_approval() => {}
+            checked => checked?,
+        }
+        self.require_not_suspended()
+    }
+
+    /// Whether these keys speak for the account: each is one of its own, and their weights reach the threshold.
     ///
     /// # Errors
     /// [`Rejection::ForeignKey`] or [`Rejection::NotAuthorised`].
-    pub fn authorises(&self, signatures: &[KeySignature]) -> Result<(), Rejection> {
+    pub fn is_signed_by(&self, signatures: &[KeySignature]) -> Result<(), Rejection> {
         for KeySignature { key, .. } in signatures {
             if !self.keys.keys.iter().any(|known| known.key == *key) {
                 return Err(Rejection::ForeignKey { account: self.id, key: *key });
@@ -122,9 +169,7 @@ impl Account {
         }
         Ok(())
     }
-}
 
-impl Account {
     /// # Errors
     /// [`Rejection::Suspended`].
     pub fn require_not_suspended(&self) -> Result<(), Rejection> {
@@ -161,23 +206,21 @@ impl CreateAccount {
         if state.read::<HandleOf>(&self.handle).is_some() {
             return Err(Rejection::HandleTaken(self.handle.clone()));
         }
+        if let Some(HandleShape(existing)) = state.read::<HandleShape>(&self.handle.shape()) {
+            return Err(Rejection::HandleLooksLike { handle: self.handle.clone(), existing });
+        }
         let needed = u64::from(self.quota).saturating_add(1);
         let left = u64::from(sponsor.quota).checked_sub(needed).and_then(|left| u32::try_from(left).ok());
         let short = Rejection::SponsorQuota { account: sponsor.id, quota: sponsor.quota, needed };
         sponsor.quota = left.ok_or(short)?;
         state.write(&sponsor.id, &sponsor);
         let account = Account {
-            id: context.account_id(),
-            handle: self.handle.clone(),
-            keys: self.keys.clone(),
-            created: context.height,
             sponsor: Some(sponsor.id),
-            member_since: None,
             quota: self.quota,
-            open_proposals: 0,
-            suspended: None,
+            ..Account::new(context.account_id(), self.handle.clone(), self.keys.clone(), context.height)
         };
         state.write(&account.handle, &HandleOf(account.id));
+        state.write(&self.handle.shape(), &HandleShape(account.handle.clone()));
         state.write(&account.id, &account);
         Ok(vec![Event::AccountCreated { account: account.id, handle: account.handle, sponsor: Some(sponsor.id) }])
     }
@@ -200,8 +243,9 @@ impl RotateKeys {
         state: &mut Overlay<'_, S>,
         mut sender: Account,
     ) -> Result<Vec<Event>, Rejection> {
+        let stopped = recovery::stop(state, &sender);
         sender.keys = self.keys.clone();
         state.write(&sender.id, &sender);
-        Ok(vec![Event::KeysRotated { account: sender.id }])
+        Ok(std::iter::once(Event::KeysRotated { account: sender.id }).chain(stopped).collect())
     }
 }

@@ -1,15 +1,20 @@
 //! Contributions: evidenced records of what was given to a model, signed by who gave it and who received it.
 //!
 //! The giver's transaction is the giver's signature, a steward's transaction the receiver's. A record says what was
-//! given; it moves no shares: that is what decisions are for.
+//! given; by itself it moves no shares. One that is recorded to a round counts in it once it is countersigned (see
+//! [`crate::round`]). In a sealed round a giver first records the hash of its amount, and tells the amount once nobody
+//! can record any more.
 
 use crate::{
+    codec,
+    crypto::{self, Domain},
     event::Event,
     execute::Context,
     ids::{AccountId, ContentHash, ContributionId, Height, ModelId},
     limits,
     model::{Model, ModelCounters},
     rejection::Rejection,
+    round::{self, Round},
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
 };
@@ -31,6 +36,11 @@ pub enum ContributionKind {
     Funding,
 }
 
+impl ContributionKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Data, Self::Compute, Self::Code, Self::Evaluation, Self::Funding];
+}
+
 /// A recorded contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contribution {
@@ -38,12 +48,16 @@ pub struct Contribution {
     pub id: ContributionId,
     /// To which model.
     pub model: ModelId,
+    /// In which round; none for one outside rounds, which mints nothing.
+    pub round: Option<u64>,
     /// By whom.
     pub giver: AccountId,
     /// Of what kind.
     pub kind: ContributionKind,
-    /// How much, in the kind's measure.
+    /// How much, in the kind's measure; 0 while it is sealed.
     pub amount: u64,
+    /// What the amount was sealed with, see [`seal`].
+    pub sealed: Option<ContentHash>,
     /// The hash of what shows it: a log, a data sheet, a commit.
     pub evidence: Option<ContentHash>,
     /// The giver's words.
@@ -68,25 +82,60 @@ impl Record for ContributionOf {
     const FAMILY: Family = Family::ContributionOf;
 }
 
+impl Contribution {
+    pub(crate) fn existing<S: StateRead + ?Sized>(
+        state: &Overlay<'_, S>,
+        id: ContributionId,
+    ) -> Result<Self, Rejection> {
+        state.read::<Self>(&id).ok_or(Rejection::UnknownContribution(id))
+    }
+
+    /// Whether its amount is still to be told.
+    pub const fn is_sealed(&self) -> bool {
+        self.sealed.is_some() && self.amount == 0
+    }
+}
+
+/// What a giver records in place of an amount in a sealed round: nobody can tell the amount without the salt, and no
+/// other giver can use it.
+pub fn seal(giver: AccountId, amount: u64, salt: ContentHash) -> ContentHash {
+    ContentHash::from_bytes(crypto::hash(Domain::Seal, &codec::encode(&(giver, amount, salt))))
+}
+
 /// Record what the sender gave to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordContribution {
     /// To which model.
     pub model: ModelId,
+    /// In which round, if in one.
+    pub round: Option<u64>,
     /// Of what kind.
     pub kind: ContributionKind,
-    /// How much, at least 1.
+    /// How much: 1 to [`limits::CONTRIBUTION_AMOUNT`], or 0 if it is sealed.
     pub amount: u64,
+    /// The sealed amount, in a sealed round.
+    pub sealed: Option<ContentHash>,
     /// The hash of what shows it.
     pub evidence: Option<ContentHash>,
     /// In the giver's words.
     pub note: String,
 }
 
+fn check_amount(amount: u64) -> Result<(), Invalid> {
+    if (1..=limits::CONTRIBUTION_AMOUNT).contains(&amount) {
+        return Ok(());
+    }
+    let problem = format!("is {amount}; record 1 to {}", limits::CONTRIBUTION_AMOUNT);
+    Err(Invalid::Form { field: "amount", problem })
+}
+
 impl RecordContribution {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        if self.amount == 0 {
-            return Err(Invalid::Form { field: "amount", problem: "is 0; record at least 1".into() });
+        if self.sealed.is_none() {
+            check_amount(self.amount)?;
+        } else if self.amount != 0 || self.round.is_none() {
+            let problem = "is for an amount of 0 in a round; the amount is told later".into();
+            return Err(Invalid::Form { field: "sealed", problem });
         }
         check_text("note", &self.note, limits::TEXT_SIZE_BYTES)
     }
@@ -98,13 +147,22 @@ impl RecordContribution {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         Model::existing(state, self.model)?;
+        if let Some(number) = self.round {
+            let round = Round::existing(state, self.model, number)?;
+            round.require_recording(context.time)?;
+            if round.plan.sealed != self.sealed.is_some() {
+                return Err(Rejection::SealExpected { model: self.model, round: number, sealed: round.plan.sealed });
+            }
+        }
         let mut counters = state.read::<ModelCounters>(&self.model).unwrap_or_default();
         let contribution = Contribution {
             id: context.contribution_id(),
             model: self.model,
+            round: self.round,
             giver: sender,
             kind: self.kind,
             amount: self.amount,
+            sealed: self.sealed,
             evidence: self.evidence,
             note: self.note.clone(),
             recorded: context.height,
@@ -115,6 +173,51 @@ impl RecordContribution {
         counters.contributions = counters.contributions.saturating_add(1);
         state.write(&self.model, &counters);
         Ok(vec![Event::ContributionRecorded { model: self.model, contribution: contribution.id, giver: sender }])
+    }
+}
+
+/// Tell the amount of a sealed contribution, once its round no longer records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevealContribution {
+    /// Which.
+    pub contribution: ContributionId,
+    /// The amount that was sealed.
+    pub amount: u64,
+    /// What it was sealed with.
+    pub salt: ContentHash,
+}
+
+impl RevealContribution {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_amount(self.amount)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let mut contribution = Contribution::existing(state, self.contribution)?;
+        if contribution.giver != sender {
+            return Err(Rejection::NotGiver(contribution.giver));
+        }
+        let Some(round) = contribution.round.filter(|_| contribution.is_sealed()) else {
+            return Err(Rejection::NotSealed(self.contribution));
+        };
+        let round = Round::existing(state, contribution.model, round)?;
+        round.require_open(context.time)?;
+        if context.time < round.records_until {
+            let (until, time) = (round.records_until, context.time);
+            return Err(Rejection::StillRecording { contribution: self.contribution, until, time });
+        }
+        if contribution.sealed != Some(seal(sender, self.amount, self.salt)) {
+            return Err(Rejection::SealMismatch(self.contribution));
+        }
+        contribution.amount = self.amount;
+        state.write(&self.contribution, &contribution);
+        let (model, amount) = (contribution.model, self.amount);
+        Ok(vec![Event::ContributionRevealed { model, contribution: self.contribution, amount }])
     }
 }
 
@@ -132,8 +235,7 @@ impl AcceptContribution {
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
-        let mut contribution =
-            state.read::<Contribution>(&self.contribution).ok_or(Rejection::UnknownContribution(self.contribution))?;
+        let mut contribution = Contribution::existing(state, self.contribution)?;
         Model::existing(state, contribution.model)?.require_steward(sender)?;
         if contribution.accepted.is_some() {
             return Err(Rejection::AlreadyAccepted(self.contribution));
@@ -141,6 +243,11 @@ impl AcceptContribution {
         if contribution.giver == sender {
             return Err(Rejection::OwnContribution(sender));
         }
+        if contribution.is_sealed() {
+            return Err(Rejection::StillSealed(self.contribution));
+        }
+        crate::dispute::require_unfrozen(state, crate::dispute::DisputeTarget::Contribution(self.contribution))?;
+        round::count(state, context, &contribution, true)?;
         contribution.accepted = Some((sender, context.height));
         state.write(&self.contribution, &contribution);
         Ok(vec![Event::ContributionAccepted {

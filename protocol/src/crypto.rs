@@ -35,6 +35,14 @@ pub enum Domain {
     Contribution,
     /// A governance proposal's id.
     GovernanceProposal,
+    /// A dispute's id.
+    Dispute,
+    /// An incident's id.
+    Incident,
+    /// The id of a request that waits for signatures.
+    Approval,
+    /// A sealed amount.
+    Seal,
     /// A key of the authenticated map.
     StateKey,
     /// The bytes that one identified peer signs to another (handshake on the status topic).
@@ -57,6 +65,10 @@ impl Domain {
             Self::Model => "allod/model/1",
             Self::Contribution => "allod/contribution/1",
             Self::GovernanceProposal => "allod/decision/1",
+            Self::Dispute => "allod/dispute/1",
+            Self::Incident => "allod/incident/1",
+            Self::Approval => "allod/approval/1",
+            Self::Seal => "allod/seal/1",
             Self::StateKey => "allod/state-key/1",
             Self::Status => "allod/status/1",
         }

@@ -5,11 +5,11 @@
 //! next entry falls due.
 
 use crate::{
-    codec, delegation,
+    approval, codec, delegation, dispute,
     event::Event,
     execute::Context,
-    ids::{AccountId, ModelId, ProposalId, Timestamp},
-    limits, proposal,
+    ids::{AccountId, ApprovalId, DisputeId, ModelId, ProposalId, Timestamp},
+    limits, proposal, recovery, round,
     state::{Direction, Family, KeyField, Overlay, Record, StateError, StateRead, prefix_end},
 };
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,19 @@ pub enum Due {
         /// Whose.
         from: AccountId,
     },
+    /// A round closes, or goes on closing.
+    Round {
+        /// Of which model.
+        model: ModelId,
+        /// Its number.
+        number: u64,
+    },
+    /// A dispute lapses.
+    Dispute(DisputeId),
+    /// An account gets the keys that its guardians chose.
+    Recovery(AccountId),
+    /// A request is no longer waited with.
+    Approval(ApprovalId),
 }
 
 impl KeyField for Due {
@@ -39,6 +52,22 @@ impl KeyField for Due {
             Self::Delegation { model, from } => {
                 key.push(1);
                 (*model, *from).write(key);
+            }
+            Self::Round { model, number } => {
+                key.push(2);
+                (*model, *number).write(key);
+            }
+            Self::Dispute(id) => {
+                key.push(3);
+                id.write(key);
+            }
+            Self::Recovery(id) => {
+                key.push(4);
+                id.write(key);
+            }
+            Self::Approval(id) => {
+                key.push(5);
+                id.write(key);
             }
         }
     }
@@ -79,16 +108,35 @@ pub(crate) fn handle<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context:
     let from = Deadline::key_bytes(&());
     let to = Deadline::key_bytes(&context.time.plus_ms(1));
     let mut events = Vec::new();
+    let mut givers = limits::ROUND_GIVERS_PER_BLOCK;
     for (key, value) in state.entries(&from, &to, limits::DUE_PER_BLOCK) {
-        state.remove_bytes(key);
-        match codec::decode_trusted::<Deadline>(&value) {
-            Ok(Deadline(Due::Proposal(id))) => events.extend(proposal::closing::on_due(state, context, id)),
-            Ok(Deadline(Due::Delegation { model, from })) => {
-                events.extend(delegation::expire(state, context, (model, from)));
-            }
-            Err(_) => {}
+        let Ok(Deadline(due)) = codec::decode_trusted::<Deadline>(&value) else { continue };
+        if matches!(due, Due::Round { .. }) && givers == 0 {
+            continue;
         }
+        state.remove_bytes(key);
+        events.extend(handle_one(state, context, due, &mut givers));
         state.keep();
     }
     events
+}
+
+fn handle_one<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    due: Due,
+    givers: &mut usize,
+) -> Vec<Event> {
+    match due {
+        Due::Proposal(id) => proposal::closing::on_due(state, context, id),
+        Due::Delegation { model, from } => delegation::expire(state, context, (model, from)),
+        Due::Round { model, number } => {
+            let (events, handled) = round::on_due(state, context, (model, number), *givers);
+            *givers = givers.saturating_sub(handled);
+            events
+        }
+        Due::Dispute(id) => dispute::lapse(state, context, id),
+        Due::Recovery(id) => recovery::on_due(state, id),
+        Due::Approval(id) => approval::expire(state, id),
+    }
 }

@@ -1,10 +1,12 @@
 //! What happened: the trace that a block leaves for metrics, subscribers and histories. Events carry no rules.
 
 use crate::{
+    dispute::DisputeStatus,
     ids::{
-        AccountId, ArtifactId, ContributionId, Handle, Height, ModelId, ModelName, Name, Power, ProposalId, PublicKey,
-        Timestamp, Units, VersionLabel,
+        AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, ModelName,
+        Name, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel,
     },
+    incident::IncidentStatus,
     model::{Licence, VersionRef},
     proposal::{BallotPart, ProposalStatus, Scope},
     share::{ShareFlow, ShareReason},
@@ -122,7 +124,7 @@ pub enum Event {
         model: ModelId,
         label: VersionLabel,
         artifact: ArtifactId,
-        proposal: ProposalId,
+        proposal: Option<ProposalId>,
         reason: String,
     },
     LineageClaimed {
@@ -165,6 +167,84 @@ pub enum Event {
         from: AccountId,
         to: Option<AccountId>,
         expires: Option<Timestamp>,
+    },
+    ContributionRevealed {
+        model: ModelId,
+        contribution: ContributionId,
+        amount: u64,
+    },
+    RoundOpened {
+        model: ModelId,
+        round: u64,
+        proposal: ProposalId,
+        closes: Timestamp,
+    },
+    RoundClosed {
+        model: ModelId,
+        round: u64,
+        minted: Units,
+        contributors: u64,
+    },
+    DisputeOpened {
+        model: ModelId,
+        dispute: DisputeId,
+        challenger: AccountId,
+        respondent: AccountId,
+    },
+    DisputeAnswered {
+        model: ModelId,
+        dispute: DisputeId,
+    },
+    DisputeRuled {
+        model: ModelId,
+        dispute: DisputeId,
+        arbiter: AccountId,
+        upholds: bool,
+    },
+    DisputeEnded {
+        model: ModelId,
+        dispute: DisputeId,
+        status: DisputeStatus,
+    },
+    IncidentReported {
+        model: ModelId,
+        label: VersionLabel,
+        incident: IncidentId,
+        reporter: AccountId,
+    },
+    IncidentUpdated {
+        model: ModelId,
+        incident: IncidentId,
+        status: IncidentStatus,
+    },
+    RecoverySet {
+        account: AccountId,
+    },
+    RecoverySought {
+        account: AccountId,
+        guardian: AccountId,
+        ready: Option<Timestamp>,
+    },
+    RecoveryStopped {
+        account: AccountId,
+    },
+    AccountRecovered {
+        account: AccountId,
+    },
+    ApprovalRequested {
+        account: AccountId,
+        approval: ApprovalId,
+        expires: Timestamp,
+    },
+    ApprovalSigned {
+        account: AccountId,
+        approval: ApprovalId,
+        keys: Vec<PublicKey>,
+    },
+    ApprovalClosed {
+        account: AccountId,
+        approval: ApprovalId,
+        carried_out: bool,
     },
     Attested {
         artifact: ArtifactId,

@@ -15,12 +15,16 @@ use crate::{
     due,
     event::Event,
     genesis::Parameters,
-    ids::{AccountId, ContributionId, Height, ModelId, NetworkId, ProposalId, Timestamp, TransactionId},
+    ids::{
+        AccountId, ApprovalId, ContributionId, DisputeId, Height, IncidentId, ModelId, NetworkId, ProposalId, Timestamp,
+        TransactionId,
+    },
     limits,
     network::{Network, Upgrade},
+    recovery::CancelRecovery,
     rejection::Rejection,
     state::{ChangeSet, Family, Overlay, Record, StateError, StateRead, read},
-    transaction::{Action, Transaction},
+    transaction::{Action, KeySignature, Transaction},
     validator::{ValidatorSchedule, ValidatorSet},
 };
 use serde::{Deserialize, Serialize};
@@ -86,6 +90,18 @@ impl Context {
 
     pub(crate) fn proposal_id(&self) -> ProposalId {
         ProposalId::from_bytes(self.derived(Domain::GovernanceProposal))
+    }
+
+    pub(crate) fn dispute_id(&self) -> DisputeId {
+        DisputeId::from_bytes(self.derived(Domain::Dispute))
+    }
+
+    pub(crate) fn incident_id(&self) -> IncidentId {
+        IncidentId::from_bytes(self.derived(Domain::Incident))
+    }
+
+    pub(crate) fn approval_id(&self) -> ApprovalId {
+        ApprovalId::from_bytes(self.derived(Domain::Approval))
     }
 
     pub(crate) fn existing_account<S: StateRead + ?Sized>(
@@ -195,7 +211,8 @@ fn execute_transaction<S: StateRead + ?Sized>(
     let admitted = admit(state, context, senders, transaction, id);
     // Remembered once its sender is known to have asked for it: a stranger's copy must not use it up.
     let remembered = admitted.is_ok();
-    let result = admitted.and_then(|sender| apply(state, context, sender, &transaction.body.action));
+    let asked = (&transaction.body.action, transaction.signatures.as_slice());
+    let result = admitted.and_then(|sender| apply(state, context, sender, asked));
     let (outcome, events) = match result {
         Ok(events) => (Outcome::Applied, events),
         Err(rejection) => {
@@ -226,8 +243,7 @@ fn admit<S: StateRead + ?Sized>(
         return Err(Rejection::Replayed);
     }
     let account = context.existing_account(state, body.sender)?;
-    account.authorises(&transaction.signatures)?;
-    account.require_not_suspended()?;
+    account.authorises(transaction)?;
     let max = context.parameters.transactions_per_account_per_block;
     let count = senders.entry(account.id).or_insert(0);
     if *count >= max {
@@ -251,11 +267,12 @@ pub fn check_expiry(expires: Timestamp, time: Timestamp) -> Result<(), Rejection
     Ok(())
 }
 
-fn apply<S: StateRead + ?Sized>(
+/// Does what an account asks for, once it is known that it asks.
+pub(crate) fn apply<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &mut Context,
     sender: Account,
-    action: &Action,
+    (action, signatures): (&Action, &[KeySignature]),
 ) -> Result<Vec<Event>, Rejection> {
     match action {
         Action::CreateAccount(action) => action.apply(state, context, sender),
@@ -268,6 +285,17 @@ fn apply<S: StateRead + ?Sized>(
         Action::BurnShares(action) => action.apply(state, context, sender.id),
         Action::Delegate(action) => action.apply(state, context, sender.id),
         Action::Attest(action) => Ok(action.apply(state, context, sender.id)),
+        Action::RevealContribution(action) => action.apply(state, context, sender.id),
+        Action::OpenDispute(action) => action.apply(state, context, sender),
+        Action::AnswerDispute(action) => action.apply(state, context, sender.id),
+        Action::RuleDispute(action) => action.apply(state, context, sender.id),
+        Action::ReportIncident(action) => action.apply(state, context, sender.id),
+        Action::UpdateIncident(action) => action.apply(state, context, sender.id),
+        Action::SetRecovery(action) => action.apply(state, context, sender),
+        Action::RecoverAccount(action) => action.apply(state, context, sender.id),
+        Action::CancelRecovery(_) => CancelRecovery::apply(state, &sender),
+        Action::RequestApproval(action) => action.apply(state, context, sender, signatures),
+        Action::SignApproval(action) => action.apply(state, context, &sender, signatures),
         Action::OpenProposal(action) => action.apply(state, context, sender),
         Action::CastBallot(action) => action.apply(state, context, &sender),
         Action::WithdrawProposal(action) => action.apply(state, context, sender.id),

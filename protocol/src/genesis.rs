@@ -2,7 +2,7 @@
 //! hash of its genesis, so a genesis cannot be changed, only replaced by another network's.
 
 use crate::{
-    account::{Account, HandleOf, KeyPolicy},
+    account::{Account, HandleOf, HandleShape, KeyPolicy},
     block::Tip,
     codec,
     crypto::{self, Domain},
@@ -111,6 +111,9 @@ pub enum GenesisError {
     /// A handle twice.
     #[error("genesis: the handle {0} is listed twice")]
     RepeatedHandle(Handle),
+    /// Two handles that look the same.
+    #[error("genesis: the handles {0} and {1} look alike; change one")]
+    AlikeHandles(Handle, Handle),
     /// A validator of an account that is not there.
     #[error("genesis: validator {key} names operator {operator}, which is not among the accounts")]
     UnknownOperator {
@@ -172,23 +175,23 @@ impl Genesis {
         let validators = self.validator_set()?;
         let mut overlay = Overlay::new(&Nothing);
         let mut handles = std::collections::BTreeSet::new();
+        let mut shapes = std::collections::BTreeMap::new();
         for founding in &self.accounts {
             founding.keys.check()?;
             if !handles.insert(&founding.handle) {
                 return Err(GenesisError::RepeatedHandle(founding.handle.clone()));
             }
+            if let Some(existing) = shapes.insert(founding.handle.shape(), &founding.handle) {
+                return Err(GenesisError::AlikeHandles(existing.clone(), founding.handle.clone()));
+            }
+            let (id, handle) = (self.account_id(&founding.handle), founding.handle.clone());
             let account = Account {
-                id: self.account_id(&founding.handle),
-                handle: founding.handle.clone(),
-                keys: founding.keys.clone(),
-                created: Height::ZERO,
-                sponsor: None,
                 member_since: Some(Height::ZERO),
                 quota: self.parameters.founder_quota,
-                open_proposals: 0,
-                suspended: None,
+                ..Account::new(id, handle, founding.keys.clone(), Height::ZERO)
             };
             overlay.write(&account.handle, &HandleOf(account.id));
+            overlay.write(&account.handle.shape(), &HandleShape(account.handle.clone()));
             overlay.write(&account.id, &account);
         }
         let members = u64::try_from(self.accounts.len()).unwrap_or(u64::MAX);

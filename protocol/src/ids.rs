@@ -153,6 +153,12 @@ macro_rules! hash_newtype {
 }
 
 hash_newtype! {
+    /// A dispute, made from the transaction that opened it.
+    DisputeId = "a dispute id";
+    /// An incident report, made from the transaction that reported it.
+    IncidentId = "an incident id";
+    /// A request that waits for signatures, made from the transaction that put it.
+    ApprovalId = "an approval id";
     /// A network: the hash of its genesis.
     NetworkId = "a network id";
     /// A transaction: the hash of its signing bytes.
@@ -418,6 +424,36 @@ text_newtype! {
     Name, is_name, Name;
     /// A version's label, such as `1.2.0` or `v2`.
     VersionLabel, is_label, Label;
+}
+
+/// What a handle looks like: two handles of one shape can be taken for each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape(String);
+
+impl Shape {
+    /// The shape's letters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Handle {
+    /// What the handle looks like: hyphens left out, and letters that are taken for each other made one, as Unicode's
+    /// confusables (UTS 39) have them for these letters: 0 for o, 1 for l, m for rn, w for vv.
+    pub fn shape(&self) -> Shape {
+        let mut shape = String::with_capacity(self.as_str().len());
+        for letter in self.as_str().chars() {
+            match letter {
+                '-' => {}
+                '0' => shape.push('o'),
+                '1' => shape.push('l'),
+                'm' => shape.push_str("rn"),
+                'w' => shape.push_str("vv"),
+                other => shape.push(other),
+            }
+        }
+        Shape(shape)
+    }
 }
 
 fn is_name(text: &str) -> bool {

@@ -22,12 +22,17 @@
 //! - [`model`]: models, versions, their lineage
 //! - [`artifact`]: addresses, manifests
 //! - [`share`]: the register, and the one function that changes it
+//! - [`recovery`]: new keys from guardians
+//! - [`approval`]: requests that several keys sign, one after the other
 //! - [`contribution`]: what was given, signed by both sides
+//! - [`round`]: what a period of contributions mints
 //! - [`apportion`](apportion::apportion): dividing units in proportion, to the unit
 //! - [`policy`]: rules of decision, and how a tally is judged
 //! - [`delegation`]: who answers for whom
 //! - [`attestation`]: what a release may wait for
 //! - [`proposal`]: questions, ballots, what the ledger does about them
+//! - [`dispute`]: what is frozen, and how that ends
+//! - [`incident`]: what went wrong, and who answers for it
 //! - [`due`]: what falls due by itself
 //! - [`network`]: the network's own record, its members, its upgrades
 //! - [`validator`]: the set, its quorum, its proposer
@@ -61,6 +66,7 @@
 //! - No decoder that trusts a stranger. [`codec::decode_trusted`] is for what this machine wrote itself.
 
 pub mod account;
+pub mod approval;
 pub mod apportion;
 pub mod artifact;
 pub mod attestation;
@@ -70,11 +76,13 @@ pub mod codec;
 pub mod contribution;
 pub mod crypto;
 pub mod delegation;
+pub mod dispute;
 pub mod due;
 pub mod event;
 pub mod execute;
 pub mod genesis;
 pub mod ids;
+pub mod incident;
 pub mod limits;
 pub mod mempool;
 pub mod model;
@@ -82,8 +90,10 @@ pub mod network;
 pub mod policy;
 pub mod proof;
 pub mod proposal;
+pub mod recovery;
 pub mod rejection;
 pub mod replica;
+pub mod round;
 pub mod share;
 pub mod state;
 pub mod transaction;

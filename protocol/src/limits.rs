@@ -62,6 +62,8 @@ pub const PROPOSAL_ACTIONS: usize = 16;
 pub const OPEN_PROPOSALS_PER_ACCOUNT: u32 = 16;
 /// Entries of the agenda that one block handles; the others follow in the next one.
 pub const DUE_PER_BLOCK: usize = 64;
+/// Givers of closing rounds that one block handles; the others follow in the next one.
+pub const ROUND_GIVERS_PER_BLOCK: usize = 512;
 /// Milliseconds of a voting period: at least.
 pub const VOTING_PERIOD_MIN_MS: u64 = 1_000;
 /// Milliseconds of a voting period: at most (a year).
@@ -79,6 +81,25 @@ pub const GATES: usize = 8;
 pub const VESTING_GRANTS: usize = 16;
 /// Milliseconds of a vesting: at most (twenty years).
 pub const VESTING_MS: u64 = 20 * 366 * 24 * 60 * 60 * 1_000;
+
+/// What one unit of a kind of contribution counts at most.
+pub const KIND_WEIGHT: u32 = 10_000;
+/// The amount of one contribution at most.
+pub const CONTRIBUTION_AMOUNT: u64 = 1 << 40;
+/// Disputes that one account may have open at a time.
+pub const OPEN_DISPUTES_PER_ACCOUNT: u32 = 4;
+/// Milliseconds after which a dispute that nobody ruled on lapses (60 days).
+pub const DISPUTE_MS: u64 = 60 * 24 * 60 * 60 * 1_000;
+/// Guardians of one account.
+pub const GUARDIANS: usize = 16;
+/// Requests of one account that wait for signatures at a time.
+pub const OPEN_APPROVALS_PER_ACCOUNT: u32 = 16;
+/// Milliseconds that a request waits for signatures at most (30 days).
+pub const APPROVAL_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Models that a founding table grants shares to the holders of.
+pub const PARENT_GRANTS: usize = 16;
+/// Holders of all those models together: they get their shares in the same transaction.
+pub const PARENT_GRANT_HOLDERS: usize = 1_024;
 
 /// Files of one collection.
 pub const COLLECTION_FILES: usize = 100_000;
@@ -111,5 +132,6 @@ const _: () = {
     assert!(SYNC_RESPONSE_SIZE_BYTES <= RECORD_SIZE_BYTES);
     assert!((VALIDATORS as u64) * VALIDATOR_POWER < u64::MAX / 3, "thirds of the whole power do not overflow");
     assert!(MODEL_UNITS < u64::MAX / 2);
+    assert!(CONTRIBUTION_AMOUNT < u64::MAX / KIND_WEIGHT as u64, "what one contribution counts does not overflow");
     assert!(MEMPOOL_TRANSACTIONS_PER_SENDER < MEMPOOL_TRANSACTIONS);
 };

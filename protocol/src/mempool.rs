@@ -133,7 +133,7 @@ impl Mempool {
         }
         check_expiry(body.expires, time)?;
         let account = read::<Account>(state, &body.sender)?.ok_or(Rejection::UnknownAccount(body.sender))?;
-        account.authorises(&checked.transaction.signatures)?;
+        account.authorises(&checked.transaction)?;
         if read::<Seen>(state, &(body.expires, checked.id))?.is_some() {
             return Err(Rejection::Replayed.into());
         }
@@ -238,16 +238,10 @@ mod tests {
     }
 
     fn accounts(numbers: &[u8]) -> Accounts {
-        let account = |number: &u8| Account {
-            id: AccountId::from_bytes([*number; 32]),
-            handle: Handle::new(format!("account-{number}")).expect("handle"),
-            keys: KeyPolicy::single(key(*number).public_key()),
-            created: Height::ZERO,
-            sponsor: None,
-            member_since: None,
-            quota: 0,
-            open_proposals: 0,
-            suspended: None,
+        let account = |number: &u8| {
+            let handle = Handle::new(format!("account-{number}")).expect("handle");
+            let keys = KeyPolicy::single(key(*number).public_key());
+            Account::new(AccountId::from_bytes([*number; 32]), handle, keys, Height::ZERO)
         };
         Accounts(numbers.iter().map(account).map(|a| (Account::key_bytes(&a.id), crate::codec::encode(&a))).collect())
     }

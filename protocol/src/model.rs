@@ -1,10 +1,12 @@
 //! Models and their versions: what is owned, and what was released of it.
 
 use crate::{
+    apportion::apportion,
     artifact::Artifact,
+    dispute::{self, DisputeTarget},
     event::Event,
     execute::Context,
-    ids::{AccountId, ArtifactId, ContentHash, Height, ModelId, ModelName, Name, ProposalId, Units, VersionLabel},
+    ids::{AccountId, ArtifactId, ContentHash, DisputeId, Height, ModelId, ModelName, Name, ProposalId, Units, VersionLabel},
     limits,
     policy::ModelPolicy,
     rejection::Rejection,
@@ -51,6 +53,12 @@ pub struct ModelCounters {
     pub contributions: u64,
     /// Proposals opened.
     pub proposals: u64,
+    /// Rounds opened.
+    pub rounds: u64,
+    /// Disputes opened.
+    pub disputes: u64,
+    /// Incidents reported.
+    pub incidents: u64,
 }
 
 impl Record for ModelCounters {
@@ -173,6 +181,17 @@ pub struct CreateModel {
     pub policy: ModelPolicy,
     /// The terms under which it is used, if they are settled.
     pub licence: Option<Licence>,
+    /// What the holders of models it is derived from get, in proportion to what each of them holds there.
+    pub grants: Vec<ParentGrant>,
+}
+
+/// Founding units for the holders of another model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentGrant {
+    /// The model that the new one is derived from.
+    pub parent: ModelId,
+    /// Units for all its holders together; at least 1.
+    pub units: Units,
 }
 
 impl CreateModel {
@@ -181,6 +200,7 @@ impl CreateModel {
         check_count("founding", self.founding.len(), limits::FOUNDING_LINES)?;
         check_stewards(&self.stewards)?;
         self.licence.as_ref().map_or(Ok(()), Licence::check)?;
+        check_count("grants", self.grants.len(), limits::PARENT_GRANTS)?;
         self.founding.iter().filter_map(|line| line.vesting).try_for_each(|vesting| vesting.check())?;
         let form = |field, problem: &str| Err(Invalid::Form { field, problem: problem.into() });
         if self.founding.is_empty() {
@@ -188,6 +208,13 @@ impl CreateModel {
         }
         if self.founding.iter().any(|line| line.units == Units::ZERO) {
             return form("founding", "a line holds zero units; leave it out, or give it units");
+        }
+        if self.grants.iter().any(|grant| grant.units == Units::ZERO) {
+            return form("grants", "a grant is of zero units; leave it out, or give it units");
+        }
+        let mut parents = std::collections::BTreeSet::new();
+        if !self.grants.iter().all(|grant| parents.insert(grant.parent)) {
+            return form("grants", "a model is listed twice; add its units up in one grant");
         }
         let mut seen = std::collections::BTreeSet::new();
         if !self.founding.iter().all(|line| seen.insert(line.account)) {
@@ -233,8 +260,34 @@ impl CreateModel {
                 share::vest(state, context, (model.id, line.account), line.units, vesting)?;
             }
         }
+        let mut room = limits::PARENT_GRANT_HOLDERS;
+        for grant in &self.grants {
+            events.extend(grant_to_parent(state, context, model.id, grant, &mut room)?);
+        }
         Ok(events)
     }
+}
+
+/// Divides a grant among the holders of the parent as they stand now; `room` is how many more holders can be served.
+fn grant_to_parent<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: ModelId,
+    grant: &ParentGrant,
+    room: &mut usize,
+) -> Result<Vec<Event>, Rejection> {
+    Model::existing(state, grant.parent)?;
+    let holders = share::lines(state, grant.parent, room.saturating_add(1));
+    *room = room.checked_sub(holders.len()).ok_or(Rejection::GrantTooWide(grant.parent))?;
+    let held: Vec<u64> = holders.iter().map(|line| line.units.get()).collect();
+    let mut events = Vec::new();
+    for (line, units) in holders.iter().zip(apportion(grant.units.get(), &held)) {
+        if units > 0 {
+            let (flow, reason) = ((ShareFlow::In, Units::new(units)), ShareReason::Lineage { parent: grant.parent });
+            events.push(share::change(state, context, model, line.account, flow, reason)?);
+        }
+    }
+    Ok(events)
 }
 
 /// Where a version stands.
@@ -261,8 +314,8 @@ pub enum VersionStatus {
     },
     /// Taken back: not to be used or served.
     Withdrawn {
-        /// The proposal that said so.
-        proposal: ProposalId,
+        /// The proposal that said so; none if a dispute over it was upheld.
+        proposal: Option<ProposalId>,
         /// When.
         height: Height,
         /// Why.
@@ -400,7 +453,7 @@ impl PublishVersion {
     }
 }
 
-fn existing_version<S: StateRead + ?Sized>(
+pub(crate) fn existing_version<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
     model: ModelId,
     label: &VersionLabel,
@@ -426,6 +479,7 @@ pub(crate) fn release<S: StateRead + ?Sized>(
     if version.status != VersionStatus::Published {
         return Err(wrong_status(version));
     }
+    dispute::require_unfrozen(state, DisputeTarget::Version { model: model.id, label: label.clone() })?;
     version.status = VersionStatus::Released { proposal, height: context.height };
     state.write(&(model.id, label.clone()), &version);
     model.released = Some(label.clone());
@@ -454,7 +508,7 @@ pub(crate) fn withdraw<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     model: &mut Model,
-    (label, proposal, reason): (&VersionLabel, ProposalId, &str),
+    (label, proposal, reason): (&VersionLabel, Option<ProposalId>, &str),
 ) -> Result<Event, Rejection> {
     let mut version = existing_version(state, model.id, label)?;
     if matches!(version.status, VersionStatus::Withdrawn { .. }) {
@@ -468,6 +522,20 @@ pub(crate) fn withdraw<S: StateRead + ?Sized>(
     }
     let artifact = version.artifact.address;
     Ok(Event::VersionWithdrawn { model: model.id, label: label.clone(), artifact, proposal, reason: reason.to_owned() })
+}
+
+/// Takes a version back because a dispute over it was upheld; nothing if it was taken back meanwhile.
+pub(crate) fn withdraw_disputed<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (id, label): (ModelId, &VersionLabel),
+    dispute: DisputeId,
+) -> Result<Option<Event>, Rejection> {
+    let mut model = Model::existing(state, id)?;
+    if matches!(existing_version(state, id, label)?.status, VersionStatus::Withdrawn { .. }) {
+        return Ok(None);
+    }
+    withdraw(state, context, &mut model, (label, None, &format!("dispute {dispute} was upheld"))).map(Some)
 }
 
 /// Adds to what a version was made from, as a decision says.

@@ -28,6 +28,7 @@ pub use closing::{CancelProposal, ExecuteProposal};
 
 use crate::{
     account::Account,
+    dispute,
     due::{self, Due},
     event::Event,
     execute::Context,
@@ -35,13 +36,14 @@ use crate::{
     limits,
     model::{Model, ModelCounters},
     network::MembersAt,
-    policy::{Class, Electorate, Proposers, Rule, Tally, Verdict},
+    policy::{Class, Electorate, Gate, Proposers, Rule, Tally, Verdict},
     rejection::Rejection,
     share::{self, Weights},
     state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_count, check_text},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Whose question it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -177,6 +179,8 @@ pub struct Proposal {
     pub gates: Vec<ProposalGate>,
     /// Who may stop it, as it was at opening.
     pub guardian: Option<AccountId>,
+    /// Parties to what it decides, who have no voice in it.
+    pub parties: Vec<AccountId>,
     /// The height as of which weights are read: that before opening.
     pub snapshot: Height,
     /// The height of opening.
@@ -253,6 +257,7 @@ struct Terms {
     rule: Rule,
     gates: Vec<ProposalGate>,
     guardian: Option<AccountId>,
+    parties: Vec<AccountId>,
     electorate: u64,
     number: u64,
 }
@@ -299,7 +304,7 @@ impl OpenProposal {
         let snapshot = context.height.previous();
         let terms = match self.scope {
             Scope::Network => network_terms(state, context, &sender, class)?,
-            Scope::Model(model) => model_terms(state, model, &sender, (class, snapshot))?,
+            Scope::Model(model) => self.model_terms(state, model, &sender, (class, snapshot))?,
         };
         if terms.electorate == 0 {
             return Err(Rejection::EmptyElectorate(snapshot));
@@ -320,6 +325,7 @@ impl OpenProposal {
             rule: terms.rule,
             gates: terms.gates,
             guardian: terms.guardian,
+            parties: terms.parties,
             snapshot,
             opened: context.height,
             opened_at: context.time,
@@ -330,12 +336,55 @@ impl OpenProposal {
         due::set(state, proposal.closes, Due::Proposal(proposal.id));
         state.write(&proposal.id, &proposal);
         state.write(&proposal.id, &Tally { electorate: terms.electorate, ..Tally::default() });
+        ballot::exclude_parties(state, &proposal);
         Ok(vec![Event::ProposalOpened {
             proposal: proposal.id,
             scope: self.scope,
             proposer: sender.id,
             closes: proposal.closes,
         }])
+    }
+
+    fn model_terms<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        id: ModelId,
+        sender: &Account,
+        (class, snapshot): (Class, Height),
+    ) -> Result<Terms, Rejection> {
+        let model = Model::existing(state, id)?;
+        let rule = model.policy.rule(class).clone();
+        require_proposer(state, &model, &rule, sender.id)?;
+        let parties = self.parties(state, &model)?;
+        let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
+        let number = counters.proposals;
+        counters.proposals = number.saturating_add(1);
+        state.write(&id, &counters);
+        let resolve = |gate: &Gate| ProposalGate {
+            statement: gate.statement.clone(),
+            accounts: model.policy.in_role(&gate.role).to_vec(),
+            attestors: gate.attestors,
+        };
+        let gates = if class == Class::Release { model.policy.gates.iter().map(resolve).collect() } else { Vec::new() };
+        let weight = |party: &AccountId| model_weight(state, id, *party, (snapshot, rule.electorate));
+        let excluded = parties.iter().map(weight).fold(0u64, u64::saturating_add);
+        let electorate = share::total_as_of(state, id, snapshot).by(rule.electorate).saturating_sub(excluded);
+        Ok(Terms { rule, gates, guardian: model.policy.guardian, parties, electorate, number })
+    }
+
+    /// The parties to the disputes that it decides, each once.
+    fn parties<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        model: &Model,
+    ) -> Result<Vec<AccountId>, Rejection> {
+        let mut parties = BTreeSet::new();
+        for action in &self.actions {
+            if let ProposalAction::ResolveDispute { dispute, .. } = action {
+                parties.extend(dispute::open_for_owners(state, model, *dispute)?.parties());
+            }
+        }
+        Ok(parties.into_iter().collect())
     }
 }
 
@@ -352,30 +401,7 @@ fn network_terms<S: StateRead + ?Sized>(
     context.network.proposals = number.saturating_add(1);
     let electorate = members_as_of(state, context.height.previous());
     let rule = context.parameters.policy.rule(class).clone();
-    Ok(Terms { rule, gates: Vec::new(), guardian: None, electorate, number })
-}
-
-fn model_terms<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    id: ModelId,
-    sender: &Account,
-    (class, snapshot): (Class, Height),
-) -> Result<Terms, Rejection> {
-    let model = Model::existing(state, id)?;
-    let rule = model.policy.rule(class).clone();
-    require_proposer(state, &model, &rule, sender.id)?;
-    let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
-    let number = counters.proposals;
-    counters.proposals = number.saturating_add(1);
-    state.write(&id, &counters);
-    let resolve = |gate: &crate::policy::Gate| ProposalGate {
-        statement: gate.statement.clone(),
-        accounts: model.policy.in_role(&gate.role).to_vec(),
-        attestors: gate.attestors,
-    };
-    let gates = if class == Class::Release { model.policy.gates.iter().map(resolve).collect() } else { Vec::new() };
-    let electorate = share::total_as_of(state, id, snapshot).by(rule.electorate);
-    Ok(Terms { rule, gates, guardian: model.policy.guardian, electorate, number })
+    Ok(Terms { rule, gates: Vec::new(), guardian: None, parties: Vec::new(), electorate, number })
 }
 
 fn require_proposer<S: StateRead + ?Sized>(
@@ -403,6 +429,7 @@ fn require_proposer<S: StateRead + ?Sized>(
 /// What an account counts with by itself, as of a proposal's opening.
 fn own_weight<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: &Account) -> u64 {
     match proposal.scope {
+        Scope::Model(_) if proposal.parties.contains(&account.id) => 0,
         Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
         Scope::Model(model) => model_weight(state, model, account.id, (proposal.snapshot, proposal.rule.electorate)),
     }

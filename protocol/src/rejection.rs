@@ -2,8 +2,8 @@
 
 use crate::{
     ids::{
-        AccountId, ArtifactId, BasisPoints, ContributionId, Handle, Height, ModelId, ModelName, Name, ProposalId,
-        PublicKey, Timestamp, Units, ValidatorAddress, VersionLabel,
+        AccountId, ApprovalId, ArtifactId, BasisPoints, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId,
+        ModelName, Name, ProposalId, PublicKey, Timestamp, Units, ValidatorAddress, VersionLabel,
     },
     limits,
 };
@@ -155,6 +155,75 @@ pub enum Rejection {
     NotGuardian { account: AccountId, proposal: ProposalId },
     #[error("artifact {artifact} has {have} of the {needed} attestations of {statement} that its release waits for")]
     NotAttested { artifact: ArtifactId, statement: Name, have: u32, needed: u32 },
+
+    #[error("the handle {handle} looks like {existing}; choose one that nobody can take for it")]
+    HandleLooksLike { handle: Handle, existing: Handle },
+    #[error("account {0} cannot be its own guardian; name others")]
+    OwnGuardian(AccountId),
+    #[error("account {account} is not a guardian of account {of}")]
+    NotKeyGuardian { account: AccountId, of: AccountId },
+    #[error("account {account} gets new keys at {ready} ms already, unless its present keys stop it")]
+    RecoveryPending { account: AccountId, ready: Timestamp },
+    #[error("no recovery of account {0} is under way")]
+    NoRecovery(AccountId),
+    #[error("these signatures are enough for account {0}; send the request itself")]
+    NoApprovalNeeded(AccountId),
+    #[error(
+        "account {0} has {max} requests waiting for signatures; sign or drop some",
+        max = limits::OPEN_APPROVALS_PER_ACCOUNT
+    )]
+    TooManyApprovals(AccountId),
+    #[error("no request {0} of this account waits for signatures; it was carried out, dropped, or waited too long")]
+    UnknownApproval(ApprovalId),
+    #[error("these keys signed request {0} already; another key has to")]
+    SignedAlready(ApprovalId),
+
+    #[error("model {model} has no round {round}")]
+    UnknownRound { model: ModelId, round: u64 },
+    #[error("round {round} of model {model} took this until {until} ms; block time is {time} ms")]
+    RoundOver { model: ModelId, round: u64, until: Timestamp, time: Timestamp },
+    #[error(
+        "round {round} of model {model} takes {kind} amounts",
+        kind = if *.sealed { "sealed" } else { "open" }
+    )]
+    SealExpected { model: ModelId, round: u64, sealed: bool },
+    #[error("what counts in round {round} of model {model} would be more than the ledger can count")]
+    ScoreTooLarge { model: ModelId, round: u64 },
+    #[error("only its giver, {0}, can tell the amount")]
+    NotGiver(AccountId),
+    #[error("contribution {0} has no sealed amount to tell")]
+    NotSealed(ContributionId),
+    #[error(
+        "the round of contribution {contribution} records until {until} ms, block time is {time} ms; tell the amount \
+         then, when nobody can copy it"
+    )]
+    StillRecording { contribution: ContributionId, until: Timestamp, time: Timestamp },
+    #[error("amount and salt are not what contribution {0} was sealed with")]
+    SealMismatch(ContributionId),
+    #[error("contribution {0} is sealed; its giver has to tell the amount first")]
+    StillSealed(ContributionId),
+    #[error("the holders of model {0} are too many to be granted shares at a founding; mint for them later")]
+    GrantTooWide(ModelId),
+
+    #[error("it is frozen by dispute {0} until that ends")]
+    Frozen(DisputeId),
+    #[error("dispute {0} does not exist")]
+    UnknownDispute(DisputeId),
+    #[error("dispute {dispute} is {status}, no longer open")]
+    DisputeOver { dispute: DisputeId, status: String },
+    #[error(
+        "account {0} has {max} disputes open; wait until one ends",
+        max = limits::OPEN_DISPUTES_PER_ACCOUNT
+    )]
+    TooManyDisputes(AccountId),
+    #[error("only {0}, whom the dispute is against, can answer it")]
+    NotRespondent(AccountId),
+    #[error("account {account} is not an arbiter of dispute {dispute}, or is a party to it")]
+    NotArbiter { account: AccountId, dispute: DisputeId },
+    #[error("dispute {0} is for the arbiters that the model's policy names")]
+    ForArbiters(DisputeId),
+    #[error("incident {0} does not exist")]
+    UnknownIncident(IncidentId),
 }
 
 impl Rejection {
@@ -217,6 +286,33 @@ impl Rejection {
             Self::Timelocked { .. } => "timelocked",
             Self::NotGuardian { .. } => "not_guardian",
             Self::NotAttested { .. } => "not_attested",
+            Self::HandleLooksLike { .. } => "handle_looks_like",
+            Self::OwnGuardian(_) => "own_guardian",
+            Self::NotKeyGuardian { .. } => "not_key_guardian",
+            Self::RecoveryPending { .. } => "recovery_pending",
+            Self::NoRecovery(_) => "no_recovery",
+            Self::NoApprovalNeeded(_) => "no_approval_needed",
+            Self::TooManyApprovals(_) => "too_many_approvals",
+            Self::UnknownApproval(_) => "unknown_approval",
+            Self::SignedAlready(_) => "signed_already",
+            Self::UnknownRound { .. } => "unknown_round",
+            Self::RoundOver { .. } => "round_over",
+            Self::SealExpected { .. } => "seal_expected",
+            Self::ScoreTooLarge { .. } => "score_too_large",
+            Self::NotGiver(_) => "not_giver",
+            Self::NotSealed(_) => "not_sealed",
+            Self::StillRecording { .. } => "still_recording",
+            Self::SealMismatch(_) => "seal_mismatch",
+            Self::StillSealed(_) => "still_sealed",
+            Self::GrantTooWide(_) => "grant_too_wide",
+            Self::Frozen(_) => "frozen",
+            Self::UnknownDispute(_) => "unknown_dispute",
+            Self::DisputeOver { .. } => "dispute_over",
+            Self::TooManyDisputes(_) => "too_many_disputes",
+            Self::NotRespondent(_) => "not_respondent",
+            Self::NotArbiter { .. } => "not_arbiter",
+            Self::ForArbiters(_) => "for_arbiters",
+            Self::UnknownIncident(_) => "unknown_incident",
         }
     }
 }

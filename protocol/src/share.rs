@@ -6,9 +6,10 @@
 
 use crate::{
     codec, delegation,
+    dispute::{self, DisputeTarget},
     event::Event,
     execute::Context,
-    ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, TransactionId, Units},
+    ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, Timestamp, TransactionId, Units},
     limits,
     model::Model,
     policy::{Electorate, TransferRule},
@@ -46,6 +47,8 @@ pub struct Register {
     pub holders: u64,
     /// The square roots of the holders' units, each rounded down, together.
     pub roots: u64,
+    /// Units that open rounds may still mint; they are no part of the total.
+    pub reserved: Units,
     /// Lines of the history so far.
     pub changes: u64,
     /// Accounts that delegate the model's questions now.
@@ -60,11 +63,17 @@ impl Record for Register {
 impl Register {
     /// The sums of a register without lines.
     pub const fn empty(model: ModelId) -> Self {
-        Self { model, total_units: Units::ZERO, holders: 0, roots: 0, changes: 0, delegations: 0 }
+        Self { model, total_units: Units::ZERO, holders: 0, roots: 0, reserved: Units::ZERO, changes: 0, delegations: 0 }
     }
 
     pub(crate) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId) -> Self {
         state.read::<Self>(&model).unwrap_or_else(|| Self::empty(model))
+    }
+
+    /// The total with `units` more, if there is room for them beside what is reserved.
+    fn with_room_for(&self, units: Units) -> Option<Units> {
+        let total = self.total_units.checked_add(units)?;
+        total.checked_add(self.reserved).map(|_| total)
     }
 
     const fn weights(&self) -> Weights {
@@ -181,6 +190,21 @@ pub enum ShareReason {
         /// The cause in its text.
         cause: String,
     },
+    /// Minted by a round.
+    Round {
+        /// The round's number.
+        round: u64,
+    },
+    /// Taken because a dispute was upheld.
+    BurnedByDispute {
+        /// Which.
+        dispute: DisputeId,
+    },
+    /// Granted at founding to a holder of a model that this one is derived from.
+    Lineage {
+        /// That model.
+        parent: ModelId,
+    },
 }
 
 /// Whether units came or went.
@@ -222,6 +246,13 @@ impl Record for ShareChange {
 /// What `account` holds of `model` now.
 pub fn balance<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, account: AccountId) -> Units {
     state.read::<Share>(&(model, account)).map_or(Units::ZERO, |share| share.units)
+}
+
+/// The lines of a model's register, by account, at most `limit` of them.
+pub(crate) fn lines<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, limit: usize) -> Vec<Share> {
+    let from = Share::key_bytes(&model);
+    let entries = state.entries(&from, &prefix_end(&from), limit);
+    entries.iter().filter_map(|(_, bytes)| codec::decode_trusted(bytes).ok()).collect()
 }
 
 /// What `account` held of `model` when block `height` was over.
@@ -313,7 +344,7 @@ pub(crate) fn change<S: StateRead + ?Sized>(
     let too_many = Rejection::TooManyUnits(model);
     let too_few = Rejection::NotEnoughShares { account, model, held, asked: units };
     let (after, total) = match flow {
-        ShareFlow::In => (held.checked_add(units), register.total_units.checked_add(units)),
+        ShareFlow::In => (held.checked_add(units), register.with_room_for(units)),
         ShareFlow::Out => (held.checked_sub(units), register.total_units.checked_sub(units)),
     };
     let refused = if flow == ShareFlow::In { too_many } else { too_few };
@@ -398,6 +429,26 @@ pub(crate) fn transfer<S: StateRead + ?Sized>(
     let gone = change(state, context, model, from, (ShareFlow::Out, units), reason(to))?;
     let come = change(state, context, model, to, (ShareFlow::In, units), reason(from))?;
     Ok(vec![gone, come])
+}
+
+/// Sets units aside for a round, so that it can mint them whatever else is minted meanwhile.
+pub(crate) fn reserve<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    model: ModelId,
+    units: Units,
+) -> Result<(), Rejection> {
+    let mut register = Register::of(state, model);
+    register.with_room_for(units).ok_or(Rejection::TooManyUnits(model))?;
+    register.reserved = Units::new(register.reserved.get().saturating_add(units.get()));
+    state.write(&model, &register);
+    Ok(())
+}
+
+/// Gives back units that were set aside, to be minted or not.
+pub(crate) fn release_reserved<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, model: ModelId, units: Units) {
+    let mut register = Register::of(state, model);
+    register.reserved = Units::new(register.reserved.get().saturating_sub(units.get()));
+    state.write(&model, &register);
 }
 
 /// Give up shares: they are gone, and every other holder's part grows.
@@ -546,6 +597,7 @@ fn require_free<S: StateRead + ?Sized>(
     if units > held {
         return Err(Rejection::NotEnoughShares { account, model, held, asked: units });
     }
+    dispute::require_unfrozen(state, DisputeTarget::Line { model, account })?;
     let free = free_units(state, model, account, context.time);
     if units > free {
         return Err(Rejection::NotVested { account, model, free, asked: units });

@@ -9,7 +9,8 @@
 
 use crate::codec;
 use crate::ids::{
-    AccountId, ContributionId, Handle, Height, ModelId, Name, ProposalId, Timestamp, TransactionId, VersionLabel,
+    AccountId, ApprovalId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, Name, ProposalId, Timestamp,
+    TransactionId, VersionLabel,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{cell::RefCell, collections::BTreeMap};
@@ -119,6 +120,34 @@ pub enum Family {
     VestingGrant = 29,
     /// Versions made from a version, by parent.
     ChildOf = 30,
+    /// Rounds by model and number.
+    Round = 31,
+    /// What a giver's contributions count in a round.
+    RoundScore = 32,
+    /// What is due to the givers of a closing round, by remainder.
+    RoundDue = 33,
+    /// Disputes by id.
+    Dispute = 34,
+    /// Dispute ids of a model, numbered.
+    DisputeOf = 35,
+    /// By which dispute a thing is frozen.
+    Frozen = 36,
+    /// Incidents by id.
+    Incident = 37,
+    /// Incident ids of a model, numbered.
+    IncidentOf = 38,
+    /// The history of an incident, numbered.
+    IncidentUpdate = 39,
+    /// What guardians say, by account and guardian.
+    GuardianVote = 40,
+    /// Keys that an account is to get, by account.
+    Recovery = 41,
+    /// Requests that wait for signatures, by id.
+    Approval = 42,
+    /// Ids of an account's requests that wait.
+    ApprovalOf = 43,
+    /// Handles by what they look like.
+    HandleShape = 44,
 }
 
 impl Family {
@@ -144,7 +173,17 @@ macro_rules! fixed_key_fields {
         }
     )* };
 }
-fixed_key_fields!(AccountId, ModelId, ContributionId, ProposalId, TransactionId, crate::ids::ArtifactId);
+fixed_key_fields!(
+    AccountId,
+    ModelId,
+    ContributionId,
+    ProposalId,
+    TransactionId,
+    DisputeId,
+    IncidentId,
+    ApprovalId,
+    crate::ids::ArtifactId
+);
 
 macro_rules! number_key_fields {
     ($($number:ty),*) => { $(
@@ -173,7 +212,7 @@ macro_rules! text_key_fields {
         }
     )* };
 }
-text_key_fields!(Handle, Name, VersionLabel);
+text_key_fields!(Handle, Name, VersionLabel, crate::ids::Shape);
 
 impl KeyField for () {
     fn write(&self, _: &mut Vec<u8>) {}

@@ -3,15 +3,19 @@
 
 use crate::{
     account::{CreateAccount, RotateKeys},
+    approval::{RequestApproval, SignApproval},
     attestation::Attest,
     codec,
-    contribution::{AcceptContribution, RecordContribution},
+    contribution::{AcceptContribution, RecordContribution, RevealContribution},
     crypto::{self, Domain, SigningKey},
     delegation::Delegate,
+    dispute::{AnswerDispute, OpenDispute, RuleDispute},
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
+    incident::{ReportIncident, UpdateIncident},
     limits,
     model::{CreateModel, PublishVersion},
     proposal::{CancelProposal, CastBallot, ExecuteProposal, OpenProposal, WithdrawProposal},
+    recovery::{CancelRecovery, RecoverAccount, SetRecovery},
     share::{BurnShares, TransferShares},
 };
 use serde::{Deserialize, Serialize};
@@ -50,6 +54,28 @@ pub enum Action {
     BurnShares(BurnShares),
     /// Say whether an artifact stood a test.
     Attest(Attest),
+    /// Tell the amount of a sealed contribution.
+    RevealContribution(RevealContribution),
+    /// Challenge a line, a version or a contribution.
+    OpenDispute(OpenDispute),
+    /// Answer a challenge.
+    AnswerDispute(AnswerDispute),
+    /// Rule on a challenge.
+    RuleDispute(RuleDispute),
+    /// Report what went wrong with a version.
+    ReportIncident(ReportIncident),
+    /// Carry an incident on.
+    UpdateIncident(UpdateIncident),
+    /// Name the sender's guardians.
+    SetRecovery(SetRecovery),
+    /// Say which keys an account should get, as one of its guardians.
+    RecoverAccount(RecoverAccount),
+    /// Stop a recovery of the sender.
+    CancelRecovery(CancelRecovery),
+    /// Put a request that other keys of the sender are to sign.
+    RequestApproval(RequestApproval),
+    /// Sign a request that waits, or drop it.
+    SignApproval(SignApproval),
 }
 
 impl Action {
@@ -71,6 +97,54 @@ impl Action {
             Self::Delegate(_) => "delegate",
             Self::BurnShares(_) => "burn_shares",
             Self::Attest(_) => "attest",
+            Self::RevealContribution(_) => "reveal_contribution",
+            Self::OpenDispute(_) => "open_dispute",
+            Self::AnswerDispute(_) => "answer_dispute",
+            Self::RuleDispute(_) => "rule_dispute",
+            Self::ReportIncident(_) => "report_incident",
+            Self::UpdateIncident(_) => "update_incident",
+            Self::SetRecovery(_) => "set_recovery",
+            Self::RecoverAccount(_) => "recover_account",
+            Self::CancelRecovery(_) => "cancel_recovery",
+            Self::RequestApproval(_) => "request_approval",
+            Self::SignApproval(_) => "sign_approval",
+        }
+    }
+
+    /// Whether it gathers approvals, which any one key of an account may do.
+    pub const fn is_of_approval(&self) -> bool {
+        matches!(self, Self::RequestApproval(_) | Self::SignApproval(_))
+    }
+
+    /// Every rule of form.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::CreateAccount(action) => action.check(),
+            Self::RotateKeys(action) => action.check(),
+            Self::CreateModel(action) => action.check(),
+            Self::PublishVersion(action) => action.check(),
+            Self::RecordContribution(action) => action.check(),
+            Self::RevealContribution(action) => action.check(),
+            Self::TransferShares(action) => action.check(),
+            Self::BurnShares(action) => action.check(),
+            Self::OpenProposal(action) => action.check(),
+            Self::CastBallot(action) => action.check(),
+            Self::CancelProposal(action) => action.check(),
+            Self::Delegate(action) => action.check(),
+            Self::Attest(action) => action.check(),
+            Self::OpenDispute(action) => action.check(),
+            Self::AnswerDispute(action) => action.check(),
+            Self::ReportIncident(action) => action.check(),
+            Self::UpdateIncident(action) => action.check(),
+            Self::SetRecovery(action) => action.check(),
+            Self::RecoverAccount(action) => action.check(),
+            Self::RequestApproval(action) => action.check(),
+            Self::AcceptContribution(_)
+            | Self::WithdrawProposal(_)
+            | Self::ExecuteProposal(_)
+            | Self::RuleDispute(_)
+            | Self::CancelRecovery(_)
+            | Self::SignApproval(_) => Ok(()),
         }
     }
 }
@@ -242,21 +316,7 @@ impl Transaction {
         if let Some(repeated) = self.signatures.iter().find(|signature| !keys.insert(signature.key)) {
             return Err(Invalid::RepeatedKey(repeated.key));
         }
-        match &self.body.action {
-            Action::CreateAccount(action) => action.check(),
-            Action::RotateKeys(action) => action.check(),
-            Action::CreateModel(action) => action.check(),
-            Action::PublishVersion(action) => action.check(),
-            Action::RecordContribution(action) => action.check(),
-            Action::TransferShares(action) => action.check(),
-            Action::OpenProposal(action) => action.check(),
-            Action::CastBallot(action) => action.check(),
-            Action::CancelProposal(action) => action.check(),
-            Action::Delegate(action) => action.check(),
-            Action::BurnShares(action) => action.check(),
-            Action::Attest(action) => action.check(),
-            Action::AcceptContribution(_) | Action::WithdrawProposal(_) | Action::ExecuteProposal(_) => Ok(()),
-        }
+        self.body.action.check()
     }
 
     /// That every signature is its key's over the signing bytes. Whether the keys are the sender's, and enough of

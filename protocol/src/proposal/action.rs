@@ -2,15 +2,17 @@
 
 use super::{Proposal, Scope};
 use crate::{
+    dispute,
     event::Event,
     execute::Context,
     genesis::Parameters,
-    ids::{AccountId, Height, ModelId, Power, ProposalId, PublicKey, Units, VersionLabel},
+    ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Units, VersionLabel},
     limits,
     model::{self, Licence, Model, VersionRef},
     network,
     policy::{Class, ModelPolicy, TransferRule},
     rejection::Rejection,
+    round::{self, RoundPlan},
     share::{self, ShareFlow, ShareReason, Vesting},
     state::{Overlay, StateRead},
     transaction::{Invalid, check_count, check_text},
@@ -100,6 +102,18 @@ pub enum ProposalAction {
         /// Why.
         reason: String,
     },
+    /// Open a round, which mints by its plan when it closes.
+    OpenRound {
+        /// The plan.
+        plan: RoundPlan,
+    },
+    /// End a dispute, where the owners do.
+    ResolveDispute {
+        /// Which.
+        dispute: DisputeId,
+        /// Whether the challenge is right.
+        upholds: bool,
+    },
     /// Nothing but what the proposal says, in the name of all.
     Statement,
     /// Admit a validator two blocks later; its operator becomes a member of the network.
@@ -178,6 +192,8 @@ impl ProposalAction {
             Self::SetStewards { .. } => "set_stewards",
             Self::SetPolicy { .. } => "set_policy",
             Self::Retire { .. } => "retire",
+            Self::OpenRound { .. } => "open_round",
+            Self::ResolveDispute { .. } => "resolve_dispute",
             Self::Statement => "statement",
             Self::AdmitValidator { .. } => "admit_validator",
             Self::ReweightValidator { .. } => "reweight_validator",
@@ -199,7 +215,11 @@ impl ProposalAction {
             | Self::WithdrawVersion { .. }
             | Self::ClaimLineage { .. } => Class::Release,
             Self::SetLicence { .. } => Class::Licence,
-            Self::MintShares { .. } | Self::BurnShares { .. } | Self::ApproveTransfer { .. } => Class::Ownership,
+            Self::MintShares { .. }
+            | Self::BurnShares { .. }
+            | Self::ApproveTransfer { .. }
+            | Self::OpenRound { .. } => Class::Ownership,
+            Self::ResolveDispute { .. } => Class::Dispute,
             Self::SetStewards { .. } => Class::Stewards,
             Self::SetPolicy { .. } | Self::Retire { .. } => Class::Rules,
             Self::Statement => return Some(if matches!(scope, Scope::Network) { Class::Parameters } else { Class::Rules }),
@@ -239,10 +259,12 @@ impl ProposalAction {
             }
             Self::SetStewards { stewards } => model::check_stewards(stewards),
             Self::SetPolicy { policy } => policy.check(),
+            Self::OpenRound { plan } => plan.check(),
             Self::AdmitValidator { power, .. } | Self::ReweightValidator { power, .. } => check_power(*power),
             Self::SetParameters { parameters } => parameters.check(),
             Self::Upgrade { release, .. } => check_text("release", release, limits::TITLE_SIZE_BYTES),
             Self::ReleaseVersion { .. }
+            | Self::ResolveDispute { .. }
             | Self::Statement
             | Self::RemoveValidator { .. }
             | Self::AdmitMember { .. }
@@ -297,7 +319,7 @@ fn run_for_model<S: StateRead + ?Sized>(
             model::deprecate(state, context, &model, (label, by, reason))?
         }
         ProposalAction::WithdrawVersion { label, reason } => {
-            model::withdraw(state, context, &mut model, (label, by, reason))?
+            model::withdraw(state, context, &mut model, (label, Some(by), reason))?
         }
         ProposalAction::ClaimLineage { label, parents } => model::claim_lineage(state, &model, (label, by), parents)?,
         ProposalAction::MintShares { to, units, reason, vesting } => {
@@ -350,6 +372,10 @@ fn run_for_model<S: StateRead + ?Sized>(
             model.retired = Some(context.height);
             state.write(&id, &model);
             Event::ModelRetired { model: id, proposal: by, reason: reason.clone() }
+        }
+        ProposalAction::OpenRound { plan } => round::open(state, context, &model, (plan, by))?,
+        ProposalAction::ResolveDispute { dispute, upholds } => {
+            return dispute::resolve(state, context, &model, (*dispute, *upholds, by));
         }
         ProposalAction::Statement => Event::StatementMade { proposal: by, scope: proposal.scope },
         _ => return Err(Rejection::WrongScope(action.name().into())),

@@ -4,6 +4,7 @@ use super::{Proposal, ProposalAction, ProposalStatus, Scope, action};
 use crate::{
     account::Account,
     attestation,
+    dispute::{self, DisputeTarget},
     due::{self, Due},
     event::Event,
     execute::Context,
@@ -67,7 +68,10 @@ fn close<S: StateRead + ?Sized>(
 fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal) -> Option<Rejection> {
     let Scope::Model(model) = proposal.scope else { return None };
     proposal.actions.iter().find_map(|action| match action {
-        ProposalAction::ReleaseVersion { label } => attestation::lacking(state, (model, label), &proposal.gates),
+        ProposalAction::ReleaseVersion { label } => {
+            let frozen = dispute::require_unfrozen(state, DisputeTarget::Version { model, label: label.clone() });
+            frozen.err().or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
+        }
         _ => None,
     })
 }

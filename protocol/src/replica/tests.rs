@@ -342,7 +342,8 @@ fn messages_are_judged_before_the_core_sees_them() {
     let Message::Proposal(mut unfounded) = four.proposal(0, &block) else { unreachable!() };
     unfounded.pol_round = Some(0);
     let Message::Proposal(mut usurped) = four.proposal(0, &block) else { unreachable!() };
-    usurped.proposer = four.keys[2].public_key().validator_address();
+    let usurper = four.keys.iter().find(|key| key.public_key() != four.key_of_proposer(1, 0).public_key());
+    usurped.proposer = usurper.unwrap().public_key().validator_address();
     let polka = |keys: &[SigningKey]| {
         let signatures = keys.iter().map(|key| {
             let vote = vote(key, VoteKind::Prevote, 1, 0, Some(block.hash()));
