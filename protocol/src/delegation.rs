@@ -94,7 +94,11 @@ impl Delegate {
         }
         end(state, context, self.model, sender);
         if let Some(to) = self.to {
-            begin(state, context, Delegation { model: self.model, from: sender, to, expires: self.expires, since: context.height });
+            begin(
+                state,
+                context,
+                Delegation { model: self.model, from: sender, to, expires: self.expires, since: context.height },
+            );
         }
         Ok(vec![Event::Delegated { model: self.model, from: sender, to: self.to, expires: self.expires }])
     }

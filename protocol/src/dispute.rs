@@ -11,7 +11,9 @@ use crate::{
     due::{self, Due},
     event::Event,
     execute::Context,
-    ids::{AccountId, ContentHash, ContributionId, DisputeId, Height, ModelId, ProposalId, Timestamp, Units, VersionLabel},
+    ids::{
+        AccountId, ContentHash, ContributionId, DisputeId, Height, ModelId, ProposalId, Timestamp, Units, VersionLabel,
+    },
     limits,
     model::{self, Model, ModelCounters},
     rejection::Rejection,
@@ -370,7 +372,12 @@ impl RuleDispute {
             return end(state, context, dispute, (self.upholds, None));
         }
         state.write(&self.dispute, &dispute);
-        Ok(vec![Event::DisputeRuled { model: dispute.model, dispute: self.dispute, arbiter: sender, upholds: self.upholds }])
+        Ok(vec![Event::DisputeRuled {
+            model: dispute.model,
+            dispute: self.dispute,
+            arbiter: sender,
+            upholds: self.upholds,
+        }])
     }
 }
 

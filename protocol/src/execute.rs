@@ -16,8 +16,8 @@ use crate::{
     event::Event,
     genesis::Parameters,
     ids::{
-        AccountId, ApprovalId, ContributionId, DisputeId, Height, IncidentId, ModelId, NetworkId, ProposalId, Timestamp,
-        TransactionId,
+        AccountId, ApprovalId, ContributionId, DisputeId, Height, IncidentId, ModelId, NetworkId, ProposalId,
+        Timestamp, TransactionId,
     },
     limits,
     network::{Network, Upgrade},

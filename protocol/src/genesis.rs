@@ -195,7 +195,8 @@ impl Genesis {
             overlay.write(&account.id, &account);
         }
         let members = u64::try_from(self.accounts.len()).unwrap_or(u64::MAX);
-        let network = Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0, upgrade: None };
+        let network =
+            Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0, upgrade: None };
         overlay.write(&(), &network);
         overlay.write(&Height::ZERO, &MembersAt(members));
         let schedule = ValidatorSchedule { current: validators.clone(), next: validators };

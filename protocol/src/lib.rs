@@ -66,8 +66,8 @@
 //! - No decoder that trusts a stranger. [`codec::decode_trusted`] is for what this machine wrote itself.
 
 pub mod account;
-pub mod approval;
 pub mod apportion;
+pub mod approval;
 pub mod artifact;
 pub mod attestation;
 pub mod bft;

@@ -6,7 +6,10 @@ use crate::{
     dispute::{self, DisputeTarget},
     event::Event,
     execute::Context,
-    ids::{AccountId, ArtifactId, ContentHash, DisputeId, Height, ModelId, ModelName, Name, ProposalId, Units, VersionLabel},
+    ids::{
+        AccountId, ArtifactId, ContentHash, DisputeId, Height, ModelId, ModelName, Name, ProposalId, Units,
+        VersionLabel,
+    },
     limits,
     policy::ModelPolicy,
     rejection::Rejection,

@@ -88,11 +88,7 @@ pub(crate) fn admit_validator<S: StateRead + ?Sized>(
 }
 
 /// Gives a validator another power.
-pub(crate) fn reweight_validator(
-    context: &mut Context,
-    key: PublicKey,
-    power: Power,
-) -> Result<Vec<Event>, Rejection> {
+pub(crate) fn reweight_validator(context: &mut Context, key: PublicKey, power: Power) -> Result<Vec<Event>, Rejection> {
     require_validator(context, key)?;
     let changed = |validator: &Validator| {
         if validator.key == key { Validator { power, ..validator.clone() } } else { validator.clone() }

@@ -267,7 +267,8 @@ impl Rule {
         let threshold = u128::from(self.threshold.get());
         let rest = WHOLE.saturating_sub(threshold);
         let lacking = threshold.saturating_mul(against).saturating_sub(rest.saturating_mul(yes));
-        let portion = if lacking == 0 { 0 } else { lacking.saturating_add(rest).saturating_sub(1).checked_div(rest)? };
+        let portion =
+            if lacking == 0 { 0 } else { lacking.saturating_add(rest).saturating_sub(1).checked_div(rest)? };
         // veto * 10,000 < part * (answered + x)
         let unveto = match self.veto.filter(|_| tally.veto > 0) {
             None => 0,

@@ -188,7 +188,7 @@ pub struct RoundDue {
 
 /// A remainder as a key: the largest comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remainder(u128);
+pub struct Remainder(pub u128);
 
 impl KeyField for Remainder {
     fn write(&self, key: &mut Vec<u8>) {
@@ -324,7 +324,12 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
 fn fail<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Event {
     share::release_reserved(state, round.model, round.plan.budget);
     round.status = RoundStatus::Failed { height: context.height };
-    Event::RoundClosed { model: round.model, round: round.number, minted: Units::ZERO, contributors: round.contributors }
+    Event::RoundClosed {
+        model: round.model,
+        round: round.number,
+        minted: Units::ZERO,
+        contributors: round.contributors,
+    }
 }
 
 fn compute_quotas<S: StateRead + ?Sized>(
@@ -345,7 +350,8 @@ fn compute_quotas<S: StateRead + ?Sized>(
     let scores = state.entries(&from, &prefix_end(&prefix), budget);
     let mut last = after;
     for (key, value) in &scores {
-        let (Some(account), Ok(RoundScore { score })) = (account_at_end(key), crate::codec::decode_trusted(value)) else {
+        let (Some(account), Ok(RoundScore { score })) = (account_at_end(key), crate::codec::decode_trusted(value))
+        else {
             continue;
         };
         let quota = Quota::of(round.plan.budget.get(), score, round.score.into());

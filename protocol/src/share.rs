@@ -63,7 +63,15 @@ impl Record for Register {
 impl Register {
     /// The sums of a register without lines.
     pub const fn empty(model: ModelId) -> Self {
-        Self { model, total_units: Units::ZERO, holders: 0, roots: 0, reserved: Units::ZERO, changes: 0, delegations: 0 }
+        Self {
+            model,
+            total_units: Units::ZERO,
+            holders: 0,
+            roots: 0,
+            reserved: Units::ZERO,
+            changes: 0,
+            delegations: 0,
+        }
     }
 
     pub(crate) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId) -> Self {
@@ -583,7 +591,8 @@ pub fn free_units<S: StateRead + ?Sized>(
     account: AccountId,
     time: Timestamp,
 ) -> Units {
-    let locked = grants(state, model, account).iter().fold(0u64, |sum, (_, grant)| sum.saturating_add(grant.locked(time).get()));
+    let locked =
+        grants(state, model, account).iter().fold(0u64, |sum, (_, grant)| sum.saturating_add(grant.locked(time).get()));
     Units::new(balance(state, model, account).get().saturating_sub(locked))
 }
 
@@ -608,9 +617,7 @@ fn require_free<S: StateRead + ?Sized>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        state::{Direction, Entry},
-    };
+    use crate::state::{Direction, Entry};
 
     struct State(BTreeMap<Vec<u8>, Vec<u8>>);
 

@@ -8,7 +8,7 @@ use allod_protocol::{
     execute::{Executed, Outcome, TransactionResult, execute},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{AccountId, BasisPoints, Handle, Power, StateRoot, Timestamp},
-    policy::{ModelPolicy, Rule},
+    policy::{ModelPolicy, NetworkPolicy, Risk, Rule},
     state::{Record, read},
     transaction::{Action, Transaction, TransactionBody},
 };
@@ -19,12 +19,12 @@ pub const GENESIS_TIME: u64 = 1_800_000_000_000;
 /// A rule of `quorum` and `threshold` percent and a voting period of ten seconds.
 pub fn rule(quorum: u16, threshold: u16) -> Rule {
     let percent = |value: u16| BasisPoints::new(value * 100).unwrap_or(BasisPoints::WHOLE);
-    Rule { quorum: percent(quorum), threshold: percent(threshold), voting_period_ms: 10_000 }
+    Rule::new(percent(quorum), percent(threshold), 10_000)
 }
 
-/// The same rule for every class.
+/// The same rule for every class, however few it lets decide.
 pub fn policy(quorum: u16, threshold: u16) -> ModelPolicy {
-    ModelPolicy { release: rule(quorum, threshold), ownership: rule(quorum, threshold), rules: rule(quorum, threshold) }
+    ModelPolicy { allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&rule(quorum, threshold)) }
 }
 
 /// Parameters for tests.
@@ -38,7 +38,7 @@ pub fn parameters() -> Parameters {
         clock_drift_ms: 10_000,
         founder_quota: 3,
         transactions_per_account_per_block: 100,
-        validators_rule: rule(50, 66),
+        policy: NetworkPolicy::uniform(&rule(50, 66)),
     }
 }
 

@@ -94,7 +94,7 @@ impl World {
             let weight = u128::from(self.held(proposal.model, *account, proposal.snapshot));
             match choice {
                 Choice::Yes => sums[0] += weight,
-                Choice::No => sums[1] += weight,
+                Choice::No | Choice::Veto => sums[1] += weight,
                 Choice::Abstain => sums[2] += weight,
             }
         }
@@ -144,10 +144,10 @@ impl World {
                 true
             }
             ProposalAction::SetPolicy { policy } => {
-                model.policy = Some(policy.clone());
+                model.policy = Some((**policy).clone());
                 true
             }
-            ProposalAction::AdmitValidator { .. } | ProposalAction::RemoveValidator { .. } => false,
+            _ => false,
         }
     }
 

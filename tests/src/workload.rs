@@ -76,13 +76,19 @@ impl Workload {
     /// Runs the two blocks that found the model and open the proposal. `run` executes and commits a block and gives
     /// the new tip.
     pub fn prepare(&mut self, tip: Tip, mut run: impl FnMut(DecidedBlock) -> (Tip, Executed)) -> Tip {
-        let founding = self.accounts.iter().map(|account| FoundingLine { account: *account, units: Units::new(1_000) });
+        let founding = self.accounts.iter().map(|account| FoundingLine {
+            account: *account,
+            units: Units::new(1_000),
+            vesting: None,
+        });
         let found = Action::CreateModel(CreateModel {
             name: Name::new("digits").expect("a name"),
             description: "Recognises digits.".into(),
             founding: founding.collect(),
             stewards: self.accounts.iter().take(4).copied().collect(),
             policy: policy(20, 50),
+            licence: None,
+            grants: Vec::new(),
         });
         let (tip, executed) = run(self.one(&tip, found));
         let events =
@@ -91,7 +97,12 @@ impl Workload {
             Event::ModelCreated { model, .. } => Some(model),
             _ => None,
         });
-        let action = ProposalAction::MintShares { to: self.accounts[0], units: Units::new(1), reason: String::new() };
+        let action = ProposalAction::MintShares {
+            to: self.accounts[0],
+            units: Units::new(1),
+            reason: String::new(),
+            vesting: None,
+        };
         let ask = Action::OpenProposal(OpenProposal {
             scope: Scope::Model(self.model.expect("a model")),
             title: "Mint one unit".into(),
@@ -132,12 +143,14 @@ impl Workload {
             }
             Kind::Ballots => {
                 let choice = if round.is_multiple_of(2) { Choice::Yes } else { Choice::No };
-                Action::CastBallot(CastBallot { proposal: self.proposal.expect("prepared"), choice })
+                Action::CastBallot(CastBallot::whole(self.proposal.expect("prepared"), choice))
             }
             Kind::Contributions => Action::RecordContribution(RecordContribution {
                 model,
+                round: None,
                 kind: ContributionKind::Data,
                 amount: 100,
+                sealed: None,
                 evidence: None,
                 note: "A hundred scans.".into(),
             }),

@@ -112,7 +112,8 @@ fn least_part(rule: &Rule) -> BasisPoints {
 
 /// A duration in the largest unit that says it exactly.
 fn duration(ms: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(24 * 60 * 60 * 1_000, "day"), (60 * 60 * 1_000, "hour"), (60 * 1_000, "minute"), (1_000, "second")];
+    const UNITS: [(u64, &str); 4] =
+        [(24 * 60 * 60 * 1_000, "day"), (60 * 60 * 1_000, "hour"), (60 * 1_000, "minute"), (1_000, "second")];
     for (size, unit) in UNITS {
         let count = ms.div_euclid(size);
         if count > 0 && ms.rem_euclid(size) == 0 {

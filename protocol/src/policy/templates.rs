@@ -123,8 +123,7 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
         let count = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
         let majority = count.div_euclid(2).saturating_add(1);
         policy.roles = vec![Role { name: name("reviewer"), accounts: stewards.to_vec() }];
-        policy.gates =
-            vec![Gate { statement: name("safety-review"), role: name("reviewer"), attestors: count.min(2) }];
+        policy.gates = vec![Gate { statement: name("safety-review"), role: name("reviewer"), attestors: count.min(2) }];
         policy.arbiters = Some(Arbiters { accounts: stewards.to_vec(), needed: majority });
     }
     policy

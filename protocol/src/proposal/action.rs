@@ -222,8 +222,12 @@ impl ProposalAction {
             Self::ResolveDispute { .. } => Class::Dispute,
             Self::SetStewards { .. } => Class::Stewards,
             Self::SetPolicy { .. } | Self::Retire { .. } => Class::Rules,
-            Self::Statement => return Some(if matches!(scope, Scope::Network) { Class::Parameters } else { Class::Rules }),
-            Self::AdmitValidator { .. } | Self::ReweightValidator { .. } | Self::RemoveValidator { .. } => Class::Validators,
+            Self::Statement => {
+                return Some(if matches!(scope, Scope::Network) { Class::Parameters } else { Class::Rules });
+            }
+            Self::AdmitValidator { .. } | Self::ReweightValidator { .. } | Self::RemoveValidator { .. } => {
+                Class::Validators
+            }
             Self::AdmitMember { .. }
             | Self::GrantQuota { .. }
             | Self::SuspendAccount { .. }

@@ -123,7 +123,8 @@ impl CastBallot {
                 take_back_delegated(state, &mut tally, &proposal, (sender.id, own));
             }
         }
-        let ballot = Ballot { account: sender.id, parts: self.parts.clone(), weight, delegated, height: context.height };
+        let ballot =
+            Ballot { account: sender.id, parts: self.parts.clone(), weight, delegated, height: context.height };
         tally.put(&ballot);
         state.write(&key, &ballot);
         state.write(&self.proposal, &tally);
@@ -187,15 +188,15 @@ fn move_close<S: StateRead + ?Sized>(
 ) -> Option<Event> {
     let rule = &proposal.rule;
     let extended = context.time.plus_ms(rule.late_quorum_extension_ms);
-    let closes = if !proposal.extended && extended > proposal.closes && !has_quorum(rule, before) && has_quorum(rule, after)
-    {
-        proposal.extended = true;
-        extended
-    } else if let Some(after_ms) = rule.early_close_ms.filter(|_| rule.is_settled(after)) {
-        proposal.opened_at.plus_ms(after_ms).max(context.time).min(proposal.closes)
-    } else {
-        proposal.closes
-    };
+    let closes =
+        if !proposal.extended && extended > proposal.closes && !has_quorum(rule, before) && has_quorum(rule, after) {
+            proposal.extended = true;
+            extended
+        } else if let Some(after_ms) = rule.early_close_ms.filter(|_| rule.is_settled(after)) {
+            proposal.opened_at.plus_ms(after_ms).max(context.time).min(proposal.closes)
+        } else {
+            proposal.closes
+        };
     if closes == proposal.closes {
         return None;
     }

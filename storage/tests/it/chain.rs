@@ -7,7 +7,7 @@ use allod_protocol::{
     execute::{Executed, Outcome, TransactionResult},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{AccountId, BasisPoints, Handle, Power, ProposalId, Timestamp},
-    policy::Rule,
+    policy::{NetworkPolicy, Rule},
     proposal::WithdrawProposal,
     state::ChangeSet,
     transaction::{Action, Transaction, TransactionBody},
@@ -36,11 +36,11 @@ pub(crate) fn genesis_named(name: &str) -> Genesis {
             clock_drift_ms: 10_000,
             founder_quota: 3,
             transactions_per_account_per_block: 100,
-            validators_rule: Rule {
-                quorum: BasisPoints::new(5_000).unwrap(),
-                threshold: BasisPoints::new(6_600).unwrap(),
-                voting_period_ms: 60_000,
-            },
+            policy: NetworkPolicy::uniform(&Rule::new(
+                BasisPoints::new(5_000).unwrap(),
+                BasisPoints::new(6_600).unwrap(),
+                60_000,
+            )),
         },
         accounts: (1..=4)
             .map(|index| GenesisAccount { handle: handle(index), keys: KeyPolicy::single(key(index).public_key()) })

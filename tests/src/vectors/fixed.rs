@@ -3,15 +3,18 @@
 use crate::chain::{Author, Chain};
 use allod_protocol::{
     account::{KeyPolicy, WeightedKey},
+    contribution::ContributionKind,
     crypto::SigningKey,
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{
-        AccountId, ArtifactId, BasisPoints, BlockHash, ContentHash, ContributionId, Handle, Height, ModelId, ModelName,
-        Name, NetworkId, Power, ProposalId, Timestamp, TransactionId, Units, VersionLabel,
+        AccountId, ApprovalId, ArtifactId, BasisPoints, BlockHash, ContentHash, ContributionId, DisputeId, Handle,
+        Height, IncidentId, ModelId, ModelName, Name, NetworkId, Power, ProposalId, Timestamp, TransactionId, Units,
+        VersionLabel,
     },
-    model::{CreateModel, FoundingLine},
-    policy::{ModelPolicy, Rule},
+    model::{CreateModel, FoundingLine, Licence},
+    policy::{Arbiters, Electorate, Gate, ModelPolicy, NetworkPolicy, Proposers, Risk, Role, Rule, TransferRule},
     proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+    round::{KindWeight, RoundPlan},
     transaction::Action,
 };
 
@@ -21,6 +24,9 @@ pub(super) const MODEL: ModelId = ModelId::from_bytes([0x21; 32]);
 pub(super) const CONTRIBUTION: ContributionId = ContributionId::from_bytes([0x31; 32]);
 pub(super) const PROPOSAL: ProposalId = ProposalId::from_bytes([0x41; 32]);
 pub(super) const TRANSACTION: TransactionId = TransactionId::from_bytes([0x51; 32]);
+pub(super) const DISPUTE: DisputeId = DisputeId::from_bytes([0x81; 32]);
+pub(super) const INCIDENT: IncidentId = IncidentId::from_bytes([0x91; 32]);
+pub(super) const APPROVAL: ApprovalId = ApprovalId::from_bytes([0xa1; 32]);
 pub(super) const BLOCK: BlockHash = BlockHash::from_bytes([0x61; 32]);
 pub(super) const CONTENT: ContentHash = ContentHash::from_bytes([0x71; 32]);
 pub(super) const HEIGHT: Height = Height::new(7);
@@ -63,13 +69,58 @@ pub(super) fn key_policy() -> KeyPolicy {
     KeyPolicy { threshold: 2, keys: vec![weighted(2, 1), weighted(3, 1), weighted(4, 2)] }
 }
 
-pub(super) fn rule(quorum: u16, threshold: u16) -> Rule {
-    let points = |points| BasisPoints::new(points).expect("at most the whole");
-    Rule { quorum: points(quorum), threshold: points(threshold), voting_period_ms: 60_000 }
+pub(super) fn points(points: u16) -> BasisPoints {
+    BasisPoints::new(points).expect("at most the whole")
 }
 
+pub(super) fn rule(quorum: u16, threshold: u16) -> Rule {
+    Rule::new(points(quorum), points(threshold), 60_000)
+}
+
+/// A policy with something in every field.
 pub(super) fn policy() -> ModelPolicy {
-    ModelPolicy { release: rule(2_000, 5_000), ownership: rule(5_000, 6_667), rules: rule(5_000, 7_500) }
+    let release = Rule {
+        electorate: Electorate::SquareRoot,
+        veto: Some(points(3_334)),
+        early_close_ms: Some(10_000),
+        late_quorum_extension_ms: 30_000,
+        timelock_ms: 86_400_000,
+        execution_window_ms: 172_800_000,
+        proposers: Proposers::Holders(points(100)),
+        ..rule(2_000, 5_000)
+    };
+    let licence = Rule {
+        electorate: Electorate::Members,
+        proposers: Proposers::Stewards,
+        objection: Some(points(1_000)),
+        ..rule(2_000, 5_000)
+    };
+    ModelPolicy {
+        release,
+        licence,
+        ownership: rule(5_000, 6_667),
+        transfers: TransferRule::Approval,
+        guardian: Some(OTHER),
+        arbiters: Some(Arbiters { accounts: vec![ACCOUNT, OTHER], needed: 2 }),
+        roles: vec![Role { name: name("auditor"), accounts: vec![ACCOUNT, OTHER] }],
+        gates: vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1 }],
+        allow: vec![Risk::MinorityDecides],
+        ..ModelPolicy::uniform(&rule(5_000, 7_500))
+    }
+}
+
+/// What a round mints by.
+pub(super) fn plan() -> RoundPlan {
+    RoundPlan {
+        plan: CONTENT,
+        budget: UNITS,
+        weights: vec![KindWeight { kind: ContributionKind::Data, weight: 3 }],
+        cap: Some(points(5_000)),
+        min_contributors: 2,
+        recording_ms: 60_000,
+        review_ms: 30_000,
+        sealed: true,
+    }
 }
 
 pub(super) fn parameters() -> Parameters {
@@ -82,7 +133,7 @@ pub(super) fn parameters() -> Parameters {
         clock_drift_ms: 10_000,
         founder_quota: 100,
         transactions_per_account_per_block: 256,
-        validators_rule: rule(5_000, 6_667),
+        policy: NetworkPolicy { upgrade: rule(7_500, 7_500), ..NetworkPolicy::uniform(&rule(5_000, 6_667)) },
     }
 }
 
@@ -118,13 +169,15 @@ pub fn network() -> NetworkId {
 /// Founds a model whose units two accounts hold.
 pub(super) fn create_model(founders: [AccountId; 2]) -> CreateModel {
     let [one, two] = founders;
-    let line = |account, units| FoundingLine { account, units: Units::new(units) };
+    let line = |account, units| FoundingLine { account, units: Units::new(units), vesting: None };
     CreateModel {
         name: name("digits"),
         description: "Recognises digits.".into(),
         founding: vec![line(one, 700), line(two, 300)],
         stewards: vec![one],
-        policy: policy(),
+        policy: ModelPolicy { allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&rule(5_000, 6_667)) },
+        licence: Some(Licence::Spdx("Apache-2.0 OR MIT".into())),
+        grants: Vec::new(),
     }
 }
 
@@ -154,7 +207,7 @@ pub fn chain() -> Chain {
         allod_protocol::event::Event::ProposalOpened { proposal, .. } => Some(*proposal),
         _ => None,
     });
-    let ballot = Action::CastBallot(CastBallot { proposal: proposal.expect("a proposal"), choice: Choice::Yes });
+    let ballot = Action::CastBallot(CastBallot::whole(proposal.expect("a proposal"), Choice::Yes));
     let ballots = vec![
         chain.sign(northfield, &[key(1)], ballot.clone()),
         chain.sign(lakeside, &[key(2), key(3)], ballot.clone()),

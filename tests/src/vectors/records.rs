@@ -4,36 +4,52 @@ use super::{
     Read, Vector,
     fixed::*,
     genesis, human, record,
+    transactions::ballot_parts,
     variants::{
-        artifact_kind, choice, class, contribution_kind, proposal_status, scope, share_flow, share_reason, verdict,
-        version_status,
+        artifact_kind, choice, class, contribution_kind, dispute_status, dispute_target, due, electorate,
+        incident_status, licence, proposal_status, proposers, risk, round_status, scope, share_flow, share_reason,
+        transfer_rule, verdict, version_status,
     },
     vector, vector_read,
 };
 use allod_protocol::{
-    account::{Account, HandleOf},
+    account::{Account, HandleOf, HandleShape},
+    approval::{Approval, ApprovalOf},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
+    attestation::Attestation,
     contribution::{Contribution, ContributionKind, ContributionOf},
-    execute::{Network, Seen},
-    ids::{ArtifactId, Height, Units},
-    model::{ArtifactUse, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
-    policy::{Class, Tally, Verdict},
-    proposal::{Ballot, Choice, Deadline, MembersAt, Proposal, ProposalAction, ProposalOf, ProposalStatus, Scope},
+    delegation::{DelegatedAt, Delegation, DelegationAt},
+    dispute::{Dispute, DisputeOf, DisputeStatus, DisputeTarget, Frozen, Plea, Ruling},
+    due::{Deadline, Due},
+    execute::Seen,
+    ids::{ArtifactId, Height, Timestamp, Units},
+    incident::{Incident, IncidentOf, IncidentStatus, IncidentUpdate},
+    model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
+    network::{MembersAt, Network, Upgrade},
+    policy::{Class, Electorate, Proposers, Risk, Tally, TransferRule, Verdict},
+    proposal::{
+        Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, WithdrawProposal,
+        ballot::Overridden,
+    },
+    recovery::{GuardianVote, Recovery, RecoveryPolicy},
     rejection::Rejection,
-    share::{Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt},
+    round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
+    share::{Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt, Vesting, VestingGrant, Weights},
+    transaction::Action,
     validator::ValidatorSchedule,
 };
 
 fn account() -> Account {
     Account {
-        id: ACCOUNT,
-        handle: handle("northfield"),
-        keys: key_policy(),
-        created: HEIGHT,
         sponsor: Some(OTHER),
         member_since: Some(HEIGHT),
         quota: 2,
         open_proposals: 1,
+        open_disputes: 1,
+        open_approvals: 1,
+        recovery: Some(RecoveryPolicy { guardians: vec![OTHER], needed: 1, delay_ms: 86_400_000 }),
+        suspended: Some(HEIGHT),
+        ..Account::new(ACCOUNT, handle("northfield"), key_policy(), HEIGHT)
     }
 }
 
@@ -46,7 +62,9 @@ fn model() -> Model {
         created: HEIGHT,
         stewards: vec![ACCOUNT, OTHER],
         policy: policy(),
+        licence: Some(Licence::Spdx("Apache-2.0 OR MIT".into())),
         released: Some(label("v1")),
+        retired: Some(HEIGHT),
     }
 }
 
@@ -69,9 +87,11 @@ fn contribution() -> Contribution {
     Contribution {
         id: CONTRIBUTION,
         model: MODEL,
+        round: Some(3),
         giver: OTHER,
         kind: ContributionKind::Data,
         amount: 60_000,
+        sealed: Some(CONTENT),
         evidence: Some(CONTENT),
         note: "Scans of 2026".into(),
         recorded: HEIGHT,
@@ -90,9 +110,14 @@ fn proposal() -> Proposal {
         actions: vec![ProposalAction::ReleaseVersion { label: label("v2") }],
         class: Class::Release,
         rule: rule(2_000, 5_000),
+        gates: vec![ProposalGate { statement: name("bias-audit"), accounts: vec![ACCOUNT, OTHER], attestors: 1 }],
+        guardian: Some(OTHER),
+        parties: vec![OTHER],
         snapshot: HEIGHT.previous(),
         opened: HEIGHT,
+        opened_at: Timestamp::new(1_799_999_940_000),
         closes: TIME,
+        extended: true,
         status: ProposalStatus::Open,
     }
 }
@@ -100,7 +125,9 @@ fn proposal() -> Proposal {
 /// One of each family, by the families' numbers.
 pub(super) fn state() -> Vec<Vector> {
     let set = genesis().validator_set().expect("a set");
-    let network = Network { parameters: parameters(), members: 3, proposals: 1, open_proposals: 1 };
+    let upgrade = Some(Upgrade { height: HEIGHT, protocol: 2, release: "0.2.0".into() });
+    let network = Network { parameters: parameters(), members: 3, proposals: 1, open_proposals: 1, upgrade };
+    let weights = Weights { units: 1_000, holders: 2, roots: 43 };
     let used = VersionRef { model: MODEL, label: label("v2") };
     let units = Units::new(300);
     let change = ShareChange {
@@ -113,8 +140,18 @@ pub(super) fn state() -> Vec<Vector> {
         balance: Units::new(700),
         reason: ShareReason::Transferred { counterparty: OTHER, reason: "A gift.".into() },
     };
-    let ballot = Ballot { account: ACCOUNT, choice: Choice::Yes, weight: 700, height: HEIGHT };
-    vec![
+    let ballot = Ballot { account: ACCOUNT, parts: ballot_parts(), weight: 700, delegated: 200, height: HEIGHT };
+    let sums = Register {
+        model: MODEL,
+        total_units: UNITS,
+        holders: 2,
+        roots: 43,
+        reserved: Units::new(5),
+        changes: 3,
+        delegations: 1,
+    };
+    let counters = ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1 };
+    let mut records = vec![
         record(&(), &network),
         record(&(), &ValidatorSchedule { current: set.clone(), next: set }),
         record(&ACCOUNT, &account()),
@@ -126,19 +163,123 @@ pub(super) fn state() -> Vec<Vector> {
         record(&(artifact(), MODEL), &ArtifactUse(used)),
         record(&(MODEL, ACCOUNT), &Share { model: MODEL, account: ACCOUNT, units }),
         record(&(MODEL, ACCOUNT, HEIGHT), &ShareAt(units)),
-        record(&(MODEL, HEIGHT), &TotalAt(UNITS)),
+        record(&(MODEL, HEIGHT), &TotalAt(weights)),
         record(&(MODEL, 2), &change),
         record(&CONTRIBUTION, &contribution()),
         record(&(MODEL, 4), &ContributionOf(CONTRIBUTION)),
         record(&PROPOSAL, &proposal()),
         record(&(Scope::Model(MODEL), 4), &ProposalOf(PROPOSAL)),
         Vector { name: "state.proposal_of.network".into(), ..record(&(Scope::Network, 0), &ProposalOf(PROPOSAL)) },
-        record(&(TIME, PROPOSAL), &Deadline(PROPOSAL)),
+        record(&(TIME, Due::Proposal(PROPOSAL)), &Deadline(Due::Proposal(PROPOSAL))),
         record(&(PROPOSAL, ACCOUNT), &ballot),
-        record(&MODEL, &Register { model: MODEL, total_units: UNITS, holders: 2, changes: 3 }),
-        record(&MODEL, &ModelCounters { contributions: 4, proposals: 5 }),
-        record(&PROPOSAL, &Tally { yes: 700, no: 100, abstain: 1, electorate: 1_000, ballots: 3 }),
+        record(&MODEL, &sums),
+        record(&MODEL, &counters),
+        record(&PROPOSAL, &Tally { yes: 700, no: 100, abstain: 1, veto: 2, electorate: 1_000, ballots: 3 }),
         record(&HEIGHT, &MembersAt(3)),
+        record(&(MODEL, ACCOUNT, HEIGHT), &DelegationAt(Some(OTHER))),
+        record(&(MODEL, OTHER, HEIGHT), &DelegatedAt(weights)),
+        record(&(PROPOSAL, OTHER), &Overridden(300)),
+    ];
+    records.extend(further_state());
+    records
+}
+
+fn dispute() -> Dispute {
+    Dispute {
+        id: DISPUTE,
+        model: MODEL,
+        number: 0,
+        target: DisputeTarget::Version { model: MODEL, label: label("v1") },
+        units: Units::ZERO,
+        challenger: ACCOUNT,
+        respondent: OTHER,
+        claim: Plea { text: "It was trained on our data.".into(), evidence: Some(CONTENT), height: HEIGHT },
+        answer: Some(Plea { text: "It was not.".into(), evidence: None, height: HEIGHT.next() }),
+        rulings: vec![Ruling { arbiter: ACCOUNT, upholds: true }],
+        lapses: TIME,
+        status: DisputeStatus::Open,
+    }
+}
+
+fn incident() -> Incident {
+    Incident {
+        id: INCIDENT,
+        model: MODEL,
+        number: 0,
+        label: label("v1"),
+        reporter: ACCOUNT,
+        text: "It takes ones for sevens.".into(),
+        evidence: Some(CONTENT),
+        reported: HEIGHT,
+        responsible: Some(OTHER),
+        status: IncidentStatus::Investigating,
+        updates: 1,
+    }
+}
+
+fn round() -> Round {
+    Round {
+        model: MODEL,
+        number: 3,
+        plan: plan(),
+        proposal: PROPOSAL,
+        opened: HEIGHT,
+        records_until: TIME,
+        closes: TIME.plus_ms(30_000),
+        contributors: 2,
+        score: 180_000,
+        status: RoundStatus::Open,
+    }
+}
+
+/// One of each family that came later.
+fn further_state() -> Vec<Vector> {
+    let delegation = Delegation { model: MODEL, from: ACCOUNT, to: OTHER, expires: Some(TIME), since: HEIGHT };
+    let attestation = Attestation {
+        artifact: artifact(),
+        statement: name("bias-audit"),
+        account: ACCOUNT,
+        passed: true,
+        evidence: Some(CONTENT),
+        note: "No group is worse off.".into(),
+        height: HEIGHT,
+    };
+    let vesting = Vesting { cliff_ms: 1_000, duration_ms: 4_000 };
+    let child = VersionRef { model: MODEL, label: label("v2") };
+    let update = IncidentUpdate {
+        steward: ACCOUNT,
+        responsible: Some(OTHER),
+        status: IncidentStatus::Investigating,
+        text: "A scanner was miscalibrated.".into(),
+        height: HEIGHT,
+    };
+    let approval = Approval {
+        id: APPROVAL,
+        account: ACCOUNT,
+        action: Box::new(Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL })),
+        keys: vec![key(2).public_key()],
+        opened: HEIGHT,
+        expires: TIME,
+    };
+    vec![
+        record(&(MODEL, ACCOUNT), &delegation),
+        record(&(artifact(), name("bias-audit"), ACCOUNT), &attestation),
+        record(&(MODEL, ACCOUNT, 2), &VestingGrant { units: UNITS, start: TIME, vesting }),
+        record(&((MODEL, label("v1")), (MODEL, label("v2"))), &ChildOf(child)),
+        record(&(MODEL, 3), &round()),
+        record(&(MODEL, 3, OTHER), &RoundScore { score: 180_000 }),
+        record(&((MODEL, 3), Remainder(7), OTHER), &RoundDue { account: OTHER, units: 500 }),
+        record(&DISPUTE, &dispute()),
+        record(&(MODEL, 0), &DisputeOf(DISPUTE)),
+        record(&DisputeTarget::Version { model: MODEL, label: label("v1") }, &Frozen(DISPUTE)),
+        record(&INCIDENT, &incident()),
+        record(&(MODEL, 0), &IncidentOf(INCIDENT)),
+        record(&(INCIDENT, 0), &update),
+        record(&(ACCOUNT, OTHER), &GuardianVote(key_policy())),
+        record(&ACCOUNT, &Recovery { account: ACCOUNT, keys: key_policy(), ready: TIME }),
+        record(&APPROVAL, &approval),
+        record(&(ACCOUNT, APPROVAL), &ApprovalOf(APPROVAL)),
+        record(&handle("northfie1d").shape(), &HandleShape(handle("northfie1d"))),
     ]
 }
 
@@ -152,11 +293,25 @@ pub(super) fn parts() -> Vec<Vector> {
         ProposalStatus::ExecutionFailed { height, reason },
         ProposalStatus::Rejected { height, verdict: Verdict::NoQuorum },
         ProposalStatus::Withdrawn { height },
+        ProposalStatus::Queued { height, ready: TIME, expires: TIME.plus_ms(60_000) },
+        ProposalStatus::Cancelled { height, reason: "The data was withdrawn.".into() },
+        ProposalStatus::Expired { height, reason: Rejection::Frozen(DISPUTE) },
     ];
     let reasons = [
         ShareReason::Founding,
         ShareReason::Minted { proposal: PROPOSAL, reason: "Scans of 2026".into() },
         ShareReason::Transferred { counterparty: OTHER, reason: "A gift.".into() },
+        ShareReason::TransferApproved {
+            counterparty: OTHER,
+            proposal: PROPOSAL,
+            price: "EUR 5,000".into(),
+            reason: "Sold.".into(),
+        },
+        ShareReason::Burned { reason: "A gift to all.".into() },
+        ShareReason::BurnedByDecision { proposal: PROPOSAL, cause: "They left.".into() },
+        ShareReason::Round { round: 3 },
+        ShareReason::BurnedByDispute { dispute: DISPUTE },
+        ShareReason::Lineage { parent: MODEL },
     ];
     let kinds = [
         ContributionKind::Data,
@@ -165,7 +320,13 @@ pub(super) fn parts() -> Vec<Vector> {
         ContributionKind::Evaluation,
         ContributionKind::Funding,
     ];
-    let versions = [VersionStatus::Published, VersionStatus::Released { proposal: PROPOSAL, height }];
+    let why = || "It leaks.".to_owned();
+    let versions = [
+        VersionStatus::Published,
+        VersionStatus::Released { proposal: PROPOSAL, height },
+        VersionStatus::Deprecated { proposal: PROPOSAL, height, reason: why() },
+        VersionStatus::Withdrawn { proposal: Some(PROPOSAL), height, reason: why() },
+    ];
     let mut vectors = Vec::new();
     let mut add = |kind: &str, variant: &str, vector: Vector| {
         vectors.push(Vector { name: format!("{kind}.{variant}"), ..vector });
@@ -178,14 +339,77 @@ pub(super) fn parts() -> Vec<Vector> {
     flows.iter().for_each(|one| add("share_flow", share_flow(one), vector("", one)));
     let scopes = [Scope::Model(MODEL), Scope::Network];
     scopes.iter().for_each(|one| add("scope", scope(one), vector("", one)));
-    let choices = [Choice::Yes, Choice::No, Choice::Abstain];
+    let choices = [Choice::Yes, Choice::No, Choice::Abstain, Choice::Veto];
     choices.iter().for_each(|one| add("choice", choice(one), vector("", one)));
-    let classes = [Class::Release, Class::Ownership, Class::Rules, Class::Validators];
-    classes.iter().for_each(|one| add("class", class(one), vector("", one)));
-    let verdicts = [Verdict::Passed, Verdict::NoQuorum, Verdict::NotEnoughYes];
+    let classes = Class::OF_MODELS.iter().chain(&Class::OF_NETWORK);
+    classes.for_each(|one| add("class", class(one), vector("", one)));
+    let verdicts = [Verdict::Passed, Verdict::NoQuorum, Verdict::NotEnoughYes, Verdict::Vetoed, Verdict::Objected];
     verdicts.iter().for_each(|one| add("verdict", verdict(one), vector("", one)));
     let artifacts = [ArtifactKind::File, ArtifactKind::Collection];
     artifacts.iter().for_each(|one| add("artifact_kind", artifact_kind(one), vector("", one)));
+    vectors.extend(parts_of_policies());
+    vectors.extend(parts_of_agendas());
+    vectors
+}
+
+fn parts_of_policies() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    let mut add = |kind: &str, variant: &str, vector: Vector| {
+        vectors.push(Vector { name: format!("{kind}.{variant}"), ..vector });
+    };
+    let electorates = [Electorate::Shares, Electorate::Members, Electorate::SquareRoot];
+    electorates.iter().for_each(|one| add("electorate", electorate(one), vector("", one)));
+    let asking = [Proposers::Owners, Proposers::Stewards, Proposers::Holders(points(100))];
+    asking.iter().for_each(|one| add("proposers", proposers(one), vector("", one)));
+    let transfers = [TransferRule::Free, TransferRule::Approval, TransferRule::Locked];
+    transfers.iter().for_each(|one| add("transfer_rule", transfer_rule(one), vector("", one)));
+    let risks = [Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides];
+    risks.iter().for_each(|one| add("risk", risk(one), vector("", one)));
+    let licences = [Licence::Spdx("Apache-2.0 OR MIT".into()), Licence::Terms(CONTENT)];
+    licences.iter().for_each(|one| add("licence", licence(one), vector("", one)));
+    vectors
+}
+
+fn parts_of_agendas() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    let mut add = |kind: &str, variant: &str, vector: Vector| {
+        vectors.push(Vector { name: format!("{kind}.{variant}"), ..vector });
+    };
+    let (height, model) = (HEIGHT, MODEL);
+    let rounds = [
+        RoundStatus::Open,
+        RoundStatus::Quotas { after: Some(ACCOUNT), due: 700 },
+        RoundStatus::Minting { left: 1, minted: UNITS },
+        RoundStatus::Closed { height, minted: UNITS },
+        RoundStatus::Failed { height },
+    ];
+    rounds.iter().for_each(|one| add("round_status", round_status(one), vector("", one)));
+    let targets = [
+        DisputeTarget::Line { model, account: OTHER },
+        DisputeTarget::Version { model, label: label("v1") },
+        DisputeTarget::Contribution(CONTRIBUTION),
+    ];
+    targets.iter().for_each(|one| add("dispute_target", dispute_target(one), vector("", one)));
+    let disputes = [
+        DisputeStatus::Open,
+        DisputeStatus::Upheld { height, proposal: Some(PROPOSAL) },
+        DisputeStatus::Lifted { height, proposal: None },
+        DisputeStatus::Lapsed { height },
+    ];
+    disputes.iter().for_each(|one| add("dispute_status", dispute_status(one), vector("", one)));
+    let incidents =
+        [IncidentStatus::Reported, IncidentStatus::Investigating, IncidentStatus::Resolved, IncidentStatus::Dismissed];
+    incidents.iter().for_each(|one| add("incident_status", incident_status(one), vector("", one)));
+    let agenda = [
+        Due::Proposal(PROPOSAL),
+        Due::Delegation { model, from: ACCOUNT },
+        Due::Round { model, number: 3 },
+        Due::Dispute(DISPUTE),
+        Due::Recovery(ACCOUNT),
+        Due::Approval(APPROVAL),
+    ];
+    // As it stands on the agenda, so that its key is seen too.
+    agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));
     vectors
 }
 

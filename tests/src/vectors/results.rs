@@ -3,14 +3,18 @@
 use super::{
     Vector,
     fixed::*,
+    transactions::ballot_parts,
     variants::{event, outcome, rejection},
     vector,
 };
 use allod_protocol::{
+    dispute::DisputeStatus,
     event::Event,
     execute::{Outcome, TransactionResult},
     ids::{Power, PublicKey, Units},
-    proposal::{Choice, ProposalStatus, Scope},
+    incident::IncidentStatus,
+    model::Licence,
+    proposal::{ProposalStatus, Scope},
     rejection::Rejection,
     share::{ShareFlow, ShareReason},
 };
@@ -43,7 +47,7 @@ fn of_models() -> Vec<Rejection> {
         Rejection::NotSteward { account, model },
         Rejection::VersionExists { model, label: label.clone() },
         Rejection::UnknownVersion { model, label: label.clone() },
-        Rejection::AlreadyReleased { model, label: label.clone() },
+        Rejection::WrongVersionStatus { model, label: label.clone(), status: "released".into() },
         Rejection::ArtifactIsVersion { artifact: artifact(), label },
         Rejection::NotEnoughShares { account, model, held: Units::new(1), asked: UNITS },
         Rejection::TooManyUnits(model),
@@ -95,7 +99,7 @@ fn events() -> Vec<Event> {
         Event::ContributionRecorded { model, contribution: CONTRIBUTION, giver: account },
         Event::ContributionAccepted { model, contribution: CONTRIBUTION, steward: OTHER },
         Event::ProposalOpened { proposal, scope, proposer: account, closes: TIME },
-        Event::BallotCast { proposal, account, choice: Choice::No, weight: 300 },
+        Event::BallotCast { proposal, account, parts: ballot_parts(), weight: 300 },
         Event::ProposalClosed { proposal, scope: Scope::Network, status: ProposalStatus::Executed { height: HEIGHT } },
         Event::PolicyChanged { model, proposal },
         Event::ValidatorAdmitted { key, power: Power::new(25), operator: account },
@@ -103,13 +107,143 @@ fn events() -> Vec<Event> {
     ]
 }
 
+fn of_networks() -> Vec<Rejection> {
+    let (account, height) = (ACCOUNT, HEIGHT);
+    vec![
+        Rejection::Suspended { account, height },
+        Rejection::NotSuspended(account),
+        Rejection::AlreadyMember(account),
+        Rejection::UpgradeTooSoon { height, earliest: height.next() },
+        Rejection::OldProtocol { protocol: 1, current: 1 },
+    ]
+}
+
+fn of_decisions() -> Vec<Rejection> {
+    let (account, model, proposal, height) = (ACCOUNT, MODEL, PROPOSAL, HEIGHT);
+    let label = label("v1");
+    vec![
+        Rejection::Retired { model, height },
+        Rejection::KnownParent { model, label: label.clone() },
+        Rejection::TooManyParents { model, label },
+        Rejection::NotVested { account, model, free: Units::new(1), asked: UNITS },
+        Rejection::TooManyVestingGrants { account, model },
+        Rejection::TransferNeedsApproval(model),
+        Rejection::TransfersLocked(model),
+        Rejection::OwnDelegate(account),
+        Rejection::DelegationExpired { expires: TIME, time: TIME },
+        Rejection::TooFewShares { account, model, held: Units::new(1), least: points(100) },
+        Rejection::NotQueued { proposal, status: "open".into() },
+        Rejection::Timelocked { proposal, ready: TIME.plus_ms(1), time: TIME },
+        Rejection::NotGuardian { account, proposal },
+        Rejection::NotAttested { artifact: artifact(), statement: name("bias-audit"), have: 1, needed: 2 },
+    ]
+}
+
+fn of_accounts() -> Vec<Rejection> {
+    let account = ACCOUNT;
+    vec![
+        Rejection::HandleLooksLike { handle: handle("northfie1d"), existing: handle("northfield") },
+        Rejection::OwnGuardian(account),
+        Rejection::NotKeyGuardian { account, of: OTHER },
+        Rejection::RecoveryPending { account, ready: TIME },
+        Rejection::NoRecovery(account),
+        Rejection::NoApprovalNeeded(account),
+        Rejection::TooManyApprovals(account),
+        Rejection::UnknownApproval(APPROVAL),
+        Rejection::SignedAlready(APPROVAL),
+    ]
+}
+
+fn of_rounds_and_disputes() -> Vec<Rejection> {
+    let (account, model, round, contribution, dispute) = (ACCOUNT, MODEL, 3, CONTRIBUTION, DISPUTE);
+    vec![
+        Rejection::UnknownRound { model, round },
+        Rejection::RoundOver { model, round, until: TIME, time: TIME },
+        Rejection::SealExpected { model, round, sealed: true },
+        Rejection::ScoreTooLarge { model, round },
+        Rejection::NotGiver(account),
+        Rejection::NotSealed(contribution),
+        Rejection::StillRecording { contribution, until: TIME.plus_ms(1), time: TIME },
+        Rejection::SealMismatch(contribution),
+        Rejection::StillSealed(contribution),
+        Rejection::GrantTooWide(model),
+        Rejection::Frozen(dispute),
+        Rejection::UnknownDispute(dispute),
+        Rejection::DisputeOver { dispute, status: "lifted".into() },
+        Rejection::TooManyDisputes(account),
+        Rejection::NotRespondent(account),
+        Rejection::NotArbiter { account, dispute },
+        Rejection::ForArbiters(dispute),
+        Rejection::UnknownIncident(INCIDENT),
+    ]
+}
+
+fn events_of_decisions() -> Vec<Event> {
+    let (account, model, proposal) = (ACCOUNT, MODEL, PROPOSAL);
+    let (label, artifact, key, scope) = (label("v1"), artifact(), public_key(), Scope::Model(MODEL));
+    let reason = || "v2 is better.".to_owned();
+    vec![
+        Event::ValidatorReweighted { key, power: Power::new(25) },
+        Event::MemberAdmitted { account },
+        Event::QuotaGranted { account, quota: 100 },
+        Event::AccountSuspended { account, reason: reason() },
+        Event::AccountReinstated { account },
+        Event::ParametersSet,
+        Event::UpgradeScheduled { height: HEIGHT, protocol: 2, release: "0.2.0".into() },
+        Event::VersionDeprecated { model, label: label.clone(), proposal, reason: reason() },
+        Event::VersionWithdrawn { model, label: label.clone(), artifact, proposal: Some(proposal), reason: reason() },
+        Event::LineageClaimed { model, label, parents: vec![], proposal },
+        Event::LicenceSet { model, licence: Licence::Terms(CONTENT), proposal },
+        Event::StewardsSet { model, stewards: vec![account], proposal },
+        Event::ModelRetired { model, proposal, reason: reason() },
+        Event::StatementMade { proposal, scope },
+        Event::CloseMoved { proposal, closes: TIME },
+        Event::ProposalQueued { proposal, scope, ready: TIME, expires: TIME.plus_ms(1) },
+        Event::Delegated { model, from: account, to: Some(OTHER), expires: None },
+        Event::Attested { artifact, statement: name("bias-audit"), account, passed: true },
+    ]
+}
+
+fn further_events() -> Vec<Event> {
+    let (account, model, dispute, approval) = (ACCOUNT, MODEL, DISPUTE, APPROVAL);
+    let status = DisputeStatus::Lapsed { height: HEIGHT };
+    vec![
+        Event::ContributionRevealed { model, contribution: CONTRIBUTION, amount: 7 },
+        Event::RoundOpened { model, round: 3, proposal: PROPOSAL, closes: TIME },
+        Event::RoundClosed { model, round: 3, minted: UNITS, contributors: 2 },
+        Event::DisputeOpened { model, dispute, challenger: account, respondent: OTHER },
+        Event::DisputeAnswered { model, dispute },
+        Event::DisputeRuled { model, dispute, arbiter: account, upholds: true },
+        Event::DisputeEnded { model, dispute, status },
+        Event::IncidentReported { model, label: label("v1"), incident: INCIDENT, reporter: account },
+        Event::IncidentUpdated { model, incident: INCIDENT, status: IncidentStatus::Resolved },
+        Event::RecoverySet { account },
+        Event::RecoverySought { account, guardian: OTHER, ready: Some(TIME) },
+        Event::RecoveryStopped { account },
+        Event::AccountRecovered { account },
+        Event::ApprovalRequested { account, approval, expires: TIME },
+        Event::ApprovalSigned { account, approval, keys: vec![public_key()] },
+        Event::ApprovalClosed { account, approval, carried_out: true },
+    ]
+}
+
 pub(super) fn vectors() -> Vec<Vector> {
-    let rejections = [admission(), of_models(), of_proposals()].concat();
+    let rejections = [
+        admission(),
+        of_models(),
+        of_proposals(),
+        of_networks(),
+        of_decisions(),
+        of_accounts(),
+        of_rounds_and_disputes(),
+    ]
+    .concat();
     let mut vectors: Vec<Vector> = rejections
         .iter()
         .map(|one| vector(format!("rejection.{}", rejection(one)), one).with("code", one.code()))
         .collect();
-    vectors.extend(events().iter().map(|one| vector(format!("event.{}", event(one)), one)));
+    let events = [events(), events_of_decisions(), further_events()].concat();
+    vectors.extend(events.iter().map(|one| vector(format!("event.{}", event(one)), one)));
     let outcomes = [Outcome::Applied, Outcome::Rejected(Rejection::Replayed)];
     vectors.extend(outcomes.iter().map(|one| vector(format!("outcome.{}", outcome(one)), one)));
     let result = TransactionResult {

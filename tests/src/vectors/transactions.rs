@@ -9,19 +9,35 @@ use super::{
 };
 use allod_protocol::{
     account::{CreateAccount, KeyPolicy, RotateKeys},
+    approval::{RequestApproval, SignApproval},
     artifact::{Artifact, ArtifactKind},
-    contribution::{AcceptContribution, ContributionKind, RecordContribution},
+    attestation::Attest,
+    contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution},
     crypto::SigningKey,
+    delegation::Delegate,
+    dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
     ids::{Power, Units},
-    model::{PublishVersion, VersionRef},
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope, WithdrawProposal},
-    share::TransferShares,
+    incident::{IncidentStatus, ReportIncident, UpdateIncident},
+    model::{Licence, PublishVersion, VersionRef},
+    proposal::{
+        BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
+        WithdrawProposal,
+    },
+    recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
+    share::{BurnShares, TransferShares, Vesting},
     transaction::{Action, Transaction, TransactionBody},
 };
 
 fn read_transaction(bytes: &[u8]) -> Result<Read, String> {
     let transaction = Transaction::decode(bytes).map_err(|error| error.to_string())?;
     Ok(Read { json: human(&transaction), bytes: transaction.encode() })
+}
+
+/// An answer in parts.
+pub(super) fn ballot_parts() -> Vec<BallotPart> {
+    [(Choice::Yes, 7_500), (Choice::Abstain, 2_500)]
+        .map(|(choice, part)| BallotPart { choice, part: points(part) })
+        .into()
 }
 
 fn actions() -> Vec<Action> {
@@ -45,8 +61,10 @@ fn actions() -> Vec<Action> {
         }),
         Action::RecordContribution(RecordContribution {
             model: MODEL,
+            round: Some(3),
             kind: ContributionKind::Compute,
             amount: 86_400,
+            sealed: None,
             evidence: None,
             note: "A day of one accelerator.".into(),
         }),
@@ -56,10 +74,60 @@ fn actions() -> Vec<Action> {
             scope: Scope::Model(MODEL),
             title: "Mint for the new data".into(),
             text: String::new(),
-            actions: vec![ProposalAction::MintShares { to: OTHER, units: UNITS, reason: "Scans of 2026".into() }],
+            actions: vec![ProposalAction::MintShares {
+                to: OTHER,
+                units: UNITS,
+                reason: "Scans of 2026".into(),
+                vesting: Some(Vesting { cliff_ms: 1_000, duration_ms: 4_000 }),
+            }],
         }),
-        Action::CastBallot(CastBallot { proposal: PROPOSAL, choice: Choice::Abstain }),
+        Action::CastBallot(CastBallot { proposal: PROPOSAL, parts: ballot_parts() }),
         Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL }),
+        Action::ExecuteProposal(ExecuteProposal { proposal: PROPOSAL }),
+        Action::CancelProposal(CancelProposal { proposal: PROPOSAL, reason: "The data was withdrawn.".into() }),
+        Action::Delegate(Delegate { model: MODEL, to: Some(OTHER), expires: Some(TIME) }),
+        Action::BurnShares(BurnShares { model: MODEL, units: UNITS, reason: "A gift to all.".into() }),
+        Action::Attest(Attest {
+            artifact: super::fixed::artifact(),
+            statement: name("bias-audit"),
+            passed: true,
+            evidence: Some(CONTENT),
+            note: "No group is worse off.".into(),
+        }),
+        Action::RevealContribution(RevealContribution { contribution: CONTRIBUTION, amount: 7, salt: CONTENT }),
+    ]
+}
+
+/// Disputes, incidents, and what accounts ask about themselves.
+fn further_actions() -> Vec<Action> {
+    let policy = RecoveryPolicy { guardians: vec![OTHER], needed: 1, delay_ms: 86_400_000 };
+    let inner = Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL });
+    vec![
+        Action::OpenDispute(OpenDispute {
+            target: DisputeTarget::Line { model: MODEL, account: OTHER },
+            units: UNITS,
+            text: "They were given for data that was not theirs.".into(),
+            evidence: Some(CONTENT),
+        }),
+        Action::AnswerDispute(AnswerDispute { dispute: DISPUTE, text: "It was.".into(), evidence: None }),
+        Action::RuleDispute(RuleDispute { dispute: DISPUTE, upholds: true }),
+        Action::ReportIncident(ReportIncident {
+            model: MODEL,
+            label: label("v1"),
+            text: "It takes ones for sevens.".into(),
+            evidence: None,
+        }),
+        Action::UpdateIncident(UpdateIncident {
+            incident: INCIDENT,
+            responsible: Some(OTHER),
+            status: IncidentStatus::Investigating,
+            text: "A scanner was miscalibrated.".into(),
+        }),
+        Action::SetRecovery(SetRecovery { policy: Some(policy) }),
+        Action::RecoverAccount(RecoverAccount { account: OTHER, keys: key_policy() }),
+        Action::CancelRecovery(CancelRecovery {}),
+        Action::RequestApproval(RequestApproval { action: Box::new(inner), lifetime_ms: 86_400_000 }),
+        Action::SignApproval(SignApproval { approval: APPROVAL, approve: true }),
     ]
 }
 
@@ -68,10 +136,31 @@ pub(super) fn proposal_actions() -> Vec<ProposalAction> {
     let (key, power) = (key(0xa5).public_key(), Power::new(25));
     vec![
         ProposalAction::ReleaseVersion { label: label("v2") },
-        ProposalAction::MintShares { to: ACCOUNT, units: Units::new(1), reason: String::new() },
-        ProposalAction::SetPolicy { policy: policy() },
+        ProposalAction::DeprecateVersion { label: label("v1"), reason: "v2 is better.".into() },
+        ProposalAction::WithdrawVersion { label: label("v1"), reason: "It leaks.".into() },
+        ProposalAction::ClaimLineage {
+            label: label("v2"),
+            parents: vec![VersionRef { model: MODEL, label: label("v1") }],
+        },
+        ProposalAction::SetLicence { licence: Licence::Terms(CONTENT) },
+        ProposalAction::MintShares { to: ACCOUNT, units: Units::new(1), reason: String::new(), vesting: None },
+        ProposalAction::BurnShares { from: OTHER, units: UNITS, cause: "They left.".into() },
+        ProposalAction::ApproveTransfer { to: OTHER, units: UNITS, price: "EUR 5,000".into(), reason: "Sold.".into() },
+        ProposalAction::SetStewards { stewards: vec![ACCOUNT, OTHER] },
+        ProposalAction::SetPolicy { policy: Box::new(policy()) },
+        ProposalAction::OpenRound { plan: plan() },
+        ProposalAction::ResolveDispute { dispute: DISPUTE, upholds: false },
+        ProposalAction::Retire { reason: "Nobody uses it.".into() },
+        ProposalAction::Statement,
         ProposalAction::AdmitValidator { key, power, operator: ACCOUNT },
+        ProposalAction::ReweightValidator { key, power },
         ProposalAction::RemoveValidator { key },
+        ProposalAction::AdmitMember { account: OTHER },
+        ProposalAction::GrantQuota { account: OTHER, quota: 100 },
+        ProposalAction::SuspendAccount { account: OTHER, reason: "Its keys were stolen.".into() },
+        ProposalAction::ReinstateAccount { account: OTHER },
+        ProposalAction::SetParameters { parameters: Box::new(parameters()) },
+        ProposalAction::Upgrade { height: HEIGHT, protocol: 2, release: "0.2.0".into() },
     ]
 }
 
@@ -86,10 +175,10 @@ fn signed(name: String, nonce: u64, action: Action, keys: &[SigningKey]) -> Vect
 
 pub(super) fn vectors() -> Vec<Vector> {
     let mut vectors: Vec<Vector> = (1..)
-        .zip(actions())
+        .zip(actions().into_iter().chain(further_actions()))
         .map(|(nonce, one)| signed(format!("transaction.{}", action(&one)), nonce, one, &[key(1)]))
         .collect();
-    let ballot = Action::CastBallot(CastBallot { proposal: PROPOSAL, choice: Choice::Yes });
+    let ballot = Action::CastBallot(CastBallot::whole(PROPOSAL, Choice::Yes));
     vectors.push(signed("transaction.two_signatures".into(), u64::MAX, ballot, &[key(2), key(3)]));
     let parts = proposal_actions();
     vectors.extend(parts.iter().map(|one| vector(format!("proposal_action.{}", proposal_action(one)), one)));

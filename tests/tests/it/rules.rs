@@ -7,8 +7,8 @@ use allod_protocol::{
     execute::Outcome,
     ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Units, VersionLabel},
     model::{CreateModel, FoundingLine, Model, PublishVersion, Version, VersionStatus},
-    proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, Scope, WithdrawProposal},
     policy::Tally,
+    proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, Scope, WithdrawProposal},
     share::{Register, Share, ShareAt, ShareChange, ShareFlow, TransferShares},
     state::{Direction, page, read_as_of},
     transaction::{Action, Transaction},
@@ -70,7 +70,11 @@ impl History {
                 .iter()
                 .zip(units)
                 .filter(|(_, units)| *units > 0)
-                .map(|(handle, units)| FoundingLine { account: ledger.account(handle), units: Units::new(units) })
+                .map(|(handle, units)| FoundingLine {
+                    account: ledger.account(handle),
+                    units: Units::new(units),
+                    vesting: None,
+                })
                 .collect();
             let register = founding.iter().map(|line| (line.account, line.units.get())).collect();
             let action = CreateModel {
@@ -79,6 +83,8 @@ impl History {
                 founding,
                 stewards: vec![ledger.account("seafront")],
                 policy: policy(50, 60),
+                licence: None,
+                grants: Vec::new(),
             };
             let result = ledger.must(0, Action::CreateModel(action));
             let Some(Event::ModelCreated { model, .. }) = result.events.first().cloned() else { panic!("no model") };
@@ -128,15 +134,21 @@ impl History {
                 propose(*model, *from, vec![ProposalAction::ReleaseVersion { label: label(*number) }])
             }
             Request::Mint { model, from, to, units, twice } => {
-                let mint =
-                    ProposalAction::MintShares { to: self.id(*to), units: Units::new(*units), reason: String::new() };
+                let mint = ProposalAction::MintShares {
+                    to: self.id(*to),
+                    units: Units::new(*units),
+                    reason: String::new(),
+                    vesting: None,
+                };
                 propose(*model, *from, vec![mint; 1 + usize::from(*twice)])
             }
-            Request::Policy { model, from, quorum, threshold } => {
-                propose(*model, *from, vec![ProposalAction::SetPolicy { policy: policy(*quorum, *threshold) }])
-            }
+            Request::Policy { model, from, quorum, threshold } => propose(
+                *model,
+                *from,
+                vec![ProposalAction::SetPolicy { policy: Box::new(policy(*quorum, *threshold)) }],
+            ),
             Request::Vote { proposal: index, from, choice } => {
-                Some((*from, Action::CastBallot(CastBallot { proposal: proposal(*index)?, choice: *choice })))
+                Some((*from, Action::CastBallot(CastBallot::whole(proposal(*index)?, *choice))))
             }
             Request::Withdraw { proposal: index, from } => {
                 Some((*from, Action::WithdrawProposal(WithdrawProposal { proposal: proposal(*index)? })))
@@ -211,7 +223,7 @@ impl History {
                 }
                 may
             }
-            Action::CastBallot(ballot) => self.world.vote(ballot.proposal, from, ballot.choice),
+            Action::CastBallot(ballot) => self.world.vote(ballot.proposal, from, ballot.parts[0].choice),
             Action::WithdrawProposal(w) => {
                 let time = self.world.time;
                 let Some(p) = self.world.proposals.get_mut(&w.proposal) else { return false };

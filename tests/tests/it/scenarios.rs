@@ -6,11 +6,12 @@ use allod_protocol::{
     contribution::{AcceptContribution, Contribution, ContributionKind, RecordContribution},
     crypto::SigningKey,
     event::Event,
-    execute::{Network, Outcome},
+    execute::Outcome,
     ids::{
         AccountId, ArtifactId, ContributionId, Handle, ModelId, Name, Power, ProposalId, Timestamp, Units, VersionLabel,
     },
     model::{CreateModel, FoundingLine, Model, PublishVersion, Version, VersionRef, VersionStatus},
+    network::Network,
     policy::{Tally, Verdict},
     proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
     rejection::Rejection,
@@ -27,13 +28,16 @@ fn ledger() -> TestLedger {
 
 /// northfield 50, lakeside 30, hilltop 20; northfield is steward.
 fn with_model(ledger: &mut TestLedger) -> ModelId {
-    let line = |handle: &str, units| FoundingLine { account: ledger.account(handle), units: Units::new(units) };
+    let line =
+        |handle: &str, units| FoundingLine { account: ledger.account(handle), units: Units::new(units), vesting: None };
     let action = CreateModel {
         name: Name::new("digits").unwrap(),
         description: "reads digits".into(),
         founding: vec![line("northfield", 50), line("lakeside", 30), line("hilltop", 20)],
         stewards: vec![ledger.account("northfield")],
         policy: policy(50, 60),
+        licence: None,
+        grants: Vec::new(),
     };
     let result = ledger.must(0, Action::CreateModel(action));
     match result.events.first() {
@@ -64,7 +68,7 @@ fn open(ledger: &mut TestLedger, by: u8, scope: Scope, actions: Vec<ProposalActi
 }
 
 fn vote(ledger: &mut TestLedger, by: u8, proposal: ProposalId, choice: Choice) {
-    ledger.must(by, Action::CastBallot(CastBallot { proposal, choice }));
+    ledger.must(by, Action::CastBallot(CastBallot::whole(proposal, choice)));
 }
 
 fn status(ledger: &TestLedger, id: ProposalId) -> ProposalStatus {
@@ -99,13 +103,18 @@ fn owners_release_a_version_by_a_decision_that_the_ledger_executes_at_the_close(
 fn weights_are_those_of_the_opening_whatever_happens_to_the_shares() {
     let mut ledger = ledger();
     let model = with_model(&mut ledger);
-    let mint = ProposalAction::MintShares { to: ledger.account("seafront"), units: Units::new(9), reason: "r".into() };
+    let mint = ProposalAction::MintShares {
+        to: ledger.account("seafront"),
+        units: Units::new(9),
+        reason: "r".into(),
+        vesting: None,
+    };
     let id = open(&mut ledger, 0, Scope::Model(model), vec![mint]);
     let transfer =
         TransferShares { model, to: ledger.account("riverbend"), units: Units::new(50), reason: "sold".into() };
     ledger.must(0, Action::TransferShares(transfer));
     vote(&mut ledger, 0, id, Choice::No);
-    assert_eq!(ledger.refused(3, Action::CastBallot(CastBallot { proposal: id, choice: Choice::Yes })), "no_weight");
+    assert_eq!(ledger.refused(3, Action::CastBallot(CastBallot::whole(id, Choice::Yes))), "no_weight");
     vote(&mut ledger, 1, id, Choice::Yes);
     vote(&mut ledger, 1, id, Choice::No);
     let tally: Tally = ledger.read(&id).expect("tally");
@@ -113,7 +122,7 @@ fn weights_are_those_of_the_opening_whatever_happens_to_the_shares() {
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::NotEnoughYes, .. }));
     assert_eq!(units(&ledger, model, "seafront"), 0);
-    let late = CastBallot { proposal: id, choice: Choice::Yes };
+    let late = CastBallot::whole(id, Choice::Yes);
     assert_eq!(ledger.refused(1, Action::CastBallot(late)), "not_open");
 }
 
@@ -125,6 +134,7 @@ fn one_failed_action_leaves_nothing_half_done_and_a_reason() {
         to: ledger.account("seafront"),
         units: Units::new(units),
         reason: String::new(),
+        vesting: None,
     };
     let actions = vec![mint(5), mint(1 << 62)];
     let id = open(&mut ledger, 0, Scope::Model(model), actions);
@@ -269,8 +279,10 @@ fn one_account_cannot_fill_a_block() {
     let model = with_model(&mut ledger);
     let record = Action::RecordContribution(RecordContribution {
         model,
+        round: None,
         kind: ContributionKind::Compute,
         amount: 1,
+        sealed: None,
         evidence: None,
         note: String::new(),
     });
@@ -289,8 +301,10 @@ fn a_contribution_is_signed_by_who_gave_it_and_by_a_steward_who_did_not() {
         let note = "1,438 labelled images".into();
         Action::RecordContribution(RecordContribution {
             model,
+            round: None,
             kind: ContributionKind::Data,
             amount,
+            sealed: None,
             evidence: None,
             note,
         })
