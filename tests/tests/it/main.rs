@@ -7,8 +7,15 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod accounts;
+mod common;
+mod decisions;
+mod disputes;
 mod fuzz;
+mod network;
+mod rounds;
 mod rules;
 mod scenarios;
 mod simulator;
+mod stories;
 mod vectors;

@@ -1,83 +1,22 @@
 //! Stories of the rules, each told on a ledger without consensus.
 
+use crate::common::{ledger, open, status, units, version, vote, with_model};
 use allod_protocol::{
     account::{CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
-    artifact::{Artifact, ArtifactKind},
     contribution::{AcceptContribution, Contribution, ContributionKind, RecordContribution},
     crypto::SigningKey,
     event::Event,
     execute::Outcome,
-    ids::{
-        AccountId, ArtifactId, ContributionId, Handle, ModelId, Name, Power, ProposalId, Timestamp, Units, VersionLabel,
-    },
-    model::{CreateModel, FoundingLine, Model, PublishVersion, Version, VersionRef, VersionStatus},
+    ids::{AccountId, ContributionId, Handle, Power, Timestamp, Units, VersionLabel},
+    model::{Model, PublishVersion, Version, VersionRef, VersionStatus},
     network::Network,
     policy::{Tally, Verdict},
-    proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
+    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
     rejection::Rejection,
-    share::{Register, Share, TransferShares},
+    share::{Register, TransferShares},
     transaction::{Action, Invalid, TransactionBody},
 };
-use allod_tests::ledger::{TestLedger, key, policy};
-
-const HANDLES: [&str; 5] = ["northfield", "lakeside", "hilltop", "riverbend", "seafront"];
-
-fn ledger() -> TestLedger {
-    TestLedger::new(&HANDLES)
-}
-
-/// northfield 50, lakeside 30, hilltop 20; northfield is steward.
-fn with_model(ledger: &mut TestLedger) -> ModelId {
-    let line =
-        |handle: &str, units| FoundingLine { account: ledger.account(handle), units: Units::new(units), vesting: None };
-    let action = CreateModel {
-        name: Name::new("digits").unwrap(),
-        description: "reads digits".into(),
-        founding: vec![line("northfield", 50), line("lakeside", 30), line("hilltop", 20)],
-        stewards: vec![ledger.account("northfield")],
-        policy: policy(50, 60),
-        licence: None,
-        grants: Vec::new(),
-    };
-    let result = ledger.must(0, Action::CreateModel(action));
-    match result.events.first() {
-        Some(Event::ModelCreated { model, .. }) => *model,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn version(model: ModelId, label: &str) -> PublishVersion {
-    let address = ArtifactId::of(label.as_bytes());
-    PublishVersion {
-        model,
-        label: VersionLabel::new(label).unwrap(),
-        artifact: Artifact { address, kind: ArtifactKind::File, size_bytes: 10, files: 1 },
-        parents: vec![],
-        training_plan: None,
-        datasets: vec![],
-        notes: String::new(),
-    }
-}
-
-fn open(ledger: &mut TestLedger, by: u8, scope: Scope, actions: Vec<ProposalAction>) -> ProposalId {
-    let action = OpenProposal { scope, title: "a question".into(), text: String::new(), actions };
-    match ledger.must(by, Action::OpenProposal(action)).events.first() {
-        Some(Event::ProposalOpened { proposal, .. }) => *proposal,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn vote(ledger: &mut TestLedger, by: u8, proposal: ProposalId, choice: Choice) {
-    ledger.must(by, Action::CastBallot(CastBallot::whole(proposal, choice)));
-}
-
-fn status(ledger: &TestLedger, id: ProposalId) -> ProposalStatus {
-    ledger.read::<Proposal>(&id).expect("proposal").status
-}
-
-fn units(ledger: &TestLedger, model: ModelId, handle: &str) -> u64 {
-    ledger.read::<Share>(&(model, ledger.account(handle))).map_or(0, |share| share.units.get())
-}
+use allod_tests::ledger::{TestLedger, key};
 
 #[test]
 fn owners_release_a_version_by_a_decision_that_the_ledger_executes_at_the_close() {

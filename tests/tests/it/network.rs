@@ -1,0 +1,106 @@
+//! What the members of the network decide.
+
+use crate::common::{account, decide_network, ledger};
+use allod_protocol::{
+    account::{Account, CreateAccount, HandleOf, KeyPolicy},
+    block::Block,
+    crypto::SigningKey,
+    execute::{ExecuteError, execute},
+    ids::{Handle, Power},
+    limits,
+    network::Network,
+    proposal::{ProposalAction, ProposalStatus},
+    transaction::Action,
+};
+
+fn executed(status: &ProposalStatus) -> bool {
+    matches!(status, ProposalStatus::Executed { .. })
+}
+
+fn create(handle: &str) -> Action {
+    let keys = KeyPolicy::single(SigningKey::from_seed(&[50; 32]).public_key());
+    Action::CreateAccount(CreateAccount { handle: Handle::new(handle).unwrap(), keys, quota: 0 })
+}
+
+#[test]
+fn members_suspend_an_account_and_reinstate_it() {
+    let mut ledger = ledger();
+    let seafront = account(&ledger, 4);
+    let suspend = ProposalAction::SuspendAccount { account: seafront, reason: "stolen keys".into() };
+    assert!(executed(&decide_network(&mut ledger, suspend.clone())));
+    assert_eq!(ledger.refused(4, create("branch")), "suspended");
+    let id = crate::common::open(&mut ledger, 0, allod_protocol::proposal::Scope::Network, vec![suspend]);
+    (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::proposal::Choice::Yes));
+    ledger.block(10_000, vec![]);
+    assert_eq!(crate::common::status(&ledger, id).name(), "execution_failed");
+    let reinstate = ProposalAction::ReinstateAccount { account: seafront };
+    let id = crate::common::open(&mut ledger, 0, allod_protocol::proposal::Scope::Network, vec![reinstate]);
+    (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::proposal::Choice::Yes));
+    ledger.block(10_000, vec![]);
+    assert!(executed(&crate::common::status(&ledger, id)));
+    ledger.must(4, create("branch"));
+}
+
+#[test]
+fn members_admit_members_and_grant_quotas() {
+    let mut ledger = ledger();
+    ledger.must(0, create("clinic"));
+    let HandleOf(clinic) = ledger.read(&Handle::new("clinic").unwrap()).unwrap();
+    assert!(executed(&decide_network(&mut ledger, ProposalAction::AdmitMember { account: clinic })));
+    assert_eq!(ledger.read::<Network>(&()).unwrap().members, 6);
+    let again = decide_network(&mut ledger, ProposalAction::AdmitMember { account: clinic });
+    assert_eq!(again.name(), "execution_failed");
+    assert!(executed(&decide_network(&mut ledger, ProposalAction::GrantQuota { account: clinic, quota: 7 })));
+    assert_eq!(ledger.read::<Account>(&clinic).unwrap().quota, 7);
+}
+
+#[test]
+fn members_reweight_a_validator_in_force_two_blocks_later() {
+    let mut ledger = ledger();
+    let key = ledger.tip.validators.iter().next().unwrap().key;
+    let reweight = ProposalAction::ReweightValidator { key, power: Power::new(5) };
+    assert!(executed(&decide_network(&mut ledger, reweight)));
+    assert_eq!(ledger.tip.validators.total_power(), Power::new(4));
+    ledger.block(1, vec![]);
+    assert_eq!(ledger.tip.validators.total_power(), Power::new(8));
+}
+
+#[test]
+fn parameters_change_from_the_next_block_on_and_within_bounds() {
+    let mut ledger = ledger();
+    let mut parameters = ledger.read::<Network>(&()).unwrap().parameters;
+    parameters.transactions_per_account_per_block = 2;
+    let set = ProposalAction::SetParameters { parameters: Box::new(parameters.clone()) };
+    assert!(executed(&decide_network(&mut ledger, set)));
+    let three: Vec<_> = (0..3).map(|index| ledger.sign_as(1, create(&format!("branch-{index}")))).collect();
+    let results = ledger.block(1_000, three).results;
+    assert!(matches!(&results[2].outcome, allod_protocol::execute::Outcome::Rejected(r) if r.code() == "rate_limited"));
+    parameters.heartbeat_ms = 1;
+    let question = allod_protocol::proposal::OpenProposal {
+        scope: allod_protocol::proposal::Scope::Network,
+        title: "t".into(),
+        text: String::new(),
+        actions: vec![ProposalAction::SetParameters { parameters: Box::new(parameters) }],
+    };
+    let transaction = ledger.sign_as(0, Action::OpenProposal(question));
+    assert!(transaction.check_form(ledger.tip.network).unwrap_err().to_string().contains("heartbeat_ms"));
+}
+
+#[test]
+fn a_build_that_the_network_outgrew_stops_before_the_height_and_says_what_to_install() {
+    let mut ledger = ledger();
+    let upgrade = |height, protocol| ProposalAction::Upgrade { height, protocol, release: "0.9.0".into() };
+    let soon = ledger.tip.height.next();
+    let old = decide_network(&mut ledger, upgrade(soon, limits::PROTOCOL_VERSION));
+    assert!(matches!(&old, ProposalStatus::ExecutionFailed { reason, .. } if reason.code() == "upgrade_too_soon"));
+    let height = allod_protocol::ids::Height::new(ledger.tip.height.get() + 10);
+    assert!(executed(&decide_network(&mut ledger, upgrade(height, limits::PROTOCOL_VERSION + 1))));
+    while ledger.tip.height < height.previous() {
+        ledger.block(1, vec![]);
+    }
+    let proposer = ledger.tip.validators.proposer(height, 0).address;
+    let block = Block::following(&ledger.tip, proposer, ledger.tip.time.plus_ms(1), vec![]);
+    let error = execute(&ledger.state, &block).unwrap_err();
+    assert!(matches!(error, ExecuteError::Outgrown(_)));
+    assert!(error.to_string().contains("install release 0.9.0"), "{error}");
+}

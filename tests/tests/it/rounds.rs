@@ -1,0 +1,257 @@
+//! Rounds: what contributions count, and what a close mints.
+
+use crate::common::{account, decide, founded, ledger, status, units};
+use allod_protocol::{
+    contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution, seal},
+    dispute::{DisputeTarget, OpenDispute, RuleDispute},
+    event::Event,
+    execute::Outcome,
+    ids::{BasisPoints, ContentHash, ContributionId, ModelId, Units},
+    proposal::{ProposalAction, ProposalStatus},
+    round::{KindWeight, Round, RoundPlan, RoundStatus},
+    share::Register,
+    transaction::Action,
+};
+use allod_tests::ledger::{TestLedger, policy};
+
+fn plan(budget: u64) -> RoundPlan {
+    RoundPlan {
+        plan: ContentHash::from_bytes([7; 32]),
+        budget: Units::new(budget),
+        weights: vec![
+            KindWeight { kind: ContributionKind::Data, weight: 1 },
+            KindWeight { kind: ContributionKind::Compute, weight: 10 },
+        ],
+        cap: None,
+        min_contributors: 1,
+        recording_ms: 30_000,
+        review_ms: 30_000,
+        sealed: false,
+    }
+}
+
+fn open_round(ledger: &mut TestLedger, model: ModelId, plan: RoundPlan) {
+    let id = decide(ledger, model, ProposalAction::OpenRound { plan }, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    assert!(matches!(status(ledger, id), ProposalStatus::Executed { .. }), "{:?}", status(ledger, id));
+}
+
+fn record(model: ModelId, kind: ContributionKind, amount: u64, sealed: Option<ContentHash>) -> Action {
+    let (evidence, note) = (None, String::new());
+    Action::RecordContribution(RecordContribution { model, round: Some(0), kind, amount, sealed, evidence, note })
+}
+
+fn give(ledger: &mut TestLedger, by: u8, action: Action) -> ContributionId {
+    match ledger.must(by, action).events.first() {
+        Some(Event::ContributionRecorded { contribution, .. }) => *contribution,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn accept(contribution: ContributionId) -> Action {
+    Action::AcceptContribution(AcceptContribution { contribution })
+}
+
+/// Lets the round's time pass, and closing take the blocks it takes.
+fn close(ledger: &mut TestLedger, model: ModelId) -> Round {
+    ledger.block(60_000, vec![]);
+    for _ in 0..20 {
+        ledger.block(1, vec![]);
+    }
+    ledger.read::<Round>(&(model, 0)).expect("the round")
+}
+
+#[test]
+fn a_round_mints_its_budget_in_proportion_to_the_unit() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    open_round(&mut ledger, model, plan(100));
+    let given = [
+        (1, ContributionKind::Data, 100),
+        (2, ContributionKind::Compute, 10),
+        (3, ContributionKind::Data, 100),
+        (3, ContributionKind::Code, 1_000),
+    ];
+    for (by, kind, amount) in given {
+        let id = give(&mut ledger, by, record(model, kind, amount, None));
+        ledger.must(0, accept(id));
+    }
+    give(&mut ledger, 4, record(model, ContributionKind::Data, 900, None));
+    let round = close(&mut ledger, model);
+    assert!(matches!(round.status, RoundStatus::Closed { minted, .. } if minted == Units::new(100)), "{round:?}");
+    assert_eq!((round.contributors, round.score), (3, 300), "code weighs nothing, and nobody countersigned seafront's");
+    let minted = [
+        units(&ledger, model, "lakeside") - 30,
+        units(&ledger, model, "hilltop") - 20,
+        units(&ledger, model, "riverbend"),
+    ];
+    let mut sorted = minted;
+    sorted.sort_unstable();
+    assert_eq!(sorted, [33, 33, 34], "three thirds of 100: {minted:?}");
+    let register: Register = ledger.read(&model).unwrap();
+    assert_eq!((register.total_units, register.reserved), (Units::new(200), Units::ZERO));
+}
+
+#[test]
+fn a_cap_binds_and_what_is_above_it_is_not_minted() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    open_round(&mut ledger, model, RoundPlan { cap: Some(BasisPoints::new(5_000).unwrap()), ..plan(100) });
+    for (by, amount) in [(1, 900), (2, 100)] {
+        let id = give(&mut ledger, by, record(model, ContributionKind::Data, amount, None));
+        ledger.must(0, accept(id));
+    }
+    let round = close(&mut ledger, model);
+    assert!(matches!(round.status, RoundStatus::Closed { minted, .. } if minted == Units::new(60)), "{round:?}");
+    assert_eq!((units(&ledger, model, "lakeside"), units(&ledger, model, "hilltop")), (80, 30));
+    assert_eq!(ledger.read::<Register>(&model).unwrap().reserved, Units::ZERO);
+}
+
+#[test]
+fn a_round_that_too_few_gave_to_mints_nothing() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    open_round(&mut ledger, model, RoundPlan { min_contributors: 2, ..plan(100) });
+    let id = give(&mut ledger, 1, record(model, ContributionKind::Data, 5, None));
+    ledger.must(0, accept(id));
+    let round = close(&mut ledger, model);
+    assert!(matches!(round.status, RoundStatus::Failed { .. }), "{round:?}");
+    let register: Register = ledger.read(&model).unwrap();
+    assert_eq!((register.total_units, register.reserved), (Units::new(100), Units::ZERO));
+}
+
+#[test]
+fn contributions_are_recorded_and_countersigned_in_their_time() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    assert_eq!(ledger.refused(1, record(model, ContributionKind::Data, 5, None)), "unknown_round");
+    open_round(&mut ledger, model, plan(100));
+    let id = give(&mut ledger, 1, record(model, ContributionKind::Data, 5, None));
+    ledger.block(30_000, vec![]);
+    assert_eq!(ledger.refused(1, record(model, ContributionKind::Data, 5, None)), "round_over");
+    ledger.block(30_000, vec![]);
+    assert_eq!(ledger.refused(0, accept(id)), "round_over");
+}
+
+#[test]
+fn nobody_can_copy_a_sealed_amount() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    open_round(&mut ledger, model, RoundPlan { sealed: true, ..plan(100) });
+    let (lakeside, salt) = (account(&ledger, 1), ContentHash::from_bytes([5; 32]));
+    assert_eq!(ledger.refused(1, record(model, ContributionKind::Data, 5, None)), "seal_expected");
+    let sealed = Some(seal(lakeside, 400, salt));
+    let id = give(&mut ledger, 1, record(model, ContributionKind::Data, 0, sealed));
+    let copied = give(&mut ledger, 2, record(model, ContributionKind::Data, 0, sealed));
+    let reveal = |contribution, amount| Action::RevealContribution(RevealContribution { contribution, amount, salt });
+    assert_eq!(ledger.refused(1, reveal(id, 400)), "still_recording");
+    assert_eq!(ledger.refused(0, accept(id)), "still_sealed");
+    ledger.block(30_000, vec![]);
+    assert_eq!(ledger.refused(1, reveal(id, 401)), "seal_mismatch");
+    assert_eq!(ledger.refused(2, reveal(id, 400)), "not_giver");
+    assert_eq!(ledger.refused(2, reveal(copied, 400)), "seal_mismatch", "another giver's seal opens for nobody else");
+    ledger.must(1, reveal(id, 400));
+    assert_eq!(ledger.refused(1, reveal(id, 400)), "not_sealed");
+    ledger.must(0, accept(id));
+    close(&mut ledger, model);
+    assert_eq!((units(&ledger, model, "lakeside"), units(&ledger, model, "hilltop")), (130, 20));
+}
+
+#[test]
+fn a_disputed_contribution_does_not_count_until_the_dispute_is_lifted() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    open_round(&mut ledger, model, plan(100));
+    let ids: Vec<ContributionId> = (1..4)
+        .map(|by| {
+            let id = give(&mut ledger, by, record(model, ContributionKind::Data, 100, None));
+            ledger.must(0, accept(id));
+            id
+        })
+        .collect();
+    let challenge = |ledger: &mut TestLedger, contribution| {
+        let target = DisputeTarget::Contribution(contribution);
+        let action = OpenDispute { target, units: Units::ZERO, text: "copied".into(), evidence: None };
+        match ledger.must(0, Action::OpenDispute(action)).events.first() {
+            Some(Event::DisputeOpened { dispute, .. }) => *dispute,
+            other => panic!("{other:?}"),
+        }
+    };
+    let taken_back = challenge(&mut ledger, ids[0]);
+    challenge(&mut ledger, ids[1]);
+    assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 100);
+    ledger.must(0, Action::RuleDispute(RuleDispute { dispute: taken_back, upholds: false }));
+    assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 200);
+    close(&mut ledger, model);
+    let held = ["lakeside", "hilltop", "riverbend"].map(|handle| units(&ledger, model, handle));
+    assert_eq!(held, [80, 20, 50], "hilltop's stays out");
+}
+
+#[test]
+fn a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up() {
+    const GIVERS: u8 = 250;
+    let handles: Vec<String> =
+        (0..GIVERS).map(|index| format!("giver-{}-{index}", char::from(b'a' + index % 26))).collect();
+    let mut ledger = TestLedger::new(&handles.iter().map(String::as_str).collect::<Vec<_>>());
+    let founding = allod_protocol::model::FoundingLine {
+        account: ledger.account(&handles[0]),
+        units: Units::new(10),
+        vesting: None,
+    };
+    let model = crate::common::found(
+        &mut ledger,
+        allod_protocol::model::CreateModel {
+            name: allod_protocol::ids::Name::new("crowd").unwrap(),
+            description: String::new(),
+            founding: vec![founding.clone()],
+            stewards: vec![founding.account],
+            policy: policy(50, 60),
+            licence: None,
+            grants: Vec::new(),
+        },
+    );
+    // As if each giver had given under five names: what is handled in a block is bounded, whoever it is for.
+    let open = decide(&mut ledger, model, ProposalAction::OpenRound { plan: plan(1_000_003) }, &[0]);
+    ledger.block(10_000, vec![]);
+    assert!(matches!(status(&ledger, open), ProposalStatus::Executed { .. }));
+    let mut scores = allod_protocol::state::ChangeSet::new();
+    let mut round: Round = ledger.read(&(model, 0)).unwrap();
+    for number in 0..1_300u32 {
+        let mut id = [0u8; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        let id = allod_protocol::ids::AccountId::from_bytes(id);
+        let score = allod_protocol::round::RoundScore { score: u64::from(number % 17 + 1) };
+        round.score += score.score;
+        round.contributors += 1;
+        let key = <allod_protocol::round::RoundScore as allod_protocol::state::Record>::key_bytes(&(model, 0, id));
+        scores.insert(key, Some(allod_protocol::codec::encode(&score)));
+    }
+    let key = <Round as allod_protocol::state::Record>::key_bytes(&(model, 0));
+    scores.insert(key, Some(allod_protocol::codec::encode(&round)));
+    ledger.state.apply(scores);
+
+    ledger.block(60_000, vec![]);
+    let mut blocks = 0;
+    let mut minted_at_most = 0;
+    while !matches!(ledger.read::<Round>(&(model, 0)).unwrap().status, RoundStatus::Closed { .. }) {
+        let transfer = allod_protocol::share::TransferShares {
+            model,
+            to: ledger.account(&handles[1]),
+            units: Units::new(1),
+            reason: String::new(),
+        };
+        let transfer = ledger.sign_as(0, Action::TransferShares(transfer));
+        let executed = ledger.block(2, vec![transfer]);
+        assert_eq!(executed.results[0].outcome == Outcome::Applied, blocks < 10, "others go on meanwhile");
+        let minted =
+            executed.deadline_events.iter().filter(|event| matches!(event, Event::SharesChanged { .. })).count();
+        minted_at_most = minted_at_most.max(minted);
+        blocks += 1;
+        assert!(blocks < 20, "it ends");
+    }
+    assert!(blocks >= 5, "{blocks} blocks for 1,300 givers, twice, 512 a block");
+    assert!(minted_at_most <= 512);
+    let register: Register = ledger.read(&model).unwrap();
+    assert_eq!(register.total_units, Units::new(10 + 1_000_003), "to the unit");
+    assert_eq!(register.reserved, Units::ZERO);
+}
