@@ -20,6 +20,7 @@ mod key;
 mod model;
 mod output;
 mod peers;
+mod policy;
 mod progress;
 mod proposals;
 mod propose;
@@ -37,6 +38,7 @@ mod units;
 mod verify;
 mod vote;
 mod watch;
+mod words;
 
 use clap::{Args, Parser, Subcommand};
 use context::Context;
@@ -139,6 +141,9 @@ enum Command {
     /// Found and show models
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// How the owners of a model decide, in plain words and as a file to change
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Record a file or a directory as a version of a model, and serve it
     Publish(publish::Publish),
     /// Fetch a version of a model, or any artifact, and verify every byte
@@ -226,6 +231,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Key(command) => command.execute(&context),
         Command::Account(command) => command.execute(&context).await,
         Command::Model(command) => command.execute(&context).await,
+        Command::Policy(command) => command.execute(&context).await,
         Command::Publish(command) => command.execute(&context).await,
         Command::Fetch(command) => command.execute(&context).await,
         Command::Contribute(command) => command.execute(&context).await,

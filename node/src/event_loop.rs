@@ -22,12 +22,12 @@ use allod_protocol::{
     block::Tip,
     codec,
     crypto::SigningKey,
-    execute::Network as NetworkRecord,
+    due,
     genesis::Parameters,
     ids::{Height, Timestamp},
     limits,
     mempool::{Checked, Mempool, Refused},
-    proposal::next_deadline,
+    network::Network as NetworkRecord,
     replica::{Admission, Ignored, Input, LastSigned, LogEntry, Message, Replica, Timeouts},
     state::read,
     transaction::Transaction,
@@ -158,7 +158,7 @@ impl EventLoop {
         };
         let mut this = Self {
             unsealed: ledger.header(tip.height)?.is_some_and(|header| header.state_root != tip.state_root),
-            deadline: next_deadline(&ledger.snapshot())?,
+            deadline: due::next(&ledger.snapshot())?,
             catch_up: CatchUp::new(tip.height),
             mempool: Mempool::new(),
             timers: Timers::default(),

@@ -22,8 +22,9 @@ use crate::{
 use allod_protocol::{
     block::Block,
     event::Event,
-    execute::{Network, Outcome},
+    execute::Outcome,
     ids::{Height, Power, Timestamp, TransactionId},
+    network::Network,
     share,
     state::read,
     validator::ValidatorSchedule,

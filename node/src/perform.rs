@@ -7,10 +7,10 @@ use crate::event_loop::{EventLoop, clock};
 use crate::handle::Notice;
 use allod_protocol::{
     block::{Block, DecidedBlock},
-    codec,
-    execute::{Executed, Network as NetworkRecord, execute},
+    codec, due,
+    execute::{Executed, execute},
     ids::Height,
-    proposal::next_deadline,
+    network::Network as NetworkRecord,
     replica::{Input, Output},
     state::read,
 };
@@ -135,7 +135,7 @@ impl EventLoop {
         (execution, commit): (std::time::Duration, std::time::Duration),
     ) -> anyhow::Result<()> {
         let snapshot = self.ledger.snapshot();
-        self.deadline = next_deadline(&snapshot)?;
+        self.deadline = due::next(&snapshot)?;
         self.parameters = read::<NetworkRecord>(&snapshot, &())?.context("no network record")?.parameters;
         self.mempool.remove(executed.results.iter().map(|result| &result.id));
         let notice = Notice {

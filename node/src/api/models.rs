@@ -246,7 +246,9 @@ pub(crate) async fn share_history(
         let mut items = Vec::with_capacity(changes.len());
         for change in changes {
             let counterparty_handle = match &change.reason {
-                ShareReason::Transferred { counterparty, .. } => reader.handle(*counterparty)?,
+                ShareReason::Transferred { counterparty, .. } | ShareReason::TransferApproved { counterparty, .. } => {
+                    reader.handle(*counterparty)?
+                }
                 _ => None,
             };
             items.push(ShareChangeView { handle: reader.handle(change.account)?, counterparty_handle, change });

@@ -8,9 +8,10 @@ use super::{
 };
 use crate::event_loop::clock;
 use allod_protocol::{
+    due::{Deadline, Due},
     ids::ProposalId,
     policy::Tally,
-    proposal::{Ballot, Deadline, Proposal, ProposalOf, ProposalStatus, Scope},
+    proposal::{Ballot, Proposal, ProposalOf, ProposalStatus, Scope},
     state::Direction,
 };
 use axum::{Json, extract::State};
@@ -95,10 +96,12 @@ pub(crate) async fn list(
             ScopeChoice::Network => of_scope(reader, Scope::Network, &paging),
             ScopeChoice::Open => {
                 let (due, next) = paging.paging().records::<Deadline>(&reader.state, &(), Direction::Ascending)?;
-                let mut items = Vec::with_capacity(due.len());
-                for Deadline(id) in due {
-                    items.push(view(reader, existing(reader, id)?)?);
-                }
+                let proposals = due.into_iter().filter_map(|Deadline(due)| match due {
+                    Due::Proposal(id) => Some(id),
+                    Due::Delegation { .. } => None,
+                });
+                let view = |id| view(reader, existing(reader, id)?);
+                let items = proposals.map(view).collect::<Result<_, _>>()?;
                 Ok(Page { items, next })
             }
         }

@@ -3,12 +3,15 @@
 use super::{Failure, client::Client};
 use crate::api::views::{ModelView, ProposalView};
 use allod_protocol::{
-    ids::{ArtifactId, BasisPoints, ContentHash, ModelName, ProposalId, Units, VersionLabel},
+    ids::{AccountId, ArtifactId, ContentHash, ModelName, ProposalId, Units, VersionLabel},
     model::VersionRef,
-    policy::{ModelPolicy, Rule},
 };
 use anyhow::{Context as _, Result, bail};
-use std::{fmt, path::Path, str::FromStr, time::Duration};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IntoDeserializer as _, value::StringDeserializer},
+};
+use std::{fmt, path::Path, str::FromStr};
 
 /// Entries of each list that is searched for a short id.
 const SEARCHED: usize = 200;
@@ -151,84 +154,31 @@ pub(super) async fn version_refs(client: &Client, names: &[VersionName]) -> Resu
     Ok(refs)
 }
 
-/// How the owners of a model decide, for each class alike unless said otherwise.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct PolicyArgs {
-    /// The part of all units that must answer, in per cent
-    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = super::units::percent)]
-    quorum: BasisPoints,
-    /// The part of yes and no together that must be yes, in per cent
-    #[arg(long, value_name = "PERCENT", default_value = "66.67", value_parser = super::units::percent)]
-    threshold: BasisPoints,
-    /// How long ballots are taken
-    #[arg(long, value_name = "DURATION", default_value = "3d", value_parser = super::units::duration)]
-    voting_period: Duration,
-    /// Another rule for one class: CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d; the classes are release,
-    /// ownership and rules; may be repeated
-    #[arg(long = "rule", value_name = "RULE")]
-    rules: Vec<ClassRule>,
+/// A word out of a closed list of the ledger's, such as a class of decision; dashes may stand for underscores.
+pub(super) fn word<'a, T: Deserialize<'a>>(text: &str) -> Result<T, String> {
+    let text = text.replace('-', "_");
+    let deserializer: StringDeserializer<serde::de::value::Error> = text.into_deserializer();
+    T::deserialize(deserializer).map_err(|error| error.to_string())
 }
 
-/// A rule for one class.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ClassRule {
-    class: ModelClass,
-    rule: Rule,
+/// Reads a value from a file: TOML if its name says so, else JSON.
+pub(super) fn from_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let parsed = if path.extension().is_some_and(|extension| extension == "toml") {
+        toml::from_str(&text).map_err(anyhow::Error::from)
+    } else {
+        serde_json::from_str(&text).map_err(anyhow::Error::from)
+    };
+    parsed.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
-/// What owners of a model decide on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ModelClass {
-    Release,
-    Ownership,
-    Rules,
-}
-
-impl FromStr for ClassRule {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d");
-        let (class, rule) = text.split_once('=').ok_or_else(wrong)?;
-        let class = match class {
-            "release" => ModelClass::Release,
-            "ownership" => ModelClass::Ownership,
-            "rules" => ModelClass::Rules,
-            other => return Err(format!("{other:?} is not a class; there are release, ownership and rules")),
-        };
-        let parts: Vec<&str> = rule.split(',').collect();
-        let [quorum, threshold, period] = parts.as_slice() else { return Err(wrong()) };
-        let rule = Rule {
-            quorum: super::units::percent(quorum)?,
-            threshold: super::units::percent(threshold)?,
-            voting_period_ms: super::units::milliseconds(super::units::duration(period)?),
-        };
-        Ok(Self { class, rule })
+/// The ids behind names of accounts.
+pub(super) async fn account_ids(client: &Client, names: &[String]) -> Result<Vec<AccountId>> {
+    let mut ids = Vec::new();
+    for name in names {
+        ids.push(client.account(name).await?.account.id);
     }
-}
-
-impl PolicyArgs {
-    /// The policy, sound by the ledger's rule.
-    pub(super) fn policy(&self) -> Result<ModelPolicy> {
-        let voting_period_ms = super::units::milliseconds(self.voting_period);
-        let rule = Rule { quorum: self.quorum, threshold: self.threshold, voting_period_ms };
-        let mut policy = ModelPolicy { release: rule.clone(), ownership: rule.clone(), rules: rule };
-        for ClassRule { class, rule } in &self.rules {
-            match class {
-                ModelClass::Release => policy.release = rule.clone(),
-                ModelClass::Ownership => policy.ownership = rule.clone(),
-                ModelClass::Rules => policy.rules = rule.clone(),
-            }
-        }
-        policy.check().map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(policy)
-    }
-}
-
-/// A rule for people: what must answer, what must be yes, for how long.
-pub(super) fn show_rule(rule: &Rule) -> String {
-    let period = super::units::show_duration(rule.voting_period_ms);
-    format!("quorum {}, threshold {}, {period}", rule.quorum, rule.threshold)
+    Ok(ids)
 }
 
 #[cfg(test)]

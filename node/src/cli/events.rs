@@ -3,16 +3,15 @@
 use super::{
     client::Client,
     output::short,
-    proposals::status_name,
     units::{show_count, show_time},
-    vote::choice_name,
+    words::{counterparty, share_reason, show_answer, show_licence, status_name},
 };
 use crate::api::views::{AccountView, ModelView};
 use allod_protocol::{
     event::Event,
     ids::{AccountId, ModelId},
     proposal::Scope,
-    share::{ShareFlow, ShareReason},
+    share::ShareFlow,
 };
 use std::collections::HashMap;
 
@@ -61,53 +60,133 @@ impl Names {
     /// An event in one line.
     pub(super) async fn tell(&mut self, event: &Event) -> String {
         match event {
-            Event::AccountCreated { handle, sponsor, .. } => match sponsor {
-                Some(sponsor) => format!("account {handle} admitted by {}", self.account(*sponsor).await),
-                None => format!("account {handle} admitted"),
-            },
-            Event::KeysRotated { account } => format!("keys of {} replaced", self.account(*account).await),
-            Event::ModelCreated { name, founder, .. } => {
-                format!("model {name} founded by {}", self.account(*founder).await)
+            Event::AccountCreated { .. }
+            | Event::KeysRotated { .. }
+            | Event::MemberAdmitted { .. }
+            | Event::QuotaGranted { .. }
+            | Event::AccountSuspended { .. }
+            | Event::AccountReinstated { .. } => self.tell_account(event).await,
+            Event::VersionPublished { .. }
+            | Event::VersionReleased { .. }
+            | Event::VersionDeprecated { .. }
+            | Event::VersionWithdrawn { .. }
+            | Event::LineageClaimed { .. }
+            | Event::Attested { .. } => self.tell_version(event).await,
+            Event::ModelCreated { .. }
+            | Event::PolicyChanged { .. }
+            | Event::LicenceSet { .. }
+            | Event::StewardsSet { .. }
+            | Event::ModelRetired { .. }
+            | Event::Delegated { .. }
+            | Event::ContributionRecorded { .. }
+            | Event::ContributionAccepted { .. } => self.tell_model(event).await,
+            Event::SharesChanged { .. } => self.tell_shares(event).await,
+            Event::ProposalOpened { .. }
+            | Event::BallotCast { .. }
+            | Event::CloseMoved { .. }
+            | Event::ProposalQueued { .. }
+            | Event::ProposalClosed { .. }
+            | Event::StatementMade { .. } => self.tell_proposal(event).await,
+            Event::ValidatorAdmitted { .. }
+            | Event::ValidatorRemoved { .. }
+            | Event::ValidatorReweighted { .. }
+            | Event::ParametersSet
+            | Event::UpgradeScheduled { .. } => self.tell_network(event).await,
+        }
+    }
+
+    async fn tell_account(&mut self, event: &Event) -> String {
+        match event {
+            Event::AccountCreated { handle, sponsor: Some(sponsor), .. } => {
+                format!("account {handle} admitted by {}", self.account(*sponsor).await)
             }
+            Event::AccountCreated { handle, .. } => format!("account {handle} admitted"),
+            Event::KeysRotated { account } => format!("keys of {} replaced", self.account(*account).await),
+            Event::MemberAdmitted { account } => format!("{} is a member of the network", self.account(*account).await),
+            Event::QuotaGranted { account, quota } => {
+                format!("{} may admit {quota} more accounts", self.account(*account).await)
+            }
+            Event::AccountSuspended { account, reason } => {
+                format!("account {} SUSPENDED: {reason}", self.account(*account).await)
+            }
+            Event::AccountReinstated { account } => format!("account {} reinstated", self.account(*account).await),
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_version(&mut self, event: &Event) -> String {
+        match event {
             Event::VersionPublished { model, label, publisher, .. } => {
                 format!("version {}@{label} published by {}", self.model(*model).await, self.account(*publisher).await)
             }
             Event::VersionReleased { model, label, .. } => {
                 format!("version {}@{label} RELEASED", self.model(*model).await)
             }
-            Event::SharesChanged { .. } => self.tell_shares(event).await,
+            Event::VersionDeprecated { model, label, reason, .. } => {
+                format!("version {}@{label} deprecated: {reason}", self.model(*model).await)
+            }
+            Event::VersionWithdrawn { model, label, reason, .. } => {
+                format!("version {}@{label} WITHDRAWN: {reason}", self.model(*model).await)
+            }
+            Event::LineageClaimed { model, label, parents, .. } => {
+                let count = parents.len();
+                format!("version {}@{label} was made from {count} more versions", self.model(*model).await)
+            }
+            Event::Attested { artifact, statement, account, passed } => {
+                let verdict = if *passed { "passed" } else { "FAILED" };
+                let (artifact, account) = (short(artifact), self.account(*account).await);
+                format!("artifact {artifact}: {statement} {verdict}, says {account}")
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_model(&mut self, event: &Event) -> String {
+        match event {
+            Event::ModelCreated { name, founder, .. } => {
+                format!("model {name} founded by {}", self.account(*founder).await)
+            }
+            Event::PolicyChanged { model, .. } => format!("rules of {} changed", self.model(*model).await),
+            Event::LicenceSet { model, licence, .. } => {
+                format!("licence of {}: {}", self.model(*model).await, show_licence(licence))
+            }
+            Event::StewardsSet { model, stewards, .. } => {
+                let mut names = Vec::new();
+                for steward in stewards {
+                    names.push(self.account(*steward).await);
+                }
+                format!("stewards of {}: {}", self.model(*model).await, names.join(", "))
+            }
+            Event::ModelRetired { model, reason, .. } => {
+                format!("model {} RETIRED: {reason}", self.model(*model).await)
+            }
+            Event::Delegated { model, from, to: Some(to), .. } => {
+                let (from, to) = (self.account(*from).await, self.account(*to).await);
+                format!("{to} answers the questions of {} for {from}", self.model(*model).await)
+            }
+            Event::Delegated { model, from, .. } => {
+                let from = self.account(*from).await;
+                format!("{from} answers the questions of {} for itself again", self.model(*model).await)
+            }
             Event::ContributionRecorded { model, giver, .. } => {
                 format!("contribution to {} recorded by {}", self.model(*model).await, self.account(*giver).await)
             }
             Event::ContributionAccepted { model, steward, .. } => {
-                format!(
-                    "contribution to {} countersigned by {}",
-                    self.model(*model).await,
-                    self.account(*steward).await
-                )
+                let (model, steward) = (self.model(*model).await, self.account(*steward).await);
+                format!("contribution to {model} countersigned by {steward}")
             }
-            Event::ProposalOpened { .. } | Event::BallotCast { .. } | Event::ProposalClosed { .. } => {
-                self.tell_proposal(event).await
-            }
-            Event::PolicyChanged { model, .. } => format!("rules of {} changed", self.model(*model).await),
-            Event::ValidatorAdmitted { key, power, operator } => {
-                format!("validator {} of {} admitted with power {power}", short(key), self.account(*operator).await)
-            }
-            Event::ValidatorRemoved { key } => format!("validator {} removed", short(key)),
+            _ => String::new(),
         }
     }
 
     async fn tell_shares(&mut self, event: &Event) -> String {
         let Event::SharesChanged { model, account, flow, units, balance, reason } = event else { return String::new() };
         let sign = if *flow == ShareFlow::In { '+' } else { '-' };
-        let why = match reason {
-            ShareReason::Founding => "founding".to_owned(),
-            ShareReason::Minted { reason, .. } => format!("minted: {reason}"),
-            ShareReason::Transferred { counterparty, reason } => {
-                let side = if *flow == ShareFlow::In { "from" } else { "to" };
-                format!("{side} {}: {reason}", self.account(*counterparty).await)
-            }
+        let counterparty = match counterparty(reason) {
+            Some(other) => Some(self.account(other).await),
+            None => None,
         };
+        let why = share_reason(reason, *flow, counterparty.as_deref());
         let (units, balance) = (show_count(units.get()), show_count(balance.get()));
         format!(
             "shares of {}: {} {sign}{units} = {balance} ({why})",
@@ -122,12 +201,41 @@ impl Names {
                 let (scope, proposer) = (self.scope(*scope).await, self.account(*proposer).await);
                 format!("proposal {} to {scope} opened by {proposer}, closes {}", short(proposal), show_time(*closes))
             }
-            Event::BallotCast { proposal, account, choice, weight } => {
+            Event::BallotCast { proposal, account, parts, weight } => {
                 let (account, weight) = (self.account(*account).await, show_count(*weight));
-                format!("proposal {}: {account} answers {} with weight {weight}", short(proposal), choice_name(*choice))
+                format!("proposal {}: {account} answers {} with weight {weight}", short(proposal), show_answer(parts))
+            }
+            Event::CloseMoved { proposal, closes } => {
+                format!("proposal {}: ballots now stop {}", short(proposal), show_time(*closes))
+            }
+            Event::ProposalQueued { proposal, scope, ready, .. } => {
+                let scope = self.scope(*scope).await;
+                format!(
+                    "proposal {} to {scope} passed; it is executed {} at the soonest",
+                    short(proposal),
+                    show_time(*ready)
+                )
             }
             Event::ProposalClosed { proposal, scope, status } => {
                 format!("proposal {} to {} {}", short(proposal), self.scope(*scope).await, status_name(status))
+            }
+            Event::StatementMade { proposal, scope } => {
+                format!("proposal {}: a statement in the name of {}", short(proposal), self.scope(*scope).await)
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_network(&mut self, event: &Event) -> String {
+        match event {
+            Event::ValidatorAdmitted { key, power, operator } => {
+                format!("validator {} of {} admitted with power {power}", short(key), self.account(*operator).await)
+            }
+            Event::ValidatorRemoved { key } => format!("validator {} removed", short(key)),
+            Event::ValidatorReweighted { key, power } => format!("validator {} now has power {power}", short(key)),
+            Event::ParametersSet => "the network's parameters changed".into(),
+            Event::UpgradeScheduled { height, protocol, release } => {
+                format!("version {protocol} of the protocol ({release}) from block {height} on")
             }
             _ => String::new(),
         }

@@ -1,19 +1,21 @@
 //! `allod model`: what is owned.
 
 use super::{
-    args::{Assigned, PolicyArgs, VersionName, show_rule},
-    client::Client,
+    args::{self, Assigned, VersionName},
     context::Context,
     output::{Fields, Table, cut, who},
+    policy::choice::PolicyArgs,
     shares::write_deed,
     signing::{Receipt, Signing},
     units::{show_count, show_size},
+    words::{show_rule, version_status},
 };
 use crate::api::views::{ModelView, VersionView};
 use allod_protocol::{
     event::Event,
-    ids::{AccountId, ModelId, ModelName, Name, Units},
-    model::{CreateModel, FoundingLine, VersionStatus},
+    ids::{ModelId, ModelName, Name, Units},
+    model::{CreateModel, FoundingLine},
+    policy::templates::Template,
     transaction::Action,
 };
 use anyhow::Result;
@@ -103,15 +105,20 @@ impl ModelCommand {
 
 impl Create {
     async fn execute(self, context: &Context) -> Result<()> {
-        let policy = self.policy.policy()?;
         let sender = self.signing.sender(context).await?;
         let mut founding = Vec::new();
         for holder in &self.holders {
             let account = sender.client.account(&holder.name).await?.account.id;
-            founding.push(FoundingLine { account, units: holder.value });
+            founding.push(FoundingLine { account, units: holder.value, vesting: None });
         }
-        let stewards = stewards(&sender.client, &self.stewards, sender.account.id).await?;
-        let action = CreateModel { name: self.name, description: self.description, founding, stewards, policy };
+        let mut stewards = args::account_ids(&sender.client, &self.stewards).await?;
+        if stewards.is_empty() {
+            stewards.push(sender.account.id);
+        }
+        let base = || Template::EqualPartners.policy(&stewards);
+        let policy = self.policy.policy(&sender.client, base, &stewards).await?;
+        let action =
+            CreateModel { name: self.name, description: self.description, founding, stewards, policy, licence: None };
         let receipt = sender.submit(Action::CreateModel(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ModelCreated { model, name, .. } => Some(ModelMade { model: *model, name: name.clone() }),
@@ -125,17 +132,6 @@ impl Create {
             fields.show()
         })
     }
-}
-
-async fn stewards(client: &Client, names: &[String], founder: AccountId) -> Result<Vec<AccountId>> {
-    if names.is_empty() {
-        return Ok(vec![founder]);
-    }
-    let mut stewards = Vec::new();
-    for name in names {
-        stewards.push(client.account(name).await?.account.id);
-    }
-    Ok(stewards)
 }
 
 fn show_list(models: &[ModelView]) -> String {
@@ -170,19 +166,15 @@ fn show(view: &ModelWithVersions) -> String {
     fields.add("to release", show_rule(&model.policy.release));
     fields.add("to change shares", show_rule(&model.policy.ownership));
     fields.add("to change rules", show_rule(&model.policy.rules));
-    let mut table = Table::new(&["VERSION", ">SIZE", ">FILES", "PUBLISHER", "RELEASED", "HERE"]);
+    let mut table = Table::new(&["VERSION", ">SIZE", ">FILES", "PUBLISHER", "STATUS", "HERE"]);
     for view in &view.versions {
         let version = &view.version;
-        let released = match &version.status {
-            VersionStatus::Published => String::new(),
-            VersionStatus::Released { height, .. } => format!("block {height}"),
-        };
         table.row([
             version.label.to_string(),
             show_size(version.artifact.size_bytes),
             version.artifact.files.to_string(),
             who(view.publisher_handle.as_ref(), version.publisher),
-            released,
+            version_status(&version.status),
             if view.stored_here { "yes".into() } else { String::new() },
         ]);
     }

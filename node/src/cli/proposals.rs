@@ -1,19 +1,18 @@
 //! `allod proposals`: what was asked, where it stands, what came of it.
 
 use super::{
-    args::{ProposalName, show_rule},
+    args::ProposalName,
     client::Client,
     context::Context,
     output::{Fields, Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{self, show_count, show_duration, show_time},
-    vote::choice_name,
+    words::{action_text, show_answer, show_rule, verdict_text},
 };
 use crate::api::views::{BallotView, ProposalView};
 use allod_protocol::{
     ids::{ModelName, ProposalId},
-    policy::Verdict,
-    proposal::{ProposalAction, ProposalStatus, Scope, WithdrawProposal},
+    proposal::{ProposalStatus, Scope, WithdrawProposal},
     transaction::Action,
 };
 use anyhow::{Result, bail};
@@ -148,30 +147,12 @@ fn scope_name(view: &ProposalView) -> String {
     }
 }
 
-/// Where a proposal stands, in a few words.
-pub(super) fn status_name(status: &ProposalStatus) -> String {
-    match status {
-        ProposalStatus::Open => "is open".into(),
-        ProposalStatus::Executed { .. } => "EXECUTED".into(),
-        ProposalStatus::ExecutionFailed { reason, .. } => format!("passed, but could not be executed: {reason}"),
-        ProposalStatus::Rejected { verdict, .. } => format!("rejected: {}", verdict_text(*verdict)),
-        ProposalStatus::Withdrawn { .. } => "withdrawn".into(),
-    }
-}
-
-const fn verdict_text(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::NoQuorum => "too few answered",
-        Verdict::NotEnoughYes => "too few said yes",
-        Verdict::Passed => "passed",
-    }
-}
-
 /// What was decided, in one line.
 fn outcome(view: &ProposalView) -> String {
     let tally = &view.tally;
     let weights =
         format!("{} yes, {} no, {} abstain", show_count(tally.yes), show_count(tally.no), show_count(tally.abstain));
+    let weights = if tally.veto == 0 { weights } else { format!("{weights}, {} veto", show_count(tally.veto)) };
     let of = format!("{weights}, of {}", show_count(tally.electorate));
     match &view.proposal.status {
         ProposalStatus::Open => format!("open: {of}"),
@@ -183,6 +164,11 @@ fn outcome(view: &ProposalView) -> String {
             format!("rejected in block {height}, {}: {of}", verdict_text(*verdict))
         }
         ProposalStatus::Withdrawn { height } => format!("withdrawn in block {height}"),
+        ProposalStatus::Queued { ready, .. } => format!("passed, executed {} at the soonest: {of}", show_time(*ready)),
+        ProposalStatus::Cancelled { height, reason } => {
+            format!("cancelled by its guardian in block {height}: {reason} ({of})")
+        }
+        ProposalStatus::Expired { height, reason } => format!("passed, and expired in block {height}: {reason} ({of})"),
     }
 }
 
@@ -240,27 +226,7 @@ fn show(view: &ProposalWithBallots) -> String {
     for view in ballots {
         let ballot = &view.ballot;
         let account = who(view.handle.as_ref(), ballot.account);
-        table.row([account, choice_name(ballot.choice).into(), show_count(ballot.weight), ballot.height.to_string()]);
+        table.row([account, show_answer(&ballot.parts), show_count(ballot.weight), ballot.height.to_string()]);
     }
     format!("{}\n{}", fields.show(), table.show("nobody has answered yet"))
-}
-
-fn action_text(action: &ProposalAction) -> String {
-    match action {
-        ProposalAction::ReleaseVersion { label } => format!("version {label} is released"),
-        ProposalAction::MintShares { to, units, reason } => {
-            let units = show_count(units.get());
-            format!("{units} units are minted\nfor {to}\nbecause: {reason}")
-        }
-        ProposalAction::SetPolicy { policy } => format!(
-            "the rules become\nrelease: {}\nshares: {}\nrules: {}",
-            show_rule(&policy.release),
-            show_rule(&policy.ownership),
-            show_rule(&policy.rules)
-        ),
-        ProposalAction::AdmitValidator { key, power, operator } => {
-            format!("a validator is admitted with power {power}\nkey {key}\noperator {operator}")
-        }
-        ProposalAction::RemoveValidator { key } => format!("a validator is removed\nkey {key}"),
-    }
 }

@@ -2,10 +2,11 @@
 
 use super::{
     Failure,
-    args::{self, PolicyArgs, VersionName},
+    args::{self, VersionName},
     client::Client,
     context::Context,
     output::Fields,
+    policy::choice::PolicyArgs,
     signing::{Receipt, Sender, Signing},
     units::{now, show_duration, show_time},
 };
@@ -140,13 +141,22 @@ impl Propose {
                 }
                 let scope = Scope::Model(client.model(model).await?.model.id);
                 let to = client.account(to).await?.account;
-                let action = ProposalAction::MintShares { to: to.id, units: *units, reason: reason.clone() };
+                let action =
+                    ProposalAction::MintShares { to: to.id, units: *units, reason: reason.clone(), vesting: None };
                 Ok((scope, action, format!("Mint {units} units of {model} for {}", to.handle)))
             }
             Self::Policy { model, policy, .. } => {
-                let policy = policy.policy()?;
-                let scope = Scope::Model(client.model(model).await?.model.id);
-                Ok((scope, ProposalAction::SetPolicy { policy }, format!("Change the rules of {model}")))
+                if policy.is_empty() {
+                    return Err(Failure::usage("say what is to change: --template, --policy FILE, --quorum, ..."));
+                }
+                let present = client.model(model).await?.model;
+                let scope = Scope::Model(present.id);
+                let policy = policy.policy(client, || present.policy.clone(), &present.stewards).await?;
+                Ok((
+                    scope,
+                    ProposalAction::SetPolicy { policy: Box::new(policy) },
+                    format!("Change the rules of {model}"),
+                ))
             }
             Self::AdmitValidator { validator, power, operator, .. } => {
                 let operator = client.account(operator).await?.account;

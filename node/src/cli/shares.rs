@@ -7,12 +7,13 @@ use super::{
     output::{Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{show_count, show_size},
+    words::{counterparty, share_reason},
 };
 use crate::api::views::{ShareChangeView, SharesView};
 use allod_protocol::{
     ids::{Height, ModelName, Units},
     proof::Deed,
-    share::{ShareFlow, ShareReason, TransferShares},
+    share::{ShareFlow, TransferShares},
     transaction::Action,
 };
 use anyhow::Result;
@@ -153,27 +154,15 @@ fn show_history(changes: &[ShareChangeView]) -> String {
             ShareFlow::In => '+',
             ShareFlow::Out => '-',
         };
+        let counterparty = counterparty(&change.reason).map(|id| who(view.counterparty_handle.as_ref(), id));
         table.row([
             change.number.to_string(),
             change.height.to_string(),
             cut(&who(view.handle.as_ref(), change.account), 16),
             format!("{sign}{}", show_count(change.units.get())),
             show_count(change.balance.get()),
-            cut(&reason(view), 28),
+            cut(&share_reason(&change.reason, change.flow, counterparty.as_deref()), 28),
         ]);
     }
     table.show("no changes yet")
-}
-
-fn reason(view: &ShareChangeView) -> String {
-    let given = |text: &str| if text.is_empty() { String::new() } else { format!(": {text}") };
-    match &view.change.reason {
-        ShareReason::Founding => "founding".into(),
-        ShareReason::Minted { reason, .. } => format!("minted{}", given(reason)),
-        ShareReason::Transferred { counterparty, reason } => {
-            let other = who(view.counterparty_handle.as_ref(), counterparty);
-            let side = if view.change.flow == ShareFlow::In { "from" } else { "to" };
-            format!("{side} {other}{}", given(reason))
-        }
-    }
 }

@@ -240,6 +240,7 @@ mod tests {
             member_since: None,
             quota: 0,
             open_proposals: 0,
+            suspended: None,
         }
     }
 

@@ -13,7 +13,7 @@ use allod_protocol::{
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{BasisPoints, Handle, Power, PublicKey, Timestamp},
     limits,
-    policy::Rule,
+    policy::{NetworkPolicy, Rule},
 };
 use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
@@ -205,11 +205,11 @@ fn local_parameters(voting_period: Duration) -> Result<Parameters> {
         clock_drift_ms: 10_000,
         founder_quota: 1_000,
         transactions_per_account_per_block: 8_192,
-        validators_rule: Rule {
-            quorum: BasisPoints::new(5_000)?,
-            threshold: BasisPoints::new(6_667)?,
-            voting_period_ms: units::milliseconds(voting_period),
-        },
+        policy: NetworkPolicy::uniform(&Rule::new(
+            BasisPoints::new(5_000)?,
+            BasisPoints::new(6_667)?,
+            units::milliseconds(voting_period),
+        )),
     })
 }
 

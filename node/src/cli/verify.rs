@@ -4,6 +4,7 @@ use super::{
     context::Context,
     output::Fields,
     units::{show_count, show_size, show_time},
+    words::version_status,
 };
 use crate::{api::views::ClaimView, run::read_genesis};
 use allod_protocol::{
@@ -14,7 +15,7 @@ use allod_protocol::{
     limits,
     model::{Model, Version, VersionStatus},
     proof::Deed,
-    share::Share,
+    share::{Register, Share},
     state::Record,
 };
 use anyhow::{Context as _, Result, bail};
@@ -178,10 +179,10 @@ fn add_claim(fields: &mut Fields, names: &Names<'_>, claim: &ClaimView) {
             fields.add(
                 "status",
                 match &version.status {
-                    VersionStatus::Published => "published, not released".to_owned(),
                     VersionStatus::Released { proposal, height } => {
                         format!("released in block {height} by proposal\n{proposal}")
                     }
+                    status => version_status(status),
                 },
             );
         }

@@ -5,10 +5,12 @@ use super::{
     context::Context,
     signing::{Receipt, Signing},
     units::show_count,
+    words::show_answer,
 };
 use allod_protocol::{
     event::Event,
-    proposal::{CastBallot, Choice},
+    ids::BasisPoints,
+    proposal::{BallotPart, CastBallot, Choice},
     transaction::Action,
 };
 use anyhow::Result;
@@ -31,6 +33,7 @@ enum Answer {
     Yes,
     No,
     Abstain,
+    Veto,
 }
 
 impl From<Answer> for Choice {
@@ -39,13 +42,14 @@ impl From<Answer> for Choice {
             Answer::Yes => Self::Yes,
             Answer::No => Self::No,
             Answer::Abstain => Self::Abstain,
+            Answer::Veto => Self::Veto,
         }
     }
 }
 
 #[derive(Debug, Serialize)]
 struct BallotCast {
-    choice: Choice,
+    parts: Vec<BallotPart>,
     weight: u64,
 }
 
@@ -53,25 +57,21 @@ impl Vote {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let sender = self.signing.sender(context).await?;
         let proposal = self.proposal.resolve(&sender.client).await?;
-        let action = CastBallot { proposal, choice: self.answer.into() };
+        let action = CastBallot { proposal, parts: vec![whole(self.answer.into())] };
         let receipt = sender.submit(Action::CastBallot(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
-                Event::BallotCast { choice, weight, .. } => Some(BallotCast { choice: *choice, weight: *weight }),
+                Event::BallotCast { parts, weight, .. } => Some(BallotCast { parts: parts.clone(), weight: *weight }),
                 _ => None,
             })
         })?;
         context.answer(&receipt, |receipt: &Receipt<BallotCast>| {
-            let (answer, weight) = (choice_name(receipt.made.choice), show_count(receipt.made.weight));
+            let (answer, weight) = (show_answer(&receipt.made.parts), show_count(receipt.made.weight));
             format!("{} answers {answer} with weight {weight}\n{}", sender.account.handle, receipt.place())
         })
     }
 }
 
-/// An answer in one word.
-pub(super) const fn choice_name(choice: Choice) -> &'static str {
-    match choice {
-        Choice::Yes => "yes",
-        Choice::No => "no",
-        Choice::Abstain => "abstain",
-    }
+/// All of the weight with one answer.
+const fn whole(choice: Choice) -> BallotPart {
+    BallotPart { choice, part: BasisPoints::WHOLE }
 }

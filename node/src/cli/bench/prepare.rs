@@ -49,18 +49,21 @@ pub(super) struct Batch {
 pub(super) async fn set_stage(sender: &Sender, count: u16) -> Result<Stage> {
     let run = getrandom::u32().map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
     let accounts = try_join_all((0..count).map(|index| create_account(sender, run, index))).await?;
-    let rule = Rule {
-        quorum: BasisPoints::new(5_000)?,
-        threshold: BasisPoints::new(5_000)?,
-        voting_period_ms: limits::VOTING_PERIOD_MIN_MS,
-    };
-    let founding = accounts.iter().map(|(account, _)| FoundingLine { account: account.id, units: Units::new(UNITS) });
+    // Half of a quorum of all is half of all: no minority decides.
+    let half = BasisPoints::new(5_000)?;
+    let rule = Rule::new(BasisPoints::WHOLE, half, limits::VOTING_PERIOD_MIN_MS);
+    let founding = accounts.iter().map(|(account, _)| FoundingLine {
+        account: account.id,
+        units: Units::new(UNITS),
+        vesting: None,
+    });
     let action = CreateModel {
         name: Name::new(format!("bench-{run:08x}"))?,
         description: "made by allod bench".into(),
         founding: founding.take(limits::FOUNDING_LINES).collect(),
         stewards: vec![sender.account.id],
-        policy: ModelPolicy { release: rule.clone(), ownership: rule.clone(), rules: rule },
+        policy: ModelPolicy::uniform(&rule),
+        licence: None,
     };
     let receipt = sender.submit(Action::CreateModel(action)).await?;
     let model = receipt.events.iter().find_map(|event| match event {
@@ -90,6 +93,7 @@ async fn create_account(sender: &Sender, run: u32, index: u16) -> Result<(Accoun
         member_since: None,
         quota: 0,
         open_proposals: 0,
+        suspended: None,
     };
     Ok((account, key))
 }

@@ -1,0 +1,122 @@
+//! `allod policy`: how the owners of a model decide, in plain words and as a file to change.
+
+pub(super) mod choice;
+
+use super::{args, client::Client, context::Context, output::Table, units::show_duration};
+use allod_protocol::{
+    ids::ModelName,
+    policy::{Class, Electorate, ModelPolicy, explain, templates::Template},
+};
+use anyhow::Result;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// How the owners of a model decide, in plain words and as a file to change.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Policy {
+    /// The policies to start from
+    Templates,
+    /// Say in plain words what a policy means
+    Explain(Explain),
+    /// Show a model's policy; with --json, a file for `--policy`
+    Show {
+        /// namespace/name
+        model: ModelName,
+    },
+}
+
+/// Which policy.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Explain {
+    /// That of a model: namespace/name
+    model: Option<ModelName>,
+    /// A policy to start from
+    #[arg(long, value_name = "NAME", value_parser = choice::template)]
+    template: Option<Template>,
+    /// That of a file, in JSON or TOML
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct TemplateLine {
+    name: &'static str,
+    summary: &'static str,
+}
+
+/// What one part of a policy means.
+#[derive(Debug, Serialize)]
+struct Meaning {
+    about: String,
+    words: String,
+}
+
+impl Policy {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Templates => {
+                let line = |template: &Template| TemplateLine { name: template.name(), summary: template.summary() };
+                let lines: Vec<_> = Template::ALL.iter().map(line).collect();
+                context.answer(&lines, |lines| {
+                    let mut table = Table::new(&["TEMPLATE", "FOR"]);
+                    lines.iter().for_each(|line| table.row([line.name.to_owned(), line.summary.to_owned()]));
+                    table.show("")
+                })
+            }
+            Self::Explain(which) => {
+                let policy = which.policy(context).await?;
+                let meaning = |(about, words)| Meaning { about, words };
+                let meanings: Vec<_> = explain::policy(&policy).into_iter().map(meaning).collect();
+                context.answer(&meanings, |meanings| show_meanings(meanings))
+            }
+            Self::Show { model } => {
+                let policy = of_model(&context.client()?, &model).await?;
+                context.answer(&policy, show)
+            }
+        }
+    }
+}
+
+impl Explain {
+    async fn policy(self, context: &Context) -> Result<ModelPolicy> {
+        match (self.model, self.template, self.file) {
+            (Some(model), _, _) => of_model(&context.client()?, &model).await,
+            (None, Some(template), _) => Ok(template.policy(&[])),
+            (None, None, file) => args::from_file(&file.unwrap_or_default()),
+        }
+    }
+}
+
+async fn of_model(client: &Client, model: &ModelName) -> Result<ModelPolicy> {
+    Ok(client.model(model).await?.model.policy)
+}
+
+fn show_meanings(meanings: &[Meaning]) -> String {
+    meanings.iter().map(|Meaning { about, words }| format!("{about}\n  {words}\n")).collect()
+}
+
+fn show(policy: &ModelPolicy) -> String {
+    let mut table = Table::new(&["CLASS", ">QUORUM", ">YES", ">VETO", "VOICES", "BALLOTS", "WAIT"]);
+    for class in Class::OF_MODELS {
+        let rule = policy.rule(class);
+        let veto = rule.veto.map(|veto| veto.to_string()).unwrap_or_default();
+        let (quorum, yes) = match rule.objection {
+            Some(objection) => (String::new(), format!("unless {objection} object")),
+            None => (rule.quorum.to_string(), rule.threshold.to_string()),
+        };
+        let wait = if rule.timelock_ms == 0 { String::new() } else { show_duration(rule.timelock_ms) };
+        let voices = voices(rule.electorate).to_owned();
+        let ballots = show_duration(rule.voting_period_ms);
+        table.row([class.name().to_owned(), quorum, yes, veto, voices, ballots, wait]);
+    }
+    format!("{}\nin words: allod policy explain MODEL\n", table.show(""))
+}
+
+const fn voices(electorate: Electorate) -> &'static str {
+    match electorate {
+        Electorate::Shares => "units",
+        Electorate::Members => "heads",
+        Electorate::SquareRoot => "roots",
+    }
+}

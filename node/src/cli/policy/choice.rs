@@ -1,0 +1,202 @@
+//! The policy that a command line asks for: a template or a file, with changes.
+
+use crate::cli::{Failure, args, client::Client, units};
+use allod_protocol::{
+    ids::{AccountId, BasisPoints},
+    policy::{Class, ModelPolicy, Risk, Rule, TransferRule, templates::Template},
+};
+use anyhow::Result;
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+/// How the owners of a model decide: a policy to start from, and what is different from it.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct PolicyArgs {
+    /// A policy to start from; `allod policy templates` lists them
+    #[arg(long, value_name = "NAME", value_parser = template, conflicts_with = "policy_file")]
+    template: Option<Template>,
+    /// A file with the policy to start from, in JSON or TOML, as `allod policy show MODEL --json` writes it
+    #[arg(id = "policy_file", long = "policy", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The part of all weight that must answer, in per cent, in every class
+    #[arg(long, value_name = "PERCENT", value_parser = units::percent)]
+    quorum: Option<BasisPoints>,
+    /// The part of yes, no and veto together that must be yes, in per cent, in every class
+    #[arg(long, value_name = "PERCENT", value_parser = units::percent)]
+    threshold: Option<BasisPoints>,
+    /// How long ballots are taken, in every class
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    voting_period: Option<Duration>,
+    /// How long what passed waits before it is executed, in every class
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    timelock: Option<Duration>,
+    /// Another rule for one class: CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d; may be repeated
+    #[arg(long = "rule", value_name = "RULE")]
+    rules: Vec<ClassRule>,
+    /// How shares move: free, approval (a decision on each) or locked
+    #[arg(long, value_name = "HOW", value_parser = args::word::<TransferRule>)]
+    transfers: Option<TransferRule>,
+    /// Who may cancel what passed and is not executed yet
+    #[arg(long, value_name = "ACCOUNT")]
+    guardian: Option<String>,
+    /// A risk that the owners take knowingly, such as minority-decides; may be repeated
+    #[arg(long, value_name = "RISK", value_parser = args::word::<Risk>)]
+    allow: Vec<Risk>,
+}
+
+/// A template by its name.
+pub(in crate::cli) fn template(text: &str) -> Result<Template, String> {
+    Template::ALL.into_iter().find(|template| template.name() == text).ok_or_else(|| {
+        let names = Template::ALL.map(Template::name).join(", ");
+        format!("{text:?} is not a template; there are {names}")
+    })
+}
+
+/// What is different in one class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ClassRule {
+    class: Class,
+    quorum: BasisPoints,
+    threshold: BasisPoints,
+    voting_period_ms: u64,
+}
+
+impl FromStr for ClassRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d");
+        let (class, rule) = text.split_once('=').ok_or_else(wrong)?;
+        let known = Class::OF_MODELS.into_iter().find(|known| known.name() == class);
+        let class = known.ok_or_else(|| {
+            let names = Class::OF_MODELS.map(Class::name).join(", ");
+            format!("{class:?} is not a class of decision; there are {names}")
+        })?;
+        let parts: Vec<&str> = rule.split(',').collect();
+        let [quorum, threshold, period] = parts.as_slice() else { return Err(wrong()) };
+        Ok(Self {
+            class,
+            quorum: units::percent(quorum)?,
+            threshold: units::percent(threshold)?,
+            voting_period_ms: units::milliseconds(units::duration(period)?),
+        })
+    }
+}
+
+impl PolicyArgs {
+    /// Whether anything is asked for at all.
+    pub(in crate::cli) fn is_empty(&self) -> bool {
+        let rules = self.quorum.is_none() && self.threshold.is_none() && self.voting_period.is_none();
+        let times = self.timelock.is_none() && self.rules.is_empty();
+        let beside = self.transfers.is_none() && self.guardian.is_none() && self.allow.is_empty();
+        self.template.is_none() && self.file.is_none() && rules && times && beside
+    }
+
+    /// The policy, sound by the ledger's rule. Without a template or a file it starts from `base`; the stewards fill
+    /// the roles of a template.
+    pub(in crate::cli) async fn policy(
+        &self,
+        client: &Client,
+        base: impl FnOnce() -> ModelPolicy,
+        stewards: &[AccountId],
+    ) -> Result<ModelPolicy> {
+        let start = match (self.template, &self.file) {
+            (Some(template), _) => template.policy(stewards),
+            (None, Some(file)) => args::from_file(file)?,
+            (None, None) => base(),
+        };
+        let guardian = match &self.guardian {
+            Some(name) => Some(client.account(name).await?.account.id),
+            None => start.guardian,
+        };
+        let policy = ModelPolicy { guardian, ..self.changed(start) };
+        policy.check().map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(policy)
+    }
+
+    fn changed(&self, mut policy: ModelPolicy) -> ModelPolicy {
+        for class in Class::OF_MODELS {
+            let rule = policy.rule_mut(class);
+            rule.quorum = self.quorum.unwrap_or(rule.quorum);
+            rule.threshold = self.threshold.unwrap_or(rule.threshold);
+            rule.timelock_ms = self.timelock.map_or(rule.timelock_ms, units::milliseconds);
+            if let Some(period) = self.voting_period {
+                set_period(rule, units::milliseconds(period));
+            }
+        }
+        for ClassRule { class, quorum, threshold, voting_period_ms } in &self.rules {
+            let rule = policy.rule_mut(*class);
+            // Who names a quorum wants a vote, not the silence of a rule that passes unless objected to.
+            (rule.quorum, rule.threshold, rule.objection) = (*quorum, *threshold, None);
+            set_period(rule, *voting_period_ms);
+        }
+        policy.transfers = self.transfers.unwrap_or(policy.transfers);
+        for risk in &self.allow {
+            if !policy.allow.contains(risk) {
+                policy.allow.push(*risk);
+            }
+        }
+        policy
+    }
+}
+
+/// Sets the voting period, and shortens what has to fit into it.
+fn set_period(rule: &mut Rule, voting_period_ms: u64) {
+    rule.voting_period_ms = voting_period_ms;
+    rule.early_close_ms = rule.early_close_ms.map(|early| early.min(voting_period_ms));
+    rule.late_quorum_extension_ms = rule.late_quorum_extension_ms.min(voting_period_ms);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        policy: PolicyArgs,
+    }
+
+    fn changed(line: &str, template: Template) -> ModelPolicy {
+        let words = std::iter::once("x").chain(line.split(' ').filter(|word| !word.is_empty()));
+        Line::try_parse_from(words).unwrap().policy.changed(template.policy(&[]))
+    }
+
+    #[test]
+    fn what_is_given_changes_every_class_and_the_rest_stays() {
+        let template = Template::EqualPartners.policy(&[]);
+        let policy = changed("--quorum 80 --voting-period 1h --timelock 0s", Template::EqualPartners);
+        for class in Class::OF_MODELS {
+            let (rule, before) = (policy.rule(class), template.rule(class));
+            assert_eq!((rule.quorum.get(), rule.threshold), (8_000, before.threshold));
+            assert_eq!((rule.voting_period_ms, rule.timelock_ms), (3_600_000, 0));
+        }
+        assert_eq!(policy.transfers, template.transfers);
+        assert_eq!(policy.check(), Ok(()), "what has to fit into the voting period was shortened with it");
+        assert_eq!(changed("", Template::FounderLed), Template::FounderLed.policy(&[]));
+    }
+
+    #[test]
+    fn a_rule_for_one_class_is_a_vote_whatever_the_template_had() {
+        let policy = changed("--rule release=30,60,2d", Template::FounderLed);
+        assert_eq!(policy.release.objection, None);
+        assert_eq!((policy.release.quorum.get(), policy.release.threshold.get()), (3_000, 6_000));
+        assert_eq!(policy.rules, Template::FounderLed.policy(&[]).rules);
+    }
+
+    #[test]
+    fn risks_are_allowed_by_name() {
+        let policy = changed("--quorum 10 --allow minority-decides", Template::EqualPartners);
+        assert_eq!(policy.check(), Ok(()));
+        assert!(changed("--quorum 10", Template::EqualPartners).check().unwrap_err().to_string().contains("allow"));
+    }
+
+    #[test]
+    fn classes_and_templates_that_there_are_not_are_named_with_those_that_there_are() {
+        assert!("validators=1,2,3d".parse::<ClassRule>().unwrap_err().contains("release, licence"));
+        assert!("release=1,2".parse::<ClassRule>().is_err());
+        assert!(template("mine").unwrap_err().contains("equal-partners"));
+        assert!(args::word::<Risk>("love").unwrap_err().contains("minority_decides"));
+    }
+}
