@@ -137,6 +137,7 @@ fn routes() -> Router<Shared> {
         .route("/openapi.json", get(openapi::document))
         .route("/v1/status", get(node::status))
         .route("/v1/genesis", get(node::genesis))
+        .route("/v1/network", get(node::network))
         .route("/v1/peers", get(node::peers))
         .route("/v1/validators", get(node::validators))
         .route("/v1/blocks", get(blocks::list))

@@ -17,7 +17,9 @@ mod events;
 mod fetch;
 mod init;
 mod key;
+mod licence;
 mod model;
+mod network;
 mod output;
 mod peers;
 mod policy;
@@ -36,6 +38,7 @@ mod tests;
 mod transaction;
 mod units;
 mod verify;
+mod vesting;
 mod vote;
 mod watch;
 mod words;
@@ -165,6 +168,8 @@ enum Command {
 
     /// Where the node stands
     Status(status::Status),
+    /// The network's members, parameters and upgrades
+    Network(network::Network),
     /// The peers that the node is connected to
     Peers(peers::Peers),
     /// Follow what happens on the ledger
@@ -241,6 +246,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Proposals(command) => command.execute(&context).await,
         Command::Vote(command) => command.execute(&context).await,
         Command::Status(command) => command.execute(&context).await,
+        Command::Network(command) => command.execute(&context).await,
         Command::Peers(command) => command.execute(&context).await,
         Command::Watch(command) => command.execute(&context).await,
         Command::Block(command) => command.execute(&context).await,

@@ -4,11 +4,13 @@ use super::{
     Shared, TICK_MAX,
     reader::{Reader, json, with_reader},
     schema,
-    views::{HealthView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
+    views::{HealthView, NetworkView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
 };
 use crate::handle::Role;
 use allod_protocol::{
     genesis::Genesis,
+    limits,
+    network::Network,
     validator::{ValidatorSchedule, ValidatorSet},
 };
 use axum::{
@@ -127,6 +129,22 @@ pub(crate) async fn peers(State(api): State<Shared>) -> Json<Vec<PeerView>> {
     let mut peers: Vec<PeerView> = api.node.network.peers().await.into_iter().map(view).collect();
     peers.sort_by(|one, two| one.peer_id.cmp(&two.peer_id));
     Json(peers)
+}
+
+/// What the members of the network agree on: parameters, rules of decision, upgrades.
+#[utoipa::path(get, path = "/v1/network", tag = "node", responses(
+    (status = 200, description = "As it is now.", body = NetworkView),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn network(State(api): State<Shared>) -> Result<Json<NetworkView>, Problem> {
+    json(&api, |reader| {
+        let network = reader
+            .find::<Network>(&())?
+            .ok_or_else(|| Problem::internal("ledger_unreadable", "the ledger holds no record of its network"))?;
+        let outgrown = network.outgrown_at(reader.state.height().next()).is_some();
+        Ok(NetworkView { network, protocol: limits::PROTOCOL_VERSION, outgrown })
+    })
+    .await
 }
 
 /// Who decides the next blocks.

@@ -20,7 +20,7 @@ use utoipa::OpenApi;
     ),
     paths(
         document,
-        node::health, node::ready, node::metrics, node::status, node::genesis, node::peers, node::validators,
+        node::health, node::ready, node::metrics, node::status, node::genesis, node::network, node::peers, node::validators,
         blocks::list, blocks::one, blocks::transaction, submit::submit, submit::submit_batch,
         accounts::list, accounts::one,
         models::list, models::by_id, models::one, models::versions, models::version, models::shares,

@@ -4,14 +4,16 @@ use super::{
     Shared,
     extract::{Order, Paging, Path, Query, TimePaging, parse},
     reader::{Reader, json},
-    views::{BallotView, Page, Problem, ProposalView},
+    views::{AttestorView, BallotView, GateView, Page, Problem, ProposalView},
 };
 use crate::event_loop::clock;
 use allod_protocol::{
+    attestation::Attestation,
     due::{Deadline, Due},
-    ids::ProposalId,
-    policy::Tally,
-    proposal::{Ballot, Proposal, ProposalOf, ProposalStatus, Scope},
+    ids::{ArtifactId, ProposalId, Timestamp, VersionLabel},
+    model::Version,
+    policy::{Tally, explain},
+    proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope},
     state::Direction,
 };
 use axum::{Json, extract::State};
@@ -19,8 +21,8 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
-    let open = proposal.status == ProposalStatus::Open;
     let tally = reader.find::<Tally>(&proposal.id)?.unwrap_or_default();
+    let left = |time: Timestamp| time.get().saturating_sub(clock().get());
     Ok(ProposalView {
         model_name: match proposal.scope {
             Scope::Model(model) => reader.name(model)?,
@@ -28,9 +30,56 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
         },
         proposer_handle: reader.handle(proposal.proposer)?,
         outlook: proposal.rule.outlook(&tally),
+        settled: proposal.rule.is_settled(&tally),
         tally,
-        ends_in_ms: open.then(|| proposal.closes.get().saturating_sub(clock().get())),
+        rule_text: explain::rule(&proposal.rule),
+        guardian_handle: proposal.guardian.map_or(Ok(None), |guardian| reader.handle(guardian))?,
+        attested: gates(reader, &proposal)?,
+        ends_in_ms: (proposal.status == ProposalStatus::Open).then(|| left(proposal.closes)),
+        ready_in_ms: match proposal.status {
+            ProposalStatus::Queued { ready, .. } => Some(left(ready)),
+            _ => None,
+        },
         proposal,
+    })
+}
+
+/// Each gate of each version that the proposal would release.
+fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView>, Problem> {
+    let Scope::Model(model) = proposal.scope else { return Ok(Vec::new()) };
+    let mut gates = Vec::new();
+    for action in &proposal.actions {
+        let ProposalAction::ReleaseVersion { label } = action else { continue };
+        let version = reader.find::<Version>(&(model, label.clone()))?;
+        let artifact = version.map(|version| version.artifact.address);
+        for gate in &proposal.gates {
+            gates.push(gate_view(reader, gate, label, artifact)?);
+        }
+    }
+    Ok(gates)
+}
+
+fn gate_view(
+    reader: &Reader,
+    gate: &ProposalGate,
+    label: &VersionLabel,
+    artifact: Option<ArtifactId>,
+) -> Result<GateView, Problem> {
+    let mut attestors = Vec::with_capacity(gate.accounts.len());
+    for account in &gate.accounts {
+        let key = |artifact| (artifact, gate.statement.clone(), *account);
+        let said = artifact.map_or(Ok(None), |artifact| reader.find::<Attestation>(&key(artifact)))?;
+        let passed = said.map(|attestation| attestation.passed);
+        attestors.push(AttestorView { account: *account, handle: reader.handle(*account)?, passed });
+    }
+    let passed = attestors.iter().filter(|attestor| attestor.passed == Some(true)).count();
+    Ok(GateView {
+        label: label.clone(),
+        artifact,
+        statement: gate.statement.clone(),
+        needed: gate.attestors,
+        passed: u32::try_from(passed).unwrap_or(u32::MAX),
+        attestors,
     })
 }
 
@@ -57,7 +106,7 @@ pub(crate) enum ScopeChoice {
     /// Those put to the members of the network.
     #[default]
     Network,
-    /// Those on which ballots are taken now, the network's and all models', the first to close first.
+    /// Those that are open or queued, the network's and all models', the first to fall due first.
     Open,
 }
 
@@ -66,7 +115,7 @@ pub(crate) enum ScopeChoice {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ProposalsQuery {
-    /// `network` (the members' own, which is meant unless given), or `open` (all that can be voted on now).
+    /// `network` (the members' own, which is meant unless given), or `open` (all that can be voted on, or wait to be executed).
     #[serde(default)]
     #[param(inline)]
     scope: ScopeChoice,
@@ -75,7 +124,7 @@ pub(crate) struct ProposalsQuery {
     limit: Option<usize>,
     /// `next` of the page before, asked for in the same way.
     after: Option<String>,
-    /// `newest` first, unless `oldest` is asked for; open ones come in the order of their close.
+    /// `newest` first, unless `oldest` is asked for; open ones come in the order in which they fall due.
     #[serde(default)]
     #[param(inline)]
     order: Order,

@@ -98,7 +98,10 @@ impl PartialSchema for OutlookSchema {
     fn schema() -> RefOr<Schema> {
         let record = ObjectBuilder::new()
             .description(Some("What a tally comes to now, and what is still needed for it to pass."))
-            .property("verdict", text("If ballots stopped now: `passed`, `no_quorum` or `not_enough_yes`."))
+            .property(
+                "verdict",
+                text("If ballots stopped now: `passed`, `no_quorum`, `not_enough_yes`, `vetoed` or `objected`."),
+            )
             .required("verdict")
             .property("quorum_lacks", integer())
             .required("quorum_lacks")
@@ -216,11 +219,15 @@ fn anything() -> Object {
 records! {
     Record = "Record": "A record of the ledger in its JSON form; see the protocol's specification.", [];
     AccountRecord = "Account": "An account: its handle, its key policy, who admitted it.",
-        ["id", "handle", "keys", "created", "sponsor", "member_since", "quota", "open_proposals"];
+        ["id", "handle", "keys", "created", "sponsor", "member_since", "quota", "open_proposals",
+         "suspended"];
     ModelRecord = "Model": "A model: its name, its stewards, its policy.",
-        ["id", "name", "description", "founder", "created", "stewards", "policy", "released"];
+        ["id", "name", "description", "founder", "created", "stewards", "policy", "licence", "released",
+         "retired"];
+    NetworkRecord = "Network": "The network's own record: its parameters, its counters, the upgrade decided last.",
+        ["parameters", "members", "proposals", "open_proposals", "upgrade"];
     RegisterRecord = "Register": "The sums of a model's share register.",
-        ["model", "total_units", "holders", "changes"];
+        ["model", "total_units", "holders", "roots", "changes", "delegations"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
         ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
          "status"];
@@ -231,11 +238,12 @@ records! {
     ContributionRecord = "Contribution": "A contribution: what was given to a model, by whom, and who countersigned it.",
         ["id", "model", "giver", "kind", "amount", "evidence", "note", "recorded", "accepted"];
     ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
-        ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "snapshot", "opened",
-         "closes", "status"];
+        ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
+         "snapshot", "opened", "opened_at", "closes", "extended", "status"];
     TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
-        ["yes", "no", "abstain", "electorate", "ballots"];
-    BallotRecord = "Ballot": "One account's answer to a proposal.", ["account", "choice", "weight", "height"];
+        ["yes", "no", "abstain", "veto", "electorate", "ballots"];
+    BallotRecord = "Ballot": "One account's answer to a proposal.",
+        ["account", "parts", "weight", "delegated", "height"];
     HeaderRecord = "Header": "A block's header; its hash is the block's.",
         ["network", "height", "time", "proposer", "parent", "transactions_root", "state_root", "validators",
          "next_validators"];

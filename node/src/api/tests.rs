@@ -29,9 +29,9 @@ use allod_protocol::{
     limits,
     mempool::{Checked, Mempool},
     model::{CreateModel, FoundingLine, PublishVersion},
-    policy::{ModelPolicy, Rule},
+    policy::{ModelPolicy, NetworkPolicy, Risk, Rule},
     proof::Deed,
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+    proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     share::TransferShares,
     transaction::{Action, Transaction, TransactionBody},
 };
@@ -59,7 +59,11 @@ fn key(seed: u8) -> SigningKey {
 
 fn rule() -> Rule {
     let half = BasisPoints::new(5_000).unwrap();
-    Rule { quorum: half, threshold: half, voting_period_ms: 60_000 }
+    Rule::new(half, half, 60_000)
+}
+
+fn answer(choice: Choice) -> Vec<BallotPart> {
+    vec![BallotPart { choice, part: BasisPoints::WHOLE }]
 }
 
 fn genesis() -> Genesis {
@@ -79,7 +83,7 @@ fn genesis() -> Genesis {
             clock_drift_ms: 10_000,
             founder_quota: 100,
             transactions_per_account_per_block: 100,
-            validators_rule: rule(),
+            policy: NetworkPolicy::uniform(&rule()),
         },
         accounts: vec![account("northfield", 1), account("southbank", 2)],
         validators: vec![GenesisValidator {
@@ -192,13 +196,18 @@ impl Peer {
 
     /// The model `northfield/digits`: northfield has 60 units, southbank 40.
     async fn found_model(&self) -> ModelId {
-        let founding = |handle: &str, units| FoundingLine { account: self.account(handle), units: Units::new(units) };
+        let founding = |handle: &str, units| FoundingLine {
+            account: self.account(handle),
+            units: Units::new(units),
+            vesting: None,
+        };
         let action = CreateModel {
             name: Name::new("digits").unwrap(),
             description: "reads digits".into(),
             founding: vec![founding("northfield", 60), founding("southbank", 40)],
             stewards: vec![self.account("northfield")],
-            policy: ModelPolicy { release: rule(), ownership: rule(), rules: rule() },
+            policy: ModelPolicy { allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&rule()) },
+            licence: None,
         };
         self.apply(1, "northfield", Action::CreateModel(action)).await;
         self.ok("/v1/models/northfield/digits").await["id"].as_str().unwrap().parse().unwrap()
@@ -434,7 +443,7 @@ async fn refusals_carry_the_code_of_the_rule() {
     let action = || {
         Action::CastBallot(CastBallot {
             proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
-            choice: Choice::Yes,
+            parts: answer(Choice::Yes),
         })
     };
     let refused = async |transaction: &Transaction| {
@@ -566,7 +575,7 @@ async fn a_proposal_says_what_it_still_needs() {
     let fresh = peer.ok(&path).await;
     assert_eq!(fresh["outlook"], json!({"verdict": "no_quorum", "quorum_lacks": 50, "yes_lacks": 50}));
     assert!((1..=60_000).contains(&fresh["ends_in_ms"].as_u64().unwrap()), "{fresh}");
-    let ballot = CastBallot { proposal: id.parse().unwrap(), choice: Choice::Yes };
+    let ballot = CastBallot { proposal: id.parse().unwrap(), parts: answer(Choice::Yes) };
     peer.apply(1, "northfield", Action::CastBallot(ballot)).await;
     let answered = peer.ok(&path).await;
     assert_eq!(answered["outlook"], json!({"verdict": "passed", "quorum_lacks": 0, "yes_lacks": 0}));
@@ -613,7 +622,22 @@ async fn records_look_as_described(peer: &Peer) {
             first(peer.ok(&format!("{model}/contributions")).await),
             vec!["model_name", "giver_handle", "accepted_by_handle"],
         ),
-        (schema::ProposalRecord::FIELDS, proposal, vec!["model_name", "proposer_handle", "outlook", "ends_in_ms"]),
+        (
+            schema::ProposalRecord::FIELDS,
+            proposal,
+            vec![
+                "model_name",
+                "proposer_handle",
+                "outlook",
+                "settled",
+                "rule_text",
+                "guardian_handle",
+                "attested",
+                "ends_in_ms",
+                "ready_in_ms",
+            ],
+        ),
+        (schema::NetworkRecord::FIELDS, peer.ok("/v1/network").await, vec!["protocol", "outgrown"]),
         (schema::BallotRecord::FIELDS, first(peer.ok(&ballots).await), vec!["handle"]),
         (schema::HeaderRecord::FIELDS, block["header"].clone(), vec![]),
         (schema::CertificateRecord::FIELDS, block["certificate"].clone(), vec![]),
@@ -948,7 +972,7 @@ fn a_checked_transaction_is_what_was_sent() {
     // What the handler hands on keeps the sender's bytes: encoding, decoding and checking change nothing.
     let action = Action::CastBallot(CastBallot {
         proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
-        choice: Choice::No,
+        parts: answer(Choice::No),
     });
     let network = genesis().network_id();
     let sender = AccountId::from_bytes([1; 32]);

@@ -14,10 +14,11 @@ use allod_protocol::{
     event::Event,
     execute::TransactionResult,
     ids::{
-        AccountId, ArtifactId, BasisPoints, BlockHash, ContentHash, Handle, Height, ModelId, ModelName, NetworkId,
-        Power, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress, VersionLabel,
+        AccountId, ArtifactId, BasisPoints, BlockHash, ContentHash, Handle, Height, ModelId, ModelName, Name,
+        NetworkId, Power, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress, VersionLabel,
     },
     model::{Model, Version},
+    network::Network,
     policy::{Outlook, Tally},
     proposal::{Ballot, Proposal},
     share::{Register, Share, ShareChange},
@@ -177,6 +178,19 @@ pub struct ValidatorsView {
     /// The power of `current` together; more than two thirds of it decide.
     #[schema(value_type = u64)]
     pub total_power: Power,
+}
+
+/// What the members of the network agree on, and what they decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NetworkView {
+    /// The record: parameters, counters, the upgrade decided last.
+    #[serde(flatten)]
+    #[schema(value_type = schema::NetworkRecord)]
+    pub network: Network,
+    /// The version of the protocol that this peer speaks.
+    pub protocol: u32,
+    /// Whether this peer must be replaced by a newer one before it can follow the network on.
+    pub outgrown: bool,
 }
 
 /// A block in a list.
@@ -437,8 +451,52 @@ pub struct ProposalView {
     /// What the tally comes to now, and what is still needed to pass.
     #[schema(value_type = schema::OutlookSchema)]
     pub outlook: Outlook,
-    /// Milliseconds until ballots stop, by this peer's clock; 0 when they have, null when the proposal is settled.
+    /// Whether no ballot of those who have not answered could change that.
+    pub settled: bool,
+    /// The rule in plain words.
+    pub rule_text: String,
+    /// The handle of the account that may stop it.
+    #[schema(value_type = Option<String>)]
+    pub guardian_handle: Option<Handle>,
+    /// What must be attested before it is executed, and what has been.
+    pub attested: Vec<GateView>,
+    /// Milliseconds until ballots stop, by this peer's clock; 0 when they have, null when ballots are over.
     pub ends_in_ms: Option<u64>,
+    /// Milliseconds until what passed can be executed, by this peer's clock; 0 when it can, null unless it is queued.
+    pub ready_in_ms: Option<u64>,
+}
+
+/// What must be attested of one version before it is released, and what has been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateView {
+    /// The version's label.
+    #[schema(value_type = String)]
+    pub label: VersionLabel,
+    /// Its artifact; null if there is no such version.
+    #[schema(value_type = Option<schema::Cid>)]
+    pub artifact: Option<ArtifactId>,
+    /// What is attested.
+    #[schema(value_type = String)]
+    pub statement: Name,
+    /// How many accounts must say that it passed.
+    pub needed: u32,
+    /// How many have.
+    pub passed: u32,
+    /// Those whose word counts, and what each said last.
+    pub attestors: Vec<AttestorView>,
+}
+
+/// What an account whose word counts said last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttestorView {
+    /// The account.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// Whether the artifact passed; null if it has said nothing.
+    pub passed: Option<bool>,
 }
 
 /// An answer to a proposal.

@@ -132,6 +132,14 @@ pub(super) fn units(text: &str) -> Result<Units, String> {
     text.replace('_', "").parse().map_err(|_| format!("{text:?} is not a whole number of units"))
 }
 
+/// At least one unit.
+pub(super) fn some_units(text: &str) -> Result<Units, String> {
+    match units(text)? {
+        Units::ZERO => Err("0 units are nothing; name at least 1".into()),
+        units => Ok(units),
+    }
+}
+
 /// The hash of something outside the ledger: 64 hexadecimal digits, or a file that is hashed here.
 pub(super) fn content_hash(text: &str) -> Result<ContentHash> {
     if let Ok(hash) = text.parse() {

@@ -3,11 +3,13 @@
 use super::{
     args::{self, Assigned, VersionName},
     context::Context,
+    licence::LicenceArgs,
     output::{Fields, Table, cut, who},
     policy::choice::PolicyArgs,
     shares::write_deed,
     signing::{Receipt, Signing},
     units::{show_count, show_size},
+    vesting::VestingArgs,
     words::{show_rule, version_status},
 };
 use crate::api::views::{ModelView, VersionView};
@@ -63,6 +65,10 @@ pub(super) struct Create {
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
     #[command(flatten)]
+    vesting: VestingArgs,
+    #[command(flatten)]
+    licence: LicenceArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     signing: Signing,
@@ -105,11 +111,12 @@ impl ModelCommand {
 
 impl Create {
     async fn execute(self, context: &Context) -> Result<()> {
+        let licence = self.licence.licence()?;
         let sender = self.signing.sender(context).await?;
         let mut founding = Vec::new();
         for holder in &self.holders {
             let account = sender.client.account(&holder.name).await?.account.id;
-            founding.push(FoundingLine { account, units: holder.value, vesting: None });
+            founding.push(FoundingLine { account, units: holder.value, vesting: self.vesting.vesting() });
         }
         let mut stewards = args::account_ids(&sender.client, &self.stewards).await?;
         if stewards.is_empty() {
@@ -118,7 +125,7 @@ impl Create {
         let base = || Template::EqualPartners.policy(&stewards);
         let policy = self.policy.policy(&sender.client, base, &stewards).await?;
         let action =
-            CreateModel { name: self.name, description: self.description, founding, stewards, policy, licence: None };
+            CreateModel { name: self.name, description: self.description, founding, stewards, policy, licence };
         let receipt = sender.submit(Action::CreateModel(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ModelCreated { model, name, .. } => Some(ModelMade { model: *model, name: name.clone() }),

@@ -1,18 +1,23 @@
 //! `allod propose`: a question carrying what the ledger does if it passes.
+//!
+//! A subject of decisions has a file in `propose/`, where each kind of decision says in [`Ask::ask`] what it asks for.
+//! What becomes of it, asked or tried, is the same for all and stands here.
+
+mod network;
+mod ownership;
+mod rules;
+mod versions;
 
 use super::{
-    Failure,
-    args::{self, VersionName},
     client::Client,
     context::Context,
     output::Fields,
-    policy::choice::PolicyArgs,
     signing::{Receipt, Sender, Signing},
     units::{now, show_duration, show_time},
 };
 use allod_protocol::{
     event::Event,
-    ids::{ModelName, Power, ProposalId, PublicKey, Timestamp, Units},
+    ids::{ModelName, ProposalId, Timestamp},
     proposal::{OpenProposal, ProposalAction, Scope},
     transaction::Action,
 };
@@ -23,64 +28,63 @@ use serde::Serialize;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Propose {
     /// Release a published version
-    Release {
-        /// namespace/name@label
-        version: VersionName,
-        #[command(flatten)]
-        question: Question,
-    },
+    Release(Asking<versions::Release>),
+    /// Warn everybody off a released version
+    Deprecate(Asking<versions::Deprecate>),
+    /// Take a version back: it is not to be used or served any more
+    WithdrawVersion(Asking<versions::WithdrawVersion>),
+    /// Add to what a version was made from
+    ClaimLineage(Asking<versions::ClaimLineage>),
+    /// Set the terms under which a model is used
+    Licence(Asking<rules::SetLicence>),
     /// Mint shares
-    Mint {
-        /// namespace/name
-        model: ModelName,
-        /// For whom
-        #[arg(long, value_name = "ACCOUNT")]
-        to: String,
-        /// How many units
-        #[arg(long, value_parser = args::units)]
-        units: Units,
-        /// Why, for the history
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        question: Question,
-    },
+    Mint(Asking<ownership::Mint>),
+    /// Burn shares of a holder, with cause
+    Burn(Asking<ownership::Burn>),
+    /// Let the proposer give shares, where transfers need approval
+    #[command(alias = "approve-transfer")]
+    Transfer(Asking<ownership::Transfer>),
+    /// Replace the stewards
+    Stewards(Asking<rules::SetStewards>),
     /// Change how the owners decide
-    Policy {
-        /// namespace/name
-        model: ModelName,
-        #[command(flatten)]
-        policy: PolicyArgs,
-        #[command(flatten)]
-        question: Question,
-    },
+    Policy(Asking<rules::SetPolicy>),
+    /// End a model: nothing is published, released or minted any more
+    Retire(Asking<rules::Retire>),
+    /// State something in the name of all
+    Statement(Asking<rules::Statement>),
+
     /// Admit a validator to the network
-    AdmitValidator {
-        /// Its consensus key, as `allod init` printed it
-        #[arg(long = "key", value_name = "HEX")]
-        validator: PublicKey,
-        /// Its voting power
-        #[arg(long, default_value = "1")]
-        power: Power,
-        /// The account that answers for it
-        #[arg(long, value_name = "ACCOUNT")]
-        operator: String,
-        #[command(flatten)]
-        question: Question,
-    },
+    AdmitValidator(Asking<network::AdmitValidator>),
+    /// Give a validator another voting power
+    ReweightValidator(Asking<network::ReweightValidator>),
     /// Remove a validator from the network
-    RemoveValidator {
-        /// Its consensus key
-        #[arg(long = "key", value_name = "HEX")]
-        validator: PublicKey,
-        #[command(flatten)]
-        question: Question,
-    },
+    RemoveValidator(Asking<network::RemoveValidator>),
+    /// Make an account a member of the network
+    AdmitMember(Asking<network::AdmitMember>),
+    /// Let an account admit further accounts
+    GrantQuota(Asking<network::GrantQuota>),
+    /// Suspend an account: it can do nothing until it is reinstated
+    Suspend(Asking<network::Suspend>),
+    /// Reinstate a suspended account
+    Reinstate(Asking<network::Reinstate>),
+    /// Replace the network's parameters
+    Parameters(Asking<network::SetParameters>),
+    /// Move the network to another version of the protocol
+    Upgrade(Asking<network::Upgrade>),
+}
+
+/// A kind of decision, with the question around it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Asking<T: clap::Args> {
+    #[command(flatten)]
+    what: T,
+    #[command(flatten)]
+    question: Question,
 }
 
 /// What is asked, in words, and by whom.
 #[derive(Debug, clap::Args)]
-pub(super) struct Question {
+struct Question {
     /// What is asked, in one line [default: made from the action]
     #[arg(long)]
     title: Option<String>,
@@ -91,6 +95,30 @@ pub(super) struct Question {
     signing: Signing,
 }
 
+/// What a decision asks for.
+pub(super) struct Asked {
+    scope: Scope,
+    action: ProposalAction,
+    /// A title that says it, should the question have none.
+    title: String,
+}
+
+impl Asked {
+    fn network(action: ProposalAction, title: String) -> Self {
+        Self { scope: Scope::Network, action, title }
+    }
+
+    async fn model(client: &Client, model: &ModelName, action: ProposalAction, title: String) -> Result<Self> {
+        Ok(Self { scope: Scope::Model(client.model(model).await?.model.id), action, title })
+    }
+}
+
+/// A kind of decision.
+pub(super) trait Ask {
+    /// What it asks for, with the ids behind the names.
+    async fn ask(&self, client: &Client) -> Result<Asked>;
+}
+
 #[derive(Debug, Serialize)]
 struct ProposalOpened {
     proposal: ProposalId,
@@ -98,86 +126,60 @@ struct ProposalOpened {
 }
 
 impl Propose {
-    fn question(&self) -> &Question {
-        match self {
-            Self::Release { question, .. }
-            | Self::Mint { question, .. }
-            | Self::Policy { question, .. }
-            | Self::AdmitValidator { question, .. }
-            | Self::RemoveValidator { question, .. } => question,
-        }
-    }
-
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
-        let question = self.question();
-        let sender = question.signing.sender(context).await?;
-        let (scope, action, title) = self.action(&sender.client).await?;
-        let title = question.title.clone().unwrap_or(title);
-        let receipt =
-            open(&sender, OpenProposal { scope, title, text: question.text.clone(), actions: vec![action] }).await?;
-        context.answer(&receipt, |receipt| {
-            let closes = receipt.made.closes;
-            let left = show_duration(closes.get().saturating_sub(now().get()));
-            let mut fields = Fields::default();
-            fields.add("proposal", receipt.made.proposal);
-            fields.add("closes", format!("{}, in {left}", show_time(closes)));
-            receipt.add_place(&mut fields);
-            fields.add("next", "allod vote PROPOSAL yes|no|abstain --as ACCOUNT");
-            fields.show()
-        })
-    }
-
-    /// The scope, the action, and a title that says it.
-    async fn action(&self, client: &Client) -> Result<(Scope, ProposalAction, String)> {
         match self {
-            Self::Release { version, .. } => {
-                let scope = Scope::Model(client.model(&version.model).await?.model.id);
-                let action = ProposalAction::ReleaseVersion { label: version.label.clone() };
-                Ok((scope, action, format!("Release {version}")))
-            }
-            Self::Mint { model, to, units, reason, .. } => {
-                if units.get() == 0 {
-                    return Err(Failure::usage("--units 0 mints nothing; mint at least 1"));
-                }
-                let scope = Scope::Model(client.model(model).await?.model.id);
-                let to = client.account(to).await?.account;
-                let action =
-                    ProposalAction::MintShares { to: to.id, units: *units, reason: reason.clone(), vesting: None };
-                Ok((scope, action, format!("Mint {units} units of {model} for {}", to.handle)))
-            }
-            Self::Policy { model, policy, .. } => {
-                if policy.is_empty() {
-                    return Err(Failure::usage("say what is to change: --template, --policy FILE, --quorum, ..."));
-                }
-                let present = client.model(model).await?.model;
-                let scope = Scope::Model(present.id);
-                let policy = policy.policy(client, || present.policy.clone(), &present.stewards).await?;
-                Ok((
-                    scope,
-                    ProposalAction::SetPolicy { policy: Box::new(policy) },
-                    format!("Change the rules of {model}"),
-                ))
-            }
-            Self::AdmitValidator { validator, power, operator, .. } => {
-                let operator = client.account(operator).await?.account;
-                let action = ProposalAction::AdmitValidator { key: *validator, power: *power, operator: operator.id };
-                Ok((Scope::Network, action, format!("Admit a validator of {}", operator.handle)))
-            }
-            Self::RemoveValidator { validator, .. } => {
-                let title = format!("Remove validator {}", super::output::short(validator));
-                Ok((Scope::Network, ProposalAction::RemoveValidator { key: *validator }, title))
-            }
+            Self::Release(asking) => asking.put(context).await,
+            Self::Deprecate(asking) => asking.put(context).await,
+            Self::WithdrawVersion(asking) => asking.put(context).await,
+            Self::ClaimLineage(asking) => asking.put(context).await,
+            Self::Licence(asking) => asking.put(context).await,
+            Self::Mint(asking) => asking.put(context).await,
+            Self::Burn(asking) => asking.put(context).await,
+            Self::Transfer(asking) => asking.put(context).await,
+            Self::Stewards(asking) => asking.put(context).await,
+            Self::Policy(asking) => asking.put(context).await,
+            Self::Retire(asking) => asking.put(context).await,
+            Self::Statement(asking) => asking.put(context).await,
+            Self::AdmitValidator(asking) => asking.put(context).await,
+            Self::ReweightValidator(asking) => asking.put(context).await,
+            Self::RemoveValidator(asking) => asking.put(context).await,
+            Self::AdmitMember(asking) => asking.put(context).await,
+            Self::GrantQuota(asking) => asking.put(context).await,
+            Self::Suspend(asking) => asking.put(context).await,
+            Self::Reinstate(asking) => asking.put(context).await,
+            Self::Parameters(asking) => asking.put(context).await,
+            Self::Upgrade(asking) => asking.put(context).await,
         }
     }
 }
 
-async fn open(sender: &Sender, proposal: OpenProposal) -> Result<Receipt<ProposalOpened>> {
-    sender.submit(Action::OpenProposal(proposal)).await?.with(|events| {
+impl<T: Ask + clap::Args> Asking<T> {
+    async fn put(self, context: &Context) -> Result<()> {
+        let client = context.client()?;
+        let Asked { scope, action, title } = self.what.ask(&client).await?;
+        let Question { title: own, text, signing } = self.question;
+        let proposal = OpenProposal { scope, title: own.unwrap_or(title), text, actions: vec![action] };
+        open(context, &signing.sender_at(context, client).await?, proposal).await
+    }
+}
+
+async fn open(context: &Context, sender: &Sender, proposal: OpenProposal) -> Result<()> {
+    let receipt = sender.submit(Action::OpenProposal(proposal)).await?.with(|events| {
         events.iter().find_map(|event| match event {
             Event::ProposalOpened { proposal, closes, .. } => {
                 Some(ProposalOpened { proposal: *proposal, closes: *closes })
             }
             _ => None,
         })
+    })?;
+    context.answer(&receipt, |receipt: &Receipt<ProposalOpened>| {
+        let closes = receipt.made.closes;
+        let left = show_duration(closes.get().saturating_sub(now().get()));
+        let mut fields = Fields::default();
+        fields.add("proposal", receipt.made.proposal);
+        fields.add("closes", format!("{}, in {left}", show_time(closes)));
+        receipt.add_place(&mut fields);
+        fields.add("next", "allod vote PROPOSAL yes|no|abstain|veto --as ACCOUNT");
+        fields.show()
     })
 }

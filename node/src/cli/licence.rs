@@ -1,0 +1,56 @@
+//! The terms under which a model is used, as a command line gives them.
+
+use super::args;
+use allod_protocol::model::Licence;
+use anyhow::Result;
+
+/// The terms under which the model is used.
+#[derive(Clone, Debug, clap::Args)]
+#[group(multiple = false)]
+pub(super) struct LicenceArgs {
+    /// An SPDX licence expression, such as "Apache-2.0 OR MIT"
+    #[arg(long, value_name = "EXPRESSION", value_parser = expression)]
+    spdx: Option<String>,
+    /// Other terms: a file with them, or its hash
+    #[arg(long, value_name = "FILE|HASH")]
+    terms: Option<String>,
+}
+
+impl LicenceArgs {
+    /// The licence, if one is given.
+    pub(super) fn licence(&self) -> Result<Option<Licence>> {
+        match (&self.spdx, &self.terms) {
+            (Some(expression), _) => Ok(Some(Licence::Spdx(expression.clone()))),
+            (None, Some(terms)) => Ok(Some(Licence::Terms(args::content_hash(terms)?))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// An expression of licences on the SPDX list.
+fn expression(text: &str) -> Result<String, String> {
+    match spdx::Expression::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!(
+            "{text:?} is not an SPDX expression: {}; the list is at https://spdx.org/licenses, and other terms are \
+             given with --terms",
+            error.reason
+        )),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn licences_are_those_of_the_list() {
+        for good in ["Apache-2.0", "MIT OR Apache-2.0", "GPL-3.0-only WITH Classpath-exception-2.0", "LicenseRef-own"] {
+            assert_eq!(expression(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "Apache", "MIT OR", "free for all"] {
+            assert!(expression(bad).unwrap_err().contains("--terms"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `allod network`: what the members agree on.
+
+use super::{context::Context, output::Fields, units::show_duration, words::show_rule};
+use crate::api::views::NetworkView;
+use allod_protocol::policy::Class;
+use anyhow::Result;
+
+/// The network's members, parameters and upgrades.
+#[derive(Debug, clap::Args)]
+pub(super) struct Network {}
+
+impl Network {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        context.answer(&context.client()?.get::<NetworkView>("/v1/network").await?, show)
+    }
+}
+
+fn show(view: &NetworkView) -> String {
+    let (network, parameters) = (&view.network, &view.network.parameters);
+    let mut fields = Fields::default();
+    fields.add("members", network.members).add("proposals", network.proposals);
+    fields.add("open proposals", network.open_proposals).add("protocol", view.protocol);
+    if let Some(upgrade) = &network.upgrade {
+        let (protocol, height, release) = (upgrade.protocol, upgrade.height, &upgrade.release);
+        let warning = if view.outgrown { "\nthis node is too old: install that release" } else { "" };
+        fields.add("upgrade", format!("to version {protocol} at block {height}, by {release}{warning}"));
+    }
+    for class in Class::OF_NETWORK {
+        fields.add(class.name(), show_rule(parameters.policy.rule(class)));
+    }
+    fields.add("heartbeat", show_duration(parameters.heartbeat_ms));
+    fields.add("propose timeout", show_duration(parameters.propose_timeout_ms));
+    fields.add("vote timeout", show_duration(parameters.vote_timeout_ms));
+    fields.add("timeout growth", show_duration(parameters.timeout_delta_ms));
+    fields.add("rebroadcast", show_duration(parameters.rebroadcast_ms));
+    fields.add("clock drift", show_duration(parameters.clock_drift_ms));
+    fields.add("founders admit", format!("{} accounts each", parameters.founder_quota));
+    fields.add("in one block", format!("{} transactions an account", parameters.transactions_per_account_per_block));
+    fields.show()
+}

@@ -1,0 +1,100 @@
+//! Decisions on the terms of use, on the stewards, and on how the owners decide.
+
+use super::{Ask, Asked};
+use crate::cli::{Failure, args, client::Client, licence::LicenceArgs, policy::choice::PolicyArgs};
+use allod_protocol::{
+    ids::ModelName,
+    proposal::{ProposalAction, Scope},
+};
+use anyhow::Result;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SetLicence {
+    /// namespace/name
+    model: ModelName,
+    #[command(flatten)]
+    licence: LicenceArgs,
+}
+
+impl Ask for SetLicence {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let missing = || Failure::usage("say which: --spdx EXPRESSION, or --terms FILE");
+        let action = ProposalAction::SetLicence { licence: self.licence.licence()?.ok_or_else(missing)? };
+        Asked::model(client, &self.model, action, format!("Set the licence of {}", self.model)).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SetStewards {
+    /// namespace/name
+    model: ModelName,
+    /// A steward from then on, whoever it was before; may be repeated
+    #[arg(long = "steward", value_name = "ACCOUNT", required = true)]
+    stewards: Vec<String>,
+}
+
+impl Ask for SetStewards {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let action = ProposalAction::SetStewards { stewards: args::account_ids(client, &self.stewards).await? };
+        let title = format!("Make {} the stewards of {}", self.stewards.join(", "), self.model);
+        Asked::model(client, &self.model, action, title).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SetPolicy {
+    /// namespace/name
+    model: ModelName,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+impl Ask for SetPolicy {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        if self.policy.is_empty() {
+            return Err(Failure::usage("say what is to change: --template NAME, --policy FILE, --quorum PERCENT, ..."));
+        }
+        let model = client.model(&self.model).await?.model;
+        let policy = Box::new(self.policy.policy(client, || model.policy.clone(), &model.stewards).await?);
+        let (scope, action) = (Scope::Model(model.id), ProposalAction::SetPolicy { policy });
+        Ok(Asked { scope, action, title: format!("Change the rules of {}", self.model) })
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Retire {
+    /// namespace/name
+    model: ModelName,
+    /// Why, for whoever uses it
+    #[arg(long)]
+    reason: String,
+}
+
+impl Ask for Retire {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let action = ProposalAction::Retire { reason: self.reason.clone() };
+        Asked::model(client, &self.model, action, format!("Retire {}", self.model)).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[group(id = "whose", args = ["model", "network"], required = true, multiple = false)]
+pub(in crate::cli) struct Statement {
+    /// In the name of a model's owners: namespace/name
+    model: Option<ModelName>,
+    /// In the name of the network's members
+    #[arg(long)]
+    network: bool,
+}
+
+impl Ask for Statement {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        match &self.model {
+            Some(model) => {
+                let title = format!("A statement of the owners of {model}");
+                Asked::model(client, model, ProposalAction::Statement, title).await
+            }
+            None => Ok(Asked::network(ProposalAction::Statement, "A statement of the members".into())),
+        }
+    }
+}
