@@ -24,10 +24,13 @@
 
 mod accounts;
 mod artifacts;
+mod attestations;
 mod blocks;
+mod dry_run;
 mod events;
 mod extract;
 mod guard;
+mod lineage;
 mod listener;
 mod models;
 mod node;
@@ -36,7 +39,9 @@ mod problem;
 mod proofs;
 mod proposals;
 mod reader;
+mod records;
 mod schema;
+mod shares;
 mod stream;
 mod submit;
 #[cfg(test)]
@@ -152,12 +157,15 @@ fn routes() -> Router<Shared> {
         .route("/v1/models/{namespace}/{name}", get(models::one))
         .route("/v1/models/{namespace}/{name}/versions", get(models::versions))
         .route("/v1/models/{namespace}/{name}/versions/{label}", get(models::version))
-        .route("/v1/models/{namespace}/{name}/shares", get(models::shares))
-        .route("/v1/models/{namespace}/{name}/shares/history", get(models::share_history))
+        .route("/v1/models/{namespace}/{name}/versions/{label}/lineage", get(lineage::lineage))
+        .route("/v1/models/{namespace}/{name}/shares", get(shares::register))
+        .route("/v1/models/{namespace}/{name}/shares/history", get(shares::history))
+        .route("/v1/models/{namespace}/{name}/delegations", get(shares::delegations))
         .route("/v1/models/{namespace}/{name}/contributions", get(models::contributions))
         .route("/v1/models/{namespace}/{name}/proposals", get(models::proposals))
         .route("/v1/contributions/{id}", get(models::contribution))
         .route("/v1/proposals", get(proposals::list))
+        .route("/v1/proposals/dry-run", post(dry_run::try_out))
         .route("/v1/proposals/{id}", get(proposals::one))
         .route("/v1/proposals/{id}/ballots", get(proposals::ballots))
         .route("/v1/proofs/share/{namespace}/{name}/{account}", get(proofs::share_proof))
@@ -165,6 +173,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/deeds/version/{namespace}/{name}/{label}", get(proofs::version_deed))
         .route("/v1/artifacts", get(artifacts::list).post(artifacts::import))
         .route("/v1/artifacts/{address}", get(artifacts::one))
+        .route("/v1/artifacts/{address}/attestations", get(attestations::of_artifact))
         .route("/v1/artifacts/{address}/providers", get(artifacts::providers))
         .route("/v1/artifacts/{address}/content", get(artifacts::content))
         .route("/v1/artifacts/{address}/fetch", post(artifacts::fetch))

@@ -7,17 +7,20 @@
 mod account;
 mod args;
 mod artifacts;
+mod attest;
 mod bench;
 mod block;
 mod client;
 mod config;
 mod context;
 mod contribute;
+mod delegate;
 mod events;
 mod fetch;
 mod init;
 mod key;
 mod licence;
+mod lineage;
 mod model;
 mod network;
 mod output;
@@ -153,7 +156,7 @@ enum Command {
     Fetch(fetch::Fetch),
     /// Record a contribution to a model; list and countersign contributions
     Contribute(contribute::Contribute),
-    /// Show a model's share register and its history, transfer shares, get deeds
+    /// Show a model's share register and its history; transfer, burn and export shares; get deeds
     #[command(subcommand)]
     Shares(shares::Shares),
     /// Check a deed offline against a genesis
@@ -161,10 +164,21 @@ enum Command {
     /// Put a question to the owners of a model, or to the members of the network
     #[command(subcommand)]
     Propose(propose::Propose),
-    /// List proposals; show, await or withdraw one
+    /// List proposals; show, await, execute, cancel or withdraw one
     Proposals(proposals::Proposals),
     /// Answer a proposal, or change the answer
     Vote(vote::Vote),
+
+    /// Let another account answer a model's questions with your weight, or end that
+    Delegate(delegate::Delegate),
+    /// Who lets whom answer a model's questions
+    Delegations(delegate::Delegations),
+    /// Say whether an artifact stood a test, such as a safety review
+    Attest(attest::Attest),
+    /// What was said of an artifact
+    Attestations(attest::Attestations),
+    /// What a version was made from, and what was made from it
+    Lineage(lineage::Lineage),
 
     /// Where the node stands
     Status(status::Status),
@@ -245,6 +259,11 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Propose(command) => command.execute(&context).await,
         Command::Proposals(command) => command.execute(&context).await,
         Command::Vote(command) => command.execute(&context).await,
+        Command::Delegate(command) => command.execute(&context).await,
+        Command::Delegations(command) => command.execute(&context).await,
+        Command::Attest(command) => command.execute(&context).await,
+        Command::Attestations(command) => command.execute(&context).await,
+        Command::Lineage(command) => command.execute(&context).await,
         Command::Status(command) => command.execute(&context).await,
         Command::Network(command) => command.execute(&context).await,
         Command::Peers(command) => command.execute(&context).await,

@@ -44,6 +44,14 @@ pub fn peer_id(key: &SigningKey) -> Result<libp2p::PeerId> {
     Ok(libp2p::identity::Keypair::ed25519_from_bytes(secret.as_mut_slice())?.public().to_peer_id())
 }
 
+/// A key as a `did:key` identifier (W3C CCG, "The did:key Method"): the multicodec of an ed25519 public key, then the
+/// key, in base58.
+pub fn did_key(key: &PublicKey) -> String {
+    const ED25519_PUBLIC: [u8; 2] = [0xed, 0x01];
+    let bytes = [ED25519_PUBLIC.as_slice(), key.as_bytes()].concat();
+    format!("did:key:{}", multibase::encode(multibase::Base::Base58Btc, bytes))
+}
+
 /// Writes a key to a new file, whole or not at all, readable by its owner alone.
 ///
 /// # Errors
@@ -283,6 +291,14 @@ mod tests {
 
     fn no_passphrase() -> Result<Passphrase> {
         bail!("nobody should be asked")
+    }
+
+    #[test]
+    fn a_key_has_the_did_that_others_give_it() {
+        // The example of the did:key specification.
+        let text = "2e6fcce36701dc791488e0d0b1745cc1e33a4c1c9fcc41c63bd343dbbe0970e6";
+        let did = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK";
+        assert_eq!(did_key(&text.parse().unwrap()), did);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     reader::{Reader, json},
     views::{AccountView, Page, Problem},
 };
+use crate::keys::did_key;
 use allod_protocol::{
     account::{Account, HandleOf},
     state::Direction,
@@ -14,7 +15,8 @@ use axum::{Json, extract::State};
 
 fn view(reader: &Reader, account: Account) -> Result<AccountView, Problem> {
     let sponsor_handle = account.sponsor.map_or(Ok(None), |sponsor| reader.handle(sponsor))?;
-    Ok(AccountView { account, sponsor_handle })
+    let did_keys = account.keys.keys.iter().map(|key| did_key(&key.key)).collect();
+    Ok(AccountView { account, sponsor_handle, did_keys })
 }
 
 /// All accounts, by handle.

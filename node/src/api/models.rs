@@ -1,21 +1,19 @@
-//! Models, and everything that hangs on one: versions, the share register, contributions, proposals.
+//! Models, and what hangs on one: versions, contributions, proposals.
 
 use super::{
     Shared,
     extract::{Paging, Path, Query, TimePaging, parse},
     proposals,
     reader::{Reader, json},
-    views::{
-        ContributionView, ModelView, Page, Problem, ProposalView, ShareChangeView, ShareLine, SharesView, VersionView,
-    },
+    views::{ContributionView, ModelView, Page, Problem, ProposalView, VersionView},
 };
 use allod_protocol::{
     contribution::{Contribution, ContributionOf},
-    ids::{ContributionId, Handle, Height, ModelId, VersionLabel},
+    ids::{ContributionId, Handle, ModelId, VersionLabel},
     model::{Model, ModelCounters, ModelOf, Version},
     proposal::Scope,
-    share::{Register, Share, ShareChange, ShareReason, portion},
-    state::{Direction, read},
+    share::Register,
+    state::Direction,
 };
 use axum::{Json, extract::State};
 use serde::Deserialize;
@@ -172,90 +170,6 @@ pub(crate) fn existing_version(reader: &Reader, model: &Model, label: &str) -> R
         let detail = format!("model {} has no version {label}; its versions list what there is", model.name);
         Problem::not_found("unknown_version", detail)
     })
-}
-
-/// Which state of a register.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct SharesQuery {
-    /// The height after which it is asked for; the newest unless given. Give it when reading several pages.
-    at: Option<u64>,
-    /// Entries on the page: 1 to 500, 100 unless given.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<usize>,
-    /// `next` of the page before.
-    after: Option<String>,
-}
-
-/// A model's share register: who holds what, now or as of any height.
-#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/shares", tag = "shares",
-    params(
-        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
-        ("name" = String, Path, description = "The model's name there."),
-        SharesQuery,
-    ),
-    responses(
-        (status = 200, description = "One page of the register.", body = SharesView),
-        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn shares(
-    State(api): State<Shared>,
-    Path(name): Path<(String, String)>,
-    Query(query): Query<SharesQuery>,
-) -> Result<Json<SharesView>, Problem> {
-    json(&api, move |reader| {
-        let model = reader.model(&name)?;
-        let height = query.at.map_or(reader.state.height(), Height::new);
-        let state = reader.node.ledger.snapshot_at(height)?;
-        let then = read::<Register>(&state, &model.id)?.ok_or_else(|| {
-            let detail = format!("model {} was founded at height {}, after height {height}", model.name, model.created);
-            Problem::not_found("model_not_founded", detail)
-        })?;
-        let paging = Paging { limit: query.limit, after: query.after };
-        let (shares, next) = paging.records::<Share>(&state, &model.id, Direction::Ascending)?;
-        let mut items = Vec::with_capacity(shares.len());
-        for Share { account, units, .. } in shares {
-            let (handle, basis_points) = (reader.handle(account)?, portion(units, then.total_units));
-            items.push(ShareLine { account, handle, units, basis_points });
-        }
-        Ok(SharesView { model: model.id, name: model.name, height, total_units: then.total_units, items, next })
-    })
-    .await
-}
-
-/// Every change of a model's share register, each with its reason.
-#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/shares/history", tag = "shares",
-    params(
-        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
-        ("name" = String, Path, description = "The model's name there."),
-        TimePaging,
-    ),
-    responses(
-        (status = 200, description = "One page.", body = Page<ShareChangeView>),
-        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn share_history(
-    State(api): State<Shared>,
-    Path(name): Path<(String, String)>,
-    Query(query): Query<TimePaging>,
-) -> Result<Json<Page<ShareChangeView>>, Problem> {
-    json(&api, move |reader| {
-        let model = reader.model(&name)?;
-        let (changes, next) = query.paging().records::<ShareChange>(&reader.state, &model.id, query.order.into())?;
-        let mut items = Vec::with_capacity(changes.len());
-        for change in changes {
-            let counterparty_handle = match &change.reason {
-                ShareReason::Transferred { counterparty, .. } | ShareReason::TransferApproved { counterparty, .. } => {
-                    reader.handle(*counterparty)?
-                }
-                _ => None,
-            };
-            items.push(ShareChangeView { handle: reader.handle(change.account)?, counterparty_handle, change });
-        }
-        Ok(Page { items, next })
-    })
-    .await
 }
 
 fn contribution_view(reader: &Reader, contribution: Contribution) -> Result<ContributionView, Problem> {

@@ -1,6 +1,9 @@
 //! The description of the API, made from the endpoints' own documentation. A test holds it against the routes.
 
-use super::{accounts, artifacts, blocks, events, models, node, proofs, proposals, submit, views};
+use super::{
+    accounts, artifacts, attestations, blocks, dry_run, events, lineage, models, node, proofs, proposals, shares,
+    submit, views,
+};
 use axum::{
     http::header,
     response::{IntoResponse, Response},
@@ -23,11 +26,11 @@ use utoipa::OpenApi;
         node::health, node::ready, node::metrics, node::status, node::genesis, node::network, node::peers, node::validators,
         blocks::list, blocks::one, blocks::transaction, submit::submit, submit::submit_batch,
         accounts::list, accounts::one,
-        models::list, models::by_id, models::one, models::versions, models::version, models::shares,
-        models::share_history, models::contributions, models::contribution, models::proposals,
-        proposals::list, proposals::one, proposals::ballots,
+        models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
+        shares::register, shares::history, shares::delegations, models::contributions, models::contribution, models::proposals,
+        proposals::list, proposals::one, proposals::ballots, dry_run::try_out,
         proofs::share_proof, proofs::share_deed, proofs::version_deed,
-        artifacts::list, artifacts::one, artifacts::import, artifacts::providers, artifacts::content, artifacts::fetch,
+        artifacts::list, artifacts::one, attestations::of_artifact, artifacts::import, artifacts::providers, artifacts::content, artifacts::fetch,
         artifacts::verify,
         events::events,
     ),

@@ -45,7 +45,7 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
 }
 
 /// Each gate of each version that the proposal would release.
-fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView>, Problem> {
+pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView>, Problem> {
     let Scope::Model(model) = proposal.scope else { return Ok(Vec::new()) };
     let mut gates = Vec::new();
     for action in &proposal.actions {

@@ -4,7 +4,7 @@ use super::{Shared, views::Problem};
 use crate::handle::NodeHandle;
 use allod_protocol::{
     account::{Account, HandleOf},
-    ids::{AccountId, Handle, ModelId, ModelName},
+    ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},
     model::{Model, ModelOf},
     state::{Record, read},
 };
@@ -18,6 +18,7 @@ pub(crate) struct Reader {
     pub(crate) state: Snapshot,
     handles: RefCell<HashMap<AccountId, Option<Handle>>>,
     names: RefCell<HashMap<ModelId, Option<ModelName>>>,
+    times: RefCell<HashMap<Height, Timestamp>>,
 }
 
 /// Does `work` with a reader away from the runtime's threads.
@@ -28,7 +29,7 @@ pub(crate) async fn with_reader<T: Send + 'static>(
     let node = api.node.clone();
     let read = tokio::task::spawn_blocking(move || {
         let state = node.ledger.snapshot();
-        work(&Reader { node, state, handles: RefCell::default(), names: RefCell::default() })
+        work(&Reader { node, state, handles: RefCell::default(), names: RefCell::default(), times: RefCell::default() })
     });
     read.await.map_err(|error| Problem::internal("defect", format!("reading the ledger failed: {error}")))?
 }
@@ -80,6 +81,22 @@ impl Reader {
         self.find::<Model>(&id)?.ok_or_else(|| {
             Problem::not_found("unknown_model", format!("there is no model with id {id} on this network"))
         })
+    }
+
+    /// The time of a block, or of genesis.
+    pub(crate) fn time_of(&self, height: Height) -> Result<Timestamp, Problem> {
+        if let Some(known) = self.times.borrow().get(&height) {
+            return Ok(*known);
+        }
+        let time = match height {
+            Height::ZERO => self.node.genesis.time,
+            height => {
+                let missing = || Problem::internal("ledger_unreadable", format!("there is no block {height}"));
+                self.node.ledger.header(height)?.ok_or_else(missing)?.time
+            }
+        };
+        self.times.borrow_mut().insert(height, time);
+        Ok(time)
     }
 
     /// The handle of an account. Handles do not change.

@@ -1,11 +1,11 @@
 //! How the ledger's types look in OpenAPI. The types live in `protocol`, which knows nothing of HTTP; what stands here
 //! describes their JSON form and is never built.
 
-use super::views::{ClaimView, Problem, ProgressView, VerifyLine};
+use super::views::{ClaimView, DryRunOutcome, Problem, ProgressView, RefusalView, VerifyLine};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        KnownFormat, Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, SchemaFormat,
+        ArrayBuilder, KnownFormat, Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, SchemaFormat,
         schema::{AdditionalProperties, Schema, SchemaType, Type},
     },
 };
@@ -182,6 +182,22 @@ impl ToSchema for VerifyLine {
     }
 }
 
+impl PartialSchema for DryRunOutcome {
+    fn schema() -> RefOr<Schema> {
+        let events = ArrayBuilder::new().items(reference::<EventRecord>()).build();
+        one_of(
+            "What a proposal's actions would do: `done` with what would happen, or `refused` with the rule.",
+            &[("done", events.into()), ("refused", reference::<RefusalView>())],
+        )
+    }
+}
+impl ToSchema for DryRunOutcome {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        define::<EventRecord>(schemas);
+        define::<RefusalView>(schemas);
+    }
+}
+
 /// Defines the schema of a record whose fields are those of its type in `protocol`.
 macro_rules! records {
     ($($name:ident = $shown:literal: $description:literal, [$($field:literal),*];)*) => { $(
@@ -244,6 +260,13 @@ records! {
         ["yes", "no", "abstain", "veto", "electorate", "ballots"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",
         ["account", "parts", "weight", "delegated", "height"];
+    VersionRefRecord = "VersionRef": "A version named across models.", ["model", "label"];
+    DelegationRecord = "Delegation": "Whom an account delegated a model's questions to.",
+        ["model", "from", "to", "expires", "since"];
+    AttestationRecord = "Attestation": "What one account says of one artifact; the last word counts.",
+        ["artifact", "statement", "account", "passed", "evidence", "note", "height"];
+    DryRunBody = "DryRunRequest": "A proposal to try out: `sender` (a handle or an id) would ask `proposal`, as an action `open_proposal` has it.",
+        ["sender", "proposal"];
     HeaderRecord = "Header": "A block's header; its hash is the block's.",
         ["network", "height", "time", "proposer", "parent", "transactions_root", "state_root", "validators",
          "next_validators"];

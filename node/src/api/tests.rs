@@ -2,6 +2,8 @@
 //! block for each transaction at once.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on may panic")]
 
+mod decisions;
+
 use super::{
     BODY_SIZE_BYTES, SUBSCRIBERS,
     openapi::Description,
@@ -196,6 +198,12 @@ impl Peer {
 
     /// The model `northfield/digits`: northfield has 60 units, southbank 40.
     async fn found_model(&self) -> ModelId {
+        let policy = ModelPolicy { allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&rule()) };
+        self.found_model_with(policy).await
+    }
+
+    /// The same, with a policy of the test's choice.
+    async fn found_model_with(&self, policy: ModelPolicy) -> ModelId {
         let founding = |handle: &str, units| FoundingLine {
             account: self.account(handle),
             units: Units::new(units),
@@ -206,7 +214,7 @@ impl Peer {
             description: "reads digits".into(),
             founding: vec![founding("northfield", 60), founding("southbank", 40)],
             stewards: vec![self.account("northfield")],
-            policy: ModelPolicy { allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&rule()) },
+            policy,
             licence: None,
         };
         self.apply(1, "northfield", Action::CreateModel(action)).await;
@@ -605,8 +613,20 @@ async fn records_look_as_described(peer: &Peer) {
     let block = peer.ok("/v1/blocks/1").await;
     let first = |mut page: Value| page["items"][0].take();
     let shown = [
-        (schema::AccountRecord::FIELDS, peer.ok("/v1/accounts/northfield").await, vec!["sponsor_handle"]),
-        (schema::ModelRecord::FIELDS, peer.ok(model).await, vec!["founder_handle", "steward_handles"]),
+        (schema::AccountRecord::FIELDS, peer.ok("/v1/accounts/northfield").await, vec!["sponsor_handle", "did_keys"]),
+        (
+            schema::ModelRecord::FIELDS,
+            peer.ok(model).await,
+            vec![
+                "founder_handle",
+                "steward_handles",
+                "total_units",
+                "holders",
+                "share_changes",
+                "contributions",
+                "proposals",
+            ],
+        ),
         (
             schema::VersionRecord::FIELDS,
             peer.ok(&format!("{model}/versions/1.0")).await,
@@ -615,7 +635,7 @@ async fn records_look_as_described(peer: &Peer) {
         (
             schema::ShareChangeRecord::FIELDS,
             first(peer.ok(&format!("{model}/shares/history")).await),
-            vec!["handle", "counterparty_handle"],
+            vec!["handle", "counterparty_handle", "time", "decision", "decision_title"],
         ),
         (
             schema::ContributionRecord::FIELDS,
@@ -663,8 +683,8 @@ async fn deeds_and_proofs_hold_against_the_genesis_alone() {
     assert_eq!(deed.verify(&peer.node.genesis), Ok(Height::new(1)));
     let described: Value =
         peer.client.get(&path).header("accept", "application/json").send().await.unwrap().json().await.unwrap();
-    assert_eq!(described["claims"][2]["share"]["units"], 40, "{described}");
-    assert_eq!(described["claims"][0]["model"]["total_units"], 100);
+    assert_eq!(described["claims"][3]["share"]["units"], 40, "{described}");
+    assert_eq!(described["claims"][1]["register"]["total_units"], 100);
     assert_eq!(described["deed"], data_encoding::HEXLOWER.encode(&bytes));
     assert_eq!(peer.ok("/v1/deeds/share/northfield/digits/southbank?format=json").await, described);
 

@@ -5,6 +5,12 @@
 //! heights, units and milliseconds are numbers. New fields may appear at any time; a client ignores what it does not
 //! know.
 
+mod relations;
+mod trial;
+
+pub use relations::{AttestationView, DelegationView, LineageEdge, LineageVersion, LineageView};
+pub use trial::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, RecordChange, RefusalView, WeightView};
+
 use super::schema;
 use allod_protocol::{
     account::Account,
@@ -15,7 +21,8 @@ use allod_protocol::{
     execute::TransactionResult,
     ids::{
         AccountId, ArtifactId, BasisPoints, BlockHash, ContentHash, Handle, Height, ModelId, ModelName, Name,
-        NetworkId, Power, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress, VersionLabel,
+        NetworkId, Power, ProposalId, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress,
+        VersionLabel,
     },
     model::{Model, Version},
     network::Network,
@@ -316,6 +323,8 @@ pub struct AccountView {
     /// The handle of the account that admitted it.
     #[schema(value_type = Option<String>)]
     pub sponsor_handle: Option<Handle>,
+    /// Its keys as `did:key` identifiers, in the order of `keys`.
+    pub did_keys: Vec<String>,
 }
 
 /// A model.
@@ -373,6 +382,9 @@ pub struct ShareLine {
     /// What it holds.
     #[schema(value_type = u64)]
     pub units: Units,
+    /// What of it the holder can give away; the others are under vesting.
+    #[schema(value_type = u64)]
+    pub free_units: Units,
     /// Its part of the whole in ten-thousandths, rounded down.
     #[schema(value_type = u16)]
     pub basis_points: BasisPoints,
@@ -390,6 +402,9 @@ pub struct SharesView {
     /// The height after which the register stood so.
     #[schema(value_type = u64)]
     pub height: Height,
+    /// The time of that block, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub time: Timestamp,
     /// All units together, those of other pages included.
     #[schema(value_type = u64)]
     pub total_units: Units,
@@ -406,12 +421,20 @@ pub struct ShareChangeView {
     #[serde(flatten)]
     #[schema(value_type = schema::ShareChangeRecord)]
     pub change: ShareChange,
+    /// The time of its block, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub time: Timestamp,
     /// The holder's handle.
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// The handle of the other side of a transfer.
     #[schema(value_type = Option<String>)]
     pub counterparty_handle: Option<Handle>,
+    /// The proposal that decided it; null if a holder did it alone.
+    #[schema(value_type = Option<schema::Hex32>)]
+    pub decision: Option<ProposalId>,
+    /// That proposal's title.
+    pub decision_title: Option<String>,
 }
 
 /// A contribution.

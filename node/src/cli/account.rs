@@ -187,14 +187,13 @@ fn show(view: &AccountView) -> String {
     fields.add("account", &account.handle).add("id", account.id).add("created", format!("block {}", account.created));
     fields.add_some("sponsor", account.sponsor.map(|id| who(view.sponsor_handle.as_ref(), id)));
     fields.add_some("member since", account.member_since.map(|height| format!("block {height}")));
+    fields.add_some("SUSPENDED", account.suspended.map(|height| format!("since block {height}")));
     fields.add("may admit", format!("{} more accounts", account.quota));
     fields.add("open proposals", account.open_proposals);
     fields.add("threshold", account.keys.threshold);
-    for key in &account.keys.keys {
-        fields.add(
-            "key",
-            format!("{}{}", key.key, if key.weight == 1 { String::new() } else { format!(" x{}", key.weight) }),
-        );
+    for (key, did) in account.keys.keys.iter().zip(&view.did_keys) {
+        let weight = if key.weight == 1 { String::new() } else { format!(" x{}", key.weight) };
+        fields.add("key", format!("{}{weight}\n{did}", key.key));
     }
     fields.show()
 }

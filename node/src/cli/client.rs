@@ -136,6 +136,17 @@ impl Client {
         self.get(&format!("/v1/models/{name}")).await
     }
 
+    /// Asks a question that takes a body, in JSON.
+    pub(super) async fn ask<Question: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &Question,
+    ) -> Result<T> {
+        let response = self.send(self.http.post(self.url(path)).json(question).timeout(ANSWER)).await?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        self.read(&bytes, path)
+    }
+
     /// Hands in a transaction and waits until it is in a block.
     pub(super) async fn submit(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
         let request = self.http.post(self.url("/v1/transactions?wait=true"));

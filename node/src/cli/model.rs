@@ -10,14 +10,14 @@ use super::{
     signing::{Receipt, Signing},
     units::{show_count, show_size},
     vesting::VestingArgs,
-    words::{show_rule, version_status},
+    words::{show_licence, show_rule, version_status},
 };
 use crate::api::views::{ModelView, VersionView};
 use allod_protocol::{
     event::Event,
     ids::{ModelId, ModelName, Name, Units},
-    model::{CreateModel, FoundingLine},
-    policy::templates::Template,
+    model::{CreateModel, FoundingLine, Version, VersionStatus},
+    policy::{Class, templates::Template},
     transaction::Action,
 };
 use anyhow::Result;
@@ -169,10 +169,12 @@ fn show(view: &ModelWithVersions) -> String {
     let (total, holders) = (show_count(view.model.total_units.get()), view.model.holders);
     fields.add("shares", format!("{total} units, {holders} holders"));
     fields.add("released", model.released.as_ref().map_or_else(|| "nothing yet".into(), ToString::to_string));
+    fields.add("licence", model.licence.as_ref().map_or_else(|| "none set".into(), show_licence));
+    fields.add_some("RETIRED", model.retired.map(|height| format!("since block {height}")));
     fields.add("contributions", view.model.contributions).add("proposals", view.model.proposals);
-    fields.add("to release", show_rule(&model.policy.release));
-    fields.add("to change shares", show_rule(&model.policy.ownership));
-    fields.add("to change rules", show_rule(&model.policy.rules));
+    for class in Class::OF_MODELS {
+        fields.add(class.name(), show_rule(model.policy.rule(class)));
+    }
     let mut table = Table::new(&["VERSION", ">SIZE", ">FILES", "PUBLISHER", "STATUS", "HERE"]);
     for view in &view.versions {
         let version = &view.version;
@@ -181,10 +183,22 @@ fn show(view: &ModelWithVersions) -> String {
             show_size(version.artifact.size_bytes),
             version.artifact.files.to_string(),
             who(view.publisher_handle.as_ref(), version.publisher),
-            version_status(&version.status),
+            version.status.name().to_owned(),
             if view.stored_here { "yes".into() } else { String::new() },
         ]);
     }
+    let warnings = view.versions.iter().filter_map(|view| warning(&view.version));
+    let warnings: String = warnings.map(|warning| format!("{warning}\n")).collect();
     let hint = format!("no versions yet; publish one: allod publish PATH --model {} --version LABEL", model.name);
-    format!("{}\n{}", fields.show(), table.show(&hint))
+    format!("{}\n{}{warnings}", fields.show(), table.show(&hint))
+}
+
+/// Why a version should not be used any more.
+fn warning(version: &Version) -> Option<String> {
+    match version.status {
+        VersionStatus::Published | VersionStatus::Released { .. } => None,
+        VersionStatus::Deprecated { .. } | VersionStatus::Withdrawn { .. } => {
+            Some(format!("{}: {}", version.label, version_status(&version.status)))
+        }
+    }
 }

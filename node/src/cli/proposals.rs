@@ -7,12 +7,12 @@ use super::{
     output::{Fields, Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{self, show_count, show_duration, show_time},
-    words::{action_text, show_answer, show_rule, verdict_text},
+    words::{action_text, show_answer, show_gate, verdict_text},
 };
 use crate::api::views::{BallotView, ProposalView};
 use allod_protocol::{
     ids::{ModelName, ProposalId},
-    proposal::{ProposalStatus, Scope, WithdrawProposal},
+    proposal::{CancelProposal, ExecuteProposal, ProposalStatus, Scope, WithdrawProposal},
     transaction::Action,
 };
 use anyhow::{Result, bail};
@@ -22,13 +22,13 @@ use std::time::Duration;
 /// How often a proposal is looked at while it is awaited.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// List proposals; show, await or withdraw one.
+/// List proposals; show, await, execute, cancel or withdraw one.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Proposals {
     #[command(subcommand)]
     command: Option<ProposalsCommand>,
-    /// Those of this model: namespace/name [default: all that are open, the first to close first]
+    /// Those of this model: namespace/name [default: all that are open or queued, the first to fall due first]
     model: Option<ModelName>,
     /// Those put to the members of the network
     #[arg(long, conflicts_with = "model")]
@@ -45,13 +45,30 @@ enum ProposalsCommand {
         /// Its id, or the start of it
         proposal: ProposalName,
     },
-    /// Wait until a proposal is settled; done only if it was executed
+    /// Wait until nothing more comes of a proposal; done only if it was executed
     Wait {
         /// Its id, or the start of it
         proposal: ProposalName,
-        /// How long at most, in seconds or as a duration [default: until its close, and a minute more]
+        /// How long at most, in seconds or as a duration [default: until its close and its timelock are over, and a minute more]
         #[arg(long, value_name = "DURATION", value_parser = units::patience)]
         timeout: Option<Duration>,
+    },
+    /// Execute a decision that passed, once its time has come and nothing it waits for is missing
+    Execute {
+        /// Its id, or the start of it
+        proposal: ProposalName,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Stop a proposal that is open or queued, as its guardian
+    Cancel {
+        /// Its id, or the start of it
+        proposal: ProposalName,
+        /// Why, for everybody to read
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        signing: Signing,
     },
     /// Take back a proposal of yours that nobody has answered
     Withdraw {
@@ -101,10 +118,21 @@ impl ProposalsCommand {
                 let client = context.client()?;
                 let view = wait(&client, proposal.resolve(&client).await?, timeout).await?;
                 context.answer(&view, outcome)?;
-                match view.proposal.status {
-                    ProposalStatus::Executed { .. } => Ok(()),
-                    _ => bail!("the proposal was not executed"),
-                }
+                must_be_executed(&view)
+            }
+            Self::Execute { proposal, signing } => {
+                let sender = signing.sender(context).await?;
+                let proposal = proposal.resolve(&sender.client).await?;
+                let receipt = sender.submit(Action::ExecuteProposal(ExecuteProposal { proposal })).await?;
+                let view = find(&sender.client, proposal).await?;
+                context.answer(&receipt, |receipt| format!("{}\n{}", outcome(&view), receipt.place()))?;
+                must_be_executed(&view)
+            }
+            Self::Cancel { proposal, reason, signing } => {
+                let sender = signing.sender(context).await?;
+                let proposal = proposal.resolve(&sender.client).await?;
+                let receipt = sender.submit(Action::CancelProposal(CancelProposal { proposal, reason })).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("cancelled\n{}", receipt.place()))
             }
             Self::Withdraw { proposal, signing } => {
                 let sender = signing.sender(context).await?;
@@ -116,28 +144,37 @@ impl ProposalsCommand {
     }
 }
 
+fn must_be_executed(view: &ProposalView) -> Result<()> {
+    match view.proposal.status {
+        ProposalStatus::Executed { .. } => Ok(()),
+        _ => bail!("the proposal was not executed"),
+    }
+}
+
 async fn find(client: &Client, proposal: ProposalId) -> Result<ProposalView> {
     client.get(&format!("/v1/proposals/{proposal}")).await
 }
 
-/// Looks until the proposal is no longer open.
+/// Looks until nothing more comes of the proposal.
 async fn wait(client: &Client, proposal: ProposalId, timeout: Option<Duration>) -> Result<ProposalView> {
     let mut view = find(client, proposal).await?;
-    let patience = timeout
-        .unwrap_or_else(|| Duration::from_millis(view.ends_in_ms.unwrap_or(0)).saturating_add(Duration::from_secs(60)));
+    let patience = timeout.unwrap_or_else(|| expected(&view).saturating_add(Duration::from_secs(60)));
     let started = tokio::time::Instant::now();
-    while view.proposal.status == ProposalStatus::Open {
+    while !view.proposal.status.is_final() {
         if started.elapsed() >= patience {
             let waited = show_duration(units::milliseconds(patience));
-            bail!(
-                "proposal {proposal} is still open after {waited}; its ballots close {}",
-                show_time(view.proposal.closes)
-            );
+            bail!("proposal {proposal} is not settled after {waited}: {}", outcome(&view));
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
         view = find(client, proposal).await?;
     }
     Ok(view)
+}
+
+/// How long it takes by its rule until something comes of it.
+fn expected(view: &ProposalView) -> Duration {
+    let waits = view.ends_in_ms.map(|open| open.saturating_add(view.proposal.rule.timelock_ms));
+    Duration::from_millis(waits.or(view.ready_in_ms).unwrap_or(0))
 }
 
 fn scope_name(view: &ProposalView) -> String {
@@ -164,7 +201,9 @@ fn outcome(view: &ProposalView) -> String {
             format!("rejected in block {height}, {}: {of}", verdict_text(*verdict))
         }
         ProposalStatus::Withdrawn { height } => format!("withdrawn in block {height}"),
-        ProposalStatus::Queued { ready, .. } => format!("passed, executed {} at the soonest: {of}", show_time(*ready)),
+        ProposalStatus::Queued { ready, expires, .. } => {
+            format!("passed; executed from {} on, or expired {}: {of}", show_time(*ready), show_time(*expires))
+        }
         ProposalStatus::Cancelled { height, reason } => {
             format!("cancelled by its guardian in block {height}: {reason} ({of})")
         }
@@ -172,16 +211,24 @@ fn outcome(view: &ProposalView) -> String {
     }
 }
 
-/// What is still needed, while ballots are taken.
+/// What is still needed.
 fn outlook(view: &ProposalView) -> Option<String> {
-    if view.proposal.status != ProposalStatus::Open {
-        return None;
+    if let Some(left) = view.ready_in_ms {
+        let lacking = view.attested.iter().any(|gate| gate.passed < gate.needed);
+        return Some(match (left, lacking) {
+            (0, true) => "waits for attestations".into(),
+            (0, false) => "can be executed now".into(),
+            (left, true) => format!("waits for attestations, and {}", show_duration(left)),
+            (left, false) => format!("waits {}", show_duration(left)),
+        });
     }
-    let left = show_duration(view.ends_in_ms.unwrap_or(0));
-    let need = match (view.outlook.quorum_lacks, view.outlook.yes_lacks) {
-        (0, Some(0)) => "passes as it stands".to_owned(),
-        (_, Some(yes)) => format!("passes with {} more yes", show_count(yes)),
-        (_, None) => "passes only if somebody turns to yes".to_owned(),
+    let left = show_duration(view.ends_in_ms?);
+    let need = match (view.settled, view.outlook.quorum_lacks, view.outlook.yes_lacks) {
+        (true, _, Some(0)) => "passes whatever the others say".to_owned(),
+        (true, ..) => "fails whatever the others say".to_owned(),
+        (false, 0, Some(0)) => "passes as it stands".to_owned(),
+        (false, _, Some(yes)) => format!("passes with {} more yes", show_count(yes)),
+        (false, _, None) => "passes only if somebody turns to yes".to_owned(),
     };
     Some(format!("{need}; {left} left"))
 }
@@ -218,15 +265,22 @@ fn show(view: &ProposalWithBallots) -> String {
     for action in &proposal.actions {
         fields.add("if it passes", action_text(action));
     }
-    fields.add("rule", show_rule(&proposal.rule));
+    fields.add("class", proposal.class.name()).add("rule", &view.rule_text);
+    for gate in &view.attested {
+        fields.add("waits for", show_gate(gate));
+    }
+    fields.add_some("guardian", proposal.guardian.map(|id| who(view.guardian_handle.as_ref(), id)));
     fields.add("weights", format!("as of block {}", proposal.snapshot));
-    fields.add("opened", format!("block {}", proposal.opened)).add("closes", show_time(proposal.closes));
+    let late = if proposal.extended { ", moved because the quorum came late" } else { "" };
+    fields.add("opened", format!("block {}", proposal.opened));
+    fields.add("closes", format!("{}{late}", show_time(proposal.closes)));
     fields.add("outcome", outcome(view)).add_some("outlook", outlook(view));
-    let mut table = Table::new(&["ACCOUNT", "ANSWER", ">WEIGHT", ">BLOCK"]);
+    let mut table = Table::new(&["ACCOUNT", "ANSWER", ">WEIGHT", ">FOR OTHERS", ">BLOCK"]);
     for view in ballots {
         let ballot = &view.ballot;
         let account = who(view.handle.as_ref(), ballot.account);
-        table.row([account, show_answer(&ballot.parts), show_count(ballot.weight), ballot.height.to_string()]);
+        let others = if ballot.delegated == 0 { String::new() } else { show_count(ballot.delegated) };
+        table.row([account, show_answer(&ballot.parts), show_count(ballot.weight), others, ballot.height.to_string()]);
     }
     format!("{}\n{}", fields.show(), table.show("nobody has answered yet"))
 }

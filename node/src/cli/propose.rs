@@ -3,6 +3,7 @@
 //! A subject of decisions has a file in `propose/`, where each kind of decision says in [`Ask::ask`] what it asks for.
 //! What becomes of it, asked or tried, is the same for all and stands here.
 
+mod dry_run;
 mod network;
 mod ownership;
 mod rules;
@@ -91,6 +92,9 @@ struct Question {
     /// What is asked, in full
     #[arg(long, default_value = "", hide_default_value = true)]
     text: String,
+    /// Ask nobody: show what would change if it passed, and who could block it
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     signing: Signing,
 }
@@ -157,8 +161,11 @@ impl<T: Ask + clap::Args> Asking<T> {
     async fn put(self, context: &Context) -> Result<()> {
         let client = context.client()?;
         let Asked { scope, action, title } = self.what.ask(&client).await?;
-        let Question { title: own, text, signing } = self.question;
+        let Question { title: own, text, dry_run, signing } = self.question;
         let proposal = OpenProposal { scope, title: own.unwrap_or(title), text, actions: vec![action] };
+        if dry_run {
+            return dry_run::try_out(context, client, signing.account(), proposal).await;
+        }
         open(context, &signing.sender_at(context, client).await?, proposal).await
     }
 }

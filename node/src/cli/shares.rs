@@ -1,4 +1,6 @@
-//! `allod shares`: a model's register, its history, transfers, deeds.
+//! `allod shares`: a model's register, its history, transfers, deeds, and what other programs read of it.
+
+mod export;
 
 use super::{
     args,
@@ -12,15 +14,17 @@ use super::{
 use crate::api::views::{ShareChangeView, SharesView};
 use allod_protocol::{
     ids::{Height, ModelName, Units},
+    model::Model,
+    policy::TransferRule,
     proof::Deed,
-    share::{ShareFlow, TransferShares},
+    share::{BurnShares, ShareFlow, TransferShares},
     transaction::Action,
 };
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Show a model's share register and its history, transfer shares, get deeds.
+/// Show a model's share register and its history; transfer, burn and export shares; get deeds.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Shares {
     /// Who holds how much
@@ -55,6 +59,21 @@ pub(super) enum Shares {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Give up shares of yours: they are gone, and every other holder's part grows
+    Burn {
+        /// namespace/name
+        model: ModelName,
+        /// How many units
+        #[arg(long, value_parser = args::some_units)]
+        units: Units,
+        /// Why, for the history
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Write a register for other programs
+    Export(export::Export),
     /// Write a proof of what an account holds, which anyone checks offline with `allod verify`
     Deed {
         /// namespace/name
@@ -91,6 +110,7 @@ impl Shares {
             Self::Transfer { model, to, units, reason, signing } => {
                 let sender = signing.sender(context).await?;
                 let model = sender.client.model(&model).await?.model;
+                require_free_transfers(&model, &to, units)?;
                 let to = sender.client.account(&to).await?.account;
                 let action = TransferShares { model: model.id, to: to.id, units, reason };
                 let receipt = sender.submit(Action::TransferShares(action)).await?;
@@ -99,12 +119,38 @@ impl Shares {
                     format!("{count} units of {} from {from} to {}\n{}", model.name, to.handle, receipt.place())
                 })
             }
+            Self::Burn { model, units, reason, signing } => {
+                let sender = signing.sender(context).await?;
+                let id = sender.client.model(&model).await?.model.id;
+                let receipt = sender.submit(Action::BurnShares(BurnShares { model: id, units, reason })).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+                    let (from, count) = (&sender.account.handle, show_count(units.get()));
+                    format!("{count} units of {model} that {from} held are gone\n{}", receipt.place())
+                })
+            }
+            Self::Export(export) => export.execute(context).await,
             Self::Deed { model, account, output } => {
                 let client = context.client()?;
                 let account = client.account(&account).await?.account.handle;
                 write_deed(context, &client, &format!("/v1/deeds/share/{model}/{account}"), &output).await
             }
         }
+    }
+}
+
+/// Says what to do where the ledger would refuse a transfer, before anything is signed.
+fn require_free_transfers(model: &Model, to: &str, units: Units) -> Result<()> {
+    let name = &model.name;
+    match model.policy.transfers {
+        TransferRule::Free => Ok(()),
+        TransferRule::Approval => bail!(
+            "a transfer of shares of {name} needs its owners' approval; ask for it: \
+             allod propose transfer {name} --to {to} --units {units} --reason WHY --as ACCOUNT"
+        ),
+        TransferRule::Locked => bail!(
+            "shares of {name} cannot be transferred; its owners can change that: \
+             allod propose policy {name} --transfers free --as ACCOUNT"
+        ),
     }
 }
 
@@ -137,17 +183,21 @@ pub(super) async fn write_deed(context: &Context, client: &Client, path: &str, f
 }
 
 fn show(view: &SharesView) -> String {
-    let mut table = Table::new(&["HOLDER", ">UNITS", ">PART"]);
+    let mut table = Table::new(&["HOLDER", ">UNITS", ">PART", ">UNDER VESTING"]);
     for line in &view.items {
         let holder = who(line.handle.as_ref(), line.account);
-        table.row([holder, show_count(line.units.get()), line.basis_points.to_string()]);
+        let vesting = match line.units.get().saturating_sub(line.free_units.get()) {
+            0 => String::new(),
+            locked => show_count(locked),
+        };
+        table.row([holder, show_count(line.units.get()), line.basis_points.to_string(), vesting]);
     }
     let (name, height, total) = (&view.name, view.height, show_count(view.total_units.get()));
     format!("{name} after block {height}: {total} units\n\n{}", table.show("nobody held any"))
 }
 
 fn show_history(changes: &[ShareChangeView]) -> String {
-    let mut table = Table::new(&[">#", ">BLOCK", "ACCOUNT", ">UNITS", ">HOLDS", "REASON"]);
+    let mut table = Table::new(&[">#", ">BLOCK", "ACCOUNT", ">UNITS", ">HOLDS", "REASON", "DECISION"]);
     for view in changes {
         let change = &view.change;
         let sign = match change.flow {
@@ -161,7 +211,8 @@ fn show_history(changes: &[ShareChangeView]) -> String {
             cut(&who(view.handle.as_ref(), change.account), 16),
             format!("{sign}{}", show_count(change.units.get())),
             show_count(change.balance.get()),
-            cut(&share_reason(&change.reason, change.flow, counterparty.as_deref()), 28),
+            cut(&share_reason(&change.reason, change.flow, counterparty.as_deref()), 24),
+            view.decision_title.as_deref().map(|title| cut(title, 20)).unwrap_or_default(),
         ]);
     }
     table.show("no changes yet")

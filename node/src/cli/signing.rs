@@ -42,6 +42,11 @@ impl Signing {
         Self { account, keys }
     }
 
+    /// The name of the account.
+    pub(super) fn account(&self) -> &str {
+        &self.account
+    }
+
     /// The account with its keys opened.
     pub(super) async fn sender(&self, context: &Context) -> Result<Sender> {
         self.sender_at(context, context.client()?).await
@@ -180,7 +185,7 @@ fn receipt(taken: Taken) -> Result<Receipt<Nothing>> {
 
 /// The node looks at the state before it takes a transaction and names the same rules as the ledger does, with the
 /// statuses that its API gives to them.
-fn as_rejection(error: anyhow::Error) -> anyhow::Error {
+pub(super) fn as_rejection(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<Problem>() {
         Some(Problem { status: 403 | 409 | 422, code, detail, .. }) => {
             Failure { exit: Exit::Rejected, message: format!("rejected ({code}): {detail}") }.into()

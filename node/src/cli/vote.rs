@@ -4,7 +4,7 @@ use super::{
     args::ProposalName,
     context::Context,
     signing::{Receipt, Signing},
-    units::show_count,
+    units::{self, show_count},
     words::show_answer,
 };
 use allod_protocol::{
@@ -15,17 +15,28 @@ use allod_protocol::{
 };
 use anyhow::Result;
 use serde::Serialize;
+use std::str::FromStr;
 
 /// Answer a proposal, or change the answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Vote {
     /// The proposal's id, or the start of it
     proposal: ProposalName,
-    /// The answer
-    #[arg(value_enum)]
-    answer: Answer,
+    #[command(flatten)]
+    how: How,
     #[command(flatten)]
     signing: Signing,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct How {
+    /// The answer
+    #[arg(value_enum)]
+    answer: Option<Answer>,
+    /// The answer in parts of the weight, in per cent, such as yes=60,no=40
+    #[arg(long, value_name = "PARTS")]
+    split: Option<Split>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -33,6 +44,7 @@ enum Answer {
     Yes,
     No,
     Abstain,
+    /// No, and for rejecting it whatever the others say, where the rule has such a right
     Veto,
 }
 
@@ -47,6 +59,24 @@ impl From<Answer> for Choice {
     }
 }
 
+/// An answer in parts. That they make up the whole is the ledger's rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Split(Vec<BallotPart>);
+
+impl FromStr for Split {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let part = |text: &str| {
+            let (answer, part) = text.split_once('=').ok_or_else(|| format!("{text:?} is not ANSWER=PERCENT"))?;
+            let answer = <Answer as clap::ValueEnum>::from_str(answer, false)
+                .map_err(|_| format!("{answer:?} is not an answer; there are yes, no, abstain and veto"))?;
+            Ok(BallotPart { choice: answer.into(), part: units::percent(part)? })
+        };
+        text.split(',').map(part).collect::<Result<_, String>>().map(Self)
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct BallotCast {
     parts: Vec<BallotPart>,
@@ -57,8 +87,10 @@ impl Vote {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let sender = self.signing.sender(context).await?;
         let proposal = self.proposal.resolve(&sender.client).await?;
-        let action = CastBallot { proposal, parts: vec![whole(self.answer.into())] };
-        let receipt = sender.submit(Action::CastBallot(action)).await?.with(|events| {
+        let whole = |answer: Answer| vec![BallotPart { choice: answer.into(), part: BasisPoints::WHOLE }];
+        let split = self.how.split.map(|Split(parts)| parts);
+        let parts = split.or(self.how.answer.map(whole)).unwrap_or_default();
+        let receipt = sender.submit(Action::CastBallot(CastBallot { proposal, parts })).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::BallotCast { parts, weight, .. } => Some(BallotCast { parts: parts.clone(), weight: *weight }),
                 _ => None,
@@ -71,7 +103,18 @@ impl Vote {
     }
 }
 
-/// All of the weight with one answer.
-const fn whole(choice: Choice) -> BallotPart {
-    BallotPart { choice, part: BasisPoints::WHOLE }
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_can_be_split_into_parts_of_the_weight() {
+        let Split(parts) = "yes=60,no=39.5,veto=0.5".parse().unwrap();
+        let shown: Vec<_> = parts.iter().map(|part| (part.choice, part.part.get())).collect();
+        assert_eq!(shown, [(Choice::Yes, 6_000), (Choice::No, 3_950), (Choice::Veto, 50)]);
+        assert!("yes".parse::<Split>().is_err());
+        assert!("maybe=100".parse::<Split>().unwrap_err().contains("abstain"));
+        assert!("yes=101".parse::<Split>().is_err());
+    }
 }

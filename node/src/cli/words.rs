@@ -2,9 +2,10 @@
 //! stream say the same thing in the same words.
 
 use super::{
-    output::short,
+    output::{short, who},
     units::{show_count, show_duration},
 };
+use crate::api::views::{AttestorView, GateView};
 use allod_protocol::{
     ids::AccountId,
     model::{Licence, VersionRef, VersionStatus},
@@ -186,4 +187,18 @@ fn parents_text(parents: &[VersionRef]) -> String {
 
 fn lines(ids: &[AccountId]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What must be attested of a version, and what has been.
+pub(super) fn show_gate(gate: &GateView) -> String {
+    let word = |attestor: &AttestorView| {
+        let said = match attestor.passed {
+            Some(true) => "passed",
+            Some(false) => "FAILED",
+            None => "silent",
+        };
+        format!("{} {said}", who(attestor.handle.as_ref(), attestor.account))
+    };
+    let words = gate.attestors.iter().map(word).collect::<Vec<_>>().join(", ");
+    format!("{} of {}: {} of {} ({words})", gate.statement, gate.label, gate.passed, gate.needed)
 }

@@ -70,6 +70,7 @@ impl Ask for RemoveValidator {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AdmitMember {
     /// Which account
+    #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
 }
 
@@ -84,6 +85,7 @@ impl Ask for AdmitMember {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct GrantQuota {
     /// Which account
+    #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
     /// How many more accounts it may admit
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
@@ -101,6 +103,7 @@ impl Ask for GrantQuota {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Suspend {
     /// Which account
+    #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
     /// Why, for everybody to read
     #[arg(long)]
@@ -118,6 +121,7 @@ impl Ask for Suspend {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Reinstate {
     /// Which account
+    #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
 }
 

@@ -1,0 +1,158 @@
+//! A model's share register: who holds what, since when, and why; and who answers for whom.
+
+use super::{
+    Shared,
+    extract::{Paging, Path, Query, TimePaging},
+    reader::{Reader, json},
+    views::{DelegationView, Page, Problem, ShareChangeView, ShareLine, SharesView},
+};
+use allod_protocol::{
+    delegation::Delegation,
+    ids::{Height, ProposalId, Units},
+    proposal::Proposal,
+    share::{Register, Share, ShareChange, ShareReason, free_units, portion},
+    state::{Direction, Overlay, read},
+};
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which state of a register.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SharesQuery {
+    /// The height after which it is asked for; the newest unless given. Give it when reading several pages.
+    at: Option<u64>,
+    /// Entries on the page: 1 to 500, 100 unless given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// A model's share register: who holds what, now or as of any height.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/shares", tag = "shares",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        SharesQuery,
+    ),
+    responses(
+        (status = 200, description = "One page of the register.", body = SharesView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn register(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(query): Query<SharesQuery>,
+) -> Result<Json<SharesView>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let height = query.at.map_or(reader.state.height(), Height::new);
+        let state = reader.node.ledger.snapshot_at(height)?;
+        let then = read::<Register>(&state, &model.id)?.ok_or_else(|| {
+            let detail = format!("model {} was founded at height {}, after height {height}", model.name, model.created);
+            Problem::not_found("model_not_founded", detail)
+        })?;
+        let time = reader.time_of(height)?;
+        let paging = Paging { limit: query.limit, after: query.after };
+        let (shares, next) = paging.records::<Share>(&state, &model.id, Direction::Ascending)?;
+        let overlay = Overlay::new(&state);
+        let mut items = Vec::with_capacity(shares.len());
+        for Share { account, units, .. } in shares {
+            let (handle, basis_points) = (reader.handle(account)?, portion(units, then.total_units));
+            let free_units = free_units(&overlay, model.id, account, time);
+            items.push(ShareLine { account, handle, units, free_units, basis_points });
+        }
+        overlay.finish()?;
+        Ok(SharesView { model: model.id, name: model.name, height, time, total_units: then.total_units, items, next })
+    })
+    .await
+}
+
+/// Every change of a model's share register, each with its reason and the decision behind it.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/shares/history", tag = "shares",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        TimePaging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<ShareChangeView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn history(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(query): Query<TimePaging>,
+) -> Result<Json<Page<ShareChangeView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let (changes, next) = query.paging().records::<ShareChange>(&reader.state, &model.id, query.order.into())?;
+        let items = changes.into_iter().map(|change| change_view(reader, change)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+fn change_view(reader: &Reader, change: ShareChange) -> Result<ShareChangeView, Problem> {
+    let counterparty = match &change.reason {
+        ShareReason::Transferred { counterparty, .. } | ShareReason::TransferApproved { counterparty, .. } => {
+            Some(*counterparty)
+        }
+        ShareReason::Founding
+        | ShareReason::Minted { .. }
+        | ShareReason::Burned { .. }
+        | ShareReason::BurnedByDecision { .. } => None,
+    };
+    let decision = decision(&change.reason).map_or(Ok(None), |proposal| reader.find::<Proposal>(&proposal))?;
+    Ok(ShareChangeView {
+        time: reader.time_of(change.height)?,
+        handle: reader.handle(change.account)?,
+        counterparty_handle: counterparty.map_or(Ok(None), |account| reader.handle(account))?,
+        decision_title: decision.map(|proposal| proposal.title),
+        decision: self::decision(&change.reason),
+        change,
+    })
+}
+
+/// The proposal that moved the units; none if a holder did.
+const fn decision(reason: &ShareReason) -> Option<ProposalId> {
+    match reason {
+        ShareReason::Minted { proposal, .. }
+        | ShareReason::TransferApproved { proposal, .. }
+        | ShareReason::BurnedByDecision { proposal, .. } => Some(*proposal),
+        ShareReason::Founding | ShareReason::Transferred { .. } | ShareReason::Burned { .. } => None,
+    }
+}
+
+/// Who lets whom answer a model's questions, by account id of who delegated.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/delegations", tag = "shares",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        Paging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<DelegationView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn delegations(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<DelegationView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let (found, next) = paging.records::<Delegation>(&reader.state, &model.id, Direction::Ascending)?;
+        let mut items = Vec::with_capacity(found.len());
+        for delegation in found {
+            let units = reader.find::<Share>(&(model.id, delegation.from))?.map_or(Units::ZERO, |share| share.units);
+            let (from_handle, to_handle) = (reader.handle(delegation.from)?, reader.handle(delegation.to)?);
+            items.push(DelegationView { delegation, from_handle, to_handle, units });
+        }
+        Ok(Page { items, next })
+    })
+    .await
+}

@@ -1,0 +1,85 @@
+//! What is answered about what stands between accounts, artifacts and versions: delegations, attestations, lineage.
+
+use crate::api::schema;
+use allod_protocol::{
+    attestation::Attestation,
+    delegation::Delegation,
+    ids::{ArtifactId, Handle, ModelId, ModelName, Units, VersionLabel},
+    model::{VersionRef, VersionStatus},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A delegation of a model's questions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DelegationView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::DelegationRecord)]
+    pub delegation: Delegation,
+    /// The handle of who delegated.
+    #[schema(value_type = Option<String>)]
+    pub from_handle: Option<Handle>,
+    /// The handle of who answers.
+    #[schema(value_type = Option<String>)]
+    pub to_handle: Option<Handle>,
+    /// What who delegated holds now.
+    #[schema(value_type = u64)]
+    pub units: Units,
+}
+
+/// What an account says of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttestationView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::AttestationRecord)]
+    pub attestation: Attestation,
+    /// The handle of who says it.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+}
+
+/// What versions were made from, and what was made from them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LineageView {
+    /// The versions, that asked for first, the nearer before the farther.
+    pub versions: Vec<LineageVersion>,
+    /// Which was made from which.
+    pub edges: Vec<LineageEdge>,
+    /// Whether there are more than are shown.
+    pub truncated: bool,
+}
+
+/// A version in a lineage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LineageVersion {
+    /// The model.
+    #[schema(value_type = schema::Hex32)]
+    pub model: ModelId,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The version's label.
+    #[schema(value_type = String)]
+    pub label: VersionLabel,
+    /// The artifact.
+    #[schema(value_type = schema::Cid)]
+    pub artifact: ArtifactId,
+    /// Where it stands.
+    #[schema(value_type = schema::Record)]
+    pub status: VersionStatus,
+    /// Steps from the version asked for; negative towards what it was made from.
+    pub distance: i32,
+}
+
+/// That a version was made from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LineageEdge {
+    /// What it was made from.
+    #[schema(value_type = schema::VersionRefRecord)]
+    pub parent: VersionRef,
+    /// What was made.
+    #[schema(value_type = schema::VersionRefRecord)]
+    pub child: VersionRef,
+}

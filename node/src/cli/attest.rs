@@ -1,0 +1,92 @@
+//! `allod attest` and `allod attestations`: signed statements about artifacts.
+
+use super::{
+    args::{self, Target},
+    context::Context,
+    fetch::resolve,
+    output::{Table, cut, who},
+    signing::{Nothing, Receipt, Signing},
+};
+use crate::api::views::AttestationView;
+use allod_protocol::{attestation::Attest as AttestAction, ids::Name, transaction::Action};
+use anyhow::Result;
+
+/// Say whether an artifact stood a test; your last word counts.
+#[derive(Debug, clap::Args)]
+pub(super) struct Attest {
+    /// An artifact's address, or a version as namespace/name@label
+    what: Target,
+    /// What the test was, such as bias-audit
+    #[arg(long, value_name = "NAME")]
+    statement: Name,
+    #[command(flatten)]
+    verdict: Verdict,
+    /// The report: a file that is hashed here, or its hash
+    #[arg(long, value_name = "FILE|HASH")]
+    evidence: Option<String>,
+    /// In your words
+    #[arg(long, default_value = "", hide_default_value = true)]
+    note: String,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Verdict {
+    /// It stood the test
+    #[arg(long)]
+    passed: bool,
+    /// It did not
+    #[arg(long)]
+    failed: bool,
+}
+
+impl Attest {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let evidence = self.evidence.as_deref().map(args::content_hash).transpose()?;
+        let sender = self.signing.sender(context).await?;
+        let artifact = resolve(&sender.client, &self.what).await?;
+        let (statement, passed) = (self.statement.clone(), self.verdict.passed);
+        let action = AttestAction { artifact, statement, passed, evidence, note: self.note };
+        let receipt = sender.submit(Action::Attest(action)).await?;
+        context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+            let verdict = if passed { "passed" } else { "FAILED" };
+            format!("{artifact}: {} {verdict}\n{}", self.statement, receipt.place())
+        })
+    }
+}
+
+/// What was said of an artifact.
+#[derive(Debug, clap::Args)]
+pub(super) struct Attestations {
+    /// An artifact's address, or a version as namespace/name@label
+    what: Target,
+    /// How many at most
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+impl Attestations {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let client = context.client()?;
+        let path = format!("/v1/artifacts/{}/attestations", resolve(&client, &self.what).await?);
+        let attestations = client.list::<AttestationView>(&path, self.limit).await?.items;
+        context.answer(&attestations, |attestations| show(attestations))
+    }
+}
+
+fn show(attestations: &[AttestationView]) -> String {
+    let mut table = Table::new(&["STATEMENT", "VERDICT", "BY", ">BLOCK", "NOTE"]);
+    for view in attestations {
+        let attestation = &view.attestation;
+        table.row([
+            attestation.statement.to_string(),
+            if attestation.passed { "passed".into() } else { "FAILED".into() },
+            who(view.handle.as_ref(), attestation.account),
+            attestation.height.to_string(),
+            cut(&attestation.note, 30),
+        ]);
+    }
+    table.show("nobody has said anything of it yet")
+}

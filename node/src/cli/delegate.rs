@@ -1,0 +1,92 @@
+//! `allod delegate` and `allod delegations`: who answers a model's questions for whom.
+
+use super::{
+    context::Context,
+    output::{Table, who},
+    signing::{Nothing, Receipt, Signing},
+    units::{self, now, show_count, show_time},
+};
+use crate::api::views::DelegationView;
+use allod_protocol::{delegation::Delegate as DelegateAction, ids::ModelName, transaction::Action};
+use anyhow::Result;
+use std::time::Duration;
+
+/// Let another account answer a model's questions with your weight, or end that.
+#[derive(Debug, clap::Args)]
+pub(super) struct Delegate {
+    /// namespace/name
+    model: ModelName,
+    #[command(flatten)]
+    whom: Whom,
+    /// For how long [default: until it is ended]
+    #[arg(long = "for", value_name = "DURATION", value_parser = units::duration, requires = "to")]
+    duration: Option<Duration>,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Whom {
+    /// Who answers from now on; you may still answer any question yourself
+    #[arg(long, value_name = "ACCOUNT")]
+    to: Option<String>,
+    /// Answer for yourself again
+    #[arg(long)]
+    end: bool,
+}
+
+impl Delegate {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let sender = self.signing.sender(context).await?;
+        let to = match &self.whom.to {
+            Some(name) => Some(sender.client.account(name).await?.account),
+            None => None,
+        };
+        let action = DelegateAction {
+            model: sender.client.model(&self.model).await?.model.id,
+            to: to.as_ref().map(|account| account.id),
+            expires: self.duration.map(|duration| now().plus_ms(units::milliseconds(duration))),
+        };
+        let receipt = sender.submit(Action::Delegate(action)).await?;
+        context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+            let (model, own, place) = (&self.model, &sender.account.handle, receipt.place());
+            match &to {
+                Some(to) => format!("{} answers the questions of {model} for {own}\n{place}", to.handle),
+                None => format!("{own} answers the questions of {model} for itself\n{place}"),
+            }
+        })
+    }
+}
+
+/// Who lets whom answer a model's questions.
+#[derive(Debug, clap::Args)]
+pub(super) struct Delegations {
+    /// namespace/name
+    model: ModelName,
+    /// How many at most
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+impl Delegations {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let path = format!("/v1/models/{}/delegations", self.model);
+        let delegations = context.client()?.list::<DelegationView>(&path, self.limit).await?.items;
+        context.answer(&delegations, |delegations| show(delegations))
+    }
+}
+
+fn show(delegations: &[DelegationView]) -> String {
+    let mut table = Table::new(&["HOLDER", ">UNITS", "ANSWERED FOR BY", "UNTIL"]);
+    for view in delegations {
+        let delegation = &view.delegation;
+        table.row([
+            who(view.from_handle.as_ref(), delegation.from),
+            show_count(view.units.get()),
+            who(view.to_handle.as_ref(), delegation.to),
+            delegation.expires.map_or_else(|| "it is ended".into(), show_time),
+        ]);
+    }
+    table.show("everybody answers for itself")
+}

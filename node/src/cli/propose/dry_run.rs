@@ -1,0 +1,230 @@
+//! `allod propose ... --dry-run`: what a decision would change, for people.
+
+use crate::{
+    api::views::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, RecordChange, WeightView},
+    cli::{
+        client::Client,
+        context::Context,
+        events::Names,
+        output::{Fields, Table, cut, short, who},
+        signing::as_rejection,
+        units::{show_count, show_time},
+        words::show_gate,
+    },
+};
+use allod_protocol::{
+    ids::{AccountId, PublicKey},
+    model::Model,
+    policy::explain,
+    proposal::OpenProposal,
+    validator::{Validator, ValidatorSchedule},
+};
+use anyhow::Result;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Families that only keep the past of others.
+const BOOKKEEPING: &[&str] = &["share_at", "total_at", "share_change", "members_at", "delegated_at", "delegation_at"];
+
+/// Asks the node what would come of a proposal, and shows it.
+pub(super) async fn try_out(context: &Context, client: Client, sender: &str, proposal: OpenProposal) -> Result<()> {
+    let request = DryRunRequest { sender: sender.to_owned(), proposal };
+    let view: DryRunView = client.ask("/v1/proposals/dry-run", &request).await.map_err(as_rejection)?;
+    let mut names = Names::new(client);
+    let register = register(&view, &mut names).await;
+    context.answer(&view, |view| show(view, &register))
+}
+
+/// The lines of the register that change, with their sum; empty if none does.
+async fn register(view: &DryRunView, names: &mut Names) -> String {
+    let mut table = Table::new(&["HOLDER", ">BEFORE", ">AFTER"]);
+    let units = |record: &Option<Value>, field: &str| {
+        let units = record.as_ref().and_then(|record| record.get(field)).and_then(Value::as_u64);
+        show_count(units.unwrap_or(0))
+    };
+    for change in view.changes.iter().filter(|change| change.family == "share") {
+        let account = change.key.get("account").and_then(Value::as_str).unwrap_or_default();
+        let holder = match account.parse::<AccountId>() {
+            Ok(id) => names.account(id).await,
+            Err(_) => account.to_owned(),
+        };
+        table.row([holder, units(&change.before, "units"), units(&change.after, "units")]);
+    }
+    for change in view.changes.iter().filter(|change| change.family == "register") {
+        let total = |record| units(record, "total_units");
+        table.row(["(all together)".into(), total(&change.before), total(&change.after)]);
+    }
+    table.show("")
+}
+
+fn show(view: &DryRunView, register: &str) -> String {
+    let mut fields = Fields::default();
+    match &view.outcome {
+        DryRunOutcome::Done(events) => fields.add("if it passes", format!("it is done: {} events", events.len())),
+        DryRunOutcome::Refused(refusal) => {
+            fields.add("if it passes", format!("it fails ({}): {}", refusal.code, refusal.detail))
+        }
+    };
+    fields.add("class", &view.class).add("rule", &view.rule_text);
+    fields.add("closes", show_time(view.closes)).add("weight", show_count(view.electorate));
+    for gate in &view.attested {
+        fields.add("waits for", show_gate(gate));
+    }
+    fields.add("can block it", show_blocking(&view.blocking));
+    let mut text = fields.show();
+    if !register.is_empty() {
+        text.push_str(&format!("\nregister\n{register}"));
+    }
+    let mut kept = 0usize;
+    for change in &view.changes {
+        match change.family.as_str() {
+            "share" | "register" => {}
+            family if BOOKKEEPING.contains(&family) => kept = kept.saturating_add(1),
+            _ => text.push_str(&show_change(change)),
+        }
+    }
+    if kept > 0 {
+        text.push_str(&format!("\nand {kept} records of history\n"));
+    }
+    text
+}
+
+fn show_blocking(blocking: &BlockingView) -> String {
+    let list = |holders: &[WeightView]| {
+        let name = |holder: &WeightView| {
+            format!("{} ({})", who(holder.handle.as_ref(), holder.account), show_count(holder.weight))
+        };
+        holders.iter().map(name).collect::<Vec<_>>().join(", ")
+    };
+    let mut lines = vec![format!("a weight of {} that says no", show_count(blocking.weight))];
+    if !blocking.alone.is_empty() {
+        lines.push(format!("alone: {}", list(&blocking.alone)));
+    }
+    match blocking.smallest_group_size {
+        None => lines.push("by whom is not worked out: there are more than 10,000 holders".into()),
+        Some(size) if blocking.smallest_group.is_empty() => lines.push(format!("any {} members", show_count(size))),
+        Some(1) => {}
+        Some(size) => {
+            lines.push(format!("{} together at the fewest: {}", show_count(size), list(&blocking.smallest_group)));
+        }
+    }
+    lines.join("\n")
+}
+
+fn show_change(change: &RecordChange) -> String {
+    let key = change.key.as_object().map(|fields| fields.values().map(leaf).collect::<Vec<_>>()).unwrap_or_default();
+    let key: Vec<String> = key.iter().map(|part| cut(part, 16)).collect();
+    let lines = match change.family.as_str() {
+        "model" => model_lines(change),
+        "validators" => validator_lines(change),
+        _ => leaves(change.before.as_ref(), change.after.as_ref()),
+    };
+    let heading = format!("\n{} {}", change.family.replace('_', " "), key.join(" "));
+    lines.into_iter().fold(format!("{}\n", heading.trim_end()), |text, line| format!("{text}  {line}\n"))
+}
+
+/// A model: its rules in words, the rest by field.
+fn model_lines(change: &RecordChange) -> Vec<String> {
+    let model = |record: &Option<Value>| record.clone().and_then(|record| serde_json::from_value::<Model>(record).ok());
+    let (Some(before), Some(after)) = (model(&change.before), model(&change.after)) else {
+        return leaves(change.before.as_ref(), change.after.as_ref());
+    };
+    let known: BTreeMap<String, String> = explain::policy(&before.policy).into_iter().collect();
+    let (words, mut lines) = (explain::policy(&after.policy), Vec::new());
+    for (heading, words) in words.iter().filter(|(heading, words)| known.get(heading) != Some(words)) {
+        let old = known.get(heading).map_or("nothing", String::as_str);
+        lines.push(format!("{heading}\n    before  {old}\n    after   {words}"));
+    }
+    let gone = known.keys().filter(|heading| !words.iter().any(|(kept, _)| kept == *heading));
+    lines.extend(gone.map(|heading| format!("{heading}: no longer")));
+    let rest = |record: &Option<Value>| {
+        let mut record = record.clone()?;
+        record.as_object_mut()?.remove("policy");
+        Some(record)
+    };
+    lines.extend(leaves(rest(&change.before).as_ref(), rest(&change.after).as_ref()));
+    lines
+}
+
+/// The set that decides from two blocks later on: who comes, goes, or weighs otherwise.
+fn validator_lines(change: &RecordChange) -> Vec<String> {
+    let set = |record: &Option<Value>| -> BTreeMap<PublicKey, Validator> {
+        let schedule = record.clone().and_then(|record| serde_json::from_value::<ValidatorSchedule>(record).ok());
+        let next = schedule.map(|schedule| schedule.next);
+        next.iter().flat_map(|set| set.iter()).map(|validator| (validator.key, validator.clone())).collect()
+    };
+    let (before, after) = (set(&change.before), set(&change.after));
+    let power = |validator: Option<&Validator>| validator.map_or_else(|| "none".into(), |one| one.power.to_string());
+    let mut keys: Vec<&PublicKey> = before.keys().chain(after.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+    changed
+        .map(|key| format!("{}: power {} -> {}", short(key), power(before.get(key)), power(after.get(key))))
+        .collect()
+}
+
+/// Every field that differs, as `name: before -> after`.
+fn leaves(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
+    let mut lines = Vec::new();
+    collect("", before, after, &mut lines);
+    lines
+}
+
+fn collect(name: &str, before: Option<&Value>, after: Option<&Value>, lines: &mut Vec<String>) {
+    if before == after {
+        return;
+    }
+    let fields = |value: Option<&Value>| value.and_then(Value::as_object).cloned();
+    match (fields(before), fields(after)) {
+        (Some(old), Some(new)) => {
+            let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
+            names.sort();
+            names.dedup();
+            for field in names {
+                let path = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                collect(&path, old.get(field), new.get(field), lines);
+            }
+        }
+        _ => {
+            let show = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), leaf);
+            let change = format!("{} -> {}", show(before), show(after));
+            lines.push(if name.is_empty() { change } else { format!("{name}: {change}") });
+        }
+    }
+}
+
+fn leaf(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_differs_is_shown_by_its_name() {
+        let before = json!({"quota": 5, "keys": {"threshold": 1}, "handle": "bay"});
+        let after = json!({"quota": 9, "keys": {"threshold": 2}, "handle": "bay", "suspended": 7});
+        let lines = leaves(Some(&before), Some(&after));
+        assert_eq!(lines, ["keys.threshold: 1 -> 2", "quota: 5 -> 9", "suspended: nothing -> 7"]);
+        assert_eq!(leaves(None, Some(&json!(3))), ["nothing -> 3"]);
+    }
+
+    #[test]
+    fn what_can_block_is_said_in_words() {
+        let holder = |weight| WeightView { account: AccountId::from_bytes([1; 32]), handle: None, weight };
+        let blocking = |alone, smallest_group, smallest_group_size| {
+            show_blocking(&BlockingView { weight: 30, alone, smallest_group, smallest_group_size })
+        };
+        assert!(blocking(vec![holder(40)], vec![holder(40)], Some(1)).contains("alone: 0101"));
+        assert!(blocking(vec![], vec![holder(20), holder(15)], Some(2)).contains("2 together at the fewest"));
+        assert!(blocking(vec![], vec![], Some(2)).contains("any 2 members"));
+        assert!(blocking(vec![], vec![], None).contains("not worked out"));
+    }
+}
