@@ -147,7 +147,7 @@ pub(crate) async fn list(
                 let (due, next) = paging.paging().records::<Deadline>(&reader.state, &(), Direction::Ascending)?;
                 let proposals = due.into_iter().filter_map(|Deadline(due)| match due {
                     Due::Proposal(id) => Some(id),
-                    Due::Delegation { .. } => None,
+                    _ => None,
                 });
                 let view = |id| view(reader, existing(reader, id)?);
                 let items = proposals.map(view).collect::<Result<_, _>>()?;

@@ -1,18 +1,23 @@
 //! The state's entries as JSON: the one place that says what each family holds and what its keys are made of.
 
 use allod_protocol::{
-    account::{Account, HandleOf},
+    account::{Account, HandleOf, HandleShape},
+    approval::{Approval, ApprovalOf},
     attestation::Attestation,
     codec,
     contribution::{Contribution, ContributionOf},
     delegation::{DelegatedAt, Delegation, DelegationAt},
+    dispute::{Dispute, DisputeOf, Frozen},
     due::Deadline,
     execute::Seen,
     ids::ArtifactId,
+    incident::{Incident, IncidentOf, IncidentUpdate},
     model::{ArtifactUse, ChildOf, Model, ModelCounters, ModelOf, Version},
     network::{MembersAt, Network},
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
+    recovery::{GuardianVote, Recovery},
+    round::{Round, RoundDue, RoundScore},
     share::{Register, Share, ShareAt, ShareChange, TotalAt, VestingGrant},
     state::Record,
     validator::ValidatorSchedule,
@@ -89,6 +94,20 @@ families! {
     Overridden: "overridden" [Field::Id("proposal"), Field::Id("account")];
     Attestation: "attestation" [Field::Artifact("artifact"), Field::Text("statement"), Field::Id("account")];
     VestingGrant: "vesting_grant" [Field::Id("model"), Field::Id("account"), Field::Number("number")];
+    Round: "round" [Field::Id("model"), Field::Number("number")];
+    RoundScore: "round_score" [Field::Id("model"), Field::Number("round"), Field::Id("account")];
+    RoundDue: "round_due" [Field::Id("model"), Field::Number("round"), Field::Rest];
+    Dispute: "dispute" [Field::Id("dispute")];
+    DisputeOf: "dispute_of" [Field::Id("model"), Field::Number("number")];
+    Frozen: "frozen" [Field::Rest];
+    Incident: "incident" [Field::Id("incident")];
+    IncidentOf: "incident_of" [Field::Id("model"), Field::Number("number")];
+    IncidentUpdate: "incident_update" [Field::Id("incident"), Field::Number("number")];
+    GuardianVote: "guardian_vote" [Field::Id("account"), Field::Id("guardian")];
+    Recovery: "recovery" [Field::Id("account")];
+    Approval: "approval" [Field::Id("approval")];
+    ApprovalOf: "approval_of" [Field::Id("account"), Field::Id("approval")];
+    HandleShape: "handle_shape" [Field::Text("shape")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 
@@ -177,6 +196,6 @@ mod tests {
     #[test]
     fn every_family_is_known() {
         let known: Vec<u8> = (1..=u8::MAX).filter(|family| layout(*family).is_some()).collect();
-        assert_eq!(known, (1..=30).collect::<Vec<u8>>());
+        assert_eq!(known, (1..=44).collect::<Vec<u8>>());
     }
 }

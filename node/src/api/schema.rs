@@ -236,14 +236,14 @@ records! {
     Record = "Record": "A record of the ledger in its JSON form; see the protocol's specification.", [];
     AccountRecord = "Account": "An account: its handle, its key policy, who admitted it.",
         ["id", "handle", "keys", "created", "sponsor", "member_since", "quota", "open_proposals",
-         "suspended"];
+         "open_disputes", "open_approvals", "recovery", "suspended"];
     ModelRecord = "Model": "A model: its name, its stewards, its policy.",
         ["id", "name", "description", "founder", "created", "stewards", "policy", "licence", "released",
          "retired"];
     NetworkRecord = "Network": "The network's own record: its parameters, its counters, the upgrade decided last.",
         ["parameters", "members", "proposals", "open_proposals", "upgrade"];
     RegisterRecord = "Register": "The sums of a model's share register.",
-        ["model", "total_units", "holders", "roots", "changes", "delegations"];
+        ["model", "total_units", "holders", "roots", "reserved", "changes", "delegations"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
         ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
          "status"];
@@ -252,10 +252,10 @@ records! {
     ShareChangeRecord = "ShareChange": "A line of a register's history: what changed, when, why.",
         ["number", "height", "transaction", "account", "flow", "units", "balance", "reason"];
     ContributionRecord = "Contribution": "A contribution: what was given to a model, by whom, and who countersigned it.",
-        ["id", "model", "giver", "kind", "amount", "evidence", "note", "recorded", "accepted"];
+        ["id", "model", "round", "giver", "kind", "amount", "sealed", "evidence", "note", "recorded", "accepted"];
     ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
-         "snapshot", "opened", "opened_at", "closes", "extended", "status"];
+         "parties", "snapshot", "opened", "opened_at", "closes", "extended", "status"];
     TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
         ["yes", "no", "abstain", "veto", "electorate", "ballots"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",

@@ -8,8 +8,10 @@ use super::{
 };
 use allod_protocol::{
     delegation::Delegation,
-    ids::{Height, ProposalId, Units},
+    dispute::{Dispute, DisputeStatus},
+    ids::{Height, ModelId, Units},
     proposal::Proposal,
+    round::Round,
     share::{Register, Share, ShareChange, ShareReason, free_units, portion},
     state::{Direction, Overlay, read},
 };
@@ -90,41 +92,50 @@ pub(crate) async fn history(
     json(&api, move |reader| {
         let model = reader.model(&name)?;
         let (changes, next) = query.paging().records::<ShareChange>(&reader.state, &model.id, query.order.into())?;
-        let items = changes.into_iter().map(|change| change_view(reader, change)).collect::<Result<_, _>>()?;
+        let items =
+            changes.into_iter().map(|change| change_view(reader, change, model.id)).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     })
     .await
 }
 
-fn change_view(reader: &Reader, change: ShareChange) -> Result<ShareChangeView, Problem> {
+fn change_view(reader: &Reader, change: ShareChange, model: ModelId) -> Result<ShareChangeView, Problem> {
     let counterparty = match &change.reason {
         ShareReason::Transferred { counterparty, .. } | ShareReason::TransferApproved { counterparty, .. } => {
             Some(*counterparty)
         }
-        ShareReason::Founding
-        | ShareReason::Minted { .. }
-        | ShareReason::Burned { .. }
-        | ShareReason::BurnedByDecision { .. } => None,
+        _ => None,
     };
-    let decision = decision(&change.reason).map_or(Ok(None), |proposal| reader.find::<Proposal>(&proposal))?;
+    let decision = decision(reader, &change, model)?;
     Ok(ShareChangeView {
         time: reader.time_of(change.height)?,
         handle: reader.handle(change.account)?,
         counterparty_handle: counterparty.map_or(Ok(None), |account| reader.handle(account))?,
+        decision: decision.as_ref().map(|proposal| proposal.id),
         decision_title: decision.map(|proposal| proposal.title),
-        decision: self::decision(&change.reason),
         change,
     })
 }
 
-/// The proposal that moved the units; none if a holder did.
-const fn decision(reason: &ShareReason) -> Option<ProposalId> {
-    match reason {
+/// The proposal that moved the units; none if a holder did, or arbiters.
+fn decision(reader: &Reader, change: &ShareChange, model: ModelId) -> Result<Option<Proposal>, Problem> {
+    let proposal = match &change.reason {
         ShareReason::Minted { proposal, .. }
         | ShareReason::TransferApproved { proposal, .. }
         | ShareReason::BurnedByDecision { proposal, .. } => Some(*proposal),
-        ShareReason::Founding | ShareReason::Transferred { .. } | ShareReason::Burned { .. } => None,
-    }
+        ShareReason::Round { round } => reader.find::<Round>(&(model, *round))?.map(|round| round.proposal),
+        ShareReason::BurnedByDispute { dispute } => {
+            reader.find::<Dispute>(dispute)?.and_then(|dispute| match dispute.status {
+                DisputeStatus::Upheld { proposal, .. } => proposal,
+                _ => None,
+            })
+        }
+        ShareReason::Founding
+        | ShareReason::Lineage { .. }
+        | ShareReason::Transferred { .. }
+        | ShareReason::Burned { .. } => None,
+    };
+    proposal.map_or(Ok(None), |proposal| reader.find::<Proposal>(&proposal))
 }
 
 /// Who lets whom answer a model's questions, by account id of who delegated.

@@ -216,6 +216,7 @@ impl Peer {
             stewards: vec![self.account("northfield")],
             policy,
             licence: None,
+            grants: Vec::new(),
         };
         self.apply(1, "northfield", Action::CreateModel(action)).await;
         self.ok("/v1/models/northfield/digits").await["id"].as_str().unwrap().parse().unwrap()
@@ -592,6 +593,8 @@ async fn a_proposal_says_what_it_still_needs() {
 
     let given = RecordContribution {
         model,
+        round: None,
+        sealed: None,
         kind: ContributionKind::Data,
         amount: 5,
         evidence: Some(ContentHash::from_bytes([3; 32])),

@@ -7,6 +7,7 @@ use super::{
     output::{Fields, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::show_count,
+    words::kind_name,
 };
 use crate::api::views::ContributionView;
 use allod_protocol::{
@@ -119,8 +120,15 @@ impl Record {
         let sender = signing.sender(context).await?;
         let model = sender.client.model(&self.model).await?.model.id;
         let evidence = self.evidence.as_deref().map(content_hash).transpose()?;
-        let action =
-            RecordContribution { model, kind: self.kind.into(), amount: self.amount, evidence, note: self.note };
+        let action = RecordContribution {
+            model,
+            round: None,
+            kind: self.kind.into(),
+            amount: self.amount,
+            sealed: None,
+            evidence,
+            note: self.note,
+        };
         let receipt = sender.submit(Action::RecordContribution(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ContributionRecorded { contribution, .. } => {
@@ -161,16 +169,6 @@ impl ContributeCommand {
                 context.answer(&view, show)
             }
         }
-    }
-}
-
-fn kind_name(kind: ContributionKind) -> &'static str {
-    match kind {
-        ContributionKind::Data => "data",
-        ContributionKind::Compute => "compute",
-        ContributionKind::Code => "code",
-        ContributionKind::Evaluation => "evaluation",
-        ContributionKind::Funding => "funding",
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     client::Client,
     output::short,
     units::{show_count, show_time},
-    words::{counterparty, share_reason, show_answer, show_licence, status_name},
+    words::{counterparty, incident_status, share_reason, show_answer, show_licence, status_name},
 };
 use crate::api::views::{AccountView, ModelView};
 use allod_protocol::{
@@ -65,7 +65,14 @@ impl Names {
             | Event::MemberAdmitted { .. }
             | Event::QuotaGranted { .. }
             | Event::AccountSuspended { .. }
-            | Event::AccountReinstated { .. } => self.tell_account(event).await,
+            | Event::AccountReinstated { .. }
+            | Event::RecoverySet { .. }
+            | Event::RecoverySought { .. }
+            | Event::RecoveryStopped { .. }
+            | Event::AccountRecovered { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::ApprovalSigned { .. }
+            | Event::ApprovalClosed { .. } => self.tell_account(event).await,
             Event::VersionPublished { .. }
             | Event::VersionReleased { .. }
             | Event::VersionDeprecated { .. }
@@ -79,7 +86,15 @@ impl Names {
             | Event::ModelRetired { .. }
             | Event::Delegated { .. }
             | Event::ContributionRecorded { .. }
+            | Event::ContributionRevealed { .. }
             | Event::ContributionAccepted { .. } => self.tell_model(event).await,
+            Event::RoundOpened { .. } | Event::RoundClosed { .. } => self.tell_round(event).await,
+            Event::DisputeOpened { .. }
+            | Event::DisputeAnswered { .. }
+            | Event::DisputeRuled { .. }
+            | Event::DisputeEnded { .. }
+            | Event::IncidentReported { .. }
+            | Event::IncidentUpdated { .. } => self.tell_trouble(event).await,
             Event::SharesChanged { .. } => self.tell_shares(event).await,
             Event::ProposalOpened { .. }
             | Event::BallotCast { .. }
@@ -110,6 +125,27 @@ impl Names {
                 format!("account {} SUSPENDED: {reason}", self.account(*account).await)
             }
             Event::AccountReinstated { account } => format!("account {} reinstated", self.account(*account).await),
+            Event::RecoverySet { account } => format!("{} chose who can recover it", self.account(*account).await),
+            Event::RecoverySought { account, guardian, ready } => {
+                let (account, guardian) = (self.account(*account).await, self.account(*guardian).await);
+                let ready = ready.map(|ready| format!("; it gets them {}", show_time(ready))).unwrap_or_default();
+                format!("{guardian} says which keys {account} should get{ready}")
+            }
+            Event::RecoveryStopped { account } => format!("recovery of {} stopped", self.account(*account).await),
+            Event::AccountRecovered { account } => {
+                format!("{} has the keys that its guardians chose", self.account(*account).await)
+            }
+            Event::ApprovalRequested { account, approval, expires } => {
+                let (account, until) = (self.account(*account).await, show_time(*expires));
+                format!("{account}: request {} waits for signatures until {until}", short(approval))
+            }
+            Event::ApprovalSigned { account, approval, .. } => {
+                format!("{}: request {} signed", self.account(*account).await, short(approval))
+            }
+            Event::ApprovalClosed { account, approval, carried_out } => {
+                let outcome = if *carried_out { "carried out" } else { "dropped" };
+                format!("{}: request {} {outcome}", self.account(*account).await, short(approval))
+            }
             _ => String::new(),
         }
     }
@@ -171,9 +207,53 @@ impl Names {
             Event::ContributionRecorded { model, giver, .. } => {
                 format!("contribution to {} recorded by {}", self.model(*model).await, self.account(*giver).await)
             }
+            Event::ContributionRevealed { model, amount, .. } => {
+                format!("a sealed contribution to {} is of {}", self.model(*model).await, show_count(*amount))
+            }
             Event::ContributionAccepted { model, steward, .. } => {
                 let (model, steward) = (self.model(*model).await, self.account(*steward).await);
                 format!("contribution to {model} countersigned by {steward}")
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_round(&mut self, event: &Event) -> String {
+        match event {
+            Event::RoundOpened { model, round, closes, .. } => {
+                format!("round {round} of {} opened, closes {}", self.model(*model).await, show_time(*closes))
+            }
+            Event::RoundClosed { model, round, minted, contributors } => {
+                let (model, minted) = (self.model(*model).await, show_count(minted.get()));
+                format!("round {round} of {model} closed: {minted} units minted for {contributors} givers")
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_trouble(&mut self, event: &Event) -> String {
+        match event {
+            Event::DisputeOpened { model, dispute, challenger, respondent } => {
+                let (challenger, respondent) = (self.account(*challenger).await, self.account(*respondent).await);
+                let model = self.model(*model).await;
+                format!("dispute {} in {model}: {challenger} challenges {respondent}", short(dispute))
+            }
+            Event::DisputeAnswered { model, dispute } => {
+                format!("dispute {} in {} answered", short(dispute), self.model(*model).await)
+            }
+            Event::DisputeRuled { dispute, arbiter, upholds, .. } => {
+                let ruling = if *upholds { "upholds it" } else { "lifts it" };
+                format!("dispute {}: arbiter {} {ruling}", short(dispute), self.account(*arbiter).await)
+            }
+            Event::DisputeEnded { model, dispute, status } => {
+                format!("dispute {} in {} {}", short(dispute), self.model(*model).await, status.name())
+            }
+            Event::IncidentReported { model, label, incident, reporter } => {
+                let (model, reporter) = (self.model(*model).await, self.account(*reporter).await);
+                format!("incident {} with {model}@{label} reported by {reporter}", short(incident))
+            }
+            Event::IncidentUpdated { model, incident, status } => {
+                format!("incident {} with {}: {}", short(incident), self.model(*model).await, incident_status(*status))
             }
             _ => String::new(),
         }

@@ -124,8 +124,15 @@ impl Create {
         }
         let base = || Template::EqualPartners.policy(&stewards);
         let policy = self.policy.policy(&sender.client, base, &stewards).await?;
-        let action =
-            CreateModel { name: self.name, description: self.description, founding, stewards, policy, licence };
+        let action = CreateModel {
+            name: self.name,
+            description: self.description,
+            founding,
+            stewards,
+            policy,
+            licence,
+            grants: Vec::new(),
+        };
         let receipt = sender.submit(Action::CreateModel(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ModelCreated { model, name, .. } => Some(ModelMade { model: *model, name: name.clone() }),

@@ -99,7 +99,7 @@ fn choose<'a>(account: &Account, keys: &'a [Description]) -> Option<Vec<&'a Desc
     for (index, key) in own.iter().enumerate() {
         // The rule looks at the keys only: the signatures come once they are chosen.
         signatures.push(KeySignature { key: key.public_key, signature: Signature::from_bytes([0; 64]) });
-        if account.authorises(&signatures).is_ok() {
+        if account.is_signed_by(&signatures).is_ok() {
             own.truncate(index + 1);
             return Some(own);
         }
@@ -210,7 +210,7 @@ pub(super) fn sign_until(
     let body = TransactionBody { network, sender: account.id, nonce: nonce()?, expires, action };
     let transaction = body.sign(keys);
     transaction.check_form(network).context("the request breaks a rule of form")?;
-    if let Err(rejection) = account.authorises(&transaction.signatures) {
+    if let Err(rejection) = account.authorises(&transaction) {
         bail!("{rejection}");
     }
     Ok(transaction)
@@ -236,17 +236,8 @@ mod tests {
 
     fn account(threshold: u32, weights: &[(u8, u32)]) -> Account {
         let keys = weights.iter().map(|(seed, weight)| WeightedKey { key: key(*seed).public_key(), weight: *weight });
-        Account {
-            id: AccountId::from_bytes([7; 32]),
-            handle: Handle::new("bay").unwrap(),
-            keys: KeyPolicy { threshold, keys: keys.collect() },
-            created: Height::ZERO,
-            sponsor: None,
-            member_since: None,
-            quota: 0,
-            open_proposals: 0,
-            suspended: None,
-        }
+        let keys = KeyPolicy { threshold, keys: keys.collect() };
+        Account::new(AccountId::from_bytes([7; 32]), Handle::new("bay").unwrap(), keys, Height::ZERO)
     }
 
     fn held(seed: u8, encrypted: bool) -> Description {

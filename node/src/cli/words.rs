@@ -7,10 +7,13 @@ use super::{
 };
 use crate::api::views::{AttestorView, GateView};
 use allod_protocol::{
+    contribution::ContributionKind,
     ids::AccountId,
+    incident::IncidentStatus,
     model::{Licence, VersionRef, VersionStatus},
     policy::{ModelPolicy, Rule, Verdict, explain},
     proposal::{BallotPart, Choice, ProposalAction, ProposalStatus},
+    round::RoundPlan,
     share::{ShareFlow, ShareReason, Vesting},
 };
 
@@ -102,8 +105,11 @@ pub(super) const fn counterparty(reason: &ShareReason) -> Option<AccountId> {
         }
         ShareReason::Founding
         | ShareReason::Minted { .. }
+        | ShareReason::Round { .. }
+        | ShareReason::Lineage { .. }
         | ShareReason::Burned { .. }
-        | ShareReason::BurnedByDecision { .. } => None,
+        | ShareReason::BurnedByDecision { .. }
+        | ShareReason::BurnedByDispute { .. } => None,
     }
 }
 
@@ -120,6 +126,9 @@ pub(super) fn share_reason(reason: &ShareReason, flow: ShareFlow, other: Option<
             let price = if price.is_empty() { String::new() } else { format!(" for {price}") };
             format!("{side} {other}{price}{}", given(reason))
         }
+        ShareReason::Round { round } => format!("minted by round {round}"),
+        ShareReason::Lineage { parent } => format!("founding, for holders of {}", short(parent)),
+        ShareReason::BurnedByDispute { dispute } => format!("burned: dispute {} upheld", short(dispute)),
         ShareReason::Burned { reason } => format!("burned{}", given(reason)),
         ShareReason::BurnedByDecision { cause, .. } => format!("burned by decision{}", given(cause)),
     }
@@ -158,6 +167,10 @@ pub(super) fn action_text(action: &ProposalAction) -> String {
             let price = if price.is_empty() { String::new() } else { format!("\nprice: {price}") };
             because(format!("the proposer gives {} units\nto {to}{price}", show_count(units.get())), reason)
         }
+        ProposalAction::OpenRound { plan } => format!("a round is opened\n{}", show_plan(plan)),
+        ProposalAction::ResolveDispute { dispute, upholds } => {
+            format!("a dispute is {}\n{dispute}", if *upholds { "upheld" } else { "lifted" })
+        }
         ProposalAction::SetStewards { stewards } => format!("the stewards are\n{}", lines(stewards)),
         ProposalAction::SetPolicy { policy } => format!("the rules become\n{}", show_policy(policy)),
         ProposalAction::Retire { reason } => because("the model is ended".into(), reason),
@@ -177,6 +190,45 @@ pub(super) fn action_text(action: &ProposalAction) -> String {
         ProposalAction::Upgrade { height, protocol, release } => {
             format!("version {protocol} of the protocol is spoken from block {height} on\nby {release}")
         }
+    }
+}
+
+/// By what a round mints, in a few lines.
+pub(super) fn show_plan(plan: &RoundPlan) -> String {
+    let weights = plan.weights.iter().map(|one| format!("{} x{}", kind_name(one.kind), one.weight));
+    let mut lines = vec![
+        format!("{} units for {}", show_count(plan.budget.get()), weights.collect::<Vec<_>>().join(", ")),
+        format!("recording {}, then {} of review", show_duration(plan.recording_ms), show_duration(plan.review_ms)),
+    ];
+    lines.extend(plan.cap.map(|cap| format!("{cap} of them at most for one giver")));
+    if plan.min_contributors > 0 {
+        lines.push(format!("nothing without {} givers", plan.min_contributors));
+    }
+    if plan.sealed {
+        lines.push("amounts are sealed while it records".into());
+    }
+    lines.push(format!("plan {}", plan.plan));
+    lines.join("\n")
+}
+
+/// A kind of contribution in one word.
+pub(super) const fn kind_name(kind: ContributionKind) -> &'static str {
+    match kind {
+        ContributionKind::Data => "data",
+        ContributionKind::Compute => "compute",
+        ContributionKind::Code => "code",
+        ContributionKind::Evaluation => "evaluation",
+        ContributionKind::Funding => "funding",
+    }
+}
+
+/// How far an incident has come, in a word.
+pub(super) const fn incident_status(status: IncidentStatus) -> &'static str {
+    match status {
+        IncidentStatus::Reported => "reported",
+        IncidentStatus::Investigating => "under investigation",
+        IncidentStatus::Resolved => "resolved",
+        IncidentStatus::Dismissed => "dismissed",
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) async fn set_stage(sender: &Sender, count: u16) -> Result<Stage> {
         stewards: vec![sender.account.id],
         policy: ModelPolicy::uniform(&rule),
         licence: None,
+        grants: Vec::new(),
     };
     let receipt = sender.submit(Action::CreateModel(action)).await?;
     let model = receipt.events.iter().find_map(|event| match event {
@@ -84,17 +85,8 @@ async fn create_account(sender: &Sender, run: u32, index: u16) -> Result<(Accoun
         Event::AccountCreated { account, .. } => Some(*account),
         _ => None,
     });
-    let account = Account {
-        id: id.ok_or_else(|| anyhow!("the account {handle} was not created"))?,
-        handle,
-        keys: policy,
-        created: receipt.height,
-        sponsor: Some(sender.account.id),
-        member_since: None,
-        quota: 0,
-        open_proposals: 0,
-        suspended: None,
-    };
+    let id = id.ok_or_else(|| anyhow!("the account {handle} was not created"))?;
+    let account = Account { sponsor: Some(sender.account.id), ..Account::new(id, handle, policy, receipt.height) };
     Ok((account, key))
 }
 
@@ -155,6 +147,8 @@ fn action(model: ModelId, to: AccountId, load: Load, number: u64) -> Action {
     match load {
         Load::Contribution => Action::RecordContribution(RecordContribution {
             model,
+            round: None,
+            sealed: None,
             kind: ContributionKind::Compute,
             amount: number.saturating_add(1),
             evidence: None,
