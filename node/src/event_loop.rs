@@ -341,7 +341,7 @@ impl EventLoop {
         let (snapshot, time) = (self.ledger.snapshot(), self.judging_time());
         let mut taken = false;
         for checked in transactions {
-            match self.mempool.insert(checked, &snapshot, time) {
+            match checked.and_then(|checked| self.mempool.insert(checked, &snapshot, time)) {
                 Ok(()) => taken = true,
                 Err(refused) => self.metrics.on_refused(refused_code(&refused)),
             }

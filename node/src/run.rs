@@ -54,7 +54,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new()?);
 
     let (network, network_events, swarm) = network::start(network_config(&config, network_id, node_key)).await?;
-    let (verifier, verified) = Verifier::start(network_id)?;
+    let (verifier, verified) = Verifier::start(network_id, ledger.clone())?;
     let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
     let (notices, _) = broadcast::channel(NOTICE_BACKLOG);
     let (stop_in, stop) = watch::channel(false);

@@ -67,6 +67,17 @@ impl Checked {
     }
 }
 
+/// Whether the sender exists and the keys that sign speak for it. That they did sign is [`Checked::new`]'s affair, which
+/// costs far more: a peer asks this first of what strangers send.
+///
+/// # Errors
+/// [`Refused::Rejected`] or [`Refused::State`].
+pub fn check_sender(transaction: &Transaction, state: &impl StateRead) -> Result<(), Refused> {
+    let sender = transaction.body.sender;
+    let account = read::<Account>(state, &sender)?.ok_or(Rejection::UnknownAccount(sender))?;
+    Ok(account.authorises(transaction)?)
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
     by_arrival: VecDeque<TransactionId>,
@@ -132,8 +143,7 @@ impl Mempool {
             return Err(Refused::SenderFull { account: body.sender, waiting });
         }
         check_expiry(body.expires, time)?;
-        let account = read::<Account>(state, &body.sender)?.ok_or(Rejection::UnknownAccount(body.sender))?;
-        account.authorises(&checked.transaction)?;
+        check_sender(&checked.transaction, state)?;
         if read::<Seen>(state, &(body.expires, checked.id))?.is_some() {
             return Err(Rejection::Replayed.into());
         }
