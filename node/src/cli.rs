@@ -78,6 +78,11 @@ impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
         Self { exit: Exit::Usage, message: message.into() }.into()
     }
+
+    /// Whether an error says that the node does not answer.
+    pub(crate) fn is_unreachable(error: &anyhow::Error) -> bool {
+        error.downcast_ref::<Self>().is_some_and(|failure| failure.exit == Exit::Unreachable)
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -110,7 +115,7 @@ struct Globals {
     /// Answer in JSON
     #[arg(long, global = true)]
     json: bool,
-    /// The node's API; `bench` takes several
+    /// The node's API; `bench` and `watch` take several
     #[arg(
         long,
         global = true,

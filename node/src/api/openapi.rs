@@ -34,7 +34,7 @@ use utoipa::OpenApi;
         artifacts::verify,
         events::events,
     ),
-    components(schemas(views::LaggedView)),
+    components(schemas(views::GapView)),
     tags(
         (name = "node", description = "This peer and its network."),
         (name = "transactions", description = "Requests to change the ledger."),

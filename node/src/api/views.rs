@@ -784,7 +784,7 @@ pub struct ProvidersView {
     pub complete: bool,
 }
 
-/// A block that was executed and is durable: the data of an SSE event `block`.
+/// A block that was executed and is durable, or a part of a large one: the data of an SSE event `block`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NoticeView {
     /// Its height.
@@ -796,17 +796,24 @@ pub struct NoticeView {
     /// Its time, in milliseconds since 1970.
     #[schema(value_type = u64)]
     pub time: Timestamp,
-    /// What deadlines did, before the transactions.
+    /// How many transactions the block has, told in this event or in others.
+    pub transactions: usize,
+    /// What deadlines did, before the transactions; told with the first part of a block.
     #[schema(value_type = Vec<schema::EventRecord>)]
     pub deadline_events: Vec<Event>,
-    /// What became of each transaction.
+    /// What became of the transactions told in this event, in the block's order.
     #[schema(value_type = Vec<schema::ResultRecord>)]
     pub results: Vec<TransactionResult>,
 }
 
-/// That a subscriber was too slow: the data of an SSE event `lagged`.
+/// Blocks that this peer does not tell again, because they are too many or it does not have them: the data of an SSE
+/// event `gap`. Read them from `/v1/blocks`, of this peer or of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LaggedView {
-    /// Blocks that were left out; read them from `/v1/blocks`.
-    pub missed_blocks: u64,
+pub struct GapView {
+    /// The first height that is left out.
+    #[schema(value_type = u64)]
+    pub from: Height,
+    /// The last height that is left out.
+    #[schema(value_type = u64)]
+    pub to: Height,
 }

@@ -1,9 +1,7 @@
 //! One node's API, as the client uses it: JSON in and out, transactions in their canonical bytes, answers in lines.
 
 use super::{Exit, Failure};
-use crate::api::views::{
-    AccountView, BatchView, LaggedView, ModelView, NoticeView, Page, Problem, StatusView, Submitted,
-};
+use crate::api::views::{AccountView, BatchView, GapView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
 use allod_protocol::{
     execute::TransactionResult,
     ids::{AccountId, Height, ModelName, TransactionId},
@@ -212,10 +210,15 @@ impl Client {
         bail!("the node at {} stopped in the middle of its answer; see its log", self.base)
     }
 
-    /// Follows the blocks from the next one on.
-    pub(super) async fn follow(&self) -> Result<Notices> {
+    /// Follows the blocks: from the next one on, or from after the event of an id, which any node may have given.
+    pub(super) async fn follow(&self, after: Option<&str>) -> Result<Notices> {
         let request = self.http.get(self.url("/v1/events")).header(header::ACCEPT, "text/event-stream");
-        Ok(Notices { client: self.clone(), lines: Lines::new(self.send(request).await?) })
+        let request = after.iter().fold(request, |request, id| request.query(&[("after", id)]));
+        Ok(Notices {
+            client: self.clone(),
+            lines: Lines::new(self.send(request).await?),
+            last_id: after.map(Into::into),
+        })
     }
 }
 
@@ -279,35 +282,49 @@ impl Lines {
 /// What the stream of events says.
 #[derive(Debug)]
 pub(super) enum Notified {
-    /// A block was executed.
+    /// A block was executed; a large one is told in parts.
     Block(Box<NoticeView>),
-    /// This client was too slow for some.
-    Lagged(LaggedView),
+    /// The node does not tell these blocks again.
+    Gap(GapView),
 }
 
 /// The live stream of blocks, which is server-sent events on the wire.
 pub(super) struct Notices {
     client: Client,
     lines: Lines,
+    last_id: Option<String>,
 }
 
 impl Notices {
+    /// The node that tells.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The id of the last event: where to go on, at this node or at another.
+    pub(super) fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
     /// The next block; none when the node closes the stream.
     pub(super) async fn next(&mut self) -> Result<Option<Notified>> {
-        let (mut kind, mut data) = (String::new(), String::new());
+        let (mut id, mut kind, mut data) = (None, String::new(), String::new());
         while let Some(line) = self.lines.next(&self.client).await? {
-            if let Some(name) = line.strip_prefix("event:") {
+            if let Some(value) = line.strip_prefix("id:") {
+                id = Some(value.trim().to_owned());
+            } else if let Some(name) = line.strip_prefix("event:") {
                 kind = name.trim().to_owned();
             } else if let Some(part) = line.strip_prefix("data:") {
                 data.push_str(part.strip_prefix(' ').unwrap_or(part));
-            } else if line.is_empty() && !data.is_empty() {
+            } else if line.is_empty() {
+                self.last_id = id.take().or(self.last_id.take());
                 match kind.as_str() {
                     "block" => {
                         let notice = self.client.read(data.as_bytes(), "/v1/events")?;
                         return Ok(Some(Notified::Block(Box::new(notice))));
                     }
-                    "lagged" => return Ok(Some(Notified::Lagged(self.client.read(data.as_bytes(), "/v1/events")?))),
-                    // An event that a later version adds.
+                    "gap" => return Ok(Some(Notified::Gap(self.client.read(data.as_bytes(), "/v1/events")?))),
+                    // An id alone, or an event that a later version adds.
                     _ => (kind, data) = (String::new(), String::new()),
                 }
             }

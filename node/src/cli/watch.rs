@@ -1,11 +1,28 @@
-//! `allod watch`: what happens on the ledger, as it happens.
+//! `allod watch`: what happens on the ledger, as it happens, whatever happens to the node.
 
-use super::{Exit, Failure, client::Notified, context::Context, events::Names, output::short, units::show_time};
-use crate::api::views::NoticeView;
+use super::{
+    Failure,
+    client::{Client, Notices, Notified},
+    context::Context,
+    events::Names,
+    output::short,
+    units::{milliseconds, show_duration, show_time},
+};
+use crate::api::views::{GapView, NoticeView};
 use allod_protocol::execute::Outcome;
 use anyhow::Result;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a node that went away is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long after one attempt to reach it the next one is made.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Follow what happens on the ledger.
+///
+/// When the node goes away, the command waits for it for a minute and goes on where it was: what happened meanwhile is
+/// told first. With several nodes in --api it goes on at the next one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Watch {
     /// Blocks with no transactions too
@@ -15,24 +32,28 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
-        let client = context.client()?;
-        let mut names = Names::new(client.clone());
-        let mut notices = client.follow().await?;
-        context.note(format!("following {}; end with Ctrl-C", client.base()));
+        tokio::select! {
+            ended = self.follow(context) => ended,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    }
+
+    async fn follow(&self, context: &Context) -> Result<()> {
+        let clients = context.urls().iter().map(|url| Client::new(url)).collect::<Result<Vec<_>>>()?;
+        let first = clients.first().ok_or_else(|| Failure::usage("name a node with --api"))?;
+        let mut notices = first.follow(None).await?;
+        let mut names = Names::new(first.clone());
+        context.note(format!("following {}; end with Ctrl-C", first.base()));
         loop {
-            let notified = tokio::select! {
-                notified = notices.next() => notified?,
-                _ = tokio::signal::ctrl_c() => return Ok(()),
-            };
-            match notified {
-                Some(Notified::Block(notice)) => self.show(context, &mut names, &notice).await?,
-                Some(Notified::Lagged(lagged)) => {
-                    context
-                        .note(format!("{} blocks were missed; `allod block HEIGHT` shows them", lagged.missed_blocks));
-                }
-                None => {
-                    let message = format!("the node at {} closed the stream; is it stopping?", client.base());
-                    return Err(Failure { exit: Exit::Unreachable, message }.into());
+            match notices.next().await {
+                Ok(Some(Notified::Block(notice))) => self.show(context, &mut names, &notice).await?,
+                Ok(Some(Notified::Gap(GapView { from, to }))) => context.note(format!(
+                    "blocks {from} to {to} are too far back to be told here; `allod block HEIGHT` shows them"
+                )),
+                Err(error) if !Failure::is_unreachable(&error) => return Err(error),
+                Ok(None) | Err(_) => {
+                    notices = resume(context, &clients, &notices).await?;
+                    names = Names::new(notices.client().clone());
                 }
             }
         }
@@ -47,7 +68,7 @@ impl Watch {
             return context.line(notice, |_| String::new());
         }
         let mut text =
-            format!("{}  block {}  {} transactions", show_time(notice.time), notice.height, notice.results.len());
+            format!("{}  block {}  {} transactions", show_time(notice.time), notice.height, notice.transactions);
         for event in &notice.deadline_events {
             text.push_str(&format!("\n  {}", names.tell(event).await));
         }
@@ -60,5 +81,23 @@ impl Watch {
             }
         }
         context.line(notice, |_| text)
+    }
+}
+
+/// Goes on after the last event of a stream that ended, at whichever node answers first.
+async fn resume(context: &Context, clients: &[Client], lost: &Notices) -> Result<Notices> {
+    context.note(format!("the node is gone; waiting for it for up to {}", show_duration(milliseconds(PATIENCE))));
+    let deadline = Instant::now() + PATIENCE;
+    let mut next = clients.iter().cycle();
+    loop {
+        let client = next.next().ok_or_else(|| Failure::usage("name a node with --api"))?;
+        match client.follow(lost.last_id()).await {
+            Ok(notices) => {
+                context.note(format!("following {} from where it was", client.base()));
+                return Ok(notices);
+            }
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
 }

@@ -186,6 +186,51 @@ fn a_directory_that_is_not_this_peers_is_refused_with_a_reason() {
 }
 
 #[test]
+fn a_watcher_misses_nothing_while_its_peer_is_away() {
+    let _turn = turn();
+    let mut net = Processes::start(4, 18_800);
+    let owner = account(&net, 0, "northfield");
+    let model = model(&net, &owner);
+    net.wait_agreement(&[0, 1, 2, 3]);
+    let told = net.root().join("told");
+    let mut watcher = Command::new(allod())
+        .args(["--json", "--api", &net.api(3), "watch"])
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(&told).expect("a file"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a watcher");
+    let told = || -> Vec<String> {
+        let text = fs::read_to_string(&told).expect("what it was told");
+        let notices = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let results = notices.flat_map(|notice| notice["results"].as_array().cloned().unwrap_or_default());
+        let events = results.flat_map(|result| result["events"].as_array().cloned().unwrap_or_default());
+        events.filter_map(|event| Some(event["contribution_recorded"]["contribution"].as_str()?.to_owned())).collect()
+    };
+    let contribute = |net: &Processes| -> String {
+        let given = net.must(0, &["contribute", &model, "--as", &owner, "--kind", "data", "--amount", "1"]);
+        text_of(&given, "contribution").to_owned()
+    };
+    let mut given = Vec::new();
+    wait_until("the watcher to listen", || {
+        given.push(contribute(&net));
+        (!told().is_empty()).then_some(())
+    });
+    let first = told()[0].clone();
+    net.kill(3);
+    given.extend((0..5).map(|_| contribute(&net)));
+    net.spawn(3);
+    net.wait_ready(3);
+    given.push(contribute(&net));
+    let last = given.last().expect("a contribution");
+    wait_until("the watcher to hear the last", || told().contains(last).then_some(()));
+    watcher.kill().expect("killed");
+    watcher.wait().expect("ended");
+    let since: Vec<String> = given.into_iter().skip_while(|one| *one != first).collect();
+    assert_eq!(told(), since, "each once, in order");
+}
+
+#[test]
 fn prometheus_scrapes_every_peer() {
     let _turn = turn();
     if Command::new("prometheus").arg("--version").output().is_err() {

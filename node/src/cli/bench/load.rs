@@ -2,8 +2,8 @@
 
 use super::prepare::Batch;
 use crate::{
-    api::views::{BlockView, NoticeView, Problem},
-    cli::client::{Client, Notified},
+    api::views::{BlockView, GapView, Problem},
+    cli::client::{Client, Notices, Notified},
 };
 use allod_protocol::{
     codec,
@@ -63,6 +63,8 @@ pub(super) struct Measured {
     pub(super) blocks: u64,
     pub(super) largest_block: u64,
 }
+    /// The block that is being told, and how many of its transactions were ours so far.
+    block: (Height, u64),
 
 /// What the senders and the follower share.
 struct Flight {
@@ -91,7 +93,7 @@ pub(super) async fn run(clients: &[Client], batches: Vec<Batch>, plan: &Plan) ->
         ended: AtomicBool::new(false),
     });
     let batches = Arc::new(batches);
-    let follower = tokio::spawn(follow(first.clone(), flight.clone(), first.status().await?.height));
+    let follower = tokio::spawn(follow(first.follow(None).await?, first.clone(), flight.clone()));
     let start = Instant::now();
     let clock = tokio::spawn(end_at(flight.clone(), start + plan.duration));
     let senders: Vec<_> = (0..if plan.rate.is_some() { SENDERS_AT_RATE } else { SENDERS_FLAT_OUT })
@@ -220,31 +222,23 @@ fn pick(body: &[u8], chosen: &[(usize, Problem)]) -> Result<(Vec<TransactionId>,
 }
 
 /// Reads the stream of blocks, and by itself the blocks that the stream left out.
-async fn follow(client: Client, flight: Arc<Flight>, from: Height) -> Result<()> {
-    let mut notices = client.follow().await?;
-    let mut last = from;
+async fn follow(mut notices: Notices, client: Client, flight: Arc<Flight>) -> Result<()> {
     loop {
         match notices.next().await? {
-            Some(Notified::Block(notice)) => {
-                let NoticeView { height, results, .. } = *notice;
-                while last.next() < height {
-                    last = last.next();
-                    let block: BlockView = client.get(&format!("/v1/blocks/{last}")).await?;
-                    count(&flight, block.transactions.into_iter().map(|transaction| transaction.result).collect());
-                }
-                if height > last {
-                    count(&flight, results);
-                    last = height;
+            Some(Notified::Block(notice)) => count(&flight, notice.height, notice.results),
+            Some(Notified::Gap(GapView { from, to })) => {
+                for height in (from.get()..=to.get()).map(Height::new) {
+                    let block: BlockView = client.get(&format!("/v1/blocks/{height}")).await?;
+                    let results = block.transactions.into_iter().map(|transaction| transaction.result);
+                    count(&flight, height, results.collect());
                 }
             }
-            // The gap shows by the next block's height.
-            Some(Notified::Lagged(_)) => {}
             None => bail!("the node at {} closed the stream of blocks", client.base()),
         }
     }
 }
 
-fn count(flight: &Flight, results: Vec<TransactionResult>) {
+fn count(flight: &Flight, height: Height, results: Vec<TransactionResult>) {
     let now = Instant::now();
     let in_time = !flight.ended.load(Ordering::Relaxed);
     let mut under_way = locked(&flight.under_way);
@@ -264,8 +258,7 @@ fn count(flight: &Flight, results: Vec<TransactionResult>) {
         }
     }
     if own > 0 {
-        measured.blocks += 1;
-        measured.largest_block = measured.largest_block.max(own);
+        measured.count_block(height, own);
         flight.room.add_permits(usize::try_from(own).unwrap_or(0));
     }
 }
@@ -276,6 +269,18 @@ mod tests {
     use super::*;
     use allod_protocol::{
         account::{KeyPolicy, RotateKeys},
+impl Measured {
+    /// Counts transactions in a block, which may be told in several parts.
+    fn count_block(&mut self, height: Height, own: u64) {
+        if self.block.0 != height {
+            self.blocks += 1;
+            self.block = (height, 0);
+        }
+        self.block.1 += own;
+        self.largest_block = self.largest_block.max(self.block.1);
+    }
+}
+
         crypto::SigningKey,
         ids::{AccountId, NetworkId, Timestamp},
         transaction::{Action, TransactionBody},
