@@ -15,6 +15,7 @@ use crate::{
     handle::{Command, Notice, Role, Status},
     metrics::Metrics,
     network::{GossipToken, NetworkEvent, NetworkEvents, NetworkHandle, Topic, Verdict},
+    pace::Pace,
     timers::Timers,
     verifier::{Unverified, Verified, Verifier, encode_batch},
 };
@@ -113,6 +114,7 @@ pub(crate) struct EventLoop {
     pub(crate) mempool: Mempool,
     pub(crate) timers: Timers,
     pub(crate) tip: Tip,
+    pub(crate) pace: Pace,
     pub(crate) parameters: Parameters,
     pub(crate) catch_up: CatchUp,
     /// Whether the tip's block changed the state, so that a block is due that carries the new root.
@@ -165,6 +167,7 @@ impl EventLoop {
             untold: Vec::new(),
             untold_bytes: 0,
             tell_at: None,
+            pace: Pace::new(std::time::Instant::now()),
             tick_at: Instant::now(),
             unguarded: None,
             ledger,
@@ -314,6 +317,11 @@ impl EventLoop {
         self.mempool.insert(checked, &self.ledger.snapshot(), self.judging_time()).inspect_err(|refused| {
             self.metrics.on_refused(refused_code(refused));
         })?;
+        if self.mempool.len() >= self.pace.room() && !self.mempool.contains(&checked.id) {
+            let full = Refused::Full(self.mempool.len());
+            self.metrics.on_refused(refused_code(&full));
+            return Err(full);
+        }
         self.untold_bytes = self.untold_bytes.saturating_add(size_bytes);
         self.untold.push(transaction);
         if self.untold_bytes >= GOSSIP_BATCH_BYTES {
@@ -437,6 +445,7 @@ impl EventLoop {
 
     /// The height that this peer decides, or decides next.
     pub(crate) fn next_height(&self) -> Height {
+            mempool_room: self.pace.room(),
         self.tip.height.next()
     }
 }

@@ -50,6 +50,8 @@ pub struct Status {
     pub mempool_transactions: usize,
     /// Their bytes.
     pub mempool_size_bytes: usize,
+    /// How many may wait before this peer takes none from its clients.
+    pub mempool_room: usize,
     /// The highest height that another peer spoke of.
     pub best_known_height: Height,
     /// Whether this peer is behind the others.
@@ -124,6 +126,18 @@ impl NodeHandle {
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
         })?;
         Ok(answered.await.map_err(|_| SubmitError::Stopping)??)
+    }
+
+    /// Whether there is room for transactions of clients now, to be asked before much is done for them.
+    ///
+    /// # Errors
+    /// [`Refused::Full`].
+    pub fn check_room(&self) -> Result<(), SubmitError> {
+        let status = self.status.borrow();
+        if status.mempool_transactions >= status.mempool_room {
+            return Err(Refused::Full(status.mempool_transactions).into());
+        }
+        Ok(())
     }
 
     /// Follows blocks from the next one on.

@@ -11,6 +11,7 @@ pub mod handle;
 pub mod keys;
 pub mod metrics;
 pub mod network;
+mod pace;
 mod perform;
 pub mod run;
 mod timers;

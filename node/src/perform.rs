@@ -17,6 +17,10 @@ use allod_protocol::{
 use anyhow::Context as _;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+/// Transactions that this peer proposes in one block. Larger blocks bring no more of them a second and make each wait
+/// longer: for its own block, and for the one before.
+const BLOCK_TRANSACTIONS: usize = 500;
+
 impl EventLoop {
     /// Feeds one input and everything that follows from it on this machine.
     pub(crate) fn drive(&mut self, input: Input) -> anyhow::Result<()> {
@@ -100,7 +104,7 @@ impl EventLoop {
     fn build(&mut self) -> Block {
         let per_sender = usize::try_from(self.parameters.transactions_per_account_per_block).unwrap_or(usize::MAX);
         self.mempool.expire(clock().max(self.tip.time));
-        let batch = self.mempool.batch(per_sender);
+        let batch = self.mempool.batch(per_sender, BLOCK_TRANSACTIONS);
         Block::following(&self.tip, self.replica.address(), clock(), batch)
     }
 
@@ -137,6 +141,7 @@ impl EventLoop {
         let snapshot = self.ledger.snapshot();
         self.deadline = due::next(&snapshot)?;
         self.parameters = read::<NetworkRecord>(&snapshot, &())?.context("no network record")?.parameters;
+        self.pace.on_block(executed.results.len(), Instant::now());
         self.mempool.remove(executed.results.iter().map(|result| &result.id));
         let notice = Notice {
             height: self.tip.height,

@@ -151,6 +151,7 @@ fn spawn_event_loop(
     Ok(ended)
 }
 
+        mempool_room: usize::MAX,
 async fn stop_signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {

@@ -29,7 +29,7 @@ pub enum Refused {
     #[error("transaction {0} is waiting already")]
     Known(TransactionId),
     /// No room.
-    #[error("{0} transactions are waiting, as many as this peer holds; try again in a few seconds")]
+    #[error("this peer is busy: {0} transactions wait for a block; try again in a second")]
     Full(usize),
     /// No room for this sender.
     #[error("account {account} has {waiting} transactions waiting, as many as one sender may have; wait for blocks")]
@@ -154,15 +154,16 @@ impl Mempool {
         Ok(())
     }
 
-    /// A batch for a block: in turns between senders, at most `per_sender` of each, within the limits of a block.
-    /// The transactions stay until [`Mempool::remove`].
-    pub fn batch(&mut self, per_sender: usize) -> Vec<Transaction> {
+    /// A batch for a block: in turns between senders, at most `per_sender` of each and `max` of all, within the limits of
+    /// a block. The transactions stay until [`Mempool::remove`].
+    pub fn batch(&mut self, per_sender: usize, max: usize) -> Vec<Transaction> {
+        let max = max.min(limits::BLOCK_TRANSACTIONS);
         // Room for the header and the list's own bytes.
         let mut room = limits::BLOCK_SIZE_BYTES.saturating_sub(1_024);
         let mut turns: VecDeque<(AccountId, usize)> = self.turn_order().map(|sender| (sender, 0)).collect();
         let mut batch = Vec::new();
         while let Some((sender, taken)) = turns.pop_front() {
-            if batch.len() >= limits::BLOCK_TRANSACTIONS {
+            if batch.len() >= max {
                 break;
             }
             let next = self
@@ -277,7 +278,8 @@ mod tests {
         }
         pool.insert(transaction(2, 0, 1_000), &state, Timestamp::ZERO).expect("room");
         pool.insert(transaction(3, 0, 1_000), &state, Timestamp::ZERO).expect("room");
-        let senders: Vec<u8> = pool.batch(50).iter().map(|t| t.body.sender.as_bytes()[0]).collect();
+        let senders: Vec<u8> =
+            pool.batch(50, limits::BLOCK_TRANSACTIONS).iter().map(|t| t.body.sender.as_bytes()[0]).collect();
         assert_eq!(senders.len(), 52);
         assert!(senders[..3].contains(&2) && senders[..3].contains(&3), "{senders:?}");
     }

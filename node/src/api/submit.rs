@@ -195,12 +195,16 @@ const BATCH_WINDOW: usize = 64;
     responses(
         (status = 202, description = "Those that are not listed as refused wait for a block.", body = BatchView),
         (status = 400, description = "It is malformed.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "As many transactions wait already as the network decides in half a second; try \
+            again shortly.", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Another problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn submit_batch(
     State(api): State<Shared>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<BatchView>), Problem> {
+    // Before hundreds of signatures are checked in vain.
+    api.node.check_room().inspect_err(|_| api.node.metrics.on_refused("mempool_full"))?;
     let network = api.node.network_id;
     let checked = tokio::task::spawn_blocking(move || {
         let transactions: Vec<Transaction> =

@@ -257,6 +257,7 @@ fn status_of(ledger: &Ledger) -> Status {
         validator: key(9).public_key().validator_address(),
         mempool_transactions: 0,
         mempool_size_bytes: 0,
+        mempool_room: usize::MAX,
         best_known_height: tip.height,
         catching_up: false,
     }
@@ -270,7 +271,7 @@ async fn decide(node: NodeHandle, mut requests: mpsc::Receiver<Command>, status:
         node.metrics.tick();
         let taken = mempool.insert(checked, &node.ledger.snapshot(), clock());
         let _ = answer.send(taken);
-        let batch = mempool.batch(100);
+        let batch = mempool.batch(100, limits::BLOCK_TRANSACTIONS);
         mempool.remove(batch.iter().map(Transaction::id).collect::<Vec<_>>().iter());
         if !batch.is_empty() {
             commit(&node, batch, 0);
@@ -702,6 +703,26 @@ async fn deeds_and_proofs_hold_against_the_genesis_alone() {
     let root = nothing["state_root"].as_str().unwrap().parse().unwrap();
     assert_eq!((proof.verify(root), proof.value.is_none()), (Ok(()), true));
     assert_eq!(peer.get("/v1/deeds/version/northfield/digits/9.9").await.1["code"], "unknown_version");
+}
+
+#[tokio::test]
+async fn a_busy_peer_takes_no_batch_and_says_when_to_come_back() {
+    let peer = Peer::start().await;
+    let handle = Handle::new("eastgate").unwrap();
+    let keys = KeyPolicy::single(key(5).public_key());
+    let batch = codec::encode(&vec![peer.sign(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys }))]);
+    let post = async || {
+        let request = peer.client.post(format!("{}/v1/transactions/batch", peer.base));
+        request.header("content-type", "application/octet-stream").body(batch.clone()).send().await.unwrap()
+    };
+    peer.status.send_modify(|status| status.mempool_room = status.mempool_transactions);
+    let refused = post().await;
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    let problem = refused.json::<Problem>().await.unwrap();
+    assert_eq!(problem.code, "mempool_full");
+    assert!(problem.detail.contains("try again"), "{}", problem.detail);
+    peer.status.send_modify(|status| status.mempool_room = usize::MAX);
+    assert_eq!(post().await.json::<BatchView>().await.unwrap().accepted, 1);
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@
 //! request's body is made. Under load the client only posts bodies on open connections and reads the stream of blocks.
 //!
 //! A transaction's latency runs from when its request was due, sent in time or not, until the block that holds it
-//! arrives on the stream of events: what a user sees as final, however busy the node.
+//! arrives on the stream of events: what a user sees as final, however busy the node. Without a rate nothing is due at
+//! a time: a bounded number is under way at once, a node that is busy is asked again, and a latency runs from the
+//! request that the node took.
 //! Reading order: `bench/prepare.rs`, `bench/load.rs`, `bench/report.rs`.
 
 mod load;
@@ -39,7 +41,7 @@ pub(super) struct Bench {
     #[arg(long, value_enum, default_value_t = Load::Contribution)]
     action: Load,
     /// Without a rate: how many transactions may be under way at once
-    #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(250..=40_000))]
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(250..=40_000))]
     in_flight: u32,
     #[command(flatten)]
     signing: Signing,

@@ -50,7 +50,8 @@ pub(super) struct Measured {
     pub(super) applied: u64,
     /// How long sending went on.
     pub(super) sending: Duration,
-    /// From when a request was due to the block, in microseconds, of everything applied.
+    /// From when a request was due, or without a rate when the node took it, to the block, in microseconds, of
+    /// everything applied.
     pub(super) latencies_us: Vec<u64>,
     /// Rejected by the ledger, by code.
     pub(super) rejected: BTreeMap<String, u64>,
@@ -62,9 +63,9 @@ pub(super) struct Measured {
     pub(super) lost: u64,
     pub(super) blocks: u64,
     pub(super) largest_block: u64,
-}
     /// The block that is being told, and how many of its transactions were ours so far.
     block: (Height, u64),
+}
 
 /// What the senders and the follower share.
 struct Flight {
@@ -139,7 +140,7 @@ async fn send(client: Client, flight: Arc<Flight>, batches: Arc<Vec<Batch>>, pla
                 let due = start + slot(number, plan.batch, rate);
                 tokio::time::sleep_until(due).await;
                 // Late or not: what was due is sent, and its latency runs from when it was due.
-                due
+                Some(due)
             }
             None => {
                 let room = u32::try_from(batch.ids.len())?;
@@ -147,7 +148,10 @@ async fn send(client: Client, flight: Arc<Flight>, batches: Arc<Vec<Batch>>, pla
                     return Ok(());
                 };
                 acquired?.forget();
-                Instant::now()
+                if Instant::now() >= end {
+                    return Ok(());
+                }
+                None
             }
         };
         if Instant::now() >= end + DRAIN {
@@ -163,12 +167,14 @@ fn slot(number: u64, batch: u64, rate: u64) -> Duration {
     Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX))
 }
 
-/// Posts a batch, and again what found no room, until `deadline`.
-async fn post(client: &Client, flight: &Flight, batch: &Batch, due: Instant, deadline: Instant) -> Result<()> {
-    locked(&flight.under_way).extend(batch.ids.iter().map(|id| (*id, due)));
+/// Posts a batch, and again what found no room, until `deadline`. What was due at no time is under way from when the
+/// node took it: one that is asked to wait waits outside.
+async fn post(client: &Client, flight: &Flight, batch: &Batch, due: Option<Instant>, deadline: Instant) -> Result<()> {
     locked(&flight.measured).sent += batch.ids.len() as u64;
     let (mut ids, mut body) = (batch.ids.clone(), batch.body.clone());
     loop {
+        let since = due.unwrap_or_else(Instant::now);
+        locked(&flight.under_way).extend(ids.iter().map(|id| (*id, since)));
         let answer = client.submit_batch(body.clone()).await;
         let refused: Vec<(usize, Problem)> = match answer {
             Ok(response) => response.refused.into_iter().map(|refusal| (refusal.index, refusal.problem)).collect(),
@@ -263,12 +269,6 @@ fn count(flight: &Flight, height: Height, results: Vec<TransactionResult>) {
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
-mod tests {
-    use super::*;
-    use allod_protocol::{
-        account::{KeyPolicy, RotateKeys},
 impl Measured {
     /// Counts transactions in a block, which may be told in several parts.
     fn count_block(&mut self, height: Height, own: u64) {
@@ -281,6 +281,12 @@ impl Measured {
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use allod_protocol::{
+        account::{KeyPolicy, RotateKeys},
         crypto::SigningKey,
         ids::{AccountId, NetworkId, Timestamp},
         transaction::{Action, TransactionBody},

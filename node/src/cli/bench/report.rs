@@ -29,7 +29,7 @@ pub(super) struct Report {
     build: Build,
 }
 
-/// From when a request was due to the block, in milliseconds.
+/// From when a request was due, or without a rate when the node took it, to the block, in milliseconds.
 #[derive(Debug, PartialEq, Serialize)]
 struct Latency {
     p50: f64,

@@ -1,0 +1,76 @@
+//! How much may wait for a block. A queue that is longer than the network is fast only makes everybody wait longer:
+//! beyond what is decided in [`WAIT`] this peer refuses its clients' transactions, and they come back when there is room.
+//!
+//! The measure is what was decided lately, so that it follows the machine and the network. What other peers gossip is
+//! taken in all the same, within the mempool's own bounds: they have asked their clients to wait already.
+
+use std::time::{Duration, Instant};
+
+/// How long what waits may take to be decided, at the present pace.
+const WAIT: Duration = Duration::from_millis(500);
+/// Transactions that may wait however little was decided lately: enough to find out how fast the network is.
+const ROOM_MIN: usize = 1_000;
+/// How long the pace is measured before the newest measurement counts.
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// The pace of the network as this peer sees it.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    decided: usize,
+    since: Instant,
+    room: usize,
+}
+
+impl Pace {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self { decided: 0, since: now, room: ROOM_MIN }
+    }
+
+    /// A block with so many transactions was decided.
+    pub(crate) fn on_block(&mut self, transactions: usize, now: Instant) {
+        self.decided = self.decided.saturating_add(transactions);
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed >= WINDOW {
+            let in_wait = self.decided as f64 * WAIT.as_secs_f64() / elapsed.as_secs_f64();
+            // Half of the measurement before, so that one slow block does not throttle everybody.
+            self.room = usize::midpoint(self.room, in_wait as usize).max(ROOM_MIN);
+            (self.decided, self.since) = (0, now);
+        }
+    }
+
+    /// How many transactions may wait before this peer takes none from its clients.
+    pub(crate) const fn room(&self) -> usize {
+        self.room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The room after so many blocks, one every 100 ms.
+    fn room_after(pace: &mut Pace, now: &mut Instant, blocks: usize, transactions: usize) -> usize {
+        for _ in 0..blocks {
+            *now += Duration::from_millis(100);
+            pace.on_block(transactions, *now);
+        }
+        pace.room()
+    }
+
+    #[test]
+    fn the_room_follows_what_the_network_decides() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        let room = room_after(&mut pace, &mut now, 100, 800);
+        assert!((3_900..=4_000).contains(&room), "{room}");
+        let room = room_after(&mut pace, &mut now, 100, 300);
+        assert!((1_500..=1_600).contains(&room), "{room}");
+    }
+
+    #[test]
+    fn a_network_at_rest_has_room_to_begin() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        assert_eq!(room_after(&mut pace, &mut now, 100, 1), ROOM_MIN);
+    }
+}
