@@ -52,6 +52,8 @@ const GOSSIP_DELAY: Duration = Duration::from_millis(2);
 const GOSSIP_BATCH_BYTES: usize = 128 * 1024;
 /// How often the loop looks around when nothing happens: heartbeat, deadlines, catching up.
 const TICK: Duration = Duration::from_millis(500);
+/// How long after its last block a peer gives back the memory that blocks took.
+const REST_AFTER: Duration = Duration::from_secs(10);
 /// How close to a deadline the loop starts waiting for it exactly.
 const MAX_NAP: Duration = Duration::from_secs(3_600);
 
@@ -112,9 +114,9 @@ pub(crate) struct EventLoop {
     /// What the key signed last, if that is not on disk yet.
     pub(crate) unguarded: Option<LastSigned>,
     pub(crate) mempool: Mempool,
+    pub(crate) pace: Pace,
     pub(crate) timers: Timers,
     pub(crate) tip: Tip,
-    pub(crate) pace: Pace,
     pub(crate) parameters: Parameters,
     pub(crate) catch_up: CatchUp,
     /// Whether the tip's block changed the state, so that a block is due that carries the new root.
@@ -128,6 +130,8 @@ pub(crate) struct EventLoop {
     untold_bytes: usize,
     tell_at: Option<Instant>,
     tick_at: Instant,
+    /// When memory is given back, unless a block comes first.
+    rest_at: Option<Instant>,
 }
 
 /// This machine's clock as block time.
@@ -163,12 +167,13 @@ impl EventLoop {
             deadline: due::next(&ledger.snapshot())?,
             catch_up: CatchUp::new(tip.height),
             mempool: Mempool::new(),
+            pace: Pace::new(std::time::Instant::now()),
             timers: Timers::default(),
             untold: Vec::new(),
             untold_bytes: 0,
             tell_at: None,
-            pace: Pace::new(std::time::Instant::now()),
             tick_at: Instant::now(),
+            rest_at: None,
             unguarded: None,
             ledger,
             log,
@@ -312,16 +317,16 @@ impl EventLoop {
     }
 
     fn on_submit(&mut self, checked: Checked) -> Result<(), Refused> {
-        let transaction = checked.transaction.clone();
-        let size_bytes = checked.size_bytes;
-        self.mempool.insert(checked, &self.ledger.snapshot(), self.judging_time()).inspect_err(|refused| {
-            self.metrics.on_refused(refused_code(refused));
-        })?;
         if self.mempool.len() >= self.pace.room() && !self.mempool.contains(&checked.id) {
             let full = Refused::Full(self.mempool.len());
             self.metrics.on_refused(refused_code(&full));
             return Err(full);
         }
+        let transaction = checked.transaction.clone();
+        let size_bytes = checked.size_bytes;
+        self.mempool.insert(checked, &self.ledger.snapshot(), self.judging_time()).inspect_err(|refused| {
+            self.metrics.on_refused(refused_code(refused));
+        })?;
         self.untold_bytes = self.untold_bytes.saturating_add(size_bytes);
         self.untold.push(transaction);
         if self.untold_bytes >= GOSSIP_BATCH_BYTES {
@@ -380,8 +385,16 @@ impl EventLoop {
             self.mempool.expire(self.tip.time);
             self.metrics.tick();
             self.look_for_blocks();
+            if self.rest_at.take_if(|at| *at <= now).is_some() {
+                self.ledger.rest().context("the ledger cannot be written")?;
+            }
         }
         Ok(())
+    }
+
+    /// A block was committed: there may be more.
+    pub(crate) fn put_off_rest(&mut self) {
+        self.rest_at = Some(Instant::now() + REST_AFTER);
     }
 
     /// Whether there is a reason to make a block.
@@ -432,6 +445,7 @@ impl EventLoop {
             validator: self.replica.address(),
             mempool_transactions: self.mempool.len(),
             mempool_size_bytes: self.mempool.size_bytes(),
+            mempool_room: self.pace.room(),
             best_known_height: self.catch_up.best_known().max(self.tip.height),
             catching_up: self.catch_up.is_behind(self.tip.height),
         };
@@ -445,7 +459,6 @@ impl EventLoop {
 
     /// The height that this peer decides, or decides next.
     pub(crate) fn next_height(&self) -> Height {
-            mempool_room: self.pace.room(),
         self.tip.height.next()
     }
 }

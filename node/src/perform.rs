@@ -155,6 +155,7 @@ impl EventLoop {
         // Nobody may be listening.
         let _ = self.notices.send(Arc::new(notice));
         self.catch_up.reached(self.tip.height);
+        self.put_off_rest();
         Ok(())
     }
 

@@ -20,7 +20,8 @@ use crate::error::StorageError;
 use allod_protocol::{codec, ids::Height, state::Family};
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBPinnableSlice, DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    DBPinnableSlice, DBRawIterator, DBRecoveryMode, FlushOptions, LogLevel, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -32,6 +33,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 const BLOCK_CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of writes held in memory before they become files, all columns together.
 const WRITE_BUFFERS_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of writes that stay in memory at rest: files as small as these would cost more than they free.
+const RESTING_WRITE_BUFFERS_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of write-ahead log after which the oldest columns are written out, which bounds the time to start.
 const WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// Files that RocksDB keeps open.
@@ -234,6 +237,18 @@ impl Database {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         Ok(self.db.write_opt(batch.writes, &options)?)
+    }
+
+    /// Gives back what a busy time took in memory: writes go to files, cached blocks are dropped.
+    pub(crate) fn rest(&self) -> Result<(), StorageError> {
+        if self.property_sum("rocksdb.cur-size-all-mem-tables") >= RESTING_WRITE_BUFFERS_BYTES {
+            let handles = Column::ALL.into_iter().map(|column| self.handle(column)).collect::<Result<Vec<_>, _>>()?;
+            self.db.flush_cfs_opt(&handles, &FlushOptions::default())?;
+        }
+        let mut cache = self.cache.clone();
+        cache.set_capacity(0);
+        cache.set_capacity(BLOCK_CACHE_BYTES);
+        Ok(())
     }
 
     /// A number that RocksDB reports, summed over all columns; 0 for what it does not report.

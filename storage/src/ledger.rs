@@ -107,6 +107,16 @@ impl Ledger {
         self.inner.database.write(batch)
     }
 
+    /// Gives back the memory that a busy time took. It fills again as it is needed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn rest(&self) -> Result<(), StorageError> {
+        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.nodes.take();
+        self.inner.database.rest()
+    }
+
     /// What the database reports of itself.
     pub fn stats(&self) -> Stats {
         let sum = |name| self.inner.database.property_sum(name);

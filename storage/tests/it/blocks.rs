@@ -59,6 +59,27 @@ fn everything_is_there_after_closing_and_reopening_at_each_height() {
     assert_holds(&Ledger::open(dir.path(), &genesis()).unwrap(), &committed);
 }
 
+#[test]
+fn a_ledger_at_rest_gives_memory_back_and_forgets_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+    let mut committed = Vec::new();
+    // Until there is more to write out than a rest would leave where it is.
+    while ledger.stats().write_buffer_bytes < 10 * 1024 * 1024 {
+        committed.push(commit_next(&ledger, 900));
+    }
+    assert_holds(&ledger, &committed);
+    let busy = ledger.stats();
+    ledger.rest().unwrap();
+    let resting = ledger.stats();
+    assert!(resting.write_buffer_bytes < busy.write_buffer_bytes / 4, "{busy:?} {resting:?}");
+    assert!(resting.table_bytes + resting.blob_bytes > busy.table_bytes + busy.blob_bytes, "{busy:?} {resting:?}");
+    committed.push(commit_next(&ledger, 3));
+    assert_holds(&ledger, &committed);
+    drop(ledger);
+    assert_holds(&Ledger::open(dir.path(), &genesis()).unwrap(), &committed);
+}
+
 /// What a killed process leaves: the files as they are while the ledger is open.
 fn copy_files(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
