@@ -35,6 +35,12 @@ pub fn read_genesis(path: &Path) -> anyhow::Result<Genesis> {
 /// # Errors
 /// When a part cannot start, or fails in a way that must end the process.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    let data = config.data_dir.clone();
+    let ended = run_parts(config).await;
+    ended.map_err(|error| if is_disk_full(&error) { error.context(disk_full(&data)) } else { error })
+}
+
+async fn run_parts(config: Config) -> anyhow::Result<()> {
     let data = &config.data_dir;
     let genesis = Arc::new(read_genesis(&data.join("genesis.json"))?);
     let network_id = genesis.network_id();
@@ -104,6 +110,20 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ended
 }
 
+/// Whether the operating system refused to write for lack of space. The database says so in words only.
+fn is_disk_full(error: &anyhow::Error) -> bool {
+    let text = format!("{error:#}");
+    ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words))
+}
+
+fn disk_full(data: &Path) -> String {
+    format!(
+        "the disk of {} is full, and a peer that cannot write stops: free some space and start it again; nothing that \
+         was decided is lost, and it catches up by itself",
+        data.display()
+    )
+}
+
 fn network_config(
     config: &Config,
     network_id: allod_protocol::ids::NetworkId,
@@ -131,6 +151,7 @@ fn first_status(ledger: &Ledger, key: &allod_protocol::crypto::SigningKey) -> St
         validator: key.public_key().validator_address(),
         mempool_transactions: 0,
         mempool_size_bytes: 0,
+        mempool_room: usize::MAX,
         best_known_height: Height::ZERO,
         catching_up: false,
     }
@@ -151,7 +172,6 @@ fn spawn_event_loop(
     Ok(ended)
 }
 
-        mempool_room: usize::MAX,
 async fn stop_signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {

@@ -32,6 +32,7 @@ mod tests;
 
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
+pub use files::KEPT_FREE_BYTES;
 pub use import::{EXCLUDED_NAMES, EXCLUDED_SUFFIXES, ImportMode, Imported};
 pub use partial::{PartialFile, Started};
 pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes, proves};

@@ -8,5 +8,6 @@ pub mod map_state;
 pub mod processes;
 pub mod reference;
 pub mod sim;
+pub mod small_disk;
 pub mod vectors;
 pub mod workload;

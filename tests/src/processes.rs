@@ -89,11 +89,7 @@ impl Processes {
 
     /// Starts a peer; its output goes to a file beside its data.
     pub fn spawn(&mut self, peer: usize) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.data(peer).join("log"))
-            .expect("a log file");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path(peer)).expect("a log file");
         let child = Command::new(allod())
             .args(["run", "--data"])
             .arg(self.data(peer))
@@ -113,6 +109,11 @@ impl Processes {
         }
     }
 
+    /// Whether a peer has ended by itself.
+    pub fn has_ended(&mut self, peer: usize) -> bool {
+        self.peers[peer].as_mut().is_none_or(|child| child.try_wait().expect("a child").is_some())
+    }
+
     /// Waits for a peer to end by itself; gives its log.
     pub fn wait_end(&mut self, peer: usize) -> String {
         let mut child = self.peers[peer].take().expect("a running peer");
@@ -122,13 +123,18 @@ impl Processes {
 
     /// What a peer wrote.
     pub fn log(&self, peer: usize) -> String {
-        std::fs::read_to_string(self.data(peer).join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_path(peer)).unwrap_or_default()
+    }
+
+    /// Beside the data directory, which a test may fill.
+    fn log_path(&self, peer: usize) -> PathBuf {
+        self.root().join(format!("node-{peer}.log"))
     }
 
     /// Waits until a peer answers and is not behind.
     pub fn wait_ready(&mut self, peer: usize) {
         let port = self.api_port(peer);
-        let log = self.data(peer).join("log");
+        let log = self.log_path(peer);
         let child = self.peers[peer].as_mut().expect("a running peer");
         wait_until(&format!("peer {peer}"), || {
             if let Some(status) = child.try_wait().expect("a child") {

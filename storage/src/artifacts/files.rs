@@ -15,6 +15,10 @@ pub(super) const WRITE_SIZE_BYTES: usize = 256 * 1024;
 /// From how many files on they are made durable together.
 const SYNC_TOGETHER_FILES: usize = 8;
 
+/// Bytes that a download leaves free: on the same disk the peer's ledger goes on growing, and a peer whose ledger cannot
+/// be written stops.
+pub const KEPT_FREE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Where everything of a store lies. Files are named by the text of the address, as users see it.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -213,6 +217,16 @@ fn make_durable(files: &[&TemporaryFile]) -> Result<(), ArtifactError> {
         return rustix::fs::syncfs(&first.file).map_err(|error| at("sync", &first.path)(error.into()));
     }
     files.iter().try_for_each(|file| file.sync())
+}
+
+/// That so many bytes find room in a directory's file system and leave [`KEPT_FREE_BYTES`].
+pub(super) fn check_space(directory: &Path, size_bytes: u64) -> Result<(), ArtifactError> {
+    let system = rustix::fs::statvfs(directory).map_err(|error| at("inspect", directory)(error.into()))?;
+    let free_bytes = system.f_bavail.saturating_mul(system.f_frsize);
+    if free_bytes < size_bytes.saturating_add(KEPT_FREE_BYTES) {
+        return Err(ArtifactError::DiskFull(directory.to_owned()));
+    }
+    Ok(())
 }
 
 /// Makes the names in a directory durable.

@@ -78,7 +78,8 @@ impl ArtifactStore {
     ///
     /// # Errors
     /// [`ReceiveError::WrongBytes`] when the slice does not prove itself: nothing is written then. Otherwise
-    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], or the file system's refusal.
+    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], [`ArtifactError::DiskFull`] when all of it would leave less
+    /// than [`super::KEPT_FREE_BYTES`] free, or the file system's refusal.
     pub fn start(
         &self,
         address: &ArtifactId,
@@ -96,7 +97,11 @@ impl ArtifactStore {
             return Ok(Started::Complete);
         }
         let partial = PartialFile::create(self, address, size_bytes)?;
-        partial.receive(tail, encoded)?;
+        if let Err(error) = partial.receive(tail, encoded) {
+            // Without its last group nothing can come of it.
+            remove(&self.layout, address)?;
+            return Err(error);
+        }
         Ok(Started::Partial(partial))
     }
 
@@ -165,6 +170,7 @@ impl PartialFile {
         let claim = Arriving::claim(store, address)?;
         let layout = &store.layout;
         remove(layout, address)?;
+        files::check_space(&layout.partials(), size_bytes)?;
         let create = |extension| {
             let path = layout.partial(address, extension);
             let mut options = File::options();

@@ -3,7 +3,10 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-use allod_tests::processes::{Processes, allod, get, run, text, wait_until};
+use allod_tests::{
+    processes::{Processes, allod, get, run, text, wait_until},
+    small_disk::SmallDisk,
+};
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use std::{
@@ -183,6 +186,114 @@ fn a_directory_that_is_not_this_peers_is_refused_with_a_reason() {
     // And as it was, it runs.
     net.spawn(1);
     net.wait_ready(1);
+}
+
+#[test]
+fn a_peer_stops_on_a_full_disk_and_goes_on_once_there_is_room() {
+    let _turn = turn();
+    let mut net = Processes::init(4, 18_600);
+    let Some(disk) = SmallDisk::mount(&net.data(3), 64) else { return };
+    for peer in 0..4 {
+        net.spawn(peer);
+    }
+    for peer in 0..4 {
+        net.wait_ready(peer);
+    }
+    let owner = account(&net, 0, "northfield");
+    let model = model(&net, &owner);
+    net.wait_agreement(&[0, 1, 2, 3]);
+
+    disk.fill();
+    let contribute =
+        |net: &Processes| net.must(0, &["contribute", &model, "--as", &owner, "--kind", "data", "--amount", "1"]);
+    wait_until("peer 3 to meet its full disk", || {
+        contribute(&net);
+        net.has_ended(3).then_some(())
+    });
+    let log = net.wait_end(3);
+    for word in [net.data(3).to_str().expect("a path"), "is full", "free some space", "start it again"] {
+        assert!(log.contains(word), "{word} is missing in\n{log}");
+    }
+    contribute(&net);
+    let before = net.wait_agreement(&[0, 1, 2]);
+
+    // Started too early, it says the same again.
+    net.spawn(3);
+    let log = net.wait_end(3);
+    assert_eq!(log.matches("free some space").count(), 2, "{log}");
+
+    disk.make_room();
+    net.spawn(3);
+    net.wait_ready(3);
+    contribute(&net);
+    assert!(net.wait_agreement(&[0, 1, 2, 3]) > before);
+}
+
+/// Every file below a directory, by its path in it.
+fn files_below(directory: &std::path::Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path.display().to_string());
+        }
+    }
+    files
+}
+
+#[test]
+fn a_fetch_into_a_full_disk_leaves_nothing_and_works_once_there_is_room() {
+    let _turn = turn();
+    let mut net = Processes::init(2, 18_700);
+    let Some(disk) = SmallDisk::mount(&net.data(1), 256) else { return };
+    for peer in 0..2 {
+        net.spawn(peer);
+    }
+    for peer in 0..2 {
+        net.wait_ready(peer);
+    }
+    let owner = account(&net, 0, "northfield");
+    let model = model(&net, &owner);
+    let weights = net.root().join("weights.bin");
+    let bytes: Vec<u8> = (0..6_000_000u32).flat_map(u32::to_le_bytes).collect();
+    fs::write(&weights, &bytes).expect("written");
+    let version = format!("{model}@1.0");
+    let path = weights.to_str().expect("a path");
+    net.must(0, &["publish", path, "--model", &model, "--version", "1.0", "--as", &owner]);
+    net.wait_agreement(&[0, 1]);
+    let store = net.data(1).join("artifacts");
+    let empty = files_below(&store);
+
+    // Not enough for the artifact, enough for the ledger.
+    disk.fill_but(32);
+    let refused = net.client(1, &["fetch", &version]);
+    assert!(!refused.status.success());
+    assert!(
+        text(&refused).contains("no space left") && text(&refused).contains("free some space"),
+        "{}",
+        text(&refused)
+    );
+    assert_eq!(files_below(&store), empty, "nothing is left of the attempt");
+    assert!(net.status(1).is_some(), "and the peer goes on");
+    disk.make_room();
+    net.must(1, &["fetch", &version]);
+    net.must(1, &["artifacts", "verify", &version]);
+
+    // The copy that is written out meets a disk that is full in the middle of it.
+    let target = net.root().join("target");
+    fs::create_dir(&target).expect("a directory");
+    let Some(small) = SmallDisk::mount(&target, 8) else { return };
+    let copy = target.join("weights.bin");
+    let output = ["fetch", &version, "--output", copy.to_str().expect("a path")];
+    let refused = net.client(1, &output);
+    assert!(!refused.status.success());
+    assert!(text(&refused).contains("no space left to write"), "{}", text(&refused));
+    assert_eq!(files_below(&target), Vec::<String>::new(), "nothing is left of the copy");
+    drop(small);
+    net.must(1, &output);
+    assert!(fs::read(&copy).expect("the copy") == bytes);
 }
 
 #[test]
