@@ -149,7 +149,9 @@ impl EventLoop {
             Some(bytes) => codec::decode_trusted::<LastSigned>(&bytes).context("the last-signed record is damaged")?,
             None => LastSigned::default(),
         };
-        let parameters = read::<NetworkRecord>(&ledger.snapshot(), &())?.context("no network record")?.parameters;
+        let network_record = read::<NetworkRecord>(&ledger.snapshot(), &())?.context("no network record")?;
+        network_record.require_current(tip.height.next())?;
+        let parameters = network_record.parameters;
         let entries: Vec<LogEntry> = log
             .entries(tip.height.next())?
             .iter()

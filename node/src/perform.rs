@@ -140,7 +140,8 @@ impl EventLoop {
     ) -> anyhow::Result<()> {
         let snapshot = self.ledger.snapshot();
         self.deadline = due::next(&snapshot)?;
-        self.parameters = read::<NetworkRecord>(&snapshot, &())?.context("no network record")?.parameters;
+        let network = read::<NetworkRecord>(&snapshot, &())?.context("no network record")?;
+        self.parameters = network.parameters.clone();
         self.pace.on_block(executed.results.len(), Instant::now());
         self.mempool.remove(executed.results.iter().map(|result| &result.id));
         let notice = Notice {
@@ -156,6 +157,8 @@ impl EventLoop {
         let _ = self.notices.send(Arc::new(notice));
         self.catch_up.reached(self.tip.height);
         self.put_off_rest();
+        // The last block that this build may execute is durable and told: here it stops.
+        network.require_current(self.tip.height.next())?;
         Ok(())
     }
 

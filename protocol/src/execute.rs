@@ -170,9 +170,7 @@ pub struct Executed {
 pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Executed, ExecuteError> {
     let header = block.header();
     let mut context = context_at(state, header.network, (header.height, header.time))?;
-    if let Some(upgrade) = context.network.outgrown_at(header.height) {
-        return Err(ExecuteError::Outgrown(upgrade.clone()));
-    }
+    context.network.require_current(header.height)?;
     let before = context.clone();
     let mut overlay = Overlay::new(state);
     forget_expired(&mut overlay, header.time);

@@ -4,7 +4,7 @@
 use crate::{
     account::Account,
     event::Event,
-    execute::Context,
+    execute::{Context, ExecuteError},
     genesis::Parameters,
     ids::{AccountId, Height, Power, PublicKey},
     limits,
@@ -54,6 +54,14 @@ impl Network {
     /// The upgrade that this build is too old for, if `height` is not for it to execute any more.
     pub fn outgrown_at(&self, height: Height) -> Option<&Upgrade> {
         self.upgrade.as_ref().filter(|upgrade| upgrade.height <= height && upgrade.protocol > limits::PROTOCOL_VERSION)
+    }
+
+    /// That this build speaks the protocol of `height`.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Outgrown`].
+    pub fn require_current(&self, height: Height) -> Result<(), ExecuteError> {
+        self.outgrown_at(height).map_or(Ok(()), |upgrade| Err(ExecuteError::Outgrown(upgrade.clone())))
     }
 }
 

@@ -42,7 +42,7 @@ fn chain_with_changes(changes: u8) -> Chain {
             Event::ProposalOpened { proposal, .. } => Some(*proposal),
             _ => None,
         });
-        let ballot = Action::CastBallot(CastBallot { proposal: proposal.unwrap(), choice: Choice::Yes });
+        let ballot = Action::CastBallot(CastBallot::whole(proposal.unwrap(), Choice::Yes));
         let ballots = (0..4u8).map(|index| chain.sign(accounts[usize::from(index)], &[key(index)], ballot.clone()));
         let ballots = ballots.collect();
         chain.block(1_000, ballots);

@@ -710,7 +710,7 @@ async fn a_busy_peer_takes_no_batch_and_says_when_to_come_back() {
     let peer = Peer::start().await;
     let handle = Handle::new("eastgate").unwrap();
     let keys = KeyPolicy::single(key(5).public_key());
-    let batch = codec::encode(&vec![peer.sign(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys }))]);
+    let batch = codec::encode(&vec![peer.sign(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 }))]);
     let post = async || {
         let request = peer.client.post(format!("{}/v1/transactions/batch", peer.base));
         request.header("content-type", "application/octet-stream").body(batch.clone()).send().await.unwrap()
@@ -777,7 +777,7 @@ fn heights(told: &str) -> Vec<u64> {
 /// Has an account admitted, which makes two blocks.
 async fn two_blocks(peer: &Peer, handle: &str) {
     let (handle, keys) = (Handle::new(handle).unwrap(), KeyPolicy::single(key(5).public_key()));
-    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys })).await;
+    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })).await;
 }
 
 #[tokio::test]

@@ -125,7 +125,6 @@ fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::policy::templates::Template;
 
     #[test]
