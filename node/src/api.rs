@@ -26,10 +26,12 @@ mod accounts;
 mod artifacts;
 mod attestations;
 mod blocks;
+mod disputes;
 mod dry_run;
 mod events;
 mod extract;
 mod guard;
+mod keys;
 mod lineage;
 mod listener;
 mod models;
@@ -40,6 +42,7 @@ mod proofs;
 mod proposals;
 mod reader;
 mod records;
+mod rounds;
 mod schema;
 mod shares;
 mod stream;
@@ -152,6 +155,9 @@ fn routes() -> Router<Shared> {
         .route("/v1/transactions/{id}", get(blocks::transaction))
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{account}", get(accounts::one))
+        .route("/v1/accounts/{account}/recovery", get(keys::recovery))
+        .route("/v1/accounts/{account}/approvals", get(keys::approvals))
+        .route("/v1/approvals/{id}", get(keys::approval))
         .route("/v1/models", get(models::list))
         .route("/v1/models/by-id/{id}", get(models::by_id))
         .route("/v1/models/{namespace}/{name}", get(models::one))
@@ -163,6 +169,12 @@ fn routes() -> Router<Shared> {
         .route("/v1/models/{namespace}/{name}/delegations", get(shares::delegations))
         .route("/v1/models/{namespace}/{name}/contributions", get(models::contributions))
         .route("/v1/models/{namespace}/{name}/proposals", get(models::proposals))
+        .route("/v1/models/{namespace}/{name}/rounds", get(rounds::list))
+        .route("/v1/models/{namespace}/{name}/rounds/{number}", get(rounds::one))
+        .route("/v1/models/{namespace}/{name}/disputes", get(disputes::disputes))
+        .route("/v1/models/{namespace}/{name}/incidents", get(disputes::incidents))
+        .route("/v1/disputes/{id}", get(disputes::dispute))
+        .route("/v1/incidents/{id}", get(disputes::incident))
         .route("/v1/contributions/{id}", get(models::contribution))
         .route("/v1/proposals", get(proposals::list))
         .route("/v1/proposals/dry-run", post(dry_run::try_out))

@@ -5,6 +5,7 @@
 //! [`Exit`], then `cli/context.rs` (what every command has at hand) and the file of the command.
 
 mod account;
+mod approvals;
 mod args;
 mod artifacts;
 mod attest;
@@ -15,8 +16,10 @@ mod config;
 mod context;
 mod contribute;
 mod delegate;
+mod dispute;
 mod events;
 mod fetch;
+mod incident;
 mod init;
 mod key;
 mod licence;
@@ -31,6 +34,8 @@ mod proposals;
 mod propose;
 mod providers;
 mod publish;
+mod recovery;
+mod rounds;
 mod run;
 mod shares;
 mod signing;
@@ -174,6 +179,20 @@ enum Command {
     /// Answer a proposal, or change the answer
     Vote(vote::Vote),
 
+    /// List a model's rounds of contributions, or show one
+    Rounds(rounds::Rounds),
+    /// Challenge a line of a register, a version or a contribution; answer and settle challenges
+    #[command(subcommand)]
+    Dispute(dispute::Dispute),
+    /// Report what went wrong with a version, and carry it on
+    #[command(subcommand)]
+    Incident(incident::Incident),
+    /// See and sign the requests of an account with several keys
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// Choose who can give your account new keys, and help others to theirs
+    #[command(subcommand)]
+    Recovery(recovery::Recovery),
     /// Let another account answer a model's questions with your weight, or end that
     Delegate(delegate::Delegate),
     /// Who lets whom answer a model's questions
@@ -219,6 +238,10 @@ pub fn main() -> ExitCode {
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<signing::Requested>() => {
+            println!("{}", error.to_string().trim_end());
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("allod: {error:#}");
             ExitCode::from(exit_of(&error) as u8)
@@ -264,6 +287,11 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Propose(command) => command.execute(&context).await,
         Command::Proposals(command) => command.execute(&context).await,
         Command::Vote(command) => command.execute(&context).await,
+        Command::Rounds(command) => command.execute(&context).await,
+        Command::Dispute(command) => command.execute(&context).await,
+        Command::Incident(command) => command.execute(&context).await,
+        Command::Approvals(command) => command.execute(&context).await,
+        Command::Recovery(command) => command.execute(&context).await,
         Command::Delegate(command) => command.execute(&context).await,
         Command::Delegations(command) => command.execute(&context).await,
         Command::Attest(command) => command.execute(&context).await,

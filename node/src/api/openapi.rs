@@ -1,8 +1,8 @@
 //! The description of the API, made from the endpoints' own documentation. A test holds it against the routes.
 
 use super::{
-    accounts, artifacts, attestations, blocks, dry_run, events, lineage, models, node, proofs, proposals, shares,
-    submit, views,
+    accounts, artifacts, attestations, blocks, disputes, dry_run, events, keys, lineage, models, node, proofs,
+    proposals, rounds, shares, submit, views,
 };
 use axum::{
     http::header,
@@ -25,9 +25,10 @@ use utoipa::OpenApi;
         document,
         node::health, node::ready, node::metrics, node::status, node::genesis, node::network, node::peers, node::validators,
         blocks::list, blocks::one, blocks::transaction, submit::submit, submit::submit_batch,
-        accounts::list, accounts::one,
+        accounts::list, accounts::one, keys::recovery, keys::approvals, keys::approval,
         models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
-        shares::register, shares::history, shares::delegations, models::contributions, models::contribution, models::proposals,
+        shares::register, shares::history, shares::delegations, models::contributions, models::contribution, rounds::list, rounds::one,
+        disputes::disputes, disputes::dispute, disputes::incidents, disputes::incident, models::proposals,
         proposals::list, proposals::one, proposals::ballots, dry_run::try_out,
         proofs::share_proof, proofs::share_deed, proofs::version_deed,
         artifacts::list, artifacts::one, attestations::of_artifact, artifacts::import, artifacts::providers, artifacts::content, artifacts::fetch,
@@ -43,6 +44,7 @@ use utoipa::OpenApi;
         (name = "models", description = "What is owned."),
         (name = "shares", description = "Who holds what, since when, and why."),
         (name = "contributions", description = "What was given."),
+        (name = "disputes", description = "What is challenged, and what went wrong."),
         (name = "proposals", description = "What is asked, and what was answered."),
         (name = "proofs", description = "What can be checked offline."),
         (name = "artifacts", description = "The bytes, on this peer and on others."),

@@ -260,6 +260,18 @@ records! {
         ["yes", "no", "abstain", "veto", "electorate", "ballots"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",
         ["account", "parts", "weight", "delegated", "height"];
+    RoundRecord = "Round": "A round of contributions: its plan, its sums, where it stands.",
+        ["model", "number", "plan", "proposal", "opened", "records_until", "closes", "contributors", "score", "status"];
+    DisputeRecord = "Dispute": "A challenge of a line, a version or a contribution.",
+        ["id", "model", "number", "target", "units", "challenger", "respondent", "claim", "answer", "rulings", "lapses",
+         "status"];
+    IncidentRecord = "Incident": "What went wrong with a version, and how far that has come.",
+        ["id", "model", "number", "label", "reporter", "text", "evidence", "reported", "responsible", "status",
+         "updates"];
+    IncidentUpdateRecord = "IncidentUpdate": "One step of an incident's history.",
+        ["steward", "responsible", "status", "text", "height"];
+    ApprovalRecord = "Approval": "A request that waits for signatures.",
+        ["id", "account", "action", "keys", "opened", "expires"];
     VersionRefRecord = "VersionRef": "A version named across models.", ["model", "label"];
     DelegationRecord = "Delegation": "Whom an account delegated a model's questions to.",
         ["model", "from", "to", "expires", "since"];

@@ -2,6 +2,7 @@
 //! block for each transaction at once.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on may panic")]
 
+mod affairs;
 mod decisions;
 
 use super::{
@@ -630,6 +631,9 @@ async fn records_look_as_described(peer: &Peer) {
                 "share_changes",
                 "contributions",
                 "proposals",
+                "rounds",
+                "disputes",
+                "incidents",
             ],
         ),
         (
@@ -653,6 +657,7 @@ async fn records_look_as_described(peer: &Peer) {
             vec![
                 "model_name",
                 "proposer_handle",
+                "tally",
                 "outlook",
                 "settled",
                 "rule_text",

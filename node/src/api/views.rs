@@ -5,9 +5,13 @@
 //! heights, units and milliseconds are numbers. New fields may appear at any time; a client ignores what it does not
 //! know.
 
+mod affairs;
 mod relations;
 mod trial;
 
+pub use affairs::{
+    ApprovalView, DisputeView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView, ScoreView,
+};
 pub use relations::{AttestationView, DelegationView, LineageEdge, LineageVersion, LineageView};
 pub use trial::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, RecordChange, RefusalView, WeightView};
 
@@ -351,6 +355,12 @@ pub struct ModelView {
     pub contributions: u64,
     /// Proposals opened so far.
     pub proposals: u64,
+    /// Rounds opened so far.
+    pub rounds: u64,
+    /// Disputes opened so far.
+    pub disputes: u64,
+    /// Incidents reported so far.
+    pub incidents: u64,
 }
 
 /// A version of a model.

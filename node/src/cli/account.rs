@@ -79,7 +79,7 @@ pub(super) struct KeyPolicyArgs {
 
 impl KeyPolicyArgs {
     /// Reads the policy; makes the new keys once everything else is in order.
-    fn policy(&self, store: &KeyStore) -> Result<KeyPolicy> {
+    pub(super) fn policy(&self, store: &KeyStore) -> Result<KeyPolicy> {
         let names: Vec<&String> = self.keys.iter().chain(&self.new_keys).collect();
         if names.is_empty() {
             return Err(Failure::usage(

@@ -3,20 +3,21 @@
 use super::{
     Failure,
     args::content_hash,
+    client::Client,
     context::Context,
     output::{Fields, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::show_count,
     words::kind_name,
 };
-use crate::api::views::ContributionView;
+use crate::api::views::{ContributionView, RoundView};
 use allod_protocol::{
-    contribution::{AcceptContribution, ContributionKind, RecordContribution},
+    contribution::{AcceptContribution, Contribution, ContributionKind, RecordContribution, RevealContribution, seal},
     event::Event,
-    ids::{ContributionId, ModelName},
+    ids::{ContentHash, ContributionId, ModelName},
     transaction::Action,
 };
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 /// Record a contribution to a model; list and countersign contributions.
@@ -41,6 +42,19 @@ enum ContributeCommand {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Tell the amount of a sealed contribution of yours, once its round no longer records
+    Reveal {
+        /// The contribution's id
+        contribution: ContributionId,
+        /// The amount that was sealed
+        #[arg(long, value_parser = amount)]
+        amount: u64,
+        /// The salt that `allod contribute` printed
+        #[arg(long, value_name = "HEX")]
+        salt: ContentHash,
+        #[command(flatten)]
+        signing: Signing,
+    },
     /// List a model's contributions, the newest first
     List {
         /// namespace/name
@@ -61,6 +75,9 @@ enum ContributeCommand {
 struct Record {
     /// The model: namespace/name
     model: ModelName,
+    /// In which round; in a sealed one the amount is hidden until it is revealed
+    #[arg(long, value_name = "ROUND")]
+    round: Option<u64>,
     /// What was given
     #[arg(long, value_enum)]
     kind: Kind,
@@ -103,6 +120,9 @@ fn amount(text: &str) -> Result<u64, String> {
 #[derive(Debug, Serialize)]
 struct ContributionRecorded {
     contribution: ContributionId,
+    /// What the amount was sealed with, if it was: needed to reveal it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salt: Option<ContentHash>,
 }
 
 impl Contribute {
@@ -120,19 +140,21 @@ impl Record {
         let sender = signing.sender(context).await?;
         let model = sender.client.model(&self.model).await?.model.id;
         let evidence = self.evidence.as_deref().map(content_hash).transpose()?;
+        let salt = self.salt(&sender.client).await?;
+        let sealed = salt.map(|salt| seal(sender.account.id, self.amount, salt));
         let action = RecordContribution {
             model,
-            round: None,
+            round: self.round,
             kind: self.kind.into(),
-            amount: self.amount,
-            sealed: None,
+            amount: if sealed.is_some() { 0 } else { self.amount },
+            sealed,
             evidence,
             note: self.note,
         };
         let receipt = sender.submit(Action::RecordContribution(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ContributionRecorded { contribution, .. } => {
-                    Some(ContributionRecorded { contribution: *contribution })
+                    Some(ContributionRecorded { contribution: *contribution, salt })
                 }
                 _ => None,
             })
@@ -141,9 +163,31 @@ impl Record {
             let mut fields = Fields::default();
             fields.add("contribution", receipt.made.contribution);
             receipt.add_place(&mut fields);
-            fields.add("next", "a steward runs: allod contribute accept ID --as STEWARD");
+            match receipt.made.salt {
+                Some(salt) => {
+                    fields.add("salt", format!("{salt}\nkeep it: without it the amount cannot be revealed"));
+                    fields.add("next", "after recording: allod contribute reveal ID --amount AMOUNT --salt SALT");
+                }
+                None => {
+                    fields.add("next", "a steward runs: allod contribute accept ID --as STEWARD");
+                }
+            }
             fields.show()
         })
+    }
+}
+
+impl Record {
+    /// What to seal the amount with, if the round asks for that.
+    async fn salt(&self, client: &Client) -> Result<Option<ContentHash>> {
+        let Some(number) = self.round else { return Ok(None) };
+        let view: RoundView = client.get(&format!("/v1/models/{}/rounds/{number}", self.model)).await?;
+        if !view.round.plan.sealed {
+            return Ok(None);
+        }
+        let mut salt = [0; ContentHash::LEN];
+        getrandom::fill(&mut salt).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
+        Ok(Some(ContentHash::from_bytes(salt)))
     }
 }
 
@@ -157,6 +201,11 @@ impl ContributeCommand {
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
                     format!("countersigned by {}\n{}", sender.account.handle, receipt.place())
                 })
+            }
+            Self::Reveal { contribution, amount, salt, signing } => {
+                let action = RevealContribution { contribution, amount, salt };
+                let receipt = signing.sender(context).await?.submit(Action::RevealContribution(action)).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("revealed\n{}", receipt.place()))
             }
             Self::List { model, limit } => {
                 let path = format!("/v1/models/{model}/contributions");
@@ -177,12 +226,17 @@ fn show(view: &ContributionView) -> String {
     let mut fields = Fields::default();
     fields.add("contribution", contribution.id).add_some("model", view.model_name.as_ref());
     fields.add("giver", who(view.giver_handle.as_ref(), contribution.giver));
-    fields.add("kind", kind_name(contribution.kind)).add("amount", show_count(contribution.amount));
+    fields.add("kind", kind_name(contribution.kind)).add("amount", amount_text(contribution));
+    fields.add_some("round", contribution.round);
     fields.add_some("evidence", contribution.evidence);
     fields.add_some("note", Some(&contribution.note).filter(|note| !note.is_empty()));
     fields.add("recorded", format!("block {}", contribution.recorded));
     fields.add("countersigned", accepted(view));
     fields.show()
+}
+
+fn amount_text(contribution: &Contribution) -> String {
+    if contribution.is_sealed() { "sealed".into() } else { show_count(contribution.amount) }
 }
 
 fn accepted(view: &ContributionView) -> String {
@@ -201,7 +255,7 @@ fn show_list(views: &[ContributionView]) -> String {
     for view in views {
         let contribution = &view.contribution;
         let giver = who(view.giver_handle.as_ref(), contribution.giver);
-        let (kind, amount) = (kind_name(contribution.kind), show_count(contribution.amount));
+        let (kind, amount) = (kind_name(contribution.kind), amount_text(contribution));
         text.push_str(&format!("{}\n", contribution.id));
         text.push_str(&format!(
             "  block {}  {giver}  {kind} {amount}  countersigned: {}\n",

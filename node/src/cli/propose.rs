@@ -45,6 +45,10 @@ pub(super) enum Propose {
     /// Let the proposer give shares, where transfers need approval
     #[command(alias = "approve-transfer")]
     Transfer(Asking<ownership::Transfer>),
+    /// Open a round of contributions, which mints shares by its plan when it closes
+    Round(Box<Asking<ownership::OpenRound>>),
+    /// End a dispute, where the owners do
+    ResolveDispute(Asking<rules::ResolveDispute>),
     /// Replace the stewards
     Stewards(Asking<rules::SetStewards>),
     /// Change how the owners decide
@@ -140,6 +144,8 @@ impl Propose {
             Self::Mint(asking) => asking.put(context).await,
             Self::Burn(asking) => asking.put(context).await,
             Self::Transfer(asking) => asking.put(context).await,
+            Self::Round(asking) => asking.put(context).await,
+            Self::ResolveDispute(asking) => asking.put(context).await,
             Self::Stewards(asking) => asking.put(context).await,
             Self::Policy(asking) => asking.put(context).await,
             Self::Retire(asking) => asking.put(context).await,

@@ -13,14 +13,16 @@ use crate::{
 };
 use allod_protocol::{
     account::{Account, KeyPolicy},
+    approval::RequestApproval,
     crypto::SigningKey,
     event::Event,
     execute::Outcome,
-    ids::{Height, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
+    ids::{ApprovalId, Height, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
     transaction::{Action, KeySignature, Transaction, TransactionBody},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
+use std::time::Duration;
 
 /// How long after signing a transaction can still be taken.
 const LIFETIME_MS: u64 = 10 * 60 * 1_000;
@@ -34,12 +36,15 @@ pub(super) struct Signing {
     /// Sign with this key of yours and not with whichever fits; may be repeated
     #[arg(long = "sign-with", value_name = "KEY")]
     keys: Vec<String>,
+    /// Where your keys alone do not speak for the account: put this as a request, which the others sign within this time
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    request_approval: Option<Duration>,
 }
 
 impl Signing {
     /// For commands that name the account in a way of their own.
     pub(super) fn of(account: String, keys: Vec<String>) -> Self {
-        Self { account, keys }
+        Self { account, keys, request_approval: None }
     }
 
     /// The name of the account.
@@ -54,35 +59,69 @@ impl Signing {
 
     /// [`Signing::sender`] at a node of the caller's choice.
     pub(super) async fn sender_at(&self, context: &Context, client: Client) -> Result<Sender> {
+        if self.request_approval.is_some() {
+            return self.any_key(context, client).await;
+        }
+        self.with_keys(context, client, fitting_keys).await
+    }
+
+    /// The account with whichever keys of it are here, if they do not reach its threshold either.
+    pub(super) async fn any_key(&self, context: &Context, client: Client) -> Result<Sender> {
+        self.with_keys(context, client, own_keys).await
+    }
+
+    async fn with_keys(
+        &self,
+        context: &Context,
+        client: Client,
+        choose: fn(&Context, &KeyStore, &Account) -> Result<Vec<SigningKey>>,
+    ) -> Result<Sender> {
         let network = client.status().await?.network;
         let account = client.account(&self.account).await?.account;
         let store = context.keys()?;
-        let keys =
-            if self.keys.is_empty() { fitting_keys(context, &store, &account)? } else { self.named_keys(&store)? };
-        Ok(Sender { client, network, account, keys })
-    }
-
-    fn named_keys(&self, store: &KeyStore) -> Result<Vec<SigningKey>> {
-        self.keys.iter().map(|name| keys::load(&store.path(name)?)).collect()
+        let keys = match self.keys.as_slice() {
+            [] => choose(context, &store, &account)?,
+            named => named.iter().map(|name| keys::load(&store.path(name)?)).collect::<Result<_>>()?,
+        };
+        let request = self.request_approval.map(|lifetime| Request { lifetime, json: context.json() });
+        Ok(Sender { client, network, account, keys, request })
     }
 }
 
-/// The fewest of the store's keys that together speak for an account.
-fn fitting_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Vec<SigningKey>> {
+fn describe(context: &Context, store: &KeyStore) -> Result<Vec<Description>> {
     let (descriptions, refused) = store.list()?;
     for reason in refused {
         context.note(format!("passed over: {reason}"));
     }
+    Ok(descriptions)
+}
+
+/// Every key of the store that is the account's.
+fn own_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Vec<SigningKey>> {
+    let descriptions = describe(context, store)?;
+    let own: Vec<_> = descriptions.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).collect();
+    if own.is_empty() {
+        return Err(no_key(store, account));
+    }
+    own.into_iter().map(|key| keys::load(&key.path)).collect()
+}
+
+fn no_key(store: &KeyStore, account: &Account) -> anyhow::Error {
+    let (handle, directory) = (&account.handle, store.directory().display());
+    anyhow!("none of the keys in {directory} is a key of account {handle}; name the right directory with --keys DIR")
+}
+
+/// The fewest of the store's keys that together speak for an account.
+fn fitting_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Vec<SigningKey>> {
+    let descriptions = describe(context, store)?;
     let chosen = choose(account, &descriptions).ok_or_else(|| {
         let own = descriptions.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).count();
         let (handle, directory) = (&account.handle, store.directory().display());
         match own {
-            0 => anyhow!(
-                "none of the keys in {directory} is a key of account {handle}; name the right directory with --keys DIR"
-            ),
+            0 => no_key(store, account),
             own => anyhow!(
                 "the {own} keys in {directory} that are keys of account {handle} do not reach its threshold of {}; \
-                 add the key files that are missing",
+                 add the key files that are missing, or gather the others' signatures with --request-approval 7d",
                 account.keys.threshold
             ),
         }
@@ -118,6 +157,24 @@ pub(super) struct Sender {
     pub(super) network: NetworkId,
     pub(super) account: Account,
     keys: Vec<SigningKey>,
+    request: Option<Request>,
+}
+
+/// Put a request instead of acting at once.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    lifetime: Duration,
+    json: bool,
+}
+
+/// A request was put in place of what the command does: an answer of its own, and no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Requested(String);
+
+#[derive(Debug, Serialize)]
+struct RequestMade {
+    approval: ApprovalId,
 }
 
 /// What became of a transaction that was applied, and what it made.
@@ -159,11 +216,37 @@ impl Sender {
         sign(self.network, &self.account, &self.keys, action)
     }
 
-    /// Signs an action, hands it in and waits for its block.
+    /// Signs an action, hands it in and waits for its block; or puts it as a request, if that is asked for.
     ///
     /// # Errors
-    /// [`Exit::Rejected`] when the ledger's rules refuse it.
+    /// [`Exit::Rejected`] when the ledger's rules refuse it; [`Requested`] when a request was put.
     pub(super) async fn submit(&self, action: Action) -> Result<Receipt<Nothing>> {
+        match self.request {
+            Some(request) => Err(self.put_request(request, action).await?.into()),
+            None => self.submit_now(action).await,
+        }
+    }
+
+    async fn put_request(&self, request: Request, action: Action) -> Result<Requested> {
+        let lifetime_ms = units::milliseconds(request.lifetime);
+        let action = Action::RequestApproval(RequestApproval { action: Box::new(action), lifetime_ms });
+        let receipt = self.submit_now(action).await?.with(|events| {
+            events.iter().find_map(|event| match event {
+                Event::ApprovalRequested { approval, .. } => Some(RequestMade { approval: *approval }),
+                _ => None,
+            })
+        })?;
+        if request.json {
+            return Ok(Requested(serde_json::to_string_pretty(&receipt)?));
+        }
+        let mut fields = Fields::default();
+        fields.add("request", receipt.made.approval);
+        receipt.add_place(&mut fields);
+        fields.add("next", format!("allod approvals sign REQUEST --as {}", self.account.handle));
+        Ok(Requested(fields.show()))
+    }
+
+    async fn submit_now(&self, action: Action) -> Result<Receipt<Nothing>> {
         let transaction = self.sign(action)?;
         let id = transaction.id();
         let taken = self.client.submit(id, transaction.encode()).await.map_err(as_rejection)?;

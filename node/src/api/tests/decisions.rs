@@ -13,13 +13,13 @@ use allod_protocol::{
 };
 
 /// Ballots may stop as soon as nothing can change the outcome, so that a test need not wait.
-fn quick() -> ModelPolicy {
+pub(super) fn quick() -> ModelPolicy {
     let rule = Rule { early_close_ms: Some(0), ..Rule::new(BasisPoints::WHOLE, rule().threshold, 60_000) };
     ModelPolicy::uniform(&rule)
 }
 
 impl Peer {
-    async fn publish(&self, model: ModelId, label: &str, parents: Vec<VersionRef>) -> VersionRef {
+    pub(super) async fn publish(&self, model: ModelId, label: &str, parents: Vec<VersionRef>) -> VersionRef {
         let label = VersionLabel::new(label).unwrap();
         let address = ArtifactId::of(format!("{model}{label}").as_bytes());
         let publish = PublishVersion {
@@ -40,7 +40,7 @@ impl Peer {
     }
 
     /// Has northfield ask and both holders say yes; gives the proposal's path.
-    async fn decide(&self, model: ModelId, title: &str, action: ProposalAction) -> String {
+    pub(super) async fn decide(&self, model: ModelId, title: &str, action: ProposalAction) -> String {
         self.apply(1, "northfield", Action::OpenProposal(Self::question(model, title, action))).await;
         let listed = self.ok("/v1/models/northfield/digits/proposals").await;
         let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
@@ -125,7 +125,8 @@ async fn a_release_waits_for_its_gates_and_says_so() {
     let path = peer.decide(model, "Release 1.0", action).await;
     let waiting = peer.ok(&path).await;
     assert!(waiting["status"]["queued"]["expires"].is_u64(), "{waiting}");
-    assert_eq!((&waiting["ready_in_ms"], &waiting["ends_in_ms"]), (&json!(0), &Value::Null));
+    assert!(waiting["ready_in_ms"].as_u64().unwrap() < 60_000, "{waiting}");
+    assert_eq!(waiting["ends_in_ms"], Value::Null);
     assert_eq!((&waiting["settled"], &waiting["guardian_handle"]), (&json!(true), &json!("southbank")));
     let gate = &waiting["attested"][0];
     assert_eq!((&gate["statement"], &gate["needed"], &gate["passed"]), (&json!("bias-audit"), &json!(1), &json!(0)));

@@ -1,12 +1,20 @@
 //! Decisions on who owns how much.
 
 use super::{Ask, Asked};
-use crate::cli::{args, client::Client, vesting::VestingArgs};
-use allod_protocol::{
-    ids::{ModelName, Units},
-    proposal::ProposalAction,
+use crate::cli::{
+    args::{self, Assigned},
+    client::Client,
+    units,
+    vesting::VestingArgs,
 };
-use anyhow::Result;
+use allod_protocol::{
+    contribution::ContributionKind,
+    ids::{BasisPoints, ModelName, Units},
+    proposal::ProposalAction,
+    round::{KindWeight, RoundPlan},
+};
+use anyhow::{Result, anyhow};
+use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Mint {
@@ -84,5 +92,56 @@ impl Ask for Transfer {
         let action = ProposalAction::ApproveTransfer { to: to.id, units: self.units, price, reason };
         let title = format!("Let the proposer give {} units of {} to {}", self.units, self.model, to.handle);
         Asked::model(client, &self.model, action, title).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct OpenRound {
+    /// namespace/name
+    model: ModelName,
+    /// The plan of work: a file that is hashed here, or its hash
+    #[arg(long, value_name = "FILE|HASH")]
+    plan: String,
+    /// Units to mint
+    #[arg(long, value_parser = args::some_units)]
+    budget: Units,
+    /// What one of a kind's amount counts: KIND=WEIGHT, such as data=1; kinds that are not named count nothing
+    #[arg(long = "weight", value_name = "KIND=WEIGHT", required = true)]
+    weights: Vec<Assigned<u32>>,
+    /// How long contributions are recorded
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = units::duration)]
+    recording: Duration,
+    /// How long after that they are countersigned and disputed
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = units::duration)]
+    review: Duration,
+    /// The part of the budget that one giver gets at most, in per cent; what is above it is not minted
+    #[arg(long, value_name = "PERCENT", value_parser = units::percent)]
+    cap: Option<BasisPoints>,
+    /// Mint nothing if fewer give
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    min_contributors: u32,
+    /// Hide the amounts while it records, so that nobody copies another's
+    #[arg(long)]
+    sealed: bool,
+}
+
+impl Ask for OpenRound {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let weight = |one: &Assigned<u32>| {
+            let kind = args::word::<ContributionKind>(&one.name).map_err(|error| anyhow!("--weight: {error}"))?;
+            Ok(KindWeight { kind, weight: one.value })
+        };
+        let plan = RoundPlan {
+            plan: args::content_hash(&self.plan)?,
+            budget: self.budget,
+            weights: self.weights.iter().map(weight).collect::<Result<_>>()?,
+            cap: self.cap,
+            min_contributors: self.min_contributors,
+            recording_ms: units::milliseconds(self.recording),
+            review_ms: units::milliseconds(self.review),
+            sealed: self.sealed,
+        };
+        let title = format!("A round of {} units for contributions to {}", self.budget, self.model);
+        Asked::model(client, &self.model, ProposalAction::OpenRound { plan }, title).await
     }
 }

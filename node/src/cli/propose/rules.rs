@@ -1,9 +1,16 @@
-//! Decisions on the terms of use, on the stewards, and on how the owners decide.
+//! Decisions on the terms of use, on the stewards, on disputes, and on how the owners decide.
 
 use super::{Ask, Asked};
-use crate::cli::{Failure, args, client::Client, licence::LicenceArgs, policy::choice::PolicyArgs};
+use crate::cli::{
+    Failure, args,
+    client::Client,
+    dispute::{self, Ruling},
+    licence::LicenceArgs,
+    output::short,
+    policy::choice::PolicyArgs,
+};
 use allod_protocol::{
-    ids::ModelName,
+    ids::{DisputeId, ModelName},
     proposal::{ProposalAction, Scope},
 };
 use anyhow::Result;
@@ -96,5 +103,23 @@ impl Ask for Statement {
             }
             None => Ok(Asked::network(ProposalAction::Statement, "A statement of the members".into())),
         }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ResolveDispute {
+    /// The dispute's id
+    dispute: DisputeId,
+    #[command(flatten)]
+    ruling: Ruling,
+}
+
+impl Ask for ResolveDispute {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let model = dispute::find(client, self.dispute).await?.dispute.model;
+        let upholds = self.ruling.upholds();
+        let title = format!("{} dispute {}", if upholds { "Uphold" } else { "Lift" }, short(self.dispute));
+        let action = ProposalAction::ResolveDispute { dispute: self.dispute, upholds };
+        Ok(Asked { scope: Scope::Model(model), action, title })
     }
 }

@@ -1,0 +1,90 @@
+//! How an account comes to its keys again, and what waits for signatures of them.
+
+use super::{
+    Shared,
+    extract::{Paging, Path, Query, parse},
+    reader::{Reader, json},
+    views::{ApprovalView, GuardianView, Page, Problem, RecoveryView},
+};
+use allod_protocol::{
+    account::Account,
+    approval::{Approval, ApprovalOf},
+    ids::ApprovalId,
+    recovery::{GuardianVote, Recovery},
+    state::Direction,
+};
+use axum::{Json, extract::State};
+
+/// Who can give an account new keys, and how far that has come.
+#[utoipa::path(get, path = "/v1/accounts/{account}/recovery", tag = "accounts",
+    params(("account" = String, Path, description = "An account's handle or id.")),
+    responses(
+        (status = 200, description = "Its guardians, what they say, and what is pending.", body = RecoveryView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn recovery(
+    State(api): State<Shared>,
+    Path(account): Path<String>,
+) -> Result<Json<RecoveryView>, Problem> {
+    json(&api, move |reader| {
+        let account = reader.account(&account)?;
+        let mut guardians = Vec::new();
+        for guardian in account.recovery.iter().flat_map(|policy| &policy.guardians) {
+            let said = reader.find::<GuardianVote>(&(account.id, *guardian))?;
+            let keys = said.map(|GuardianVote(keys)| keys);
+            guardians.push(GuardianView { account: *guardian, handle: reader.handle(*guardian)?, keys });
+        }
+        let pending = reader.find::<Recovery>(&account.id)?;
+        Ok(RecoveryView { policy: account.recovery, guardians, pending })
+    })
+    .await
+}
+
+fn approval_view(reader: &Reader, id: ApprovalId) -> Result<ApprovalView, Problem> {
+    let approval = reader.find::<Approval>(&id)?.ok_or_else(|| {
+        let detail = format!("no request {id} waits on this network; it was carried out, dropped, or never put");
+        Problem::not_found("unknown_approval", detail)
+    })?;
+    let account = reader.find::<Account>(&approval.account)?;
+    let policy = account.map(|account| account.keys);
+    let weight_of = |key| policy.iter().flat_map(|policy| &policy.keys).find(|known| known.key == key);
+    let weights = approval.keys.iter().filter_map(|key| weight_of(*key)).map(|key| u64::from(key.weight));
+    Ok(ApprovalView {
+        handle: reader.handle(approval.account)?,
+        weight: weights.sum(),
+        threshold: policy.as_ref().map_or(0, |policy| policy.threshold),
+        approval,
+    })
+}
+
+/// An account's requests that wait for signatures, by id.
+#[utoipa::path(get, path = "/v1/accounts/{account}/approvals", tag = "accounts",
+    params(("account" = String, Path, description = "An account's handle or id."), Paging),
+    responses(
+        (status = 200, description = "One page.", body = Page<ApprovalView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn approvals(
+    State(api): State<Shared>,
+    Path(account): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<ApprovalView>>, Problem> {
+    json(&api, move |reader| {
+        let account = reader.account(&account)?;
+        let (ids, next) = paging.records::<ApprovalOf>(&reader.state, &account.id, Direction::Ascending)?;
+        let items = ids.into_iter().map(|ApprovalOf(id)| approval_view(reader, id)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// One request that waits for signatures.
+#[utoipa::path(get, path = "/v1/approvals/{id}", tag = "accounts",
+    params(("id" = String, Path, description = "The request's id.")),
+    responses(
+        (status = 200, description = "The request.", body = ApprovalView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn approval(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<ApprovalView>, Problem> {
+    json(&api, move |reader| approval_view(reader, parse(&id)?)).await
+}

@@ -1,0 +1,91 @@
+//! Rounds: periods of contributions that mint shares by a plan decided beforehand.
+
+use super::{
+    Shared,
+    extract::{Path, Query, TimePaging, parse},
+    reader::{Reader, json},
+    views::{Page, Problem, RoundView, ScoreView},
+};
+use allod_protocol::{
+    codec,
+    ids::AccountId,
+    proposal::Proposal,
+    round::{Round, RoundScore},
+    state::{Direction, Record as _, StateRead as _, prefix_end},
+};
+use axum::{Json, extract::State};
+
+/// Givers whose scores are shown at most.
+const SCORES: usize = 500;
+
+fn view(reader: &Reader, round: Round) -> Result<RoundView, Problem> {
+    let decision_title = reader.find::<Proposal>(&round.proposal)?.map(|proposal| proposal.title);
+    Ok(RoundView { round, decision_title, scores: None })
+}
+
+/// A model's rounds.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/rounds", tag = "contributions",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        TimePaging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<RoundView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn list(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(query): Query<TimePaging>,
+) -> Result<Json<Page<RoundView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let (rounds, next) = query.paging().records::<Round>(&reader.state, &model.id, query.order.into())?;
+        let items = rounds.into_iter().map(|round| view(reader, round)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// One round, with what each giver's contributions count.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/rounds/{number}", tag = "contributions",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        ("number" = u64, Path, description = "The round's number, from 0."),
+    ),
+    responses(
+        (status = 200, description = "The round.", body = RoundView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn one(
+    State(api): State<Shared>,
+    Path((namespace, name, number)): Path<(String, String, String)>,
+) -> Result<Json<RoundView>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&(namespace, name))?;
+        let number: u64 = parse(&number)?;
+        let round = reader.find::<Round>(&(model.id, number))?.ok_or_else(|| {
+            Problem::not_found("unknown_round", format!("model {} has no round {number}", model.name))
+        })?;
+        let scores = Some(scores(reader, &round)?);
+        Ok(RoundView { scores, ..view(reader, round)? })
+    })
+    .await
+}
+
+/// What counts, the most first. A score does not name its giver: its key does.
+fn scores(reader: &Reader, round: &Round) -> Result<Vec<ScoreView>, Problem> {
+    let from = RoundScore::key_bytes(&(round.model, round.number));
+    let mut scores = Vec::new();
+    for (key, value) in reader.state.range(&from, &prefix_end(&from), Direction::Ascending, SCORES)? {
+        let account = key.last_chunk::<{ AccountId::LEN }>().map(|bytes| AccountId::from_bytes(*bytes));
+        let score = codec::decode_trusted::<RoundScore>(&value).ok();
+        if let (Some(account), Some(RoundScore { score })) = (account, score) {
+            scores.push(ScoreView { account, handle: reader.handle(account)?, score });
+        }
+    }
+    scores.sort_by_key(|one| std::cmp::Reverse(one.score));
+    Ok(scores)
+}

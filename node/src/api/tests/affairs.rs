@@ -1,0 +1,165 @@
+//! Rounds, disputes, incidents, recovery and approvals, as the API tells them.
+
+use super::{decisions::quick, *};
+use allod_protocol::{
+    account::WeightedKey,
+    approval::{RequestApproval, SignApproval},
+    contribution::AcceptContribution,
+    dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
+    incident::{IncidentStatus, ReportIncident, UpdateIncident},
+    recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
+    round::{KindWeight, RoundPlan},
+};
+
+fn fields(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+fn described(record: &[&str], added: &[&str]) -> BTreeSet<String> {
+    record.iter().chain(added).map(|field| (*field).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_round_shows_its_plan_and_what_each_giver_counts() {
+    let peer = Peer::start().await;
+    let model = peer.found_model_with(quick()).await;
+    let plan = RoundPlan {
+        plan: ContentHash::from_bytes([1; 32]),
+        budget: Units::new(1_000),
+        weights: vec![KindWeight { kind: ContributionKind::Data, weight: 3 }],
+        cap: None,
+        min_contributors: 1,
+        recording_ms: 60_000,
+        review_ms: 60_000,
+        sealed: false,
+    };
+    peer.decide(model, "The first round", ProposalAction::OpenRound { plan }).await;
+    let given = RecordContribution {
+        model,
+        round: Some(0),
+        kind: ContributionKind::Data,
+        amount: 5,
+        sealed: None,
+        evidence: None,
+        note: String::new(),
+    };
+    peer.apply(2, "southbank", Action::RecordContribution(given)).await;
+    let listed = peer.ok("/v1/models/northfield/digits/contributions").await;
+    let contribution = listed["items"][0]["id"].as_str().unwrap().parse().unwrap();
+    peer.apply(1, "northfield", Action::AcceptContribution(AcceptContribution { contribution })).await;
+
+    let rounds = peer.ok("/v1/models/northfield/digits/rounds").await;
+    assert_eq!(rounds["items"][0]["decision_title"], "The first round");
+    assert_eq!(fields(&rounds["items"][0]), described(schema::RoundRecord::FIELDS, &["decision_title"]));
+    let one = peer.ok("/v1/models/northfield/digits/rounds/0").await;
+    assert_eq!(
+        (&one["plan"]["budget"], &one["status"], &one["contributors"]),
+        (&json!(1_000), &json!("open"), &json!(1))
+    );
+    let scores = json!([{"account": peer.account("southbank"), "handle": "southbank", "score": 15}]);
+    assert_eq!(one["scores"], scores);
+    assert_eq!(peer.get("/v1/models/northfield/digits/rounds/7").await.1["code"], "unknown_round");
+    assert_eq!(peer.get("/v1/models/northfield/digits/rounds/x").await.1["code"], "bad_id");
+}
+
+#[tokio::test]
+async fn a_dispute_names_its_parties_and_how_it_stands() {
+    let peer = Peer::start().await;
+    let model = peer.found_model_with(quick()).await;
+    let target = DisputeTarget::Line { model, account: peer.account("southbank") };
+    let (units, text) = (Units::new(5), "never delivered".to_owned());
+    peer.apply(1, "northfield", Action::OpenDispute(OpenDispute { target, units, text, evidence: None })).await;
+    let listed = peer.ok("/v1/models/northfield/digits/disputes").await;
+    let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
+    let dispute = id.parse().unwrap();
+    let answer = AnswerDispute { dispute, text: "it was".into(), evidence: None };
+    peer.apply(2, "southbank", Action::AnswerDispute(answer)).await;
+    let open = peer.ok(&format!("/v1/disputes/{id}")).await;
+    let parties = (&open["challenger_handle"], &open["respondent_handle"], &open["model_name"]);
+    assert_eq!(parties, (&json!("northfield"), &json!("southbank"), &json!("northfield/digits")));
+    assert_eq!((&open["status"], &open["answer"]["text"]), (&json!("open"), &json!("it was")));
+    let added = ["model_name", "challenger_handle", "respondent_handle", "arbiter_handles"];
+    assert_eq!(fields(&open), described(schema::DisputeRecord::FIELDS, &added));
+
+    peer.apply(1, "northfield", Action::RuleDispute(RuleDispute { dispute, upholds: false })).await;
+    assert!(peer.ok(&format!("/v1/disputes/{id}")).await["status"]["lifted"].is_object());
+    let zeros = "0".repeat(64);
+    assert_eq!(peer.get(&format!("/v1/disputes/{zeros}")).await.1["code"], "unknown_dispute");
+}
+
+#[tokio::test]
+async fn an_incident_keeps_its_history() {
+    let peer = Peer::start().await;
+    let model = peer.found_model_with(quick()).await;
+    let label = peer.publish(model, "1.0", Vec::new()).await.label;
+    let report = ReportIncident { model, label, text: "reads sevens as ones".into(), evidence: None };
+    peer.apply(2, "southbank", Action::ReportIncident(report)).await;
+    let listed = peer.ok("/v1/models/northfield/digits/incidents").await;
+    let added = ["model_name", "reporter_handle", "responsible_handle"];
+    assert_eq!(fields(&listed["items"][0]), described(schema::IncidentRecord::FIELDS, &added));
+    let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
+    let update = UpdateIncident {
+        incident: id.parse().unwrap(),
+        responsible: Some(peer.account("southbank")),
+        status: IncidentStatus::Investigating,
+        text: "looking".into(),
+    };
+    peer.apply(1, "northfield", Action::UpdateIncident(update)).await;
+    let incident = peer.ok(&format!("/v1/incidents/{id}")).await;
+    assert_eq!((&incident["status"], &incident["responsible_handle"]), (&json!("investigating"), &json!("southbank")));
+    let step = &incident["history"][0];
+    assert_eq!((&step["steward_handle"], &step["text"]), (&json!("northfield"), &json!("looking")));
+    let added = ["steward_handle", "responsible_handle"];
+    assert_eq!(fields(step), described(schema::IncidentUpdateRecord::FIELDS, &added));
+    let zeros = "0".repeat(64);
+    assert_eq!(peer.get(&format!("/v1/incidents/{zeros}")).await.1["code"], "unknown_incident");
+}
+
+#[tokio::test]
+async fn guardians_and_what_they_say_can_be_read() {
+    let peer = Peer::start().await;
+    let recovery = "/v1/accounts/northfield/recovery";
+    assert_eq!(peer.ok(recovery).await, json!({"policy": null, "guardians": [], "pending": null}));
+    let policy = RecoveryPolicy { guardians: vec![peer.account("southbank")], needed: 1, delay_ms: 60_000 };
+    peer.apply(1, "northfield", Action::SetRecovery(SetRecovery { policy: Some(policy) })).await;
+    let keys = KeyPolicy::single(key(5).public_key());
+    let seek = RecoverAccount { account: peer.account("northfield"), keys: keys.clone() };
+    peer.apply(2, "southbank", Action::RecoverAccount(seek)).await;
+    let view = peer.ok(recovery).await;
+    assert_eq!((&view["policy"]["needed"], &view["guardians"][0]["handle"]), (&json!(1), &json!("southbank")));
+    assert_eq!(view["pending"]["keys"], json!(keys));
+    assert_eq!(view["guardians"][0]["keys"], json!(keys));
+}
+
+#[tokio::test]
+async fn a_request_shows_who_has_signed_until_it_is_carried_out() {
+    let peer = Peer::start().await;
+    let weighted = |seed| WeightedKey { key: key(seed).public_key(), weight: 1 };
+    let keys = KeyPolicy { threshold: 2, keys: vec![weighted(5), weighted(6)] };
+    let handle = Handle::new("joint").unwrap();
+    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })).await;
+    let id = peer.ok("/v1/accounts/joint").await["id"].as_str().unwrap().parse().unwrap();
+    let sign = |seed, action| {
+        let mut body = peer.sign(1, "northfield", action).body;
+        body.sender = id;
+        body.sign(&[key(seed)])
+    };
+    let action = Box::new(Action::SetRecovery(SetRecovery { policy: None }));
+    let request = sign(5, Action::RequestApproval(RequestApproval { action, lifetime_ms: 60_000 }));
+    let (status, body) = peer.post("/v1/transactions?wait=true", &request).await;
+    assert_eq!((status, &body["result"]["outcome"]), (200, &json!("applied")), "{body}");
+    let listed = peer.ok("/v1/accounts/joint/approvals").await;
+    let one = &listed["items"][0];
+    assert_eq!((&one["weight"], &one["threshold"], &one["handle"]), (&json!(1), &json!(2), &json!("joint")));
+    let added = ["handle", "weight", "threshold"];
+    assert_eq!(fields(one), described(schema::ApprovalRecord::FIELDS, &added));
+    let path = format!("/v1/approvals/{}", one["id"].as_str().unwrap());
+    assert!(peer.ok(&path).await["action"]["set_recovery"].is_object());
+
+    let approval = one["id"].as_str().unwrap().parse().unwrap();
+    let signed = sign(6, Action::SignApproval(SignApproval { approval, approve: true }));
+    let (_, body) = peer.post("/v1/transactions?wait=true", &signed).await;
+    assert_eq!(body["result"]["outcome"], "applied", "{body}");
+    assert_eq!(peer.get(&path).await.1["code"], "unknown_approval");
+    assert_eq!(peer.ok("/v1/accounts/joint/approvals").await["items"], json!([]));
+}

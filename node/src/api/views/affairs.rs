@@ -1,0 +1,141 @@
+//! What is answered about the affairs of models and accounts: rounds, disputes, incidents, recovery, approvals.
+
+use crate::api::schema;
+use allod_protocol::{
+    account::KeyPolicy,
+    approval::Approval,
+    dispute::Dispute,
+    ids::{AccountId, Handle, ModelName},
+    incident::{Incident, IncidentUpdate},
+    recovery::{Recovery, RecoveryPolicy},
+    round::Round,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A round of contributions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoundView {
+    /// The record: its plan, its sums, where it stands.
+    #[serde(flatten)]
+    #[schema(value_type = schema::RoundRecord)]
+    pub round: Round,
+    /// The title of the decision that opened it.
+    pub decision_title: Option<String>,
+    /// What each giver's contributions count, the most first; left out in lists. At most 500 are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Vec<ScoreView>>,
+}
+
+/// What a giver's countersigned contributions count in a round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ScoreView {
+    /// The giver.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// The sum.
+    pub score: u64,
+}
+
+/// A dispute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DisputeView {
+    /// The record: what is challenged, what the parties say, how it stands.
+    #[serde(flatten)]
+    #[schema(value_type = schema::DisputeRecord)]
+    pub dispute: Dispute,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The handle of who challenges.
+    #[schema(value_type = Option<String>)]
+    pub challenger_handle: Option<Handle>,
+    /// The handle of whom it is against.
+    #[schema(value_type = Option<String>)]
+    pub respondent_handle: Option<Handle>,
+    /// The handles of the arbiters who ruled, in the order of `rulings`.
+    #[schema(value_type = Vec<Option<String>>)]
+    pub arbiter_handles: Vec<Option<Handle>>,
+}
+
+/// An incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::IncidentRecord)]
+    pub incident: Incident,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The handle of who reported it.
+    #[schema(value_type = Option<String>)]
+    pub reporter_handle: Option<Handle>,
+    /// The handle of who answers for it.
+    #[schema(value_type = Option<String>)]
+    pub responsible_handle: Option<Handle>,
+    /// Its history, the oldest step first; left out in lists. At most 500 steps are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<IncidentStep>>,
+}
+
+/// One step of an incident's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentStep {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::IncidentUpdateRecord)]
+    pub update: IncidentUpdate,
+    /// The handle of the steward who wrote it.
+    #[schema(value_type = Option<String>)]
+    pub steward_handle: Option<Handle>,
+    /// The handle of who answers for it from then on.
+    #[schema(value_type = Option<String>)]
+    pub responsible_handle: Option<Handle>,
+}
+
+/// Who can give an account new keys, and how far that has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryView {
+    /// Who and how; null if nobody can.
+    #[schema(value_type = Option<schema::Record>)]
+    pub policy: Option<RecoveryPolicy>,
+    /// What each guardian says.
+    pub guardians: Vec<GuardianView>,
+    /// The keys that the account gets if its present ones do not stop it; null if there are none.
+    #[schema(value_type = Option<schema::Record>)]
+    pub pending: Option<Recovery>,
+}
+
+/// What a guardian says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuardianView {
+    /// The guardian.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// The keys that it says the account should get; null if it says nothing.
+    #[schema(value_type = Option<schema::Record>)]
+    pub keys: Option<KeyPolicy>,
+}
+
+/// A request that waits for signatures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalView {
+    /// The record: what is asked, which keys have signed, when it is dropped.
+    #[serde(flatten)]
+    #[schema(value_type = schema::ApprovalRecord)]
+    pub approval: Approval,
+    /// The account's handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// What the keys that have signed weigh together.
+    pub weight: u64,
+    /// What they must reach.
+    pub threshold: u32,
+}

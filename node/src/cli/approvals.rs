@@ -1,0 +1,110 @@
+//! `allod approvals`: requests of an account with several keys, signed one after the other.
+//!
+//! Any command that signs puts such a request with `--request-approval DURATION`; here it is seen and signed.
+
+use super::{
+    context::Context,
+    output::{Fields, Table, short, who},
+    signing::{Nothing, Receipt, Signing},
+    units::show_time,
+};
+use crate::api::views::ApprovalView;
+use allod_protocol::{approval::SignApproval, event::Event, ids::ApprovalId, transaction::Action};
+use anyhow::Result;
+
+/// See and sign the requests of an account with several keys.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Approvals {
+    /// List an account's requests that wait for signatures
+    List {
+        /// Its handle or id
+        whose: String,
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show what is asked, and who has signed
+    Show {
+        /// The request's id
+        approval: ApprovalId,
+    },
+    /// Sign a request; the signature that reaches the threshold carries it out
+    Sign {
+        /// The request's id
+        approval: ApprovalId,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Drop a request
+    Drop {
+        /// The request's id
+        approval: ApprovalId,
+        #[command(flatten)]
+        signing: Signing,
+    },
+}
+
+impl Approvals {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        match self {
+            Self::List { whose, limit } => {
+                let path = format!("/v1/accounts/{whose}/approvals");
+                let approvals = context.client()?.list::<ApprovalView>(&path, limit).await?.items;
+                context.answer(&approvals, |approvals| show_list(approvals))
+            }
+            Self::Show { approval } => {
+                let view: ApprovalView = context.client()?.get(&format!("/v1/approvals/{approval}")).await?;
+                context.answer(&view, show)
+            }
+            Self::Sign { approval, signing } => {
+                answer(context, &signing, SignApproval { approval, approve: true }).await
+            }
+            Self::Drop { approval, signing } => {
+                answer(context, &signing, SignApproval { approval, approve: false }).await
+            }
+        }
+    }
+}
+
+async fn answer(context: &Context, signing: &Signing, action: SignApproval) -> Result<()> {
+    let sender = signing.any_key(context, context.client()?).await?;
+    let receipt = sender.submit(Action::SignApproval(action)).await?;
+    context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+        let closed = receipt.events.iter().find_map(|event| match event {
+            Event::ApprovalClosed { carried_out, .. } => Some(*carried_out),
+            _ => None,
+        });
+        let done = match closed {
+            Some(true) => "signed, and carried out",
+            Some(false) => "dropped",
+            None => "signed; more signatures are needed",
+        };
+        format!("{done}\n{}", receipt.place())
+    })
+}
+
+fn show_list(approvals: &[ApprovalView]) -> String {
+    let mut table = Table::new(&["REQUEST", "ASKS", ">SIGNED", ">NEEDED", "UNTIL"]);
+    for view in approvals {
+        table.row([
+            view.approval.id.to_string(),
+            view.approval.action.name().replace('_', " "),
+            view.weight.to_string(),
+            view.threshold.to_string(),
+            show_time(view.approval.expires),
+        ]);
+    }
+    table.show("nothing waits for signatures")
+}
+
+fn show(view: &ApprovalView) -> String {
+    let approval = &view.approval;
+    let mut fields = Fields::default();
+    fields.add("request", approval.id).add("account", who(view.handle.as_ref(), approval.account));
+    fields.add("asks", serde_json::to_string_pretty(&approval.action).unwrap_or_default());
+    fields.add("signed", format!("{} of {}", view.weight, view.threshold));
+    let keys: Vec<String> = approval.keys.iter().map(short).collect();
+    fields.add("keys", keys.join(", ")).add("put", format!("block {}", approval.opened));
+    fields.add("dropped", show_time(approval.expires));
+    fields.show()
+}

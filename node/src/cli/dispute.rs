@@ -1,0 +1,228 @@
+//! `allod dispute`: challenges of a line, a version or a contribution.
+
+use super::{
+    args::{self, VersionName},
+    client::Client,
+    context::Context,
+    output::{Fields, short, who},
+    signing::{Nothing, Receipt, Signing},
+    units::{show_count, show_time},
+};
+use crate::api::views::DisputeView;
+use allod_protocol::{
+    dispute::{AnswerDispute, DisputeStatus, DisputeTarget, OpenDispute, Plea, RuleDispute},
+    event::Event,
+    ids::{ContributionId, DisputeId, ModelName, Units},
+    transaction::Action,
+};
+use anyhow::Result;
+use serde::Serialize;
+
+/// Challenge a line of a register, a version or a contribution; answer and settle challenges.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Dispute {
+    /// Challenge units of a holder: they cannot leave its line until the dispute ends
+    Line {
+        /// namespace/name
+        model: ModelName,
+        /// Whose line
+        holder: String,
+        /// How many units
+        #[arg(long, value_parser = args::some_units)]
+        units: Units,
+        #[command(flatten)]
+        claim: Words,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Challenge a version: it is not released until the dispute ends
+    Version {
+        /// namespace/name@label
+        version: VersionName,
+        #[command(flatten)]
+        claim: Words,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Challenge a contribution: it does not count until the dispute ends
+    Contribution {
+        /// Its id
+        contribution: ContributionId,
+        #[command(flatten)]
+        claim: Words,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Answer a challenge against you
+    Answer {
+        /// The dispute's id
+        dispute: DisputeId,
+        #[command(flatten)]
+        answer: Words,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Rule on a challenge as an arbiter, or lift your own
+    Rule {
+        /// The dispute's id
+        dispute: DisputeId,
+        #[command(flatten)]
+        ruling: Ruling,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// List a model's disputes, the newest first
+    List {
+        /// namespace/name
+        model: ModelName,
+        /// How many at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show a dispute
+    Show {
+        /// Its id
+        dispute: DisputeId,
+    },
+}
+
+/// What a party says.
+#[derive(Debug, clap::Args)]
+pub(super) struct Words {
+    /// In your words
+    #[arg(long)]
+    text: String,
+    /// What shows it: a hash, or a file that is hashed here
+    #[arg(long, value_name = "FILE|HASH")]
+    evidence: Option<String>,
+}
+
+/// Who is right.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Ruling {
+    /// The challenge is right
+    #[arg(long)]
+    uphold: bool,
+    /// The challenge is wrong
+    #[arg(long)]
+    lift: bool,
+}
+
+impl Ruling {
+    pub(super) const fn upholds(self) -> bool {
+        self.uphold
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct DisputeMade {
+    dispute: DisputeId,
+}
+
+impl Dispute {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Line { model, holder, units, claim, signing } => {
+                let client = context.client()?;
+                let account = client.account(&holder).await?.account.id;
+                let target = DisputeTarget::Line { model: client.model(&model).await?.model.id, account };
+                open(context, &signing, target, units, claim).await
+            }
+            Self::Version { version, claim, signing } => {
+                let model = context.client()?.model(&version.model).await?.model.id;
+                let target = DisputeTarget::Version { model, label: version.label };
+                open(context, &signing, target, Units::ZERO, claim).await
+            }
+            Self::Contribution { contribution, claim, signing } => {
+                open(context, &signing, DisputeTarget::Contribution(contribution), Units::ZERO, claim).await
+            }
+            Self::Answer { dispute, answer, signing } => {
+                let evidence = answer.evidence.as_deref().map(args::content_hash).transpose()?;
+                let action = AnswerDispute { dispute, text: answer.text, evidence };
+                submit(context, &signing, Action::AnswerDispute(action), "answered").await
+            }
+            Self::Rule { dispute, ruling, signing } => {
+                let action = RuleDispute { dispute, upholds: ruling.upholds() };
+                submit(context, &signing, Action::RuleDispute(action), "ruled").await
+            }
+            Self::List { model, limit } => {
+                let path = format!("/v1/models/{model}/disputes");
+                let disputes = context.client()?.list::<DisputeView>(&path, limit).await?.items;
+                context.answer(&disputes, |disputes| match disputes.as_slice() {
+                    [] => "no disputes".into(),
+                    disputes => disputes.iter().map(|view| format!("{}\n", show(view))).collect(),
+                })
+            }
+            Self::Show { dispute } => context.answer(&find(&context.client()?, dispute).await?, show),
+        }
+    }
+}
+
+/// A dispute by its id.
+pub(super) async fn find(client: &Client, dispute: DisputeId) -> Result<DisputeView> {
+    client.get(&format!("/v1/disputes/{dispute}")).await
+}
+
+async fn open(context: &Context, signing: &Signing, target: DisputeTarget, units: Units, claim: Words) -> Result<()> {
+    let evidence = claim.evidence.as_deref().map(args::content_hash).transpose()?;
+    let sender = signing.sender(context).await?;
+    let action = OpenDispute { target, units, text: claim.text, evidence };
+    let receipt = sender.submit(Action::OpenDispute(action)).await?.with(|events| {
+        events.iter().find_map(|event| match event {
+            Event::DisputeOpened { dispute, .. } => Some(DisputeMade { dispute: *dispute }),
+            _ => None,
+        })
+    })?;
+    context.answer(&receipt, |receipt: &Receipt<DisputeMade>| {
+        let mut fields = Fields::default();
+        fields.add("dispute", receipt.made.dispute);
+        receipt.add_place(&mut fields);
+        fields.add("next", "arbiters: allod dispute rule ID; owners: allod propose resolve-dispute ID");
+        fields.show()
+    })
+}
+
+async fn submit(context: &Context, signing: &Signing, action: Action, done: &str) -> Result<()> {
+    let receipt = signing.sender(context).await?.submit(action).await?;
+    context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("{done}\n{}", receipt.place()))
+}
+
+fn show(view: &DisputeView) -> String {
+    let dispute = &view.dispute;
+    let mut fields = Fields::default();
+    let model = who(view.model_name.as_ref(), dispute.model);
+    let target = match &dispute.target {
+        DisputeTarget::Line { .. } => format!("{} units of {model}", show_count(dispute.units.get())),
+        DisputeTarget::Version { label, .. } => format!("{model}@{label}"),
+        DisputeTarget::Contribution(id) => format!("a contribution to {model}\n{id}"),
+    };
+    fields.add("dispute", dispute.id).add("about", target);
+    fields.add("challenger", who(view.challenger_handle.as_ref(), dispute.challenger));
+    fields.add("respondent", who(view.respondent_handle.as_ref(), dispute.respondent));
+    fields.add("claim", plea(&dispute.claim)).add_some("answer", dispute.answer.as_ref().map(plea));
+    for (ruling, handle) in dispute.rulings.iter().zip(&view.arbiter_handles) {
+        let arbiter = who(handle.as_ref(), ruling.arbiter);
+        fields.add("ruling", format!("{arbiter} {}", if ruling.upholds { "upholds" } else { "lifts" }));
+    }
+    fields.add("status", status(view));
+    fields.show()
+}
+
+fn plea(plea: &Plea) -> String {
+    let evidence = plea.evidence.map(|hash| format!("\nevidence {hash}")).unwrap_or_default();
+    format!("{}{evidence}", plea.text)
+}
+
+fn status(view: &DisputeView) -> String {
+    let by = |proposal: &Option<_>| match proposal {
+        Some(proposal) => format!("by decision {}", short(proposal)),
+        None => "without a decision of the owners".into(),
+    };
+    match &view.dispute.status {
+        DisputeStatus::Open => format!("open, lapses {}", show_time(view.dispute.lapses)),
+        DisputeStatus::Upheld { height, proposal } => format!("UPHELD in block {height} {}", by(proposal)),
+        DisputeStatus::Lifted { height, proposal } => format!("lifted in block {height} {}", by(proposal)),
+        DisputeStatus::Lapsed { height } => format!("lapsed in block {height}"),
+    }
+}

@@ -1,0 +1,79 @@
+//! `allod rounds`: periods of contributions that mint shares by a plan.
+
+use super::{
+    context::Context,
+    output::{Fields, Table, cut, who},
+    units::{show_count, show_time},
+    words::show_plan,
+};
+use crate::api::views::RoundView;
+use allod_protocol::{ids::ModelName, round::RoundStatus};
+use anyhow::Result;
+
+/// List a model's rounds, or show one.
+#[derive(Debug, clap::Args)]
+pub(super) struct Rounds {
+    /// namespace/name
+    model: ModelName,
+    /// Show this one, with what each giver's contributions count
+    #[arg(long, value_name = "ROUND")]
+    number: Option<u64>,
+    /// How many at most, the newest first
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+impl Rounds {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let (client, path) = (context.client()?, format!("/v1/models/{}/rounds", self.model));
+        match self.number {
+            Some(number) => context.answer(&client.get::<RoundView>(&format!("{path}/{number}")).await?, show),
+            None => {
+                context.answer(&client.list::<RoundView>(&path, self.limit).await?.items, |rounds| show_list(rounds))
+            }
+        }
+    }
+}
+
+/// Where a round stands, in a few words.
+fn status(view: &RoundView) -> String {
+    let round = &view.round;
+    match &round.status {
+        RoundStatus::Open => format!("open until {}", show_time(round.closes)),
+        RoundStatus::Quotas { .. } | RoundStatus::Minting { .. } => "closing".into(),
+        RoundStatus::Closed { height, minted } => {
+            format!("closed in block {height}, {} units minted", show_count(minted.get()))
+        }
+        RoundStatus::Failed { height } => format!("failed in block {height}: too few gave"),
+    }
+}
+
+fn show_list(rounds: &[RoundView]) -> String {
+    let mut table = Table::new(&[">ROUND", ">BUDGET", ">GIVERS", "STATUS", "DECISION"]);
+    for view in rounds {
+        table.row([
+            view.round.number.to_string(),
+            show_count(view.round.plan.budget.get()),
+            view.round.contributors.to_string(),
+            status(view),
+            cut(view.decision_title.as_deref().unwrap_or_default(), 20),
+        ]);
+    }
+    table.show("no rounds yet; ask for one: allod propose round MODEL")
+}
+
+fn show(view: &RoundView) -> String {
+    let round = &view.round;
+    let mut fields = Fields::default();
+    fields.add("round", round.number).add_some("decision", view.decision_title.as_ref());
+    fields.add("proposal", round.proposal).add("opened", format!("block {}", round.opened));
+    fields.add("mints", show_plan(&round.plan));
+    fields.add("records until", show_time(round.records_until)).add("status", status(view));
+    let mut table = Table::new(&["GIVER", ">COUNTS", ">PART"]);
+    for score in view.scores.iter().flatten() {
+        let part = u128::from(score.score).saturating_mul(10_000).checked_div(round.score.into()).unwrap_or(0);
+        let part = format!("{}.{:02} %", part / 100, part % 100);
+        table.row([who(score.handle.as_ref(), score.account), show_count(score.score), part]);
+    }
+    format!("{}\n{}", fields.show(), table.show("nothing counts yet: contributions count once they are countersigned"))
+}
