@@ -135,16 +135,9 @@ mod tests {
     }
 
     fn state() -> OneAccount {
-        OneAccount(Account {
-            id: AccountId::from_bytes([1; 32]),
-            handle: Handle::new("northfield").unwrap(),
-            keys: KeyPolicy::single(key(1).public_key()),
-            created: Height::ZERO,
-            sponsor: None,
-            member_since: None,
-            sponsored: 0,
-            open_proposals: 0,
-        })
+        let keys = KeyPolicy::single(key(1).public_key());
+        let handle = Handle::new("northfield").unwrap();
+        OneAccount(Account::new(AccountId::from_bytes([1; 32]), handle, keys, Height::ZERO))
     }
 
     fn transaction(sender: u8, signer: u8) -> Transaction {

@@ -143,19 +143,28 @@ pub(crate) async fn list(
         let paging = TimePaging { limit: query.limit, after: query.after, order: query.order };
         match query.scope {
             ScopeChoice::Network => of_scope(reader, Scope::Network, &paging),
-            ScopeChoice::Open => {
-                let (due, next) = paging.paging().records::<Deadline>(&reader.state, &(), Direction::Ascending)?;
-                let proposals = due.into_iter().filter_map(|Deadline(due)| match due {
-                    Due::Proposal(id) => Some(id),
-                    _ => None,
-                });
-                let view = |id| view(reader, existing(reader, id)?);
-                let items = proposals.map(view).collect::<Result<_, _>>()?;
-                Ok(Page { items, next })
-            }
+            ScopeChoice::Open => open(reader, paging.paging()),
         }
     })
     .await
+}
+
+/// The proposals on the agenda, which other things stand on too: a page may hold fewer than asked for, but none is empty
+/// before the last.
+fn open(reader: &Reader, mut paging: Paging) -> Result<Page<ProposalView>, Problem> {
+    loop {
+        let (due, next) = paging.records::<Deadline>(&reader.state, &(), Direction::Ascending)?;
+        let proposals = due.into_iter().filter_map(|Deadline(due)| match due {
+            Due::Proposal(id) => Some(id),
+            _ => None,
+        });
+        let view = |id| view(reader, existing(reader, id)?);
+        let items: Vec<ProposalView> = proposals.map(view).collect::<Result<_, _>>()?;
+        if !items.is_empty() || next.is_none() {
+            return Ok(Page { items, next });
+        }
+        paging.after = next;
+    }
 }
 
 /// One proposal, with its tally as it stands and what it still needs.

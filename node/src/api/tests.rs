@@ -715,7 +715,11 @@ async fn a_busy_peer_takes_no_batch_and_says_when_to_come_back() {
     let peer = Peer::start().await;
     let handle = Handle::new("eastgate").unwrap();
     let keys = KeyPolicy::single(key(5).public_key());
-    let batch = codec::encode(&vec![peer.sign(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 }))]);
+    let batch = codec::encode(&vec![peer.sign(
+        1,
+        "northfield",
+        Action::CreateAccount(CreateAccount { handle, keys, quota: 0 }),
+    )]);
     let post = async || {
         let request = peer.client.post(format!("{}/v1/transactions/batch", peer.base));
         request.header("content-type", "application/octet-stream").body(batch.clone()).send().await.unwrap()

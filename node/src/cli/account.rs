@@ -190,6 +190,12 @@ fn show(view: &AccountView) -> String {
     fields.add_some("SUSPENDED", account.suspended.map(|height| format!("since block {height}")));
     fields.add("may admit", format!("{} more accounts", account.quota));
     fields.add("open proposals", account.open_proposals);
+    if let Some(recovery) = &account.recovery {
+        fields.add("recovery", format!("{} of {} guardians", recovery.needed, recovery.guardians.len()));
+    }
+    if account.open_approvals > 0 {
+        fields.add("requests", format!("{} wait for signatures: allod approvals list", account.open_approvals));
+    }
     fields.add("threshold", account.keys.threshold);
     for (key, did) in account.keys.keys.iter().zip(&view.did_keys) {
         let weight = if key.weight == 1 { String::new() } else { format!(" x{}", key.weight) };

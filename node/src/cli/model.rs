@@ -1,7 +1,9 @@
 //! `allod model`: what is owned.
 
 use super::{
+    Failure,
     args::{self, Assigned, VersionName},
+    client::Client,
     context::Context,
     licence::LicenceArgs,
     output::{Fields, Table, cut, who},
@@ -16,7 +18,7 @@ use crate::api::views::{ModelView, VersionView};
 use allod_protocol::{
     event::Event,
     ids::{ModelId, ModelName, Name, Units},
-    model::{CreateModel, FoundingLine, Version, VersionStatus},
+    model::{CreateModel, FoundingLine, ParentGrant, Version, VersionStatus},
     policy::{Class, templates::Template},
     transaction::Action,
 };
@@ -58,6 +60,10 @@ pub(super) struct Create {
     /// Who holds how many units from the start: ACCOUNT=UNITS; may be repeated
     #[arg(long = "holder", value_name = "ACCOUNT=UNITS", required = true)]
     holders: Vec<Assigned<Units>>,
+    /// Units for the holders of a model that this one is derived from, in proportion to what each holds there:
+    /// NAMESPACE/NAME=UNITS; may be repeated
+    #[arg(long = "grant", value_name = "MODEL=UNITS")]
+    grants: Vec<Assigned<Units>>,
     /// Who countersigns contributions and may publish versions; may be repeated [default: the founder]
     #[arg(long = "steward", value_name = "ACCOUNT")]
     stewards: Vec<String>,
@@ -118,21 +124,15 @@ impl Create {
             let account = sender.client.account(&holder.name).await?.account.id;
             founding.push(FoundingLine { account, units: holder.value, vesting: self.vesting.vesting() });
         }
+        let grants = grants(&sender.client, &self.grants).await?;
         let mut stewards = args::account_ids(&sender.client, &self.stewards).await?;
         if stewards.is_empty() {
             stewards.push(sender.account.id);
         }
         let base = || Template::EqualPartners.policy(&stewards);
         let policy = self.policy.policy(&sender.client, base, &stewards).await?;
-        let action = CreateModel {
-            name: self.name,
-            description: self.description,
-            founding,
-            stewards,
-            policy,
-            licence,
-            grants: Vec::new(),
-        };
+        let action =
+            CreateModel { name: self.name, description: self.description, founding, stewards, policy, licence, grants };
         let receipt = sender.submit(Action::CreateModel(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ModelCreated { model, name, .. } => Some(ModelMade { model: *model, name: name.clone() }),
@@ -146,6 +146,15 @@ impl Create {
             fields.show()
         })
     }
+}
+
+async fn grants(client: &Client, given: &[Assigned<Units>]) -> Result<Vec<ParentGrant>> {
+    let mut grants = Vec::new();
+    for Assigned { name, value } in given {
+        let parent = name.parse().map_err(|error| Failure::usage(format!("--grant: {error}")))?;
+        grants.push(ParentGrant { parent: client.model(&parent).await?.model.id, units: *value });
+    }
+    Ok(grants)
 }
 
 fn show_list(models: &[ModelView]) -> String {
@@ -179,6 +188,8 @@ fn show(view: &ModelWithVersions) -> String {
     fields.add("licence", model.licence.as_ref().map_or_else(|| "none set".into(), show_licence));
     fields.add_some("RETIRED", model.retired.map(|height| format!("since block {height}")));
     fields.add("contributions", view.model.contributions).add("proposals", view.model.proposals);
+    fields.add("rounds", view.model.rounds);
+    fields.add("disputes", view.model.disputes).add("incidents", view.model.incidents);
     for class in Class::OF_MODELS {
         fields.add(class.name(), show_rule(model.policy.rule(class)));
     }

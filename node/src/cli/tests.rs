@@ -20,6 +20,7 @@ const EXAMPLES: &[&str] = &[
     "allod account rotate northfield --new-keys northfield-2",
     "allod model create digits --as northfield --holder northfield=600 --holder bay=400 --steward bay --description x",
     "allod model create digits --as a --holder a=1_000 --quorum 40 --threshold 66.67 --voting-period 5s --rule release=25,50,1d",
+    "allod model create digits --as a --holder a=1000 --grant northfield/digits=500",
     "allod model create digits --as a --holder a=1000 --template founder-led --spdx MIT --vesting 365d --cliff 90d",
     "allod model list",
     "allod policy templates",
