@@ -23,7 +23,8 @@ pub enum Rejection {
     #[error("account {0} does not exist on this network")]
     UnknownAccount(AccountId),
     #[error(
-        "the signatures weigh {weight} of the {threshold} that account {account} asks for; sign with more of its keys"
+        "the signatures weigh {weight} of the {threshold} that account {account} asks for; sign with more of its keys, \
+         or put a request that the others sign"
     )]
     NotAuthorised { account: AccountId, weight: u64, threshold: u64 },
     #[error("key {key} is not a key of account {account}; sign with its present keys only")]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod decisions;
+
 use allod_tests::{
     processes::{Processes, allod, get, run, text, wait_until},
     small_disk::SmallDisk,

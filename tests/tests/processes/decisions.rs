@@ -1,0 +1,197 @@
+//! Ownership and decisions in full, once through a network of four real peers, by the commands that its users type.
+
+use super::{account, text_of, turn};
+use allod_tests::processes::{Processes, text, wait_until};
+use serde_json::Value;
+
+const MODEL: &str = "northfield/digits";
+
+/// Four peers, each asked in turn, and a model that three members own.
+struct Federation {
+    net: Processes,
+    peer: std::cell::Cell<usize>,
+}
+
+impl Federation {
+    fn begin(base_port: u16) -> Self {
+        let net = Processes::start(4, base_port);
+        for handle in ["northfield", "lakeside", "hilltop", "riverbend"] {
+            account(&net, 0, handle);
+        }
+        let this = Self { net, peer: std::cell::Cell::new(0) };
+        this.must(
+            "model create digits --as northfield --holder northfield=50 --holder lakeside=30 --holder hilltop=20 \
+             --steward northfield --steward lakeside --template equal-partners --voting-period 2s --timelock 1s \
+             --spdx Apache-2.0",
+        );
+        this
+    }
+
+    /// The next peer: a member need not always ask the same one.
+    fn next_peer(&self) -> usize {
+        let peer = self.peer.get();
+        self.peer.set((peer + 1) % 4);
+        peer
+    }
+
+    /// A command that must succeed.
+    fn must(&self, command: &str) -> Value {
+        self.net.must(self.next_peer(), &command.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// A command that must be refused, with these words.
+    fn refused(&self, command: &str, words: &str) {
+        let output = self.net.client(self.next_peer(), &command.split_whitespace().collect::<Vec<_>>());
+        let said = text(&output);
+        assert!(!output.status.success() && said.contains(words), "{command}: {said}");
+    }
+
+    /// Opens a proposal, lets these accounts say yes, and waits until it is executed.
+    fn decide(&self, command: &str, voters: &[&str]) -> String {
+        let proposal = self.open(command);
+        for voter in voters {
+            self.must(&format!("vote {proposal} yes --as {voter}"));
+        }
+        self.must(&format!("proposals wait {proposal} --timeout 60"));
+        proposal
+    }
+
+    fn open(&self, command: &str) -> String {
+        text_of(&self.must(&format!("propose {command}")), "proposal").to_owned()
+    }
+
+    /// What each of these holds.
+    fn held(&self, handles: &[&str]) -> Vec<u64> {
+        let register = self.must(&format!("shares show {MODEL}"));
+        let lines = register.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let of = |handle: &&str| {
+            let line = lines.iter().find(|line| line.get("handle").and_then(Value::as_str) == Some(handle));
+            line.and_then(|line| line.get("units")?.as_u64()).unwrap_or(0)
+        };
+        handles.iter().map(of).collect()
+    }
+}
+
+#[test]
+fn owners_decide_on_four_peers_in_every_way_there_is() {
+    let _turn = turn();
+    let federation = Federation::begin(18_900);
+    delegate_and_split(&federation);
+    transfer_by_approval(&federation);
+    mint_by_a_round(&federation);
+    freeze_and_settle(&federation);
+    gather_signatures(&federation);
+    recover_keys(&federation);
+    suspend_and_reinstate(&federation);
+    federation.net.wait_agreement(&[0, 1, 2, 3]);
+    let scrape = allod_tests::processes::get(18_900, "/metrics").expect("metrics").1;
+    assert!(scrape.contains("allod_ledger_shares_conserved 1"), "{scrape}");
+}
+
+fn delegate_and_split(federation: &Federation) {
+    federation.must(&format!("delegate {MODEL} --to lakeside --as hilltop"));
+    let proposal = federation.open(&format!("statement {MODEL} --title Agreed --text x --as northfield"));
+    let cast = federation.must(&format!("vote {proposal} yes --as lakeside"));
+    assert_eq!(cast.get("weight").and_then(Value::as_u64), Some(50), "{cast}");
+    federation.must(&format!("vote {proposal} no --as hilltop"));
+    federation.must(&format!("vote {proposal} --split yes=60,abstain=40 --as northfield"));
+    let view = federation.must(&format!("proposals show {proposal}"));
+    let sum = |field: &str| view.get("tally").and_then(|tally| tally.get(field)?.as_u64());
+    assert_eq!([sum("yes"), sum("no"), sum("abstain")], [Some(60), Some(20), Some(20)], "{view}");
+    federation.must(&format!("proposals wait {proposal} --timeout 60"));
+    federation.must(&format!("delegate {MODEL} --end --as hilltop"));
+}
+
+fn transfer_by_approval(federation: &Federation) {
+    let transfer = format!("shares transfer {MODEL} --as hilltop --to riverbend --units 5 --reason sold");
+    federation.refused(&transfer, "approv");
+    let question = format!("transfer {MODEL} --to riverbend --units 5 --price 900-EUR --reason sold --as hilltop");
+    let dry_run = federation.must(&format!("propose {question} --dry-run"));
+    assert_eq!(federation.held(&["riverbend"]), [0], "a dry run changes nothing: {dry_run}");
+    federation.decide(&question, &["northfield", "lakeside"]);
+    assert_eq!(federation.held(&["hilltop", "riverbend"]), [15, 5]);
+    federation.refused(
+        &format!("model create risky --as northfield --holder northfield=1 --quorum 10 --threshold 50"),
+        "minority_decides",
+    );
+}
+
+fn mint_by_a_round(federation: &Federation) {
+    let plan = "ab".repeat(32);
+    let question = format!(
+        "round {MODEL} --plan {plan} --budget 100 --weight data=1 --recording 4s --review 4s --min-contributors 2 --as lakeside"
+    );
+    federation.decide(&question, &["northfield", "lakeside"]);
+    for (giver, amount, steward) in [("hilltop", 200, "northfield"), ("riverbend", 100, "lakeside")] {
+        let given =
+            federation.must(&format!("contribute {MODEL} --round 0 --as {giver} --kind data --amount {amount}"));
+        let contribution = text_of(&given, "contribution").to_owned();
+        federation.must(&format!("contribute accept {contribution} --as {steward}"));
+    }
+    wait_until("the round to close", || {
+        let round = federation.must(&format!("rounds {MODEL} --number 0"));
+        round.get("status")?.get("closed").cloned()
+    });
+    assert_eq!(federation.held(&["hilltop", "riverbend"]), [15 + 67, 5 + 33]);
+}
+
+fn freeze_and_settle(federation: &Federation) {
+    let opened =
+        federation.must(&format!("dispute line {MODEL} riverbend --units 10 --text copied-data --as northfield"));
+    let dispute = text_of(&opened, "dispute").to_owned();
+    federation.must(&format!("dispute answer {dispute} --text ours --as riverbend"));
+    federation.refused(&format!("shares burn {MODEL} --units 1 --reason x --as riverbend"), "frozen");
+    let question = format!("resolve-dispute {dispute} --uphold --as lakeside");
+    let proposal = federation.open(&question);
+    federation.refused(&format!("vote {proposal} yes --as northfield"), "weight");
+    for voter in ["lakeside", "hilltop"] {
+        federation.must(&format!("vote {proposal} yes --as {voter}"));
+    }
+    federation.must(&format!("proposals wait {proposal} --timeout 60"));
+    assert_eq!(federation.held(&["riverbend"]), [28]);
+    federation.must(&format!("shares burn {MODEL} --units 8 --reason tidy --as riverbend"));
+    assert_eq!(federation.held(&["riverbend"]), [20]);
+}
+
+fn gather_signatures(federation: &Federation) {
+    for key in ["first", "second", "third"] {
+        federation.must(&format!("key new {key}"));
+    }
+    federation
+        .must("account create consortium --key first --key second --key third --threshold 2 --sponsor operator-1");
+    let alone = "account create branch --new-key branch --sponsor consortium --sign-with first";
+    federation.refused(alone, "sign with more of its keys");
+    let asked = federation
+        .must(&format!("delegate {MODEL} --to lakeside --as consortium --sign-with first --request-approval 1d"));
+    let approval = text_of(&asked, "approval").to_owned();
+    federation.must(&format!("approvals sign {approval} --as consortium --sign-with third"));
+    let delegations = federation.must(&format!("delegations {MODEL}")).to_string();
+    assert!(delegations.contains("consortium"), "{delegations}");
+}
+
+fn recover_keys(federation: &Federation) {
+    federation.must("recovery set --guardian northfield --guardian hilltop --needed 2 --delay 2s --as riverbend");
+    federation.must("key new found-again");
+    for guardian in ["northfield", "hilltop"] {
+        federation.must(&format!("recovery seek riverbend --key found-again --as {guardian}"));
+    }
+    wait_until("the account to have its new key", || {
+        let shown = federation.must("account show riverbend").to_string();
+        let key = federation.must("key show found-again").to_string();
+        let key: Value = serde_json::from_str(&key).ok()?;
+        let public = key.get("public_key")?.as_str()?.to_owned();
+        shown.contains(&public).then_some(())
+    });
+    federation.must(&format!("shares burn {MODEL} --units 1 --reason mine --as riverbend --sign-with found-again"));
+    assert_eq!(federation.held(&["riverbend"]), [19]);
+}
+
+fn suspend_and_reinstate(federation: &Federation) {
+    let operators = ["operator-0", "operator-1", "operator-2", "operator-3"];
+    federation.decide("suspend riverbend --reason lost-laptop --as operator-0", &operators);
+    let burn = format!("shares burn {MODEL} --units 1 --reason x --as riverbend --sign-with found-again");
+    federation.refused(&burn, "suspended");
+    federation.decide("reinstate riverbend --as operator-1", &operators);
+    federation.must(&burn);
+    assert_eq!(federation.held(&["riverbend"]), [18]);
+}
