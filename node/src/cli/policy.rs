@@ -2,7 +2,7 @@
 
 pub(super) mod choice;
 
-use super::{args, client::Client, context::Context, output::Table, units::show_duration};
+use super::{args, client::Client, context::Context, output::Table, units::show_duration, words::sentences};
 use allod_protocol::{
     ids::ModelName,
     policy::{Class, Electorate, ModelPolicy, explain, templates::Template},
@@ -92,8 +92,15 @@ async fn of_model(client: &Client, model: &ModelName) -> Result<ModelPolicy> {
     Ok(client.model(model).await?.model.policy)
 }
 
+/// What means the same stands together.
 fn show_meanings(meanings: &[Meaning]) -> String {
-    meanings.iter().map(|Meaning { about, words }| format!("{about}\n  {words}\n")).collect()
+    let show = |same: &[Meaning]| {
+        let about: String = same.iter().map(|meaning| format!("{}\n", meaning.about)).collect();
+        let words = same.first().map(|meaning| sentences(&meaning.words)).unwrap_or_default();
+        let words: String = words.lines().map(|line| format!("  {line}\n")).collect();
+        format!("{about}{words}\n")
+    };
+    meanings.chunk_by(|one, next| one.words == next.words).map(show).collect()
 }
 
 fn show(policy: &ModelPolicy) -> String {

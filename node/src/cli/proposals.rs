@@ -7,7 +7,7 @@ use super::{
     output::{Fields, Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{self, show_count, show_duration, show_time},
-    words::{action_text, show_answer, show_gate, verdict_text},
+    words::{action_text, sentences, show_answer, show_gate, verdict_text},
 };
 use crate::api::views::{BallotView, ProposalView};
 use allod_protocol::{
@@ -265,7 +265,7 @@ fn show(view: &ProposalWithBallots) -> String {
     for action in &proposal.actions {
         fields.add("if it passes", action_text(action));
     }
-    fields.add("class", proposal.class.name()).add("rule", &view.rule_text);
+    fields.add("class", proposal.class.name()).add("rule", sentences(&view.rule_text));
     for gate in &view.attested {
         fields.add("waits for", show_gate(gate));
     }

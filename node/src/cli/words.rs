@@ -72,6 +72,11 @@ pub(super) fn show_policy(policy: &ModelPolicy) -> String {
     explain::policy(policy).into_iter().map(|(heading, words)| format!("{heading}: {words}\n")).collect()
 }
 
+/// One sentence a line.
+pub(super) fn sentences(text: &str) -> String {
+    text.replace(". ", ".\n")
+}
+
 /// Where a proposal stands, in a few words.
 pub(super) fn status_name(status: &ProposalStatus) -> String {
     match status {

@@ -9,22 +9,31 @@ use crate::{
         output::{Fields, Table, cut, short, who},
         signing::as_rejection,
         units::{show_count, show_time},
-        words::show_gate,
+        words::{sentences, show_gate},
     },
 };
 use allod_protocol::{
-    ids::{AccountId, PublicKey},
+    ids::{AccountId, ModelId, PublicKey},
     model::Model,
     policy::explain,
     proposal::OpenProposal,
     validator::{Validator, ValidatorSchedule},
 };
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Families that only keep the past of others.
-const BOOKKEEPING: &[&str] = &["share_at", "total_at", "share_change", "members_at", "delegated_at", "delegation_at"];
+/// Families that only keep the past of others, or find them.
+const BOOKKEEPING: &[&str] = &[
+    "share_at",
+    "total_at",
+    "share_change",
+    "members_at",
+    "delegated_at",
+    "delegation_at",
+    "deadline",
+    "model_counters",
+];
 
 /// Asks the node what would come of a proposal, and shows it.
 pub(super) async fn try_out(context: &Context, client: Client, sender: &str, proposal: OpenProposal) -> Result<()> {
@@ -32,7 +41,26 @@ pub(super) async fn try_out(context: &Context, client: Client, sender: &str, pro
     let view: DryRunView = client.ask("/v1/proposals/dry-run", &request).await.map_err(as_rejection)?;
     let mut names = Names::new(client);
     let register = register(&view, &mut names).await;
-    context.answer(&view, |view| show(view, &register))
+    let mut headings = Vec::new();
+    for change in &view.changes {
+        headings.push(heading(change, &mut names).await);
+    }
+    context.answer(&view, |view| show(view, &register, &headings))
+}
+
+/// What a record is, with names in place of ids.
+async fn heading(change: &RecordChange, names: &mut Names) -> String {
+    let mut heading = change.family.replace('_', " ");
+    for (field, value) in change.key.as_object().into_iter().flatten() {
+        let (model, account) = (leaf(value).parse::<ModelId>(), leaf(value).parse::<AccountId>());
+        let name = match (field.as_str(), model, account) {
+            ("model" | "child_model", Ok(id), _) => names.model(id).await,
+            ("account" | "from" | "to" | "guardian", _, Ok(id)) => names.account(id).await,
+            _ => cut(&leaf(value), 16),
+        };
+        heading.push_str(&format!(" {name}"));
+    }
+    heading
 }
 
 /// The lines of the register that change, with their sum; empty if none does.
@@ -51,21 +79,23 @@ async fn register(view: &DryRunView, names: &mut Names) -> String {
         table.row([holder, units(&change.before, "units"), units(&change.after, "units")]);
     }
     for change in view.changes.iter().filter(|change| change.family == "register") {
-        let total = |record| units(record, "total_units");
-        table.row(["(all together)".into(), total(&change.before), total(&change.after)]);
+        let (before, after) = (units(&change.before, "total_units"), units(&change.after, "total_units"));
+        if before != after {
+            table.row(["(all together)".into(), before, after]);
+        }
     }
     table.show("")
 }
 
-fn show(view: &DryRunView, register: &str) -> String {
+fn show(view: &DryRunView, register: &str, headings: &[String]) -> String {
     let mut fields = Fields::default();
     match &view.outcome {
-        DryRunOutcome::Done(events) => fields.add("if it passes", format!("it is done: {} events", events.len())),
+        DryRunOutcome::Done(_) => fields.add("if it passes", "it is done"),
         DryRunOutcome::Refused(refusal) => {
             fields.add("if it passes", format!("it fails ({}): {}", refusal.code, refusal.detail))
         }
     };
-    fields.add("class", &view.class).add("rule", &view.rule_text);
+    fields.add("class", &view.class).add("rule", sentences(&view.rule_text));
     fields.add("closes", show_time(view.closes)).add("weight", show_count(view.electorate));
     for gate in &view.attested {
         fields.add("waits for", show_gate(gate));
@@ -76,15 +106,15 @@ fn show(view: &DryRunView, register: &str) -> String {
         text.push_str(&format!("\nregister\n{register}"));
     }
     let mut kept = 0usize;
-    for change in &view.changes {
+    for (change, heading) in view.changes.iter().zip(headings) {
         match change.family.as_str() {
             "share" | "register" => {}
             family if BOOKKEEPING.contains(&family) => kept = kept.saturating_add(1),
-            _ => text.push_str(&show_change(change)),
+            _ => text.push_str(&show_change(change, heading)),
         }
     }
     if kept > 0 {
-        text.push_str(&format!("\nand {kept} records of history\n"));
+        text.push_str(&format!("\nand {kept} records that keep the books\n"));
     }
     text
 }
@@ -102,6 +132,7 @@ fn show_blocking(blocking: &BlockingView) -> String {
     }
     match blocking.smallest_group_size {
         None => lines.push("by whom is not worked out: there are more than 10,000 holders".into()),
+        Some(1) if blocking.smallest_group.is_empty() => lines.push("any member".into()),
         Some(size) if blocking.smallest_group.is_empty() => lines.push(format!("any {} members", show_count(size))),
         Some(1) => {}
         Some(size) => {
@@ -111,16 +142,13 @@ fn show_blocking(blocking: &BlockingView) -> String {
     lines.join("\n")
 }
 
-fn show_change(change: &RecordChange) -> String {
-    let key = change.key.as_object().map(|fields| fields.values().map(leaf).collect::<Vec<_>>()).unwrap_or_default();
-    let key: Vec<String> = key.iter().map(|part| cut(part, 16)).collect();
+fn show_change(change: &RecordChange, heading: &str) -> String {
     let lines = match change.family.as_str() {
         "model" => model_lines(change),
         "validators" => validator_lines(change),
         _ => leaves(change.before.as_ref(), change.after.as_ref()),
     };
-    let heading = format!("\n{} {}", change.family.replace('_', " "), key.join(" "));
-    lines.into_iter().fold(format!("{}\n", heading.trim_end()), |text, line| format!("{text}  {line}\n"))
+    lines.into_iter().fold(format!("\n{heading}\n"), |text, line| format!("{text}  {line}\n"))
 }
 
 /// A model: its rules in words, the rest by field.
@@ -175,7 +203,11 @@ fn collect(name: &str, before: Option<&Value>, after: Option<&Value>, lines: &mu
     if before == after {
         return;
     }
-    let fields = |value: Option<&Value>| value.and_then(Value::as_object).cloned();
+    // A record that is new, or gone, is shown by its fields too.
+    let fields = |value: Option<&Value>| match value {
+        None => Some(Map::new()),
+        Some(value) => value.as_object().cloned(),
+    };
     match (fields(before), fields(after)) {
         (Some(old), Some(new)) => {
             let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
