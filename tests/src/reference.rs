@@ -1,181 +1,292 @@
-//! The rules written a second time, as plainly as possible, to hold the real ones against.
+//! The rules of ownership and decisions written a second time, as plainly as possible, to hold the real ones against.
 //!
-//! No records, no keys, no overlay, no running sums: a whole copy of the world is kept for every height, balances are
-//! looked up in the copy, and a tally is counted from the ballots when it is needed.
+//! No records, no keys, no overlay, no running sums, no cursors. A copy of the whole world is kept for every height;
+//! balances and delegations are looked up in the copy of the height they are asked for; a tally is counted from the
+//! ballots, a round's scores from the contributions, when they are needed. A request that fails puts the copy from
+//! before it back. Nothing of the protocol is used but its plain types: ids, requests, the fields of rules and plans.
+//!
+//! A refusal is the stable code of the rule that refuses, so that a history is compared by reason and not only by
+//! outcome. Left out: keys and their recovery, requests that gather signatures, validators, incidents, rules of form.
+//!
+//! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
+//! `versions`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies),
+//! `actions` (what a decision does).
+
+mod accounts;
+mod actions;
+mod ballots;
+mod contributions;
+mod decisions;
+mod disputes;
+mod shares;
+mod versions;
+
+pub use accounts::Account;
+pub use ballots::Tally;
+pub use contributions::{Contribution, Round, RoundStatus};
+pub use decisions::{Proposal, Status};
+pub use disputes::{Dispute, DisputeStatus};
+pub use shares::{Delegation, Grant};
+pub use versions::{Version, VersionStatus};
 
 use allod_protocol::{
-    ids::{AccountId, ModelId, ProposalId, VersionLabel},
-    policy::ModelPolicy,
-    proposal::{Choice, ProposalAction},
+    ids::{AccountId, ArtifactId, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, VersionLabel},
+    model::{CreateModel, Licence},
+    policy::{ModelPolicy, NetworkPolicy},
+    transaction::Action,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, rc::Rc};
 
-/// A model and its register.
-#[derive(Clone, Debug, Default)]
+/// Why a request is refused: the code of the rule.
+pub type Refused = &'static str;
+
+/// Entries of the agenda that one block handles.
+const DUE_PER_BLOCK: usize = 64;
+
+/// A model.
+#[derive(Clone, Debug)]
 pub struct Model {
+    /// Its namespace and its name in it.
+    pub name: (Handle, Name),
     /// Who holds how much; nobody holds zero.
     pub register: BTreeMap<AccountId, u64>,
+    /// Everything that was ever put under vesting.
+    pub grants: Vec<Grant>,
+    /// Who delegated to whom.
+    pub delegations: BTreeMap<AccountId, Delegation>,
     /// Who may countersign.
-    pub stewards: BTreeSet<AccountId>,
-    /// The versions and whether each is released.
-    pub versions: BTreeMap<VersionLabel, bool>,
+    pub stewards: Vec<AccountId>,
     /// How its owners decide.
-    pub policy: Option<ModelPolicy>,
-}
-
-/// A question to the owners of a model.
-#[derive(Clone, Debug)]
-pub struct Proposal {
-    /// Whose question.
-    pub model: ModelId,
-    /// The height as of which weights count.
-    pub snapshot: u64,
-    /// When ballots stop.
-    pub closes: u64,
-    /// Parts of ten thousand: quorum and threshold.
-    pub rule: (u128, u128),
-    /// What is done if it passes.
-    pub actions: Vec<ProposalAction>,
-    /// Who answered what.
-    pub ballots: BTreeMap<AccountId, Choice>,
-    /// How it ended, if it did: `executed`, `execution_failed`, `rejected` or `withdrawn`.
-    pub ended: Option<&'static str>,
-    /// Who asked.
-    pub proposer: AccountId,
+    pub policy: ModelPolicy,
+    /// Under which terms it is used.
+    pub licence: Option<Licence>,
+    /// The versions.
+    pub versions: BTreeMap<VersionLabel, Version>,
+    /// The version released last.
+    pub released: Option<VersionLabel>,
+    /// Whether its owners ended it.
+    pub retired: bool,
+    /// The rounds, by number.
+    pub rounds: Vec<Round>,
 }
 
 /// The world.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct World {
-    /// The models.
-    pub models: BTreeMap<ModelId, Model>,
-    /// The proposals.
-    pub proposals: BTreeMap<ProposalId, Proposal>,
-    /// The registers as they were when each height was over.
-    pub past: BTreeMap<u64, BTreeMap<ModelId, BTreeMap<AccountId, u64>>>,
     /// The height being executed.
     pub height: u64,
     /// Its time.
     pub time: u64,
+    /// How the members of the network decide.
+    pub network: NetworkPolicy,
+    /// The accounts.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// The models.
+    pub models: BTreeMap<ModelId, Model>,
+    /// The proposals.
+    pub proposals: BTreeMap<ProposalId, Proposal>,
+    /// The contributions.
+    pub contributions: BTreeMap<ContributionId, Contribution>,
+    /// The disputes.
+    pub disputes: BTreeMap<DisputeId, Dispute>,
+    /// What each account said last of an artifact.
+    pub attestations: BTreeMap<(ArtifactId, Name, AccountId), bool>,
+    /// The world as it was when each height was over.
+    past: Vec<Rc<World>>,
+}
+
+/// What falls due, in the order in which one block time is handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Proposal(ProposalId),
+    Delegation(ModelId, AccountId),
+    Round(ModelId, usize),
+    Dispute(DisputeId),
 }
 
 impl World {
-    /// A block begins: what is due is closed first.
+    /// The world at genesis: the founders are members, each with the same quota.
+    pub fn new(founders: impl IntoIterator<Item = (AccountId, Handle)>, quota: u32, network: NetworkPolicy) -> Self {
+        let account = |handle| Account { handle, quota, member: true, suspended: false };
+        let mut world = Self {
+            height: 0,
+            time: 0,
+            network,
+            accounts: founders.into_iter().map(|(id, handle)| (id, account(handle))).collect(),
+            models: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            contributions: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            attestations: BTreeMap::new(),
+            past: Vec::new(),
+        };
+        world.end();
+        world
+    }
+
+    /// A block begins: what is due by its time is done first.
     pub fn begin(&mut self, height: u64, time: u64) {
         (self.height, self.time) = (height, time);
-        let mut due: Vec<(u64, ProposalId)> = self
-            .proposals
-            .iter()
-            .filter(|(_, proposal)| proposal.ended.is_none() && proposal.closes <= time)
-            .map(|(id, proposal)| (proposal.closes, *id))
-            .collect();
+        let mut due = self.agenda();
+        due.retain(|(at, _)| *at <= time);
         due.sort();
-        for (_, id) in due {
-            self.close(id);
+        for (_, due) in due.into_iter().take(DUE_PER_BLOCK) {
+            match due {
+                Due::Proposal(id) => self.proposal_is_due(id),
+                Due::Delegation(model, from) => drop(self.existing_mut(model).delegations.remove(&from)),
+                Due::Round(model, number) => self.round_is_due(model, number),
+                Due::Dispute(id) => self.lapse(id),
+            }
         }
     }
 
     /// A block is over.
     pub fn end(&mut self) {
-        let registers = self.models.iter().map(|(id, model)| (*id, model.register.clone())).collect();
-        self.past.insert(self.height, registers);
+        let copy = Rc::new(self.clone());
+        self.past.push(copy);
     }
 
-    /// What an account held when a height was over.
-    pub fn held(&self, model: ModelId, account: AccountId, height: u64) -> u64 {
-        self.past.get(&height).and_then(|m| m.get(&model)).and_then(|r| r.get(&account)).copied().unwrap_or(0)
+    /// The world as it was when a height was over.
+    pub fn at(&self, height: u64) -> &Self {
+        let index = usize::try_from(height).unwrap_or(usize::MAX);
+        self.past.get(index).unwrap_or_else(|| panic!("height {height} is not over"))
     }
 
-    /// The weights of the answers, and of everybody: yes, no, abstain, all.
-    pub fn tally(&self, id: &ProposalId) -> [u128; 4] {
-        let Some(proposal) = self.proposals.get(id) else { return [0; 4] };
-        let mut sums = [0u128; 4];
-        for (account, choice) in &proposal.ballots {
-            let weight = u128::from(self.held(proposal.model, *account, proposal.snapshot));
-            match choice {
-                Choice::Yes => sums[0] += weight,
-                Choice::No | Choice::Veto => sums[1] += weight,
-                Choice::Abstain => sums[2] += weight,
-            }
+    /// Does what an account asks for, or says why not. What it makes gets the id `named`.
+    ///
+    /// # Errors
+    /// The code of the rule that refuses; then nothing has changed.
+    pub fn apply(&mut self, sender: AccountId, action: &Action, named: [u8; 32]) -> Result<(), Refused> {
+        let before = self.clone();
+        let result = self.attempt(sender, action, named);
+        if result.is_err() {
+            *self = before;
         }
-        let everybody = self.past.get(&proposal.snapshot).and_then(|m| m.get(&proposal.model));
-        sums[3] = everybody.map_or(0, |register| register.values().map(|units| u128::from(*units)).sum());
-        sums
+        result
     }
 
-    fn close(&mut self, id: ProposalId) {
-        let [yes, no, abstain, all] = self.tally(&id);
-        let Some(proposal) = self.proposals.get(&id).cloned() else { return };
-        let (quorum, threshold) = proposal.rule;
-        let passed =
-            (yes + no + abstain) * 10_000 >= quorum * all && yes > no && yes * 10_000 >= threshold * (yes + no);
-        let ended = if !passed {
-            "rejected"
-        } else {
-            let before = self.models.clone();
-            if proposal.actions.iter().all(|action| self.run(proposal.model, action)) {
-                "executed"
-            } else {
-                self.models = before;
-                "execution_failed"
-            }
-        };
-        if let Some(proposal) = self.proposals.get_mut(&id) {
-            proposal.ended = Some(ended);
+    fn attempt(&mut self, sender: AccountId, action: &Action, named: [u8; 32]) -> Result<(), Refused> {
+        if self.account(sender)?.suspended {
+            return Err("suspended");
         }
-    }
-
-    fn run(&mut self, model: ModelId, action: &ProposalAction) -> bool {
-        let Some(model) = self.models.get_mut(&model) else { return false };
         match action {
-            ProposalAction::ReleaseVersion { label } => match model.versions.get_mut(label) {
-                Some(released) if !*released => {
-                    *released = true;
-                    true
-                }
-                _ => false,
-            },
-            ProposalAction::MintShares { to, units, .. } => {
-                let total: u128 = model.register.values().map(|units| u128::from(*units)).sum();
-                if total + u128::from(units.get()) > 1 << 62 {
-                    return false;
-                }
-                *model.register.entry(*to).or_insert(0) += units.get();
-                true
-            }
-            ProposalAction::SetPolicy { policy } => {
-                model.policy = Some((**policy).clone());
-                true
-            }
-            _ => false,
+            Action::CreateAccount(new) => self.create_account(sender, new, AccountId::from_bytes(named)),
+            Action::CreateModel(new) => self.found(sender, new, ModelId::from_bytes(named)),
+            Action::TransferShares(asked) => self.transfer(sender, asked),
+            Action::BurnShares(asked) => self.burn(sender, asked),
+            Action::Delegate(asked) => self.delegate(sender, asked),
+            Action::PublishVersion(asked) => self.publish(sender, asked),
+            Action::Attest(asked) => self.attest(sender, asked),
+            Action::RecordContribution(asked) => self.record(sender, asked, ContributionId::from_bytes(named)),
+            Action::RevealContribution(asked) => self.reveal(sender, asked),
+            Action::AcceptContribution(asked) => self.accept(sender, asked.contribution),
+            Action::OpenDispute(asked) => self.challenge(sender, asked, DisputeId::from_bytes(named)),
+            Action::AnswerDispute(asked) => self.answer(sender, asked.dispute),
+            Action::RuleDispute(asked) => self.rule(sender, asked.dispute, asked.upholds),
+            Action::OpenProposal(asked) => self.propose(sender, asked, ProposalId::from_bytes(named)),
+            Action::CastBallot(asked) => self.cast(sender, asked),
+            Action::WithdrawProposal(asked) => self.withdraw_proposal(sender, asked.proposal),
+            Action::ExecuteProposal(asked) => self.execute(asked.proposal),
+            Action::CancelProposal(asked) => self.cancel(sender, asked.proposal),
+            other => panic!("the reference has no rule for {}", other.name()),
         }
     }
 
-    /// Gives shares; whether it may.
-    pub fn transfer(&mut self, model: ModelId, from: AccountId, to: AccountId, units: u64) -> bool {
-        let Some(model) = self.models.get_mut(&model) else { return false };
-        let held = model.register.get(&from).copied().unwrap_or(0);
-        if units == 0 || from == to || held < units {
-            return false;
+    /// Everything that will fall due, and when.
+    fn agenda(&self) -> Vec<(u64, Due)> {
+        let mut agenda = Vec::new();
+        for (id, proposal) in self.proposals.iter().filter(|(_, proposal)| !proposal.status.is_final()) {
+            agenda.push((proposal.wakes, Due::Proposal(*id)));
         }
-        model.register.insert(from, held - units);
-        *model.register.entry(to).or_insert(0) += units;
-        model.register.retain(|_, units| *units > 0);
-        true
+        for (id, model) in &self.models {
+            let ends = |(from, to): (&AccountId, &Delegation)| Some((to.expires?, Due::Delegation(*id, *from)));
+            agenda.extend(model.delegations.iter().filter_map(ends));
+            let running = model.rounds.iter().enumerate().filter(|(_, round)| !round.status.is_final());
+            agenda.extend(running.map(|(number, round)| (round.wakes, Due::Round(*id, number))));
+        }
+        for (id, dispute) in self.disputes.iter().filter(|(_, dispute)| dispute.status == DisputeStatus::Open) {
+            agenda.push((dispute.lapses, Due::Dispute(*id)));
+        }
+        agenda
     }
 
-    /// Answers a question; whether it may.
-    pub fn vote(&mut self, id: ProposalId, account: AccountId, choice: Choice) -> bool {
-        let time = self.time;
-        let Some(proposal) = self.proposals.get(&id) else { return false };
-        let weight = self.held(proposal.model, account, proposal.snapshot);
-        let open = proposal.ended.is_none() && time < proposal.closes;
-        if !open || weight == 0 {
-            return false;
-        }
-        if let Some(proposal) = self.proposals.get_mut(&id) {
-            proposal.ballots.insert(account, choice);
-        }
-        true
+    fn account(&self, id: AccountId) -> Result<&Account, Refused> {
+        self.accounts.get(&id).ok_or("unknown_account")
     }
+
+    fn model(&self, id: ModelId) -> Result<&Model, Refused> {
+        self.models.get(&id).ok_or("unknown_model")
+    }
+
+    /// A model that was asked for before.
+    fn existing_mut(&mut self, id: ModelId) -> &mut Model {
+        self.models.get_mut(&id).unwrap_or_else(|| panic!("model {id} was there"))
+    }
+
+    /// A proposal that was asked for before.
+    fn proposal_mut(&mut self, id: ProposalId) -> &mut Proposal {
+        self.proposals.get_mut(&id).unwrap_or_else(|| panic!("proposal {id} was there"))
+    }
+
+    fn found(&mut self, sender: AccountId, new: &CreateModel, id: ModelId) -> Result<(), Refused> {
+        let name = (self.account(sender)?.handle.clone(), new.name.clone());
+        if self.models.values().any(|model| model.name == name) {
+            return Err("model_name_taken");
+        }
+        for account in new.stewards.iter().chain(new.founding.iter().map(|line| &line.account)) {
+            self.account(*account)?;
+        }
+        self.require_accounts_of(&new.policy)?;
+        let model = Model {
+            name,
+            register: BTreeMap::new(),
+            grants: Vec::new(),
+            delegations: BTreeMap::new(),
+            stewards: new.stewards.clone(),
+            policy: new.policy.clone(),
+            licence: new.licence.clone(),
+            versions: BTreeMap::new(),
+            released: None,
+            retired: false,
+            rounds: Vec::new(),
+        };
+        self.models.insert(id, model);
+        for line in &new.founding {
+            self.give(id, line.account, line.units.get())?;
+            if let Some(vesting) = line.vesting {
+                self.vest(id, line.account, line.units.get(), vesting)?;
+            }
+        }
+        for grant in &new.grants {
+            self.grant_to_holders_of(grant.parent, id, grant.units.get())?;
+        }
+        Ok(())
+    }
+
+    /// That every account which a policy names exists.
+    fn require_accounts_of(&self, policy: &ModelPolicy) -> Result<(), Refused> {
+        let mut named: Vec<AccountId> = policy.guardian.into_iter().collect();
+        named.extend(policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.clone()));
+        named.extend(policy.roles.iter().flat_map(|role| role.accounts.clone()));
+        named.into_iter().try_for_each(|account| self.account(account).map(drop))
+    }
+}
+
+/// Divides `total` in proportion to `weights`: each its part rounded down, and one more for as many as are needed, to
+/// the largest remainders first, among equals to the first. All zero if all weights are.
+pub fn divide(total: u64, weights: &[u64]) -> Vec<u64> {
+    let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+    if sum == 0 {
+        return vec![0; weights.len()];
+    }
+    let product = |weight: &u64| u128::from(total) * u128::from(*weight);
+    let mut parts: Vec<u128> = weights.iter().map(|weight| product(weight) / sum).collect();
+    let mut remainders: Vec<Option<u128>> = weights.iter().map(|weight| Some(product(weight) % sum)).collect();
+    while parts.iter().sum::<u128>() < u128::from(total) {
+        let largest = remainders.iter().max().copied().flatten();
+        let first = remainders.iter().position(|remainder| *remainder == largest).unwrap_or(0);
+        parts[first] += 1;
+        remainders[first] = None;
+    }
+    parts.into_iter().map(|part| u64::try_from(part).unwrap_or(u64::MAX)).collect()
 }

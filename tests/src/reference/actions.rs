@@ -1,0 +1,85 @@
+//! What a decision does.
+
+use super::{Refused, World};
+use allod_protocol::{
+    ids::{AccountId, ModelId, ProposalId},
+    policy::{ModelPolicy, TransferRule},
+    proposal::{ProposalAction, Scope},
+};
+
+impl World {
+    /// Carries one action out; the caller puts everything back if it fails.
+    pub(super) fn carry_out(&mut self, id: ProposalId, action: &ProposalAction) -> Result<(), Refused> {
+        let proposer = self.proposals[&id].proposer;
+        match self.proposals[&id].scope {
+            Scope::Network => self.carry_out_for_network(action),
+            Scope::Model(model) => self.carry_out_for_model(model, proposer, action),
+        }
+    }
+
+    fn carry_out_for_network(&mut self, action: &ProposalAction) -> Result<(), Refused> {
+        match action {
+            ProposalAction::AdmitMember { account } => self.admit_member(*account),
+            ProposalAction::GrantQuota { account, quota } => self.grant_quota(*account, *quota),
+            ProposalAction::SuspendAccount { account, .. } => self.suspend(*account),
+            ProposalAction::ReinstateAccount { account } => self.reinstate(*account),
+            _ => Ok(()),
+        }
+    }
+
+    fn carry_out_for_model(
+        &mut self,
+        model: ModelId,
+        proposer: AccountId,
+        action: &ProposalAction,
+    ) -> Result<(), Refused> {
+        match action {
+            ProposalAction::ReleaseVersion { label } => self.release(model, label),
+            ProposalAction::DeprecateVersion { label, .. } => self.deprecate(model, label),
+            ProposalAction::WithdrawVersion { label, .. } => self.withdraw_version(model, label),
+            ProposalAction::ClaimLineage { label, parents } => self.claim_lineage(model, label, parents),
+            ProposalAction::SetLicence { licence } => {
+                self.existing_mut(model).licence = Some(licence.clone());
+                Ok(())
+            }
+            ProposalAction::MintShares { to, units, vesting, .. } => {
+                self.require_active(model)?;
+                self.account(*to)?;
+                self.give(model, *to, units.get())?;
+                vesting.map_or(Ok(()), |vesting| self.vest(model, *to, units.get(), vesting))
+            }
+            ProposalAction::BurnShares { from, units, .. } => self.take(model, *from, units.get()),
+            ProposalAction::ApproveTransfer { to, units, .. } => {
+                if self.model(model)?.policy.transfers == TransferRule::Locked {
+                    return Err("transfers_locked");
+                }
+                self.hand_over(model, proposer, *to, units.get())
+            }
+            ProposalAction::SetStewards { stewards } => self.set_stewards(model, stewards),
+            ProposalAction::SetPolicy { policy } => self.set_policy(model, policy),
+            ProposalAction::Retire { .. } => {
+                self.require_active(model)?;
+                self.existing_mut(model).retired = true;
+                Ok(())
+            }
+            ProposalAction::OpenRound { plan } => self.open_round(model, plan),
+            ProposalAction::ResolveDispute { dispute, upholds } => {
+                self.open_for_owners(model, *dispute)?;
+                self.end_dispute(*dispute, *upholds)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn set_stewards(&mut self, model: ModelId, stewards: &[AccountId]) -> Result<(), Refused> {
+        stewards.iter().try_for_each(|steward| self.account(*steward).map(drop))?;
+        self.existing_mut(model).stewards = stewards.to_vec();
+        Ok(())
+    }
+
+    fn set_policy(&mut self, model: ModelId, policy: &ModelPolicy) -> Result<(), Refused> {
+        self.require_accounts_of(policy)?;
+        self.existing_mut(model).policy = policy.clone();
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Weights, ballots, tallies. An account answers with its own weight and with that of everybody who had delegated to it
+//! by the snapshot and has not answered.
+
+use super::{Proposal, Refused, World, divide};
+use allod_protocol::{
+    ids::{AccountId, BasisPoints, ModelId},
+    policy::{Electorate, Rule},
+    proposal::{CastBallot, Choice, Scope},
+};
+
+/// The weights of the answers to one proposal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// For it.
+    pub yes: u64,
+    /// Against it.
+    pub no: u64,
+    /// Neither.
+    pub abstain: u64,
+    /// Against it, and for rejecting it alone.
+    pub veto: u64,
+    /// Of everybody.
+    pub electorate: u64,
+    /// Accounts that answered.
+    pub ballots: u64,
+}
+
+fn reaches(part: u64, whole: u64, least: BasisPoints) -> bool {
+    u128::from(part) * 10_000 >= u128::from(whole) * u128::from(least.get())
+}
+
+impl Tally {
+    fn answered(&self) -> u64 {
+        self.yes + self.no + self.abstain + self.veto
+    }
+
+    /// What the answers come to.
+    ///
+    /// # Errors
+    /// Why it does not pass.
+    pub fn judge(&self, rule: &Rule) -> Result<(), Refused> {
+        let against = self.no + self.veto;
+        if let Some(objection) = rule.objection {
+            return if reaches(against, self.electorate, objection) { Err("objected") } else { Ok(()) };
+        }
+        if !reaches(self.answered(), self.electorate, rule.quorum) {
+            return Err("no_quorum");
+        }
+        if rule.veto.is_some_and(|veto| self.veto > 0 && reaches(self.veto, self.answered(), veto)) {
+            return Err("vetoed");
+        }
+        let enough = self.yes > against && reaches(self.yes, self.yes + against, rule.threshold);
+        if enough { Ok(()) } else { Err("not_enough_yes") }
+    }
+
+    fn has_quorum(&self, rule: &Rule) -> bool {
+        rule.objection.is_none() && reaches(self.answered(), self.electorate, rule.quorum)
+    }
+
+    /// Whether it comes to the same whatever those say who have not answered.
+    fn is_settled(&self, rule: &Rule) -> bool {
+        let silent = self.electorate - self.answered();
+        let passes = self.judge(rule).is_ok();
+        let ends = [
+            Self { yes: self.yes + silent, ..*self },
+            Self { no: self.no + silent, ..*self },
+            Self { abstain: self.abstain + silent, ..*self },
+            Self { veto: self.veto + silent, ..*self },
+        ];
+        ends.iter().all(|end| end.judge(rule).is_ok() == passes)
+    }
+}
+
+fn weigh(electorate: Electorate, units: u64) -> u64 {
+    match electorate {
+        Electorate::Shares => units,
+        Electorate::Members => u64::from(units > 0),
+        Electorate::SquareRoot => units.isqrt(),
+    }
+}
+
+impl World {
+    /// What an account counts with by itself.
+    pub fn own_weight(&self, proposal: &Proposal, account: AccountId) -> u64 {
+        let then = self.at(proposal.snapshot);
+        match proposal.scope {
+            _ if proposal.parties.contains(&account) => 0,
+            Scope::Network => u64::from(then.accounts.get(&account).is_some_and(|account| account.member)),
+            Scope::Model(model) => weigh(proposal.rule.electorate, then.held(model, account)),
+        }
+    }
+
+    /// What everybody counts with together.
+    pub(super) fn electorate(&self, proposal: &Proposal) -> u64 {
+        self.accounts.keys().map(|account| self.own_weight(proposal, *account)).sum()
+    }
+
+    /// Those who had delegated to an account when the proposal was opened.
+    fn delegators(&self, proposal: &Proposal, model: ModelId, account: AccountId) -> Vec<AccountId> {
+        let Some(then) = self.at(proposal.snapshot).models.get(&model) else { return Vec::new() };
+        let to_account = then.delegations.iter().filter(|(_, delegation)| delegation.to == account);
+        to_account.map(|(from, _)| *from).collect()
+    }
+
+    /// What an account answers with.
+    pub fn weight(&self, proposal: &Proposal, account: AccountId) -> u64 {
+        if proposal.parties.contains(&account) {
+            return 0;
+        }
+        let delegators = match proposal.scope {
+            Scope::Network => Vec::new(),
+            Scope::Model(model) => self.delegators(proposal, model, account),
+        };
+        let silent = delegators.into_iter().filter(|from| !proposal.ballots.contains_key(from));
+        self.own_weight(proposal, account) + silent.map(|from| self.own_weight(proposal, from)).sum::<u64>()
+    }
+
+    /// The weights of the answers.
+    pub fn tally(&self, proposal: &Proposal) -> Tally {
+        let ballots = proposal.ballots.len() as u64;
+        let mut tally = Tally { electorate: self.electorate(proposal), ballots, ..Tally::default() };
+        for (account, parts) in &proposal.ballots {
+            let portions: Vec<u64> = parts.iter().map(|part| part.part.get().into()).collect();
+            for (part, weight) in parts.iter().zip(divide(self.weight(proposal, *account), &portions)) {
+                match part.choice {
+                    Choice::Yes => tally.yes += weight,
+                    Choice::No => tally.no += weight,
+                    Choice::Abstain => tally.abstain += weight,
+                    Choice::Veto => tally.veto += weight,
+                }
+            }
+        }
+        tally
+    }
+
+    pub(super) fn cast(&mut self, sender: AccountId, asked: &CastBallot) -> Result<(), Refused> {
+        let mut proposal = self.open_proposal(asked.proposal)?.clone();
+        if self.weight(&proposal, sender) == 0 {
+            return Err("no_weight");
+        }
+        let before = self.tally(&proposal);
+        proposal.ballots.insert(sender, asked.parts.clone());
+        let after = self.tally(&proposal);
+        let rule = &proposal.rule;
+        let extended = self.time + rule.late_quorum_extension_ms;
+        let is_late = !before.has_quorum(rule) && after.has_quorum(rule) && extended > proposal.closes;
+        if is_late && !proposal.extended {
+            (proposal.closes, proposal.extended) = (extended, true);
+        } else if let Some(least) = rule.early_close_ms.filter(|_| after.is_settled(rule)) {
+            let early = self.time.max(proposal.opened_at + least);
+            proposal.closes = proposal.closes.min(early);
+        }
+        proposal.wakes = proposal.closes;
+        self.proposals.insert(asked.proposal, proposal);
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! Proposals: how they are opened and what comes of them. Everything that a proposal needs of the rules is taken at
+//! its opening; weights are those of the height before.
+
+use super::{DisputeStatus, Refused, World};
+use allod_protocol::{
+    dispute::DisputeTarget,
+    ids::{AccountId, ModelId, Name, ProposalId, VersionLabel},
+    policy::{Class, Gate, ModelPolicy, Proposers, Rule},
+    proposal::{BallotPart, OpenProposal, ProposalAction, Scope},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Proposals that one account may have open or queued at a time.
+const OPEN_PROPOSALS_PER_ACCOUNT: usize = 16;
+
+/// Where a proposal stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Ballots are taken.
+    Open,
+    /// It passed and waits.
+    Queued {
+        /// From when it can be executed.
+        ready: u64,
+        /// When it expires.
+        expires: u64,
+    },
+    /// It was carried out.
+    Executed,
+    /// It passed and could not be carried out, by this rule.
+    ExecutionFailed(Refused),
+    /// It did not pass, for this reason.
+    Rejected(Refused),
+    /// Its proposer took it back.
+    Withdrawn,
+    /// The guardian stopped it.
+    Cancelled,
+    /// It passed and lacked this for too long.
+    Expired(Refused),
+}
+
+impl Status {
+    /// Whether nothing more comes of it.
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Open | Self::Queued { .. })
+    }
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// Whose.
+    pub scope: Scope,
+    /// By whom.
+    pub proposer: AccountId,
+    /// What is done if it passes.
+    pub actions: Vec<ProposalAction>,
+    /// By which rule.
+    pub rule: Rule,
+    /// What must be attested: what, by whom, by how many.
+    pub gates: Vec<(Name, Vec<AccountId>, u32)>,
+    /// Who may stop it.
+    pub guardian: Option<AccountId>,
+    /// Who has no voice in it.
+    pub parties: BTreeSet<AccountId>,
+    /// The height as of which weights count.
+    pub snapshot: u64,
+    /// When it was opened.
+    pub opened_at: u64,
+    /// When ballots stop.
+    pub closes: u64,
+    /// Whether the close was moved for a late quorum.
+    pub extended: bool,
+    /// Who answered what.
+    pub ballots: BTreeMap<AccountId, Vec<BallotPart>>,
+    /// When something happens to it by itself.
+    pub wakes: u64,
+    /// Where it stands.
+    pub status: Status,
+}
+
+impl World {
+    pub(super) fn propose(&mut self, sender: AccountId, asked: &OpenProposal, id: ProposalId) -> Result<(), Refused> {
+        let class = class_of(asked)?;
+        let running =
+            self.proposals.values().filter(|proposal| proposal.proposer == sender && !proposal.status.is_final());
+        if running.count() >= OPEN_PROPOSALS_PER_ACCOUNT {
+            return Err("too_many_open_proposals");
+        }
+        let mut proposal = Proposal {
+            scope: asked.scope,
+            proposer: sender,
+            actions: asked.actions.clone(),
+            rule: self.rule_for(asked.scope, class)?,
+            gates: Vec::new(),
+            guardian: None,
+            parties: BTreeSet::new(),
+            snapshot: self.height - 1,
+            opened_at: self.time,
+            closes: 0,
+            extended: false,
+            ballots: BTreeMap::new(),
+            wakes: 0,
+            status: Status::Open,
+        };
+        match asked.scope {
+            Scope::Network if self.account(sender)?.member => {}
+            Scope::Network => return Err("not_member"),
+            Scope::Model(model) => {
+                self.require_proposer(model, sender, proposal.rule.proposers)?;
+                self.take_over_from(model, class, &mut proposal)?;
+            }
+        }
+        if self.electorate(&proposal) == 0 {
+            return Err("empty_electorate");
+        }
+        proposal.closes = self.time + proposal.rule.voting_period_ms;
+        proposal.wakes = proposal.closes;
+        self.proposals.insert(id, proposal);
+        Ok(())
+    }
+
+    fn rule_for(&self, scope: Scope, class: Class) -> Result<Rule, Refused> {
+        let Scope::Model(model) = scope else {
+            let policy = &self.network;
+            let rule = if class == Class::Accounts { &policy.accounts } else { &policy.parameters };
+            return Ok(rule.clone());
+        };
+        let policy = &self.model(model)?.policy;
+        let rule = match class {
+            Class::Release => &policy.release,
+            Class::Licence => &policy.licence,
+            Class::Ownership => &policy.ownership,
+            Class::Stewards => &policy.stewards,
+            Class::Dispute => &policy.dispute,
+            _ => &policy.rules,
+        };
+        Ok(rule.clone())
+    }
+
+    fn require_proposer(&self, id: ModelId, sender: AccountId, proposers: Proposers) -> Result<(), Refused> {
+        let is_steward = self.model(id)?.stewards.contains(&sender);
+        match proposers {
+            Proposers::Owners => self.require_own(id, sender),
+            Proposers::Stewards => is_steward.then_some(()).ok_or("not_steward"),
+            Proposers::Holders(least) => {
+                let (held, total) = (u128::from(self.held(id, sender)), u128::from(self.total(id)));
+                let enough = held > 0 && held * 10_000 >= total * u128::from(least.get());
+                (is_steward || enough).then_some(()).ok_or("too_few_shares")
+            }
+        }
+    }
+
+    /// What a proposal takes over from the model's policy and from the disputes that it decides.
+    fn take_over_from(&self, id: ModelId, class: Class, proposal: &mut Proposal) -> Result<(), Refused> {
+        let policy = &self.model(id)?.policy;
+        proposal.guardian = policy.guardian;
+        if class == Class::Release {
+            proposal.gates = policy.gates.iter().map(|gate| resolve(policy, gate)).collect();
+        }
+        for action in &proposal.actions {
+            if let ProposalAction::ResolveDispute { dispute, .. } = action {
+                let dispute = self.open_for_owners(id, *dispute)?;
+                proposal.parties.extend([dispute.challenger, dispute.respondent]);
+            }
+        }
+        Ok(())
+    }
+
+    /// A proposal that is open for ballots.
+    pub(super) fn open_proposal(&self, id: ProposalId) -> Result<&Proposal, Refused> {
+        let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
+        if proposal.status != Status::Open {
+            return Err("not_open");
+        }
+        if self.time >= proposal.closes { Err("voting_closed") } else { Ok(proposal) }
+    }
+
+    pub(super) fn withdraw_proposal(&mut self, sender: AccountId, id: ProposalId) -> Result<(), Refused> {
+        let proposal = self.open_proposal(id)?;
+        if proposal.proposer != sender {
+            return Err("not_proposer");
+        }
+        if !proposal.ballots.is_empty() {
+            return Err("ballots_cast");
+        }
+        self.proposal_mut(id).status = Status::Withdrawn;
+        Ok(())
+    }
+
+    pub(super) fn cancel(&mut self, sender: AccountId, id: ProposalId) -> Result<(), Refused> {
+        let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
+        if proposal.guardian != Some(sender) {
+            return Err("not_guardian");
+        }
+        if proposal.status.is_final() {
+            return Err("not_open");
+        }
+        self.proposal_mut(id).status = Status::Cancelled;
+        Ok(())
+    }
+
+    pub(super) fn execute(&mut self, id: ProposalId) -> Result<(), Refused> {
+        let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
+        let Status::Queued { ready, .. } = proposal.status else { return Err("not_queued") };
+        if self.time < ready {
+            return Err("timelocked");
+        }
+        self.require_nothing_lacks(proposal)?;
+        self.run(id);
+        Ok(())
+    }
+
+    /// The close of a proposal, the end of its timelock, or the end of its execution window.
+    pub(super) fn proposal_is_due(&mut self, id: ProposalId) {
+        let time = self.time;
+        let proposal = &self.proposals[&id];
+        let lacks = self.require_nothing_lacks(proposal);
+        match (&proposal.status, lacks) {
+            (Status::Open, lacks) => self.close(id, lacks.is_ok()),
+            (Status::Queued { .. }, Ok(())) => self.run(id),
+            (Status::Queued { expires, .. }, Err(code)) if time >= *expires => {
+                self.proposal_mut(id).status = Status::Expired(code);
+            }
+            (Status::Queued { expires, .. }, Err(_)) => self.proposal_mut(id).wakes = *expires,
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, id: ProposalId, nothing_lacks: bool) {
+        let time = self.time;
+        let verdict = self.tally(&self.proposals[&id]).judge(&self.proposals[&id].rule);
+        let proposal = self.proposal_mut(id);
+        if let Err(reason) = verdict {
+            proposal.status = Status::Rejected(reason);
+            return;
+        }
+        let rule = &proposal.rule;
+        if rule.timelock_ms == 0 && nothing_lacks {
+            return self.run(id);
+        }
+        let ready = time + rule.timelock_ms;
+        let expires = ready + rule.execution_window_ms;
+        proposal.wakes = if ready > time { ready } else { expires };
+        proposal.status = Status::Queued { ready, expires };
+    }
+
+    /// What a decision that passed still lacks besides its time: a version under dispute, an attestation.
+    fn require_nothing_lacks(&self, proposal: &Proposal) -> Result<(), Refused> {
+        let Scope::Model(model) = proposal.scope else { return Ok(()) };
+        for action in &proposal.actions {
+            if let ProposalAction::ReleaseVersion { label } = action {
+                self.require_unfrozen(&DisputeTarget::Version { model, label: label.clone() })?;
+                self.require_attested(model, label, &proposal.gates)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn require_attested(
+        &self,
+        model: ModelId,
+        label: &VersionLabel,
+        gates: &[(Name, Vec<AccountId>, u32)],
+    ) -> Result<(), Refused> {
+        let Ok(version) = self.version(model, label) else { return Ok(()) };
+        for (statement, accounts, needed) in gates {
+            let passed = |account: &&AccountId| {
+                self.attestations.get(&(version.artifact, statement.clone(), **account)).copied().unwrap_or(false)
+            };
+            if accounts.iter().filter(passed).count() < usize::try_from(*needed).unwrap_or(usize::MAX) {
+                return Err("not_attested");
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries a decision out: all of it, or nothing.
+    fn run(&mut self, id: ProposalId) {
+        let before = self.clone();
+        let actions = self.proposals[&id].actions.clone();
+        let done = actions.iter().try_for_each(|action| self.carry_out(id, action));
+        if done.is_err() {
+            *self = before;
+        }
+        self.proposal_mut(id).status = done.map_or_else(Status::ExecutionFailed, |()| Status::Executed);
+    }
+
+    /// Disputes of an account that are open now.
+    pub fn open_disputes(&self, account: AccountId) -> usize {
+        let own = self.disputes.values().filter(|dispute| dispute.challenger == account);
+        own.filter(|dispute| dispute.status == DisputeStatus::Open).count()
+    }
+}
+
+fn resolve(policy: &ModelPolicy, gate: &Gate) -> (Name, Vec<AccountId>, u32) {
+    let role = policy.roles.iter().find(|role| role.name == gate.role);
+    (gate.statement.clone(), role.map_or(Vec::new(), |role| role.accounts.clone()), gate.attestors)
+}
+
+/// The class of all actions, each of which must be for the scope to decide.
+fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
+    let of_network = asked.scope == Scope::Network;
+    let mut classes = Vec::new();
+    for action in &asked.actions {
+        let class = match action {
+            ProposalAction::ReleaseVersion { .. }
+            | ProposalAction::DeprecateVersion { .. }
+            | ProposalAction::WithdrawVersion { .. }
+            | ProposalAction::ClaimLineage { .. } => Class::Release,
+            ProposalAction::SetLicence { .. } => Class::Licence,
+            ProposalAction::MintShares { .. }
+            | ProposalAction::BurnShares { .. }
+            | ProposalAction::ApproveTransfer { .. }
+            | ProposalAction::OpenRound { .. } => Class::Ownership,
+            ProposalAction::SetStewards { .. } => Class::Stewards,
+            ProposalAction::SetPolicy { .. } | ProposalAction::Retire { .. } => Class::Rules,
+            ProposalAction::ResolveDispute { .. } => Class::Dispute,
+            ProposalAction::AdmitMember { .. }
+            | ProposalAction::GrantQuota { .. }
+            | ProposalAction::SuspendAccount { .. }
+            | ProposalAction::ReinstateAccount { .. } => Class::Accounts,
+            ProposalAction::Statement if of_network => Class::Parameters,
+            ProposalAction::Statement => Class::Rules,
+            other => panic!("the reference does not decide on {}", other.name()),
+        };
+        if of_network != matches!(class, Class::Accounts | Class::Parameters) {
+            return Err("wrong_scope");
+        }
+        classes.push(class);
+    }
+    if classes.iter().any(|class| *class != classes[0]) { Err("mixed_classes") } else { Ok(classes[0]) }
+}

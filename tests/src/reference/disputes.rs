@@ -1,0 +1,160 @@
+//! Disputes: what is challenged is frozen until somebody rules, or nobody does.
+
+use super::{Refused, VersionStatus, World};
+use allod_protocol::{
+    dispute::{DisputeTarget, OpenDispute},
+    ids::{AccountId, DisputeId, ModelId},
+};
+use std::collections::BTreeMap;
+
+/// Disputes that one account may have open at a time.
+const OPEN_DISPUTES_PER_ACCOUNT: usize = 4;
+/// Sixty days.
+const DISPUTE_MS: u64 = 60 * 24 * 60 * 60 * 1_000;
+
+/// How a dispute stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum DisputeStatus {
+    Open,
+    Upheld,
+    Lifted,
+    Lapsed,
+}
+
+/// A challenge.
+#[derive(Clone, Debug)]
+pub struct Dispute {
+    /// About which model.
+    pub model: ModelId,
+    /// Of what.
+    pub target: DisputeTarget,
+    /// Of how many units of a line.
+    pub units: u64,
+    /// By whom.
+    pub challenger: AccountId,
+    /// Against whom.
+    pub respondent: AccountId,
+    /// What each arbiter said last.
+    pub rulings: BTreeMap<AccountId, bool>,
+    /// When it lapses.
+    pub lapses: u64,
+    /// How it stands.
+    pub status: DisputeStatus,
+}
+
+impl World {
+    /// Whether something is frozen: under an open dispute, or a contribution that a dispute was upheld against.
+    pub fn is_frozen(&self, target: &DisputeTarget) -> bool {
+        let void = matches!(target, DisputeTarget::Contribution(_));
+        let freezes = |status| status == DisputeStatus::Open || (void && status == DisputeStatus::Upheld);
+        self.disputes.values().any(|dispute| dispute.target == *target && freezes(dispute.status))
+    }
+
+    pub(super) fn require_unfrozen(&self, target: &DisputeTarget) -> Result<(), Refused> {
+        if self.is_frozen(target) { Err("frozen") } else { Ok(()) }
+    }
+
+    pub(super) fn challenge(&mut self, sender: AccountId, asked: &OpenDispute, id: DisputeId) -> Result<(), Refused> {
+        let (model, respondent) = match &asked.target {
+            DisputeTarget::Line { model, account } if asked.units.get() > self.held(*model, *account) => {
+                return Err("not_enough_shares");
+            }
+            DisputeTarget::Line { model, account } => (*model, *account),
+            DisputeTarget::Version { model, label } => (*model, self.version(*model, label)?.publisher),
+            DisputeTarget::Contribution(id) => (self.contribution(*id)?.model, self.contribution(*id)?.giver),
+        };
+        self.require_own(model, sender)?;
+        self.require_unfrozen(&asked.target)?;
+        let open = |dispute: &&Dispute| dispute.challenger == sender && dispute.status == DisputeStatus::Open;
+        if self.disputes.values().filter(open).count() >= OPEN_DISPUTES_PER_ACCOUNT {
+            return Err("too_many_disputes");
+        }
+        if let DisputeTarget::Contribution(id) = asked.target {
+            self.require_review(self.contribution(id)?)?;
+        }
+        let dispute = Dispute {
+            model,
+            target: asked.target.clone(),
+            units: asked.units.get(),
+            challenger: sender,
+            respondent,
+            rulings: BTreeMap::new(),
+            lapses: self.time + DISPUTE_MS,
+            status: DisputeStatus::Open,
+        };
+        self.disputes.insert(id, dispute);
+        Ok(())
+    }
+
+    pub(super) fn open_dispute(&self, id: DisputeId) -> Result<&Dispute, Refused> {
+        let dispute = self.disputes.get(&id).ok_or("unknown_dispute")?;
+        if dispute.status == DisputeStatus::Open { Ok(dispute) } else { Err("dispute_over") }
+    }
+
+    /// An open dispute that the owners of a model decide.
+    pub(super) fn open_for_owners(&self, model: ModelId, id: DisputeId) -> Result<&Dispute, Refused> {
+        let dispute = self.open_dispute(id)?;
+        if dispute.model != model {
+            return Err("unknown_dispute");
+        }
+        if self.model(model)?.policy.arbiters.is_some() { Err("for_arbiters") } else { Ok(dispute) }
+    }
+
+    pub(super) fn answer(&self, sender: AccountId, id: DisputeId) -> Result<(), Refused> {
+        if self.open_dispute(id)?.respondent == sender { Ok(()) } else { Err("not_respondent") }
+    }
+
+    pub(super) fn rule(&mut self, sender: AccountId, id: DisputeId, upholds: bool) -> Result<(), Refused> {
+        let dispute = self.open_dispute(id)?.clone();
+        if sender == dispute.challenger && !upholds {
+            return self.end_dispute(id, false);
+        }
+        let arbiters = self.model(dispute.model)?.policy.arbiters.clone().ok_or("not_arbiter")?;
+        let is_party = [dispute.challenger, dispute.respondent].contains(&sender);
+        if is_party || !arbiters.accounts.contains(&sender) {
+            return Err("not_arbiter");
+        }
+        let mut rulings = dispute.rulings;
+        rulings.insert(sender, upholds);
+        let agree = arbiters.accounts.iter().filter(|arbiter| rulings.get(*arbiter) == Some(&upholds)).count();
+        if let Some(dispute) = self.disputes.get_mut(&id) {
+            dispute.rulings = rulings;
+        }
+        if agree >= usize::try_from(arbiters.needed).unwrap_or(usize::MAX) {
+            return self.end_dispute(id, upholds);
+        }
+        Ok(())
+    }
+
+    /// A dispute ends: upheld, the disputed units are burned, the version is withdrawn, the contribution is void.
+    pub(super) fn end_dispute(&mut self, id: DisputeId, upholds: bool) -> Result<(), Refused> {
+        let dispute = self.open_dispute(id)?.clone();
+        self.set_dispute(id, if upholds { DisputeStatus::Upheld } else { DisputeStatus::Lifted });
+        match dispute.target {
+            DisputeTarget::Line { model, account } if upholds => {
+                let burned = dispute.units.min(self.held(model, account));
+                self.take(model, account, burned)
+            }
+            DisputeTarget::Version { model, label } if upholds => {
+                if self.version(model, &label)?.status != VersionStatus::Withdrawn {
+                    self.withdraw_version(model, &label)?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn lapse(&mut self, id: DisputeId) {
+        if self.open_dispute(id).is_ok() {
+            self.set_dispute(id, DisputeStatus::Lapsed);
+        }
+    }
+
+    fn set_dispute(&mut self, id: DisputeId, status: DisputeStatus) {
+        if let Some(dispute) = self.disputes.get_mut(&id) {
+            dispute.status = status;
+        }
+    }
+}

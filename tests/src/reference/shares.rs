@@ -1,0 +1,182 @@
+//! The register: who holds what, what of it is free to give, and who answers for whom.
+
+use super::{Refused, World, divide};
+use allod_protocol::{
+    delegation::Delegate,
+    dispute::DisputeTarget,
+    ids::{AccountId, ModelId},
+    policy::TransferRule,
+    share::{BurnShares, TransferShares, Vesting},
+};
+
+/// Units of one model at most.
+const MODEL_UNITS: u64 = 1 << 62;
+/// Grants of one holder that are not all free yet, at most.
+const VESTING_GRANTS: usize = 16;
+/// Holders who can be granted shares at a founding.
+const PARENT_GRANT_HOLDERS: usize = 1_024;
+
+/// Units put under vesting.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Whose.
+    pub account: AccountId,
+    /// How many.
+    pub units: u64,
+    /// Since when.
+    pub start: u64,
+    /// On which terms.
+    pub vesting: Vesting,
+}
+
+/// Who answers for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// Who.
+    pub to: AccountId,
+    /// Until when.
+    pub expires: Option<u64>,
+}
+
+impl Grant {
+    /// What is not free at a time.
+    fn locked(&self, time: u64) -> u64 {
+        let passed = time - self.start;
+        if passed < self.vesting.cliff_ms {
+            return self.units;
+        }
+        let free = u128::from(self.units) * u128::from(passed) / u128::from(self.vesting.duration_ms);
+        self.units - u64::try_from(free).unwrap_or(u64::MAX).min(self.units)
+    }
+}
+
+impl World {
+    /// What an account holds.
+    pub fn held(&self, model: ModelId, account: AccountId) -> u64 {
+        self.models.get(&model).and_then(|model| model.register.get(&account)).copied().unwrap_or(0)
+    }
+
+    /// All units of a model.
+    pub fn total(&self, model: ModelId) -> u64 {
+        self.models.get(&model).map_or(0, |model| model.register.values().sum())
+    }
+
+    /// What running rounds may still mint.
+    pub fn reserved(&self, model: ModelId) -> u64 {
+        let rounds = self.models.get(&model).map_or(&[][..], |model| &model.rounds);
+        rounds.iter().filter(|round| !round.status.is_final()).map(|round| round.plan.budget.get()).sum()
+    }
+
+    /// What an account may give away.
+    pub fn free(&self, model: ModelId, account: AccountId) -> u64 {
+        let grants = self.models.get(&model).map_or(&[][..], |model| &model.grants);
+        let own = grants.iter().filter(|grant| grant.account == account);
+        let locked: u128 = own.map(|grant| u128::from(grant.locked(self.time))).sum();
+        u64::try_from(u128::from(self.held(model, account)).saturating_sub(locked)).unwrap_or(0)
+    }
+
+    /// Whether there is room for so many more units.
+    pub(super) fn require_room(&self, model: ModelId, units: u64) -> Result<(), Refused> {
+        let all = u128::from(self.total(model)) + u128::from(self.reserved(model)) + u128::from(units);
+        if all > u128::from(MODEL_UNITS) { Err("too_many_units") } else { Ok(()) }
+    }
+
+    pub(super) fn give(&mut self, model: ModelId, account: AccountId, units: u64) -> Result<(), Refused> {
+        self.require_room(model, units)?;
+        *self.existing_mut(model).register.entry(account).or_insert(0) += units;
+        Ok(())
+    }
+
+    pub(super) fn take(&mut self, model: ModelId, account: AccountId, units: u64) -> Result<(), Refused> {
+        let left = self.held(model, account).checked_sub(units).ok_or("not_enough_shares")?;
+        let register = &mut self.existing_mut(model).register;
+        register.insert(account, left);
+        register.retain(|_, units| *units > 0);
+        Ok(())
+    }
+
+    pub(super) fn vest(
+        &mut self,
+        model: ModelId,
+        account: AccountId,
+        units: u64,
+        vesting: Vesting,
+    ) -> Result<(), Refused> {
+        let start = self.time;
+        let grants = &mut self.existing_mut(model).grants;
+        let running = grants.iter().filter(|grant| grant.account == account && grant.locked(start) > 0).count();
+        if running >= VESTING_GRANTS {
+            return Err("too_many_vesting_grants");
+        }
+        grants.push(Grant { account, units, start, vesting });
+        Ok(())
+    }
+
+    pub(super) fn grant_to_holders_of(&mut self, parent: ModelId, model: ModelId, units: u64) -> Result<(), Refused> {
+        let (holders, held): (Vec<AccountId>, Vec<u64>) = self.model(parent)?.register.clone().into_iter().unzip();
+        if holders.len() > PARENT_GRANT_HOLDERS {
+            return Err("grant_too_wide");
+        }
+        for (holder, units) in holders.into_iter().zip(divide(units, &held)).filter(|(_, units)| *units > 0) {
+            self.give(model, holder, units)?;
+        }
+        Ok(())
+    }
+
+    /// That a holder can part with so many units now.
+    fn require_free(&self, model: ModelId, account: AccountId, units: u64) -> Result<(), Refused> {
+        if units > self.held(model, account) {
+            return Err("not_enough_shares");
+        }
+        self.require_unfrozen(&DisputeTarget::Line { model, account })?;
+        if units > self.free(model, account) { Err("not_vested") } else { Ok(()) }
+    }
+
+    pub(super) fn transfer(&mut self, from: AccountId, asked: &TransferShares) -> Result<(), Refused> {
+        match self.model(asked.model)?.policy.transfers {
+            TransferRule::Free => self.hand_over(asked.model, from, asked.to, asked.units.get()),
+            TransferRule::Approval => Err("transfer_needs_approval"),
+            TransferRule::Locked => Err("transfers_locked"),
+        }
+    }
+
+    pub(super) fn hand_over(
+        &mut self,
+        model: ModelId,
+        from: AccountId,
+        to: AccountId,
+        units: u64,
+    ) -> Result<(), Refused> {
+        self.account(to)?;
+        if units == 0 || from == to {
+            return Err("empty_transfer");
+        }
+        self.require_free(model, from, units)?;
+        self.take(model, from, units)?;
+        self.give(model, to, units)
+    }
+
+    pub(super) fn burn(&mut self, from: AccountId, asked: &BurnShares) -> Result<(), Refused> {
+        self.model(asked.model)?;
+        self.require_free(asked.model, from, asked.units.get())?;
+        self.take(asked.model, from, asked.units.get())
+    }
+
+    pub(super) fn delegate(&mut self, from: AccountId, asked: &Delegate) -> Result<(), Refused> {
+        self.model(asked.model)?;
+        let Some(to) = asked.to else {
+            self.existing_mut(asked.model).delegations.remove(&from);
+            return Ok(());
+        };
+        self.account(to)?;
+        if to == from {
+            return Err("own_delegate");
+        }
+        let expires = asked.expires.map(|expires| expires.get());
+        if expires.is_some_and(|expires| expires <= self.time) {
+            return Err("delegation_expired");
+        }
+        self.existing_mut(asked.model).delegations.insert(from, Delegation { to, expires });
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Versions: published by those who have a say, and what decisions make of them; what is attested of their artifacts.
+
+use super::{Model, Refused, World};
+use allod_protocol::{
+    attestation::Attest,
+    dispute::DisputeTarget,
+    ids::{AccountId, ArtifactId, ModelId, VersionLabel},
+    model::{PublishVersion, VersionRef},
+};
+
+/// Parents of one version at most.
+const VERSION_PARENTS: usize = 16;
+
+/// Where a version stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum VersionStatus {
+    Published,
+    Released,
+    Deprecated,
+    Withdrawn,
+}
+
+/// A version.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Its artifact.
+    pub artifact: ArtifactId,
+    /// Who published it.
+    pub publisher: AccountId,
+    /// What it was made from.
+    pub parents: Vec<VersionRef>,
+    /// Where it stands.
+    pub status: VersionStatus,
+}
+
+impl World {
+    pub(super) fn require_own(&self, id: ModelId, account: AccountId) -> Result<(), Refused> {
+        let own = self.model(id)?.stewards.contains(&account) || self.held(id, account) > 0;
+        if own { Ok(()) } else { Err("not_of_model") }
+    }
+
+    pub(super) fn require_active(&self, id: ModelId) -> Result<(), Refused> {
+        if self.model(id)?.retired { Err("retired") } else { Ok(()) }
+    }
+
+    pub(super) fn publish(&mut self, sender: AccountId, asked: &PublishVersion) -> Result<(), Refused> {
+        self.require_active(asked.model)?;
+        self.require_own(asked.model, sender)?;
+        let artifact = asked.artifact.address;
+        let versions = &self.model(asked.model)?.versions;
+        if versions.contains_key(&asked.label) {
+            return Err("version_exists");
+        }
+        if versions.values().any(|version| version.artifact == artifact) {
+            return Err("artifact_is_version");
+        }
+        for parent in &asked.parents {
+            self.version(parent.model, &parent.label)?;
+        }
+        let (parents, status) = (asked.parents.clone(), VersionStatus::Published);
+        let version = Version { artifact, publisher: sender, parents, status };
+        self.existing_mut(asked.model).versions.insert(asked.label.clone(), version);
+        Ok(())
+    }
+
+    pub(super) fn version(&self, model: ModelId, label: &VersionLabel) -> Result<&Version, Refused> {
+        self.models.get(&model).and_then(|model| model.versions.get(label)).ok_or("unknown_version")
+    }
+
+    pub(super) fn release(&mut self, id: ModelId, label: &VersionLabel) -> Result<(), Refused> {
+        self.require_active(id)?;
+        if self.version(id, label)?.status != VersionStatus::Published {
+            return Err("wrong_version_status");
+        }
+        self.require_unfrozen(&DisputeTarget::Version { model: id, label: label.clone() })?;
+        let model = self.existing_mut(id);
+        model.released = Some(label.clone());
+        model.set_status(label, VersionStatus::Released);
+        Ok(())
+    }
+
+    pub(super) fn deprecate(&mut self, id: ModelId, label: &VersionLabel) -> Result<(), Refused> {
+        if self.version(id, label)?.status != VersionStatus::Released {
+            return Err("wrong_version_status");
+        }
+        self.existing_mut(id).set_status(label, VersionStatus::Deprecated);
+        Ok(())
+    }
+
+    pub(super) fn withdraw_version(&mut self, id: ModelId, label: &VersionLabel) -> Result<(), Refused> {
+        if self.version(id, label)?.status == VersionStatus::Withdrawn {
+            return Err("wrong_version_status");
+        }
+        let model = self.existing_mut(id);
+        model.set_status(label, VersionStatus::Withdrawn);
+        model.released.take_if(|released| released == label);
+        Ok(())
+    }
+
+    pub(super) fn claim_lineage(
+        &mut self,
+        id: ModelId,
+        label: &VersionLabel,
+        claimed: &[VersionRef],
+    ) -> Result<(), Refused> {
+        let mut parents = self.version(id, label)?.parents.clone();
+        let itself = VersionRef { model: id, label: label.clone() };
+        for parent in claimed {
+            if *parent == itself || parents.contains(parent) {
+                return Err("known_parent");
+            }
+            self.version(parent.model, &parent.label)?;
+            parents.push(parent.clone());
+        }
+        if parents.len() > VERSION_PARENTS {
+            return Err("too_many_parents");
+        }
+        if let Some(version) = self.existing_mut(id).versions.get_mut(label) {
+            version.parents = parents;
+        }
+        Ok(())
+    }
+
+    pub(super) fn attest(&mut self, sender: AccountId, asked: &Attest) -> Result<(), Refused> {
+        self.attestations.insert((asked.artifact, asked.statement.clone(), sender), asked.passed);
+        Ok(())
+    }
+}
+
+impl Model {
+    fn set_status(&mut self, label: &VersionLabel, status: VersionStatus) {
+        if let Some(version) = self.versions.get_mut(label) {
+            version.status = status;
+        }
+    }
+}

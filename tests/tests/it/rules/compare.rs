@@ -1,0 +1,194 @@
+//! Whether the ledger says what the reference says, of everything.
+
+use super::history::History;
+use allod_protocol::{
+    account::Account,
+    contribution::Contribution,
+    delegation::Delegation,
+    dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
+    ids::{AccountId, Height, ModelId, ProposalId, Timestamp, Units},
+    model::{Model, Version, VersionStatus},
+    network::Network,
+    policy::{Tally, Verdict},
+    proposal::{Proposal, ProposalStatus},
+    round::{Round, RoundStatus},
+    share::{Register, Share, ShareAt, TotalAt, Weights, free_units},
+    state::{Direction, Overlay, page, read_as_of},
+};
+use allod_tests::{ledger::TestLedger, reference};
+use std::collections::BTreeMap;
+
+impl History {
+    /// Compares everything but the proposals that were over before.
+    pub(crate) fn compare(&self, before: &TestLedger) {
+        self.compare_accounts();
+        self.models.iter().for_each(|id| self.compare_model(*id));
+        let was_over = |id: &ProposalId| before.read::<Proposal>(id).is_some_and(|found| found.status.is_final());
+        self.proposals.iter().filter(|id| !was_over(id)).for_each(|id| self.compare_proposal(*id));
+        self.compare_disputes();
+    }
+
+    /// Compares what is over, and what the ledger says of every height.
+    pub(crate) fn compare_ends(&self) {
+        self.proposals.iter().for_each(|id| self.compare_proposal(*id));
+        self.compare_contributions();
+        for height in (1..=self.ledger.tip.height.get()).map(Height::new) {
+            self.compare_past(height);
+        }
+    }
+
+    /// Who held how much, and what all counted with, when a height was over.
+    fn compare_past(&self, height: Height) {
+        let (state, then) = (&self.ledger.state, self.world.at(height.get()));
+        for model in &self.models {
+            let mut expected = Weights::ZERO;
+            for account in &self.accounts {
+                let key = (*model, *account, height);
+                let found = read_as_of::<ShareAt>(state, &(*model, *account), &key).expect("state");
+                let units = then.held(*model, *account);
+                assert_eq!(found.map_or(0, |at| at.0.get()), units, "as of {height}");
+                expected = expected.plus(Weights::of(Units::new(units)));
+            }
+            let found = read_as_of::<TotalAt>(state, model, &(*model, height)).expect("state");
+            assert_eq!(found.map_or(Weights::ZERO, |at| at.0), expected, "the total as of {height}");
+        }
+    }
+
+    fn compare_accounts(&self) {
+        for (id, expected) in &self.world.accounts {
+            let found: Account = self.ledger.read(id).expect("account");
+            assert_eq!(found.quota, expected.quota, "the quota of {}", found.handle);
+            assert_eq!(found.member_since.is_some(), expected.member);
+            assert_eq!(found.suspended.is_some(), expected.suspended);
+            let running = self.world.proposals.values().filter(|p| p.proposer == *id && !p.status.is_final());
+            assert_eq!(found.open_proposals as usize, running.count(), "open proposals of {}", found.handle);
+            assert_eq!(found.open_disputes as usize, self.world.open_disputes(*id), "open disputes");
+        }
+        let network: Network = self.ledger.read(&()).expect("network");
+        assert_eq!(network.members as usize, self.world.accounts.values().filter(|account| account.member).count());
+        let running = self.world.proposals.values().filter(|proposal| !proposal.status.is_final());
+        assert_eq!(network.open_proposals as usize, running.count());
+    }
+
+    fn compare_model(&self, id: ModelId) {
+        let expected = &self.world.models[&id];
+        let found: Model = self.ledger.read(&id).expect("model");
+        assert_eq!(found.stewards, expected.stewards);
+        assert_eq!(found.policy, expected.policy);
+        assert_eq!(found.licence, expected.licence);
+        assert_eq!(found.released, expected.released, "the version released last");
+        assert_eq!(found.retired.is_some(), expected.retired);
+        self.compare_register(id, expected);
+        self.compare_versions(id, expected);
+        for (number, expected) in (0..).zip(&expected.rounds) {
+            let found: Round = self.ledger.read(&(id, number)).expect("round");
+            let status = match found.status {
+                RoundStatus::Open => reference::RoundStatus::Open,
+                RoundStatus::Quotas { .. } => reference::RoundStatus::Closing(2),
+                RoundStatus::Minting { .. } => reference::RoundStatus::Closing(1),
+                RoundStatus::Closed { minted, .. } => reference::RoundStatus::Closed(minted.get()),
+                RoundStatus::Failed { .. } => reference::RoundStatus::Failed,
+            };
+            assert_eq!(status, expected.status, "round {number}");
+            assert_eq!(found.closes.get(), expected.closes);
+        }
+    }
+
+    fn compare_register(&self, id: ModelId, expected: &reference::Model) {
+        let (lines, _) = page::<Share>(&self.ledger.state, &id, None, Direction::Ascending, 1_000).expect("page");
+        let lines: BTreeMap<AccountId, u64> = lines.iter().map(|line| (line.account, line.units.get())).collect();
+        assert_eq!(lines, expected.register, "the register");
+        let sums: Register = self.ledger.read(&id).expect("register");
+        assert_eq!(sums.total_units.get(), self.world.total(id), "the total");
+        assert_eq!(sums.holders as usize, expected.register.len());
+        assert_eq!(sums.roots, expected.register.values().map(|units| units.isqrt()).sum::<u64>(), "the roots");
+        assert_eq!(sums.reserved.get(), self.world.reserved(id), "what rounds may mint");
+        assert_eq!(sums.delegations as usize, expected.delegations.len());
+        let overlay = Overlay::new(&self.ledger.state);
+        for account in &self.accounts {
+            let free = free_units(&overlay, id, *account, self.ledger.tip.time);
+            assert_eq!(free.get(), self.world.free(id, *account), "units free to give");
+            let found = self.ledger.read::<Delegation>(&(id, *account));
+            let found = found.map(|found| (found.to, found.expires.map(Timestamp::get)));
+            let expected = expected.delegations.get(account).map(|expected| (expected.to, expected.expires));
+            assert_eq!(found, expected, "delegation");
+            self.compare_frozen(DisputeTarget::Line { model: id, account: *account });
+        }
+    }
+
+    fn compare_versions(&self, id: ModelId, expected: &reference::Model) {
+        let (versions, _) = page::<Version>(&self.ledger.state, &id, None, Direction::Ascending, 1_000).expect("page");
+        assert_eq!(versions.len(), expected.versions.len());
+        for found in versions {
+            let expected = &expected.versions[&found.label];
+            let status = match found.status {
+                VersionStatus::Published => reference::VersionStatus::Published,
+                VersionStatus::Released { .. } => reference::VersionStatus::Released,
+                VersionStatus::Deprecated { .. } => reference::VersionStatus::Deprecated,
+                VersionStatus::Withdrawn { .. } => reference::VersionStatus::Withdrawn,
+            };
+            assert_eq!(status, expected.status, "version {}", found.label);
+            assert_eq!(found.parents, expected.parents);
+            self.compare_frozen(DisputeTarget::Version { model: id, label: found.label });
+        }
+    }
+
+    fn compare_frozen(&self, target: DisputeTarget) {
+        assert_eq!(self.ledger.read::<Frozen>(&target).is_some(), self.world.is_frozen(&target), "frozen: {target:?}");
+    }
+
+    fn compare_proposal(&self, id: ProposalId) {
+        let expected = &self.world.proposals[&id];
+        let found: Proposal = self.ledger.read(&id).expect("proposal");
+        assert_eq!(status(&found.status), expected.status, "{found:?}");
+        assert_eq!((found.closes.get(), found.extended), (expected.closes, expected.extended), "the close of {found:?}");
+        let tally: Tally = self.ledger.read(&id).expect("tally");
+        let Tally { yes, no, abstain, veto, electorate, ballots } = tally;
+        let tally = reference::Tally { yes, no, abstain, veto, electorate, ballots };
+        assert_eq!(tally, self.world.tally(expected), "the tally of {found:?}");
+    }
+
+    fn compare_disputes(&self) {
+        for (id, expected) in &self.world.disputes {
+            let found: Dispute = self.ledger.read(id).expect("dispute");
+            let status = match found.status {
+                DisputeStatus::Open => reference::DisputeStatus::Open,
+                DisputeStatus::Upheld { .. } => reference::DisputeStatus::Upheld,
+                DisputeStatus::Lifted { .. } => reference::DisputeStatus::Lifted,
+                DisputeStatus::Lapsed { .. } => reference::DisputeStatus::Lapsed,
+            };
+            assert_eq!(status, expected.status, "{found:?}");
+            self.compare_frozen(expected.target.clone());
+        }
+    }
+
+    fn compare_contributions(&self) {
+        for (id, expected) in &self.world.contributions {
+            let found: Contribution = self.ledger.read(id).expect("contribution");
+            assert_eq!((found.amount, found.accepted.is_some()), (expected.amount, expected.accepted), "{found:?}");
+            self.compare_frozen(DisputeTarget::Contribution(*id));
+        }
+    }
+}
+
+/// A status in the reference's words.
+fn status(found: &ProposalStatus) -> reference::Status {
+    match found {
+        ProposalStatus::Open => reference::Status::Open,
+        ProposalStatus::Queued { ready, expires, .. } => {
+            reference::Status::Queued { ready: ready.get(), expires: expires.get() }
+        }
+        ProposalStatus::Executed { .. } => reference::Status::Executed,
+        ProposalStatus::ExecutionFailed { reason, .. } => reference::Status::ExecutionFailed(reason.code()),
+        ProposalStatus::Rejected { verdict, .. } => reference::Status::Rejected(match verdict {
+            Verdict::NoQuorum => "no_quorum",
+            Verdict::NotEnoughYes => "not_enough_yes",
+            Verdict::Vetoed => "vetoed",
+            Verdict::Objected => "objected",
+            Verdict::Passed => "passed",
+        }),
+        ProposalStatus::Withdrawn { .. } => reference::Status::Withdrawn,
+        ProposalStatus::Cancelled { .. } => reference::Status::Cancelled,
+        ProposalStatus::Expired { reason, .. } => reference::Status::Expired(reason.code()),
+    }
+}

@@ -1,0 +1,205 @@
+//! How often what happened in random histories.
+
+use allod_protocol::{event::Event, execute::Executed, policy::Electorate, proposal::ProposalAction, transaction::Action};
+use allod_tests::reference::{DisputeStatus, Proposal, RoundStatus, Status, World};
+use std::{collections::BTreeMap, fmt};
+
+/// Counts by what they count, in words.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Coverage(BTreeMap<String, u64>);
+
+/// Each has to apply in some history; those that need a rare state are in [`EVERYTHING`] alone.
+const ACTIONS: [&str; 17] = [
+    "create_account",
+    "create_model",
+    "publish_version",
+    "record_contribution",
+    "accept_contribution",
+    "transfer_shares",
+    "burn_shares",
+    "open_proposal",
+    "cast_ballot",
+    "withdraw_proposal",
+    "execute_proposal",
+    "delegate",
+    "attest",
+    "reveal_contribution",
+    "open_dispute",
+    "answer_dispute",
+    "rule_dispute",
+];
+
+/// What has to have happened under the policies that use every kind of rule.
+const EVERYTHING: [&str; 42] = [
+    "applied cancel_proposal",
+    "proposal executed",
+    "proposal execution failed",
+    "proposal rejected: no_quorum",
+    "proposal rejected: not_enough_yes",
+    "proposal rejected: vetoed",
+    "proposal rejected: objected",
+    "proposal withdrawn",
+    "proposal cancelled",
+    "proposal expired: not_attested",
+    "proposal expired: frozen",
+    "queued",
+    "close moved",
+    "close extended",
+    "electorate members",
+    "electorate shares",
+    "electorate square root",
+    "ballot split",
+    "ballot with delegated weight",
+    "ballot that overrides a delegate",
+    "delegation expired",
+    "done release_version",
+    "done deprecate_version",
+    "done withdraw_version",
+    "done claim_lineage",
+    "done set_licence",
+    "done mint_shares",
+    "done burn_shares",
+    "done approve_transfer",
+    "done set_stewards",
+    "done set_policy",
+    "done retire",
+    "done open_round",
+    "done resolve_dispute",
+    "done statement",
+    "done suspend_account",
+    "dispute upheld",
+    "dispute lifted",
+    "dispute lapsed",
+    "round closed",
+    "round closed under its cap",
+    "round failed",
+];
+
+impl Coverage {
+    fn count(&mut self, what: impl Into<String>) {
+        *self.0.entry(what.into()).or_insert(0) += 1;
+    }
+
+    /// Adds what happened in another history.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what.clone()).or_insert(0) += count;
+        }
+    }
+
+    /// Counts whether an action applied, or by which rule it did not.
+    pub(crate) fn count_outcome(&mut self, action: &Action, outcome: Result<(), &'static str>) {
+        match outcome {
+            Ok(()) => self.count(format!("applied {}", action.name())),
+            Err(code) => self.count(format!("refused {}: {code}", action.name())),
+        }
+        if let (Action::CastBallot(ballot), Ok(())) = (action, outcome)
+            && ballot.parts.len() > 1
+        {
+            self.count("ballot split");
+        }
+    }
+
+    /// Counts what happened in a block.
+    pub(crate) fn count_events(&mut self, executed: &Executed, world: &World) {
+        for event in &executed.deadline_events {
+            match event {
+                Event::Delegated { .. } => self.count("delegation expired"),
+                Event::ProposalQueued { .. } => self.count("queued"),
+                _ => {}
+            }
+        }
+        for event in executed.results.iter().flat_map(|result| &result.events) {
+            match event {
+                Event::CloseMoved { .. } => self.count("close moved"),
+                Event::BallotCast { proposal, account, weight, .. } => {
+                    let proposal = &world.proposals[proposal];
+                    let alone = Proposal { ballots: BTreeMap::new(), ..proposal.clone() };
+                    let overridden = proposal.ballots.keys().any(|other| {
+                        other != account && world.weight(&alone, *other) > world.weight(proposal, *other)
+                    });
+                    if *weight > world.own_weight(proposal, *account) {
+                        self.count("ballot with delegated weight");
+                    }
+                    if overridden {
+                        self.count("ballot that overrides a delegate");
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts how everything ended.
+    pub(crate) fn count_ends(&mut self, world: &World) {
+        world.proposals.values().for_each(|proposal| self.count_proposal(proposal));
+        for dispute in world.disputes.values() {
+            self.count(match dispute.status {
+                DisputeStatus::Open => "dispute open",
+                DisputeStatus::Upheld => "dispute upheld",
+                DisputeStatus::Lifted => "dispute lifted",
+                DisputeStatus::Lapsed => "dispute lapsed",
+            });
+        }
+        for round in world.models.values().flat_map(|model| &model.rounds) {
+            match round.status {
+                RoundStatus::Failed => self.count("round failed"),
+                RoundStatus::Closed(minted) if minted < round.plan.budget.get() => {
+                    self.count("round closed");
+                    self.count("round closed under its cap");
+                }
+                _ => self.count("round closed"),
+            }
+        }
+    }
+
+    fn count_proposal(&mut self, proposal: &Proposal) {
+        match &proposal.status {
+            Status::Executed => {
+                self.count("proposal executed");
+                proposal.actions.iter().for_each(|action| self.count(format!("done {}", action.name())));
+            }
+            Status::ExecutionFailed(code) => {
+                self.count("proposal execution failed");
+                let actions: Vec<&str> = proposal.actions.iter().map(ProposalAction::name).collect();
+                self.count(format!("failed {}: {code}", actions.join(" + ")));
+            }
+            Status::Rejected(reason) => self.count(format!("proposal rejected: {reason}")),
+            Status::Expired(reason) => self.count(format!("proposal expired: {reason}")),
+            Status::Withdrawn => self.count("proposal withdrawn"),
+            Status::Cancelled => self.count("proposal cancelled"),
+            Status::Open | Status::Queued { .. } => self.count("proposal not over"),
+        }
+        if proposal.extended {
+            self.count("close extended");
+        }
+        self.count(match proposal.rule.electorate {
+            Electorate::Shares => "electorate shares",
+            Electorate::Members => "electorate members",
+            Electorate::SquareRoot => "electorate square root",
+        });
+    }
+
+    /// That every action applied.
+    pub(crate) fn require_every_action(&self) {
+        for action in ACTIONS {
+            self.require(&format!("applied {action}"));
+        }
+    }
+
+    /// That everything happened that can.
+    pub(crate) fn require_everything(&self) {
+        self.require_every_action();
+        EVERYTHING.into_iter().for_each(|what| self.require(what));
+    }
+
+    fn require(&self, what: &str) {
+        assert!(self.0.contains_key(what), "no history had: {what}\n{self}");
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(what, count)| writeln!(f, "{count:>8} {what}"))
+    }
+}

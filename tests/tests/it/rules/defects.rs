@@ -1,0 +1,1 @@
+//! What the rules should do and do not yet.

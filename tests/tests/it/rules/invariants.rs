@@ -1,0 +1,133 @@
+//! What must hold of any ledger, whatever the reference says.
+
+use allod_protocol::{
+    dispute::{DisputeTarget, Frozen},
+    event::Event,
+    execute::Executed,
+    ids::{AccountId, ModelId, ProposalId},
+    limits,
+    policy::Tally,
+    proposal::ProposalStatus,
+    round::{Round, RoundStatus},
+    share::{Register, Share, ShareChange, ShareFlow, ShareReason, is_conserved},
+    state::{Direction, page},
+};
+use allod_tests::ledger::TestLedger;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is remembered of the blocks so far.
+#[derive(Default)]
+pub(crate) struct Invariants {
+    ended: BTreeSet<ProposalId>,
+    electorates: BTreeMap<ProposalId, u64>,
+}
+
+impl Invariants {
+    /// Checks what a block did.
+    pub(crate) fn check(&mut self, before: &TestLedger, after: &TestLedger, executed: &Executed) {
+        let of_transactions = executed.results.iter().flat_map(|result| &result.events);
+        let events: Vec<&Event> = executed.deadline_events.iter().chain(of_transactions).collect();
+        assert_eq!(is_conserved(&after.state, after.tip.height, events.iter().copied()), Ok(true), "shares conserved");
+        self.nothing_is_executed_twice(&events);
+        frozen_means_frozen(before, after, &events);
+        for event in events {
+            match event {
+                Event::ModelCreated { model, .. }
+                | Event::RoundOpened { model, .. }
+                | Event::RoundClosed { model, .. }
+                | Event::SharesChanged { model, .. } => reserved_is_what_rounds_may_mint(after, *model),
+                Event::ProposalOpened { proposal, .. } => {
+                    self.electorates.insert(*proposal, electorate(after, *proposal));
+                }
+                _ => {}
+            }
+        }
+        for (proposal, expected) in &self.electorates {
+            assert_eq!(electorate(after, *proposal), *expected, "the snapshot is honoured");
+        }
+    }
+
+    /// What a decision does to shares happens in the block that executes it, and it ends once.
+    fn nothing_is_executed_twice(&mut self, events: &[&Event]) {
+        let mut executed = BTreeSet::new();
+        for event in events {
+            if let Event::ProposalClosed { proposal, status, .. } = event {
+                assert!(status.is_final() && self.ended.insert(*proposal), "{proposal} ends once");
+                self.electorates.remove(proposal);
+                if matches!(status, ProposalStatus::Executed { .. }) {
+                    executed.insert(*proposal);
+                }
+            }
+        }
+        for event in events {
+            let Event::SharesChanged { reason, .. } = event else { continue };
+            let (ShareReason::Minted { proposal, .. }
+            | ShareReason::BurnedByDecision { proposal, .. }
+            | ShareReason::TransferApproved { proposal, .. }) = reason
+            else {
+                continue;
+            };
+            assert!(executed.contains(proposal), "shares move by decisions that are executed: {event:?}");
+        }
+    }
+}
+
+fn electorate(ledger: &TestLedger, proposal: ProposalId) -> u64 {
+    ledger.read::<Tally>(&proposal).expect("tally").electorate
+}
+
+/// What is frozen by one dispute before and after a block is frozen all through it.
+fn frozen_means_frozen(before: &TestLedger, after: &TestLedger, events: &[&Event]) {
+    let is_frozen = |target: DisputeTarget| {
+        let by = before.read::<Frozen>(&target);
+        by.is_some() && by == after.read::<Frozen>(&target)
+    };
+    for event in events {
+        match event {
+            // What the owners take by a decision is another matter: see the tests of defects.
+            Event::SharesChanged { reason: ShareReason::BurnedByDecision { .. }, .. } => {}
+            Event::SharesChanged { model, account, flow: ShareFlow::Out, .. } => {
+                let line = DisputeTarget::Line { model: *model, account: *account };
+                assert!(!is_frozen(line), "units left a frozen line: {event:?}");
+            }
+            Event::VersionReleased { model, label, .. } => {
+                let version = DisputeTarget::Version { model: *model, label: label.clone() };
+                assert!(!is_frozen(version), "a frozen version was released: {event:?}");
+            }
+            Event::ContributionAccepted { contribution, .. } => {
+                let contribution = DisputeTarget::Contribution(*contribution);
+                assert!(!is_frozen(contribution), "a frozen contribution was countersigned: {event:?}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is reserved is what the rounds that are not over may mint; with the total it stays within the bound.
+fn reserved_is_what_rounds_may_mint(ledger: &TestLedger, model: ModelId) {
+    let (rounds, _) = page::<Round>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("rounds");
+    let is_over = |round: &&Round| matches!(round.status, RoundStatus::Closed { .. } | RoundStatus::Failed { .. });
+    let expected: u64 = rounds.iter().filter(|round| !is_over(round)).map(|round| round.plan.budget.get()).sum();
+    let register: Register = ledger.read(&model).expect("register");
+    assert_eq!(register.reserved.get(), expected, "what is reserved");
+    assert!(register.total_units.get() + register.reserved.get() <= limits::MODEL_UNITS, "the bound");
+}
+
+/// The lines of a register's history, one after the other, lead to the register.
+pub(crate) fn history_adds_up(ledger: &TestLedger, model: ModelId) {
+    let (changes, _) = page::<ShareChange>(&ledger.state, &model, None, Direction::Ascending, 100_000).expect("history");
+    let mut balances: BTreeMap<AccountId, u64> = BTreeMap::new();
+    for (number, change) in (0..).zip(&changes) {
+        assert_eq!(change.number, number, "the history has no gaps");
+        let balance = balances.entry(change.account).or_insert(0);
+        let after = match change.flow {
+            ShareFlow::In => balance.checked_add(change.units.get()),
+            ShareFlow::Out => balance.checked_sub(change.units.get()),
+        };
+        *balance = after.expect("a balance that can be");
+        assert_eq!(*balance, change.balance.get(), "{change:?}");
+    }
+    balances.retain(|_, units| *units > 0);
+    let (lines, _) = page::<Share>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("lines");
+    assert_eq!(balances, lines.iter().map(|line| (line.account, line.units.get())).collect());
+}

@@ -1,0 +1,120 @@
+//! The policies that random histories are run under: four that use every kind of rule between them, and the templates
+//! with their days shortened to seconds.
+
+use allod_protocol::{
+    ids::{AccountId, BasisPoints, Name},
+    limits,
+    policy::{
+        Arbiters, Class, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule, templates::Template,
+    },
+};
+
+/// Policies of our own come first.
+pub(crate) const OWN: u8 = 4;
+/// Then one of each template.
+pub(crate) const ALL: u8 = 8;
+
+/// How much shorter a template's periods are made: a day is two seconds.
+const SHORTENED: u64 = 24 * 60 * 60 * 1_000 / 2_000;
+
+fn percent(value: u16) -> BasisPoints {
+    BasisPoints::new(value * 100).expect("at most the whole")
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+/// The policy number `index`, which names some of the accounts.
+pub(crate) fn policy(index: u8, accounts: &[AccountId]) -> ModelPolicy {
+    let policy = match index % ALL {
+        0 => early_and_guarded(accounts),
+        1 => by_heads_with_arbiters(accounts),
+        2 => by_roots_with_objections_and_gates(accounts),
+        3 => locked_with_late_quorum(accounts),
+        index => {
+            let template = Template::ALL[usize::from(index - OWN)];
+            shortened(template.policy(&accounts[2..5]))
+        }
+    };
+    let allow = vec![Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides];
+    ModelPolicy { allow, ..policy }
+}
+
+fn early_and_guarded(accounts: &[AccountId]) -> ModelPolicy {
+    let release = Rule { early_close_ms: Some(1_000), ..Rule::new(percent(40), percent(55), 6_000) };
+    let deep = Rule {
+        timelock_ms: 1_500,
+        execution_window_ms: 3_000,
+        late_quorum_extension_ms: 2_000,
+        ..Rule::new(percent(40), percent(50), 5_000)
+    };
+    let gates = vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1 }];
+    ModelPolicy {
+        release: Rule { execution_window_ms: 2_500, ..release },
+        guardian: Some(accounts[1]),
+        roles: vec![Role { name: name("auditor"), accounts: accounts[..3].to_vec() }],
+        gates,
+        ..ModelPolicy::uniform(&deep)
+    }
+}
+
+fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
+    let rule = Rule {
+        electorate: Electorate::Members,
+        veto: Some(percent(30)),
+        late_quorum_extension_ms: 3_000,
+        ..Rule::new(percent(50), percent(60), 4_000)
+    };
+    ModelPolicy {
+        transfers: TransferRule::Approval,
+        arbiters: Some(Arbiters { accounts: accounts[2..5].to_vec(), needed: 2 }),
+        ..ModelPolicy::uniform(&rule)
+    }
+}
+
+fn by_roots_with_objections_and_gates(accounts: &[AccountId]) -> ModelPolicy {
+    let deep = Rule {
+        electorate: Electorate::SquareRoot,
+        proposers: Proposers::Holders(percent(5)),
+        early_close_ms: Some(500),
+        ..Rule::new(percent(30), percent(50), 4_000)
+    };
+    let release = Rule {
+        objection: Some(percent(30)),
+        timelock_ms: 1_000,
+        execution_window_ms: 1_500,
+        early_close_ms: None,
+        ..deep.clone()
+    };
+    ModelPolicy {
+        release,
+        roles: vec![Role { name: name("reviewer"), accounts: accounts[..4].to_vec() }],
+        gates: vec![Gate { statement: name("safety-review"), role: name("reviewer"), attestors: 2 }],
+        ..ModelPolicy::uniform(&deep)
+    }
+}
+
+fn locked_with_late_quorum(accounts: &[AccountId]) -> ModelPolicy {
+    let rule = Rule { late_quorum_extension_ms: 4_000, ..Rule::new(percent(60), percent(50), 5_000) };
+    ModelPolicy {
+        transfers: TransferRule::Locked,
+        guardian: Some(accounts[0]),
+        stewards: Rule { proposers: Proposers::Stewards, ..rule.clone() },
+        ..ModelPolicy::uniform(&rule)
+    }
+}
+
+fn shortened(mut policy: ModelPolicy) -> ModelPolicy {
+    for class in Class::OF_MODELS {
+        let rule = policy.rule_mut(class);
+        let short = |ms: u64| (ms / SHORTENED).max(limits::VOTING_PERIOD_MIN_MS);
+        rule.voting_period_ms = short(rule.voting_period_ms);
+        rule.execution_window_ms = short(rule.execution_window_ms) / 4;
+        rule.execution_window_ms = rule.execution_window_ms.max(limits::VOTING_PERIOD_MIN_MS);
+        rule.timelock_ms /= SHORTENED;
+        rule.late_quorum_extension_ms /= SHORTENED;
+        rule.early_close_ms = rule.early_close_ms.map(|ms| ms / SHORTENED);
+    }
+    policy
+}

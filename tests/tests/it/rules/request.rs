@@ -1,0 +1,260 @@
+//! What random histories ask for, by places in lists that wrap around.
+
+use allod_protocol::{contribution::ContributionKind, proposal::Choice};
+use proptest::{prelude::*, sample::select};
+use std::ops::Range;
+
+/// A history: two models' policies, whether their units are near the bound, and the blocks.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) policies: [u8; 2],
+    pub(crate) is_huge: bool,
+    pub(crate) blocks: Vec<StoryBlock>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StoryBlock {
+    pub(crate) later_ms: u64,
+    pub(crate) requests: Vec<Request>,
+}
+
+/// One of a list: of those that fit what is asked, if there are such, or of all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pick {
+    pub(crate) fits: bool,
+    pub(crate) place: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Amount {
+    /// Times what a unit of the model is scaled by.
+    Few(u8),
+    /// As much as there is.
+    All,
+    /// More than fits.
+    Bound,
+}
+
+/// Units, how long none of them is free, and how long not all are.
+pub(crate) type VestingTerms = Option<(u16, u16)>;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Admit { by: Pick, handle: u8, quota: u8 },
+    Found { by: Pick, name: u8, policy: u8, parent: Option<u8>, units: u8, vesting: VestingTerms },
+    Transfer { model: u8, by: Pick, to: u8, amount: Amount },
+    Burn { model: u8, by: Pick, amount: Amount },
+    Delegate { model: u8, by: Pick, to: Option<u8>, lasts_ms: Option<u16> },
+    Publish { model: u8, by: Pick, label: u8, artifact: u8, parent: Option<u8> },
+    Attest { model: u8, version: Pick, by: Pick, passed: bool },
+    Propose { model: u8, by: Pick, steps: Vec<Step> },
+    ProposeToMembers { by: Pick, step: MemberStep },
+    Answer { proposal: Pick, by: Pick, parts: Vec<(Choice, u16)> },
+    /// Everybody who has a weight answers, each by some bits.
+    Rally { proposal: Pick, answers: u32, against: bool },
+    Withdraw { proposal: Pick, by: Pick },
+    Execute { proposal: Pick, by: u8 },
+    Cancel { proposal: Pick, by: Pick },
+    Record { model: u8, by: u8, round: Pick, kind: ContributionKind, amount: u8 },
+    Reveal { contribution: Pick, by: Pick, truly: bool },
+    Accept { contribution: Pick, by: Pick },
+    Challenge { model: u8, by: Pick, target: Target, amount: Amount },
+    Plead { dispute: Pick, by: Pick },
+    Rule { dispute: Pick, by: Pick, upholds: bool },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Line(u8),
+    Version(Pick),
+    Contribution(Pick),
+}
+
+/// What a model's owners are asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Release(Pick),
+    Deprecate(Pick),
+    Withdraw(Pick),
+    Lineage { version: Pick, parent: u8 },
+    Licence(u8),
+    Mint { to: u8, amount: Amount, vesting: VestingTerms },
+    Burn { from: Pick, amount: Amount },
+    Approve { to: u8, amount: Amount },
+    Stewards { first: u8, count: u8 },
+    Policy(u8),
+    Retire,
+    Round { budget: Amount, weights: u8, cap: Option<u16>, min: u8, recording_ms: u16, review_ms: u16, sealed: bool },
+    Resolve { dispute: Pick, upholds: bool },
+    Statement,
+    /// An action for another scope.
+    Member(MemberStep),
+}
+
+/// What the members of the network are asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MemberStep {
+    Admit(Pick),
+    Quota { account: u8, quota: u8 },
+    Suspend(u8),
+    Reinstate(Pick),
+    Statement,
+}
+
+/// Random histories of models that have these policies.
+pub(crate) fn story(policies: Range<u8>) -> impl Strategy<Value = Story> {
+    let block = (later_ms(), prop::collection::vec(request(policies.clone()), 0..7))
+        .prop_map(|(later_ms, requests)| StoryBlock { later_ms, requests });
+    let policies = [policies.clone(), policies];
+    (policies, prop::bool::weighted(0.2), prop::collection::vec(block, 30..70))
+        .prop_map(|(policies, is_huge, blocks)| Story { policies, is_huge, blocks })
+}
+
+/// Mostly a second or two; now and then long enough for disputes to lapse.
+fn later_ms() -> impl Strategy<Value = u64> {
+    prop_oneof![60 => 1u64..1_500, 4 => 1_500u64..9_000, 1 => Just(61 * 24 * 60 * 60 * 1_000)]
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    (prop::bool::weighted(0.85), any::<u8>()).prop_map(|(fits, place)| Pick { fits, place })
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    prop_oneof![20 => (0u8..25).prop_map(Amount::Few), 2 => Just(Amount::All), 1 => Just(Amount::Bound)]
+}
+
+fn vesting() -> impl Strategy<Value = VestingTerms> {
+    prop::option::weighted(0.3, (0u16..6_000, 1u16..6_000))
+}
+
+fn request(policies: Range<u8>) -> impl Strategy<Value = Request> {
+    prop_oneof![
+        8 => of_holders(),
+        5 => of_accounts(policies.clone()),
+        10 => of_proposers(policies),
+        14 => of_voters(),
+        9 => of_givers(),
+        6 => of_disputants(),
+    ]
+}
+
+fn of_holders() -> impl Strategy<Value = Request> {
+    let (model, any) = (any::<u8>(), any::<u8>());
+    let lasts_ms = prop::option::weighted(0.5, 0u16..8_000);
+    prop_oneof![
+        4 => (model, pick(), any, amount()).prop_map(|(model, by, to, amount)| Request::Transfer { model, by, to, amount }),
+        1 => (model, pick(), amount()).prop_map(|(model, by, amount)| Request::Burn { model, by, amount }),
+        4 => (model, pick(), prop::option::weighted(0.8, any), lasts_ms)
+            .prop_map(|(model, by, to, lasts_ms)| Request::Delegate { model, by, to, lasts_ms }),
+    ]
+}
+
+fn of_accounts(policies: Range<u8>) -> impl Strategy<Value = Request> {
+    let (model, any) = (any::<u8>(), any::<u8>());
+    prop_oneof![
+        3 => (pick(), any, 0u8..3).prop_map(|(by, handle, quota)| Request::Admit { by, handle, quota }),
+        1 => (pick(), 0u8..3, policies, prop::option::of(any), any, vesting()).prop_map(
+            |(by, name, policy, parent, units, vesting)| Request::Found { by, name, policy, parent, units, vesting }
+        ),
+        8 => (model, pick(), 0u8..12, 0u8..24, prop::option::weighted(0.3, any)).prop_map(
+            |(model, by, label, artifact, parent)| Request::Publish { model, by, label, artifact, parent }
+        ),
+        6 => (model, pick(), pick(), prop::bool::weighted(0.85))
+            .prop_map(|(model, version, by, passed)| Request::Attest { model, version, by, passed }),
+    ]
+}
+
+fn of_proposers(policies: Range<u8>) -> impl Strategy<Value = Request> {
+    let steps = prop_oneof![
+        8 => prop::collection::vec(step(policies.clone()), 1),
+        1 => prop::collection::vec(ownership(), 2..4),
+        1 => prop::collection::vec(step(policies), 2),
+    ];
+    prop_oneof![
+        7 => (any::<u8>(), pick(), steps).prop_map(|(model, by, steps)| Request::Propose { model, by, steps }),
+        1 => (pick(), member_step()).prop_map(|(by, step)| Request::ProposeToMembers { by, step }),
+        1 => (pick(), pick()).prop_map(|(proposal, by)| Request::Withdraw { proposal, by }),
+        2 => (pick(), any::<u8>()).prop_map(|(proposal, by)| Request::Execute { proposal, by }),
+        1 => (pick(), pick()).prop_map(|(proposal, by)| Request::Cancel { proposal, by }),
+    ]
+}
+
+fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
+    let any = any::<u8>();
+    prop_oneof![
+        10 => pick().prop_map(Step::Release),
+        3 => pick().prop_map(Step::Deprecate),
+        2 => pick().prop_map(Step::Withdraw),
+        2 => (pick(), any).prop_map(|(version, parent)| Step::Lineage { version, parent }),
+        1 => any.prop_map(Step::Licence),
+        20 => ownership(),
+        2 => (any, 1u8..4).prop_map(|(first, count)| Step::Stewards { first, count }),
+        3 => policies.prop_map(Step::Policy),
+        1 => prop::bool::weighted(0.5).prop_map(|retire| if retire { Step::Retire } else { Step::Statement }),
+        8 => (pick(), any.prop_map(|bits| bits % 2 == 0)).prop_map(|(dispute, upholds)| Step::Resolve { dispute, upholds }),
+        1 => member_step().prop_map(Step::Member),
+    ]
+}
+
+fn ownership() -> impl Strategy<Value = Step> {
+    let any = any::<u8>();
+    let round = (amount(), any, prop::option::weighted(0.3, 1u16..6_000), 0u8..3, 1_000u16..3_500, 1_000u16..3_500);
+    prop_oneof![
+        2 => (any, amount(), vesting()).prop_map(|(to, amount, vesting)| Step::Mint { to, amount, vesting }),
+        2 => (pick(), amount()).prop_map(|(from, amount)| Step::Burn { from, amount }),
+        2 => (any, amount()).prop_map(|(to, amount)| Step::Approve { to, amount }),
+        4 => (round, prop::bool::weighted(0.3)).prop_map(|((budget, weights, cap, min, recording_ms, review_ms), sealed)| {
+            Step::Round { budget, weights, cap, min, recording_ms, review_ms, sealed }
+        }),
+    ]
+}
+
+fn member_step() -> impl Strategy<Value = MemberStep> {
+    prop_oneof![
+        3 => pick().prop_map(MemberStep::Admit),
+        2 => (any::<u8>(), 1u8..4).prop_map(|(account, quota)| MemberStep::Quota { account, quota }),
+        2 => any::<u8>().prop_map(MemberStep::Suspend),
+        4 => pick().prop_map(MemberStep::Reinstate),
+        1 => Just(MemberStep::Statement),
+    ]
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    prop_oneof![4 => Just(Choice::Yes), 2 => Just(Choice::No), 1 => Just(Choice::Abstain), 1 => Just(Choice::Veto)]
+}
+
+fn of_voters() -> impl Strategy<Value = Request> {
+    let split = (1u16..5_000, 1u16..5_000).prop_map(|(yes, no)| {
+        vec![(Choice::No, no), (Choice::Abstain, 10_000 - yes - no), (Choice::Yes, yes)]
+    });
+    let parts = prop_oneof![3 => choice().prop_map(|choice| vec![(choice, 10_000)]), 1 => split];
+    prop_oneof![
+        8 => (pick(), pick(), parts).prop_map(|(proposal, by, parts)| Request::Answer { proposal, by, parts }),
+        3 => (pick(), any::<u32>(), prop::bool::weighted(0.15))
+            .prop_map(|(proposal, answers, against)| Request::Rally { proposal, answers, against }),
+    ]
+}
+
+fn of_givers() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        4 => (any::<u8>(), any::<u8>(), pick(), select(&ContributionKind::ALL[..]), 1u8..100)
+            .prop_map(|(model, by, round, kind, amount)| Request::Record { model, by, round, kind, amount }),
+        3 => (pick(), pick(), prop::bool::weighted(0.9))
+            .prop_map(|(contribution, by, truly)| Request::Reveal { contribution, by, truly }),
+        4 => (pick(), pick()).prop_map(|(contribution, by)| Request::Accept { contribution, by }),
+    ]
+}
+
+fn of_disputants() -> impl Strategy<Value = Request> {
+    let target = prop_oneof![
+        2 => any::<u8>().prop_map(Target::Line),
+        2 => pick().prop_map(Target::Version),
+        2 => pick().prop_map(Target::Contribution),
+    ];
+    prop_oneof![
+        3 => (any::<u8>(), pick(), target, amount())
+            .prop_map(|(model, by, target, amount)| Request::Challenge { model, by, target, amount }),
+        1 => (pick(), pick()).prop_map(|(dispute, by)| Request::Plead { dispute, by }),
+        4 => (pick(), pick(), any::<bool>()).prop_map(|(dispute, by, upholds)| Request::Rule { dispute, by, upholds }),
+    ]
+}

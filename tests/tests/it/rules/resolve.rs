@@ -1,0 +1,504 @@
+//! From a request to the actions it means, as the world then stands.
+
+use super::{
+    history::History,
+    policies::policy,
+    request::{Amount, MemberStep, Pick, Request, Step, Target, VestingTerms},
+};
+use allod_protocol::{
+    account::{CreateAccount, KeyPolicy},
+    artifact::{Artifact, ArtifactKind},
+    attestation::Attest,
+    contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution, seal},
+    delegation::Delegate,
+    dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
+    ids::{
+        AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId,
+        Units, VersionLabel,
+    },
+    model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
+    policy::Proposers,
+    proposal::{
+        BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
+        WithdrawProposal,
+    },
+    round::{KindWeight, RoundPlan},
+    share::{BurnShares, TransferShares, Vesting},
+    transaction::Action,
+};
+use allod_tests::{
+    ledger::key,
+    reference::{DisputeStatus, Model, Proposal, Status, VersionStatus},
+};
+
+/// More handles than accounts can be admitted; some look alike.
+const HANDLES: [&str; 8] = ["guest", "gue5t", "meadow", "rneadow", "mill-01", "mill-o1", "lakeside", "weir"];
+
+fn wrap<T: Clone>(list: &[T], place: u8) -> Option<T> {
+    list.get(usize::from(place).checked_rem(list.len())?).cloned()
+}
+
+/// One of a list: of those that fit, if there are such and such a one is wanted, or of all.
+fn choose<T: Clone>(all: &[T], pick: Pick, fits: impl Fn(&T) -> bool) -> Option<T> {
+    let fitting: Vec<T> = all.iter().filter(|one| pick.fits && fits(one)).cloned().collect();
+    wrap(if fitting.is_empty() { all } else { &fitting }, pick.place)
+}
+
+fn vesting(terms: VestingTerms) -> Option<Vesting> {
+    terms.map(|(cliff_ms, more_ms)| Vesting {
+        cliff_ms: cliff_ms.into(),
+        duration_ms: u64::from(cliff_ms) + u64::from(more_ms),
+    })
+}
+
+impl History {
+    /// The actions that a request means, each with the place of who asks.
+    pub(crate) fn actions(&mut self, request: &Request) -> Vec<(usize, Action)> {
+        if let Request::Rally { proposal, answers, against } = request {
+            return self.rally(*proposal, *answers, *against).unwrap_or_default();
+        }
+        let asked = self
+            .of_holder(request)
+            .or_else(|| self.of_account(request))
+            .or_else(|| self.of_proposer(request))
+            .or_else(|| self.of_giver(request))
+            .or_else(|| self.of_disputant(request));
+        asked.into_iter().map(|(account, action)| (self.place(account), action)).collect()
+    }
+
+    fn place(&self, account: AccountId) -> usize {
+        self.accounts.iter().position(|known| *known == account).expect("an account of this history")
+    }
+
+    fn model(&self, place: u8) -> (ModelId, &Model) {
+        let id = wrap(&self.models, place).expect("there are models");
+        (id, &self.world.models[&id])
+    }
+
+    fn any(&self, place: u8) -> AccountId {
+        wrap(&self.accounts, place).expect("there are accounts")
+    }
+
+    fn by(&self, pick: Pick, fits: impl Fn(AccountId) -> bool) -> AccountId {
+        choose(&self.accounts, pick, |account| fits(*account)).expect("there are accounts")
+    }
+
+    /// Units for something that needs at least one.
+    fn units(&self, amount: Amount, all: u64) -> Units {
+        Units::new(match amount {
+            Amount::Few(units) => (u64::from(units) * self.scale).max(1),
+            Amount::All => all.max(1),
+            Amount::Bound => 1 << 62,
+        })
+    }
+
+    fn of_holder(&self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::Transfer { model, by, to, amount } => {
+                let (model, _) = self.model(*model);
+                let by = self.by(*by, |account| self.world.free(model, account) > 0);
+                let units = match amount {
+                    Amount::Few(0) => Units::ZERO,
+                    amount => self.units(*amount, self.world.free(model, by)),
+                };
+                let asked = TransferShares { model, to: self.any(*to), units, reason: String::new() };
+                Some((by, Action::TransferShares(asked)))
+            }
+            Request::Burn { model, by, amount } => {
+                let (model, _) = self.model(*model);
+                let by = self.by(*by, |account| self.world.free(model, account) > 0);
+                let units = self.units(*amount, self.world.free(model, by));
+                Some((by, Action::BurnShares(BurnShares { model, units, reason: String::new() })))
+            }
+            Request::Delegate { model, by, to, lasts_ms } => {
+                let (model, _) = self.model(*model);
+                let by = self.by(*by, |account| self.world.held(model, account) > 0);
+                let to = to.map(|to| self.any(to));
+                let expires = lasts_ms.filter(|_| to.is_some()).map(|ms| self.ledger.tip.time.plus_ms(ms.into()));
+                Some((by, Action::Delegate(Delegate { model, to, expires })))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_account(&self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::Admit { by, handle, quota } => {
+                let by = self.by(*by, |account| self.world.accounts[&account].quota > u32::from(*quota));
+                let handle = Handle::new(wrap(&HANDLES, *handle)?).expect("a handle");
+                let signer = key(u8::try_from(self.accounts.len()).expect("few accounts"));
+                let keys = KeyPolicy::single(signer.public_key());
+                Some((by, Action::CreateAccount(CreateAccount { handle, keys, quota: (*quota).into() })))
+            }
+            Request::Found { by, name, policy: number, parent, units, vesting: terms } => {
+                let by = self.by(*by, |account| !self.world.accounts[&account].suspended);
+                let parent = parent.map(|place| self.model(place).0);
+                let line = |account: AccountId| FoundingLine {
+                    account,
+                    units: Units::new(u64::from(*units) + 1),
+                    vesting: vesting(*terms),
+                };
+                let grant = |parent| ParentGrant { parent, units: Units::new(u64::from(*units) * 3 + 1) };
+                let asked = CreateModel {
+                    name: Name::new(format!("model-{name}")).expect("a name"),
+                    description: String::new(),
+                    founding: self.accounts.iter().rev().take(3).copied().map(line).collect(),
+                    stewards: self.accounts[..2].to_vec(),
+                    policy: policy(*number, &self.accounts),
+                    licence: None,
+                    grants: parent.into_iter().map(grant).collect(),
+                };
+                Some((by, Action::CreateModel(asked)))
+            }
+            Request::Publish { model, by, label, artifact, parent } => {
+                let (id, model) = self.model(*model);
+                let by = self.by(*by, |account| model.register.contains_key(&account));
+                let address = ArtifactId::of(&[*artifact]);
+                let asked = PublishVersion {
+                    model: id,
+                    label: VersionLabel::new(format!("v{label}")).expect("a label"),
+                    artifact: Artifact { address, kind: ArtifactKind::File, size_bytes: 1, files: 1 },
+                    parents: parent.and_then(|place| self.version_ref(place)).into_iter().collect(),
+                    training_plan: None,
+                    datasets: Vec::new(),
+                    notes: String::new(),
+                };
+                Some((by, Action::PublishVersion(asked)))
+            }
+            Request::Attest { model, version, by, passed } => self.attestation(*model, *version, *by, *passed),
+            _ => None,
+        }
+    }
+
+    fn attestation(&self, model: u8, version: Pick, by: Pick, passed: bool) -> Option<(AccountId, Action)> {
+        let (_, model) = self.model(model);
+        let statement = model.policy.gates.first().map(|gate| gate.statement.clone());
+        let role = model.policy.roles.first().map_or(&[][..], |role| &role.accounts);
+        let by = self.by(by, |account| role.contains(&account));
+        let versions: Vec<_> = model.versions.values().cloned().collect();
+        let version = choose(&versions, version, |version| version.status == VersionStatus::Published)?;
+        let asked = Attest {
+            artifact: version.artifact,
+            statement: statement.unwrap_or_else(|| Name::new("bias-audit").expect("a name")),
+            passed,
+            evidence: None,
+            note: String::new(),
+        };
+        Some((by, Action::Attest(asked)))
+    }
+
+    /// A version of any model; a missing one now and then.
+    fn version_ref(&self, place: u8) -> Option<VersionRef> {
+        let all = self.models.iter().flat_map(|id| {
+            let labels = self.world.models[id].versions.keys();
+            labels.map(|label| VersionRef { model: *id, label: label.clone() })
+        });
+        let missing = VersionRef { model: self.models[0], label: VersionLabel::new("missing").expect("a label") };
+        wrap(&all.chain([missing]).collect::<Vec<_>>(), place)
+    }
+
+    fn of_proposer(&self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::Propose { model, by, steps } => {
+                let (id, model) = self.model(*model);
+                let by = self.by(*by, |account| match model.policy.release.proposers {
+                    Proposers::Stewards => model.stewards.contains(&account),
+                    _ => model.register.contains_key(&account),
+                });
+                let actions: Vec<_> = steps.iter().filter_map(|step| self.step(id, by, step)).collect();
+                self.open(by, Scope::Model(id), actions)
+            }
+            Request::ProposeToMembers { by, step } => {
+                let by = self.by(*by, |account| self.world.accounts[&account].member);
+                self.open(by, Scope::Network, vec![self.member_step(*step)])
+            }
+            Request::Answer { proposal, by, parts } => {
+                let id = self.proposal(*proposal, |status| *status == Status::Open)?;
+                let by = self.by(*by, |account| self.world.weight(&self.world.proposals[&id], account) > 0);
+                Some((by, ballot(id, parts)))
+            }
+            Request::Withdraw { proposal, by } => {
+                let unanswered =
+                    |proposal: &Proposal| proposal.status == Status::Open && proposal.ballots.is_empty();
+                let id = choose(&self.proposals, *proposal, |id| unanswered(&self.world.proposals[id]))?;
+                let by = self.by(*by, |account| self.world.proposals[&id].proposer == account);
+                Some((by, Action::WithdrawProposal(WithdrawProposal { proposal: id })))
+            }
+            Request::Execute { proposal, by } => {
+                let id = self.proposal(*proposal, |status| matches!(status, Status::Queued { .. }))?;
+                Some((self.any(*by), Action::ExecuteProposal(ExecuteProposal { proposal: id })))
+            }
+            Request::Cancel { proposal, by } => {
+                let guarded = |proposal: &Proposal| !proposal.status.is_final() && proposal.guardian.is_some();
+                let id = choose(&self.proposals, *proposal, |id| guarded(&self.world.proposals[id]))?;
+                let by = self.by(*by, |account| self.world.proposals[&id].guardian == Some(account));
+                Some((by, Action::CancelProposal(CancelProposal { proposal: id, reason: String::new() })))
+            }
+            _ => None,
+        }
+    }
+
+    fn proposal(&self, pick: Pick, fits: impl Fn(&Status) -> bool) -> Option<ProposalId> {
+        choose(&self.proposals, pick, |id| fits(&self.world.proposals[id].status))
+    }
+
+    fn open(&self, by: AccountId, scope: Scope, actions: Vec<ProposalAction>) -> Option<(AccountId, Action)> {
+        if actions.is_empty() {
+            return None;
+        }
+        let (title, text) = ("a question".into(), String::new());
+        Some((by, Action::OpenProposal(OpenProposal { scope, title, text, actions })))
+    }
+
+    /// Everybody who has a weight answers, most of them alike.
+    fn rally(&self, proposal: Pick, answers: u32, against: bool) -> Option<Vec<(usize, Action)>> {
+        let id = self.proposal(proposal, |status| *status == Status::Open)?;
+        let with_weight = |account: &AccountId| self.world.weight(&self.world.proposals[&id], *account) > 0;
+        let voters = self.accounts.iter().enumerate().filter(|(_, account)| with_weight(account));
+        let answer = |(place, _): (usize, &AccountId)| {
+            let choice = match (answers >> (3 * (place % 10))) & 7 {
+                0 => return None,
+                1 => Choice::Abstain,
+                2 if against => Choice::Veto,
+                2 => Choice::No,
+                _ if against => Choice::No,
+                _ => Choice::Yes,
+            };
+            Some((place, Action::CastBallot(CastBallot::whole(id, choice))))
+        };
+        Some(voters.filter_map(answer).collect())
+    }
+
+    fn version(&self, model: ModelId, pick: Pick, wanted: VersionStatus) -> Option<VersionLabel> {
+        let versions = &self.world.models[&model].versions;
+        let labels: Vec<VersionLabel> = versions.keys().cloned().collect();
+        choose(&labels, pick, |label| versions[label].status == wanted)
+    }
+
+    fn step(&self, model: ModelId, by: AccountId, step: &Step) -> Option<ProposalAction> {
+        let reason = String::new();
+        Some(match step {
+            Step::Release(pick) => {
+                ProposalAction::ReleaseVersion { label: self.version(model, *pick, VersionStatus::Published)? }
+            }
+            Step::Deprecate(pick) => {
+                ProposalAction::DeprecateVersion { label: self.version(model, *pick, VersionStatus::Released)?, reason }
+            }
+            Step::Withdraw(pick) => {
+                ProposalAction::WithdrawVersion { label: self.version(model, *pick, VersionStatus::Released)?, reason }
+            }
+            Step::Lineage { version, parent } => ProposalAction::ClaimLineage {
+                label: self.version(model, *version, VersionStatus::Published)?,
+                parents: vec![self.version_ref(*parent)?],
+            },
+            Step::Licence(number) => {
+                ProposalAction::SetLicence { licence: Licence::Terms(ContentHash::from_bytes([*number; 32])) }
+            }
+            Step::Stewards { first, count } => {
+                let mut stewards: Vec<AccountId> = (0..*count).map(|more| self.any(first.wrapping_add(more))).collect();
+                stewards.sort();
+                stewards.dedup();
+                ProposalAction::SetStewards { stewards }
+            }
+            Step::Policy(number) => ProposalAction::SetPolicy { policy: Box::new(policy(*number, &self.accounts)) },
+            Step::Retire => ProposalAction::Retire { reason },
+            Step::Resolve { dispute, upholds } => {
+                let of_model = |dispute: &allod_tests::reference::Dispute| {
+                    dispute.model == model && dispute.status == DisputeStatus::Open
+                };
+                let dispute = choose(&self.disputes, *dispute, |id| of_model(&self.world.disputes[id]))?;
+                ProposalAction::ResolveDispute { dispute, upholds: *upholds }
+            }
+            Step::Statement => ProposalAction::Statement,
+            Step::Member(step) => self.member_step(*step),
+            step => return self.ownership_step(model, by, step),
+        })
+    }
+
+    fn ownership_step(&self, model: ModelId, by: AccountId, step: &Step) -> Option<ProposalAction> {
+        let reason = String::new();
+        Some(match step {
+            Step::Mint { to, amount, vesting: terms } => {
+                let (to, units) = (self.any(*to), self.units(*amount, self.world.total(model)));
+                ProposalAction::MintShares { to, units, reason, vesting: vesting(*terms) }
+            }
+            Step::Burn { from, amount } => {
+                let from = self.by(*from, |account| self.world.held(model, account) > 0);
+                let units = self.units(*amount, self.world.held(model, from));
+                ProposalAction::BurnShares { from, units, cause: reason }
+            }
+            Step::Approve { to, amount } => {
+                let (to, units) = (self.any(*to), self.units(*amount, self.world.free(model, by)));
+                ProposalAction::ApproveTransfer { to, units, price: String::new(), reason }
+            }
+            Step::Round { budget, weights, cap, min, recording_ms, review_ms, sealed } => {
+                let kinds = ContributionKind::ALL.into_iter().zip(1u32..);
+                let listed = kinds.filter(|(_, number)| weights & (1 << number) != 0 || *number == 1);
+                let plan = RoundPlan {
+                    plan: ContentHash::from_bytes([0; 32]),
+                    budget: self.units(*budget, self.world.total(model)),
+                    weights: listed.map(|(kind, number)| KindWeight { kind, weight: number * 3 }).collect(),
+                    cap: cap.map(|cap| BasisPoints::new(cap).expect("at most the whole")),
+                    min_contributors: (*min).into(),
+                    recording_ms: (*recording_ms).into(),
+                    review_ms: (*review_ms).into(),
+                    sealed: *sealed,
+                };
+                ProposalAction::OpenRound { plan }
+            }
+            _ => return None,
+        })
+    }
+
+    fn member_step(&self, step: MemberStep) -> ProposalAction {
+        match step {
+            MemberStep::Admit(pick) => {
+                let account = self.by(pick, |account| !self.world.accounts[&account].member);
+                ProposalAction::AdmitMember { account }
+            }
+            MemberStep::Quota { account, quota } => {
+                ProposalAction::GrantQuota { account: self.any(account), quota: quota.into() }
+            }
+            MemberStep::Suspend(place) => {
+                ProposalAction::SuspendAccount { account: self.any(place), reason: String::new() }
+            }
+            MemberStep::Reinstate(pick) => {
+                let account = self.by(pick, |account| self.world.accounts[&account].suspended);
+                ProposalAction::ReinstateAccount { account }
+            }
+            MemberStep::Statement => ProposalAction::Statement,
+        }
+    }
+
+    fn of_giver(&mut self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::Record { model, by, round, kind, amount } => {
+                let (giver, amount) = (self.any(*by), u64::from(*amount));
+                Some((giver, self.record(*model, giver, *round, (*kind, amount))))
+            }
+            Request::Reveal { contribution, by, truly } => {
+                let id = choose(&self.contributions, *contribution, |id| self.world.contributions[id].amount == 0)?;
+                let contribution = &self.world.contributions[&id];
+                let by = self.by(*by, |account| account == contribution.giver);
+                let unsealed = (ContentHash::from_bytes([0; 32]), 1);
+                let seal = contribution.sealed.and_then(|sealed| self.seals.get(&sealed).copied());
+                let (salt, amount) = seal.unwrap_or(unsealed);
+                let amount = if *truly { amount } else { amount + 1 };
+                Some((by, Action::RevealContribution(RevealContribution { contribution: id, amount, salt })))
+            }
+            Request::Accept { contribution, by } => {
+                let waits = |id: &ContributionId| {
+                    let contribution = &self.world.contributions[id];
+                    !contribution.accepted && contribution.amount > 0
+                };
+                let id = choose(&self.contributions, *contribution, waits)?;
+                let contribution = &self.world.contributions[&id];
+                let stewards = &self.world.models[&contribution.model].stewards;
+                let by = self.by(*by, |account| stewards.contains(&account) && account != contribution.giver);
+                Some((by, Action::AcceptContribution(AcceptContribution { contribution: id })))
+            }
+            _ => None,
+        }
+    }
+
+    /// A contribution to a round that records, if there is one; sealed as the round asks.
+    fn record(
+        &mut self,
+        model: u8,
+        giver: AccountId,
+        round: Pick,
+        (kind, amount): (ContributionKind, u64),
+    ) -> Action {
+        let (id, model) = self.model(model);
+        let numbers: Vec<u64> = (0..model.rounds.len() as u64).collect();
+        let records = |number: &u64| model.rounds[*number as usize].records_until > self.world.time;
+        // One more than there are: now and then a round that does not exist, and none where none records.
+        let number = if numbers.iter().any(records) {
+            choose(&numbers, round, records)
+        } else {
+            Some(u64::from(round.place)).filter(|_| !round.fits)
+        };
+        let wants_seal = number.and_then(|number| model.rounds.get(number as usize)).is_some_and(|round| round.plan.sealed);
+        let is_sealed = number.is_some() && (wants_seal ^ (round.place % 16 == 0));
+        let salt = ContentHash::from_bytes([round.place; 32]);
+        let sealed = is_sealed.then(|| seal(giver, amount, salt));
+        if let Some(sealed) = sealed {
+            self.seals.insert(sealed, (salt, amount));
+        }
+        Action::RecordContribution(RecordContribution {
+            model: id,
+            round: number,
+            kind,
+            amount: if is_sealed { 0 } else { amount },
+            sealed,
+            evidence: None,
+            note: String::new(),
+        })
+    }
+
+    fn of_disputant(&self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::Challenge { model, by, target, amount } => {
+                let (model, target, units) = self.target(*model, *target, *amount)?;
+                let by = self.by(*by, |account| self.world.held(model, account) > 0);
+                Some((by, Action::OpenDispute(OpenDispute { target, units, text: String::new(), evidence: None })))
+            }
+            Request::Plead { dispute, by } => {
+                let id = self.open_dispute(*dispute)?;
+                let by = self.by(*by, |account| self.world.disputes[&id].respondent == account);
+                Some((by, Action::AnswerDispute(AnswerDispute { dispute: id, text: String::new(), evidence: None })))
+            }
+            Request::Rule { dispute, by, upholds } => {
+                let id = self.open_dispute(*dispute)?;
+                let dispute = &self.world.disputes[&id];
+                let arbiters = self.world.models[&dispute.model].policy.arbiters.as_ref();
+                let is_party = |account| [dispute.challenger, dispute.respondent].contains(&account);
+                let by = self.by(*by, |account| match arbiters {
+                    Some(arbiters) => arbiters.accounts.contains(&account) && !is_party(account),
+                    None => account == dispute.challenger,
+                });
+                Some((by, Action::RuleDispute(RuleDispute { dispute: id, upholds: *upholds })))
+            }
+            _ => None,
+        }
+    }
+
+    fn open_dispute(&self, pick: Pick) -> Option<DisputeId> {
+        choose(&self.disputes, pick, |id| self.world.disputes[id].status == DisputeStatus::Open)
+    }
+
+    fn target(&self, model: u8, target: Target, amount: Amount) -> Option<(ModelId, DisputeTarget, Units)> {
+        let (model, _) = self.model(model);
+        match target {
+            Target::Line(place) => {
+                let holds = Pick { fits: true, place };
+                let account = self.by(holds, |account| self.world.held(model, account) > 0);
+                let units = self.units(amount, self.world.held(model, account));
+                Some((model, DisputeTarget::Line { model, account }, units))
+            }
+            Target::Version(pick) => {
+                let label = self.version(model, pick, VersionStatus::Published)?;
+                Some((model, DisputeTarget::Version { model, label }, Units::ZERO))
+            }
+            Target::Contribution(pick) => {
+                let id = choose(&self.contributions, pick, |id| {
+                    let contribution = &self.world.contributions[id];
+                    let round = contribution.round.map(|number| number as usize);
+                    let rounds = &self.world.models[&contribution.model].rounds;
+                    round.is_none_or(|number| rounds[number].closes > self.world.time)
+                })?;
+                let model = self.world.contributions[&id].model;
+                Some((model, DisputeTarget::Contribution(id), Units::ZERO))
+            }
+        }
+    }
+}
+
+fn ballot(proposal: ProposalId, parts: &[(Choice, u16)]) -> Action {
+    let part = |(choice, part): &(Choice, u16)| BallotPart {
+        choice: *choice,
+        part: BasisPoints::new(*part).expect("at most the whole"),
+    };
+    Action::CastBallot(CastBallot { proposal, parts: parts.iter().map(part).collect() })
+}
+
