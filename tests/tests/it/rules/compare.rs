@@ -141,7 +141,11 @@ impl History {
         let expected = &self.world.proposals[&id];
         let found: Proposal = self.ledger.read(&id).expect("proposal");
         assert_eq!(status(&found.status), expected.status, "{found:?}");
-        assert_eq!((found.closes.get(), found.extended), (expected.closes, expected.extended), "the close of {found:?}");
+        assert_eq!(
+            (found.closes.get(), found.extended),
+            (expected.closes, expected.extended),
+            "the close of {found:?}"
+        );
         let tally: Tally = self.ledger.read(&id).expect("tally");
         let Tally { yes, no, abstain, veto, electorate, ballots } = tally;
         let tally = reference::Tally { yes, no, abstain, veto, electorate, ballots };

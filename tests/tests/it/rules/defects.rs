@@ -1,1 +1,172 @@
-//! What the rules should do and do not yet.
+//! What the rules promise and do not keep yet: each test would fail, and says so.
+
+use allod_protocol::{
+    contribution::{AcceptContribution, ContributionKind, RecordContribution},
+    delegation::Delegate,
+    dispute::{Dispute, DisputeStatus, DisputeTarget, OpenDispute, RuleDispute},
+    event::Event,
+    ids::{BasisPoints, ContentHash, DisputeId, ModelId, Name, ProposalId, Units},
+    model::{CreateModel, FoundingLine, Model},
+    policy::{Arbiters, ModelPolicy, Rule, Tally},
+    proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
+    round::{KindWeight, RoundPlan},
+    share::Register,
+    transaction::Action,
+};
+use allod_tests::ledger::{TestLedger, policy};
+
+const HANDLES: [&str; 5] = ["northfield", "lakeside", "hilltop", "riverbend", "seafront"];
+
+/// northfield 50, lakeside 30, hilltop 20; northfield and lakeside are stewards.
+fn found(ledger: &mut TestLedger, policy: ModelPolicy) -> ModelId {
+    let line =
+        |handle: &str, units| FoundingLine { account: ledger.account(handle), units: Units::new(units), vesting: None };
+    let action = CreateModel {
+        name: Name::new("digits").expect("a name"),
+        description: String::new(),
+        founding: vec![line("northfield", 50), line("lakeside", 30), line("hilltop", 20)],
+        stewards: vec![ledger.account("northfield"), ledger.account("lakeside")],
+        policy,
+        licence: None,
+        grants: Vec::new(),
+    };
+    match ledger.must(0, Action::CreateModel(action)).events.first() {
+        Some(Event::ModelCreated { model, .. }) => *model,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn open(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) -> ProposalId {
+    let (scope, title, text) = (Scope::Model(model), "a question".into(), String::new());
+    let asked = OpenProposal { scope, title, text, actions: vec![action] };
+    match ledger.must(0, Action::OpenProposal(asked)).events.first() {
+        Some(Event::ProposalOpened { proposal, .. }) => *proposal,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn vote(ledger: &mut TestLedger, by: u8, proposal: ProposalId, choice: Choice) {
+    ledger.must(by, Action::CastBallot(CastBallot::whole(proposal, choice)));
+}
+
+fn challenge(ledger: &mut TestLedger, by: u8, target: DisputeTarget) -> DisputeId {
+    let asked = OpenDispute { target, units: Units::new(20), text: String::new(), evidence: None };
+    match ledger.must(by, Action::OpenDispute(asked)).events.first() {
+        Some(Event::DisputeOpened { dispute, .. }) => *dispute,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn pass(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) {
+    let id = open(ledger, model, action);
+    for by in 0..3 {
+        vote(ledger, by, id, Choice::Yes);
+    }
+    ledger.block(10_000, vec![]);
+    let status = ledger.read::<Proposal>(&id).expect("proposal").status;
+    assert!(matches!(status, ProposalStatus::Executed { .. }), "{status:?}");
+}
+
+/// A policy that closes five seconds after opening once nothing can change the outcome, and after a minute otherwise.
+fn early() -> ModelPolicy {
+    let percent = |value: u16| BasisPoints::new(value * 100).expect("at most the whole");
+    let rule = Rule { early_close_ms: Some(5_000), ..Rule::new(percent(50), percent(50), 60_000) };
+    ModelPolicy { allow: policy(50, 50).allow, ..ModelPolicy::uniform(&rule) }
+}
+
+#[test]
+#[ignore = "defect: an early close stays when a changed ballot makes the outcome open again"]
+fn an_early_close_is_taken_back_when_a_changed_ballot_opens_the_outcome_again() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let model = found(&mut ledger, early());
+    let id = open(&mut ledger, model, ProposalAction::Statement);
+    vote(&mut ledger, 0, id, Choice::Yes);
+    vote(&mut ledger, 2, id, Choice::Yes);
+    // 70 of 100 are for it: settled. Then northfield changes its mind, and lakeside's 30 would decide.
+    vote(&mut ledger, 0, id, Choice::Abstain);
+    let proposal: Proposal = ledger.read(&id).expect("proposal");
+    let tally: Tally = ledger.read(&id).expect("tally");
+    assert!(!proposal.rule.is_settled(&tally), "lakeside can decide");
+    assert_eq!(proposal.closes, proposal.opened_at.plus_ms(60_000), "so it may still answer");
+}
+
+#[test]
+#[ignore = "defect: an early close does not wait for those who delegated and may answer themselves"]
+fn an_early_close_waits_for_those_who_may_still_override_their_delegate() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let model = found(&mut ledger, early());
+    let to = Some(ledger.account("hilltop"));
+    ledger.must(0, Action::Delegate(Delegate { model, to, expires: None }));
+    let id = open(&mut ledger, model, ProposalAction::Statement);
+    // hilltop answers with its 20 and northfield's 50; northfield's own no would make it 20 to 50.
+    vote(&mut ledger, 2, id, Choice::Yes);
+    let proposal: Proposal = ledger.read(&id).expect("proposal");
+    assert_eq!(proposal.closes, proposal.opened_at.plus_ms(60_000), "northfield may still answer for itself");
+}
+
+#[test]
+#[ignore = "defect: a decision burns units of a frozen line"]
+fn units_of_a_frozen_line_do_not_leave_it_by_a_decision_either() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let model = found(&mut ledger, policy(50, 50));
+    let account = ledger.account("hilltop");
+    let target = DisputeTarget::Line { model, account };
+    challenge(&mut ledger, 1, target);
+    let burn = ProposalAction::BurnShares { from: account, units: Units::new(20), cause: String::new() };
+    let id = open(&mut ledger, model, burn);
+    vote(&mut ledger, 0, id, Choice::Yes);
+    vote(&mut ledger, 1, id, Choice::Yes);
+    ledger.block(10_000, vec![]);
+    assert_eq!(ledger.read::<Register>(&model).expect("register").total_units, Units::new(100), "they stay");
+}
+
+#[test]
+#[ignore = "defect: where arbiters are parties, the others can be too few to rule, and the owners may not"]
+fn a_dispute_can_be_decided_even_if_one_of_the_arbiters_is_a_party() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let arbiters = Arbiters { accounts: vec![ledger.account("northfield"), ledger.account("lakeside")], needed: 2 };
+    let model = found(&mut ledger, ModelPolicy { arbiters: Some(arbiters), ..policy(50, 50) });
+    let target = DisputeTarget::Line { model, account: ledger.account("hilltop") };
+    let dispute = challenge(&mut ledger, 0, target);
+    // Everybody who may rule does.
+    ledger.must(1, Action::RuleDispute(RuleDispute { dispute, upholds: false }));
+    let status = ledger.read::<Dispute>(&dispute).expect("dispute").status;
+    assert_ne!(status, DisputeStatus::Open, "hilltop's line would stay frozen for sixty days");
+}
+
+#[test]
+#[ignore = "defect: a round that is open when its model is retired still mints"]
+fn nothing_is_minted_once_a_model_is_retired() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let model = found(&mut ledger, policy(50, 50));
+    let plan = RoundPlan {
+        plan: ContentHash::from_bytes([0; 32]),
+        budget: Units::new(10),
+        weights: vec![KindWeight { kind: ContributionKind::Data, weight: 1 }],
+        cap: None,
+        min_contributors: 1,
+        recording_ms: 60_000,
+        review_ms: 1_000,
+        sealed: false,
+    };
+    pass(&mut ledger, model, ProposalAction::OpenRound { plan });
+    let give = RecordContribution {
+        model,
+        round: Some(0),
+        kind: ContributionKind::Data,
+        amount: 1,
+        sealed: None,
+        evidence: None,
+        note: String::new(),
+    };
+    let recorded = ledger.must(2, Action::RecordContribution(give));
+    let Some(Event::ContributionRecorded { contribution, .. }) = recorded.events.first() else { panic!("no record") };
+    ledger.must(0, Action::AcceptContribution(AcceptContribution { contribution: *contribution }));
+    pass(&mut ledger, model, ProposalAction::Retire { reason: String::new() });
+    assert!(ledger.read::<Model>(&model).expect("model").retired.is_some());
+    for later_ms in [61_000, 1_000, 1_000] {
+        ledger.block(later_ms, vec![]);
+    }
+    let register: Register = ledger.read(&model).expect("register");
+    assert_eq!((register.total_units, register.reserved), (Units::new(100), Units::ZERO));
+}

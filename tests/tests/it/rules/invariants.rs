@@ -115,7 +115,8 @@ fn reserved_is_what_rounds_may_mint(ledger: &TestLedger, model: ModelId) {
 
 /// The lines of a register's history, one after the other, lead to the register.
 pub(crate) fn history_adds_up(ledger: &TestLedger, model: ModelId) {
-    let (changes, _) = page::<ShareChange>(&ledger.state, &model, None, Direction::Ascending, 100_000).expect("history");
+    let (changes, _) =
+        page::<ShareChange>(&ledger.state, &model, None, Direction::Ascending, 100_000).expect("history");
     let mut balances: BTreeMap<AccountId, u64> = BTreeMap::new();
     for (number, change) in (0..).zip(&changes) {
         assert_eq!(change.number, number, "the history has no gaps");

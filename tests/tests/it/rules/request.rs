@@ -40,27 +40,130 @@ pub(crate) type VestingTerms = Option<(u16, u16)>;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
-    Admit { by: Pick, handle: u8, quota: u8 },
-    Found { by: Pick, name: u8, policy: u8, parent: Option<u8>, units: u8, vesting: VestingTerms },
-    Transfer { model: u8, by: Pick, to: u8, amount: Amount },
-    Burn { model: u8, by: Pick, amount: Amount },
-    Delegate { model: u8, by: Pick, to: Option<u8>, lasts_ms: Option<u16> },
-    Publish { model: u8, by: Pick, label: u8, artifact: u8, parent: Option<u8> },
-    Attest { model: u8, version: Pick, by: Pick, passed: bool },
-    Propose { model: u8, by: Pick, steps: Vec<Step> },
-    ProposeToMembers { by: Pick, step: MemberStep },
-    Answer { proposal: Pick, by: Pick, parts: Vec<(Choice, u16)> },
+    Admit {
+        by: Pick,
+        handle: u8,
+        quota: u8,
+    },
+    Found {
+        by: Pick,
+        name: u8,
+        policy: u8,
+        parent: Option<u8>,
+        units: u8,
+        vesting: VestingTerms,
+    },
+    Transfer {
+        model: u8,
+        by: Pick,
+        to: u8,
+        amount: Amount,
+    },
+    Burn {
+        model: u8,
+        by: Pick,
+        amount: Amount,
+    },
+    Delegate {
+        model: u8,
+        by: Pick,
+        to: Option<u8>,
+        lasts_ms: Option<u16>,
+    },
+    Publish {
+        model: u8,
+        by: Pick,
+        label: u8,
+        artifact: u8,
+        parent: Option<u8>,
+    },
+    Attest {
+        model: u8,
+        version: Pick,
+        by: Pick,
+        passed: bool,
+    },
+    Propose {
+        model: u8,
+        by: Pick,
+        steps: Vec<Step>,
+    },
+    ProposeToMembers {
+        by: Pick,
+        step: MemberStep,
+    },
+    Answer {
+        proposal: Pick,
+        by: Pick,
+        parts: Vec<(Choice, u16)>,
+    },
     /// Everybody who has a weight answers, each by some bits.
-    Rally { proposal: Pick, answers: u32, against: bool },
-    Withdraw { proposal: Pick, by: Pick },
-    Execute { proposal: Pick, by: u8 },
-    Cancel { proposal: Pick, by: Pick },
-    Record { model: u8, by: u8, round: Pick, kind: ContributionKind, amount: u8 },
-    Reveal { contribution: Pick, by: Pick, truly: bool },
-    Accept { contribution: Pick, by: Pick },
-    Challenge { model: u8, by: Pick, target: Target, amount: Amount },
-    Plead { dispute: Pick, by: Pick },
-    Rule { dispute: Pick, by: Pick, upholds: bool },
+    Rally {
+        proposal: Pick,
+        answers: u32,
+        against: bool,
+    },
+    Withdraw {
+        proposal: Pick,
+        by: Pick,
+    },
+    Execute {
+        proposal: Pick,
+        by: u8,
+    },
+    Cancel {
+        proposal: Pick,
+        by: Pick,
+    },
+    /// What a queued release lacks is given to it, and it is executed.
+    Clear {
+        proposal: Pick,
+    },
+    Record {
+        model: u8,
+        by: u8,
+        round: Pick,
+        kind: ContributionKind,
+        amount: u8,
+    },
+    /// Several accounts give to a round, each by a bit.
+    Gather {
+        model: Pick,
+        givers: u16,
+    },
+    /// What waits in rounds is told and countersigned, all but some.
+    Review {
+        skip: u8,
+    },
+    Reveal {
+        contribution: Pick,
+        by: Pick,
+        truly: bool,
+    },
+    Accept {
+        contribution: Pick,
+        by: Pick,
+    },
+    Challenge {
+        model: u8,
+        by: Pick,
+        target: Target,
+        amount: Amount,
+    },
+    Plead {
+        dispute: Pick,
+        by: Pick,
+    },
+    Rule {
+        dispute: Pick,
+        by: Pick,
+        upholds: bool,
+    },
+    /// All arbiters rule alike; where there are none, the owners are asked.
+    Settle {
+        dispute: Pick,
+        upholds: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,16 +179,43 @@ pub(crate) enum Step {
     Release(Pick),
     Deprecate(Pick),
     Withdraw(Pick),
-    Lineage { version: Pick, parent: u8 },
+    Lineage {
+        version: Pick,
+        parent: u8,
+    },
     Licence(u8),
-    Mint { to: u8, amount: Amount, vesting: VestingTerms },
-    Burn { from: Pick, amount: Amount },
-    Approve { to: u8, amount: Amount },
-    Stewards { first: u8, count: u8 },
+    Mint {
+        to: u8,
+        amount: Amount,
+        vesting: VestingTerms,
+    },
+    Burn {
+        from: Pick,
+        amount: Amount,
+    },
+    Approve {
+        to: u8,
+        amount: Amount,
+    },
+    Stewards {
+        first: u8,
+        count: u8,
+    },
     Policy(u8),
     Retire,
-    Round { budget: Amount, weights: u8, cap: Option<u16>, min: u8, recording_ms: u16, review_ms: u16, sealed: bool },
-    Resolve { dispute: Pick, upholds: bool },
+    Round {
+        budget: Amount,
+        weights: u8,
+        cap: Option<u16>,
+        min: u8,
+        recording_ms: u16,
+        review_ms: u16,
+        sealed: bool,
+    },
+    Resolve {
+        dispute: Pick,
+        upholds: bool,
+    },
     Statement,
     /// An action for another scope.
     Member(MemberStep),
@@ -103,16 +233,16 @@ pub(crate) enum MemberStep {
 
 /// Random histories of models that have these policies.
 pub(crate) fn story(policies: Range<u8>) -> impl Strategy<Value = Story> {
-    let block = (later_ms(), prop::collection::vec(request(policies.clone()), 0..7))
+    let block = (later_ms(), prop::collection::vec(request(policies.clone()), 0..8))
         .prop_map(|(later_ms, requests)| StoryBlock { later_ms, requests });
     let policies = [policies.clone(), policies];
-    (policies, prop::bool::weighted(0.2), prop::collection::vec(block, 30..70))
+    (policies, prop::bool::weighted(0.2), prop::collection::vec(block, 60..120))
         .prop_map(|(policies, is_huge, blocks)| Story { policies, is_huge, blocks })
 }
 
 /// Mostly a second or two; now and then long enough for disputes to lapse.
 fn later_ms() -> impl Strategy<Value = u64> {
-    prop_oneof![60 => 1u64..1_500, 4 => 1_500u64..9_000, 1 => Just(61 * 24 * 60 * 60 * 1_000)]
+    prop_oneof![200 => 1u64..1_200, 8 => 1_200u64..7_000, 1 => Just(61 * 24 * 60 * 60 * 1_000)]
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
@@ -129,11 +259,11 @@ fn vesting() -> impl Strategy<Value = VestingTerms> {
 
 fn request(policies: Range<u8>) -> impl Strategy<Value = Request> {
     prop_oneof![
-        8 => of_holders(),
-        5 => of_accounts(policies.clone()),
-        10 => of_proposers(policies),
-        14 => of_voters(),
-        9 => of_givers(),
+        7 => of_holders(),
+        6 => of_accounts(policies.clone()),
+        9 => of_proposers(policies),
+        17 => of_voters(),
+        10 => of_givers(),
         6 => of_disputants(),
     ]
 }
@@ -159,7 +289,7 @@ fn of_accounts(policies: Range<u8>) -> impl Strategy<Value = Request> {
         8 => (model, pick(), 0u8..12, 0u8..24, prop::option::weighted(0.3, any)).prop_map(
             |(model, by, label, artifact, parent)| Request::Publish { model, by, label, artifact, parent }
         ),
-        6 => (model, pick(), pick(), prop::bool::weighted(0.85))
+        8 => (model, pick(), pick(), prop::bool::weighted(0.85))
             .prop_map(|(model, version, by, passed)| Request::Attest { model, version, by, passed }),
     ]
 }
@@ -176,16 +306,17 @@ fn of_proposers(policies: Range<u8>) -> impl Strategy<Value = Request> {
         1 => (pick(), pick()).prop_map(|(proposal, by)| Request::Withdraw { proposal, by }),
         2 => (pick(), any::<u8>()).prop_map(|(proposal, by)| Request::Execute { proposal, by }),
         1 => (pick(), pick()).prop_map(|(proposal, by)| Request::Cancel { proposal, by }),
+        2 => pick().prop_map(|proposal| Request::Clear { proposal }),
     ]
 }
 
 fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
     let any = any::<u8>();
     prop_oneof![
-        10 => pick().prop_map(Step::Release),
-        3 => pick().prop_map(Step::Deprecate),
-        2 => pick().prop_map(Step::Withdraw),
-        2 => (pick(), any).prop_map(|(version, parent)| Step::Lineage { version, parent }),
+        14 => pick().prop_map(Step::Release),
+        8 => pick().prop_map(Step::Deprecate),
+        4 => pick().prop_map(Step::Withdraw),
+        4 => (pick(), any).prop_map(|(version, parent)| Step::Lineage { version, parent }),
         1 => any.prop_map(Step::Licence),
         20 => ownership(),
         2 => (any, 1u8..4).prop_map(|(first, count)| Step::Stewards { first, count }),
@@ -198,12 +329,12 @@ fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
 
 fn ownership() -> impl Strategy<Value = Step> {
     let any = any::<u8>();
-    let round = (amount(), any, prop::option::weighted(0.3, 1u16..6_000), 0u8..3, 1_000u16..3_500, 1_000u16..3_500);
+    let round = (amount(), any, prop::option::weighted(0.3, 1u16..6_000), 0u8..3, 2_000u16..8_000, 2_000u16..8_000);
     prop_oneof![
         2 => (any, amount(), vesting()).prop_map(|(to, amount, vesting)| Step::Mint { to, amount, vesting }),
         2 => (pick(), amount()).prop_map(|(from, amount)| Step::Burn { from, amount }),
         2 => (any, amount()).prop_map(|(to, amount)| Step::Approve { to, amount }),
-        4 => (round, prop::bool::weighted(0.3)).prop_map(|((budget, weights, cap, min, recording_ms, review_ms), sealed)| {
+        4 => (round, prop::bool::weighted(0.4)).prop_map(|((budget, weights, cap, min, recording_ms, review_ms), sealed)| {
             Step::Round { budget, weights, cap, min, recording_ms, review_ms, sealed }
         }),
     ]
@@ -224,22 +355,23 @@ fn choice() -> impl Strategy<Value = Choice> {
 }
 
 fn of_voters() -> impl Strategy<Value = Request> {
-    let split = (1u16..5_000, 1u16..5_000).prop_map(|(yes, no)| {
-        vec![(Choice::No, no), (Choice::Abstain, 10_000 - yes - no), (Choice::Yes, yes)]
-    });
+    let split = (1u16..5_000, 1u16..5_000)
+        .prop_map(|(yes, no)| vec![(Choice::No, no), (Choice::Abstain, 10_000 - yes - no), (Choice::Yes, yes)]);
     let parts = prop_oneof![3 => choice().prop_map(|choice| vec![(choice, 10_000)]), 1 => split];
     prop_oneof![
-        8 => (pick(), pick(), parts).prop_map(|(proposal, by, parts)| Request::Answer { proposal, by, parts }),
-        3 => (pick(), any::<u32>(), prop::bool::weighted(0.15))
+        6 => (pick(), pick(), parts).prop_map(|(proposal, by, parts)| Request::Answer { proposal, by, parts }),
+        7 => (pick(), any::<u32>(), prop::bool::weighted(0.15))
             .prop_map(|(proposal, answers, against)| Request::Rally { proposal, answers, against }),
     ]
 }
 
 fn of_givers() -> impl Strategy<Value = Request> {
     prop_oneof![
-        4 => (any::<u8>(), any::<u8>(), pick(), select(&ContributionKind::ALL[..]), 1u8..100)
+        3 => (any::<u8>(), any::<u8>(), pick(), select(&ContributionKind::ALL[..]), 1u8..100)
             .prop_map(|(model, by, round, kind, amount)| Request::Record { model, by, round, kind, amount }),
-        3 => (pick(), pick(), prop::bool::weighted(0.9))
+        8 => (pick(), any::<u16>()).prop_map(|(model, givers)| Request::Gather { model, givers }),
+        8 => any::<u8>().prop_map(|skip| Request::Review { skip }),
+        2 => (pick(), pick(), prop::bool::weighted(0.9))
             .prop_map(|(contribution, by, truly)| Request::Reveal { contribution, by, truly }),
         4 => (pick(), pick()).prop_map(|(contribution, by)| Request::Accept { contribution, by }),
     ]
@@ -252,9 +384,10 @@ fn of_disputants() -> impl Strategy<Value = Request> {
         2 => pick().prop_map(Target::Contribution),
     ];
     prop_oneof![
-        3 => (any::<u8>(), pick(), target, amount())
+        4 => (any::<u8>(), pick(), target, amount())
             .prop_map(|(model, by, target, amount)| Request::Challenge { model, by, target, amount }),
         1 => (pick(), pick()).prop_map(|(dispute, by)| Request::Plead { dispute, by }),
-        4 => (pick(), pick(), any::<bool>()).prop_map(|(dispute, by, upholds)| Request::Rule { dispute, by, upholds }),
+        3 => (pick(), pick(), any::<bool>()).prop_map(|(dispute, by, upholds)| Request::Rule { dispute, by, upholds }),
+        2 => (pick(), any::<bool>()).prop_map(|(dispute, upholds)| Request::Settle { dispute, upholds }),
     ]
 }

@@ -1,7 +1,7 @@
 //! From a request to the actions it means, as the world then stands.
 
 use super::{
-    history::History,
+    history::{GUESTS, History, signer},
     policies::policy,
     request::{Amount, MemberStep, Pick, Request, Step, Target, VestingTerms},
 };
@@ -26,22 +26,17 @@ use allod_protocol::{
     share::{BurnShares, TransferShares, Vesting},
     transaction::Action,
 };
-use allod_tests::{
-    ledger::key,
-    reference::{DisputeStatus, Model, Proposal, Status, VersionStatus},
-};
-
-/// More handles than accounts can be admitted; some look alike.
-const HANDLES: [&str; 8] = ["guest", "gue5t", "meadow", "rneadow", "mill-01", "mill-o1", "lakeside", "weir"];
+use allod_tests::reference::{DisputeStatus, Model, Proposal, Status, VersionStatus};
 
 fn wrap<T: Clone>(list: &[T], place: u8) -> Option<T> {
     list.get(usize::from(place).checked_rem(list.len())?).cloned()
 }
 
-/// One of a list: of those that fit, if there are such and such a one is wanted, or of all.
+/// One of a list: of those that fit, if such a one is wanted, or of all. Where none fits, mostly none.
 fn choose<T: Clone>(all: &[T], pick: Pick, fits: impl Fn(&T) -> bool) -> Option<T> {
     let fitting: Vec<T> = all.iter().filter(|one| pick.fits && fits(one)).cloned().collect();
-    wrap(if fitting.is_empty() { all } else { &fitting }, pick.place)
+    let tries_anyway = !pick.fits || pick.place % 8 == 0;
+    wrap(if fitting.is_empty() && tries_anyway { all } else { &fitting }, pick.place)
 }
 
 fn vesting(terms: VestingTerms) -> Option<Vesting> {
@@ -54,8 +49,15 @@ fn vesting(terms: VestingTerms) -> Option<Vesting> {
 impl History {
     /// The actions that a request means, each with the place of who asks.
     pub(crate) fn actions(&mut self, request: &Request) -> Vec<(usize, Action)> {
-        if let Request::Rally { proposal, answers, against } = request {
-            return self.rally(*proposal, *answers, *against).unwrap_or_default();
+        match request {
+            Request::Rally { proposal, answers, against } => {
+                return self.rally(*proposal, *answers, *against).unwrap_or_default();
+            }
+            Request::Clear { proposal } => return self.clear(*proposal).unwrap_or_default(),
+            Request::Gather { model, givers } => return self.gather(*model, *givers).unwrap_or_default(),
+            Request::Review { skip } => return self.review(*skip),
+            Request::Settle { dispute, upholds } => return self.settle(*dispute, *upholds).unwrap_or_default(),
+            _ => {}
         }
         let asked = self
             .of_holder(request)
@@ -80,7 +82,7 @@ impl History {
     }
 
     fn by(&self, pick: Pick, fits: impl Fn(AccountId) -> bool) -> AccountId {
-        choose(&self.accounts, pick, |account| fits(*account)).expect("there are accounts")
+        choose(&self.accounts, pick, |account| fits(*account)).unwrap_or_else(|| self.any(pick.place))
     }
 
     /// Units for something that needs at least one.
@@ -125,9 +127,8 @@ impl History {
         match request {
             Request::Admit { by, handle, quota } => {
                 let by = self.by(*by, |account| self.world.accounts[&account].quota > u32::from(*quota));
-                let handle = Handle::new(wrap(&HANDLES, *handle)?).expect("a handle");
-                let signer = key(u8::try_from(self.accounts.len()).expect("few accounts"));
-                let keys = KeyPolicy::single(signer.public_key());
+                let handle = Handle::new(wrap(&GUESTS, *handle)?).expect("a handle");
+                let keys = KeyPolicy::single(signer(&handle).public_key());
                 Some((by, Action::CreateAccount(CreateAccount { handle, keys, quota: (*quota).into() })))
             }
             Request::Found { by, name, policy: number, parent, units, vesting: terms } => {
@@ -218,8 +219,7 @@ impl History {
                 Some((by, ballot(id, parts)))
             }
             Request::Withdraw { proposal, by } => {
-                let unanswered =
-                    |proposal: &Proposal| proposal.status == Status::Open && proposal.ballots.is_empty();
+                let unanswered = |proposal: &Proposal| proposal.status == Status::Open && proposal.ballots.is_empty();
                 let id = choose(&self.proposals, *proposal, |id| unanswered(&self.world.proposals[id]))?;
                 let by = self.by(*by, |account| self.world.proposals[&id].proposer == account);
                 Some((by, Action::WithdrawProposal(WithdrawProposal { proposal: id })))
@@ -250,16 +250,48 @@ impl History {
         Some((by, Action::OpenProposal(OpenProposal { scope, title, text, actions })))
     }
 
+    /// Everybody who is asked attests what a queued release lacks, its challenger gives up, and somebody executes it.
+    fn clear(&self, pick: Pick) -> Option<Vec<(usize, Action)>> {
+        let id = self.proposal(pick, |status| matches!(status, Status::Queued { .. }))?;
+        let proposal = &self.world.proposals[&id];
+        let Scope::Model(model) = proposal.scope else { return None };
+        let mut actions = Vec::new();
+        for action in &proposal.actions {
+            let ProposalAction::ReleaseVersion { label } = action else { continue };
+            let artifact = self.world.models[&model].versions[label].artifact;
+            for (statement, accounts, _) in &proposal.gates {
+                let (statement, note) = (statement.clone(), String::new());
+                let asked = Attest { artifact, statement, passed: true, evidence: None, note };
+                actions.extend(accounts.iter().map(|account| (*account, Action::Attest(asked.clone()))));
+            }
+            let target = DisputeTarget::Version { model, label: label.clone() };
+            let freezes = self
+                .world
+                .disputes
+                .iter()
+                .find(|(_, dispute)| dispute.target == target && dispute.status == DisputeStatus::Open);
+            actions.extend(freezes.map(|(dispute, found)| {
+                (found.challenger, Action::RuleDispute(RuleDispute { dispute: *dispute, upholds: false }))
+            }));
+        }
+        actions.push((self.any(pick.place), Action::ExecuteProposal(ExecuteProposal { proposal: id })));
+        Some(actions.into_iter().map(|(account, action)| (self.place(account), action)).collect())
+    }
+
     /// Everybody who has a weight answers, most of them alike.
     fn rally(&self, proposal: Pick, answers: u32, against: bool) -> Option<Vec<(usize, Action)>> {
-        let id = self.proposal(proposal, |status| *status == Status::Open)?;
+        let is_open = |status: &Status| *status == Status::Open;
+        let id = self.proposal(Pick { fits: true, ..proposal }, is_open)?;
+        if !is_open(&self.world.proposals[&id].status) {
+            return None;
+        }
         let with_weight = |account: &AccountId| self.world.weight(&self.world.proposals[&id], *account) > 0;
         let voters = self.accounts.iter().enumerate().filter(|(_, account)| with_weight(account));
         let answer = |(place, _): (usize, &AccountId)| {
             let choice = match (answers >> (3 * (place % 10))) & 7 {
                 0 => return None,
                 1 => Choice::Abstain,
-                2 if against => Choice::Veto,
+                2 | 3 if against => Choice::Veto,
                 2 => Choice::No,
                 _ if against => Choice::No,
                 _ => Choice::Yes,
@@ -402,13 +434,7 @@ impl History {
     }
 
     /// A contribution to a round that records, if there is one; sealed as the round asks.
-    fn record(
-        &mut self,
-        model: u8,
-        giver: AccountId,
-        round: Pick,
-        (kind, amount): (ContributionKind, u64),
-    ) -> Action {
+    fn record(&mut self, model: u8, giver: AccountId, round: Pick, (kind, amount): (ContributionKind, u64)) -> Action {
         let (id, model) = self.model(model);
         let numbers: Vec<u64> = (0..model.rounds.len() as u64).collect();
         let records = |number: &u64| model.rounds[*number as usize].records_until > self.world.time;
@@ -418,7 +444,8 @@ impl History {
         } else {
             Some(u64::from(round.place)).filter(|_| !round.fits)
         };
-        let wants_seal = number.and_then(|number| model.rounds.get(number as usize)).is_some_and(|round| round.plan.sealed);
+        let wants_seal =
+            number.and_then(|number| model.rounds.get(number as usize)).is_some_and(|round| round.plan.sealed);
         let is_sealed = number.is_some() && (wants_seal ^ (round.place % 16 == 0));
         let salt = ContentHash::from_bytes([round.place; 32]);
         let sealed = is_sealed.then(|| seal(giver, amount, salt));
@@ -434,6 +461,49 @@ impl History {
             evidence: None,
             note: String::new(),
         })
+    }
+
+    /// Several accounts give to a round.
+    fn gather(&mut self, model: Pick, givers: u16) -> Option<Vec<(usize, Action)>> {
+        let records = |id: &ModelId| {
+            let rounds = &self.world.models[id].rounds;
+            rounds.iter().any(|round| round.records_until > self.world.time)
+        };
+        let id = choose(&self.models, Pick { fits: true, ..model }, records).filter(records)?;
+        let model = u8::try_from(self.models.iter().position(|known| *known == id)?).ok()?;
+        let high = (givers >> 8) as u8;
+        let places = (0..self.accounts.len()).filter(|place| givers >> (place % 8) & 1 == 1);
+        let places: Vec<usize> = places.collect();
+        let give = |place: usize| {
+            let kind = ContributionKind::ALL[(usize::from(high) + place) % ContributionKind::ALL.len()];
+            let amount = 1 + u64::from(givers) % 97;
+            (place, self.record(model, self.accounts[place], Pick { fits: true, place: high }, (kind, amount)))
+        };
+        Some(places.into_iter().map(give).collect())
+    }
+
+    /// Givers tell what is sealed, and stewards countersign, where rounds are under review; all but some.
+    fn review(&self, skip: u8) -> Vec<(usize, Action)> {
+        let mut actions = Vec::new();
+        for (place, id) in self.contributions.iter().enumerate() {
+            let contribution = &self.world.contributions[id];
+            let model = &self.world.models[&contribution.model];
+            let round = contribution.round.and_then(|number| model.rounds.get(number as usize));
+            let is_open = round.is_some_and(|round| round.closes > self.world.time);
+            if !is_open || contribution.accepted || (place + usize::from(skip)) % 7 == 0 {
+                continue;
+            }
+            if let Some((salt, amount)) = contribution.sealed.and_then(|sealed| self.seals.get(&sealed).copied()) {
+                let asked = RevealContribution { contribution: *id, amount, salt };
+                actions.push((self.place(contribution.giver), Action::RevealContribution(asked)));
+            }
+            let steward = model.stewards.iter().find(|steward| **steward != contribution.giver);
+            let accept = |steward: &AccountId| {
+                (self.place(*steward), Action::AcceptContribution(AcceptContribution { contribution: *id }))
+            };
+            actions.extend(steward.map(accept));
+        }
+        actions
     }
 
     fn of_disputant(&self, request: &Request) -> Option<(AccountId, Action)> {
@@ -461,6 +531,23 @@ impl History {
             }
             _ => None,
         }
+    }
+
+    /// All arbiters who are no parties rule alike; where there are none, a steward asks the owners.
+    fn settle(&self, pick: Pick, upholds: bool) -> Option<Vec<(usize, Action)>> {
+        let id = self.open_dispute(pick)?;
+        let dispute = &self.world.disputes[&id];
+        let model = &self.world.models[&dispute.model];
+        let Some(arbiters) = &model.policy.arbiters else {
+            let resolve = ProposalAction::ResolveDispute { dispute: id, upholds };
+            let (by, action) =
+                self.open(wrap(&model.stewards, pick.place)?, Scope::Model(dispute.model), vec![resolve])?;
+            return Some(vec![(self.place(by), action)]);
+        };
+        let parties = [dispute.challenger, dispute.respondent];
+        let rule = Action::RuleDispute(RuleDispute { dispute: id, upholds });
+        let neutral = arbiters.accounts.iter().filter(|arbiter| !parties.contains(arbiter));
+        Some(neutral.map(|arbiter| (self.place(*arbiter), rule.clone())).collect())
     }
 
     fn open_dispute(&self, pick: Pick) -> Option<DisputeId> {
@@ -501,4 +588,3 @@ fn ballot(proposal: ProposalId, parts: &[(Choice, u16)]) -> Action {
     };
     Action::CastBallot(CastBallot { proposal, parts: parts.iter().map(part).collect() })
 }
-
