@@ -85,7 +85,7 @@ fn by_roots_with_objections_and_gates(accounts: &[AccountId]) -> ModelPolicy {
         timelock_ms: 1_000,
         execution_window_ms: 1_500,
         early_close_ms: None,
-        ..deep.clone()
+        ..deep
     };
     ModelPolicy {
         release,

@@ -35,7 +35,7 @@ fn wrap<T: Clone>(list: &[T], place: u8) -> Option<T> {
 /// One of a list: of those that fit, if such a one is wanted, or of all. Where none fits, mostly none.
 fn choose<T: Clone>(all: &[T], pick: Pick, fits: impl Fn(&T) -> bool) -> Option<T> {
     let fitting: Vec<T> = all.iter().filter(|one| pick.fits && fits(one)).cloned().collect();
-    let tries_anyway = !pick.fits || pick.place % 8 == 0;
+    let tries_anyway = !pick.fits || pick.place.is_multiple_of(8);
     wrap(if fitting.is_empty() && tries_anyway { all } else { &fitting }, pick.place)
 }
 
@@ -446,7 +446,7 @@ impl History {
         };
         let wants_seal =
             number.and_then(|number| model.rounds.get(number as usize)).is_some_and(|round| round.plan.sealed);
-        let is_sealed = number.is_some() && (wants_seal ^ (round.place % 16 == 0));
+        let is_sealed = number.is_some() && (wants_seal ^ round.place.is_multiple_of(16));
         let salt = ContentHash::from_bytes([round.place; 32]);
         let sealed = is_sealed.then(|| seal(giver, amount, salt));
         if let Some(sealed) = sealed {
