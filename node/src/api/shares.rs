@@ -4,7 +4,7 @@ use super::{
     Shared,
     extract::{Paging, Path, Query, TimePaging},
     reader::{Reader, json},
-    views::{DelegationView, Page, Problem, ShareChangeView, ShareLine, SharesView},
+    views::{DelegationView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty},
 };
 use allod_protocol::{
     delegation::Delegation,
@@ -100,17 +100,11 @@ pub(crate) async fn history(
 }
 
 fn change_view(reader: &Reader, change: ShareChange, model: ModelId) -> Result<ShareChangeView, Problem> {
-    let counterparty = match &change.reason {
-        ShareReason::Transferred { counterparty, .. } | ShareReason::TransferApproved { counterparty, .. } => {
-            Some(*counterparty)
-        }
-        _ => None,
-    };
     let decision = decision(reader, &change, model)?;
     Ok(ShareChangeView {
         time: reader.time_of(change.height)?,
         handle: reader.handle(change.account)?,
-        counterparty_handle: counterparty.map_or(Ok(None), |account| reader.handle(account))?,
+        counterparty_handle: counterparty(&change.reason).map_or(Ok(None), |account| reader.handle(account))?,
         decision: decision.as_ref().map(|proposal| proposal.id),
         decision_title: decision.map(|proposal| proposal.title),
         change,

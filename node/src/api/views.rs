@@ -32,7 +32,7 @@ use allod_protocol::{
     network::Network,
     policy::{Outlook, Tally},
     proposal::{Ballot, Proposal},
-    share::{Register, Share, ShareChange},
+    share::{Register, Share, ShareChange, ShareReason},
     transaction::Transaction,
 };
 use serde::{Deserialize, Serialize};
@@ -445,6 +445,22 @@ pub struct ShareChangeView {
     pub decision: Option<ProposalId>,
     /// That proposal's title.
     pub decision_title: Option<String>,
+}
+
+/// The other side of a transfer.
+pub const fn counterparty(reason: &ShareReason) -> Option<AccountId> {
+    match reason {
+        ShareReason::Transferred { counterparty, .. } | ShareReason::TransferApproved { counterparty, .. } => {
+            Some(*counterparty)
+        }
+        ShareReason::Founding
+        | ShareReason::Minted { .. }
+        | ShareReason::Round { .. }
+        | ShareReason::Lineage { .. }
+        | ShareReason::Burned { .. }
+        | ShareReason::BurnedByDecision { .. }
+        | ShareReason::BurnedByDispute { .. } => None,
+    }
 }
 
 /// A contribution.

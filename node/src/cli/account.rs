@@ -7,6 +7,7 @@ use super::{
     context::Context,
     output::{Fields, Table, short, who},
     signing::{Nothing, Receipt, Signing},
+    units,
 };
 use crate::{api::views::AccountView, keys::KeyStore};
 use allod_protocol::{
@@ -17,6 +18,7 @@ use allod_protocol::{
 };
 use anyhow::Result;
 use serde::Serialize;
+use std::time::Duration;
 
 /// Create and show accounts, replace their keys.
 #[derive(Debug, clap::Subcommand)]
@@ -55,6 +57,10 @@ pub(super) enum AccountCommand {
         /// Sign with this key of yours and not with whichever fits; may be repeated
         #[arg(long = "sign-with", value_name = "KEY")]
         sign_with: Vec<String>,
+        /// Where your keys alone do not speak for the account: put this as a request, which the others sign within
+        /// this time
+        #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+        request_approval: Option<Duration>,
         #[command(flatten)]
         policy: KeyPolicyArgs,
     },
@@ -124,7 +130,7 @@ impl AccountCommand {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
             Self::Create { handle, sponsor, sign_with, quota, policy } => {
-                create(context, handle, quota, &Signing::of(sponsor, sign_with), &policy).await
+                create(context, handle, quota, &Signing::of(sponsor, sign_with, None), &policy).await
             }
             Self::Show { account } => {
                 let view = context.client()?.account(&account).await?;
@@ -134,8 +140,8 @@ impl AccountCommand {
                 let page = context.client()?.list::<AccountView>("/v1/accounts", limit).await?;
                 context.answer(&page.items, |accounts| show_list(accounts))
             }
-            Self::Rotate { account, sign_with, policy } => {
-                let sender = Signing::of(account, sign_with).sender(context).await?;
+            Self::Rotate { account, sign_with, request_approval, policy } => {
+                let sender = Signing::of(account, sign_with, request_approval).sender(context).await?;
                 let keys = policy.policy(&context.keys()?)?;
                 let receipt = sender.submit(Action::RotateKeys(RotateKeys { keys })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {

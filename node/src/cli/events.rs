@@ -4,9 +4,9 @@ use super::{
     client::Client,
     output::short,
     units::{show_count, show_time},
-    words::{counterparty, incident_status, share_reason, show_answer, show_licence, status_name},
+    words::{incident_status, share_reason, show_answer, show_licence, status_name},
 };
-use crate::api::views::{AccountView, ModelView};
+use crate::api::views::{AccountView, ModelView, counterparty};
 use allod_protocol::{
     event::Event,
     ids::{AccountId, ModelId},

@@ -9,9 +9,9 @@ use super::{
     output::{Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{show_count, show_size},
-    words::{counterparty, share_reason},
+    words::share_reason,
 };
-use crate::api::views::{ShareChangeView, SharesView};
+use crate::api::views::{ShareChangeView, SharesView, counterparty};
 use allod_protocol::{
     ids::{Height, ModelName, Units},
     model::Model,

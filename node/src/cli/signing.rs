@@ -43,8 +43,8 @@ pub(super) struct Signing {
 
 impl Signing {
     /// For commands that name the account in a way of their own.
-    pub(super) fn of(account: String, keys: Vec<String>) -> Self {
-        Self { account, keys, request_approval: None }
+    pub(super) fn of(account: String, keys: Vec<String>, request_approval: Option<Duration>) -> Self {
+        Self { account, keys, request_approval }
     }
 
     /// The name of the account.

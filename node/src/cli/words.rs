@@ -102,22 +102,6 @@ pub(super) const fn verdict_text(verdict: Verdict) -> &'static str {
     }
 }
 
-/// The other side of a transfer.
-pub(super) const fn counterparty(reason: &ShareReason) -> Option<AccountId> {
-    match reason {
-        ShareReason::Transferred { counterparty, .. } | ShareReason::TransferApproved { counterparty, .. } => {
-            Some(*counterparty)
-        }
-        ShareReason::Founding
-        | ShareReason::Minted { .. }
-        | ShareReason::Round { .. }
-        | ShareReason::Lineage { .. }
-        | ShareReason::Burned { .. }
-        | ShareReason::BurnedByDecision { .. }
-        | ShareReason::BurnedByDispute { .. } => None,
-    }
-}
-
 /// Why units moved; `other` is the name of the other side, if there is one.
 pub(super) fn share_reason(reason: &ShareReason, flow: ShareFlow, other: Option<&str>) -> String {
     let given = |text: &str| if text.is_empty() { String::new() } else { format!(": {text}") };

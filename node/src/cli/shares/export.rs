@@ -4,7 +4,7 @@ mod ocf;
 
 use super::register;
 use crate::{
-    api::views::{ShareChangeView, SharesView},
+    api::views::{ShareChangeView, SharesView, counterparty},
     cli::{Failure, client::Client, context::Context, output::who, words},
 };
 use allod_protocol::{
@@ -104,7 +104,7 @@ impl ChangeRow {
     fn of(view: &ShareChangeView) -> Self {
         let change = &view.change;
         let units = i128::from(change.units.get());
-        let other = words::counterparty(&change.reason).map(|id| who(view.counterparty_handle.as_ref(), id));
+        let other = counterparty(&change.reason).map(|id| who(view.counterparty_handle.as_ref(), id));
         Self {
             number: change.number,
             height: change.height.get(),

@@ -7,7 +7,7 @@
 
 use super::{Whole, date_time};
 use crate::{
-    api::views::ShareChangeView,
+    api::views::{ShareChangeView, counterparty},
     cli::{output::who, units::now, words},
 };
 use allod_protocol::{
@@ -144,7 +144,7 @@ impl Book {
                 oldest.ok_or_else(|| anyhow!("change {} takes more than {holder} held", view.change.number))?;
             let taken = units.min(left);
             left = left.saturating_sub(taken);
-            let to = words::counterparty(&view.change.reason);
+            let to = counterparty(&view.change.reason);
             let place = self.transactions.len();
             let resulting = to.map(|to| self.issue(view, to, taken));
             let rest = units.saturating_sub(taken);
@@ -192,7 +192,7 @@ fn ended(
 
 fn reason(view: &ShareChangeView) -> String {
     let change = &view.change;
-    let other = words::counterparty(&change.reason).map(|id| who(view.counterparty_handle.as_ref(), id));
+    let other = counterparty(&change.reason).map(|id| who(view.counterparty_handle.as_ref(), id));
     words::share_reason(&change.reason, change.flow, other.as_deref())
 }
 
