@@ -15,7 +15,7 @@ use allod_protocol::{
     share::{ShareFlow, ShareReason},
 };
 use anyhow::{Result, anyhow};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, VecDeque};
 
 const VERSION: &str = "1.2.0";
@@ -171,23 +171,21 @@ fn ended(
     resulting: Option<String>,
     balance: Option<String>,
 ) -> Value {
-    let mut transaction = json!({
-        "date": date(view.time),
-        "security_id": security,
-        "quantity": units.to_string(),
-        "comments": [reason(view)],
-    });
     let kind = if resulting.is_some() { "transfer" } else { "cancellation" };
-    transaction["object_type"] = format!("TX_STOCK_{}", kind.to_uppercase()).into();
-    transaction["id"] = format!("{kind}-of-{security}").into();
-    match resulting {
-        Some(id) => transaction["resulting_security_ids"] = json!([id]),
-        None => transaction["reason_text"] = reason(view).into(),
-    }
-    if let Some(id) = balance {
-        transaction["balance_security_id"] = id.into();
-    }
-    transaction
+    let mut fields = vec![
+        ("object_type", json!(format!("TX_STOCK_{}", kind.to_uppercase()))),
+        ("id", json!(format!("{kind}-of-{security}"))),
+        ("date", json!(date(view.time))),
+        ("security_id", json!(security)),
+        ("quantity", json!(units.to_string())),
+        ("comments", json!([reason(view)])),
+    ];
+    fields.push(match resulting {
+        Some(id) => ("resulting_security_ids", json!([id])),
+        None => ("reason_text", json!(reason(view))),
+    });
+    fields.extend(balance.map(|id| ("balance_security_id", json!(id))));
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
 }
 
 fn reason(view: &ShareChangeView) -> String {
