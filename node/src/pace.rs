@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long what waits may take to be decided, at the present pace.
 const WAIT: Duration = Duration::from_millis(500);
 /// Transactions that may wait however little was decided lately: enough to find out how fast the network is.
-const ROOM_MIN: usize = 1_000;
+const ROOM_MIN: usize = 2_000;
 /// How long the pace is measured before the newest measurement counts.
 const WINDOW: Duration = Duration::from_millis(500);
 
@@ -63,8 +63,8 @@ mod tests {
         let mut pace = Pace::new(now);
         let room = room_after(&mut pace, &mut now, 100, 800);
         assert!((3_900..=4_000).contains(&room), "{room}");
-        let room = room_after(&mut pace, &mut now, 100, 300);
-        assert!((1_500..=1_600).contains(&room), "{room}");
+        let room = room_after(&mut pace, &mut now, 100, 500);
+        assert!((2_500..=2_600).contains(&room), "{room}");
     }
 
     #[test]

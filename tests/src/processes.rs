@@ -116,8 +116,9 @@ impl Processes {
 
     /// Waits for a peer to end by itself; gives its log.
     pub fn wait_end(&mut self, peer: usize) -> String {
-        let mut child = self.peers[peer].take().expect("a running peer");
-        wait_until("the peer to end", || child.try_wait().expect("a child").map(|_| ()));
+        // A peer that does not end stays here, to be killed with the others.
+        wait_until("the peer to end", || self.has_ended(peer).then_some(()));
+        self.peers[peer] = None;
         self.log(peer)
     }
 

@@ -219,7 +219,8 @@ fn a_peer_stops_on_a_full_disk_and_goes_on_once_there_is_room() {
     contribute(&net);
     let before = net.wait_agreement(&[0, 1, 2]);
 
-    // Started too early, it says the same again.
+    // Started too early, it says the same again. What it had reserved has become free.
+    disk.fill();
     net.spawn(3);
     let log = net.wait_end(3);
     assert_eq!(log.matches("free some space").count(), 2, "{log}");
