@@ -1,7 +1,8 @@
 //! Disputes: a challenge freezes one line of a register, one version or one contribution, not the model, until a
 //! ruling lifts or upholds it, or until its time is up.
 //!
-//! The arbiters that the model's policy names rule; without such the owners decide, less the parties. While a thing is
+//! The arbiters that the model's policy names rule, those of them who are no parties; without such the owners decide,
+//! less the parties. While a thing is
 //! frozen: units of the line do not leave it, the version is not released, the contribution does not count. Upheld,
 //! the disputed units are burned, the version is withdrawn, the contribution is void.
 
@@ -16,6 +17,7 @@ use crate::{
     },
     limits,
     model::{self, Model, ModelCounters},
+    policy::Arbiters,
     rejection::Rejection,
     round,
     share::{self, ShareFlow, ShareReason},
@@ -197,6 +199,16 @@ impl Dispute {
         Ok(dispute)
     }
 
+    /// The arbiters who are no parties, and how many of them must agree: as many as the policy says, or all, if parties
+    /// leave fewer. None if nobody is left, or the policy names none.
+    fn arbiters(&self, model: &Model) -> Option<Arbiters> {
+        let mut arbiters = model.policy.arbiters.clone()?;
+        arbiters.accounts.retain(|account| !self.parties().contains(account));
+        let left = u32::try_from(arbiters.accounts.len()).unwrap_or(u32::MAX);
+        arbiters.needed = arbiters.needed.min(left);
+        (left > 0).then_some(arbiters)
+    }
+
     /// Those who have no voice in it.
     pub(crate) const fn parties(&self) -> [AccountId; 2] {
         [self.challenger, self.respondent]
@@ -357,11 +369,9 @@ impl RuleDispute {
         if sender == dispute.challenger && !self.upholds {
             return end(state, context, dispute, (false, None));
         }
-        let arbiters = Model::existing(state, dispute.model)?.policy.arbiters;
+        let arbiters = dispute.arbiters(&Model::existing(state, dispute.model)?);
         let arbiters = arbiters.filter(|arbiters| arbiters.accounts.contains(&sender));
-        let Some(arbiters) = arbiters.filter(|_| !dispute.parties().contains(&sender)) else {
-            return Err(Rejection::NotArbiter { account: sender, dispute: self.dispute });
-        };
+        let arbiters = arbiters.ok_or(Rejection::NotArbiter { account: sender, dispute: self.dispute })?;
         dispute.rulings.retain(|ruling| ruling.arbiter != sender);
         dispute.rulings.push(Ruling { arbiter: sender, upholds: self.upholds });
         let agree = dispute.rulings.iter().filter(|ruling| {
@@ -402,7 +412,7 @@ pub(crate) fn open_for_owners<S: StateRead + ?Sized>(
     if dispute.model != model.id {
         return Err(Rejection::UnknownDispute(id));
     }
-    if model.policy.arbiters.is_some() {
+    if dispute.arbiters(model).is_some() {
         return Err(Rejection::ForArbiters(id));
     }
     Ok(dispute)

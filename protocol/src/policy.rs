@@ -225,20 +225,21 @@ impl Rule {
         }
     }
 
-    /// Whether no ballot of those who have not answered could change what a tally comes to.
+    /// Whether nobody who has not answered could change what a tally comes to: neither those who are silent, nor those
+    /// whose delegate answered and who may still answer themselves.
     pub fn is_settled(&self, tally: &Tally) -> bool {
-        let silent = tally.silent();
-        let with = |yes: u64, no: u64, veto: u64| Tally {
-            yes: tally.yes.saturating_add(yes),
-            no: tally.no.saturating_add(no),
-            veto: tally.veto.saturating_add(veto),
-            ..*tally
-        };
+        let (silent, delegated) = (tally.silent(), tally.delegated);
+        let open = silent.saturating_add(delegated);
         let passes = |tally: &Tally| self.judge(tally) == Verdict::Passed;
         if passes(tally) {
-            passes(&with(0, silent, 0)) && passes(&with(0, 0, silent))
+            // At worst all that is open is against it, and all that was delegated had been for it.
+            let yes = tally.yes.saturating_sub(delegated);
+            passes(&Tally { yes, no: tally.no.saturating_add(open), ..*tally })
+                && passes(&Tally { yes, veto: tally.veto.saturating_add(open), ..*tally })
         } else {
-            !passes(&with(silent, 0, 0))
+            // At best the other way round.
+            let (no, veto) = (tally.no.saturating_sub(delegated), tally.veto.saturating_sub(delegated));
+            !passes(&Tally { yes: tally.yes.saturating_add(open), no, veto, ..*tally })
         }
     }
 
@@ -333,6 +334,8 @@ pub struct Tally {
     pub abstain: u64,
     /// Against it, with the right to reject it alone.
     pub veto: u64,
+    /// The part of these sums that delegates answered with: those who delegated it may still answer themselves.
+    pub delegated: u64,
     /// The whole weight at opening.
     pub electorate: u64,
     /// Accounts that answered.

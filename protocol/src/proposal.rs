@@ -189,6 +189,8 @@ pub struct Proposal {
     pub opened_at: Timestamp,
     /// The block time at which ballots stop.
     pub closes: Timestamp,
+    /// The block time at which they stop unless the outcome is settled before.
+    pub latest_close: Timestamp,
     /// Whether the close was moved because the quorum came late.
     pub extended: bool,
     /// Where it stands.
@@ -312,6 +314,7 @@ impl OpenProposal {
         sender.open_proposals = sender.open_proposals.saturating_add(1);
         state.write(&sender.id, &sender);
         context.network.open_proposals = context.network.open_proposals.saturating_add(1);
+        let closes = context.time.plus_ms(terms.rule.voting_period_ms);
         let proposal = Proposal {
             id: context.proposal_id(),
             scope: self.scope,
@@ -321,7 +324,8 @@ impl OpenProposal {
             text: self.text.clone(),
             actions: self.actions.clone(),
             class,
-            closes: context.time.plus_ms(terms.rule.voting_period_ms),
+            closes,
+            latest_close: closes,
             rule: terms.rule,
             gates: terms.gates,
             guardian: terms.guardian,

@@ -128,7 +128,7 @@ pub enum RoundStatus {
         /// Units minted in all.
         minted: Units,
     },
-    /// It is over without anything minted, because too few gave.
+    /// It is over without anything minted, because too few gave, or the model had ended.
     Failed {
         /// When.
         height: Height,
@@ -301,7 +301,9 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
     budget: usize,
 ) -> (Vec<Event>, usize) {
     let Some(mut round) = state.read::<Round>(&(model, number)) else { return (Vec::new(), 1) };
+    let retired = state.read::<Model>(&model).is_some_and(|model| model.retired.is_some());
     let (events, handled) = match round.status {
+        RoundStatus::Open if retired => (vec![fail(state, context, &mut round)], 1),
         RoundStatus::Open if round.contributors == 0 || round.contributors < round.plan.min_contributors.into() => {
             (vec![fail(state, context, &mut round)], 1)
         }

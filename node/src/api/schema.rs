@@ -255,9 +255,9 @@ records! {
         ["id", "model", "round", "giver", "kind", "amount", "sealed", "evidence", "note", "recorded", "accepted"];
     ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
-         "parties", "snapshot", "opened", "opened_at", "closes", "extended", "status"];
+         "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "extended", "status"];
     TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
-        ["yes", "no", "abstain", "veto", "electorate", "ballots"];
+        ["yes", "no", "abstain", "veto", "delegated", "electorate", "ballots"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",
         ["account", "parts", "weight", "delegated", "height"];
     RoundRecord = "Round": "A round of contributions: its plan, its sums, where it stands.",

@@ -2,7 +2,7 @@
 
 use super::{Proposal, Scope};
 use crate::{
-    dispute,
+    dispute::{self, DisputeTarget},
     event::Event,
     execute::Context,
     genesis::Parameters,
@@ -337,6 +337,7 @@ fn run_for_model<S: StateRead + ?Sized>(
             minted
         }
         ProposalAction::BurnShares { from, units, cause } => {
+            dispute::require_unfrozen(state, DisputeTarget::Line { model: id, account: *from })?;
             let reason = ShareReason::BurnedByDecision { proposal: by, cause: cause.clone() };
             share::change(state, context, id, *from, (ShareFlow::Out, *units), reason)?
         }

@@ -179,7 +179,8 @@ pub(super) fn exclude_parties<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>,
     }
 }
 
-/// Moves the close when the quorum was reached late, or when nothing can change the outcome any more.
+/// Moves the close when the quorum was reached late, or when nothing can change the outcome any more; and back, if a
+/// changed answer opens it again.
 fn move_close<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
@@ -188,15 +189,15 @@ fn move_close<S: StateRead + ?Sized>(
 ) -> Option<Event> {
     let rule = &proposal.rule;
     let extended = context.time.plus_ms(rule.late_quorum_extension_ms);
-    let closes =
-        if !proposal.extended && extended > proposal.closes && !has_quorum(rule, before) && has_quorum(rule, after) {
-            proposal.extended = true;
-            extended
-        } else if let Some(after_ms) = rule.early_close_ms.filter(|_| rule.is_settled(after)) {
-            proposal.opened_at.plus_ms(after_ms).max(context.time).min(proposal.closes)
-        } else {
-            proposal.closes
-        };
+    let is_late = !proposal.extended && extended > proposal.latest_close;
+    if is_late && !has_quorum(rule, before) && has_quorum(rule, after) {
+        proposal.extended = true;
+        proposal.latest_close = extended;
+    }
+    let early = proposal.rule.early_close_ms.filter(|_| proposal.rule.is_settled(after));
+    let closes = early.map_or(proposal.latest_close, |after_ms| {
+        proposal.opened_at.plus_ms(after_ms).max(context.time).min(proposal.latest_close)
+    });
     if closes == proposal.closes {
         return None;
     }
@@ -220,6 +221,7 @@ impl Tally {
     }
 
     fn each(&mut self, ballot: &Ballot, change: impl Fn(u64, u64) -> u64) {
+        self.delegated = change(self.delegated, ballot.delegated);
         let parts: Vec<u64> = ballot.parts.iter().map(|part| part.part.get().into()).collect();
         for (part, weight) in ballot.parts.iter().zip(apportion(ballot.weight, &parts)) {
             let sum = match part.choice {

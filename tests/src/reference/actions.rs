@@ -2,6 +2,7 @@
 
 use super::{Refused, World};
 use allod_protocol::{
+    dispute::DisputeTarget,
     ids::{AccountId, ModelId, ProposalId},
     policy::{ModelPolicy, TransferRule},
     proposal::{ProposalAction, Scope},
@@ -48,7 +49,10 @@ impl World {
                 self.give(model, *to, units.get())?;
                 vesting.map_or(Ok(()), |vesting| self.vest(model, *to, units.get(), vesting))
             }
-            ProposalAction::BurnShares { from, units, .. } => self.take(model, *from, units.get()),
+            ProposalAction::BurnShares { from, units, .. } => {
+                self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
+                self.take(model, *from, units.get())
+            }
             ProposalAction::ApproveTransfer { to, units, .. } => {
                 if self.model(model)?.policy.transfers == TransferRule::Locked {
                     return Err("transfers_locked");

@@ -19,6 +19,8 @@ pub struct Tally {
     pub abstain: u64,
     /// Against it, and for rejecting it alone.
     pub veto: u64,
+    /// The part of these that delegates answered with.
+    pub delegated: u64,
     /// Of everybody.
     pub electorate: u64,
     /// Accounts that answered.
@@ -57,17 +59,20 @@ impl Tally {
         rule.objection.is_none() && reaches(self.answered(), self.electorate, rule.quorum)
     }
 
-    /// Whether it comes to the same whatever those say who have not answered.
+    /// Whether it comes to the same whatever those say who have not answered themselves. What was delegated is counted
+    /// twice where that is against the outcome, as nobody can tell for what the delegate gave it.
     fn is_settled(&self, rule: &Rule) -> bool {
-        let silent = self.electorate - self.answered();
-        let passes = self.judge(rule).is_ok();
-        let ends = [
-            Self { yes: self.yes + silent, ..*self },
-            Self { no: self.no + silent, ..*self },
-            Self { abstain: self.abstain + silent, ..*self },
-            Self { veto: self.veto + silent, ..*self },
+        let open = self.electorate - self.answered() + self.delegated;
+        let less = |sum: u64| sum.saturating_sub(self.delegated);
+        let worst = [
+            Self { yes: less(self.yes), no: self.no + open, ..*self },
+            Self { yes: less(self.yes), veto: self.veto + open, ..*self },
         ];
-        ends.iter().all(|end| end.judge(rule).is_ok() == passes)
+        let best = Self { yes: self.yes + open, no: less(self.no), veto: less(self.veto), ..*self };
+        match self.judge(rule) {
+            Ok(()) => worst.iter().all(|end| end.judge(rule).is_ok()),
+            Err(_) => best.judge(rule).is_err(),
+        }
     }
 }
 
@@ -120,6 +125,7 @@ impl World {
         let ballots = proposal.ballots.len() as u64;
         let mut tally = Tally { electorate: self.electorate(proposal), ballots, ..Tally::default() };
         for (account, parts) in &proposal.ballots {
+            tally.delegated += self.weight(proposal, *account) - self.own_weight(proposal, *account);
             let portions: Vec<u64> = parts.iter().map(|part| part.part.get().into()).collect();
             for (part, weight) in parts.iter().zip(divide(self.weight(proposal, *account), &portions)) {
                 match part.choice {
@@ -143,13 +149,12 @@ impl World {
         let after = self.tally(&proposal);
         let rule = &proposal.rule;
         let extended = self.time + rule.late_quorum_extension_ms;
-        let is_late = !before.has_quorum(rule) && after.has_quorum(rule) && extended > proposal.closes;
+        let is_late = !before.has_quorum(rule) && after.has_quorum(rule) && extended > proposal.latest_close;
         if is_late && !proposal.extended {
-            (proposal.closes, proposal.extended) = (extended, true);
-        } else if let Some(least) = rule.early_close_ms.filter(|_| after.is_settled(rule)) {
-            let early = self.time.max(proposal.opened_at + least);
-            proposal.closes = proposal.closes.min(early);
+            (proposal.latest_close, proposal.extended) = (extended, true);
         }
+        let early = rule.early_close_ms.filter(|_| after.is_settled(rule)).map(|least| proposal.opened_at + least);
+        proposal.closes = early.map_or(proposal.latest_close, |early| early.max(self.time).min(proposal.latest_close));
         proposal.wakes = proposal.closes;
         self.proposals.insert(asked.proposal, proposal);
         Ok(())

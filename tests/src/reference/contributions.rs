@@ -37,7 +37,7 @@ pub enum RoundStatus {
     Closing(u8),
     /// It is over, and minted so much.
     Closed(u64),
-    /// It is over, and too few gave.
+    /// It is over, and too few gave, or the model had ended.
     Failed,
 }
 
@@ -187,7 +187,7 @@ impl World {
         let scores = self.at(counted).scores(model, number);
         let least = usize::try_from(round.plan.min_contributors).unwrap_or(usize::MAX).max(1);
         let status = match round.status {
-            RoundStatus::Open if scores.len() < least => RoundStatus::Failed,
+            RoundStatus::Open if scores.len() < least || self.models[&model].retired => RoundStatus::Failed,
             RoundStatus::Open => RoundStatus::Closing(2),
             RoundStatus::Closing(2) => RoundStatus::Closing(1),
             _ => self.mint(model, number, &scores),

@@ -69,6 +69,8 @@ pub struct Proposal {
     pub opened_at: u64,
     /// When ballots stop.
     pub closes: u64,
+    /// When ballots stop unless the outcome is settled before.
+    pub latest_close: u64,
     /// Whether the close was moved for a late quorum.
     pub extended: bool,
     /// Who answered what.
@@ -98,6 +100,7 @@ impl World {
             snapshot: self.height - 1,
             opened_at: self.time,
             closes: 0,
+            latest_close: 0,
             extended: false,
             ballots: BTreeMap::new(),
             wakes: 0,
@@ -115,6 +118,7 @@ impl World {
             return Err("empty_electorate");
         }
         proposal.closes = self.time + proposal.rule.voting_period_ms;
+        proposal.latest_close = proposal.closes;
         proposal.wakes = proposal.closes;
         self.proposals.insert(id, proposal);
         Ok(())

@@ -98,7 +98,14 @@ impl World {
         if dispute.model != model {
             return Err("unknown_dispute");
         }
-        if self.model(model)?.policy.arbiters.is_some() { Err("for_arbiters") } else { Ok(dispute) }
+        if self.arbiters(dispute).is_empty() { Ok(dispute) } else { Err("for_arbiters") }
+    }
+
+    /// The arbiters who are no parties.
+    fn arbiters(&self, dispute: &Dispute) -> Vec<AccountId> {
+        let policy = &self.models[&dispute.model].policy;
+        let named = policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.clone());
+        named.filter(|account| ![dispute.challenger, dispute.respondent].contains(account)).collect()
     }
 
     pub(super) fn answer(&self, sender: AccountId, id: DisputeId) -> Result<(), Refused> {
@@ -110,18 +117,19 @@ impl World {
         if sender == dispute.challenger && !upholds {
             return self.end_dispute(id, false);
         }
-        let arbiters = self.model(dispute.model)?.policy.arbiters.clone().ok_or("not_arbiter")?;
-        let is_party = [dispute.challenger, dispute.respondent].contains(&sender);
-        if is_party || !arbiters.accounts.contains(&sender) {
+        let arbiters = self.arbiters(&dispute);
+        if !arbiters.contains(&sender) {
             return Err("not_arbiter");
         }
+        let needed = self.model(dispute.model)?.policy.arbiters.as_ref().map_or(0, |arbiters| arbiters.needed);
+        let needed = usize::try_from(needed).unwrap_or(usize::MAX).min(arbiters.len());
         let mut rulings = dispute.rulings;
         rulings.insert(sender, upholds);
-        let agree = arbiters.accounts.iter().filter(|arbiter| rulings.get(*arbiter) == Some(&upholds)).count();
+        let agree = arbiters.iter().filter(|arbiter| rulings.get(*arbiter) == Some(&upholds)).count();
         if let Some(dispute) = self.disputes.get_mut(&id) {
             dispute.rulings = rulings;
         }
-        if agree >= usize::try_from(arbiters.needed).unwrap_or(usize::MAX) {
+        if agree >= needed {
             return self.end_dispute(id, upholds);
         }
         Ok(())

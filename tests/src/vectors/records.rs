@@ -117,6 +117,7 @@ fn proposal() -> Proposal {
         opened: HEIGHT,
         opened_at: Timestamp::new(1_799_999_940_000),
         closes: TIME,
+        latest_close: TIME.plus_ms(30_000),
         extended: true,
         status: ProposalStatus::Open,
     }
@@ -174,7 +175,10 @@ pub(super) fn state() -> Vec<Vector> {
         record(&(PROPOSAL, ACCOUNT), &ballot),
         record(&MODEL, &sums),
         record(&MODEL, &counters),
-        record(&PROPOSAL, &Tally { yes: 700, no: 100, abstain: 1, veto: 2, electorate: 1_000, ballots: 3 }),
+        record(
+            &PROPOSAL,
+            &Tally { yes: 700, no: 100, abstain: 1, veto: 2, delegated: 200, electorate: 1_000, ballots: 3 },
+        ),
         record(&HEIGHT, &MembersAt(3)),
         record(&(MODEL, ACCOUNT, HEIGHT), &DelegationAt(Some(OTHER))),
         record(&(MODEL, OTHER, HEIGHT), &DelegatedAt(weights)),

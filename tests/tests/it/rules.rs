@@ -12,10 +12,10 @@
 mod bounds;
 mod compare;
 mod coverage;
-mod defects;
 mod history;
 mod invariants;
 mod policies;
+mod regressions;
 mod request;
 mod resolve;
 

@@ -219,7 +219,7 @@ proptest! {
         };
         let silent = says.iter().sum::<u64>();
         let electorate = (yes + no + abstain + vetoed + silent + 7) * scale;
-        let tally = Tally { yes: yes * scale, no: no * scale, abstain: abstain * scale, veto: vetoed * scale, electorate, ballots: 0 };
+        let tally = Tally { yes: yes * scale, no: no * scale, abstain: abstain * scale, veto: vetoed * scale, electorate, ballots: 0, delegated: 0 };
         let then = Tally {
             yes: (yes + says[0]) * scale,
             no: (no + says[1]) * scale,

@@ -147,8 +147,8 @@ impl History {
             "the close of {found:?}"
         );
         let tally: Tally = self.ledger.read(&id).expect("tally");
-        let Tally { yes, no, abstain, veto, electorate, ballots } = tally;
-        let tally = reference::Tally { yes, no, abstain, veto, electorate, ballots };
+        let Tally { yes, no, abstain, veto, delegated, electorate, ballots } = tally;
+        let tally = reference::Tally { yes, no, abstain, veto, delegated, electorate, ballots };
         assert_eq!(tally, self.world.tally(expected), "the tally of {found:?}");
     }
 

@@ -84,8 +84,6 @@ fn frozen_means_frozen(before: &TestLedger, after: &TestLedger, events: &[&Event
     };
     for event in events {
         match event {
-            // What the owners take by a decision is another matter: see the tests of defects.
-            Event::SharesChanged { reason: ShareReason::BurnedByDecision { .. }, .. } => {}
             Event::SharesChanged { model, account, flow: ShareFlow::Out, .. } => {
                 let line = DisputeTarget::Line { model: *model, account: *account };
                 assert!(!is_frozen(line), "units left a frozen line: {event:?}");

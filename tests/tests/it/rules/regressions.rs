@@ -1,4 +1,4 @@
-//! What the rules promise and do not keep yet: each test would fail, and says so.
+//! What random histories found that the rules promised and did not keep; each is kept now.
 
 use allod_protocol::{
     contribution::{AcceptContribution, ContributionKind, RecordContribution},
@@ -75,7 +75,6 @@ fn early() -> ModelPolicy {
 }
 
 #[test]
-#[ignore = "defect: an early close stays when a changed ballot makes the outcome open again"]
 fn an_early_close_is_taken_back_when_a_changed_ballot_opens_the_outcome_again() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, early());
@@ -91,7 +90,6 @@ fn an_early_close_is_taken_back_when_a_changed_ballot_opens_the_outcome_again() 
 }
 
 #[test]
-#[ignore = "defect: an early close does not wait for those who delegated and may answer themselves"]
 fn an_early_close_waits_for_those_who_may_still_override_their_delegate() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, early());
@@ -105,7 +103,6 @@ fn an_early_close_waits_for_those_who_may_still_override_their_delegate() {
 }
 
 #[test]
-#[ignore = "defect: a decision burns units of a frozen line"]
 fn units_of_a_frozen_line_do_not_leave_it_by_a_decision_either() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, policy(50, 50));
@@ -121,7 +118,6 @@ fn units_of_a_frozen_line_do_not_leave_it_by_a_decision_either() {
 }
 
 #[test]
-#[ignore = "defect: where arbiters are parties, the others can be too few to rule, and the owners may not"]
 fn a_dispute_can_be_decided_even_if_one_of_the_arbiters_is_a_party() {
     let mut ledger = TestLedger::new(&HANDLES);
     let arbiters = Arbiters { accounts: vec![ledger.account("northfield"), ledger.account("lakeside")], needed: 2 };
@@ -135,7 +131,6 @@ fn a_dispute_can_be_decided_even_if_one_of_the_arbiters_is_a_party() {
 }
 
 #[test]
-#[ignore = "defect: a round that is open when its model is retired still mints"]
 fn nothing_is_minted_once_a_model_is_retired() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, policy(50, 50));
