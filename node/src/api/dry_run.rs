@@ -13,9 +13,9 @@ use allod_protocol::{
     account::Account,
     ids::{ModelId, Signature},
     mempool::Refused,
-    policy::{Rule, explain},
+    policy::explain,
     proposal::{
-        OpenProposal, Scope,
+        OpenProposal, Proposal, Scope,
         dry_run::{DryRun, dry_run},
     },
     share::{Register, Share, Weights},
@@ -78,7 +78,7 @@ fn view(reader: &Reader, tried: DryRun) -> Result<DryRunView, Problem> {
         attested: gates(reader, &proposal)?,
         closes: proposal.closes,
         electorate,
-        blocking: blocking(reader, proposal.scope, &proposal.rule, electorate)?,
+        blocking: blocking(reader, &proposal, electorate)?,
         outcome: match outcome {
             Ok(events) => DryRunOutcome::Done(events),
             Err(rejection) => {
@@ -101,16 +101,16 @@ fn differences(reader: &Reader, changes: ChangeSet) -> Result<Vec<RecordChange>,
 }
 
 /// Who could keep the decision from passing, with all others for it.
-fn blocking(reader: &Reader, scope: Scope, rule: &Rule, electorate: u64) -> Result<BlockingView, Problem> {
-    let weight = rule.blocking_weight(electorate);
+fn blocking(reader: &Reader, proposal: &Proposal, electorate: u64) -> Result<BlockingView, Problem> {
+    let weight = proposal.rule.blocking_weight(electorate);
     let mut view = BlockingView { weight, alone: Vec::new(), smallest_group: Vec::new(), smallest_group_size: None };
-    match scope {
+    match proposal.scope {
         // One voice each: any so many.
         Scope::Network => view.smallest_group_size = Some(weight),
         Scope::Model(model) => {
             let holders = reader.find::<Register>(&model)?.map_or(0, |register| register.holders);
             if holders <= HOLDERS {
-                let weights = weights(reader, model, rule)?;
+                let weights = weights(reader, model, proposal)?;
                 let group = smallest_group(&weights, weight);
                 view.smallest_group_size = Some(group.len() as u64);
                 view.smallest_group = group.iter().take(NAMED).cloned().collect();
@@ -124,15 +124,16 @@ fn blocking(reader: &Reader, scope: Scope, rule: &Rule, electorate: u64) -> Resu
     Ok(view)
 }
 
-/// What each holder would count with, the heaviest first.
-fn weights(reader: &Reader, model: ModelId, rule: &Rule) -> Result<Vec<WeightView>, Problem> {
+/// What each holder who has a voice in it would count with, the heaviest first.
+fn weights(reader: &Reader, model: ModelId, proposal: &Proposal) -> Result<Vec<WeightView>, Problem> {
     let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
     loop {
         let (shares, next) = page::<Share>(&reader.state, &model, after.as_deref(), Direction::Ascending, LINES)?;
-        all.extend(shares.into_iter().map(|share| WeightView {
+        let voiced = shares.into_iter().filter(|share| !proposal.parties.contains(&share.account));
+        all.extend(voiced.map(|share| WeightView {
             account: share.account,
             handle: None,
-            weight: Weights::of(share.units).by(rule.electorate),
+            weight: Weights::of(share.units).by(proposal.rule.electorate),
         }));
         after = next;
         if after.is_none() {
@@ -152,4 +153,20 @@ fn smallest_group(heaviest_first: &[WeightView], weight: u64) -> &[WeightView] {
     });
     let count = enough.map_or(heaviest_first.len(), |last| last.saturating_add(1));
     heaviest_first.get(..count).unwrap_or(heaviest_first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use allod_protocol::ids::AccountId;
+
+    #[test]
+    fn the_fewest_holders_that_reach_a_weight_are_the_heaviest() {
+        let holders: Vec<WeightView> = [40, 30, 20, 10]
+            .into_iter()
+            .map(|weight| WeightView { account: AccountId::from_bytes([1; 32]), handle: None, weight })
+            .collect();
+        let size = |weight| smallest_group(&holders, weight).len();
+        assert_eq!([1, 40, 41, 70, 71, 100, 101].map(size), [1, 1, 2, 2, 3, 4, 4]);
+    }
 }

@@ -19,7 +19,7 @@ pub(super) struct Delegate {
     #[command(flatten)]
     whom: Whom,
     /// For how long [default: until it is ended]
-    #[arg(long = "for", value_name = "DURATION", value_parser = units::duration, requires = "to")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = units::duration, conflicts_with = "end")]
     duration: Option<Duration>,
     #[command(flatten)]
     signing: Signing,

@@ -127,3 +127,15 @@ const fn voices(electorate: Electorate) -> &'static str {
         Electorate::SquareRoot => "roots",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_means_the_same_is_said_once() {
+        let meaning = |about: &str, words: &str| Meaning { about: about.into(), words: words.into() };
+        let meanings = [meaning("licence", "One. Two."), meaning("rules", "One. Two."), meaning("transfers", "Three.")];
+        assert_eq!(show_meanings(&meanings), "licence\nrules\n  One.\n  Two.\n\ntransfers\n  Three.\n\n");
+    }
+}

@@ -249,6 +249,24 @@ mod tests {
     }
 
     #[test]
+    fn a_new_record_is_shown_by_its_fields_and_validators_by_their_power() {
+        assert_eq!(
+            leaves(None, Some(&json!({"number": 0, "plan": {"budget": 9}}))),
+            ["number: nothing -> 0", "plan.budget: nothing -> 9"]
+        );
+        let schedule = |power: u64| {
+            let key = allod_protocol::crypto::SigningKey::from_seed(&[1; 32]).public_key();
+            let one = Validator::new(key, allod_protocol::ids::Power::new(power), AccountId::from_bytes([1; 32]));
+            let set = allod_protocol::validator::ValidatorSet::try_from(vec![one]).ok();
+            set.map(|set| json!(ValidatorSchedule { current: set.clone(), next: set }))
+        };
+        let (family, key) = ("validators".into(), json!({}));
+        let change = RecordChange { family, key, before: schedule(1), after: schedule(3) };
+        let lines = validator_lines(&change);
+        assert!(lines.len() == 1 && lines.iter().all(|line| line.ends_with("power 1 -> 3")), "{lines:?}");
+    }
+
+    #[test]
     fn what_can_block_is_said_in_words() {
         let holder = |weight| WeightView { account: AccountId::from_bytes([1; 32]), handle: None, weight };
         let blocking = |alone, smallest_group, smallest_group_size| {
