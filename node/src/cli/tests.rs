@@ -201,7 +201,6 @@ fn what_is_wrong_is_refused_before_anything_is_asked() {
         "allod lineage bay/digits@v --up --down",
         "allod shares burn bay/digits --units 0 --reason x --as a",
         "allod shares export bay/digits",
-        "allod shares export bay/digits --format ocf --history",
         "allod propose licence bay/digits --spdx Apache --as a",
         "allod propose licence bay/digits --spdx MIT --terms x --as a",
         "allod propose mint bay/digits --to c --units 0 --reason x --as a",
