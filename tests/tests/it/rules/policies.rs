@@ -100,6 +100,8 @@ fn locked_with_late_quorum(accounts: &[AccountId]) -> ModelPolicy {
     ModelPolicy {
         transfers: TransferRule::Locked,
         guardian: Some(accounts[0]),
+        // Others than above, so that a change of policy changes who rules.
+        arbiters: Some(Arbiters { accounts: accounts[3..6].to_vec(), needed: 2 }),
         stewards: Rule { proposers: Proposers::Stewards, ..rule.clone() },
         ..ModelPolicy::uniform(&rule)
     }
