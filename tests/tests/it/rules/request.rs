@@ -306,7 +306,7 @@ fn of_proposers(policies: Range<u8>) -> impl Strategy<Value = Request> {
         1 => (pick(), pick()).prop_map(|(proposal, by)| Request::Withdraw { proposal, by }),
         2 => (pick(), any::<u8>()).prop_map(|(proposal, by)| Request::Execute { proposal, by }),
         1 => (pick(), pick()).prop_map(|(proposal, by)| Request::Cancel { proposal, by }),
-        2 => pick().prop_map(|proposal| Request::Clear { proposal }),
+        4 => pick().prop_map(|proposal| Request::Clear { proposal }),
     ]
 }
 
@@ -380,7 +380,7 @@ fn of_givers() -> impl Strategy<Value = Request> {
 fn of_disputants() -> impl Strategy<Value = Request> {
     let target = prop_oneof![
         2 => any::<u8>().prop_map(Target::Line),
-        2 => pick().prop_map(Target::Version),
+        4 => pick().prop_map(Target::Version),
         2 => pick().prop_map(Target::Contribution),
     ];
     prop_oneof![
