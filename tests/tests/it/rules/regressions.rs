@@ -1,4 +1,4 @@
-//! What random histories found that the rules promised and did not keep; each is kept now.
+//! What random histories found that the rules promised and did not keep; each is kept now, but for the ignored ones.
 
 use allod_protocol::{
     contribution::{AcceptContribution, ContributionKind, RecordContribution},
@@ -8,7 +8,7 @@ use allod_protocol::{
     ids::{BasisPoints, ContentHash, DisputeId, ModelId, Name, ProposalId, Units},
     model::{CreateModel, FoundingLine, Model},
     policy::{Arbiters, ModelPolicy, Rule, Tally},
-    proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
+    proposal::{BallotPart, CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
     round::{KindWeight, RoundPlan},
     share::Register,
     transaction::Action,
@@ -100,6 +100,42 @@ fn an_early_close_waits_for_those_who_may_still_override_their_delegate() {
     vote(&mut ledger, 2, id, Choice::Yes);
     let proposal: Proposal = ledger.read(&id).expect("proposal");
     assert_eq!(proposal.closes, proposal.opened_at.plus_ms(60_000), "northfield may still answer for itself");
+}
+
+#[test]
+#[ignore = "defect: what was delegated is taken out of no and of veto both, and then misses the quorum"]
+fn an_early_close_waits_for_an_override_that_would_make_a_decision_pass() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let mut policy = early();
+    policy.rules.quorum = BasisPoints::new(9_000).expect("at most the whole");
+    let model = found(&mut ledger, policy);
+    let to = Some(ledger.account("hilltop"));
+    ledger.must(0, Action::Delegate(Delegate { model, to, expires: None }));
+    let id = open(&mut ledger, model, ProposalAction::Statement);
+    let half = |choice| BallotPart { choice, part: BasisPoints::new(5_000).expect("at most the whole") };
+    let parts = vec![half(Choice::Yes), half(Choice::Veto)];
+    ledger.must(1, Action::CastBallot(CastBallot { proposal: id, parts }));
+    vote(&mut ledger, 2, id, Choice::No);
+    // 15 yes, 70 no, 15 veto; northfield's own yes would make it 65 yes, 20 no, 15 veto.
+    let proposal: Proposal = ledger.read(&id).expect("proposal");
+    assert_eq!(proposal.closes, proposal.opened_at.plus_ms(60_000), "northfield may still answer for itself");
+}
+
+#[test]
+#[ignore = "defect: a challenge to one's own line makes a decision to burn it fail"]
+fn a_holder_cannot_void_a_decision_by_challenging_its_own_line() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let model = found(&mut ledger, policy(50, 50));
+    let account = ledger.account("hilltop");
+    let burn = ProposalAction::BurnShares { from: account, units: Units::new(20), cause: String::new() };
+    let id = open(&mut ledger, model, burn);
+    vote(&mut ledger, 0, id, Choice::Yes);
+    vote(&mut ledger, 1, id, Choice::Yes);
+    let dispute = challenge(&mut ledger, 2, DisputeTarget::Line { model, account });
+    ledger.block(10_000, vec![]);
+    let status = ledger.read::<Proposal>(&id).expect("proposal").status;
+    assert!(!matches!(status, ProposalStatus::ExecutionFailed { .. }), "it waits, or is executed: {status:?}");
+    ledger.must(2, Action::RuleDispute(RuleDispute { dispute, upholds: false }));
 }
 
 #[test]
