@@ -67,6 +67,7 @@ struct ConsensusEnvelope {
 
 /// All that can happen to the loop.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time is held, and it is moved once")]
 pub(crate) enum Event {
     /// The swarm has something.
     Network(NetworkEvent),

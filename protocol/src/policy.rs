@@ -237,9 +237,10 @@ impl Rule {
             passes(&Tally { yes, no: tally.no.saturating_add(open), ..*tally })
                 && passes(&Tally { yes, veto: tally.veto.saturating_add(open), ..*tally })
         } else {
-            // At best the other way round.
+            // At best the other way round; whoever that leaves out abstains, so that the quorum does not miss them.
             let (no, veto) = (tally.no.saturating_sub(delegated), tally.veto.saturating_sub(delegated));
-            !passes(&Tally { yes: tally.yes.saturating_add(open), no, veto, ..*tally })
+            let best = Tally { yes: tally.yes.saturating_add(open), no, veto, ..*tally };
+            !passes(&Tally { abstain: tally.abstain.saturating_add(best.silent()), ..best })
         }
     }
 

@@ -229,6 +229,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// A stable code for programs: the name of the rule.
+    #[allow(clippy::too_many_lines, reason = "a list, a line for each rule")]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Expired { .. } => "expired",

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 /// What a transaction asks for. The rules of each are in the module that its type lives in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "founding a model is rare, and a box would show wherever one is made")]
 pub enum Action {
     /// Admit a new account, the sender being its sponsor.
     CreateAccount(CreateAccount),

@@ -101,7 +101,9 @@ fn open_community() -> ModelPolicy {
     let release = Rule {
         electorate: Electorate::SquareRoot,
         timelock_ms: 0,
-        ..Rule { quorum: percent(10), threshold: percent(50), ..deep.clone() }
+        quorum: percent(10),
+        threshold: percent(50),
+        ..deep.clone()
     };
     ModelPolicy { release, allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&deep) }
 }

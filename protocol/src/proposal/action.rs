@@ -326,6 +326,27 @@ fn run_for_model<S: StateRead + ?Sized>(
             model::withdraw(state, context, &mut model, (label, Some(by), reason))?
         }
         ProposalAction::ClaimLineage { label, parents } => model::claim_lineage(state, &model, (label, by), parents)?,
+        ProposalAction::OpenRound { plan } => round::open(state, context, &model, (plan, by))?,
+        ProposalAction::ResolveDispute { dispute, upholds } => {
+            return dispute::resolve(state, context, &model, (*dispute, *upholds, by));
+        }
+        ProposalAction::Statement => Event::StatementMade { proposal: by, scope: proposal.scope },
+        ProposalAction::MintShares { .. }
+        | ProposalAction::BurnShares { .. }
+        | ProposalAction::ApproveTransfer { .. } => return change_shares(state, context, (proposal, &model), action),
+        action => change_model(state, context, (by, &mut model), action)?,
+    };
+    Ok(vec![event])
+}
+
+fn change_shares<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (proposal, model): (&Proposal, &Model),
+    action: &ProposalAction,
+) -> Result<Vec<Event>, Rejection> {
+    let (id, by) = (model.id, proposal.id);
+    match action {
         ProposalAction::MintShares { to, units, reason, vesting } => {
             model.require_active()?;
             context.existing_account(state, *to)?;
@@ -334,12 +355,12 @@ fn run_for_model<S: StateRead + ?Sized>(
             if let Some(vesting) = vesting {
                 share::vest(state, context, (id, *to), *units, vesting)?;
             }
-            minted
+            Ok(vec![minted])
         }
         ProposalAction::BurnShares { from, units, cause } => {
             dispute::require_unfrozen(state, DisputeTarget::Line { model: id, account: *from })?;
             let reason = ShareReason::BurnedByDecision { proposal: by, cause: cause.clone() };
-            share::change(state, context, id, *from, (ShareFlow::Out, *units), reason)?
+            Ok(vec![share::change(state, context, id, *from, (ShareFlow::Out, *units), reason)?])
         }
         ProposalAction::ApproveTransfer { to, units, price, reason } => {
             if model.policy.transfers == TransferRule::Locked {
@@ -351,11 +372,23 @@ fn run_for_model<S: StateRead + ?Sized>(
                 price: price.clone(),
                 reason: reason.clone(),
             };
-            return share::transfer(state, context, id, (proposal.proposer, *to), *units, note);
+            share::transfer(state, context, id, (proposal.proposer, *to), *units, note)
         }
+        _ => Err(Rejection::WrongScope(action.name().into())),
+    }
+}
+
+/// What a decision sets in the model's own record.
+fn change_model<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (by, model): (ProposalId, &mut Model),
+    action: &ProposalAction,
+) -> Result<Event, Rejection> {
+    let id = model.id;
+    let event = match action {
         ProposalAction::SetLicence { licence } => {
             model.licence = Some(licence.clone());
-            state.write(&id, &model);
             Event::LicenceSet { model: id, licence: licence.clone(), proposal: by }
         }
         ProposalAction::SetStewards { stewards } => {
@@ -363,29 +396,22 @@ fn run_for_model<S: StateRead + ?Sized>(
                 context.existing_account(state, *steward)?;
             }
             model.stewards = stewards.clone();
-            state.write(&id, &model);
             Event::StewardsSet { model: id, stewards: stewards.clone(), proposal: by }
         }
         ProposalAction::SetPolicy { policy } => {
             model::check_policy_accounts(state, context, policy)?;
             model.policy = (**policy).clone();
-            state.write(&id, &model);
             Event::PolicyChanged { model: id, proposal: by }
         }
         ProposalAction::Retire { reason } => {
             model.require_active()?;
             model.retired = Some(context.height);
-            state.write(&id, &model);
             Event::ModelRetired { model: id, proposal: by, reason: reason.clone() }
         }
-        ProposalAction::OpenRound { plan } => round::open(state, context, &model, (plan, by))?,
-        ProposalAction::ResolveDispute { dispute, upholds } => {
-            return dispute::resolve(state, context, &model, (*dispute, *upholds, by));
-        }
-        ProposalAction::Statement => Event::StatementMade { proposal: by, scope: proposal.scope },
         _ => return Err(Rejection::WrongScope(action.name().into())),
     };
-    Ok(vec![event])
+    state.write(&id, model);
+    Ok(event)
 }
 
 fn run_for_network<S: StateRead + ?Sized>(

@@ -72,6 +72,13 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
             let frozen = dispute::require_unfrozen(state, DisputeTarget::Version { model, label: label.clone() });
             frozen.err().or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
         }
+        // Else a challenge at the last moment would void what the owners decided.
+        ProposalAction::BurnShares { from: account, .. } => {
+            dispute::require_unfrozen(state, DisputeTarget::Line { model, account: *account }).err()
+        }
+        ProposalAction::ApproveTransfer { .. } => {
+            dispute::require_unfrozen(state, DisputeTarget::Line { model, account: proposal.proposer }).err()
+        }
         _ => None,
     })
 }

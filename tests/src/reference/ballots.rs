@@ -69,6 +69,8 @@ impl Tally {
             Self { yes: less(self.yes), veto: self.veto + open, ..*self },
         ];
         let best = Self { yes: self.yes + open, no: less(self.no), veto: less(self.veto), ..*self };
+        let left_out = best.electorate.saturating_sub(best.answered());
+        let best = Self { abstain: best.abstain + left_out, ..best };
         match self.judge(rule) {
             Ok(()) => worst.iter().all(|end| end.judge(rule).is_ok()),
             Err(_) => best.judge(rule).is_err(),

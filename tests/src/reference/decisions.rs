@@ -249,13 +249,22 @@ impl World {
         proposal.status = Status::Queued { ready, expires };
     }
 
-    /// What a decision that passed still lacks besides its time: a version under dispute, an attestation.
+    /// What a decision that passed still lacks besides its time: a version or a line under dispute, an attestation.
     fn require_nothing_lacks(&self, proposal: &Proposal) -> Result<(), Refused> {
         let Scope::Model(model) = proposal.scope else { return Ok(()) };
         for action in &proposal.actions {
-            if let ProposalAction::ReleaseVersion { label } = action {
-                self.require_unfrozen(&DisputeTarget::Version { model, label: label.clone() })?;
-                self.require_attested(model, label, &proposal.gates)?;
+            match action {
+                ProposalAction::ReleaseVersion { label } => {
+                    self.require_unfrozen(&DisputeTarget::Version { model, label: label.clone() })?;
+                    self.require_attested(model, label, &proposal.gates)?;
+                }
+                ProposalAction::BurnShares { from, .. } => {
+                    self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
+                }
+                ProposalAction::ApproveTransfer { .. } => {
+                    self.require_unfrozen(&DisputeTarget::Line { model, account: proposal.proposer })?;
+                }
+                _ => {}
             }
         }
         Ok(())

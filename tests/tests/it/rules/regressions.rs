@@ -103,7 +103,6 @@ fn an_early_close_waits_for_those_who_may_still_override_their_delegate() {
 }
 
 #[test]
-#[ignore = "defect: what was delegated is taken out of no and of veto both, and then misses the quorum"]
 fn an_early_close_waits_for_an_override_that_would_make_a_decision_pass() {
     let mut ledger = TestLedger::new(&HANDLES);
     let mut policy = early();
@@ -122,7 +121,6 @@ fn an_early_close_waits_for_an_override_that_would_make_a_decision_pass() {
 }
 
 #[test]
-#[ignore = "defect: a challenge to one's own line makes a decision to burn it fail"]
 fn a_holder_cannot_void_a_decision_by_challenging_its_own_line() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, policy(50, 50));
