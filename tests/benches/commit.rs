@@ -1,5 +1,5 @@
 //! Committing a block of 1,000 transactions to RocksDB, synced, with its state tree:
-//! `cargo bench -p allod-tests --bench commit`.
+//! `cargo bench --profile release --workspace --bench commit`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 

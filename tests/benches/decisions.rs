@@ -1,5 +1,5 @@
 //! Opening, answering and closing a proposal of a model with 10, 10,000 and 1,000,000 holders:
-//! `cargo bench --profile release -p allod-tests --bench decisions`. Each costs the same, whatever their number.
+//! `cargo bench --profile release --workspace --bench decisions`. Each costs the same, whatever their number.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 

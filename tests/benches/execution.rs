@@ -1,4 +1,4 @@
-//! Executing a block of 1,000 transactions on state in memory: `cargo bench -p allod-tests --bench execution`.
+//! Executing a block of 1,000 transactions on state in memory: `cargo bench --profile release --workspace --bench execution`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 

@@ -1,4 +1,4 @@
-//! Proving a key, checking a proof, checking a deed: `cargo bench -p allod-tests --bench proof`.
+//! Proving a key, checking a proof, checking a deed: `cargo bench --profile release --workspace --bench proof`.
 
 #![allow(
     missing_docs,

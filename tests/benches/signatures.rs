@@ -1,4 +1,4 @@
-//! Signing and checking one transaction: `cargo bench -p allod-tests --bench signatures`.
+//! Signing and checking one transaction: `cargo bench --profile release --workspace --bench signatures`.
 
 #![allow(missing_docs, reason = "criterion's macros write the entry points")]
 

@@ -24,7 +24,7 @@ fn binaries() -> PathBuf {
 /// The `allod` binary, which the whole workspace's build makes.
 pub fn allod() -> PathBuf {
     let path = binaries().join("allod");
-    assert!(path.exists(), "{} is not built; run: cargo build --release -p allod", path.display());
+    assert!(path.exists(), "{} is not built; run: cargo build --release --workspace", path.display());
     path
 }
 

@@ -103,7 +103,7 @@ fn open_community() -> ModelPolicy {
         timelock_ms: 0,
         quorum: percent(10),
         threshold: percent(50),
-        ..deep.clone()
+        ..deep
     };
     ModelPolicy { release, allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&deep) }
 }

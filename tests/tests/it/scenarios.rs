@@ -144,7 +144,7 @@ fn accounts_that_admit_others_share_their_founders_quota() {
     ledger.must(0, create("branch", 1));
     let HandleOf(branch) = ledger.read(&Handle::new("branch").unwrap()).expect("handle");
     let sponsored = |ledger: &mut TestLedger, handle| {
-        let transaction = ledger.sign(branch, &[keys.clone()], create(handle, 0));
+        let transaction = ledger.sign(branch, std::slice::from_ref(&keys), create(handle, 0));
         ledger.run(transaction).outcome
     };
     assert_eq!(sponsored(&mut ledger, "leaf"), Outcome::Applied);

@@ -279,7 +279,7 @@ fn any_mix_of_faults_is_borne_slow_() {
     run_seeds("a mix of faults", 21_000..23_000, any_mix);
 }
 
-/// Prints all of one run: `ALLOD_SEED=20007 cargo test --release -p allod-tests -- --ignored replay_a_mix`.
+/// Prints all of one run: `ALLOD_SEED=20007 cargo test --release --workspace --test it -- --ignored replay_a_mix`.
 #[test]
 #[ignore = "for whoever looks for the cause of a failed run"]
 fn replay_a_mix() {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 static VECTORS: LazyLock<BTreeMap<&'static str, Vec<Vector>>> = LazyLock::new(vectors::all);
 
 const REMEDY: &str = "a change of the format: no other peer follows it. If it is meant, write the vectors anew with \
-                      ALLOD_UPDATE_VECTORS=1 cargo test --release -p allod-tests --test it vectors, and say so in \
+                      ALLOD_UPDATE_VECTORS=1 cargo test --release --workspace --test it vectors, and say so in \
                       CHANGELOG.md";
 
 fn path(file: &str) -> PathBuf {

@@ -111,7 +111,7 @@ fn transfer_by_approval(federation: &Federation) {
     federation.decide(&question, &["northfield", "lakeside"]);
     assert_eq!(federation.held(&["hilltop", "riverbend"]), [15, 5]);
     federation.refused(
-        &format!("model create risky --as northfield --holder northfield=1 --quorum 10 --threshold 50"),
+        "model create risky --as northfield --holder northfield=1 --quorum 10 --threshold 50",
         "minority_decides",
     );
 }
