@@ -83,6 +83,9 @@ fn owners_decide_on_four_peers_in_every_way_there_is() {
     gather_signatures(&federation);
     recover_keys(&federation);
     suspend_and_reinstate(&federation);
+    release_after_a_review(&federation);
+    stop_by_guardian(&federation);
+    report_and_trace(&federation);
     federation.net.wait_agreement(&[0, 1, 2, 3]);
     let scrape = allod_tests::processes::get(18_900, "/metrics").expect("metrics").1;
     assert!(scrape.contains("allod_ledger_shares_conserved 1"), "{scrape}");
@@ -194,4 +197,63 @@ fn suspend_and_reinstate(federation: &Federation) {
     federation.decide("reinstate riverbend --as operator-1", &operators);
     federation.must(&burn);
     assert_eq!(federation.held(&["riverbend"]), [18]);
+}
+
+/// A release that waits for a review, then a later version made from it, warned off and taken back.
+fn release_after_a_review(federation: &Federation) {
+    federation.must(
+        "model create scans --as northfield --holder northfield=60 --holder lakeside=40 --steward northfield \
+         --steward lakeside --template regulated-consortium --voting-period 2s --timelock 0s --cliff 1d --vesting 10d",
+    );
+    let file = federation.net.root().join("weights.bin");
+    std::fs::write(&file, b"weights").unwrap();
+    let file = file.display();
+    federation.must(&format!("publish {file} --model northfield/scans --version 1.0 --as northfield"));
+    let rules = federation.must("policy explain northfield/scans").to_string();
+    assert!(rules.contains("safety-review"), "{rules}");
+    let proposal = federation.open("release northfield/scans@1.0 --as lakeside");
+    for voter in ["northfield", "lakeside"] {
+        federation.must(&format!("vote {proposal} yes --as {voter}"));
+    }
+    wait_until("the release to wait for its review", || {
+        let view = federation.must(&format!("proposals show {proposal}"));
+        view.get("status")?.get("queued").cloned()
+    });
+    federation.refused(&format!("proposals execute {proposal} --as hilltop"), "safety-review");
+    for reviewer in ["northfield", "lakeside"] {
+        federation.must(&format!("attest northfield/scans@1.0 --statement safety-review --passed --as {reviewer}"));
+    }
+    federation.must(&format!("proposals execute {proposal} --as hilltop"));
+    let shown = federation.must("model show northfield/scans").to_string();
+    assert!(shown.contains("\"released\":\"1.0\""), "{shown}");
+}
+
+fn stop_by_guardian(federation: &Federation) {
+    federation.must(
+        "model create guarded --as northfield --holder northfield=10 --steward northfield --template equal-partners \
+         --voting-period 1s --timelock 1d --guardian hilltop",
+    );
+    let proposal = federation.open("mint northfield/guarded --to lakeside --units 5 --reason x --as northfield");
+    federation.must(&format!("vote {proposal} yes --as northfield"));
+    wait_until("the decision to wait out its timelock", || {
+        let view = federation.must(&format!("proposals show {proposal}"));
+        view.get("status")?.get("queued").cloned()
+    });
+    federation.refused(&format!("proposals cancel {proposal} --reason no --as lakeside"), "guardian");
+    federation.must(&format!("proposals cancel {proposal} --reason no --as hilltop"));
+}
+
+fn report_and_trace(federation: &Federation) {
+    let reported =
+        federation.must("incident report northfield/scans@1.0 --text wrong --as riverbend --sign-with found-again");
+    let incident = text_of(&reported, "incident").to_owned();
+    federation.must(&format!("incident update {incident} --status resolved --text mended --as northfield"));
+    let file = federation.net.root().join("weights-2.bin");
+    std::fs::write(&file, b"better weights").unwrap();
+    let file = file.display();
+    federation.must(&format!(
+        "publish {file} --model northfield/scans --version 2.0 --as northfield --parent northfield/scans@1.0"
+    ));
+    let down = federation.must("lineage northfield/scans@1.0 --down").to_string();
+    assert!(down.contains("2.0"), "{down}");
 }
