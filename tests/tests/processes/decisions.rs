@@ -86,6 +86,8 @@ fn owners_decide_on_four_peers_in_every_way_there_is() {
     release_after_a_review(&federation);
     stop_by_guardian(&federation);
     report_and_trace(&federation);
+    change_the_network(&federation);
+    vest_export_and_end(&federation);
     federation.net.wait_agreement(&[0, 1, 2, 3]);
     let scrape = allod_tests::processes::get(18_900, "/metrics").expect("metrics").1;
     assert!(scrape.contains("allod_ledger_shares_conserved 1"), "{scrape}");
@@ -256,4 +258,37 @@ fn report_and_trace(federation: &Federation) {
     ));
     let down = federation.must("lineage northfield/scans@1.0 --down").to_string();
     assert!(down.contains("2.0"), "{down}");
+}
+
+fn change_the_network(federation: &Federation) {
+    let operators = ["operator-0", "operator-1", "operator-2", "operator-3"];
+    federation.decide("parameters --set heartbeat_ms=30000 --as operator-2", &operators);
+    let network = federation.must("network").to_string();
+    assert!(network.contains("\"heartbeat_ms\":30000"), "{network}");
+    federation.decide("admit-member hilltop --as operator-3", &operators);
+    federation.decide("grant-quota hilltop --quota 3 --as hilltop", &operators);
+    federation.must("account create ward --new-key ward --sponsor hilltop");
+    let upgrade = federation.open("upgrade --height 1 --protocol 2 --release 9.9.9 --as operator-0");
+    for operator in operators {
+        federation.must(&format!("vote {upgrade} yes --as {operator}"));
+    }
+    federation.refused(&format!("proposals wait {upgrade} --timeout 60"), "not executed");
+}
+
+fn vest_export_and_end(federation: &Federation) {
+    federation.must(
+        "model create grown --as northfield --holder northfield=60 --steward northfield --template founder-led \
+         --voting-period 1s --timelock 0s --cliff 1d --vesting 10d --grant northfield/digits=10",
+    );
+    federation.refused("shares transfer northfield/grown --as northfield --to ward --units 50 --reason x", "vesting");
+    let register = federation.must("shares export northfield/grown --format ocf").to_string();
+    assert!(register.contains("STAKEHOLDER"), "{register}");
+    let retired = federation.open("retire northfield/grown --reason replaced --as northfield");
+    for voter in ["northfield", "lakeside", "hilltop"] {
+        federation.must(&format!("vote {retired} yes --as {voter}"));
+    }
+    federation.must(&format!("proposals wait {retired} --timeout 60"));
+    let round = format!("round northfield/grown --plan {} --budget 9 --weight data=1 --as northfield", "cd".repeat(32));
+    let dry_run = federation.must(&format!("propose {round} --dry-run")).to_string();
+    assert!(dry_run.contains("retired"), "{dry_run}");
 }
