@@ -1,5 +1,7 @@
 //! Ownership and decisions in full, once through a network of four real peers, by the commands that its users type.
 
+mod objections;
+
 use super::{account, text_of, turn};
 use allod_tests::processes::{Processes, text, wait_until};
 use serde_json::Value;
@@ -58,6 +60,25 @@ impl Federation {
 
     fn open(&self, command: &str) -> String {
         text_of(&self.must(&format!("propose {command}")), "proposal").to_owned()
+    }
+
+    /// Opens a proposal, lets these accounts answer it, and waits until it is over without an effect.
+    fn lose(&self, command: &str, answers: &[(&str, &str)]) -> String {
+        let proposal = self.open(command);
+        for (voter, answer) in answers {
+            self.must(&format!("vote {proposal} {answer} --as {voter}"));
+        }
+        self.refused(&format!("proposals wait {proposal} --timeout 60"), "not executed");
+        proposal
+    }
+
+    /// Publishes a file of these bytes as a version of a model.
+    fn publish(&self, bytes: &str, version: &str, publisher: &str) {
+        let (model, label) = version.split_once('@').unwrap();
+        let file = self.net.root().join(format!("weights-{label}.bin"));
+        std::fs::write(&file, bytes).unwrap();
+        let file = file.display();
+        self.must(&format!("publish {file} --model {model} --version {label} --as {publisher}"));
     }
 
     /// What each of these holds.

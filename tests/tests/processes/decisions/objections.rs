@@ -1,0 +1,185 @@
+//! What owners decide against each other, what they take back, and how a network leaves a build behind: sealed rounds,
+//! silence that passes, vetoes, arbiters, burning with cause, late quorums, an upgrade's height.
+
+use super::{Federation, MODEL};
+use crate::{text_of, turn};
+use allod_tests::processes::wait_until;
+use serde_json::Value;
+
+const OPERATORS: [&str; 4] = ["operator-0", "operator-1", "operator-2", "operator-3"];
+
+#[test]
+fn owners_object_and_take_back_on_four_peers_until_an_upgrade_stops_them() {
+    let _turn = turn();
+    let mut federation = Federation::begin(19_000);
+    seal_and_reveal(&federation);
+    pass_by_silence(&federation);
+    take_back(&federation);
+    veto(&federation);
+    rule_as_arbiters(&federation);
+    burn_and_rename(&federation);
+    answer_late(&federation);
+    reweight(&federation);
+    federation.net.wait_agreement(&[0, 1, 2, 3]);
+    outgrow(&mut federation);
+}
+
+fn seal_and_reveal(federation: &Federation) {
+    let plan = "ab".repeat(32);
+    let question = format!(
+        "round {MODEL} --plan {plan} --budget 90 --weight data=1 --recording 5s --review 6s --sealed --as lakeside"
+    );
+    federation.decide(&question, &["northfield", "lakeside"]);
+    let give = |giver: &str, amount: u64| {
+        let given =
+            federation.must(&format!("contribute {MODEL} --round 0 --as {giver} --kind data --amount {amount}"));
+        (text_of(&given, "contribution").to_owned(), text_of(&given, "salt").to_owned())
+    };
+    let (first, first_salt) = give("hilltop", 200);
+    let (second, second_salt) = give("riverbend", 100);
+    let shown = federation.must(&format!("contribute show {first}"));
+    assert_eq!(shown.get("amount").and_then(Value::as_u64), Some(0), "nobody copies what nobody sees: {shown}");
+    federation.refused(&format!("contribute accept {first} --as northfield"), "sealed");
+    wait_until("the recording to end", || {
+        let reveal = ["contribute", "reveal", &first, "--amount", "200", "--salt", &first_salt, "--as", "hilltop"];
+        federation.net.client(0, &reveal).status.success().then_some(())
+    });
+    let reveal = |amount| format!("contribute reveal {second} --amount {amount} --salt {second_salt} --as riverbend");
+    federation.refused(&reveal(1_000), "sealed");
+    federation.must(&reveal(100));
+    federation.must(&format!("contribute accept {first} --as northfield"));
+    federation.must(&format!("contribute accept {second} --as lakeside"));
+    wait_until("the round to close", || {
+        let round = federation.must(&format!("rounds {MODEL} --number 0"));
+        round.get("status")?.get("closed").cloned()
+    });
+    assert_eq!(federation.held(&["hilltop", "riverbend"]), [20 + 60, 30]);
+}
+
+/// A founder's stewards release; owners who say nothing agree, and enough of them who object do not.
+fn pass_by_silence(federation: &Federation) {
+    federation.must(
+        "model create founded --as northfield --holder northfield=60 --holder lakeside=25 --holder hilltop=15 \
+         --steward northfield --template founder-led --voting-period 2s --timelock 0s",
+    );
+    federation.publish("first", "northfield/founded@1.0", "northfield");
+    federation.refused("propose release northfield/founded@1.0 --as lakeside", "steward");
+    federation.decide("release northfield/founded@1.0 --as northfield", &[]);
+    federation.publish("second", "northfield/founded@2.0", "northfield");
+    federation.lose("release northfield/founded@2.0 --as northfield", &[("lakeside", "no")]);
+    let shown = federation.must("model show northfield/founded").to_string();
+    assert!(shown.contains("\"released\":\"1.0\""), "{shown}");
+}
+
+fn take_back(federation: &Federation) {
+    let claim = "claim-lineage northfield/founded@2.0 --parent northfield/founded@1.0 --as northfield";
+    federation.decide(claim, &["northfield", "lakeside"]);
+    let up = federation.must("lineage northfield/founded@2.0").to_string();
+    assert!(up.contains("1.0"), "{up}");
+    let status = |version: &str| {
+        let shown = federation.must("model show northfield/founded");
+        let versions = shown.get("versions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let of = versions.iter().find(|one| one.get("label").and_then(Value::as_str) == Some(version));
+        of.and_then(|version| version.get("status")).map(ToString::to_string).unwrap_or_default()
+    };
+    federation.decide("deprecate northfield/founded@1.0 --reason slower --as northfield", &["northfield", "lakeside"]);
+    assert!(status("1.0").contains("deprecated"), "{}", status("1.0"));
+    federation.decide("withdraw-version northfield/founded@1.0 --reason leaks --as northfield", &["northfield"]);
+    assert!(status("1.0").contains("withdrawn"), "{}", status("1.0"));
+}
+
+fn veto(federation: &Federation) {
+    federation.must(
+        "model create commons --as northfield --holder northfield=60 --holder lakeside=40 --steward northfield \
+         --template open-community --voting-period 2s --timelock 0s",
+    );
+    let mint = "mint northfield/commons --to northfield --units 100 --reason mine --as northfield";
+    let proposal = federation.lose(mint, &[("northfield", "yes"), ("lakeside", "veto")]);
+    let view = federation.must(&format!("proposals show {proposal}")).to_string();
+    assert!(view.contains("vetoed"), "{view}");
+}
+
+fn rule_as_arbiters(federation: &Federation) {
+    federation.must(
+        "model create judged --as northfield --holder lakeside=60 --holder riverbend=40 --steward northfield \
+         --steward hilltop --template regulated-consortium --voting-period 2s --timelock 0s",
+    );
+    let opened =
+        federation.must("dispute line northfield/judged riverbend --units 15 --text copied-data --as lakeside");
+    let dispute = text_of(&opened, "dispute").to_owned();
+    federation.refused(&format!("dispute rule {dispute} --uphold --as riverbend"), "arbiter");
+    federation.must(&format!("dispute rule {dispute} --uphold --as northfield"));
+    let waiting = federation.must(&format!("dispute show {dispute}")).to_string();
+    assert!(!waiting.contains("upheld"), "one of two arbiters is not enough: {waiting}");
+    federation.must(&format!("dispute rule {dispute} --uphold --as hilltop"));
+    let register = federation.must("shares show northfield/judged").to_string();
+    assert!(register.contains("\"units\":25"), "{register}");
+}
+
+fn burn_and_rename(federation: &Federation) {
+    let burn = format!("burn {MODEL} --from riverbend --units 10 --cause left --as northfield");
+    federation.decide(&burn, &["northfield", "lakeside", "hilltop"]);
+    assert_eq!(federation.held(&["riverbend"]), [20]);
+    let stewards = format!("stewards {MODEL} --steward hilltop --as northfield");
+    federation.decide(&stewards, &["northfield", "lakeside", "hilltop"]);
+    let given = federation.must(&format!("contribute {MODEL} --as riverbend --kind code --amount 1"));
+    let contribution = text_of(&given, "contribution").to_owned();
+    federation.refused(&format!("contribute accept {contribution} --as northfield"), "steward");
+    federation.must(&format!("contribute accept {contribution} --as hilltop"));
+    let licence = format!("licence {MODEL} --spdx MIT --as northfield");
+    federation.decide(&licence, &["northfield", "lakeside", "hilltop"]);
+    let shown = federation.must(&format!("model show {MODEL}")).to_string();
+    assert!(shown.contains("MIT") && !shown.contains("Apache-2.0"), "{shown}");
+}
+
+/// An answer that makes the quorum shortly before the close gives the others time.
+fn answer_late(federation: &Federation) {
+    let proposal = federation.open(&format!("statement {MODEL} --title Late --text x --as northfield"));
+    let close = || {
+        let view = federation.must(&format!("proposals show {proposal}"));
+        view.get("closes").and_then(Value::as_u64).unwrap()
+    };
+    let before = close();
+    federation.must(&format!("vote {proposal} yes --as northfield"));
+    federation.must(&format!("vote {proposal} yes --as lakeside"));
+    federation.must(&format!("vote {proposal} yes --as hilltop"));
+    assert!(close() > before, "the quorum moved the close");
+    federation.must(&format!("proposals wait {proposal} --timeout 60"));
+}
+
+fn reweight(federation: &Federation) {
+    let (_, listed) = allod_tests::processes::get(19_000, "/v1/validators").unwrap();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let key = text_of(&listed["current"][3], "key").to_owned();
+    federation.decide(&format!("reweight-validator --key {key} --power 2 --as operator-1"), &OPERATORS);
+    wait_until("the validator to have its new power", || {
+        let (_, body) = allod_tests::processes::get(19_000, "/v1/validators")?;
+        body.contains("\"power\":2").then_some(())
+    });
+}
+
+/// A build that is too old stops before the height of an upgrade, says what to install, and has lost nothing.
+fn outgrow(federation: &mut Federation) {
+    let height = federation.net.height(0).unwrap() + 30;
+    let question = format!("upgrade --height {height} --protocol 2 --release 9.9.9 --as operator-0");
+    federation.decide(&question, &OPERATORS);
+    let warned = federation.must("network").to_string();
+    assert!(warned.contains("9.9.9"), "{warned}");
+    // Whatever the clients still send moves the chain towards the height, and nothing after it is answered.
+    let mut sent = 0;
+    while sent < 60 {
+        let give = ["contribute", MODEL, "--as", "hilltop", "--kind", "code", "--amount", "1", "--note"];
+        let note = sent.to_string();
+        if !federation.net.client(0, &[&give[..], &[&note]].concat()).status.success() {
+            break;
+        }
+        sent += 1;
+    }
+    for peer in 0..4 {
+        let log = federation.net.wait_end(peer);
+        assert!(log.contains("install release 9.9.9"), "{log}");
+    }
+    federation.net.spawn(2);
+    let log = federation.net.wait_end(2);
+    assert_eq!(log.matches("install release 9.9.9").count() / 2, 1, "again at the start: {log}");
+}
