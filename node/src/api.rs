@@ -26,6 +26,7 @@ mod accounts;
 mod artifacts;
 mod attestations;
 mod blocks;
+pub(crate) mod claims;
 mod disputes;
 mod dry_run;
 mod events;

@@ -20,7 +20,7 @@ use crate::{
     policy::Arbiters,
     rejection::Rejection,
     round,
-    share::{self, ShareFlow, ShareReason},
+    share::{self, ShareReason},
     state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
 };
@@ -442,7 +442,7 @@ fn end<S: StateRead + ?Sized>(
             let held = share::balance(state, *model, *account);
             let burned = dispute.units.min(held);
             let reason = ShareReason::BurnedByDispute { dispute: dispute.id };
-            events.push(share::change(state, context, *model, *account, (ShareFlow::Out, burned), reason)?);
+            events.push(share::seize(state, context, (*model, *account), burned, reason)?);
         }
         DisputeTarget::Version { model, label } => {
             events.extend(model::withdraw_disputed(state, context, (*model, label), dispute.id)?);

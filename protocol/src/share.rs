@@ -4,12 +4,17 @@
 //! the register's sums (and the total as of the height), and a numbered line of the history. Nothing else writes a balance, so
 //! that the balances of a model always add up to its total.
 
+mod vesting;
+
+pub(crate) use vesting::vest;
+pub use vesting::{Vesting, VestingGrant, free_units};
+
 use crate::{
     codec, delegation,
     dispute::{self, DisputeTarget},
     event::Event,
     execute::Context,
-    ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, Timestamp, TransactionId, Units},
+    ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, TransactionId, Units},
     limits,
     model::Model,
     policy::{Electorate, TransferRule},
@@ -491,109 +496,18 @@ impl BurnShares {
     }
 }
 
-/// When units become their holder's to give away: none before the cliff, then in proportion to the time since the
-/// start, all at the end. They are the holder's, with their voice, from the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Vesting {
-    /// How long nothing is free, in milliseconds of block time; at most the duration.
-    pub cliff_ms: u64,
-    /// After how long all is free, in milliseconds of block time; 1 to [`limits::VESTING_MS`].
-    pub duration_ms: u64,
-}
-
-impl Vesting {
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
-        let form = |problem: String| Err(Invalid::Form { field: "vesting", problem });
-        if !(1..=limits::VESTING_MS).contains(&self.duration_ms) {
-            return form(format!("a duration of {} ms; set 1 to {} ms", self.duration_ms, limits::VESTING_MS));
-        }
-        if self.cliff_ms > self.duration_ms {
-            return form(format!("a cliff of {} ms is after the end, {} ms", self.cliff_ms, self.duration_ms));
-        }
-        Ok(())
-    }
-}
-
-/// Units of a holder that are not yet, or not all, free to give away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VestingGrant {
-    /// How many were given.
-    pub units: Units,
-    /// When.
-    pub start: Timestamp,
-    /// On which terms.
-    pub vesting: Vesting,
-}
-
-impl Record for VestingGrant {
-    /// Model, holder, number of the register's line.
-    type Key = (ModelId, AccountId, u64);
-    const FAMILY: Family = Family::VestingGrant;
-}
-
-impl VestingGrant {
-    /// Units that are not free at a block time.
-    pub fn locked(&self, time: Timestamp) -> Units {
-        let elapsed = time.get().saturating_sub(self.start.get());
-        let Vesting { cliff_ms, duration_ms } = self.vesting;
-        if elapsed >= duration_ms {
-            return Units::ZERO;
-        }
-        if elapsed < cliff_ms {
-            return self.units;
-        }
-        let free = u128::from(self.units.get()).saturating_mul(elapsed.into()).checked_div(duration_ms.into());
-        let free = free.and_then(|free| u64::try_from(free).ok()).unwrap_or(0);
-        Units::new(self.units.get().saturating_sub(free))
-    }
-}
-
-/// Puts units that a holder was just given under vesting; grants that are over make room.
-pub(crate) fn vest<S: StateRead + ?Sized>(
+/// Takes units from a holder whether or not they are free to give, as a decision or a dispute demands. Free
+/// units go first; what is under vesting is never more than what is left.
+pub(crate) fn seize<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     (model, account): (ModelId, AccountId),
     units: Units,
-    vesting: &Vesting,
-) -> Result<(), Rejection> {
-    let mut running = 0usize;
-    for (key, grant) in grants(state, model, account) {
-        if grant.locked(context.time) == Units::ZERO {
-            state.remove_bytes(key);
-        } else {
-            running = running.saturating_add(1);
-        }
-    }
-    if running >= limits::VESTING_GRANTS {
-        return Err(Rejection::TooManyVestingGrants { account, model });
-    }
-    let line = Register::of(state, model).changes;
-    let grant = VestingGrant { units, start: context.time, vesting: *vesting };
-    state.write(&(model, account, line), &grant);
-    Ok(())
-}
-
-fn grants<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-) -> Vec<(Vec<u8>, VestingGrant)> {
-    let from = VestingGrant::key_bytes(&(model, account));
-    let entries = state.entries(&from, &prefix_end(&from), limits::VESTING_GRANTS);
-    entries.into_iter().filter_map(|(key, bytes)| Some((key, codec::decode_trusted(&bytes).ok()?))).collect()
-}
-
-/// What a holder can give away now: what it holds, less what is under vesting.
-pub fn free_units<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-    time: Timestamp,
-) -> Units {
-    let locked =
-        grants(state, model, account).iter().fold(0u64, |sum, (_, grant)| sum.saturating_add(grant.locked(time).get()));
-    Units::new(balance(state, model, account).get().saturating_sub(locked))
+    reason: ShareReason,
+) -> Result<Event, Rejection> {
+    let event = change(state, context, model, account, (ShareFlow::Out, units), reason)?;
+    vesting::shrink(state, (model, account), context.time);
+    Ok(event)
 }
 
 fn require_free<S: StateRead + ?Sized>(
@@ -665,16 +579,6 @@ mod tests {
         assert_eq!(conserved(&[before, (GIVER, 5, 70), (TAKER, 5, 29)], &[(2, 100), (5, 100)]), Ok(false));
         assert_eq!(conserved(&[before, (GIVER, 5, 70), (TAKER, 5, 30)], &[(2, 100), (5, 101)]), Ok(false));
         assert_eq!(conserved(&[before, (GIVER, 5, 70), (TAKER, 5, 30), (GIVER, 9, 1)], &[(2, 100)]), Ok(true));
-    }
-
-    #[test]
-    fn vesting_frees_nothing_before_the_cliff_and_all_at_the_end() {
-        let vesting = Vesting { cliff_ms: 250, duration_ms: 1_000 };
-        let grant = VestingGrant { units: Units::new(10), start: Timestamp::new(5_000), vesting };
-        let locked = |time| grant.locked(Timestamp::new(time)).get();
-        assert_eq!([0, 5_000, 5_249, 5_250, 5_300, 5_999, 6_000, u64::MAX].map(locked), [10, 10, 10, 8, 7, 1, 0, 0]);
-        let huge = VestingGrant { units: Units::new(limits::MODEL_UNITS), ..grant };
-        assert_eq!(huge.locked(Timestamp::new(5_500)).get(), limits::MODEL_UNITS / 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the last moment can be proven as soon as the next block is decided, which follows at once.
 
 use super::{
-    Shared,
+    Shared, claims,
     extract::{Path, Query},
     models::existing_version,
     reader::{Reader, json, with_reader},
@@ -185,21 +185,7 @@ pub(crate) fn view(deed: &Deed) -> DeedView {
     }
 }
 
+/// What does not stand under its own key is no claim, as `allod verify` will say.
 fn claim(proof: &StateProof) -> ClaimView {
-    fn decoded<R: Record>(proof: &StateProof) -> Option<R> {
-        proof
-            .value
-            .as_deref()
-            .filter(|_| proof.key.first() == Some(&(R::FAMILY as u8)))
-            .and_then(|value| codec::decode_trusted(value).ok())
-    }
-    if proof.value.is_none() {
-        return ClaimView::Absent(HEXLOWER.encode(&proof.key));
-    }
-    None.or_else(|| decoded::<Model>(proof).map(|model| ClaimView::Model(Box::new(model))))
-        .or_else(|| decoded::<Register>(proof).map(ClaimView::Register))
-        .or_else(|| decoded::<Share>(proof).map(ClaimView::Share))
-        .or_else(|| decoded::<Account>(proof).map(|account| ClaimView::Account(Box::new(account))))
-        .or_else(|| decoded::<Version>(proof).map(|version| ClaimView::Version(Box::new(version))))
-        .unwrap_or_else(|| ClaimView::Other(HEXLOWER.encode(&proof.key)))
+    claims::claim(&proof.key, proof.value.as_deref()).unwrap_or_else(|_| ClaimView::Other(HEXLOWER.encode(&proof.key)))
 }

@@ -360,7 +360,7 @@ fn change_shares<S: StateRead + ?Sized>(
         ProposalAction::BurnShares { from, units, cause } => {
             dispute::require_unfrozen(state, DisputeTarget::Line { model: id, account: *from })?;
             let reason = ShareReason::BurnedByDecision { proposal: by, cause: cause.clone() };
-            Ok(vec![share::change(state, context, id, *from, (ShareFlow::Out, *units), reason)?])
+            Ok(vec![share::seize(state, context, (id, *from), *units, reason)?])
         }
         ProposalAction::ApproveTransfer { to, units, price, reason } => {
             if model.policy.transfers == TransferRule::Locked {

@@ -51,7 +51,7 @@ impl World {
             }
             ProposalAction::BurnShares { from, units, .. } => {
                 self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
-                self.take(model, *from, units.get())
+                self.seize(model, *from, units.get())
             }
             ProposalAction::ApproveTransfer { to, units, .. } => {
                 if self.model(model)?.policy.transfers == TransferRule::Locked {

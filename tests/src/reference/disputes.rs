@@ -142,7 +142,7 @@ impl World {
         match dispute.target {
             DisputeTarget::Line { model, account } if upholds => {
                 let burned = dispute.units.min(self.held(model, account));
-                self.take(model, account, burned)
+                self.seize(model, account, burned)
             }
             DisputeTarget::Version { model, label } if upholds => {
                 if self.version(model, &label)?.status != VersionStatus::Withdrawn {

@@ -95,6 +95,27 @@ impl World {
         Ok(())
     }
 
+    /// Takes units whether or not they are free. No more stays locked than is left: the newest grants give way.
+    pub(super) fn seize(&mut self, model: ModelId, account: AccountId, units: u64) -> Result<(), Refused> {
+        self.take(model, account, units)?;
+        let (now, left) = (self.time, self.held(model, account));
+        let grants = self.existing_mut(model).grants.iter_mut().filter(|grant| grant.account == account);
+        let mut room = left;
+        // The oldest keep what they lock for as long as there is room.
+        for grant in grants {
+            let locked = grant.locked(now);
+            if locked > room {
+                let end = grant.start + grant.vesting.duration_ms;
+                if now - grant.start >= grant.vesting.cliff_ms {
+                    (grant.start, grant.vesting) = (now, Vesting { cliff_ms: 0, duration_ms: end - now });
+                }
+                grant.units = room;
+            }
+            room -= locked.min(room);
+        }
+        Ok(())
+    }
+
     pub(super) fn vest(
         &mut self,
         model: ModelId,

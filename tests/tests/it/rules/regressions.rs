@@ -10,7 +10,7 @@ use allod_protocol::{
     policy::{Arbiters, ModelPolicy, Rule, Tally},
     proposal::{BallotPart, CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
     round::{KindWeight, RoundPlan},
-    share::Register,
+    share::{Register, TransferShares, Vesting},
     transaction::Action,
 };
 use allod_tests::ledger::{TestLedger, policy};
@@ -198,4 +198,29 @@ fn nothing_is_minted_once_a_model_is_retired() {
     }
     let register: Register = ledger.read(&model).expect("register");
     assert_eq!((register.total_units, register.reserved), (Units::new(100), Units::ZERO));
+}
+
+/// A decision that took more than was free left the whole grant locked, and with it what the holder was given later.
+#[test]
+fn what_is_locked_is_never_more_than_what_a_burn_left() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let model = found(&mut ledger, policy(50, 50));
+    let riverbend = ledger.account("riverbend");
+    let mint = |units, vesting| ProposalAction::MintShares {
+        to: riverbend,
+        units: Units::new(units),
+        reason: "r".into(),
+        vesting,
+    };
+    pass(&mut ledger, model, mint(100, Some(Vesting { cliff_ms: 0, duration_ms: 1_000_000_000 })));
+    let burn = ProposalAction::BurnShares { from: riverbend, units: Units::new(90), cause: "c".into() };
+    pass(&mut ledger, model, burn);
+    pass(&mut ledger, model, mint(50, None));
+    let give = |units| {
+        let (to, reason) = (ledger.account("seafront"), String::new());
+        Action::TransferShares(TransferShares { model, to, units: Units::new(units), reason })
+    };
+    let (too_many, free) = (give(60), give(50));
+    assert_eq!(ledger.refused(3, too_many), "not_vested");
+    ledger.must(3, free);
 }
