@@ -10,6 +10,7 @@
 //! DATA/artifacts/blobs/<address>      the bytes, or <address>.ref: where they lie, when imported by reference
 //! DATA/artifacts/blobs/<address>.obao the outboard, in post-order
 //! DATA/artifacts/roots/<address>      the record of a whole artifact, written after everything it names is durable
+//! DATA/artifacts/pins/<address>       the operator's word that the artifact stays
 //! DATA/artifacts/partial/<address>.*  a download under way: data, outboard, bits of verified groups
 //! DATA/artifacts/temporary/           swept at every opening
 //! ```
@@ -19,12 +20,14 @@
 //! collection, or of one still arriving.
 //!
 //! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
-//! directory. Read on in `import`, `slice`, `partial`, `export`.
+//! directory. Read on in `import`, `slice`, `partial`, `export`,
+//! `keep`.
 
 mod error;
 mod export;
 mod files;
 mod import;
+mod keep;
 mod partial;
 mod slice;
 #[cfg(test)]
@@ -33,7 +36,8 @@ mod tests;
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
-pub use import::{EXCLUDED_NAMES, EXCLUDED_SUFFIXES, ImportMode, Imported};
+pub use import::{IGNORE_FILE, IGNORED, ImportMode, Imported};
+pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};
 pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 
@@ -50,7 +54,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 /// Bytes of the buffers in which files are read and written.
@@ -74,6 +78,10 @@ pub struct ArtifactStore {
     layout: Arc<Layout>,
     /// Addresses with an open [`PartialFile`]: two would overwrite each other's record of what is verified.
     arriving: Arc<Mutex<BTreeSet<ArtifactId>>>,
+    /// Who adds to the store, and whether it is being collected.
+    holds: Arc<keep::Holds>,
+    quota_bytes: Option<u64>,
+    used_bytes: AtomicU64,
     /// Held for the exclusive lock on it.
     _lock: File,
 }
@@ -95,8 +103,16 @@ impl ArtifactStore {
             Err(fs::TryLockError::Error(error)) => return Err(at("lock", &lock_path)(error)),
         }
         layout.sweep_temporary()?;
-        let store = Self { layout: Arc::new(layout), arriving: Arc::default(), _lock: lock };
+        let store = Self {
+            layout: Arc::new(layout),
+            arriving: Arc::default(),
+            holds: Arc::default(),
+            quota_bytes: None,
+            used_bytes: AtomicU64::new(0),
+            _lock: lock,
+        };
         partial::sweep(&store)?;
+        store.measure()?;
         Ok(store)
     }
 

@@ -257,11 +257,14 @@ impl Fetcher {
         observer: Observer,
     ) -> Result<FetchReport, FetchFailure> {
         let started = Instant::now();
+        let store = Arc::clone(&self.store);
+        let hold = tokio::task::spawn_blocking(move || store.hold()).await;
         let session = Arc::new(Session::new(Arc::clone(&self.store), self.options, observer));
         let result = tokio::select! {
             result = self.get_artifact(&session, wanted) => result,
             error = self.drive(&session, providers) => Err(error),
         };
+        drop(hold);
         let (fetched_bytes, present_bytes, providers) = session.report();
         let report = FetchReport { fetched_bytes, present_bytes, elapsed: started.elapsed(), providers };
         result.map(|()| report.clone()).map_err(|error| FetchFailure { error, report: Box::new(report) })
@@ -315,6 +318,8 @@ impl Fetcher {
         let listed = self.blocking(move |store| {
             let manifest = store.manifest(&address)?;
             let missing = store.missing_files(&manifest);
+            // What was begun before is counted already, and again here: at most a refusal too early.
+            store.check_quota(missing.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes)))?;
             Ok::<(Manifest, Vec<_>), ArtifactError>((manifest, missing))
         });
         let (manifest, missing) = listed.await??;

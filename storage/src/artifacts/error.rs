@@ -27,6 +27,22 @@ pub enum ArtifactError {
         .0.display()
     )]
     DiskFull(PathBuf),
+    /// The store may not grow so far.
+    #[error(
+        "{asked_bytes} bytes more than the {used_bytes} in the artifact store are beyond its quota of {quota_bytes}; free \
+         some (allod artifacts gc), unpin what need not stay, or raise artifact_quota"
+    )]
+    Quota {
+        /// The quota.
+        quota_bytes: u64,
+        /// Bytes on disk now.
+        used_bytes: u64,
+        /// Bytes to be added.
+        asked_bytes: u64,
+    },
+    /// The store cannot be collected now.
+    #[error("artifacts are being imported, fetched or collected; try again when that has ended")]
+    Held,
     /// Any other refusal of the file system.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -90,6 +106,14 @@ pub enum ArtifactError {
         path: PathBuf,
         /// Which rule it breaks.
         source: Box<ManifestError>,
+    },
+    /// A pattern that cannot be read.
+    #[error("{} has a pattern that cannot be read: {reason}; write it as in a .gitignore", path.display())]
+    IgnoreFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// More files in a directory than a collection holds, or paths so long that the manifest is too large.
     #[error(

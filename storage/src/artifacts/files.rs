@@ -29,10 +29,14 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn create(directory: &Path) -> Result<Self, ArtifactError> {
         let layout = Self { directory: directory.to_owned(), counter: AtomicU64::new(0) };
-        for path in [layout.blobs(), layout.roots(), layout.partials(), layout.temporary()] {
+        for path in [layout.blobs(), layout.roots(), layout.pins(), layout.partials(), layout.temporary()] {
             fs::create_dir_all(&path).map_err(at("create", &path))?;
         }
         Ok(layout)
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub(super) fn lock(&self) -> PathBuf {

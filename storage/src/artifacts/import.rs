@@ -16,6 +16,7 @@ use allod_protocol::{
     ids::{ArtifactId, ContentHash},
     limits,
 };
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
@@ -26,27 +27,26 @@ use std::{
     thread,
 };
 
-/// Files and directories of these names are left out of a collection, with all that is in them. Other names that
-/// begin with a dot are kept: `.gitattributes` belongs to many models.
-pub const EXCLUDED_NAMES: [&str; 14] = [
-    ".git",
-    ".hg",
-    ".svn",
-    ".DS_Store",
+/// What is left out of a collection unless its `.allodignore` takes it back in: hidden files and directories, caches,
+/// unfinished downloads, leftovers of editors and of operating systems. In the syntax of `.gitignore`.
+pub const IGNORED: [&str; 13] = [
+    ".*",
     "Thumbs.db",
     "desktop.ini",
     "__MACOSX",
     "__pycache__",
-    ".ipynb_checkpoints",
-    ".cache",
-    ".venv",
-    ".idea",
-    ".vscode",
-    ".Trashes",
+    "*.tmp",
+    "*.part",
+    "*.partial",
+    "*.incomplete",
+    "*.crdownload",
+    "*.swp",
+    "*.pyc",
+    "*~",
 ];
-/// Files whose names end so are left out of a collection: unfinished downloads and editors' leftovers.
-pub const EXCLUDED_SUFFIXES: [&str; 8] =
-    [".tmp", ".part", ".partial", ".incomplete", ".crdownload", ".swp", ".pyc", "~"];
+/// The file in a collection's directory with patterns of its own, as of `.gitignore`: a later one overrides an earlier
+/// one, and all of them [`IGNORED`]. `!.gitattributes` takes a hidden file back in.
+pub const IGNORE_FILE: &str = ".allodignore";
 
 /// Files staged before they are made durable together: see [`Placement::commit_all`].
 pub(super) const BATCH_FILES: usize = 256;
@@ -74,7 +74,7 @@ pub struct Imported {
     pub sha256: ContentHash,
     /// The files, when a directory was imported.
     pub manifest: Option<Manifest>,
-    /// What was left out of a collection: see [`EXCLUDED_NAMES`] and [`EXCLUDED_SUFFIXES`].
+    /// What was left out of a collection: see [`IGNORED`] and [`IGNORE_FILE`].
     pub excluded: Vec<PathBuf>,
     /// Bytes that were not in the store before.
     pub new_bytes: u64,
@@ -88,6 +88,7 @@ impl ArtifactStore {
     /// Names the file and the remedy: a symbolic link or a special file in a directory, a name that no collection can
     /// hold, a file that changes meanwhile, a full disk.
     pub fn import(&self, source: &Path, mode: ImportMode, progress: OnProgress<'_>) -> Result<Imported, ArtifactError> {
+        let _hold = self.hold();
         // Whoever names a link means what it points to; links inside a directory are refused.
         let source = fs::canonicalize(source).map_err(at("open", source))?;
         let kind = fs::metadata(&source).map_err(at("inspect", &source))?;
@@ -134,7 +135,8 @@ impl<'a> Import<'a> {
     }
 
     fn collection(&mut self, directory: &Path) -> Result<Imported, ArtifactError> {
-        let mut scan = Scan { root: directory, files: Vec::new(), excluded: Vec::new(), size_bytes: 0 };
+        let ignored = ignored(directory)?;
+        let mut scan = Scan { root: directory, ignored, files: Vec::new(), excluded: Vec::new(), size_bytes: 0 };
         scan.directory(directory)?;
         self.state.total_bytes = scan.size_bytes;
         let mut files = Vec::with_capacity(scan.files.len());
@@ -308,6 +310,9 @@ impl<'a> Import<'a> {
 
     fn stage(&mut self, address: &ArtifactId, placement: Placement, size_bytes: u64) -> Result<(), ArtifactError> {
         if !self.store.has_blob(address) {
+            if self.mode == ImportMode::Copy {
+                self.store.claim(size_bytes)?;
+            }
             self.new_bytes = self.new_bytes.saturating_add(size_bytes);
         }
         self.staged.push(placement);
@@ -376,6 +381,7 @@ impl<F: FnMut(u64)> Read for Tee<'_, F> {
 /// The files of a directory, and what is left out.
 struct Scan<'a> {
     root: &'a Path,
+    ignored: Gitignore,
     files: Vec<(PathBuf, ArtifactPath)>,
     excluded: Vec<PathBuf>,
     size_bytes: u64,
@@ -389,8 +395,7 @@ impl Scan<'_> {
         for entry in entries {
             let path = entry.path();
             let kind = entry.file_type().map_err(at("inspect", &path))?;
-            let name = entry.file_name().into_string().map_err(|_| ArtifactError::NotUtf8(path.clone()))?;
-            if is_excluded(&name, kind.is_file()) {
+            if self.ignored.matched(&path, kind.is_dir()).is_ignore() {
                 self.excluded.push(path);
             } else if kind.is_symlink() {
                 return Err(ArtifactError::Symlink(path));
@@ -421,6 +426,22 @@ impl Scan<'_> {
     }
 }
 
-fn is_excluded(name: &str, is_file: bool) -> bool {
-    EXCLUDED_NAMES.contains(&name) || (is_file && EXCLUDED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)))
+/// The patterns of what is left out of a directory.
+fn ignored(directory: &Path) -> Result<Gitignore, ArtifactError> {
+    let path = directory.join(IGNORE_FILE);
+    let wrong = |error: ignore::Error| ArtifactError::IgnoreFile { path: path.clone(), reason: error.to_string() };
+    let mut builder = GitignoreBuilder::new(directory);
+    for pattern in IGNORED {
+        builder.add_line(None, pattern).map_err(wrong)?;
+    }
+    let text = match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(at("inspect", &path)(error)),
+        Ok(found) if found.is_symlink() => return Err(ArtifactError::Symlink(path)),
+        Ok(_) => fs::read_to_string(&path).map_err(at("read", &path))?,
+    };
+    for line in text.lines() {
+        builder.add_line(Some(path.clone()), line).map_err(wrong)?;
+    }
+    builder.build().map_err(wrong)
 }

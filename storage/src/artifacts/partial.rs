@@ -78,7 +78,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     /// [`ReceiveError::WrongBytes`] when the slice does not prove itself: nothing is written then. Otherwise
-    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], [`ArtifactError::DiskFull`] when all of it would leave less
+    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], [`ArtifactError::Quota`], [`ArtifactError::DiskFull`] when all of it would leave less
     /// than [`super::KEPT_FREE_BYTES`] free, or the file system's refusal.
     pub fn start(
         &self,
@@ -92,6 +92,7 @@ impl ArtifactStore {
             return Err(ArtifactError::Range { address: *address, start, end, size_bytes }.into());
         }
         let bytes = slice::decode(address, size_bytes, tail, encoded)?;
+        self.claim(size_bytes)?;
         if tail == ByteRange::whole(size_bytes) {
             self.insert(address, &bytes)?;
             return Ok(Started::Complete);

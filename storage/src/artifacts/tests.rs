@@ -97,16 +97,37 @@ fn a_directory_becomes_a_collection_without_its_junk() {
     bench.file("model/weights/one.safetensors", &bytes(100_000));
     bench.file("model/weights/empty", b"");
     bench.file("model/.gitattributes", b"x");
-    for junk in [".git/config", ".DS_Store", "weights/__pycache__/a.pyc", "weights/two.part", "a.tmp", "b~"] {
+    bench.file("model/.allodignore", b"# mine\n!.gitattributes\n!.allodignore\n/drafts/\n*.onnx\n!kept.onnx\n");
+    for junk in [
+        ".git/config",
+        ".DS_Store",
+        "weights/__pycache__/a.pyc",
+        "weights/two.part",
+        "a.tmp",
+        "b~",
+        "drafts/one",
+        "c.onnx",
+    ] {
         bench.file(&format!("model/{junk}"), b"junk");
     }
+    bench.file("model/weights/kept.onnx", b"");
     let imported = bench.import(&bench.root.join("model"));
     let manifest = imported.manifest.unwrap();
     let paths: Vec<&str> = manifest.files().iter().map(|file| file.path.as_str()).collect();
-    assert_eq!(paths, [".gitattributes", "config.json", "weights/empty", "weights/one.safetensors"]);
-    assert_eq!(imported.excluded.len(), 6);
+    assert_eq!(
+        paths,
+        [
+            ".allodignore",
+            ".gitattributes",
+            "config.json",
+            "weights/empty",
+            "weights/kept.onnx",
+            "weights/one.safetensors"
+        ]
+    );
+    assert_eq!(imported.excluded.len(), 8);
     assert_eq!(imported.artifact, bench.store.list().unwrap()[0]);
-    assert_eq!((imported.artifact.files, imported.artifact.size_bytes), (4, 100_003));
+    assert_eq!((imported.artifact.files, imported.artifact.size_bytes), (6, 100_067));
     let address = imported.artifact.address;
     assert_eq!(bench.store.manifest(&address).unwrap(), manifest);
     bench.store.verify(&address, &mut quiet).unwrap();
@@ -460,4 +481,70 @@ fn any_size_travels_in_any_pieces() {
         to.store.verify(&address, &mut quiet).unwrap();
         prop_assert_eq!(to.store.reader(&address).unwrap().read_all().unwrap(), content);
     });
+}
+
+#[test]
+fn a_collection_of_garbage_leaves_what_is_pinned_wanted_or_shared() {
+    let bench = Bench::new();
+    let directory = |name: &str, files: &[(&str, usize)]| {
+        for (file, len) in files {
+            bench.file(&format!("{name}/{file}"), &bytes(*len));
+        }
+        bench.import(&bench.root.join(name)).artifact.address
+    };
+    let pinned = directory("pinned", &[("shared.bin", 3 * GROUP), ("own.bin", 10)]);
+    let wanted = bench.blob(&bytes(77));
+    let gone = directory("gone", &[("shared.bin", 3 * GROUP), ("lost.bin", 5 * GROUP)]);
+    bench.store.pin(&pinned).unwrap();
+    let before = bench.store.used_bytes();
+    let tried = bench.store.collect(true, |address| *address == wanted).unwrap();
+    assert_eq!(bench.store.used_bytes(), before, "trying out removes nothing");
+    let hold = bench.store.hold();
+    assert!(matches!(bench.store.collect(false, |_| false), Err(ArtifactError::Held)));
+    drop(hold);
+    let collected = bench.store.collect(false, |address| *address == wanted).unwrap();
+    assert_eq!(collected, tried);
+    assert_eq!((collected.artifacts.clone(), collected.blobs), (vec![gone], 2), "its manifest and the file of its own");
+    assert_eq!(bench.store.used_bytes(), before - collected.freed_bytes);
+    assert!(!bench.store.has(&gone) && !bench.store.has_blob(&ArtifactId::of(&bytes(5 * GROUP))));
+    for kept in [pinned, wanted] {
+        bench.store.verify(&kept, &mut quiet).unwrap();
+    }
+    assert!(bench.store.unpin(&pinned).unwrap() && !bench.store.unpin(&pinned).unwrap());
+    bench.store.collect(false, |_| false).unwrap();
+    assert_eq!((bench.store.used_bytes(), bench.store.list().unwrap()), (0, vec![]));
+    assert!(matches!(bench.store.pin(&pinned), Err(ArtifactError::NotFound(_))));
+}
+
+#[test]
+fn a_quota_is_a_bound_for_imports_and_downloads_alike() {
+    let mut bench = Bench::new();
+    let source = Bench::new();
+    let large = bytes(4 * GROUP);
+    let address = source.blob(&large);
+    let size_bytes = large.len() as u64;
+    bench.store = {
+        drop(std::mem::replace(&mut bench.store, ArtifactStore::open(&bench.root.join("other")).unwrap()));
+        ArtifactStore::open(&bench.root.join("artifacts")).unwrap().with_quota(Some(size_bytes - 1))
+    };
+    let path = bench.file("model.bin", &large);
+    let refused = bench.store.import(&path, ImportMode::Copy, &mut quiet).unwrap_err();
+    assert!(
+        matches!(refused, ArtifactError::Quota { asked_bytes, .. } if asked_bytes == size_bytes + 3 * 64),
+        "{refused}"
+    );
+    let tail = ByteRange::tail(size_bytes, GROUP_SIZE_BYTES);
+    let refused = bench.store.start(&address, size_bytes, tail, &source.slice(&address, tail)).unwrap_err();
+    assert!(matches!(refused, ReceiveError::Store(ArtifactError::Quota { .. })), "{refused}");
+    assert_eq!(bench.store.partials().unwrap(), vec![], "nothing was begun");
+    bench.store.import(&path, ImportMode::Reference, &mut quiet).unwrap();
+}
+
+#[test]
+fn a_pattern_that_cannot_be_read_is_named() {
+    let bench = Bench::new();
+    bench.file("model/a", b"a");
+    bench.file("model/.allodignore", b"[z-a]\n");
+    let refused = bench.store.import(&bench.root.join("model"), ImportMode::Copy, &mut quiet).unwrap_err();
+    assert!(matches!(refused, ArtifactError::IgnoreFile { .. }) && refused.to_string().contains(".allodignore"));
 }
