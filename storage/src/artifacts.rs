@@ -29,6 +29,7 @@ mod files;
 mod import;
 mod keep;
 mod partial;
+mod patterns;
 mod slice;
 #[cfg(test)]
 mod tests;
@@ -36,9 +37,10 @@ mod tests;
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
-pub use import::{IGNORE_FILE, IGNORED, ImportMode, Imported};
+pub use import::{ImportMode, Imported};
 pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};
+pub use patterns::{IGNORE_FILE, IGNORED, Selection};
 pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 
 use allod_protocol::{

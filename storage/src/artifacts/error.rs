@@ -108,13 +108,11 @@ pub enum ArtifactError {
         source: Box<ManifestError>,
     },
     /// A pattern that cannot be read.
-    #[error("{} has a pattern that cannot be read: {reason}; write it as in a .gitignore", path.display())]
-    IgnoreFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("a pattern cannot be read: {0}; write it as in a .gitignore")]
+    Pattern(String),
+    /// No file of a collection is asked for.
+    #[error("no file of the collection {0} matches; `allod artifacts show` lists its files")]
+    NothingSelected(ArtifactId),
     /// More files in a directory than a collection holds, or paths so long that the manifest is too large.
     #[error(
         "{} has too many files for a collection ({max} files and a manifest of {bytes} bytes at most); pack some of them into an archive",

@@ -8,9 +8,10 @@ use super::{
     error::{ArtifactError, at},
     files::{Placement, TemporaryFile, remove_if_there},
     import::{BATCH_FILES, BATCH_SIZE_BYTES},
+    patterns::Selection,
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, ArtifactPath},
+    artifact::{ArtifactKind, ArtifactPath, ManifestFile},
     ids::ArtifactId,
 };
 use std::{
@@ -44,9 +45,9 @@ impl ArtifactStore {
         progress: OnProgress<'_>,
     ) -> Result<(), ArtifactError> {
         let artifact = self.artifact(address)?;
-        let mut state = Progress { done_bytes: 0, total_bytes: artifact.size_bytes };
         match artifact.kind {
             ArtifactKind::File => {
+                let mut state = Progress { done_bytes: 0, total_bytes: artifact.size_bytes };
                 let name = target.file_name().ok_or_else(|| ArtifactError::Target {
                     path: target.to_owned(),
                     expected: "the target of a file must end in a file name",
@@ -60,17 +61,54 @@ impl ArtifactStore {
                 self.export_files(files, overwrite, &mut state, progress)
             }
             ArtifactKind::Collection => {
-                let manifest = self.manifest(address)?;
-                fs::create_dir_all(target).map_err(at("create", target))?;
-                // The user may name a link; only links inside the target are suspect.
-                let target = fs::canonicalize(target).map_err(at("open", target))?;
-                let mut files = Vec::with_capacity(manifest.files().len());
-                for file in manifest.files() {
-                    files.push((file.address, inside(&target, &file.path)?, file.size_bytes));
-                }
-                self.export_files(files, overwrite, &mut state, progress)
+                let files = self.manifest(address)?.files().to_vec();
+                self.export_into(target, files, overwrite, progress)
             }
         }
+    }
+
+    /// Writes some files of a collection out, which need not be here whole.
+    ///
+    /// # Errors
+    /// As [`ArtifactStore::export`]; [`ArtifactError::NothingSelected`].
+    pub fn export_some(
+        &self,
+        address: &ArtifactId,
+        selection: &Selection,
+        target: &Path,
+        overwrite: Overwrite,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ArtifactError> {
+        self.export_into(target, self.selected(address, selection)?, overwrite, progress)
+    }
+
+    /// The files of a collection that a selection takes; the collection need not be here whole.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NotFound`], [`ArtifactError::NotACollection`], [`ArtifactError::NothingSelected`].
+    pub fn selected(&self, address: &ArtifactId, selection: &Selection) -> Result<Vec<ManifestFile>, ArtifactError> {
+        let manifest = self.manifest(address)?;
+        let files: Vec<_> = manifest.files().iter().filter(|file| selection.takes(&file.path)).cloned().collect();
+        if files.is_empty() { Err(ArtifactError::NothingSelected(*address)) } else { Ok(files) }
+    }
+
+    fn export_into(
+        &self,
+        target: &Path,
+        files: Vec<ManifestFile>,
+        overwrite: Overwrite,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ArtifactError> {
+        let total_bytes = files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+        let mut state = Progress { done_bytes: 0, total_bytes };
+        fs::create_dir_all(target).map_err(at("create", target))?;
+        // The user may name a link; only links inside the target are suspect.
+        let target = fs::canonicalize(target).map_err(at("open", target))?;
+        let mut places = Vec::with_capacity(files.len());
+        for file in files {
+            places.push((file.address, inside(&target, &file.path)?, file.size_bytes));
+        }
+        self.export_files(places, overwrite, &mut state, progress)
     }
 
     fn export_files(

@@ -8,6 +8,7 @@ use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
     files::{self, Placement, TemporaryFile},
+    patterns::ignored,
     slice::{self, GROUP_SIZE_BYTES, ReferenceRecord, open_source},
 };
 use allod_protocol::{
@@ -16,7 +17,7 @@ use allod_protocol::{
     ids::{ArtifactId, ContentHash},
     limits,
 };
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::gitignore::Gitignore;
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
@@ -26,27 +27,6 @@ use std::{
     sync::{Arc, mpsc},
     thread,
 };
-
-/// What is left out of a collection unless its `.allodignore` takes it back in: hidden files and directories, caches,
-/// unfinished downloads, leftovers of editors and of operating systems. In the syntax of `.gitignore`.
-pub const IGNORED: [&str; 13] = [
-    ".*",
-    "Thumbs.db",
-    "desktop.ini",
-    "__MACOSX",
-    "__pycache__",
-    "*.tmp",
-    "*.part",
-    "*.partial",
-    "*.incomplete",
-    "*.crdownload",
-    "*.swp",
-    "*.pyc",
-    "*~",
-];
-/// The file in a collection's directory with patterns of its own, as of `.gitignore`: a later one overrides an earlier
-/// one, and all of them [`IGNORED`]. `!.gitattributes` takes a hidden file back in.
-pub const IGNORE_FILE: &str = ".allodignore";
 
 /// Files staged before they are made durable together: see [`Placement::commit_all`].
 pub(super) const BATCH_FILES: usize = 256;
@@ -74,7 +54,7 @@ pub struct Imported {
     pub sha256: ContentHash,
     /// The files, when a directory was imported.
     pub manifest: Option<Manifest>,
-    /// What was left out of a collection: see [`IGNORED`] and [`IGNORE_FILE`].
+    /// What was left out of a collection: see [`super::IGNORED`] and [`super::IGNORE_FILE`].
     pub excluded: Vec<PathBuf>,
     /// Bytes that were not in the store before.
     pub new_bytes: u64,
@@ -424,24 +404,4 @@ impl Scan<'_> {
         self.files.push((path, name));
         Ok(())
     }
-}
-
-/// The patterns of what is left out of a directory.
-fn ignored(directory: &Path) -> Result<Gitignore, ArtifactError> {
-    let path = directory.join(IGNORE_FILE);
-    let wrong = |error: ignore::Error| ArtifactError::IgnoreFile { path: path.clone(), reason: error.to_string() };
-    let mut builder = GitignoreBuilder::new(directory);
-    for pattern in IGNORED {
-        builder.add_line(None, pattern).map_err(wrong)?;
-    }
-    let text = match fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(at("inspect", &path)(error)),
-        Ok(found) if found.is_symlink() => return Err(ArtifactError::Symlink(path)),
-        Ok(_) => fs::read_to_string(&path).map_err(at("read", &path))?,
-    };
-    for line in text.lines() {
-        builder.add_line(Some(path.clone()), line).map_err(wrong)?;
-    }
-    builder.build().map_err(wrong)
 }

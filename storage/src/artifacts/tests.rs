@@ -546,5 +546,30 @@ fn a_pattern_that_cannot_be_read_is_named() {
     bench.file("model/a", b"a");
     bench.file("model/.allodignore", b"[z-a]\n");
     let refused = bench.store.import(&bench.root.join("model"), ImportMode::Copy, &mut quiet).unwrap_err();
-    assert!(matches!(refused, ArtifactError::IgnoreFile { .. }) && refused.to_string().contains(".allodignore"));
+    assert!(matches!(refused, ArtifactError::Pattern(_)) && refused.to_string().contains(".allodignore"));
+}
+
+#[test]
+fn files_are_selected_by_pattern_and_written_out_without_the_rest() {
+    let bench = Bench::new();
+    for (file, len) in [("config.json", 5), ("a.safetensors", 6), ("deep/b.safetensors", 7), ("deep/c.bin", 8)] {
+        bench.file(&format!("model/{file}"), &bytes(len));
+    }
+    let imported = bench.import(&bench.root.join("model"));
+    let (address, manifest) = (imported.artifact.address, imported.manifest.unwrap());
+    let taken = |patterns: &[&str]| {
+        let selection = Selection::new(patterns.iter().copied()).unwrap();
+        let files = manifest.files().iter().filter(|file| selection.takes(&file.path));
+        files.map(|file| file.path.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&["*.safetensors"]), ["a.safetensors", "deep/b.safetensors"]);
+    assert_eq!(taken(&["deep/", "!*.bin"]), ["deep/b.safetensors"]);
+    assert_eq!(taken(&["/*.safetensors", "config.json"]), ["a.safetensors", "config.json"]);
+    let out = bench.root.join("out");
+    let some = Selection::new(["deep"]).unwrap();
+    bench.store.export_some(&address, &some, &out, Overwrite::Refuse, &mut quiet).unwrap();
+    assert!(out.join("deep/c.bin").is_file() && !out.join("config.json").exists());
+    let none = Selection::new(["nothing"]).unwrap();
+    let refused = bench.store.export_some(&address, &none, &out, Overwrite::Refuse, &mut quiet);
+    assert!(matches!(refused, Err(ArtifactError::NothingSelected(_))));
 }
