@@ -72,10 +72,24 @@ pub(super) struct Behaviour {
     pub(super) streams: libp2p_stream::Behaviour,
 }
 
+/// How the names of every network's protocols begin.
+const PREFIX: &str = "/allod/";
+
 /// How the names of a network's protocols begin: `/allod/` and sixteen hexadecimal digits.
 pub fn protocol_prefix(network: NetworkId) -> String {
     let id = network.to_string();
-    format!("/allod/{}", id.get(..16).unwrap_or(&id))
+    format!("{PREFIX}{}", id.get(..16).unwrap_or(&id))
+}
+
+/// What a peer is to this network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It takes part.
+    Peer,
+    /// It speaks libp2p and is no allod peer at all: it may ask the hash table for a while.
+    Guest,
+    /// It is an allod peer of another network, or one that lacks what ours must speak.
+    Foreign,
 }
 
 /// The names of a network's protocols.
@@ -107,9 +121,15 @@ impl Names {
         self.topics.of(hash)
     }
 
-    /// Whether what a peer says of itself is of this network.
-    pub(super) fn are_spoken_by(&self, info: &identify::Info) -> bool {
-        info.protocol_version == self.identify && info.protocols.contains(&self.sync)
+    /// What a peer is to this network, by what it says of itself.
+    pub(super) fn standing_of(&self, info: &identify::Info) -> Standing {
+        if info.protocol_version == self.identify && info.protocols.contains(&self.sync) {
+            Standing::Peer
+        } else if info.protocol_version.starts_with(PREFIX) {
+            Standing::Foreign
+        } else {
+            Standing::Guest
+        }
     }
 
     pub(super) fn kademlia_is_spoken_by(&self, info: &identify::Info) -> bool {

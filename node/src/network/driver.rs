@@ -5,7 +5,7 @@
 
 use super::{
     Command, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, Topic,
-    behaviour::{Behaviour, BehaviourEvent, Names},
+    behaviour::{Behaviour, BehaviourEvent, Names, Standing},
     guard::{Guard, Offence},
     peers::{self, Dial, Direction, PeerBook},
     providers::Providers,
@@ -196,8 +196,8 @@ impl Driver {
         for peer in self.guard.tidy(now) {
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
         }
-        for peer in self.peers.silent(now) {
-            tracing::debug!(%peer, "disconnected: the peer does not say what network it is of");
+        for peer in self.peers.overdue(now) {
+            tracing::debug!(%peer, "disconnected: the peer is a guest whose time is up, or does not say what network it is of");
             self.disconnect(peer);
         }
         for dial in self.peers.due(now) {
@@ -346,8 +346,12 @@ impl Driver {
 
     /// A peer says who it is: the moment at which it is of this network, or not.
     fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
-        if !self.names.are_spoken_by(&info) {
-            let given = self.peers.is_given(&peer);
+        let (standing, given) = (self.names.standing_of(&info), self.peers.is_given(&peer));
+        if standing == Standing::Guest && !given && self.peers.on_guest(peer) {
+            tracing::debug!(%peer, agent = info.agent_version, "guest");
+            return;
+        }
+        if standing != Standing::Peer {
             self.peers.on_foreign(peer);
             if given {
                 tracing::warn!(

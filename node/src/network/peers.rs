@@ -35,6 +35,10 @@ const ENOUGH_PEERS: usize = 32;
 const DIALS_AT_ONCE: usize = 8;
 /// How long a connected peer has to say what network it is of.
 const IDENTIFY_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a guest may stay: many times what a search in the hash table takes.
+const GUEST_TIME: Duration = Duration::from_secs(120);
+/// Guests at a time, of the connections that others open.
+const GUESTS: usize = 32;
 
 /// Who opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +74,8 @@ struct Connected {
     established_at: Instant,
     /// What it says of itself, once it has, and is of this network.
     identified: Option<(String, Vec<Multiaddr>)>,
+    /// Whether it said that it is no peer of any network, and there was room for it.
+    guest: bool,
     rtt: Option<Duration>,
 }
 
@@ -168,6 +174,7 @@ impl PeerBook {
             since: SystemTime::now(),
             established_at: now,
             identified: None,
+            guest: false,
             rtt: None,
         });
         connected.connections.push((id, direction, remote));
@@ -277,6 +284,15 @@ impl PeerBook {
         }
     }
 
+    /// A connected peer is no peer of any network. Whether it may stay for a while.
+    pub(super) fn on_guest(&mut self, peer: PeerId) -> bool {
+        let guests = self.connected.iter().filter(|(other, connected)| connected.guest && **other != peer).count();
+        let Some(connected) = self.connected.get_mut(&peer) else { return false };
+        // Who was identified does not become something else.
+        connected.guest = guests < GUESTS && connected.identified.is_none();
+        connected.guest
+    }
+
     /// An address of the configuration is our own.
     pub(super) fn on_own_address(&mut self, address: &Multiaddr) {
         let address = split(address.clone()).0;
@@ -317,13 +333,13 @@ impl PeerBook {
         })
     }
 
-    /// Peers that have been connected for long and never said what network they are of.
-    pub(super) fn silent(&self, now: Instant) -> Vec<PeerId> {
+    /// Peers whose time is up: they never said what network they are of, or they are guests.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<PeerId> {
         self.connected
             .iter()
             .filter(|(_, connected)| {
-                connected.identified.is_none()
-                    && now.saturating_duration_since(connected.established_at) > IDENTIFY_PATIENCE
+                let patience = if connected.guest { GUEST_TIME } else { IDENTIFY_PATIENCE };
+                connected.identified.is_none() && now.saturating_duration_since(connected.established_at) > patience
             })
             .map(|(peer, _)| *peer)
             .collect()
@@ -576,6 +592,23 @@ mod tests {
         again.recall(&path);
         assert_eq!(again.known.len(), REMEMBERED);
         assert_eq!(again.due(Instant::now()).len(), DIALS_AT_ONCE);
+    }
+
+    #[test]
+    fn guests_stay_for_a_while_and_are_few() {
+        let mut book = PeerBook::new(PeerId::random());
+        let guests: Vec<PeerId> = (0..=GUESTS).map(|_| PeerId::random()).collect();
+        for (number, guest) in guests.iter().enumerate() {
+            let id = ConnectionId::new_unchecked(number);
+            book.on_established(*guest, id, Direction::Inbound, address("/ip4/10.0.0.1/tcp/9"));
+            assert_eq!(book.on_guest(*guest), number < GUESTS);
+        }
+        assert!(book.on_guest(guests[0]), "who is a guest already takes no further place");
+        let now = Instant::now();
+        assert_eq!(book.overdue(now + IDENTIFY_PATIENCE * 2), [guests[GUESTS]]);
+        assert_eq!(book.overdue(now + GUEST_TIME * 2).len(), GUESTS + 1);
+        assert_eq!(book.infos().count(), 0, "a guest is no peer");
+        assert_eq!(book.memory(), None, "nor is it remembered");
     }
 
     #[test]

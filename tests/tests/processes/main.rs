@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod decisions;
+mod interop;
 
 use allod_tests::{
     processes::{Processes, allod, get, run, text, wait_until},
