@@ -57,7 +57,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -185,7 +185,9 @@ fn routes() -> Router<Shared> {
         .route("/v1/deeds/share/{namespace}/{name}/{account}", get(proofs::share_deed))
         .route("/v1/deeds/version/{namespace}/{name}/{label}", get(proofs::version_deed))
         .route("/v1/artifacts", get(artifacts::list).post(artifacts::import))
+        .route("/v1/artifacts/collect", post(artifacts::collect))
         .route("/v1/artifacts/{address}", get(artifacts::one))
+        .route("/v1/artifacts/{address}/pin", put(artifacts::pin).delete(artifacts::unpin))
         .route("/v1/artifacts/{address}/attestations", get(attestations::of_artifact))
         .route("/v1/artifacts/{address}/providers", get(artifacts::providers))
         .route("/v1/artifacts/{address}/content", get(artifacts::content))

@@ -8,7 +8,9 @@
 //! Work is bounded: [`IMPORTS`], [`FETCHES`] and [`CHECKS`] at a time; more is refused at once instead of queued, so
 //! that a client hears of it. A provider that sent wrong bytes is blocked on the swarm.
 //!
-//! Every artifact in the store is served to every peer of the network: the ledger has no restricted artifacts yet.
+//! Every artifact in the store is served to every peer of the network, but for those whose versions were all withdrawn
+//! ([`crate::withheld`]): the ledger has no restricted artifacts yet. What this peer published is pinned; what it fetched
+//! stays until a collection finds it neither pinned nor released.
 
 use crate::{
     exchange::{
@@ -16,24 +18,29 @@ use crate::{
         fetch::{FetchError, FetchEvent, FetchOptions, FetchReport, Fetcher, Observer, Wanted},
         serve::{ServeCounters, ServeLimits, Server},
     },
-    handle::NodeHandle,
+    handle::{NodeHandle, Notice},
+    withheld::{Standing, Withheld},
 };
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind},
+    event::Event,
     ids::ArtifactId,
     limits,
     model::{ArtifactUse, Version},
     state::{Direction, StateError, StateRead, page, read},
 };
-use allod_storage::artifacts::{ArtifactError, ImportMode, Imported, Overwrite, Progress};
+use allod_storage::artifacts::{
+    ArtifactError, ArtifactStore, Collected, ImportMode, Imported, Overwrite, Progress, Selection,
+};
 use futures::{Stream, StreamExt as _};
 use libp2p::PeerId;
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
 /// Imports at a time: each reads and hashes at the disk's speed.
 pub const IMPORTS: usize = 2;
@@ -77,6 +84,14 @@ pub enum ServiceError {
         /// The path.
         path: PathBuf,
     },
+    /// Every version that has the artifact was withdrawn.
+    #[error(
+        "every version that is {0} was withdrawn by a decision, so nobody serves it any more; `allod model show` says why"
+    )]
+    Withdrawn(ArtifactId),
+    /// Files of a file.
+    #[error("{0} is one file, so there is nothing to choose from; leave the patterns out")]
+    NotACollection(ArtifactId),
     /// A task died.
     #[error("the work ended by a defect, please report it: {0}")]
     Defect(String),
@@ -109,6 +124,7 @@ pub struct ArtifactService {
     imports: Room,
     fetches: Room,
     checks: Room,
+    withheld: Withheld,
 }
 
 /// What to fetch, from whom, to where.
@@ -124,6 +140,8 @@ pub struct FetchJob {
     pub output: Option<PathBuf>,
     /// What to do with other files there.
     pub overwrite: Overwrite,
+    /// The files of a collection that are wanted; `None` for all.
+    pub selection: Option<Selection>,
 }
 
 /// What the caller of a fetch is told while it goes on.
@@ -148,9 +166,13 @@ impl ArtifactService {
         let incoming = control.accept(protocol.clone())?;
         let counters = Arc::<ServeCounters>::default();
         node.metrics.read_served(counters.clone());
+        let withheld = Withheld::default();
         let server = Server {
             store: node.artifacts.clone(),
-            admit: Arc::new(|_, _| true),
+            admit: {
+                let withheld = withheld.clone();
+                Arc::new(move |_, blob| !withheld.holds(blob))
+            },
             limits: ServeLimits::default(),
             counters,
         };
@@ -160,12 +182,17 @@ impl ArtifactService {
             imports: Room::new("imports", IMPORTS),
             fetches: Room::new("fetches", FETCHES),
             checks: Room::new("verifications and downloads", CHECKS),
+            withheld,
             node,
         };
-        let (teller, mut stopped) = (service.clone(), stop);
+        let (teller, mut stopped, notices) = (service.clone(), stop, service.node.subscribe());
         tokio::spawn(async move {
             tokio::select! {
-                () = async { tokio::join!(exchange::serve::serve(server, incoming), teller.tell_all()); } => {}
+                () = async {
+                    // What is withheld is known before the first request is answered.
+                    teller.withhold().await;
+                    tokio::join!(exchange::serve::serve(server, incoming), teller.tell_all(), teller.follow(notices));
+                } => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
@@ -180,14 +207,95 @@ impl ArtifactService {
         };
         tracing::info!(artifacts = artifacts.len(), "announcing the artifacts in the store");
         for batch in artifacts.chunks(TOLD_AT_ONCE) {
-            for artifact in batch {
+            for artifact in batch.iter().filter(|artifact| !self.withheld.holds(&artifact.address)) {
                 self.node.network.provide(artifact.address);
             }
             tokio::time::sleep(TELLING_PAUSE).await;
         }
     }
 
-    /// Takes a file or a directory into the store, tells the others, and serves it from now on.
+    /// Withholds what decisions withdraw, as they are executed.
+    async fn follow(&self, mut notices: broadcast::Receiver<Arc<Notice>>) {
+        loop {
+            let withdrawn = match notices.recv().await {
+                Ok(notice) => {
+                    let of_transactions = notice.results.iter().flat_map(|result| &result.events);
+                    let mut events = notice.deadline_events.iter().chain(of_transactions);
+                    events.any(|event| matches!(event, Event::VersionWithdrawn { .. }))
+                }
+                // Any may have been among those that were missed.
+                Err(broadcast::error::RecvError::Lagged(_)) => true,
+                Err(broadcast::error::RecvError::Closed) => return,
+            };
+            if withdrawn {
+                self.withhold().await;
+            }
+        }
+    }
+
+    /// Makes the list of what is not served anew, and stops telling of it.
+    async fn withhold(&self) {
+        let service = self.clone();
+        let work = move || service.withheld.refresh(&service.node.artifacts, &service.node.ledger.snapshot());
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(withdrawn)) => withdrawn.into_iter().for_each(|address| self.node.network.stop_providing(address)),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot tell which artifacts were withdrawn; the old list stands")
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot tell which artifacts were withdrawn; please report this defect")
+            }
+        }
+    }
+
+    /// Tells the others of an artifact that has come into the store, unless it was withdrawn.
+    async fn serve_from_now(&self, address: ArtifactId) {
+        self.withhold().await;
+        if !self.withheld.holds(&address) {
+            self.node.network.provide(address);
+        }
+    }
+
+    /// Pins an artifact, or takes the pin back; gives whether that changed anything.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    pub async fn pin(&self, address: ArtifactId, pin: bool) -> Result<bool, ServiceError> {
+        self.blocking(move |store| {
+            if !pin {
+                return store.unpin(&address);
+            }
+            let changed = !store.is_pinned(&address);
+            store.pin(&address)?;
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Removes every artifact that is neither pinned nor of a released version; with `try_out`, only says which.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    pub async fn collect(&self, try_out: bool) -> Result<Collected, ServiceError> {
+        let node = self.node.clone();
+        let work = move || {
+            let state = node.ledger.snapshot();
+            let mut released = BTreeSet::new();
+            for artifact in node.artifacts.list()? {
+                if Standing::of(&state, &artifact.address)? == Standing::Released {
+                    released.insert(artifact.address);
+                }
+            }
+            let collected = node.artifacts.collect(try_out, |address| released.contains(address))?;
+            for address in collected.artifacts.iter().filter(|_| !try_out) {
+                node.network.stop_providing(*address);
+            }
+            Ok::<_, ServiceError>(collected)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Defect(error.to_string()))?
+    }
+
+    /// Takes a file or a directory into the store, pins it, tells the others, and serves it from now on.
     ///
     /// # Errors
     /// See [`ServiceError`].
@@ -199,16 +307,21 @@ impl ArtifactService {
     ) -> Result<Imported, ServiceError> {
         let place = self.imports.take()?;
         require_absolute(&path)?;
-        let network = self.node.network.clone();
+        let work = self.clone();
         // An import goes on to its end when its caller has gone: so its place is given back, and the others are told,
         // where it ends.
-        self.blocking(move |store| {
+        let importing = tokio::spawn(async move {
             let _place = place;
-            let imported = store.import(&path, mode, &mut progress)?;
-            network.provide(imported.artifact.address);
+            let imported = work.blocking(move |store| {
+                let imported = store.import(&path, mode, &mut progress)?;
+                store.pin(&imported.artifact.address)?;
+                Ok(imported)
+            });
+            let imported = imported.await?;
+            work.serve_from_now(imported.artifact.address).await;
             Ok(imported)
-        })
-        .await
+        });
+        importing.await.map_err(|error| ServiceError::Defect(error.to_string()))?
     }
 
     /// Fetches an artifact, tells the others that it is here too, and writes a copy out if asked to. Dropping the
@@ -232,12 +345,22 @@ impl ArtifactService {
         } else {
             self.fetch_missing(&job, &tell).await?
         };
-        let artifact = self.blocking(move |store| store.artifact(&address)).await?;
-        self.node.network.provide(address);
+        let selection = job.selection;
+        let artifact = match selection.clone() {
+            None => {
+                self.serve_from_now(address).await;
+                self.blocking(move |store| store.artifact(&address)).await?
+            }
+            Some(selection) => self.blocking(move |store| selected(store, &address, &selection)).await?,
+        };
         if let Some(output) = job.output {
             let mut progress = move |progress| tell(Told::Export(progress));
             let overwrite = job.overwrite;
-            self.blocking(move |store| store.export(&address, &output, overwrite, &mut progress)).await?;
+            let export = move |store: &ArtifactStore| match selection {
+                None => store.export(&address, &output, overwrite, &mut progress),
+                Some(selection) => store.export_some(&address, &selection, &output, overwrite, &mut progress),
+            };
+            self.blocking(export).await?;
         }
         Ok((artifact, report))
     }
@@ -258,7 +381,7 @@ impl ArtifactService {
             .providers(job)
             .filter(move |peer| std::future::ready(*peer != own))
             .inspect(move |peer| tell(Told::Provider(*peer)));
-        let result = self.fetcher.fetch(wanted, providers, observer).await;
+        let result = self.fetcher.fetch_some(wanted, job.selection.clone(), providers, observer).await;
         let report = match &result {
             Ok(report) => report,
             Err(failure) => &failure.report,
@@ -283,13 +406,23 @@ impl ArtifactService {
     async fn wanted(&self, job: &FetchJob) -> Result<Wanted, ServiceError> {
         let (address, given) = (job.address, job.kind);
         let node = self.node.clone();
-        let known = tokio::task::spawn_blocking(move || known_artifact(&node.ledger.snapshot(), &address));
-        let known = known.await.map_err(|error| ServiceError::Defect(error.to_string()))??;
-        match (known, given) {
-            (Some(known), _) => Ok(Wanted { address, kind: known.kind, limit_bytes: known.size_bytes }),
-            (None, Some(kind)) => Ok(Wanted { address, kind, limit_bytes: limits::ARTIFACT_SIZE_BYTES }),
-            (None, None) => Err(ServiceError::UnknownKind(address)),
+        let known = tokio::task::spawn_blocking(move || {
+            let state = node.ledger.snapshot();
+            Ok::<_, StateError>((known_artifact(&state, &address)?, Standing::of(&state, &address)?))
+        });
+        let (known, standing) = known.await.map_err(|error| ServiceError::Defect(error.to_string()))??;
+        if standing == Standing::Withdrawn {
+            return Err(ServiceError::Withdrawn(address));
         }
+        let (kind, limit_bytes) = match (known, given) {
+            (Some(known), _) => (known.kind, known.size_bytes),
+            (None, Some(kind)) => (kind, limits::ARTIFACT_SIZE_BYTES),
+            (None, None) => return Err(ServiceError::UnknownKind(address)),
+        };
+        if kind == ArtifactKind::File && job.selection.is_some() {
+            return Err(ServiceError::NotACollection(address));
+        }
+        Ok(Wanted { address, kind, limit_bytes })
     }
 
     /// Reads every byte of an artifact and checks it.
@@ -321,7 +454,7 @@ impl ArtifactService {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&allod_storage::artifacts::ArtifactStore) -> Result<T, ArtifactError> + Send + 'static,
+        work: impl FnOnce(&ArtifactStore) -> Result<T, ArtifactError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let store = self.node.artifacts.clone();
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
@@ -337,6 +470,14 @@ pub fn known_artifact(state: &impl StateRead, address: &ArtifactId) -> Result<Op
     let (uses, _) = page::<ArtifactUse>(state, address, None, Direction::Ascending, 1)?;
     let Some(ArtifactUse(version)) = uses.into_iter().next() else { return Ok(None) };
     Ok(read::<Version>(state, &(version.model, version.label))?.map(|version| version.artifact))
+}
+
+/// What of a collection is selected: the collection's address, and the size and number of the files meant.
+fn selected(store: &ArtifactStore, address: &ArtifactId, selection: &Selection) -> Result<Artifact, ArtifactError> {
+    let files = store.selected(address, selection)?;
+    let size_bytes = files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+    let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
+    Ok(Artifact { address: *address, kind: ArtifactKind::Collection, size_bytes, files: count })
 }
 
 fn require_absolute(path: &Path) -> Result<(), ServiceError> {

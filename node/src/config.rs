@@ -38,6 +38,23 @@ impl FromStr for LogFormat {
     }
 }
 
+/// How many bytes something may take; as many as there are, if none is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota(pub Option<u64>);
+
+impl FromStr for Quota {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let size: bytesize::ByteSize =
+            text.parse().map_err(|_| anyhow!("{text:?} is not a size such as 500GiB, or none"))?;
+        Ok(Self(Some(size.as_u64())))
+    }
+}
+
 /// The effective configuration of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -51,6 +68,8 @@ pub struct Config {
     pub external: Vec<Multiaddr>,
     /// Peers to dial first, each with its peer id.
     pub peers: Vec<Multiaddr>,
+    /// How much of the disk artifacts may take.
+    pub artifact_quota: Quota,
     /// Which log lines are written, in the syntax of `tracing` filters.
     pub log_level: String,
     /// What they look like.
@@ -97,6 +116,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "listen", many: true, default: &["/ip4/0.0.0.0/tcp/7641", "/ip4/0.0.0.0/udp/7641/quic-v1"] },
     Setting { name: "external", many: true, default: &[] },
     Setting { name: "peers", many: true, default: &[] },
+    Setting { name: "artifact_quota", many: false, default: &["none"] },
     Setting { name: "log_level", many: false, default: &["info"] },
     Setting { name: "log_format", many: false, default: &["text"] },
 ];
@@ -151,6 +171,9 @@ pub struct Flags {
     /// A peer to dial first, as a multiaddress that ends in /p2p/PEERID; may be repeated
     #[arg(long = "peer", value_name = "MULTIADDR")]
     pub peers: Vec<String>,
+    /// How much of the disk artifacts may take, such as 500GiB [default: none, as much as there is]
+    #[arg(long, value_name = "SIZE")]
+    pub artifact_quota: Option<String>,
     /// Which log lines are written: error, warn, info, debug, trace, or a filter such as info,allod::network=debug
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
@@ -168,6 +191,7 @@ impl Flags {
             ("listen", "--listen", self.listen.clone()),
             ("external", "--external", self.external.clone()),
             ("peers", "--peer", self.peers.clone()),
+            ("artifact_quota", "--artifact-quota", one(&self.artifact_quota)),
             ("log_level", "--log-level", one(&self.log_level)),
             ("log_format", "--log-format", one(&self.log_format)),
         ];
@@ -226,6 +250,7 @@ impl Sources {
             listen: many(&values, "listen")?,
             external: many(&values, "external")?,
             peers: many(&values, "peers")?,
+            artifact_quota: one(&values, "artifact_quota")?,
             log_level: one(&values, "log_level")?,
             log_format: one(&values, "log_format")?,
             data_dir: self.data_dir,

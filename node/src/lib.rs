@@ -16,3 +16,4 @@ mod perform;
 pub mod run;
 mod timers;
 mod verifier;
+mod withheld;

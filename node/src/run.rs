@@ -56,7 +56,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
     let guard = SignGuard::open(&data.join("consensus"))?;
-    let artifacts = Arc::new(ArtifactStore::open(&data.join("artifacts"))?);
+    let artifacts = Arc::new(ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0));
     let metrics = Arc::new(Metrics::new()?);
 
     let (network, network_events, swarm) = network::start(network_config(&config, network_id, node_key)).await?;

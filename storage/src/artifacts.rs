@@ -20,12 +20,13 @@
 //! collection, or of one still arriving.
 //!
 //! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
-//! directory. Read on in `import`, `slice`, `partial`, `export`,
+//! directory. Read on in `import`, `headers`, `slice`, `partial`, `export`,
 //! `keep`.
 
 mod error;
 mod export;
 mod files;
+mod headers;
 mod import;
 mod keep;
 mod partial;
@@ -37,6 +38,7 @@ mod tests;
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
+pub use headers::{Format, Header, HeaderError};
 pub use import::{ImportMode, Imported};
 pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};
@@ -200,11 +202,11 @@ impl ArtifactStore {
         Manifest::decode(&bytes).map_err(|_| ArtifactError::NotACollection(*address))
     }
 
-    /// The files of a manifest whose bytes are not here yet, each address once.
-    pub fn missing_files(&self, manifest: &Manifest) -> Vec<ManifestFile> {
+    /// Those of a collection's files whose bytes are not here yet, each address once.
+    pub fn missing_files(&self, files: &[ManifestFile]) -> Vec<ManifestFile> {
         let mut seen = BTreeSet::new();
         let absent = |file: &&ManifestFile| seen.insert(file.address) && !self.has_blob(&file.address);
-        manifest.files().iter().filter(absent).cloned().collect()
+        files.iter().filter(absent).cloned().collect()
     }
 
     /// Stores bytes under the address given, after checking that it is theirs. For what fits in memory.
@@ -230,7 +232,7 @@ impl ArtifactStore {
             ArtifactKind::File => Artifact { address: *address, kind, size_bytes: self.size(address)?, files: 1 },
             ArtifactKind::Collection => {
                 let manifest = self.manifest(address)?;
-                if let Some(file) = self.missing_files(&manifest).first() {
+                if let Some(file) = self.missing_files(manifest.files()).first() {
                     return Err(ArtifactError::NotFound(file.address));
                 }
                 let files = u32::try_from(manifest.files().len()).unwrap_or(u32::MAX);

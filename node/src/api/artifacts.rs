@@ -6,8 +6,9 @@ use super::{
     reader::{Reader, json, with_reader},
     stream::{Meter, lines},
     views::{
-        ArtifactVersion, ArtifactView, DroppedProviderView, FetchLine, FetchRequest, FetchedView, ImportLine,
-        ImportModeView, ImportRequest, Page, Problem, ProviderView, ProvidersView, PublishedView, VerifyLine,
+        ArtifactVersion, ArtifactView, CollectRequest, CollectedView, DroppedProviderView, FetchLine, FetchRequest,
+        FetchedView, ImportLine, ImportModeView, ImportRequest, ModelFileView, Page, PinView, Problem, ProviderView,
+        ProvidersView, PublishedView, VerifyLine,
     },
 };
 use crate::{
@@ -20,12 +21,14 @@ use allod_protocol::{
     model::ArtifactUse,
     state::{Direction, page},
 };
-use allod_storage::artifacts::{BlobReader, ByteRange, ImportMode, Overwrite};
+use allod_storage::artifacts::{
+    BlobReader, ByteRange, Format, GROUP_SIZE_BYTES, Header, ImportMode, Overwrite, Selection,
+};
 use axum::{
     Json,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt as _;
@@ -76,7 +79,9 @@ pub(crate) async fn list(
         artifacts.truncate(limit);
         let mut items = Vec::with_capacity(artifacts.len());
         for artifact in artifacts {
-            items.push(ArtifactView { versions: versions_of(reader, &artifact.address)?, artifact, manifest: None });
+            let (pinned, versions) =
+                (reader.node.artifacts.is_pinned(&artifact.address), versions_of(reader, &artifact.address)?);
+            items.push(ArtifactView { pinned, versions, artifact, manifest: None, model_files: Vec::new() });
         }
         Ok(Page { items, next })
     })
@@ -98,9 +103,26 @@ pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) 
             ArtifactKind::File => None,
             ArtifactKind::Collection => Some(reader.node.artifacts.manifest(&address)?.into()),
         };
-        Ok(ArtifactView { versions: versions_of(reader, &address)?, artifact, manifest })
+        let (pinned, versions) = (reader.node.artifacts.is_pinned(&address), versions_of(reader, &address)?);
+        let headers = reader.node.artifacts.headers(&address)?;
+        let model_files = headers.into_iter().map(|(path, header)| model_file(path, header)).collect();
+        Ok(ArtifactView { pinned, versions, artifact, manifest, model_files })
     })
     .await
+}
+
+fn model_file(path: Option<ArtifactPath>, header: Header) -> ModelFileView {
+    let format = match header.format {
+        Format::Safetensors => "safetensors",
+        Format::Gguf => "gguf",
+    };
+    ModelFileView {
+        path: path.map(String::from),
+        format: format.into(),
+        tensors: header.tensors,
+        parameters: header.parameters,
+        dtypes: header.dtypes,
+    }
 }
 
 /// Take a file or a directory of the node's machine into the store, tell the other peers, and serve it.
@@ -207,8 +229,16 @@ fn job(address: ArtifactId, request: FetchRequest) -> Result<FetchJob, Problem> 
         kind: request.kind,
         providers: request.providers.map(|peers| peers.iter().map(peer).collect::<Result<_, _>>()).transpose()?,
         output: request.output.map(PathBuf::from),
+        selection: selection(&request.include)?,
         overwrite: if request.overwrite { Overwrite::Replace } else { Overwrite::Refuse },
     })
+}
+
+fn selection(patterns: &[String]) -> Result<Option<Selection>, Problem> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Selection::new(patterns.iter().map(String::as_str))?))
 }
 
 /// Tells the client what happens in a fetch; what it does not read in time is left out.
@@ -266,6 +296,51 @@ pub(crate) async fn verify(State(api): State<Shared>, Path(address): Path<String
     }))
 }
 
+/// Pin an artifact of this peer's store: no collection removes it.
+#[utoipa::path(put, path = "/v1/artifacts/{address}/pin", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address.")),
+    responses(
+        (status = 200, description = "It is pinned.", body = PinView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn pin(State(api): State<Shared>, Path(address): Path<String>) -> Result<Json<PinView>, Problem> {
+    let changed = api.artifacts.pin(parse(&address)?, true).await?;
+    Ok(Json(PinView { pinned: true, changed }))
+}
+
+/// Take a pin back.
+#[utoipa::path(delete, path = "/v1/artifacts/{address}/pin", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address.")),
+    responses(
+        (status = 200, description = "It is not pinned.", body = PinView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn unpin(State(api): State<Shared>, Path(address): Path<String>) -> Result<Json<PinView>, Problem> {
+    let changed = api.artifacts.pin(parse(&address)?, false).await?;
+    Ok(Json(PinView { pinned: false, changed }))
+}
+
+/// Remove every artifact that is neither pinned nor of a released version, and what nothing names.
+#[utoipa::path(post, path = "/v1/artifacts/collect", tag = "artifacts", request_body = CollectRequest, responses(
+    (status = 200, description = "What was removed, or would be.", body = CollectedView),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn collect(
+    State(api): State<Shared>,
+    JsonBody(request): JsonBody<CollectRequest>,
+) -> Result<Json<CollectedView>, Problem> {
+    let collected = api.artifacts.collect(request.dry_run).await?;
+    let store = &api.node.artifacts;
+    Ok(Json(CollectedView {
+        artifacts: collected.artifacts,
+        blobs: collected.blobs,
+        downloads: collected.downloads,
+        freed_bytes: collected.freed_bytes,
+        used_bytes: store.used_bytes(),
+        quota_bytes: store.quota_bytes(),
+    }))
+}
+
 /// Which file of a collection.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -277,28 +352,40 @@ pub(crate) struct ContentQuery {
 
 /// The bytes of a stored file, or of a file of a stored collection, checked while they are read.
 #[utoipa::path(get, path = "/v1/artifacts/{address}/content", tag = "artifacts",
-    params(("address" = String, Path, description = "The artifact's address."), ContentQuery),
+    params(("address" = String, Path, description = "The artifact's address."), ContentQuery,
+        ("range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-99` or `bytes=-8`.")),
     responses(
         (status = 200, description = "The bytes.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "The bytes of the range.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 416, description = "The range is not of the file.", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn content(
     State(api): State<Shared>,
     Path(address): Path<String>,
     Query(query): Query<ContentQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let place = api.artifacts.take_check()?;
     let blob = with_reader(&api, move |reader| open(reader, parse(&address)?, query.path.as_deref())).await?;
-    let size_bytes = blob.size_bytes();
+    let (address, size_bytes) = (*blob.address(), blob.size_bytes());
+    let asked = match headers.get(header::RANGE) {
+        // A client that resumes asks for the range of these bytes only; an address never names others.
+        Some(range) if headers.get(header::IF_RANGE).is_none_or(|tag| *tag == etag(&address)) => {
+            Some(asked_range(range, size_bytes)?)
+        }
+        _ => None,
+    };
+    let wanted = asked.unwrap_or_else(|| ByteRange::whole(size_bytes));
     let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
     tokio::task::spawn_blocking(move || {
         let _place = place;
-        for range in ByteRange::whole(size_bytes).pieces(PIECE_BYTES) {
+        for range in around(wanted, size_bytes).pieces(PIECE_BYTES) {
             let mut piece = Vec::new();
-            let read = blob.read(range, &mut piece).map(|()| Bytes::from(piece)).map_err(std::io::Error::other);
+            let read = blob.read(range, &mut piece).map(|()| cut(Bytes::from(piece), range, wanted));
             let failed = read.is_err();
             // A client that went away ends the reading; so does a fault, of which it learns by the missing bytes.
-            if sender.blocking_send(read).is_err() || failed {
+            if sender.blocking_send(read.map_err(std::io::Error::other)).is_err() || failed {
                 return;
             }
         }
@@ -310,11 +397,56 @@ pub(crate) async fn content(
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::CONTENT_DISPOSITION, "attachment"),
         (HeaderName::from_static("content-security-policy"), "sandbox"),
+        (header::ACCEPT_RANGES, "bytes"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size_bytes));
+    headers.insert(header::ETAG, etag(&address));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(wanted.size_bytes()));
+    if asked.is_some() {
+        let last = wanted.end.saturating_sub(1);
+        let place = HeaderValue::try_from(format!("bytes {}-{last}/{size_bytes}", wanted.start));
+        headers.insert(header::CONTENT_RANGE, place.map_err(|error| Problem::internal("defect", error.to_string()))?);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     Ok(response)
+}
+
+/// The address, which is that of these bytes and of no others.
+#[allow(clippy::expect_used, reason = "an address is of letters and digits")]
+fn etag(address: &ArtifactId) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{address}\"")).expect("letters and digits between quotes")
+}
+
+/// The one range that a client asks for.
+fn asked_range(header: &HeaderValue, size_bytes: u64) -> Result<ByteRange, Problem> {
+    let wrong = || {
+        let detail =
+            format!("{header:?} is not one range of the file's {size_bytes} bytes, such as bytes=0-99 or bytes=-8");
+        Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad_range", detail)
+    };
+    let text = header.to_str().map_err(|_| wrong())?;
+    let parsed = http_range_header::parse_range_header(text).map_err(|_| wrong())?;
+    match parsed.validate(size_bytes).map_err(|_| wrong())?.as_slice() {
+        [one] => Ok(ByteRange { start: *one.start(), end: one.end().saturating_add(1) }),
+        _ => Err(wrong()),
+    }
+}
+
+/// The groups that a range lies in: bytes are proven by the group.
+fn around(range: ByteRange, size_bytes: u64) -> ByteRange {
+    let start = range.start.saturating_sub(range.start % GROUP_SIZE_BYTES);
+    let end = range.end.div_ceil(GROUP_SIZE_BYTES).saturating_mul(GROUP_SIZE_BYTES).min(size_bytes);
+    ByteRange { start, end }
+}
+
+/// What of a piece of the file lies in the range wanted.
+fn cut(piece: Bytes, lies: ByteRange, wanted: ByteRange) -> Bytes {
+    let inside = |place: u64| usize::try_from(place.clamp(lies.start, lies.end).saturating_sub(lies.start));
+    match (inside(wanted.start), inside(wanted.end)) {
+        (Ok(from), Ok(to)) => piece.slice(from.min(piece.len())..to.min(piece.len())),
+        _ => Bytes::new(),
+    }
 }
 
 fn open(reader: &Reader, address: ArtifactId, path: Option<&str>) -> Result<BlobReader, Problem> {

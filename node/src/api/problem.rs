@@ -133,7 +133,11 @@ impl From<ArtifactError> for Problem {
             ArtifactError::NotFound(_) => (StatusCode::NOT_FOUND, "artifact_not_stored"),
             ArtifactError::NotACollection(_) => (StatusCode::BAD_REQUEST, "not_a_collection"),
             ArtifactError::InUse(_) | ArtifactError::UnderWay(_) => (StatusCode::CONFLICT, "artifact_in_use"),
+            ArtifactError::Held => (StatusCode::CONFLICT, "store_in_use"),
             ArtifactError::DiskFull(_) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+            ArtifactError::Quota { .. } => (StatusCode::INSUFFICIENT_STORAGE, "artifact_quota"),
+            ArtifactError::Pattern(_) => (StatusCode::BAD_REQUEST, "bad_pattern"),
+            ArtifactError::NothingSelected(_) => (StatusCode::NOT_FOUND, "nothing_selected"),
             ArtifactError::Damaged { .. } | ArtifactError::Record { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "artifact_damaged")
             }
@@ -180,6 +184,8 @@ impl From<ServiceError> for Problem {
             ServiceError::Fetch(error) => error.into(),
             ServiceError::Ledger(error) => error.into(),
             ServiceError::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string()),
+            ServiceError::Withdrawn(_) => Self::new(StatusCode::GONE, "withdrawn", error.to_string()),
+            ServiceError::NotACollection(_) => Self::bad_request("not_a_collection", error.to_string()),
             ServiceError::UnknownKind(_) => Self::bad_request("unknown_kind", error.to_string()),
             ServiceError::NotAbsolute { .. } => Self::bad_request("path_not_absolute", error.to_string()),
             ServiceError::Defect(_) => Self::internal("defect", error.to_string()),

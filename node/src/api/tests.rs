@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on may panic")]
 
 mod affairs;
+mod artifacts;
 mod decisions;
 
 use super::{
@@ -863,108 +864,6 @@ async fn streams_of_events_are_bounded_and_give_their_places_back() {
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (429, "1"));
     drop(open);
     eventually(async || (peer.client.get(&path).send().await.unwrap().status() == 200).then_some(())).await;
-}
-
-#[tokio::test]
-async fn a_file_is_published_listed_read_checked_and_written_out() {
-    let peer = Peer::start().await;
-    let bytes: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
-    let path = peer.write("weights.bin", &bytes);
-    let published = peer.lines("/v1/artifacts", json!({"path": path})).await;
-    let artifact = &published.last().unwrap()["artifact"];
-    let address = allod_protocol::ids::ArtifactId::of(&bytes).to_string();
-    assert_eq!(
-        (&artifact["address"], &artifact["size_bytes"]),
-        (&json!(address), &json!(bytes.len())),
-        "{published:?}"
-    );
-    assert_eq!(peer.ok("/v1/artifacts").await["items"][0]["address"], json!(address));
-    assert_eq!(peer.ok(&format!("/v1/artifacts/{address}")).await["kind"], "file");
-
-    let content = peer.client.get(format!("{}/v1/artifacts/{address}/content", peer.base)).send().await.unwrap();
-    let headers = content.headers().clone();
-    assert_eq!(
-        (content_type(&content).as_str(), &headers["content-disposition"]),
-        ("application/octet-stream", &"attachment".parse().unwrap())
-    );
-    assert_eq!(headers["x-content-type-options"], "nosniff");
-    assert!(content.bytes().await.unwrap() == bytes);
-    let checked = peer.lines(&format!("/v1/artifacts/{address}/verify"), json!({})).await;
-    assert_eq!(checked.last().unwrap()["verified"]["address"], json!(address));
-
-    let output = peer.directory.path().join("copy.bin");
-    let fetch = format!("/v1/artifacts/{address}/fetch");
-    let fetched = peer.lines(&fetch, json!({"output": output})).await;
-    assert_eq!(fetched.last().unwrap()["result"]["received_bytes"], 0, "{fetched:?}");
-    assert!(std::fs::read(&output).unwrap() == bytes);
-    let found = peer.ok(&format!("/v1/artifacts/{address}/providers?timeout_ms=50")).await;
-    assert_eq!(found["providers"], json!([peer.node.network.local_peer_id().to_string()]));
-
-    for (body, code) in
-        [(json!({"path": "relative"}), "path_not_absolute"), (json!({"path": "/no/such/file"}), "no_such_path")]
-    {
-        assert_eq!(peer.lines("/v1/artifacts", body).await.last().unwrap()["error"]["code"], code);
-    }
-    let elsewhere = format!("/v1/artifacts/{}/fetch", allod_protocol::ids::ArtifactId::of(b"unknown"));
-    assert_eq!(peer.lines(&elsewhere, json!({})).await.last().unwrap()["error"]["code"], "unknown_kind");
-    assert_eq!(peer.get(&format!("/v1/artifacts/{address}/content?path=x")).await.1["code"], "not_a_collection");
-}
-
-#[tokio::test]
-async fn an_artifact_is_found_by_its_address_and_fetched_from_another_peer() {
-    let publisher = Peer::start_beside(11, Vec::new()).await;
-    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
-    let fetcher = Peer::start_beside(12, vec![address]).await;
-    eventually(async || (fetcher.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
-    let peers = fetcher.ok("/v1/peers").await;
-    let publisher_id = publisher.node.network.local_peer_id().to_string();
-    assert_eq!((&peers[0]["peer_id"], &peers[0]["direction"]), (&json!(publisher_id), &json!("outbound")));
-
-    let bytes: Vec<u8> = (0..600_000u32).flat_map(u32::to_le_bytes).collect();
-    let path = publisher.write("weights.bin", &bytes);
-    publisher.lines("/v1/artifacts", json!({"path": path})).await;
-    let artifact = allod_protocol::ids::ArtifactId::of(&bytes);
-    let providers = format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000");
-    eventually(async || (fetcher.ok(&providers).await["providers"] == json!([publisher_id])).then_some(())).await;
-
-    let output = fetcher.directory.path().join("fetched.bin");
-    let request = json!({"kind": "file", "output": output});
-    let lines = fetcher.lines(&format!("/v1/artifacts/{artifact}/fetch"), request).await;
-    let result = &lines.last().unwrap()["result"];
-    assert_eq!(result["received_bytes"], json!(bytes.len()), "{lines:?}");
-    assert_eq!(result["providers"], json!([{"peer_id": publisher_id, "received_bytes": bytes.len()}]));
-    assert!(lines.iter().any(|line| line["providers"] == json!([publisher_id])), "{lines:?}");
-    assert!(std::fs::read(&output).unwrap() == bytes);
-
-    // The fetcher has become a provider, and both count what passed.
-    let providers = format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000");
-    let own = fetcher.node.network.local_peer_id().to_string();
-    assert!(fetcher.ok(&providers).await["providers"].as_array().unwrap().contains(&json!(own)));
-    let metrics = async |peer: &Peer| {
-        peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap()
-    };
-    let fetched = format!("allod_artifacts_fetched_bytes_total {}", bytes.len());
-    assert!(metrics(&fetcher).await.lines().any(|line| line == fetched));
-    assert!(!metrics(&publisher).await.lines().any(|line| line == "allod_artifacts_served_bytes_total 0"));
-}
-
-#[tokio::test]
-async fn a_file_of_a_collection_is_read_by_its_path() {
-    let peer = Peer::start().await;
-    let directory = peer.directory.path().join("model");
-    std::fs::create_dir_all(directory.join("sub")).unwrap();
-    std::fs::write(directory.join("sub/weights"), b"abc").unwrap();
-    std::fs::write(directory.join("page.html"), b"<script>").unwrap();
-    let published = peer.lines("/v1/artifacts", json!({"path": directory, "mode": "reference"})).await;
-    let address = published.last().unwrap()["artifact"]["address"].as_str().unwrap().to_owned();
-    let listed = peer.ok(&format!("/v1/artifacts/{address}")).await;
-    assert_eq!((&listed["files"], &listed["manifest"][1]["path"]), (&json!(2), &json!("sub/weights")));
-    let content = format!("/v1/artifacts/{address}/content");
-    let read = peer.client.get(format!("{}{content}?path=sub/weights", peer.base)).send().await.unwrap();
-    assert_eq!(read.bytes().await.unwrap().as_ref(), b"abc");
-    assert_eq!(peer.get(&content).await.1["code"], "is_a_collection");
-    assert_eq!(peer.get(&format!("{content}?path=other")).await.1["code"], "unknown_path");
-    assert_eq!(peer.get(&format!("{content}?path=../x")).await.1["code"], "bad_path");
 }
 
 #[tokio::test]

@@ -701,6 +701,10 @@ pub struct FetchRequest {
     #[serde(default)]
     #[schema(value_type = Option<schema::KindSchema>)]
     pub kind: Option<ArtifactKind>,
+    /// Which files of a collection, as patterns of `.gitignore`; empty for all. The artifact stays incomplete in the
+    /// store then, and is not served.
+    #[serde(default)]
+    pub include: Vec<String>,
 }
 
 /// What one provider gave.
@@ -779,12 +783,69 @@ pub struct ArtifactView {
     #[serde(flatten)]
     #[schema(value_type = schema::ArtifactSchema)]
     pub artifact: Artifact,
+    /// Whether the operator pinned it, so that no collection removes it.
+    #[serde(default)]
+    pub pinned: bool,
     /// The versions it is, of the models on the ledger.
     pub versions: Vec<ArtifactVersion>,
     /// The files of a collection; left out in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schema::ManifestFileRecord>>)]
     pub manifest: Option<Vec<ManifestFile>>,
+    /// The headers of its safetensors and GGUF files; left out in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_files: Vec<ModelFileView>,
+}
+
+/// What a model file of an artifact says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelFileView {
+    /// Its path in the collection; null if the artifact is the file.
+    pub path: Option<String>,
+    /// `safetensors` or `gguf`.
+    pub format: String,
+    /// How many tensors it has.
+    pub tensors: u64,
+    /// How many numbers they have in all.
+    pub parameters: u64,
+    /// How many of them are of each type.
+    pub dtypes: std::collections::BTreeMap<String, u64>,
+}
+
+/// Whether a pin changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PinView {
+    /// Whether the artifact is pinned now.
+    pub pinned: bool,
+    /// Whether it was otherwise before.
+    pub changed: bool,
+}
+
+/// Collect what nobody needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CollectRequest {
+    /// Remove nothing; say what would go.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a collection removed, or would.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CollectedView {
+    /// Artifacts.
+    #[schema(value_type = Vec<schema::Cid>)]
+    pub artifacts: Vec<ArtifactId>,
+    /// Blobs that no remaining artifact names, those of the artifacts included.
+    pub blobs: u64,
+    /// Downloads that nobody took up for a week.
+    pub downloads: u64,
+    /// Bytes on disk that this frees.
+    pub freed_bytes: u64,
+    /// Bytes on disk that the store takes now.
+    pub used_bytes: u64,
+    /// How many it may take; null for as many as there are.
+    pub quota_bytes: Option<u64>,
 }
 
 /// A version that an artifact is.

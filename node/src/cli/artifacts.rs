@@ -5,10 +5,11 @@ use super::{
     client::Client,
     context::Context,
     fetch::resolve,
+    output::Fields,
     progress::Progress,
     units::{show_count, show_size},
 };
-use crate::api::views::{ArtifactView, VerifyLine};
+use crate::api::views::{ArtifactView, CollectRequest, CollectedView, PinView, VerifyLine};
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind},
     ids::ArtifactId,
@@ -30,6 +31,23 @@ pub(super) enum Artifacts {
         /// An artifact's address, or a version as namespace/name@label
         what: Target,
     },
+    /// Keep one whatever is collected; what this node published is pinned already
+    Pin {
+        /// An artifact's address, or a version as namespace/name@label
+        what: Target,
+    },
+    /// Take a pin back
+    Unpin {
+        /// An artifact's address, or a version as namespace/name@label
+        what: Target,
+    },
+    /// Remove what is neither pinned nor of a released version, and downloads that nobody took up for a week
+    #[command(alias = "collect")]
+    Gc {
+        /// Remove nothing; say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Hash every byte again; without an address, of all
     Verify {
         /// An artifact's address, or a version as namespace/name@label
@@ -50,6 +68,12 @@ impl Artifacts {
                 let view: ArtifactView = client.get(&format!("/v1/artifacts/{address}")).await?;
                 context.answer(&view, show)
             }
+            Self::Pin { what } => pin(context, &client, &what, true).await,
+            Self::Unpin { what } => pin(context, &client, &what, false).await,
+            Self::Gc { dry_run } => {
+                let collected: CollectedView = client.ask("/v1/artifacts/collect", &CollectRequest { dry_run }).await?;
+                context.answer(&collected, |collected| show_collected(collected, dry_run))
+            }
             Self::Verify { what } => {
                 let addresses = match what {
                     Some(what) => vec![resolve(&client, &what).await?],
@@ -65,6 +89,29 @@ impl Artifacts {
             }
         }
     }
+}
+
+async fn pin(context: &Context, client: &Client, what: &Target, pin: bool) -> Result<()> {
+    let address = resolve(client, what).await?;
+    let view: PinView = client.set(&format!("/v1/artifacts/{address}/pin"), pin).await?;
+    context.answer(&view, |view| {
+        let is = if view.pinned { "pinned" } else { "not pinned" };
+        format!("{address} {} {is}", if view.changed { "is now" } else { "was already" })
+    })
+}
+
+fn show_collected(collected: &CollectedView, dry_run: bool) -> String {
+    let mut fields = Fields::default();
+    let removed = if dry_run { "would go" } else { "removed" };
+    let count = |count: u64, what: &str| format!("{} {what}", show_count(count));
+    let artifacts = collected.artifacts.iter().map(|address| format!("\n{address}")).collect::<String>();
+    fields.add(removed, format!("{}{artifacts}", count(collected.artifacts.len() as u64, "artifacts")));
+    fields.add("", count(collected.blobs, "files of no artifact that stays"));
+    fields.add("", count(collected.downloads, "abandoned downloads"));
+    fields.add(if dry_run { "would free" } else { "freed" }, show_size(collected.freed_bytes));
+    let quota = collected.quota_bytes.map(|quota| format!(" of {}", show_size(quota)));
+    fields.add("store", format!("{}{}", show_size(collected.used_bytes), quota.unwrap_or_default()));
+    fields.show()
 }
 
 async fn all(client: &Client) -> Result<Vec<ArtifactId>> {
@@ -106,8 +153,10 @@ fn show_list(artifacts: &[ArtifactView]) -> String {
     if artifacts.is_empty() {
         return "no artifacts here; publish or fetch one".into();
     }
-    let line =
-        |view: &ArtifactView| format!("{}\n  {}  {}\n", view.artifact.address, size(&view.artifact), versions(view));
+    let line = |view: &ArtifactView| {
+        let pinned = if view.pinned { "  pinned" } else { "" };
+        format!("{}\n  {}  {}{pinned}\n", view.artifact.address, size(&view.artifact), versions(view))
+    };
     artifacts.iter().map(line).collect()
 }
 
@@ -115,6 +164,17 @@ fn show(view: &ArtifactView) -> String {
     let mut text = show_list(std::slice::from_ref(view));
     for file in view.manifest.iter().flatten() {
         text.push_str(&format!("  {:>10}  {}\n", show_size(file.size_bytes), file.path));
+    }
+    for file in &view.model_files {
+        let types = file.dtypes.iter().map(|(dtype, count)| format!("{} {dtype}", show_count(*count)));
+        text.push_str(&format!(
+            "  {}: {}, {} tensors, {} parameters ({})\n",
+            file.path.as_deref().unwrap_or("the file"),
+            file.format,
+            show_count(file.tensors),
+            show_count(file.parameters),
+            types.collect::<Vec<_>>().join(", "),
+        ));
     }
     text
 }

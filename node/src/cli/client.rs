@@ -145,6 +145,15 @@ impl Client {
         self.read(&bytes, path)
     }
 
+    /// Has the node set something, or with `set` false, take it back.
+    pub(super) async fn set<T: DeserializeOwned>(&self, path: &str, set: bool) -> Result<T> {
+        let url = self.url(path);
+        let request = if set { self.http.put(url) } else { self.http.delete(url) };
+        let response = self.send(request.timeout(ANSWER)).await?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        self.read(&bytes, path)
+    }
+
     /// Hands in a transaction and waits until it is in a block.
     pub(super) async fn submit(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
         let request = self.http.post(self.url("/v1/transactions?wait=true"));

@@ -30,6 +30,10 @@ pub(super) struct Fetch {
     /// What an address is of, if it is of no version on the ledger
     #[arg(long, value_enum)]
     kind: Option<Kind>,
+    /// Only the files of a collection that match, as in a .gitignore: '*.safetensors', 'weights/'; may be repeated. The
+    /// node does not serve what it holds in part
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
     /// Ask this peer rather than those that announced it; may be repeated
     #[arg(long = "provider", value_name = "PEER")]
     providers: Vec<String>,
@@ -58,6 +62,7 @@ impl Fetch {
         let request = FetchRequest {
             output: output.map(|path| path.to_string_lossy().into_owned()),
             overwrite: self.overwrite,
+            include: self.include,
             kind: self.kind.map(Into::into),
             providers: Some(self.providers).filter(|providers| !providers.is_empty()),
         };

@@ -5,11 +5,11 @@ use super::{
     worker,
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, Manifest},
+    artifact::{ArtifactKind, ManifestFile},
     ids::ArtifactId,
     limits,
 };
-use allod_storage::artifacts::{ArtifactError, ArtifactStore, Progress};
+use allod_storage::artifacts::{ArtifactError, ArtifactStore, Progress, Selection};
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
 use libp2p::{PeerId, StreamProtocol};
 use libp2p_stream::Control;
@@ -256,12 +256,27 @@ impl Fetcher {
         providers: impl Stream<Item = PeerId> + Send,
         observer: Observer,
     ) -> Result<FetchReport, FetchFailure> {
+        self.fetch_some(wanted, None, providers, observer).await
+    }
+
+    /// As [`Fetcher::fetch`], for some files of a collection only: they are in the store at the end, and the artifact
+    /// is not whole, unless the other files were there already.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch`].
+    pub async fn fetch_some(
+        &self,
+        wanted: Wanted,
+        selection: Option<Selection>,
+        providers: impl Stream<Item = PeerId> + Send,
+        observer: Observer,
+    ) -> Result<FetchReport, FetchFailure> {
         let started = Instant::now();
         let store = Arc::clone(&self.store);
         let hold = tokio::task::spawn_blocking(move || store.hold()).await;
         let session = Arc::new(Session::new(Arc::clone(&self.store), self.options, observer));
         let result = tokio::select! {
-            result = self.get_artifact(&session, wanted) => result,
+            result = self.get_artifact(&session, wanted, selection) => result,
             error = self.drive(&session, providers) => Err(error),
         };
         drop(hold);
@@ -301,33 +316,50 @@ impl Fetcher {
         }
     }
 
-    async fn get_artifact(&self, session: &Arc<Session>, wanted: Wanted) -> Result<(), FetchError> {
+    async fn get_artifact(
+        &self,
+        session: &Arc<Session>,
+        wanted: Wanted,
+        selection: Option<Selection>,
+    ) -> Result<(), FetchError> {
         let Wanted { address, kind, limit_bytes } = wanted;
         match kind {
             ArtifactKind::File => self.get_blob(session, address, limit_bytes, None).await?,
             ArtifactKind::Collection => {
                 self.get_blob(session, address, limits::MANIFEST_SIZE_BYTES as u64, None).await?;
-                self.get_files(session, address, limit_bytes).await?;
+                let some = selection.is_some();
+                self.get_files(session, address, limit_bytes, selection).await?;
+                if some {
+                    return Ok(());
+                }
             }
         }
         self.blocking(move |store| store.adopt(&address, kind)).await??;
         Ok(())
     }
 
-    async fn get_files(&self, session: &Arc<Session>, address: ArtifactId, limit_bytes: u64) -> Result<(), FetchError> {
+    async fn get_files(
+        &self,
+        session: &Arc<Session>,
+        address: ArtifactId,
+        limit_bytes: u64,
+        selection: Option<Selection>,
+    ) -> Result<(), FetchError> {
         let listed = self.blocking(move |store| {
-            let manifest = store.manifest(&address)?;
-            let missing = store.missing_files(&manifest);
+            let files = match selection {
+                Some(selection) => store.selected(&address, &selection)?,
+                None => store.manifest(&address)?.files().to_vec(),
+            };
+            let missing = store.missing_files(&files);
             // What was begun before is counted already, and again here: at most a refusal too early.
-            store.check_quota(missing.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes)))?;
-            Ok::<(Manifest, Vec<_>), ArtifactError>((manifest, missing))
+            store.check_quota(total(&missing))?;
+            Ok::<_, ArtifactError>((total(&files), missing))
         });
-        let (manifest, missing) = listed.await??;
-        let size_bytes = manifest.size_bytes();
+        let (size_bytes, missing) = listed.await??;
         if size_bytes > limit_bytes {
             return Err(FetchError::TooLarge { address, size_bytes, limit_bytes });
         }
-        let missing_bytes = missing.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+        let missing_bytes = total(&missing);
         session.expect(size_bytes);
         // What is here, and files that the collection has several times.
         session.present(size_bytes.saturating_sub(missing_bytes));
@@ -415,6 +447,10 @@ enum Found {
     Whole(u64),
     Part(Claimed),
     Nothing,
+}
+
+fn total(files: &[ManifestFile]) -> u64 {
+    files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes))
 }
 
 fn check_size(address: ArtifactId, size_bytes: u64, limit_bytes: u64, expected: Option<u64>) -> Result<(), FetchError> {

@@ -107,6 +107,14 @@ pub enum ArtifactError {
         /// Which rule it breaks.
         source: Box<ManifestError>,
     },
+    /// A model file that is not what the end of its name says.
+    #[error("{} is damaged or incomplete: {reason}; write it again, or give it another name if it is no such file", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// Which rule of its format it breaks.
+        reason: String,
+    },
     /// A pattern that cannot be read.
     #[error("a pattern cannot be read: {0}; write it as in a .gitignore")]
     Pattern(String),

@@ -8,6 +8,7 @@ use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
     files::{self, Placement, TemporaryFile},
+    headers::{Format, HeaderError},
     patterns::ignored,
     slice::{self, GROUP_SIZE_BYTES, ReferenceRecord, open_source},
 };
@@ -22,7 +23,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, Read, Seek as _, Write},
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
@@ -151,6 +152,7 @@ impl<'a> Import<'a> {
         if before.len() > limits::ARTIFACT_SIZE_BYTES {
             return Err(ArtifactError::TooLarge(path.to_owned()));
         }
+        check_header(path, &mut file, before.len())?;
         let hashed = if before.len() <= BUFFER_SIZE_BYTES as u64 {
             self.small_file(path, &mut file, &before)?
         } else {
@@ -311,6 +313,16 @@ impl<'a> Import<'a> {
     fn advance(&mut self, count_bytes: u64) {
         self.state.done_bytes = self.state.done_bytes.saturating_add(count_bytes);
         (self.progress)(self.state);
+    }
+}
+
+/// That a model file is whole, as far as its header tells: before hours are spent on sending it around.
+fn check_header(path: &Path, file: &mut File, size_bytes: u64) -> Result<(), ArtifactError> {
+    let Some(format) = path.file_name().and_then(|name| Format::of_name(name.to_str()?)) else { return Ok(()) };
+    match format.read(&mut *file, size_bytes) {
+        Ok(_) => file.rewind().map_err(at("read", path)),
+        Err(HeaderError::Io(error)) => Err(at("read", path)(error)),
+        Err(HeaderError::Malformed(reason)) => Err(ArtifactError::ModelFile { path: path.to_owned(), reason }),
     }
 }
 

@@ -335,6 +335,11 @@ impl BlobReader {
         Ok(())
     }
 
+    /// The bytes from the beginning, not checked.
+    pub(super) fn into_bytes(self) -> File {
+        self.data
+    }
+
     /// All bytes, checked. For what fits in memory.
     pub(super) fn read_all(&self) -> Result<Vec<u8>, ArtifactError> {
         let mut bytes = Vec::new();

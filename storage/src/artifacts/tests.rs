@@ -94,7 +94,7 @@ fn a_file_keeps_its_hashes_and_is_imported_once() {
 fn a_directory_becomes_a_collection_without_its_junk() {
     let bench = Bench::new();
     bench.file("model/config.json", b"{}");
-    bench.file("model/weights/one.safetensors", &bytes(100_000));
+    bench.file("model/weights/one.pt", &bytes(100_000));
     bench.file("model/weights/empty", b"");
     bench.file("model/.gitattributes", b"x");
     bench.file("model/.allodignore", b"# mine\n!.gitattributes\n!.allodignore\n/drafts/\n*.onnx\n!kept.onnx\n");
@@ -116,14 +116,7 @@ fn a_directory_becomes_a_collection_without_its_junk() {
     let paths: Vec<&str> = manifest.files().iter().map(|file| file.path.as_str()).collect();
     assert_eq!(
         paths,
-        [
-            ".allodignore",
-            ".gitattributes",
-            "config.json",
-            "weights/empty",
-            "weights/kept.onnx",
-            "weights/one.safetensors"
-        ]
+        [".allodignore", ".gitattributes", "config.json", "weights/empty", "weights/kept.onnx", "weights/one.pt"]
     );
     assert_eq!(imported.excluded.len(), 8);
     assert_eq!(imported.artifact, bench.store.list().unwrap()[0]);
@@ -394,7 +387,7 @@ fn an_artifact_is_adopted_only_when_it_is_whole() {
     let address = manifest.address();
     assert!(matches!(to.store.adopt(&address, ArtifactKind::Collection), Err(ArtifactError::NotFound(_))));
     to.store.insert(&address, &manifest.encode()).unwrap();
-    assert_eq!(to.store.missing_files(&manifest).len(), 2, "one content has one address");
+    assert_eq!(to.store.missing_files(manifest.files()).len(), 2, "one content has one address");
     assert!(to.store.adopt(&address, ArtifactKind::Collection).is_err());
     assert!(to.store.insert(&ArtifactId::of(b"a"), b"x").is_err());
     to.store.insert(&ArtifactId::of(b"a"), b"a").unwrap();
@@ -552,7 +545,7 @@ fn a_pattern_that_cannot_be_read_is_named() {
 #[test]
 fn files_are_selected_by_pattern_and_written_out_without_the_rest() {
     let bench = Bench::new();
-    for (file, len) in [("config.json", 5), ("a.safetensors", 6), ("deep/b.safetensors", 7), ("deep/c.bin", 8)] {
+    for (file, len) in [("config.json", 5), ("a.pt", 6), ("deep/b.pt", 7), ("deep/c.bin", 8)] {
         bench.file(&format!("model/{file}"), &bytes(len));
     }
     let imported = bench.import(&bench.root.join("model"));
@@ -562,9 +555,9 @@ fn files_are_selected_by_pattern_and_written_out_without_the_rest() {
         let files = manifest.files().iter().filter(|file| selection.takes(&file.path));
         files.map(|file| file.path.as_str().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(taken(&["*.safetensors"]), ["a.safetensors", "deep/b.safetensors"]);
-    assert_eq!(taken(&["deep/", "!*.bin"]), ["deep/b.safetensors"]);
-    assert_eq!(taken(&["/*.safetensors", "config.json"]), ["a.safetensors", "config.json"]);
+    assert_eq!(taken(&["*.pt"]), ["a.pt", "deep/b.pt"]);
+    assert_eq!(taken(&["deep/", "!*.bin"]), ["deep/b.pt"]);
+    assert_eq!(taken(&["/*.pt", "config.json"]), ["a.pt", "config.json"]);
     let out = bench.root.join("out");
     let some = Selection::new(["deep"]).unwrap();
     bench.store.export_some(&address, &some, &out, Overwrite::Refuse, &mut quiet).unwrap();
@@ -572,4 +565,24 @@ fn files_are_selected_by_pattern_and_written_out_without_the_rest() {
     let none = Selection::new(["nothing"]).unwrap();
     let refused = bench.store.export_some(&address, &none, &out, Overwrite::Refuse, &mut quiet);
     assert!(matches!(refused, Err(ArtifactError::NothingSelected(_))));
+}
+
+#[test]
+fn a_model_file_says_what_it_holds_and_half_of_one_is_refused() {
+    let bench = Bench::new();
+    let text = br#"{"w":{"dtype":"F16","shape":[3,4],"data_offsets":[0,24]}}"#;
+    let whole = [&(text.len() as u64).to_le_bytes()[..], text, &[0; 24]].concat();
+    let address = bench.import(&bench.file("model/weights.safetensors", &whole).parent().unwrap().to_owned());
+    let headers = bench.store.headers(&address.artifact.address).unwrap();
+    let [(Some(path), header)] = headers.as_slice() else { panic!("{headers:?}") };
+    assert_eq!((path.as_str(), header.format, header.parameters), ("weights.safetensors", Format::Safetensors, 12));
+    let alone = bench.blob(&whole);
+    assert_eq!(bench.store.headers(&alone).unwrap(), [(None, header.clone())], "by its first bytes");
+    assert_eq!(bench.store.headers(&bench.blob(b"other")).unwrap(), []);
+    let half = bench.file("model/weights.safetensors", &whole[..whole.len() - 1]);
+    for source in [half.as_path(), half.parent().unwrap()] {
+        let refused = bench.store.import(source, ImportMode::Copy, &mut quiet).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains("weights.safetensors") && text.contains("24 bytes, but 23 follow"), "{text}");
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::{Federation, MODEL};
 use crate::{text_of, turn};
-use allod_tests::processes::wait_until;
+use allod_tests::processes::{text, wait_until};
 use serde_json::Value;
 
 const OPERATORS: [&str; 4] = ["operator-0", "operator-1", "operator-2", "operator-3"];
@@ -84,8 +84,14 @@ fn take_back(federation: &Federation) {
     };
     federation.decide("deprecate northfield/founded@1.0 --reason slower --as northfield", &["northfield", "lakeside"]);
     assert!(status("1.0").contains("deprecated"), "{}", status("1.0"));
+    federation.net.must(1, &["fetch", "northfield/founded@1.0"]);
     federation.decide("withdraw-version northfield/founded@1.0 --reason leaks --as northfield", &["northfield"]);
     assert!(status("1.0").contains("withdrawn"), "{}", status("1.0"));
+    // The bytes are on two disks, and nobody fetches them any more.
+    for peer in [2, 3] {
+        let refused = federation.net.client(peer, &["fetch", "northfield/founded@1.0"]);
+        assert!(!refused.status.success() && text(&refused).contains("withdrawn"), "{}", text(&refused));
+    }
 }
 
 fn veto(federation: &Federation) {

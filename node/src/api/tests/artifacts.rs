@@ -1,0 +1,238 @@
+//! Artifacts: taken in, read, fetched, pinned, collected.
+
+use super::{decisions::quick, *};
+use allod_protocol::{ids::ArtifactId, model::VersionRef};
+
+#[tokio::test]
+async fn a_file_is_published_listed_read_checked_and_written_out() {
+    let peer = Peer::start().await;
+    let bytes: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
+    let path = peer.write("weights.bin", &bytes);
+    let published = peer.lines("/v1/artifacts", json!({"path": path})).await;
+    let artifact = &published.last().unwrap()["artifact"];
+    let address = ArtifactId::of(&bytes).to_string();
+    assert_eq!(
+        (&artifact["address"], &artifact["size_bytes"]),
+        (&json!(address), &json!(bytes.len())),
+        "{published:?}"
+    );
+    assert_eq!(peer.ok("/v1/artifacts").await["items"][0]["address"], json!(address));
+    assert_eq!(peer.ok(&format!("/v1/artifacts/{address}")).await["kind"], "file");
+
+    let content = peer.client.get(format!("{}/v1/artifacts/{address}/content", peer.base)).send().await.unwrap();
+    let headers = content.headers().clone();
+    assert_eq!(
+        (content_type(&content).as_str(), &headers["content-disposition"]),
+        ("application/octet-stream", &"attachment".parse().unwrap())
+    );
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert!(content.bytes().await.unwrap() == bytes);
+    let checked = peer.lines(&format!("/v1/artifacts/{address}/verify"), json!({})).await;
+    assert_eq!(checked.last().unwrap()["verified"]["address"], json!(address));
+
+    let output = peer.directory.path().join("copy.bin");
+    let fetch = format!("/v1/artifacts/{address}/fetch");
+    let fetched = peer.lines(&fetch, json!({"output": output})).await;
+    assert_eq!(fetched.last().unwrap()["result"]["received_bytes"], 0, "{fetched:?}");
+    assert!(std::fs::read(&output).unwrap() == bytes);
+    let found = peer.ok(&format!("/v1/artifacts/{address}/providers?timeout_ms=50")).await;
+    assert_eq!(found["providers"], json!([peer.node.network.local_peer_id().to_string()]));
+
+    for (body, code) in
+        [(json!({"path": "relative"}), "path_not_absolute"), (json!({"path": "/no/such/file"}), "no_such_path")]
+    {
+        assert_eq!(peer.lines("/v1/artifacts", body).await.last().unwrap()["error"]["code"], code);
+    }
+    let elsewhere = format!("/v1/artifacts/{}/fetch", ArtifactId::of(b"unknown"));
+    assert_eq!(peer.lines(&elsewhere, json!({})).await.last().unwrap()["error"]["code"], "unknown_kind");
+    assert_eq!(peer.get(&format!("/v1/artifacts/{address}/content?path=x")).await.1["code"], "not_a_collection");
+}
+
+#[tokio::test]
+async fn an_artifact_is_found_by_its_address_and_fetched_from_another_peer() {
+    let publisher = Peer::start_beside(11, Vec::new()).await;
+    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
+    let fetcher = Peer::start_beside(12, vec![address]).await;
+    eventually(async || (fetcher.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let peers = fetcher.ok("/v1/peers").await;
+    let publisher_id = publisher.node.network.local_peer_id().to_string();
+    assert_eq!((&peers[0]["peer_id"], &peers[0]["direction"]), (&json!(publisher_id), &json!("outbound")));
+
+    let bytes: Vec<u8> = (0..600_000u32).flat_map(u32::to_le_bytes).collect();
+    let path = publisher.write("weights.bin", &bytes);
+    publisher.lines("/v1/artifacts", json!({"path": path})).await;
+    let artifact = ArtifactId::of(&bytes);
+    let providers = format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000");
+    eventually(async || (fetcher.ok(&providers).await["providers"] == json!([publisher_id])).then_some(())).await;
+
+    let output = fetcher.directory.path().join("fetched.bin");
+    let request = json!({"kind": "file", "output": output});
+    let lines = fetcher.lines(&format!("/v1/artifacts/{artifact}/fetch"), request).await;
+    let result = &lines.last().unwrap()["result"];
+    assert_eq!(result["received_bytes"], json!(bytes.len()), "{lines:?}");
+    assert_eq!(result["providers"], json!([{"peer_id": publisher_id, "received_bytes": bytes.len()}]));
+    assert!(lines.iter().any(|line| line["providers"] == json!([publisher_id])), "{lines:?}");
+    assert!(std::fs::read(&output).unwrap() == bytes);
+
+    // The fetcher has become a provider, and both count what passed.
+    let providers = format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000");
+    let own = fetcher.node.network.local_peer_id().to_string();
+    assert!(fetcher.ok(&providers).await["providers"].as_array().unwrap().contains(&json!(own)));
+    let metrics = async |peer: &Peer| {
+        peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap()
+    };
+    let fetched = format!("allod_artifacts_fetched_bytes_total {}", bytes.len());
+    assert!(metrics(&fetcher).await.lines().any(|line| line == fetched));
+    assert!(!metrics(&publisher).await.lines().any(|line| line == "allod_artifacts_served_bytes_total 0"));
+}
+
+#[tokio::test]
+async fn a_file_of_a_collection_is_read_by_its_path() {
+    let peer = Peer::start().await;
+    let directory = peer.directory.path().join("model");
+    std::fs::create_dir_all(directory.join("sub")).unwrap();
+    std::fs::write(directory.join("sub/weights"), b"abc").unwrap();
+    std::fs::write(directory.join("page.html"), b"<script>").unwrap();
+    let published = peer.lines("/v1/artifacts", json!({"path": directory, "mode": "reference"})).await;
+    let address = published.last().unwrap()["artifact"]["address"].as_str().unwrap().to_owned();
+    let listed = peer.ok(&format!("/v1/artifacts/{address}")).await;
+    assert_eq!((&listed["files"], &listed["manifest"][1]["path"]), (&json!(2), &json!("sub/weights")));
+    let content = format!("/v1/artifacts/{address}/content");
+    let read = peer.client.get(format!("{}{content}?path=sub/weights", peer.base)).send().await.unwrap();
+    assert_eq!(read.bytes().await.unwrap().as_ref(), b"abc");
+    assert_eq!(peer.get(&content).await.1["code"], "is_a_collection");
+    assert_eq!(peer.get(&format!("{content}?path=other")).await.1["code"], "unknown_path");
+    assert_eq!(peer.get(&format!("{content}?path=../x")).await.1["code"], "bad_path");
+}
+
+#[tokio::test]
+async fn a_client_resumes_by_ranges_and_gets_no_other_bytes() {
+    let peer = Peer::start().await;
+    let bytes: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    let size = bytes.len();
+    peer.lines("/v1/artifacts", json!({"path": peer.write("weights.bin", &bytes)})).await;
+    let address = ArtifactId::of(&bytes);
+    let ask = async |range: &str, if_range: Option<String>| {
+        let request = peer.client.get(format!("{}/v1/artifacts/{address}/content", peer.base)).header("range", range);
+        let request = match if_range {
+            Some(tag) => request.header("if-range", tag),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
+        let place = response.headers().get("content-range").map(|place| place.to_str().unwrap().to_owned());
+        (response.status().as_u16(), place, response.bytes().await.unwrap())
+    };
+    for (range, from, to) in [
+        ("bytes=0-0", 0, 1),
+        ("bytes=16383-16384", 16_383, 16_385),
+        ("bytes=5-300000", 5, 300_001),
+        ("bytes=399990-", 399_990, size),
+        ("bytes=-7", size - 7, size),
+        ("bytes=1-999999999", 1, size),
+    ] {
+        let (status, place, got) = ask(range, None).await;
+        assert_eq!((status, place), (206, Some(format!("bytes {from}-{}/{size}", to - 1))), "{range}");
+        assert!(got == bytes[from..to], "{range}");
+    }
+    for range in ["bytes=400000-", "bytes=9-3", "bytes=0-1,5-6", "lines=1-2", "bytes=x"] {
+        assert_eq!(ask(range, None).await.0, 416, "{range}");
+    }
+    let (status, _, got) = ask("bytes=0-9", Some("\"other\"".into())).await;
+    assert!(status == 200 && got == bytes, "a client that began with other bytes gets all of these");
+    assert_eq!(ask("bytes=0-9", Some(format!("\"{address}\""))).await.0, 206);
+}
+
+#[tokio::test]
+async fn what_is_pinned_or_released_stays_and_the_rest_is_collected() {
+    let peer = Peer::start().await;
+    let publish = async |name: &str| {
+        peer.lines("/v1/artifacts", json!({"path": peer.write(name, name.as_bytes())})).await;
+        ArtifactId::of(name.as_bytes())
+    };
+    let (kept, gone) = (publish("kept").await, publish("gone").await);
+    let pin = async |address: &ArtifactId, put: bool| {
+        let url = format!("{}/v1/artifacts/{address}/pin", peer.base);
+        let request = if put { peer.client.put(url) } else { peer.client.delete(url) };
+        request.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    assert_eq!(peer.ok(&format!("/v1/artifacts/{gone}")).await["pinned"], true, "what is published is pinned");
+    assert_eq!(pin(&gone, false).await, json!({"pinned": false, "changed": true}));
+    assert_eq!(pin(&kept, true).await, json!({"pinned": true, "changed": false}));
+    let collect = async |dry_run: bool| {
+        let request = peer.client.post(format!("{}/v1/artifacts/collect", peer.base));
+        request.json(&json!({"dry_run": dry_run})).send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let tried = collect(true).await;
+    assert_eq!((&tried["artifacts"], &tried["freed_bytes"]), (&json!([gone]), &json!(4)), "{tried}");
+    assert_eq!(collect(false).await["used_bytes"], 4);
+    assert_eq!(peer.ok("/v1/artifacts").await["items"].as_array().unwrap().len(), 1);
+    assert_eq!(pin(&gone, true).await["code"], "artifact_not_stored");
+}
+
+#[tokio::test]
+async fn some_files_of_a_collection_are_fetched_and_the_rest_stays_away() {
+    let publisher = Peer::start_beside(13, Vec::new()).await;
+    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
+    let fetcher = Peer::start_beside(14, vec![address]).await;
+    eventually(async || (fetcher.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let directory = publisher.directory.path().join("model");
+    std::fs::create_dir_all(directory.join("deep")).unwrap();
+    for (name, len) in [("config.json", 10), ("deep/a.pt", 100_000), ("b.onnx", 200_000)] {
+        std::fs::write(directory.join(name), vec![7; len]).unwrap();
+    }
+    let published = publisher.lines("/v1/artifacts", json!({"path": directory})).await;
+    let artifact = published.last().unwrap()["artifact"]["address"].as_str().unwrap().to_owned();
+    let fetch = async |include: Value| {
+        let output = fetcher.directory.path().join("out");
+        let request = json!({"kind": "collection", "output": output, "include": include});
+        fetcher.lines(&format!("/v1/artifacts/{artifact}/fetch"), request).await.pop().unwrap()
+    };
+    let result = fetch(json!(["*.pt", "config.json"])).await;
+    assert_eq!((&result["result"]["files"], &result["result"]["size_bytes"]), (&json!(2), &json!(100_010)), "{result}");
+    let out = fetcher.directory.path().join("out");
+    assert_eq!(std::fs::read(out.join("deep/a.pt")).unwrap().len(), 100_000);
+    assert!(!out.join("b.onnx").exists());
+    assert_eq!(fetcher.ok("/v1/artifacts").await["items"], json!([]), "what is here in part is not served");
+    assert_eq!(fetch(json!(["nothing"])).await["error"]["code"], "nothing_selected");
+    let rest = fetch(json!([])).await;
+    assert_eq!(rest["result"]["files"], 3, "{rest}");
+    assert!(rest["result"]["received_bytes"].as_u64().unwrap() < 201_000, "what is here is not sent again: {rest}");
+}
+
+#[tokio::test]
+async fn a_version_that_is_withdrawn_is_served_no_more() {
+    let publisher = Peer::start_beside(15, Vec::new()).await;
+    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
+    // This one does not know the ledger of the other: nothing keeps it from asking.
+    let stranger = Peer::start_beside(16, vec![address]).await;
+    eventually(async || (stranger.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let model = publisher.found_model_with(quick()).await;
+    let VersionRef { label, .. } = publisher.publish(model, "1.0", Vec::new()).await;
+    let bytes = format!("{model}1.0").into_bytes();
+    publisher.lines("/v1/artifacts", json!({"path": publisher.write("weights", &bytes)})).await;
+    let provider = publisher.node.network.local_peer_id().to_string();
+    let fetch = async |kept: bool| {
+        let path = format!("/v1/artifacts/{}/fetch", ArtifactId::of(&bytes));
+        let answer = stranger.lines(&path, json!({"kind": "file", "providers": [provider]})).await.pop().unwrap();
+        if !kept {
+            stranger.node.artifacts.collect(false, |_| false).unwrap();
+        }
+        answer
+    };
+    assert_eq!(fetch(false).await["result"]["received_bytes"], json!(bytes.len()));
+    let withdraw = ProposalAction::WithdrawVersion { label: label.clone(), reason: "leaks names".into() };
+    publisher.decide(model, "withdraw", withdraw).await;
+    let shown = publisher.ok(&format!("/v1/models/northfield/digits/versions/{label}")).await;
+    assert!(shown["status"]["withdrawn"].is_object(), "{shown}");
+    let refused = eventually(async || Some(fetch(false).await).filter(|answer| answer.get("error").is_some())).await;
+    assert_eq!(refused["error"]["code"], "no_provider", "{refused}");
+    // Whoever knows of the decision does not even ask; what is on its own disk it can still look at.
+    let own = format!("/v1/artifacts/{}/fetch", ArtifactId::of(&bytes));
+    assert!(publisher.lines(&own, json!({})).await.pop().unwrap()["result"].is_object());
+    publisher.node.artifacts.unpin(&ArtifactId::of(&bytes)).unwrap();
+    publisher.node.artifacts.collect(false, |_| false).unwrap();
+    assert_eq!(publisher.lines(&own, json!({})).await.pop().unwrap()["error"]["code"], "withdrawn");
+    let again = publisher.lines("/v1/artifacts", json!({"path": publisher.write("weights", &bytes)})).await;
+    assert!(again.last().unwrap()["artifact"].is_object(), "its publisher may keep it");
+    assert_eq!(fetch(false).await["error"]["code"], "no_provider", "and it is served no more than before");
+}
