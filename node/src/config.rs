@@ -51,6 +51,10 @@ pub struct Config {
     pub external: Vec<Multiaddr>,
     /// Peers to dial first, each with its peer id.
     pub peers: Vec<Multiaddr>,
+    /// Whether this peer relays, within bounds, for peers that others cannot reach.
+    pub relay: bool,
+    /// Whether this peer tells the local network of itself, and looks for others there.
+    pub mdns: bool,
     /// Which log lines are written, in the syntax of `tracing` filters.
     pub log_level: String,
     /// What they look like.
@@ -97,6 +101,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "listen", many: true, default: &["/ip4/0.0.0.0/tcp/7641", "/ip4/0.0.0.0/udp/7641/quic-v1"] },
     Setting { name: "external", many: true, default: &[] },
     Setting { name: "peers", many: true, default: &[] },
+    Setting { name: "relay", many: false, default: &["true"] },
+    Setting { name: "mdns", many: false, default: &["false"] },
     Setting { name: "log_level", many: false, default: &["info"] },
     Setting { name: "log_format", many: false, default: &["text"] },
 ];
@@ -151,6 +157,12 @@ pub struct Flags {
     /// A peer to dial first, as a multiaddress that ends in /p2p/PEERID; may be repeated
     #[arg(long = "peer", value_name = "MULTIADDR")]
     pub peers: Vec<String>,
+    /// Whether to relay, within bounds, for peers that others cannot reach: true or false [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub relay: Option<String>,
+    /// Whether to tell the local network of this peer and to look for others there: true or false [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub mdns: Option<String>,
     /// Which log lines are written: error, warn, info, debug, trace, or a filter such as info,allod::network=debug
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
@@ -168,6 +180,8 @@ impl Flags {
             ("listen", "--listen", self.listen.clone()),
             ("external", "--external", self.external.clone()),
             ("peers", "--peer", self.peers.clone()),
+            ("relay", "--relay", one(&self.relay)),
+            ("mdns", "--mdns", one(&self.mdns)),
             ("log_level", "--log-level", one(&self.log_level)),
             ("log_format", "--log-format", one(&self.log_format)),
         ];
@@ -226,6 +240,8 @@ impl Sources {
             listen: many(&values, "listen")?,
             external: many(&values, "external")?,
             peers: many(&values, "peers")?,
+            relay: one(&values, "relay")?,
+            mdns: one(&values, "mdns")?,
             log_level: one(&values, "log_level")?,
             log_format: one(&values, "log_format")?,
             data_dir: self.data_dir,
@@ -286,6 +302,7 @@ impl Sources {
 fn texts_of(value: &toml::Value) -> Option<Vec<String>> {
     match value {
         toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Boolean(value) => Some(vec![value.to_string()]),
         toml::Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
         _ => None,
     }
@@ -401,7 +418,8 @@ mod tests {
 
     #[test]
     fn the_last_place_that_names_a_setting_wins() {
-        let file = "api_address = '127.0.0.1:1'\nlisten = ['/ip4/127.0.0.1/tcp/1']\nlog_level = 'warn'\n";
+        let file =
+            "api_address = '127.0.0.1:1'\nlisten = ['/ip4/127.0.0.1/tcp/1']\nlog_level = 'warn'\nrelay = false\n";
         let environment = [("ALLOD_API_ADDRESS", "127.0.0.1:2"), ("ALLOD_LOG_LEVEL", "debug"), ("ALLOD_HOME", "/x")];
         let flags = Flags { api_address: Some("127.0.0.1:3".into()), ..Flags::default() };
         let loaded = sources(file, &environment, flags).load().unwrap();
@@ -409,6 +427,7 @@ mod tests {
         assert_eq!(loaded.config.log_level, "debug");
         assert_eq!(loaded.config.listen, ["/ip4/127.0.0.1/tcp/1".parse().unwrap()]);
         assert_eq!(loaded.config.log_format, LogFormat::Text);
+        assert_eq!((loaded.config.relay, loaded.config.mdns), (false, false));
         let origin = |name: &str| loaded.values[name].origin.to_string();
         assert_eq!(origin("api_address"), "flag --api-address");
         assert_eq!(origin("log_level"), "environment variable ALLOD_LOG_LEVEL");
@@ -430,6 +449,7 @@ mod tests {
         for (file, words) in [
             ("api_address = 'here'", "api_address = \"here\" (/data/config.toml)"),
             ("api_address = 7640", "api_address is a string"),
+            ("mdns = 'yes'", "mdns = \"yes\" (/data/config.toml)"),
             ("log_format = 'xml'", "choose text or json"),
             ("peers = ['/ip4/10.0.0.1/tcp/7641']", "/p2p/PEERID"),
             ("listen = [", "is not TOML"),
