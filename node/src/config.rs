@@ -70,6 +70,10 @@ pub struct Config {
     pub peers: Vec<Multiaddr>,
     /// How much of the disk artifacts may take.
     pub artifact_quota: Quota,
+    /// Whether this peer relays, within bounds, for peers that others cannot reach.
+    pub relay: bool,
+    /// Whether this peer tells the local network of itself, and looks for others there.
+    pub mdns: bool,
     /// Which log lines are written, in the syntax of `tracing` filters.
     pub log_level: String,
     /// What they look like.
@@ -117,6 +121,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "external", many: true, default: &[] },
     Setting { name: "peers", many: true, default: &[] },
     Setting { name: "artifact_quota", many: false, default: &["none"] },
+    Setting { name: "relay", many: false, default: &["true"] },
+    Setting { name: "mdns", many: false, default: &["false"] },
     Setting { name: "log_level", many: false, default: &["info"] },
     Setting { name: "log_format", many: false, default: &["text"] },
 ];
@@ -174,6 +180,12 @@ pub struct Flags {
     /// How much of the disk artifacts may take, such as 500GiB [default: none, as much as there is]
     #[arg(long, value_name = "SIZE")]
     pub artifact_quota: Option<String>,
+    /// Whether to relay, within bounds, for peers that others cannot reach: true or false [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub relay: Option<String>,
+    /// Whether to tell the local network of this peer and to look for others there: true or false [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub mdns: Option<String>,
     /// Which log lines are written: error, warn, info, debug, trace, or a filter such as info,allod::network=debug
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
@@ -192,6 +204,8 @@ impl Flags {
             ("external", "--external", self.external.clone()),
             ("peers", "--peer", self.peers.clone()),
             ("artifact_quota", "--artifact-quota", one(&self.artifact_quota)),
+            ("relay", "--relay", one(&self.relay)),
+            ("mdns", "--mdns", one(&self.mdns)),
             ("log_level", "--log-level", one(&self.log_level)),
             ("log_format", "--log-format", one(&self.log_format)),
         ];
@@ -251,6 +265,8 @@ impl Sources {
             external: many(&values, "external")?,
             peers: many(&values, "peers")?,
             artifact_quota: one(&values, "artifact_quota")?,
+            relay: one(&values, "relay")?,
+            mdns: one(&values, "mdns")?,
             log_level: one(&values, "log_level")?,
             log_format: one(&values, "log_format")?,
             data_dir: self.data_dir,
@@ -311,6 +327,7 @@ impl Sources {
 fn texts_of(value: &toml::Value) -> Option<Vec<String>> {
     match value {
         toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Boolean(value) => Some(vec![value.to_string()]),
         toml::Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
         _ => None,
     }
@@ -426,7 +443,8 @@ mod tests {
 
     #[test]
     fn the_last_place_that_names_a_setting_wins() {
-        let file = "api_address = '127.0.0.1:1'\nlisten = ['/ip4/127.0.0.1/tcp/1']\nlog_level = 'warn'\n";
+        let file =
+            "api_address = '127.0.0.1:1'\nlisten = ['/ip4/127.0.0.1/tcp/1']\nlog_level = 'warn'\nrelay = false\n";
         let environment = [("ALLOD_API_ADDRESS", "127.0.0.1:2"), ("ALLOD_LOG_LEVEL", "debug"), ("ALLOD_HOME", "/x")];
         let flags = Flags { api_address: Some("127.0.0.1:3".into()), ..Flags::default() };
         let loaded = sources(file, &environment, flags).load().unwrap();
@@ -434,6 +452,7 @@ mod tests {
         assert_eq!(loaded.config.log_level, "debug");
         assert_eq!(loaded.config.listen, ["/ip4/127.0.0.1/tcp/1".parse().unwrap()]);
         assert_eq!(loaded.config.log_format, LogFormat::Text);
+        assert_eq!((loaded.config.relay, loaded.config.mdns), (false, false));
         let origin = |name: &str| loaded.values[name].origin.to_string();
         assert_eq!(origin("api_address"), "flag --api-address");
         assert_eq!(origin("log_level"), "environment variable ALLOD_LOG_LEVEL");
@@ -455,6 +474,7 @@ mod tests {
         for (file, words) in [
             ("api_address = 'here'", "api_address = \"here\" (/data/config.toml)"),
             ("api_address = 7640", "api_address is a string"),
+            ("mdns = 'yes'", "mdns = \"yes\" (/data/config.toml)"),
             ("log_format = 'xml'", "choose text or json"),
             ("peers = ['/ip4/10.0.0.1/tcp/7641']", "/p2p/PEERID"),
             ("listen = [", "is not TOML"),

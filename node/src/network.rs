@@ -10,14 +10,16 @@
 //! size and rate, decoded totally, and held against them when it is malformed; it never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
-//! job each), `peers` (whom we know), `guard` (what we put up with).
+//! job each), `peers` (whom we know), `reach` (how others come to us), `guard` (what we put up with).
 
 mod behaviour;
+mod candidates;
 mod driver;
 mod gossip;
 mod guard;
 mod peers;
 mod providers;
+mod reach;
 mod stats;
 mod sync;
 #[cfg(test)]
@@ -77,6 +79,10 @@ pub struct NetworkConfig {
     pub external: Vec<Multiaddr>,
     /// Peers to know from the start, with or without `/p2p/PEERID`.
     pub bootstrap: Vec<Multiaddr>,
+    /// Whether to relay, within bounds, for peers that others cannot reach, if others can reach us.
+    pub relay: bool,
+    /// Whether to tell the local network of this peer, and to look for others there.
+    pub mdns: bool,
     /// Where `peers.json` lies, in which good peers are remembered across restarts.
     pub data_dir: PathBuf,
 }
@@ -424,7 +430,7 @@ impl NetworkHandle {
 pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents, JoinHandle<()>), NetworkError> {
     let keypair = behaviour::identity(&config.secret)?;
     let names = behaviour::Names::new(config.network_id)?;
-    let swarm = behaviour::swarm(&keypair, &names)?;
+    let swarm = behaviour::swarm(&keypair, &names, &config)?;
     let streams = swarm.behaviour().streams.new_control();
 
     let stats = Arc::<NetworkStats>::default();
@@ -445,7 +451,8 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         streams,
         stats: stats.clone(),
     };
-    let mut driver = driver::Driver::new(driver::Parts {
+    // Too large to be moved about.
+    let mut driver = Box::new(driver::Driver::new(driver::Parts {
         swarm,
         names,
         keypair,
@@ -455,7 +462,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         stats,
         listening: handle.listening.clone(),
         peers_file: config.data_dir.join(peers::FILE),
-    });
+    }));
     driver.listen(&config.listen, &config.external).await?;
     driver.know(config.bootstrap);
     Ok((handle, events_out, tokio::spawn(driver.run())))

@@ -135,6 +135,8 @@ fn network_config(
         listen: config.listen.clone(),
         external: config.external.clone(),
         bootstrap: config.peers.clone(),
+        relay: config.relay,
+        mdns: config.mdns,
         data_dir: config.data_dir.clone(),
     }
 }

@@ -127,6 +127,8 @@ impl Peer {
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             external: Vec::new(),
             bootstrap,
+            relay: true,
+            mdns: false,
             data_dir: directory.path().to_owned(),
         })
         .await

@@ -1,12 +1,13 @@
 //! What the swarm is composed of: transports, behaviours, names of protocols.
 //!
-//! TCP (noise, yamux) and QUIC, names resolved by DNS. Every name of ours starts with `/allod/` and the first sixteen
-//! digits of the network id. Only ping, identify and gossip's `/meshsub` keep the library's names: identify so that
-//! peers of different networks can find that out, gossip because a name of its own would cost the protocol version
-//! that tells others not to send a large message twice. Its topics are the network's own.
+//! TCP (noise, yamux) and QUIC, names resolved by DNS, and circuits through other peers. Every name of ours starts with
+//! `/allod/` and the first sixteen digits of the network id. Only ping, identify, AutoNAT, relay, DCUtR and gossip's
+//! `/meshsub` keep the library's names: identify so that peers of different networks can find that out, gossip because a
+//! name of its own would cost the protocol version that tells others not to send a large message twice. Its topics are
+//! the network's own.
 
 use super::{
-    NetworkError,
+    NetworkConfig, NetworkError, candidates,
     gossip::{self, Topic, Topics},
     sync,
 };
@@ -14,20 +15,21 @@ use allod_protocol::{crypto::SigningKey, ids::NetworkId};
 use libp2p::{
     PeerId, StreamProtocol, Swarm, Transport as _,
     allow_block_list::{self, BlockedPeers},
+    autonat,
     connection_limits::{self, ConnectionLimits},
     core::{
         muxing::StreamMuxerBox,
         transport::{Boxed, timeout::TransportTimeout},
         upgrade::Version,
     },
-    dns, gossipsub, identify,
+    dcutr, dns, gossipsub, identify,
     identity::Keypair,
     kad::{
         self,
         store::{MemoryStore, MemoryStoreConfig},
     },
-    memory_connection_limits, noise, ping, quic,
-    swarm::{self, NetworkBehaviour},
+    mdns, memory_connection_limits, noise, ping, quic, relay,
+    swarm::{self, NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
 };
 use std::time::Duration;
@@ -42,8 +44,9 @@ const CONNECTIONS_PER_PEER: u32 = 4;
 const CONNECTIONS_PENDING: u32 = 64;
 /// Share of the machine's memory beyond which this process takes no new connection.
 const MEMORY_SHARE: f64 = 0.85;
-/// How long a connection may take to come about.
-const CONNECTION_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may take to come about: less than the 10 s that AutoNAT's client waits for the answer of one who
+/// dialled it, so that a NAT that drops packets counts as an answer.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(8);
 /// How long a connection without a use is kept: limits bound their number, and a mesh that must be dialled again is late.
 const IDLE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pings find connections that died without a word, so that they are dialled again soon after a cut heals.
@@ -58,6 +61,19 @@ const PROVIDERS_PER_ARTIFACT: usize = 20;
 const PROVIDER_RECORD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const PROVIDER_RECORD_RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// Peers that wait at this one to be called, when it relays, and how often they must say that they still do.
+const RESERVATIONS: usize = 64;
+const RESERVATIONS_PER_PEER: usize = 2;
+const RESERVATION_TIME: Duration = Duration::from_secs(60 * 60);
+/// Relayed connections at a time.
+const CIRCUITS: usize = 16;
+const CIRCUITS_PER_PEER: usize = 4;
+/// What a relayed connection may last and carry: enough to find a direct way, or to fetch a small model where there is
+/// none. Who needs more dials again, at the library's rates: a peer 30 times at once, then once in two minutes; an IP
+/// address 60 times, then once a minute.
+const CIRCUIT_TIME: Duration = Duration::from_secs(10 * 60);
+const CIRCUIT_SIZE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// The order matters: whoever is over a limit or blocked is refused before another behaviour hears of it.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
@@ -70,6 +86,12 @@ pub(super) struct Behaviour {
     pub(super) gossip: gossip::Behaviour,
     pub(super) sync: sync::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
+    autonat_client: candidates::Behaviour,
+    autonat_server: autonat::v2::server::Behaviour,
+    relay_client: relay::client::Behaviour,
+    relay: Toggle<relay::Behaviour>,
+    dcutr: dcutr::Behaviour,
+    mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
 /// How the names of every network's protocols begin.
@@ -148,10 +170,24 @@ pub(super) fn identity(secret: &SigningKey) -> Result<Keypair, NetworkError> {
     Keypair::ed25519_from_bytes(bytes.as_mut_slice()).map_err(setup)
 }
 
-pub(super) fn swarm(keypair: &Keypair, names: &Names) -> Result<Swarm<Behaviour>, NetworkError> {
+pub(super) fn swarm(
+    keypair: &Keypair,
+    names: &Names,
+    settings: &NetworkConfig,
+) -> Result<Swarm<Behaviour>, NetworkError> {
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIME);
     let peer = keypair.public().to_peer_id();
-    Ok(Swarm::new(transport(keypair)?, behaviour(keypair, names)?, peer, config))
+    let (circuits, relay_client) = relay::client::new(peer);
+    let circuits = circuits
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair).map_err(setup)?)
+        .multiplex(yamux::Config::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    // First the relayed one: the others do not look at the end of an address.
+    let transport = TransportTimeout::new(circuits, CONNECTION_PATIENCE)
+        .or_transport(transport(keypair)?)
+        .map(|either, _| either.into_inner());
+    Ok(Swarm::new(transport.boxed(), behaviour(keypair, names, settings, relay_client)?, peer, config))
 }
 
 pub(super) fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
@@ -176,7 +212,13 @@ fn wires(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkEr
     Ok(tcp.or_transport(quic).map(|either, _| either.into_inner()).boxed())
 }
 
-fn behaviour(keypair: &Keypair, names: &Names) -> Result<Behaviour, NetworkError> {
+fn behaviour(
+    keypair: &Keypair,
+    names: &Names,
+    settings: &NetworkConfig,
+    relay_client: relay::client::Behaviour,
+) -> Result<Behaviour, NetworkError> {
+    let peer = keypair.public().to_peer_id();
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(CONNECTIONS_PENDING))
         .with_max_pending_outgoing(Some(CONNECTIONS_PENDING))
@@ -192,11 +234,37 @@ fn behaviour(keypair: &Keypair, names: &Names) -> Result<Behaviour, NetworkError
         blocked: allow_block_list::Behaviour::default(),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_PATIENCE)),
-        kademlia: kademlia(keypair.public().to_peer_id(), names),
+        kademlia: kademlia(peer, names),
         gossip: gossip::behaviour(names).map_err(setup)?,
         sync: sync::behaviour(names.sync.clone()),
         streams: libp2p_stream::Behaviour::new(),
+        // Ten addresses at a time, every five seconds while one has no answer yet.
+        autonat_client: candidates::Behaviour::default(),
+        autonat_server: autonat::v2::server::Behaviour::default(),
+        relay_client,
+        relay: settings.relay.then(|| relay::Behaviour::new(peer, relaying())).into(),
+        dcutr: dcutr::Behaviour::new(peer),
+        mdns: mdns(peer, settings)?.into(),
     })
+}
+
+fn mdns(peer: PeerId, settings: &NetworkConfig) -> Result<Option<mdns::tokio::Behaviour>, NetworkError> {
+    let mdns = settings.mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), peer));
+    mdns.transpose().map_err(setup)
+}
+
+/// Relays only while an address of ours is known to be reachable; by rates of the library for each peer and address.
+fn relaying() -> relay::Config {
+    relay::Config {
+        max_reservations: RESERVATIONS,
+        max_reservations_per_peer: RESERVATIONS_PER_PEER,
+        reservation_duration: RESERVATION_TIME,
+        max_circuits: CIRCUITS,
+        max_circuits_per_peer: CIRCUITS_PER_PEER,
+        max_circuit_duration: CIRCUIT_TIME,
+        max_circuit_bytes: CIRCUIT_SIZE_BYTES,
+        ..relay::Config::default()
+    }
 }
 
 fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {

@@ -9,6 +9,7 @@ use super::{
     guard::{Guard, Offence},
     peers::{self, Dial, Direction, PeerBook},
     providers::Providers,
+    reach::Reach,
     stats,
     sync::SyncRequest,
 };
@@ -74,6 +75,7 @@ pub(super) struct Driver {
     pub(super) peers: PeerBook,
     pub(super) guard: Guard,
     pub(super) providers: Providers,
+    pub(super) reach: Reach,
     /// Requests for blocks that are under way.
     pub(super) asked: HashMap<OutboundRequestId, (PeerId, SyncRequest)>,
     queues: Queues,
@@ -94,6 +96,7 @@ impl Driver {
             peers,
             guard: Guard::default(),
             providers: Providers::new(),
+            reach: Reach::new(),
             asked: HashMap::new(),
             look_at: Instant::now(),
             look_wait: FIRST_LOOK_WAIT,
@@ -120,7 +123,9 @@ impl Driver {
             waiting.insert(listener);
         }
         for address in external {
-            self.swarm.add_external_address(peers::split(address.clone()).0);
+            let address = peers::split(address.clone()).0;
+            self.swarm.add_external_address(address.clone());
+            self.reach.vouch(address);
         }
         let until = tokio::time::Instant::now() + LISTEN_PATIENCE;
         while !waiting.is_empty() {
@@ -147,7 +152,7 @@ impl Driver {
     }
 
     /// Runs until told to stop, or until nobody holds a handle.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -205,6 +210,7 @@ impl Driver {
         }
         self.look_for_neighbours(now);
         self.tidy_providers(now);
+        self.tidy_reach(now);
         stats::set(&self.stats.peers_blocked, self.guard.blocked_count());
         if self.write_memory_at <= now && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
             self.write_memory_at = now + MEMORY_INTERVAL;
@@ -212,7 +218,7 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, dial: Dial) {
+    pub(super) fn dial(&mut self, dial: Dial) {
         let (peer, options) = match dial {
             Dial::Address(address) => return self.dial_address(address),
             Dial::Peer { peer, addresses, only_these } => {
@@ -251,6 +257,10 @@ impl Driver {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 let (direction, remote) = match endpoint {
                     ConnectedPoint::Dialer { address, .. } => (Direction::Outbound, address),
+                    // Where a relayed one comes from is not told; by what relay is.
+                    ConnectedPoint::Listener { local_addr, .. } if peers::is_relayed(&local_addr) => {
+                        (Direction::Inbound, local_addr)
+                    }
                     ConnectedPoint::Listener { send_back_addr, .. } => (Direction::Inbound, send_back_addr),
                 };
                 tracing::debug!(peer = %peer_id, ?direction, %remote, "connected");
@@ -262,6 +272,7 @@ impl Driver {
                     self.events.send(NetworkEvent::PeerDisconnected(peer_id));
                 }
                 if num_established == 0 {
+                    self.forget_relay(&peer_id);
                     self.settle_searches(peer_id, false);
                 }
                 self.count_peers();
@@ -283,6 +294,9 @@ impl Driver {
                 if let Ok(mut listening) = self.listening.write() {
                     listening.retain(|known| *known != address);
                 }
+            }
+            SwarmEvent::ListenerClosed { listener_id, .. } if self.on_reservation_ended(listener_id) => {
+                tracing::debug!(listener = %listener_id, "a place at a relay is gone");
             }
             SwarmEvent::ListenerError { listener_id, error } => self.on_listener_error(listener_id, &error),
             SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. } => {
@@ -329,6 +343,10 @@ impl Driver {
             }
             BehaviourEvent::Ping(ping::Event { peer, connection, result }) => self.on_ping(peer, connection, result),
             BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
+            BehaviourEvent::AutonatClient(event) => self.on_dialled_back(event),
+            BehaviourEvent::AutonatServer(event) => self.on_dial_back(&event),
+            BehaviourEvent::Dcutr(event) => self.on_hole_punched(event),
+            BehaviourEvent::Mdns(event) => self.on_found_nearby(event),
             _ => {}
         }
     }
@@ -363,6 +381,7 @@ impl Driver {
             }
             return self.disconnect(peer);
         }
+        self.note_relay(peer, &info);
         let speaks_kademlia = self.names.kademlia_is_spoken_by(&info);
         let Some((addresses, news)) = self.peers.on_identified(peer, &info.agent_version, info.listen_addrs) else {
             return;
@@ -464,7 +483,7 @@ impl Driver {
     }
 
     /// Remembers the peers and lets the others know that we leave.
-    async fn close(mut self) {
+    async fn close(mut self: Box<Self>) {
         self.write_memory();
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in connected {

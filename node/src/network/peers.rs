@@ -205,10 +205,12 @@ impl PeerBook {
         &mut self,
         peer: PeerId,
         agent: &str,
-        listen_addrs: Vec<Multiaddr>,
+        mut listen_addrs: Vec<Multiaddr>,
     ) -> Option<(Vec<Multiaddr>, bool)> {
         let connected = self.connected.get_mut(&peer)?;
         let near = connected.connections.iter().any(|(_, _, remote)| is_loopback(remote));
+        // Who waits at a relay has few other addresses that are worth a place in the list.
+        listen_addrs.sort_by_key(|address| !is_relayed(address));
         let mut addresses = Vec::new();
         for address in listen_addrs.into_iter().map(|address| split(address).0) {
             if addresses.len() < ADDRESSES && may_be_reached(&address, near) && !addresses.contains(&address) {
@@ -331,6 +333,39 @@ impl PeerBook {
             let (agent, since, direction, rtt) = (agent.clone(), connected.since, *direction, connected.rtt);
             Some(PeerInfo { peer: *peer, addresses, agent, since, direction, rtt })
         })
+    }
+
+    /// The newest connection to a peer that we opened at this address, if it is not the only one.
+    pub(super) fn second_connection_at(&self, peer: &PeerId, address: &Multiaddr) -> Option<ConnectionId> {
+        let (address, _) = split(address.clone());
+        let connections = &self.connected.get(peer)?.connections;
+        let at = |(_, direction, remote): &&(ConnectionId, Direction, Multiaddr)| {
+            *direction == Direction::Outbound && *remote == address
+        };
+        let (newest, ..) = connections.iter().rfind(at)?;
+        (connections.len() > 1).then_some(*newest)
+    }
+
+    /// The address at which we dialled a connected peer directly.
+    pub(super) fn dialled_at(&self, peer: &PeerId) -> Option<Multiaddr> {
+        let connections = &self.connected.get(peer)?.connections;
+        let (.., address) = connections
+            .iter()
+            .find(|(_, direction, address)| *direction == Direction::Outbound && !is_relayed(address))?;
+        Some(address.clone())
+    }
+
+    /// Relayed connections of peers that have a direct one.
+    pub(super) fn superseded(&self) -> Vec<ConnectionId> {
+        let mut superseded = Vec::new();
+        for connected in self.connected.values() {
+            let (relayed, direct): (Vec<_>, Vec<_>) =
+                connected.connections.iter().partition(|(.., address)| is_relayed(address));
+            if !direct.is_empty() {
+                superseded.extend(relayed.into_iter().map(|(connection, ..)| *connection));
+            }
+        }
+        superseded
     }
 
     /// Peers whose time is up: they never said what network they are of, or they are guests.
@@ -466,6 +501,11 @@ pub(super) fn split(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) {
     }
 }
 
+/// Whether an address leads through a relay.
+pub(super) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::P2pCircuit))
+}
+
 fn is_tcp(address: &Multiaddr) -> bool {
     address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
 }
@@ -563,6 +603,7 @@ mod tests {
     #[test]
     fn addresses_that_mean_nothing_here_are_not_kept() {
         for (text, near, kept) in [
+            ("/ip4/10.0.0.1/tcp/1/p2p/12D3KooWJv1mRDrrDubRCd9fpp32CKNQZWX5uBn3n6rLyFdbXhWW/p2p-circuit", false, true),
             ("/ip4/10.0.0.1/tcp/1", false, true),
             ("/ip4/127.0.0.1/tcp/1", false, false),
             ("/ip4/127.0.0.1/tcp/1", true, true),
@@ -609,6 +650,28 @@ mod tests {
         assert_eq!(book.overdue(now + GUEST_TIME * 2).len(), GUESTS + 1);
         assert_eq!(book.infos().count(), 0, "a guest is no peer");
         assert_eq!(book.memory(), None, "nor is it remembered");
+    }
+
+    #[test]
+    fn a_direct_connection_supersedes_relayed_ones() {
+        let (mut book, peer, relay) = (PeerBook::new(PeerId::random()), PeerId::random(), PeerId::random());
+        let relayed = address(&format!("/ip4/10.0.0.1/tcp/7641/p2p/{relay}/p2p-circuit/p2p/{peer}"));
+        let [first, second, third] = [1, 2, 3].map(ConnectionId::new_unchecked);
+        book.on_established(peer, first, Direction::Outbound, relayed);
+        assert_eq!((book.superseded(), book.dialled_at(&peer)), (vec![], None));
+        let direct = address("/ip4/10.0.0.2/tcp/7641");
+        assert_eq!(book.second_connection_at(&peer, &direct), None);
+        book.on_established(peer, second, Direction::Outbound, direct.clone());
+        assert_eq!((book.superseded(), book.dialled_at(&peer)), (vec![first], Some(direct.clone())));
+        book.on_established(peer, third, Direction::Outbound, direct.clone());
+        assert_eq!(book.second_connection_at(&peer, &direct), Some(third), "the newest");
+        book.on_closed(peer, first);
+        book.on_closed(peer, third);
+        assert_eq!(
+            (book.superseded(), book.second_connection_at(&peer, &direct)),
+            (vec![], None),
+            "the last one stays"
+        );
     }
 
     #[test]

@@ -45,6 +45,8 @@ fn config(listen: &str, directory: &tempfile::TempDir, secret: SigningKey) -> Ne
         listen: vec![listen.parse().unwrap()],
         external: Vec::new(),
         bootstrap: Vec::new(),
+        relay: true,
+        mdns: false,
         data_dir: directory.path().to_owned(),
     }
 }

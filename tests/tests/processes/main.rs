@@ -5,6 +5,7 @@
 
 mod decisions;
 mod interop;
+mod nat;
 
 use allod_tests::{
     processes::{Processes, allod, get, run, text, wait_until},
