@@ -572,8 +572,8 @@ fn a_model_file_says_what_it_holds_and_half_of_one_is_refused() {
     let bench = Bench::new();
     let text = br#"{"w":{"dtype":"F16","shape":[3,4],"data_offsets":[0,24]}}"#;
     let whole = [&(text.len() as u64).to_le_bytes()[..], text, &[0; 24]].concat();
-    let address = bench.import(&bench.file("model/weights.safetensors", &whole).parent().unwrap().to_owned());
-    let headers = bench.store.headers(&address.artifact.address).unwrap();
+    let imported = bench.import(bench.file("model/weights.safetensors", &whole).parent().unwrap());
+    let headers = bench.store.headers(&imported.artifact.address).unwrap();
     let [(Some(path), header)] = headers.as_slice() else { panic!("{headers:?}") };
     assert_eq!((path.as_str(), header.format, header.parameters), ("weights.safetensors", Format::Safetensors, 12));
     let alone = bench.blob(&whole);
