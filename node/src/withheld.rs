@@ -16,7 +16,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// Versions of one artifact that are looked at; whoever publishes it under more labels gains nothing.
+/// Versions of one artifact that are looked at, in the order of their models: the question stays bounded, whoever
+/// publishes the artifact again and again.
 const VERSIONS: usize = 1_024;
 
 /// What the versions of an artifact say together.

@@ -152,7 +152,7 @@ pub enum FetchError {
     /// None of the providers has it, or all that might have were given up.
     #[error(
         "none of the {asked} providers found could give {address}{}; ask its publisher to keep a peer running, or try again later",
-        if *refused { " (some refuse to: it is restricted, and this peer is not entitled)" } else { "" }
+        if *refused { " (some refuse to: it was withdrawn, or is not for this peer)" } else { "" }
     )]
     NobodyHas {
         /// What is missing.
