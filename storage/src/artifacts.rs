@@ -217,10 +217,11 @@ impl ArtifactStore {
         if self.has_blob(address) {
             return Ok(());
         }
-        if ArtifactId::of(bytes) != *address {
+        let (found, outboard) = slice::outboard_of(bytes);
+        if found != *address {
             return Err(ArtifactError::Damaged { address: *address, path: self.layout.data(address), offset_bytes: 0 });
         }
-        self.stage(address, bytes)?.commit()
+        self.stage(address, bytes, &outboard)?.commit()
     }
 
     /// Records that an artifact is here whole, so that it is listed and announced: the last step of a fetch.
@@ -239,12 +240,11 @@ impl ArtifactStore {
                 Artifact { address: *address, kind, size_bytes: manifest.size_bytes(), files }
             }
         };
-        let mut record = TemporaryFile::create(&self.layout)?;
-        record.append(&codec::encode(&artifact))?;
-        record.sync()?;
-        record.rename_to(&self.layout.root(address))?;
         // The names of the blobs first: a root must not outlive one of them.
         files::sync_directory(&self.layout.blobs())?;
+        let mut record = TemporaryFile::create(&self.layout)?;
+        record.append(&codec::encode(&artifact))?;
+        record.commit_to(&self.layout.root(address))?;
         files::sync_directory(&self.layout.roots())?;
         Ok(artifact)
     }
@@ -293,18 +293,20 @@ impl ArtifactStore {
     }
 
     /// Writes bytes that fit in memory, and their outboard, to temporary files.
-    fn stage(&self, address: &ArtifactId, bytes: &[u8]) -> Result<files::Placement, ArtifactError> {
+    fn stage(&self, address: &ArtifactId, bytes: &[u8], outboard: &[u8]) -> Result<files::Placement, ArtifactError> {
         let mut data = TemporaryFile::create(&self.layout)?;
         data.append(bytes)?;
-        let outboard = match slice::outboard_of(bytes) {
-            outboard if outboard.is_empty() => None,
-            outboard => {
-                let mut file = TemporaryFile::create(&self.layout)?;
-                file.append(&outboard)?;
-                Some(file)
-            }
-        };
-        Ok(files::Placement::copy(&self.layout, address, data, outboard))
+        Ok(files::Placement::copy(&self.layout, address, data, self.stage_outboard(outboard)?))
+    }
+
+    /// Writes an outboard to a temporary file; a blob of one group has none.
+    fn stage_outboard(&self, outboard: &[u8]) -> Result<Option<TemporaryFile>, ArtifactError> {
+        if outboard.is_empty() {
+            return Ok(None);
+        }
+        let mut file = TemporaryFile::create(&self.layout)?;
+        file.append(outboard)?;
+        Ok(Some(file))
     }
 }
 

@@ -90,12 +90,40 @@ impl Layout {
     }
 }
 
-/// A file without its final name: removed when dropped before it gets one.
+/// A name that is not the final one: the file is removed when this is dropped before it gets another.
+#[derive(Debug)]
+pub(super) struct Unnamed {
+    path: PathBuf,
+    named: bool,
+}
+
+impl Unnamed {
+    fn sync(&self) -> Result<(), ArtifactError> {
+        File::open(&self.path).and_then(|file| file.sync_all()).map_err(at("sync", &self.path))
+    }
+
+    fn rename_to(mut self, target: &Path) -> Result<(), ArtifactError> {
+        fs::rename(&self.path, target).map_err(at("create", target))?;
+        self.named = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if !self.named
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a temporary file; it is swept at the next start");
+        }
+    }
+}
+
+/// A file that is being written, without its final name.
 #[derive(Debug)]
 pub(super) struct TemporaryFile {
     file: File,
-    path: PathBuf,
-    named: bool,
+    name: Unnamed,
 }
 
 impl TemporaryFile {
@@ -110,26 +138,27 @@ impl TemporaryFile {
     pub(super) fn create_at(path: PathBuf) -> Result<Self, ArtifactError> {
         let mut options = File::options();
         let file = options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
-        Ok(Self { file, path, named: false })
+        Ok(Self { file, name: Unnamed { path, named: false } })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.name.path
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
         let mut pieces = bytes.chunks(WRITE_SIZE_BYTES);
-        pieces.try_for_each(|piece| self.file.write_all(piece)).map_err(at("write", &self.path))
+        pieces.try_for_each(|piece| self.file.write_all(piece)).map_err(at("write", &self.name.path))
     }
 
-    pub(super) fn sync(&self) -> Result<(), ArtifactError> {
-        self.file.sync_all().map_err(at("sync", &self.path))
+    /// All is written; nothing stays open, as many may wait for their names.
+    fn close(self) -> Unnamed {
+        self.name
     }
 
-    pub(super) fn rename_to(mut self, target: &Path) -> Result<(), ArtifactError> {
-        fs::rename(&self.path, target).map_err(at("create", target))?;
-        self.named = true;
-        Ok(())
+    /// Makes it durable and gives it its name.
+    pub(super) fn commit_to(self, target: &Path) -> Result<(), ArtifactError> {
+        self.file.sync_all().map_err(at("sync", &self.name.path))?;
+        self.close().rename_to(target)
     }
 }
 
@@ -143,20 +172,10 @@ impl Write for TemporaryFile {
     }
 }
 
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        if !self.named
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove a temporary file; it is swept at the next start");
-        }
-    }
-}
-
 /// Files that are written and wait for their final names, in the order in which they get them.
 #[derive(Debug)]
 pub(super) struct Placement {
-    files: Vec<(TemporaryFile, PathBuf)>,
+    files: Vec<(Unnamed, PathBuf)>,
     /// What the last file replaces.
     replaces: Option<PathBuf>,
 }
@@ -169,8 +188,8 @@ impl Placement {
         data: TemporaryFile,
         outboard: Option<TemporaryFile>,
     ) -> Self {
-        let outboard = outboard.map(|file| (file, layout.outboard(address)));
-        let files = outboard.into_iter().chain([(data, layout.data(address))]).collect();
+        let outboard = outboard.map(|file| (file.close(), layout.outboard(address)));
+        let files = outboard.into_iter().chain([(data.close(), layout.data(address))]).collect();
         Self { files, replaces: Some(layout.reference(address)) }
     }
 
@@ -181,14 +200,14 @@ impl Placement {
         record: TemporaryFile,
         outboard: Option<TemporaryFile>,
     ) -> Self {
-        let outboard = outboard.map(|file| (file, layout.outboard(address)));
-        let files = outboard.into_iter().chain([(record, layout.reference(address))]).collect();
+        let outboard = outboard.map(|file| (file.close(), layout.outboard(address)));
+        let files = outboard.into_iter().chain([(record.close(), layout.reference(address))]).collect();
         Self { files, replaces: None }
     }
 
     /// A file outside the store.
     pub(super) fn export(file: TemporaryFile, target: PathBuf) -> Self {
-        Self { files: vec![(file, target)], replaces: None }
+        Self { files: vec![(file.close(), target)], replaces: None }
     }
 
     /// Gives the files their names. A crash may lose the names, never the bytes behind a name.
@@ -206,19 +225,20 @@ impl Placement {
 
     /// As [`Placement::commit`] for many, all of whose files lie in one file system.
     pub(super) fn commit_all(placements: Vec<Self>) -> Result<(), ArtifactError> {
-        let files: Vec<&TemporaryFile> = placements.iter().flat_map(|one| &one.files).map(|(file, _)| file).collect();
+        let files: Vec<&Unnamed> = placements.iter().flat_map(|one| &one.files).map(|(file, _)| file).collect();
         make_durable(&files)?;
         placements.into_iter().try_for_each(Self::rename)
     }
 }
 
 /// Each fsync is a commit of the file system's journal. For many files one commit of the whole file system costs less.
-fn make_durable(files: &[&TemporaryFile]) -> Result<(), ArtifactError> {
+fn make_durable(files: &[&Unnamed]) -> Result<(), ArtifactError> {
     #[cfg(target_os = "linux")]
     if let [first, ..] = files
         && files.len() >= SYNC_TOGETHER_FILES
     {
-        return rustix::fs::syncfs(&first.file).map_err(|error| at("sync", &first.path)(error.into()));
+        let any = File::open(&first.path).map_err(at("open", &first.path))?;
+        return rustix::fs::syncfs(&any).map_err(|error| at("sync", &first.path)(error.into()));
     }
     files.iter().try_for_each(|file| file.sync())
 }

@@ -1,16 +1,20 @@
 //! Taking a file or a directory into the store.
 //!
-//! A file is read once to hash it (BLAKE3, its outboard, and SHA-256 on a second thread) and, when its bytes are not
+//! As many threads as there are processors take the files one after another ([`Work`]): they read, hash and write to
+//! temporary names. What they did comes through a bounded queue to the calling thread ([`Import`]), which makes batches of
+//! files durable and gives them their names while the others go on.
+//!
+//! A file is read once to hash it (BLAKE3, its outboard, and SHA-256 on a thread beside) and, when its bytes are not
 //! here yet, once more to copy them; the copy is hashed again, so a file that changes meanwhile is refused, and
 //! publishing twice costs no more than hashing. Files of up to a mebibyte are read once into memory.
 
 use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
-    files::{self, Placement, TemporaryFile},
+    files::{Placement, TemporaryFile},
     headers::{Format, HeaderError},
     patterns::ignored,
-    slice::{self, GROUP_SIZE_BYTES, ReferenceRecord, open_source},
+    slice::{self, ReferenceRecord, open_source},
 };
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestError, ManifestFile},
@@ -24,15 +28,24 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, BufWriter, Read, Seek as _, Write},
+    num::NonZero,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 /// Files staged before they are made durable together: see [`Placement::commit_all`].
-pub(super) const BATCH_FILES: usize = 256;
+pub(super) const BATCH_FILES: usize = 1024;
 /// Bytes staged before they are made durable.
 pub(super) const BATCH_SIZE_BYTES: u64 = 64 * 1024 * 1024;
+/// Threads that take files.
+const WORKERS: usize = 16;
+/// What these threads did and the calling thread has not taken note of yet.
+const QUEUE: usize = 64;
 /// Buffers between the reading and the SHA-256 thread.
 const BUFFERS: usize = 4;
 
@@ -78,11 +91,7 @@ impl ArtifactStore {
             import.collection(&source)
         } else if kind.is_file() {
             import.state.total_bytes = kind.len();
-            let file = import.file(&source)?;
-            import.flush()?;
-            let artifact = self.adopt(&file.address, ArtifactKind::File)?;
-            let (sha256, new_bytes) = (file.sha256, import.new_bytes);
-            Ok(Imported { artifact, sha256, manifest: None, excluded: Vec::new(), new_bytes })
+            import.one(source)
         } else {
             Err(ArtifactError::Special(source))
         }
@@ -96,7 +105,25 @@ struct Hashed {
     size_bytes: u64,
 }
 
-/// One import under way.
+/// What a worker tells the calling thread.
+enum Told {
+    /// So many bytes more were read.
+    Read(u64),
+    /// It is done with the file of this number; what was not here is written and waits for its names.
+    Taken(usize, Taken),
+}
+
+/// What became of a file.
+struct Taken {
+    hashed: Hashed,
+    placement: Option<Placement>,
+    /// Bytes that were read and not told of.
+    untold_bytes: u64,
+}
+
+type Tell = mpsc::SyncSender<Result<Told, ArtifactError>>;
+
+/// One import under way, on the calling thread.
 struct Import<'a> {
     store: &'a ArtifactStore,
     mode: ImportMode,
@@ -104,27 +131,35 @@ struct Import<'a> {
     state: Progress,
     new_bytes: u64,
     staged: Vec<Placement>,
-    staged_addresses: BTreeSet<ArtifactId>,
     staged_bytes: u64,
 }
 
 impl<'a> Import<'a> {
     fn new(store: &'a ArtifactStore, mode: ImportMode, progress: OnProgress<'a>) -> Self {
         let state = Progress { done_bytes: 0, total_bytes: 0 };
-        let (staged, staged_addresses) = (Vec::new(), BTreeSet::new());
-        Self { store, mode, progress, state, new_bytes: 0, staged, staged_addresses, staged_bytes: 0 }
+        Self { store, mode, progress, state, new_bytes: 0, staged: Vec::new(), staged_bytes: 0 }
+    }
+
+    fn one(&mut self, file: PathBuf) -> Result<Imported, ArtifactError> {
+        let hashed = self.files(std::slice::from_ref(&file))?.pop();
+        let Hashed { address, sha256, .. } = hashed.ok_or(ArtifactError::SourceChanged(file))?;
+        self.flush()?;
+        let artifact = self.store.adopt(&address, ArtifactKind::File)?;
+        Ok(Imported { artifact, sha256, manifest: None, excluded: Vec::new(), new_bytes: self.new_bytes })
     }
 
     fn collection(&mut self, directory: &Path) -> Result<Imported, ArtifactError> {
         let ignored = ignored(directory)?;
-        let mut scan = Scan { root: directory, ignored, files: Vec::new(), excluded: Vec::new(), size_bytes: 0 };
+        let (paths, names, excluded) = (Vec::new(), Vec::new(), Vec::new());
+        let mut scan = Scan { root: directory, ignored, paths, names, excluded, size_bytes: 0 };
         scan.directory(directory)?;
         self.state.total_bytes = scan.size_bytes;
-        let mut files = Vec::with_capacity(scan.files.len());
-        for (path, name) in scan.files {
-            let Hashed { address, sha256, size_bytes } = self.file(&path)?;
-            files.push(ManifestFile { path: name, size_bytes, address, sha256 });
-        }
+        let hashed = self.files(&scan.paths)?;
+        let listed = scan.names.into_iter().zip(hashed).map(|(path, hashed)| {
+            let Hashed { address, sha256, size_bytes } = hashed;
+            ManifestFile { path, size_bytes, address, sha256 }
+        });
+        let mut files: Vec<ManifestFile> = listed.collect();
         files.sort_by(|one, two| one.path.cmp(&two.path));
         let refused = |source| ArtifactError::Collection { path: directory.to_owned(), source: Box::new(source) };
         let manifest = Manifest::try_from(files).map_err(refused)?;
@@ -132,9 +167,11 @@ impl<'a> Import<'a> {
         if bytes.len() > limits::MANIFEST_SIZE_BYTES {
             return Err(ArtifactError::TooManyFiles(directory.to_owned()));
         }
-        let address = ArtifactId::of(&bytes);
+        let (address, outboard) = slice::outboard_of(&bytes);
         if !self.store.has_copy(&address) {
-            self.stage(&address, self.store.stage(&address, &bytes)?, bytes.len() as u64)?;
+            self.store.claim(bytes.len() as u64)?;
+            let placement = self.store.stage(&address, &bytes, &outboard)?;
+            self.stage(&address, placement, bytes.len() as u64)?;
         }
         self.flush()?;
         Ok(Imported {
@@ -146,73 +183,168 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// Hashes a file and stages what of it is not here yet.
-    fn file(&mut self, path: &Path) -> Result<Hashed, ArtifactError> {
+    /// Hashes files and stages what of them is not here yet. Gives the hashes in the order of the files.
+    fn files(&mut self, paths: &[PathBuf]) -> Result<Vec<Hashed>, ArtifactError> {
+        let (next, claimed, given_up) = (AtomicUsize::new(0), Mutex::default(), AtomicBool::new(false));
+        let work = Work { store: self.store, mode: self.mode, paths, next, claimed, given_up };
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let mut hashed = Vec::with_capacity(paths.len());
+        thread::scope(|scope| {
+            let (tell, told) = mpsc::sync_channel(QUEUE);
+            for _ in 0..processors.min(WORKERS).min(paths.len()) {
+                let (work, tell) = (&work, tell.clone());
+                scope.spawn(move || work.run(&tell));
+            }
+            drop(tell);
+            // Nobody listens after a fault, which ends the workers, too.
+            let result = told.into_iter().try_for_each(|told| self.note(told?, &mut hashed));
+            work.given_up.store(result.is_err(), Ordering::Relaxed);
+            result
+        })?;
+        hashed.sort_unstable_by_key(|(index, _)| *index);
+        Ok(hashed.into_iter().map(|(_, hashed)| hashed).collect())
+    }
+
+    fn note(&mut self, told: Told, all: &mut Vec<(usize, Hashed)>) -> Result<(), ArtifactError> {
+        match told {
+            Told::Read(count_bytes) => self.advance(count_bytes),
+            Told::Taken(index, Taken { hashed, placement, untold_bytes }) => {
+                self.advance(untold_bytes);
+                if let Some(placement) = placement {
+                    self.stage(&hashed.address, placement, hashed.size_bytes)?;
+                }
+                all.push((index, hashed));
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, count_bytes: u64) {
+        self.state.done_bytes = self.state.done_bytes.saturating_add(count_bytes);
+        (self.progress)(self.state);
+    }
+
+    fn stage(&mut self, address: &ArtifactId, placement: Placement, size_bytes: u64) -> Result<(), ArtifactError> {
+        if !self.store.has_blob(address) {
+            self.new_bytes = self.new_bytes.saturating_add(size_bytes);
+        }
+        self.staged.push(placement);
+        self.staged_bytes = self.staged_bytes.saturating_add(size_bytes);
+        if self.staged.len() >= BATCH_FILES || self.staged_bytes >= BATCH_SIZE_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), ArtifactError> {
+        self.staged_bytes = 0;
+        Placement::commit_all(std::mem::take(&mut self.staged))
+    }
+}
+
+/// The files of one import, and who works on which.
+struct Work<'a> {
+    store: &'a ArtifactStore,
+    mode: ImportMode,
+    paths: &'a [PathBuf],
+    /// The first file that nobody has taken.
+    next: AtomicUsize,
+    /// What somebody writes or has written: files with the same bytes are written once.
+    claimed: Mutex<BTreeSet<ArtifactId>>,
+    /// Whether a file failed, so that the others are for nothing.
+    given_up: AtomicBool,
+}
+
+impl Work<'_> {
+    fn run(&self, tell: &Tell) {
+        while let Some((index, path)) = self.take() {
+            let taken = self.file(path, tell).map(|taken| Told::Taken(index, taken));
+            let failed = taken.is_err();
+            if tell.send(taken).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    fn take(&self) -> Option<(usize, &Path)> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        self.paths.get(index).map(|path| (index, path.as_path()))
+    }
+
+    /// Hashes a file, and writes what of it is not here yet.
+    fn file(&self, path: &Path, tell: &Tell) -> Result<Taken, ArtifactError> {
         let (mut file, before) = open_source(path)?;
         if before.len() > limits::ARTIFACT_SIZE_BYTES {
             return Err(ArtifactError::TooLarge(path.to_owned()));
         }
         check_header(path, &mut file, before.len())?;
-        let hashed = if before.len() <= BUFFER_SIZE_BYTES as u64 {
+        let taken = if before.len() <= BUFFER_SIZE_BYTES as u64 {
             self.small_file(path, &mut file, &before)?
         } else {
-            self.large_file(path, &mut file, &before)?
+            self.large_file(path, &mut file, &before, tell)?
         };
         let after = file.metadata().map_err(at("inspect", path))?;
         if ReferenceRecord::new(String::new(), &before) != ReferenceRecord::new(String::new(), &after) {
             return Err(ArtifactError::SourceChanged(path.to_owned()));
         }
-        Ok(hashed)
+        Ok(taken)
     }
 
-    fn small_file(&mut self, path: &Path, file: &mut File, metadata: &fs::Metadata) -> Result<Hashed, ArtifactError> {
-        let mut bytes = Vec::with_capacity(BUFFER_SIZE_BYTES);
+    fn small_file(&self, path: &Path, file: &mut File, metadata: &fs::Metadata) -> Result<Taken, ArtifactError> {
+        let size_bytes = metadata.len();
         // One byte more than there should be tells that the file grew.
-        file.take(metadata.len().saturating_add(1)).read_to_end(&mut bytes).map_err(at("read", path))?;
-        if bytes.len() as u64 != metadata.len() {
+        let most = size_bytes.saturating_add(1);
+        let mut bytes = Vec::with_capacity(usize::try_from(most).unwrap_or(BUFFER_SIZE_BYTES));
+        file.take(most).read_to_end(&mut bytes).map_err(at("read", path))?;
+        if bytes.len() as u64 != size_bytes {
             return Err(ArtifactError::SourceChanged(path.to_owned()));
         }
-        let address = ArtifactId::of(&bytes);
+        let (address, outboard) = slice::outboard_of(&bytes);
         let sha256 = ContentHash::from_bytes(Sha256::digest(&bytes).into());
-        if self.is_new(&address) {
-            let placement = match self.mode {
-                ImportMode::Copy => self.store.stage(&address, &bytes)?,
-                ImportMode::Reference => {
-                    let mut outboard = TemporaryFile::create(&self.store.layout)?;
-                    outboard.append(&slice::outboard_of(&bytes))?;
-                    self.reference(&address, path, metadata, outboard)?
-                }
-            };
-            self.stage(&address, placement, metadata.len())?;
+        let hashed = Hashed { address, sha256, size_bytes };
+        let untold_bytes = size_bytes;
+        if !self.claim(&address, size_bytes)? {
+            return Ok(Taken { hashed, placement: None, untold_bytes });
         }
-        self.advance(metadata.len());
-        Ok(Hashed { address, sha256, size_bytes: metadata.len() })
+        let placement = match self.mode {
+            ImportMode::Copy => self.store.stage(&address, &bytes, &outboard)?,
+            ImportMode::Reference => {
+                let outboard = self.store.stage_outboard(&outboard)?;
+                self.reference(&address, path, metadata, outboard)?
+            }
+        };
+        Ok(Taken { hashed, placement: Some(placement), untold_bytes })
     }
 
-    fn large_file(&mut self, path: &Path, file: &mut File, metadata: &fs::Metadata) -> Result<Hashed, ArtifactError> {
+    fn large_file(
+        &self,
+        path: &Path,
+        file: &mut File,
+        metadata: &fs::Metadata,
+        tell: &Tell,
+    ) -> Result<Taken, ArtifactError> {
         let size_bytes = metadata.len();
         let mut outboard = TemporaryFile::create(&self.store.layout)?;
-        let (address, sha256) = self.hash(path, file, size_bytes, &mut outboard)?;
-        if self.is_new(&address) {
-            let placement = match self.mode {
-                ImportMode::Copy => {
-                    let data = self.copy(&address, path)?;
-                    Placement::copy(&self.store.layout, &address, data, Some(outboard))
-                }
-                ImportMode::Reference => self.reference(&address, path, metadata, outboard)?,
-            };
-            self.stage(&address, placement, size_bytes)?;
+        let (address, sha256) = self.hash(path, file, size_bytes, &mut outboard, tell)?;
+        let hashed = Hashed { address, sha256, size_bytes };
+        if !self.claim(&address, size_bytes)? {
+            return Ok(Taken { hashed, placement: None, untold_bytes: 0 });
         }
-        Ok(Hashed { address, sha256, size_bytes })
+        let placement = match self.mode {
+            ImportMode::Copy => {
+                let data = self.copy(&address, path)?;
+                Placement::copy(&self.store.layout, &address, data, Some(outboard))
+            }
+            ImportMode::Reference => self.reference(&address, path, metadata, Some(outboard))?,
+        };
+        Ok(Taken { hashed, placement: Some(placement), untold_bytes: 0 })
     }
 
     /// One pass: BLAKE3 and the outboard on this thread, SHA-256 on another.
     fn hash(
-        &mut self,
+        &self,
         path: &Path,
         file: &mut File,
         size_bytes: u64,
         outboard: &mut TemporaryFile,
+        tell: &Tell,
     ) -> Result<(ArtifactId, ContentHash), ArtifactError> {
         let (to_sha256, filled) = mpsc::sync_channel::<Arc<Vec<u8>>>(BUFFERS);
         let (give_back, used) = mpsc::sync_channel(BUFFERS);
@@ -226,7 +358,10 @@ impl<'a> Import<'a> {
                 }
                 ContentHash::from_bytes(hasher.finalize().into())
             });
-            let on_bytes = |count| self.advance(count);
+            let on_bytes = |count| {
+                let _ = tell.send(Ok(Told::Read(count)));
+                self.is_wanted()
+            };
             let mut tee = Tee { file, current: Arc::default(), position: 0, buffers: 0, to_sha256, used, on_bytes };
             let mut nodes = BufWriter::with_capacity(64 * 1024, &mut *outboard);
             let result = slice::outboard_from(&mut tee, size_bytes, &mut nodes);
@@ -253,13 +388,13 @@ impl<'a> Import<'a> {
     }
 
     /// Copies the bytes into the store's own file; what was copied is what was hashed, or it is refused.
-    fn copy(&mut self, address: &ArtifactId, path: &Path) -> Result<TemporaryFile, ArtifactError> {
+    fn copy(&self, address: &ArtifactId, path: &Path) -> Result<TemporaryFile, ArtifactError> {
         let (mut file, _) = open_source(path)?;
         let mut copy = TemporaryFile::create(&self.store.layout)?;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; BUFFER_SIZE_BYTES];
         loop {
-            let read = file.read(&mut buffer).map_err(at("read", path))?;
+            let read = self.is_wanted().and_then(|()| file.read(&mut buffer)).map_err(at("read", path))?;
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
             hasher.update(bytes);
             copy.append(bytes)?;
@@ -275,44 +410,33 @@ impl<'a> Import<'a> {
         address: &ArtifactId,
         path: &Path,
         metadata: &fs::Metadata,
-        outboard: TemporaryFile,
+        outboard: Option<TemporaryFile>,
     ) -> Result<Placement, ArtifactError> {
         let text = path.to_str().ok_or_else(|| ArtifactError::NotUtf8(path.to_owned()))?;
         let mut record = TemporaryFile::create(&self.store.layout)?;
         record.append(&codec::encode(&ReferenceRecord::new(text.to_owned(), metadata)))?;
-        let outboard = (metadata.len() > GROUP_SIZE_BYTES).then_some(outboard);
         Ok(Placement::reference(&self.store.layout, address, record, outboard))
     }
 
-    /// Whether something must be written for this address in this mode.
-    fn is_new(&self, address: &ArtifactId) -> bool {
+    /// Whether it is this worker's to write a blob that is not here: then it counts against the quota from now on.
+    fn claim(&self, address: &ArtifactId, size_bytes: u64) -> Result<bool, ArtifactError> {
         // An old reference is written anew: its file may have moved.
-        !self.staged_addresses.contains(address) && !self.store.has_copy(address)
-    }
-
-    fn stage(&mut self, address: &ArtifactId, placement: Placement, size_bytes: u64) -> Result<(), ArtifactError> {
-        if !self.store.has_blob(address) {
-            if self.mode == ImportMode::Copy {
-                self.store.claim(size_bytes)?;
-            }
-            self.new_bytes = self.new_bytes.saturating_add(size_bytes);
+        if self.store.has_copy(address) || !self.claimed().insert(*address) {
+            return Ok(false);
         }
-        self.staged.push(placement);
-        self.staged_addresses.insert(*address);
-        self.staged_bytes = self.staged_bytes.saturating_add(size_bytes);
-        if self.staged.len() >= BATCH_FILES || self.staged_bytes >= BATCH_SIZE_BYTES { self.flush() } else { Ok(()) }
+        if self.mode == ImportMode::Copy && !self.store.has_blob(address) {
+            self.store.claim(size_bytes)?;
+        }
+        Ok(true)
     }
 
-    fn flush(&mut self) -> Result<(), ArtifactError> {
-        Placement::commit_all(std::mem::take(&mut self.staged))?;
-        self.staged_addresses.clear();
-        self.staged_bytes = 0;
-        files::sync_directory(&self.store.layout.blobs())
+    fn claimed(&self) -> std::sync::MutexGuard<'_, BTreeSet<ArtifactId>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn advance(&mut self, count_bytes: u64) {
-        self.state.done_bytes = self.state.done_bytes.saturating_add(count_bytes);
-        (self.progress)(self.state);
+    /// An error when another file has failed.
+    fn is_wanted(&self) -> io::Result<()> {
+        if self.given_up.load(Ordering::Relaxed) { Err(io::Error::other("another file failed")) } else { Ok(()) }
     }
 }
 
@@ -337,7 +461,7 @@ struct Tee<'a, F> {
     on_bytes: F,
 }
 
-impl<F: FnMut(u64)> Tee<'_, F> {
+impl<F: FnMut(u64) -> io::Result<()>> Tee<'_, F> {
     fn refill(&mut self) -> io::Result<()> {
         self.current = Arc::default();
         self.position = 0;
@@ -349,7 +473,7 @@ impl<F: FnMut(u64)> Tee<'_, F> {
         };
         buffer.clear();
         Read::by_ref(self.file).take(BUFFER_SIZE_BYTES as u64).read_to_end(&mut buffer)?;
-        (self.on_bytes)(buffer.len() as u64);
+        (self.on_bytes)(buffer.len() as u64)?;
         self.current = Arc::new(buffer);
         if self.current.is_empty() {
             return Ok(());
@@ -358,7 +482,7 @@ impl<F: FnMut(u64)> Tee<'_, F> {
     }
 }
 
-impl<F: FnMut(u64)> Read for Tee<'_, F> {
+impl<F: FnMut(u64) -> io::Result<()>> Read for Tee<'_, F> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.position == self.current.len() {
             self.refill()?;
@@ -374,7 +498,9 @@ impl<F: FnMut(u64)> Read for Tee<'_, F> {
 struct Scan<'a> {
     root: &'a Path,
     ignored: Gitignore,
-    files: Vec<(PathBuf, ArtifactPath)>,
+    paths: Vec<PathBuf>,
+    /// Their paths in the collection, in the same order.
+    names: Vec<ArtifactPath>,
     excluded: Vec<PathBuf>,
     size_bytes: u64,
 }
@@ -403,7 +529,7 @@ impl Scan<'_> {
     }
 
     fn file(&mut self, path: PathBuf, entry: &fs::DirEntry) -> Result<(), ArtifactError> {
-        if self.files.len() >= limits::COLLECTION_FILES {
+        if self.paths.len() >= limits::COLLECTION_FILES {
             return Err(ArtifactError::TooManyFiles(self.root.to_owned()));
         }
         let inside = path.strip_prefix(self.root).unwrap_or(&path);
@@ -413,7 +539,8 @@ impl Scan<'_> {
             |source: ManifestError| ArtifactError::Collection { path: path.clone(), source: Box::new(source) };
         let name = ArtifactPath::new(name).map_err(refused)?;
         self.size_bytes = self.size_bytes.saturating_add(entry.metadata().map_err(at("inspect", &path))?.len());
-        self.files.push((path, name));
+        self.paths.push(path);
+        self.names.push(name);
         Ok(())
     }
 }

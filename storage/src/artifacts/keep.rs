@@ -156,9 +156,10 @@ impl ArtifactStore {
     pub(super) fn claim(&self, size_bytes: u64) -> Result<(), ArtifactError> {
         let pairs = size_bytes.div_ceil(GROUP_SIZE_BYTES).saturating_sub(1);
         let asked_bytes = size_bytes.saturating_add(pairs.saturating_mul(PAIR_SIZE_BYTES));
-        self.check_quota(asked_bytes)?;
-        self.used_bytes.fetch_add(asked_bytes, Ordering::Relaxed);
-        Ok(())
+        let quota_bytes = self.quota_bytes.unwrap_or(u64::MAX);
+        let fits = |used_bytes: u64| used_bytes.checked_add(asked_bytes).filter(|sum| *sum <= quota_bytes);
+        let claimed = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        claimed.map(drop).map_err(|used_bytes| ArtifactError::Quota { quota_bytes, used_bytes, asked_bytes })
     }
 
     /// Measures the store anew.

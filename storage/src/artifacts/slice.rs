@@ -112,9 +112,10 @@ pub(super) fn tree(size_bytes: u64) -> BaoTree {
     BaoTree::new(size_bytes, BLOCK_SIZE)
 }
 
-/// The outboard of bytes in memory; empty for a single group.
-pub(super) fn outboard_of(bytes: &[u8]) -> Vec<u8> {
-    PostOrderMemOutboard::create(bytes, BLOCK_SIZE).data
+/// The address and the outboard of bytes in memory; the latter is empty for a single group.
+pub(super) fn outboard_of(bytes: &[u8]) -> (ArtifactId, Vec<u8>) {
+    let outboard = PostOrderMemOutboard::create(bytes, BLOCK_SIZE);
+    (ArtifactId::from_bytes(*outboard.root.as_bytes()), outboard.data)
 }
 
 /// Reads `size_bytes` from `data`, writes their outboard, and gives their address.
