@@ -22,7 +22,7 @@ use crate::{
     withheld::{Standing, Withheld},
 };
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind},
+    artifact::{Artifact, ArtifactKind, total_size_bytes},
     event::Event,
     ids::ArtifactId,
     limits,
@@ -475,7 +475,7 @@ pub fn known_artifact(state: &impl StateRead, address: &ArtifactId) -> Result<Op
 /// What of a collection is selected: the collection's address, and the size and number of the files meant.
 fn selected(store: &ArtifactStore, address: &ArtifactId, selection: &Selection) -> Result<Artifact, ArtifactError> {
     let files = store.selected(address, selection)?;
-    let size_bytes = files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+    let size_bytes = total_size_bytes(&files);
     let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
     Ok(Artifact { address: *address, kind: ArtifactKind::Collection, size_bytes, files: count })
 }

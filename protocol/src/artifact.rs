@@ -149,6 +149,11 @@ fn refuse_clashes(files: &[ManifestFile]) -> Result<(), ManifestError> {
     Ok(())
 }
 
+/// Bytes of some files together.
+pub fn total_size_bytes(files: &[ManifestFile]) -> u64 {
+    files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes))
+}
+
 impl From<Manifest> for Vec<ManifestFile> {
     fn from(manifest: Manifest) -> Self {
         manifest.0
@@ -163,7 +168,7 @@ impl Manifest {
 
     /// The sum of the files' sizes.
     pub fn size_bytes(&self) -> u64 {
-        self.0.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes))
+        total_size_bytes(&self.0)
     }
 
     /// The canonical bytes.

@@ -5,7 +5,7 @@ use super::{
     worker,
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, ManifestFile},
+    artifact::{ArtifactKind, total_size_bytes},
     ids::ArtifactId,
     limits,
 };
@@ -352,14 +352,14 @@ impl Fetcher {
             };
             let missing = store.missing_files(&files);
             // What was begun before is counted already, and again here: at most a refusal too early.
-            store.check_quota(total(&missing))?;
-            Ok::<_, ArtifactError>((total(&files), missing))
+            store.check_quota(total_size_bytes(&missing))?;
+            Ok::<_, ArtifactError>((total_size_bytes(&files), missing))
         });
         let (size_bytes, missing) = listed.await??;
         if size_bytes > limit_bytes {
             return Err(FetchError::TooLarge { address, size_bytes, limit_bytes });
         }
-        let missing_bytes = total(&missing);
+        let missing_bytes = total_size_bytes(&missing);
         session.expect(size_bytes);
         // What is here, and files that the collection has several times.
         session.present(size_bytes.saturating_sub(missing_bytes));
@@ -447,10 +447,6 @@ enum Found {
     Whole(u64),
     Part(Claimed),
     Nothing,
-}
-
-fn total(files: &[ManifestFile]) -> u64 {
-    files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes))
 }
 
 fn check_size(address: ArtifactId, size_bytes: u64, limit_bytes: u64, expected: Option<u64>) -> Result<(), FetchError> {

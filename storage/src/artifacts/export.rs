@@ -11,7 +11,7 @@ use super::{
     patterns::Selection,
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, ArtifactPath, ManifestFile},
+    artifact::{ArtifactKind, ArtifactPath, ManifestFile, total_size_bytes},
     ids::ArtifactId,
 };
 use std::{
@@ -99,7 +99,7 @@ impl ArtifactStore {
         overwrite: Overwrite,
         progress: OnProgress<'_>,
     ) -> Result<(), ArtifactError> {
-        let total_bytes = files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+        let total_bytes = total_size_bytes(&files);
         let mut state = Progress { done_bytes: 0, total_bytes };
         fs::create_dir_all(target).map_err(at("create", target))?;
         // The user may name a link; only links inside the target are suspect.
