@@ -12,6 +12,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Why a list of files is not a collection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +33,11 @@ pub enum ManifestError {
     /// Not in the order of paths, or a path twice.
     #[error("the files of a manifest are in the order of their paths, each once; {0:?} is not")]
     Order(String),
-    /// Two paths that a case-insensitive file system takes for one, or a file where another path needs a directory.
-    #[error("{0:?} and {1:?} cannot stand side by side on every file system")]
+    /// Two paths that some file systems take for one, or a file where another path needs a directory.
+    #[error(
+        "{0:?} and {1:?} cannot stand side by side on every file system: they differ only by case or by how letters are \
+         composed (Unicode normalisation), or one is a directory of the other; rename one"
+    )]
     Clash(String, String),
     /// Too many bytes.
     #[error("the sizes of the files add up to more than the {max} bytes allowed", max = limits::ARTIFACT_SIZE_BYTES)]
@@ -43,7 +47,8 @@ pub enum ManifestError {
     Decode(#[from] DecodeError),
 }
 
-/// A relative path with forward slashes that stays inside its directory on every file system.
+/// A relative path with forward slashes that stays inside its directory on every file system. Kept byte for byte, however
+/// its letters are composed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ArtifactPath(String);
@@ -126,9 +131,17 @@ impl TryFrom<Vec<ManifestFile>> for Manifest {
     }
 }
 
+/// What file systems that ignore case or normalise names make of a path: they take two for one if this is the same.
+fn folded(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    // Decomposed first, so that forms which are canonically equivalent are lowercased alike.
+    path.nfd().collect::<String>().to_lowercase().nfc().collect()
+}
+
 fn refuse_clashes(files: &[ManifestFile]) -> Result<(), ManifestError> {
-    let mut folded: Vec<(String, &str)> =
-        files.iter().map(|file| (file.path.0.to_lowercase(), file.path.as_str())).collect();
+    let mut folded: Vec<(String, &str)> = files.iter().map(|file| (folded(&file.path.0), file.path.as_str())).collect();
     folded.sort();
     let names: std::collections::BTreeMap<&str, &str> =
         folded.iter().map(|(lower, path)| (lower.as_str(), *path)).collect();
@@ -270,6 +283,75 @@ mod tests {
         assert!(matches!(Manifest::try_from(vec![]), Err(ManifestError::Empty)));
         let huge = ManifestFile { size_bytes: limits::ARTIFACT_SIZE_BYTES, ..file("a") };
         assert!(matches!(Manifest::try_from(vec![huge, file("b")]), Err(ManifestError::TooLarge)));
+    }
+
+    #[test]
+    fn names_that_look_alike_do_not_stand_side_by_side() {
+        let both = |one: &str, two: &str| {
+            let mut files = vec![file(one), file(two)];
+            files.sort_by(|one, two| one.path.cmp(&two.path));
+            Manifest::try_from(files)
+        };
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
+        for (one, two) in [
+            (composed, decomposed),
+            ("\u{c9}t\u{e9}/a", "e\u{301}te\u{301}/A"),
+            ("\u{212b}", "\u{e5}"),
+            ("\u{1e69}", "s\u{307}\u{323}"),
+            ("\u{d55c}", "\u{1112}\u{1161}\u{11ab}"),
+            ("caf\u{e9}", "cafe\u{301}/x"),
+        ] {
+            assert!(matches!(both(one, two), Err(ManifestError::Clash(..))), "{one:?} {two:?}");
+        }
+        for name in [composed, decomposed] {
+            let manifest = both(name, "cafe").expect("other letters");
+            let read = Manifest::decode(&manifest.encode()).expect("a manifest");
+            assert!(read.files().iter().any(|file| file.path.as_str() == name), "kept as it is");
+        }
+    }
+
+    #[test]
+    fn a_stranger_cannot_send_what_no_manifest_holds() {
+        // As a manifest encodes, without its rules.
+        #[derive(Serialize)]
+        struct Raw<'a>(&'a str, u64, ArtifactId, ContentHash);
+        let encoded = |paths: &[&str]| {
+            let of = |path| Raw(path, 1, ArtifactId::of(b""), ContentHash::from_bytes([0; 32]));
+            codec::encode(&paths.iter().copied().map(of).collect::<Vec<_>>())
+        };
+        assert!(Manifest::decode(&encoded(&["a", "b"])).is_ok());
+        for paths in [
+            &["../a"][..],
+            &["/a"],
+            &["a/../../b"],
+            &["C:a"],
+            &["a\\b"],
+            &[""],
+            &["A", "a"],
+            &["a", "a"],
+            &["b", "a"],
+            &["cafe\u{301}", "caf\u{e9}"],
+            &[],
+        ] {
+            assert!(Manifest::decode(&encoded(paths)).is_err(), "{paths:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_name_clashes_with_every_other_form_of_itself(name in "\\PC{1,12}") {
+            let forms = [name.nfc().collect::<String>(), name.nfd().collect(), name.to_lowercase(), name.to_uppercase()];
+            for form in forms.iter().filter(|form| **form != name) {
+                let paths = (ArtifactPath::new(name.clone()), ArtifactPath::new(form.clone()));
+                let (Ok(_), Ok(_)) = paths else { continue };
+                let mut files = vec![file(&name), file(form)];
+                files.sort_by(|one, two| one.path.cmp(&two.path));
+                // Uppercasing may give other letters (one for two); whatever is lowercased to the same clashes.
+                let same = folded(&name) == folded(form);
+                proptest::prop_assert!(same || *form == name.to_uppercase());
+                proptest::prop_assert_eq!(same, matches!(Manifest::try_from(files), Err(ManifestError::Clash(..))));
+            }
+        }
     }
 
     #[test]

@@ -120,6 +120,9 @@ pub fn manifest(data: &[u8]) -> bool {
     assert_eq!(manifest.encode(), data, "one encoding");
     assert_eq!(manifest.address(), ArtifactId::of(data));
     assert!(manifest.files().iter().all(|file| !file.path.as_str().split('/').any(|part| part == "..")));
+    let lowercased: std::collections::BTreeSet<String> =
+        manifest.files().iter().map(|file| file.path.as_str().to_lowercase()).collect();
+    assert_eq!(lowercased.len(), manifest.files().len(), "no two names on any file system");
     true
 }
 
