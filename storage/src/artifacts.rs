@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! DATA/artifacts/lock                 held by the process that has the store open
-//! DATA/artifacts/blobs/<address>      the bytes, or <address>.ref: where they lie, when imported by reference
+//! DATA/artifacts/blobs/<address>      the bytes, or <address>.ref: where they lie, when imported by reference; a file
+//!                                     imported by hard link has its other names outside
 //! DATA/artifacts/blobs/<address>.obao the outboard, in post-order
 //! DATA/artifacts/roots/<address>      the record of a whole artifact, written after everything it names is durable
 //! DATA/artifacts/pins/<address>       the operator's word that the artifact stays
@@ -296,7 +297,7 @@ impl ArtifactStore {
     fn stage(&self, address: &ArtifactId, bytes: &[u8], outboard: &[u8]) -> Result<files::Placement, ArtifactError> {
         let mut data = TemporaryFile::create(&self.layout)?;
         data.append(bytes)?;
-        Ok(files::Placement::copy(&self.layout, address, data, self.stage_outboard(outboard)?))
+        Ok(files::Placement::stored(&self.layout, address, data.close(), self.stage_outboard(outboard)?))
     }
 
     /// Writes an outboard to a temporary file; a blob of one group has none.

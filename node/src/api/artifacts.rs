@@ -133,6 +133,7 @@ fn model_file(path: Option<ArtifactPath>, header: Header) -> ModelFileView {
 pub(crate) async fn import(State(api): State<Shared>, JsonBody(request): JsonBody<ImportRequest>) -> Response {
     let mode = match request.mode {
         ImportModeView::Copy => ImportMode::Copy,
+        ImportModeView::HardLink => ImportMode::HardLink,
         ImportModeView::Reference => ImportMode::Reference,
     };
     let (service, stop) = (api.artifacts.clone(), api.stop.clone());

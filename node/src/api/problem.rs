@@ -143,6 +143,7 @@ impl From<ArtifactError> for Problem {
             }
             ArtifactError::ReferenceChanged { .. } => (StatusCode::CONFLICT, "reference_changed"),
             ArtifactError::ManifestWrong { .. } => (StatusCode::CONFLICT, "manifest_wrong"),
+            ArtifactError::Link { .. } => (StatusCode::CONFLICT, "cannot_link"),
             ArtifactError::SourceChanged(_) => (StatusCode::CONFLICT, "source_changed"),
             ArtifactError::TargetExists(_) => (StatusCode::CONFLICT, "target_exists"),
             ArtifactError::Io { source, .. } => match source.kind() {

@@ -632,13 +632,15 @@ pub struct ProgressView {
     pub bytes_per_second: u64,
 }
 
-/// Whether the store copies the bytes or remembers where they lie.
+/// Whether the store copies the bytes, shares the files, or remembers where they lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportModeView {
     /// The bytes are copied.
     #[default]
     Copy,
+    /// The files get a second name in the store, on the same file system. Nobody may write into them.
+    HardLink,
     /// The path is remembered; the file must stay as it is.
     Reference,
 }
@@ -649,7 +651,7 @@ pub enum ImportModeView {
 pub struct ImportRequest {
     /// An absolute path on the node's machine.
     pub path: String,
-    /// Copy, or remember where it lies.
+    /// Copy, share the files, or remember where they lie.
     #[serde(default)]
     pub mode: ImportModeView,
 }

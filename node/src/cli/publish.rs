@@ -43,7 +43,8 @@ pub(super) struct Publish {
     /// What changed
     #[arg(long, default_value = "", hide_default_value = true)]
     notes: String,
-    /// Whether the node copies the bytes, or remembers where they lie and trusts that they stay as they are
+    /// Whether the node copies the bytes, gives the files a second name in its store (hard-link: same file system; what
+    /// is then written into a file damages the stored one), or remembers where they lie and trusts that they stay
     #[arg(long, value_enum, default_value_t = Mode::Copy)]
     mode: Mode,
     #[command(flatten)]
@@ -53,6 +54,7 @@ pub(super) struct Publish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Mode {
     Copy,
+    HardLink,
     Reference,
 }
 
@@ -60,6 +62,7 @@ impl From<Mode> for ImportModeView {
     fn from(mode: Mode) -> Self {
         match mode {
             Mode::Copy => Self::Copy,
+            Mode::HardLink => Self::HardLink,
             Mode::Reference => Self::Reference,
         }
     }

@@ -31,6 +31,7 @@ const EXAMPLES: &[&str] = &[
     "allod model show northfield/digits",
     "allod model deed northfield/digits@v1 -o v1.deed",
     "allod publish model/v1 --model northfield/digits --version v1 --as northfield --notes first",
+    "allod publish weights --model bay/digits --version v3 --as bay --mode hard-link",
     "allod publish w.bin --model bay/digits --version v2 --as bay --parent northfield/digits@v1 --mode reference --dataset ID",
     "allod fetch northfield/digits@v1 -o digits",
     "allod fetch northfield/digits --provider 12D3KooW",

@@ -107,6 +107,20 @@ pub enum ArtifactError {
         /// Which rule it breaks.
         source: Box<ManifestError>,
     },
+    /// A file that cannot have a second name in the store.
+    #[error(
+        "{} cannot be linked into the store at {}: {source}; a hard link needs both on one file system, and a file that \
+         the node's user owns or may write: publish it by copy or by reference",
+        path.display(), store.display()
+    )]
+    Link {
+        /// The file.
+        path: PathBuf,
+        /// The store's directory.
+        store: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A model file that is not what the end of its name says.
     #[error("{} is damaged or incomplete: {reason}; write it again, or give it another name if it is no such file", path.display())]
     ModelFile {

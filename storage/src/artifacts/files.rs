@@ -59,6 +59,12 @@ impl Layout {
         self.directory.join("temporary")
     }
 
+    fn next_temporary(&self) -> PathBuf {
+        // The store is locked, so a number is unique as long as this process lives.
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        self.temporary().join(number.to_string())
+    }
+
     pub(super) fn data(&self, address: &ArtifactId) -> PathBuf {
         self.blobs().join(address.to_string())
     }
@@ -95,16 +101,34 @@ impl Layout {
 pub(super) struct Unnamed {
     path: PathBuf,
     named: bool,
+    /// Whether the file has other names, outside the store.
+    linked: bool,
 }
 
 impl Unnamed {
+    /// A name in the store for a file that lies elsewhere in the same file system, and keeps its name there.
+    pub(super) fn link(layout: &Layout, source: &Path) -> Result<Self, ArtifactError> {
+        let path = layout.next_temporary();
+        fs::hard_link(source, &path).map_err(|error| ArtifactError::Link {
+            path: source.to_owned(),
+            store: layout.directory.clone(),
+            source: error,
+        })?;
+        Ok(Self { path, named: false, linked: true })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn sync(&self) -> Result<(), ArtifactError> {
         File::open(&self.path).and_then(|file| file.sync_all()).map_err(at("sync", &self.path))
     }
 
     fn rename_to(mut self, target: &Path) -> Result<(), ArtifactError> {
         fs::rename(&self.path, target).map_err(at("create", target))?;
-        self.named = true;
+        // Renaming one name of a file to another of its names does nothing and says that it did.
+        self.named = !self.linked;
         Ok(())
     }
 }
@@ -112,7 +136,7 @@ impl Unnamed {
 impl Drop for Unnamed {
     fn drop(&mut self) {
         if !self.named
-            && let Err(error) = fs::remove_file(&self.path)
+            && let Err(error) = remove_if_there(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove a temporary file; it is swept at the next start");
         }
@@ -129,16 +153,14 @@ pub(super) struct TemporaryFile {
 impl TemporaryFile {
     /// A new file in the store.
     pub(super) fn create(layout: &Layout) -> Result<Self, ArtifactError> {
-        // The store is locked, so a number is unique as long as this process lives.
-        let number = layout.counter.fetch_add(1, Ordering::Relaxed);
-        Self::create_at(layout.temporary().join(number.to_string()))
+        Self::create_at(layout.next_temporary())
     }
 
     /// A new file of the name given, which must not exist.
     pub(super) fn create_at(path: PathBuf) -> Result<Self, ArtifactError> {
         let mut options = File::options();
         let file = options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
-        Ok(Self { file, name: Unnamed { path, named: false } })
+        Ok(Self { file, name: Unnamed { path, named: false, linked: false } })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -151,7 +173,7 @@ impl TemporaryFile {
     }
 
     /// All is written; nothing stays open, as many may wait for their names.
-    fn close(self) -> Unnamed {
+    pub(super) fn close(self) -> Unnamed {
         self.name
     }
 
@@ -181,15 +203,15 @@ pub(super) struct Placement {
 }
 
 impl Placement {
-    /// A blob that lies in the store.
-    pub(super) fn copy(
+    /// A blob that has a name in the store.
+    pub(super) fn stored(
         layout: &Layout,
         address: &ArtifactId,
-        data: TemporaryFile,
+        data: Unnamed,
         outboard: Option<TemporaryFile>,
     ) -> Self {
         let outboard = outboard.map(|file| (file.close(), layout.outboard(address)));
-        let files = outboard.into_iter().chain([(data.close(), layout.data(address))]).collect();
+        let files = outboard.into_iter().chain([(data, layout.data(address))]).collect();
         Self { files, replaces: Some(layout.reference(address)) }
     }
 

@@ -11,7 +11,7 @@
 use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
-    files::{Placement, TemporaryFile},
+    files::{Placement, TemporaryFile, Unnamed},
     headers::{Format, HeaderError},
     patterns::ignored,
     slice::{self, ReferenceRecord, open_source},
@@ -29,10 +29,11 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Read, Seek as _, Write},
     num::NonZero,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -55,6 +56,10 @@ pub enum ImportMode {
     /// The bytes are copied; the source may change or go afterwards.
     #[default]
     Copy,
+    /// The file gets a second name in the store, which must lie in the same file system: no bytes are copied, and the
+    /// first name may go. Whoever writes into the file writes into the store, too: such a blob is found damaged when it
+    /// is read or verified, and never served. Programs that replace a file by a new one leave the store's alone.
+    HardLink,
     /// Only the path is recorded. A file that changes or goes can no longer be served, and says so.
     Reference,
 }
@@ -87,14 +92,18 @@ impl ArtifactStore {
         let source = fs::canonicalize(source).map_err(at("open", source))?;
         let kind = fs::metadata(&source).map_err(at("inspect", &source))?;
         let mut import = Import::new(self, mode, progress);
-        if kind.is_dir() {
+        let imported = if kind.is_dir() {
             import.collection(&source)
         } else if kind.is_file() {
             import.state.total_bytes = kind.len();
             import.one(source)
         } else {
             Err(ArtifactError::Special(source))
+        };
+        if imported.is_err() {
+            self.release(import.claimed_bytes.saturating_sub(import.placed_bytes));
         }
+        imported
     }
 }
 
@@ -116,9 +125,16 @@ enum Told {
 /// What became of a file.
 struct Taken {
     hashed: Hashed,
-    placement: Option<Placement>,
+    new: Option<New>,
     /// Bytes that were read and not told of.
     untold_bytes: u64,
+}
+
+/// A blob that was not here.
+struct New {
+    placement: Placement,
+    /// What it counts against the quota.
+    claimed_bytes: u64,
 }
 
 type Tell = mpsc::SyncSender<Result<Told, ArtifactError>>;
@@ -132,12 +148,27 @@ struct Import<'a> {
     new_bytes: u64,
     staged: Vec<Placement>,
     staged_bytes: u64,
+    /// Counted against the quota: for all that was begun, for what waits for its names, and for what has them.
+    claimed_bytes: u64,
+    staged_claimed_bytes: u64,
+    placed_bytes: u64,
 }
 
 impl<'a> Import<'a> {
     fn new(store: &'a ArtifactStore, mode: ImportMode, progress: OnProgress<'a>) -> Self {
         let state = Progress { done_bytes: 0, total_bytes: 0 };
-        Self { store, mode, progress, state, new_bytes: 0, staged: Vec::new(), staged_bytes: 0 }
+        Self {
+            store,
+            mode,
+            progress,
+            state,
+            new_bytes: 0,
+            staged: Vec::new(),
+            staged_bytes: 0,
+            claimed_bytes: 0,
+            staged_claimed_bytes: 0,
+            placed_bytes: 0,
+        }
     }
 
     fn one(&mut self, file: PathBuf) -> Result<Imported, ArtifactError> {
@@ -169,9 +200,10 @@ impl<'a> Import<'a> {
         }
         let (address, outboard) = slice::outboard_of(&bytes);
         if !self.store.has_copy(&address) {
-            self.store.claim(bytes.len() as u64)?;
+            let claimed_bytes = self.store.claim(bytes.len() as u64)?;
+            self.claimed_bytes = self.claimed_bytes.saturating_add(claimed_bytes);
             let placement = self.store.stage(&address, &bytes, &outboard)?;
-            self.stage(&address, placement, bytes.len() as u64)?;
+            self.stage(&address, New { placement, claimed_bytes }, bytes.len() as u64)?;
         }
         self.flush()?;
         Ok(Imported {
@@ -185,11 +217,18 @@ impl<'a> Import<'a> {
 
     /// Hashes files and stages what of them is not here yet. Gives the hashes in the order of the files.
     fn files(&mut self, paths: &[PathBuf]) -> Result<Vec<Hashed>, ArtifactError> {
-        let (next, claimed, given_up) = (AtomicUsize::new(0), Mutex::default(), AtomicBool::new(false));
-        let work = Work { store: self.store, mode: self.mode, paths, next, claimed, given_up };
+        let work = Work {
+            store: self.store,
+            mode: self.mode,
+            paths,
+            next: AtomicUsize::new(0),
+            claimed: Mutex::default(),
+            claimed_bytes: AtomicU64::new(0),
+            given_up: AtomicBool::new(false),
+        };
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let mut hashed = Vec::with_capacity(paths.len());
-        thread::scope(|scope| {
+        let result = thread::scope(|scope| {
             let (tell, told) = mpsc::sync_channel(QUEUE);
             for _ in 0..processors.min(WORKERS).min(paths.len()) {
                 let (work, tell) = (&work, tell.clone());
@@ -200,7 +239,9 @@ impl<'a> Import<'a> {
             let result = told.into_iter().try_for_each(|told| self.note(told?, &mut hashed));
             work.given_up.store(result.is_err(), Ordering::Relaxed);
             result
-        })?;
+        });
+        self.claimed_bytes = self.claimed_bytes.saturating_add(work.claimed_bytes.into_inner());
+        result?;
         hashed.sort_unstable_by_key(|(index, _)| *index);
         Ok(hashed.into_iter().map(|(_, hashed)| hashed).collect())
     }
@@ -208,10 +249,10 @@ impl<'a> Import<'a> {
     fn note(&mut self, told: Told, all: &mut Vec<(usize, Hashed)>) -> Result<(), ArtifactError> {
         match told {
             Told::Read(count_bytes) => self.advance(count_bytes),
-            Told::Taken(index, Taken { hashed, placement, untold_bytes }) => {
+            Told::Taken(index, Taken { hashed, new, untold_bytes }) => {
                 self.advance(untold_bytes);
-                if let Some(placement) = placement {
-                    self.stage(&hashed.address, placement, hashed.size_bytes)?;
+                if let Some(new) = new {
+                    self.stage(&hashed.address, new, hashed.size_bytes)?;
                 }
                 all.push((index, hashed));
             }
@@ -224,18 +265,21 @@ impl<'a> Import<'a> {
         (self.progress)(self.state);
     }
 
-    fn stage(&mut self, address: &ArtifactId, placement: Placement, size_bytes: u64) -> Result<(), ArtifactError> {
+    fn stage(&mut self, address: &ArtifactId, new: New, size_bytes: u64) -> Result<(), ArtifactError> {
         if !self.store.has_blob(address) {
             self.new_bytes = self.new_bytes.saturating_add(size_bytes);
         }
-        self.staged.push(placement);
+        self.staged.push(new.placement);
+        self.staged_claimed_bytes = self.staged_claimed_bytes.saturating_add(new.claimed_bytes);
         self.staged_bytes = self.staged_bytes.saturating_add(size_bytes);
         if self.staged.len() >= BATCH_FILES || self.staged_bytes >= BATCH_SIZE_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), ArtifactError> {
         self.staged_bytes = 0;
-        Placement::commit_all(std::mem::take(&mut self.staged))
+        Placement::commit_all(std::mem::take(&mut self.staged))?;
+        self.placed_bytes = self.placed_bytes.saturating_add(std::mem::take(&mut self.staged_claimed_bytes));
+        Ok(())
     }
 }
 
@@ -248,6 +292,8 @@ struct Work<'a> {
     next: AtomicUsize,
     /// What somebody writes or has written: files with the same bytes are written once.
     claimed: Mutex<BTreeSet<ArtifactId>>,
+    /// What of it was counted against the quota.
+    claimed_bytes: AtomicU64,
     /// Whether a file failed, so that the others are for nothing.
     given_up: AtomicBool,
 }
@@ -300,17 +346,21 @@ impl Work<'_> {
         let sha256 = ContentHash::from_bytes(Sha256::digest(&bytes).into());
         let hashed = Hashed { address, sha256, size_bytes };
         let untold_bytes = size_bytes;
-        if !self.claim(&address, size_bytes)? {
-            return Ok(Taken { hashed, placement: None, untold_bytes });
-        }
+        let Some(claimed_bytes) = self.claim(&address, size_bytes)? else {
+            return Ok(Taken { hashed, new: None, untold_bytes });
+        };
         let placement = match self.mode {
             ImportMode::Copy => self.store.stage(&address, &bytes, &outboard)?,
+            ImportMode::HardLink => {
+                let data = self.link(path, metadata)?;
+                Placement::stored(&self.store.layout, &address, data, self.store.stage_outboard(&outboard)?)
+            }
             ImportMode::Reference => {
                 let outboard = self.store.stage_outboard(&outboard)?;
                 self.reference(&address, path, metadata, outboard)?
             }
         };
-        Ok(Taken { hashed, placement: Some(placement), untold_bytes })
+        Ok(Taken { hashed, new: Some(New { placement, claimed_bytes }), untold_bytes })
     }
 
     fn large_file(
@@ -324,17 +374,20 @@ impl Work<'_> {
         let mut outboard = TemporaryFile::create(&self.store.layout)?;
         let (address, sha256) = self.hash(path, file, size_bytes, &mut outboard, tell)?;
         let hashed = Hashed { address, sha256, size_bytes };
-        if !self.claim(&address, size_bytes)? {
-            return Ok(Taken { hashed, placement: None, untold_bytes: 0 });
-        }
+        let Some(claimed_bytes) = self.claim(&address, size_bytes)? else {
+            return Ok(Taken { hashed, new: None, untold_bytes: 0 });
+        };
         let placement = match self.mode {
             ImportMode::Copy => {
-                let data = self.copy(&address, path)?;
-                Placement::copy(&self.store.layout, &address, data, Some(outboard))
+                let data = self.copy(&address, path)?.close();
+                Placement::stored(&self.store.layout, &address, data, Some(outboard))
+            }
+            ImportMode::HardLink => {
+                Placement::stored(&self.store.layout, &address, self.link(path, metadata)?, Some(outboard))
             }
             ImportMode::Reference => self.reference(&address, path, metadata, Some(outboard))?,
         };
-        Ok(Taken { hashed, placement: Some(placement), untold_bytes: 0 })
+        Ok(Taken { hashed, new: Some(New { placement, claimed_bytes }), untold_bytes: 0 })
     }
 
     /// One pass: BLAKE3 and the outboard on this thread, SHA-256 on another.
@@ -405,6 +458,14 @@ impl Work<'_> {
         Ok(copy)
     }
 
+    /// A second name for the file that was hashed, if it is still the one that has the first name.
+    fn link(&self, path: &Path, hashed: &fs::Metadata) -> Result<Unnamed, ArtifactError> {
+        let link = Unnamed::link(&self.store.layout, path)?;
+        let linked = fs::symlink_metadata(link.path()).map_err(at("inspect", link.path()))?;
+        let is_same = (linked.dev(), linked.ino()) == (hashed.dev(), hashed.ino());
+        if is_same { Ok(link) } else { Err(ArtifactError::SourceChanged(path.to_owned())) }
+    }
+
     fn reference(
         &self,
         address: &ArtifactId,
@@ -418,16 +479,18 @@ impl Work<'_> {
         Ok(Placement::reference(&self.store.layout, address, record, outboard))
     }
 
-    /// Whether it is this worker's to write a blob that is not here: then it counts against the quota from now on.
-    fn claim(&self, address: &ArtifactId, size_bytes: u64) -> Result<bool, ArtifactError> {
+    /// What a blob counts against the quota from now on, if it is not here and this worker's to write.
+    fn claim(&self, address: &ArtifactId, size_bytes: u64) -> Result<Option<u64>, ArtifactError> {
         // An old reference is written anew: its file may have moved.
         if self.store.has_copy(address) || !self.claimed().insert(*address) {
-            return Ok(false);
+            return Ok(None);
         }
-        if self.mode == ImportMode::Copy && !self.store.has_blob(address) {
-            self.store.claim(size_bytes)?;
+        if self.mode == ImportMode::Reference || self.store.has_blob(address) {
+            return Ok(Some(0));
         }
-        Ok(true)
+        let claimed_bytes = self.store.claim(size_bytes)?;
+        self.claimed_bytes.fetch_add(claimed_bytes, Ordering::Relaxed);
+        Ok(Some(claimed_bytes))
     }
 
     fn claimed(&self) -> std::sync::MutexGuard<'_, BTreeSet<ArtifactId>> {

@@ -151,15 +151,22 @@ impl ArtifactStore {
         }
     }
 
-    /// Counts a blob that is about to be written, with its outboard. Those of a failed writing stay counted until the store is measured
-    /// again: by a collection, or when it is opened.
-    pub(super) fn claim(&self, size_bytes: u64) -> Result<(), ArtifactError> {
+    /// Counts a blob that is about to be written, with its outboard, and gives what it counted: [`ArtifactStore::release`]
+    /// takes it back. A download that was begun stays counted.
+    pub(super) fn claim(&self, size_bytes: u64) -> Result<u64, ArtifactError> {
         let pairs = size_bytes.div_ceil(GROUP_SIZE_BYTES).saturating_sub(1);
         let asked_bytes = size_bytes.saturating_add(pairs.saturating_mul(PAIR_SIZE_BYTES));
         let quota_bytes = self.quota_bytes.unwrap_or(u64::MAX);
         let fits = |used_bytes: u64| used_bytes.checked_add(asked_bytes).filter(|sum| *sum <= quota_bytes);
         let claimed = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        claimed.map(drop).map_err(|used_bytes| ArtifactError::Quota { quota_bytes, used_bytes, asked_bytes })
+        let refused = |used_bytes| ArtifactError::Quota { quota_bytes, used_bytes, asked_bytes };
+        claimed.map(|_| asked_bytes).map_err(refused)
+    }
+
+    /// Counts no more what was claimed and not written.
+    pub(super) fn release(&self, claimed_bytes: u64) {
+        let less = |used_bytes: u64| Some(used_bytes.saturating_sub(claimed_bytes));
+        let _ = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// Measures the store anew.

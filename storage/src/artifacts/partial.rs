@@ -92,11 +92,25 @@ impl ArtifactStore {
             return Err(ArtifactError::Range { address: *address, start, end, size_bytes }.into());
         }
         let bytes = slice::decode(address, size_bytes, tail, encoded)?;
-        self.claim(size_bytes)?;
-        if tail == ByteRange::whole(size_bytes) {
-            self.insert(address, &bytes)?;
-            return Ok(Started::Complete);
+        let claimed_bytes = self.claim(size_bytes)?;
+        let started = if tail == ByteRange::whole(size_bytes) {
+            self.insert(address, &bytes).map(|()| Started::Complete).map_err(ReceiveError::from)
+        } else {
+            self.start_partial(address, size_bytes, tail, encoded)
+        };
+        if started.is_err() {
+            self.release(claimed_bytes);
         }
+        started
+    }
+
+    fn start_partial(
+        &self,
+        address: &ArtifactId,
+        size_bytes: u64,
+        tail: ByteRange,
+        encoded: &[u8],
+    ) -> Result<Started, ReceiveError> {
         let partial = PartialFile::create(self, address, size_bytes)?;
         if let Err(error) = partial.receive(tail, encoded) {
             // Without its last group nothing can come of it.

@@ -211,6 +211,52 @@ fn a_reference_serves_until_its_file_changes() {
 }
 
 #[test]
+fn a_hard_link_takes_no_room_and_what_is_written_into_it_is_never_served() {
+    use std::os::unix::fs::MetadataExt as _;
+    let bench = Bench::new();
+    for len in [100, 100_000, BUFFER_SIZE_BYTES * 2 + 5] {
+        let content = bytes(len);
+        let path = bench.file("linked", &content);
+        let imported = bench.store.import(&path, ImportMode::HardLink, &mut quiet).unwrap();
+        let address = imported.artifact.address;
+        let stored = bench.root.join("artifacts/blobs").join(address.to_string());
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        assert_eq!(inode(&path), inode(&stored));
+        bench.store.verify(&address, &mut quiet).unwrap();
+        assert_eq!(bench.store.import(&path, ImportMode::HardLink, &mut quiet).unwrap().new_bytes, 0);
+
+        // Replaced by another file of the name, as most programs write: the store's stays.
+        let other = bench.file("other", b"other");
+        fs::rename(&other, &path).unwrap();
+        bench.store.verify(&address, &mut quiet).unwrap();
+
+        // Written in place: found.
+        fs::remove_file(&path).unwrap();
+        fs::hard_link(&stored, &path).unwrap();
+        bench.flip(&format!("blobs/{address}"), 50);
+        assert!(matches!(bench.store.verify(&address, &mut quiet), Err(ArtifactError::Damaged { .. })));
+        let whole = ByteRange::whole(len as u64);
+        assert!(bench.store.reader(&address).unwrap().encode(whole, &mut Vec::new()).is_err());
+    }
+    assert_eq!(fs::read_dir(bench.root.join("artifacts/temporary")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_hard_link_to_another_file_system_is_refused_with_what_to_do() {
+    use std::os::unix::fs::MetadataExt as _;
+    let bench = Bench::new();
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    assert_ne!(device(&bench.root), device(elsewhere.path()), "the test needs two file systems");
+    let path = elsewhere.path().join("file");
+    fs::write(&path, b"bytes").unwrap();
+    let refused = bench.store.import(&path, ImportMode::HardLink, &mut quiet).unwrap_err();
+    assert!(matches!(refused, ArtifactError::Link { .. }), "{refused}");
+    assert!(refused.to_string().contains("publish it by copy or by reference"));
+    assert_eq!((bench.store.list().unwrap(), bench.store.used_bytes()), (vec![], 0));
+}
+
+#[test]
 fn every_flipped_bit_on_disk_is_found_and_never_served() {
     let bench = Bench::new();
     let content = bytes(10 * GROUP + 100);
@@ -530,6 +576,11 @@ fn a_quota_is_a_bound_for_imports_and_downloads_alike() {
     let refused = bench.store.start(&address, size_bytes, tail, &source.slice(&address, tail)).unwrap_err();
     assert!(matches!(refused, ReceiveError::Store(ArtifactError::Quota { .. })), "{refused}");
     assert_eq!(bench.store.partials().unwrap(), vec![], "nothing was begun");
+    bench.file("many/small", &bytes(GROUP));
+    bench.file("many/too-large", &large);
+    let refused = bench.store.import(&bench.root.join("many"), ImportMode::Copy, &mut quiet).unwrap_err();
+    assert!(matches!(refused, ArtifactError::Quota { .. }), "{refused}");
+    assert_eq!(bench.store.used_bytes(), 0, "what was not written does not count");
     bench.store.import(&path, ImportMode::Reference, &mut quiet).unwrap();
 }
 
