@@ -21,9 +21,10 @@
 //! collection, or of one still arriving.
 //!
 //! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
-//! directory. Read on in `import`, `headers`, `slice`, `partial`, `export`,
+//! directory. Read on in `import`, `headers`, `card`, `slice`, `partial`, `export`,
 //! `keep`.
 
+mod card;
 mod error;
 mod export;
 mod files;
@@ -36,10 +37,11 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
+pub use card::{CARD_SIZE_BYTES, Card};
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
-pub use headers::{Format, Header, HeaderError};
+pub use headers::{Contents, Format, Header, HeaderError, ModelFile};
 pub use import::{ImportMode, Imported};
 pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};
@@ -85,6 +87,7 @@ pub struct ArtifactStore {
     arriving: Arc<Mutex<BTreeSet<ArtifactId>>>,
     /// Who adds to the store, and whether it is being collected.
     holds: Arc<keep::Holds>,
+    known: headers::Known,
     quota_bytes: Option<u64>,
     used_bytes: AtomicU64,
     /// Held for the exclusive lock on it.
@@ -112,6 +115,7 @@ impl ArtifactStore {
             layout: Arc::new(layout),
             arriving: Arc::default(),
             holds: Arc::default(),
+            known: headers::Known::default(),
             quota_bytes: None,
             used_bytes: AtomicU64::new(0),
             _lock: lock,

@@ -7,8 +7,8 @@ use super::{
     stream::{Meter, lines},
     views::{
         ArtifactVersion, ArtifactView, CollectRequest, CollectedView, DroppedProviderView, FetchLine, FetchRequest,
-        FetchedView, ImportLine, ImportModeView, ImportRequest, ModelFileView, Page, PinView, Problem, ProviderView,
-        ProvidersView, PublishedView, VerifyLine,
+        FetchedView, ImportLine, ImportModeView, ImportRequest, Page, PinView, Problem, ProviderView, ProvidersView,
+        PublishedView, VerifyLine,
     },
 };
 use crate::{
@@ -21,9 +21,7 @@ use allod_protocol::{
     model::ArtifactUse,
     state::{Direction, page},
 };
-use allod_storage::artifacts::{
-    BlobReader, ByteRange, Format, GROUP_SIZE_BYTES, Header, ImportMode, Overwrite, Selection,
-};
+use allod_storage::artifacts::{BlobReader, ByteRange, Contents, GROUP_SIZE_BYTES, ImportMode, Overwrite, Selection};
 use axum::{
     Json,
     body::{Body, Bytes},
@@ -81,7 +79,7 @@ pub(crate) async fn list(
         for artifact in artifacts {
             let (pinned, versions) =
                 (reader.node.artifacts.is_pinned(&artifact.address), versions_of(reader, &artifact.address)?);
-            items.push(ArtifactView { pinned, versions, artifact, manifest: None, model_files: Vec::new() });
+            items.push(ArtifactView { pinned, versions, artifact, manifest: None, contents: Contents::default() });
         }
         Ok(Page { items, next })
     })
@@ -104,25 +102,10 @@ pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) 
             ArtifactKind::Collection => Some(reader.node.artifacts.manifest(&address)?.into()),
         };
         let (pinned, versions) = (reader.node.artifacts.is_pinned(&address), versions_of(reader, &address)?);
-        let headers = reader.node.artifacts.headers(&address)?;
-        let model_files = headers.into_iter().map(|(path, header)| model_file(path, header)).collect();
-        Ok(ArtifactView { pinned, versions, artifact, manifest, model_files })
+        let contents = Contents::clone(&*reader.node.artifacts.contents(&address)?);
+        Ok(ArtifactView { pinned, versions, artifact, manifest, contents })
     })
     .await
-}
-
-fn model_file(path: Option<ArtifactPath>, header: Header) -> ModelFileView {
-    let format = match header.format {
-        Format::Safetensors => "safetensors",
-        Format::Gguf => "gguf",
-    };
-    ModelFileView {
-        path: path.map(String::from),
-        format: format.into(),
-        tensors: header.tensors,
-        parameters: header.parameters,
-        dtypes: header.dtypes,
-    }
 }
 
 /// Take a file or a directory of the node's machine into the store, tell the other peers, and serve it.

@@ -15,6 +15,7 @@ use allod_protocol::{
     share::Register,
     state::Direction,
 };
+use allod_storage::artifacts::Contents;
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -110,6 +111,7 @@ fn version_view(reader: &Reader, version: Version) -> Result<VersionView, Proble
         model_name: reader.name(version.model)?,
         publisher_handle: reader.handle(version.publisher)?,
         stored_here: reader.node.artifacts.has(&version.artifact.address),
+        contents: None,
         version,
     })
 }
@@ -156,7 +158,12 @@ pub(crate) async fn version(
 ) -> Result<Json<VersionView>, Problem> {
     json(&api, move |reader| {
         let model = reader.model(&(namespace, name))?;
-        version_view(reader, existing_version(reader, &model, &label)?)
+        let mut view = version_view(reader, existing_version(reader, &model, &label)?)?;
+        if view.stored_here {
+            let contents = reader.node.artifacts.contents(&view.version.artifact.address)?;
+            view.contents = Some(Contents::clone(&contents));
+        }
+        Ok(view)
     })
     .await
 }

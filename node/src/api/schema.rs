@@ -73,6 +73,46 @@ impl ToSchema for ArtifactSchema {
     }
 }
 
+/// What an artifact says of itself.
+pub(crate) struct ContentsSchema;
+
+impl PartialSchema for ContentsSchema {
+    fn schema() -> RefOr<Schema> {
+        let list = |description: &str| ArrayBuilder::new().items(text("")).description(Some(description)).build();
+        let model_file = ObjectBuilder::new()
+            .property("path", text("Its path in the collection; null if the artifact is the file."))
+            .property("format", text("`safetensors` or `gguf`."))
+            .property("tensors", integer())
+            .property("parameters", integer())
+            .property("dtypes", ObjectBuilder::new().additional_properties(Some(RefOr::T(Schema::from(integer())))));
+        let mut card = ObjectBuilder::new()
+            .description(Some("The YAML at the head of its `README.md`: what its maker says, unchecked."));
+        for name in ["model_name", "license", "license_name", "license_link"] {
+            card = card.property(name, text(""));
+        }
+        for name in ["base_model_relation", "pipeline_tag", "library_name"] {
+            card = card.property(name, text(""));
+        }
+        for name in ["language", "tags", "base_model", "datasets", "metrics"] {
+            card = card.property(name, list(""));
+        }
+        let files = ArrayBuilder::new()
+            .items(model_file)
+            .description(Some("The headers of its safetensors and GGUF files; absent if it has none."));
+        ObjectBuilder::new()
+            .description(Some("What an artifact says of itself."))
+            .property("model_files", files)
+            .property("card", card)
+            .property("card_fault", text("Why the card cannot be read."))
+            .into()
+    }
+}
+impl ToSchema for ContentsSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Contents".into()
+    }
+}
+
 /// File or collection.
 pub(crate) struct KindSchema;
 

@@ -35,6 +35,7 @@ use allod_protocol::{
     share::{Register, Share, ShareChange, ShareReason},
     transaction::Transaction,
 };
+use allod_storage::artifacts::Contents;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -378,6 +379,10 @@ pub struct VersionView {
     pub publisher_handle: Option<Handle>,
     /// Whether this peer holds the artifact whole.
     pub stored_here: bool,
+    /// What the artifact says of itself, if it is here; left out in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ContentsSchema>)]
+    pub contents: Option<Contents>,
 }
 
 /// One line of a register.
@@ -794,24 +799,10 @@ pub struct ArtifactView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schema::ManifestFileRecord>>)]
     pub manifest: Option<Vec<ManifestFile>>,
-    /// The headers of its safetensors and GGUF files; left out in lists.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub model_files: Vec<ModelFileView>,
-}
-
-/// What a model file of an artifact says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ModelFileView {
-    /// Its path in the collection; null if the artifact is the file.
-    pub path: Option<String>,
-    /// `safetensors` or `gguf`.
-    pub format: String,
-    /// How many tensors it has.
-    pub tensors: u64,
-    /// How many numbers they have in all.
-    pub parameters: u64,
-    /// How many of them are of each type.
-    pub dtypes: std::collections::BTreeMap<String, u64>,
+    /// What it says of itself; left out in lists.
+    #[serde(flatten)]
+    #[schema(value_type = schema::ContentsSchema)]
+    pub contents: Contents,
 }
 
 /// Whether a pin changed anything.

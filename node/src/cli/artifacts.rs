@@ -14,6 +14,7 @@ use allod_protocol::{
     artifact::{Artifact, ArtifactKind},
     ids::ArtifactId,
 };
+use allod_storage::artifacts::{Card, Contents, Format, ModelFile};
 use anyhow::Result;
 use std::ops::ControlFlow;
 
@@ -165,16 +166,61 @@ fn show(view: &ArtifactView) -> String {
     for file in view.manifest.iter().flatten() {
         text.push_str(&format!("  {:>10}  {}\n", show_size(file.size_bytes), file.path));
     }
-    for file in &view.model_files {
-        let types = file.dtypes.iter().map(|(dtype, count)| format!("{} {dtype}", show_count(*count)));
+    text.push_str(&show_contents(&view.contents));
+    text
+}
+
+/// What an artifact says of itself, line by line.
+pub(super) fn show_contents(contents: &Contents) -> String {
+    let mut text = String::new();
+    for ModelFile { path, header } in &contents.model_files {
+        let types = header.dtypes.iter().map(|(dtype, count)| format!("{} {}", show_count(*count), plain(dtype)));
+        let format = match header.format {
+            Format::Safetensors => "safetensors",
+            Format::Gguf => "gguf",
+        };
         text.push_str(&format!(
-            "  {}: {}, {} tensors, {} parameters ({})\n",
-            file.path.as_deref().unwrap_or("the file"),
-            file.format,
-            show_count(file.tensors),
-            show_count(file.parameters),
+            "  {}: {format}, {} tensors, {} parameters ({})\n",
+            path.as_ref().map_or("the file", |path| path.as_str()),
+            show_count(header.tensors),
+            show_count(header.parameters),
             types.collect::<Vec<_>>().join(", "),
         ));
     }
+    if let Some(card) = &contents.card {
+        text.push_str(&show_card(card));
+    }
+    if let Some(fault) = &contents.card_fault {
+        text.push_str(&format!("  README.md has no card that can be read: {}\n", plain(fault)));
+    }
     text
+}
+
+fn show_card(card: &Card) -> String {
+    let one = |name, text: &Option<String>| (name, text.iter().cloned().collect::<Vec<_>>());
+    let fields = [
+        one("model", &card.model_name),
+        one("licence", &card.license),
+        one("", &card.license_name),
+        one("", &card.license_link),
+        ("language", card.language.clone()),
+        ("tags", card.tags.clone()),
+        ("made from", card.base_model.clone()),
+        one("as", &card.base_model_relation),
+        ("trained on", card.datasets.clone()),
+        ("measured by", card.metrics.clone()),
+        one("for", &card.pipeline_tag),
+        one("run by", &card.library_name),
+    ];
+    let mut text = String::from("  its card says, unchecked:\n");
+    for (name, values) in fields.iter().filter(|(_, values)| !values.is_empty()) {
+        let values: Vec<String> = values.iter().map(|value| plain(value)).collect();
+        text.push_str(&format!("    {name:<12} {}\n", values.join(", ")));
+    }
+    text
+}
+
+/// A stranger's words, without what would steer a terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }

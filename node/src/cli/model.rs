@@ -2,7 +2,8 @@
 
 use super::{
     Failure,
-    args::{self, Assigned, VersionName},
+    args::{self, Assigned, Target, VersionName},
+    artifacts::show_contents,
     client::Client,
     context::Context,
     licence::LicenceArgs,
@@ -22,7 +23,7 @@ use allod_protocol::{
     policy::{Class, templates::Template},
     transaction::Action,
 };
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -37,10 +38,10 @@ pub(super) enum ModelCommand {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// Show a model, its policy and its versions
+    /// Show a model, its policy and its versions; or one version, and what its files say of themselves
     Show {
-        /// namespace/name
-        model: ModelName,
+        /// namespace/name, or namespace/name@label for a version
+        what: Target,
     },
     /// Write a proof of a version and where it stands, which anyone checks offline with `allod verify`
     Deed {
@@ -102,7 +103,15 @@ impl ModelCommand {
                 let page = context.client()?.list::<ModelView>("/v1/models", limit).await?;
                 context.answer(&page.items, |models| show_list(models))
             }
-            Self::Show { model } => {
+            Self::Show { what: Target::Address(address) } => {
+                bail!("{address} is an artifact, not a model; show it with: allod artifacts show {address}")
+            }
+            Self::Show { what: Target::Version(VersionName { model, label }) } => {
+                let client = context.client()?;
+                let view: VersionView = client.get(&format!("/v1/models/{model}/versions/{label}")).await?;
+                context.answer(&view, show_version)
+            }
+            Self::Show { what: Target::Released(model) } => {
                 let client = context.client()?;
                 let view = client.model(&model).await?;
                 let versions = client.list::<VersionView>(&format!("/v1/models/{model}/versions"), 100).await?.items;
@@ -209,6 +218,28 @@ fn show(view: &ModelWithVersions) -> String {
     let warnings: String = warnings.map(|warning| format!("{warning}\n")).collect();
     let hint = format!("no versions yet; publish one: allod publish PATH --model {} --version LABEL", model.name);
     format!("{}\n{}{warnings}", fields.show(), table.show(&hint))
+}
+
+fn show_version(view: &VersionView) -> String {
+    let version = &view.version;
+    let name = view.model_name.as_ref().map_or_else(|| version.model.to_string(), ToString::to_string);
+    let mut fields = Fields::default();
+    fields.add("version", format!("{name}@{}", version.label)).add("status", version_status(&version.status));
+    fields.add("published", format!("block {}", version.published));
+    fields.add("publisher", who(view.publisher_handle.as_ref(), version.publisher));
+    fields.add("artifact", version.artifact.address);
+    let (size, files) = (show_size(version.artifact.size_bytes), show_count(version.artifact.files.into()));
+    fields.add("size", format!("{size} in {files} files"));
+    fields.add("parents", version.parents.len()).add("data sets", version.datasets.len());
+    fields.add_some("training plan", version.training_plan);
+    fields.add_some("notes", Some(&version.notes).filter(|notes| !notes.is_empty()));
+    let here = match &view.contents {
+        Some(_) => "yes".to_owned(),
+        None => format!("no, so what its files say is not known; get it: allod fetch {name}@{}", version.label),
+    };
+    fields.add("here", here);
+    let contents = view.contents.as_ref().map(show_contents).unwrap_or_default();
+    format!("{}{contents}", fields.show())
 }
 
 /// Why a version should not be used any more.

@@ -29,6 +29,7 @@ const EXAMPLES: &[&str] = &[
     "allod policy explain --file rules.toml",
     "allod policy show northfield/digits --json",
     "allod model show northfield/digits",
+    "allod model show northfield/digits@v1",
     "allod model deed northfield/digits@v1 -o v1.deed",
     "allod publish model/v1 --model northfield/digits --version v1 --as northfield --notes first",
     "allod publish weights --model bay/digits --version v3 --as bay --mode hard-link",

@@ -1,4 +1,5 @@
-//! What the files of a model say of themselves: the headers of safetensors and GGUF, checked against the file's length.
+//! What the files of a model say of themselves: the headers of safetensors and GGUF, checked against the file's length;
+//! with the card (`card`), all that is told of an artifact ([`Contents`]).
 //!
 //! A file is taken for one of the two by the end of its name. Only its header is read, and never more of it than
 //! [`HEADER_SIZE_BYTES`]; nothing of it is trusted before it is compared with what is there.
@@ -7,17 +8,18 @@
 //! (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>).
 
 use super::{
-    ArtifactStore,
+    ArtifactStore, Card,
     error::{ArtifactError, at},
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, ArtifactPath},
+    artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest},
     ids::ArtifactId,
 };
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     io::{self, BufReader, Read},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Bytes of a header at most: the bound of safetensors, and room for the vocabulary that GGUF carries.
@@ -30,6 +32,11 @@ const ENTRIES: u64 = 1_000_000;
 const ARRAY_DEPTH: u32 = 4;
 /// Dimensions of a tensor at most.
 const DIMENSIONS: u32 = 8;
+
+/// Types of numbers of a file at most: there are a few dozen.
+const DTYPES: usize = 256;
+/// Artifacts whose contents are kept in memory.
+const KNOWN: usize = 64;
 
 /// A format of model files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,31 +72,103 @@ pub enum HeaderError {
     Malformed(String),
 }
 
+/// A model file of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFile {
+    /// Its path in the collection; none if the artifact is the file.
+    pub path: Option<ArtifactPath>,
+    /// What its header says.
+    #[serde(flatten)]
+    pub header: Header,
+}
+
+/// What an artifact says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Contents {
+    /// Its safetensors and GGUF files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model_files: Vec<ModelFile>,
+    /// The card at the head of its `README.md`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card: Option<Card>,
+    /// Why the card cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card_fault: Option<String>,
+}
+
+/// What was read of the artifacts asked for last: an address never says another thing later.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<BTreeMap<ArtifactId, Arc<Contents>>>);
+
+impl Known {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<ArtifactId, Arc<Contents>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl ArtifactStore {
-    /// The headers of an artifact's files, each with its path in the collection: of those that have one, and are here.
-    /// What lies in the store was proven when it came and is not proven again.
+    /// What an artifact says of itself: the headers of its model files, and its card. The headers of what lies in the store
+    /// were proven when it came and are not proven again. A file that breaks a rule of its format, or cannot be read, is
+    /// left out.
     ///
     /// # Errors
-    /// When the artifact is not here. A file that breaks a rule of its format is left out.
-    pub fn headers(&self, address: &ArtifactId) -> Result<Vec<(Option<ArtifactPath>, Header)>, ArtifactError> {
-        if self.artifact(address)?.kind == ArtifactKind::File {
-            let mut reader = self.reader(address)?.into_bytes();
-            let mut first = Vec::new();
-            reader.by_ref().take(9).read_to_end(&mut first).map_err(at("read", &self.layout.data(address)))?;
-            let Some(format) = Format::of_first_bytes(&first) else { return Ok(Vec::new()) };
-            let size_bytes = self.size(address)?;
-            let header = format.read(first.as_slice().chain(reader), size_bytes);
-            return Ok(header.ok().map(|header| (None, header)).into_iter().collect());
+    /// When the artifact is not here, or is one file that cannot be read.
+    pub fn contents(&self, address: &ArtifactId) -> Result<Arc<Contents>, ArtifactError> {
+        let artifact = self.artifact(address)?;
+        if let Some(known) = self.known.all().get(address) {
+            return Ok(Arc::clone(known));
         }
-        let mut headers = Vec::new();
-        for file in self.manifest(address)?.files() {
+        let (contents, is_all) = match artifact.kind {
+            ArtifactKind::File => (self.contents_of_file(&artifact)?, true),
+            ArtifactKind::Collection => self.contents_of_collection(&self.manifest(address)?),
+        };
+        let contents = Arc::new(contents);
+        if !is_all {
+            return Ok(contents);
+        }
+        let mut known = self.known.all();
+        if known.len() >= KNOWN {
+            known.pop_first();
+        }
+        known.insert(*address, Arc::clone(&contents));
+        Ok(contents)
+    }
+
+    fn contents_of_file(&self, artifact: &Artifact) -> Result<Contents, ArtifactError> {
+        let mut reader = self.reader(&artifact.address)?.into_bytes();
+        let mut first = Vec::new();
+        reader.by_ref().take(9).read_to_end(&mut first).map_err(at("read", &self.layout.data(&artifact.address)))?;
+        let mut contents = Contents::default();
+        let Some(format) = Format::of_first_bytes(&first) else { return Ok(contents) };
+        if let Ok(header) = format.read(first.as_slice().chain(reader), artifact.size_bytes) {
+            contents.model_files.push(ModelFile { path: None, header });
+        }
+        Ok(contents)
+    }
+
+    /// With whether every file that could say something was read.
+    fn contents_of_collection(&self, manifest: &Manifest) -> (Contents, bool) {
+        let (mut contents, mut is_all) = (Contents::default(), true);
+        for file in manifest.files() {
             let Some(format) = Format::of_name(file.path.as_str()) else { continue };
-            let Ok(reader) = self.reader(&file.address) else { continue };
-            if let Ok(header) = format.read(reader.into_bytes(), file.size_bytes) {
-                headers.push((Some(file.path.clone()), header));
+            let header = self.reader(&file.address).map(|reader| format.read(reader.into_bytes(), file.size_bytes));
+            match header {
+                Ok(Ok(header)) => contents.model_files.push(ModelFile { path: Some(file.path.clone()), header }),
+                Ok(Err(HeaderError::Malformed(_))) => {}
+                Ok(Err(HeaderError::Io(_))) | Err(_) => is_all = false,
             }
         }
-        Ok(headers)
+        match self.card(manifest) {
+            Ok(Some(Ok(card))) => contents.card = Some(card),
+            Ok(Some(Err(fault))) => contents.card_fault = Some(fault),
+            Ok(None) => {}
+            Err(error) => {
+                contents.card_fault = Some(error.to_string());
+                is_all = false;
+            }
+        }
+        (contents, is_all)
     }
 }
 
@@ -145,6 +224,9 @@ impl Header {
         };
         self.tensors = self.tensors.saturating_add(1);
         self.parameters = sum;
+        if self.dtypes.len() >= DTYPES && !self.dtypes.contains_key(dtype) {
+            return malformed(format!("its tensors have more than {DTYPES} types"));
+        }
         let of_type = self.dtypes.entry(dtype.to_owned()).or_default();
         *of_type = of_type.saturating_add(count);
         Ok(count)

@@ -236,3 +236,43 @@ async fn a_version_that_is_withdrawn_is_served_no_more() {
     assert!(again.last().unwrap()["artifact"].is_object(), "its publisher may keep it");
     assert_eq!(fetch(false).await["error"]["code"], "no_provider", "and it is served no more than before");
 }
+
+#[tokio::test]
+async fn what_an_artifact_says_of_itself_is_shown_with_it_and_with_its_version() {
+    let peer = Peer::start().await;
+    let model = peer.found_model_with(quick()).await;
+    let directory = peer.directory.path().join("model");
+    std::fs::create_dir_all(&directory).unwrap();
+    let header = br#"{"w":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}"#;
+    let weights = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 8]].concat();
+    std::fs::write(directory.join("model.safetensors"), weights).unwrap();
+    std::fs::write(directory.join("README.md"), "---\nlicense: mit\ntags: [small]\n---\n# Model\n").unwrap();
+    let published = peer.lines("/v1/artifacts", json!({"path": directory})).await.pop().unwrap();
+    let artifact: allod_protocol::artifact::Artifact =
+        serde_json::from_value(published["artifact"].clone()).expect("an artifact");
+    let address = artifact.address;
+    let publish = PublishVersion {
+        model,
+        label: VersionLabel::new("1.0").unwrap(),
+        artifact,
+        parents: Vec::new(),
+        training_plan: None,
+        datasets: Vec::new(),
+        notes: String::new(),
+    };
+    peer.apply(1, "northfield", Action::PublishVersion(publish)).await;
+    let expected = json!([{
+        "path": "model.safetensors", "format": "safetensors", "tensors": 1, "parameters": 4, "dtypes": {"BF16": 4}
+    }]);
+    let card = json!({"license": "mit", "tags": ["small"]});
+    let shown = peer.ok(&format!("/v1/artifacts/{address}")).await;
+    assert_eq!((&shown["model_files"], &shown["card"]), (&expected, &card), "{shown}");
+    let versions = "/v1/models/northfield/digits/versions";
+    let version = peer.ok(&format!("{versions}/1.0")).await;
+    assert_eq!((&version["contents"]["model_files"], &version["contents"]["card"]), (&expected, &card), "{version}");
+    assert_eq!(peer.ok(versions).await["items"][0].get("contents"), None, "lists are short");
+    peer.node.artifacts.unpin(&address).unwrap();
+    peer.node.artifacts.collect(false, |_| false).unwrap();
+    let gone = peer.ok(&format!("{versions}/1.0")).await;
+    assert_eq!((&gone["stored_here"], gone.get("contents")), (&json!(false), None));
+}
