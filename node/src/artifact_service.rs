@@ -10,7 +10,11 @@
 //!
 //! Every artifact in the store is served to every peer of the network, but for those whose versions were all withdrawn
 //! ([`crate::withheld`]): the ledger has no restricted artifacts yet. What this peer published is pinned; what it fetched
-//! stays until a collection finds it neither pinned nor released.
+//! stays until a collection finds it neither pinned nor released. What rots on the disk is found and mended: `repair`.
+
+mod repair;
+
+pub use repair::Scrubbing;
 
 use crate::{
     exchange::{
@@ -40,7 +44,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
 /// Imports at a time: each reads and hashes at the disk's speed.
 pub const IMPORTS: usize = 2;
@@ -89,6 +93,14 @@ pub enum ServiceError {
         "every version that is {0} was withdrawn by a decision, so nobody serves it any more; `allod model show` says why"
     )]
     Withdrawn(ArtifactId),
+    /// Damaged bytes that could not be had again.
+    #[error("{blob} is damaged on this disk and could not be mended: {reason}")]
+    Unrepaired {
+        /// The blob.
+        blob: ArtifactId,
+        /// Why not.
+        reason: String,
+    },
     /// Files of a file.
     #[error("{0} is one file, so there is nothing to choose from; leave the patterns out")]
     NotACollection(ArtifactId),
@@ -125,6 +137,8 @@ pub struct ArtifactService {
     fetches: Room,
     checks: Room,
     withheld: Withheld,
+    /// Held by who mends what is damaged.
+    mending: Arc<Mutex<()>>,
 }
 
 /// What to fetch, from whom, to where.
@@ -155,6 +169,15 @@ pub enum Told {
     Export(Progress),
 }
 
+/// What the caller of a verification is told while it goes on.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// How far it has come; after a repair, from the beginning.
+    Progress(Progress),
+    /// A fault was found, and is being mended.
+    Damaged(String),
+}
+
 impl ArtifactService {
     /// Begins to serve what is in the store and to tell the others of it, until `stop` becomes true.
     ///
@@ -183,6 +206,7 @@ impl ArtifactService {
             fetches: Room::new("fetches", FETCHES),
             checks: Room::new("verifications and downloads", CHECKS),
             withheld,
+            mending: Arc::default(),
             node,
         };
         let (teller, mut stopped, notices) = (service.clone(), stop, service.node.subscribe());
@@ -191,7 +215,12 @@ impl ArtifactService {
                 () = async {
                     // What is withheld is known before the first request is answered.
                     teller.withhold().await;
-                    tokio::join!(exchange::serve::serve(server, incoming), teller.tell_all(), teller.follow(notices));
+                    tokio::join!(
+                        exchange::serve::serve(server, incoming),
+                        teller.tell_all(),
+                        teller.follow(notices),
+                        teller.scrub(),
+                    );
                 } => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
@@ -201,7 +230,10 @@ impl ArtifactService {
 
     /// Tells the others of everything in the store.
     async fn tell_all(&self) {
-        let artifacts = match self.blocking(|store| store.list()).await {
+        let whole = |store: &ArtifactStore| {
+            Ok(store.list()?.into_iter().filter(|artifact| store.has(&artifact.address)).collect::<Vec<_>>())
+        };
+        let artifacts = match self.blocking(whole).await {
             Ok(artifacts) => artifacts,
             Err(error) => return tracing::error!(%error, "the artifacts in the store are not announced"),
         };
@@ -248,10 +280,11 @@ impl ArtifactService {
         }
     }
 
-    /// Tells the others of an artifact that has come into the store, unless it was withdrawn.
+    /// Tells the others of an artifact that has come into the store, unless it was withdrawn, or something of it is damaged.
     async fn serve_from_now(&self, address: ArtifactId) {
         self.withhold().await;
-        if !self.withheld.holds(&address) {
+        let is_whole = self.blocking(move |store| Ok(store.has(&address))).await.unwrap_or(false);
+        if is_whole && !self.withheld.holds(&address) {
             self.node.network.provide(address);
         }
     }
@@ -425,20 +458,47 @@ impl ArtifactService {
         Ok(Wanted { address, kind, limit_bytes })
     }
 
-    /// Reads every byte of an artifact and checks it.
+    /// Reads every byte of an artifact and checks it. What is found damaged is not served any more; with `repair`, it is
+    /// fetched again from other peers, and the artifact is checked anew.
     ///
     /// # Errors
-    /// The first fault.
+    /// The first fault; with `repair`, the first that cannot be mended.
     pub async fn verify(
         &self,
         address: ArtifactId,
-        mut progress: impl FnMut(Progress) + Send + 'static,
+        repair: bool,
+        progress: Arc<dyn Fn(Checked) + Send + Sync>,
+    ) -> Result<Artifact, ServiceError> {
+        let mut mended = BTreeSet::new();
+        loop {
+            let error = match self.verify_once(address, progress.clone()).await {
+                Err(ServiceError::Store(error)) => error,
+                other => return other,
+            };
+            let Some(blob) = error.damaged() else { return Err(error.into()) };
+            self.found_damaged(blob, &error).await?;
+            if !repair || !mended.insert(blob) {
+                return Err(error.into());
+            }
+            progress(Checked::Damaged(error.to_string()));
+            let failure = self.mend().await.failure;
+            if self.blocking(move |store| Ok(store.damaged_blobs().contains(&blob))).await? {
+                let reason = failure.map_or_else(|| error.to_string(), |failure| failure.to_string());
+                return Err(ServiceError::Unrepaired { blob, reason });
+            }
+        }
+    }
+
+    async fn verify_once(
+        &self,
+        address: ArtifactId,
+        progress: Arc<dyn Fn(Checked) + Send + Sync>,
     ) -> Result<Artifact, ServiceError> {
         let place = self.checks.take()?;
         self.blocking(move |store| {
             let _place = place;
             let artifact = store.artifact(&address)?;
-            store.verify(&address, &mut progress)?;
+            store.verify(&address, &mut |done| progress(Checked::Progress(done)))?;
             Ok(artifact)
         })
         .await

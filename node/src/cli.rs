@@ -44,7 +44,7 @@ mod testnet;
 #[cfg(test)]
 mod tests;
 mod transaction;
-mod units;
+pub(crate) mod units;
 mod verify;
 mod vesting;
 mod vote;

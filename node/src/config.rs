@@ -4,6 +4,7 @@
 //! the environment (`ALLOD_` and the setting's name), the command line. A name that is none of ours is an error, and
 //! the error says the nearest one that is. Reading order: [`SETTINGS`], [`Sources`], [`Loaded`].
 
+use crate::cli::units::duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use libp2p::Multiaddr;
 use std::{
@@ -12,6 +13,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
 
 /// The name of the file in the data directory.
@@ -55,6 +57,21 @@ impl FromStr for Quota {
     }
 }
 
+/// How long it is until something is done again; never, if none is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval(pub Option<Duration>);
+
+impl FromStr for Interval {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Self(None)),
+            text => duration(text).map(|duration| Self(Some(duration))).map_err(|error| anyhow!("{error}, or none")),
+        }
+    }
+}
+
 /// The effective configuration of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -70,6 +87,10 @@ pub struct Config {
     pub peers: Vec<Multiaddr>,
     /// How much of the disk artifacts may take.
     pub artifact_quota: Quota,
+    /// How often everything that is stored is gone over for damage.
+    pub scrub_interval: Interval,
+    /// How many bytes of it are read in a second.
+    pub scrub_rate: Quota,
     /// Whether this peer relays, within bounds, for peers that others cannot reach.
     pub relay: bool,
     /// Whether this peer tells the local network of itself, and looks for others there.
@@ -121,6 +142,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "external", many: true, default: &[] },
     Setting { name: "peers", many: true, default: &[] },
     Setting { name: "artifact_quota", many: false, default: &["none"] },
+    Setting { name: "scrub_interval", many: false, default: &["30d"] },
+    Setting { name: "scrub_rate", many: false, default: &["20MiB"] },
     Setting { name: "relay", many: false, default: &["true"] },
     Setting { name: "mdns", many: false, default: &["false"] },
     Setting { name: "log_level", many: false, default: &["info"] },
@@ -180,6 +203,12 @@ pub struct Flags {
     /// How much of the disk artifacts may take, such as 500GiB [default: none, as much as there is]
     #[arg(long, value_name = "SIZE")]
     pub artifact_quota: Option<String>,
+    /// How often to go over all stored artifacts for damage, and mend it, such as 7d; none for never [default: 30d]
+    #[arg(long, value_name = "DURATION")]
+    pub scrub_interval: Option<String>,
+    /// How much of them to read in a second at most, such as 100MiB; none for no bound [default: 20MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub scrub_rate: Option<String>,
     /// Whether to relay, within bounds, for peers that others cannot reach: true or false [default: true]
     #[arg(long, value_name = "BOOL")]
     pub relay: Option<String>,
@@ -204,6 +233,8 @@ impl Flags {
             ("external", "--external", self.external.clone()),
             ("peers", "--peer", self.peers.clone()),
             ("artifact_quota", "--artifact-quota", one(&self.artifact_quota)),
+            ("scrub_interval", "--scrub-interval", one(&self.scrub_interval)),
+            ("scrub_rate", "--scrub-rate", one(&self.scrub_rate)),
             ("relay", "--relay", one(&self.relay)),
             ("mdns", "--mdns", one(&self.mdns)),
             ("log_level", "--log-level", one(&self.log_level)),
@@ -265,6 +296,8 @@ impl Sources {
             external: many(&values, "external")?,
             peers: many(&values, "peers")?,
             artifact_quota: one(&values, "artifact_quota")?,
+            scrub_interval: one(&values, "scrub_interval")?,
+            scrub_rate: one(&values, "scrub_rate")?,
             relay: one(&values, "relay")?,
             mdns: one(&values, "mdns")?,
             log_level: one(&values, "log_level")?,
@@ -453,6 +486,8 @@ mod tests {
         assert_eq!(loaded.config.listen, ["/ip4/127.0.0.1/tcp/1".parse().unwrap()]);
         assert_eq!(loaded.config.log_format, LogFormat::Text);
         assert_eq!((loaded.config.relay, loaded.config.mdns), (false, false));
+        assert_eq!(loaded.config.scrub_interval, Interval(Some(Duration::from_secs(30 * 24 * 60 * 60))));
+        assert_eq!(loaded.config.scrub_rate, Quota(Some(20 * 1024 * 1024)));
         let origin = |name: &str| loaded.values[name].origin.to_string();
         assert_eq!(origin("api_address"), "flag --api-address");
         assert_eq!(origin("log_level"), "environment variable ALLOD_LOG_LEVEL");
@@ -475,6 +510,8 @@ mod tests {
             ("api_address = 'here'", "api_address = \"here\" (/data/config.toml)"),
             ("api_address = 7640", "api_address is a string"),
             ("mdns = 'yes'", "mdns = \"yes\" (/data/config.toml)"),
+            ("scrub_interval = 'monthly'", "such as 5s or 3d, or none"),
+            ("scrub_rate = 'slow'", "is not a size such as 500GiB, or none"),
             ("log_format = 'xml'", "choose text or json"),
             ("peers = ['/ip4/10.0.0.1/tcp/7641']", "/p2p/PEERID"),
             ("listen = [", "is not TOML"),

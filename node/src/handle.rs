@@ -1,7 +1,7 @@
 //! What the rest of a peer may ask of its event loop: submit a transaction, follow blocks, read the status. Reading
 //! the ledger needs nobody's leave: a snapshot is taken from [`Ledger`] directly.
 
-use crate::{metrics::Metrics, network::NetworkHandle};
+use crate::{artifact_service::Scrubbing, metrics::Metrics, network::NetworkHandle};
 use allod_protocol::{
     event::Event,
     execute::TransactionResult,
@@ -109,6 +109,8 @@ pub struct NodeHandle {
     pub network: NetworkHandle,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// How the artifacts are gone over in the background.
+    pub scrubbing: Scrubbing,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
     pub(crate) status: watch::Receiver<Status>,

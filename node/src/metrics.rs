@@ -126,6 +126,10 @@ struct ArtifactMetrics {
     fetched_bytes: IntCounter,
     requests: IntCounterVec,
     fetches: IntCounterVec,
+    scrubbed_bytes: IntCounter,
+    damaged_found: IntCounter,
+    repaired: IntCounter,
+    damaged: IntGauge,
 }
 
 #[derive(Debug)]
@@ -296,6 +300,17 @@ impl Make<'_> {
                 &["answer"],
             )?,
             fetches: self.counters("allod_artifacts_fetches_total", "Fetches that ended, by result.", &["result"])?,
+            scrubbed_bytes: self.counter(
+                "allod_artifacts_scrubbed_bytes_total",
+                "Bytes of stored artifacts that were read in the background and checked.",
+            )?,
+            damaged_found: self.counter(
+                "allod_artifacts_damaged_found_total",
+                "Stored files that did not hash to their address any more.",
+            )?,
+            repaired: self.counter("allod_artifacts_repaired_total", "Damaged files that were mended.")?,
+            damaged: self
+                .gauge("allod_artifacts_damaged", "Damaged files that could not be mended yet; they are not served.")?,
         })
     }
 
@@ -468,6 +483,26 @@ impl Metrics {
     pub fn on_fetched(&self, fetched_bytes: u64, succeeded: bool) {
         self.artifacts.fetched_bytes.inc_by(fetched_bytes);
         self.artifacts.fetches.with_label_values(&[if succeeded { "fetched" } else { "failed" }]).inc();
+    }
+
+    /// So many bytes of artifacts were checked in the background.
+    pub fn on_scrubbed(&self, checked_bytes: u64) {
+        self.artifacts.scrubbed_bytes.inc_by(checked_bytes);
+    }
+
+    /// A stored file was found damaged.
+    pub fn on_damaged(&self) {
+        self.artifacts.damaged_found.inc();
+    }
+
+    /// Damaged files were mended.
+    pub fn on_repaired(&self, files: u64) {
+        self.artifacts.repaired.inc_by(files);
+    }
+
+    /// So many files are damaged now.
+    pub fn set_damaged(&self, files: usize) {
+        self.artifacts.damaged.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
 
     /// A request was answered.

@@ -2,6 +2,7 @@
 
 use crate::{
     api,
+    artifact_service::Scrubbing,
     config::Config,
     event_loop::{EventLoop, Parts, Sources},
     handle::{COMMAND_BACKLOG, NOTICE_BACKLOG, NodeHandle, Role, Status},
@@ -73,6 +74,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         artifacts,
         network: network.clone(),
         metrics: metrics.clone(),
+        scrubbing: Scrubbing { interval: config.scrub_interval.0, bytes_per_second: config.scrub_rate.0 },
         commands: commands_in,
         notices: notices.clone(),
         status,

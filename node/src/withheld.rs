@@ -105,7 +105,12 @@ impl Withheld {
 fn blobs_of(store: &ArtifactStore, artifact: &Artifact) -> Result<Vec<ArtifactId>, ArtifactError> {
     let mut blobs = vec![artifact.address];
     if artifact.kind == ArtifactKind::Collection {
-        blobs.extend(store.manifest(&artifact.address)?.files().iter().map(|file| file.address));
+        match store.manifest(&artifact.address) {
+            Ok(manifest) => blobs.extend(manifest.files().iter().map(|file| file.address)),
+            // Which files a damaged manifest names is known again once it is mended; the others do not wait for it.
+            Err(error) if error.damaged().is_some() => tracing::warn!(%error, "cannot tell which files are withheld"),
+            Err(error) => return Err(error),
+        }
     }
     Ok(blobs)
 }

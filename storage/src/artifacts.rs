@@ -12,6 +12,8 @@
 //! DATA/artifacts/blobs/<address>.obao the outboard, in post-order
 //! DATA/artifacts/roots/<address>      the record of a whole artifact, written after everything it names is durable
 //! DATA/artifacts/pins/<address>       the operator's word that the artifact stays
+//! DATA/artifacts/damaged/<address>    the mark of a blob that was found damaged, and is not read
+//! DATA/artifacts/scrub                where the last pass over all blobs has come to
 //! DATA/artifacts/partial/<address>.*  a download under way: data, outboard, bits of verified groups
 //! DATA/artifacts/temporary/           swept at every opening
 //! ```
@@ -22,9 +24,10 @@
 //!
 //! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
 //! directory. Read on in `import`, `headers`, `card`, `slice`, `partial`, `export`,
-//! `keep`.
+//! `keep`, `damage`, `scrub`.
 
 mod card;
+mod damage;
 mod error;
 mod export;
 mod files;
@@ -33,11 +36,13 @@ mod import;
 mod keep;
 mod partial;
 mod patterns;
+mod scrub;
 mod slice;
 #[cfg(test)]
 mod tests;
 
 pub use card::{CARD_SIZE_BYTES, Card};
+pub use damage::Salvaged;
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
@@ -46,6 +51,7 @@ pub use import::{ImportMode, Imported};
 pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};
 pub use patterns::{IGNORE_FILE, IGNORED, Selection};
+pub use scrub::{Place, Scrub, Step};
 pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 
 use allod_protocol::{
@@ -87,6 +93,8 @@ pub struct ArtifactStore {
     arriving: Arc<Mutex<BTreeSet<ArtifactId>>>,
     /// Who adds to the store, and whether it is being collected.
     holds: Arc<keep::Holds>,
+    /// What was found damaged.
+    marks: Arc<damage::Marks>,
     known: headers::Known,
     quota_bytes: Option<u64>,
     used_bytes: AtomicU64,
@@ -112,6 +120,7 @@ impl ArtifactStore {
         }
         layout.sweep_temporary()?;
         let store = Self {
+            marks: Arc::new(damage::Marks::open(layout.damaged())?),
             layout: Arc::new(layout),
             arriving: Arc::default(),
             holds: Arc::default(),
@@ -125,19 +134,20 @@ impl ArtifactStore {
         Ok(store)
     }
 
-    /// Whether the artifact is here whole: the file, or the manifest and every file it names.
+    /// Whether the artifact is here whole: the file, or the manifest and every file it names, and none of them known to be
+    /// damaged.
     pub fn has(&self, address: &ArtifactId) -> bool {
-        self.layout.root(address).is_file()
+        self.layout.root(address).is_file() && self.artifact(address).is_ok_and(|artifact| self.is_sound(&artifact))
     }
 
     /// Whether these bytes are here, as an artifact of their own or as a file of a collection.
     pub fn has_blob(&self, address: &ArtifactId) -> bool {
-        self.has_copy(address) || self.layout.reference(address).is_file()
+        self.has_copy(address) || (!self.marks.has(address) && self.layout.reference(address).is_file())
     }
 
     /// Whether the bytes lie in the store itself.
     fn has_copy(&self, address: &ArtifactId) -> bool {
-        self.layout.data(address).is_file()
+        !self.marks.has(address) && self.layout.data(address).is_file()
     }
 
     /// The artifacts that are here whole, by address.
@@ -188,9 +198,12 @@ impl ArtifactStore {
     /// Opens a blob for reading proven ranges of it.
     ///
     /// # Errors
-    /// [`ArtifactError::NotFound`]; [`ArtifactError::ReferenceChanged`] when a file imported by reference is gone, or
-    /// has another size or time of change than it had.
+    /// [`ArtifactError::NotFound`]; [`ArtifactError::Marked`]; [`ArtifactError::ReferenceChanged`] when a file imported by
+    /// reference is gone, or has another size or time of change than it had.
     pub fn reader(&self, address: &ArtifactId) -> Result<BlobReader, ArtifactError> {
+        if self.marks.has(address) {
+            return Err(ArtifactError::Marked(*address));
+        }
         BlobReader::open(&self.layout, address)
     }
 
@@ -226,7 +239,7 @@ impl ArtifactStore {
         if found != *address {
             return Err(ArtifactError::Damaged { address: *address, path: self.layout.data(address), offset_bytes: 0 });
         }
-        self.stage(address, bytes, &outboard)?.commit()
+        self.place(vec![(*address, self.stage(address, bytes, &outboard)?)])
     }
 
     /// Records that an artifact is here whole, so that it is listed and announced: the last step of a fetch.
@@ -254,23 +267,35 @@ impl ArtifactStore {
         Ok(artifact)
     }
 
-    /// Reads every byte of a blob, or of a collection and all its files, and checks hashes and outboards.
+    /// Reads every byte of a blob, or of a collection and all its files, and checks hashes and outboards. What was marked as
+    /// damaged and stands the check is not damaged any more.
     ///
     /// # Errors
     /// The first fault found, naming the address and the file; what to do is in its text.
     pub fn verify(&self, address: &ArtifactId, progress: OnProgress<'_>) -> Result<(), ArtifactError> {
-        let collection = self.artifact(address).is_ok_and(|artifact| artifact.kind == ArtifactKind::Collection);
-        let mut state = Progress { done_bytes: 0, total_bytes: self.size(address)? };
-        if !collection {
-            return self.verify_blob(address, None, &mut state, progress);
+        let artifact = self.artifact(address);
+        let mut state = Progress { done_bytes: 0, total_bytes: self.any_reader(address)?.size_bytes() };
+        if let Ok(Artifact { kind: ArtifactKind::Collection, size_bytes, .. }) = artifact {
+            state.total_bytes = state.total_bytes.saturating_add(size_bytes);
+        }
+        self.verify_blob(address, None, &mut state, progress)?;
+        if !artifact.is_ok_and(|artifact| artifact.kind == ArtifactKind::Collection) {
+            return Ok(());
         }
         let manifest = self.manifest(address)?;
-        state.total_bytes = state.total_bytes.saturating_add(manifest.size_bytes());
-        self.verify_blob(address, None, &mut state, progress)?;
         for file in manifest.files() {
             self.verify_blob(&file.address, Some(file), &mut state, progress)?;
         }
         Ok(())
+    }
+
+    /// As [`ArtifactStore::reader`], whether the blob is marked or not.
+    fn any_reader(&self, address: &ArtifactId) -> Result<BlobReader, ArtifactError> {
+        match BlobReader::open(&self.layout, address) {
+            // What is sound of it lies with the downloads.
+            Err(ArtifactError::NotFound(_)) if self.marks.has(address) => Err(ArtifactError::Marked(*address)),
+            other => other,
+        }
     }
 
     fn verify_blob(
@@ -280,7 +305,7 @@ impl ArtifactStore {
         state: &mut Progress,
         progress: OnProgress<'_>,
     ) -> Result<(), ArtifactError> {
-        let reader = self.reader(address)?;
+        let reader = self.any_reader(address)?;
         let mut sha256 = Sha256::new();
         // Proving the pieces against the address checks data and outboard alike.
         reader.for_each_piece(state, progress, |bytes| {
@@ -289,6 +314,7 @@ impl ArtifactStore {
             }
             Ok(())
         })?;
+        self.marks.clear(address)?;
         let Some(listed) = listed else { return Ok(()) };
         let found = ContentHash::from_bytes(sha256.finalize().into());
         if listed.size_bytes != reader.size_bytes() || listed.sha256 != found {

@@ -12,7 +12,7 @@ use super::{
     },
 };
 use crate::{
-    artifact_service::{FetchJob, Told, found},
+    artifact_service::{Checked, FetchJob, Told, found},
     exchange::fetch::{FetchEvent, FetchReport},
 };
 use allod_protocol::{
@@ -79,7 +79,8 @@ pub(crate) async fn list(
         for artifact in artifacts {
             let (pinned, versions) =
                 (reader.node.artifacts.is_pinned(&artifact.address), versions_of(reader, &artifact.address)?);
-            items.push(ArtifactView { pinned, versions, artifact, manifest: None, contents: Contents::default() });
+            let (damaged, contents) = (!reader.node.artifacts.has(&artifact.address), Contents::default());
+            items.push(ArtifactView { pinned, damaged, versions, artifact, manifest: None, contents });
         }
         Ok(Page { items, next })
     })
@@ -102,8 +103,10 @@ pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) 
             ArtifactKind::Collection => Some(reader.node.artifacts.manifest(&address)?.into()),
         };
         let (pinned, versions) = (reader.node.artifacts.is_pinned(&address), versions_of(reader, &address)?);
-        let contents = Contents::clone(&*reader.node.artifacts.contents(&address)?);
-        Ok(ArtifactView { pinned, versions, artifact, manifest, contents })
+        let damaged = !reader.node.artifacts.has(&address);
+        let contents =
+            if damaged { Contents::default() } else { Contents::clone(&*reader.node.artifacts.contents(&address)?) };
+        Ok(ArtifactView { pinned, damaged, versions, artifact, manifest, contents })
     })
     .await
 }
@@ -264,19 +267,40 @@ fn fetched(artifact: Artifact, report: FetchReport, output: Option<String>) -> F
     }
 }
 
-/// Read every byte of a stored artifact and check it against its address.
+/// What to do with what is damaged.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct VerifyQuery {
+    /// Fetch it again from other peers.
+    #[serde(default)]
+    #[param(required = false)]
+    repair: bool,
+}
+
+/// Read every byte of a stored artifact and check it against its address. What is damaged is not served any more.
 #[utoipa::path(post, path = "/v1/artifacts/{address}/verify", tag = "artifacts",
-    params(("address" = String, Path, description = "The artifact's address.")),
+    params(("address" = String, Path, description = "The artifact's address."), VerifyQuery),
     responses(
         (status = 200, description = "Lines of progress, then the artifact or an error.", body = VerifyLine, content_type = "application/x-ndjson"),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(crate) async fn verify(State(api): State<Shared>, Path(address): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn verify(
+    State(api): State<Shared>,
+    Path(address): Path<String>,
+    Query(query): Query<VerifyQuery>,
+) -> Result<Response, Problem> {
     let address: ArtifactId = parse(&address)?;
     let (service, stop) = (api.artifacts.clone(), api.stop.clone());
     Ok(lines(stop, VerifyLine::Error, |sender| async move {
-        let mut meter = Meter::new(sender, VerifyLine::Progress);
-        Ok(VerifyLine::Verified(service.verify(address, move |progress| meter.tell(progress)).await?))
+        let meter = Mutex::new(Meter::new(sender.clone(), VerifyLine::Progress));
+        let tell = move |checked| match checked {
+            Checked::Progress(done) => meter.lock().unwrap_or_else(PoisonError::into_inner).tell(done),
+            Checked::Damaged(fault) => {
+                let _ = sender.try_send(VerifyLine::Damaged(fault));
+            }
+        };
+        Ok(VerifyLine::Verified(service.verify(address, query.repair, Arc::new(tell)).await?))
     }))
 }
 

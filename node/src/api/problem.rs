@@ -138,7 +138,7 @@ impl From<ArtifactError> for Problem {
             ArtifactError::Quota { .. } => (StatusCode::INSUFFICIENT_STORAGE, "artifact_quota"),
             ArtifactError::Pattern(_) => (StatusCode::BAD_REQUEST, "bad_pattern"),
             ArtifactError::NothingSelected(_) => (StatusCode::NOT_FOUND, "nothing_selected"),
-            ArtifactError::Damaged { .. } | ArtifactError::Record { .. } => {
+            ArtifactError::Damaged { .. } | ArtifactError::Marked(_) | ArtifactError::Record { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "artifact_damaged")
             }
             ArtifactError::ReferenceChanged { .. } => (StatusCode::CONFLICT, "reference_changed"),
@@ -186,6 +186,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Ledger(error) => error.into(),
             ServiceError::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string()),
             ServiceError::Withdrawn(_) => Self::new(StatusCode::GONE, "withdrawn", error.to_string()),
+            ServiceError::Unrepaired { .. } => Self::new(StatusCode::BAD_GATEWAY, "not_repaired", error.to_string()),
             ServiceError::NotACollection(_) => Self::bad_request("not_a_collection", error.to_string()),
             ServiceError::UnknownKind(_) => Self::bad_request("unknown_kind", error.to_string()),
             ServiceError::NotAbsolute { .. } => Self::bad_request("path_not_absolute", error.to_string()),

@@ -208,6 +208,7 @@ impl PartialSchema for VerifyLine {
             "One line of the answer to a verification; `verified` or `error` is the last.",
             &[
                 ("progress", reference::<ProgressView>()),
+                ("damaged", text("A fault, which is being mended.").into()),
                 ("verified", reference::<ArtifactSchema>()),
                 ("error", reference::<Problem>()),
             ],

@@ -14,6 +14,7 @@ use super::{
     views::{BatchView, Problem, Submitted},
 };
 use crate::{
+    artifact_service::Scrubbing,
     event_loop::clock,
     handle::{Command, NodeHandle, Notice, Role, Status},
     metrics::Metrics,
@@ -116,6 +117,11 @@ impl Peer {
 
     /// With a swarm identity of its own, and peers to dial.
     async fn start_beside(seed: u8, bootstrap: Vec<libp2p::Multiaddr>) -> Self {
+        Self::start_scrubbing(seed, bootstrap, Scrubbing::default()).await
+    }
+
+    /// Also going over its artifacts in the background.
+    async fn start_scrubbing(seed: u8, bootstrap: Vec<libp2p::Multiaddr>, scrubbing: Scrubbing) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let genesis = Arc::new(genesis());
         let network_id = genesis.network_id();
@@ -148,6 +154,7 @@ impl Peer {
             artifacts,
             network,
             metrics,
+            scrubbing,
             commands,
             notices,
             status: status_out,

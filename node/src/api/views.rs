@@ -777,6 +777,8 @@ pub enum FetchLine {
 pub enum VerifyLine {
     /// How far it has come.
     Progress(ProgressView),
+    /// A fault, which is being mended.
+    Damaged(String),
     /// Every byte hashes to the address; the last line.
     Verified(Artifact),
     /// A fault, or something else went wrong; the last line.
@@ -793,6 +795,9 @@ pub struct ArtifactView {
     /// Whether the operator pinned it, so that no collection removes it.
     #[serde(default)]
     pub pinned: bool,
+    /// Whether something of it was found damaged: it is not served until that is mended.
+    #[serde(default)]
+    pub damaged: bool,
     /// The versions it is, of the models on the ledger.
     pub versions: Vec<ArtifactVersion>,
     /// The files of a collection; left out in lists.

@@ -49,10 +49,13 @@ pub(super) enum Artifacts {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Hash every byte again; without an address, of all
+    /// Hash every byte again; without an address, of all. What is damaged is not served from then on
     Verify {
         /// An artifact's address, or a version as namespace/name@label
         what: Option<Target>,
+        /// Get what is damaged again from other peers
+        #[arg(long)]
+        repair: bool,
     },
 }
 
@@ -75,13 +78,13 @@ impl Artifacts {
                 let collected: CollectedView = client.ask("/v1/artifacts/collect", &CollectRequest { dry_run }).await?;
                 context.answer(&collected, |collected| show_collected(collected, dry_run))
             }
-            Self::Verify { what } => {
+            Self::Verify { what, repair } => {
                 let addresses = match what {
                     Some(what) => vec![resolve(&client, &what).await?],
                     None => all(&client).await?,
                 };
                 for address in addresses {
-                    let artifact = verify(&client, address).await?;
+                    let artifact = verify(&client, address, repair).await?;
                     context.line(&artifact, |artifact| {
                         format!("sound  {}  {}", artifact.address, show_size(artifact.size_bytes))
                     })?;
@@ -120,10 +123,14 @@ async fn all(client: &Client) -> Result<Vec<ArtifactId>> {
     Ok(page.items.into_iter().map(|view| view.artifact.address).collect())
 }
 
-async fn verify(client: &Client, address: ArtifactId) -> Result<Artifact> {
+async fn verify(client: &Client, address: ArtifactId, repair: bool) -> Result<Artifact> {
     let mut progress = Progress::new("verifying");
     client
-        .post_lines(&format!("/v1/artifacts/{address}/verify"), &(), |line| match line {
+        .post_lines(&format!("/v1/artifacts/{address}/verify?repair={repair}"), &(), |line| match line {
+            VerifyLine::Damaged(fault) => {
+                progress.note(&format!("mending: {fault}"));
+                Ok(ControlFlow::Continue(()))
+            }
             VerifyLine::Progress(done) => {
                 progress.show(&done);
                 Ok(ControlFlow::Continue(()))
@@ -156,7 +163,8 @@ fn show_list(artifacts: &[ArtifactView]) -> String {
     }
     let line = |view: &ArtifactView| {
         let pinned = if view.pinned { "  pinned" } else { "" };
-        format!("{}\n  {}  {}{pinned}\n", view.artifact.address, size(&view.artifact), versions(view))
+        let damaged = if view.damaged { "  DAMAGED: allod artifacts verify --repair" } else { "" };
+        format!("{}\n  {}  {}{pinned}{damaged}\n", view.artifact.address, size(&view.artifact), versions(view))
     };
     artifacts.iter().map(line).collect()
 }

@@ -135,6 +135,7 @@ const EXAMPLES: &[&str] = &[
     "allod artifacts list",
     "allod artifacts show northfield/digits@v1",
     "allod artifacts verify",
+    "allod artifacts verify northfield/digits@v1 --repair",
     "allod artifacts pin northfield/digits@1.0",
     "allod artifacts unpin northfield/digits@1.0",
     "allod artifacts gc --dry-run",

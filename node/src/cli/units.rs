@@ -18,7 +18,7 @@ pub(super) fn percent(text: &str) -> Result<BasisPoints, String> {
 }
 
 /// A duration with its unit, such as `500ms`, `5s`, `10m`, `2h`, `3d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration: a whole number and ms, s, m, h or d, such as 5s or 3d");
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(split);

@@ -56,7 +56,8 @@ pub enum ArtifactError {
     /// The data or the outboard of a stored blob do not hash to its address.
     #[error(
         "{address} is damaged near byte {offset_bytes} of {}: the bytes or their hash tree are not those of the address; \
-         check the disk, remove the file and publish or fetch the artifact again",
+         check the disk, and that no program wrote into a file published by hard link; `allod artifacts verify --repair` gets \
+         what is wrong again from other peers",
         path.display()
     )]
     Damaged {
@@ -67,6 +68,12 @@ pub enum ArtifactError {
         /// Where the first wrong group starts.
         offset_bytes: u64,
     },
+    /// What is known to be damaged is not read.
+    #[error(
+        "{0} was found damaged on this disk and is not served; `allod artifacts verify --repair` gets what is wrong again from \
+         other peers, and so does the node by itself as long as it scrubs"
+    )]
+    Marked(ArtifactId),
     /// A file imported by reference is not what it was.
     #[error(
         "the file {} that holds {address} {how} since it was imported by reference; put the old file back, or publish \
@@ -187,6 +194,26 @@ pub enum ArtifactError {
         /// Bytes not verified yet.
         missing_bytes: u64,
     },
+}
+
+impl ArtifactError {
+    /// Whether the bytes on the disk are not those of the address, or the disk cannot give them.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
+            other => other.damaged().is_some(),
+        }
+    }
+
+    /// The blob whose bytes are not those of its address, if that is what is wrong.
+    pub const fn damaged(&self) -> Option<ArtifactId> {
+        match self {
+            Self::Damaged { address, .. } | Self::ReferenceChanged { address, .. } | Self::Marked(address) => {
+                Some(*address)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How a file imported by reference differs from what was imported.

@@ -29,7 +29,9 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn create(directory: &Path) -> Result<Self, ArtifactError> {
         let layout = Self { directory: directory.to_owned(), counter: AtomicU64::new(0) };
-        for path in [layout.blobs(), layout.roots(), layout.pins(), layout.partials(), layout.temporary()] {
+        for path in
+            [layout.blobs(), layout.roots(), layout.pins(), layout.damaged(), layout.partials(), layout.temporary()]
+        {
             fs::create_dir_all(&path).map_err(at("create", &path))?;
         }
         Ok(layout)
@@ -53,6 +55,14 @@ impl Layout {
 
     pub(super) fn partials(&self) -> PathBuf {
         self.directory.join("partial")
+    }
+
+    pub(super) fn damaged(&self) -> PathBuf {
+        self.directory.join("damaged")
+    }
+
+    pub(super) fn scrub(&self) -> PathBuf {
+        self.directory.join("scrub")
     }
 
     fn temporary(&self) -> PathBuf {
@@ -224,7 +234,8 @@ impl Placement {
     ) -> Self {
         let outboard = outboard.map(|file| (file.close(), layout.outboard(address)));
         let files = outboard.into_iter().chain([(record.close(), layout.reference(address))]).collect();
-        Self { files, replaces: None }
+        // Bytes of the store's own would be read before it: damaged ones, or there would be no need for a reference.
+        Self { files, replaces: Some(layout.data(address)) }
     }
 
     /// A file outside the store.
@@ -240,12 +251,7 @@ impl Placement {
         self.replaces.as_deref().map_or(Ok(()), remove_if_there)
     }
 
-    /// Makes the bytes durable, then gives them their names.
-    pub(super) fn commit(self) -> Result<(), ArtifactError> {
-        Self::commit_all(vec![self])
-    }
-
-    /// As [`Placement::commit`] for many, all of whose files lie in one file system.
+    /// Makes the bytes durable, then gives them their names. All files lie in one file system.
     pub(super) fn commit_all(placements: Vec<Self>) -> Result<(), ArtifactError> {
         let files: Vec<&Unnamed> = placements.iter().flat_map(|one| &one.files).map(|(file, _)| file).collect();
         make_durable(&files)?;

@@ -146,7 +146,7 @@ struct Import<'a> {
     progress: OnProgress<'a>,
     state: Progress,
     new_bytes: u64,
-    staged: Vec<Placement>,
+    staged: Vec<(ArtifactId, Placement)>,
     staged_bytes: u64,
     /// Counted against the quota: for all that was begun, for what waits for its names, and for what has them.
     claimed_bytes: u64,
@@ -269,7 +269,7 @@ impl<'a> Import<'a> {
         if !self.store.has_blob(address) {
             self.new_bytes = self.new_bytes.saturating_add(size_bytes);
         }
-        self.staged.push(new.placement);
+        self.staged.push((*address, new.placement));
         self.staged_claimed_bytes = self.staged_claimed_bytes.saturating_add(new.claimed_bytes);
         self.staged_bytes = self.staged_bytes.saturating_add(size_bytes);
         if self.staged.len() >= BATCH_FILES || self.staged_bytes >= BATCH_SIZE_BYTES { self.flush() } else { Ok(()) }
@@ -277,7 +277,7 @@ impl<'a> Import<'a> {
 
     fn flush(&mut self) -> Result<(), ArtifactError> {
         self.staged_bytes = 0;
-        Placement::commit_all(std::mem::take(&mut self.staged))?;
+        self.store.place(std::mem::take(&mut self.staged))?;
         self.placed_bytes = self.placed_bytes.saturating_add(std::mem::take(&mut self.staged_claimed_bytes));
         Ok(())
     }
@@ -357,7 +357,7 @@ impl Work<'_> {
             }
             ImportMode::Reference => {
                 let outboard = self.store.stage_outboard(&outboard)?;
-                self.reference(&address, path, metadata, outboard)?
+                reference_to(self.store, &address, path, metadata, outboard)?
             }
         };
         Ok(Taken { hashed, new: Some(New { placement, claimed_bytes }), untold_bytes })
@@ -385,7 +385,7 @@ impl Work<'_> {
             ImportMode::HardLink => {
                 Placement::stored(&self.store.layout, &address, self.link(path, metadata)?, Some(outboard))
             }
-            ImportMode::Reference => self.reference(&address, path, metadata, Some(outboard))?,
+            ImportMode::Reference => reference_to(self.store, &address, path, metadata, Some(outboard))?,
         };
         Ok(Taken { hashed, new: Some(New { placement, claimed_bytes }), untold_bytes: 0 })
     }
@@ -466,19 +466,6 @@ impl Work<'_> {
         if is_same { Ok(link) } else { Err(ArtifactError::SourceChanged(path.to_owned())) }
     }
 
-    fn reference(
-        &self,
-        address: &ArtifactId,
-        path: &Path,
-        metadata: &fs::Metadata,
-        outboard: Option<TemporaryFile>,
-    ) -> Result<Placement, ArtifactError> {
-        let text = path.to_str().ok_or_else(|| ArtifactError::NotUtf8(path.to_owned()))?;
-        let mut record = TemporaryFile::create(&self.store.layout)?;
-        record.append(&codec::encode(&ReferenceRecord::new(text.to_owned(), metadata)))?;
-        Ok(Placement::reference(&self.store.layout, address, record, outboard))
-    }
-
     /// What a blob counts against the quota from now on, if it is not here and this worker's to write.
     fn claim(&self, address: &ArtifactId, size_bytes: u64) -> Result<Option<u64>, ArtifactError> {
         // An old reference is written anew: its file may have moved.
@@ -501,6 +488,20 @@ impl Work<'_> {
     fn is_wanted(&self) -> io::Result<()> {
         if self.given_up.load(Ordering::Relaxed) { Err(io::Error::other("another file failed")) } else { Ok(()) }
     }
+}
+
+/// What is written for a blob that stays where it lies.
+pub(super) fn reference_to(
+    store: &ArtifactStore,
+    address: &ArtifactId,
+    path: &Path,
+    metadata: &fs::Metadata,
+    outboard: Option<TemporaryFile>,
+) -> Result<Placement, ArtifactError> {
+    let text = path.to_str().ok_or_else(|| ArtifactError::NotUtf8(path.to_owned()))?;
+    let mut record = TemporaryFile::create(&store.layout)?;
+    record.append(&codec::encode(&ReferenceRecord::new(text.to_owned(), metadata)))?;
+    Ok(Placement::reference(&store.layout, address, record, outboard))
 }
 
 /// That a model file is whole, as far as its header tells: before hours are spent on sending it around.

@@ -214,16 +214,29 @@ impl ArtifactStore {
         collected.blobs = blobs.len() as u64;
         let mut downloads = BTreeSet::new();
         each_file(&self.layout.partials(), |entry| {
-            let Some(address) = address_of(&entry).filter(|_| is_abandoned(&entry)) else { return Ok(()) };
+            // Of what stays, and was damaged, the sound part lies here.
+            let is_needless = |address: &ArtifactId| !named.contains(address) && is_abandoned(&entry);
+            let Some(address) = address_of(&entry).filter(is_needless) else { return Ok(()) };
             downloads.insert(address);
             collected.freed_bytes = collected.freed_bytes.saturating_add(remove(&entry, try_out)?);
             Ok(())
         })?;
         collected.downloads = downloads.len() as u64;
         if !try_out {
+            blobs.iter().try_for_each(|address| self.marks.clear(address))?;
             self.measure()?;
         }
         Ok(collected)
+    }
+
+    /// Every blob, in no order; one that has its outboard or a reference beside it several times.
+    pub(super) fn blobs(&self) -> Result<Vec<ArtifactId>, ArtifactError> {
+        let mut blobs = Vec::new();
+        each_file(&self.layout.blobs(), |entry| {
+            blobs.extend(address_of(&entry));
+            Ok(())
+        })?;
+        Ok(blobs)
     }
 
     fn begin_collecting(&self) -> Result<Collecting, ArtifactError> {

@@ -8,6 +8,7 @@
 
 use super::{
     Arriving, ArtifactStore, BUFFER_SIZE_BYTES,
+    damage::Marks,
     error::{ArtifactError, ReceiveError, at},
     files::{self, Layout, WRITE_SIZE_BYTES},
     slice::{self, BlobReader, ByteRange, GROUP_SIZE_BYTES, Proven},
@@ -47,6 +48,7 @@ pub struct PartialFile {
     address: ArtifactId,
     size_bytes: u64,
     layout: Arc<Layout>,
+    marks: Arc<Marks>,
     data: File,
     outboard: File,
     groups: Mutex<Groups>,
@@ -129,7 +131,7 @@ impl ArtifactStore {
             return Ok(None);
         }
         let claim = Arriving::claim(self, address)?;
-        PartialFile::open(&self.layout, address, claim)
+        PartialFile::open(self, address, claim)
     }
 
     /// The downloads that were interrupted or are under way.
@@ -173,6 +175,26 @@ pub(super) fn sweep(store: &ArtifactStore) -> Result<(), ArtifactError> {
     Ok(())
 }
 
+/// Makes a damaged blob of the store an interrupted download again, with every group recorded: resuming finds out which
+/// of them are sound. The last one must be.
+pub(super) fn take_back(store: &ArtifactStore, address: &ArtifactId, size_bytes: u64) -> Result<(), ArtifactError> {
+    let _claim = Arriving::claim(store, address)?;
+    let layout = &store.layout;
+    remove(layout, address)?;
+    // The bytes last: what is interrupted before leaves them where they are.
+    let record_path = layout.partial(address, GROUPS);
+    fs::write(&record_path, record(size_bytes, &vec![u8::MAX; bitmap_size(size_bytes)]))
+        .map_err(at("write", &record_path))?;
+    for (from, extension) in [(layout.outboard(address), OUTBOARD), (layout.data(address), DATA)] {
+        fs::rename(&from, layout.partial(address, extension)).map_err(at("move", &from))?;
+    }
+    Ok(())
+}
+
+fn record(size_bytes: u64, bits: &[u8]) -> Vec<u8> {
+    [&[RECORD_VERSION], size_bytes.to_le_bytes().as_slice(), bits].concat()
+}
+
 /// The record goes first: without it the rest is swept.
 fn remove(layout: &Layout, address: &ArtifactId) -> Result<(), ArtifactError> {
     [GROUPS, DATA, OUTBOARD]
@@ -191,23 +213,15 @@ impl PartialFile {
             let mut options = File::options();
             options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))
         };
-        let (data, outboard, record) = (create(DATA)?, create(OUTBOARD)?, create(GROUPS)?);
+        let (data, outboard, file) = (create(DATA)?, create(OUTBOARD)?, create(GROUPS)?);
         data.set_len(size_bytes).map_err(at("extend", &layout.partial(address, DATA)))?;
         let bits = vec![0; bitmap_size(size_bytes)];
-        let mut head = vec![RECORD_VERSION];
-        head.extend_from_slice(&size_bytes.to_le_bytes());
-        head.extend_from_slice(&bits);
-        record.write_all_at(&head, 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
-        Ok(Self::assemble(
-            layout,
-            claim,
-            size_bytes,
-            (data, outboard),
-            Groups { file: record, bits, verified_bytes: 0 },
-        ))
+        file.write_all_at(&record(size_bytes, &bits), 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
+        Ok(Self::assemble(store, claim, size_bytes, (data, outboard), Groups { file, bits, verified_bytes: 0 }))
     }
 
-    fn open(layout: &Arc<Layout>, address: &ArtifactId, claim: Arriving) -> Result<Option<Self>, ArtifactError> {
+    fn open(store: &ArtifactStore, address: &ArtifactId, claim: Arriving) -> Result<Option<Self>, ArtifactError> {
+        let layout = &store.layout;
         let open = |extension| {
             let path = layout.partial(address, extension);
             File::options().read(true).write(true).open(&path).map_err(at("open", &path))
@@ -220,7 +234,7 @@ impl PartialFile {
             return Ok(None);
         };
         let groups = Groups { file, bits: vec![0; bits.len()], verified_bytes: 0 };
-        let partial = Self::assemble(layout, claim, size_bytes, (data, outboard), groups);
+        let partial = Self::assemble(store, claim, size_bytes, (data, outboard), groups);
         partial.check_recorded(bits)?;
         let last = size_bytes.saturating_sub(1) / GROUP_SIZE_BYTES;
         if partial.groups().has(last) {
@@ -231,7 +245,7 @@ impl PartialFile {
     }
 
     fn assemble(
-        layout: &Arc<Layout>,
+        store: &ArtifactStore,
         claim: Arriving,
         size_bytes: u64,
         (data, outboard): (File, File),
@@ -240,7 +254,8 @@ impl PartialFile {
         Self {
             address: claim.address,
             size_bytes,
-            layout: Arc::clone(layout),
+            layout: Arc::clone(&store.layout),
+            marks: Arc::clone(&store.marks),
             data,
             outboard,
             groups: Mutex::new(groups),
@@ -382,6 +397,8 @@ impl PartialFile {
         fs::rename(&path, &target).map_err(at("create", &target))?;
         *finished = true;
         files::sync_directory(&self.layout.blobs())?;
+        files::remove_if_there(&self.layout.reference(&address))?;
+        self.marks.clear(&address)?;
         remove(&self.layout, &address)
     }
 }

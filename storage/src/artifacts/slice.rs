@@ -216,6 +216,40 @@ impl ReferenceRecord {
     }
 }
 
+/// The file that holds a blob, whatever has become of it.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    /// It lies outside the store.
+    pub(super) is_reference: bool,
+    /// It has no name outside the store.
+    pub(super) is_ours: bool,
+}
+
+impl Source {
+    /// None when there is no such file.
+    pub(super) fn find(layout: &Layout, address: &ArtifactId) -> Result<Option<Self>, ArtifactError> {
+        let path = layout.data(address);
+        match File::open(&path) {
+            Ok(file) => {
+                let is_ours = file.metadata().map_err(at("inspect", &path))?.nlink() == 1;
+                return Ok(Some(Self { file, path, is_reference: false, is_ours }));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at("open", &path)(error)),
+        }
+        let record = match read_reference(layout, address) {
+            Ok(record) => record,
+            Err(ArtifactError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let path = PathBuf::from(record.path);
+        let file = File::open(&path).ok();
+        Ok(file.map(|file| Self { file, path, is_reference: true, is_ours: false }))
+    }
+}
+
 /// A blob opened for reading proven ranges of it. Several threads may use it at once.
 #[derive(Debug)]
 pub struct BlobReader {
@@ -239,6 +273,15 @@ impl BlobReader {
         let size_bytes = data.metadata().map_err(at("inspect", &path))?.len();
         let outboard = if size_bytes > GROUP_SIZE_BYTES { Some(open_outboard(layout, address)?) } else { None };
         Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference })
+    }
+
+    /// A blob whose file may be another than it was.
+    pub(super) fn of_source(layout: &Layout, address: &ArtifactId, source: &Source) -> Result<Self, ArtifactError> {
+        let path = source.path.clone();
+        let data = source.file.try_clone().map_err(at("open", &path))?;
+        let size_bytes = data.metadata().map_err(at("inspect", &path))?.len();
+        let outboard = if size_bytes > GROUP_SIZE_BYTES { Some(open_outboard(layout, address)?) } else { None };
+        Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference: source.is_reference })
     }
 
     /// A download under way, of whose ranges some are there.
@@ -312,6 +355,20 @@ impl BlobReader {
         self.encode_to(range, io::sink())
     }
 
+    /// As [`BlobReader::check`], with the bytes read from the disk rather than from memory, and not kept there.
+    pub(super) fn check_on_disk(&self, range: ByteRange) -> Result<(), ArtifactError> {
+        self.forget(range);
+        let checked = self.check(range);
+        self.forget(range);
+        checked
+    }
+
+    /// Tells the kernel that it need not keep a range in memory. It may do as it likes.
+    fn forget(&self, range: ByteRange) {
+        let len = std::num::NonZero::new(range.size_bytes());
+        let _ = rustix::fs::fadvise(&self.data, range.start, len, rustix::fs::Advice::DontNeed);
+    }
+
     /// Appends the plain bytes of `range` to `bytes`, checked against the address.
     ///
     /// # Errors
@@ -375,14 +432,17 @@ fn open_outboard(layout: &Layout, address: &ArtifactId) -> Result<File, Artifact
     })
 }
 
-fn open_reference(layout: &Layout, address: &ArtifactId) -> Result<(File, PathBuf, bool), ArtifactError> {
+fn read_reference(layout: &Layout, address: &ArtifactId) -> Result<ReferenceRecord, ArtifactError> {
     let path = layout.reference(address);
     let bytes = fs::read(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ArtifactError::NotFound(*address),
         _ => at("read", &path)(error),
     })?;
-    let record: ReferenceRecord =
-        codec::decode_trusted(&bytes).map_err(|source| ArtifactError::Record { path, source: Box::new(source) })?;
+    codec::decode_trusted(&bytes).map_err(|source| ArtifactError::Record { path, source: Box::new(source) })
+}
+
+fn open_reference(layout: &Layout, address: &ArtifactId) -> Result<(File, PathBuf, bool), ArtifactError> {
+    let record = read_reference(layout, address)?;
     let path = PathBuf::from(&record.path);
     let changed = |how| ArtifactError::ReferenceChanged { address: *address, path: path.clone(), how };
     let data = File::open(&path).map_err(|_| changed(Reference::Gone))?;

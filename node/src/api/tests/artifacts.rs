@@ -276,3 +276,96 @@ async fn what_an_artifact_says_of_itself_is_shown_with_it_and_with_its_version()
     let gone = peer.ok(&format!("{versions}/1.0")).await;
     assert_eq!((&gone["stored_here"], gone.get("contents")), (&json!(false), None));
 }
+
+/// Flips a bit of a stored file, as a failing disk does.
+fn flip(peer: &Peer, blob: &ArtifactId, offset: usize) {
+    let path = peer.directory.path().join("artifacts/blobs").join(blob.to_string());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[offset] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+}
+
+async fn metric(peer: &Peer, name: &str) -> u64 {
+    let text = peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+    line.parse().unwrap()
+}
+
+/// Two peers with the same collection of a large file and a small one; gives the collection and the large file.
+async fn twins(seed: u8, scrubbing: Scrubbing) -> (Peer, Peer, ArtifactId, ArtifactId) {
+    let publisher = Peer::start_beside(seed, Vec::new()).await;
+    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
+    let other = Peer::start_scrubbing(seed + 1, vec![address], scrubbing).await;
+    eventually(async || (other.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let directory = publisher.directory.path().join("model");
+    std::fs::create_dir_all(&directory).unwrap();
+    let large: Vec<u8> = (0..700_000u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(directory.join("large"), &large).unwrap();
+    std::fs::write(directory.join("small"), b"small").unwrap();
+    let published = publisher.lines("/v1/artifacts", json!({"path": directory})).await.pop().unwrap();
+    let artifact: ArtifactId = published["artifact"]["address"].as_str().unwrap().parse().unwrap();
+    let fetched = other.lines(&format!("/v1/artifacts/{artifact}/fetch"), json!({"kind": "collection"})).await;
+    assert!(fetched.last().unwrap()["result"].is_object(), "{fetched:?}");
+    (publisher, other, artifact, ArtifactId::of(&large))
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_found_by_hand_withheld_and_got_again_from_another_peer() {
+    let (publisher, peer, artifact, large) = twins(21, Scrubbing::default()).await;
+    flip(&peer, &large, 1_000_000);
+    let verify =
+        async |repair: bool| peer.lines(&format!("/v1/artifacts/{artifact}/verify?repair={repair}"), json!({})).await;
+    assert_eq!(verify(false).await.last().unwrap()["error"]["code"], "artifact_damaged");
+    let own = json!(peer.node.network.local_peer_id().to_string());
+    let shown = peer.ok(&format!("/v1/artifacts/{artifact}")).await;
+    assert_eq!(shown["damaged"], true, "{shown}");
+    let providers = peer.ok(&format!("/v1/artifacts/{artifact}/providers?timeout_ms=100")).await;
+    assert!(!providers["providers"].as_array().unwrap().contains(&own), "{providers}");
+    let content = format!("/v1/artifacts/{artifact}/content?path=large");
+    assert_eq!(peer.get(&content).await.1["code"], "artifact_damaged");
+    assert_eq!(
+        (metric(&peer, "allod_artifacts_damaged").await, metric(&peer, "allod_artifacts_repaired_total").await),
+        (1, 0)
+    );
+
+    let before = metric(&peer, "allod_artifacts_fetched_bytes_total").await;
+    let lines = verify(true).await;
+    assert!(lines.iter().any(|line| line.get("damaged").is_some()), "{lines:?}");
+    assert_eq!(lines.last().unwrap()["verified"]["address"], json!(artifact), "{lines:?}");
+    let fetched = metric(&peer, "allod_artifacts_fetched_bytes_total").await - before;
+    assert_eq!(fetched, 16 * 1024, "the damaged group alone");
+    assert_eq!(
+        (metric(&peer, "allod_artifacts_damaged").await, metric(&peer, "allod_artifacts_repaired_total").await),
+        (0, 1)
+    );
+    let providers = peer.ok(&format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000")).await;
+    assert!(providers["providers"].as_array().unwrap().contains(&own), "{providers}");
+
+    // Nobody else has it: it says so, and what is sound stays.
+    publisher.node.artifacts.unpin(&artifact).unwrap();
+    publisher.node.artifacts.collect(false, |_| false).unwrap();
+    flip(&peer, &large, 5);
+    let failed = verify(true).await.pop().unwrap();
+    assert_eq!(failed["error"]["code"], "not_repaired", "{failed}");
+    assert!(failed["error"]["detail"].as_str().unwrap().contains(&large.to_string()), "{failed}");
+    publisher.lines("/v1/artifacts", json!({"path": publisher.directory.path().join("model")})).await;
+    assert_eq!(verify(true).await.last().unwrap()["verified"]["address"], json!(artifact));
+}
+
+#[tokio::test]
+async fn the_background_pass_finds_a_flipped_bit_and_mends_it_by_itself() {
+    let scrubbing = Scrubbing { interval: Some(Duration::from_secs(1)), bytes_per_second: None };
+    let (_publisher, peer, artifact, large) = twins(23, scrubbing).await;
+    let manifest = artifact;
+    for (blob, offset) in [(large, 2_000_000), (manifest, 3), (ArtifactId::of(b"small"), 0)] {
+        let repaired = metric(&peer, "allod_artifacts_repaired_total").await;
+        flip(&peer, &blob, offset);
+        eventually(async || (metric(&peer, "allod_artifacts_repaired_total").await > repaired).then_some(())).await;
+        eventually(async || peer.node.artifacts.has(&artifact).then_some(())).await;
+        peer.node.artifacts.verify(&artifact, &mut |_| {}).unwrap();
+    }
+    assert!(metric(&peer, "allod_artifacts_scrubbed_bytes_total").await > 2_800_000);
+    assert_eq!(metric(&peer, "allod_artifacts_damaged_found_total").await, 3);
+    let place = peer.node.artifacts.scrub_place().unwrap();
+    assert!(place.ended && place.began_s > 0, "{place:?}");
+}

@@ -1,0 +1,134 @@
+//! Going over everything that is stored, a little at a time, to find bit rot before somebody asks for the bytes.
+//!
+//! A pass takes the blobs in the order of their addresses. Where it is, is told by a [`Place`], from which it goes on after
+//! a restart. The pages that the kernel has of a piece are dropped before it is read, so that the disk is looked at and not
+//! the memory, and after it, so that the memory is left to what is asked for.
+
+use super::{
+    ArtifactStore,
+    error::ArtifactError,
+    files::TemporaryFile,
+    slice::{BlobReader, ByteRange},
+};
+use allod_protocol::{codec, ids::ArtifactId};
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+/// Bytes of one step, about.
+const STEP_SIZE_BYTES: u64 = 1024 * 1024;
+/// What a blob counts at least: to open a file and to find it on the disk costs as much as to read so many bytes.
+const BLOB_COST_BYTES: u64 = 4 * 1024;
+
+/// What a pass has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// When the pass began, in seconds since 1970.
+    pub began_s: u64,
+    /// The blob it is at, and how much of it is checked; none at the beginning of a pass.
+    pub at: Option<(ArtifactId, u64)>,
+    /// Whether it came to its end.
+    pub ended: bool,
+}
+
+/// A pass over all blobs.
+#[derive(Debug)]
+pub struct Scrub {
+    /// What is left, the next one last.
+    left: Vec<ArtifactId>,
+    current: Option<(BlobReader, u64)>,
+    place: Place,
+}
+
+/// What one step did.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Bytes checked; a small blob counts more than it has.
+    pub checked_bytes: u64,
+    /// A blob that could not be checked, or does not stand the check ([`ArtifactError::is_damage`]), and why.
+    pub fault: Option<(ArtifactId, ArtifactError)>,
+}
+
+impl ArtifactStore {
+    /// Begins a pass, or goes on with one.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn scrub(&self, place: Place) -> Result<Scrub, ArtifactError> {
+        let mut left = self.blobs()?;
+        left.sort_unstable_by(|one, two| two.cmp(one));
+        left.dedup();
+        if let Some((address, _)) = place.at {
+            left.retain(|blob| *blob >= address);
+        }
+        Ok(Scrub { left, current: None, place })
+    }
+
+    /// Where the last pass was, as far as it was written down.
+    pub fn scrub_place(&self) -> Option<Place> {
+        codec::decode_trusted(&fs::read(self.layout.scrub()).ok()?).ok()
+    }
+
+    /// Writes down where a pass is. A crash may lose it: then some is checked twice.
+    ///
+    /// # Errors
+    /// The file system's refusal.
+    pub fn keep_scrub_place(&self, place: &Place) -> Result<(), ArtifactError> {
+        let mut record = TemporaryFile::create(&self.layout)?;
+        record.append(&codec::encode(place))?;
+        record.commit_to(&self.layout.scrub())
+    }
+}
+
+impl Scrub {
+    /// Where it is now.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Checks about a mebibyte more, up to the first fault. At the end, [`Place::ended`] is set.
+    pub fn step(&mut self, store: &ArtifactStore) -> Step {
+        let mut step = Step::default();
+        while step.checked_bytes < STEP_SIZE_BYTES && step.fault.is_none() {
+            let Some((reader, from)) = self.current.take().or_else(|| self.next(store, &mut step)) else { break };
+            let address = *reader.address();
+            let end = from.saturating_add(STEP_SIZE_BYTES).min(reader.size_bytes());
+            let range = ByteRange { start: from, end };
+            step.checked_bytes = step.checked_bytes.saturating_add(range.size_bytes().max(BLOB_COST_BYTES));
+            match reader.check_on_disk(range) {
+                Ok(()) if end == reader.size_bytes() => {}
+                Ok(()) => {
+                    self.place.at = Some((address, end));
+                    self.current = Some((reader, end));
+                }
+                Err(error) => step.fault = Some((address, error)),
+            }
+        }
+        self.place.ended = self.left.is_empty() && self.current.is_none();
+        step
+    }
+
+    /// The next blob, and from where to check it; none at the end, or with a fault.
+    fn next(&mut self, store: &ArtifactStore, step: &mut Step) -> Option<(BlobReader, u64)> {
+        while let Some(address) = self.left.pop() {
+            if store.marks.has(&address) {
+                continue;
+            }
+            let from = self.place.at.and_then(|(at, from)| (at == address).then_some(from)).unwrap_or(0);
+            self.place.at = Some((address, from));
+            match BlobReader::open(&store.layout, &address) {
+                // A place within a blob that is another size by now is none.
+                Ok(reader) => {
+                    let from = if from < reader.size_bytes() { from } else { 0 };
+                    return Some((reader, from));
+                }
+                // Collected meanwhile.
+                Err(ArtifactError::NotFound(_)) => {}
+                Err(error) => {
+                    step.fault = Some((address, error));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}
