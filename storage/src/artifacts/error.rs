@@ -161,7 +161,7 @@ pub enum ArtifactError {
     #[error("{} is larger than the {max} bytes that a file may have", .0.display(), max = limits::ARTIFACT_SIZE_BYTES)]
     TooLarge(PathBuf),
     /// The file changed while it was imported.
-    #[error("{} changed while it was being read; wait until nothing writes to it and try again", .0.display())]
+    #[error("{} changed or went while it was being read; wait until nothing touches it and try again", .0.display())]
     SourceChanged(PathBuf),
     /// The target of an export exists and is different.
     #[error("{} exists with other content; choose another target, or ask to overwrite", .0.display())]

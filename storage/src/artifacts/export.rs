@@ -118,19 +118,42 @@ impl ArtifactStore {
         state: &mut Progress,
         progress: OnProgress<'_>,
     ) -> Result<(), ArtifactError> {
+        loop {
+            state.done_bytes = 0;
+            let appeared = match self.export_absent(&files, overwrite, state, progress) {
+                Err(ArtifactError::TargetExists(path)) => path,
+                other => return other,
+            };
+            // Another export wrote the same file meanwhile: it is one less to write.
+            match files.iter().find(|(_, path, _)| *path == appeared) {
+                Some((address, path, size_bytes))
+                    if matches!(existing(path, address, *size_bytes)?, Existing::Same | Existing::None) => {}
+                _ => return Err(ArtifactError::TargetExists(appeared)),
+            }
+        }
+    }
+
+    fn export_absent(
+        &self,
+        files: &[(ArtifactId, PathBuf, u64)],
+        overwrite: Overwrite,
+        state: &mut Progress,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ArtifactError> {
+        let only_new = overwrite == Overwrite::Refuse;
         let mut absent = Vec::with_capacity(files.len());
         for (address, path, size_bytes) in files {
-            match existing(&path, &address, size_bytes)? {
-                Existing::None => absent.push((address, path)),
-                Existing::Same => state.done_bytes = state.done_bytes.saturating_add(size_bytes),
-                Existing::Different if overwrite == Overwrite::Replace => absent.push((address, path)),
-                Existing::Different => return Err(ArtifactError::TargetExists(path)),
+            match existing(path, address, *size_bytes)? {
+                Existing::Same => state.done_bytes = state.done_bytes.saturating_add(*size_bytes),
+                Existing::Different if only_new => return Err(ArtifactError::TargetExists(path.clone())),
+                Existing::None | Existing::Different => absent.push((address, path)),
             }
         }
         let (mut staged, mut staged_bytes) = (Vec::new(), 0u64);
-        for (number, (address, path)) in absent.into_iter().enumerate() {
+        for (address, path) in absent {
             let before = state.done_bytes;
-            staged.push(self.export_file(&address, path, number, state, progress)?);
+            let file = self.export_file(address, path, state, progress)?;
+            staged.push(Placement::export(file, path.clone(), only_new));
             staged_bytes = staged_bytes.saturating_add(state.done_bytes.saturating_sub(before));
             if staged.len() >= BATCH_FILES || staged_bytes >= BATCH_SIZE_BYTES {
                 Placement::commit_all(std::mem::take(&mut staged))?;
@@ -144,24 +167,24 @@ impl ArtifactStore {
     fn export_file(
         &self,
         address: &ArtifactId,
-        path: PathBuf,
-        number: usize,
+        path: &Path,
         state: &mut Progress,
         progress: OnProgress<'_>,
-    ) -> Result<Placement, ArtifactError> {
+    ) -> Result<TemporaryFile, ArtifactError> {
         let parent = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(at("create", parent))?;
         let reader = self.reader(address)?;
+        let number = self.layout.next_number();
         let temporary = parent.join(format!(".allod-{}-{number}.partial", std::process::id()));
-        // Left by a killed process of the same number: nobody else uses this name.
+        // Left by a killed process of the same number: nobody else uses this name, not another export either.
         remove_if_there(&temporary)?;
         let mut file = TemporaryFile::create_at(temporary)?;
         let full = |error| match error {
-            ArtifactError::DiskFull(_) => ArtifactError::DiskFull(path.clone()),
+            ArtifactError::DiskFull(_) => ArtifactError::DiskFull(path.to_owned()),
             other => other,
         };
         reader.for_each_piece(state, progress, |bytes| file.append(bytes)).map_err(full)?;
-        Ok(Placement::export(file, path))
+        Ok(file)
     }
 }
 

@@ -71,8 +71,12 @@ impl Layout {
 
     fn next_temporary(&self) -> PathBuf {
         // The store is locked, so a number is unique as long as this process lives.
-        let number = self.counter.fetch_add(1, Ordering::Relaxed);
-        self.temporary().join(number.to_string())
+        self.temporary().join(self.next_number().to_string())
+    }
+
+    /// A number that nobody else in this process has.
+    pub(super) fn next_number(&self) -> u64 {
+        self.counter.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn data(&self, address: &ArtifactId) -> PathBuf {
@@ -133,6 +137,23 @@ impl Unnamed {
 
     fn sync(&self) -> Result<(), ArtifactError> {
         File::open(&self.path).and_then(|file| file.sync_all()).map_err(at("sync", &self.path))
+    }
+
+    /// As [`Unnamed::rename_to`], but takes the place of no other file.
+    fn rename_to_new(mut self, target: &Path) -> Result<(), ArtifactError> {
+        // Not every file system knows how to rename so; all that have hard links know how to link so.
+        match fs::hard_link(&self.path, target) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(ArtifactError::TargetExists(target.to_owned()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(at("create", target)(error)),
+            Err(_) => {
+                fs::rename(&self.path, target).map_err(at("create", target))?;
+                self.named = true;
+                Ok(())
+            }
+        }
     }
 
     fn rename_to(mut self, target: &Path) -> Result<(), ArtifactError> {
@@ -210,6 +231,8 @@ pub(super) struct Placement {
     files: Vec<(Unnamed, PathBuf)>,
     /// What the last file replaces.
     replaces: Option<PathBuf>,
+    /// Whether the names must be new.
+    only_new: bool,
 }
 
 impl Placement {
@@ -222,7 +245,7 @@ impl Placement {
     ) -> Self {
         let outboard = outboard.map(|file| (file.close(), layout.outboard(address)));
         let files = outboard.into_iter().chain([(data, layout.data(address))]).collect();
-        Self { files, replaces: Some(layout.reference(address)) }
+        Self { files, replaces: Some(layout.reference(address)), only_new: false }
     }
 
     /// A blob that lies elsewhere.
@@ -235,18 +258,18 @@ impl Placement {
         let outboard = outboard.map(|file| (file.close(), layout.outboard(address)));
         let files = outboard.into_iter().chain([(record.close(), layout.reference(address))]).collect();
         // Bytes of the store's own would be read before it: damaged ones, or there would be no need for a reference.
-        Self { files, replaces: Some(layout.data(address)) }
+        Self { files, replaces: Some(layout.data(address)), only_new: false }
     }
 
-    /// A file outside the store.
-    pub(super) fn export(file: TemporaryFile, target: PathBuf) -> Self {
-        Self { files: vec![(file.close(), target)], replaces: None }
+    /// A file outside the store; with `only_new`, [`ArtifactError::TargetExists`] if another has the name by then.
+    pub(super) fn export(file: TemporaryFile, target: PathBuf, only_new: bool) -> Self {
+        Self { files: vec![(file.close(), target)], replaces: None, only_new }
     }
 
     /// Gives the files their names. A crash may lose the names, never the bytes behind a name.
     fn rename(self) -> Result<(), ArtifactError> {
         for (file, target) in self.files {
-            file.rename_to(&target)?;
+            if self.only_new { file.rename_to_new(&target)? } else { file.rename_to(&target)? }
         }
         self.replaces.as_deref().map_or(Ok(()), remove_if_there)
     }

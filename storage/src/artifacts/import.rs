@@ -316,7 +316,7 @@ impl Work<'_> {
 
     /// Hashes a file, and writes what of it is not here yet.
     fn file(&self, path: &Path, tell: &Tell) -> Result<Taken, ArtifactError> {
-        let (mut file, before) = open_source(path)?;
+        let (mut file, before) = open_source(path).map_err(|error| vanished(path, error))?;
         if before.len() > limits::ARTIFACT_SIZE_BYTES {
             return Err(ArtifactError::TooLarge(path.to_owned()));
         }
@@ -326,8 +326,11 @@ impl Work<'_> {
         } else {
             self.large_file(path, &mut file, &before, tell)?
         };
-        let after = file.metadata().map_err(at("inspect", path))?;
-        if ReferenceRecord::new(String::new(), &before) != ReferenceRecord::new(String::new(), &after) {
+        // By its path, not by what is open: under another name it is another file.
+        let after = fs::symlink_metadata(path).map_err(at("inspect", path)).map_err(|error| vanished(path, error))?;
+        let look =
+            |metadata: &fs::Metadata| (metadata.dev(), metadata.ino(), ReferenceRecord::new(String::new(), metadata));
+        if look(&before) != look(&after) {
             return Err(ArtifactError::SourceChanged(path.to_owned()));
         }
         Ok(taken)
@@ -442,7 +445,7 @@ impl Work<'_> {
 
     /// Copies the bytes into the store's own file; what was copied is what was hashed, or it is refused.
     fn copy(&self, address: &ArtifactId, path: &Path) -> Result<TemporaryFile, ArtifactError> {
-        let (mut file, _) = open_source(path)?;
+        let (mut file, _) = open_source(path).map_err(|error| vanished(path, error))?;
         let mut copy = TemporaryFile::create(&self.store.layout)?;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; BUFFER_SIZE_BYTES];
@@ -460,7 +463,7 @@ impl Work<'_> {
 
     /// A second name for the file that was hashed, if it is still the one that has the first name.
     fn link(&self, path: &Path, hashed: &fs::Metadata) -> Result<Unnamed, ArtifactError> {
-        let link = Unnamed::link(&self.store.layout, path)?;
+        let link = Unnamed::link(&self.store.layout, path).map_err(|error| vanished(path, error))?;
         let linked = fs::symlink_metadata(link.path()).map_err(at("inspect", link.path()))?;
         let is_same = (linked.dev(), linked.ino()) == (hashed.dev(), hashed.ino());
         if is_same { Ok(link) } else { Err(ArtifactError::SourceChanged(path.to_owned())) }
@@ -487,6 +490,18 @@ impl Work<'_> {
     /// An error when another file has failed.
     fn is_wanted(&self) -> io::Result<()> {
         if self.given_up.load(Ordering::Relaxed) { Err(io::Error::other("another file failed")) } else { Ok(()) }
+    }
+}
+
+/// A file that was there a moment ago has changed, too.
+fn vanished(path: &Path, error: ArtifactError) -> ArtifactError {
+    match &error {
+        ArtifactError::Io { source, .. } | ArtifactError::Link { source, .. }
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            ArtifactError::SourceChanged(path.to_owned())
+        }
+        _ => error,
     }
 }
 

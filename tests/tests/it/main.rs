@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod artifacts;
 mod common;
 mod decisions;
 mod disputes;

@@ -369,3 +369,51 @@ async fn the_background_pass_finds_a_flipped_bit_and_mends_it_by_itself() {
     let place = peer.node.artifacts.scrub_place().unwrap();
     assert!(place.ended && place.began_s > 0, "{place:?}");
 }
+
+/// What somebody does to a file, and its name.
+type Change<'a> = (&'a str, &'a dyn Fn(&PathBuf));
+
+#[tokio::test]
+async fn a_published_file_that_somebody_changes_is_served_to_nobody() {
+    let publisher = Peer::start_beside(25, Vec::new()).await;
+    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
+    let other = Peer::start_beside(26, vec![address]).await;
+    eventually(async || (other.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let provider = publisher.node.network.local_peer_id().to_string();
+    let open = |path: &PathBuf| std::fs::File::options().write(true).open(path).unwrap();
+    let flip = |path: &PathBuf| std::os::unix::fs::FileExt::write_all_at(&open(path), b"!", 1_000_000).unwrap();
+    let changes: [Change<'_>; 5] = [
+        ("truncated", &|path| open(path).set_len(500_000).unwrap()),
+        ("grown", &|path| open(path).set_len(5_000_000).unwrap()),
+        ("flipped", &flip),
+        ("renamed", &|path| std::fs::rename(path, path.with_extension("moved")).unwrap()),
+        ("gone", &|path| std::fs::remove_file(path).unwrap()),
+    ];
+    for mode in ["hard_link", "reference"] {
+        for (number, (what, change)) in changes.iter().enumerate() {
+            let bytes: Vec<u8> = (0..400_000u32).flat_map(|word| (word + number as u32).to_le_bytes()).collect();
+            let bytes = [mode.as_bytes(), &bytes].concat();
+            let path = publisher.write("weights.bin", &bytes);
+            let published = publisher.lines("/v1/artifacts", json!({"path": path, "mode": mode})).await.pop().unwrap();
+            assert!(published["artifact"].is_object(), "{published}");
+            change(&path);
+            let output = other.directory.path().join("out");
+            let request = json!({"kind": "file", "providers": [provider], "output": output});
+            let fetch = format!("/v1/artifacts/{}/fetch", ArtifactId::of(&bytes));
+            let fetched = other.lines(&fetch, request).await.pop().unwrap();
+            // Another name of a hard-linked file keeps its bytes.
+            if mode == "hard_link" && number >= 3 {
+                assert!(fetched["result"].is_object(), "{what}: {fetched}");
+                std::fs::remove_file(&output).unwrap();
+                continue;
+            }
+            assert_eq!(fetched["error"]["code"], "no_provider", "{mode} {what}: {fetched}");
+            assert!(!output.exists(), "{mode} {what}");
+            let verified =
+                publisher.lines(&format!("/v1/artifacts/{}/verify", ArtifactId::of(&bytes)), json!({})).await;
+            let code = &verified.last().unwrap()["error"]["code"];
+            assert!(code == "artifact_damaged" || code == "reference_changed", "{mode} {what}: {verified:?}");
+            std::fs::remove_file(publisher.directory.path().join("weights.bin")).unwrap_or_default();
+        }
+    }
+}
