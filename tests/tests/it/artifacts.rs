@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Barrier,
     thread,
+    time::Instant,
 };
 
 /// More than the threads of an import can have read when its caller first hears of it: see the queue there.
@@ -276,4 +277,79 @@ fn other_files_in_the_target_stay_and_different_ones_of_a_name_stop_it_before_an
     fs::remove_dir(place.path("out/z")).unwrap();
     place.store.export(&address, &place.path("out"), Overwrite::Refuse, &mut quiet).unwrap();
     assert_eq!(fs::read(place.path("out/mine")).unwrap(), b"mine");
+}
+
+/// The most memory that this process has had, in mebibytes.
+fn peak_mib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// Does something, and tells how long it took.
+fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    println!("{what}: {:.1} s, {} MiB at most so far", started.elapsed().as_secs_f64(), peak_mib());
+    result
+}
+
+#[test]
+fn a_hundred_thousand_small_files_are_one_collection_slow_() {
+    const FILES: usize = 100_000;
+    let place = Place::new();
+    timed("writing the files", || {
+        for number in 0..FILES {
+            place.write(&format!("model/{}/{number}", number % 100), number.to_string().repeat(100).as_bytes());
+        }
+    });
+    let source = place.path("model");
+    let imported = timed("import", || place.store.import(&source, ImportMode::Copy, &mut quiet).unwrap());
+    assert_eq!((imported.artifact.files, imported.manifest.unwrap().files().len()), (FILES as u32, FILES));
+    let address = imported.artifact.address;
+    let again = timed("import again", || place.store.import(&source, ImportMode::Copy, &mut quiet).unwrap());
+    assert_eq!((again.artifact.address, again.new_bytes), (address, 0));
+    timed("verify", || place.store.verify(&address, &mut quiet).unwrap());
+    let to = Place::new();
+    timed("to another store, slice by slice", || {
+        let manifest = place.store.manifest(&address).unwrap();
+        to.store.insert(&address, &manifest.encode()).unwrap();
+        for file in manifest.files() {
+            let whole = ByteRange::whole(file.size_bytes);
+            let slice = slice(&place, &file.address, whole);
+            assert!(matches!(to.store.start(&file.address, file.size_bytes, whole, &slice), Ok(Started::Complete)));
+        }
+        to.store.adopt(&address, ArtifactKind::Collection).unwrap();
+    });
+    timed("export", || to.store.export(&address, &to.path("out"), Overwrite::Refuse, &mut quiet).unwrap());
+    assert_eq!(to.import(&to.path("out")), address);
+    assert!(peak_mib() < 1_024, "{} MiB", peak_mib());
+}
+
+#[test]
+fn a_file_of_fifty_gigabytes_is_taken_in_verified_and_served_in_little_memory_slow_() {
+    const SIZE_BYTES: u64 = 50_000_000_000;
+    let place = Place::new();
+    let path = place.sparse("large", SIZE_BYTES);
+    let imported =
+        timed("import by reference", || place.store.import(&path, ImportMode::Reference, &mut quiet).unwrap());
+    let address = imported.artifact.address;
+    assert_eq!(imported.artifact.size_bytes, SIZE_BYTES);
+    timed("import by hard link", || place.store.import(&path, ImportMode::HardLink, &mut quiet).unwrap());
+    timed("verify", || place.store.verify(&address, &mut quiet).unwrap());
+    // A download asks for the room beforehand: a file system in memory says that it has it.
+    let to = Place::new();
+    let Some(_disk) = SmallDisk::mount(&to.path("artifacts"), 60_000) else { return };
+    let store = ArtifactStore::open(&to.path("artifacts/store")).unwrap();
+    timed("a thousand slices from all over it", || {
+        let partial = started(&place, &store, &address, SIZE_BYTES);
+        let stride = (SIZE_BYTES / 1_000).next_multiple_of(GROUP_SIZE_BYTES);
+        for start in (0..SIZE_BYTES).step_by(stride as usize) {
+            let range = ByteRange { start, end: (start + 16 * GROUP_SIZE_BYTES).min(SIZE_BYTES) };
+            partial.receive(range, &slice(&place, &address, range)).unwrap();
+        }
+        assert!(partial.verified_bytes() > 900 * 16 * GROUP_SIZE_BYTES);
+    });
+    timed("taking the download up again", || store.resume(&address).unwrap().unwrap());
+    assert!(peak_mib() < 1_024, "{} MiB", peak_mib());
 }
