@@ -193,8 +193,9 @@ impl ArtifactService {
         let server = Server {
             store: node.artifacts.clone(),
             admit: {
-                let withheld = withheld.clone();
-                Arc::new(move |_, blob| !withheld.holds(blob))
+                let (withheld, store) = (withheld.clone(), node.artifacts.clone());
+                // Also of a blob that a stream has open.
+                Arc::new(move |_, blob| !withheld.holds(blob) && !store.is_damaged(blob))
             },
             limits: ServeLimits::default(),
             counters,
@@ -482,7 +483,7 @@ impl ArtifactService {
             }
             progress(Checked::Damaged(error.to_string()));
             let failure = self.mend().await.failure;
-            if self.blocking(move |store| Ok(store.damaged_blobs().contains(&blob))).await? {
+            if self.node.artifacts.is_damaged(&blob) {
                 let reason = failure.map_or_else(|| error.to_string(), |failure| failure.to_string());
                 return Err(ServiceError::Unrepaired { blob, reason });
             }

@@ -70,7 +70,7 @@ impl ArtifactService {
     /// One pass, from where it is to its end.
     async fn scrub_once(&self, place: Place) -> Result<Place, ServiceError> {
         let mut scrub = self.blocking(move |store| store.scrub(place)).await?;
-        let mut kept = Instant::now();
+        let (mut kept, mut mended) = (Instant::now(), Instant::now());
         tracing::debug!(?place, "going over the stored artifacts");
         while !scrub.place().ended {
             let started = Instant::now();
@@ -86,8 +86,13 @@ impl ArtifactService {
                 Some((blob, error)) if error.is_damage() => {
                     self.found_damaged(blob, &error).await?;
                     self.mend().await;
+                    mended = Instant::now();
                 }
                 Some((blob, error)) => tracing::warn!(%blob, %error, "cannot check a stored file; going on without it"),
+                None if mended.elapsed() >= RETRY => {
+                    self.mend().await;
+                    mended = Instant::now();
+                }
                 None => {}
             }
             let place = *scrub.place();

@@ -83,13 +83,19 @@ impl Artifacts {
                     Some(what) => vec![resolve(&client, &what).await?],
                     None => all(&client).await?,
                 };
+                // One that is damaged does not keep the others from being looked at.
+                let mut faults = Vec::new();
                 for address in addresses {
-                    let artifact = verify(&client, address, repair).await?;
-                    context.line(&artifact, |artifact| {
-                        format!("sound  {}  {}", artifact.address, show_size(artifact.size_bytes))
-                    })?;
+                    match verify(&client, address, repair).await {
+                        Ok(artifact) => context.line(&artifact, |artifact| {
+                            format!("sound  {}  {}", artifact.address, show_size(artifact.size_bytes))
+                        })?,
+                        Err(error) => faults.push(error),
+                    }
                 }
-                Ok(())
+                let last = faults.pop();
+                faults.iter().for_each(|error| context.note(format!("{error:#}")));
+                last.map_or(Ok(()), Err)
             }
         }
     }

@@ -98,6 +98,11 @@ impl ArtifactStore {
         self.marks.put(address)
     }
 
+    /// Whether a blob is marked as damaged. A look into memory.
+    pub fn is_damaged(&self, address: &ArtifactId) -> bool {
+        self.marks.has(address)
+    }
+
     /// The blobs that are marked as damaged.
     pub fn damaged_blobs(&self) -> Vec<ArtifactId> {
         self.marks.all()
