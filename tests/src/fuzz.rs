@@ -19,19 +19,21 @@ use allod_protocol::{
     replica::{Input, LastSigned, LogEntry, Message, Replica, Timeouts},
     transaction::Transaction,
 };
+use allod_storage::artifacts::{Card, Format};
 use std::{str::FromStr, sync::LazyLock};
 
 /// A function that takes any bytes, and says whether it could read them.
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name; `tests/fuzz` has a binary for each.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("transaction", transaction),
     ("transaction_batch", transaction_batch),
     ("consensus_message", consensus_message),
     ("consensus_envelope", consensus_envelope),
     ("sync_response", sync_response),
     ("manifest", manifest),
+    ("model_file", model_file),
     ("deed", deed),
     ("log_entry", log_entry),
     ("genesis_json", genesis_json),
@@ -124,6 +126,17 @@ pub fn manifest(data: &[u8]) -> bool {
         manifest.files().iter().map(|file| file.path.as_str().to_lowercase()).collect();
     assert_eq!(lowercased.len(), manifest.files().len(), "no two names on any file system");
     true
+}
+
+/// What is read of the files of an artifact to tell what it is: cards and headers.
+pub fn model_file(data: &[u8]) -> bool {
+    let card = Card::read(data);
+    let headers = [Format::Safetensors, Format::Gguf].map(|format| format.read(data, data.len() as u64));
+    for header in headers.iter().flatten() {
+        let of_types = header.dtypes.values().try_fold(0u64, |sum, count| sum.checked_add(*count));
+        assert_eq!(of_types, Some(header.parameters), "every number has a type");
+    }
+    matches!(card, Ok(Some(_))) || headers.iter().any(Result::is_ok)
 }
 
 /// What `allod verify` is given.

@@ -39,6 +39,9 @@ fn corpus() -> Vec<Vec<u8>> {
     corpus.push([vec![1], 7u64.to_le_bytes().to_vec(), list(&blocks)].concat());
     corpus.push([vec![1], 7u64.to_le_bytes().to_vec(), list(&blocks[..1])].concat());
     corpus.push(serde_json::to_vec(&vectors::genesis()).unwrap());
+    corpus.push(b"---\nlicense: mit\nlanguage: [en, no]\ntags:\n- a\n- {b: c}\nbase_model: &x d/e\n---\n".to_vec());
+    let header = br#"{"w":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]}}"#;
+    corpus.push([&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat());
     corpus.extend(["northfield/digits", "v1.2.0"].map(|text| text.as_bytes().to_vec()));
     corpus.extend(every.iter().flat_map(|vector| vector.derived.values()).map(|text| text.as_bytes().to_vec()));
     corpus
