@@ -22,6 +22,7 @@
 //! a family of endpoints. Every route stands in [`routes`] and, documented, in [`openapi`]; a test holds the two
 //! together.
 
+mod access;
 mod accounts;
 mod artifacts;
 mod attestations;
@@ -52,7 +53,12 @@ mod submit;
 mod tests;
 pub mod views;
 
-use crate::{artifact_service::ArtifactService, handle::NodeHandle, metrics};
+use crate::{
+    artifact_service::{ArtifactOptions, ArtifactService},
+    handle::NodeHandle,
+    metrics,
+    replication::Replication,
+};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -88,6 +94,7 @@ pub const TICK_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Api {
     pub(crate) node: NodeHandle,
     pub(crate) artifacts: ArtifactService,
+    pub(crate) replication: Replication,
     pub(crate) waiting: submit::Waiting,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) subscribers: Arc<Semaphore>,
@@ -102,9 +109,19 @@ pub(crate) type Shared = Arc<Api>;
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, node: NodeHandle, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    node: NodeHandle,
+    options: ArtifactOptions,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let artifacts = ArtifactService::start(node.clone(), options.limits, stop.clone())?;
+    let replication = Replication::default();
+    let replicating = replication.clone().run(node.clone(), artifacts.clone(), options.replication, stop.clone());
+    let replicator = tokio::spawn(replicating);
     let api = Arc::new(Api {
-        artifacts: ArtifactService::start(node.clone(), stop.clone())?,
+        artifacts,
+        replication,
         waiting: submit::Waiting::default(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
@@ -120,6 +137,7 @@ pub async fn serve(listener: TcpListener, node: NodeHandle, stop: watch::Receive
         () = async { stopped(stop).await; tokio::time::sleep(STOP_TIMEOUT).await; } => Ok(()),
     };
     waiter.abort();
+    replicator.abort();
     follower.abort();
     Ok(result?)
 }
@@ -158,6 +176,8 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts/{account}", get(accounts::one))
         .route("/v1/accounts/{account}/recovery", get(keys::recovery))
         .route("/v1/accounts/{account}/approvals", get(keys::approvals))
+        .route("/v1/accounts/{account}/peers", get(access::peers))
+        .route("/v1/models/{namespace}/{name}/licensees", get(access::licensees))
         .route("/v1/approvals/{id}", get(keys::approval))
         .route("/v1/models", get(models::list))
         .route("/v1/models/by-id/{id}", get(models::by_id))
@@ -184,6 +204,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/proofs/share/{namespace}/{name}/{account}", get(proofs::share_proof))
         .route("/v1/deeds/share/{namespace}/{name}/{account}", get(proofs::share_deed))
         .route("/v1/deeds/version/{namespace}/{name}/{label}", get(proofs::version_deed))
+        .route("/v1/replication", get(artifacts::replication))
         .route("/v1/artifacts", get(artifacts::list).post(artifacts::import))
         .route("/v1/artifacts/collect", post(artifacts::collect))
         .route("/v1/artifacts/{address}", get(artifacts::one))

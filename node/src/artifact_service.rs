@@ -8,9 +8,9 @@
 //! Work is bounded: [`IMPORTS`], [`FETCHES`] and [`CHECKS`] at a time; more is refused at once instead of queued, so
 //! that a client hears of it. A provider that sent wrong bytes is blocked on the swarm.
 //!
-//! Every artifact in the store is served to every peer of the network, but for those whose versions were all withdrawn
-//! ([`crate::withheld`]): the ledger has no restricted artifacts yet. What this peer published is pinned; what it fetched
-//! stays until a collection finds it neither pinned nor released. What rots on the disk is found and mended: `repair`.
+//! Every artifact in the store is served to every peer of the network, but for those that were withdrawn or are
+//! restricted ([`crate::gate`]). What this peer published is pinned; what it fetched stays until a collection finds it
+//! neither pinned nor released. What rots on the disk is found and mended: `repair`.
 
 mod repair;
 
@@ -20,18 +20,23 @@ use crate::{
     exchange::{
         self,
         fetch::{FetchError, FetchEvent, FetchOptions, FetchReport, Fetcher, Observer, Wanted},
+        probe::Probe,
+        rate::RateLimit,
         serve::{ServeCounters, ServeLimits, Server},
     },
+    gate::{self, Gate, GateError, Ruling, Terms},
     handle::{NodeHandle, Notice},
-    withheld::{Standing, Withheld},
+    peer_key,
+    replication::ReplicationOptions,
 };
 use allod_protocol::{
+    access::{self, ArtifactOrigin, Readers},
     artifact::{Artifact, ArtifactKind, total_size_bytes},
     event::Event,
-    ids::ArtifactId,
+    ids::{ArtifactId, ModelId, ModelName},
     limits,
     model::{ArtifactUse, Version},
-    state::{Direction, StateError, StateRead, page, read},
+    state::{StateError, StateRead, read},
 };
 use allod_storage::artifacts::{
     ArtifactError, ArtifactStore, Collected, ImportMode, Imported, Overwrite, Progress, Selection,
@@ -40,6 +45,7 @@ use futures::{Stream, StreamExt as _};
 use libp2p::PeerId;
 use std::{
     collections::BTreeSet,
+    num::{NonZeroU32, NonZeroUsize},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -55,6 +61,8 @@ pub const CHECKS: usize = 8;
 /// Artifacts that are told of at once at the start, and the pause between, so that the swarm's queue has room.
 const TOLD_AT_ONCE: usize = 256;
 const TELLING_PAUSE: Duration = Duration::from_millis(200);
+/// How long the store is left alone that could not be read.
+const REFRESH_RETRY: Duration = Duration::from_secs(5);
 
 /// Why an artifact could not be published, fetched or checked.
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +96,25 @@ pub enum ServiceError {
         /// The path.
         path: PathBuf,
     },
-    /// Every version that has the artifact was withdrawn.
+    /// The model that governs the artifact withdrew it.
     #[error(
-        "every version that is {0} was withdrawn by a decision, so nobody serves it any more; `allod model show` says why"
+        "the version that is {0} was withdrawn by a decision, so nobody serves it any more; `allod model show` says why"
     )]
     Withdrawn(ArtifactId),
+    /// The ledger does not entitle this peer.
+    #[error(
+        "the owners of {model} give {artifact} to {} only, and this peer reads for nobody who is one; an account that \
+         is binds it with `allod peer bind`",
+        if *readers == Readers::Holders { "holders" } else { "holders and licensees" }
+    )]
+    Restricted {
+        /// The artifact.
+        artifact: ArtifactId,
+        /// The model whose owners decide.
+        model: ModelName,
+        /// Who reads.
+        readers: Readers,
+    },
     /// Damaged bytes that could not be had again.
     #[error("{blob} is damaged on this disk and could not be mended: {reason}")]
     Unrepaired {
@@ -136,7 +158,7 @@ pub struct ArtifactService {
     imports: Room,
     fetches: Room,
     checks: Room,
-    withheld: Withheld,
+    gate: Gate,
     /// Held by who mends what is damaged.
     mending: Arc<Mutex<()>>,
 }
@@ -169,6 +191,42 @@ pub enum Told {
     Export(Progress),
 }
 
+/// What an operator settles of artifacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArtifactOptions {
+    /// How much of the network they may take.
+    pub limits: ArtifactLimits,
+    /// This peer's part in keeping copies.
+    pub replication: ReplicationOptions,
+}
+
+/// How much of the network artifacts may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArtifactLimits {
+    /// Bytes a second that are served, to all peers together.
+    pub upload_rate: Option<NonZeroU32>,
+    /// Bytes a second that are fetched, by all fetches together.
+    pub download_rate: Option<NonZeroU32>,
+    /// Streams that are served at a time; one peer may have a quarter of them.
+    pub upload_streams: NonZeroUsize,
+    /// Providers that one fetch asks at a time.
+    pub download_providers: NonZeroUsize,
+}
+
+impl ArtifactLimits {
+    fn serve(&self) -> ServeLimits {
+        let rate = RateLimit::new(self.upload_rate);
+        let streams = self.upload_streams.get().min(rate.streams());
+        let streams_per_peer = (streams / 4).max(1);
+        ServeLimits { streams, streams_per_peer, rate, ..ServeLimits::default() }
+    }
+
+    fn fetch(&self) -> FetchOptions {
+        let (providers, rate) = (self.download_providers.get(), RateLimit::new(self.download_rate));
+        FetchOptions { providers, rate, ..FetchOptions::default() }
+    }
+}
+
 /// What the caller of a verification is told while it goes on.
 #[derive(Clone, Debug)]
 pub enum Checked {
@@ -183,30 +241,44 @@ impl ArtifactService {
     ///
     /// # Errors
     /// When the artifact protocol has a handler already.
-    pub fn start(node: NodeHandle, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
+    pub fn start(node: NodeHandle, limits: ArtifactLimits, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
         let protocol = exchange::protocol(&node.network_id);
         let mut control = node.network.stream_control();
         let incoming = control.accept(protocol.clone())?;
         let counters = Arc::<ServeCounters>::default();
         node.metrics.read_served(counters.clone());
-        let withheld = Withheld::default();
+        let gate = Gate::default();
         let server = Server {
             store: node.artifacts.clone(),
             admit: {
-                let (withheld, store) = (withheld.clone(), node.artifacts.clone());
-                // Also of a blob that a stream has open.
-                Arc::new(move |_, blob| !withheld.holds(blob) && !store.is_damaged(blob))
+                let (gate, ledger, store) = (gate.clone(), node.ledger.clone(), node.artifacts.clone());
+                Arc::new(move |peer, blob| {
+                    // Also of a blob that a stream has open.
+                    if store.is_damaged(blob) {
+                        return false;
+                    }
+                    let artifact = match gate.ruling(blob) {
+                        Ruling::Free => return true,
+                        Ruling::Unknown => return false,
+                        Ruling::By(artifact) => artifact,
+                    };
+                    let (state, now) = (ledger.snapshot(), ledger.tip().time);
+                    gate::admits(&store, &state, &artifact, (peer, now)).unwrap_or_else(|error| {
+                        tracing::error!(%error, "cannot tell who may read an artifact; it is not served");
+                        false
+                    })
+                })
             },
-            limits: ServeLimits::default(),
+            limits: limits.serve(),
             counters,
         };
-        let fetcher = Fetcher::new(node.artifacts.clone(), control, protocol, FetchOptions::default());
+        let fetcher = Fetcher::new(node.artifacts.clone(), control, protocol, limits.fetch());
         let service = Self {
             fetcher,
             imports: Room::new("imports", IMPORTS),
             fetches: Room::new("fetches", FETCHES),
             checks: Room::new("verifications and downloads", CHECKS),
-            withheld,
+            gate,
             mending: Arc::default(),
             node,
         };
@@ -215,7 +287,7 @@ impl ArtifactService {
             tokio::select! {
                 () = async {
                     // What is withheld is known before the first request is answered.
-                    teller.withhold().await;
+                    teller.refresh_gate().await;
                     tokio::join!(
                         exchange::serve::serve(server, incoming),
                         teller.tell_all(),
@@ -240,53 +312,101 @@ impl ArtifactService {
         };
         tracing::info!(artifacts = artifacts.len(), "announcing the artifacts in the store");
         for batch in artifacts.chunks(TOLD_AT_ONCE) {
-            for artifact in batch.iter().filter(|artifact| !self.withheld.holds(&artifact.address)) {
-                self.node.network.provide(artifact.address);
+            for artifact in batch {
+                self.tell(artifact.address).await;
             }
             tokio::time::sleep(TELLING_PAUSE).await;
         }
     }
 
-    /// Withholds what decisions withdraw, as they are executed.
+    /// Holds back what decisions withdraw or restrict, and tells of what has waited for the ledger, as blocks are
+    /// executed.
     async fn follow(&self, mut notices: broadcast::Receiver<Arc<Notice>>) {
         loop {
-            let withdrawn = match notices.recv().await {
-                Ok(notice) => {
-                    let of_transactions = notice.results.iter().flat_map(|result| &result.events);
-                    let mut events = notice.deadline_events.iter().chain(of_transactions);
-                    events.any(|event| matches!(event, Event::VersionWithdrawn { .. }))
+            match notices.recv().await {
+                Ok(notice) => self.on_block(&notice).await,
+                // Anything may have been in those that were missed.
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    self.refresh_gate().await;
+                    self.tell_all().await;
                 }
-                // Any may have been among those that were missed.
-                Err(broadcast::error::RecvError::Lagged(_)) => true,
                 Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn on_block(&self, notice: &Notice) {
+        let of_transactions = notice.results.iter().flat_map(|result| &result.events);
+        let (mut terms_changed, mut published) = (false, Vec::new());
+        for event in notice.deadline_events.iter().chain(of_transactions) {
+            match event {
+                Event::VersionWithdrawn { .. } | Event::DistributionSet { .. } => terms_changed = true,
+                Event::VersionPublished { artifact, .. } => published.push(*artifact),
+                _ => {}
+            }
+        }
+        if terms_changed {
+            self.refresh_gate().await;
+        }
+        for artifact in published {
+            // Also of what is damaged in part: the terms of the rest are new.
+            if self.blocking(move |store| Ok(store.artifact(&artifact).is_ok())).await.unwrap_or(false) {
+                self.serve_from_now(artifact).await;
+            }
+        }
+    }
+
+    /// Makes the list of who may have what anew, and stops telling of what is served to nobody.
+    async fn refresh_gate(&self) {
+        loop {
+            let service = self.clone();
+            let work = move || service.gate.refresh(&service.node.artifacts, &service.node.ledger);
+            let error = match tokio::task::spawn_blocking(work).await {
+                Ok(Ok(to_nobody)) => {
+                    return to_nobody.into_iter().for_each(|address| self.node.network.stop_providing(address));
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => panic.to_string(),
             };
-            if withdrawn {
-                self.withhold().await;
-            }
+            tracing::error!(error, "cannot tell who may read which artifact; nothing is served until that is known");
+            tokio::time::sleep(REFRESH_RETRY).await;
         }
     }
 
-    /// Makes the list of what is not served anew, and stops telling of it.
-    async fn withhold(&self) {
-        let service = self.clone();
-        let work = move || service.withheld.refresh(&service.node.artifacts, &service.node.ledger.snapshot());
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(withdrawn)) => withdrawn.into_iter().for_each(|address| self.node.network.stop_providing(address)),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "cannot tell which artifacts were withdrawn; the old list stands")
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot tell which artifacts were withdrawn; please report this defect")
-            }
+    /// The terms on which an artifact is served.
+    async fn terms(&self, address: ArtifactId) -> Result<Terms, ServiceError> {
+        let node = self.node.clone();
+        let work = move || Terms::of(&node.artifacts, &node.ledger.snapshot(), &address);
+        let terms = tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Defect(error.to_string()))?;
+        match terms {
+            Ok((terms, _)) => Ok(terms),
+            Err(GateError::Store(error)) => Err(error.into()),
+            Err(GateError::Ledger(error)) => Err(error.into()),
         }
     }
 
-    /// Tells the others of an artifact that has come into the store, unless it was withdrawn, or something of it is damaged.
+    /// Tells the others of an artifact that is here, unless it is served to nobody.
+    async fn tell(&self, address: ArtifactId) {
+        match self.terms(address).await {
+            Ok(Terms::Free | Terms::Restricted { .. }) => {
+                // Of what is damaged in part, others are not told.
+                if self.blocking(move |store| Ok(store.has(&address))).await.unwrap_or(false) {
+                    self.node.network.provide(address);
+                }
+            }
+            Ok(Terms::Withdrawn | Terms::Waiting) => {}
+            Err(error) => tracing::error!(%address, %error, "an artifact is not announced"),
+        }
+    }
+
+    /// Serves an artifact that has come into the store, and tells the others of it.
     async fn serve_from_now(&self, address: ArtifactId) {
-        self.withhold().await;
-        let is_whole = self.blocking(move |store| Ok(store.has(&address))).await.unwrap_or(false);
-        if is_whole && !self.withheld.holds(&address) {
-            self.node.network.provide(address);
+        let service = self.clone();
+        let work = move || service.gate.add(&service.node.artifacts, &service.node.ledger, &address);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(())) => self.tell(address).await,
+            Ok(Err(error)) => tracing::error!(%address, %error, "an artifact is not served"),
+            Err(error) => tracing::error!(%address, %error, "an artifact is not served; please report this defect"),
         }
     }
 
@@ -316,7 +436,7 @@ impl ArtifactService {
             let state = node.ledger.snapshot();
             let mut released = BTreeSet::new();
             for artifact in node.artifacts.list()? {
-                if Standing::of(&state, &artifact.address)? == Standing::Released {
+                if gate::is_released(&state, &artifact.address)? {
                     released.insert(artifact.address);
                 }
             }
@@ -329,14 +449,15 @@ impl ArtifactService {
         tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Defect(error.to_string()))?
     }
 
-    /// Takes a file or a directory into the store, pins it, tells the others, and serves it from now on.
+    /// Takes a file or a directory into the store, pins it, tells the others, and serves it from now on; or, if it
+    /// is `unlisted`, from the block on in which a version of that model is it.
     ///
     /// # Errors
     /// See [`ServiceError`].
     pub async fn publish(
         &self,
         path: PathBuf,
-        mode: ImportMode,
+        (mode, unlisted): (ImportMode, Option<ModelId>),
         mut progress: impl FnMut(Progress) + Send + 'static,
     ) -> Result<Imported, ServiceError> {
         let place = self.imports.take()?;
@@ -349,6 +470,9 @@ impl ArtifactService {
             let imported = work.blocking(move |store| {
                 let imported = store.import(&path, mode, &mut progress)?;
                 store.pin(&imported.artifact.address)?;
+                if let Some(model) = unlisted {
+                    store.unlist(&imported.artifact.address, &model)?;
+                }
                 Ok(imported)
             });
             let imported = imported.await?;
@@ -442,11 +566,19 @@ impl ArtifactService {
         let node = self.node.clone();
         let known = tokio::task::spawn_blocking(move || {
             let state = node.ledger.snapshot();
-            Ok::<_, StateError>((known_artifact(&state, &address)?, Standing::of(&state, &address)?))
+            let may_read = match peer_key::of_peer(&node.network.local_peer_id()) {
+                Some(key) => access::may_read(&state, address, &key, node.ledger.tip().time)?,
+                None => false,
+            };
+            Ok::<_, StateError>((known_artifact(&state, &address)?, may_read))
         });
-        let (known, standing) = known.await.map_err(|error| ServiceError::Defect(error.to_string()))??;
-        if standing == Standing::Withdrawn {
-            return Err(ServiceError::Withdrawn(address));
+        let (known, may_read) = known.await.map_err(|error| ServiceError::Defect(error.to_string()))??;
+        match self.terms(address).await? {
+            Terms::Withdrawn => return Err(ServiceError::Withdrawn(address)),
+            Terms::Restricted { model, readers } if !may_read => {
+                return Err(ServiceError::Restricted { artifact: address, model, readers });
+            }
+            _ => {}
         }
         let (kind, limit_bytes) = match (known, given) {
             (Some(known), _) => (known.kind, known.size_bytes),
@@ -505,6 +637,11 @@ impl ArtifactService {
         .await
     }
 
+    /// Asks a peer whether it has an artifact.
+    pub async fn probe(&self, peer: PeerId, address: ArtifactId) -> Probe {
+        self.fetcher.probe(peer, address).await
+    }
+
     /// A place among the verifications and downloads that run at a time.
     ///
     /// # Errors
@@ -523,13 +660,13 @@ impl ArtifactService {
     }
 }
 
-/// The artifact as a version on the ledger records it.
+/// The artifact as the version records it that was it first: what others say of its size counts for nothing.
 ///
 /// # Errors
 /// When the ledger cannot be read.
 pub fn known_artifact(state: &impl StateRead, address: &ArtifactId) -> Result<Option<Artifact>, StateError> {
-    let (uses, _) = page::<ArtifactUse>(state, address, None, Direction::Ascending, 1)?;
-    let Some(ArtifactUse(version)) = uses.into_iter().next() else { return Ok(None) };
+    let Some(origin) = read::<ArtifactOrigin>(state, address)? else { return Ok(None) };
+    let Some(ArtifactUse(version)) = read::<ArtifactUse>(state, &(*address, origin.model))? else { return Ok(None) };
     Ok(read::<Version>(state, &(version.model, version.label))?.map(|version| version.artifact))
 }
 

@@ -27,6 +27,7 @@ mod lineage;
 mod model;
 mod network;
 mod output;
+mod peer;
 mod peers;
 mod policy;
 mod progress;
@@ -154,6 +155,9 @@ enum Command {
     /// Create and show accounts, replace their keys
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Say for which account a peer reads artifacts that are for holders or licensees
+    #[command(subcommand)]
+    Peer(peer::Peer),
     /// Found and show models
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -219,8 +223,6 @@ enum Command {
     /// The artifacts on the node's disk
     #[command(subcommand)]
     Artifacts(artifacts::Artifacts),
-    /// Who has an artifact
-    Providers(providers::Providers),
     /// Load a network and measure it
     Bench(bench::Bench),
 }
@@ -292,6 +294,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Incident(command) => command.execute(&context).await,
         Command::Approvals(command) => command.execute(&context).await,
         Command::Recovery(command) => command.execute(&context).await,
+        Command::Peer(command) => command.execute(&context).await,
         Command::Delegate(command) => command.execute(&context).await,
         Command::Delegations(command) => command.execute(&context).await,
         Command::Attest(command) => command.execute(&context).await,
@@ -304,7 +307,6 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Block(command) => command.execute(&context).await,
         Command::Transaction(command) => command.execute(&context).await,
         Command::Artifacts(command) => command.execute(&context).await,
-        Command::Providers(command) => command.execute(&context).await,
         Command::Bench(command) => command.execute(&context).await,
     }
 }

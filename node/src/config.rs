@@ -4,13 +4,19 @@
 //! the environment (`ALLOD_` and the setting's name), the command line. A name that is none of ours is an error, and
 //! the error says the nearest one that is. Reading order: [`SETTINGS`], [`Sources`], [`Loaded`].
 
-use crate::cli::units::duration;
+use crate::{
+    artifact_service::{ArtifactLimits, ArtifactOptions},
+    cli::units::duration,
+    exchange::rate::LEAST_BYTES_PER_S,
+    replication::ReplicationOptions,
+};
 use anyhow::{Context as _, Result, anyhow, bail};
 use libp2p::Multiaddr;
 use std::{
     collections::BTreeMap,
     fmt,
     net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -57,6 +63,25 @@ impl FromStr for Quota {
     }
 }
 
+/// How many bytes a second may pass; as many as can, if none is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(pub Option<NonZeroU32>);
+
+impl FromStr for Rate {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let size: bytesize::ByteSize =
+            text.parse().map_err(|_| anyhow!("{text:?} is not a size (in one second) such as 20MB, or none"))?;
+        let rate = u32::try_from(size.as_u64()).ok().filter(|rate| *rate >= LEAST_BYTES_PER_S);
+        let rate = rate.ok_or_else(|| anyhow!("{text} a second is not between 64KiB and 4GiB; none sets no bound"))?;
+        Ok(Self(NonZeroU32::new(rate)))
+    }
+}
+
 /// How long it is until something is done again; never, if none is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(pub Option<Duration>);
@@ -87,6 +112,18 @@ pub struct Config {
     pub peers: Vec<Multiaddr>,
     /// How much of the disk artifacts may take.
     pub artifact_quota: Quota,
+    /// Bytes of artifacts a second that this peer serves.
+    pub upload_rate: Rate,
+    /// Bytes of artifacts a second that this peer fetches.
+    pub download_rate: Rate,
+    /// Streams of artifacts that this peer serves at a time.
+    pub upload_streams: NonZeroUsize,
+    /// Providers that a fetch asks at a time.
+    pub download_providers: NonZeroUsize,
+    /// Whether this peer fetches copies of releases that their owners miss.
+    pub replicate: bool,
+    /// How often it looks how many copies there are, in seconds.
+    pub replication_interval_s: NonZeroU32,
     /// How often everything that is stored is gone over for damage.
     pub scrub_interval: Interval,
     /// How many bytes of it are read in a second.
@@ -105,6 +142,18 @@ impl Config {
     /// The genesis of the network.
     pub fn genesis_path(&self) -> PathBuf {
         self.data_dir.join("genesis.json")
+    }
+
+    /// How artifacts are served, fetched and copied.
+    pub const fn artifact_options(&self) -> ArtifactOptions {
+        let limits = ArtifactLimits {
+            upload_rate: self.upload_rate.0,
+            download_rate: self.download_rate.0,
+            upload_streams: self.upload_streams,
+            download_providers: self.download_providers,
+        };
+        let interval = Duration::from_secs(self.replication_interval_s.get() as u64);
+        ArtifactOptions { limits, replication: ReplicationOptions { volunteer: self.replicate, interval } }
     }
 
     /// The key that is the peer's identity on the swarm.
@@ -142,6 +191,12 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "external", many: true, default: &[] },
     Setting { name: "peers", many: true, default: &[] },
     Setting { name: "artifact_quota", many: false, default: &["none"] },
+    Setting { name: "upload_rate", many: false, default: &["none"] },
+    Setting { name: "download_rate", many: false, default: &["none"] },
+    Setting { name: "upload_streams", many: false, default: &["64"] },
+    Setting { name: "download_providers", many: false, default: &["8"] },
+    Setting { name: "replicate", many: false, default: &["false"] },
+    Setting { name: "replication_interval_s", many: false, default: &["60"] },
     Setting { name: "scrub_interval", many: false, default: &["30d"] },
     Setting { name: "scrub_rate", many: false, default: &["20MiB"] },
     Setting { name: "relay", many: false, default: &["true"] },
@@ -203,6 +258,24 @@ pub struct Flags {
     /// How much of the disk artifacts may take, such as 500GiB [default: none, as much as there is]
     #[arg(long, value_name = "SIZE")]
     pub artifact_quota: Option<String>,
+    /// Bytes of artifacts to serve in a second at most, such as 20MB [default: none, as many as can pass]
+    #[arg(long, value_name = "SIZE")]
+    pub upload_rate: Option<String>,
+    /// Bytes of artifacts to fetch in a second at most, such as 20MB [default: none, as many as can pass]
+    #[arg(long, value_name = "SIZE")]
+    pub download_rate: Option<String>,
+    /// Streams of artifacts to serve at a time; one peer may have a quarter of them [default: 64]
+    #[arg(long, value_name = "NUMBER")]
+    pub upload_streams: Option<String>,
+    /// Providers that a fetch asks at a time [default: 8]
+    #[arg(long, value_name = "NUMBER")]
+    pub download_providers: Option<String>,
+    /// Whether to fetch copies of releases whose owners wish for more than there are: true or false [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub replicate: Option<String>,
+    /// How often to look how many copies there are, in seconds [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub replication_interval_s: Option<String>,
     /// How often to go over all stored artifacts for damage, and mend it, such as 7d; none for never [default: 30d]
     #[arg(long, value_name = "DURATION")]
     pub scrub_interval: Option<String>,
@@ -233,6 +306,12 @@ impl Flags {
             ("external", "--external", self.external.clone()),
             ("peers", "--peer", self.peers.clone()),
             ("artifact_quota", "--artifact-quota", one(&self.artifact_quota)),
+            ("upload_rate", "--upload-rate", one(&self.upload_rate)),
+            ("download_rate", "--download-rate", one(&self.download_rate)),
+            ("upload_streams", "--upload-streams", one(&self.upload_streams)),
+            ("download_providers", "--download-providers", one(&self.download_providers)),
+            ("replicate", "--replicate", one(&self.replicate)),
+            ("replication_interval_s", "--replication-interval-s", one(&self.replication_interval_s)),
             ("scrub_interval", "--scrub-interval", one(&self.scrub_interval)),
             ("scrub_rate", "--scrub-rate", one(&self.scrub_rate)),
             ("relay", "--relay", one(&self.relay)),
@@ -296,6 +375,12 @@ impl Sources {
             external: many(&values, "external")?,
             peers: many(&values, "peers")?,
             artifact_quota: one(&values, "artifact_quota")?,
+            upload_rate: one(&values, "upload_rate")?,
+            download_rate: one(&values, "download_rate")?,
+            upload_streams: one(&values, "upload_streams")?,
+            download_providers: one(&values, "download_providers")?,
+            replicate: one(&values, "replicate")?,
+            replication_interval_s: one(&values, "replication_interval_s")?,
             scrub_interval: one(&values, "scrub_interval")?,
             scrub_rate: one(&values, "scrub_rate")?,
             relay: one(&values, "relay")?,

@@ -11,19 +11,24 @@
 //! **Serving** ([`serve`]) is bounded in streams per peer, streams in all, bytes per request, and in the time in which
 //! a request must come and an answer must be taken. A frame that breaks a rule closes its stream and nothing else.
 //!
-//! **Fetching** ([`fetch`]) cuts blobs into pieces that all providers' streams take from one queue, so a fast provider
-//! takes more. Every piece is proven before it is written. A piece of a provider that fails goes back into the queue;
-//! one that is slow is asked for again elsewhere when nothing else is left; a provider that sends wrong bytes is
-//! dropped and reported. What has arrived survives the process.
+//! **Fetching** ([`fetch`]) cuts blobs into pieces that all providers' streams take from one queue, the larger the faster
+//! their provider is. Every piece is proven before it is written. A piece of a provider that fails goes back into the
+//! queue; when nothing else is left, a piece is asked for a second time of who would bring it much sooner. A provider
+//! that sends wrong bytes is dropped and reported; one that is slow is dropped, remembered, and asked again only when
+//! nobody else has the bytes. What has arrived survives the process.
 //!
 //! Nothing here decides who may read: the caller gives [`serve::Admit`]. Nothing here finds providers: the caller gives
 //! a stream of them.
 //!
-//! Read on in `wire`, [`serve`], then [`fetch`], `session` (who takes what) and `worker` (one stream).
+//! Read on in `wire`, [`serve`], then [`fetch`], `session` (who takes what), `speed` (how fast they are) and `worker`
+//! (one stream).
 
 pub mod fetch;
+pub mod probe;
+pub mod rate;
 pub mod serve;
 mod session;
+mod speed;
 #[cfg(test)]
 mod tests;
 mod wire;

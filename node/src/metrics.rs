@@ -126,6 +126,7 @@ struct ArtifactMetrics {
     fetched_bytes: IntCounter,
     requests: IntCounterVec,
     fetches: IntCounterVec,
+    under_replicated: IntGauge,
     scrubbed_bytes: IntCounter,
     damaged_found: IntCounter,
     repaired: IntCounter,
@@ -300,6 +301,10 @@ impl Make<'_> {
                 &["answer"],
             )?,
             fetches: self.counters("allod_artifacts_fetches_total", "Fetches that ended, by result.", &["result"])?,
+            under_replicated: self.gauge(
+                "allod_artifacts_under_replicated",
+                "Releases of which this peer found fewer copies with peers of members than their owners wish for.",
+            )?,
             scrubbed_bytes: self.counter(
                 "allod_artifacts_scrubbed_bytes_total",
                 "Bytes of stored artifacts that were read in the background and checked.",
@@ -483,6 +488,11 @@ impl Metrics {
     pub fn on_fetched(&self, fetched_bytes: u64, succeeded: bool) {
         self.artifacts.fetched_bytes.inc_by(fetched_bytes);
         self.artifacts.fetches.with_label_values(&[if succeeded { "fetched" } else { "failed" }]).inc();
+    }
+
+    /// Releases that have fewer copies than wished for.
+    pub fn set_under_replicated(&self, releases: usize) {
+        self.artifacts.under_replicated.set(gauge(releases as u64));
     }
 
     /// So many bytes of artifacts were checked in the background.

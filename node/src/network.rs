@@ -25,7 +25,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use behaviour::protocol_prefix;
+pub use behaviour::{protocol_prefix, transport};
 pub use gossip::{GossipToken, Topic, Verdict};
 pub use peers::{Direction, PeerInfo};
 pub use stats::{NetworkStats, TopicStats};

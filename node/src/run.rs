@@ -92,7 +92,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     };
     let sources = Sources { network: network_events, commands, verified, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
-    let mut server = tokio::spawn(api::serve(api_listener, handle, stop));
+    let mut server = tokio::spawn(api::serve(api_listener, handle, config.artifact_options(), stop));
     tracing::info!(network = %network_id, api = %config.api_address, peer = %network.local_peer_id(), "peer is up");
 
     let ended = tokio::select! {

@@ -45,6 +45,8 @@ pub enum Domain {
     Seal,
     /// A key of the authenticated map.
     StateKey,
+    /// That a peer reads for an account.
+    PeerBinding,
     /// The bytes that one identified peer signs to another (handshake on the status topic).
     Status,
 }
@@ -70,6 +72,7 @@ impl Domain {
             Self::Approval => "allod/approval/1",
             Self::Seal => "allod/seal/1",
             Self::StateKey => "allod/state-key/1",
+            Self::PeerBinding => "allod/peer-binding/1",
             Self::Status => "allod/status/1",
         }
     }

@@ -1,6 +1,7 @@
 //! What happened: the trace that a block leaves for metrics, subscribers and histories. Events carry no rules.
 
 use crate::{
+    access::Distribution,
     dispute::DisputeStatus,
     ids::{
         AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, ModelName,
@@ -251,5 +252,30 @@ pub enum Event {
         statement: Name,
         account: AccountId,
         passed: bool,
+    },
+    DistributionSet {
+        model: ModelId,
+        distribution: Distribution,
+        proposal: ProposalId,
+    },
+    LicenceGranted {
+        model: ModelId,
+        account: AccountId,
+        expires: Option<Timestamp>,
+        proposal: ProposalId,
+    },
+    LicenceRevoked {
+        model: ModelId,
+        account: AccountId,
+        proposal: ProposalId,
+        reason: String,
+    },
+    PeerBound {
+        peer: PublicKey,
+        account: AccountId,
+    },
+    PeerReleased {
+        peer: PublicKey,
+        account: AccountId,
     },
 }

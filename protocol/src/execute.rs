@@ -294,6 +294,8 @@ pub(crate) fn apply<S: StateRead + ?Sized>(
         Action::CancelRecovery(_) => CancelRecovery::apply(state, &sender),
         Action::RequestApproval(action) => action.apply(state, context, sender, signatures),
         Action::SignApproval(action) => action.apply(state, context, &sender, signatures),
+        Action::BindPeer(action) => action.apply(state, context, sender.id),
+        Action::ReleasePeer(action) => action.apply(state, context, sender.id),
         Action::OpenProposal(action) => action.apply(state, context, sender),
         Action::CastBallot(action) => action.apply(state, context, &sender),
         Action::WithdrawProposal(action) => action.apply(state, context, sender.id),

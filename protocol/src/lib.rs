@@ -65,6 +65,7 @@
 //! - No rule outside this crate: storage keeps bytes, the node moves them.
 //! - No decoder that trusts a stranger. [`codec::decode_trusted`] is for what this machine wrote itself.
 
+pub mod access;
 pub mod account;
 pub mod apportion;
 pub mod approval;

@@ -90,6 +90,10 @@ pub const CONTRIBUTION_AMOUNT: u64 = 1 << 40;
 pub const OPEN_DISPUTES_PER_ACCOUNT: u32 = 4;
 /// Milliseconds after which a dispute that nobody ruled on lapses (60 days).
 pub const DISPUTE_MS: u64 = 60 * 24 * 60 * 60 * 1_000;
+/// Copies of an artifact that a model's owners may wish for.
+pub const COPIES: u32 = 64;
+/// Peers that are bound to one account.
+pub const PEERS_PER_ACCOUNT: usize = 64;
 /// Guardians of one account.
 pub const GUARDIANS: usize = 16;
 /// Requests of one account that wait for signatures at a time.

@@ -1,6 +1,7 @@
 //! Models and their versions: what is owned, and what was released of it.
 
 use crate::{
+    access::{ArtifactOrigin, Distribution, Readers},
     apportion::apportion,
     artifact::Artifact,
     dispute::{self, DisputeTarget},
@@ -38,6 +39,8 @@ pub struct Model {
     pub policy: ModelPolicy,
     /// The terms under which it is used, if the owners set any.
     pub licence: Option<Licence>,
+    /// Who reads its artifacts, and how many copies there should be.
+    pub distribution: Distribution,
     /// The version released last, unless it was withdrawn.
     pub released: Option<VersionLabel>,
     /// The height at which its owners ended it.
@@ -184,6 +187,8 @@ pub struct CreateModel {
     pub policy: ModelPolicy,
     /// The terms under which it is used, if they are settled.
     pub licence: Option<Licence>,
+    /// Who reads its artifacts, and how many copies there should be.
+    pub distribution: Distribution,
     /// What the holders of models it is derived from get, in proportion to what each of them holds there.
     pub grants: Vec<ParentGrant>,
 }
@@ -203,6 +208,7 @@ impl CreateModel {
         check_count("founding", self.founding.len(), limits::FOUNDING_LINES)?;
         check_stewards(&self.stewards)?;
         self.licence.as_ref().map_or(Ok(()), Licence::check)?;
+        self.distribution.check()?;
         check_count("grants", self.grants.len(), limits::PARENT_GRANTS)?;
         self.founding.iter().filter_map(|line| line.vesting).try_for_each(|vesting| vesting.check())?;
         let form = |field, problem: &str| Err(Invalid::Form { field, problem: problem.into() });
@@ -250,6 +256,7 @@ impl CreateModel {
             stewards: self.stewards.clone(),
             policy: self.policy.clone(),
             licence: self.licence.clone(),
+            distribution: self.distribution,
             released: None,
             retired: None,
         };
@@ -444,6 +451,17 @@ impl PublishVersion {
         };
         for parent in &self.parents {
             add_child(state, parent, &version)?;
+        }
+        match state.read::<ArtifactOrigin>(&self.artifact.address) {
+            None => {
+                let origin = ArtifactOrigin { model: self.model, published: context.height };
+                state.write(&self.artifact.address, &origin);
+            }
+            Some(origin) if origin.model != self.model && model.distribution.readers != Readers::Public => {
+                let (artifact, model) = (self.artifact.address, origin.model);
+                return Err(Rejection::ArtifactGoverned { artifact, model });
+            }
+            Some(_) => {}
         }
         state.write(&key, &version);
         state.write(&artifact_key, &ArtifactUse(VersionRef { model: self.model, label: self.label.clone() }));

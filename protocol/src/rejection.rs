@@ -225,6 +225,22 @@ pub enum Rejection {
     ForArbiters(DisputeId),
     #[error("incident {0} does not exist")]
     UnknownIncident(IncidentId),
+
+    #[error("peer {peer} did not agree to read for account {account}; ask its operator for another consent")]
+    PeerDisagrees { peer: PublicKey, account: AccountId },
+    #[error("peer {peer} has agreed at {issued} ms, no earlier than this; ask its operator for another consent")]
+    StaleConsent { peer: PublicKey, issued: Timestamp },
+    #[error("account {0} has {max} peers; release one first", max = limits::PEERS_PER_ACCOUNT)]
+    TooManyPeers(AccountId),
+    #[error("peer {peer} is not bound to account {account}")]
+    PeerNotBound { peer: PublicKey, account: AccountId },
+    #[error("account {account} has no licence to model {model}")]
+    NotLicensee { account: AccountId, model: ModelId },
+    #[error(
+        "model {model} published the artifact {artifact} first and governs it, so what this model says of its readers \
+         would not count; change a byte of it, or ask the owners of that model"
+    )]
+    ArtifactGoverned { artifact: ArtifactId, model: ModelId },
 }
 
 impl Rejection {
@@ -315,6 +331,12 @@ impl Rejection {
             Self::NotArbiter { .. } => "not_arbiter",
             Self::ForArbiters(_) => "for_arbiters",
             Self::UnknownIncident(_) => "unknown_incident",
+            Self::PeerDisagrees { .. } => "peer_disagrees",
+            Self::StaleConsent { .. } => "stale_consent",
+            Self::TooManyPeers(_) => "too_many_peers",
+            Self::PeerNotBound { .. } => "peer_not_bound",
+            Self::NotLicensee { .. } => "not_licensee",
+            Self::ArtifactGoverned { .. } => "artifact_governed",
         }
     }
 }

@@ -148,6 +148,14 @@ pub enum Family {
     ApprovalOf = 43,
     /// Handles by what they look like.
     HandleShape = 44,
+    /// Licences by model and account.
+    Licensee = 45,
+    /// The account that a peer reads for, by the peer's key.
+    PeerBinding = 46,
+    /// The peers of an account.
+    PeerOf = 47,
+    /// The model that published an artifact first, by artifact.
+    ArtifactOrigin = 48,
 }
 
 impl Family {
@@ -182,7 +190,8 @@ fixed_key_fields!(
     DisputeId,
     IncidentId,
     ApprovalId,
-    crate::ids::ArtifactId
+    crate::ids::ArtifactId,
+    crate::ids::PublicKey
 );
 
 macro_rules! number_key_fields {

@@ -2,6 +2,7 @@
 //! any state.
 
 use crate::{
+    access::{BindPeer, ReleasePeer},
     account::{CreateAccount, RotateKeys},
     approval::{RequestApproval, SignApproval},
     attestation::Attest,
@@ -77,6 +78,10 @@ pub enum Action {
     RequestApproval(RequestApproval),
     /// Sign a request that waits, or drop it.
     SignApproval(SignApproval),
+    /// Bind a peer to the sender: it reads what the sender may read.
+    BindPeer(BindPeer),
+    /// Let go of a peer of the sender.
+    ReleasePeer(ReleasePeer),
 }
 
 impl Action {
@@ -109,6 +114,8 @@ impl Action {
             Self::CancelRecovery(_) => "cancel_recovery",
             Self::RequestApproval(_) => "request_approval",
             Self::SignApproval(_) => "sign_approval",
+            Self::BindPeer(_) => "bind_peer",
+            Self::ReleasePeer(_) => "release_peer",
         }
     }
 
@@ -145,7 +152,9 @@ impl Action {
             | Self::ExecuteProposal(_)
             | Self::RuleDispute(_)
             | Self::CancelRecovery(_)
-            | Self::SignApproval(_) => Ok(()),
+            | Self::SignApproval(_)
+            | Self::BindPeer(_)
+            | Self::ReleasePeer(_) => Ok(()),
         }
     }
 }

@@ -28,9 +28,11 @@
 
 mod card;
 mod damage;
+mod direct;
 mod error;
 mod export;
 mod files;
+mod hashed;
 mod headers;
 mod import;
 mod keep;
@@ -66,6 +68,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
     fs::{self, File},
+    io,
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
@@ -159,7 +162,12 @@ impl ArtifactStore {
         let mut artifacts = Vec::new();
         for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
             let path = entry.map_err(at("list", &directory))?.path();
-            let bytes = fs::read(&path).map_err(at("read", &path))?;
+            let bytes = match fs::read(&path) {
+                Ok(bytes) => bytes,
+                // It was collected since the directory was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(at("read", &path)(error)),
+            };
             match codec::decode_trusted::<Artifact>(&bytes) {
                 Ok(artifact) => artifacts.push(artifact),
                 Err(error) => tracing::error!(

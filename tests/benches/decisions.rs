@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 
 use allod_protocol::{
+    access::Distribution,
     block::Block,
     codec,
     event::Event,
@@ -33,6 +34,7 @@ fn with_holders(holders: u64) -> (TestLedger, ModelId) {
         stewards: vec![founder],
         policy: policy(1, 50),
         licence: None,
+        distribution: Distribution::default(),
         grants: Vec::new(),
     };
     let events = ledger.must(0, Action::CreateModel(found)).events;

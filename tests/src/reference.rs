@@ -30,6 +30,7 @@ pub use shares::{Delegation, Grant};
 pub use versions::{Version, VersionStatus};
 
 use allod_protocol::{
+    access::{Distribution, Readers},
     ids::{AccountId, ArtifactId, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, VersionLabel},
     model::{CreateModel, Licence},
     policy::{ModelPolicy, NetworkPolicy},
@@ -60,6 +61,10 @@ pub struct Model {
     pub policy: ModelPolicy,
     /// Under which terms it is used.
     pub licence: Option<Licence>,
+    /// Who reads its artifacts.
+    pub distribution: Distribution,
+    /// Who has a licence, and until when.
+    pub licensees: BTreeMap<AccountId, Option<u64>>,
     /// The versions.
     pub versions: BTreeMap<VersionLabel, Version>,
     /// The version released last.
@@ -89,6 +94,8 @@ pub struct World {
     pub contributions: BTreeMap<ContributionId, Contribution>,
     /// The disputes.
     pub disputes: BTreeMap<DisputeId, Dispute>,
+    /// The model that published an artifact first.
+    pub origins: BTreeMap<ArtifactId, ModelId>,
     /// What each account said last of an artifact.
     pub attestations: BTreeMap<(ArtifactId, Name, AccountId), bool>,
     /// The world as it was when each height was over.
@@ -117,6 +124,7 @@ impl World {
             proposals: BTreeMap::new(),
             contributions: BTreeMap::new(),
             disputes: BTreeMap::new(),
+            origins: BTreeMap::new(),
             attestations: BTreeMap::new(),
             past: Vec::new(),
         };
@@ -223,6 +231,19 @@ impl World {
         self.models.get_mut(&id).unwrap_or_else(|| panic!("model {id} was there"))
     }
 
+    /// Whether an account reads a model's artifacts now.
+    pub fn reads(&self, id: ModelId, account: AccountId) -> bool {
+        let model = &self.models[&id];
+        let owns = model.stewards.contains(&account) || model.register.contains_key(&account);
+        let licensed = model.licensees.get(&account).is_some_and(|until| until.is_none_or(|until| until > self.time));
+        let entitled = match model.distribution.readers {
+            Readers::Public => return true,
+            Readers::Holders => owns,
+            Readers::Licensees => owns || licensed,
+        };
+        entitled && self.accounts.get(&account).is_some_and(|account| !account.suspended)
+    }
+
     /// A proposal that was asked for before.
     fn proposal_mut(&mut self, id: ProposalId) -> &mut Proposal {
         self.proposals.get_mut(&id).unwrap_or_else(|| panic!("proposal {id} was there"))
@@ -245,6 +266,8 @@ impl World {
             stewards: new.stewards.clone(),
             policy: new.policy.clone(),
             licence: new.licence.clone(),
+            distribution: new.distribution,
+            licensees: BTreeMap::new(),
             versions: BTreeMap::new(),
             released: None,
             retired: false,

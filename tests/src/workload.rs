@@ -7,6 +7,7 @@ use crate::{
     ledger::{genesis, key, policy},
 };
 use allod_protocol::{
+    access::Distribution,
     block::{DecidedBlock, Tip},
     contribution::{ContributionKind, RecordContribution},
     crypto::SigningKey,
@@ -88,6 +89,7 @@ impl Workload {
             stewards: self.accounts.iter().take(4).copied().collect(),
             policy: policy(20, 50),
             licence: None,
+            distribution: Distribution::default(),
             grants: Vec::new(),
         });
         let (tip, executed) = run(self.one(&tip, found));

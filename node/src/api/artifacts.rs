@@ -14,6 +14,7 @@ use super::{
 use crate::{
     artifact_service::{Checked, FetchJob, Told, found},
     exchange::fetch::{FetchEvent, FetchReport},
+    replication::Copies,
 };
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind, ArtifactPath},
@@ -126,7 +127,9 @@ pub(crate) async fn import(State(api): State<Shared>, JsonBody(request): JsonBod
     lines(stop, ImportLine::Error, |sender| async move {
         let started = Instant::now();
         let mut meter = Meter::new(sender, ImportLine::Progress);
-        let imported = service.publish(PathBuf::from(request.path), mode, move |progress| meter.tell(progress)).await?;
+        let imported = service
+            .publish(PathBuf::from(request.path), (mode, request.unlisted), move |progress| meter.tell(progress))
+            .await?;
         Ok(ImportLine::Artifact(PublishedView {
             artifact: imported.artifact,
             sha256: imported.sha256,
@@ -135,6 +138,14 @@ pub(crate) async fn import(State(api): State<Shared>, JsonBody(request): JsonBod
             elapsed_seconds: started.elapsed().as_secs_f64(),
         }))
     })
+}
+
+/// How many copies there are of the releases whose owners wish for some, as this peer saw it last.
+#[utoipa::path(get, path = "/v1/replication", tag = "artifacts", responses(
+    (status = 200, description = "By model.", body = Vec<Copies>),
+))]
+pub(crate) async fn replication(State(api): State<Shared>) -> Json<Vec<Copies>> {
+    Json(api.replication.seen())
 }
 
 /// How long to search.
@@ -380,7 +391,10 @@ pub(crate) async fn content(
     let asked = match headers.get(header::RANGE) {
         // A client that resumes asks for the range of these bytes only; an address never names others.
         Some(range) if headers.get(header::IF_RANGE).is_none_or(|tag| *tag == etag(&address)) => {
-            Some(asked_range(range, size_bytes)?)
+            match asked_range(range, size_bytes) {
+                Ok(range) => Some(range),
+                Err(problem) => return Ok(unsatisfiable(problem, size_bytes)),
+            }
         }
         _ => None,
     };
@@ -418,6 +432,15 @@ pub(crate) async fn content(
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
+}
+
+/// The refusal of a range, which tells the size so that the client can ask for another.
+fn unsatisfiable(problem: Problem, size_bytes: u64) -> Response {
+    let mut response = problem.into_response();
+    if let Ok(size) = HeaderValue::try_from(format!("bytes */{size_bytes}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, size);
+    }
+    response
 }
 
 /// The address, which is that of these bytes and of no others.

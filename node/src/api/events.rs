@@ -3,6 +3,8 @@
 //! ```text
 //! event: block   data: a NoticeView: a block, or the next part of a large one
 //! event: gap     data: a GapView: blocks that this peer does not tell again
+//! event: copies  data: a Copies: of a release, copies have begun to be missing, or no longer are. It is this peer's own
+//!                view, has no id, and is not told again
 //! ```
 //!
 //! # How far a client has come
@@ -21,7 +23,7 @@ use super::{
     reader::with_reader,
     views::{GapView, NoticeView, Problem},
 };
-use crate::handle::Notice;
+use crate::{handle::Notice, replication::Copies};
 use allod_protocol::{event::Event as LedgerEvent, execute::TransactionResult, ids::Height};
 use allod_storage::{Ledger, StorageError};
 use axum::{
@@ -50,6 +52,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) const EVENT_RESULTS: usize = 256;
 /// Blocks that are told again to a client that was away; of what is further back it is told that it missed them.
 pub(super) const REPLAY_BLOCKS: u64 = if cfg!(test) { 6 } else { 10_000 };
+/// The name of an event that tells of copies, which is no event of the ledger.
+const COPIES_EVENT: &str = "copies";
 /// The header in which a client names the last id that it saw.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -106,7 +110,7 @@ impl FromStr for Place {
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "As `after`.")),
     responses(
-        (status = 200, description = "Events `block` (a NoticeView) and `gap` (a GapView), for as long as the client \
+        (status = 200, description = "Events `block` (a NoticeView), `gap` (a GapView) and `copies` (a Copies), for as long as the client \
             stays. The id of an event, HEIGHT.INDEX or HEIGHT, is a place on the ledger and the same on every peer.",
             body = NoticeView, content_type = "text/event-stream"),
         (status = 400, description = "The id is none.", body = Problem, content_type = "application/problem+json"),
@@ -133,10 +137,18 @@ pub(crate) async fn events(
     Ok(Sse::new(events).into_response())
 }
 
+/// What a stream that is up to date hears of.
+enum Told {
+    Block(Result<Arc<Notice>, broadcast::error::RecvError>),
+    Copies(Result<Arc<Copies>, broadcast::error::RecvError>),
+    Nothing,
+}
+
 /// What one stream needs.
 struct Stream {
     api: Shared,
     notices: broadcast::Receiver<Arc<Notice>>,
+    copies: broadcast::Receiver<Arc<Copies>>,
     stop: watch::Receiver<bool>,
     types: Option<BTreeSet<String>>,
     told: Place,
@@ -153,7 +165,8 @@ impl Stream {
         let notices = api.node.subscribe();
         let told = told.unwrap_or_else(|| Place { height: api.node.ledger.tip().height, index: None });
         let ready = VecDeque::from([Event::default().id(told.to_string())]);
-        Self { notices, stop: api.stop.clone(), types, told, behind: true, ready, _place: place, api }
+        let copies = api.replication.subscribe();
+        Self { notices, copies, stop: api.stop.clone(), types, told, behind: true, ready, _place: place, api }
     }
 
     /// The next event; none when the peer stops.
@@ -175,15 +188,25 @@ impl Stream {
         if self.told.index.is_some() { self.told.height } else { self.told.height.next() }
     }
 
-    /// Waits for the next block.
+    /// Waits for the next block, or for news of copies.
     async fn look_on(&mut self) -> Option<()> {
-        let notice = tokio::select! {
-            notice = self.notices.recv() => notice,
-            () = tokio::time::sleep(KEEP_ALIVE) => {
+        let told = tokio::select! {
+            notice = self.notices.recv() => Told::Block(notice),
+            copies = self.copies.recv() => Told::Copies(copies),
+            () = tokio::time::sleep(KEEP_ALIVE) => Told::Nothing,
+            _ = self.stop.wait_for(|stop| *stop) => return None,
+        };
+        let notice = match told {
+            Told::Block(notice) => notice,
+            Told::Copies(copies) => {
+                // What was missed is in the list of the endpoint; the sender lives as long as the peer.
+                copies.iter().for_each(|copies| self.tell_copies(copies));
+                return Some(());
+            }
+            Told::Nothing => {
                 self.ready.push_back(Event::default().id(self.told.to_string()));
                 return Some(());
             }
-            _ = self.stop.wait_for(|stop| *stop) => return None,
         };
         match notice {
             Ok(notice) if notice.height == self.next_height() => self.tell(&notice),
@@ -224,6 +247,12 @@ impl Stream {
         self.told = Place { height: to, index: None };
         let event = Event::default().event("gap").id(self.told.to_string());
         self.ready.extend(event.json_data(GapView { from, to }));
+    }
+
+    fn tell_copies(&mut self, copies: &Copies) {
+        if self.types.as_ref().is_none_or(|types| types.contains(COPIES_EVENT)) {
+            self.ready.extend(Event::default().event(COPIES_EVENT).json_data(copies));
+        }
     }
 
     /// Tells what of a block was not told yet.

@@ -1,6 +1,7 @@
 //! The state's entries as JSON: the one place that says what each family holds and what its keys are made of.
 
 use allod_protocol::{
+    access::{ArtifactOrigin, Licensee, PeerBinding, PeerOf},
     account::{Account, HandleOf, HandleShape},
     approval::{Approval, ApprovalOf},
     attestation::Attestation,
@@ -108,6 +109,10 @@ families! {
     Approval: "approval" [Field::Id("approval")];
     ApprovalOf: "approval_of" [Field::Id("account"), Field::Id("approval")];
     HandleShape: "handle_shape" [Field::Text("shape")];
+    Licensee: "licensee" [Field::Id("model"), Field::Id("account")];
+    PeerBinding: "peer_binding" [Field::Id("peer")];
+    PeerOf: "peer_of" [Field::Id("account"), Field::Id("peer")];
+    ArtifactOrigin: "artifact_origin" [Field::Artifact("artifact")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 
@@ -196,6 +201,6 @@ mod tests {
     #[test]
     fn every_family_is_known() {
         let known: Vec<u8> = (1..=u8::MAX).filter(|family| layout(*family).is_some()).collect();
-        assert_eq!(known, (1..=44).collect::<Vec<u8>>());
+        assert_eq!(known, (1..=48).collect::<Vec<u8>>());
     }
 }

@@ -279,10 +279,13 @@ records! {
         ["id", "handle", "keys", "created", "sponsor", "member_since", "quota", "open_proposals",
          "open_disputes", "open_approvals", "recovery", "suspended"];
     ModelRecord = "Model": "A model: its name, its stewards, its policy.",
-        ["id", "name", "description", "founder", "created", "stewards", "policy", "licence", "released",
-         "retired"];
+        ["id", "name", "description", "founder", "created", "stewards", "policy", "licence", "distribution",
+         "released", "retired"];
     NetworkRecord = "Network": "The network's own record: its parameters, its counters, the upgrade decided last.",
         ["parameters", "members", "proposals", "open_proposals", "upgrade"];
+    LicenseeRecord = "Licensee": "A licence that the owners of a model gave an account.",
+        ["model", "account", "since", "expires", "proposal"];
+    PeerBindingRecord = "PeerBinding": "That a peer reads for an account.", ["peer", "account", "issued", "since"];
     RegisterRecord = "Register": "The sums of a model's share register.",
         ["model", "total_units", "holders", "roots", "reserved", "changes", "delegations"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",

@@ -15,12 +15,14 @@ use super::{
 };
 use crate::{
     artifact_service::Scrubbing,
+    config::Sources,
     event_loop::clock,
     handle::{Command, NodeHandle, Notice, Role, Status},
     metrics::Metrics,
     network::{self, NetworkConfig},
 };
 use allod_protocol::{
+    access::Distribution,
     account::{CreateAccount, KeyPolicy},
     block::{Block, CommitCertificate, CommitSignature, DecidedBlock, VoteBody, VoteKind},
     codec,
@@ -163,7 +165,8 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(super::serve(listener, node.clone(), stopped));
+        let options = Sources::default().load().unwrap().config.artifact_options();
+        let server = tokio::spawn(super::serve(listener, node.clone(), options, stopped));
         let client = reqwest::Client::new();
         Self { node, base, client, status, stop, server, directory }
     }
@@ -228,6 +231,7 @@ impl Peer {
             stewards: vec![self.account("northfield")],
             policy,
             licence: None,
+            distribution: Distribution::default(),
             grants: Vec::new(),
         };
         self.apply(1, "northfield", Action::CreateModel(action)).await;

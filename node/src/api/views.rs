@@ -17,6 +17,7 @@ pub use trial::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, RecordCh
 
 use super::schema;
 use allod_protocol::{
+    access::{Licensee, PeerBinding},
     account::Account,
     artifact::{Artifact, ArtifactKind, ManifestFile},
     block::{CommitCertificate, Header},
@@ -626,6 +627,31 @@ pub enum ClaimView {
     Other(String),
 }
 
+/// A licence to a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LicenseeView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::LicenseeRecord)]
+    pub licensee: Licensee,
+    /// The account's handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// Whether its time is over.
+    pub over: bool,
+}
+
+/// A peer that reads for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerBindingView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::PeerBindingRecord)]
+    pub binding: PeerBinding,
+    /// The peer's id on the swarm.
+    pub peer_id: Option<String>,
+}
+
 /// How far work on bytes has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressView {
@@ -659,6 +685,11 @@ pub struct ImportRequest {
     /// Copy, share the files, or remember where they lie.
     #[serde(default)]
     pub mode: ImportModeView,
+    /// Serve it to nobody, and tell nobody of it, until it is a version of this model: for models that are not for
+    /// everybody.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Hex32>)]
+    pub unlisted: Option<ModelId>,
 }
 
 /// What was imported.

@@ -3,6 +3,8 @@
 use super::{Failure, client::Client};
 use crate::api::views::{ModelView, ProposalView};
 use allod_protocol::{
+    access::{BindPeer, Readers},
+    codec,
     ids::{AccountId, ArtifactId, ContentHash, ModelName, ProposalId, Units, VersionLabel},
     model::VersionRef,
 };
@@ -13,6 +15,8 @@ use serde::{
 };
 use std::{fmt, path::Path, str::FromStr};
 
+/// Bytes of a peer's consent at most.
+const CONSENT_SIZE_BYTES: usize = 256;
 /// Entries of each list that is searched for a short id.
 const SEARCHED: usize = 200;
 
@@ -104,6 +108,47 @@ impl ProposalName {
             }
         }
         bail!("no proposal begins with {}; `allod proposals` lists those that are open", self.0)
+    }
+}
+
+/// Who reads a model's artifacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ReadersArg {
+    /// Everybody
+    Public,
+    /// Holders, stewards, and accounts with a licence
+    Licensees,
+    /// Holders and stewards
+    Holders,
+}
+
+impl From<ReadersArg> for Readers {
+    fn from(readers: ReadersArg) -> Self {
+        match readers {
+            ReadersArg::Public => Self::Public,
+            ReadersArg::Licensees => Self::Licensees,
+            ReadersArg::Holders => Self::Holders,
+        }
+    }
+}
+
+/// A peer's word that it reads for an account, in one word of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConsentArg(pub(super) BindPeer);
+
+impl fmt::Display for ConsentArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&multibase::encode(multibase::Base::Base58Btc, codec::encode(&self.0)))
+    }
+}
+
+impl FromStr for ConsentArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = multibase::decode(text).map(|(_, bytes)| bytes).ok();
+        let bind = bytes.and_then(|bytes| codec::decode(&bytes, CONSENT_SIZE_BYTES).ok());
+        bind.map(Self).ok_or_else(|| format!("{text:?} is not what `allod peer consent` prints; copy all of it"))
     }
 }
 

@@ -5,11 +5,15 @@ use super::{
     client::Client,
     context::Context,
     fetch::resolve,
-    output::Fields,
+    output::{Fields, Table},
     progress::Progress,
+    providers,
     units::{show_count, show_size},
 };
-use crate::api::views::{ArtifactView, CollectRequest, CollectedView, PinView, VerifyLine};
+use crate::{
+    api::views::{ArtifactView, CollectRequest, CollectedView, PinView, VerifyLine},
+    replication::Copies,
+};
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind},
     ids::ArtifactId,
@@ -49,6 +53,10 @@ pub(super) enum Artifacts {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Who has one, as far as this node can find out
+    Providers(providers::Providers),
+    /// How many copies there are of the releases whose owners wish for some
+    Copies,
     /// Hash every byte again; without an address, of all. What is damaged is not served from then on
     Verify {
         /// An artifact's address, or a version as namespace/name@label
@@ -78,6 +86,11 @@ impl Artifacts {
                 let collected: CollectedView = client.ask("/v1/artifacts/collect", &CollectRequest { dry_run }).await?;
                 context.answer(&collected, |collected| show_collected(collected, dry_run))
             }
+            Self::Providers(command) => command.execute(context).await,
+            Self::Copies => {
+                let copies: Vec<Copies> = client.get("/v1/replication").await?;
+                context.answer(&copies, |copies| show_copies(copies))
+            }
             Self::Verify { what, repair } => {
                 let addresses = match what {
                     Some(what) => vec![resolve(&client, &what).await?],
@@ -99,6 +112,20 @@ impl Artifacts {
             }
         }
     }
+}
+
+fn show_copies(copies: &[Copies]) -> String {
+    let mut table = Table::new(&["RELEASE", ">COPIES", ">WISHED", "HERE", ""]);
+    for copies in copies {
+        table.row([
+            format!("{}@{}", copies.model, copies.label),
+            copies.found.to_string(),
+            copies.wished.to_string(),
+            if copies.here { "yes".into() } else { String::new() },
+            if copies.found < copies.wished { "TOO FEW".into() } else { String::new() },
+        ]);
+    }
+    table.show("no owners wish for copies; ask them: allod propose distribution MODEL --copies NUMBER --as ACCOUNT")
 }
 
 async fn pin(context: &Context, client: &Client, what: &Target, pin: bool) -> Result<()> {

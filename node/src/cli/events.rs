@@ -4,7 +4,7 @@ use super::{
     client::Client,
     output::short,
     units::{show_count, show_time},
-    words::{incident_status, share_reason, show_answer, show_licence, status_name},
+    words::{incident_status, share_reason, show_answer, show_distribution, show_licence, status_name},
 };
 use crate::api::views::{AccountView, ModelView, counterparty};
 use allod_protocol::{
@@ -72,7 +72,9 @@ impl Names {
             | Event::AccountRecovered { .. }
             | Event::ApprovalRequested { .. }
             | Event::ApprovalSigned { .. }
-            | Event::ApprovalClosed { .. } => self.tell_account(event).await,
+            | Event::ApprovalClosed { .. }
+            | Event::PeerBound { .. }
+            | Event::PeerReleased { .. } => self.tell_account(event).await,
             Event::VersionPublished { .. }
             | Event::VersionReleased { .. }
             | Event::VersionDeprecated { .. }
@@ -82,6 +84,9 @@ impl Names {
             Event::ModelCreated { .. }
             | Event::PolicyChanged { .. }
             | Event::LicenceSet { .. }
+            | Event::DistributionSet { .. }
+            | Event::LicenceGranted { .. }
+            | Event::LicenceRevoked { .. }
             | Event::StewardsSet { .. }
             | Event::ModelRetired { .. }
             | Event::Delegated { .. }
@@ -130,6 +135,12 @@ impl Names {
                 let (account, guardian) = (self.account(*account).await, self.account(*guardian).await);
                 let ready = ready.map(|ready| format!("; it gets them {}", show_time(ready))).unwrap_or_default();
                 format!("{guardian} says which keys {account} should get{ready}")
+            }
+            Event::PeerBound { peer, account } => {
+                format!("peer {} reads for {}", short(peer), self.account(*account).await)
+            }
+            Event::PeerReleased { peer, account } => {
+                format!("peer {} reads for {} no more", short(peer), self.account(*account).await)
             }
             Event::RecoveryStopped { account } => format!("recovery of {} stopped", self.account(*account).await),
             Event::AccountRecovered { account } => {
@@ -185,6 +196,17 @@ impl Names {
             Event::PolicyChanged { model, .. } => format!("rules of {} changed", self.model(*model).await),
             Event::LicenceSet { model, licence, .. } => {
                 format!("licence of {}: {}", self.model(*model).await, show_licence(licence))
+            }
+            Event::DistributionSet { model, distribution, .. } => {
+                format!("distribution of {}: {}", self.model(*model).await, show_distribution(distribution))
+            }
+            Event::LicenceGranted { model, account, expires, .. } => {
+                let until = expires.map(|time| format!(" until {}", show_time(time))).unwrap_or_default();
+                format!("{} has a licence to {}{until}", self.account(*account).await, self.model(*model).await)
+            }
+            Event::LicenceRevoked { model, account, reason, .. } => {
+                let (model, account) = (self.model(*model).await, self.account(*account).await);
+                format!("{account} has lost its licence to {model}: {reason}")
             }
             Event::StewardsSet { model, stewards, .. } => {
                 let mut names = Vec::new();

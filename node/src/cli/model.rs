@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    args::{self, Assigned, Target, VersionName},
+    args::{self, Assigned, ReadersArg, Target, VersionName},
     artifacts::show_contents,
     client::Client,
     context::Context,
@@ -11,12 +11,13 @@ use super::{
     policy::choice::PolicyArgs,
     shares::write_deed,
     signing::{Receipt, Signing},
-    units::{show_count, show_size},
+    units::{show_count, show_size, show_time},
     vesting::VestingArgs,
-    words::{show_licence, show_rule, version_status},
+    words::{show_distribution, show_licence, show_rule, version_status},
 };
-use crate::api::views::{ModelView, VersionView};
+use crate::api::views::{LicenseeView, ModelView, VersionView};
 use allod_protocol::{
+    access::Distribution,
     event::Event,
     ids::{ModelId, ModelName, Name, Units},
     model::{CreateModel, FoundingLine, ParentGrant, Version, VersionStatus},
@@ -42,6 +43,14 @@ pub(super) enum ModelCommand {
     Show {
         /// namespace/name, or namespace/name@label for a version
         what: Target,
+    },
+    /// List the accounts that the owners gave a licence
+    Licensees {
+        /// namespace/name
+        model: ModelName,
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
     },
     /// Write a proof of a version and where it stands, which anyone checks offline with `allod verify`
     Deed {
@@ -75,6 +84,12 @@ pub(super) struct Create {
     vesting: VestingArgs,
     #[command(flatten)]
     licence: LicenceArgs,
+    /// Who reads its artifacts
+    #[arg(long, value_enum, default_value_t = ReadersArg::Public)]
+    readers: ReadersArg,
+    /// How many peers of members should hold each release; 0 for no wish
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    copies: u32,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
@@ -117,6 +132,11 @@ impl ModelCommand {
                 let versions = client.list::<VersionView>(&format!("/v1/models/{model}/versions"), 100).await?.items;
                 context.answer(&ModelWithVersions { model: view, versions }, show)
             }
+            Self::Licensees { model, limit } => {
+                let client = context.client()?;
+                let page = client.list::<LicenseeView>(&format!("/v1/models/{model}/licensees"), limit).await?;
+                context.answer(&page.items, |licensees| show_licensees(licensees))
+            }
             Self::Deed { version: VersionName { model, label }, output } => {
                 write_deed(context, &context.client()?, &format!("/v1/deeds/version/{model}/{label}"), &output).await
             }
@@ -140,8 +160,9 @@ impl Create {
         }
         let base = || Template::EqualPartners.policy(&stewards);
         let policy = self.policy.policy(&sender.client, base, &stewards).await?;
-        let action =
-            CreateModel { name: self.name, description: self.description, founding, stewards, policy, licence, grants };
+        let distribution = Distribution { readers: self.readers.into(), copies: self.copies };
+        let (name, description) = (self.name, self.description);
+        let action = CreateModel { name, description, founding, stewards, policy, licence, distribution, grants };
         let receipt = sender.submit(Action::CreateModel(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ModelCreated { model, name, .. } => Some(ModelMade { model: *model, name: name.clone() }),
@@ -164,6 +185,16 @@ async fn grants(client: &Client, given: &[Assigned<Units>]) -> Result<Vec<Parent
         grants.push(ParentGrant { parent: client.model(&parent).await?.model.id, units: *value });
     }
     Ok(grants)
+}
+
+fn show_licensees(licensees: &[LicenseeView]) -> String {
+    let mut table = Table::new(&["LICENSEE", ">SINCE BLOCK", "UNTIL"]);
+    for view in licensees {
+        let until = view.licensee.expires.map_or_else(|| "for ever".into(), show_time);
+        let until = if view.over { format!("{until} (over)") } else { until };
+        table.row([who(view.handle.as_ref(), view.licensee.account), view.licensee.since.to_string(), until]);
+    }
+    table.show("nobody has a licence; ask the owners: allod propose grant-licence MODEL ACCOUNT --as ACCOUNT")
 }
 
 fn show_list(models: &[ModelView]) -> String {
@@ -194,6 +225,7 @@ fn show(view: &ModelWithVersions) -> String {
     let (total, holders) = (show_count(view.model.total_units.get()), view.model.holders);
     fields.add("shares", format!("{total} units, {holders} holders"));
     fields.add("released", model.released.as_ref().map_or_else(|| "nothing yet".into(), ToString::to_string));
+    fields.add("distribution", show_distribution(&model.distribution));
     fields.add("licence", model.licence.as_ref().map_or_else(|| "none set".into(), show_licence));
     fields.add_some("RETIRED", model.retired.map(|height| format!("since block {height}")));
     fields.add("contributions", view.model.contributions).add("proposals", view.model.proposals);

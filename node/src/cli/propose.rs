@@ -38,6 +38,12 @@ pub(super) enum Propose {
     ClaimLineage(Asking<versions::ClaimLineage>),
     /// Set the terms under which a model is used
     Licence(Asking<rules::SetLicence>),
+    /// Say who reads a model's artifacts, and how many copies of them there should be
+    Distribution(Asking<rules::SetDistribution>),
+    /// Give an account a licence, or another term for the one it has
+    GrantLicence(Asking<rules::GrantLicence>),
+    /// Take an account's licence back
+    RevokeLicence(Asking<rules::RevokeLicence>),
     /// Mint shares
     Mint(Asking<ownership::Mint>),
     /// Burn shares of a holder, with cause
@@ -141,6 +147,9 @@ impl Propose {
             Self::WithdrawVersion(asking) => asking.put(context).await,
             Self::ClaimLineage(asking) => asking.put(context).await,
             Self::Licence(asking) => asking.put(context).await,
+            Self::Distribution(asking) => asking.put(context).await,
+            Self::GrantLicence(asking) => asking.put(context).await,
+            Self::RevokeLicence(asking) => asking.put(context).await,
             Self::Mint(asking) => asking.put(context).await,
             Self::Burn(asking) => asking.put(context).await,
             Self::Transfer(asking) => asking.put(context).await,

@@ -1,4 +1,4 @@
-//! `allod providers`: who has an artifact.
+//! `allod artifacts providers`: who has an artifact.
 
 use super::{args::Target, context::Context, fetch::resolve};
 use crate::api::views::ProvidersView;

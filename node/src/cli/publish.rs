@@ -11,6 +11,7 @@ use super::{
 };
 use crate::api::views::{ImportLine, ImportModeView, ImportRequest, PublishedView};
 use allod_protocol::{
+    access::Readers,
     event::Event,
     ids::{ArtifactId, ModelName, VersionLabel},
     model::PublishVersion,
@@ -85,8 +86,9 @@ impl Publish {
         let datasets = self.datasets.iter().map(|text| content_hash(text)).collect::<Result<Vec<_>>>()?;
         let path = self.path.canonicalize().with_context(|| format!("cannot find {}", self.path.display()))?;
         let path = path.to_string_lossy().into_owned();
+        let unlisted = (model.distribution.readers != Readers::Public).then_some(model.id);
 
-        let imported = import(client, ImportRequest { path, mode: self.mode.into() }).await?;
+        let imported = import(client, ImportRequest { path, mode: self.mode.into(), unlisted }).await?;
         note(context, &imported);
         let action = PublishVersion {
             model: model.id,

@@ -3,10 +3,11 @@
 
 use super::{
     output::{short, who},
-    units::{show_count, show_duration},
+    units::{show_count, show_duration, show_time},
 };
 use crate::api::views::{AttestorView, GateView};
 use allod_protocol::{
+    access::{Distribution, Readers},
     contribution::ContributionKind,
     ids::AccountId,
     incident::IncidentStatus,
@@ -176,9 +177,30 @@ pub(super) fn action_text(action: &ProposalAction) -> String {
         }
         ProposalAction::ReinstateAccount { account } => format!("an account is reinstated\n{account}"),
         ProposalAction::SetParameters { .. } => "the network's parameters are replaced".into(),
+        ProposalAction::SetDistribution { distribution } => show_distribution(distribution),
+        ProposalAction::GrantLicence { account, expires } => {
+            let until = expires.map(|time| format!(" until {}", show_time(time))).unwrap_or_default();
+            format!("an account gets a licence{until}\n{account}")
+        }
+        ProposalAction::RevokeLicence { account, reason } => {
+            because(format!("an account loses its licence\n{account}"), reason)
+        }
         ProposalAction::Upgrade { height, protocol, release } => {
             format!("version {protocol} of the protocol is spoken from block {height} on\nby {release}")
         }
+    }
+}
+
+/// Who reads a model's artifacts, and how many copies there should be.
+pub(super) fn show_distribution(distribution: &Distribution) -> String {
+    let readers = match distribution.readers {
+        Readers::Public => "everybody reads the artifacts",
+        Readers::Licensees => "holders and licensees read the artifacts",
+        Readers::Holders => "holders read the artifacts",
+    };
+    match distribution.copies {
+        0 => readers.into(),
+        copies => format!("{readers}; {copies} copies of each release wished for"),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Fetching an artifact from whoever has it.
 
 use super::{
+    rate::RateLimit,
     session::{Blob, Claim, Claimed, Session},
+    speed::Memory,
     worker,
 };
 use allod_protocol::{
@@ -14,13 +16,16 @@ use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream:
 use libp2p::{PeerId, StreamProtocol};
 use libp2p_stream::Control;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinError, time::Instant};
+
+/// Providers that are known to a fetch and wait for others to fail.
+const WAITING_PROVIDERS: usize = 64;
 
 /// What to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +39,11 @@ pub struct Wanted {
 }
 
 /// How a fetch goes about it. The default suits a node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FetchOptions {
     /// Bytes of one piece: a multiple of 16 KiB, at most [`limits::ARTIFACT_RANGE_SIZE_BYTES`].
     pub piece_bytes: u64,
-    /// Streams to one provider: while one proves what it read, the other reads.
+    /// Streams to one provider: while one proves or writes what it read, another reads.
     pub streams_per_provider: usize,
     /// Providers used at a time.
     pub providers: usize,
@@ -52,19 +57,22 @@ pub struct FetchOptions {
     pub slow_after: Duration,
     /// How long nothing may arrive from anyone before the fetch fails.
     pub give_up_after: Duration,
+    /// Bytes a second, of all fetches that share it.
+    pub rate: RateLimit,
 }
 
 impl Default for FetchOptions {
     fn default() -> Self {
         Self {
             piece_bytes: 1024 * 1024,
-            streams_per_provider: 2,
+            streams_per_provider: 3,
             providers: 8,
             files: 64,
             open_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
             slow_after: Duration::from_secs(3),
             give_up_after: Duration::from_secs(60),
+            rate: RateLimit::default(),
         }
     }
 }
@@ -227,6 +235,7 @@ pub struct Fetcher {
     control: Control,
     protocol: StreamProtocol,
     options: FetchOptions,
+    memory: Memory,
     claims: Arc<Mutex<BTreeMap<ArtifactId, Weak<tokio::sync::Mutex<()>>>>>,
 }
 
@@ -242,7 +251,15 @@ impl fmt::Debug for Fetcher {
 impl Fetcher {
     /// A fetcher that opens its streams with `control`, for the protocol that [`super::protocol`] names.
     pub fn new(store: Arc<ArtifactStore>, control: Control, protocol: StreamProtocol, options: FetchOptions) -> Self {
-        Self { store, control, protocol, options, claims: Arc::default() }
+        Self { store, control, protocol, options, memory: Memory::default(), claims: Arc::default() }
+    }
+
+    pub(super) const fn options(&self) -> &FetchOptions {
+        &self.options
+    }
+
+    pub(super) async fn open_stream(&self, peer: PeerId) -> Result<libp2p::Stream, libp2p_stream::OpenStreamError> {
+        self.control.clone().open_stream(peer, self.protocol.clone()).await
     }
 
     /// Fetches an artifact from the providers, which may be found while it goes on; each is asked once. At the end the
@@ -272,42 +289,60 @@ impl Fetcher {
         observer: Observer,
     ) -> Result<FetchReport, FetchFailure> {
         let started = Instant::now();
-        let store = Arc::clone(&self.store);
-        let hold = tokio::task::spawn_blocking(move || store.hold()).await;
-        let session = Arc::new(Session::new(Arc::clone(&self.store), self.options, observer));
+        let session =
+            Arc::new(Session::new(Arc::clone(&self.store), self.options.clone(), self.memory.clone(), observer));
+        let getting = async {
+            // Held as long as the fetch goes on: nothing is collected under it.
+            let _hold = self.blocking(ArtifactStore::hold).await?;
+            self.get_artifact(&session, wanted, selection).await
+        };
         let result = tokio::select! {
-            result = self.get_artifact(&session, wanted, selection) => result,
+            result = getting => result,
             error = self.drive(&session, providers) => Err(error),
         };
-        drop(hold);
+        session.remember();
         let (fetched_bytes, present_bytes, providers) = session.report();
         let report = FetchReport { fetched_bytes, present_bytes, elapsed: started.elapsed(), providers };
         result.map(|()| report.clone()).map_err(|error| FetchFailure { error, report: Box::new(report) })
     }
 
-    /// Runs the workers of all providers until the fetch has to be given up.
+    /// Runs the workers of all providers until the fetch has to be given up. Providers for whom there is no room yet
+    /// wait, and those that were given up not long ago wait until nobody else has what is wanted.
     async fn drive(&self, session: &Arc<Session>, providers: impl Stream<Item = PeerId> + Send) -> FetchError {
         let mut providers = pin!(providers.fuse());
         let mut ended = false;
+        let (mut waiting, mut avoided) = (VecDeque::new(), VecDeque::new());
         let mut workers = FuturesUnordered::new();
         let mut clock = tokio::time::interval(Duration::from_secs(1).min(self.options.give_up_after));
         loop {
             let changed = session.changed.notified();
+            let last_resort = ended && waiting.is_empty() && session.wants_providers();
+            while session.has_room() {
+                let next = waiting.pop_front().or_else(|| if last_resort { avoided.pop_front() } else { None });
+                let Some(peer) = next else { break };
+                if session.add_provider(peer) {
+                    for _ in 0..self.options.streams_per_provider {
+                        let (session, control) = (Arc::clone(session), self.control.clone());
+                        workers.push(worker::work(session, control, self.protocol.clone(), peer).boxed());
+                    }
+                }
+            }
+            if ended && waiting.is_empty() && avoided.is_empty() {
+                session.end_providers();
+            }
             if let Some(failure) = session.failure() {
                 return failure;
             }
             tokio::select! {
                 provider = providers.next(), if !ended => match provider {
-                    Some(peer) => if session.add_provider(peer) {
-                        for _ in 0..self.options.streams_per_provider {
-                            let (session, control) = (Arc::clone(session), self.control.clone());
-                            workers.push(worker::work(session, control, self.protocol.clone(), peer).boxed());
+                    Some(peer) => {
+                        let avoids = self.memory.avoids(&peer, Instant::now());
+                        let queue = if avoids { &mut avoided } else { &mut waiting };
+                        if queue.len() < WAITING_PROVIDERS {
+                            queue.push_back(peer);
                         }
-                    },
-                    None => {
-                        ended = true;
-                        session.end_providers();
                     }
+                    None => ended = true,
                 },
                 Some(()) = workers.next(), if !workers.is_empty() => {}
                 () = changed => {}

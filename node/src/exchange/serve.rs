@@ -1,6 +1,9 @@
 //! Answering other peers' requests.
 
-use super::wire::{self, Head, Request, WireError};
+use super::{
+    rate::{PORTION_BYTES, RateLimit},
+    wire::{self, Head, Request, WireError},
+};
 use allod_protocol::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, BlobReader};
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
@@ -17,11 +20,11 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// Whether a peer may read an artifact. Called for every request, on the runtime: it must not block.
+/// Whether a peer may read a blob. Called for every request, on a thread that may block.
 pub type Admit = Arc<dyn Fn(&PeerId, &ArtifactId) -> bool + Send + Sync>;
 
 /// How much strangers may ask for at a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeLimits {
     /// Streams served in all. Each holds at most one answer in memory (2 MiB).
     pub streams: usize,
@@ -29,15 +32,17 @@ pub struct ServeLimits {
     pub streams_per_peer: usize,
     /// How long a stream may lie idle between requests.
     pub idle: Duration,
-    /// How long a peer may take to accept one answer.
+    /// How long a peer may take to accept one answer, or one portion of it where bytes a second are bounded.
     pub answer: Duration,
+    /// Bytes a second, to all peers together.
+    pub rate: RateLimit,
 }
 
 impl Default for ServeLimits {
     fn default() -> Self {
         let (idle, answer) = (Duration::from_secs(60), Duration::from_secs(60));
-        // A peer with eight fetches under way opens two streams for each.
-        Self { streams: 64, streams_per_peer: 16, idle, answer }
+        // A peer with five fetches under way opens three streams for each.
+        Self { streams: 64, streams_per_peer: 16, idle, answer, rate: RateLimit::default() }
     }
 }
 
@@ -197,14 +202,13 @@ async fn answer_all(
     let mut answering = Answering { server: Arc::clone(server), reader: None, bytes: Vec::new() };
     while let Some(request) = wire::read_frame::<Request>(stream, server.limits.idle).await? {
         let head;
-        if (server.admit)(&peer, request.address()) {
-            (answering, head) = answering.answer(request).await?;
-        } else {
-            head = Head::Refused;
-            answering.bytes.clear();
-            wire::put_frame(&head, &mut answering.bytes);
+        (answering, head) = answering.answer(peer, request).await?;
+        let (limits, bytes) = (&server.limits, &answering.bytes);
+        let portion_bytes = if limits.rate.is_bounded() { PORTION_BYTES } else { bytes.len() };
+        for portion in bytes.chunks(portion_bytes) {
+            limits.rate.pass(portion.len() as u64).await;
+            wire::write_all(stream, portion, limits.answer).await?;
         }
-        wire::write_all(stream, &answering.bytes, server.limits.answer).await?;
         let counters = &server.counters;
         match head {
             Head::Found { slice_bytes, .. } => {
@@ -228,26 +232,32 @@ struct Answering {
 
 impl Answering {
     /// Reads and proves on a thread that may block.
-    async fn answer(mut self, request: Request) -> Result<(Self, Head), Ended> {
+    async fn answer(mut self, peer: PeerId, request: Request) -> Result<(Self, Head), Ended> {
         let task = tokio::task::spawn_blocking(move || {
-            let head = self.prepare(request)?;
+            let head = self.prepare(&peer, request)?;
             Ok((self, head))
         });
         task.await.unwrap_or_else(|panic| Err(Ended::Malformed(format!("answering failed: {panic}"))))
     }
 
     /// Fills the buffer with the answer.
-    fn prepare(&mut self, request: Request) -> Result<Head, Ended> {
+    fn prepare(&mut self, peer: &PeerId, request: Request) -> Result<Head, Ended> {
+        if !(self.server.admit)(peer, request.address()) {
+            return Ok(self.say(Head::Refused));
+        }
         match self.slice(request) {
             Ok(head) => Ok(head),
             Err(Refusal::Malformed(reason)) => Err(Ended::Malformed(reason)),
-            Err(Refusal::Absent) => {
-                self.reader = None;
-                self.bytes.clear();
-                wire::put_frame(&Head::NotFound, &mut self.bytes);
-                Ok(Head::NotFound)
-            }
+            Err(Refusal::Absent) => Ok(self.say(Head::NotFound)),
         }
+    }
+
+    /// An answer without bytes.
+    fn say(&mut self, head: Head) -> Head {
+        self.reader = None;
+        self.bytes.clear();
+        wire::put_frame(&head, &mut self.bytes);
+        head
     }
 
     fn slice(&mut self, request: Request) -> Result<Head, Refusal> {

@@ -2,9 +2,16 @@
 //!
 //! Invariants: a piece is in the queue, in a blob's runs, or in flight, or it has arrived; a piece in flight has at
 //! least one holder, at most two; a provider that was dropped takes nothing more.
+//!
+//! Pieces are as large as a provider is fast, so that a slow one holds little. When no piece is left to take, a free
+//! provider takes over what another owes and would bring much later; whose pieces others bring first, again and again,
+//! is dropped.
 
-use super::fetch::{DropReason, FetchError, FetchEvent, FetchOptions, Observer, ProviderReport};
-use super::wire::Request;
+use super::{
+    fetch::{DropReason, FetchError, FetchEvent, FetchOptions, Observer, ProviderReport},
+    speed::{Memory, Meter, time_for},
+    wire::Request,
+};
 use allod_protocol::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, ByteRange, PartialFile, Progress};
 use libp2p::PeerId;
@@ -14,13 +21,30 @@ use std::{
 };
 use tokio::{
     sync::{Notify, OwnedMutexGuard, oneshot},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Failures in a row after which a provider is given up.
 const STRIKES: u32 = 3;
+/// Failures within this time of one that counted count as one with it; shorter than the wait after a failure.
+const STRIKE_TIME: Duration = Duration::from_millis(200);
 /// Times in a row that a provider may say it is busy.
 const BUSY_ANSWERS: u32 = 40;
+/// Pieces of a provider in a row that another brought first, after which it is given up as slow.
+const OUTRUN: u32 = 8;
+/// The time that one piece is to take.
+const PIECE_TIME: Duration = Duration::from_millis(100);
+/// The time that all asks on the way on one stream are to take, so that the provider never waits for us.
+const WINDOW_TIME: Duration = Duration::from_secs(1);
+/// Bytes of the first pieces, before a speed is known, and of the smallest.
+const FIRST_PIECE_BYTES: u64 = 256 * 1024;
+const LEAST_PIECE_BYTES: u64 = 64 * 1024;
+/// Pieces on the way on one stream at most.
+const WINDOW_PIECES: u64 = 4;
+/// How long a piece is thought to take whose provider has no measured speed.
+const UNMEASURED_TIME: Duration = Duration::from_millis(250);
+/// By how much sooner a piece must come for it to be asked for twice.
+const GAIN: Duration = Duration::from_millis(50);
 
 /// What a worker asks its provider for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,14 +112,38 @@ pub(super) struct Blob {
 struct Holder {
     peer: PeerId,
     since: Instant,
+    /// What its answer brings.
+    cost_bytes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Provider {
     report: ProviderReport,
     lacks: BTreeSet<ArtifactId>,
     strikes: u32,
+    struck: Option<Instant>,
     busy: u32,
+    outrun: u32,
+    meter: Meter,
+    /// Bytes that were asked of it and have not come.
+    owed_bytes: u64,
+}
+
+impl Provider {
+    fn bytes_per_s(&self) -> Option<u64> {
+        self.meter.bytes_per_s(self.owed_bytes > 0, Instant::now())
+    }
+
+    /// What it brings in so much time, between two bounds, in steps of the smallest piece.
+    fn brings(&self, time: Duration, least_bytes: u64, most_bytes: u64) -> Option<u64> {
+        let bytes = u128::from(self.bytes_per_s()?).saturating_mul(time.as_millis()) / 1_000;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX) / LEAST_PIECE_BYTES * LEAST_PIECE_BYTES;
+        Some(bytes.max(least_bytes).min(most_bytes))
+    }
+
+    fn piece_bytes(&self, most_bytes: u64) -> u64 {
+        self.brings(PIECE_TIME, LEAST_PIECE_BYTES, most_bytes).unwrap_or(FIRST_PIECE_BYTES).min(most_bytes)
+    }
 }
 
 #[derive(Debug)]
@@ -116,6 +164,7 @@ struct State {
 pub(super) struct Session {
     pub(super) store: Arc<ArtifactStore>,
     pub(super) options: FetchOptions,
+    memory: Memory,
     observer: Observer,
     state: Mutex<State>,
     /// There may be something to take, or the session failed.
@@ -125,7 +174,7 @@ pub(super) struct Session {
 /// Where the next thing to ask lies.
 enum Choice {
     Queued(usize),
-    Piece(ArtifactId),
+    Piece(ArtifactId, u64),
     Slow(Ask),
 }
 
@@ -140,7 +189,14 @@ pub(super) enum Target {
 }
 
 impl Session {
-    pub(super) fn new(store: Arc<ArtifactStore>, options: FetchOptions, observer: Observer) -> Self {
+    pub(super) fn new(
+        store: Arc<ArtifactStore>,
+        mut options: FetchOptions,
+        memory: Memory,
+        observer: Observer,
+    ) -> Self {
+        // Under a bound a piece is paid for before it is asked for, so it is no more than passes in a moment.
+        options.piece_bytes = options.piece_bytes.min(options.rate.piece_bytes());
         let state = State {
             blobs: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -153,7 +209,7 @@ impl Session {
             fetched_bytes: 0,
             present_bytes: 0,
         };
-        Self { store, options, observer, state: Mutex::new(state), changed: Notify::new() }
+        Self { store, options, memory, observer, state: Mutex::new(state), changed: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -193,14 +249,33 @@ impl Session {
         (self.observer)(FetchEvent::Progress(state.progress));
     }
 
-    /// Whether the provider is new and there is room for it.
+    /// Whether another provider may be put to work.
+    pub(super) fn has_room(&self) -> bool {
+        self.state().live().count() < self.options.providers
+    }
+
+    /// Whether something is wanted that no provider at work has.
+    pub(super) fn wants_providers(&self) -> bool {
+        self.state().hopeless().is_some()
+    }
+
+    /// Whether the provider is new: it may take pieces from now on.
     pub(super) fn add_provider(&self, peer: PeerId) -> bool {
         let mut state = self.state();
-        let active = state.providers.values().filter(|provider| provider.report.dropped.is_none()).count();
-        if state.providers.contains_key(&peer) || active >= self.options.providers {
+        if state.providers.contains_key(&peer) {
             return false;
         }
-        state.providers.insert(peer, Provider::default());
+        let provider = Provider {
+            report: ProviderReport::default(),
+            lacks: BTreeSet::new(),
+            strikes: 0,
+            struck: None,
+            busy: 0,
+            outrun: 0,
+            meter: Meter::new(self.memory.bytes_per_s(&peer), Instant::now()),
+            owed_bytes: 0,
+        };
+        state.providers.insert(peer, provider);
         true
     }
 
@@ -238,13 +313,44 @@ impl Session {
         let ask = match self.choose(&state, &peer)? {
             Choice::Queued(index) => state.queue.remove(index)?,
             Choice::Slow(ask) => ask,
-            Choice::Piece(address) => {
+            Choice::Piece(address, piece_bytes) => {
                 let blob = state.blobs.get_mut(&address)?;
-                Ask::Piece(address, cut(&mut blob.runs, self.options.piece_bytes)?)
+                Ask::Piece(address, cut(&mut blob.runs, piece_bytes)?)
             }
         };
-        state.in_flight.entry(ask).or_default().push(Holder { peer, since: Instant::now() });
+        let cost_bytes = self.cost_in(&state, &ask);
+        state.in_flight.entry(ask).or_default().push(Holder { peer, since: Instant::now(), cost_bytes });
+        if let Some(provider) = state.providers.get_mut(&peer) {
+            if provider.owed_bytes == 0 {
+                provider.meter.begin(Instant::now());
+            }
+            provider.owed_bytes = provider.owed_bytes.saturating_add(cost_bytes);
+        }
         Some(ask)
+    }
+
+    /// Bytes that the answer to an ask brings, as far as that is known.
+    pub(super) fn cost_bytes(&self, ask: &Ask) -> u64 {
+        self.cost_in(&self.state(), ask)
+    }
+
+    fn cost_in(&self, state: &State, ask: &Ask) -> u64 {
+        let piece_bytes = self.options.piece_bytes;
+        match ask {
+            Ask::Tail(_) => state.known_size(ask).unwrap_or(piece_bytes).min(piece_bytes),
+            Ask::Piece(_, range) => range.size_bytes(),
+        }
+    }
+
+    /// Bytes that may be on the way to this provider on one stream.
+    pub(super) fn window_bytes(&self, peer: &PeerId) -> u64 {
+        let (piece_bytes, state) = (self.options.piece_bytes, self.state());
+        let provider = state.providers.get(peer);
+        let streams = u32::try_from(self.options.streams_per_provider).unwrap_or(u32::MAX).max(1);
+        let most_bytes = piece_bytes.saturating_mul(WINDOW_PIECES);
+        let window =
+            provider.and_then(|provider| provider.brings(WINDOW_TIME / streams, LEAST_PIECE_BYTES, most_bytes));
+        window.unwrap_or(piece_bytes)
     }
 
     /// Whether [`Session::take`] would give something.
@@ -261,15 +367,30 @@ impl Session {
         }
         let mut blobs = state.blobs.iter();
         if let Some((address, _)) = blobs.find(|(address, blob)| !blob.runs.is_empty() && offered(address)) {
-            return Some(Choice::Piece(*address));
+            return Some(Choice::Piece(*address, provider.piece_bytes(self.options.piece_bytes)));
         }
-        let slow = |holders: &[Holder]| match holders {
-            [one] => one.peer != *peer && one.since.elapsed() >= self.options.slow_after,
-            _ => false,
-        };
-        let mut in_flight = state.in_flight.iter();
-        let (ask, _) = in_flight.find(|(ask, holders)| offered(ask.address()) && slow(holders))?;
-        Some(Choice::Slow(*ask))
+        let in_flight = state.in_flight.iter().filter(|(ask, _)| offered(ask.address()));
+        let late = in_flight.filter_map(|(ask, holders)| Some((self.gain(state, peer, ask, holders)?, ask)));
+        late.max_by_key(|(gain, _)| *gain).map(|(_, ask)| Choice::Slow(*ask))
+    }
+
+    /// By how much sooner the peer would bring what another owes; `None` when that is not worth it.
+    fn gain(&self, state: &State, peer: &PeerId, ask: &Ask, holders: &[Holder]) -> Option<Duration> {
+        let [holder] = holders else { return None };
+        if holder.peer == *peer {
+            return None;
+        }
+        let waited = holder.since.elapsed();
+        if waited >= self.options.slow_after {
+            return Some(waited);
+        }
+        let (own, other) = (state.providers.get(peer)?, state.providers.get(&holder.peer)?);
+        // Its other streams share what it can do.
+        let theirs = time_for(other.owed_bytes, other.bytes_per_s()?);
+        let asked = own.owed_bytes.saturating_add(self.cost_in(state, ask));
+        // Who was too quick for its speed to be measured is no slower than this.
+        let ours = own.bytes_per_s().map_or(UNMEASURED_TIME, |bytes_per_s| time_for(asked, bytes_per_s));
+        theirs.checked_sub(ours.saturating_mul(2)).filter(|gain| *gain > GAIN)
     }
 
     /// Starts the clock of an ask anew: its answer is the next one due.
@@ -299,13 +420,6 @@ impl Session {
         }
     }
 
-    /// The size that an ask's blob is known to have.
-    pub(super) fn known_size(&self, ask: &Ask) -> Option<u64> {
-        let state = self.state();
-        let blob = state.blobs.get(ask.address())?;
-        blob.partial.as_ref().map(|partial| partial.size_bytes()).or(blob.expected_bytes)
-    }
-
     /// A blob has begun: its other pieces may be taken.
     pub(super) fn begun(&self, address: &ArtifactId, partial: Arc<Claimed>) {
         let mut state = self.state();
@@ -326,16 +440,29 @@ impl Session {
     /// Counts an answer that proved itself.
     pub(super) fn arrived(&self, ask: &Ask, peer: PeerId, new_bytes: u64) {
         let mut state = self.state();
-        state.in_flight.remove(ask);
+        let cost_bytes = self.cost_in(&state, ask);
+        let holders = state.settle(ask);
         state.queue.retain(|queued| queued != ask);
         state.last_arrival = Instant::now();
         state.fetched_bytes = state.fetched_bytes.saturating_add(new_bytes);
         state.progress.done_bytes = state.progress.done_bytes.saturating_add(new_bytes);
         if let Some(provider) = state.providers.get_mut(&peer) {
             provider.report.bytes = provider.report.bytes.saturating_add(new_bytes);
+            provider.meter.add(cost_bytes, Instant::now());
             (provider.strikes, provider.busy) = (0, 0);
+            // What another brought first is no reason to think better of it.
+            if new_bytes > 0 {
+                provider.outrun = 0;
+            }
         }
         self.tell_progress(&state);
+        let losers = holders.iter().map(|holder| holder.peer).filter(|holder| *holder != peer);
+        let outrun: Vec<PeerId> = losers.filter(|loser| state.is_outrun(loser)).collect();
+        drop(state);
+        for peer in outrun {
+            let reason = format!("others brought {OUTRUN} of its pieces first");
+            self.drop_provider(peer, DropReason::Slow(reason));
+        }
     }
 
     /// A blob arrived whole in its tail. Gives whether this was the first answer to say so.
@@ -355,9 +482,22 @@ impl Session {
     pub(super) fn close(&self, address: &ArtifactId, result: Result<(), FetchError>) {
         let mut state = self.state();
         state.queue.retain(|ask| ask.address() != address);
-        state.in_flight.retain(|ask, _| ask.address() != address);
+        let of_it: Vec<Ask> = state.in_flight.keys().filter(|ask| ask.address() == address).copied().collect();
+        for ask in of_it {
+            state.settle(&ask);
+        }
         if let Some(blob) = state.blobs.remove(address) {
             let _ = blob.done.send(result);
+        }
+    }
+
+    /// Keeps what was learnt of the providers for the fetches to come.
+    pub(super) fn remember(&self) {
+        let now = Instant::now();
+        for (peer, provider) in &self.state().providers {
+            // Under a bound of ours the speed says nothing of the provider.
+            let speed = provider.meter.bytes_per_s(false, now).filter(|_| !self.options.rate.is_bounded());
+            self.memory.keep(*peer, speed, provider.report.dropped.as_ref(), now);
         }
     }
 
@@ -396,10 +536,18 @@ impl Session {
         if provider.report.dropped.is_some() {
             return None;
         }
-        provider.strikes = provider.strikes.saturating_add(1);
-        let strikes = provider.strikes;
+        // All streams of a connection fail with it: that is one failure.
+        let now = Instant::now();
+        if provider.struck.is_none_or(|struck| now.saturating_duration_since(struck) >= STRIKE_TIME) {
+            provider.struck = Some(now);
+            provider.strikes = provider.strikes.saturating_add(1);
+        }
+        let (strikes, has_given) = (provider.strikes, provider.report.bytes > 0);
+        // Who has given something and is the last may only be away for a moment: it is waited for, as long as the fetch
+        // waits for anything.
+        let is_awaited = has_given && state.live().count() == 1;
         drop(state);
-        if strikes < STRIKES {
+        if strikes < STRIKES || is_awaited {
             return Some(strikes);
         }
         self.drop_provider(peer, reason);
@@ -429,13 +577,48 @@ impl Session {
 }
 
 impl State {
+    fn live(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.values().filter(|provider| provider.report.dropped.is_none())
+    }
+
+    /// The size that an ask's blob is known to have.
+    fn known_size(&self, ask: &Ask) -> Option<u64> {
+        let blob = self.blobs.get(ask.address())?;
+        blob.partial.as_ref().map(|partial| partial.size_bytes()).or(blob.expected_bytes)
+    }
+
+    fn no_longer_owed(&mut self, holder: &Holder) {
+        if let Some(provider) = self.providers.get_mut(&holder.peer) {
+            provider.owed_bytes = provider.owed_bytes.saturating_sub(holder.cost_bytes);
+        }
+    }
+
+    /// Nobody owes this any more; gives who did.
+    fn settle(&mut self, ask: &Ask) -> Vec<Holder> {
+        let holders = self.in_flight.remove(ask).unwrap_or_default();
+        holders.iter().for_each(|holder| self.no_longer_owed(holder));
+        holders
+    }
+
+    /// Counts a piece that another brought first; whether the provider is to be given up for it.
+    fn is_outrun(&mut self, peer: &PeerId) -> bool {
+        let others = || self.providers.iter().filter(|(id, other)| *id != peer && other.report.dropped.is_none());
+        let is_needed = |blob: &ArtifactId| others().all(|(_, other)| other.lacks.contains(blob));
+        let is_needed = self.blobs.keys().any(is_needed);
+        let Some(provider) = self.providers.get_mut(peer) else { return false };
+        provider.outrun = provider.outrun.saturating_add(1);
+        !is_needed && provider.outrun >= OUTRUN
+    }
+
     /// An ask that nobody holds any more goes to the front of the queue.
     fn release(&mut self, ask: Ask, peer: PeerId) {
         let Some(holders) = self.in_flight.get_mut(&ask) else { return };
-        if let Some(index) = holders.iter().position(|holder| holder.peer == peer) {
-            holders.remove(index);
+        let given_back = holders.iter().position(|holder| holder.peer == peer).map(|index| holders.remove(index));
+        let free = holders.is_empty();
+        if let Some(holder) = given_back {
+            self.no_longer_owed(&holder);
         }
-        if holders.is_empty() {
+        if free {
             self.in_flight.remove(&ask);
             if self.blobs.contains_key(ask.address()) {
                 self.queue.push_front(ask);
@@ -443,14 +626,18 @@ impl State {
         }
     }
 
+    /// A blob that no provider at work has.
+    fn hopeless(&self) -> Option<ArtifactId> {
+        let hopeless = |address: &&ArtifactId| self.live().all(|provider| provider.lacks.contains(*address));
+        self.blobs.keys().find(hopeless).copied()
+    }
+
     /// Fails the fetch when a blob has no provider left that might have it and none will come.
     fn find_hopeless(&mut self) {
         if !self.providers_ended || self.failure.is_some() {
             return;
         }
-        let live = || self.providers.values().filter(|provider| provider.report.dropped.is_none());
-        let hopeless = |address: &&ArtifactId| live().all(|provider| provider.lacks.contains(*address));
-        if let Some(address) = self.blobs.keys().find(hopeless).copied() {
+        if let Some(address) = self.hopeless() {
             let refused = self.providers.values().any(|provider| provider.report.refused);
             self.failure = Some(FetchError::NobodyHas { address, asked: self.providers.len(), refused });
         }

@@ -3,6 +3,7 @@
 
 use super::{
     fetch::*,
+    rate::RateLimit,
     serve::{Admit, ServeCounters, ServeLimits, Server, serve},
     wire::{self, Head, Request},
 };
@@ -359,6 +360,106 @@ async fn garbage_is_dropped_and_a_silent_or_halting_provider_is_passed_by() {
     alice.holds(&wanted);
     assert_eq!(report.providers[&bob.id].dropped, None);
     assert_eq!(report.fetched_bytes, 5_000_000);
+}
+
+#[tokio::test]
+async fn what_a_stalled_provider_owes_comes_from_one_whose_measured_speed_is_higher() {
+    let stalling = Peer::new().await.misbehave(|store, count, request| {
+        (honest(store, request), if count < 6 { After::GoOn } else { After::Stall })
+    });
+    let (bob, alice) = (Peer::new().await.serve(), Peer::new().await);
+    let wanted = bob.import("file", &content(50_000_000));
+    stalling.import("file", &content(50_000_000));
+    // Nothing but the measured speeds can tell that it stalls.
+    let options = FetchOptions { slow_after: 10 * PATIENCE, idle_timeout: 10 * PATIENCE, ..brisk() };
+    let report = fetch(&alice, wanted, &[&stalling, &bob], options).await.unwrap();
+    alice.holds(&wanted);
+    assert_eq!(report.providers.values().map(|provider| provider.bytes).sum::<u64>(), 50_000_000);
+    assert!(report.providers[&stalling.id].bytes > 0);
+}
+
+#[tokio::test]
+async fn a_provider_given_up_as_slow_is_asked_later_only_when_nobody_else_has_the_bytes() {
+    let silent = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let answering = Arc::clone(&silent);
+    let carol = Peer::new().await.misbehave(move |store, _, request| {
+        if silent.load(Ordering::SeqCst) {
+            return (Vec::new(), After::Stall);
+        }
+        (honest(store, request), After::GoOn)
+    });
+    let (bob, alice) = (Peer::new().await.serve(), Peer::new().await);
+    let first = carol.import("first", &content(3_000_000));
+    for (name, len) in [("second", 2_000_000), ("third", 1_000_000)] {
+        carol.import(name, &content(len));
+    }
+    let second = bob.import("second", &content(2_000_000));
+    let third = Wanted { limit_bytes: 1_000_000, ..carol.import("third", &content(1_000_000)) };
+    for peer in [&carol, &bob] {
+        alice.connect(peer).await;
+    }
+    let fetcher = alice.fetcher(FetchOptions { idle_timeout: Duration::from_millis(100), ..brisk() });
+    let failure = fetcher.fetch(first, stream::iter([carol.id]), quiet()).await.unwrap_err();
+    let dropped = failure.report.providers[&carol.id].dropped.clone();
+    assert!(matches!(dropped, Some(DropReason::Slow(_))), "{dropped:?}");
+    let report = fetcher.fetch(second, stream::iter([carol.id, bob.id]), quiet()).await.unwrap();
+    assert!(!report.providers.contains_key(&carol.id), "bob has it all");
+    answering.store(false, Ordering::SeqCst);
+    let report = fetcher.fetch(third, stream::iter([carol.id, bob.id]), quiet()).await.unwrap();
+    assert_eq!(report.providers[&carol.id].bytes, 1_000_000, "bob does not have it");
+    alice.holds(&third);
+}
+
+#[tokio::test]
+async fn bytes_a_second_are_bounded_on_either_side() {
+    let bounded = || RateLimit::new(std::num::NonZeroU32::new(4_000_000));
+    for (upload, download) in [(bounded(), RateLimit::default()), (RateLimit::default(), bounded())] {
+        let limits = ServeLimits { rate: upload, ..ServeLimits::default() };
+        let (bob, alice) = (Peer::new().await.serve_to(Arc::new(|_, _| true), limits), Peer::new().await);
+        let wanted = bob.import("file", &content(6_000_000));
+        let options = FetchOptions { rate: download, ..brisk() };
+        let report = fetch(&alice, wanted, &[&bob], options).await.unwrap();
+        alice.holds(&wanted);
+        // One second and a half, less what may pass at once.
+        assert!(report.elapsed > Duration::from_secs(1), "{:?}", report.elapsed);
+    }
+}
+
+#[tokio::test]
+async fn two_fetches_from_one_provider_share_what_it_can_send() {
+    let limits = ServeLimits { rate: RateLimit::new(std::num::NonZeroU32::new(4_000_000)), ..ServeLimits::default() };
+    let bob = Peer::new().await.serve_to(Arc::new(|_, _| true), limits);
+    let wanted = bob.import("file", &content(4_000_000));
+    let (alice, carol) = (Peer::new().await, Peer::new().await);
+    alice.connect(&bob).await;
+    carol.connect(&bob).await;
+    let (fetch_one, fetch_two) = (alice.fetcher(brisk()), carol.fetcher(brisk()));
+    let providers = || stream::iter([bob.id]);
+    let both =
+        futures::join!(fetch_one.fetch(wanted, providers(), quiet()), fetch_two.fetch(wanted, providers(), quiet()));
+    let (one, two) = (both.0.unwrap().elapsed, both.1.unwrap().elapsed);
+    // One after the other, the second would take twice as long as the first.
+    assert!(one.max(two) < one.min(two) * 3 / 2, "{one:?} and {two:?}");
+}
+
+#[tokio::test]
+async fn a_provider_that_gave_something_and_is_the_only_one_is_waited_for() {
+    let away = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let hang_ups = Arc::clone(&away);
+    // After three answers it hangs up on whoever asks, for a while.
+    let flaky = Peer::new().await.misbehave(move |store, count, request| match count {
+        3..15 => {
+            hang_ups.fetch_add(1, Ordering::SeqCst);
+            (Vec::new(), After::HangUp)
+        }
+        _ => (honest(store, request), After::GoOn),
+    });
+    let alice = Peer::new().await;
+    let wanted = flaky.import("file", &content(3_000_000));
+    let report = fetch(&alice, wanted, &[&flaky], brisk()).await.unwrap();
+    alice.holds(&wanted);
+    assert_eq!(report.fetched_bytes, 3_000_000);
+    assert_eq!(away.load(Ordering::SeqCst), 12, "it hung up more often than another would be forgiven");
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use tokio::time::{Duration, timeout};
 
 /// Asks on the way to one provider on one stream, at most: small files are many.
 const WINDOW_ASKS: usize = 32;
-/// Pieces on the way at most; the window grows to it with every answer, so a slow provider holds few.
-const WINDOW_PIECES: u64 = 4;
+/// How often a worker without work looks whether others have become slow: that comes with time alone.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long to let a provider be that failed or was busy; longer each time in a row.
 const BACKOFF: Duration = Duration::from_millis(250);
 const BACKOFF_MOST: Duration = Duration::from_secs(3);
@@ -60,7 +60,7 @@ pub(super) async fn work(session: Arc<Session>, mut control: Control, protocol: 
             }
             Trouble::Failed(reason) => {
                 if let Some(strikes) = session.strike(peer, reason) {
-                    tokio::time::sleep(BACKOFF.saturating_mul(strikes)).await;
+                    tokio::time::sleep(BACKOFF.saturating_mul(strikes).min(BACKOFF_MOST)).await;
                 }
             }
         }
@@ -77,8 +77,7 @@ async fn wait_for_work(session: &Session, peer: PeerId) -> bool {
         if session.has_work(peer) {
             return true;
         }
-        // What is slow elsewhere becomes free with time alone.
-        let _ = timeout(session.options.slow_after, changed).await;
+        let _ = timeout(LOOK_AGAIN, changed).await;
     }
 }
 
@@ -102,7 +101,8 @@ struct Conversation<'a> {
     stream: Stream,
     peer: PeerId,
     asked: VecDeque<Ask>,
-    window_bytes: u64,
+    /// Bytes that came and were not waited for yet.
+    unpaid_bytes: u64,
     slice: Vec<u8>,
 }
 
@@ -116,8 +116,7 @@ impl Drop for Conversation<'_> {
 
 impl<'a> Conversation<'a> {
     fn new(session: &'a Arc<Session>, stream: Stream, peer: PeerId) -> Self {
-        let window_bytes = session.options.piece_bytes;
-        Self { session, stream, peer, asked: VecDeque::new(), window_bytes, slice: Vec::new() }
+        Self { session, stream, peer, asked: VecDeque::new(), unpaid_bytes: 0, slice: Vec::new() }
     }
 
     /// Asks and takes answers until something goes wrong.
@@ -134,18 +133,25 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Sends as many requests as the window allows.
+    /// Sends as many requests as the window allows. Under a bound on bytes a second what came is waited for first, while
+    /// nothing is on the way: no provider is thought slow for it.
     async fn ask(&mut self) -> Result<(), Trouble> {
         let mut frames = Vec::new();
         let piece_bytes = self.session.options.piece_bytes;
-        let cost = |ask: &Ask| match ask {
-            Ask::Tail(_) => self.session.known_size(ask).unwrap_or(piece_bytes).min(piece_bytes),
-            Ask::Piece(_, range) => range.size_bytes(),
-        };
-        let mut on_the_way: u64 = self.asked.iter().map(cost).sum();
-        while self.asked.len() < WINDOW_ASKS && (self.asked.is_empty() || on_the_way < self.window_bytes) {
+        let mut window_bytes = self.session.window_bytes(&self.peer);
+        let rate = &self.session.options.rate;
+        if rate.is_bounded() {
+            if !self.asked.is_empty() {
+                return Ok(());
+            }
+            rate.pass(std::mem::take(&mut self.unpaid_bytes)).await;
+            window_bytes = window_bytes.min(piece_bytes);
+        }
+        let mut on_the_way: u64 = self.asked.iter().map(|ask| self.session.cost_bytes(ask)).sum();
+        while self.asked.len() < WINDOW_ASKS && (self.asked.is_empty() || on_the_way < window_bytes) {
             let Some(ask) = self.session.take(self.peer) else { break };
-            on_the_way = on_the_way.saturating_add(cost(&ask));
+            let cost_bytes = self.session.cost_bytes(&ask);
+            on_the_way = on_the_way.saturating_add(cost_bytes);
             wire::put_frame(&ask.request(piece_bytes), &mut frames);
             self.asked.push_back(ask);
         }
@@ -162,7 +168,7 @@ impl<'a> Conversation<'a> {
             return Err(Trouble::Failed(DropReason::Unreachable("another stream of the provider failed".into())));
         }
         if !self.session.has_work(self.peer) {
-            let _ = timeout(self.session.options.slow_after, changed).await;
+            let _ = timeout(LOOK_AGAIN, changed).await;
         }
         Ok(())
     }
@@ -176,9 +182,8 @@ impl<'a> Conversation<'a> {
         match head.ok_or_else(|| WireError::Io(std::io::ErrorKind::UnexpectedEof.into()))? {
             Head::Found { size_bytes, slice_bytes } => {
                 self.take_slice(ask, size_bytes, slice_bytes).await?;
+                self.unpaid_bytes = self.unpaid_bytes.saturating_add(slice_bytes);
                 self.asked.pop_front();
-                let most = self.session.options.piece_bytes.saturating_mul(WINDOW_PIECES);
-                self.window_bytes = self.window_bytes.saturating_mul(2).min(most);
             }
             Head::Busy => return Err(Trouble::Busy),
             head @ (Head::NotFound | Head::Refused) => {

@@ -2,11 +2,12 @@
 
 use super::{Proposal, Scope};
 use crate::{
+    access::{self, Distribution},
     dispute::{self, DisputeTarget},
     event::Event,
     execute::Context,
     genesis::Parameters,
-    ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Units, VersionLabel},
+    ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel},
     limits,
     model::{self, Licence, Model, VersionRef},
     network,
@@ -175,6 +176,25 @@ pub enum ProposalAction {
         /// Which release of the software speaks it.
         release: String,
     },
+    /// Say who reads the model's artifacts, and how many copies there should be.
+    SetDistribution {
+        /// The whole of it.
+        distribution: Distribution,
+    },
+    /// Give an account a licence, or another term for the one it has.
+    GrantLicence {
+        /// Whom.
+        account: AccountId,
+        /// The block time at which it ends; none for never.
+        expires: Option<Timestamp>,
+    },
+    /// Take an account's licence back.
+    RevokeLicence {
+        /// Whose.
+        account: AccountId,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl ProposalAction {
@@ -204,6 +224,9 @@ impl ProposalAction {
             Self::ReinstateAccount { .. } => "reinstate_account",
             Self::SetParameters { .. } => "set_parameters",
             Self::Upgrade { .. } => "upgrade",
+            Self::SetDistribution { .. } => "set_distribution",
+            Self::GrantLicence { .. } => "grant_licence",
+            Self::RevokeLicence { .. } => "revoke_licence",
         }
     }
 
@@ -214,7 +237,10 @@ impl ProposalAction {
             | Self::DeprecateVersion { .. }
             | Self::WithdrawVersion { .. }
             | Self::ClaimLineage { .. } => Class::Release,
-            Self::SetLicence { .. } => Class::Licence,
+            Self::SetLicence { .. }
+            | Self::SetDistribution { .. }
+            | Self::GrantLicence { .. }
+            | Self::RevokeLicence { .. } => Class::Licence,
             Self::MintShares { .. }
             | Self::BurnShares { .. }
             | Self::ApproveTransfer { .. }
@@ -244,9 +270,11 @@ impl ProposalAction {
             Self::DeprecateVersion { reason, .. }
             | Self::WithdrawVersion { reason, .. }
             | Self::Retire { reason }
+            | Self::RevokeLicence { reason, .. }
             | Self::SuspendAccount { reason, .. } => check_text("reason", reason, limits::TITLE_SIZE_BYTES),
             Self::ClaimLineage { parents, .. } => check_count("parents", parents.len(), limits::VERSION_PARENTS),
             Self::SetLicence { licence } => licence.check(),
+            Self::SetDistribution { distribution } => distribution.check(),
             Self::MintShares { units, reason, vesting, .. } => {
                 check_units(*units)?;
                 vesting.as_ref().map_or(Ok(()), Vesting::check)?;
@@ -273,7 +301,8 @@ impl ProposalAction {
             | Self::RemoveValidator { .. }
             | Self::AdmitMember { .. }
             | Self::GrantQuota { .. }
-            | Self::ReinstateAccount { .. } => Ok(()),
+            | Self::ReinstateAccount { .. }
+            | Self::GrantLicence { .. } => Ok(()),
         }
     }
 }
@@ -329,6 +358,12 @@ fn run_for_model<S: StateRead + ?Sized>(
         ProposalAction::OpenRound { plan } => round::open(state, context, &model, (plan, by))?,
         ProposalAction::ResolveDispute { dispute, upholds } => {
             return dispute::resolve(state, context, &model, (*dispute, *upholds, by));
+        }
+        ProposalAction::GrantLicence { account, expires } => {
+            access::grant_licence(state, context, (id, by), (*account, *expires))?
+        }
+        ProposalAction::RevokeLicence { account, reason } => {
+            access::revoke_licence(state, (id, by), (*account, reason))?
         }
         ProposalAction::Statement => Event::StatementMade { proposal: by, scope: proposal.scope },
         ProposalAction::MintShares { .. }
@@ -390,6 +425,10 @@ fn change_model<S: StateRead + ?Sized>(
         ProposalAction::SetLicence { licence } => {
             model.licence = Some(licence.clone());
             Event::LicenceSet { model: id, licence: licence.clone(), proposal: by }
+        }
+        ProposalAction::SetDistribution { distribution } => {
+            model.distribution = *distribution;
+            Event::DistributionSet { model: id, distribution: *distribution, proposal: by }
         }
         ProposalAction::SetStewards { stewards } => {
             for steward in stewards {

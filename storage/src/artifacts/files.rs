@@ -29,9 +29,16 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn create(directory: &Path) -> Result<Self, ArtifactError> {
         let layout = Self { directory: directory.to_owned(), counter: AtomicU64::new(0) };
-        for path in
-            [layout.blobs(), layout.roots(), layout.pins(), layout.damaged(), layout.partials(), layout.temporary()]
-        {
+        for path in [
+            layout.blobs(),
+            layout.roots(),
+            layout.pins(),
+            layout.unlisted(),
+            layout.hashed(),
+            layout.damaged(),
+            layout.partials(),
+            layout.temporary(),
+        ] {
             fs::create_dir_all(&path).map_err(at("create", &path))?;
         }
         Ok(layout)

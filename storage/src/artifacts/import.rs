@@ -5,13 +5,15 @@
 //! files durable and gives them their names while the others go on.
 //!
 //! A file is read once to hash it (BLAKE3, its outboard, and SHA-256 on a thread beside) and, when its bytes are not
-//! here yet, once more to copy them; the copy is hashed again, so a file that changes meanwhile is refused, and
-//! publishing twice costs no more than hashing. Files of up to a mebibyte are read once into memory.
+//! here yet, once more to copy them; the copy is hashed again, so a file that changes meanwhile is refused. Files of up
+//! to a mebibyte are read once into memory. Of larger ones that are here it is remembered what they were when they were
+//! hashed (`hashed`), so that publishing twice reads them once.
 
 use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
     files::{Placement, TemporaryFile, Unnamed},
+    hashed::HashMemory,
     headers::{Format, HeaderError},
     patterns::ignored,
     slice::{self, ReferenceRecord, open_source},
@@ -374,8 +376,13 @@ impl Work<'_> {
         tell: &Tell,
     ) -> Result<Taken, ArtifactError> {
         let size_bytes = metadata.len();
+        let memory = HashMemory::new(self.store, metadata);
+        if let Some((address, sha256)) = memory.recall(path, self.mode == ImportMode::Reference) {
+            return Ok(Taken { hashed: Hashed { address, sha256, size_bytes }, new: None, untold_bytes: size_bytes });
+        }
         let mut outboard = TemporaryFile::create(&self.store.layout)?;
         let (address, sha256) = self.hash(path, file, size_bytes, &mut outboard, tell)?;
+        memory.keep(address, sha256);
         let hashed = Hashed { address, sha256, size_bytes };
         let Some(claimed_bytes) = self.claim(&address, size_bytes)? else {
             return Ok(Taken { hashed, new: None, untold_bytes: 0 });

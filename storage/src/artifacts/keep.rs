@@ -11,10 +11,14 @@
 use super::{
     ArtifactStore,
     error::{ArtifactError, at},
-    files::{self, Layout},
+    files::{self, Layout, TemporaryFile},
     slice::GROUP_SIZE_BYTES,
 };
-use allod_protocol::{artifact::ArtifactKind, ids::ArtifactId};
+use allod_protocol::{
+    artifact::ArtifactKind,
+    codec,
+    ids::{ArtifactId, ModelId},
+};
 use std::{
     collections::BTreeSet,
     fs::{self, DirEntry, File},
@@ -120,6 +124,33 @@ impl ArtifactStore {
         Ok(was_pinned)
     }
 
+    /// The model whose version the artifact is to be before it is served to anybody, if it waits for one.
+    ///
+    /// # Errors
+    /// The file system's refusal; [`ArtifactError::Record`] when the mark is damaged.
+    pub fn unlisted_for(&self, address: &ArtifactId) -> Result<Option<ModelId>, ArtifactError> {
+        let path = self.layout.unlisted_mark(address);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let damaged = |error| ArtifactError::Record { path: path.clone(), source: Box::new(error) };
+                codec::decode_trusted(&bytes).map(Some).map_err(damaged)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at("read", &path)(error)),
+        }
+    }
+
+    /// Has an artifact wait: until a version of this model is it, and was the first that was, it is served to nobody.
+    ///
+    /// # Errors
+    /// The file system's refusal.
+    pub fn unlist(&self, address: &ArtifactId, model: &ModelId) -> Result<(), ArtifactError> {
+        let mut mark = TemporaryFile::create(&self.layout)?;
+        mark.append(&codec::encode(model))?;
+        mark.commit_to(&self.layout.unlisted_mark(address))?;
+        files::sync_directory(&self.layout.unlisted())
+    }
+
     /// Bytes on disk that the store takes, what lies elsewhere by reference not included.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
@@ -201,6 +232,7 @@ impl ArtifactStore {
         if !try_out {
             for address in &collected.artifacts {
                 files::remove_if_there(&self.layout.root(address))?;
+                files::remove_if_there(&self.layout.unlisted_mark(address))?;
             }
             files::sync_directory(&self.layout.roots())?;
         }
@@ -224,6 +256,7 @@ impl ArtifactStore {
         collected.downloads = downloads.len() as u64;
         if !try_out {
             blobs.iter().try_for_each(|address| self.marks.clear(address))?;
+            self.sweep_hashes()?;
             self.measure()?;
         }
         Ok(collected)
@@ -266,6 +299,14 @@ impl Layout {
 
     fn pin(&self, address: &ArtifactId) -> std::path::PathBuf {
         self.pins().join(address.to_string())
+    }
+
+    pub(super) fn unlisted(&self) -> std::path::PathBuf {
+        self.directory().join("unlisted")
+    }
+
+    fn unlisted_mark(&self, address: &ArtifactId) -> std::path::PathBuf {
+        self.unlisted().join(address.to_string())
     }
 }
 

@@ -9,8 +9,9 @@
 use super::{
     Arriving, ArtifactStore, BUFFER_SIZE_BYTES,
     damage::Marks,
+    direct::{AlignedBytes, DataFile},
     error::{ArtifactError, ReceiveError, at},
-    files::{self, Layout, WRITE_SIZE_BYTES},
+    files::{self, Layout},
     slice::{self, BlobReader, ByteRange, GROUP_SIZE_BYTES, Proven},
 };
 use allod_protocol::{ids::ArtifactId, limits};
@@ -49,7 +50,7 @@ pub struct PartialFile {
     size_bytes: u64,
     layout: Arc<Layout>,
     marks: Arc<Marks>,
-    data: File,
+    data: DataFile,
     outboard: File,
     groups: Mutex<Groups>,
     /// Held while finishing: who comes second waits until it is done.
@@ -62,7 +63,7 @@ pub struct PartialFile {
 /// What of a slice has proven itself: contiguous bytes, and hash pairs with their places in the outboard.
 struct ProvenBytes {
     start: u64,
-    bytes: Vec<u8>,
+    bytes: AlignedBytes,
     pairs: Vec<(u64, [u8; 64])>,
 }
 
@@ -213,8 +214,9 @@ impl PartialFile {
             let mut options = File::options();
             options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))
         };
-        let (data, outboard, file) = (create(DATA)?, create(OUTBOARD)?, create(GROUPS)?);
-        data.set_len(size_bytes).map_err(at("extend", &layout.partial(address, DATA)))?;
+        let path = layout.partial(address, DATA);
+        let data = DataFile::create(&path, size_bytes).map_err(at("create", &path))?;
+        let (outboard, file) = (create(OUTBOARD)?, create(GROUPS)?);
         let bits = vec![0; bitmap_size(size_bytes)];
         file.write_all_at(&record(size_bytes, &bits), 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
         Ok(Self::assemble(store, claim, size_bytes, (data, outboard), Groups { file, bits, verified_bytes: 0 }))
@@ -228,7 +230,9 @@ impl PartialFile {
         };
         let record_path = layout.partial(address, GROUPS);
         let record = fs::read(&record_path).map_err(at("read", &record_path))?;
-        let files = open(DATA).and_then(|data| Ok((data, open(OUTBOARD)?, open(GROUPS)?)));
+        let path = layout.partial(address, DATA);
+        let data = DataFile::open(&path).map_err(at("open", &path));
+        let files = data.and_then(|data| Ok((data, open(OUTBOARD)?, open(GROUPS)?)));
         let (Some((size_bytes, bits)), Ok((data, outboard, file))) = (parse_record(&record), files) else {
             remove(layout, address)?;
             return Ok(None);
@@ -248,7 +252,7 @@ impl PartialFile {
         store: &ArtifactStore,
         claim: Arriving,
         size_bytes: u64,
-        (data, outboard): (File, File),
+        (data, outboard): (DataFile, File),
         groups: Groups,
     ) -> Self {
         Self {
@@ -271,7 +275,7 @@ impl PartialFile {
         let (path, record_path) =
             (self.layout.partial(&self.address, DATA), self.layout.partial(&self.address, GROUPS));
         let clone = |file: &File| file.try_clone().map_err(at("open", &path));
-        let (data, outboard) = (clone(&self.data)?, clone(&self.outboard)?);
+        let (data, outboard) = (clone(self.data.file())?, clone(&self.outboard)?);
         let reader = BlobReader::partial(self.address, path.clone(), self.size_bytes, data, outboard);
         let keep = |range| match reader.check(range) {
             Ok(()) => self.groups().record(range, self.size_bytes, &record_path).map(|_| true),
@@ -323,11 +327,11 @@ impl PartialFile {
     /// system's refusal.
     pub fn receive(&self, range: ByteRange, encoded: &[u8]) -> Result<u64, ReceiveError> {
         let mut proven =
-            ProvenBytes { start: range.start, bytes: Vec::with_capacity(encoded.len()), pairs: Vec::new() };
+            ProvenBytes { start: range.start, bytes: AlignedBytes::with_capacity(encoded.len()), pairs: Vec::new() };
         let result = slice::prove(&self.address, self.size_bytes, range, encoded, |item| {
             match item {
                 Proven::Pair { offset_bytes, pair } => proven.pairs.push((offset_bytes, pair)),
-                Proven::Group(bytes) => proven.bytes.extend_from_slice(bytes),
+                Proven::Group(bytes) => proven.bytes.extend(bytes),
             }
             Ok(())
         });
@@ -346,11 +350,9 @@ impl PartialFile {
             self.outboard.write_all_at(&joined, *offset).map_err(at("write", &path))?;
         }
         let path = self.layout.partial(&self.address, DATA);
-        let mut written = ByteRange { start, end: start };
-        for piece in bytes.chunks(WRITE_SIZE_BYTES) {
-            self.data.write_all_at(piece, written.end).map_err(at("write", &path))?;
-            written.end = written.end.saturating_add(piece.len() as u64);
-        }
+        let bytes = bytes.as_slice();
+        self.data.write_all_at(bytes, start).map_err(at("write", &path))?;
+        let written = ByteRange { start, end: start.saturating_add(bytes.len() as u64) };
         let record_path = self.layout.partial(&self.address, GROUPS);
         let new_bytes = self.groups().record(written, self.size_bytes, &record_path)?;
         self.write_back(new_bytes)?;
@@ -359,6 +361,9 @@ impl PartialFile {
 
     /// Has the disk write while the network brings more, instead of all at the end.
     fn write_back(&self, new_bytes: u64) -> Result<(), ArtifactError> {
+        if self.data.is_direct() {
+            return Ok(());
+        }
         let waiting = self.unsynced_bytes.fetch_add(new_bytes, Ordering::Relaxed).saturating_add(new_bytes);
         if waiting < WRITE_BACK_SIZE_BYTES {
             return Ok(());
@@ -366,7 +371,7 @@ impl PartialFile {
         // Who comes while another syncs goes on receiving.
         let Ok(_syncing) = self.syncing.try_lock() else { return Ok(()) };
         self.unsynced_bytes.store(0, Ordering::Relaxed);
-        self.data.sync_data().map_err(at("sync", &self.layout.partial(&self.address, DATA)))
+        self.data.file().sync_data().map_err(at("sync", &self.layout.partial(&self.address, DATA)))
     }
 
     /// Makes the blob durable and gives it its place in the store.
@@ -380,13 +385,13 @@ impl PartialFile {
         }
         let missing_bytes = self.size_bytes.saturating_sub(self.verified_bytes());
         let (address, path) = (self.address, self.layout.partial(&self.address, DATA));
-        let on_disk = self.data.metadata().map_err(at("inspect", &path))?.len();
+        let on_disk = self.data.file().metadata().map_err(at("inspect", &path))?.len();
         if missing_bytes > 0 || on_disk != self.size_bytes {
             return Err(ArtifactError::Incomplete { address, missing_bytes });
         }
         let outboard_path = self.layout.partial(&address, OUTBOARD);
         self.outboard.sync_all().map_err(at("sync", &outboard_path))?;
-        self.data.sync_all().map_err(at("sync", &path))?;
+        self.data.file().sync_all().map_err(at("sync", &path))?;
         // A second name for the outboard, not a move: killed here, the download is still whole and resumes.
         let outboard_target = self.layout.outboard(&address);
         files::remove_if_there(&outboard_target)?;

@@ -432,7 +432,7 @@ fn open_outboard(layout: &Layout, address: &ArtifactId) -> Result<File, Artifact
     })
 }
 
-fn read_reference(layout: &Layout, address: &ArtifactId) -> Result<ReferenceRecord, ArtifactError> {
+pub(super) fn read_reference(layout: &Layout, address: &ArtifactId) -> Result<ReferenceRecord, ArtifactError> {
     let path = layout.reference(address);
     let bytes = fs::read(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ArtifactError::NotFound(*address),

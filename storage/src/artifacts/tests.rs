@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 struct Bench {
     _directory: tempfile::TempDir,
@@ -88,6 +89,48 @@ fn a_file_keeps_its_hashes_and_is_imported_once() {
     }
     assert_eq!(bench.store.list().unwrap().len(), 7);
     assert_eq!(fs::read_dir(bench.root.join("artifacts/temporary")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_large_file_that_was_left_alone_is_not_read_again() {
+    let bench = Bench::new();
+    let content = bytes(3_000_000);
+    let path = bench.file("weights", &content);
+    let settle = |path: &Path| {
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    };
+    settle(&path);
+    // Its inode has just changed, by that.
+    let first = bench.import(&path);
+    let records = || fs::read_dir(bench.store.layout.hashed()).unwrap().count();
+    assert_eq!(records(), 0, "a file that has just changed is not remembered");
+    let deadline = SystemTime::now() + Duration::from_secs(60);
+    while records() == 0 && SystemTime::now() < deadline {
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(bench.import(&path).artifact, first.artifact);
+    }
+    assert_eq!(records(), 1);
+    // What is remembered is believed: a record of other bytes that are here says what is not so.
+    let other = bench.import(&bench.file("other", &bytes(3_000_001)));
+    let record = fs::read_dir(bench.store.layout.hashed()).unwrap().next().unwrap().unwrap().path();
+    let kept = fs::read(&record).unwrap();
+    let place = kept.windows(32).position(|window| window == first.artifact.address.as_bytes()).unwrap();
+    let mut forged = kept.clone();
+    forged[place..place + 32].copy_from_slice(other.artifact.address.as_bytes());
+    fs::write(&record, forged).unwrap();
+    assert_eq!(bench.import(&path).artifact.address, other.artifact.address, "it was not read");
+    fs::write(&record, &kept).unwrap();
+    // A change that leaves size and times of the bytes as they were is seen by the inode's.
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    let mut changed = content;
+    changed[7] ^= 1;
+    fs::write(&path, &changed).unwrap();
+    File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+    assert_eq!(bench.import(&path).artifact.address, ArtifactId::of(&changed));
+    // With its bytes the record goes.
+    bench.store.collect(false, |_| false).unwrap();
+    assert_eq!(records(), 0);
 }
 
 #[test]

@@ -43,6 +43,18 @@ impl World {
                 self.existing_mut(model).licence = Some(licence.clone());
                 Ok(())
             }
+            ProposalAction::SetDistribution { distribution } => {
+                self.existing_mut(model).distribution = *distribution;
+                Ok(())
+            }
+            ProposalAction::GrantLicence { account, expires } => {
+                self.account(*account)?;
+                self.existing_mut(model).licensees.insert(*account, expires.map(|time| time.get()));
+                Ok(())
+            }
+            ProposalAction::RevokeLicence { account, .. } => {
+                self.existing_mut(model).licensees.remove(account).map(drop).ok_or("not_licensee")
+            }
             ProposalAction::MintShares { to, units, vesting, .. } => {
                 self.require_active(model)?;
                 self.account(*to)?;

@@ -321,7 +321,10 @@ fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
             | ProposalAction::DeprecateVersion { .. }
             | ProposalAction::WithdrawVersion { .. }
             | ProposalAction::ClaimLineage { .. } => Class::Release,
-            ProposalAction::SetLicence { .. } => Class::Licence,
+            ProposalAction::SetLicence { .. }
+            | ProposalAction::SetDistribution { .. }
+            | ProposalAction::GrantLicence { .. }
+            | ProposalAction::RevokeLicence { .. } => Class::Licence,
             ProposalAction::MintShares { .. }
             | ProposalAction::BurnShares { .. }
             | ProposalAction::ApproveTransfer { .. }

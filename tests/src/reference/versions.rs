@@ -2,6 +2,7 @@
 
 use super::{Model, Refused, World};
 use allod_protocol::{
+    access::Readers,
     attestation::Attest,
     dispute::DisputeTarget,
     ids::{AccountId, ArtifactId, ModelId, VersionLabel},
@@ -57,6 +58,10 @@ impl World {
         }
         for parent in &asked.parents {
             self.version(parent.model, &parent.label)?;
+        }
+        let origin = *self.origins.entry(artifact).or_insert(asked.model);
+        if origin != asked.model && self.model(asked.model)?.distribution.readers != Readers::Public {
+            return Err("artifact_governed");
         }
         let (parents, status) = (asked.parents.clone(), VersionStatus::Published);
         let version = Version { artifact, publisher: sender, parents, status };

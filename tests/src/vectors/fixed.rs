@@ -2,6 +2,7 @@
 
 use crate::chain::{Author, Chain};
 use allod_protocol::{
+    access::{Distribution, Readers},
     account::{KeyPolicy, WeightedKey},
     contribution::ContributionKind,
     crypto::SigningKey,
@@ -53,6 +54,10 @@ pub(super) fn name(text: &str) -> Name {
 
 pub(super) fn label(text: &str) -> VersionLabel {
     VersionLabel::new(text).expect("a label")
+}
+
+pub(super) const fn distribution() -> Distribution {
+    Distribution { readers: Readers::Licensees, copies: 3 }
 }
 
 pub(super) fn artifact() -> ArtifactId {
@@ -177,6 +182,7 @@ pub(super) fn create_model(founders: [AccountId; 2]) -> CreateModel {
         stewards: vec![one],
         policy: ModelPolicy { allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&rule(5_000, 6_667)) },
         licence: Some(Licence::Spdx("Apache-2.0 OR MIT".into())),
+        distribution: Distribution::default(),
         grants: Vec::new(),
     }
 }

@@ -13,6 +13,7 @@ use super::{
     vector, vector_read,
 };
 use allod_protocol::{
+    access::{ArtifactOrigin, Licensee, PeerBinding, PeerOf},
     account::{Account, HandleOf, HandleShape},
     approval::{Approval, ApprovalOf},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
@@ -63,6 +64,7 @@ fn model() -> Model {
         stewards: vec![ACCOUNT, OTHER],
         policy: policy(),
         licence: Some(Licence::Spdx("Apache-2.0 OR MIT".into())),
+        distribution: distribution(),
         released: Some(label("v1")),
         retired: Some(HEIGHT),
     }
@@ -265,6 +267,8 @@ fn further_state() -> Vec<Vector> {
         opened: HEIGHT,
         expires: TIME,
     };
+    let peer = key(0xb1).public_key();
+    let licensee = Licensee { model: MODEL, account: OTHER, since: HEIGHT, expires: Some(TIME), proposal: PROPOSAL };
     vec![
         record(&(MODEL, ACCOUNT), &delegation),
         record(&(artifact(), name("bias-audit"), ACCOUNT), &attestation),
@@ -284,6 +288,10 @@ fn further_state() -> Vec<Vector> {
         record(&APPROVAL, &approval),
         record(&(ACCOUNT, APPROVAL), &ApprovalOf(APPROVAL)),
         record(&handle("northfie1d").shape(), &HandleShape(handle("northfie1d"))),
+        record(&(MODEL, OTHER), &licensee),
+        record(&peer, &PeerBinding { peer, account: Some(ACCOUNT), issued: TIME, since: HEIGHT }),
+        record(&(ACCOUNT, peer), &PeerOf(peer)),
+        record(&artifact(), &ArtifactOrigin { model: MODEL, published: HEIGHT }),
     ]
 }
 

@@ -178,6 +178,18 @@ fn of_rounds_and_disputes() -> Vec<Rejection> {
     ]
 }
 
+fn of_access() -> Vec<Rejection> {
+    let (account, model, peer) = (ACCOUNT, MODEL, public_key());
+    vec![
+        Rejection::PeerDisagrees { peer, account },
+        Rejection::StaleConsent { peer, issued: TIME },
+        Rejection::TooManyPeers(account),
+        Rejection::PeerNotBound { peer, account },
+        Rejection::NotLicensee { account, model },
+        Rejection::ArtifactGoverned { artifact: artifact(), model },
+    ]
+}
+
 fn events_of_decisions() -> Vec<Event> {
     let (account, model, proposal) = (ACCOUNT, MODEL, PROPOSAL);
     let (label, artifact, key, scope) = (label("v1"), artifact(), public_key(), Scope::Model(MODEL));
@@ -224,6 +236,11 @@ fn further_events() -> Vec<Event> {
         Event::ApprovalRequested { account, approval, expires: TIME },
         Event::ApprovalSigned { account, approval, keys: vec![public_key()] },
         Event::ApprovalClosed { account, approval, carried_out: true },
+        Event::DistributionSet { model, distribution: distribution(), proposal: PROPOSAL },
+        Event::LicenceGranted { model, account, expires: Some(TIME), proposal: PROPOSAL },
+        Event::LicenceRevoked { model, account, proposal: PROPOSAL, reason: "It expired.".into() },
+        Event::PeerBound { peer: public_key(), account },
+        Event::PeerReleased { peer: public_key(), account },
     ]
 }
 
@@ -236,6 +253,7 @@ pub(super) fn vectors() -> Vec<Vector> {
         of_decisions(),
         of_accounts(),
         of_rounds_and_disputes(),
+        of_access(),
     ]
     .concat();
     let mut vectors: Vec<Vector> = rejections

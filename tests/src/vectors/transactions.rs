@@ -8,12 +8,13 @@ use super::{
     vector, vector_read,
 };
 use allod_protocol::{
+    access::{BindPeer, ReleasePeer},
     account::{CreateAccount, KeyPolicy, RotateKeys},
     approval::{RequestApproval, SignApproval},
     artifact::{Artifact, ArtifactKind},
     attestation::Attest,
     contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution},
-    crypto::SigningKey,
+    crypto::{Domain, SigningKey},
     delegation::Delegate,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
     ids::{Power, Units},
@@ -128,7 +129,16 @@ fn further_actions() -> Vec<Action> {
         Action::CancelRecovery(CancelRecovery {}),
         Action::RequestApproval(RequestApproval { action: Box::new(inner), lifetime_ms: 86_400_000 }),
         Action::SignApproval(SignApproval { approval: APPROVAL, approve: true }),
+        bind_peer(),
+        Action::ReleasePeer(ReleasePeer { peer: key(0xb1).public_key() }),
     ]
+}
+
+/// A peer agrees to read for the account that signs.
+fn bind_peer() -> Action {
+    let (peer, issued) = (key(0xb1), TIME);
+    let consent = peer.sign(Domain::PeerBinding, &BindPeer::consent(network(), ACCOUNT, issued));
+    Action::BindPeer(BindPeer { peer: peer.public_key(), issued, consent })
 }
 
 /// What a proposal can do, one of each.
@@ -161,6 +171,9 @@ pub(super) fn proposal_actions() -> Vec<ProposalAction> {
         ProposalAction::ReinstateAccount { account: OTHER },
         ProposalAction::SetParameters { parameters: Box::new(parameters()) },
         ProposalAction::Upgrade { height: HEIGHT, protocol: 2, release: "0.2.0".into() },
+        ProposalAction::SetDistribution { distribution: distribution() },
+        ProposalAction::GrantLicence { account: OTHER, expires: Some(TIME) },
+        ProposalAction::RevokeLicence { account: OTHER, reason: "It sold copies.".into() },
     ]
 }
 

@@ -74,6 +74,8 @@ variants! {
         CancelRecovery(..) => "cancel_recovery",
         RequestApproval(..) => "request_approval",
         SignApproval(..) => "sign_approval",
+        BindPeer(..) => "bind_peer",
+        ReleasePeer(..) => "release_peer",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -99,6 +101,9 @@ variants! {
         ReinstateAccount{..} => "reinstate_account",
         SetParameters{..} => "set_parameters",
         Upgrade{..} => "upgrade",
+        SetDistribution{..} => "set_distribution",
+        GrantLicence{..} => "grant_licence",
+        RevokeLicence{..} => "revoke_licence",
     }
     "proposal_status", PROPOSAL_STATUSES, proposal_status: ProposalStatus {
         Open() => "open",
@@ -290,6 +295,10 @@ variants! {
         Approval() => "approval",
         ApprovalOf() => "approval_of",
         HandleShape() => "handle_shape",
+        Licensee() => "licensee",
+        PeerBinding() => "peer_binding",
+        PeerOf() => "peer_of",
+        ArtifactOrigin() => "artifact_origin",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -340,6 +349,11 @@ variants! {
         ApprovalSigned{..} => "approval_signed",
         ApprovalClosed{..} => "approval_closed",
         Attested{..} => "attested",
+        DistributionSet{..} => "distribution_set",
+        LicenceGranted{..} => "licence_granted",
+        LicenceRevoked{..} => "licence_revoked",
+        PeerBound{..} => "peer_bound",
+        PeerReleased{..} => "peer_released",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -425,5 +439,11 @@ variants! {
         NotArbiter{..} => "not_arbiter",
         ForArbiters(..) => "for_arbiters",
         UnknownIncident(..) => "unknown_incident",
+        PeerDisagrees{..} => "peer_disagrees",
+        StaleConsent{..} => "stale_consent",
+        TooManyPeers(..) => "too_many_peers",
+        PeerNotBound{..} => "peer_not_bound",
+        NotLicensee{..} => "not_licensee",
+        ArtifactGoverned{..} => "artifact_governed",
     }
 }

@@ -1,6 +1,7 @@
 //! What stories of the rules have in common: the accounts, a model, and the steps that nearly every story takes.
 
 use allod_protocol::{
+    access::Distribution,
     artifact::{Artifact, ArtifactKind},
     event::Event,
     ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Units, VersionLabel},
@@ -40,6 +41,7 @@ pub(crate) fn founding(ledger: &TestLedger, policy: ModelPolicy) -> CreateModel 
         stewards: vec![ledger.account("northfield")],
         policy,
         licence: None,
+        distribution: Distribution::default(),
         grants: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::common::{account, decide, founded, ledger, status, units};
 use allod_protocol::{
+    access::Distribution,
     contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution, seal},
     dispute::{DisputeTarget, OpenDispute, RuleDispute},
     event::Event,
@@ -207,6 +208,7 @@ fn a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up() {
             stewards: vec![founding.account],
             policy: policy(50, 60),
             licence: None,
+            distribution: Distribution::default(),
             grants: Vec::new(),
         },
     );

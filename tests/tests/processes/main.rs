@@ -3,9 +3,11 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod access;
 mod decisions;
 mod interop;
 mod nat;
+mod transfers;
 
 use allod_tests::{
     processes::{Processes, allod, get, run, text, wait_until},

@@ -1,7 +1,21 @@
 //! Artifacts: taken in, read, fetched, pinned, collected.
 
 use super::{decisions::quick, *};
-use allod_protocol::{ids::ArtifactId, model::VersionRef};
+use allod_protocol::{
+    access::{BindPeer, Readers, ReleasePeer},
+    crypto::Domain,
+    ids::ArtifactId,
+    model::VersionRef,
+};
+
+/// Two peers that are connected, with these identities. Each has a ledger of its own.
+async fn connected(one: u8, other: u8) -> (Peer, Peer) {
+    let one = Peer::start_beside(one, Vec::new()).await;
+    let address = eventually(async || one.node.network.listen_addrs().into_iter().next()).await;
+    let other = Peer::start_beside(other, vec![address]).await;
+    eventually(async || (other.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    (one, other)
+}
 
 #[tokio::test]
 async fn a_file_is_published_listed_read_checked_and_written_out() {
@@ -50,10 +64,7 @@ async fn a_file_is_published_listed_read_checked_and_written_out() {
 
 #[tokio::test]
 async fn an_artifact_is_found_by_its_address_and_fetched_from_another_peer() {
-    let publisher = Peer::start_beside(11, Vec::new()).await;
-    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
-    let fetcher = Peer::start_beside(12, vec![address]).await;
-    eventually(async || (fetcher.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let (publisher, fetcher) = connected(11, 12).await;
     let peers = fetcher.ok("/v1/peers").await;
     let publisher_id = publisher.node.network.local_peer_id().to_string();
     assert_eq!((&peers[0]["peer_id"], &peers[0]["direction"]), (&json!(publisher_id), &json!("outbound")));
@@ -171,10 +182,7 @@ async fn what_is_pinned_or_released_stays_and_the_rest_is_collected() {
 
 #[tokio::test]
 async fn some_files_of_a_collection_are_fetched_and_the_rest_stays_away() {
-    let publisher = Peer::start_beside(13, Vec::new()).await;
-    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
-    let fetcher = Peer::start_beside(14, vec![address]).await;
-    eventually(async || (fetcher.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let (publisher, fetcher) = connected(13, 14).await;
     let directory = publisher.directory.path().join("model");
     std::fs::create_dir_all(directory.join("deep")).unwrap();
     for (name, len) in [("config.json", 10), ("deep/a.pt", 100_000), ("b.onnx", 200_000)] {
@@ -193,6 +201,12 @@ async fn some_files_of_a_collection_are_fetched_and_the_rest_stays_away() {
     assert_eq!(std::fs::read(out.join("deep/a.pt")).unwrap().len(), 100_000);
     assert!(!out.join("b.onnx").exists());
     assert_eq!(fetcher.ok("/v1/artifacts").await["items"], json!([]), "what is here in part is not served");
+    let address = eventually(async || fetcher.node.network.listen_addrs().into_iter().next()).await;
+    let third = Peer::start_beside(19, vec![address]).await;
+    let provider = fetcher.node.network.local_peer_id().to_string();
+    let asked = json!({"kind": "collection", "providers": [provider]});
+    let refused = third.lines(&format!("/v1/artifacts/{artifact}/fetch"), asked).await.pop().unwrap();
+    assert!(refused["error"]["detail"].as_str().unwrap().contains("refuse"), "not even its manifest: {refused}");
     assert_eq!(fetch(json!(["nothing"])).await["error"]["code"], "nothing_selected");
     let rest = fetch(json!([])).await;
     assert_eq!(rest["result"]["files"], 3, "{rest}");
@@ -201,11 +215,8 @@ async fn some_files_of_a_collection_are_fetched_and_the_rest_stays_away() {
 
 #[tokio::test]
 async fn a_version_that_is_withdrawn_is_served_no_more() {
-    let publisher = Peer::start_beside(15, Vec::new()).await;
-    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
     // This one does not know the ledger of the other: nothing keeps it from asking.
-    let stranger = Peer::start_beside(16, vec![address]).await;
-    eventually(async || (stranger.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let (publisher, stranger) = connected(15, 16).await;
     let model = publisher.found_model_with(quick()).await;
     let VersionRef { label, .. } = publisher.publish(model, "1.0", Vec::new()).await;
     let bytes = format!("{model}1.0").into_bytes();
@@ -235,6 +246,49 @@ async fn a_version_that_is_withdrawn_is_served_no_more() {
     let again = publisher.lines("/v1/artifacts", json!({"path": publisher.write("weights", &bytes)})).await;
     assert!(again.last().unwrap()["artifact"].is_object(), "its publisher may keep it");
     assert_eq!(fetch(false).await["error"]["code"], "no_provider", "and it is served no more than before");
+}
+
+#[tokio::test]
+async fn a_restricted_artifact_is_served_to_peers_of_holders_as_long_as_the_ledger_says_so() {
+    // The stranger does not know the ledger of the other: nothing keeps it from asking.
+    let (publisher, stranger) = connected(17, 18).await;
+    let model = publisher.found_model_with(quick()).await;
+    let distribution = Distribution { readers: Readers::Holders, copies: 0 };
+    publisher.decide(model, "restrict", ProposalAction::SetDistribution { distribution }).await;
+    let bytes = format!("{model}1.0").into_bytes();
+    let address = ArtifactId::of(&bytes);
+    let import = json!({"path": publisher.write("weights", &bytes), "unlisted": model});
+    publisher.lines("/v1/artifacts", import).await;
+    let provider = publisher.node.network.local_peer_id().to_string();
+    let fetch = async || {
+        let path = format!("/v1/artifacts/{address}/fetch");
+        let answer = stranger.lines(&path, json!({"kind": "file", "providers": [provider]})).await.pop().unwrap();
+        stranger.node.artifacts.collect(false, |_| false).unwrap();
+        answer
+    };
+    let refused = async |when: &str| {
+        let answer = fetch().await;
+        let error = &answer["error"];
+        assert_eq!(error["code"], "no_provider", "{when}: {answer}");
+        assert!(error["detail"].as_str().unwrap().contains("refuse"), "{when}: {answer}");
+    };
+    refused("no version has it yet").await;
+    publisher.publish(model, "1.0", Vec::new()).await;
+    refused("the stranger is nobody's peer").await;
+    publisher.node.artifacts.unlist(&address, &ModelId::from_bytes([1; 32])).unwrap();
+    refused("it was meant for a model that was not the first to publish it").await;
+    publisher.node.artifacts.unlist(&address, &model).unwrap();
+    let (peer, issued, holder) = (key(18), clock(), publisher.account("southbank"));
+    let message = BindPeer::consent(publisher.node.network_id, holder, issued);
+    let consent = peer.sign(Domain::PeerBinding, &message);
+    let bind = BindPeer { peer: peer.public_key(), issued, consent };
+    publisher.apply(2, "southbank", Action::BindPeer(bind)).await;
+    assert_eq!(fetch().await["result"]["received_bytes"], json!(bytes.len()));
+    let listed = publisher.ok("/v1/accounts/southbank/peers").await;
+    assert_eq!(listed["items"][0]["peer_id"], json!(stranger.node.network.local_peer_id().to_string()));
+    let release = ReleasePeer { peer: peer.public_key() };
+    publisher.apply(2, "southbank", Action::ReleasePeer(release)).await;
+    refused("the holder has let the peer go").await;
 }
 
 #[tokio::test]
@@ -375,10 +429,7 @@ type Change<'a> = (&'a str, &'a dyn Fn(&PathBuf));
 
 #[tokio::test]
 async fn a_published_file_that_somebody_changes_is_served_to_nobody() {
-    let publisher = Peer::start_beside(25, Vec::new()).await;
-    let address = eventually(async || publisher.node.network.listen_addrs().into_iter().next()).await;
-    let other = Peer::start_beside(26, vec![address]).await;
-    eventually(async || (other.ok("/v1/status").await["connected_peers"] == 1).then_some(())).await;
+    let (publisher, other) = connected(25, 26).await;
     let provider = publisher.node.network.local_peer_id().to_string();
     let open = |path: &PathBuf| std::fs::File::options().write(true).open(path).unwrap();
     let flip = |path: &PathBuf| std::os::unix::fs::FileExt::write_all_at(&open(path), b"!", 1_000_000).unwrap();

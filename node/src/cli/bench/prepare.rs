@@ -10,6 +10,7 @@ use crate::{
     keys,
 };
 use allod_protocol::{
+    access::Distribution,
     account::{Account, CreateAccount, KeyPolicy},
     codec,
     contribution::{ContributionKind, RecordContribution},
@@ -64,6 +65,7 @@ pub(super) async fn set_stage(sender: &Sender, count: u16) -> Result<Stage> {
         stewards: vec![sender.account.id],
         policy: ModelPolicy::uniform(&rule),
         licence: None,
+        distribution: Distribution::default(),
         grants: Vec::new(),
     };
     let receipt = sender.submit(Action::CreateModel(action)).await?;

@@ -2,18 +2,22 @@
 
 use super::{Ask, Asked};
 use crate::cli::{
-    Failure, args,
+    Failure,
+    args::{self, ReadersArg},
     client::Client,
     dispute::{self, Ruling},
     licence::LicenceArgs,
     output::short,
     policy::choice::PolicyArgs,
+    units,
 };
 use allod_protocol::{
+    access::Distribution,
     ids::{DisputeId, ModelName},
     proposal::{ProposalAction, Scope},
 };
 use anyhow::Result;
+use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct SetLicence {
@@ -28,6 +32,73 @@ impl Ask for SetLicence {
         let missing = || Failure::usage("say which: --spdx EXPRESSION, or --terms FILE");
         let action = ProposalAction::SetLicence { licence: self.licence.licence()?.ok_or_else(missing)? };
         Asked::model(client, &self.model, action, format!("Set the licence of {}", self.model)).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SetDistribution {
+    /// namespace/name
+    model: ModelName,
+    /// Who reads its artifacts [default: as now]
+    #[arg(long, value_enum)]
+    readers: Option<ReadersArg>,
+    /// How many peers of members should hold each release; 0 for no wish [default: as now]
+    #[arg(long, value_name = "NUMBER")]
+    copies: Option<u32>,
+}
+
+impl Ask for SetDistribution {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        if self.readers.is_none() && self.copies.is_none() {
+            return Err(Failure::usage("say what is to change: --readers public|licensees|holders, --copies NUMBER"));
+        }
+        let model = client.model(&self.model).await?.model;
+        let distribution = Distribution {
+            readers: self.readers.map_or(model.distribution.readers, Into::into),
+            copies: self.copies.unwrap_or(model.distribution.copies),
+        };
+        let action = ProposalAction::SetDistribution { distribution };
+        Ok(Asked { scope: Scope::Model(model.id), action, title: format!("Set the distribution of {}", self.model) })
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct GrantLicence {
+    /// namespace/name
+    model: ModelName,
+    /// Who gets it
+    licensee: String,
+    /// For how long, from now on [default: for ever]
+    #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
+    duration: Option<Duration>,
+}
+
+impl Ask for GrantLicence {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let account = client.account(&self.licensee).await?.account.id;
+        let expires = self.duration.map(|duration| units::now().plus_ms(units::milliseconds(duration)));
+        let action = ProposalAction::GrantLicence { account, expires };
+        Asked::model(client, &self.model, action, format!("License {} to {}", self.model, self.licensee)).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct RevokeLicence {
+    /// namespace/name
+    model: ModelName,
+    /// Who loses it
+    licensee: String,
+    /// Why
+    #[arg(long)]
+    reason: String,
+}
+
+impl Ask for RevokeLicence {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let account = client.account(&self.licensee).await?.account.id;
+        let action = ProposalAction::RevokeLicence { account, reason: self.reason.clone() };
+        Asked::model(client, &self.model, action, format!("Revoke the licence of {} to {}", self.licensee, self.model))
+            .await
     }
 }
 

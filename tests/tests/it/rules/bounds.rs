@@ -2,6 +2,7 @@
 //! unit, whatever the numbers are.
 
 use allod_protocol::{
+    access::Distribution,
     contribution::{AcceptContribution, ContributionKind, RecordContribution},
     delegation::Delegate,
     event::Event,
@@ -47,6 +48,7 @@ fn found(
         stewards: vec![ledger.account("hilltop"), ledger.account("riverbend")],
         policy: policy(1, 50),
         licence: None,
+        distribution: Distribution::default(),
         grants,
     };
     let transaction = ledger.sign_as(0, Action::CreateModel(action));

@@ -2,6 +2,7 @@
 
 use super::history::History;
 use allod_protocol::{
+    access,
     account::Account,
     contribution::Contribution,
     delegation::Delegation,
@@ -76,6 +77,11 @@ impl History {
         assert_eq!(found.stewards, expected.stewards);
         assert_eq!(found.policy, expected.policy);
         assert_eq!(found.licence, expected.licence);
+        assert_eq!(found.distribution, expected.distribution);
+        for account in &self.accounts {
+            let reads = access::reads(&self.ledger.state, &found, *account, self.ledger.tip.time).expect("state");
+            assert_eq!(reads, self.world.reads(id, *account), "whether {account} reads the artifacts of {id}");
+        }
         assert_eq!(found.released, expected.released, "the version released last");
         assert_eq!(found.retired.is_some(), expected.retired);
         self.compare_register(id, expected);

@@ -61,7 +61,7 @@ const ENDS: [&str; 25] = [
 ];
 
 /// What decisions do; some of it is rare.
-const DECISIONS: [&str; 20] = [
+const DECISIONS: [&str; 23] = [
     "proposal expired: frozen",
     "round closed under its cap",
     "done release_version",
@@ -69,6 +69,9 @@ const DECISIONS: [&str; 20] = [
     "done withdraw_version",
     "done claim_lineage",
     "done set_licence",
+    "done set_distribution",
+    "done grant_licence",
+    "done revoke_licence",
     "done mint_shares",
     "done burn_shares",
     "done approve_transfer",

@@ -7,6 +7,7 @@ use super::{
     request::{Request, Story},
 };
 use allod_protocol::{
+    access::Distribution,
     crypto::SigningKey,
     event::Event,
     execute::{Executed, Outcome},
@@ -90,6 +91,7 @@ impl History {
             stewards: self.accounts[2..5].to_vec(),
             policy: policy(number, &self.accounts),
             licence: None,
+            distribution: Distribution::default(),
             grants,
         };
         self.run(1_000, vec![(0, Action::CreateModel(action))]);

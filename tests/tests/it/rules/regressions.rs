@@ -1,6 +1,7 @@
 //! What random histories found that the rules promised and did not keep; each is kept now, but for the ignored ones.
 
 use allod_protocol::{
+    access::Distribution,
     contribution::{AcceptContribution, ContributionKind, RecordContribution},
     delegation::Delegate,
     dispute::{Dispute, DisputeStatus, DisputeTarget, OpenDispute, RuleDispute},
@@ -28,6 +29,7 @@ fn found(ledger: &mut TestLedger, policy: ModelPolicy) -> ModelId {
         stewards: vec![ledger.account("northfield"), ledger.account("lakeside")],
         policy,
         licence: None,
+        distribution: Distribution::default(),
         grants: Vec::new(),
     };
     match ledger.must(0, Action::CreateModel(action)).events.first() {

@@ -184,6 +184,12 @@ pub(crate) enum Step {
         parent: u8,
     },
     Licence(u8),
+    Distribution(u8),
+    Grant {
+        to: u8,
+        expires: bool,
+    },
+    Revoke(Pick),
     Mint {
         to: u8,
         amount: Amount,
@@ -318,6 +324,9 @@ fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
         4 => pick().prop_map(Step::Withdraw),
         4 => (pick(), any).prop_map(|(version, parent)| Step::Lineage { version, parent }),
         1 => any.prop_map(Step::Licence),
+        1 => any.prop_map(Step::Distribution),
+        3 => (any, prop::bool::weighted(0.5)).prop_map(|(to, expires)| Step::Grant { to, expires }),
+        2 => pick().prop_map(Step::Revoke),
         20 => ownership(),
         2 => (any, 1u8..4).prop_map(|(first, count)| Step::Stewards { first, count }),
         3 => policies.prop_map(Step::Policy),

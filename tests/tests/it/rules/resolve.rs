@@ -6,6 +6,7 @@ use super::{
     request::{Amount, MemberStep, Pick, Request, Step, Target, VestingTerms},
 };
 use allod_protocol::{
+    access::{Distribution, Readers},
     account::{CreateAccount, KeyPolicy},
     artifact::{Artifact, ArtifactKind},
     attestation::Attest,
@@ -14,7 +15,7 @@ use allod_protocol::{
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
     ids::{
         AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId,
-        Units, VersionLabel,
+        Timestamp, Units, VersionLabel,
     },
     model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
     policy::Proposers,
@@ -147,6 +148,7 @@ impl History {
                     stewards: self.accounts[..2].to_vec(),
                     policy: policy(*number, &self.accounts),
                     licence: None,
+                    distribution: Distribution::default(),
                     grants: parent.into_iter().map(grant).collect(),
                 };
                 Some((by, Action::CreateModel(asked)))
@@ -325,6 +327,20 @@ impl History {
             },
             Step::Licence(number) => {
                 ProposalAction::SetLicence { licence: Licence::Terms(ContentHash::from_bytes([*number; 32])) }
+            }
+            Step::Distribution(number) => {
+                let readers = [Readers::Public, Readers::Licensees, Readers::Holders][usize::from(*number) % 3];
+                let distribution = Distribution { readers, copies: u32::from(number % 65) };
+                ProposalAction::SetDistribution { distribution }
+            }
+            Step::Grant { to, expires } => {
+                let expires = expires.then(|| Timestamp::new(self.world.time + 5_000));
+                ProposalAction::GrantLicence { account: self.any(*to), expires }
+            }
+            Step::Revoke(pick) => {
+                let licensees = &self.world.models[&model].licensees;
+                let account = self.by(*pick, |account| licensees.contains_key(&account));
+                ProposalAction::RevokeLicence { account, reason }
             }
             Step::Stewards { first, count } => {
                 let mut stewards: Vec<AccountId> = (0..*count).map(|more| self.any(first.wrapping_add(more))).collect();

@@ -1,0 +1,70 @@
+//! Who reads restricted artifacts: the licences of a model, the peers of an account.
+
+use super::{
+    Shared,
+    extract::{Paging, Path, Query},
+    reader::json,
+    views::{LicenseeView, Page, PeerBindingView, Problem},
+};
+use crate::peer_key;
+use allod_protocol::{
+    access::{Licensee, PeerBinding, PeerOf},
+    state::Direction,
+};
+use axum::{Json, extract::State};
+
+/// The accounts that the owners of a model gave a licence, by id.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/licensees", tag = "models",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        Paging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<LicenseeView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn licensees(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<LicenseeView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let now = reader.node.ledger.tip().time;
+        let (licensees, next) = paging.records::<Licensee>(&reader.state, &model.id, Direction::Ascending)?;
+        let view = |licensee: Licensee| {
+            let handle = reader.handle(licensee.account)?;
+            Ok(LicenseeView { handle, over: licensee.expires.is_some_and(|expires| expires <= now), licensee })
+        };
+        let items = licensees.into_iter().map(view).collect::<Result<_, Problem>>()?;
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+/// The peers that read for an account, by key.
+#[utoipa::path(get, path = "/v1/accounts/{account}/peers", tag = "accounts",
+    params(("account" = String, Path, description = "An account's handle or id."), Paging),
+    responses(
+        (status = 200, description = "One page.", body = Page<PeerBindingView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn peers(
+    State(api): State<Shared>,
+    Path(account): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<PeerBindingView>>, Problem> {
+    json(&api, move |reader| {
+        let account = reader.account(&account)?;
+        let (peers, next) = paging.records::<PeerOf>(&reader.state, &account.id, Direction::Ascending)?;
+        let bindings = peers.into_iter().map(|PeerOf(peer)| reader.find::<PeerBinding>(&peer));
+        let bindings = bindings.collect::<Result<Vec<_>, Problem>>()?;
+        let view = |binding: PeerBinding| {
+            let peer_id = peer_key::to_peer(&binding.peer).map(|peer| peer.to_string());
+            PeerBindingView { peer_id, binding }
+        };
+        Ok(Page { items: bindings.into_iter().flatten().map(view).collect(), next })
+    })
+    .await
+}

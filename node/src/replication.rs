@@ -1,0 +1,395 @@
+//! Copies: how many peers of members hold each release whose owners wish for some, and this peer's part in it.
+//!
+//! Every peer looks, once in an interval, who provides such a release, counts the providers that read for a member of
+//! the network, and tells when there are fewer than wished for: as a metric, in the log, and to whoever follows events.
+//! A peer that volunteers (setting `replicate`) then fetches what is missing, within its quota, if it may read it.
+//!
+//! Volunteers do not talk about whose turn it is. All order the peers of members by the hash of peer and artifact; the
+//! first that do not hold it, as many as copies are missing, fetch it; each interval in which copies stay missing adds
+//! one more, so that those who do not volunteer, or are away, keep nobody waiting for ever. So there are seldom more
+//! copies than wished for, and a copy too many is left alone.
+//!
+//! A provider counts if it proves that it has the end of the artifact (of a collection that is here, of one of its files,
+//! another each time), if it is too busy to, or if this peer is not to read the artifact and so cannot ask. This module
+//! never removes anything.
+
+use crate::{
+    artifact_service::{ArtifactService, FetchJob, ServiceError, found},
+    exchange::probe::Probe,
+    handle::NodeHandle,
+    peer_key,
+};
+use allod_protocol::{
+    access::{self, PeerBinding},
+    account::Account,
+    artifact::ArtifactKind,
+    ids::{ArtifactId, ModelName, PublicKey, VersionLabel},
+    model::{Model, Version, VersionStatus},
+    state::{Direction, StateError, StateRead, page, read},
+};
+use allod_storage::artifacts::Overwrite;
+use futures::StreamExt as _;
+use libp2p::PeerId;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinSet,
+};
+use utoipa::ToSchema;
+
+/// Models, and peers of members, that are read at a time.
+const PAGE: usize = 1_024;
+/// Releases that are looked after, in the order of their models' ids.
+const RELEASES: usize = 4_096;
+/// How long providers of one artifact are searched.
+const SEARCH_TIME: Duration = Duration::from_secs(10);
+/// Releases whose providers are searched at a time.
+const SEARCHES: usize = 4;
+/// Peers that are asked at a time.
+const PROBES: usize = 16;
+/// Events that a slow subscriber may leave waiting.
+const BACKLOG: usize = 256;
+
+/// This peer's part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicationOptions {
+    /// Whether this peer fetches what is missing.
+    pub volunteer: bool,
+    /// How often it looks.
+    pub interval: Duration,
+}
+
+/// How many copies of a release there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Copies {
+    /// The model.
+    #[schema(value_type = String)]
+    pub model: ModelName,
+    /// The release.
+    #[schema(value_type = String)]
+    pub label: VersionLabel,
+    /// Its artifact.
+    #[schema(value_type = String)]
+    pub artifact: ArtifactId,
+    /// How many copies its owners wish for.
+    pub wished: u32,
+    /// How many peers of members were found to provide it when this peer looked last.
+    pub found: u32,
+    /// Whether this peer holds it.
+    pub here: bool,
+}
+
+impl Copies {
+    fn is_missing_some(&self) -> bool {
+        self.found < self.wished
+    }
+}
+
+/// What was seen last. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Replication {
+    seen: Arc<Mutex<Vec<Copies>>>,
+    told: broadcast::Sender<Arc<Copies>>,
+}
+
+impl Default for Replication {
+    fn default() -> Self {
+        Self { seen: Arc::default(), told: broadcast::channel(BACKLOG).0 }
+    }
+}
+
+/// A release whose owners wish for copies.
+struct Release {
+    model: ModelName,
+    version: Version,
+    wished: u32,
+}
+
+impl Replication {
+    /// The releases whose owners wish for copies, as this peer saw them last.
+    pub fn seen(&self) -> Vec<Copies> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Follows releases of which copies have begun to be missing, or no longer are.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Copies>> {
+        self.told.subscribe()
+    }
+
+    /// Looks and fetches until `stop` becomes true.
+    pub(crate) async fn run(
+        self,
+        node: NodeHandle,
+        service: ArtifactService,
+        options: ReplicationOptions,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut clock = tokio::time::interval(options.interval);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut missing_for = BTreeMap::new();
+        // A long fetch holds up no look. Dropped with this future, and the fetch with it.
+        let mut fetching = JoinSet::new();
+        let rounds = async {
+            loop {
+                clock.tick().await;
+                let wanted = match self.round(&node, &service, &mut missing_for).await {
+                    Ok(wanted) => wanted,
+                    Err(error) => {
+                        tracing::error!(%error, "cannot tell how many copies there are");
+                        continue;
+                    }
+                };
+                while fetching.try_join_next().is_some() {}
+                if options.volunteer && fetching.is_empty() && !wanted.is_empty() {
+                    let (node, service) = (node.clone(), service.clone());
+                    fetching.spawn(async move {
+                        for (version, copies) in wanted {
+                            fetch(&node, &service, &version, &copies).await;
+                        }
+                    });
+                }
+            }
+        };
+        tokio::select! {
+            () = rounds => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// Looks once at every release; gives those that it is this peer's turn to fetch. `missing_for` counts the rounds in
+    /// which copies of an artifact were missing.
+    async fn round(
+        &self,
+        node: &NodeHandle,
+        service: &ArtifactService,
+        missing_for: &mut BTreeMap<ArtifactId, usize>,
+    ) -> Result<Vec<(Version, Copies)>, ServiceError> {
+        let ledger = node.ledger.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let state = ledger.snapshot();
+            Ok::<_, StateError>((releases(&state)?, peers_of_members(&state)?))
+        });
+        let (releases, members) = reading.await.map_err(|error| ServiceError::Defect(error.to_string()))??;
+        let looks = futures::stream::iter(releases).map(|release| async {
+            let providers = providers(node, service, &release.version, &members).await;
+            (release, providers)
+        });
+        let looked: Vec<_> = looks.buffered(SEARCHES).collect().await;
+        let (mut seen, mut wanted) = (Vec::new(), Vec::new());
+        for (Release { model, version, wished }, providers) in looked {
+            let artifact = version.artifact.address;
+            let found = u32::try_from(providers.len()).unwrap_or(u32::MAX);
+            let here = node.artifacts.has(&artifact);
+            let copies = Copies { model, label: version.label.clone(), artifact, wished, found, here };
+            if copies.is_missing_some() {
+                let rounds = missing_for.entry(artifact).or_insert(0);
+                if is_turn(node, &members, &providers, &copies, *rounds) {
+                    wanted.push((version, copies.clone()));
+                }
+                *rounds = rounds.saturating_add(1);
+            } else {
+                missing_for.remove(&artifact);
+            }
+            seen.push(copies);
+        }
+        let known: BTreeSet<ArtifactId> = seen.iter().map(|copies| copies.artifact).collect();
+        missing_for.retain(|artifact, _| known.contains(artifact));
+        self.tell(node, seen);
+        Ok(wanted)
+    }
+
+    /// Publishes what was seen, and tells of what has changed for better or worse.
+    fn tell(&self, node: &NodeHandle, seen: Vec<Copies>) {
+        let missing = seen.iter().filter(|copies| copies.is_missing_some()).count();
+        node.metrics.set_under_replicated(missing);
+        let before = std::mem::replace(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner), seen.clone());
+        for copies in seen {
+            let was_missing = before.iter().any(|old| old.artifact == copies.artifact && old.is_missing_some());
+            if was_missing == copies.is_missing_some() {
+                continue;
+            }
+            let Copies { model, label, artifact, wished, found, .. } = &copies;
+            if copies.is_missing_some() {
+                tracing::warn!(%model, %label, %artifact, wished, found, "a release has fewer copies than its owners wish for");
+            } else {
+                tracing::info!(%model, %label, %artifact, wished, found, "a release has the copies that its owners wish for");
+            }
+            // Nobody may be listening.
+            let _ = self.told.send(Arc::new(copies));
+        }
+    }
+}
+
+/// Those of the members' peers that provide an artifact.
+async fn providers(
+    node: &NodeHandle,
+    service: &ArtifactService,
+    version: &Version,
+    members: &BTreeSet<PublicKey>,
+) -> BTreeSet<PublicKey> {
+    let (own, artifact) = (node.network.local_peer_id(), version.artifact.address);
+    let search = found(node.network.find_providers(artifact)).take_until(tokio::time::sleep(SEARCH_TIME));
+    let members_peer =
+        |peer: PeerId| peer_key::of_peer(&peer).filter(|key| members.contains(key)).map(|key| (peer, key));
+    let mut found: BTreeMap<PeerId, PublicKey> =
+        search.filter_map(|peer| std::future::ready(members_peer(peer))).collect().await;
+    // Of itself a peer knows better than its search.
+    found.remove(&own);
+    let (blob, may_read) = (some_blob(node, version), may_read(node, artifact));
+    let counts = |probe: Probe| match probe {
+        Probe::Has | Probe::Busy => true,
+        Probe::Refused => !may_read,
+        Probe::HasNot => false,
+    };
+    let probes = futures::stream::iter(found)
+        .map(|(peer, key)| async move { (service.probe(peer, blob).await, key) })
+        .buffer_unordered(PROBES)
+        .filter_map(|(probe, key)| std::future::ready(counts(probe).then_some(key)));
+    let mut providers: BTreeSet<PublicKey> = probes.collect().await;
+    if node.artifacts.has(&artifact) {
+        providers.extend(members_peer(own).map(|(_, key)| key));
+    }
+    providers
+}
+
+/// What providers of a version are asked for: another file each time, where its manifest is here.
+fn some_blob(node: &NodeHandle, version: &Version) -> ArtifactId {
+    let artifact = &version.artifact;
+    let manifest =
+        || (artifact.kind == ArtifactKind::Collection).then(|| node.artifacts.manifest(&artifact.address).ok());
+    let Some(Some(manifest)) = manifest() else { return artifact.address };
+    let mut number = [0; 8];
+    // Without random numbers it is the first file.
+    let _ = getrandom::fill(&mut number);
+    let files = manifest.files();
+    let index = u64::from_le_bytes(number).checked_rem(files.len() as u64).unwrap_or(0);
+    let file = usize::try_from(index).ok().and_then(|index| files.get(index));
+    file.map_or(artifact.address, |file| file.address)
+}
+
+/// Whether the ledger entitles this peer to an artifact.
+fn may_read(node: &NodeHandle, artifact: ArtifactId) -> bool {
+    let own = peer_key::of_peer(&node.network.local_peer_id());
+    let asked = own.map(|own| access::may_read(&node.ledger.snapshot(), artifact, &own, node.ledger.tip().time));
+    matches!(asked, Some(Ok(true)))
+}
+
+/// The releases in force of models whose owners wish for copies.
+fn releases(state: &impl StateRead) -> Result<Vec<Release>, StateError> {
+    let (mut releases, mut after) = (Vec::new(), None);
+    loop {
+        let (models, next) = page::<Model>(state, &(), after.as_deref(), Direction::Ascending, PAGE)?;
+        for model in models.into_iter().filter(|model| model.distribution.copies > 0) {
+            let Some(label) = model.released else { continue };
+            let version = read::<Version>(state, &(model.id, label))?;
+            let released = |version: &Version| matches!(version.status, VersionStatus::Released { .. });
+            let Some(version) = version.filter(released) else { continue };
+            releases.push(Release { model: model.name, version, wished: model.distribution.copies });
+        }
+        if next.is_none() || releases.len() >= RELEASES {
+            return Ok(releases);
+        }
+        after = next;
+    }
+}
+
+/// The peers that read for members of the network who are not suspended.
+fn peers_of_members(state: &impl StateRead) -> Result<BTreeSet<PublicKey>, StateError> {
+    let (mut peers, mut after) = (BTreeSet::new(), None);
+    loop {
+        let (bindings, next) = page::<PeerBinding>(state, &(), after.as_deref(), Direction::Ascending, PAGE)?;
+        for binding in bindings {
+            let Some(account) = binding.account else { continue };
+            let account = read::<Account>(state, &account)?;
+            if account.is_some_and(|account| account.member_since.is_some() && account.suspended.is_none()) {
+                peers.insert(binding.peer);
+            }
+        }
+        if next.is_none() {
+            return Ok(peers);
+        }
+        after = next;
+    }
+}
+
+/// Whether this peer is among those that are to fetch what is missing now.
+fn is_turn(
+    node: &NodeHandle,
+    members: &BTreeSet<PublicKey>,
+    providers: &BTreeSet<PublicKey>,
+    copies: &Copies,
+    rounds_before: usize,
+) -> bool {
+    let Some(own) = peer_key::of_peer(&node.network.local_peer_id()) else { return false };
+    let missing = usize::try_from(copies.wished.saturating_sub(copies.found)).unwrap_or(usize::MAX);
+    let first =
+        turns(members, providers, copies.artifact).take(missing.saturating_add(rounds_before)).any(|key| key == own);
+    first && !copies.here
+}
+
+/// The members' peers that do not provide an artifact, in the order in which they are to fetch it.
+fn turns(
+    members: &BTreeSet<PublicKey>,
+    providers: &BTreeSet<PublicKey>,
+    artifact: ArtifactId,
+) -> impl Iterator<Item = PublicKey> {
+    let place = |key: &PublicKey| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(key.as_bytes()).update(artifact.as_bytes());
+        *hasher.finalize().as_bytes()
+    };
+    let mut waiting: Vec<PublicKey> = members.difference(providers).copied().collect();
+    waiting.sort_by_cached_key(place);
+    waiting.into_iter()
+}
+
+/// Fetches a copy, if this peer may read it.
+async fn fetch(node: &NodeHandle, service: &ArtifactService, version: &Version, copies: &Copies) {
+    let (artifact, size_bytes) = (version.artifact.address, version.artifact.size_bytes);
+    if !may_read(node, artifact) {
+        return;
+    }
+    if let Err(error) = node.artifacts.check_quota(size_bytes) {
+        return tracing::info!(%artifact, %error, "a copy is missing and does not find room here");
+    }
+    let job = FetchJob {
+        address: artifact,
+        kind: Some(version.artifact.kind),
+        providers: None,
+        output: None,
+        overwrite: Overwrite::Refuse,
+        selection: None,
+    };
+    let kind = if version.artifact.kind == ArtifactKind::File { "file" } else { "collection" };
+    tracing::info!(model = %copies.model, label = %copies.label, %artifact, kind, size_bytes, "fetching a missing copy");
+    match service.fetch(job, Arc::new(|_| {})).await {
+        // The model that published it first took it back.
+        Ok(_) | Err(ServiceError::Withdrawn(_)) => {}
+        Err(error) => tracing::warn!(%artifact, %error, "a missing copy could not be fetched; trying again later"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u8) -> PublicKey {
+        PublicKey::from_bytes([number; 32])
+    }
+
+    #[test]
+    fn all_peers_agree_on_the_turns_and_they_differ_by_artifact() {
+        let members: BTreeSet<PublicKey> = (0..20).map(key).collect();
+        let providers: BTreeSet<PublicKey> = (0..3).map(key).collect();
+        let order = |artifact: &[u8]| turns(&members, &providers, ArtifactId::of(artifact)).collect::<Vec<_>>();
+        assert_eq!(order(b"one").len(), 17);
+        assert!(order(b"one").iter().all(|key| !providers.contains(key)));
+        assert_eq!(order(b"one"), order(b"one"));
+        assert_ne!(order(b"one"), order(b"two"));
+    }
+}

@@ -1,0 +1,268 @@
+//! Who may read a model's artifacts, and how many copies of them its owners wish for.
+//!
+//! The owners decide whether everybody reads, or licensees and holders, or holders alone ([`Distribution`]). A peer
+//! reads for the account that it is bound to ([`BindPeer`]): the peer's own key says so as well as the account's, so
+//! that nobody binds a peer of somebody else's. A provider asks [`may_read`] at every request, of the state after the
+//! last block; what a block takes away is refused from then on.
+//!
+//! An artifact is governed by the model that published it first ([`ArtifactOrigin`]). Whoever publishes its address
+//! again, in another model, neither opens nor closes it; and a model that is not for everybody refuses an artifact that
+//! another model governs already, so that its owners learn of it.
+
+use crate::{
+    account::Account,
+    crypto::Domain,
+    event::Event,
+    execute::Context,
+    ids::{AccountId, ArtifactId, Height, ModelId, NetworkId, ProposalId, PublicKey, Signature, Timestamp, Units},
+    limits,
+    model::Model,
+    rejection::Rejection,
+    share::Share,
+    state::{Family, Overlay, Record, StateError, StateRead, prefix_end, read},
+    transaction::Invalid,
+};
+use serde::{Deserialize, Serialize};
+
+/// Who reads a model's artifacts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readers {
+    /// Every peer of the network.
+    #[default]
+    Public,
+    /// Peers of holders, stewards, and accounts that have a licence.
+    Licensees,
+    /// Peers of holders and stewards.
+    Holders,
+}
+
+/// How a model's artifacts are distributed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distribution {
+    /// Who reads them.
+    pub readers: Readers,
+    /// How many peers of members should hold each released version, [`limits::COPIES`] at most; 0 for no wish.
+    pub copies: u32,
+}
+
+impl Distribution {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if self.copies > limits::COPIES {
+            let problem = format!("asks for {} copies; set 0 to {}", self.copies, limits::COPIES);
+            return Err(Invalid::Form { field: "distribution", problem });
+        }
+        Ok(())
+    }
+}
+
+/// That an account has a licence to a model, given by its owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Licensee {
+    /// The model.
+    pub model: ModelId,
+    /// The account.
+    pub account: AccountId,
+    /// Since when.
+    pub since: Height,
+    /// The block time at which it ends; none for never.
+    pub expires: Option<Timestamp>,
+    /// The decision.
+    pub proposal: ProposalId,
+}
+
+impl Record for Licensee {
+    type Key = (ModelId, AccountId);
+    const FAMILY: Family = Family::Licensee;
+}
+
+/// For whom a peer reads. It stays when the peer is released, so that an old consent cannot be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerBinding {
+    /// The key that is the peer's identity on the swarm.
+    pub peer: PublicKey,
+    /// The account; none since it was released.
+    pub account: Option<AccountId>,
+    /// When the peer agreed last, by its own clock: a later word replaces an earlier one.
+    pub issued: Timestamp,
+    /// Since when that is so.
+    pub since: Height,
+}
+
+impl Record for PeerBinding {
+    type Key = PublicKey;
+    const FAMILY: Family = Family::PeerBinding;
+}
+
+/// The peers of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerOf(pub PublicKey);
+
+impl Record for PeerOf {
+    type Key = (AccountId, PublicKey);
+    const FAMILY: Family = Family::PeerOf;
+}
+
+/// The model that published an artifact first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactOrigin {
+    /// The model.
+    pub model: ModelId,
+    /// When.
+    pub published: Height,
+}
+
+impl Record for ArtifactOrigin {
+    type Key = ArtifactId;
+    const FAMILY: Family = Family::ArtifactOrigin;
+}
+
+/// Bind a peer to the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindPeer {
+    /// The peer's key.
+    pub peer: PublicKey,
+    /// When the peer agreed, by its own clock.
+    pub issued: Timestamp,
+    /// Its signature of [`BindPeer::consent`].
+    pub consent: Signature,
+}
+
+impl BindPeer {
+    /// What a peer signs, in [`Domain::PeerBinding`], to read for an account.
+    pub fn consent(network: NetworkId, account: AccountId, issued: Timestamp) -> Vec<u8> {
+        crate::codec::encode(&(network, account, issued))
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let consent = Self::consent(context.network_id, sender, self.issued);
+        if !self.peer.verifies(Domain::PeerBinding, &consent, &self.consent) {
+            return Err(Rejection::PeerDisagrees { peer: self.peer, account: sender });
+        }
+        if let Some(bound) = state.read::<PeerBinding>(&self.peer) {
+            if bound.issued >= self.issued {
+                return Err(Rejection::StaleConsent { peer: self.peer, issued: bound.issued });
+            }
+            if let Some(account) = bound.account {
+                state.remove::<PeerOf>(&(account, self.peer));
+            }
+        }
+        let prefix = PeerOf::key_bytes(&sender);
+        let peers = state.entries(&prefix, &prefix_end(&prefix), limits::PEERS_PER_ACCOUNT).len();
+        if peers >= limits::PEERS_PER_ACCOUNT {
+            return Err(Rejection::TooManyPeers(sender));
+        }
+        let binding =
+            PeerBinding { peer: self.peer, account: Some(sender), issued: self.issued, since: context.height };
+        state.write(&self.peer, &binding);
+        state.write(&(sender, self.peer), &PeerOf(self.peer));
+        Ok(vec![Event::PeerBound { peer: self.peer, account: sender }])
+    }
+}
+
+/// Let go of a peer that is bound to the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasePeer {
+    /// The peer's key.
+    pub peer: PublicKey,
+}
+
+impl ReleasePeer {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let bound = state.read::<PeerBinding>(&self.peer).filter(|bound| bound.account == Some(sender));
+        let bound = bound.ok_or(Rejection::PeerNotBound { peer: self.peer, account: sender })?;
+        state.remove::<PeerOf>(&(sender, self.peer));
+        state.write(&self.peer, &PeerBinding { account: None, since: context.height, ..bound });
+        Ok(vec![Event::PeerReleased { peer: self.peer, account: sender }])
+    }
+}
+
+/// Gives an account a licence, or another term for the one it has, as a decision says.
+pub(crate) fn grant_licence<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, proposal): (ModelId, ProposalId),
+    (account, expires): (AccountId, Option<Timestamp>),
+) -> Result<Event, Rejection> {
+    context.existing_account(state, account)?;
+    let licensee = Licensee { model, account, since: context.height, expires, proposal };
+    state.write(&(model, account), &licensee);
+    Ok(Event::LicenceGranted { model, account, expires, proposal })
+}
+
+/// Takes an account's licence back, as a decision says.
+pub(crate) fn revoke_licence<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    (model, proposal): (ModelId, ProposalId),
+    (account, reason): (AccountId, &str),
+) -> Result<Event, Rejection> {
+    if state.read::<Licensee>(&(model, account)).is_none() {
+        return Err(Rejection::NotLicensee { account, model });
+    }
+    state.remove::<Licensee>(&(model, account));
+    Ok(Event::LicenceRevoked { model, account, proposal, reason: reason.to_owned() })
+}
+
+/// Whether an account reads a model's artifacts at a block time.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn reads(state: &impl StateRead, model: &Model, account: AccountId, now: Timestamp) -> Result<bool, StateError> {
+    let readers = model.distribution.readers;
+    if readers == Readers::Public {
+        return Ok(true);
+    }
+    if read::<Account>(state, &account)?.is_none_or(|account| account.suspended.is_some()) {
+        return Ok(false);
+    }
+    if model.stewards.contains(&account)
+        || read::<Share>(state, &(model.id, account))?.is_some_and(|share| share.units > Units::ZERO)
+    {
+        return Ok(true);
+    }
+    let licensed = || read::<Licensee>(state, &(model.id, account));
+    Ok(readers == Readers::Licensees && licensed()?.is_some_and(|it| it.expires.is_none_or(|expires| expires > now)))
+}
+
+/// Whether a peer reads an artifact at a block time: for the account it is bound to, by the terms of the model that
+/// published the artifact first. What no version is, is nobody's to restrict.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn may_read(
+    state: &impl StateRead,
+    artifact: ArtifactId,
+    peer: &PublicKey,
+    now: Timestamp,
+) -> Result<bool, StateError> {
+    let Some(model) = governing_model(state, artifact)? else { return Ok(true) };
+    if model.distribution.readers == Readers::Public {
+        return Ok(true);
+    }
+    match read::<PeerBinding>(state, peer)?.and_then(|binding| binding.account) {
+        Some(account) => reads(state, &model, account, now),
+        None => Ok(false),
+    }
+}
+
+/// The model whose owners decide about an artifact; none if it is no version of any.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn governing_model(state: &impl StateRead, artifact: ArtifactId) -> Result<Option<Model>, StateError> {
+    match read::<ArtifactOrigin>(state, &artifact)? {
+        Some(origin) => read::<Model>(state, &origin.model),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,146 @@
+//! Writing a large file past the page cache.
+//!
+//! A download is written once and seldom read soon: copied through the page cache it would cost a good part of the
+//! time of a fast fetch, and drive out of memory what the ledger needs. Where the file system does not allow it, the
+//! bytes take the ordinary way.
+
+use super::files::WRITE_SIZE_BYTES;
+use std::{
+    fs::File,
+    io,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// What addresses in memory and places in the file have to be a multiple of, on every disk in use.
+const ALIGNMENT_BYTES: usize = 4096;
+
+/// Bytes that lie in memory as direct writes need them, up to the capacity given at first.
+#[derive(Debug)]
+pub(super) struct AlignedBytes {
+    storage: Vec<u8>,
+    start: usize,
+}
+
+impl AlignedBytes {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        let mut storage: Vec<u8> = Vec::with_capacity(capacity.saturating_add(ALIGNMENT_BYTES));
+        let start = storage.as_ptr().align_offset(ALIGNMENT_BYTES);
+        if start < ALIGNMENT_BYTES {
+            storage.resize(start, 0);
+        }
+        let start = storage.len();
+        Self { storage, start }
+    }
+
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.storage.extend_from_slice(bytes);
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.storage.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// A file of known size that is written at any place, by several threads.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    cached: File,
+    /// The same file, for writes that go straight to the disk.
+    direct: Option<File>,
+    /// The disk has refused such a write.
+    refused: AtomicBool,
+}
+
+impl DataFile {
+    /// Opens an existing file.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let cached = File::options().read(true).write(true).open(path)?;
+        Ok(Self::new(cached, path))
+    }
+
+    /// Creates a file of `size_bytes`, which must not exist, with its place on the disk where the file system can give
+    /// it one beforehand.
+    pub(super) fn create(path: &Path, size_bytes: u64) -> io::Result<Self> {
+        let cached = File::options().read(true).write(true).create_new(true).open(path)?;
+        reserve(&cached, size_bytes)?;
+        Ok(Self::new(cached, path))
+    }
+
+    fn new(cached: File, path: &Path) -> Self {
+        Self { cached, direct: open_direct(path).ok(), refused: AtomicBool::new(false) }
+    }
+
+    /// The file as the page cache shows it.
+    pub(super) const fn file(&self) -> &File {
+        &self.cached
+    }
+
+    /// Whether writes go to the disk at once.
+    pub(super) fn is_direct(&self) -> bool {
+        self.direct.is_some() && !self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Writes all bytes at a place.
+    pub(super) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let direct = self.direct.as_ref().filter(|_| self.is_direct());
+        let whole = aligned_part(bytes, offset);
+        let (Some(direct), Some(aligned)) = (direct, bytes.get(whole.clone()).filter(|part| !part.is_empty())) else {
+            return self.write_cached(bytes, offset);
+        };
+        match direct.write_all_at(aligned, offset) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.refused.store(true, Ordering::Relaxed);
+                self.write_cached(bytes, offset)
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                let rest = bytes.get(whole.end..).unwrap_or_default();
+                self.write_cached(rest, offset.saturating_add(whole.end as u64))
+            }
+        }
+    }
+
+    fn write_cached(&self, bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        for piece in bytes.chunks(WRITE_SIZE_BYTES) {
+            self.cached.write_all_at(piece, offset)?;
+            offset = offset.saturating_add(piece.len() as u64);
+        }
+        Ok(())
+    }
+}
+
+/// What of the bytes may be written directly: all but an incomplete block at the end, or nothing.
+fn aligned_part(bytes: &[u8], offset: u64) -> Range<usize> {
+    let in_place = bytes.as_ptr().align_offset(ALIGNMENT_BYTES) == 0 && offset.is_multiple_of(ALIGNMENT_BYTES as u64);
+    let end = if in_place { bytes.len() / ALIGNMENT_BYTES * ALIGNMENT_BYTES } else { 0 };
+    0..end
+}
+
+/// Gives the file its size, and its place on the disk if the file system can: a full disk shows now and not in the
+/// midst of a download, and writes that come in any order need not wait for each other.
+fn reserve(file: &File, size_bytes: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if size_bytes > 0 {
+        use rustix::{fs::FallocateFlags, io::Errno};
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size_bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            result => return result.map_err(io::Error::from),
+        }
+    }
+    file.set_len(size_bytes)
+}
+
+#[cfg(target_os = "linux")]
+fn open_direct(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let direct = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).map_err(io::Error::other)?;
+    File::options().write(true).custom_flags(direct).open(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_direct(_path: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}

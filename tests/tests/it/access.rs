@@ -1,0 +1,167 @@
+//! Who reads a model's artifacts: by shares, by licence, through which peers, and from which block on no longer.
+
+use crate::common::{HANDLES, account, decide, found, founded, founding, ledger, version};
+use allod_protocol::{
+    access::{self, ArtifactOrigin, BindPeer, Distribution, PeerBinding, Readers, ReleasePeer},
+    crypto::{Domain, SigningKey},
+    ids::{ArtifactId, ModelId, Name, Timestamp, Units},
+    limits,
+    proposal::ProposalAction,
+    share::TransferShares,
+    transaction::Action,
+};
+use allod_tests::ledger::{TestLedger, genesis, policy};
+
+/// The key of a peer, not of an account.
+fn peer(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed ^ 0xf0; 32])
+}
+
+/// A peer's word that it reads for an account, and the account's that it may.
+fn bind(ledger: &TestLedger, seed: u8, index: u8, issued: u64) -> Action {
+    let (peer, issued) = (peer(seed), Timestamp::new(issued));
+    let message = BindPeer::consent(genesis(&HANDLES).network_id(), account(ledger, index), issued);
+    let consent = peer.sign(Domain::PeerBinding, &message);
+    Action::BindPeer(BindPeer { peer: peer.public_key(), issued, consent })
+}
+
+fn release(seed: u8) -> Action {
+    Action::ReleasePeer(ReleasePeer { peer: peer(seed).public_key() })
+}
+
+/// A model of northfield, lakeside and hilltop with one version, and the version's artifact.
+fn published(ledger: &mut TestLedger, readers: Readers) -> (ModelId, ArtifactId) {
+    let mut action = founding(ledger, policy(50, 60));
+    action.distribution = Distribution { readers, copies: 0 };
+    let model = found(ledger, action);
+    let version = version(model, "v1");
+    let artifact = version.artifact.address;
+    ledger.must(0, Action::PublishVersion(version));
+    (model, artifact)
+}
+
+fn reads(ledger: &TestLedger, artifact: ArtifactId, seed: u8) -> bool {
+    access::may_read(&ledger.state, artifact, &peer(seed).public_key(), ledger.tip.time).expect("state")
+}
+
+fn decided(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) {
+    decide(ledger, model, action, &[0, 1]);
+    ledger.block(10_000, vec![]);
+}
+
+#[test]
+fn a_peer_reads_for_the_account_that_it_agreed_to_and_is_bound_to() {
+    let mut ledger = ledger();
+    let (_, artifact) = published(&mut ledger, Readers::Holders);
+    assert!(!reads(&ledger, artifact, 1), "it is nobody's peer");
+    let of_lakeside = bind(&ledger, 1, 1, 5);
+    assert_eq!(ledger.refused(0, of_lakeside.clone()), "peer_disagrees", "the peer agreed to read for lakeside");
+    ledger.must(1, of_lakeside.clone());
+    assert!(reads(&ledger, artifact, 1));
+    assert!(!reads(&ledger, artifact, 2));
+    // Another account takes the peer over with its later word; the earlier account cannot take it back with the old one.
+    let of_riverbend = bind(&ledger, 1, 3, 6);
+    ledger.must(3, of_riverbend);
+    assert!(!reads(&ledger, artifact, 1), "riverbend holds nothing");
+    assert_eq!(ledger.refused(1, of_lakeside), "stale_consent");
+    assert_eq!(ledger.refused(1, release(1)), "peer_not_bound");
+    ledger.must(3, release(1));
+    assert_eq!(ledger.read::<PeerBinding>(&peer(1).public_key()).unwrap().account, None);
+    assert_eq!(ledger.refused(3, release(1)), "peer_not_bound");
+    // What the peer agreed to once is used once.
+    let again = bind(&ledger, 1, 3, 6);
+    assert_eq!(ledger.refused(3, again), "stale_consent");
+    let anew = bind(&ledger, 1, 3, 7);
+    ledger.must(3, anew);
+}
+
+#[test]
+fn an_account_has_a_bounded_number_of_peers() {
+    let mut ledger = ledger();
+    let all = u8::try_from(limits::PEERS_PER_ACCOUNT).unwrap();
+    for seed in 0..all {
+        let action = bind(&ledger, seed, 0, 1);
+        ledger.must(0, action);
+    }
+    let one_more = bind(&ledger, all, 0, 1);
+    assert_eq!(ledger.refused(0, one_more.clone()), "too_many_peers");
+    let again = bind(&ledger, 0, 0, 2);
+    ledger.must(0, again);
+    ledger.must(0, release(0));
+    ledger.must(0, one_more);
+}
+
+#[test]
+fn whoever_gives_all_shares_away_reads_no_more_from_the_next_block_on() {
+    let mut ledger = ledger();
+    let (model, artifact) = published(&mut ledger, Readers::Holders);
+    let of_hilltop = bind(&ledger, 2, 2, 1);
+    ledger.must(2, of_hilltop);
+    assert!(reads(&ledger, artifact, 2));
+    let to = account(&ledger, 3);
+    let give = TransferShares { model, to, units: Units::new(20), reason: String::new() };
+    ledger.must(2, Action::TransferShares(give));
+    assert!(!reads(&ledger, artifact, 2));
+}
+
+#[test]
+fn a_licence_is_given_for_a_time_and_taken_back() {
+    let mut ledger = ledger();
+    let (model, artifact) = published(&mut ledger, Readers::Licensees);
+    let of_seafront = bind(&ledger, 4, 4, 1);
+    ledger.must(4, of_seafront);
+    assert!(!reads(&ledger, artifact, 4));
+    let seafront = account(&ledger, 4);
+    let expires = ledger.tip.time.plus_ms(60_000);
+    decided(&mut ledger, model, ProposalAction::GrantLicence { account: seafront, expires: Some(expires) });
+    assert!(reads(&ledger, artifact, 4));
+    ledger.block(60_000, vec![]);
+    assert!(!reads(&ledger, artifact, 4), "its time is over");
+    decided(&mut ledger, model, ProposalAction::GrantLicence { account: seafront, expires: None });
+    assert!(reads(&ledger, artifact, 4));
+    let for_holders = Distribution { readers: Readers::Holders, copies: 3 };
+    decided(&mut ledger, model, ProposalAction::SetDistribution { distribution: for_holders });
+    assert!(!reads(&ledger, artifact, 4), "licences do not count");
+    let for_licensees = Distribution { readers: Readers::Licensees, copies: 3 };
+    decided(&mut ledger, model, ProposalAction::SetDistribution { distribution: for_licensees });
+    assert!(reads(&ledger, artifact, 4));
+    let reason = || "it sold copies".to_owned();
+    decided(&mut ledger, model, ProposalAction::RevokeLicence { account: seafront, reason: reason() });
+    assert!(!reads(&ledger, artifact, 4));
+}
+
+#[test]
+fn who_publishes_an_address_again_neither_opens_nor_closes_it() {
+    let mut ledger = ledger();
+    let (restricted, artifact) = published(&mut ledger, Readers::Holders);
+    let mut action = founding(&ledger, policy(50, 60));
+    action.name = Name::new("copy").unwrap();
+    let copy = found(&mut ledger, action);
+    ledger.must(0, Action::PublishVersion(version(copy, "v1")));
+    let origin: ArtifactOrigin = ledger.read(&artifact).unwrap();
+    assert_eq!(origin.model, restricted);
+    assert!(!reads(&ledger, artifact, 9), "the copy is public, the original is not");
+    let open = Distribution { readers: Readers::Public, copies: 0 };
+    decided(&mut ledger, restricted, ProposalAction::SetDistribution { distribution: open });
+    assert!(reads(&ledger, artifact, 9));
+    let close = Distribution { readers: Readers::Holders, copies: 0 };
+    decided(&mut ledger, copy, ProposalAction::SetDistribution { distribution: close });
+    assert!(reads(&ledger, artifact, 9), "the copy's owners do not decide about it");
+    let mut second = version(copy, "v2");
+    second.artifact.address = ArtifactId::of(b"v3");
+    ledger.must(0, Action::PublishVersion(version(restricted, "v3")));
+    assert_eq!(ledger.refused(0, Action::PublishVersion(second)), "artifact_governed", "and learn that they do not");
+}
+
+#[test]
+fn too_many_copies_are_not_asked_for() {
+    let mut ledger = ledger();
+    founded(&mut ledger, policy(50, 60));
+    let mut action = founding(&ledger, policy(50, 60));
+    action.name = Name::new("greedy").unwrap();
+    action.distribution.copies = limits::COPIES + 1;
+    let error = Action::CreateModel(action);
+    let transaction = ledger.sign_as(0, error);
+    let form = transaction.check_form(genesis(&HANDLES).network_id()).unwrap_err().to_string();
+    assert!(form.contains("65 copies"), "{form}");
+}
