@@ -29,6 +29,10 @@ use std::{
 };
 use usage::Outcome;
 
+/// As the peer itself has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const FILE: &str = "bytes";
 /// Bytes a second of each honest provider of four, and of the slow one: so that their sum is below what one machine can do.
 const HONEST_BYTES_PER_S: u32 = 100_000_000;
