@@ -125,7 +125,9 @@ fn show_copies(copies: &[Copies]) -> String {
             if copies.found < copies.wished { "TOO FEW".into() } else { String::new() },
         ]);
     }
-    table.show("no owners wish for copies; ask them: allod propose distribution MODEL --copies NUMBER --as ACCOUNT")
+    table.show(
+        "nothing is released whose owners wish for copies; ask them: allod propose distribution MODEL --copies NUMBER --as ACCOUNT",
+    )
 }
 
 async fn pin(context: &Context, client: &Client, what: &Target, pin: bool) -> Result<()> {
