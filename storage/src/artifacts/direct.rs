@@ -65,7 +65,11 @@ impl DataFile {
     /// it one beforehand.
     pub(super) fn create(path: &Path, size_bytes: u64) -> io::Result<Self> {
         let cached = File::options().read(true).write(true).create_new(true).open(path)?;
-        reserve(&cached, size_bytes)?;
+        if let Err(error) = reserve(&cached, size_bytes) {
+            // Nothing else names it yet.
+            let _ = std::fs::remove_file(path);
+            return Err(error);
+        }
         Ok(Self::new(cached, path))
     }
 
@@ -143,4 +147,44 @@ fn open_direct(path: &Path) -> io::Result<File> {
 #[cfg(not(target_os = "linux"))]
 fn open_direct(_path: &Path) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever the place and the length, in memory where direct writes need it and elsewhere.
+        #[test]
+        fn what_is_written_is_read(writes in prop::collection::vec((0u64..200_000, 0usize..100_000, any::<bool>()), 1..8)) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("data");
+            let file = DataFile::create(&path, 300_000).unwrap();
+            let mut expected = vec![0; 300_000];
+            for (number, (offset, len, aligned)) in writes.into_iter().enumerate() {
+                let offset = if aligned { offset / 4_096 * 4_096 } else { offset };
+                let bytes: Vec<u8> = (0..len).map(|index| (index + number) as u8).collect();
+                let mut in_place = AlignedBytes::with_capacity(len);
+                in_place.extend(&bytes);
+                prop_assert_eq!(in_place.as_slice().as_ptr().align_offset(ALIGNMENT_BYTES), 0);
+                let place = if aligned { in_place.as_slice() } else { &bytes };
+                file.write_all_at(place, offset).unwrap();
+                let start = usize::try_from(offset).unwrap();
+                expected[start..start + len].copy_from_slice(&bytes);
+            }
+            prop_assert!(std::fs::read(&path).unwrap() == expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_finds_no_room_is_refused_before_a_byte_comes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data");
+        let error = DataFile::create(&path, 1 << 55).unwrap_err();
+        assert!(!path.exists());
+        let expected = [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge];
+        assert!(expected.contains(&error.kind()), "{error}");
+    }
 }
