@@ -1,4 +1,5 @@
-//! Publishing and fetching artifacts: the store, the swarm and the exchange put together, for the API alone.
+//! Publishing and fetching artifacts: the store, the swarm and the exchange put together, for the
+//! API and for the keeping of copies ([`crate::replication`]).
 //!
 //! Publishing takes bytes into the store, tells the others, and serves. Fetching finds providers, fetches, tells the
 //! others that this peer has the artifact now, and writes a copy out if asked to. What is in the store is told again at
@@ -8,8 +9,8 @@
 //! Work is bounded: [`IMPORTS`], [`FETCHES`] and [`CHECKS`] at a time; more is refused at once instead of queued, so
 //! that a client hears of it. A provider that sent wrong bytes is blocked on the swarm.
 //!
-//! Every artifact in the store is served to every peer of the network, but for those that were withdrawn or are
-//! restricted ([`crate::gate`]). What this peer published is pinned; what it fetched stays until a collection finds it
+//! Every artifact that is here whole is served to every peer of the network, but for those that were withdrawn, are
+//! restricted, or wait for their version ([`crate::gate`]). What this peer published is pinned; what it fetched stays until a collection finds it
 //! neither pinned nor released. What rots on the disk is found and mended: `repair`.
 
 mod repair;
@@ -180,6 +181,20 @@ pub struct FetchJob {
     pub selection: Option<Selection>,
 }
 
+impl FetchJob {
+    /// All of an artifact, from whoever is found, into the store alone.
+    pub fn whole(artifact: &Artifact) -> Self {
+        Self {
+            address: artifact.address,
+            kind: Some(artifact.kind),
+            providers: None,
+            output: None,
+            overwrite: Overwrite::Refuse,
+            selection: None,
+        }
+    }
+}
+
 /// What the caller of a fetch is told while it goes on.
 #[derive(Clone, Debug)]
 pub enum Told {
@@ -286,7 +301,7 @@ impl ArtifactService {
         tokio::spawn(async move {
             tokio::select! {
                 () = async {
-                    // What is withheld is known before the first request is answered.
+                    // Who may have what is known before the first request is answered.
                     teller.refresh_gate().await;
                     tokio::join!(
                         exchange::serve::serve(server, incoming),

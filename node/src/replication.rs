@@ -27,7 +27,6 @@ use allod_protocol::{
     model::{Model, Version, VersionStatus},
     state::{Direction, StateError, StateRead, page, read},
 };
-use allod_storage::artifacts::Overwrite;
 use futures::StreamExt as _;
 use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
@@ -357,17 +356,8 @@ async fn fetch(node: &NodeHandle, service: &ArtifactService, version: &Version, 
     if let Err(error) = node.artifacts.check_quota(size_bytes) {
         return tracing::info!(%artifact, %error, "a copy is missing and does not find room here");
     }
-    let job = FetchJob {
-        address: artifact,
-        kind: Some(version.artifact.kind),
-        providers: None,
-        output: None,
-        overwrite: Overwrite::Refuse,
-        selection: None,
-    };
-    let kind = if version.artifact.kind == ArtifactKind::File { "file" } else { "collection" };
-    tracing::info!(model = %copies.model, label = %copies.label, %artifact, kind, size_bytes, "fetching a missing copy");
-    match service.fetch(job, Arc::new(|_| {})).await {
+    tracing::info!(model = %copies.model, label = %copies.label, %artifact, size_bytes, "fetching a missing copy");
+    match service.fetch(FetchJob::whole(&version.artifact), Arc::new(|_| {})).await {
         // The model that published it first took it back.
         Ok(_) | Err(ServiceError::Withdrawn(_)) => {}
         Err(error) => tracing::warn!(%artifact, %error, "a missing copy could not be fetched; trying again later"),

@@ -12,7 +12,7 @@
 use super::{ArtifactService, FetchJob, ServiceError};
 use crate::event_loop::clock;
 use allod_protocol::ids::ArtifactId;
-use allod_storage::artifacts::{ArtifactError, ArtifactStore, Overwrite, Place, Salvaged, Step};
+use allod_storage::artifacts::{ArtifactError, ArtifactStore, Place, Salvaged, Step};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -160,14 +160,7 @@ impl ArtifactService {
         for artifact in damaged {
             let address = artifact.address;
             if !self.is_whole(address).await? {
-                let job = FetchJob {
-                    address,
-                    kind: Some(artifact.kind),
-                    providers: None,
-                    output: None,
-                    overwrite: Overwrite::Refuse,
-                    selection: None,
-                };
+                let job = FetchJob::whole(&artifact);
                 let fetched = match self.fetches.take() {
                     Ok(_place) => self.fetch_missing(&job, &(Arc::new(|_| {}) as _)).await,
                     Err(busy) => Err(busy),
