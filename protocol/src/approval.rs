@@ -16,7 +16,52 @@ use crate::{
     state::{Family, Overlay, Record, StateRead},
     transaction::{Action, Invalid, KeySignature},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+/// What an approval can be asked for: every action but those about approvals.
+pub type Approvable = Action<Never, Never>;
+
+/// What stands where a request that waits would name another one: there is no value of it, in memory or in bytes. A
+/// chain of requests in requests would be as deep as its bytes are long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Never {}
+
+impl<'de> Deserialize<'de> for Never {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom("what waits for approval is itself about approvals; put the request that is meant"))
+    }
+}
+
+/// What can stand in an [`Action`]'s two places about approvals, and what each does there.
+pub(crate) trait OfApproval {
+    /// Every rule of form.
+    fn check(&self) -> Result<(), Invalid>;
+
+    /// Does it, on behalf of the sender, by the keys that signed.
+    fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &mut Context,
+        sender: Account,
+        signatures: &[KeySignature],
+    ) -> Result<Vec<Event>, Rejection>;
+}
+
+impl OfApproval for Never {
+    fn check(&self) -> Result<(), Invalid> {
+        match *self {}
+    }
+
+    fn apply<S: StateRead + ?Sized>(
+        &self,
+        _: &mut Overlay<'_, S>,
+        _: &mut Context,
+        _: Account,
+        _: &[KeySignature],
+    ) -> Result<Vec<Event>, Rejection> {
+        match *self {}
+    }
+}
 
 /// A request that waits for signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +71,7 @@ pub struct Approval {
     /// The account in whose name it is.
     pub account: AccountId,
     /// What is asked.
-    pub action: Box<Action>,
+    pub action: Box<Approvable>,
     /// The keys that signed so far.
     pub keys: Vec<PublicKey>,
     /// When it was put.
@@ -53,17 +98,13 @@ impl Record for ApprovalOf {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestApproval {
     /// What is asked.
-    pub action: Box<Action>,
+    pub action: Box<Approvable>,
     /// How long it waits, in milliseconds of block time: 1 to [`limits::APPROVAL_MS`].
     pub lifetime_ms: u64,
 }
 
-impl RequestApproval {
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
-        if self.action.is_of_approval() {
-            let problem = "is itself about approvals; put the request that is meant".into();
-            return Err(Invalid::Form { field: "action", problem });
-        }
+impl OfApproval for RequestApproval {
+    fn check(&self) -> Result<(), Invalid> {
         if !(1..=limits::APPROVAL_MS).contains(&self.lifetime_ms) {
             let problem = format!("is {}; set 1 to {} ms", self.lifetime_ms, limits::APPROVAL_MS);
             return Err(Invalid::Form { field: "lifetime_ms", problem });
@@ -71,10 +112,10 @@ impl RequestApproval {
         self.action.check()
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    fn apply<S: StateRead + ?Sized>(
         &self,
         state: &mut Overlay<'_, S>,
-        context: &Context,
+        context: &mut Context,
         mut sender: Account,
         signatures: &[KeySignature],
     ) -> Result<Vec<Event>, Rejection> {
@@ -111,12 +152,16 @@ pub struct SignApproval {
     pub approve: bool,
 }
 
-impl SignApproval {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+impl OfApproval for SignApproval {
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    fn apply<S: StateRead + ?Sized>(
         &self,
         state: &mut Overlay<'_, S>,
         context: &mut Context,
-        sender: &Account,
+        sender: Account,
         signatures: &[KeySignature],
     ) -> Result<Vec<Event>, Rejection> {
         let approval = state.read::<Approval>(&self.approval).filter(|approval| approval.account == sender.id);

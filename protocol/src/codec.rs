@@ -4,10 +4,13 @@
 //! by `bincode` 2.0.1 in its `legacy` configuration; the format is the contract, not the crate, and the golden vectors
 //! hold it. Every record starts with [`FORMAT_VERSION`].
 //!
-//! Decoding never trusts its input: it has a size limit, refuses trailing bytes, and refuses bytes that do not
-//! re-encode to themselves, so one value has exactly one encoding and a hash names one value.
+//! Decoding never trusts its input: it has a size limit and a bound on depth, refuses trailing bytes, and refuses bytes
+//! that do not re-encode to themselves, so one value has exactly one encoding and a hash names one value.
+
+mod depth;
 
 use crate::limits;
+use depth::Shallow;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The first byte of every stored or sent record.
@@ -68,7 +71,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -
     if *version != FORMAT_VERSION {
         return Err(DecodeError::Version(*version));
     }
-    let (value, read) = bincode::serde::decode_from_slice::<T, _>(body, configuration())
+    let (Shallow(value), read) = bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration())
         .map_err(|error| DecodeError::Malformed(error.to_string()))?;
     let trailing = body.len().saturating_sub(read);
     if trailing > 0 {
@@ -89,8 +92,8 @@ pub fn decode_trusted<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeErro
     if *version != FORMAT_VERSION {
         return Err(DecodeError::Version(*version));
     }
-    bincode::serde::decode_from_slice::<T, _>(body, configuration())
-        .map(|(value, _)| value)
+    bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration())
+        .map(|(Shallow(value), _)| value)
         .map_err(|error| DecodeError::Malformed(error.to_string()))
 }
 
@@ -118,6 +121,41 @@ mod tests {
         bytes.extend_from_slice(&u64::MAX.to_le_bytes());
         assert!(matches!(decode::<Vec<u8>>(&bytes, 64), Err(DecodeError::Malformed(_))));
         assert!(matches!(decode::<String>(&bytes, 64), Err(DecodeError::Malformed(_))));
+    }
+
+    /// A type as none of the ledger may be: it can hold itself.
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    enum Nested {
+        Leaf,
+        Boxed(Box<Nested>),
+        Listed(Vec<Nested>),
+        Named { inner: Option<Box<Nested>> },
+    }
+
+    #[test]
+    fn refuses_to_nest_deeper_than_any_record_does() {
+        // One level each: the choice of a variant.
+        let boxed = |levels: usize| {
+            let mut bytes = vec![FORMAT_VERSION];
+            bytes.extend(std::iter::repeat_n([1u8, 0, 0, 0], levels).flatten());
+            bytes.extend([0; 4]);
+            bytes
+        };
+        assert!(decode::<Nested>(&boxed(limits::DECODE_DEPTH - 1), 1 << 20).is_ok());
+        for levels in [limits::DECODE_DEPTH, 2_000, 250_000] {
+            let refused = decode::<Nested>(&boxed(levels), 1 << 20).expect_err("too deep");
+            assert!(matches!(&refused, DecodeError::Malformed(why) if why.contains("nested deeper")), "{refused}");
+            assert!(decode_trusted::<Nested>(&boxed(levels)).is_err());
+        }
+        // Lists, fields and options count as well.
+        let listed = [vec![FORMAT_VERSION], [2u8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0].repeat(1_000)].concat();
+        let named = [vec![FORMAT_VERSION], [3u8, 0, 0, 0, 1].repeat(1_000)].concat();
+        for bytes in [listed, named] {
+            let refused = decode::<Nested>(&bytes, 1 << 20).expect_err("too deep");
+            assert!(matches!(&refused, DecodeError::Malformed(why) if why.contains("nested deeper")), "{refused}");
+        }
+        let shallow = Nested::Listed(vec![Nested::Leaf, Nested::Named { inner: Some(Box::new(Nested::Leaf)) }]);
+        assert_eq!(decode::<Nested>(&encode(&shallow), 64), Ok(shallow));
     }
 
     proptest! {

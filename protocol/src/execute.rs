@@ -9,6 +9,7 @@
 
 use crate::{
     account::Account,
+    approval::OfApproval,
     block::Block,
     codec,
     crypto::{self, Domain},
@@ -266,11 +267,11 @@ pub fn check_expiry(expires: Timestamp, time: Timestamp) -> Result<(), Rejection
 }
 
 /// Does what an account asks for, once it is known that it asks.
-pub(crate) fn apply<S: StateRead + ?Sized>(
+pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
     state: &mut Overlay<'_, S>,
     context: &mut Context,
     sender: Account,
-    (action, signatures): (&Action, &[KeySignature]),
+    (action, signatures): (&Action<Request, Sign>, &[KeySignature]),
 ) -> Result<Vec<Event>, Rejection> {
     match action {
         Action::CreateAccount(action) => action.apply(state, context, sender),
@@ -293,7 +294,7 @@ pub(crate) fn apply<S: StateRead + ?Sized>(
         Action::RecoverAccount(action) => action.apply(state, context, sender.id),
         Action::CancelRecovery(_) => CancelRecovery::apply(state, &sender),
         Action::RequestApproval(action) => action.apply(state, context, sender, signatures),
-        Action::SignApproval(action) => action.apply(state, context, &sender, signatures),
+        Action::SignApproval(action) => action.apply(state, context, sender, signatures),
         Action::BindPeer(action) => action.apply(state, context, sender.id),
         Action::ReleasePeer(action) => action.apply(state, context, sender.id),
         Action::OpenProposal(action) => action.apply(state, context, sender),

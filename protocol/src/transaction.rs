@@ -4,7 +4,7 @@
 use crate::{
     access::{BindPeer, ReleasePeer},
     account::{CreateAccount, RotateKeys},
-    approval::{RequestApproval, SignApproval},
+    approval::{Approvable, OfApproval, RequestApproval, SignApproval},
     attestation::Attest,
     codec,
     contribution::{AcceptContribution, RecordContribution, RevealContribution},
@@ -22,10 +22,13 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// What a transaction asks for. The rules of each are in the module that its type lives in.
+///
+/// The parameters are what stands in the two places about approvals: in a transaction, the actions themselves; in a
+/// request that waits for approval, [`crate::approval::Never`], so that none can hold another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "founding a model is rare, and a box would show wherever one is made")]
-pub enum Action {
+pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     /// Admit a new account, the sender being its sponsor.
     CreateAccount(CreateAccount),
     /// Replace the sender's keys.
@@ -75,16 +78,16 @@ pub enum Action {
     /// Stop a recovery of the sender.
     CancelRecovery(CancelRecovery),
     /// Put a request that other keys of the sender are to sign.
-    RequestApproval(RequestApproval),
+    RequestApproval(Request),
     /// Sign a request that waits, or drop it.
-    SignApproval(SignApproval),
+    SignApproval(Sign),
     /// Bind a peer to the sender: it reads what the sender may read.
     BindPeer(BindPeer),
     /// Let go of a peer of the sender.
     ReleasePeer(ReleasePeer),
 }
 
-impl Action {
+impl<Request, Sign> Action<Request, Sign> {
     /// The action's name, as in JSON and in metrics.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -125,7 +128,11 @@ impl Action {
     }
 
     /// Every rule of form.
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
+    pub(crate) fn check(&self) -> Result<(), Invalid>
+    where
+        Request: OfApproval,
+        Sign: OfApproval,
+    {
         match self {
             Self::CreateAccount(action) => action.check(),
             Self::RotateKeys(action) => action.check(),
@@ -147,15 +154,26 @@ impl Action {
             Self::SetRecovery(action) => action.check(),
             Self::RecoverAccount(action) => action.check(),
             Self::RequestApproval(action) => action.check(),
+            Self::SignApproval(action) => action.check(),
             Self::AcceptContribution(_)
             | Self::WithdrawProposal(_)
             | Self::ExecuteProposal(_)
             | Self::RuleDispute(_)
             | Self::CancelRecovery(_)
-            | Self::SignApproval(_)
             | Self::BindPeer(_)
             | Self::ReleasePeer(_) => Ok(()),
         }
+    }
+}
+
+impl Action {
+    /// The same action, to be put as a request that waits for approval.
+    ///
+    /// # Errors
+    /// When it is itself about approvals.
+    pub fn for_approval(&self) -> Result<Approvable, Invalid> {
+        // The two types share their bytes, but for what the other one cannot hold.
+        Ok(codec::decode(&codec::encode(self), limits::TRANSACTION_SIZE_BYTES)?)
     }
 }
 

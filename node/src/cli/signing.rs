@@ -229,7 +229,8 @@ impl Sender {
 
     async fn put_request(&self, request: Request, action: Action) -> Result<Requested> {
         let lifetime_ms = units::milliseconds(request.lifetime);
-        let action = Action::RequestApproval(RequestApproval { action: Box::new(action), lifetime_ms });
+        let action = Box::new(action.for_approval()?);
+        let action = Action::RequestApproval(RequestApproval { action, lifetime_ms });
         let receipt = self.submit_now(action).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ApprovalRequested { approval, .. } => Some(RequestMade { approval: *approval }),

@@ -4,13 +4,15 @@ use crate::common::{account, founded, ledger, units};
 use allod_protocol::{
     account::{Account, CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
     approval::{Approval, RequestApproval, SignApproval},
+    codec,
     crypto::SigningKey,
     event::Event,
     execute::{Outcome, TransactionResult},
     ids::{AccountId, ApprovalId, Handle, Units},
+    limits,
     recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
     share::TransferShares,
-    transaction::Action,
+    transaction::{Action, Transaction},
 };
 use allod_tests::ledger::{TestLedger, policy};
 
@@ -108,7 +110,7 @@ fn present_keys_stop_a_recovery() {
 struct Consortium {
     ledger: TestLedger,
     id: AccountId,
-    give: Action,
+    give: TransferShares,
     model: allod_protocol::ids::ModelId,
 }
 
@@ -120,23 +122,27 @@ fn consortium() -> Consortium {
     let keys = KeyPolicy { threshold: 2, keys };
     ledger.must(0, Action::CreateAccount(CreateAccount { handle: handle.clone(), keys, quota: 0 }));
     let HandleOf(id) = ledger.read(&handle).unwrap();
-    let give = |to, units| {
-        Action::TransferShares(TransferShares { model, to, units: Units::new(units), reason: String::new() })
-    };
-    ledger.must(0, give(id, 10));
+    let give = |to, units| TransferShares { model, to, units: Units::new(units), reason: String::new() };
+    ledger.must(0, Action::TransferShares(give(id, 10)));
     let give = give(ledger.account("seafront"), 10);
     Consortium { ledger, id, give, model }
 }
 
 impl Consortium {
+    /// What the account is to do, in a transaction or in a request.
+    fn give<Request, Sign>(&self) -> Action<Request, Sign> {
+        Action::TransferShares(self.give.clone())
+    }
+
     fn by(&mut self, seed: u8, action: Action) -> TransactionResult {
         let transaction = self.ledger.sign(self.id, &[signing_key(seed)], action);
         self.ledger.run(transaction)
     }
 
-    fn request(&mut self, seed: u8, action: Action) -> ApprovalId {
-        let request = RequestApproval { action: Box::new(action), lifetime_ms: 86_400_000 };
-        match self.by(seed, Action::RequestApproval(request)).events.first() {
+    /// The first key puts the gift as a request.
+    fn request_give(&mut self) -> ApprovalId {
+        let request = RequestApproval { action: Box::new(self.give()), lifetime_ms: 86_400_000 };
+        match self.by(200, Action::RequestApproval(request)).events.first() {
             Some(Event::ApprovalRequested { approval, .. }) => *approval,
             other => panic!("{other:?}"),
         }
@@ -150,9 +156,9 @@ impl Consortium {
 #[test]
 fn keys_sign_a_request_one_after_the_other() {
     let mut this = consortium();
-    let give = this.give.clone();
-    assert_eq!(code(&this.by(200, give.clone())), "not_authorised");
-    let id = this.request(200, give);
+    let alone = this.give();
+    assert_eq!(code(&this.by(200, alone)), "not_authorised");
+    let id = this.request_give();
     assert_eq!(this.sign(200, id, true), "signed_already");
     assert_eq!(this.sign(99, id, true), "foreign_key");
     assert_eq!(units(&this.ledger, this.model, "seafront"), 0);
@@ -166,9 +172,8 @@ fn keys_sign_a_request_one_after_the_other() {
 #[test]
 fn a_request_that_the_rules_refuse_can_be_signed_again() {
     let mut this = consortium();
-    let give = this.give.clone();
-    let id = this.request(200, give.clone());
-    let other = this.request(200, give);
+    let id = this.request_give();
+    let other = this.request_give();
     assert_eq!(this.sign(201, other, true), "applied");
     assert_eq!(this.sign(201, id, true), "not_enough_shares");
     assert_eq!(this.ledger.read::<Approval>(&id).unwrap().keys.len(), 1, "the refused signature left nothing");
@@ -181,19 +186,41 @@ fn a_request_that_the_rules_refuse_can_be_signed_again() {
 #[test]
 fn a_request_is_dropped_by_a_key_or_by_time() {
     let mut this = consortium();
-    let give = this.give.clone();
-    let id = this.request(200, give.clone());
+    let id = this.request_give();
     assert_eq!(this.sign(201, id, false), "applied");
     assert_eq!(this.sign(202, id, true), "unknown_approval");
-    let id = this.request(200, give.clone());
+    let id = this.request_give();
     let events = this.ledger.block(86_400_000, vec![]).deadline_events;
     let account = this.id;
     assert!(events.contains(&Event::ApprovalClosed { account, approval: id, carried_out: false }));
     assert_eq!(this.sign(201, id, true), "unknown_approval");
     assert_eq!(units(&this.ledger, this.model, "seafront"), 0);
+}
 
-    let nested = Action::RequestApproval(RequestApproval { action: Box::new(give), lifetime_ms: 1 });
-    let nested = Action::RequestApproval(RequestApproval { action: Box::new(nested), lifetime_ms: 1 });
-    let transaction = this.ledger.sign(this.id, &[signing_key(200)], nested);
-    assert!(transaction.check_form(this.ledger.tip.network).is_err(), "a request is not about requests");
+/// A transaction whose request for approval holds a request for approval, and so on, as a stranger would write it.
+fn nested(size_bytes: usize) -> Vec<u8> {
+    let head = [vec![1u8], vec![0; 32 + 32 + 8 + 8]].concat();
+    let levels = (size_bytes - head.len()) / 4;
+    [head, 24u32.to_le_bytes().repeat(levels)].concat()
+}
+
+#[test]
+fn a_request_for_approval_cannot_hold_another_one() {
+    // On a stack as small as any that strangers' bytes are read on.
+    let read = || {
+        for size_bytes in [93, 8 * 1024, limits::TRANSACTION_SIZE_BYTES] {
+            let refused = Transaction::decode(&nested(size_bytes)).unwrap_err();
+            assert!(refused.to_string().contains("itself about approvals"), "{refused}");
+        }
+        let batch =
+            [vec![1], 1u64.to_le_bytes().to_vec(), nested(limits::GOSSIP_SIZE_BYTES - 9)[1..].to_vec()].concat();
+        assert!(codec::decode::<Vec<Transaction>>(&batch, limits::GOSSIP_SIZE_BYTES).is_err());
+    };
+    std::thread::Builder::new().stack_size(256 * 1024).spawn(read).unwrap().join().unwrap();
+    let json = r#"{"request_approval":{"action":{"sign_approval":{"approval":"","approve":true}},"lifetime_ms":1}}"#;
+    let refused = serde_json::from_str::<Action>(json).unwrap_err();
+    assert!(refused.to_string().contains("put the request that is meant"), "{refused}");
+    let this = consortium();
+    let request = RequestApproval { action: Box::new(this.give()), lifetime_ms: 1 };
+    assert!(Action::RequestApproval(request).for_approval().is_err());
 }

@@ -16,6 +16,10 @@ const TIME: Duration = Duration::from_millis(900);
 const SEED: u64 = 20_261_123;
 /// Inputs that mutations begin with, for one target.
 const READABLE: usize = 4_096;
+/// A quarter of what the threads have that read strangers' bytes, so that deep recursion ends the test before a peer.
+const STACK_SIZE_BYTES: usize = 512 * 1024;
+/// What a run of the same few bytes grows to: enough for recursion to show, and read in a moment where there is none.
+const REPEATED_SIZE_BYTES: usize = 32 * 1024;
 
 /// Inputs to begin with: every vector, whole, and as it travels.
 fn corpus() -> Vec<Vec<u8>> {
@@ -52,7 +56,7 @@ const EXTREMES: [u64; 8] = [0, 1, 0x7f, 0xff, 0xffff, u32::MAX as u64, i64::MAX 
 fn mutate(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut impl Rng) {
     for _ in 0..random.random_range(1..6) {
         let at = random.random_range(0..bytes.len().max(1));
-        match random.random_range(0..8) {
+        match random.random_range(0..9) {
             _ if bytes.is_empty() => bytes.push(1),
             0 => bytes[at] = random.random(),
             1 => bytes[at] ^= 1 << random.random_range(0..8),
@@ -70,6 +74,14 @@ fn mutate(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut impl Rng) {
                 let copied = end - at;
                 bytes[at..].rotate_right(copied);
             }
+            7 => {
+                // What can stand inside itself does.
+                let end = random.random_range(at..=bytes.len().min(at + 64));
+                let unit = bytes[at..end].to_vec();
+                let rest = bytes.split_off(end);
+                bytes.extend(unit.repeat(REPEATED_SIZE_BYTES / unit.len().max(1)));
+                bytes.extend(rest);
+            }
             _ => {
                 let other = &corpus[random.random_range(0..corpus.len())];
                 let from = random.random_range(0..=other.len());
@@ -82,6 +94,11 @@ fn mutate(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut impl Rng) {
 
 #[test]
 fn no_bytes_of_strangers_make_a_peer_panic() {
+    let run = std::thread::Builder::new().stack_size(STACK_SIZE_BYTES).spawn(run_every_target).unwrap();
+    run.join().unwrap();
+}
+
+fn run_every_target() {
     let corpus = corpus();
     for (name, target) in TARGETS {
         let mut random = ChaCha8Rng::seed_from_u64(SEED);
