@@ -95,9 +95,13 @@ wait_for() { # wait_for SECONDS WHAT COMMAND...: until the command succeeds
   done
 }
 
-wait_ready() { # until peer $1 answers and is not behind
+# Whether peer $1 can take part, or does not because too few of the others run: that is not its fault.
+is_ready() { curl -fsS -m 2 "$(api_of "$1")/readyz"; }
+is_up() { is_ready "$1" || curl -sS -m 2 "$(api_of "$1")/readyz" | grep -q '"code": *"cut_off"'; }
+
+wait_ready() { # until peer $1 can take part; with $2 = is_up, also without the others
   local deadline=$((SECONDS + 60))
-  until curl -fsS -m 2 "$(api_of "$1")/readyz" >/dev/null 2>&1; do
+  until "${2:-is_ready}" "$1" >/dev/null 2>&1; do
     if ! pid_of "$1" >/dev/null; then
       tail -n 5 "$RUN/node-$1/log" >&2
       fail "Peer $1 did not start; its log says why:  testnet/logs $1"

@@ -16,6 +16,7 @@ use crate::{
     metrics::Metrics,
     network::{GossipToken, NetworkEvent, NetworkEvents, NetworkHandle, Topic, Verdict},
     pace::Pace,
+    quorum::{Reached, Watch},
     timers::Timers,
     verifier::{Unverified, Verified, Verifier, encode_batch},
 };
@@ -32,6 +33,7 @@ use allod_protocol::{
     replica::{Admission, Ignored, Input, LastSigned, LogEntry, Message, Replica, Timeouts},
     state::read,
     transaction::Transaction,
+    validator::ValidatorSet,
 };
 use allod_storage::{ConsensusLog, Ledger, SignGuard};
 use anyhow::Context as _;
@@ -120,6 +122,8 @@ pub(crate) struct EventLoop {
     pub(crate) tip: Tip,
     pub(crate) parameters: Parameters,
     pub(crate) catch_up: CatchUp,
+    reached: Reached,
+    cut_off: Watch,
     /// Whether the tip's block changed the state, so that a block is due that carries the new root.
     pub(crate) unsealed: bool,
     /// When the ledger itself has something to do next.
@@ -169,6 +173,8 @@ impl EventLoop {
             unsealed: ledger.header(tip.height)?.is_some_and(|header| header.state_root != tip.state_root),
             deadline: due::next(&ledger.snapshot())?,
             catch_up: CatchUp::new(tip.height),
+            reached: Reached::of(&network.audience(), &tip.validators, key.public_key()),
+            cut_off: Watch::default(),
             mempool: Mempool::new(),
             pace: Pace::new(std::time::Instant::now()),
             timers: Timers::default(),
@@ -234,7 +240,8 @@ impl EventLoop {
         });
         // A deadline that is due already has started a height; waiting for it again would spin.
         let due = due.filter(|_| self.replica.is_finalized());
-        [self.timers.next_deadline(), self.tell_at, due].into_iter().flatten().fold(self.tick_at, Instant::min)
+        let waits = [self.timers.next_deadline(), self.tell_at, self.catch_up.due(), due];
+        waits.into_iter().flatten().fold(self.tick_at, Instant::min)
     }
 
     fn on_event(&mut self, event: Event) -> anyhow::Result<()> {
@@ -307,8 +314,7 @@ impl EventLoop {
                 self.drive(Input::Message(message))
             }
             Admission::Ignore(Ignored::Ahead) => {
-                // Unverified, so no more than a reason to ask.
-                self.ask_for_blocks(None);
+                self.on_hint(&message);
                 Ok(())
             }
             Admission::Ignore(_) => Ok(()),
@@ -383,8 +389,12 @@ impl EventLoop {
         while let Some(timer) = self.timers.pop_due(now) {
             self.drive(Input::Timeout(timer))?;
         }
+        if self.catch_up.due().is_some_and(|at| at <= now) {
+            self.ask_for_blocks(None);
+        }
         if self.tick_at <= now {
             self.tick_at = now + TICK;
+            self.look_who_hears(now);
             self.mempool.expire(self.tip.time);
             self.metrics.tick();
             self.look_for_blocks();
@@ -393,6 +403,14 @@ impl EventLoop {
             }
         }
         Ok(())
+    }
+
+    /// Tells the swarm who decides, and looks who of them hears this peer.
+    fn look_who_hears(&mut self, now: Instant) {
+        let sets = [&self.tip.validators, &self.tip.next_validators];
+        self.network.set_validators(&sets.into_iter().flat_map(ValidatorSet::iter).map(|one| one.key).collect());
+        self.reached = Reached::of(&self.network.audience(), &self.tip.validators, self.key.public_key());
+        self.cut_off.look(&self.reached, now);
     }
 
     /// A block was committed: there may be more.
@@ -451,6 +469,7 @@ impl EventLoop {
             mempool_room: self.pace.room(),
             best_known_height: self.catch_up.best_known().max(self.tip.height),
             catching_up: self.catch_up.is_behind(self.tip.height),
+            reached: self.reached,
         };
         self.metrics.set_mempool(status.mempool_transactions, status.mempool_size_bytes);
         self.status.send_if_modified(|known| {

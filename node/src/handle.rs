@@ -1,7 +1,7 @@
 //! What the rest of a peer may ask of its event loop: submit a transaction, follow blocks, read the status. Reading
 //! the ledger needs nobody's leave: a snapshot is taken from [`Ledger`] directly.
 
-use crate::{artifact_service::Scrubbing, metrics::Metrics, network::NetworkHandle};
+use crate::{artifact_service::Scrubbing, metrics::Metrics, network::NetworkHandle, quorum::Reached};
 use allod_protocol::{
     event::Event,
     execute::TransactionResult,
@@ -56,6 +56,8 @@ pub struct Status {
     pub best_known_height: Height,
     /// Whether this peer is behind the others.
     pub catching_up: bool,
+    /// Whom this peer reaches.
+    pub reached: Reached,
 }
 
 /// A block that was executed and is durable.

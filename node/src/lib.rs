@@ -15,6 +15,7 @@ pub mod network;
 mod pace;
 pub mod peer_key;
 mod perform;
+pub mod quorum;
 pub mod replication;
 pub mod run;
 mod timers;

@@ -79,6 +79,10 @@ struct Consensus {
     height: IntGauge,
     best_known_height: IntGauge,
     catching_up: IntGauge,
+    listening_peers: IntGauge,
+    reached_power: IntGauge,
+    total_power: IntGauge,
+    cut_off: IntGauge,
     round: IntGauge,
     rounds_above_zero: IntCounter,
     block_interval: Histogram,
@@ -181,6 +185,14 @@ impl Make<'_> {
             best_known_height: self
                 .gauge("allod_consensus_best_known_height", "The highest height that another peer spoke of.")?,
             catching_up: self.gauge("allod_consensus_catching_up", "1 while this peer is behind the others.")?,
+            listening_peers: self
+                .gauge("allod_consensus_listening_peers", "Connected peers that hear what this one says.")?,
+            reached_power: self.gauge(
+                "allod_consensus_reached_power",
+                "The power of the validators that hear this peer, itself included.",
+            )?,
+            total_power: self.gauge("allod_consensus_total_power", "The power of all validators.")?,
+            cut_off: self.gauge("allod_consensus_cut_off", "1 while this peer reaches too few to take part.")?,
             round: self.gauge("allod_consensus_round", "The round of the height being decided.")?,
             rounds_above_zero: self.counter(
                 "allod_consensus_rounds_above_zero_total",
@@ -550,6 +562,10 @@ impl Metrics {
         self.consensus.height.set(gauge(snapshot.height().get()));
         self.consensus.best_known_height.set(gauge(status.best_known_height.get()));
         self.consensus.catching_up.set(i64::from(status.catching_up));
+        self.consensus.listening_peers.set(i64::try_from(status.reached.listening_peers).unwrap_or(i64::MAX));
+        self.consensus.reached_power.set(gauge(status.reached.power.get()));
+        self.consensus.total_power.set(gauge(status.reached.total_power.get()));
+        self.consensus.cut_off.set(i64::from(status.reached.cut_off));
         let own = read::<ValidatorSchedule>(&snapshot, &())?
             .and_then(|schedule| schedule.current.by_address(&status.validator).map(|validator| validator.power));
         self.consensus.validator.set(i64::from(own.is_some()));

@@ -10,13 +10,16 @@
 //! size and rate, decoded totally, and held against them when it is malformed; it never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
-//! job each), `peers` (whom we know), `reach` (how others come to us), `guard` (what we put up with).
+//! job each), `peers` (whom we know), `introduction` (what peers say of themselves), `audience` (who hears us), `reach`
+//! (how others come to us), `guard` (what we put up with).
 
+mod audience;
 mod behaviour;
 mod candidates;
 mod driver;
 mod gossip;
 mod guard;
+mod introduction;
 mod peers;
 mod providers;
 mod reach;
@@ -25,19 +28,22 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use audience::Audience;
 pub use behaviour::{protocol_prefix, transport};
 pub use gossip::{GossipToken, Topic, Verdict};
+pub use guard::SYNC_REQUESTS_PER_SECOND;
 pub use peers::{Direction, PeerInfo};
 pub use stats::{NetworkStats, TopicStats};
 pub use sync::{SyncChannel, SyncError, SyncRequest, SyncResponse};
 
 use allod_protocol::{
     crypto::SigningKey,
-    ids::{ArtifactId, NetworkId},
+    ids::{ArtifactId, NetworkId, PublicKey},
     limits,
 };
 use libp2p::{Multiaddr, PeerId};
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, RwLock,
@@ -45,7 +51,7 @@ use std::{
     },
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -73,6 +79,8 @@ pub struct NetworkConfig {
     pub network_id: NetworkId,
     /// The key that is this peer's identity.
     pub secret: SigningKey,
+    /// The key that it signs consensus messages with, of a validator or of one to be.
+    pub validator: Option<SigningKey>,
     /// Where to listen. Port 0 lets the system choose.
     pub listen: Vec<Multiaddr>,
     /// Addresses to tell others beside those we listen on.
@@ -307,6 +315,8 @@ pub struct NetworkHandle {
     stop: Arc<Notify>,
     streams: libp2p_stream::Control,
     stats: Arc<NetworkStats>,
+    validators: Arc<watch::Sender<BTreeSet<PublicKey>>>,
+    audience: watch::Receiver<Audience>,
 }
 
 impl std::fmt::Debug for NetworkHandle {
@@ -405,6 +415,23 @@ impl NetworkHandle {
         providers
     }
 
+    /// Says whose keys decide the next blocks: their peers are not refused for being busy, and are counted in
+    /// [`NetworkHandle::audience`].
+    pub fn set_validators(&self, validators: &BTreeSet<PublicKey>) {
+        self.validators.send_if_modified(|known| {
+            let changed = known != validators;
+            if changed {
+                known.clone_from(validators);
+            }
+            changed
+        });
+    }
+
+    /// Who hears what this peer says of consensus now.
+    pub fn audience(&self) -> Audience {
+        self.audience.borrow().clone()
+    }
+
     /// Disconnects a peer and refuses it for ten minutes.
     pub fn block_peer(&self, peer: PeerId, reason: &str) {
         self.command(Command::BlockPeer { peer, reason: reason.to_owned() });
@@ -440,6 +467,8 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
     let (verdicts_in, verdicts) = mpsc::channel(VERDICT_BACKLOG);
     let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
     let stop = Arc::<Notify>::default();
+    let (validators_in, validators) = watch::channel(BTreeSet::new());
+    let (audience_in, audience) = watch::channel(Audience::default());
     let handle = NetworkHandle {
         local_peer_id: *swarm.local_peer_id(),
         listening: Arc::default(),
@@ -450,6 +479,8 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         stop: stop.clone(),
         streams,
         stats: stats.clone(),
+        validators: Arc::new(validators_in),
+        audience,
     };
     // Too large to be moved about.
     let mut driver = Box::new(driver::Driver::new(driver::Parts {
@@ -462,6 +493,8 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         stats,
         listening: handle.listening.clone(),
         peers_file: config.data_dir.join(peers::FILE),
+        validators,
+        audience: audience_in,
     }));
     driver.listen(&config.listen, &config.external).await?;
     driver.know(config.bootstrap);

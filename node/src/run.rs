@@ -8,10 +8,15 @@ use crate::{
     handle::{COMMAND_BACKLOG, NOTICE_BACKLOG, NodeHandle, Role, Status},
     keys,
     metrics::Metrics,
-    network::{self, NetworkConfig},
+    network::{self, Audience, NetworkConfig},
+    quorum::Reached,
     verifier::Verifier,
 };
-use allod_protocol::{genesis::Genesis, ids::Height};
+use allod_protocol::{
+    crypto::SigningKey,
+    genesis::Genesis,
+    ids::{Height, NetworkId},
+};
 use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;
 use std::{path::Path, sync::Arc};
@@ -60,7 +65,8 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let artifacts = Arc::new(ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0));
     let metrics = Arc::new(Metrics::new()?);
 
-    let (network, network_events, swarm) = network::start(network_config(&config, network_id, node_key)).await?;
+    let (network, network_events, swarm) =
+        network::start(network_config(&config, network_id, node_key, &validator_key)).await?;
     let (verifier, verified) = Verifier::start(network_id, ledger.clone())?;
     let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
     let (notices, _) = broadcast::channel(NOTICE_BACKLOG);
@@ -126,14 +132,11 @@ fn disk_full(data: &Path) -> String {
     )
 }
 
-fn network_config(
-    config: &Config,
-    network_id: allod_protocol::ids::NetworkId,
-    secret: allod_protocol::crypto::SigningKey,
-) -> NetworkConfig {
+fn network_config(config: &Config, network_id: NetworkId, secret: SigningKey, validator: &SigningKey) -> NetworkConfig {
     NetworkConfig {
         network_id,
         secret,
+        validator: Some(validator.clone()),
         listen: config.listen.clone(),
         external: config.external.clone(),
         bootstrap: config.peers.clone(),
@@ -143,7 +146,7 @@ fn network_config(
     }
 }
 
-fn first_status(ledger: &Ledger, key: &allod_protocol::crypto::SigningKey) -> Status {
+fn first_status(ledger: &Ledger, key: &SigningKey) -> Status {
     let tip = ledger.tip();
     Status {
         height: tip.height,
@@ -158,6 +161,7 @@ fn first_status(ledger: &Ledger, key: &allod_protocol::crypto::SigningKey) -> St
         mempool_room: usize::MAX,
         best_known_height: Height::ZERO,
         catching_up: false,
+        reached: Reached::of(&Audience::default(), &tip.validators, key.public_key()),
     }
 }
 

@@ -47,8 +47,8 @@ pub enum Domain {
     StateKey,
     /// That a peer reads for an account.
     PeerBinding,
-    /// The bytes that one identified peer signs to another (handshake on the status topic).
-    Status,
+    /// That a peer speaks for a validator.
+    Introduction,
 }
 
 impl Domain {
@@ -73,7 +73,7 @@ impl Domain {
             Self::Seal => "allod/seal/1",
             Self::StateKey => "allod/state-key/1",
             Self::PeerBinding => "allod/peer-binding/1",
-            Self::Status => "allod/status/1",
+            Self::Introduction => "allod/introduction/1",
         }
     }
 }

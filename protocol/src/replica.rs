@@ -23,7 +23,8 @@
 //!   Decided            commit the block and its certificate, execute
 //!   Finalized          then, with the new tip: truncate the log, Input::Start (at once, or once there is work)
 //! catch-up  a decided block for height() while the height runs: Input::Synced. Blocks further on: commit them
-//!           without the replica, and Start it behind them. SyncRejected names a bad certificate or block
+//!           without the replica, and Start it behind them. SyncRejected names a bad certificate or block. A message
+//!           that is Ignored::Ahead is a reason to ask for blocks if is_genuine_hint says so
 //! ```
 //!
 //! A log or a last-signed record that cannot be written, and any [`ReplicaError`], end the process: a validator that
@@ -486,6 +487,15 @@ impl Replica {
             Admission::Reject(_) => counters.rejected = counters.rejected.saturating_add(1),
         }
         admission
+    }
+
+    /// Whether a message that is [`Ignored::Ahead`] is a vote which a validator known here did sign: a reason to ask others
+    /// for blocks, where the word of a stranger is none. It costs a signature check.
+    pub fn is_genuine_hint(&self, message: &Message) -> bool {
+        let Message::Vote(vote) = message else { return false };
+        let mut sets = self.validators.iter().chain([&self.next_validators]);
+        let signer = sets.find_map(|set| set.by_address(&vote.body.validator));
+        vote.body.network == self.network && signer.is_some_and(|signer| vote.is_signed_by(&signer.key))
     }
 
     fn judge(&mut self, message: &Message) -> Result<(), Admission> {

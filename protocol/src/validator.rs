@@ -6,11 +6,11 @@
 use crate::{
     codec,
     crypto::{self, Domain},
-    ids::{AccountId, Height, Power, PublicKey, ValidatorAddress, ValidatorSetHash},
+    ids::{AccountId, Height, NetworkId, Power, PublicKey, ValidatorAddress, ValidatorSetHash},
     limits,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Why a list is not a validator set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,11 @@ impl From<Validator> for ValidatorRecord {
     fn from(validator: Validator) -> Self {
         Self { key: validator.key, power: validator.power, operator: validator.operator }
     }
+}
+
+/// What a validator's key signs, in [`Domain::Introduction`], so that others know which peer speaks for it.
+pub fn introduction(network: NetworkId, peer: PublicKey) -> Vec<u8> {
+    codec::encode(&(network, peer))
 }
 
 /// A validator set: 1 to [`limits::VALIDATORS`] validators in the order of their addresses. Cheap to clone.
@@ -142,6 +147,12 @@ impl ValidatorSet {
     /// Whether `power` is more than two thirds of the whole.
     pub fn is_quorum(&self, power: Power) -> bool {
         u128::from(power.get()).saturating_mul(3) > u128::from(self.total_power().get()).saturating_mul(2)
+    }
+
+    /// The power of those validators of a list of keys that are in the set, each counted once.
+    pub fn power_of(&self, keys: &BTreeSet<PublicKey>) -> Power {
+        let counted = self.0.iter().filter(|validator| keys.contains(&validator.key));
+        Power::new(counted.fold(0u64, |sum, validator| sum.saturating_add(validator.power.get())))
     }
 
     /// Who proposes in a round of a height: turns fall to validators in proportion to their powers.

@@ -6,7 +6,7 @@ use super::{
     schema,
     views::{HealthView, NetworkView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
 };
-use crate::handle::Role;
+use crate::{handle::Role, quorum::Reached};
 use allod_protocol::{
     genesis::Genesis,
     limits,
@@ -40,10 +40,10 @@ pub(crate) async fn health(State(api): State<Shared>) -> Result<Json<HealthView>
     Ok(Json(HealthView { status: "ok".into(), height: api.node.status().height }))
 }
 
-/// Whether this peer is level with the others, as far as it knows.
+/// Whether this peer is level with the others, as far as it knows, and is heard by enough of them to take part.
 #[utoipa::path(get, path = "/readyz", tag = "node", responses(
     (status = 200, description = "It is.", body = HealthView),
-    (status = 503, description = "It is catching up: wait.", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "It is catching up, or cut off.", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn ready(State(api): State<Shared>) -> Result<Json<HealthView>, Problem> {
     let status = api.node.status();
@@ -53,6 +53,17 @@ pub(crate) async fn ready(State(api): State<Shared>) -> Result<Json<HealthView>,
             format!(
                 "this peer is at height {} of at least {}; wait until it has caught up",
                 status.height, status.best_known_height
+            ),
+        ));
+    }
+    let Reached { listening_peers, power, total_power, cut_off } = status.reached;
+    if cut_off {
+        return Err(Problem::unavailable(
+            "cut_off",
+            format!(
+                "what this peer says is heard by {listening_peers} peers and by validators with {power} of {total_power} of \
+                 the power, itself included; a validator needs more than two thirds, an observer one peer: see that the \
+                 others run and can be reached from here"
             ),
         ));
     }
@@ -101,6 +112,10 @@ pub(crate) async fn status(State(api): State<Shared>) -> Json<StatusView> {
         mempool_size_bytes: status.mempool_size_bytes,
         best_known_height: status.best_known_height,
         catching_up: status.catching_up,
+        listening_peers: status.reached.listening_peers,
+        reached_power: status.reached.power,
+        total_power: status.reached.total_power,
+        cut_off: status.reached.cut_off,
     })
 }
 

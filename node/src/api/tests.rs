@@ -20,6 +20,7 @@ use crate::{
     handle::{Command, NodeHandle, Notice, Role, Status},
     metrics::Metrics,
     network::{self, NetworkConfig},
+    quorum::Reached,
 };
 use allod_protocol::{
     access::Distribution,
@@ -132,6 +133,7 @@ impl Peer {
         let (network, events, _) = network::start(NetworkConfig {
             network_id,
             secret: key(seed),
+            validator: None,
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             external: Vec::new(),
             bootstrap,
@@ -275,6 +277,12 @@ fn status_of(ledger: &Ledger) -> Status {
         mempool_room: usize::MAX,
         best_known_height: tip.height,
         catching_up: false,
+        reached: Reached {
+            listening_peers: 3,
+            power: tip.validators.total_power(),
+            total_power: tip.validators.total_power(),
+            cut_off: false,
+        },
     }
 }
 
@@ -397,6 +405,9 @@ async fn bodies_are_bounded_and_their_faults_named() {
     let too_large = vec![1; limits::TRANSACTION_SIZE_BYTES + 1];
     assert_eq!(post("application/octet-stream", too_large).await, (413, "too_large".into()));
     assert_eq!(post("application/octet-stream", vec![1, 2, 3]).await, (400, "malformed".into()));
+    // A request for approval that holds one that holds one: eight kilobytes that once ended the process.
+    let nested = [vec![1], vec![0; 80], 24u32.to_le_bytes().repeat(2_000)].concat();
+    assert_eq!(post("application/octet-stream", nested).await, (400, "malformed".into()));
     assert_eq!(post("application/json", b"{}".to_vec()).await, (400, "bad_json".into()));
     assert_eq!(post("text/plain", b"hello".to_vec()).await, (415, "bad_content_type".into()));
 }
@@ -898,6 +909,10 @@ async fn health_and_readiness_follow_the_node() {
     assert_eq!(peer.get("/readyz").await.0, 200);
     peer.status.send_modify(|status| status.catching_up = true);
     assert_eq!(peer.get("/readyz").await.1["code"], "catching_up");
+    peer.status.send_modify(|status| (status.catching_up, status.reached.cut_off) = (false, true));
+    let (code, problem) = peer.get("/readyz").await;
+    assert_eq!((code, &problem["code"]), (503, &json!("cut_off")), "{problem}");
+    assert_eq!(peer.ok("/v1/status").await["cut_off"], true);
     assert_eq!(peer.get("/healthz").await.0, 200);
     let status = peer.ok("/v1/status").await;
     assert_eq!((&status["network_name"], &status["role"]), (&json!("test"), &json!("validator")));

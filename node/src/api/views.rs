@@ -129,6 +129,17 @@ pub struct StatusView {
     pub best_known_height: Height,
     /// Whether this peer is behind the others.
     pub catching_up: bool,
+    /// Connected peers that hear what this one says.
+    pub listening_peers: usize,
+    /// The power of the validators among them, and of this peer.
+    #[schema(value_type = u64)]
+    pub reached_power: Power,
+    /// The power of all validators.
+    #[schema(value_type = u64)]
+    pub total_power: Power,
+    /// Whether this peer reaches too few to take part: a validator no more than two thirds of the power, an observer
+    /// nobody.
+    pub cut_off: bool,
 }
 
 /// Whether the process works.

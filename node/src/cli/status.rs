@@ -36,6 +36,12 @@ fn show(status: &StatusView) -> String {
     if status.catching_up {
         fields.add("catching up", format!("to height {}", show_count(status.best_known_height.get())));
     }
+    let reached = format!("{} of {} of the power", status.reached_power, status.total_power);
+    if status.cut_off {
+        fields.add("heard by", format!("{reached}: cut off; see that the other validators run and can be reached"));
+    } else {
+        fields.add("heard by", format!("{reached}, {} peers", status.listening_peers));
+    }
     if status.round > 0 {
         fields.add("round", status.round);
     }

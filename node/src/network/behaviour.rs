@@ -9,6 +9,7 @@
 use super::{
     NetworkConfig, NetworkError, candidates,
     gossip::{self, Topic, Topics},
+    introduction::Introduction,
     sync,
 };
 use allod_protocol::{crypto::SigningKey, ids::NetworkId};
@@ -233,8 +234,10 @@ fn behaviour(
         .with_max_established_incoming(Some(CONNECTIONS_INBOUND))
         .with_max_established_outgoing(Some(CONNECTIONS_OUTBOUND))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER));
+    let key = settings.secret.public_key();
+    let introduction = Introduction::new(settings.network_id, key, settings.validator.as_ref());
     let identify = identify::Config::new(names.identify.clone(), keypair.public())
-        .with_agent_version(format!("allod/{}", env!("CARGO_PKG_VERSION")))
+        .with_agent_version(introduction.to_agent())
         .with_push_listen_addr_updates(true);
     Ok(Behaviour {
         limits: connection_limits::Behaviour::new(limits),

@@ -4,16 +4,17 @@
 //! for anything but its sources, and nothing a stranger does ends it.
 
 use super::{
-    Command, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, Topic,
+    Audience, Command, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, Topic,
     behaviour::{Behaviour, BehaviourEvent, Names, Standing},
     guard::{Guard, Offence},
+    introduction::Introduction,
     peers::{self, Dial, Direction, PeerBook},
     providers::Providers,
     reach::Reach,
     stats,
     sync::SyncRequest,
 };
-use allod_protocol::ids::NetworkId;
+use allod_protocol::ids::{NetworkId, PublicKey};
 use futures::StreamExt as _;
 use libp2p::{
     Multiaddr, PeerId, Swarm, TransportError,
@@ -30,14 +31,14 @@ use libp2p::{
     },
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     path::PathBuf,
     sync::{Arc, RwLock},
     time::{Duration, Instant},
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// How often what is due is looked at: dials, ends of blocks, waiting artifacts.
 const TICK: Duration = Duration::from_millis(500);
@@ -62,6 +63,8 @@ pub(super) struct Parts {
     pub(super) stats: Arc<NetworkStats>,
     pub(super) listening: Arc<RwLock<Vec<Multiaddr>>>,
     pub(super) peers_file: PathBuf,
+    pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
+    pub(super) audience: watch::Sender<Audience>,
 }
 
 /// The owner of the swarm.
@@ -78,6 +81,9 @@ pub(super) struct Driver {
     pub(super) reach: Reach,
     /// Requests for blocks that are under way.
     pub(super) asked: HashMap<OutboundRequestId, (PeerId, SyncRequest)>,
+    /// Whose keys decide the next blocks.
+    pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
+    pub(super) audience: watch::Sender<Audience>,
     queues: Queues,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     peers_file: PathBuf,
@@ -89,7 +95,19 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { swarm, names, keypair, network, queues, events, stats, listening, peers_file } = parts;
+        let Parts {
+            swarm,
+            names,
+            keypair,
+            network,
+            queues,
+            events,
+            stats,
+            listening,
+            peers_file,
+            validators,
+            audience,
+        } = parts;
         let mut peers = PeerBook::new(*swarm.local_peer_id());
         peers.recall(&peers_file);
         Self {
@@ -98,6 +116,8 @@ impl Driver {
             providers: Providers::new(),
             reach: Reach::new(),
             asked: HashMap::new(),
+            validators,
+            audience,
             look_at: Instant::now(),
             look_wait: FIRST_LOOK_WAIT,
             write_memory_at: Instant::now() + MEMORY_INTERVAL,
@@ -208,6 +228,8 @@ impl Driver {
         for dial in self.peers.due(now) {
             self.dial(dial);
         }
+        self.meet_validators();
+        self.part_with_the_deaf(now);
         self.look_for_neighbours(now);
         self.tidy_providers(now);
         self.tidy_reach(now);
@@ -276,6 +298,7 @@ impl Driver {
                     self.settle_searches(peer_id, false);
                 }
                 self.count_peers();
+                self.tell_audience();
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 stats::add(&self.stats.connections_refused, 1);
@@ -338,8 +361,8 @@ impl Driver {
         match event {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Sync(event) => self.on_sync(event),
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.on_identified(peer_id, info);
+            BehaviourEvent::Identify(identify::Event::Received { connection_id, peer_id, info }) => {
+                self.on_identified(peer_id, connection_id, info);
             }
             BehaviourEvent::Ping(ping::Event { peer, connection, result }) => self.on_ping(peer, connection, result),
             BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
@@ -363,7 +386,7 @@ impl Driver {
     }
 
     /// A peer says who it is: the moment at which it is of this network, or not.
-    fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
+    fn on_identified(&mut self, peer: PeerId, connection: ConnectionId, info: identify::Info) {
         let (standing, given) = (self.names.standing_of(&info), self.peers.is_given(&peer));
         if standing == Standing::Guest && !given && self.peers.on_guest(peer) {
             tracing::debug!(%peer, agent = info.agent_version, "guest");
@@ -379,6 +402,13 @@ impl Driver {
             } else {
                 tracing::debug!(%peer, its_network = info.protocol_version, "disconnected: the peer is of another network");
             }
+            return self.disconnect(peer);
+        }
+        let (_, introduction) = Introduction::of_agent(&info.agent_version);
+        if introduction.is_some_and(|said| self.peers.is_another_life(&peer, connection, said.life)) {
+            // Gossip tells its topics on a first connection only, and sends on any: with a dead one beside it, the
+            // living one is silent. Both sides begin again.
+            tracing::info!(%peer, "the peer has started anew: what is left of its older connections is closed");
             return self.disconnect(peer);
         }
         self.note_relay(peer, &info);
@@ -397,6 +427,7 @@ impl Driver {
             self.events.send(NetworkEvent::PeerConnected(peer));
             self.count_peers();
         }
+        self.recognise(peer);
         self.settle_searches(peer, true);
         self.tell_of_artifacts();
     }
@@ -443,7 +474,8 @@ impl Driver {
 
     /// Notes an offence, and blocks the peer if it was one too many.
     pub(super) fn hold_against(&mut self, peer: PeerId, offence: Offence) {
-        if self.guard.offend(peer, offence) {
+        let needed = self.peers.is_given(&peer) || self.is_of_validator(&peer);
+        if self.guard.offend(peer, offence, needed) {
             self.block(peer, offence.describe());
         }
     }
@@ -462,7 +494,7 @@ impl Driver {
         stats::set(&self.stats.peers_blocked, self.guard.blocked_count());
     }
 
-    fn disconnect(&mut self, peer: PeerId) {
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
         // It may be gone already.
         let _ = self.swarm.disconnect_peer_id(peer);
     }

@@ -29,7 +29,9 @@ const CONSENSUS_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 }
 const TRANSACTION_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
 const ARTIFACT_MESSAGES: Rate = Rate { per_second: 50.0, at_once: 500.0 };
 const GOSSIP_BYTES: Rate = Rate { per_second: 64.0 * 1024.0 * 1024.0, at_once: 256.0 * 1024.0 * 1024.0 };
-const SYNC_REQUESTS: Rate = Rate { per_second: 50.0, at_once: 200.0 };
+/// Requests for blocks a second that a peer may make of another one.
+pub const SYNC_REQUESTS_PER_SECOND: u32 = 50;
+const SYNC_REQUESTS: Rate = Rate { per_second: SYNC_REQUESTS_PER_SECOND as f64, at_once: 200.0 };
 const PROVIDER_RECORDS: Rate = Rate { per_second: 200.0, at_once: 5_000.0 };
 /// Offences are paid from this one, in points; who cannot pay is blocked.
 const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };
@@ -154,8 +156,13 @@ impl Guard {
         }
     }
 
-    /// Whether that was the last straw: the peer is to be blocked.
-    pub(super) fn offend(&mut self, peer: PeerId, offence: Offence) -> bool {
+    /// Whether that was the last straw: the peer is to be blocked. Being busy is no offence of one that is `needed`, a
+    /// validator's or a configured one: what is over its allowance is dropped, and that is all. A network must not shut
+    /// out those that it decides with.
+    pub(super) fn offend(&mut self, peer: PeerId, offence: Offence, needed: bool) -> bool {
+        if needed && offence == Offence::TooFast {
+            return false;
+        }
         let now = Instant::now();
         !self.record(peer, now).patience.take(offence.points(), now)
     }
@@ -231,13 +238,22 @@ mod tests {
     #[test]
     fn a_few_malformed_answers_are_the_last_straw_and_a_block_ends() {
         let (mut guard, peer) = (Guard::default(), PeerId::random());
-        let straws = (0..10).take_while(|_| !guard.offend(peer, Offence::MalformedSync)).count();
+        let straws = (0..10).take_while(|_| !guard.offend(peer, Offence::MalformedSync, false)).count();
         assert_eq!(straws, 4);
         assert_eq!(guard.block(peer), None);
         assert!(guard.is_blocked(&peer));
         assert!(guard.tidy(Instant::now()).is_empty());
         assert_eq!(guard.tidy(Instant::now() + BLOCK_TIME), vec![peer]);
         assert!(!guard.is_blocked(&peer));
+    }
+
+    #[test]
+    fn who_is_needed_is_not_blocked_for_being_busy_but_for_lies() {
+        let (mut guard, peer) = (Guard::default(), PeerId::random());
+        assert!((0..100_000).all(|_| !guard.offend(peer, Offence::TooFast, true)));
+        assert!((0..11).any(|_| guard.offend(peer, Offence::RejectedMessage, true)));
+        let stranger = PeerId::random();
+        assert!((0..100_000).any(|_| guard.offend(stranger, Offence::TooFast, false)));
     }
 
     #[test]

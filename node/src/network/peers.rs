@@ -4,6 +4,8 @@
 //! *remembered* ones, which were connected before. Each waits longer after each failure, up to a bound. The memory is
 //! `peers.json` in the data directory: replaced as a whole, never half written, and no loss if it is.
 
+use super::introduction::{Claim, Introduction};
+use allod_protocol::ids::PublicKey;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -29,7 +31,7 @@ const GIVEN_WAIT: Duration = Duration::from_secs(10);
 const REMEMBERED_WAIT: Duration = Duration::from_secs(60);
 /// How long to wait before dialling a peer again that turned out to be of another network.
 const FOREIGN_WAIT: Duration = Duration::from_secs(300);
-/// Connected peers with which we stop looking for more by ourselves.
+/// Connected peers with which we stop looking for more by ourselves, unless there are more validators.
 const ENOUGH_PEERS: usize = 32;
 /// Dials that are begun at a time.
 const DIALS_AT_ONCE: usize = 8;
@@ -69,14 +71,34 @@ pub struct PeerInfo {
 
 #[derive(Debug)]
 struct Connected {
-    connections: Vec<(ConnectionId, Direction, Multiaddr)>,
+    connections: Vec<Connection>,
     since: SystemTime,
     established_at: Instant,
     /// What it says of itself, once it has, and is of this network.
-    identified: Option<(String, Vec<Multiaddr>)>,
+    identified: Option<Identified>,
     /// Whether it said that it is no peer of any network, and there was room for it.
     guest: bool,
     rtt: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    direction: Direction,
+    remote: Multiaddr,
+    /// Which life of its process speaks on it, once it has said so.
+    life: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Identified {
+    at: Instant,
+    agent: String,
+    addresses: Vec<Multiaddr>,
+    /// The validator that it says it speaks for.
+    claim: Option<Claim>,
+    /// The same, once that is known to be true.
+    validator: Option<PublicKey>,
 }
 
 /// A peer to dial.
@@ -125,12 +147,20 @@ pub(super) struct PeerBook {
     connected: HashMap<PeerId, Connected>,
     known: HashMap<PeerId, Known>,
     nameless: Vec<Nameless>,
+    /// Validators that decide the next blocks.
+    validators: usize,
     changed: bool,
 }
 
 impl PeerBook {
     pub(super) fn new(local: PeerId) -> Self {
-        Self { local, connected: HashMap::new(), known: HashMap::new(), nameless: Vec::new(), changed: false }
+        let (connected, known) = (HashMap::new(), HashMap::new());
+        Self { local, connected, known, nameless: Vec::new(), validators: 0, changed: false }
+    }
+
+    /// So many validators decide the next blocks: as many peers are worth knowing.
+    pub(super) fn set_validators(&mut self, count: usize) {
+        self.validators = count;
     }
 
     /// Knows an address from the configuration; gives whose it is, if it says so and it is not ours.
@@ -177,13 +207,23 @@ impl PeerBook {
             guest: false,
             rtt: None,
         });
-        connected.connections.push((id, direction, remote));
+        connected.connections.push(Connection { id, direction, remote, life: None });
+    }
+
+    /// A peer says on a connection which life of its process it is. Whether another one speaks on another connection:
+    /// one of the two is dead without a word, and a fresh start is all that helps.
+    pub(super) fn is_another_life(&mut self, peer: &PeerId, id: ConnectionId, life: u64) -> bool {
+        let Some(connected) = self.connected.get_mut(peer) else { return false };
+        for connection in connected.connections.iter_mut().filter(|connection| connection.id == id) {
+            connection.life = Some(life);
+        }
+        connected.connections.iter().any(|connection| connection.life.is_some_and(|other| other != life))
     }
 
     /// A connection is gone. Whether it was the last of a peer that was identified.
     pub(super) fn on_closed(&mut self, peer: PeerId, id: ConnectionId) -> bool {
         let Some(connected) = self.connected.get_mut(&peer) else { return false };
-        connected.connections.retain(|(connection, ..)| *connection != id);
+        connected.connections.retain(|connection| connection.id != id);
         if !connected.connections.is_empty() {
             return false;
         }
@@ -208,7 +248,7 @@ impl PeerBook {
         mut listen_addrs: Vec<Multiaddr>,
     ) -> Option<(Vec<Multiaddr>, bool)> {
         let connected = self.connected.get_mut(&peer)?;
-        let near = connected.connections.iter().any(|(_, _, remote)| is_loopback(remote));
+        let near = connected.connections.iter().any(|connection| is_loopback(&connection.remote));
         // Who waits at a relay has few other addresses that are worth a place in the list.
         listen_addrs.sort_by_key(|address| !is_relayed(address));
         let mut addresses = Vec::new();
@@ -217,8 +257,14 @@ impl PeerBook {
                 addresses.push(address);
             }
         }
-        let agent = agent.chars().filter(|c| !c.is_control()).take(64).collect();
-        let news = connected.identified.replace((agent, addresses.clone())).is_none();
+        let (software, introduction) = Introduction::of_agent(agent);
+        let agent = software.chars().filter(|c| !c.is_control()).take(64).collect();
+        let claim = introduction.and_then(|introduction| introduction.claim);
+        let before = connected.identified.as_ref();
+        let validator = before.filter(|before| before.claim == claim).and_then(|before| before.validator);
+        let at = before.map_or_else(Instant::now, |before| before.at);
+        let said = Identified { at, agent, addresses: addresses.clone(), claim, validator };
+        let news = connected.identified.replace(said).is_none();
         self.remember(peer, &addresses);
         Some((addresses, news))
     }
@@ -312,13 +358,36 @@ impl PeerBook {
         self.connected.get(peer).is_some_and(|connected| connected.identified.is_some())
     }
 
+    /// The validator that a peer says it speaks for, if that is not known to be true yet.
+    pub(super) fn unproven_claim(&self, peer: &PeerId) -> Option<Claim> {
+        let identified = self.connected.get(peer)?.identified.as_ref()?;
+        if identified.validator.is_some() { None } else { identified.claim }
+    }
+
+    /// A peer's claim is true.
+    pub(super) fn on_proven(&mut self, peer: &PeerId) {
+        if let Some(identified) = self.connected.get_mut(peer).and_then(|connected| connected.identified.as_mut()) {
+            identified.validator = identified.claim.map(|claim| claim.validator);
+        }
+    }
+
+    /// The key that a peer is known to speak for, of a validator or of one that was.
+    pub(super) fn validator_of(&self, peer: &PeerId) -> Option<PublicKey> {
+        self.connected.get(peer)?.identified.as_ref()?.validator
+    }
+
+    /// Connected and of this network, with the moment since when that is known.
+    pub(super) fn identified(&self) -> impl Iterator<Item = (PeerId, Instant)> {
+        self.connected.iter().filter_map(|(peer, connected)| Some((*peer, connected.identified.as_ref()?.at)))
+    }
+
     pub(super) fn identified_count(&self) -> usize {
         self.connected.values().filter(|connected| connected.identified.is_some()).count()
     }
 
     /// Whether more peers are worth looking for.
     pub(super) fn wants_more(&self) -> bool {
-        self.identified_count() < ENOUGH_PEERS
+        self.identified_count() < self.validators.max(ENOUGH_PEERS)
     }
 
     pub(super) fn count(&self, direction: Direction) -> usize {
@@ -327,8 +396,8 @@ impl PeerBook {
 
     pub(super) fn infos(&self) -> impl Iterator<Item = PeerInfo> {
         self.connected.iter().filter_map(|(peer, connected)| {
-            let (agent, addresses) = connected.identified.as_ref()?;
-            let (_, direction, remote) = connected.connections.first()?;
+            let Identified { agent, addresses, .. } = connected.identified.as_ref()?;
+            let Connection { direction, remote, .. } = connected.connections.first()?;
             let addresses = if addresses.is_empty() { vec![remote.clone()] } else { addresses.clone() };
             let (agent, since, direction, rtt) = (agent.clone(), connected.since, *direction, connected.rtt);
             Some(PeerInfo { peer: *peer, addresses, agent, since, direction, rtt })
@@ -339,20 +408,16 @@ impl PeerBook {
     pub(super) fn second_connection_at(&self, peer: &PeerId, address: &Multiaddr) -> Option<ConnectionId> {
         let (address, _) = split(address.clone());
         let connections = &self.connected.get(peer)?.connections;
-        let at = |(_, direction, remote): &&(ConnectionId, Direction, Multiaddr)| {
-            *direction == Direction::Outbound && *remote == address
-        };
-        let (newest, ..) = connections.iter().rfind(at)?;
-        (connections.len() > 1).then_some(*newest)
+        let at = |one: &&Connection| one.direction == Direction::Outbound && one.remote == address;
+        let newest = connections.iter().rfind(at)?;
+        (connections.len() > 1).then_some(newest.id)
     }
 
     /// The address at which we dialled a connected peer directly.
     pub(super) fn dialled_at(&self, peer: &PeerId) -> Option<Multiaddr> {
         let connections = &self.connected.get(peer)?.connections;
-        let (.., address) = connections
-            .iter()
-            .find(|(_, direction, address)| *direction == Direction::Outbound && !is_relayed(address))?;
-        Some(address.clone())
+        let direct = connections.iter().find(|one| one.direction == Direction::Outbound && !is_relayed(&one.remote))?;
+        Some(direct.remote.clone())
     }
 
     /// Relayed connections of peers that have a direct one.
@@ -360,9 +425,9 @@ impl PeerBook {
         let mut superseded = Vec::new();
         for connected in self.connected.values() {
             let (relayed, direct): (Vec<_>, Vec<_>) =
-                connected.connections.iter().partition(|(.., address)| is_relayed(address));
+                connected.connections.iter().partition(|connection| is_relayed(&connection.remote));
             if !direct.is_empty() {
-                superseded.extend(relayed.into_iter().map(|(connection, ..)| *connection));
+                superseded.extend(relayed.into_iter().map(|connection| connection.id));
             }
         }
         superseded
@@ -587,6 +652,22 @@ mod tests {
         assert!(book.due(now + GIVEN_WAIT * 4).is_empty());
         assert!(!book.on_closed(peer, id), "it never said who it is");
         assert_eq!(book.due(now + GIVEN_WAIT * 4).len(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_started_anew_is_told_from_one_that_connected_twice() {
+        let (mut book, peer) = (PeerBook::new(PeerId::random()), PeerId::random());
+        let [first, second, third] = [1, 2, 3].map(ConnectionId::new_unchecked);
+        for id in [first, second, third] {
+            book.on_established(peer, id, Direction::Inbound, address("/ip4/10.0.0.1/tcp/9"));
+        }
+        assert!(!book.is_another_life(&peer, first, 7));
+        assert!(!book.is_another_life(&peer, first, 7), "it may say so again");
+        assert!(!book.is_another_life(&peer, second, 7), "both sides dialled at once");
+        assert!(book.is_another_life(&peer, third, 8));
+        book.on_closed(peer, first);
+        book.on_closed(peer, second);
+        assert!(!book.is_another_life(&peer, third, 8), "nothing is left of the earlier one");
     }
 
     #[test]

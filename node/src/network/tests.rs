@@ -35,6 +35,8 @@ struct Options {
     quic: bool,
     directory: Option<tempfile::TempDir>,
     seed: Option<u8>,
+    /// The seed of a validator's key.
+    validator: Option<u8>,
     rule: Option<fn(&[u8]) -> Verdict>,
 }
 
@@ -42,6 +44,7 @@ fn config(listen: &str, directory: &tempfile::TempDir, secret: SigningKey) -> Ne
     NetworkConfig {
         network_id: NETWORK,
         secret,
+        validator: None,
         listen: vec![listen.parse().unwrap()],
         external: Vec::new(),
         bootstrap: Vec::new(),
@@ -61,7 +64,8 @@ async fn node(options: Options) -> Node {
     let directory = options.directory.unwrap_or_else(|| tempfile::tempdir().unwrap());
     let listen = if options.quic { "/ip4/127.0.0.1/udp/0/quic-v1" } else { "/ip4/127.0.0.1/tcp/0" };
     let secret = options.seed.map_or_else(random_key, |seed| SigningKey::from_seed(&[seed; 32]));
-    let config = NetworkConfig { bootstrap: options.bootstrap, ..config(listen, &directory, secret) };
+    let validator = options.validator.map(|seed| SigningKey::from_seed(&[seed; 32]));
+    let config = NetworkConfig { bootstrap: options.bootstrap, validator, ..config(listen, &directory, secret) };
     let rule = options.rule.unwrap_or(|_| Verdict::Accept);
     let (handle, mut events, task) = start(config).await.unwrap();
     let (notes, seen) = mpsc::channel(100_000);
@@ -588,6 +592,67 @@ async fn a_configured_peer_that_comes_up_late_or_again_is_connected() {
     let directory = tempfile::tempdir().unwrap();
     let (_handle, _events, _task) = start(config(&listen, &directory, SigningKey::from_seed(&[9; 32]))).await.unwrap();
     a.connected_to(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_back_before_its_dead_connection_is_noticed_hears_and_is_heard() {
+    for round in 0..3 {
+        let quic = Options { quic: true, ..Options::default() };
+        let mut a = node(quic).await;
+        let options = |directory| {
+            let bootstrap = vec![a.address()];
+            Options { quic: true, seed: Some(9), bootstrap, directory, ..Options::default() }
+        };
+        let (before, after) = (options(None), options(None));
+        let b = node(before).await;
+        a.connected_to(b.id()).await;
+        // It ends in the midst of everything, and nobody is told.
+        b.task.abort();
+        let mut again = node(after).await;
+        assert_eq!(again.id(), b.id());
+        let until = Instant::now() + PATIENCE / 2;
+        let (speaks, hears) = (again.handle.clone(), a.handle.clone());
+        warm_up(&speaks, &mut [&mut a]).await;
+        warm_up(&hears, &mut [&mut again]).await;
+        assert!(Instant::now() < until, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_never_says_what_it_wants_to_hear_is_disconnected_and_may_come_again() {
+    let a = node(Options::default()).await;
+    let (mut swarm, _, _incoming) = stranger(NETWORK);
+    for _ in 0..2 {
+        swarm.dial(a.address()).unwrap();
+        let closed = async { while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {} };
+        tokio::time::timeout(PATIENCE, closed).await.expect("it is disconnected");
+    }
+    assert_eq!(a.handle.stats().peers_blocked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn validators_among_those_that_hear_are_known_by_their_keys() {
+    let key = |seed: u8| SigningKey::from_seed(&[seed; 32]).public_key();
+    let a = node(Options { validator: Some(1), ..Options::default() }).await;
+    let b = node(Options { validator: Some(2), bootstrap: vec![a.address()], ..Options::default() }).await;
+    let c = node(Options { bootstrap: vec![a.address()], ..Options::default() }).await;
+    let hears = async |one: &Node, peers: usize, validators: &[u8]| {
+        let wanted = Audience { peers, validators: validators.iter().map(|seed| key(*seed)).collect() };
+        eventually("the right ones hear", async || one.handle.audience() == wanted).await;
+    };
+    hears(&a, 2, &[]).await;
+    for one in [&a, &b, &c] {
+        one.handle.set_validators(&[1, 2, 3].map(key).into());
+    }
+    hears(&a, 2, &[2]).await;
+    hears(&b, 2, &[1]).await;
+    hears(&c, 2, &[1, 2]).await;
+    a.handle.set_validators(&[1, 3].map(key).into());
+    hears(&a, 2, &[]).await;
+    b.handle.shutdown();
+    b.task.await.unwrap();
+    hears(&a, 1, &[]).await;
+    hears(&c, 1, &[1]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -384,6 +384,22 @@ fn messages_are_judged_before_the_core_sees_them() {
 }
 
 #[test]
+fn only_a_vote_that_a_validator_signed_is_a_reason_to_ask_for_blocks() {
+    let four = Four::new();
+    let replica = four.started();
+    let (key, stranger) = (&four.keys[2], SigningKey::from_seed(&[99; 32]));
+    let far = vote(key, VoteKind::Prevote, 1_000_000, 7, None);
+    let mut forged = far.clone();
+    forged.body.height = Height::new(2_000_000);
+    let mut elsewhere = far.clone();
+    elsewhere.body.network = NetworkId::from_bytes([2; 32]);
+    assert!(replica.is_genuine_hint(&Message::Vote(far)));
+    assert!(!replica.is_genuine_hint(&Message::Vote(forged)), "anybody writes another height into a vote");
+    assert!(!replica.is_genuine_hint(&Message::Vote(elsewhere)));
+    assert!(!replica.is_genuine_hint(&prevote(&stranger, 1_000_000, 0, None)));
+}
+
+#[test]
 fn early_messages_are_bounded_and_used_when_their_height_begins() {
     let four = Four::new();
     let mut replica = Replica::new(Some(four.keys[0].clone()), LastSigned::default(), &four.tip);

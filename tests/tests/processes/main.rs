@@ -7,6 +7,7 @@ mod access;
 mod decisions;
 mod interop;
 mod nat;
+mod restarts;
 mod transfers;
 
 use allod_tests::{

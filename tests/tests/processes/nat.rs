@@ -31,11 +31,21 @@ enum Ports {
 }
 
 /// Runs a command that must succeed.
-fn must(command: &str) {
+pub(super) fn must(command: &str) {
     let mut words = command.split_whitespace();
     let output = Command::new(words.next().unwrap()).args(words).output();
     let output = output.unwrap_or_else(|error| panic!("{command}: {error}; run: testnet/prerequisites --tests"));
     assert!(output.status.success(), "{command}: {}", text(&output));
+}
+
+/// Whether this user may make namespaces; says so if not.
+pub(super) fn may_make_namespaces() -> bool {
+    let user = Command::new("id").arg("-u").output().expect("id");
+    let may = String::from_utf8_lossy(&user.stdout).trim() == "0";
+    if !may {
+        eprintln!("SKIPPED: network namespaces take root; nothing was tested between machines");
+    }
+    may
 }
 
 /// Namespaces, removed at the end with everything in them.
@@ -47,9 +57,7 @@ struct Internet {
 impl Internet {
     /// None if this user may make no namespace.
     fn new(ports: Ports) -> Option<Self> {
-        let user = Command::new("id").arg("-u").output().expect("id");
-        if String::from_utf8_lossy(&user.stdout).trim() != "0" {
-            eprintln!("SKIPPED: network namespaces take root; no NAT was tested");
+        if !may_make_namespaces() {
             return None;
         }
         let this = Self { directory: tempfile::tempdir().unwrap(), peers: Vec::new() };

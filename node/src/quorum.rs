@@ -1,0 +1,107 @@
+//! Whether this peer can take part: who hears it, and whether they are enough to decide with.
+//!
+//! A validator needs direct connections to validators with more than two thirds of the power, itself included; an
+//! observer needs somebody that listens. One that has neither is *cut off*: what it submits and signs reaches nobody that
+//! matters, however many connections are open. It is not ready, and says so.
+
+use crate::network::Audience;
+use allod_protocol::{
+    ids::{Power, PublicKey},
+    validator::ValidatorSet,
+};
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a peer may be cut off before the log says so: it takes a moment to connect.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whom this peer reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Reached {
+    /// Connected peers that hear what this one says.
+    pub listening_peers: usize,
+    /// The power of the validators among them, and of this peer.
+    pub power: Power,
+    /// The power of all validators.
+    pub total_power: Power,
+    /// Whether that is too little to take part.
+    pub cut_off: bool,
+}
+
+impl Reached {
+    /// Of a peer with this consensus key, by who hears it.
+    pub(crate) fn of(audience: &Audience, validators: &ValidatorSet, own: PublicKey) -> Self {
+        let is_validator = validators.by_address(&own.validator_address()).is_some();
+        let mut keys = audience.validators.clone();
+        keys.insert(own);
+        let power = validators.power_of(&keys);
+        let cut_off = if is_validator { !validators.is_quorum(power) } else { audience.peers == 0 };
+        Self { listening_peers: audience.peers, power, total_power: validators.total_power(), cut_off }
+    }
+}
+
+/// Says in the log when this peer is cut off, and when it no longer is.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    since: Option<Instant>,
+    told: bool,
+}
+
+impl Watch {
+    /// Looks at where the peer stands now.
+    pub(crate) fn look(&mut self, reached: &Reached, now: Instant) {
+        let Reached { listening_peers, power, total_power, cut_off } = reached;
+        if !cut_off {
+            if std::mem::take(&mut self.told) {
+                tracing::info!(listening_peers, %power, %total_power, "no longer cut off");
+            }
+            self.since = None;
+        } else if !self.told && now.saturating_duration_since(*self.since.get_or_insert(now)) >= PATIENCE {
+            self.told = true;
+            tracing::warn!(
+                listening_peers, %power, %total_power,
+                "cut off: what this peer says reaches validators with no more than two thirds of the power; see that the \
+                 others run, and that their addresses can be reached from here"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use allod_protocol::{crypto::SigningKey, ids::AccountId, validator::Validator};
+
+    fn key(seed: u8) -> PublicKey {
+        SigningKey::from_seed(&[seed; 32]).public_key()
+    }
+
+    fn set(powers: &[u64]) -> ValidatorSet {
+        let one =
+            |(seed, power): (u8, &u64)| Validator::new(key(seed), Power::new(*power), AccountId::from_bytes([0; 32]));
+        ValidatorSet::try_from((0u8..).zip(powers).map(one).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn audience(peers: usize, validators: &[u8]) -> Audience {
+        Audience { peers, validators: validators.iter().map(|seed| key(*seed)).collect() }
+    }
+
+    #[test]
+    fn a_validator_needs_more_than_two_thirds_of_the_power_and_an_observer_somebody() {
+        let of = |powers: &[u64], own: u8, peers: usize, heard: &[u8]| {
+            Reached::of(&audience(peers, heard), &set(powers), key(own)).cut_off
+        };
+        assert!(!of(&[1], 0, 0, &[]), "alone, it decides alone");
+        assert!(of(&[1, 1, 1, 1], 0, 9, &[1]));
+        assert!(!of(&[1, 1, 1, 1], 0, 2, &[1, 2]));
+        assert!(of(&[1, 1, 1], 0, 1, &[1]), "two thirds are not more than two thirds");
+        assert!(!of(&[8, 1, 1, 1], 0, 0, &[]));
+        assert!(of(&[8, 1, 1, 1], 1, 2, &[2, 3]));
+        assert!(of(&[1], 7, 0, &[]), "an observer without a peer");
+        assert!(!of(&[1, 1, 1, 1], 7, 1, &[]), "an observer with one that need not be a validator");
+        let reached = Reached::of(&audience(2, &[1, 9]), &set(&[3, 4]), key(0));
+        assert_eq!((reached.power, reached.total_power), (Power::new(7), Power::new(7)), "9 is no validator");
+    }
+}
