@@ -48,7 +48,7 @@ pub use damage::Salvaged;
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
-pub use headers::{Contents, Format, Header, HeaderError, ModelFile};
+pub use headers::{Contents, Format, Header, HeaderError, ModelFile, UnreadFile};
 pub use import::{ImportMode, Imported};
 pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};

@@ -85,6 +85,9 @@ impl PartialSchema for ContentsSchema {
             .property("tensors", integer())
             .property("parameters", integer())
             .property("dtypes", ObjectBuilder::new().additional_properties(Some(RefOr::T(Schema::from(integer())))));
+        let unread_file = ObjectBuilder::new()
+            .property("path", text("Its path in the collection; null if the artifact is the file."))
+            .property("reason", text("What is not understood, or damaged."));
         let mut card = ObjectBuilder::new()
             .description(Some("The YAML at the head of its `README.md`: what its maker says, unchecked."));
         for name in ["model_name", "license", "license_name", "license_link"] {
@@ -99,9 +102,13 @@ impl PartialSchema for ContentsSchema {
         let files = ArrayBuilder::new()
             .items(model_file)
             .description(Some("The headers of its safetensors and GGUF files; absent if it has none."));
+        let unread_files = ArrayBuilder::new()
+            .items(unread_file)
+            .description(Some("Those files whose header is not understood, or damaged; absent if it has none."));
         ObjectBuilder::new()
             .description(Some("What an artifact says of itself."))
             .property("model_files", files)
+            .property("unread_files", unread_files)
             .property("card", card)
             .property("card_fault", text("Why the card cannot be read."))
             .into()

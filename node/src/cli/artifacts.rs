@@ -18,7 +18,7 @@ use allod_protocol::{
     artifact::{Artifact, ArtifactKind},
     ids::ArtifactId,
 };
-use allod_storage::artifacts::{Card, Contents, Format, ModelFile};
+use allod_storage::artifacts::{Card, Contents, Format, ModelFile, UnreadFile};
 use anyhow::Result;
 use std::ops::ControlFlow;
 
@@ -229,6 +229,10 @@ pub(super) fn show_contents(contents: &Contents) -> String {
             show_count(header.parameters),
             types.collect::<Vec<_>>().join(", "),
         ));
+    }
+    for UnreadFile { path, reason } in &contents.unread_files {
+        let path = path.as_ref().map_or("the file", |path| path.as_str());
+        text.push_str(&format!("  {path}: its header is not told: {}\n", plain(reason)));
     }
     if let Some(card) = &contents.card {
         text.push_str(&show_card(card));

@@ -526,11 +526,12 @@ pub(super) fn reference_to(
     Ok(Placement::reference(&store.layout, address, record, outboard))
 }
 
-/// That a model file is whole, as far as its header tells: before hours are spent on sending it around.
+/// That a model file is whole, as far as its header tells: before hours are spent on sending it around. What is not
+/// understood is no reason to refuse.
 fn check_header(path: &Path, file: &mut File, size_bytes: u64) -> Result<(), ArtifactError> {
     let Some(format) = path.file_name().and_then(|name| Format::of_name(name.to_str()?)) else { return Ok(()) };
     match format.read(&mut *file, size_bytes) {
-        Ok(_) => file.rewind().map_err(at("read", path)),
+        Ok(_) | Err(HeaderError::NotUnderstood(_)) => file.rewind().map_err(at("read", path)),
         Err(HeaderError::Io(error)) => Err(at("read", path)(error)),
         Err(HeaderError::Malformed(reason)) => Err(ArtifactError::ModelFile { path: path.to_owned(), reason }),
     }

@@ -46,9 +46,21 @@ fn corpus() -> Vec<Vec<u8>> {
     corpus.push(b"---\nlicense: mit\nlanguage: [en, no]\ntags:\n- a\n- {b: c}\nbase_model: &x d/e\n---\n".to_vec());
     let header = br#"{"w":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]}}"#;
     corpus.push([&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat());
+    corpus.push(gguf());
     corpus.extend(["northfield/digits", "v1.2.0"].map(|text| text.as_bytes().to_vec()));
     corpus.extend(every.iter().flat_map(|vector| vector.derived.values()).map(|text| text.as_bytes().to_vec()));
     corpus
+}
+
+/// A GGUF file: a list of words, and a tensor of two numbers.
+fn gguf() -> Vec<u8> {
+    let (word, number) = (u32::to_le_bytes, u64::to_le_bytes);
+    let text = |text: &str| [&number(text.len() as u64)[..], text.as_bytes()].concat();
+    let entry = [text("words"), word(9).to_vec(), word(8).to_vec(), number(2).to_vec(), text("a"), text("bc")].concat();
+    let tensor = [text("w"), word(1).to_vec(), number(2).to_vec(), word(0).to_vec(), number(0).to_vec()].concat();
+    let mut file = [b"GGUF".to_vec(), word(3).to_vec(), number(1).to_vec(), number(1).to_vec(), entry, tensor].concat();
+    file.resize(file.len().next_multiple_of(32) + 8, 0);
+    file
 }
 
 const EXTREMES: [u64; 8] = [0, 1, 0x7f, 0xff, 0xffff, u32::MAX as u64, i64::MAX as u64, u64::MAX];

@@ -300,6 +300,7 @@ async fn what_an_artifact_says_of_itself_is_shown_with_it_and_with_its_version()
     let header = br#"{"w":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}"#;
     let weights = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 8]].concat();
     std::fs::write(directory.join("model.safetensors"), weights).unwrap();
+    std::fs::write(directory.join("newer.gguf"), [b"GGUF\x09\0\0\0".as_slice(), &[0; 16]].concat()).unwrap();
     std::fs::write(directory.join("README.md"), "---\nlicense: mit\ntags: [small]\n---\n# Model\n").unwrap();
     let published = peer.lines("/v1/artifacts", json!({"path": directory})).await.pop().unwrap();
     let artifact: allod_protocol::artifact::Artifact =
@@ -321,6 +322,8 @@ async fn what_an_artifact_says_of_itself_is_shown_with_it_and_with_its_version()
     let card = json!({"license": "mit", "tags": ["small"]});
     let shown = peer.ok(&format!("/v1/artifacts/{address}")).await;
     assert_eq!((&shown["model_files"], &shown["card"]), (&expected, &card), "{shown}");
+    let newer = json!({"path": "newer.gguf", "reason": "its version 9 of GGUF is not known here; 2 and 3 are"});
+    assert_eq!(shown["unread_files"], json!([newer]), "{shown}");
     let versions = "/v1/models/northfield/digits/versions";
     let version = peer.ok(&format!("{versions}/1.0")).await;
     assert_eq!((&version["contents"]["model_files"], &version["contents"]["card"]), (&expected, &card), "{version}");

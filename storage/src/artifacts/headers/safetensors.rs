@@ -1,0 +1,101 @@
+//! The header of a safetensors file, read by the format's own library.
+//!
+//! The library judges; this tells what it refuses in terms of the file: a type that it does not know is no damage, and
+//! what is left is named by its tensor where it can be.
+
+use super::{HEADER_SIZE_BYTES, Header, HeaderError, malformed, not_understood};
+use ::safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo},
+};
+use serde::Deserialize;
+use std::{collections::BTreeMap, io::Read};
+
+/// Values in a header at most, as a bound of what it takes in memory: ten and more belong to a tensor.
+const VALUES: usize = 10_000_000;
+
+/// Reads the header from a file's beginning.
+pub(super) fn read(mut file: impl Read, size_bytes: u64, header: &mut Header) -> Result<(), HeaderError> {
+    let mut len = [0; 8];
+    file.read_exact(&mut len)?;
+    let len = u64::from_le_bytes(len);
+    let Some(data_bytes) = size_bytes.checked_sub(8).and_then(|rest| rest.checked_sub(len)) else {
+        return malformed(format!("its header of {len} bytes is longer than the file"));
+    };
+    if len > HEADER_SIZE_BYTES {
+        return malformed(format!("its header of {len} bytes is longer than the {HEADER_SIZE_BYTES} allowed"));
+    }
+    let mut text = Vec::new();
+    file.take(len).read_to_end(&mut text)?;
+    let Ok(text) = std::str::from_utf8(&text) else { return malformed("its header is no text") };
+    // Every value but the first of a list stands behind one of these.
+    if text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[')).count() > VALUES {
+        return not_understood(format!("its header has more than {VALUES} values"));
+    }
+    let metadata: Metadata = serde_json::from_str(text).map_err(|error| fault(text, data_bytes, &error))?;
+    check_end(metadata.data_len() as u64, data_bytes)?;
+    for TensorInfo { dtype, shape, .. } in metadata.tensors().into_values() {
+        // The library has seen that this can be counted.
+        let numbers = shape.iter().fold(1u64, |product, side| product.saturating_mul(*side as u64));
+        header.add(&dtype.to_string(), numbers)?;
+    }
+    Ok(())
+}
+
+fn check_end(end: u64, data_bytes: u64) -> Result<(), HeaderError> {
+    if end == data_bytes {
+        return Ok(());
+    }
+    malformed(format!("its tensors have {end} bytes, but {data_bytes} follow the header"))
+}
+
+/// A tensor whose type need not be known.
+#[derive(Deserialize)]
+struct Tensor {
+    dtype: String,
+    data_offsets: (u64, u64),
+}
+
+/// Why the library refuses a header.
+fn fault(text: &str, data_bytes: u64, error: &serde_json::Error) -> HeaderError {
+    let entries: BTreeMap<String, serde_json::Value> = match serde_json::from_str(text) {
+        Ok(entries) => entries,
+        Err(error) => return HeaderError::Malformed(format!("its header is not JSON: {error}")),
+    };
+    let (mut end, mut unknown) = (0, None);
+    for (name, entry) in entries.iter().filter(|(name, _)| *name != "__metadata__") {
+        let Tensor { dtype, data_offsets } = match Tensor::deserialize(entry) {
+            Ok(tensor) => tensor,
+            Err(error) => return HeaderError::Malformed(format!("its tensor {name:?}: {error}")),
+        };
+        end = end.max(data_offsets.1);
+        match TensorInfo::deserialize(entry) {
+            Err(_) if !is_known(&dtype) => {
+                unknown.get_or_insert(format!("its tensor {name:?} is of the type {dtype:?}, which is not known here"));
+            }
+            Err(error) => return HeaderError::Malformed(format!("its tensor {name:?}: {error}")),
+            Ok(info) if !fits(&info) => {
+                return HeaderError::Malformed(format!(
+                    "its tensor {name:?} has another size than its shape and type have"
+                ));
+            }
+            Ok(_) => {}
+        }
+    }
+    match (unknown, check_end(end, data_bytes)) {
+        // How long the file is, the offsets tell without the type.
+        (Some(_), Err(error)) => error,
+        (Some(unknown), Ok(())) => HeaderError::NotUnderstood(unknown),
+        (None, _) => HeaderError::Malformed(format!("its header breaks a rule: {error}")),
+    }
+}
+
+fn is_known(dtype: &str) -> bool {
+    Dtype::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(dtype)).is_ok()
+}
+
+fn fits(info: &TensorInfo) -> bool {
+    let (start, end) = info.data_offsets;
+    let bits = info.shape.iter().try_fold(info.dtype.bitsize(), |product, side| product.checked_mul(*side));
+    bits.is_some_and(|bits| bits % 8 == 0 && end.checked_sub(start) == Some(bits / 8))
+}
