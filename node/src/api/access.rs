@@ -31,7 +31,7 @@ pub(crate) async fn licensees(
 ) -> Result<Json<Page<LicenseeView>>, Problem> {
     json(&api, move |reader| {
         let model = reader.model(&name)?;
-        let now = reader.node.ledger.tip().time;
+        let now = reader.time_of(reader.state.height())?;
         let (licensees, next) = paging.records::<Licensee>(&reader.state, &model.id, Direction::Ascending)?;
         let view = |licensee: Licensee| {
             let handle = reader.handle(licensee.account)?;

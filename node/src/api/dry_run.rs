@@ -8,7 +8,6 @@ use super::{
     records, schema,
     views::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, Problem, RecordChange, RefusalView, WeightView},
 };
-use crate::event_loop::clock;
 use allod_protocol::{
     account::Account,
     ids::{ModelId, Signature},
@@ -47,9 +46,8 @@ pub(crate) async fn try_out(
         let sender = reader.account(&request.sender)?;
         check_form(reader, &sender, &request.proposal)?;
         let height = reader.state.height();
-        let time = clock().max(reader.node.status().block_time.plus_ms(1));
-        let tried =
-            dry_run(&reader.state, reader.node.network_id, (height.next(), time), sender.id, &request.proposal)?;
+        let at = (height.next(), reader.now()?);
+        let tried = dry_run(&reader.state, reader.node.network_id, at, sender.id, &request.proposal)?;
         view(reader, tried.map_err(|rejection| Problem::from(Refused::Rejected(rejection)))?)
     })
     .await
@@ -63,7 +61,7 @@ fn check_form(reader: &Reader, sender: &Account, question: &OpenProposal) -> Res
         network: reader.node.network_id,
         sender: sender.id,
         nonce: 0,
-        expires: clock(),
+        expires: reader.now()?,
         action: Action::OpenProposal(question.clone()),
     };
     Ok(Transaction { body, signatures: signatures.into_iter().collect() }.check_form(reader.node.network_id)?)

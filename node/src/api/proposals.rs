@@ -6,7 +6,6 @@ use super::{
     reader::{Reader, json},
     views::{AttestorView, BallotView, GateView, Page, Problem, ProposalView},
 };
-use crate::event_loop::clock;
 use allod_protocol::{
     attestation::Attestation,
     due::{Deadline, Due},
@@ -22,7 +21,8 @@ use utoipa::{IntoParams, ToSchema};
 
 fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
     let tally = reader.find::<Tally>(&proposal.id)?.unwrap_or_default();
-    let left = |time: Timestamp| time.get().saturating_sub(clock().get());
+    let now = reader.now()?;
+    let left = |time: Timestamp| time.get().saturating_sub(now.get());
     Ok(ProposalView {
         model_name: match proposal.scope {
             Scope::Model(model) => reader.name(model)?,

@@ -1,7 +1,7 @@
 //! Reading the ledger for one request: one snapshot, on a thread where waiting for the disk is allowed.
 
 use super::{Shared, views::Problem};
-use crate::handle::NodeHandle;
+use crate::{event_loop::clock, handle::NodeHandle};
 use allod_protocol::{
     account::{Account, HandleOf},
     ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},
@@ -10,7 +10,10 @@ use allod_protocol::{
 };
 use allod_storage::Snapshot;
 use axum::Json;
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+};
 
 /// The node, and the state as it stood when the request came.
 pub(crate) struct Reader {
@@ -19,6 +22,7 @@ pub(crate) struct Reader {
     handles: RefCell<HashMap<AccountId, Option<Handle>>>,
     names: RefCell<HashMap<ModelId, Option<ModelName>>>,
     times: RefCell<HashMap<Height, Timestamp>>,
+    now: OnceCell<Timestamp>,
 }
 
 /// Does `work` with a reader away from the runtime's threads.
@@ -29,7 +33,8 @@ pub(crate) async fn with_reader<T: Send + 'static>(
     let node = api.node.clone();
     let read = tokio::task::spawn_blocking(move || {
         let state = node.ledger.snapshot();
-        work(&Reader { node, state, handles: RefCell::default(), names: RefCell::default(), times: RefCell::default() })
+        let (handles, names, times) = (RefCell::default(), RefCell::default(), RefCell::default());
+        work(&Reader { node, state, handles, names, times, now: OnceCell::new() })
     });
     read.await.map_err(|error| Problem::internal("defect", format!("reading the ledger failed: {error}")))?
 }
@@ -97,6 +102,16 @@ impl Reader {
         };
         self.times.borrow_mut().insert(height, time);
         Ok(time)
+    }
+
+    /// The moment of this answer, one and the same for all of it: the time that a block on top of this state would have
+    /// by this machine's clock. The clock alone may be behind the ledger, whose blocks come at least a millisecond apart.
+    pub(crate) fn now(&self) -> Result<Timestamp, Problem> {
+        if let Some(now) = self.now.get() {
+            return Ok(*now);
+        }
+        let next = self.time_of(self.state.height())?.plus_ms(1);
+        Ok(*self.now.get_or_init(|| clock().max(next)))
     }
 
     /// The handle of an account. Handles do not change.

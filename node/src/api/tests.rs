@@ -306,11 +306,15 @@ async fn decide(node: NodeHandle, mut requests: mpsc::Receiver<Command>, status:
 
 fn commit(node: &NodeHandle, transactions: Vec<Transaction>, round: u32) {
     let (tip, validator) = (node.ledger.tip(), key(9));
-    let block = Block::following(&tip, validator.public_key().validator_address(), clock(), transactions);
+    let block = Block::following(&tip, validator.public_key().validator_address(), time, transactions);
     let vote = VoteBody {
         network: node.network_id,
         kind: VoteKind::Precommit,
         height: block.header().height,
+    commit_at(node, transactions, round, clock());
+}
+
+fn commit_at(node: &NodeHandle, transactions: Vec<Transaction>, round: u32, time: Timestamp) {
         round,
         block: Some(block.hash()),
         validator: validator.public_key().validator_address(),

@@ -14,8 +14,9 @@ use super::{
     context::Context,
     output::Fields,
     signing::{Receipt, Sender, Signing},
-    units::{now, show_duration, show_time},
+    units::{show_duration, show_time},
 };
+use crate::api::views::ProposalView;
 use allod_protocol::{
     event::Event,
     ids::{ModelName, ProposalId, Timestamp},
@@ -194,9 +195,11 @@ async fn open(context: &Context, sender: &Sender, proposal: OpenProposal) -> Res
             _ => None,
         })
     })?;
+    // How long is left the node says: by its clock and its ledger, not by this machine's.
+    let view: ProposalView = sender.client.get(&format!("/v1/proposals/{}", receipt.made.proposal)).await?;
     context.answer(&receipt, |receipt: &Receipt<ProposalOpened>| {
         let closes = receipt.made.closes;
-        let left = show_duration(closes.get().saturating_sub(now().get()));
+        let left = show_duration(view.ends_in_ms.unwrap_or(0));
         let mut fields = Fields::default();
         fields.add("proposal", receipt.made.proposal);
         fields.add("closes", format!("{}, in {left}", show_time(closes)));

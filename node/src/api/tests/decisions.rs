@@ -112,6 +112,17 @@ async fn a_dry_run_names_what_is_in_the_way() {
 }
 
 #[tokio::test]
+async fn time_left_is_counted_from_one_clock_also_where_blocks_are_ahead_of_it() {
+    let peer = Peer::start().await;
+    let model = peer.found_model_with(quick()).await;
+    commit_at(&peer.node, Vec::new(), 0, clock().plus_ms(30_000));
+    let question = Peer::question(model, "Mint", peer.mint(50, None));
+    peer.apply(1, "northfield", Action::OpenProposal(question)).await;
+    let open = &peer.ok("/v1/proposals?scope=open").await["items"][0];
+    assert!((1..60_000).contains(&open["ends_in_ms"].as_u64().unwrap()), "{open}");
+}
+
+#[tokio::test]
 async fn a_release_waits_for_its_gates_and_says_so() {
     let peer = Peer::start().await;
     let name = |text: &str| Name::new(text).unwrap();
