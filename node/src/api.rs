@@ -34,6 +34,7 @@ mod events;
 mod extract;
 mod guard;
 mod keys;
+mod ids;
 mod lineage;
 mod listener;
 mod models;
@@ -55,6 +56,8 @@ pub mod views;
 
 use crate::{
     artifact_service::{ArtifactOptions, ArtifactService},
+pub(crate) use ids::DIGITS_MIN;
+
     handle::NodeHandle,
     metrics,
     replication::Replication,

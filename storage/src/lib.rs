@@ -20,6 +20,7 @@
 //!   certified_header(Height) -> Result<Option<CertifiedHeader>, StorageError>      header(Height), certificate(Height)
 //!   height_of(&BlockHash) -> Result<Option<Height>, StorageError>
 //!   transaction(&TransactionId) -> Result<Option<DecidedTransaction>, StorageError>
+//!   transaction_ids(first, last: &TransactionId, limit: usize) -> Result<Vec<TransactionId>, StorageError>
 //!   block_events(Height) -> Result<Option<BlockEvents>, StorageError>
 //!   prove(key: &[u8]) -> Result<Option<Proven>, StorageError>     prove_at(Height, key: &[u8]) -> Result<StateProof, _>
 //!   deed(keys: &[Vec<u8>]) -> Result<Option<Deed>, StorageError>

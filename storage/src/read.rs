@@ -325,6 +325,29 @@ impl Ledger {
         Ok(Some(DecidedTransaction { height, time, index, transaction: transaction.clone(), result }))
     }
 
+    /// Ids of decided transactions, from `first` to `last` with both of them, in order: at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails or holds what is not an id.
+    pub fn transaction_ids(
+        &self,
+        first: &TransactionId,
+        last: &TransactionId,
+        limit: usize,
+    ) -> Result<Vec<TransactionId>, StorageError> {
+        let end = [last.as_bytes().as_slice(), &[0]].concat();
+        let mut iterator = self.inner.database.iterator(Column::Transactions, first.as_bytes(), &end)?;
+        iterator.seek_to_first();
+        let mut ids = Vec::new();
+        while let Some(key) = iterator.key().filter(|_| ids.len() < limit) {
+            let id = key.try_into().map_err(|_| StorageError::damaged("a transaction's id", "it is not 32 bytes"))?;
+            ids.push(TransactionId::from_bytes(id));
+            iterator.next();
+        }
+        iterator.status()?;
+        Ok(ids)
+    }
+
     /// Proves what a key has, or that it has nothing, at the newest height whose root a decided header already
     /// carries: one before the tip. None at genesis.
     ///

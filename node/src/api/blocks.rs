@@ -6,7 +6,7 @@ use super::{
     reader::{Reader, json},
     views::{BlockSummary, BlockTransaction, BlockView, Page, Problem, TransactionView},
 };
-use allod_protocol::ids::{BlockHash, Height, TransactionId};
+use allod_protocol::ids::{BlockHash, Height};
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -135,7 +135,7 @@ fn height_of(reader: &Reader, text: &str) -> Result<Height, Problem> {
 
 /// A transaction that is on the ledger.
 #[utoipa::path(get, path = "/v1/transactions/{id}", tag = "transactions",
-    params(("id" = String, Path, description = "The transaction's id.")),
+    params(("id" = String, Path, description = "The transaction's id, or its first digits, four at least, where no other's are the same.")),
     responses(
         (status = 200, description = "The transaction and what became of it.", body = TransactionView),
         (status = 404, description = "It is not on the ledger; it may still wait.", body = Problem, content_type = "application/problem+json"),
@@ -146,7 +146,7 @@ pub(crate) async fn transaction(
     Path(id): Path<String>,
 ) -> Result<Json<TransactionView>, Problem> {
     json(&api, move |reader| {
-        let id: TransactionId = parse(&id)?;
+        let id = reader.transaction_id(&id)?;
         let found = reader.node.ledger.transaction(&id)?.ok_or_else(|| {
             Problem::not_found(
                 "unknown_transaction",

@@ -2,7 +2,7 @@
 
 use super::{
     Shared,
-    extract::{Path, Query, TimePaging, parse},
+    extract::{Path, Query, TimePaging},
     reader::{Reader, json},
     views::{DisputeView, IncidentStep, IncidentView, Page, Problem},
 };
@@ -61,13 +61,17 @@ pub(crate) async fn disputes(
 
 /// One dispute.
 #[utoipa::path(get, path = "/v1/disputes/{id}", tag = "disputes",
-    params(("id" = String, Path, description = "The dispute's id.")),
+    params(("id" = String, Path, description = "The dispute's id, or its first digits, four at least, where no other's are the same.")),
     responses(
         (status = 200, description = "The dispute.", body = DisputeView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn dispute(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<DisputeView>, Problem> {
-    json(&api, move |reader| dispute_view(reader, parse(&id)?)).await
+    json(&api, move |reader| {
+        let id = reader.id::<Dispute>(&id, "dispute", |dispute| &dispute.claim.text)?;
+        dispute_view(reader, id)
+    })
+    .await
 }
 
 fn incident_view(reader: &Reader, id: IncidentId) -> Result<IncidentView, Problem> {
@@ -110,14 +114,15 @@ pub(crate) async fn incidents(
 
 /// One incident, with its history.
 #[utoipa::path(get, path = "/v1/incidents/{id}", tag = "disputes",
-    params(("id" = String, Path, description = "The incident's id.")),
+    params(("id" = String, Path, description = "The incident's id, or its first digits, four at least, where no other's are the same.")),
     responses(
         (status = 200, description = "The incident.", body = IncidentView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn incident(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<IncidentView>, Problem> {
     json(&api, move |reader| {
-        let view = incident_view(reader, parse(&id)?)?;
+        let id = reader.id::<Incident>(&id, "incident", |incident| &incident.text)?;
+        let view = incident_view(reader, id)?;
         let (updates, _) = page::<IncidentUpdate>(&reader.state, &view.incident.id, None, Direction::Ascending, STEPS)?;
         let step = |update: IncidentUpdate| {
             Ok(IncidentStep {

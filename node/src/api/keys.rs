@@ -2,7 +2,7 @@
 
 use super::{
     Shared,
-    extract::{Paging, Path, Query, parse},
+    extract::{Paging, Path, Query},
     reader::{Reader, json},
     views::{ApprovalView, GuardianView, Page, Problem, RecoveryView},
 };
@@ -80,11 +80,14 @@ pub(crate) async fn approvals(
 
 /// One request that waits for signatures.
 #[utoipa::path(get, path = "/v1/approvals/{id}", tag = "accounts",
-    params(("id" = String, Path, description = "The request's id.")),
+    params(("id" = String, Path, description = "The request's id, or its first digits, four at least, where no other's are the same.")),
     responses(
         (status = 200, description = "The request.", body = ApprovalView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn approval(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<ApprovalView>, Problem> {
-    json(&api, move |reader| approval_view(reader, parse(&id)?)).await
+    json(&api, move |reader| {
+        approval_view(reader, reader.id::<Approval>(&id, "approval", |approval| approval.action.name())?)
+    })
+    .await
 }

@@ -227,7 +227,7 @@ pub(crate) async fn contributions(
 
 /// One contribution.
 #[utoipa::path(get, path = "/v1/contributions/{id}", tag = "contributions",
-    params(("id" = String, Path, description = "The contribution's id.")),
+    params(("id" = String, Path, description = "The contribution's id, or its first digits, four at least, where no other's are the same.")),
     responses(
         (status = 200, description = "The contribution.", body = ContributionView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
@@ -236,7 +236,11 @@ pub(crate) async fn contribution(
     State(api): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<ContributionView>, Problem> {
-    json(&api, move |reader| contribution_view(reader, existing_contribution(reader, parse(&id)?)?)).await
+    json(&api, move |reader| {
+        let id = reader.id::<Contribution>(&id, "contribution", |contribution| &contribution.note)?;
+        contribution_view(reader, existing_contribution(reader, id)?)
+    })
+    .await
 }
 
 /// The proposals put to a model's owners.

@@ -21,6 +21,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             code: code.to_owned(),
+            candidates: None,
         }
     }
 

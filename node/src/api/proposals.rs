@@ -2,7 +2,7 @@
 
 use super::{
     Shared,
-    extract::{Order, Paging, Path, Query, TimePaging, parse},
+    extract::{Order, Paging, Path, Query, TimePaging},
     reader::{Reader, json},
     views::{AttestorView, BallotView, GateView, Page, Problem, ProposalView},
 };
@@ -89,6 +89,11 @@ fn existing(reader: &Reader, id: ProposalId) -> Result<Proposal, Problem> {
         .ok_or_else(|| Problem::not_found("unknown_proposal", format!("there is no proposal {id} on this network")))
 }
 
+/// The proposal of an id, or of the start of one.
+fn named(reader: &Reader, text: &str) -> Result<Proposal, Problem> {
+    existing(reader, reader.id::<Proposal>(text, "proposal", |proposal| &proposal.title)?)
+}
+
 /// One page of a scope's proposals.
 pub(crate) fn of_scope(reader: &Reader, scope: Scope, query: &TimePaging) -> Result<Page<ProposalView>, Problem> {
     let (ids, next) = query.paging().records::<ProposalOf>(&reader.state, &scope, query.order.into())?;
@@ -169,18 +174,18 @@ fn open(reader: &Reader, mut paging: Paging) -> Result<Page<ProposalView>, Probl
 
 /// One proposal, with its tally as it stands and what it still needs.
 #[utoipa::path(get, path = "/v1/proposals/{id}", tag = "proposals",
-    params(("id" = String, Path, description = "The proposal's id.")),
+    params(("id" = String, Path, description = "The proposal's id, or its first digits, four at least, where no other's are the same.")),
     responses(
         (status = 200, description = "The proposal.", body = ProposalView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn one(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<ProposalView>, Problem> {
-    json(&api, move |reader| view(reader, existing(reader, parse(&id)?)?)).await
+    json(&api, move |reader| view(reader, named(reader, &id)?)).await
 }
 
 /// A proposal's ballots, by account.
 #[utoipa::path(get, path = "/v1/proposals/{id}/ballots", tag = "proposals",
-    params(("id" = String, Path, description = "The proposal's id."), Paging),
+    params(("id" = String, Path, description = "The proposal's id, or its first digits, four at least, where no other's are the same."), Paging),
     responses(
         (status = 200, description = "One page.", body = Page<BallotView>),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
@@ -191,7 +196,7 @@ pub(crate) async fn ballots(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<BallotView>>, Problem> {
     json(&api, move |reader| {
-        let proposal = existing(reader, parse(&id)?)?;
+        let proposal = named(reader, &id)?;
         let (ballots, next) = paging.records::<Ballot>(&reader.state, &proposal.id, Direction::Ascending)?;
         let mut items = Vec::with_capacity(ballots.len());
         for ballot in ballots {

@@ -5,6 +5,7 @@
 mod affairs;
 mod artifacts;
 mod decisions;
+mod ids;
 
 use super::{
     BODY_SIZE_BYTES, SUBSCRIBERS,

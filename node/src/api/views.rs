@@ -63,6 +63,19 @@ pub struct Problem {
     pub detail: String,
     /// A stable code for programs.
     pub code: String,
+    /// With code `ambiguous_id`: what a short id could stand for. At most eight are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Candidate>>)]
+    pub candidates: Option<Box<[Candidate]>>,
+}
+
+/// One of the things whose ids begin alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Candidate {
+    /// Its whole id.
+    pub id: String,
+    /// What it is, in its author's words; may be empty.
+    pub about: String,
 }
 
 impl std::fmt::Display for Problem {

@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    args::Assigned,
+    args::{Assigned, HowMany},
     client::Client,
     context::Context,
     output::{Fields, Table, short, who},
@@ -46,9 +46,8 @@ pub(super) enum AccountCommand {
     },
     /// List accounts
     List {
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Replace an account's keys at once
     Rotate {
@@ -136,9 +135,9 @@ impl AccountCommand {
                 let view = context.client()?.account(&account).await?;
                 context.answer(&view, show)
             }
-            Self::List { limit } => {
-                let page = context.client()?.list::<AccountView>("/v1/accounts", limit).await?;
-                context.answer(&page.items, |accounts| show_list(accounts))
+            Self::List { how_many } => {
+                let page = context.client()?.list::<AccountView>("/v1/accounts", how_many.limit()).await?;
+                context.answer_list(&page, show_list)
             }
             Self::Rotate { account, sign_with, request_approval, policy } => {
                 let sender = Signing::of(account, sign_with, request_approval).sender(context).await?;

@@ -3,13 +3,14 @@
 //! Any command that signs puts such a request with `--request-approval DURATION`; here it is seen and signed.
 
 use super::{
+    args::{HowMany, IdArg},
     context::Context,
     output::{Fields, Table, short, who},
     signing::{Nothing, Receipt, Signing},
     units::show_time,
 };
 use crate::api::views::ApprovalView;
-use allod_protocol::{approval::SignApproval, event::Event, ids::ApprovalId, transaction::Action};
+use allod_protocol::{approval::SignApproval, event::Event, transaction::Action};
 use anyhow::Result;
 
 /// See and sign the requests of an account with several keys.
@@ -19,26 +20,25 @@ pub(super) enum Approvals {
     List {
         /// Its handle or id
         whose: String,
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Show what is asked, and who has signed
     Show {
-        /// The request's id
-        approval: ApprovalId,
+        /// The request's id, or the start of it
+        approval: IdArg,
     },
     /// Sign a request; the signature that reaches the threshold carries it out
     Sign {
-        /// The request's id
-        approval: ApprovalId,
+        /// The request's id, or the start of it
+        approval: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
     /// Drop a request
     Drop {
-        /// The request's id
-        approval: ApprovalId,
+        /// The request's id, or the start of it
+        approval: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
@@ -47,28 +47,24 @@ pub(super) enum Approvals {
 impl Approvals {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
-            Self::List { whose, limit } => {
+            Self::List { whose, how_many } => {
                 let path = format!("/v1/accounts/{whose}/approvals");
-                let approvals = context.client()?.list::<ApprovalView>(&path, limit).await?.items;
-                context.answer(&approvals, |approvals| show_list(approvals))
+                context.answer_list(&context.client()?.list::<ApprovalView>(&path, how_many.limit()).await?, show_list)
             }
             Self::Show { approval } => {
                 let view: ApprovalView = context.client()?.get(&format!("/v1/approvals/{approval}")).await?;
                 context.answer(&view, show)
             }
-            Self::Sign { approval, signing } => {
-                answer(context, &signing, SignApproval { approval, approve: true }).await
-            }
-            Self::Drop { approval, signing } => {
-                answer(context, &signing, SignApproval { approval, approve: false }).await
-            }
+            Self::Sign { approval, signing } => answer(context, &signing, &approval, true).await,
+            Self::Drop { approval, signing } => answer(context, &signing, &approval, false).await,
         }
     }
 }
 
-async fn answer(context: &Context, signing: &Signing, action: SignApproval) -> Result<()> {
+async fn answer(context: &Context, signing: &Signing, approval: &IdArg, approve: bool) -> Result<()> {
     let sender = signing.any_key(context, context.client()?).await?;
-    let receipt = sender.submit(Action::SignApproval(action)).await?;
+    let approval = approval.resolve(&sender.client, "/v1/approvals").await?;
+    let receipt = sender.submit(Action::SignApproval(SignApproval { approval, approve })).await?;
     context.answer(&receipt, |receipt: &Receipt<Nothing>| {
         let closed = receipt.events.iter().find_map(|event| match event {
             Event::ApprovalClosed { carried_out, .. } => Some(*carried_out),

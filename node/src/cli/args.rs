@@ -1,14 +1,14 @@
 //! Arguments with a form of their own.
 
 use super::{Failure, client::Client};
-use crate::api::views::{ModelView, ProposalView};
+use crate::api::DIGITS_MIN;
 use allod_protocol::{
     access::{BindPeer, Readers},
     codec,
     ids::{AccountId, ArtifactId, ContentHash, ModelName, ProposalId, Units, VersionLabel},
     model::VersionRef,
 };
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IntoDeserializer as _, value::StringDeserializer},
@@ -17,8 +17,8 @@ use std::{fmt, path::Path, str::FromStr};
 
 /// Bytes of a peer's consent at most.
 const CONSENT_SIZE_BYTES: usize = 256;
-/// Entries of each list that is searched for a short id.
-const SEARCHED: usize = 200;
+/// Digits of a whole id.
+const DIGITS: usize = 64;
 
 /// A version: `namespace/name@label`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,42 +72,70 @@ impl FromStr for Target {
     }
 }
 
-/// A proposal's id, or enough of its start to tell it from the others.
+/// The id of something on the ledger, or enough of its start to tell it from all others of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ProposalName(String);
+pub(super) struct IdArg(String);
 
-impl FromStr for ProposalName {
+impl FromStr for IdArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let sound = (4..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // Where an id is shown cut, its end is this mark.
+        let digits = text.strip_suffix('…').unwrap_or(text);
+        let sound =
+            (DIGITS_MIN..=DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         if sound {
-            Ok(Self(text.to_ascii_lowercase()))
+            Ok(Self(digits.to_ascii_lowercase()))
         } else {
-            Err(format!("{text:?} is not a proposal's id: 64 hexadecimal digits, or at least the first 4 of them"))
+            Err(format!(
+                "{text:?} is not an id: {DIGITS} hexadecimal digits, or at least the first {DIGITS_MIN} of them"
+            ))
         }
     }
 }
 
-impl ProposalName {
-    /// The id. A short one is looked for among the open proposals, then the network's, then every model's newest.
-    pub(super) async fn resolve(&self, client: &Client) -> Result<ProposalId> {
-        if let Ok(id) = self.0.parse() {
-            return Ok(id);
+impl fmt::Display for IdArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whatever has an id.
+#[derive(Deserialize)]
+struct Identified<T> {
+    id: T,
+}
+
+impl IdArg {
+    /// The whole id. A short one is the node's to complete: it looks among all there are below `path`, such as
+    /// `/v1/proposals`, and refuses what fits several.
+    pub(super) async fn resolve<T: FromStr + DeserializeOwned>(&self, client: &Client, path: &str) -> Result<T> {
+        match self.0.parse() {
+            Ok(id) => Ok(id),
+            Err(_) => Ok(client.get::<Identified<T>>(&format!("{path}/{self}")).await?.id),
         }
-        let mut lists = vec!["/v1/proposals?scope=open".to_owned(), "/v1/proposals?scope=network".to_owned()];
-        let models = client.list::<ModelView>("/v1/models", SEARCHED).await?.items;
-        lists.extend(models.iter().map(|view| format!("/v1/models/{}/proposals", view.model.name)));
-        for list in lists {
-            let page = client.list::<ProposalView>(&list, SEARCHED).await?;
-            let ids = page.items.iter().map(|view| view.proposal.id).filter(|id| id.to_string().starts_with(&self.0));
-            match ids.collect::<Vec<_>>().as_slice() {
-                [] => {}
-                [id] => return Ok(*id),
-                several => bail!("{} proposals begin with {}; give more digits", several.len(), self.0),
-            }
-        }
-        bail!("no proposal begins with {}; `allod proposals` lists those that are open", self.0)
+    }
+
+    /// The id of a proposal.
+    pub(super) async fn proposal(&self, client: &Client) -> Result<ProposalId> {
+        self.resolve(client, "/v1/proposals").await
+    }
+}
+
+/// How much of a list.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct HowMany {
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+    /// The whole list, however long it is
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+impl HowMany {
+    pub(super) fn limit(self) -> usize {
+        if self.all { usize::MAX } else { self.limit }
     }
 }
 
@@ -260,10 +288,12 @@ mod tests {
     }
 
     #[test]
-    fn a_proposal_may_be_named_by_its_first_digits() {
-        assert_eq!("5F0c".parse(), Ok(ProposalName("5f0c".into())));
-        for bad in ["5f0", "xyzw", &"a".repeat(65)] {
-            assert!(bad.parse::<ProposalName>().is_err(), "{bad}");
+    fn an_id_may_be_named_by_its_first_digits() {
+        for text in ["5F0c", "5f0c…"] {
+            assert_eq!(text.parse(), Ok(IdArg("5f0c".into())), "{text}");
+        }
+        for bad in ["5f0", "xyzw", "…", &"a".repeat(65)] {
+            assert!(bad.parse::<IdArg>().is_err(), "{bad}");
         }
     }
 

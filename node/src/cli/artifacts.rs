@@ -1,7 +1,7 @@
 //! `allod artifacts`: the bytes on the node's disk.
 
 use super::{
-    args::Target,
+    args::{HowMany, Target},
     client::Client,
     context::Context,
     fetch::resolve,
@@ -27,9 +27,8 @@ use std::ops::ControlFlow;
 pub(super) enum Artifacts {
     /// List them
     List {
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Show one, with the files of a collection
     Show {
@@ -71,9 +70,9 @@ impl Artifacts {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let client = context.client()?;
         match self {
-            Self::List { limit } => {
-                let page = client.list::<ArtifactView>("/v1/artifacts", limit).await?;
-                context.answer(&page.items, |artifacts| show_list(artifacts))
+            Self::List { how_many } => {
+                let page = client.list::<ArtifactView>("/v1/artifacts", how_many.limit()).await?;
+                context.answer_list(&page, show_list)
             }
             Self::Show { what } => {
                 let address = resolve(&client, &what).await?;

@@ -1,7 +1,7 @@
 //! `allod attest` and `allod attestations`: signed statements about artifacts.
 
 use super::{
-    args::{self, Target},
+    args::{self, HowMany, Target},
     context::Context,
     fetch::resolve,
     output::{Table, cut, who},
@@ -62,17 +62,15 @@ impl Attest {
 pub(super) struct Attestations {
     /// An artifact's address, or a version as namespace/name@label
     what: Target,
-    /// How many at most
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
+    #[command(flatten)]
+    how_many: HowMany,
 }
 
 impl Attestations {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let client = context.client()?;
         let path = format!("/v1/artifacts/{}/attestations", resolve(&client, &self.what).await?);
-        let attestations = client.list::<AttestationView>(&path, self.limit).await?.items;
-        context.answer(&attestations, |attestations| show(attestations))
+        context.answer_list(&client.list::<AttestationView>(&path, self.how_many.limit()).await?, show)
     }
 }
 

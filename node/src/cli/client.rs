@@ -99,7 +99,7 @@ impl Client {
         Ok(response.bytes().await.map_err(|error| self.unreachable(&error))?.to_vec())
     }
 
-    /// Reads a list from its start: at most `limit` entries.
+    /// Reads a list from its start: at most `limit` entries. Its `next` is there only if more follow.
     pub(super) async fn list<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<Page<T>> {
         let mut all = Page { items: Vec::new(), next: None };
         loop {
@@ -110,10 +110,25 @@ impl Client {
             let stuck = page.items.is_empty();
             all.items.extend(page.items);
             all.next = page.next;
-            if all.next.is_none() || stuck || all.items.len() >= limit {
+            if all.next.is_none() || stuck {
                 return Ok(all);
             }
+            if all.items.len() >= limit {
+                return self.look_ahead(path, all).await;
+            }
         }
+    }
+
+    /// Takes the cursor away if nothing is behind it: a page that is full may be the last.
+    async fn look_ahead<T: DeserializeOwned>(&self, path: &str, mut read: Page<T>) -> Result<Page<T>> {
+        if let Some(next) = &read.next {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let page: Page<T> = self.get(&format!("{path}{separator}limit=1&after={next}")).await?;
+            if page.items.is_empty() {
+                read.next = None;
+            }
+        }
+        Ok(read)
     }
 
     /// Where the node stands.

@@ -1,7 +1,7 @@
 //! What every command has at hand: the answer's form, the node, the keys.
 
 use super::{Failure, Globals, client::Client};
-use crate::{config, keys::KeyStore};
+use crate::{api::views::Page, config, keys::KeyStore};
 use anyhow::Result;
 use serde::Serialize;
 use std::{io::Write as _, path::PathBuf};
@@ -60,6 +60,20 @@ impl Context {
         stdout.write_all(answer.as_bytes())?;
         stdout.flush()?;
         Ok(())
+    }
+
+    /// Writes what was read of a list, as [`Self::answer`] does, and says beside it if there is more.
+    pub(super) fn answer_list<T: Serialize>(&self, page: &Page<T>, text: impl FnOnce(&[T]) -> String) -> Result<()> {
+        self.answer(&page.items, |items| text(items))?;
+        self.note_more(page.next.is_some(), page.items.len(), "entries");
+        Ok(())
+    }
+
+    /// Says beside an answer that a list goes on after what was shown of it, if it does.
+    pub(super) fn note_more(&self, more: bool, shown: usize, what: &str) {
+        if more {
+            self.note(format!("these are the first {shown} {what}, and there are more: --limit NUMBER, or --all"));
+        }
     }
 
     /// Writes one line of an answer that comes in lines: the value as JSON, or the text for people.

@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    args::content_hash,
+    args::{HowMany, IdArg, content_hash},
     client::Client,
     context::Context,
     output::{Fields, cut, who},
@@ -37,15 +37,15 @@ pub(super) struct Contribute {
 enum ContributeCommand {
     /// Countersign a contribution, as a steward of its model
     Accept {
-        /// The contribution's id
-        contribution: ContributionId,
+        /// The contribution's id, or the start of it
+        contribution: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
     /// Tell the amount of a sealed contribution of yours, once its round no longer records
     Reveal {
-        /// The contribution's id
-        contribution: ContributionId,
+        /// The contribution's id, or the start of it
+        contribution: IdArg,
         /// The amount that was sealed
         #[arg(long, value_parser = amount)]
         amount: u64,
@@ -59,14 +59,13 @@ enum ContributeCommand {
     List {
         /// namespace/name
         model: ModelName,
-        /// How many at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Show a contribution
     Show {
-        /// Its id
-        contribution: ContributionId,
+        /// Its id, or the start of it
+        contribution: IdArg,
     },
 }
 
@@ -196,6 +195,7 @@ impl ContributeCommand {
         match self {
             Self::Accept { contribution, signing } => {
                 let sender = signing.sender(context).await?;
+                let contribution = contribution.resolve(&sender.client, "/v1/contributions").await?;
                 let action = Action::AcceptContribution(AcceptContribution { contribution });
                 let receipt = sender.submit(action).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
@@ -203,14 +203,16 @@ impl ContributeCommand {
                 })
             }
             Self::Reveal { contribution, amount, salt, signing } => {
+                let sender = signing.sender(context).await?;
+                let contribution = contribution.resolve(&sender.client, "/v1/contributions").await?;
                 let action = RevealContribution { contribution, amount, salt };
-                let receipt = signing.sender(context).await?.submit(Action::RevealContribution(action)).await?;
+                let receipt = sender.submit(Action::RevealContribution(action)).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("revealed\n{}", receipt.place()))
             }
-            Self::List { model, limit } => {
+            Self::List { model, how_many } => {
                 let path = format!("/v1/models/{model}/contributions");
-                let page = context.client()?.list::<ContributionView>(&path, limit).await?;
-                context.answer(&page.items, |views| show_list(views))
+                let page = context.client()?.list::<ContributionView>(&path, how_many.limit()).await?;
+                context.answer_list(&page, show_list)
             }
             Self::Show { contribution } => {
                 let view: ContributionView =

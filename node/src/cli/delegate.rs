@@ -1,6 +1,7 @@
 //! `allod delegate` and `allod delegations`: who answers a model's questions for whom.
 
 use super::{
+    args::HowMany,
     context::Context,
     output::{Table, who},
     signing::{Nothing, Receipt, Signing},
@@ -64,16 +65,14 @@ impl Delegate {
 pub(super) struct Delegations {
     /// namespace/name
     model: ModelName,
-    /// How many at most
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
+    #[command(flatten)]
+    how_many: HowMany,
 }
 
 impl Delegations {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let path = format!("/v1/models/{}/delegations", self.model);
-        let delegations = context.client()?.list::<DelegationView>(&path, self.limit).await?.items;
-        context.answer(&delegations, |delegations| show(delegations))
+        context.answer_list(&context.client()?.list::<DelegationView>(&path, self.how_many.limit()).await?, show)
     }
 }
 

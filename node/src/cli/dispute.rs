@@ -1,7 +1,7 @@
 //! `allod dispute`: challenges of a line, a version or a contribution.
 
 use super::{
-    args::{self, VersionName},
+    args::{self, HowMany, IdArg, VersionName},
     client::Client,
     context::Context,
     output::{Fields, short, who},
@@ -12,7 +12,7 @@ use crate::api::views::DisputeView;
 use allod_protocol::{
     dispute::{AnswerDispute, DisputeStatus, DisputeTarget, OpenDispute, Plea, RuleDispute},
     event::Event,
-    ids::{ContributionId, DisputeId, ModelName, Units},
+    ids::{DisputeId, ModelName, Units},
     transaction::Action,
 };
 use anyhow::Result;
@@ -46,8 +46,8 @@ pub(super) enum Dispute {
     },
     /// Challenge a contribution: it does not count until the dispute ends
     Contribution {
-        /// Its id
-        contribution: ContributionId,
+        /// Its id, or the start of it
+        contribution: IdArg,
         #[command(flatten)]
         claim: Words,
         #[command(flatten)]
@@ -55,8 +55,8 @@ pub(super) enum Dispute {
     },
     /// Answer a challenge against you
     Answer {
-        /// The dispute's id
-        dispute: DisputeId,
+        /// The dispute's id, or the start of it
+        dispute: IdArg,
         #[command(flatten)]
         answer: Words,
         #[command(flatten)]
@@ -64,8 +64,8 @@ pub(super) enum Dispute {
     },
     /// Rule on a challenge as an arbiter, or lift your own
     Rule {
-        /// The dispute's id
-        dispute: DisputeId,
+        /// The dispute's id, or the start of it
+        dispute: IdArg,
         #[command(flatten)]
         ruling: Ruling,
         #[command(flatten)]
@@ -75,14 +75,13 @@ pub(super) enum Dispute {
     List {
         /// namespace/name
         model: ModelName,
-        /// How many at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Show a dispute
     Show {
-        /// Its id
-        dispute: DisputeId,
+        /// Its id, or the start of it
+        dispute: IdArg,
     },
 }
 
@@ -135,32 +134,35 @@ impl Dispute {
                 open(context, &signing, target, Units::ZERO, claim).await
             }
             Self::Contribution { contribution, claim, signing } => {
+                let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
                 open(context, &signing, DisputeTarget::Contribution(contribution), Units::ZERO, claim).await
             }
             Self::Answer { dispute, answer, signing } => {
                 let evidence = answer.evidence.as_deref().map(args::content_hash).transpose()?;
+                let dispute = dispute.resolve(&context.client()?, "/v1/disputes").await?;
                 let action = AnswerDispute { dispute, text: answer.text, evidence };
                 submit(context, &signing, Action::AnswerDispute(action), "answered").await
             }
             Self::Rule { dispute, ruling, signing } => {
+                let dispute = dispute.resolve(&context.client()?, "/v1/disputes").await?;
                 let action = RuleDispute { dispute, upholds: ruling.upholds() };
                 submit(context, &signing, Action::RuleDispute(action), "ruled").await
             }
-            Self::List { model, limit } => {
+            Self::List { model, how_many } => {
                 let path = format!("/v1/models/{model}/disputes");
-                let disputes = context.client()?.list::<DisputeView>(&path, limit).await?.items;
-                context.answer(&disputes, |disputes| match disputes.as_slice() {
+                let page = context.client()?.list::<DisputeView>(&path, how_many.limit()).await?;
+                context.answer_list(&page, |disputes| match disputes {
                     [] => "no disputes".into(),
                     disputes => disputes.iter().map(|view| format!("{}\n", show(view))).collect(),
                 })
             }
-            Self::Show { dispute } => context.answer(&find(&context.client()?, dispute).await?, show),
+            Self::Show { dispute } => context.answer(&find(&context.client()?, &dispute).await?, show),
         }
     }
 }
 
-/// A dispute by its id.
-pub(super) async fn find(client: &Client, dispute: DisputeId) -> Result<DisputeView> {
+/// A dispute by its id, or by the start of it.
+pub(super) async fn find(client: &Client, dispute: &IdArg) -> Result<DisputeView> {
     client.get(&format!("/v1/disputes/{dispute}")).await
 }
 

@@ -1,7 +1,7 @@
 //! `allod incident`: what went wrong with a version, and who answers for it.
 
 use super::{
-    args::{self, VersionName},
+    args::{self, HowMany, IdArg, VersionName},
     context::Context,
     output::{Fields, Table, cut, who},
     signing::{Nothing, Receipt, Signing},
@@ -35,8 +35,8 @@ pub(super) enum Incident {
     },
     /// Carry an incident on, as a steward of the model
     Update {
-        /// The incident's id
-        incident: IncidentId,
+        /// The incident's id, or the start of it
+        incident: IdArg,
         /// How far it has come: reported, investigating, resolved or dismissed
         #[arg(long, value_parser = args::word::<IncidentStatus>)]
         status: IncidentStatus,
@@ -53,14 +53,13 @@ pub(super) enum Incident {
     List {
         /// namespace/name
         model: ModelName,
-        /// How many at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Show an incident and its history
     Show {
-        /// Its id
-        incident: IncidentId,
+        /// Its id, or the start of it
+        incident: IdArg,
     },
 }
 
@@ -77,6 +76,7 @@ impl Incident {
             }
             Self::Update { incident, status, responsible, text, signing } => {
                 let sender = signing.sender(context).await?;
+                let incident = incident.resolve(&sender.client, "/v1/incidents").await?;
                 let responsible = match responsible {
                     Some(name) => Some(sender.client.account(&name).await?.account.id),
                     None => None,
@@ -87,10 +87,9 @@ impl Incident {
                     format!("{}\n{}", incident_status(status), receipt.place())
                 })
             }
-            Self::List { model, limit } => {
+            Self::List { model, how_many } => {
                 let path = format!("/v1/models/{model}/incidents");
-                let incidents = context.client()?.list::<IncidentView>(&path, limit).await?.items;
-                context.answer(&incidents, |incidents| show_list(incidents))
+                context.answer_list(&context.client()?.list::<IncidentView>(&path, how_many.limit()).await?, show_list)
             }
             Self::Show { incident } => {
                 let view: IncidentView = context.client()?.get(&format!("/v1/incidents/{incident}")).await?;

@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    args::{self, Assigned, ReadersArg, Target, VersionName},
+    args::{self, Assigned, HowMany, ReadersArg, Target, VersionName},
     artifacts::show_contents,
     client::Client,
     context::Context,
@@ -35,22 +35,22 @@ pub(super) enum ModelCommand {
     Create(Box<Create>),
     /// List models
     List {
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Show a model, its policy and its versions; or one version, and what its files say of themselves
     Show {
         /// namespace/name, or namespace/name@label for a version
         what: Target,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// List the accounts that the owners gave a licence
     Licensees {
         /// namespace/name
         model: ModelName,
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Write a proof of a version and where it stands, which anyone checks offline with `allod verify`
     Deed {
@@ -114,28 +114,32 @@ impl ModelCommand {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
             Self::Create(command) => command.execute(context).await,
-            Self::List { limit } => {
-                let page = context.client()?.list::<ModelView>("/v1/models", limit).await?;
-                context.answer(&page.items, |models| show_list(models))
+            Self::List { how_many } => {
+                let page = context.client()?.list::<ModelView>("/v1/models", how_many.limit()).await?;
+                context.answer_list(&page, show_list)
             }
-            Self::Show { what: Target::Address(address) } => {
+            Self::Show { what: Target::Address(address), .. } => {
                 bail!("{address} is an artifact, not a model; show it with: allod artifacts show {address}")
             }
-            Self::Show { what: Target::Version(VersionName { model, label }) } => {
+            Self::Show { what: Target::Version(VersionName { model, label }), .. } => {
                 let client = context.client()?;
                 let view: VersionView = client.get(&format!("/v1/models/{model}/versions/{label}")).await?;
                 context.answer(&view, show_version)
             }
-            Self::Show { what: Target::Released(model) } => {
+            Self::Show { what: Target::Released(model), how_many } => {
                 let client = context.client()?;
                 let view = client.model(&model).await?;
-                let versions = client.list::<VersionView>(&format!("/v1/models/{model}/versions"), 100).await?.items;
-                context.answer(&ModelWithVersions { model: view, versions }, show)
+                let path = format!("/v1/models/{model}/versions");
+                let versions = client.list::<VersionView>(&path, how_many.limit()).await?;
+                let answer = ModelWithVersions { model: view, versions: versions.items };
+                context.answer(&answer, show)?;
+                context.note_more(versions.next.is_some(), answer.versions.len(), "versions");
+                Ok(())
             }
-            Self::Licensees { model, limit } => {
-                let client = context.client()?;
-                let page = client.list::<LicenseeView>(&format!("/v1/models/{model}/licensees"), limit).await?;
-                context.answer(&page.items, |licensees| show_licensees(licensees))
+            Self::Licensees { model, how_many } => {
+                let path = format!("/v1/models/{model}/licensees");
+                let page = context.client()?.list::<LicenseeView>(&path, how_many.limit()).await?;
+                context.answer_list(&page, show_licensees)
             }
             Self::Deed { version: VersionName { model, label }, output } => {
                 write_deed(context, &context.client()?, &format!("/v1/deeds/version/{model}/{label}"), &output).await

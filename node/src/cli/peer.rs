@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    args::ConsentArg,
+    args::{ConsentArg, HowMany},
     context::Context,
     output::Table,
     signing::{Nothing, Receipt, Signing},
@@ -52,9 +52,8 @@ pub(super) enum Peer {
     List {
         /// The account's handle or id
         account: String,
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
 }
 
@@ -98,10 +97,9 @@ impl Peer {
                 let receipt = sender.submit(Action::ReleasePeer(ReleasePeer { peer: key })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("released\n{}", receipt.place()))
             }
-            Self::List { account, limit } => {
+            Self::List { account, how_many } => {
                 let path = format!("/v1/accounts/{account}/peers");
-                let peers = context.client()?.list::<PeerBindingView>(&path, limit).await?.items;
-                context.answer(&peers, |peers| show(peers))
+                context.answer_list(&context.client()?.list::<PeerBindingView>(&path, how_many.limit()).await?, show)
             }
         }
     }

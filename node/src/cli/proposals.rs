@@ -1,7 +1,7 @@
 //! `allod proposals`: what was asked, where it stands, what came of it.
 
 use super::{
-    args::ProposalName,
+    args::{HowMany, IdArg},
     client::Client,
     context::Context,
     output::{Fields, Table, cut, who},
@@ -33,9 +33,8 @@ pub(super) struct Proposals {
     /// Those put to the members of the network
     #[arg(long, conflicts_with = "model")]
     network: bool,
-    /// How many at most, the newest first
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[command(flatten)]
+    how_many: HowMany,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -43,12 +42,14 @@ enum ProposalsCommand {
     /// Show a proposal and its ballots
     Show {
         /// Its id, or the start of it
-        proposal: ProposalName,
+        proposal: IdArg,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Wait until nothing more comes of a proposal; done only if it was executed
     Wait {
         /// Its id, or the start of it
-        proposal: ProposalName,
+        proposal: IdArg,
         /// How long at most, in seconds or as a duration [default: until its close and its timelock are over, and a minute more]
         #[arg(long, value_name = "DURATION", value_parser = units::patience)]
         timeout: Option<Duration>,
@@ -56,14 +57,14 @@ enum ProposalsCommand {
     /// Execute a decision that passed, once its time has come and nothing it waits for is missing
     Execute {
         /// Its id, or the start of it
-        proposal: ProposalName,
+        proposal: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
     /// Stop a proposal that is open or queued, as its guardian
     Cancel {
         /// Its id, or the start of it
-        proposal: ProposalName,
+        proposal: IdArg,
         /// Why, for everybody to read
         #[arg(long)]
         reason: String,
@@ -73,7 +74,7 @@ enum ProposalsCommand {
     /// Take back a proposal of yours that nobody has answered
     Withdraw {
         /// Its id, or the start of it
-        proposal: ProposalName,
+        proposal: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
@@ -97,8 +98,8 @@ impl Proposals {
                     (None, true) => "/v1/proposals?scope=network".to_owned(),
                     (None, false) => "/v1/proposals?scope=open".to_owned(),
                 };
-                let proposals = context.client()?.list::<ProposalView>(&path, self.limit).await?.items;
-                context.answer(&proposals, |proposals| show_list(proposals))
+                let page = context.client()?.list::<ProposalView>(&path, self.how_many.limit()).await?;
+                context.answer_list(&page, show_list)
             }
         }
     }
@@ -107,22 +108,25 @@ impl Proposals {
 impl ProposalsCommand {
     async fn execute(self, context: &Context) -> Result<()> {
         match self {
-            Self::Show { proposal } => {
+            Self::Show { proposal, how_many } => {
                 let client = context.client()?;
-                let proposal = proposal.resolve(&client).await?;
-                let view = find(&client, proposal).await?;
-                let ballots = client.list(&format!("/v1/proposals/{proposal}/ballots"), 500).await?;
-                context.answer(&ProposalWithBallots { proposal: view, ballot_list: ballots.items }, show)
+                let view: ProposalView = client.get(&format!("/v1/proposals/{proposal}")).await?;
+                let path = format!("/v1/proposals/{}/ballots", view.proposal.id);
+                let ballots = client.list(&path, how_many.limit()).await?;
+                let answer = ProposalWithBallots { proposal: view, ballot_list: ballots.items };
+                context.answer(&answer, show)?;
+                context.note_more(ballots.next.is_some(), answer.ballot_list.len(), "ballots");
+                Ok(())
             }
             Self::Wait { proposal, timeout } => {
                 let client = context.client()?;
-                let view = wait(&client, proposal.resolve(&client).await?, timeout).await?;
+                let view = wait(&client, proposal.proposal(&client).await?, timeout).await?;
                 context.answer(&view, outcome)?;
                 must_be_executed(&view)
             }
             Self::Execute { proposal, signing } => {
                 let sender = signing.sender(context).await?;
-                let proposal = proposal.resolve(&sender.client).await?;
+                let proposal = proposal.proposal(&sender.client).await?;
                 let receipt = sender.submit(Action::ExecuteProposal(ExecuteProposal { proposal })).await?;
                 let view = find(&sender.client, proposal).await?;
                 context.answer(&receipt, |receipt| format!("{}\n{}", outcome(&view), receipt.place()))?;
@@ -130,13 +134,13 @@ impl ProposalsCommand {
             }
             Self::Cancel { proposal, reason, signing } => {
                 let sender = signing.sender(context).await?;
-                let proposal = proposal.resolve(&sender.client).await?;
+                let proposal = proposal.proposal(&sender.client).await?;
                 let receipt = sender.submit(Action::CancelProposal(CancelProposal { proposal, reason })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("cancelled\n{}", receipt.place()))
             }
             Self::Withdraw { proposal, signing } => {
                 let sender = signing.sender(context).await?;
-                let proposal = proposal.resolve(&sender.client).await?;
+                let proposal = proposal.proposal(&sender.client).await?;
                 let receipt = sender.submit(Action::WithdrawProposal(WithdrawProposal { proposal })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("withdrawn\n{}", receipt.place()))
             }

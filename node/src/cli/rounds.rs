@@ -1,6 +1,7 @@
 //! `allod rounds`: periods of contributions that mint shares by a plan.
 
 use super::{
+    args::HowMany,
     context::Context,
     output::{Fields, Table, cut, who},
     units::{show_count, show_time},
@@ -18,9 +19,8 @@ pub(super) struct Rounds {
     /// Show this one, with what each giver's contributions count
     #[arg(long, value_name = "ROUND")]
     number: Option<u64>,
-    /// How many at most, the newest first
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[command(flatten)]
+    how_many: HowMany,
 }
 
 impl Rounds {
@@ -28,9 +28,7 @@ impl Rounds {
         let (client, path) = (context.client()?, format!("/v1/models/{}/rounds", self.model));
         match self.number {
             Some(number) => context.answer(&client.get::<RoundView>(&format!("{path}/{number}")).await?, show),
-            None => {
-                context.answer(&client.list::<RoundView>(&path, self.limit).await?.items, |rounds| show_list(rounds))
-            }
+            None => context.answer_list(&client.list::<RoundView>(&path, self.how_many.limit()).await?, show_list),
         }
     }
 }

@@ -3,7 +3,7 @@
 mod export;
 
 use super::{
-    args,
+    args::{self, HowMany},
     client::Client,
     context::Context,
     output::{Table, cut, who},
@@ -39,9 +39,8 @@ pub(super) enum Shares {
     History {
         /// namespace/name
         model: ModelName,
-        /// How many at most, the newest first
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Give shares to another account
     Transfer {
@@ -102,10 +101,10 @@ impl Shares {
                 let view = register(&context.client()?, &model, at).await?;
                 context.answer(&view, show)
             }
-            Self::History { model, limit } => {
+            Self::History { model, how_many } => {
                 let path = format!("/v1/models/{model}/shares/history");
-                let page = context.client()?.list::<ShareChangeView>(&path, limit).await?;
-                context.answer(&page.items, |changes| show_history(changes))
+                let page = context.client()?.list::<ShareChangeView>(&path, how_many.limit()).await?;
+                context.answer_list(&page, show_history)
             }
             Self::Transfer { model, to, units, reason, signing } => {
                 let sender = signing.sender(context).await?;

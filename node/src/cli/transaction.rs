@@ -1,15 +1,15 @@
 //! `allod transaction`: one transaction and what became of it.
 
-use super::{context::Context, events::Names, output::Fields, units::show_time};
+use super::{args::IdArg, context::Context, events::Names, output::Fields, units::show_time};
 use crate::api::views::TransactionView;
-use allod_protocol::{execute::Outcome, ids::TransactionId};
+use allod_protocol::execute::Outcome;
 use anyhow::Result;
 
 /// Show a transaction.
 #[derive(Debug, clap::Args)]
 pub(super) struct Transaction {
-    /// Its id
-    id: TransactionId,
+    /// Its id, or the start of it
+    id: IdArg,
 }
 
 impl Transaction {

@@ -1,7 +1,7 @@
 //! `allod vote`: an answer to a proposal.
 
 use super::{
-    args::ProposalName,
+    args::IdArg,
     context::Context,
     signing::{Receipt, Signing},
     units::{self, show_count},
@@ -21,7 +21,7 @@ use std::str::FromStr;
 #[derive(Debug, clap::Args)]
 pub(super) struct Vote {
     /// The proposal's id, or the start of it
-    proposal: ProposalName,
+    proposal: IdArg,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -86,7 +86,7 @@ struct BallotCast {
 impl Vote {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let sender = self.signing.sender(context).await?;
-        let proposal = self.proposal.resolve(&sender.client).await?;
+        let proposal = self.proposal.proposal(&sender.client).await?;
         let whole = |answer: Answer| vec![BallotPart { choice: answer.into(), part: BasisPoints::WHOLE }];
         let split = self.how.split.map(|Split(parts)| parts);
         let parts = split.or(self.how.answer.map(whole)).unwrap_or_default();
@@ -98,7 +98,11 @@ impl Vote {
         })?;
         context.answer(&receipt, |receipt: &Receipt<BallotCast>| {
             let (answer, weight) = (show_answer(&receipt.made.parts), show_count(receipt.made.weight));
-            format!("{} answers {answer} with weight {weight}\n{}", sender.account.handle, receipt.place())
+            format!(
+                "{} answers {answer} with weight {weight} to {proposal}\n{}",
+                sender.account.handle,
+                receipt.place()
+            )
         })
     }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod decisions;
 mod interop;
+mod lists;
 mod nat;
 mod restarts;
 mod transfers;

@@ -293,7 +293,8 @@ mod tests {
     };
 
     fn problem(status: u16) -> Problem {
-        Problem { kind: String::new(), title: String::new(), status, detail: String::new(), code: "full".into() }
+        let (kind, title, detail) = (String::new(), String::new(), String::new());
+        Problem { kind, title, status, detail, code: "full".into(), candidates: None }
     }
 
     #[test]

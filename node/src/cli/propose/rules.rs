@@ -3,7 +3,7 @@
 use super::{Ask, Asked};
 use crate::cli::{
     Failure,
-    args::{self, ReadersArg},
+    args::{self, IdArg, ReadersArg},
     client::Client,
     dispute::{self, Ruling},
     licence::LicenceArgs,
@@ -13,7 +13,7 @@ use crate::cli::{
 };
 use allod_protocol::{
     access::Distribution,
-    ids::{DisputeId, ModelName},
+    ids::ModelName,
     proposal::{ProposalAction, Scope},
 };
 use anyhow::Result;
@@ -179,18 +179,18 @@ impl Ask for Statement {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ResolveDispute {
-    /// The dispute's id
-    dispute: DisputeId,
+    /// The dispute's id, or the start of it
+    dispute: IdArg,
     #[command(flatten)]
     ruling: Ruling,
 }
 
 impl Ask for ResolveDispute {
     async fn ask(&self, client: &Client) -> Result<Asked> {
-        let model = dispute::find(client, self.dispute).await?.dispute.model;
+        let dispute = dispute::find(client, &self.dispute).await?.dispute;
         let upholds = self.ruling.upholds();
-        let title = format!("{} dispute {}", if upholds { "Uphold" } else { "Lift" }, short(self.dispute));
-        let action = ProposalAction::ResolveDispute { dispute: self.dispute, upholds };
-        Ok(Asked { scope: Scope::Model(model), action, title })
+        let title = format!("{} dispute {}", if upholds { "Uphold" } else { "Lift" }, short(dispute.id));
+        let action = ProposalAction::ResolveDispute { dispute: dispute.id, upholds };
+        Ok(Asked { scope: Scope::Model(dispute.model), action, title })
     }
 }
