@@ -6,7 +6,7 @@
 
 use crate::{
     artifact_service::{ArtifactLimits, ArtifactOptions},
-    cli::units::duration,
+    cli::units::patience,
     exchange::rate::LEAST_BYTES_PER_S,
     replication::ReplicationOptions,
 };
@@ -92,7 +92,7 @@ impl FromStr for Interval {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "none" => Ok(Self(None)),
-            text => duration(text).map(|duration| Self(Some(duration))).map_err(|error| anyhow!("{error}, or none")),
+            text => patience(text).map(|duration| Self(Some(duration))).map_err(|error| anyhow!("{error}, or none")),
         }
     }
 }
@@ -174,6 +174,7 @@ pub struct Setting {
     pub name: &'static str,
     /// Whether it takes several values.
     pub many: bool,
+    takes: Takes,
     default: &'static [&'static str],
 }
 
@@ -184,25 +185,76 @@ impl Setting {
     }
 }
 
+/// What a setting takes in the file, apart from text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    /// Nothing else. Such as this.
+    Text(&'static str),
+    /// `true` and `false`.
+    Truth,
+    /// A whole number of what the setting counts.
+    Count,
+    /// A whole number of bytes.
+    Bytes,
+    /// A whole number of seconds.
+    Seconds,
+}
+
+impl Setting {
+    /// The texts of a value in the file, if the setting takes such a value.
+    fn texts_of(&self, value: &toml::Value) -> Option<Vec<String>> {
+        match (self.takes, value) {
+            (_, toml::Value::String(text)) => Some(vec![text.clone()]),
+            (_, toml::Value::Array(values)) if self.many => {
+                values.iter().map(|value| value.as_str().map(str::to_owned)).collect()
+            }
+            (Takes::Truth, toml::Value::Boolean(value)) => Some(vec![value.to_string()]),
+            (Takes::Count | Takes::Bytes | Takes::Seconds, toml::Value::Integer(number)) => {
+                u64::try_from(*number).ok().map(|number| vec![number.to_string()])
+            }
+            _ => None,
+        }
+    }
+
+    /// What to write instead of something that it does not take.
+    fn wanted(&self) -> String {
+        match self.takes {
+            Takes::Text(example) if self.many => format!("a list of texts, such as [{example:?}]"),
+            Takes::Text(example) => format!("a text, such as {example:?}"),
+            Takes::Truth => "true or false".into(),
+            Takes::Count => "a whole number, 1 at least".into(),
+            Takes::Bytes => "a size such as \"20MB\", or a whole number of bytes such as 20000000, or \"none\"".into(),
+            Takes::Seconds => {
+                "a duration such as \"30d\", or a whole number of seconds such as 86400, or \"none\"".into()
+            }
+        }
+    }
+}
+
 /// Every setting there is.
 pub const SETTINGS: &[Setting] = &[
-    Setting { name: "api_address", many: false, default: &["127.0.0.1:7640"] },
-    Setting { name: "listen", many: true, default: &["/ip4/0.0.0.0/tcp/7641", "/ip4/0.0.0.0/udp/7641/quic-v1"] },
-    Setting { name: "external", many: true, default: &[] },
-    Setting { name: "peers", many: true, default: &[] },
-    Setting { name: "artifact_quota", many: false, default: &["none"] },
-    Setting { name: "upload_rate", many: false, default: &["none"] },
-    Setting { name: "download_rate", many: false, default: &["none"] },
-    Setting { name: "upload_streams", many: false, default: &["64"] },
-    Setting { name: "download_providers", many: false, default: &["8"] },
-    Setting { name: "replicate", many: false, default: &["false"] },
-    Setting { name: "replication_interval_s", many: false, default: &["60"] },
-    Setting { name: "scrub_interval", many: false, default: &["30d"] },
-    Setting { name: "scrub_rate", many: false, default: &["20MiB"] },
-    Setting { name: "relay", many: false, default: &["true"] },
-    Setting { name: "mdns", many: false, default: &["false"] },
-    Setting { name: "log_level", many: false, default: &["info"] },
-    Setting { name: "log_format", many: false, default: &["text"] },
+    Setting { name: "api_address", many: false, takes: Takes::Text("127.0.0.1:7640"), default: &["127.0.0.1:7640"] },
+    Setting {
+        name: "listen",
+        many: true,
+        takes: Takes::Text("/ip4/0.0.0.0/tcp/7641"),
+        default: &["/ip4/0.0.0.0/tcp/7641", "/ip4/0.0.0.0/udp/7641/quic-v1"],
+    },
+    Setting { name: "external", many: true, takes: Takes::Text("/ip4/192.0.2.7/tcp/7641"), default: &[] },
+    Setting { name: "peers", many: true, takes: Takes::Text("/ip4/192.0.2.7/tcp/7641/p2p/PEERID"), default: &[] },
+    Setting { name: "artifact_quota", many: false, takes: Takes::Bytes, default: &["none"] },
+    Setting { name: "upload_rate", many: false, takes: Takes::Bytes, default: &["none"] },
+    Setting { name: "download_rate", many: false, takes: Takes::Bytes, default: &["none"] },
+    Setting { name: "upload_streams", many: false, takes: Takes::Count, default: &["64"] },
+    Setting { name: "download_providers", many: false, takes: Takes::Count, default: &["8"] },
+    Setting { name: "replicate", many: false, takes: Takes::Truth, default: &["false"] },
+    Setting { name: "replication_interval_s", many: false, takes: Takes::Count, default: &["60"] },
+    Setting { name: "scrub_interval", many: false, takes: Takes::Seconds, default: &["30d"] },
+    Setting { name: "scrub_rate", many: false, takes: Takes::Bytes, default: &["20MiB"] },
+    Setting { name: "relay", many: false, takes: Takes::Truth, default: &["true"] },
+    Setting { name: "mdns", many: false, takes: Takes::Truth, default: &["false"] },
+    Setting { name: "log_level", many: false, takes: Takes::Text("info"), default: &["info"] },
+    Setting { name: "log_format", many: false, takes: Takes::Text("json"), default: &["text"] },
 ];
 
 /// `ALLOD_` variables that are not settings of a peer: where it lives, and what its client and its tests use.
@@ -411,10 +463,9 @@ impl Sources {
                 let known = SETTINGS.iter().map(|setting| setting.name.to_owned());
                 anyhow!("{}: there is no setting {name:?}{}", path.display(), nearest(&name, known))
             })?;
-            let texts = texts_of(&value).ok_or_else(|| {
-                let wanted = if setting.many { "a list of strings" } else { "a string" };
-                anyhow!("{}: {name} is {wanted}, not {value}", path.display())
-            })?;
+            let texts = setting
+                .texts_of(&value)
+                .ok_or_else(|| anyhow!("{}: {name} is {}; not {value}", path.display(), setting.wanted()))?;
             values.insert(setting.name, Value { texts, origin: Origin::File(path.clone()) });
         }
         Ok(values)
@@ -442,15 +493,6 @@ impl Sources {
     }
 }
 
-fn texts_of(value: &toml::Value) -> Option<Vec<String>> {
-    match value {
-        toml::Value::String(text) => Some(vec![text.clone()]),
-        toml::Value::Boolean(value) => Some(vec![value.to_string()]),
-        toml::Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
-        _ => None,
-    }
-}
-
 /// `; the nearest is ..., all are ...`
 fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
     let known: Vec<String> = known.collect();
@@ -471,7 +513,12 @@ fn parse<T: FromStr>(name: &str, text: &str, origin: &Origin) -> Result<T>
 where
     T::Err: fmt::Display,
 {
-    text.parse().map_err(|error| anyhow!("{name} = {text:?} ({origin}): {error}"))
+    text.parse().map_err(|error| match SETTINGS.iter().find(|setting| setting.name == name) {
+        Some(setting) if setting.takes == Takes::Count => {
+            anyhow!("{name} = {text:?} ({origin}): it is {}", setting.wanted())
+        }
+        _ => anyhow!("{name} = {text:?} ({origin}): {error}"),
+    })
 }
 
 fn one<T: FromStr>(values: &BTreeMap<&'static str, Value>, name: &'static str) -> Result<T>
@@ -593,13 +640,58 @@ mod tests {
     fn a_wrong_value_is_refused_with_its_place() {
         for (file, words) in [
             ("api_address = 'here'", "api_address = \"here\" (/data/config.toml)"),
-            ("api_address = 7640", "api_address is a string"),
+            ("api_address = 7640", "api_address is a text, such as \"127.0.0.1:7640\""),
             ("mdns = 'yes'", "mdns = \"yes\" (/data/config.toml)"),
-            ("scrub_interval = 'monthly'", "such as 5s or 3d, or none"),
+            ("scrub_interval = 'monthly'", "such as 5s or 3d, or seconds, or none"),
             ("scrub_rate = 'slow'", "is not a size such as 500GiB, or none"),
             ("log_format = 'xml'", "choose text or json"),
             ("peers = ['/ip4/10.0.0.1/tcp/7641']", "/p2p/PEERID"),
             ("listen = [", "is not TOML"),
+        ] {
+            let error = format!("{:#}", sources(file, &[], Flags::default()).load().unwrap_err());
+            assert!(error.contains(words), "{file}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_number_stands_for_the_text_that_says_the_same() {
+        let numbers = "artifact_quota = 500_000_000_000\nupload_rate = 1000000\ndownload_rate = 20_000_000\n\
+            upload_streams = 8\ndownload_providers = 2\nreplication_interval_s = 30\nscrub_interval = 86400\nscrub_rate = 1048576\n";
+        let texts = "artifact_quota = '500GB'\nupload_rate = '1MB'\ndownload_rate = '20MB'\n\
+            upload_streams = '8'\ndownload_providers = '2'\nreplication_interval_s = '30'\nscrub_interval = '1d'\nscrub_rate = '1MiB'\n";
+        let load = |file: &str| sources(file, &[], Flags::default()).load().unwrap().config;
+        assert_eq!(load(numbers), load(texts));
+        assert_eq!(load(numbers).upload_rate, Rate(NonZeroU32::new(1_000_000)));
+        // In the environment everything is text, also a number.
+        let environment = [("ALLOD_SCRUB_INTERVAL", "86400"), ("ALLOD_UPLOAD_RATE", "1000000")];
+        let loaded = sources("", &environment, Flags::default()).load().unwrap().config;
+        assert_eq!((loaded.scrub_interval, loaded.upload_rate), (load(texts).scrub_interval, load(texts).upload_rate));
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_meant_is_refused_by_name_with_what_can() {
+        for (file, words) in [
+            (
+                "upload_rate = 1.5",
+                "upload_rate is a size such as \"20MB\", or a whole number of bytes such as 20000000",
+            ),
+            ("upload_rate = 1e6", "upload_rate is a size"),
+            (
+                "upload_rate = 1000",
+                "upload_rate = \"1000\" (/data/config.toml): 1000 a second is not between 64KiB and 4GiB",
+            ),
+            ("download_rate = 9_000_000_000_000", "download_rate = \"9000000000000\" (/data/config.toml)"),
+            ("artifact_quota = -1", "artifact_quota is a size"),
+            ("artifact_quota = 99999999999999999999", "artifact_quota = 99999999999999999999"),
+            ("scrub_interval = 0.5", "scrub_interval is a duration such as \"30d\", or a whole number of seconds"),
+            ("scrub_interval = '99999999999999999999'", "scrub_interval = \"99999999999999999999\""),
+            ("upload_streams = 0", "upload_streams = \"0\" (/data/config.toml): it is a whole number, 1 at least"),
+            ("replication_interval_s = 5_000_000_000", "replication_interval_s = \"5000000000\" (/data/config.toml)"),
+            ("relay = 1", "relay is true or false; not 1"),
+            ("log_level = true", "log_level is a text, such as \"info\""),
+            ("listen = 7641", "listen is a list of texts, such as [\"/ip4/0.0.0.0/tcp/7641\"]"),
+            ("api_address = ['127.0.0.1:1']", "api_address is a text"),
+            ("scrub_rate = 2026-11-25", "scrub_rate is a size"),
         ] {
             let error = format!("{:#}", sources(file, &[], Flags::default()).load().unwrap_err());
             assert!(error.contains(words), "{file}: {error}");

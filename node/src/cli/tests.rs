@@ -1,6 +1,8 @@
 //! What the command line takes, and that what people read fits their terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
+mod documents;
+
 use super::*;
 use clap::CommandFactory as _;
 

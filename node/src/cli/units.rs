@@ -18,7 +18,7 @@ pub(super) fn percent(text: &str) -> Result<BasisPoints, String> {
 }
 
 /// A duration with its unit, such as `500ms`, `5s`, `10m`, `2h`, `3d`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration: a whole number and ms, s, m, h or d, such as 5s or 3d");
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(split);
@@ -34,9 +34,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(wrong)
 }
 
-/// How long to wait: a duration, or plain seconds.
-pub(super) fn patience(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_secs).or_else(|_| duration(text))
+/// How long something takes: a duration, or plain seconds.
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).or_else(|_| duration(text)).map_err(|error| format!("{error}, or seconds"))
 }
 
 /// The milliseconds of a duration.
