@@ -14,11 +14,12 @@
 //!   sent, so that no page reads an answer.
 //!
 //! Every request is bounded: in the size of its body, in the time it may take, and in how many are served at once;
-//! streams of events and work on artifacts have limits of their own. Beyond a limit stands a problem with status 429 or
-//! 503 and `Retry-After`.
+//! streams of events, downloads and work on artifacts have limits of their own. Beyond a limit stands a problem with
+//! status 429 or 503 and `Retry-After`. Connections on which nothing is asked or read end, sooner where others want
+//! their places ([`listener`]), so that health and metrics are answered whoever holds how many.
 //!
 //! # Reading order
-//! [`views`] (what is answered), [`problem`] (errors), [`guard`] and [`extract`] (what a request passes), then one file
+//! [`views`] (what is answered), [`problem`] (errors), [`listener`], [`guard`], [`extract`] and [`ids`] (what a request passes), then one file
 //! a family of endpoints. Every route stands in [`routes`] and, documented, in [`openapi`]; a test holds the two
 //! together.
 
@@ -33,13 +34,14 @@ mod dry_run;
 mod events;
 mod extract;
 mod guard;
-mod keys;
 mod ids;
+mod keys;
 mod lineage;
 mod listener;
 mod models;
 mod node;
 mod openapi;
+mod preconditions;
 mod problem;
 mod proofs;
 mod proposals;
@@ -54,10 +56,10 @@ mod submit;
 mod tests;
 pub mod views;
 
-use crate::{
-    artifact_service::{ArtifactOptions, ArtifactService},
 pub(crate) use ids::DIGITS_MIN;
 
+use crate::{
+    artifact_service::{ArtifactOptions, ArtifactService},
     handle::NodeHandle,
     metrics,
     replication::Replication,
@@ -76,8 +78,10 @@ use tokio::{
 
 /// Bytes of a request's body. A transaction in JSON is at most a few times its canonical size.
 pub const BODY_SIZE_BYTES: usize = 512 * 1024;
-/// Connections that are open at once; more wait to be accepted.
+/// Connections that are open at once. One more is let in at the cost of one that is not used.
 pub const CONNECTIONS: usize = 2_048;
+/// Downloads of stored files at once: each holds some pieces of a file in memory, however slowly its client reads.
+pub const DOWNLOADS: usize = 64;
 /// Requests that are answered at once, health and metrics not counted.
 pub const REQUESTS: usize = 1_024;
 /// Streams of live events that are open at once.
@@ -86,8 +90,12 @@ pub const SUBSCRIBERS: usize = 64;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a request may wait for what it asked for, such as a transaction's block, at most.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How long a connection may stand open with nothing moving on it: longer than any request may be silent.
+/// How long a connection may stand open without a request, at first and after an answer.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long nothing may move on a connection while a request is answered: longer than any request may be silent.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long a client may stop reading its answer when others want its place.
+pub const READER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end when the peer stops.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the event loop may be silent before `/healthz` calls the peer unwell.
@@ -101,6 +109,8 @@ pub(crate) struct Api {
     pub(crate) waiting: submit::Waiting,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) subscribers: Arc<Semaphore>,
+    pub(crate) downloads: Arc<Semaphore>,
+    pub(crate) seats: Arc<listener::Seats>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -122,19 +132,24 @@ pub async fn serve(
     let replication = Replication::default();
     let replicating = replication.clone().run(node.clone(), artifacts.clone(), options.replication, stop.clone());
     let replicator = tokio::spawn(replicating);
+    let patience = listener::Patience { request: HEAD_TIMEOUT, answer: IDLE_TIMEOUT, reader: READER_TIMEOUT };
+    let seats = listener::Seats::new(CONNECTIONS, patience);
     let api = Arc::new(Api {
         artifacts,
         replication,
         waiting: submit::Waiting::default(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
+        downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+        seats: seats.clone(),
         node: node.clone(),
         stop: stop.clone(),
     });
     let follower = tokio::spawn(metrics::follow(node, stop.clone()));
     let waiter = tokio::spawn(submit::answer_waiting(api.clone(), api.node.subscribe()));
-    let served = axum::serve(listener::Limited::new(listener, CONNECTIONS, IDLE_TIMEOUT), router(api))
-        .with_graceful_shutdown(stopped(stop.clone()));
+    let service = router(api).into_make_service_with_connect_info::<listener::Seated>();
+    let served =
+        axum::serve(listener::Limited::new(listener, seats), service).with_graceful_shutdown(stopped(stop.clone()));
     let result = tokio::select! {
         result = served.into_future() => result,
         () = async { stopped(stop).await; tokio::time::sleep(STOP_TIMEOUT).await; } => Ok(()),
@@ -156,6 +171,7 @@ fn router(api: Shared) -> Router {
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE_BYTES))
         .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .layer(middleware::from_fn(listener::seated))
         .with_state(api)
 }
 

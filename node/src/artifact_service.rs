@@ -292,7 +292,7 @@ impl ArtifactService {
             fetcher,
             imports: Room::new("imports", IMPORTS),
             fetches: Room::new("fetches", FETCHES),
-            checks: Room::new("verifications and downloads", CHECKS),
+            checks: Room::new("verifications", CHECKS),
             gate,
             mending: Arc::default(),
             node,
@@ -655,14 +655,6 @@ impl ArtifactService {
     /// Asks a peer whether it has an artifact.
     pub async fn probe(&self, peer: PeerId, address: ArtifactId) -> Probe {
         self.fetcher.probe(peer, address).await
-    }
-
-    /// A place among the verifications and downloads that run at a time.
-    ///
-    /// # Errors
-    /// [`ServiceError::Busy`].
-    pub fn take_check(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
-        self.checks.take()
     }
 
     async fn blocking<T: Send + 'static>(

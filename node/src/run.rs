@@ -19,8 +19,12 @@ use allod_protocol::{
 };
 use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{path::Path, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
+
+/// Files and connections that are open at a time: more than all limits of the parts add up to.
+const OPEN_FILES: u64 = 16_384;
 
 /// Reads a genesis file.
 ///
@@ -42,8 +46,21 @@ pub fn read_genesis(path: &Path) -> anyhow::Result<Genesis> {
 /// When a part cannot start, or fails in a way that must end the process.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let data = config.data_dir.clone();
+    allow_open_files();
     let ended = run_parts(config).await;
     ended.map_err(|error| if is_disk_full(&error) { error.context(disk_full(&data)) } else { error })
+}
+
+/// Lets this process open as many files as it may ask for: what a shell or a service manager gives at first, often 1,024,
+/// is less than the connections alone that the API and the swarm accept, and a database that cannot open a file fails.
+pub(crate) fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+    {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 async fn run_parts(config: Config) -> anyhow::Result<()> {

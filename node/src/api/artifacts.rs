@@ -3,6 +3,7 @@
 use super::{
     Shared, WAIT_MAX,
     extract::{Json as JsonBody, Paging, Path, Query, parse},
+    preconditions::{Asked, asked, etag},
     reader::{Reader, json, with_reader},
     stream::{Meter, lines},
     views::{
@@ -22,12 +23,14 @@ use allod_protocol::{
     model::ArtifactUse,
     state::{Direction, page},
 };
-use allod_storage::artifacts::{BlobReader, ByteRange, Contents, GROUP_SIZE_BYTES, ImportMode, Overwrite, Selection};
+use allod_storage::artifacts::{
+    ArtifactError, BlobReader, ByteRange, Contents, GROUP_SIZE_BYTES, ImportMode, Overwrite, Selection,
+};
 use axum::{
     Json,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt as _;
@@ -38,13 +41,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::IntoParams;
 
 /// Versions of an artifact that are named.
 const VERSIONS_NAMED: usize = 16;
 /// Bytes that are read and sent at a time.
 const PIECE_BYTES: u64 = 256 * 1024;
+/// Pieces that are read ahead of a client.
+const PIECES: usize = 3;
+/// How long a download waits for a place among the others.
+const DOWNLOAD_WAIT: Duration = Duration::from_secs(1);
 /// How long a search for providers lasts unless the request says otherwise.
 const SEARCH_DEFAULT: Duration = Duration::from_secs(5);
 
@@ -138,6 +145,7 @@ pub(crate) async fn import(State(api): State<Shared>, JsonBody(request): JsonBod
             elapsed_seconds: started.elapsed().as_secs_f64(),
         }))
     })
+    .await
 }
 
 /// How many copies there are of the releases whose owners wish for some, as this peer saw it last.
@@ -211,7 +219,8 @@ pub(crate) async fn fetch(
     Ok(lines(stop, FetchLine::Error, |sender| async move {
         let (artifact, report) = service.fetch(job, teller(sender)).await?;
         Ok(FetchLine::Result(fetched(artifact, report, output)))
-    }))
+    })
+    .await)
 }
 
 fn job(address: ArtifactId, request: FetchRequest) -> Result<FetchJob, Problem> {
@@ -312,7 +321,8 @@ pub(crate) async fn verify(
             }
         };
         Ok(VerifyLine::Verified(service.verify(address, query.repair, Arc::new(tell)).await?))
-    }))
+    })
+    .await)
 }
 
 /// Pin an artifact of this peer's store: no collection removes it.
@@ -372,47 +382,32 @@ pub(crate) struct ContentQuery {
 /// The bytes of a stored file, or of a file of a stored collection, checked while they are read.
 #[utoipa::path(get, path = "/v1/artifacts/{address}/content", tag = "artifacts",
     params(("address" = String, Path, description = "The artifact's address."), ContentQuery,
-        ("range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-99` or `bytes=-8`.")),
+        ("range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-99` or `bytes=-8`; what is none, or several, is passed over."),
+        ("if-range" = Option<String>, Header, description = "The `ETag` that the range is of: of other bytes all are sent."),
+        ("if-none-match" = Option<String>, Header, description = "`ETag`s of what the client has; or `*`.")),
     responses(
-        (status = 200, description = "The bytes.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The bytes. Their `ETag` is the file's own address.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The bytes of the range.", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 416, description = "The range is not of the file.", body = Problem, content_type = "application/problem+json"),
+        (status = 304, description = "The client has them."),
+        (status = 416, description = "The range is not of the file; `Content-Range` tells its size.", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn content(
     State(api): State<Shared>,
     Path(address): Path<String>,
     Query(query): Query<ContentQuery>,
-    headers: HeaderMap,
+    (method, headers): (Method, HeaderMap),
 ) -> Result<Response, Problem> {
-    let place = api.artifacts.take_check()?;
     let blob = with_reader(&api, move |reader| open(reader, parse(&address)?, query.path.as_deref())).await?;
     let (address, size_bytes) = (*blob.address(), blob.size_bytes());
-    let asked = match headers.get(header::RANGE) {
-        // A client that resumes asks for the range of these bytes only; an address never names others.
-        Some(range) if headers.get(header::IF_RANGE).is_none_or(|tag| *tag == etag(&address)) => {
-            match asked_range(range, size_bytes) {
-                Ok(range) => Some(range),
-                Err(problem) => return Ok(unsatisfiable(problem, size_bytes)),
-            }
-        }
-        _ => None,
+    let (wanted, status) = match asked(&method, &headers, &address, size_bytes) {
+        Asked::Nothing => return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(&address))]).into_response()),
+        Asked::Outside => return Ok(unsatisfiable(&headers, size_bytes)),
+        Asked::Whole => (ByteRange::whole(size_bytes), StatusCode::OK),
+        Asked::Part(range) => (range, StatusCode::PARTIAL_CONTENT),
     };
-    let wanted = asked.unwrap_or_else(|| ByteRange::whole(size_bytes));
-    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
-    tokio::task::spawn_blocking(move || {
-        let _place = place;
-        for range in around(wanted, size_bytes).pieces(PIECE_BYTES) {
-            let mut piece = Vec::new();
-            let read = blob.read(range, &mut piece).map(|()| cut(Bytes::from(piece), range, wanted));
-            let failed = read.is_err();
-            // A client that went away ends the reading; so does a fault, of which it learns by the missing bytes.
-            if sender.blocking_send(read.map_err(std::io::Error::other)).is_err() || failed {
-                return;
-            }
-        }
-    });
-    let mut response = Body::from_stream(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))).into_response();
+    let body = if method == Method::HEAD { Body::empty() } else { bytes(&api, blob, wanted).await? };
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     // A stranger's bytes are never shown as a page of this address, from which it could act through the API.
     for (name, value) in [
@@ -425,43 +420,62 @@ pub(crate) async fn content(
     }
     headers.insert(header::ETAG, etag(&address));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(wanted.size_bytes()));
-    if asked.is_some() {
+    if status == StatusCode::PARTIAL_CONTENT {
         let last = wanted.end.saturating_sub(1);
         let place = HeaderValue::try_from(format!("bytes {}-{last}/{size_bytes}", wanted.start));
         headers.insert(header::CONTENT_RANGE, place.map_err(|error| Problem::internal("defect", error.to_string()))?);
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
 }
 
+/// The bytes of a range, read as the client takes them. What is wrong with the first of them is a problem; of a later
+/// fault the client learns by the missing bytes.
+async fn bytes(api: &Shared, blob: BlobReader, wanted: ByteRange) -> Result<Body, Problem> {
+    let place = download(api).await?;
+    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, ArtifactError>>(PIECES);
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        for range in around(wanted, blob.size_bytes()).pieces(PIECE_BYTES) {
+            let mut piece = Vec::new();
+            let read = blob.read(range, &mut piece).map(|()| cut(Bytes::from(piece), range, wanted));
+            let failed = read.is_err();
+            // A client that went away ends the reading.
+            if sender.blocking_send(read).is_err() || failed {
+                return;
+            }
+        }
+    });
+    let first = receiver.recv().await.transpose()?;
+    let rest = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx));
+    let pieces = futures::stream::iter(first.map(Ok)).chain(rest.map(|piece| piece.map_err(std::io::Error::other)));
+    Ok(Body::from_stream(pieces))
+}
+
+/// A place among the downloads, which a client that does not read has to give up if there is none left.
+async fn download(api: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
+    if let Ok(place) = api.downloads.clone().try_acquire_owned() {
+        return Ok(place);
+    }
+    api.seats.unseat_slowest();
+    match tokio::time::timeout(DOWNLOAD_WAIT, api.downloads.clone().acquire_owned()).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => {
+            let detail =
+                format!("{} files are being downloaded already; try again when some are done", super::DOWNLOADS);
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail))
+        }
+    }
+}
+
 /// The refusal of a range, which tells the size so that the client can ask for another.
-fn unsatisfiable(problem: Problem, size_bytes: u64) -> Response {
-    let mut response = problem.into_response();
+fn unsatisfiable(headers: &HeaderMap, size_bytes: u64) -> Response {
+    let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
+    let detail = format!("{asked:?} is no range of a file of {size_bytes} bytes, which are counted from 0");
+    let mut response = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad_range", detail).into_response();
     if let Ok(size) = HeaderValue::try_from(format!("bytes */{size_bytes}")) {
         response.headers_mut().insert(header::CONTENT_RANGE, size);
     }
     response
-}
-
-/// The address, which is that of these bytes and of no others.
-#[allow(clippy::expect_used, reason = "an address is of letters and digits")]
-fn etag(address: &ArtifactId) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{address}\"")).expect("letters and digits between quotes")
-}
-
-/// The one range that a client asks for.
-fn asked_range(header: &HeaderValue, size_bytes: u64) -> Result<ByteRange, Problem> {
-    let wrong = || {
-        let detail =
-            format!("{header:?} is not one range of the file's {size_bytes} bytes, such as bytes=0-99 or bytes=-8");
-        Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad_range", detail)
-    };
-    let text = header.to_str().map_err(|_| wrong())?;
-    let parsed = http_range_header::parse_range_header(text).map_err(|_| wrong())?;
-    match parsed.validate(size_bytes).map_err(|_| wrong())?.as_slice() {
-        [one] => Ok(ByteRange { start: *one.start(), end: one.end().saturating_add(1) }),
-        _ => Err(wrong()),
-    }
 }
 
 /// The groups that a range lies in: bytes are proven by the group.

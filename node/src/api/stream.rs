@@ -1,5 +1,5 @@
 //! Answers that come in lines while the work goes on (`application/x-ndjson`): progress, then one last line that says
-//! how it ended.
+//! how it ended. What is refused before there is anything to tell is no such answer but a problem, with its status.
 
 use super::views::{Problem, ProgressView};
 use allod_storage::artifacts::Progress;
@@ -19,10 +19,13 @@ use tokio::sync::{mpsc, watch};
 const BACKLOG: usize = 64;
 /// How often progress is told at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the answer is put off for a refusal.
+const REFUSAL_WAIT: Duration = Duration::from_millis(500);
 
 /// Answers with the lines that `work` sends, then the line that it ends with. The work is dropped when the client goes
-/// away; when the peer stops, the last line is a problem, made a line by `failed`.
-pub(crate) fn lines<T, F>(
+/// away; when the peer stops, the last line is a problem, made a line by `failed`. Work that fails at once, and before
+/// its first line, is answered with the problem itself.
+pub(crate) async fn lines<T, F>(
     mut stop: watch::Receiver<bool>,
     failed: fn(Problem) -> T,
     work: impl FnOnce(mpsc::Sender<T>) -> F,
@@ -32,8 +35,20 @@ where
     F: Future<Output = Result<T, Problem>> + Send + 'static,
 {
     let (sender, mut receiver) = mpsc::channel::<T>(BACKLOG);
-    let work = work(sender.clone());
+    let mut work = Box::pin(work(sender.clone()));
+    let mut ended = tokio::time::timeout(REFUSAL_WAIT, &mut work).await.ok();
+    if receiver.is_empty()
+        && let Some(Err(problem)) = ended
+    {
+        return problem.into_response();
+    }
     tokio::spawn(async move {
+        let work = async {
+            match ended.take() {
+                Some(ended) => ended,
+                None => work.await,
+            }
+        };
         let last = tokio::select! {
             last = work => last.unwrap_or_else(failed),
             _ = stop.wait_for(|stop| *stop) => failed(Problem::stopping()),

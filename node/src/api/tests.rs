@@ -8,7 +8,7 @@ mod decisions;
 mod ids;
 
 use super::{
-    BODY_SIZE_BYTES, SUBSCRIBERS,
+    BODY_SIZE_BYTES, CONNECTIONS, SUBSCRIBERS,
     events::REPLAY_BLOCKS,
     openapi::Description,
     schema,
@@ -245,8 +245,13 @@ impl Peer {
         self.node.genesis.account_id(&Handle::new(handle).unwrap())
     }
 
+    /// The lines of an answer. What is refused before the first gives the line that it would be later.
     async fn lines(&self, path: &str, body: Value) -> Vec<Value> {
         let response = self.client.post(format!("{}{path}", self.base)).json(&body).send().await.unwrap();
+        if response.status().as_u16() >= 400 {
+            assert_eq!(content_type(&response), "application/problem+json");
+            return vec![json!({"error": response.json::<Value>().await.unwrap()})];
+        }
         assert_eq!((response.status().as_u16(), content_type(&response).as_str()), (200, "application/x-ndjson"));
         let text = tokio::time::timeout(PATIENCE, response.text()).await.unwrap().unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -306,16 +311,16 @@ async fn decide(node: NodeHandle, mut requests: mpsc::Receiver<Command>, status:
 }
 
 fn commit(node: &NodeHandle, transactions: Vec<Transaction>, round: u32) {
+    commit_at(node, transactions, round, clock());
+}
+
+fn commit_at(node: &NodeHandle, transactions: Vec<Transaction>, round: u32, time: Timestamp) {
     let (tip, validator) = (node.ledger.tip(), key(9));
     let block = Block::following(&tip, validator.public_key().validator_address(), time, transactions);
     let vote = VoteBody {
         network: node.network_id,
         kind: VoteKind::Precommit,
         height: block.header().height,
-    commit_at(node, transactions, round, clock());
-}
-
-fn commit_at(node: &NodeHandle, transactions: Vec<Transaction>, round: u32, time: Timestamp) {
         round,
         block: Some(block.hash()),
         validator: validator.public_key().validator_address(),
@@ -359,6 +364,20 @@ async fn whatever_is_wrong_is_a_problem_with_a_stable_code() {
     let zeros = "0".repeat(64);
     for (path, status, code) in [
         ("/nothing/here", 404, "no_such_route"),
+        ("/", 404, "no_such_route"),
+        ("//healthz", 404, "no_such_route"),
+        ("/healthz/", 404, "no_such_route"),
+        ("/v1", 404, "no_such_route"),
+        ("/v1/status/", 404, "no_such_route"),
+        ("/v1/status/more", 404, "no_such_route"),
+        ("/v1/models/northfield", 404, "no_such_route"),
+        ("/V1/status", 404, "no_such_route"),
+        (&format!("/v1/artifacts/{zeros}/content/config.json"), 404, "no_such_route"),
+        (&format!("/v1/artifacts/{zeros}/content"), 404, "artifact_not_stored"),
+        (&format!("/v1/proposals/{zeros}/ballots"), 404, "unknown_proposal"),
+        ("/v1/models/nobody/nothing/proposals", 404, "unknown_model"),
+        ("/v1/accounts/nobody/peers", 404, "unknown_account"),
+        ("/v1/accounts/nobody/approvals", 404, "unknown_account"),
         ("/v1/blocks/1", 404, "unknown_block"),
         ("/v1/blocks/-1", 400, "bad_height"),
         ("/v1/blocks?limit=501", 400, "bad_limit"),
@@ -924,6 +943,25 @@ async fn health_and_readiness_follow_the_node() {
     assert_eq!(peer.ok("/v1/genesis").await, serde_json::to_value(&*peer.node.genesis).unwrap());
     assert_eq!(peer.ok("/v1/peers").await, json!([]));
     assert_eq!(peer.ok("/v1/validators").await["current"][0]["operator_handle"], "northfield");
+}
+
+#[tokio::test]
+async fn more_silent_connections_than_there_are_places_do_not_keep_a_probe_out() {
+    crate::run::allow_open_files();
+    let peer = Peer::start().await;
+    let address = peer.base.strip_prefix("http://").unwrap().to_owned();
+    let mut silent = Vec::new();
+    for number in 0..CONNECTIONS + 52 {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        if number % 2 == 0 {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET /v1/status HTTP/1.1\r\nhost: ").await.unwrap();
+        }
+        silent.push(stream);
+    }
+    for path in ["/healthz", "/metrics", "/v1/status"] {
+        let probe = reqwest::Client::new().get(format!("{}{path}", peer.base)).timeout(Duration::from_secs(5));
+        assert_eq!(probe.send().await.unwrap().status().as_u16(), 200, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -145,12 +145,101 @@ async fn a_client_resumes_by_ranges_and_gets_no_other_bytes() {
         assert_eq!((status, place), (206, Some(format!("bytes {from}-{}/{size}", to - 1))), "{range}");
         assert!(got == bytes[from..to], "{range}");
     }
-    for range in ["bytes=400000-", "bytes=9-3", "bytes=0-1,5-6", "lines=1-2", "bytes=x"] {
-        assert_eq!(ask(range, None).await.0, 416, "{range}");
+    let (status, place, _) = ask("bytes=400000-", None).await;
+    assert_eq!((status, place.as_deref()), (416, Some("bytes */400000")));
+    for range in ["bytes=9-3", "bytes=0-1,5-6", "lines=1-2", "bytes=x"] {
+        let (status, place, got) = ask(range, None).await;
+        assert!(status == 200 && place.is_none() && got == bytes, "{range} is passed over: {status}");
     }
     let (status, _, got) = ask("bytes=0-9", Some("\"other\"".into())).await;
     assert!(status == 200 && got == bytes, "a client that began with other bytes gets all of these");
     assert_eq!(ask("bytes=0-9", Some(format!("\"{address}\""))).await.0, 206);
+}
+
+#[tokio::test]
+async fn an_empty_file_has_no_ranges_and_ends_where_it_says() {
+    let peer = Peer::start().await;
+    peer.lines("/v1/artifacts", json!({"path": peer.write("empty", b"")})).await;
+    let url = format!("{}/v1/artifacts/{}/content", peer.base, ArtifactId::of(b""));
+    for (range, status, place) in [
+        (None, 200, None),
+        (Some("bytes=0-"), 416, Some("bytes */0")),
+        (Some("bytes=0-0"), 416, Some("bytes */0")),
+        (Some("bytes=-5"), 200, None),
+    ] {
+        let request = range.iter().fold(peer.client.get(&url), |request, range| request.header("range", *range));
+        let response = request.send().await.unwrap();
+        let told = response.headers().get("content-range").map(|place| place.to_str().unwrap().to_owned());
+        assert_eq!((response.status().as_u16(), told.as_deref()), (status, place), "{range:?}");
+        // Whole: a body that is not as long as its header says is an error here.
+        let body = response.bytes().await.unwrap();
+        assert!(status == 416 || body.is_empty(), "{range:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_bytes_or_asks_only_for_the_head_gets_no_body() {
+    let peer = Peer::start().await;
+    let bytes: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    peer.lines("/v1/artifacts", json!({"path": peer.write("weights.bin", &bytes)})).await;
+    let address = ArtifactId::of(&bytes);
+    let (url, tag) = (format!("{}/v1/artifacts/{address}/content", peer.base), format!("\"{address}\""));
+    for known in [tag.clone(), format!("\"other\", W/{tag}"), "*".into()] {
+        let response = peer.client.get(&url).header("if-none-match", &known).header("range", "bytes=0-9").send().await;
+        let response = response.unwrap();
+        assert_eq!((response.status().as_u16(), &response.headers()["etag"]), (304, &tag.parse().unwrap()), "{known}");
+        assert_ne!(response.headers().get("content-length"), Some(&"0".parse().unwrap()), "a 304 speaks of the whole");
+        assert!(response.bytes().await.unwrap().is_empty());
+    }
+    let other = peer.client.get(&url).header("if-none-match", "\"other\"").send().await.unwrap();
+    assert!(other.status() == 200 && other.bytes().await.unwrap() == bytes);
+
+    let head = peer.client.head(&url).header("range", "bytes=0-9").send().await.unwrap();
+    let headers = head.headers();
+    assert_eq!((head.status().as_u16(), &headers["content-length"]), (200, &"400000".parse().unwrap()));
+    assert_eq!((&headers["etag"], &headers["accept-ranges"]), (&tag.parse().unwrap(), &"bytes".parse().unwrap()));
+    assert!(head.bytes().await.unwrap().is_empty());
+    let missing = peer.client.head(format!("{url}?path=x")).send().await.unwrap();
+    assert_eq!((missing.status().as_u16(), content_type(&missing).as_str()), (400, "application/problem+json"));
+}
+
+#[tokio::test]
+async fn work_that_cannot_begin_is_refused_with_a_status_and_not_with_a_line() {
+    let peer = Peer::start().await;
+    let unknown = ArtifactId::of(b"unknown");
+    let missing = peer.directory.path().join("missing");
+    for (path, body, status, code) in [
+        ("/v1/artifacts".to_owned(), json!({"path": missing}), 404, "no_such_path"),
+        ("/v1/artifacts".to_owned(), json!({"path": "relative"}), 400, "path_not_absolute"),
+        (format!("/v1/artifacts/{unknown}/verify"), json!({}), 404, "artifact_not_stored"),
+        (format!("/v1/artifacts/{unknown}/fetch"), json!({}), 400, "unknown_kind"),
+    ] {
+        let response = peer.client.post(format!("{}{path}", peer.base)).json(&body).send().await.unwrap();
+        let found = response.status().as_u16();
+        assert_eq!((found, response.json::<Problem>().await.unwrap().code.as_str()), (status, code), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn downloads_that_nobody_reads_give_way_to_one_that_is() {
+    let peer = Peer::start().await;
+    let bytes = vec![7; 32 * 1024 * 1024];
+    peer.lines("/v1/artifacts", json!({"path": peer.write("weights.bin", &bytes)})).await;
+    let url = format!("{}/v1/artifacts/{}/content", peer.base, ArtifactId::of(&bytes));
+    let mut unread = Vec::new();
+    for _ in 0..super::super::DOWNLOADS {
+        let response = peer.client.get(&url).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        unread.push(response);
+    }
+    let busy = peer.client.get(&url).send().await.unwrap();
+    assert_eq!((busy.status().as_u16(), busy.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    assert_eq!(peer.client.head(&url).send().await.unwrap().status().as_u16(), 200, "a head needs no place");
+    let read = eventually(async || {
+        let response = peer.client.get(&url).send().await.unwrap();
+        if response.status() == 200 { Some(response.bytes().await.unwrap()) } else { None }
+    });
+    assert!(read.await == bytes);
 }
 
 #[tokio::test]
