@@ -68,7 +68,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -228,6 +228,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/artifacts/collect", post(artifacts::collect))
         .route("/v1/artifacts/{address}", get(artifacts::one))
         .route("/v1/artifacts/{address}/pin", put(artifacts::pin).delete(artifacts::unpin))
+        .route("/v1/artifacts/{address}/publication", delete(artifacts::let_go))
         .route("/v1/artifacts/{address}/attestations", get(attestations::of_artifact))
         .route("/v1/artifacts/{address}/providers", get(artifacts::providers))
         .route("/v1/artifacts/{address}/content", get(artifacts::content))

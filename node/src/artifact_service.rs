@@ -10,20 +10,23 @@
 //! that a client hears of it. A provider that sent wrong bytes is blocked on the swarm.
 //!
 //! Every artifact that is here whole is served to every peer of the network, but for those that were withdrawn, are
-//! restricted, or wait for their version ([`crate::gate`]). What this peer published is pinned; what it fetched stays until a collection finds it
-//! neither pinned nor released. What rots on the disk is found and mended: `repair`.
+//! restricted, or wait for their version ([`crate::gate`]). What this peer published is pinned, once the ledger has the
+//! version (`publishing`); what it fetched stays until a collection finds it neither pinned nor released. What rots on the
+//! disk is found and mended: `repair`.
 
+mod publishing;
 mod repair;
 
+pub use publishing::ForVersion;
 pub use repair::Scrubbing;
 
 use crate::{
     exchange::{
         self,
-        fetch::{FetchError, FetchEvent, FetchOptions, FetchReport, Fetcher, Observer, Wanted},
+        fetch::{FetchError, FetchEvent, FetchOptions, FetchReport, Fetcher, Lending, Observer, Wanted},
         probe::Probe,
         rate::RateLimit,
-        serve::{ServeCounters, ServeLimits, Server},
+        serve::{Asked, ServeCounters, ServeLimits, Server},
     },
     gate::{self, Gate, GateError, Ruling, Terms},
     handle::{NodeHandle, Notice},
@@ -34,14 +37,12 @@ use allod_protocol::{
     access::{self, ArtifactOrigin, Readers},
     artifact::{Artifact, ArtifactKind, total_size_bytes},
     event::Event,
-    ids::{ArtifactId, ModelId, ModelName},
+    ids::{ArtifactId, ModelName},
     limits,
     model::{ArtifactUse, Version},
     state::{StateError, StateRead, read},
 };
-use allod_storage::artifacts::{
-    ArtifactError, ArtifactStore, Collected, ImportMode, Imported, Overwrite, Progress, Selection,
-};
+use allod_storage::artifacts::{ArtifactError, ArtifactStore, Collected, Overwrite, Progress, Selection};
 use futures::{Stream, StreamExt as _};
 use libp2p::PeerId;
 use std::{
@@ -51,7 +52,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
 /// Imports at a time: each reads and hashes at the disk's speed.
 pub const IMPORTS: usize = 2;
@@ -132,6 +133,15 @@ pub enum ServiceError {
     Defect(String),
 }
 
+impl From<GateError> for ServiceError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Store(error) => error.into(),
+            GateError::Ledger(error) => error.into(),
+        }
+    }
+}
+
 /// Bounds on one kind of work.
 #[derive(Clone, Debug)]
 struct Room {
@@ -160,8 +170,14 @@ pub struct ArtifactService {
     fetches: Room,
     checks: Room,
     gate: Gate,
+    /// Whether the gate has been made.
+    is_gated: watch::Receiver<bool>,
     /// Held by who mends what is damaged.
     mending: Arc<Mutex<()>>,
+    /// There may be files that nobody names.
+    untidy: Arc<Notify>,
+    /// Something was found damaged, or mended.
+    damage: Arc<Notify>,
 }
 
 /// What to fetch, from whom, to where.
@@ -267,18 +283,18 @@ impl ArtifactService {
             store: node.artifacts.clone(),
             admit: {
                 let (gate, ledger, store) = (gate.clone(), node.ledger.clone(), node.artifacts.clone());
-                Arc::new(move |peer, blob| {
+                Arc::new(move |peer, asked| {
                     // Also of a blob that a stream has open.
-                    if store.is_damaged(blob) {
+                    if store.is_damaged(&asked.blob) {
                         return false;
                     }
-                    let artifact = match gate.ruling(blob) {
+                    match gate.ruling(asked) {
                         Ruling::Free => return true,
                         Ruling::Unknown => return false,
-                        Ruling::By(artifact) => artifact,
-                    };
+                        Ruling::ByLedger => {}
+                    }
                     let (state, now) = (ledger.snapshot(), ledger.tip().time);
-                    gate::admits(&store, &state, &artifact, (peer, now)).unwrap_or_else(|error| {
+                    gate::admits(&store, &state, &asked.artifact, (peer, now)).unwrap_or_else(|error| {
                         tracing::error!(%error, "cannot tell who may read an artifact; it is not served");
                         false
                     })
@@ -287,27 +303,36 @@ impl ArtifactService {
             limits: limits.serve(),
             counters,
         };
-        let fetcher = Fetcher::new(node.artifacts.clone(), control, protocol, limits.fetch());
+        let lending = lending(&gate, &node);
+        let fetcher = Fetcher::new(node.artifacts.clone(), lending, control, protocol, limits.fetch());
+        let (gated, is_gated) = watch::channel(false);
         let service = Self {
             fetcher,
             imports: Room::new("imports", IMPORTS),
             fetches: Room::new("fetches", FETCHES),
             checks: Room::new("verifications", CHECKS),
             gate,
+            is_gated,
             mending: Arc::default(),
+            untidy: Arc::default(),
+            damage: Arc::default(),
             node,
         };
+        service.follow_damage();
         let (teller, mut stopped, notices) = (service.clone(), stop, service.node.subscribe());
         tokio::spawn(async move {
             tokio::select! {
                 () = async {
                     // Who may have what is known before the first request is answered.
                     teller.refresh_gate().await;
+                    gated.send_replace(true);
                     tokio::join!(
                         exchange::serve::serve(server, incoming),
                         teller.tell_all(),
                         teller.follow(notices),
                         teller.scrub(),
+                        teller.keep_tidy(),
+                        teller.keep_sound(),
                     );
                 } => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
@@ -364,6 +389,7 @@ impl ArtifactService {
             self.refresh_gate().await;
         }
         for artifact in published {
+            self.answer_publish(artifact).await;
             // Also of what is damaged in part: the terms of the rest are new.
             if self.blocking(move |store| Ok(store.artifact(&artifact).is_ok())).await.unwrap_or(false) {
                 self.serve_from_now(artifact).await;
@@ -393,11 +419,7 @@ impl ArtifactService {
         let node = self.node.clone();
         let work = move || Terms::of(&node.artifacts, &node.ledger.snapshot(), &address);
         let terms = tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Defect(error.to_string()))?;
-        match terms {
-            Ok((terms, _)) => Ok(terms),
-            Err(GateError::Store(error)) => Err(error.into()),
-            Err(GateError::Ledger(error)) => Err(error.into()),
-        }
+        Ok(terms?.0)
     }
 
     /// Tells the others of an artifact that is here, unless it is served to nobody.
@@ -417,7 +439,7 @@ impl ArtifactService {
     /// Serves an artifact that has come into the store, and tells the others of it.
     async fn serve_from_now(&self, address: ArtifactId) {
         let service = self.clone();
-        let work = move || service.gate.add(&service.node.artifacts, &service.node.ledger, &address);
+        let work = move || service.gate.look(&service.node.artifacts, &service.node.ledger, &address);
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(())) => self.tell(address).await,
             Ok(Err(error)) => tracing::error!(%address, %error, "an artifact is not served"),
@@ -441,12 +463,13 @@ impl ArtifactService {
         .await
     }
 
-    /// Removes every artifact that is neither pinned nor of a released version; with `try_out`, only says which.
+    /// Removes every artifact that is neither pinned nor of a released version, and, if `downloads` are to go, also what
+    /// interrupted fetches left not long ago; with `try_out`, only says which.
     ///
     /// # Errors
     /// See [`ServiceError`].
-    pub async fn collect(&self, try_out: bool) -> Result<Collected, ServiceError> {
-        let node = self.node.clone();
+    pub async fn collect(&self, try_out: bool, downloads: bool) -> Result<Collected, ServiceError> {
+        let (node, gate) = (self.node.clone(), self.gate.clone());
         let work = move || {
             let state = node.ledger.snapshot();
             let mut released = BTreeSet::new();
@@ -455,46 +478,15 @@ impl ArtifactService {
                     released.insert(artifact.address);
                 }
             }
-            let collected = node.artifacts.collect(try_out, |address| released.contains(address))?;
+            let is_released = |address: &ArtifactId| released.contains(address);
+            let collected = node.artifacts.collect_with((try_out, downloads), is_released)?;
             for address in collected.artifacts.iter().filter(|_| !try_out) {
                 node.network.stop_providing(*address);
+                gate.look(&node.artifacts, &node.ledger, address)?;
             }
             Ok::<_, ServiceError>(collected)
         };
         tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Defect(error.to_string()))?
-    }
-
-    /// Takes a file or a directory into the store, pins it, tells the others, and serves it from now on; or, if it
-    /// is `unlisted`, from the block on in which a version of that model is it.
-    ///
-    /// # Errors
-    /// See [`ServiceError`].
-    pub async fn publish(
-        &self,
-        path: PathBuf,
-        (mode, unlisted): (ImportMode, Option<ModelId>),
-        mut progress: impl FnMut(Progress) + Send + 'static,
-    ) -> Result<Imported, ServiceError> {
-        let place = self.imports.take()?;
-        require_absolute(&path)?;
-        let work = self.clone();
-        // An import goes on to its end when its caller has gone: so its place is given back, and the others are told,
-        // where it ends.
-        let importing = tokio::spawn(async move {
-            let _place = place;
-            let imported = work.blocking(move |store| {
-                let imported = store.import(&path, mode, &mut progress)?;
-                store.pin(&imported.artifact.address)?;
-                if let Some(model) = unlisted {
-                    store.unlist(&imported.artifact.address, &model)?;
-                }
-                Ok(imported)
-            });
-            let imported = imported.await?;
-            work.serve_from_now(imported.artifact.address).await;
-            Ok(imported)
-        });
-        importing.await.map_err(|error| ServiceError::Defect(error.to_string()))?
     }
 
     /// Fetches an artifact, tells the others that it is here too, and writes a copy out if asked to. Dropping the
@@ -512,6 +504,8 @@ impl ArtifactService {
             require_absolute(output)?;
         }
         let address = job.address;
+        // Until its copy is written: nothing is collected under it.
+        let _hold = self.blocking(|store| Ok(store.hold())).await?;
         let report = if self.blocking(move |store| Ok(store.has(&address))).await? {
             let present_bytes = self.blocking(move |store| store.artifact(&address)).await?.size_bytes;
             FetchReport { present_bytes, ..FetchReport::default() }
@@ -544,6 +538,9 @@ impl ArtifactService {
         tell: &Arc<dyn Fn(Told) + Send + Sync>,
     ) -> Result<FetchReport, ServiceError> {
         let wanted = self.wanted(job).await?;
+        // Whose the bytes are that are here is known before others are asked for.
+        let mut is_gated = self.is_gated.clone();
+        is_gated.wait_for(|is_gated| *is_gated).await.map_err(|_| ServiceError::Defect("serving has ended".into()))?;
         let observer: Observer = {
             let tell = tell.clone();
             Arc::new(move |event| tell(Told::Exchange(event)))
@@ -624,7 +621,7 @@ impl ArtifactService {
                 other => return other,
             };
             let Some(blob) = error.damaged() else { return Err(error.into()) };
-            self.found_damaged(blob, &error).await?;
+            let error = self.found_damaged(blob, error).await?;
             if !repair || !mended.insert(blob) {
                 return Err(error.into());
             }
@@ -652,9 +649,9 @@ impl ArtifactService {
         .await
     }
 
-    /// Asks a peer whether it has an artifact.
-    pub async fn probe(&self, peer: PeerId, address: ArtifactId) -> Probe {
-        self.fetcher.probe(peer, address).await
+    /// Asks a peer whether it has a blob of an artifact.
+    pub async fn probe(&self, peer: PeerId, asked: Asked) -> Probe {
+        self.fetcher.probe(peer, asked).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -664,6 +661,20 @@ impl ArtifactService {
         let store = self.node.artifacts.clone();
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
         Ok(done.map_err(|error| ServiceError::Defect(error.to_string()))??)
+    }
+}
+
+/// What of the bytes that are here a fetch may take over: see [`crate::gate`].
+fn lending(gate: &Gate, node: &NodeHandle) -> Lending {
+    let (begins, lends, node) = (gate.clone(), gate.clone(), node.clone());
+    Lending {
+        begins: Arc::new(move |address| {
+            begins.look(&node.artifacts, &node.ledger, address).map_err(|error| match error {
+                GateError::Store(error) => error.into(),
+                GateError::Ledger(error) => FetchError::Ledger(error),
+            })
+        }),
+        lends: Arc::new(move |asked| lends.lends(asked)),
     }
 }
 

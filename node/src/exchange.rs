@@ -1,6 +1,6 @@
 //! Serving artifacts to other peers, and fetching them from several at once.
 //!
-//! **The protocol**, `/allod/<first 16 hexadecimal digits of the network id>/artifact/1`, on libp2p streams. The peer
+//! **The protocol**, `/allod/<first 16 hexadecimal digits of the network id>/artifact/2`, on libp2p streams. The peer
 //! that opened a stream sends requests, as many as it likes, without waiting; the other answers each in order. A
 //! request and the head of an answer are a frame: a length (`u32`, little-endian, at most
 //! [`limits::ARTIFACT_FRAME_SIZE_BYTES`](allod_protocol::limits::ARTIFACT_FRAME_SIZE_BYTES)) and that many bytes of the
@@ -17,7 +17,9 @@
 //! that sends wrong bytes is dropped and reported; one that is slow is dropped, remembered, and asked again only when
 //! nobody else has the bytes. What has arrived survives the process.
 //!
-//! Nothing here decides who may read: the caller gives [`serve::Admit`]. Nothing here finds providers: the caller gives
+//! A request names the blob and the artifact that it is asked for: whose terms they are by which it is given.
+//!
+//! Nothing here decides who may read: the caller gives [`serve::Admit`] and [`fetch::Lending`]. Nothing here finds providers: the caller gives
 //! a stream of them.
 //!
 //! Read on in `wire`, [`serve`], then [`fetch`], `session` (who takes what), `speed` (how fast they are) and `worker`
@@ -44,5 +46,5 @@ use libp2p::StreamProtocol;
 pub fn protocol(network: &NetworkId) -> StreamProtocol {
     let prefix: String = network.to_string().chars().take(16).collect();
     #[allow(clippy::expect_used, reason = "a name fails only when it does not start with a slash")]
-    StreamProtocol::try_from_owned(format!("/allod/{prefix}/artifact/1")).expect("a name that starts with a slash")
+    StreamProtocol::try_from_owned(format!("/allod/{prefix}/artifact/2")).expect("a name that starts with a slash")
 }

@@ -1,29 +1,34 @@
-//! What this peer holds and serves to nobody, or not to everybody, by the ledger's word: versions that were withdrawn,
-//! and those that are for holders or licensees.
+//! Whose a blob is, and so who gets it: by the terms of the artifact that it is asked for.
 //!
-//! A request names a blob, a version names an artifact. So every blob that may be asked for is listed beforehand, with
-//! the artifact that governs it: of those that are here whole and have it, the one that was published first. Whoever
-//! publishes a collection with somebody else's file in it does not open the file by that, and does not close it. A blob
-//! that is not listed is served to nobody.
+//! A request names an artifact and a blob. It is answered if the artifact is here whole, if it has the blob, and if the
+//! artifact's own terms admit who asks: those of the model that governs it. What other artifacts have the same file is
+//! nobody's concern: a LICENSE that a stranger published for holders only hides no public model, and a public model that
+//! claims the address of a private file is answered for like any other.
 //!
-//! The list is made anew when the terms of a model change and when a version is withdrawn; what comes into the store is
-//! added. Who reads what is not free is asked of the ledger at every request.
+//! So that such a claim opens nothing, an artifact becomes whole here only with bytes that came for it: out of the
+//! operator's own directory, or from peers that have it whole, who were asked for them on its behalf. A file that is here
+//! already counts as having come if everybody may read it here, or if it is here for another version of the same model.
+//! Otherwise it is asked for again ([`crate::exchange::fetch::Lending`]): an address is no proof of having the bytes, and
+//! who has none of them finds nobody to begin with.
+//!
+//! The list of what is here for which artifact is made anew when the terms of a model change and when a version is
+//! withdrawn; what comes into the store is added. Who reads what is not free is asked of the ledger at every request.
 
-use crate::peer_key;
+use crate::{exchange::serve::Asked, peer_key};
 use allod_protocol::{
     access::{self, ArtifactOrigin, Readers},
-    artifact::{Artifact, ArtifactKind},
-    ids::{ArtifactId, Height, ModelName, Timestamp},
+    artifact::ArtifactKind,
+    ids::{ArtifactId, ModelId, ModelName, Timestamp},
     model::{ArtifactUse, Model, Version, VersionStatus},
     state::{Direction, StateError, StateRead, page, read},
 };
 use allod_storage::{
     Ledger,
-    artifacts::{ArtifactError, ArtifactStore},
+    artifacts::{ArtifactError, ArtifactStore, Awaited},
 };
 use libp2p::PeerId;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
@@ -45,12 +50,12 @@ pub(crate) enum Terms {
     },
     /// To nobody: the version was withdrawn.
     Withdrawn,
-    /// To nobody yet: no version has it, and whoever brought it here wants it to wait for one.
+    /// To nobody yet: it was brought for a version of a model that is not for everybody, and the ledger has not answered.
     Waiting,
 }
 
 impl Terms {
-    /// The terms of an artifact, and when it was published, if it was.
+    /// The terms of an artifact, and the model that governs it, if one does.
     ///
     /// # Errors
     /// When the ledger or the store cannot be read.
@@ -58,16 +63,16 @@ impl Terms {
         store: &ArtifactStore,
         state: &impl StateRead,
         address: &ArtifactId,
-    ) -> Result<(Self, Option<Height>), GateError> {
-        let waits_for = store.unlisted_for(address)?;
-        match read::<ArtifactOrigin>(state, address)? {
-            None => Ok((if waits_for.is_some() { Self::Waiting } else { Self::Free }, None)),
-            // Another model was first: what this peer's operator did not mean for everybody, that model does not open.
-            Some(origin) if waits_for.is_some_and(|model| model != origin.model) => {
-                Ok((Self::Waiting, Some(origin.published)))
-            }
-            Some(origin) => Ok((Self::on_ledger(state, address, &origin)?, Some(origin.published))),
+    ) -> Result<(Self, Option<ModelId>), GateError> {
+        let origin = read::<ArtifactOrigin>(state, address)?;
+        let governor = origin.map(|origin| origin.model);
+        if let Some(awaited) = store.awaited(address)?
+            && waits(state, address, &awaited)?
+        {
+            return Ok((Self::Waiting, governor));
         }
+        let terms = origin.map_or(Ok(Self::Free), |origin| Self::on_ledger(state, address, &origin))?;
+        Ok((terms, governor))
     }
 
     /// The terms of an artifact that some version is.
@@ -86,6 +91,24 @@ impl Terms {
             _ => Self::Free,
         })
     }
+}
+
+/// Whether what a publish brought is served to nobody: also if another model was quicker to publish it, what this peer's
+/// operator did not mean for everybody, that model does not open.
+fn waits(state: &impl StateRead, address: &ArtifactId, awaited: &Awaited) -> Result<bool, StateError> {
+    if !awaited.brought || is_version(state, address, &awaited.model)? {
+        return Ok(false);
+    }
+    let model = read::<Model>(state, &awaited.model)?;
+    Ok(model.is_none_or(|model| model.distribution.readers != Readers::Public))
+}
+
+/// Whether some version of a model is the artifact.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(crate) fn is_version(state: &impl StateRead, address: &ArtifactId, model: &ModelId) -> Result<bool, StateError> {
+    Ok(read::<ArtifactUse>(state, &(*address, *model))?.is_some())
 }
 
 /// Whether a peer is served an artifact at a block time.
@@ -132,30 +155,95 @@ pub(crate) enum GateError {
     Ledger(#[from] StateError),
 }
 
-/// What the list says of a blob.
+/// What the list says of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ruling {
     /// Everybody may have it.
     Free,
-    /// Who may have it is asked of the ledger, by this artifact.
-    By(ArtifactId),
-    /// No artifact that is here whole has it: nobody may. So it is while an artifact arrives, and where a manifest
-    /// cannot be read.
+    /// Who may have it is asked of the ledger, by the artifact.
+    ByLedger,
+    /// The artifact is not here whole, or has no such blob: nobody may. So it is while an artifact arrives, and where a
+    /// manifest cannot be read.
     Unknown,
 }
 
-/// What governs a blob. Of several the smallest does: what was published first, and of one block, on the safe side,
-/// what is not free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Governor {
-    published: Height,
+/// An artifact that is here, whole or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    is_whole: bool,
     is_free: bool,
-    artifact: ArtifactId,
+    /// The model that governs it.
+    model: Option<ModelId>,
 }
 
-type List = BTreeMap<ArtifactId, Governor>;
+impl Entry {
+    /// Whether what is here for this artifact may be taken over by the other: their readers are the same, or all.
+    fn lends_to(&self, other: &Self) -> bool {
+        self.is_free || (self.model.is_some() && self.model == other.model)
+    }
+}
 
-/// The list of every blob that may be asked for. It starts empty: then nobody gets anything. Cheap to clone.
+/// What is here, and for which artifact.
+#[derive(Debug, Default)]
+struct List {
+    /// Whether it is of all that is here: nothing can be told of others before.
+    is_complete: bool,
+    artifacts: BTreeMap<ArtifactId, Entry>,
+    /// Each blob with each artifact that has it.
+    blobs: BTreeSet<(ArtifactId, ArtifactId)>,
+    /// Artifacts of which it is not known which blobs they have.
+    unreadable: BTreeSet<ArtifactId>,
+}
+
+impl List {
+    fn put(&mut self, artifact: ArtifactId, entry: Entry, blobs: Option<Vec<ArtifactId>>) {
+        self.artifacts.insert(artifact, entry);
+        self.blobs.insert((artifact, artifact));
+        match blobs {
+            Some(blobs) => {
+                self.unreadable.remove(&artifact);
+                self.blobs.extend(blobs.into_iter().map(|blob| (blob, artifact)));
+            }
+            None => {
+                self.unreadable.insert(artifact);
+            }
+        }
+    }
+
+    fn remove(&mut self, artifact: &ArtifactId) {
+        self.artifacts.remove(artifact);
+        self.unreadable.remove(artifact);
+        self.blobs.retain(|(_, of)| of != artifact);
+    }
+
+    fn entries_with(&self, blob: ArtifactId) -> impl Iterator<Item = (ArtifactId, &Entry)> {
+        let (first, last) = (ArtifactId::from_bytes([0; 32]), ArtifactId::from_bytes([u8::MAX; 32]));
+        let with_blob = self.blobs.range((blob, first)..=(blob, last)).map(|(_, artifact)| artifact);
+        with_blob.filter_map(|artifact| Some((*artifact, self.artifacts.get(artifact)?)))
+    }
+
+    fn lends(&self, asked: &Asked) -> bool {
+        let Some(own) = self.artifacts.get(&asked.artifact).filter(|_| self.is_complete) else { return false };
+        if own.is_whole {
+            return true;
+        }
+        let unreadable = self.unreadable.iter().filter_map(|artifact| self.artifacts.get(artifact));
+        let mut is_of_others = unreadable.clone().any(|entry| !entry.lends_to(own));
+        for (artifact, entry) in self.entries_with(asked.blob) {
+            if artifact == asked.artifact {
+                continue;
+            }
+            if !entry.lends_to(own) {
+                is_of_others = true;
+            } else if entry.is_whole {
+                return true;
+            }
+        }
+        !is_of_others
+    }
+}
+
+/// The list of what may be asked for. It starts empty: then nobody gets anything. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gate {
     list: Arc<RwLock<List>>,
@@ -164,13 +252,24 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Who may have a blob.
-    pub(crate) fn ruling(&self, blob: &ArtifactId) -> Ruling {
-        match self.list.read().unwrap_or_else(PoisonError::into_inner).get(blob) {
-            Some(governor) if governor.is_free => Ruling::Free,
-            Some(governor) => Ruling::By(governor.artifact),
-            None => Ruling::Unknown,
+    /// Who may have a blob as part of an artifact.
+    pub(crate) fn ruling(&self, asked: &Asked) -> Ruling {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        match list.artifacts.get(&asked.artifact) {
+            Some(entry) if entry.is_whole && list.blobs.contains(&(asked.blob, asked.artifact)) => {
+                if entry.is_free {
+                    Ruling::Free
+                } else {
+                    Ruling::ByLedger
+                }
+            }
+            _ => Ruling::Unknown,
         }
+    }
+
+    /// Whether an artifact that is fetched may take over a blob that is here.
+    pub(crate) fn lends(&self, asked: &Asked) -> bool {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).lends(asked)
     }
 
     /// Makes the list anew; gives the artifacts that are served to nobody. Blocks.
@@ -182,62 +281,74 @@ impl Gate {
         let made = make(store, &ledger.snapshot());
         let (list, to_nobody) = match made {
             Ok((list, to_nobody)) => (list, Ok(to_nobody)),
-            Err(error) => (List::new(), Err(error)),
+            Err(error) => (List::default(), Err(error)),
         };
         *self.list.write().unwrap_or_else(PoisonError::into_inner) = list;
         to_nobody
     }
 
-    /// Adds an artifact that has come into the store, or has just been published. Blocks.
+    /// Adds an artifact that has come into the store, has begun to, or has just been published; or takes it out, if it
+    /// is gone. Blocks.
     ///
     /// # Errors
     /// When the store or the ledger cannot be read: then it is not added.
-    pub(crate) fn add(&self, store: &ArtifactStore, ledger: &Ledger, address: &ArtifactId) -> Result<(), GateError> {
+    pub(crate) fn look(&self, store: &ArtifactStore, ledger: &Ledger, address: &ArtifactId) -> Result<(), GateError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let artifact = store.artifact(address)?;
-        let (terms, published) = Terms::of(store, &ledger.snapshot(), address)?;
-        let (governor, blobs) = (governor(&terms, published, *address), blobs_of(store, &artifact)?);
-        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
-        govern(&mut list, governor, blobs);
+        let here = match store.artifact(address) {
+            Ok(artifact) => Some((artifact.kind, true)),
+            Err(ArtifactError::NotFound(_)) => store.begun_of(address)?.map(|begun| (begun.kind, false)),
+            Err(error) => return Err(error.into()),
+        };
+        let Some((kind, is_whole)) = here else {
+            self.list.write().unwrap_or_else(PoisonError::into_inner).remove(address);
+            return Ok(());
+        };
+        let entry = entry(store, &ledger.snapshot(), address, is_whole)?.0;
+        let blobs = blobs_of(store, address, kind);
+        self.list.write().unwrap_or_else(PoisonError::into_inner).put(*address, entry, blobs);
         Ok(())
     }
 }
 
-/// What is no version yet comes last.
-fn governor(terms: &Terms, published: Option<Height>, artifact: ArtifactId) -> Governor {
-    Governor { published: published.unwrap_or(Height::new(u64::MAX)), is_free: *terms == Terms::Free, artifact }
-}
-
-fn govern(list: &mut List, governor: Governor, blobs: Vec<ArtifactId>) {
-    for blob in blobs {
-        list.entry(blob).and_modify(|present| *present = (*present).min(governor)).or_insert(governor);
-    }
+fn entry(
+    store: &ArtifactStore,
+    state: &impl StateRead,
+    address: &ArtifactId,
+    is_whole: bool,
+) -> Result<(Entry, Terms), GateError> {
+    let (terms, model) = Terms::of(store, state, address)?;
+    // Who was quicker to publish what waits for another model is no kin of it.
+    let model = model.filter(|_| terms != Terms::Waiting);
+    Ok((Entry { is_whole, is_free: terms == Terms::Free, model }, terms))
 }
 
 fn make(store: &ArtifactStore, state: &impl StateRead) -> Result<(List, Vec<ArtifactId>), GateError> {
-    let (mut list, mut to_nobody) = (List::new(), Vec::new());
-    for artifact in store.list()? {
-        let (terms, published) = Terms::of(store, state, &artifact.address)?;
-        if matches!(terms, Terms::Withdrawn | Terms::Waiting) {
-            to_nobody.push(artifact.address);
+    let (mut list, mut to_nobody) = (List { is_complete: true, ..List::default() }, Vec::new());
+    // What becomes whole meanwhile is in one of the two, and is whole then.
+    let begun = store.begun()?.into_iter().map(|(address, begun)| (address, begun.kind, false));
+    let whole = store.list()?.into_iter().map(|artifact| (artifact.address, artifact.kind, true));
+    for (address, kind, is_whole) in begun.chain(whole) {
+        let (entry, terms) = entry(store, state, &address, is_whole)?;
+        if is_whole && matches!(terms, Terms::Withdrawn | Terms::Waiting) {
+            to_nobody.push(address);
         }
-        let governor = governor(&terms, published, artifact.address);
-        match blobs_of(store, &artifact) {
-            Ok(blobs) => govern(&mut list, governor, blobs),
-            // Its files are known again once it is mended.
-            Err(error) => {
-                tracing::warn!(artifact = %artifact.address, %error, "cannot tell which files an artifact has; they are not served");
-                govern(&mut list, governor, vec![artifact.address]);
-            }
-        }
+        list.put(address, entry, blobs_of(store, &address, kind));
     }
     Ok((list, to_nobody))
 }
 
-fn blobs_of(store: &ArtifactStore, artifact: &Artifact) -> Result<Vec<ArtifactId>, ArtifactError> {
-    let mut blobs = vec![artifact.address];
-    if artifact.kind == ArtifactKind::Collection {
-        blobs.extend(store.manifest(&artifact.address)?.files().iter().map(|file| file.address));
+/// The blobs of an artifact beside itself; none if its manifest is here and cannot be read.
+fn blobs_of(store: &ArtifactStore, address: &ArtifactId, kind: ArtifactKind) -> Option<Vec<ArtifactId>> {
+    if kind == ArtifactKind::File {
+        return Some(Vec::new());
     }
-    Ok(blobs)
+    match store.manifest(address) {
+        Ok(manifest) => Some(manifest.files().iter().map(|file| file.address).collect()),
+        // Before its manifest is here, nothing else of a collection is.
+        Err(ArtifactError::NotFound(_) | ArtifactError::NotACollection(_)) => Some(Vec::new()),
+        Err(error) => {
+            tracing::warn!(artifact = %address, %error, "cannot tell which files an artifact has; they are not served");
+            None
+        }
+    }
 }

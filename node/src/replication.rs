@@ -15,7 +15,7 @@
 
 use crate::{
     artifact_service::{ArtifactService, FetchJob, ServiceError, found},
-    exchange::probe::Probe,
+    exchange::{probe::Probe, serve::Asked},
     handle::NodeHandle,
     peer_key,
 };
@@ -239,14 +239,14 @@ async fn providers(
         search.filter_map(|peer| std::future::ready(members_peer(peer))).collect().await;
     // Of itself a peer knows better than its search.
     found.remove(&own);
-    let (blob, may_read) = (some_blob(node, version), may_read(node, artifact));
+    let (asked, may_read) = (Asked { artifact, blob: some_blob(node, version) }, may_read(node, artifact));
     let counts = |probe: Probe| match probe {
         Probe::Has | Probe::Busy => true,
         Probe::Refused => !may_read,
         Probe::HasNot => false,
     };
     let probes = futures::stream::iter(found)
-        .map(|(peer, key)| async move { (service.probe(peer, blob).await, key) })
+        .map(|(peer, key)| async move { (service.probe(peer, asked).await, key) })
         .buffer_unordered(PROBES)
         .filter_map(|(probe, key)| std::future::ready(counts(probe).then_some(key)));
     let mut providers: BTreeSet<PublicKey> = probes.collect().await;

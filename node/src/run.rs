@@ -79,7 +79,8 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
     let guard = SignGuard::open(&data.join("consensus"))?;
-    let artifacts = Arc::new(ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0));
+    let artifacts =
+        Arc::new(ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0).within(data));
     let metrics = Arc::new(Metrics::new()?);
 
     let (network, network_events, swarm) =

@@ -8,6 +8,11 @@
 //! An artifact is governed by the model that published it first ([`ArtifactOrigin`]). Whoever publishes its address
 //! again, in another model, neither opens nor closes it; and a model that is not for everybody refuses an artifact that
 //! another model governs already, so that its owners learn of it.
+//!
+//! A file that several collections have is governed by none of them for the others: it is asked for as part of one, and
+//! given by that one's terms. So a file that was first in somebody's private collection stays readable in every public
+//! one. And a collection that merely names the address of a private file opens nothing, because a peer gives only what came
+//! to it for the artifact that it is asked of: the README of this crate has the rule, under *Who reads*.
 
 use crate::{
     account::Account,

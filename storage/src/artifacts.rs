@@ -12,6 +12,8 @@
 //! DATA/artifacts/blobs/<address>.obao the outboard, in post-order
 //! DATA/artifacts/roots/<address>      the record of a whole artifact, written after everything it names is durable
 //! DATA/artifacts/pins/<address>       the operator's word that the artifact stays
+//! DATA/artifacts/begun/<address>      that files of an artifact may be here which is not whole
+//! DATA/artifacts/awaited/<address>    that a publish brought it, which the ledger has not answered
 //! DATA/artifacts/damaged/<address>    the mark of a blob that was found damaged, and is not read
 //! DATA/artifacts/scrub                where the last pass over all blobs has come to
 //! DATA/artifacts/partial/<address>.*  a download under way: data, outboard, bits of verified groups
@@ -20,12 +22,13 @@
 //!
 //! A file gets its final name by renaming, after an fsync, outboard first: a blob that has its name is whole. A
 //! *root* is what a user published or fetched, and what a peer announces; blobs without a root are files of a
-//! collection, or of one still arriving.
+//! collection, or of one that arrives or goes (`begun`).
 //!
 //! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
 //! directory. Read on in `import`, `headers`, `card`, `slice`, `partial`, `export`,
-//! `keep`, `damage`, `scrub`.
+//! `begun`, `keep`, `own`, `damage`, `scrub`.
 
+mod begun;
 mod card;
 mod damage;
 mod direct;
@@ -36,6 +39,7 @@ mod hashed;
 mod headers;
 mod import;
 mod keep;
+mod own;
 mod partial;
 mod patterns;
 mod scrub;
@@ -43,13 +47,14 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
+pub use begun::{Awaited, Begun, Fate};
 pub use card::{CARD_SIZE_BYTES, Card};
-pub use damage::Salvaged;
+pub use damage::{DamageNews, Salvaged};
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
 pub use headers::{Contents, Format, Header, HeaderError, ModelFile, UnreadFile};
-pub use import::{ImportMode, Imported};
+pub use import::{ImportMode, Imported, Publication};
 pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};
 pub use patterns::{IGNORE_FILE, IGNORED, Selection};
@@ -69,7 +74,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
@@ -101,6 +106,8 @@ pub struct ArtifactStore {
     known: headers::Known,
     quota_bytes: Option<u64>,
     used_bytes: AtomicU64,
+    /// The node's own files lie there.
+    data_dir: Option<PathBuf>,
     /// Held for the exclusive lock on it.
     _lock: File,
 }
@@ -130,6 +137,7 @@ impl ArtifactStore {
             known: headers::Known::default(),
             quota_bytes: None,
             used_bytes: AtomicU64::new(0),
+            data_dir: None,
             _lock: lock,
         };
         partial::sweep(&store)?;
@@ -151,6 +159,15 @@ impl ArtifactStore {
     /// Whether the bytes lie in the store itself.
     fn has_copy(&self, address: &ArtifactId) -> bool {
         !self.marks.has(address) && self.layout.data(address).is_file()
+    }
+
+    /// Whether they do, and stand the check: what is taken in again would mend them.
+    fn has_sound_copy(&self, address: &ArtifactId) -> bool {
+        let check = || {
+            let reader = self.reader(address)?;
+            reader.check(ByteRange::whole(reader.size_bytes()))
+        };
+        self.has_copy(address) && check().is_ok()
     }
 
     /// The artifacts that are here whole, by address.
@@ -212,7 +229,10 @@ impl ArtifactStore {
         if self.marks.has(address) {
             return Err(ArtifactError::Marked(*address));
         }
-        BlobReader::open(&self.layout, address)
+        let opened = BlobReader::open(&self.layout, address);
+        let damaged = opened.as_ref().err().filter(|error| error.is_damage());
+        damaged.iter().for_each(|error| self.marks.report(address, error));
+        Ok(opened?.reporting(&self.layout, &self.marks))
     }
 
     /// The manifest of a collection, checked against its address. The files it names need not be here.
@@ -228,10 +248,12 @@ impl ArtifactStore {
         Manifest::decode(&bytes).map_err(|_| ArtifactError::NotACollection(*address))
     }
 
-    /// Those of a collection's files whose bytes are not here yet, each address once.
-    pub fn missing_files(&self, files: &[ManifestFile]) -> Vec<ManifestFile> {
+    /// Those of a collection's files whose bytes are not here yet, or are here and cannot be taken over, each address
+    /// once.
+    pub fn missing_files(&self, files: &[ManifestFile], is_lent: impl Fn(&ArtifactId) -> bool) -> Vec<ManifestFile> {
         let mut seen = BTreeSet::new();
-        let absent = |file: &&ManifestFile| seen.insert(file.address) && !self.has_blob(&file.address);
+        let is_here = |address: &ArtifactId| self.has_blob(address) && is_lent(address);
+        let absent = |file: &&ManifestFile| seen.insert(file.address) && !is_here(&file.address);
         files.iter().filter(absent).cloned().collect()
     }
 
@@ -259,7 +281,7 @@ impl ArtifactStore {
             ArtifactKind::File => Artifact { address: *address, kind, size_bytes: self.size(address)?, files: 1 },
             ArtifactKind::Collection => {
                 let manifest = self.manifest(address)?;
-                if let Some(file) = self.missing_files(manifest.files()).first() {
+                if let Some(file) = self.missing_files(manifest.files(), |_| true).first() {
                     return Err(ArtifactError::NotFound(file.address));
                 }
                 let files = u32::try_from(manifest.files().len()).unwrap_or(u32::MAX);
@@ -272,6 +294,7 @@ impl ArtifactStore {
         record.append(&codec::encode(&artifact))?;
         record.commit_to(&self.layout.root(address))?;
         files::sync_directory(&self.layout.roots())?;
+        self.end_begun(address)?;
         Ok(artifact)
     }
 
@@ -333,7 +356,7 @@ impl ArtifactStore {
 
     /// Writes bytes that fit in memory, and their outboard, to temporary files.
     fn stage(&self, address: &ArtifactId, bytes: &[u8], outboard: &[u8]) -> Result<files::Placement, ArtifactError> {
-        let mut data = TemporaryFile::create(&self.layout)?;
+        let mut data = TemporaryFile::with_room(&self.layout, bytes.len() as u64)?;
         data.append(bytes)?;
         Ok(files::Placement::stored(&self.layout, address, data.close(), self.stage_outboard(outboard)?))
     }

@@ -147,6 +147,9 @@ fn database_options() -> Options {
     options
 }
 
+/// Bytes on the disk that the database may need all at once: what is in memory, and a log that has become full.
+pub(crate) const WRITTEN_OUT_BYTES: u64 = WRITE_BUFFERS_BYTES as u64 + WAL_BYTES;
+
 /// RocksDB with the columns above.
 pub(crate) struct Database {
     db: DB,

@@ -64,6 +64,13 @@ impl SmallDisk {
         file.set_len(size_bytes.saturating_sub(left_mib * 1024 * 1024)).expect("made shorter");
     }
 
+    /// Bytes that nobody has taken.
+    pub fn free_bytes(&self) -> u64 {
+        let df = Command::new("df").args(["--output=avail", "--block-size=1"]).arg(&self.path).output();
+        let df = String::from_utf8(df.expect("the df command").stdout).expect("digits");
+        df.lines().nth(1).and_then(|line| line.trim().parse().ok()).expect("a number of bytes")
+    }
+
     /// Gives the room back.
     pub fn make_room(&self) {
         fs::remove_file(self.path.join(FILLER)).expect("a file removed");

@@ -3,7 +3,7 @@
 use crate::usage::{max_resident_mib, own_cpu_seconds};
 use allod::{
     exchange::{
-        fetch::{FetchOptions, FetchReport, Fetcher, Wanted},
+        fetch::{FetchOptions, FetchReport, Fetcher, Lending, Wanted},
         protocol,
         rate::RateLimit,
         serve::{ServeLimits, Server, serve},
@@ -169,7 +169,8 @@ impl Fetching {
             }
         }
         tokio::spawn(async move { while swarm.next().await.is_some() {} });
-        let fetcher = Fetcher::new(store, control, protocol(&NETWORK), FetchOptions::default());
+        let fetcher =
+            Fetcher::new(store, Lending::of_everything(), control, protocol(&NETWORK), FetchOptions::default());
         Ok(Self { fetcher, providers: providers.iter().map(|provider| provider.peer).collect() })
     }
 

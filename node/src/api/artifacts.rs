@@ -8,18 +8,19 @@ use super::{
     stream::{Meter, lines},
     views::{
         ArtifactVersion, ArtifactView, CollectRequest, CollectedView, DroppedProviderView, FetchLine, FetchRequest,
-        FetchedView, ImportLine, ImportModeView, ImportRequest, Page, PinView, Problem, ProviderView, ProvidersView,
-        PublishedView, VerifyLine,
+        FetchedView, ImportLine, ImportModeView, ImportRequest, LetGoView, Page, PinView, Problem, ProviderView,
+        ProvidersView, PublishedView, VerifyLine,
     },
 };
 use crate::{
-    artifact_service::{Checked, FetchJob, Told, found},
+    artifact_service::{Checked, FetchJob, ForVersion, Told, found},
     exchange::fetch::{FetchEvent, FetchReport},
     replication::Copies,
 };
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind, ArtifactPath},
     ids::ArtifactId,
+    limits,
     model::ArtifactUse,
     state::{Direction, page},
 };
@@ -66,6 +67,20 @@ fn versions_of(reader: &Reader, address: &ArtifactId) -> Result<Vec<ArtifactVers
     Ok(versions)
 }
 
+/// What is said of an artifact in a list.
+fn view(reader: &Reader, artifact: Artifact) -> Result<ArtifactView, Problem> {
+    let (store, address) = (&reader.node.artifacts, &artifact.address);
+    Ok(ArtifactView {
+        pinned: store.is_pinned(address),
+        awaited: store.awaited(address)?.is_some(),
+        damaged: !store.has(address),
+        versions: versions_of(reader, address)?,
+        manifest: None,
+        contents: Contents::default(),
+        artifact,
+    })
+}
+
 /// The artifacts in this peer's store, by address.
 #[utoipa::path(get, path = "/v1/artifacts", tag = "artifacts", params(Paging), responses(
     (status = 200, description = "One page.", body = Page<ArtifactView>),
@@ -85,10 +100,7 @@ pub(crate) async fn list(
         artifacts.truncate(limit);
         let mut items = Vec::with_capacity(artifacts.len());
         for artifact in artifacts {
-            let (pinned, versions) =
-                (reader.node.artifacts.is_pinned(&artifact.address), versions_of(reader, &artifact.address)?);
-            let (damaged, contents) = (!reader.node.artifacts.has(&artifact.address), Contents::default());
-            items.push(ArtifactView { pinned, damaged, versions, artifact, manifest: None, contents });
+            items.push(view(reader, artifact)?);
         }
         Ok(Page { items, next })
     })
@@ -110,11 +122,13 @@ pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) 
             ArtifactKind::File => None,
             ArtifactKind::Collection => Some(reader.node.artifacts.manifest(&address)?.into()),
         };
-        let (pinned, versions) = (reader.node.artifacts.is_pinned(&address), versions_of(reader, &address)?);
-        let damaged = !reader.node.artifacts.has(&address);
-        let contents =
-            if damaged { Contents::default() } else { Contents::clone(&*reader.node.artifacts.contents(&address)?) };
-        Ok(ArtifactView { pinned, damaged, versions, artifact, manifest, contents })
+        let view = view(reader, artifact)?;
+        let contents = if view.damaged {
+            Contents::default()
+        } else {
+            Contents::clone(&*reader.node.artifacts.contents(&address)?)
+        };
+        Ok(ArtifactView { manifest, contents, ..view })
     })
     .await
 }
@@ -124,19 +138,27 @@ pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) 
     (status = 200, description = "Lines of progress, then the artifact or an error.", body = ImportLine, content_type = "application/x-ndjson"),
     (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn import(State(api): State<Shared>, JsonBody(request): JsonBody<ImportRequest>) -> Response {
+pub(crate) async fn import(
+    State(api): State<Shared>,
+    JsonBody(request): JsonBody<ImportRequest>,
+) -> Result<Response, Problem> {
+    let answer_ms = request.answer_ms.unwrap_or(limits::TRANSACTION_LIFETIME_MS);
+    if answer_ms > ForVersion::ANSWER_MS {
+        let detail = format!("answer_ms is more than {}; no request waits longer on the ledger", ForVersion::ANSWER_MS);
+        return Err(Problem::bad_request("bad_answer_time", detail));
+    }
+    let version = request.version_of.map(|model| ForVersion { model, answer_ms });
     let mode = match request.mode {
         ImportModeView::Copy => ImportMode::Copy,
         ImportModeView::HardLink => ImportMode::HardLink,
         ImportModeView::Reference => ImportMode::Reference,
     };
     let (service, stop) = (api.artifacts.clone(), api.stop.clone());
-    lines(stop, ImportLine::Error, |sender| async move {
+    Ok(lines(stop, ImportLine::Error, |sender| async move {
         let started = Instant::now();
         let mut meter = Meter::new(sender, ImportLine::Progress);
-        let imported = service
-            .publish(PathBuf::from(request.path), (mode, request.unlisted), move |progress| meter.tell(progress))
-            .await?;
+        let imported =
+            service.publish(PathBuf::from(request.path), (mode, version), move |progress| meter.tell(progress)).await?;
         Ok(ImportLine::Artifact(PublishedView {
             artifact: imported.artifact,
             sha256: imported.sha256,
@@ -145,7 +167,18 @@ pub(crate) async fn import(State(api): State<Shared>, JsonBody(request): JsonBod
             elapsed_seconds: started.elapsed().as_secs_f64(),
         }))
     })
-    .await
+    .await)
+}
+
+/// Say that the ledger refused the version for which an artifact was imported: what the import brought is removed.
+#[utoipa::path(delete, path = "/v1/artifacts/{address}/publication", tag = "artifacts",
+    params(("address" = String, Path, description = "The artifact's address.")),
+    responses(
+        (status = 200, description = "What became of it.", body = LetGoView),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn let_go(State(api): State<Shared>, Path(address): Path<String>) -> Result<Json<LetGoView>, Problem> {
+    Ok(Json(LetGoView { removed: api.artifacts.let_go(parse(&address)?).await? }))
 }
 
 /// How many copies there are of the releases whose owners wish for some, as this peer saw it last.
@@ -358,7 +391,7 @@ pub(crate) async fn collect(
     State(api): State<Shared>,
     JsonBody(request): JsonBody<CollectRequest>,
 ) -> Result<Json<CollectedView>, Problem> {
-    let collected = api.artifacts.collect(request.dry_run).await?;
+    let collected = api.artifacts.collect(request.dry_run, request.downloads).await?;
     let store = &api.node.artifacts;
     Ok(Json(CollectedView {
         artifacts: collected.artifacts,

@@ -33,7 +33,7 @@ use utoipa::OpenApi;
         proposals::list, proposals::one, proposals::ballots, dry_run::try_out,
         proofs::share_proof, proofs::share_deed, proofs::version_deed,
         artifacts::list, artifacts::one, attestations::of_artifact, artifacts::import, artifacts::providers, artifacts::content, artifacts::fetch,
-        artifacts::verify, artifacts::pin, artifacts::unpin, artifacts::collect,
+        artifacts::verify, artifacts::pin, artifacts::unpin, artifacts::collect, artifacts::let_go,
         events::events,
     ),
     components(schemas(views::GapView)),

@@ -134,8 +134,10 @@ impl From<ArtifactError> for Problem {
             ArtifactError::NotFound(_) => (StatusCode::NOT_FOUND, "artifact_not_stored"),
             ArtifactError::NotACollection(_) => (StatusCode::BAD_REQUEST, "not_a_collection"),
             ArtifactError::InUse(_) | ArtifactError::UnderWay(_) => (StatusCode::CONFLICT, "artifact_in_use"),
+            ArtifactError::GivenUp => (StatusCode::CONFLICT, "given_up"),
             ArtifactError::Held => (StatusCode::CONFLICT, "store_in_use"),
             ArtifactError::DiskFull(_) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+            ArtifactError::Reserve { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk_reserve"),
             ArtifactError::Quota { .. } => (StatusCode::INSUFFICIENT_STORAGE, "artifact_quota"),
             ArtifactError::Pattern(_) => (StatusCode::BAD_REQUEST, "bad_pattern"),
             ArtifactError::NothingSelected(_) => (StatusCode::NOT_FOUND, "nothing_selected"),
@@ -158,6 +160,7 @@ impl From<ArtifactError> for Problem {
             | ArtifactError::Special(_)
             | ArtifactError::NotUtf8(_)
             | ArtifactError::TooLarge(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not_an_artifact"),
+            ArtifactError::Own(_) => (StatusCode::FORBIDDEN, "own_files"),
             ArtifactError::Target { .. } => (StatusCode::BAD_REQUEST, "bad_target"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "artifact_store"),
         };
@@ -173,6 +176,8 @@ impl From<FetchError> for Problem {
             FetchError::Stalled { .. } => (StatusCode::GATEWAY_TIMEOUT, "fetch_stalled"),
             FetchError::TooLarge { .. } => (StatusCode::BAD_GATEWAY, "artifact_too_large"),
             FetchError::ManifestWrong { .. } => (StatusCode::BAD_GATEWAY, "manifest_wrong"),
+            FetchError::NotLent(_) => (StatusCode::CONFLICT, "artifact_in_use"),
+            FetchError::Ledger(error) => return error.into(),
             FetchError::Defect(_) => (StatusCode::INTERNAL_SERVER_ERROR, "defect"),
         };
         Self::new(status, code, error.to_string())

@@ -6,6 +6,7 @@ mod affairs;
 mod artifacts;
 mod decisions;
 mod ids;
+mod sharing;
 
 use super::{
     BODY_SIZE_BYTES, CONNECTIONS, SUBSCRIBERS,

@@ -709,11 +709,22 @@ pub struct ImportRequest {
     /// Copy, share the files, or remember where they lie.
     #[serde(default)]
     pub mode: ImportModeView,
-    /// Serve it to nobody, and tell nobody of it, until it is a version of this model: for models that are not for
-    /// everybody.
+    /// The model of which it is to be a version. It is pinned from the block on that has the version. Until then, if the
+    /// model is not for everybody, it is served to nobody. If the ledger does not answer, or
+    /// `DELETE /v1/artifacts/{address}/publication` says that it refused, what the import brought is removed.
     #[serde(default)]
     #[schema(value_type = Option<schema::Hex32>)]
-    pub unlisted: Option<ModelId>,
+    pub version_of: Option<ModelId>,
+    /// How long the ledger may take to answer, in milliseconds of block time; an hour unless given.
+    #[serde(default)]
+    pub answer_ms: Option<u64>,
+}
+
+/// What became of a publish that the ledger refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LetGoView {
+    /// Whether the artifact is removed; not if the ledger has the version, or the artifact was here before.
+    pub removed: bool,
 }
 
 /// What was imported.
@@ -850,6 +861,9 @@ pub struct ArtifactView {
     /// Whether the operator pinned it, so that no collection removes it.
     #[serde(default)]
     pub pinned: bool,
+    /// Whether a publish brought it that the ledger has not answered: it is pinned then, or removed.
+    #[serde(default)]
+    pub awaited: bool,
     /// Whether something of it was found damaged: it is not served until that is mended.
     #[serde(default)]
     pub damaged: bool,
@@ -881,6 +895,9 @@ pub struct CollectRequest {
     /// Remove nothing; say what would go.
     #[serde(default)]
     pub dry_run: bool,
+    /// Give up interrupted fetches too, which others may take up for a week otherwise.
+    #[serde(default)]
+    pub downloads: bool,
 }
 
 /// What a collection removed, or would.

@@ -1,10 +1,11 @@
-//! Finding and mending bit rot: the background pass over everything that is stored, and the fetching again of what it
-//! found.
+//! Finding and mending bit rot: the background pass over everything that is stored, and the fetching again of what it, or
+//! anybody who reads, found.
 //!
-//! A blob that does not stand the check is marked ([`ArtifactStore::mark_damaged`]): it is not served from then on, and
-//! the artifacts that name it are not told of. Mending salvages what is sound ([`ArtifactStore::salvage`]), fetches the
-//! rest from other peers as any fetch does, and tells of the artifacts again. What nobody has stays marked, and is asked
-//! for again every [`RETRY`].
+//! A blob that does not stand the check is marked by whoever reads it, for whatever reason
+//! ([`ArtifactStore::on_damage`]): it is not served from then on, the artifacts that name it are not told of, and mending
+//! begins at once. It salvages what is sound ([`ArtifactStore::salvage`]), fetches the rest from other peers as any fetch
+//! does, and tells of the artifacts again, as it does when somebody else brought the bytes. What nobody has stays marked,
+//! and is asked for again every [`RETRY`].
 //!
 //! The pass is slow on purpose: it reads no more than the operator allows in a second, and begins anew only when the last
 //! one is as old as the operator says.
@@ -12,12 +13,14 @@
 use super::{ArtifactService, FetchJob, ServiceError};
 use crate::event_loop::clock;
 use allod_protocol::ids::ArtifactId;
-use allod_storage::artifacts::{ArtifactError, ArtifactStore, Place, Salvaged, Step};
-use std::{sync::Arc, time::Duration};
+use allod_storage::artifacts::{ArtifactError, ArtifactStore, DamageNews, Place, Salvaged, Step};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How long what could not be mended waits until it is tried again.
 const RETRY: Duration = Duration::from_secs(3_600);
+/// How long, if it was only that too much is fetched already.
+const BUSY_RETRY: Duration = Duration::from_secs(5);
 /// How often the place of a pass is written down.
 const KEEP_PLACE: Duration = Duration::from_secs(10);
 
@@ -47,7 +50,6 @@ impl ArtifactService {
         };
         let mut place = self.blocking(|store| Ok(store.scrub_place())).await.ok().flatten().unwrap_or_default();
         loop {
-            self.mend().await;
             let now_s = clock().get() / 1_000;
             let waited = Duration::from_secs(now_s.saturating_sub(place.began_s));
             if place.ended && waited < interval {
@@ -70,7 +72,7 @@ impl ArtifactService {
     /// One pass, from where it is to its end.
     async fn scrub_once(&self, place: Place) -> Result<Place, ServiceError> {
         let mut scrub = self.blocking(move |store| store.scrub(place)).await?;
-        let (mut kept, mut mended) = (Instant::now(), Instant::now());
+        let mut kept = Instant::now();
         tracing::debug!(?place, "going over the stored artifacts");
         while !scrub.place().ended {
             let started = Instant::now();
@@ -83,16 +85,8 @@ impl ArtifactService {
                 .await?;
             self.node.metrics.on_scrubbed(step.checked_bytes);
             match step.fault {
-                Some((blob, error)) if error.is_damage() => {
-                    self.found_damaged(blob, &error).await?;
-                    self.mend().await;
-                    mended = Instant::now();
-                }
+                Some((blob, error)) if error.is_damage() => drop(self.found_damaged(blob, error).await?),
                 Some((blob, error)) => tracing::warn!(%blob, %error, "cannot check a stored file; going on without it"),
-                None if mended.elapsed() >= RETRY => {
-                    self.mend().await;
-                    mended = Instant::now();
-                }
                 None => {}
             }
             let place = *scrub.place();
@@ -111,22 +105,72 @@ impl ArtifactService {
         rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(checked_bytes as f64 / rate as f64))
     }
 
-    /// Takes note that a blob is damaged: it is not served, and its artifacts are not told of, until it is mended.
-    pub(super) async fn found_damaged(&self, blob: ArtifactId, reason: &ArtifactError) -> Result<(), ServiceError> {
-        if self.blocking(move |store| store.mark_damaged(&blob)).await? {
-            tracing::error!(%blob, %reason, "stored bytes are damaged; they are not served until they are mended");
-            self.node.metrics.on_damaged();
-        }
-        self.withdraw_damaged().await
+    /// Takes note that a blob is damaged: it is not served, and its artifacts are not told of, until it is mended. Gives
+    /// the reason back.
+    pub(super) async fn found_damaged(
+        &self,
+        blob: ArtifactId,
+        reason: ArtifactError,
+    ) -> Result<ArtifactError, ServiceError> {
+        let marking = move |store: &ArtifactStore| store.mark_damaged(&blob, &reason).map(|_| reason);
+        let reason = self.blocking(marking).await?;
+        self.withdraw_damaged().await?;
+        Ok(reason)
     }
 
-    /// Tells nobody any more of the artifacts that are not whole.
-    async fn withdraw_damaged(&self) -> Result<(), ServiceError> {
-        let (blobs, artifacts) =
-            self.blocking(|store| Ok((store.damaged_blobs().len(), store.damaged_artifacts()?))).await?;
-        self.node.metrics.set_damaged(blobs);
-        artifacts.iter().for_each(|artifact| self.node.network.stop_providing(artifact.address));
-        Ok(())
+    /// Counts and tells what the store finds damaged, and has it mended.
+    pub(super) fn follow_damage(&self) {
+        let (metrics, damage) = (self.node.metrics.clone(), self.damage.clone());
+        // Weak, as the store holds it.
+        let store = Arc::downgrade(&self.node.artifacts);
+        self.node.artifacts.on_damage(move |news| {
+            match news {
+                DamageNews::Found(blob, reason) => {
+                    tracing::error!(%blob, %reason, "stored bytes are damaged; they are not served until they are mended");
+                    metrics.on_damaged();
+                }
+                DamageNews::Ended(blob) => tracing::info!(%blob, "a damaged file is whole again, or gone"),
+            }
+            if let Some(store) = store.upgrade() {
+                metrics.set_damaged(store.damaged_blobs().len());
+            }
+            damage.notify_one();
+        });
+        self.node.metrics.set_damaged(self.node.artifacts.damaged_blobs().len());
+    }
+
+    /// Mends what is found damaged, whoever found it, and tells of what is whole again, whoever brought it. Never ends.
+    pub(super) async fn keep_sound(&self) {
+        let mut withheld = BTreeSet::new();
+        loop {
+            let failure = self.mend().await.failure;
+            let wait = match failure {
+                Some(ServiceError::Busy { .. }) => BUSY_RETRY,
+                _ => RETRY,
+            };
+            match self.withdraw_damaged().await {
+                Ok(damaged) => {
+                    for address in std::mem::replace(&mut withheld, damaged).difference(&withheld) {
+                        self.serve_from_now(*address).await;
+                    }
+                }
+                Err(error) => tracing::error!(%error, "cannot tell which artifacts are damaged"),
+            }
+            let _ = tokio::time::timeout(wait, self.damage.notified()).await;
+            // So that what is marked is told of to nobody while it is mended.
+            match self.withdraw_damaged().await {
+                Ok(damaged) => withheld.extend(damaged),
+                Err(error) => tracing::error!(%error, "cannot tell which artifacts are damaged"),
+            }
+        }
+    }
+
+    /// Tells nobody any more of the artifacts that are not whole; gives them.
+    async fn withdraw_damaged(&self) -> Result<BTreeSet<ArtifactId>, ServiceError> {
+        let artifacts = self.blocking(ArtifactStore::damaged_artifacts).await?;
+        let damaged: BTreeSet<ArtifactId> = artifacts.into_iter().map(|artifact| artifact.address).collect();
+        damaged.iter().for_each(|address| self.node.network.stop_providing(*address));
+        Ok(damaged)
     }
 
     /// Mends what is marked as damaged, as far as it can be; one caller at a time.
@@ -176,7 +220,6 @@ impl ArtifactService {
         let left = self.blocking(|store| Ok(store.damaged_blobs())).await?;
         mended.repaired = blobs.iter().filter(|blob| !left.contains(blob)).count() as u64;
         self.node.metrics.on_repaired(mended.repaired);
-        self.node.metrics.set_damaged(left.len());
         Ok(())
     }
 

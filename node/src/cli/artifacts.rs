@@ -51,6 +51,9 @@ pub(super) enum Artifacts {
         /// Remove nothing; say what would go
         #[arg(long)]
         dry_run: bool,
+        /// Give up interrupted fetches too, without waiting a week
+        #[arg(long)]
+        downloads: bool,
     },
     /// Who has one, as far as this node can find out
     Providers(providers::Providers),
@@ -81,8 +84,9 @@ impl Artifacts {
             }
             Self::Pin { what } => pin(context, &client, &what, true).await,
             Self::Unpin { what } => pin(context, &client, &what, false).await,
-            Self::Gc { dry_run } => {
-                let collected: CollectedView = client.ask("/v1/artifacts/collect", &CollectRequest { dry_run }).await?;
+            Self::Gc { dry_run, downloads } => {
+                let request = CollectRequest { dry_run, downloads };
+                let collected: CollectedView = client.ask("/v1/artifacts/collect", &request).await?;
                 context.answer(&collected, |collected| show_collected(collected, dry_run))
             }
             Self::Providers(command) => command.execute(context).await,
@@ -197,8 +201,9 @@ fn show_list(artifacts: &[ArtifactView]) -> String {
     }
     let line = |view: &ArtifactView| {
         let pinned = if view.pinned { "  pinned" } else { "" };
+        let awaited = if view.awaited { "  waits for the ledger's answer" } else { "" };
         let damaged = if view.damaged { "  DAMAGED: allod artifacts verify --repair" } else { "" };
-        format!("{}\n  {}  {}{pinned}{damaged}\n", view.artifact.address, size(&view.artifact), versions(view))
+        format!("{}\n  {}  {}{pinned}{awaited}{damaged}\n", view.artifact.address, size(&view.artifact), versions(view))
     };
     artifacts.iter().map(line).collect()
 }

@@ -6,14 +6,14 @@ use super::{
     context::Context,
     output::Fields,
     progress::Progress,
-    signing::{Receipt, Signing},
+    signing::{Receipt, Signing, is_rejected},
     units::{show_count, show_size},
 };
-use crate::api::views::{ImportLine, ImportModeView, ImportRequest, PublishedView};
+use crate::api::views::{ImportLine, ImportModeView, ImportRequest, LetGoView, PublishedView};
 use allod_protocol::{
-    access::Readers,
     event::Event,
     ids::{ArtifactId, ModelName, VersionLabel},
+    limits,
     model::PublishVersion,
     transaction::Action,
 };
@@ -86,9 +86,11 @@ impl Publish {
         let datasets = self.datasets.iter().map(|text| content_hash(text)).collect::<Result<Vec<_>>>()?;
         let path = self.path.canonicalize().with_context(|| format!("cannot find {}", self.path.display()))?;
         let path = path.to_string_lossy().into_owned();
-        let unlisted = (model.distribution.readers != Readers::Public).then_some(model.id);
-
-        let imported = import(client, ImportRequest { path, mode: self.mode.into(), unlisted }).await?;
+        // Whatever clock signs: no transaction lives longer.
+        let answer_ms = sender.request_ms().saturating_add(limits::TRANSACTION_LIFETIME_MS);
+        let request =
+            ImportRequest { path, mode: self.mode.into(), version_of: Some(model.id), answer_ms: Some(answer_ms) };
+        let imported = import(client, request).await?;
         note(context, &imported);
         let action = PublishVersion {
             model: model.id,
@@ -99,7 +101,13 @@ impl Publish {
             datasets,
             notes: self.notes,
         };
-        let receipt = sender.submit(Action::PublishVersion(action)).await?.with(|events| {
+        let submitted = sender.submit(Action::PublishVersion(action)).await;
+        if let Err(error) = &submitted
+            && is_rejected(error)
+        {
+            let_go(context, client, imported.artifact.address).await;
+        }
+        let receipt = submitted?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::VersionPublished { label, artifact, .. } => {
                     Some(VersionPublished { version: format!("{}@{label}", model.name), artifact: *artifact })
@@ -116,6 +124,14 @@ impl Publish {
             fields.add("next", format!("allod propose release {} --as ACCOUNT", receipt.made.version));
             fields.show()
         })
+    }
+}
+
+/// Has the node remove what it took in for nothing. If it does not answer, it does so by itself after a while.
+async fn let_go(context: &Context, client: &Client, address: ArtifactId) {
+    let path = format!("/v1/artifacts/{address}/publication");
+    if let Err(error) = client.set::<LetGoView>(&path, false).await {
+        context.note(format!("what was imported stays for an hour: {error:#}"));
     }
 }
 

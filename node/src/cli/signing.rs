@@ -227,6 +227,11 @@ impl Sender {
         }
     }
 
+    /// How long a request waits for its signatures, in milliseconds; 0 where nothing waits.
+    pub(super) fn request_ms(&self) -> u64 {
+        self.request.map_or(0, |request| units::milliseconds(request.lifetime))
+    }
+
     async fn put_request(&self, request: Request, action: Action) -> Result<Requested> {
         let lifetime_ms = units::milliseconds(request.lifetime);
         let action = Box::new(action.for_approval()?);
@@ -276,6 +281,11 @@ pub(super) fn as_rejection(error: anyhow::Error) -> anyhow::Error {
         }
         _ => error,
     }
+}
+
+/// Whether the ledger's rules refuse what was asked.
+pub(super) fn is_rejected(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::Rejected)
 }
 
 /// Signs an action for an account.

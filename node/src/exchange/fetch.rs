@@ -4,14 +4,16 @@ use super::{
     rate::RateLimit,
     session::{Blob, Claim, Claimed, Session},
     speed::Memory,
+    wire::Asked,
     worker,
 };
 use allod_protocol::{
     artifact::{ArtifactKind, total_size_bytes},
     ids::ArtifactId,
     limits,
+    state::StateError,
 };
-use allod_storage::artifacts::{ArtifactError, ArtifactStore, Progress, Selection};
+use allod_storage::artifacts::{ArtifactError, ArtifactStore, Begun, Fate, Progress, Selection};
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
 use libp2p::{PeerId, StreamProtocol};
 use libp2p_stream::Control;
@@ -19,7 +21,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinError, time::Instant};
@@ -202,6 +204,15 @@ pub enum FetchError {
         /// The size; proven.
         size_bytes: u64,
     },
+    /// Some of a file is here on behalf of an artifact with other terms.
+    #[error(
+        "{0} has been fetched in part for an artifact that is not read by the same peers; end that fetch first, or give it up \
+         (allod artifacts gc --downloads)"
+    )]
+    NotLent(ArtifactId),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] StateError),
     /// The store failed.
     #[error(transparent)]
     Store(Box<ArtifactError>),
@@ -227,11 +238,36 @@ pub struct FetchFailure {
     pub report: Box<FetchReport>,
 }
 
+/// Told of an artifact before its first byte is fetched, and again when its manifest is here. Blocks.
+pub type Begins = Arc<dyn Fn(&ArtifactId) -> Result<(), FetchError> + Send + Sync>;
+
+/// Whether an artifact may take over a blob that is here, or may be; if not, its providers are asked for the bytes, as if they
+/// were not here.
+pub type Lends = Arc<dyn Fn(&Asked) -> bool + Send + Sync>;
+
+/// Whose the bytes are that are here already. An address is no proof of having the bytes: who publishes that of a file
+/// which others may not read would otherwise have it handed out by everybody who holds it for them.
+#[derive(Clone)]
+pub struct Lending {
+    /// Takes note of what is fetched.
+    pub begins: Begins,
+    /// Says what need not be.
+    pub lends: Lends,
+}
+
+impl Lending {
+    /// Everything that is here may be taken over.
+    pub fn of_everything() -> Self {
+        Self { begins: Arc::new(|_| Ok(())), lends: Arc::new(|_| true) }
+    }
+}
+
 /// Fetches artifacts into one store. One for a process: clones know of each other's work, so two fetches that share a
 /// file fetch it once.
 #[derive(Clone)]
 pub struct Fetcher {
     store: Arc<ArtifactStore>,
+    lending: Lending,
     control: Control,
     protocol: StreamProtocol,
     options: FetchOptions,
@@ -250,8 +286,14 @@ impl fmt::Debug for Fetcher {
 
 impl Fetcher {
     /// A fetcher that opens its streams with `control`, for the protocol that [`super::protocol`] names.
-    pub fn new(store: Arc<ArtifactStore>, control: Control, protocol: StreamProtocol, options: FetchOptions) -> Self {
-        Self { store, control, protocol, options, memory: Memory::default(), claims: Arc::default() }
+    pub fn new(
+        store: Arc<ArtifactStore>,
+        lending: Lending,
+        control: Control,
+        protocol: StreamProtocol,
+        options: FetchOptions,
+    ) -> Self {
+        Self { store, lending, control, protocol, options, memory: Memory::default(), claims: Arc::default() }
     }
 
     pub(super) const fn options(&self) -> &FetchOptions {
@@ -289,8 +331,13 @@ impl Fetcher {
         observer: Observer,
     ) -> Result<FetchReport, FetchFailure> {
         let started = Instant::now();
-        let session =
-            Arc::new(Session::new(Arc::clone(&self.store), self.options.clone(), self.memory.clone(), observer));
+        let session = Arc::new(Session::new(
+            wanted,
+            Arc::clone(&self.store),
+            self.options.clone(),
+            self.memory.clone(),
+            observer,
+        ));
         let getting = async {
             // Held as long as the fetch goes on: nothing is collected under it.
             let _hold = self.blocking(ArtifactStore::hold).await?;
@@ -302,6 +349,11 @@ impl Fetcher {
         };
         session.remember();
         let (fetched_bytes, present_bytes, providers) = session.report();
+        // With it go the claims to what did not arrive.
+        drop(session);
+        if result.is_err() {
+            self.forget_if_empty(wanted.address).await;
+        }
         let report = FetchReport { fetched_bytes, present_bytes, elapsed: started.elapsed(), providers };
         result.map(|()| report.clone()).map_err(|error| FetchFailure { error, report: Box::new(report) })
     }
@@ -362,14 +414,23 @@ impl Fetcher {
             ArtifactKind::File => self.get_blob(session, address, limit_bytes, None).await?,
             ArtifactKind::Collection => {
                 self.get_blob(session, address, limits::MANIFEST_SIZE_BYTES as u64, None).await?;
+                // Which files it has is known now, and before one of them comes.
+                self.tell_begun(address).await?;
                 let some = selection.is_some();
                 self.get_files(session, address, limit_bytes, selection).await?;
                 if some {
-                    return Ok(());
+                    let in_part = Begun { kind, fate: Fate::InPart };
+                    return Ok(self.blocking(move |store| store.set_begun(&address, in_part)).await??);
                 }
             }
         }
-        self.blocking(move |store| store.adopt(&address, kind)).await??;
+        let got_again = session.got_again.load(Ordering::Relaxed);
+        self.blocking(move |store| {
+            store.adopt(&address, kind)?;
+            // What took the place of the same bytes was counted twice.
+            if got_again { store.measure() } else { Ok(()) }
+        })
+        .await??;
         Ok(())
     }
 
@@ -380,12 +441,13 @@ impl Fetcher {
         limit_bytes: u64,
         selection: Option<Selection>,
     ) -> Result<(), FetchError> {
+        let lends = Arc::clone(&self.lending.lends);
         let listed = self.blocking(move |store| {
             let files = match selection {
                 Some(selection) => store.selected(&address, &selection)?,
                 None => store.manifest(&address)?.files().to_vec(),
             };
-            let missing = store.missing_files(&files);
+            let missing = store.missing_files(&files, |blob| lends(&Asked { artifact: address, blob: *blob }));
             // What was begun before is counted already, and again here: at most a refusal too early.
             store.check_quota(total_size_bytes(&missing))?;
             Ok::<_, ArtifactError>((total_size_bytes(&files), missing))
@@ -415,10 +477,25 @@ impl Fetcher {
         expected_bytes: Option<u64>,
     ) -> Result<(), FetchError> {
         let claim = self.claim(address).await;
-        let in_task = Arc::clone(&claim);
+        if address == session.wanted.address {
+            // Before the first byte of it.
+            self.begin(session.wanted).await?;
+        }
+        let (in_task, lends, again) =
+            (Arc::clone(&claim), Arc::clone(&self.lending.lends), Arc::clone(&session.got_again));
+        let asked = Asked { artifact: session.wanted.address, blob: address };
         let found = self.blocking(move |store| {
-            if store.has_blob(&address) {
-                return store.size(&address).map(Found::Whole);
+            match (store.has_blob(&address), lends(&asked)) {
+                (true, true) => return Ok(Found::Whole(store.size(&address)?)),
+                // What lies beside the whole is of a fetch like this one: nothing tells how much of it.
+                (true, false) => {
+                    store.discard(&address)?;
+                    again.store(true, Ordering::Relaxed);
+                    return Ok(Found::Nothing);
+                }
+                (false, true) => {}
+                (false, false) if store.partials()?.contains(&address) => return Err(FetchError::NotLent(address)),
+                (false, false) => {}
             }
             let partial = store.resume(&address)?;
             Ok(partial.map_or(Found::Nothing, |partial| Found::Part(Claimed::new(partial, in_task))))
@@ -451,6 +528,25 @@ impl Fetcher {
         }
         session.open(address, blob);
         arrived.await.unwrap_or_else(|_| Err(FetchError::Defect("a blob was forgotten".into())))
+    }
+
+    async fn begin(&self, Wanted { address, kind, .. }: Wanted) -> Result<(), FetchError> {
+        self.blocking(move |store| store.begin(&address, kind)).await??;
+        self.tell_begun(address).await
+    }
+
+    /// Forgets a fetch that failed before its first byte came.
+    async fn forget_if_empty(&self, address: ArtifactId) {
+        let claim = self.claim(address).await;
+        if let Err(error) = self.blocking(move |store| store.forget_if_empty(&address)).await {
+            tracing::debug!(%address, %error, "cannot forget a fetch that failed");
+        }
+        drop(claim);
+    }
+
+    async fn tell_begun(&self, address: ArtifactId) -> Result<(), FetchError> {
+        let begins = Arc::clone(&self.lending.begins);
+        self.blocking(move |_| begins(&address)).await?
     }
 
     /// Waits until no other fetch works on the address.

@@ -2,9 +2,9 @@
 
 use super::{
     fetch::Fetcher,
-    wire::{self, Head, Request, WireError},
+    wire::{self, Asked, Head, Request, WireError},
 };
-use allod_protocol::{ids::ArtifactId, limits};
+use allod_protocol::limits;
 use allod_storage::artifacts::{GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 use libp2p::PeerId;
 
@@ -23,21 +23,21 @@ pub enum Probe {
 
 impl Fetcher {
     /// Asks a peer for the last group of a blob.
-    pub async fn probe(&self, peer: PeerId, address: ArtifactId) -> Probe {
+    pub async fn probe(&self, peer: PeerId, asked: Asked) -> Probe {
         let patience = self.options().open_timeout;
-        match tokio::time::timeout(patience, self.ask_for_end(peer, address)).await {
+        match tokio::time::timeout(patience, self.ask_for_end(peer, asked)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                tracing::debug!(%peer, %address, %error, "a peer did not answer whether it has an artifact");
+                tracing::debug!(%peer, blob = %asked.blob, %error, "a peer did not answer whether it has an artifact");
                 Probe::HasNot
             }
             Err(_) => Probe::HasNot,
         }
     }
 
-    async fn ask_for_end(&self, peer: PeerId, address: ArtifactId) -> Result<Probe, WireError> {
+    async fn ask_for_end(&self, peer: PeerId, asked: Asked) -> Result<Probe, WireError> {
         let mut stream = self.open_stream(peer).await.map_err(std::io::Error::other)?;
-        let (patience, request) = (self.options().idle_timeout, Request::Tail { address, max_bytes: GROUP_SIZE_BYTES });
+        let (patience, request) = (self.options().idle_timeout, Request::Tail { asked, max_bytes: GROUP_SIZE_BYTES });
         let mut frame = Vec::new();
         wire::put_frame(&request, &mut frame);
         wire::write_all(&mut stream, &frame, patience).await?;
@@ -54,6 +54,6 @@ impl Fetcher {
         // A group and its proof.
         let mut slice = vec![0; usize::try_from(slice_bytes).unwrap_or(usize::MAX)];
         wire::read_exact(&mut stream, &mut slice, patience).await?;
-        Ok(if proves(&address, size_bytes, range, &slice) { Probe::Has } else { Probe::HasNot })
+        Ok(if proves(&asked.blob, size_bytes, range, &slice) { Probe::Has } else { Probe::HasNot })
     }
 }

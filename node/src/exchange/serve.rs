@@ -4,7 +4,6 @@ use super::{
     rate::{PORTION_BYTES, RateLimit},
     wire::{self, Head, Request, WireError},
 };
-use allod_protocol::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, BlobReader};
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
 use libp2p::PeerId;
@@ -20,8 +19,10 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// Whether a peer may read a blob. Called for every request, on a thread that may block.
-pub type Admit = Arc<dyn Fn(&PeerId, &ArtifactId) -> bool + Send + Sync>;
+pub use super::wire::Asked;
+
+/// Whether a peer may read a blob as part of an artifact. Called for every request, on a thread that may block.
+pub type Admit = Arc<dyn Fn(&PeerId, &Asked) -> bool + Send + Sync>;
 
 /// How much strangers may ask for at a time.
 #[derive(Clone, Debug)]
@@ -242,7 +243,7 @@ impl Answering {
 
     /// Fills the buffer with the answer.
     fn prepare(&mut self, peer: &PeerId, request: Request) -> Result<Head, Ended> {
-        if !(self.server.admit)(peer, request.address()) {
+        if !(self.server.admit)(peer, request.asked()) {
             return Ok(self.say(Head::Refused));
         }
         match self.slice(request) {
@@ -261,9 +262,10 @@ impl Answering {
     }
 
     fn slice(&mut self, request: Request) -> Result<Head, Refusal> {
+        let blob = &request.asked().blob;
         let reader = match self.reader.take() {
-            Some(reader) if reader.address() == request.address() => reader,
-            _ => self.server.store.reader(request.address())?,
+            Some(reader) if reader.address() == blob => reader,
+            _ => self.server.store.reader(blob)?,
         };
         let size_bytes = reader.size_bytes();
         let range = request.range(size_bytes);

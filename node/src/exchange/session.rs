@@ -8,16 +8,16 @@
 //! is dropped.
 
 use super::{
-    fetch::{DropReason, FetchError, FetchEvent, FetchOptions, Observer, ProviderReport},
+    fetch::{DropReason, FetchError, FetchEvent, FetchOptions, Observer, ProviderReport, Wanted},
     speed::{Memory, Meter, time_for},
-    wire::Request,
+    wire::{Asked, Request},
 };
 use allod_protocol::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, ByteRange, PartialFile, Progress};
 use libp2p::PeerId;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 use tokio::{
     sync::{Notify, OwnedMutexGuard, oneshot},
@@ -62,10 +62,10 @@ impl Ask {
         }
     }
 
-    pub(super) const fn request(&self, tail_bytes: u64) -> Request {
+    pub(super) const fn request(&self, artifact: ArtifactId, tail_bytes: u64) -> Request {
         match *self {
-            Self::Tail(address) => Request::Tail { address, max_bytes: tail_bytes },
-            Self::Piece(address, range) => Request::Range { address, range },
+            Self::Tail(blob) => Request::Tail { asked: Asked { artifact, blob }, max_bytes: tail_bytes },
+            Self::Piece(blob, range) => Request::Range { asked: Asked { artifact, blob }, range },
         }
     }
 }
@@ -162,6 +162,10 @@ struct State {
 
 /// What the workers of one fetch share.
 pub(super) struct Session {
+    /// What is fetched.
+    pub(super) wanted: Wanted,
+    /// Whether bytes that are here were fetched all the same.
+    pub(super) got_again: Arc<AtomicBool>,
     pub(super) store: Arc<ArtifactStore>,
     pub(super) options: FetchOptions,
     memory: Memory,
@@ -190,6 +194,7 @@ pub(super) enum Target {
 
 impl Session {
     pub(super) fn new(
+        wanted: Wanted,
         store: Arc<ArtifactStore>,
         mut options: FetchOptions,
         memory: Memory,
@@ -209,7 +214,8 @@ impl Session {
             fetched_bytes: 0,
             present_bytes: 0,
         };
-        Self { store, options, memory, observer, state: Mutex::new(state), changed: Notify::new() }
+        let got_again = Arc::default();
+        Self { wanted, got_again, store, options, memory, observer, state: Mutex::new(state), changed: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

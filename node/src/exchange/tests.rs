@@ -5,7 +5,7 @@ use super::{
     fetch::*,
     rate::RateLimit,
     serve::{Admit, ServeCounters, ServeLimits, Server, serve},
-    wire::{self, Head, Request},
+    wire::{self, Asked, Head, Request},
 };
 use allod_protocol::{
     artifact::{ArtifactKind, Manifest, ManifestFile},
@@ -126,7 +126,7 @@ impl Peer {
     }
 
     fn fetcher(&self, options: FetchOptions) -> Fetcher {
-        Fetcher::new(Arc::clone(&self.store), self.control.clone(), name(), options)
+        Fetcher::new(Arc::clone(&self.store), Lending::of_everything(), self.control.clone(), name(), options)
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> PathBuf {
@@ -160,7 +160,7 @@ enum After {
 /// What an honest provider sends.
 fn honest(store: &ArtifactStore, request: Request) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let Ok(reader) = store.reader(request.address()) else {
+    let Ok(reader) = store.reader(&request.asked().blob) else {
         wire::put_frame(&Head::NotFound, &mut bytes);
         return bytes;
     };
@@ -621,19 +621,19 @@ async fn a_server_survives_malformed_frames_and_oversized_requests() {
     let (bob, mallory, alice) = (Peer::new().await.serve(), Peer::new().await, Peer::new().await);
     let wanted = bob.import("file", &content(5_000_000));
     mallory.connect(&bob).await;
-    let address = wanted.address;
+    let asked = Asked::itself(wanted.address);
     let framed = |request: Request| {
         let mut bytes = Vec::new();
         wire::put_frame(&request, &mut bytes);
         bytes
     };
-    let whole = framed(Request::Range { address, range: ByteRange { start: 0, end: 5_000_000 } });
-    let backwards = framed(Request::Range { address, range: ByteRange { start: 32768, end: 16384 } });
-    let crooked = framed(Request::Range { address, range: ByteRange { start: 1, end: 16384 } });
-    let beyond = framed(Request::Range { address, range: ByteRange { start: 0, end: u64::MAX } });
-    let tail = framed(Request::Tail { address, max_bytes: u64::MAX });
+    let whole = framed(Request::Range { asked, range: ByteRange { start: 0, end: 5_000_000 } });
+    let backwards = framed(Request::Range { asked, range: ByteRange { start: 32768, end: 16384 } });
+    let crooked = framed(Request::Range { asked, range: ByteRange { start: 1, end: 16384 } });
+    let beyond = framed(Request::Range { asked, range: ByteRange { start: 0, end: u64::MAX } });
+    let tail = framed(Request::Tail { asked, max_bytes: u64::MAX });
     let endless = u32::MAX.to_le_bytes().to_vec();
-    let mut version = framed(Request::Tail { address, max_bytes: 0 });
+    let mut version = framed(Request::Tail { asked, max_bytes: 0 });
     version[4] = 9;
     let all = [whole, backwards, crooked, beyond, tail, endless, version, content(5000)];
     for bytes in &all {
@@ -658,7 +658,7 @@ async fn streams_beyond_the_limit_are_told_to_come_back() {
     mallory.connect(&bob).await;
     alice.connect(&bob).await;
     let mut request = Vec::new();
-    wire::put_frame(&Request::Tail { address: wanted.address, max_bytes: 1 << 20 }, &mut request);
+    wire::put_frame(&Request::Tail { asked: Asked::itself(wanted.address), max_bytes: 1 << 20 }, &mut request);
     let ask = async |stream: &mut Stream| {
         wire::write_all(stream, &request, PATIENCE).await.unwrap();
         wire::read_frame::<Head>(stream, PATIENCE).await.unwrap().unwrap()

@@ -10,19 +10,35 @@ use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{io, time::Duration};
 
+/// A blob, and on whose behalf it is asked for: the artifact itself, or the collection whose file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The artifact, whose terms decide.
+    pub artifact: ArtifactId,
+    /// The blob: the artifact's address, or that of a file that its manifest names.
+    pub blob: ArtifactId,
+}
+
+impl Asked {
+    /// An artifact's own bytes: a file, or a manifest.
+    pub const fn itself(artifact: ArtifactId) -> Self {
+        Self { artifact, blob: artifact }
+    }
+}
+
 /// What a peer asks of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Request {
     /// The last groups of a blob whose size is not known yet: those that fit in `max_bytes`, at least one.
-    Tail { address: ArtifactId, max_bytes: u64 },
+    Tail { asked: Asked, max_bytes: u64 },
     /// A range of a blob.
-    Range { address: ArtifactId, range: ByteRange },
+    Range { asked: Asked, range: ByteRange },
 }
 
 impl Request {
-    pub(super) const fn address(&self) -> &ArtifactId {
+    pub(super) const fn asked(&self) -> &Asked {
         match self {
-            Self::Tail { address, .. } | Self::Range { address, .. } => address,
+            Self::Tail { asked, .. } | Self::Range { asked, .. } => asked,
         }
     }
 

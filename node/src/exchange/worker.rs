@@ -152,7 +152,7 @@ impl<'a> Conversation<'a> {
             let Some(ask) = self.session.take(self.peer) else { break };
             let cost_bytes = self.session.cost_bytes(&ask);
             on_the_way = on_the_way.saturating_add(cost_bytes);
-            wire::put_frame(&ask.request(piece_bytes), &mut frames);
+            wire::put_frame(&ask.request(self.session.wanted.address, piece_bytes), &mut frames);
             self.asked.push_back(ask);
         }
         if frames.is_empty() {
@@ -218,7 +218,8 @@ impl<'a> Conversation<'a> {
     fn check_head(&self, ask: &Ask, size_bytes: u64, slice_bytes: u64) -> Result<ByteRange, Trouble> {
         let broken = |what: String| Trouble::Misbehaved(DropReason::BrokeProtocol(what));
         let sound = size_bytes <= limits::ARTIFACT_SIZE_BYTES;
-        let range = ask.request(self.session.options.piece_bytes).range(size_bytes).filter(|_| sound);
+        let request = ask.request(self.session.wanted.address, self.session.options.piece_bytes);
+        let range = request.range(size_bytes).filter(|_| sound);
         let range = range.ok_or_else(|| broken(format!("a blob of {size_bytes} bytes does not answer {ask:?}")))?;
         if slice_bytes != encoded_size_bytes(size_bytes, range) {
             return Err(broken(format!(

@@ -5,6 +5,9 @@
 //! ([`ArtifactStore::has`]), and a fetch of them gets it again. The mark goes when the blob gets its place anew, or stands
 //! the check after all.
 //!
+//! Whoever reads marks: a [`super::BlobReader`] that finds wrong bytes does so itself, whatever they were read for, and tells
+//! whoever follows ([`ArtifactStore::on_damage`]).
+//!
 //! [`ArtifactStore::salvage`] comes before the fetch. It mends what can be mended alone (a hash tree, the record of a file
 //! that was only touched), and leaves the sound groups of a blob as an interrupted download, so that only the others are
 //! asked for. A file that has names outside the store is the user's: it is never written, and never moved; the store gets
@@ -27,14 +30,31 @@ use std::{
     fs::{self, File},
     io::{BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::{OnceLock, PoisonError, RwLock},
 };
 
-/// The marks.
+/// What changes about damaged blobs.
 #[derive(Debug)]
+pub enum DamageNews<'a> {
+    /// A blob does not stand the check, and was not marked before.
+    Found(ArtifactId, &'a ArtifactError),
+    /// A blob is whole again, or gone.
+    Ended(ArtifactId),
+}
+
+type Follower = Box<dyn Fn(&DamageNews<'_>) + Send + Sync>;
+
+/// The marks.
 pub(super) struct Marks {
     directory: PathBuf,
     all: RwLock<BTreeSet<ArtifactId>>,
+    follower: OnceLock<Follower>,
+}
+
+impl std::fmt::Debug for Marks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Marks").field("directory", &self.directory).field("all", &self.all).finish_non_exhaustive()
+    }
 }
 
 impl Marks {
@@ -44,7 +64,7 @@ impl Marks {
             let name = entry.map_err(at("list", &directory))?.file_name();
             all.extend(name.to_str().and_then(|name| name.parse::<ArtifactId>().ok()));
         }
-        Ok(Self { directory, all: RwLock::new(all) })
+        Ok(Self { directory, all: RwLock::new(all), follower: OnceLock::new() })
     }
 
     pub(super) fn has(&self, address: &ArtifactId) -> bool {
@@ -59,12 +79,28 @@ impl Marks {
         self.all.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    fn put(&self, address: &ArtifactId) -> Result<bool, ArtifactError> {
+    fn put(&self, address: &ArtifactId, reason: &ArtifactError) -> Result<bool, ArtifactError> {
         let is_new = self.all.write().unwrap_or_else(PoisonError::into_inner).insert(*address);
+        if is_new {
+            self.tell(&DamageNews::Found(*address, reason));
+        }
         let path = self.directory.join(address.to_string());
         File::create(&path).map_err(at("create", &path))?;
         files::sync_directory(&self.directory)?;
         Ok(is_new)
+    }
+
+    /// As [`Marks::put`], by who has another error to report.
+    pub(super) fn report(&self, address: &ArtifactId, reason: &ArtifactError) {
+        if let Err(error) = self.put(address, reason) {
+            tracing::error!(%address, %error, "the mark of a damaged file is not kept over a restart");
+        }
+    }
+
+    fn tell(&self, news: &DamageNews<'_>) {
+        if let Some(follower) = self.follower.get() {
+            follower(news);
+        }
     }
 
     /// The blob has its place anew.
@@ -73,7 +109,9 @@ impl Marks {
             return Ok(());
         }
         files::remove_if_there(&self.directory.join(address.to_string()))?;
-        self.all.write().unwrap_or_else(PoisonError::into_inner).remove(address);
+        if self.all.write().unwrap_or_else(PoisonError::into_inner).remove(address) {
+            self.tell(&DamageNews::Ended(*address));
+        }
         Ok(())
     }
 }
@@ -94,8 +132,14 @@ impl ArtifactStore {
     ///
     /// # Errors
     /// When the mark cannot be made to last. It holds in this process all the same.
-    pub fn mark_damaged(&self, address: &ArtifactId) -> Result<bool, ArtifactError> {
-        self.marks.put(address)
+    pub fn mark_damaged(&self, address: &ArtifactId, reason: &ArtifactError) -> Result<bool, ArtifactError> {
+        self.marks.put(address, reason)
+    }
+
+    /// Tells of blobs that are found damaged, and of those that are whole again, on the thread that found it; it must not
+    /// block. The first follower is the only one.
+    pub fn on_damage(&self, follower: impl Fn(&DamageNews<'_>) + Send + Sync + 'static) {
+        let _ = self.marks.follower.set(Box::new(follower));
     }
 
     /// Whether a blob is marked as damaged. A look into memory.

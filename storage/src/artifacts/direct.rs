@@ -125,7 +125,7 @@ fn aligned_part(bytes: &[u8], offset: u64) -> Range<usize> {
 
 /// Gives the file its size, and its place on the disk if the file system can: a full disk shows now and not in the
 /// midst of a download, and writes that come in any order need not wait for each other.
-fn reserve(file: &File, size_bytes: u64) -> io::Result<()> {
+pub(super) fn reserve(file: &File, size_bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if size_bytes > 0 {
         use rustix::{fs::FallocateFlags, io::Errno};

@@ -27,6 +27,20 @@ pub enum ArtifactError {
         .0.display()
     )]
     DiskFull(PathBuf),
+    /// The ledger needs the room.
+    #[error(
+        "{asked_bytes} bytes more on the disk of {} ({free_bytes} are free) would not leave the reserve of {reserve}, which is \
+         the ledger's: a peer that cannot write its ledger stops; free some space and try again",
+        path.display(), reserve = super::KEPT_FREE_BYTES
+    )]
+    Reserve {
+        /// A directory on the disk.
+        path: PathBuf,
+        /// Bytes to be added.
+        asked_bytes: u64,
+        /// Bytes that are free.
+        free_bytes: u64,
+    },
     /// The store may not grow so far.
     #[error(
         "{asked_bytes} bytes more than the {used_bytes} in the artifact store are beyond its quota of {quota_bytes}; free \
@@ -41,8 +55,11 @@ pub enum ArtifactError {
         asked_bytes: u64,
     },
     /// The store cannot be collected now.
-    #[error("artifacts are being imported, fetched or collected; try again when that has ended")]
+    #[error("artifacts are being imported, fetched, written out or collected; try again when that has ended")]
     Held,
+    /// Whoever asked for an import has gone.
+    #[error("the import was given up, as whoever asked for it has gone; publish again")]
+    GivenUp,
     /// Any other refusal of the file system.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -151,6 +168,12 @@ pub enum ArtifactError {
     /// A symbolic link where bytes are imported or exported.
     #[error("{} is a symbolic link; replace it by the file it points to, or remove it", .0.display())]
     Symlink(PathBuf),
+    /// The node's keys, ledger or store, or a place among them.
+    #[error(
+        "{} is the node's own, or lies in its data directory, which is neither published nor written to; choose another path",
+        .0.display()
+    )]
+    Own(PathBuf),
     /// Neither a file nor a directory.
     #[error("{} is neither a file nor a directory; remove it, or publish another directory", .0.display())]
     Special(PathBuf),

@@ -17,6 +17,7 @@ use allod_protocol::{
 use std::{
     fs::{self, File},
     io::{self, Read},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -35,6 +36,7 @@ impl ArtifactStore {
     /// created when it is not there. Files that are there with the same bytes are left alone.
     ///
     /// # Errors
+    /// [`ArtifactError::Own`] for a place in the node's data directory;
     /// [`ArtifactError::TargetExists`] before anything is written; [`ArtifactError::Symlink`] when a directory or
     /// file inside the target is a link; [`ArtifactError::DiskFull`]; or what is wrong with the stored bytes.
     pub fn export(
@@ -101,6 +103,8 @@ impl ArtifactStore {
     ) -> Result<(), ArtifactError> {
         let total_bytes = total_size_bytes(&files);
         let mut state = Progress { done_bytes: 0, total_bytes };
+        // Before a directory is made there.
+        self.own_files()?.refuse_within(&nearest(target)?)?;
         fs::create_dir_all(target).map_err(at("create", target))?;
         // The user may name a link; only links inside the target are suspect.
         let target = fs::canonicalize(target).map_err(at("open", target))?;
@@ -118,6 +122,7 @@ impl ArtifactStore {
         state: &mut Progress,
         progress: OnProgress<'_>,
     ) -> Result<(), ArtifactError> {
+        self.own_files()?.refuse_places(files.iter().map(|(_, place, _)| place))?;
         loop {
             state.done_bytes = 0;
             let appeared = match self.export_absent(&files, overwrite, state, progress) {
@@ -178,6 +183,9 @@ impl ArtifactStore {
         let temporary = parent.join(format!(".allod-{}-{number}.partial", std::process::id()));
         // Left by a killed process of the same number: nobody else uses this name, not another export either.
         remove_if_there(&temporary)?;
+        if self.is_on_same_disk(parent)? {
+            drop(self.layout.take_room(parent, reader.size_bytes())?);
+        }
         let mut file = TemporaryFile::create_at(temporary)?;
         let full = |error| match error {
             ArtifactError::DiskFull(_) => ArtifactError::DiskFull(path.to_owned()),
@@ -186,6 +194,24 @@ impl ArtifactStore {
         reader.for_each_piece(state, progress, |bytes| file.append(bytes)).map_err(full)?;
         Ok(file)
     }
+}
+
+impl ArtifactStore {
+    fn is_on_same_disk(&self, directory: &Path) -> Result<bool, ArtifactError> {
+        let device = |path: &Path| Ok::<_, ArtifactError>(fs::metadata(path).map_err(at("inspect", path))?.dev());
+        Ok(device(directory)? == device(self.layout.directory())?)
+    }
+}
+
+/// The nearest directory on the way to a path that is there, by its true name.
+fn nearest(path: &Path) -> Result<PathBuf, ArtifactError> {
+    for place in path.ancestors() {
+        match fs::canonicalize(place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other.map_err(at("open", place)),
+        }
+    }
+    fs::canonicalize(".").map_err(at("open", path))
 }
 
 /// Where a path of a collection lies in the target, provided that no directory on the way is a link.

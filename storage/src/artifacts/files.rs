@@ -1,12 +1,18 @@
 //! Names and small file operations: nothing gets its final name before it is whole and durable.
 
-use super::error::{ArtifactError, at};
+use super::{
+    BUFFER_SIZE_BYTES, direct,
+    error::{ArtifactError, at},
+};
 use allod_protocol::ids::ArtifactId;
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Bytes of one write. Larger ones gain nothing, and have the kernel take large pages from memory that a virtual
@@ -15,25 +21,33 @@ pub(super) const WRITE_SIZE_BYTES: usize = 256 * 1024;
 /// From how many files on they are made durable together.
 const SYNC_TOGETHER_FILES: usize = 8;
 
-/// Bytes that a download leaves free: on the same disk the peer's ledger goes on growing, and a peer whose ledger cannot
-/// be written stops.
-pub const KEPT_FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes that artifacts leave free, however they come: on the same disk the peer's ledger goes on growing, and a peer whose
+/// ledger cannot be written stops. The database can be written out in them, and its files joined.
+pub const KEPT_FREE_BYTES: u64 = 128 * 1024 * 1024;
+
+const _: () = assert!(
+    KEPT_FREE_BYTES >= crate::columns::WRITTEN_OUT_BYTES + 32 * 1024 * 1024,
+    "a database whose buffers and log are full is written out, and consensus goes on meanwhile"
+);
 
 /// Where everything of a store lies. Files are named by the text of the address, as users see it.
 #[derive(Debug)]
 pub(super) struct Layout {
     directory: PathBuf,
     counter: AtomicU64,
+    /// Held between the look at what is free and the taking of it.
+    room: Mutex<()>,
 }
 
 impl Layout {
     pub(super) fn create(directory: &Path) -> Result<Self, ArtifactError> {
-        let layout = Self { directory: directory.to_owned(), counter: AtomicU64::new(0) };
+        let layout = Self { directory: directory.to_owned(), counter: AtomicU64::new(0), room: Mutex::default() };
         for path in [
             layout.blobs(),
             layout.roots(),
             layout.pins(),
-            layout.unlisted(),
+            layout.begun(),
+            layout.awaited(),
             layout.hashed(),
             layout.damaged(),
             layout.partials(),
@@ -70,6 +84,14 @@ impl Layout {
 
     pub(super) fn scrub(&self) -> PathBuf {
         self.directory.join("scrub")
+    }
+
+    /// That so many bytes find room in a directory's file system and leave [`KEPT_FREE_BYTES`]. Who takes the room does so
+    /// before the guard is dropped.
+    pub(super) fn take_room(&self, directory: &Path, size_bytes: u64) -> Result<MutexGuard<'_, ()>, ArtifactError> {
+        let taking = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        check_space(directory, size_bytes)?;
+        Ok(taking)
     }
 
     fn temporary(&self) -> PathBuf {
@@ -201,6 +223,16 @@ impl TemporaryFile {
         Ok(Self { file, name: Unnamed { path, named: false, linked: false } })
     }
 
+    /// A new file in the store, for which there is room: [`Layout::take_room`].
+    pub(super) fn with_room(layout: &Layout, size_bytes: u64) -> Result<Self, ArtifactError> {
+        let _taking = layout.take_room(layout.directory(), size_bytes)?;
+        let file = Self::create(layout)?;
+        if size_bytes > BUFFER_SIZE_BYTES as u64 {
+            direct::reserve(&file.file, size_bytes).map_err(at("write", &file.name.path))?;
+        }
+        Ok(file)
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.name.path
     }
@@ -302,11 +334,11 @@ fn make_durable(files: &[&Unnamed]) -> Result<(), ArtifactError> {
 }
 
 /// That so many bytes find room in a directory's file system and leave [`KEPT_FREE_BYTES`].
-pub(super) fn check_space(directory: &Path, size_bytes: u64) -> Result<(), ArtifactError> {
+fn check_space(directory: &Path, asked_bytes: u64) -> Result<(), ArtifactError> {
     let system = rustix::fs::statvfs(directory).map_err(|error| at("inspect", directory)(error.into()))?;
     let free_bytes = system.f_bavail.saturating_mul(system.f_frsize);
-    if free_bytes < size_bytes.saturating_add(KEPT_FREE_BYTES) {
-        return Err(ArtifactError::DiskFull(directory.to_owned()));
+    if free_bytes < asked_bytes.saturating_add(KEPT_FREE_BYTES) {
+        return Err(ArtifactError::Reserve { path: directory.to_owned(), asked_bytes, free_bytes });
     }
     Ok(())
 }

@@ -10,18 +10,20 @@
 //! hashed (`hashed`), so that publishing twice reads them once.
 
 use super::{
-    ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
+    ArtifactStore, Awaited, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
     files::{Placement, TemporaryFile, Unnamed},
     hashed::HashMemory,
     headers::{Format, HeaderError},
+    keep::PAIR_SIZE_BYTES,
+    own::Own,
     patterns::ignored,
-    slice::{self, ReferenceRecord, open_source},
+    slice::{self, GROUP_SIZE_BYTES, ReferenceRecord, open_source},
 };
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestError, ManifestFile},
     codec,
-    ids::{ArtifactId, ContentHash},
+    ids::{ArtifactId, ContentHash, ModelId, Timestamp},
     limits,
 };
 use ignore::gitignore::Gitignore;
@@ -81,6 +83,15 @@ pub struct Imported {
     pub new_bytes: u64,
 }
 
+/// For which version something is imported.
+#[derive(Clone, Copy)]
+pub struct Publication<'a> {
+    /// The model of which it is to be a version.
+    pub model: ModelId,
+    /// Gives the block time until which the ledger may answer; asked at the end of the import.
+    pub until: &'a dyn Fn() -> Timestamp,
+}
+
 impl ArtifactStore {
     /// Takes a file, or a directory as a collection, into the store. The same content has the same address wherever
     /// and whenever it is imported; importing it again changes nothing.
@@ -89,11 +100,29 @@ impl ArtifactStore {
     /// Names the file and the remedy: a symbolic link or a special file in a directory, a name that no collection can
     /// hold, a file that changes meanwhile, a full disk.
     pub fn import(&self, source: &Path, mode: ImportMode, progress: OnProgress<'_>) -> Result<Imported, ArtifactError> {
+        self.import_for(source, (mode, None), &AtomicBool::new(false), progress)
+    }
+
+    /// As [`ArtifactStore::import`], until `given_up` becomes true; what is imported for a publish is awaited
+    /// ([`super::Awaited`]) from before it is whole. What an import that failed has brought goes with the next
+    /// [`ArtifactStore::tidy`].
+    ///
+    /// # Errors
+    /// As there; [`ArtifactError::GivenUp`].
+    pub fn import_for(
+        &self,
+        source: &Path,
+        (mode, publication): (ImportMode, Option<Publication<'_>>),
+        given_up: &AtomicBool,
+        progress: OnProgress<'_>,
+    ) -> Result<Imported, ArtifactError> {
         let _hold = self.hold();
         // Whoever names a link means what it points to; links inside a directory are refused.
         let source = fs::canonicalize(source).map_err(at("open", source))?;
         let kind = fs::metadata(&source).map_err(at("inspect", &source))?;
-        let mut import = Import::new(self, mode, progress);
+        let own = self.own_files()?;
+        own.refuse_within(&source)?;
+        let mut import = Import::new(self, (mode, publication), (given_up, &own), progress);
         let imported = if kind.is_dir() {
             import.collection(&source)
         } else if kind.is_file() {
@@ -105,7 +134,8 @@ impl ArtifactStore {
         if imported.is_err() {
             self.release(import.claimed_bytes.saturating_sub(import.placed_bytes));
         }
-        imported
+        // Whatever it was that failed then, that is why.
+        if given_up.load(Ordering::Relaxed) { imported.map_err(|_| ArtifactError::GivenUp) } else { imported }
     }
 }
 
@@ -145,6 +175,9 @@ type Tell = mpsc::SyncSender<Result<Told, ArtifactError>>;
 struct Import<'a> {
     store: &'a ArtifactStore,
     mode: ImportMode,
+    publication: Option<Publication<'a>>,
+    given_up: &'a AtomicBool,
+    own: &'a Own,
     progress: OnProgress<'a>,
     state: Progress,
     new_bytes: u64,
@@ -157,11 +190,19 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn new(store: &'a ArtifactStore, mode: ImportMode, progress: OnProgress<'a>) -> Self {
+    fn new(
+        store: &'a ArtifactStore,
+        (mode, publication): (ImportMode, Option<Publication<'a>>),
+        (given_up, own): (&'a AtomicBool, &'a Own),
+        progress: OnProgress<'a>,
+    ) -> Self {
         let state = Progress { done_bytes: 0, total_bytes: 0 };
         Self {
             store,
             mode,
+            publication,
+            given_up,
+            own,
             progress,
             state,
             new_bytes: 0,
@@ -177,14 +218,14 @@ impl<'a> Import<'a> {
         let hashed = self.files(std::slice::from_ref(&file))?.pop();
         let Hashed { address, sha256, .. } = hashed.ok_or(ArtifactError::SourceChanged(file))?;
         self.flush()?;
-        let artifact = self.store.adopt(&address, ArtifactKind::File)?;
+        let artifact = self.adopt(&address, ArtifactKind::File)?;
         Ok(Imported { artifact, sha256, manifest: None, excluded: Vec::new(), new_bytes: self.new_bytes })
     }
 
     fn collection(&mut self, directory: &Path) -> Result<Imported, ArtifactError> {
         let ignored = ignored(directory)?;
         let (paths, names, excluded) = (Vec::new(), Vec::new(), Vec::new());
-        let mut scan = Scan { root: directory, ignored, paths, names, excluded, size_bytes: 0 };
+        let mut scan = Scan { root: directory, own: self.own, ignored, paths, names, excluded, size_bytes: 0 };
         scan.directory(directory)?;
         self.state.total_bytes = scan.size_bytes;
         let hashed = self.files(&scan.paths)?;
@@ -209,12 +250,25 @@ impl<'a> Import<'a> {
         }
         self.flush()?;
         Ok(Imported {
-            artifact: self.store.adopt(&address, ArtifactKind::Collection)?,
+            artifact: self.adopt(&address, ArtifactKind::Collection)?,
             sha256: ContentHash::from_bytes(Sha256::digest(&bytes).into()),
             manifest: Some(manifest),
             excluded: scan.excluded,
             new_bytes: self.new_bytes,
         })
+    }
+
+    /// The last step: what is imported for a publish waits for it before anybody could be served.
+    fn adopt(&self, address: &ArtifactId, kind: ArtifactKind) -> Result<Artifact, ArtifactError> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(ArtifactError::GivenUp);
+        }
+        if let Some(Publication { model, until }) = self.publication {
+            let before = self.store.awaited(address)?;
+            let brought = before.map_or_else(|| self.store.artifact(address).is_err(), |before| before.brought);
+            self.store.set_awaited(address, &Awaited { model, until: until(), brought })?;
+        }
+        self.store.adopt(address, kind)
     }
 
     /// Hashes files and stages what of them is not here yet. Gives the hashes in the order of the files.
@@ -226,7 +280,9 @@ impl<'a> Import<'a> {
             next: AtomicUsize::new(0),
             claimed: Mutex::default(),
             claimed_bytes: AtomicU64::new(0),
-            given_up: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            given_up: self.given_up,
+            own: self.own,
         };
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let mut hashed = Vec::with_capacity(paths.len());
@@ -239,7 +295,7 @@ impl<'a> Import<'a> {
             drop(tell);
             // Nobody listens after a fault, which ends the workers, too.
             let result = told.into_iter().try_for_each(|told| self.note(told?, &mut hashed));
-            work.given_up.store(result.is_err(), Ordering::Relaxed);
+            work.failed.store(result.is_err(), Ordering::Relaxed);
             result
         });
         self.claimed_bytes = self.claimed_bytes.saturating_add(work.claimed_bytes.into_inner());
@@ -249,6 +305,9 @@ impl<'a> Import<'a> {
     }
 
     fn note(&mut self, told: Told, all: &mut Vec<(usize, Hashed)>) -> Result<(), ArtifactError> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(ArtifactError::GivenUp);
+        }
         match told {
             Told::Read(count_bytes) => self.advance(count_bytes),
             Told::Taken(index, Taken { hashed, new, untold_bytes }) => {
@@ -297,7 +356,10 @@ struct Work<'a> {
     /// What of it was counted against the quota.
     claimed_bytes: AtomicU64,
     /// Whether a file failed, so that the others are for nothing.
-    given_up: AtomicBool,
+    failed: AtomicBool,
+    /// Whether nobody wants any of them any more.
+    given_up: &'a AtomicBool,
+    own: &'a Own,
 }
 
 impl Work<'_> {
@@ -319,6 +381,7 @@ impl Work<'_> {
     /// Hashes a file, and writes what of it is not here yet.
     fn file(&self, path: &Path, tell: &Tell) -> Result<Taken, ArtifactError> {
         let (mut file, before) = open_source(path).map_err(|error| vanished(path, error))?;
+        self.own.refuse(path, &before)?;
         if before.len() > limits::ARTIFACT_SIZE_BYTES {
             return Err(ArtifactError::TooLarge(path.to_owned()));
         }
@@ -380,6 +443,8 @@ impl Work<'_> {
         if let Some((address, sha256)) = memory.recall(path, self.mode == ImportMode::Reference) {
             return Ok(Taken { hashed: Hashed { address, sha256, size_bytes }, new: None, untold_bytes: size_bytes });
         }
+        let outboard_bytes = size_bytes.div_ceil(GROUP_SIZE_BYTES).saturating_mul(PAIR_SIZE_BYTES);
+        drop(self.store.layout.take_room(self.store.layout.directory(), outboard_bytes)?);
         let mut outboard = TemporaryFile::create(&self.store.layout)?;
         let (address, sha256) = self.hash(path, file, size_bytes, &mut outboard, tell)?;
         memory.keep(address, sha256);
@@ -389,7 +454,7 @@ impl Work<'_> {
         };
         let placement = match self.mode {
             ImportMode::Copy => {
-                let data = self.copy(&address, path)?.close();
+                let data = self.copy(&address, path, size_bytes)?.close();
                 Placement::stored(&self.store.layout, &address, data, Some(outboard))
             }
             ImportMode::HardLink => {
@@ -451,9 +516,9 @@ impl Work<'_> {
     }
 
     /// Copies the bytes into the store's own file; what was copied is what was hashed, or it is refused.
-    fn copy(&self, address: &ArtifactId, path: &Path) -> Result<TemporaryFile, ArtifactError> {
+    fn copy(&self, address: &ArtifactId, path: &Path, size_bytes: u64) -> Result<TemporaryFile, ArtifactError> {
         let (mut file, _) = open_source(path).map_err(|error| vanished(path, error))?;
-        let mut copy = TemporaryFile::create(&self.store.layout)?;
+        let mut copy = TemporaryFile::with_room(&self.store.layout, size_bytes)?;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; BUFFER_SIZE_BYTES];
         loop {
@@ -479,7 +544,7 @@ impl Work<'_> {
     /// What a blob counts against the quota from now on, if it is not here and this worker's to write.
     fn claim(&self, address: &ArtifactId, size_bytes: u64) -> Result<Option<u64>, ArtifactError> {
         // An old reference is written anew: its file may have moved.
-        if self.store.has_copy(address) || !self.claimed().insert(*address) {
+        if !self.claimed().insert(*address) || self.store.has_sound_copy(address) {
             return Ok(None);
         }
         if self.mode == ImportMode::Reference || self.store.has_blob(address) {
@@ -494,9 +559,10 @@ impl Work<'_> {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An error when another file has failed.
+    /// An error when another file has failed, or nobody wants the import any more.
     fn is_wanted(&self) -> io::Result<()> {
-        if self.given_up.load(Ordering::Relaxed) { Err(io::Error::other("another file failed")) } else { Ok(()) }
+        let is_over = self.failed.load(Ordering::Relaxed) || self.given_up.load(Ordering::Relaxed);
+        if is_over { Err(io::Error::other("the import has ended")) } else { Ok(()) }
     }
 }
 
@@ -584,6 +650,7 @@ impl<F: FnMut(u64) -> io::Result<()>> Read for Tee<'_, F> {
 /// The files of a directory, and what is left out.
 struct Scan<'a> {
     root: &'a Path,
+    own: &'a Own,
     ignored: Gitignore,
     paths: Vec<PathBuf>,
     /// Their paths in the collection, in the same order.
@@ -594,6 +661,7 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn directory(&mut self, directory: &Path) -> Result<(), ArtifactError> {
+        self.own.refuse(directory, &fs::metadata(directory).map_err(at("inspect", directory))?)?;
         let entries = fs::read_dir(directory).map_err(at("list", directory))?;
         let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(at("list", directory))?;
         entries.sort_by_key(fs::DirEntry::file_name);

@@ -1,24 +1,22 @@
 //! What stays in the store: pins, the quota, and the collection of what nobody needs.
 //!
 //! A *pin* is an empty file `pins/<address>`: the operator's word that the artifact stays. [`ArtifactStore::collect`]
-//! removes every artifact that is neither pinned nor wanted by its caller, the blobs that no artifact names any more,
-//! and downloads that nobody took up for [`ABANDONED_AFTER`]. Roots go first and blobs after them, so that a crash in
-//! between leaves blobs to be collected next time, never an artifact with bytes missing.
+//! removes every artifact that is neither pinned nor wanted by its caller, the blobs that nobody names any more, and
+//! downloads that nobody took up for [`ABANDONED_AFTER`]. Roots go first and blobs after them, so that a crash in
+//! between leaves blobs to be removed next time, never an artifact with bytes missing.
 //!
-//! Whoever adds bytes relies on blobs that no root names yet. So an import or a fetch takes a [`Hold`], and a
-//! collection waits for none: it is refused while there are holds, and new ones wait for its end.
+//! Whoever adds bytes relies on blobs that no root names yet, and whoever writes an artifact out on its root. So an import,
+//! and a fetch until its copy is written, takes a [`Hold`], and a collection waits for none: it is refused while there are
+//! holds, and new ones wait for its end.
 
 use super::{
     ArtifactStore,
+    begun::{Begun, Fate},
     error::{ArtifactError, at},
-    files::{self, Layout, TemporaryFile},
+    files::{self, Layout},
     slice::GROUP_SIZE_BYTES,
 };
-use allod_protocol::{
-    artifact::ArtifactKind,
-    codec,
-    ids::{ArtifactId, ModelId},
-};
+use allod_protocol::{artifact::ArtifactKind, ids::ArtifactId};
 use std::{
     collections::BTreeSet,
     fs::{self, DirEntry, File},
@@ -32,7 +30,7 @@ use std::{
 pub const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Bytes of an inner node of a hash tree: two hashes.
-const PAIR_SIZE_BYTES: u64 = 64;
+pub(super) const PAIR_SIZE_BYTES: u64 = 64;
 
 /// What a collection removed, or would remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,33 +122,6 @@ impl ArtifactStore {
         Ok(was_pinned)
     }
 
-    /// The model whose version the artifact is to be before it is served to anybody, if it waits for one.
-    ///
-    /// # Errors
-    /// The file system's refusal; [`ArtifactError::Record`] when the mark is damaged.
-    pub fn unlisted_for(&self, address: &ArtifactId) -> Result<Option<ModelId>, ArtifactError> {
-        let path = self.layout.unlisted_mark(address);
-        match fs::read(&path) {
-            Ok(bytes) => {
-                let damaged = |error| ArtifactError::Record { path: path.clone(), source: Box::new(error) };
-                codec::decode_trusted(&bytes).map(Some).map_err(damaged)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(at("read", &path)(error)),
-        }
-    }
-
-    /// Has an artifact wait: until a version of this model is it, and was the first that was, it is served to nobody.
-    ///
-    /// # Errors
-    /// The file system's refusal.
-    pub fn unlist(&self, address: &ArtifactId, model: &ModelId) -> Result<(), ArtifactError> {
-        let mut mark = TemporaryFile::create(&self.layout)?;
-        mark.append(&codec::encode(model))?;
-        mark.commit_to(&self.layout.unlisted_mark(address))?;
-        files::sync_directory(&self.layout.unlisted())
-    }
-
     /// Bytes on disk that the store takes, what lies elsewhere by reference not included.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
@@ -200,8 +171,11 @@ impl ArtifactStore {
         let _ = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// Measures the store anew.
-    pub(super) fn measure(&self) -> Result<(), ArtifactError> {
+    /// Counts anew what the store takes.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn measure(&self) -> Result<(), ArtifactError> {
         let directories = [self.layout.blobs(), self.layout.partials()];
         let sum = directories
             .iter()
@@ -210,32 +184,84 @@ impl ArtifactStore {
         Ok(())
     }
 
-    /// Removes what is neither pinned nor wanted; with `try_out`, only says what would go.
+    /// Removes what is neither pinned, nor wanted, nor waits for a publish, and what was fetched in part; with `try_out`,
+    /// only says what would go. Interrupted fetches stay for [`ABANDONED_AFTER`], unless `downloads` go too.
     ///
     /// # Errors
-    /// [`ArtifactError::Held`] while something is imported or fetched; a damaged record of an artifact that stays, as
-    /// what it names could not be told from what nobody needs; or the file system's refusal.
+    /// [`ArtifactError::Held`] while something is imported, fetched or written out; a damaged record of an artifact that
+    /// stays, as what it names could not be told from what nobody needs; or the file system's refusal.
+    pub fn collect_with(
+        &self,
+        (try_out, downloads): (bool, bool),
+        is_wanted: impl Fn(&ArtifactId) -> bool,
+    ) -> Result<Collected, ArtifactError> {
+        let stays = |address: &ArtifactId| {
+            self.is_pinned(address)
+                || is_wanted(address)
+                || self.awaited(address).is_ok_and(|awaited| awaited.is_some())
+        };
+        self.remove_needless(try_out, stays, |address, begun| {
+            downloads || begun.fate != Fate::Arrives || self.is_begun_long_ago(address)
+        })
+    }
+
+    /// As [`ArtifactStore::collect_with`], without the interrupted fetches that somebody may take up.
+    ///
+    /// # Errors
+    /// As there.
     pub fn collect(&self, try_out: bool, is_wanted: impl Fn(&ArtifactId) -> bool) -> Result<Collected, ArtifactError> {
+        self.collect_with((try_out, false), is_wanted)
+    }
+
+    /// Removes the artifacts that do not stay, what is begun and goes, and files that nobody names then.
+    pub(super) fn remove_needless(
+        &self,
+        try_out: bool,
+        stays: impl Fn(&ArtifactId) -> bool,
+        goes: impl Fn(&ArtifactId, &Begun) -> bool,
+    ) -> Result<Collected, ArtifactError> {
         let _collecting = self.begin_collecting()?;
         let mut named = BTreeSet::new();
         let mut collected = Collected::default();
         for address in self.roots()? {
-            if self.is_pinned(&address) || is_wanted(&address) {
-                named.insert(address);
-                if self.artifact(&address)?.kind == ArtifactKind::Collection {
-                    named.extend(self.manifest(&address)?.files().iter().map(|file| file.address));
-                }
+            if stays(&address) {
+                named.extend(self.named_by(&address, self.artifact(&address)?.kind)?);
             } else {
                 collected.artifacts.push(address);
             }
         }
-        if !try_out {
-            for address in &collected.artifacts {
-                files::remove_if_there(&self.layout.root(address))?;
-                files::remove_if_there(&self.layout.unlisted_mark(address))?;
+        let (mut gone, mut ended) = (BTreeSet::new(), Vec::new());
+        for (address, begun) in self.begun()? {
+            if goes(&address, &begun) {
+                gone.extend(self.begun_names(&address, begun.kind).unwrap_or_else(|_| vec![address]));
+                ended.push(address);
+            } else {
+                named.extend(self.begun_names(&address, begun.kind)?);
             }
+        }
+        if !try_out {
+            collected.artifacts.iter().try_for_each(|address| self.remove_root(address))?;
+            ended.extend(&collected.artifacts);
             files::sync_directory(&self.layout.roots())?;
         }
+        self.remove_unnamed(&named, &gone, try_out, &mut collected)?;
+        if !try_out {
+            // Last: as long as a file of it may be here, it is known whose it is.
+            ended.iter().try_for_each(|address| self.end_begun(address))?;
+            self.sweep_hashes()?;
+            self.measure()?;
+        }
+        Ok(collected)
+    }
+
+    /// Removes the blobs that nobody names, and the downloads of what is gone or nobody took up.
+    fn remove_unnamed(
+        &self,
+        named: &BTreeSet<ArtifactId>,
+        gone: &BTreeSet<ArtifactId>,
+        try_out: bool,
+        collected: &mut Collected,
+    ) -> Result<(), ArtifactError> {
         let mut blobs = BTreeSet::new();
         each_file(&self.layout.blobs(), |entry| {
             let Some(address) = address_of(&entry).filter(|address| !named.contains(address)) else { return Ok(()) };
@@ -247,7 +273,8 @@ impl ArtifactStore {
         let mut downloads = BTreeSet::new();
         each_file(&self.layout.partials(), |entry| {
             // Of what stays, and was damaged, the sound part lies here.
-            let is_needless = |address: &ArtifactId| !named.contains(address) && is_abandoned(&entry);
+            let is_needless =
+                |address: &ArtifactId| !named.contains(address) && (gone.contains(address) || is_abandoned(&entry));
             let Some(address) = address_of(&entry).filter(is_needless) else { return Ok(()) };
             downloads.insert(address);
             collected.freed_bytes = collected.freed_bytes.saturating_add(remove(&entry, try_out)?);
@@ -256,10 +283,29 @@ impl ArtifactStore {
         collected.downloads = downloads.len() as u64;
         if !try_out {
             blobs.iter().try_for_each(|address| self.marks.clear(address))?;
-            self.sweep_hashes()?;
-            self.measure()?;
         }
-        Ok(collected)
+        Ok(())
+    }
+
+    /// The blobs of an artifact.
+    fn named_by(&self, address: &ArtifactId, kind: ArtifactKind) -> Result<Vec<ArtifactId>, ArtifactError> {
+        let mut named = vec![*address];
+        if kind == ArtifactKind::Collection {
+            named.extend(self.manifest(address)?.files().iter().map(|file| file.address));
+        }
+        Ok(named)
+    }
+
+    /// As far as they are known: before its manifest is here, nothing else of a collection is.
+    pub(super) fn begun_names(
+        &self,
+        address: &ArtifactId,
+        kind: ArtifactKind,
+    ) -> Result<Vec<ArtifactId>, ArtifactError> {
+        match self.named_by(address, kind) {
+            Err(ArtifactError::NotFound(_) | ArtifactError::NotACollection(_)) => Ok(vec![*address]),
+            other => other,
+        }
     }
 
     /// Every blob, in no order; one that has its outboard or a reference beside it several times.
@@ -300,17 +346,9 @@ impl Layout {
     fn pin(&self, address: &ArtifactId) -> std::path::PathBuf {
         self.pins().join(address.to_string())
     }
-
-    pub(super) fn unlisted(&self) -> std::path::PathBuf {
-        self.directory().join("unlisted")
-    }
-
-    fn unlisted_mark(&self, address: &ArtifactId) -> std::path::PathBuf {
-        self.unlisted().join(address.to_string())
-    }
 }
 
-fn each_file(
+pub(super) fn each_file(
     directory: &Path,
     mut visit: impl FnMut(DirEntry) -> Result<(), ArtifactError>,
 ) -> Result<(), ArtifactError> {

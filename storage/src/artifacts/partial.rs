@@ -81,7 +81,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     /// [`ReceiveError::WrongBytes`] when the slice does not prove itself: nothing is written then. Otherwise
-    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], [`ArtifactError::Quota`], [`ArtifactError::DiskFull`] when all of it would leave less
+    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], [`ArtifactError::Quota`], [`ArtifactError::Reserve`] when all of it would leave less
     /// than [`super::KEPT_FREE_BYTES`] free, or the file system's refusal.
     pub fn start(
         &self,
@@ -208,14 +208,16 @@ impl PartialFile {
         let claim = Arriving::claim(store, address)?;
         let layout = &store.layout;
         remove(layout, address)?;
-        files::check_space(&layout.partials(), size_bytes)?;
         let create = |extension| {
             let path = layout.partial(address, extension);
             let mut options = File::options();
             options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))
         };
         let path = layout.partial(address, DATA);
-        let data = DataFile::create(&path, size_bytes).map_err(at("create", &path))?;
+        let data = {
+            let _taking = layout.take_room(&layout.partials(), size_bytes)?;
+            DataFile::create(&path, size_bytes).map_err(at("create", &path))?
+        };
         let (outboard, file) = (create(OUTBOARD)?, create(GROUPS)?);
         let bits = vec![0; bitmap_size(size_bytes)];
         file.write_all_at(&record(size_bytes, &bits), 0).map_err(at("write", &layout.partial(address, GROUPS)))?;

@@ -7,6 +7,7 @@
 
 use super::{
     BUFFER_SIZE_BYTES, OnProgress, Progress,
+    damage::Marks,
     error::{ArtifactError, ReceiveError, Reference, at},
     files::Layout,
 };
@@ -29,6 +30,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Bytes of one group, the smallest piece that can be proven: 16 chunks of BLAKE3.
@@ -260,6 +262,8 @@ pub struct BlobReader {
     /// A blob of one group has none.
     outboard: Option<File>,
     by_reference: bool,
+    /// Where wrong bytes are reported.
+    report: Option<(Arc<Layout>, Arc<Marks>)>,
 }
 
 impl BlobReader {
@@ -272,7 +276,24 @@ impl BlobReader {
         };
         let size_bytes = data.metadata().map_err(at("inspect", &path))?.len();
         let outboard = if size_bytes > GROUP_SIZE_BYTES { Some(open_outboard(layout, address)?) } else { None };
-        Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference })
+        Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference, report: None })
+    }
+
+    /// Has wrong bytes that are read from now on marked.
+    pub(super) fn reporting(self, layout: &Arc<Layout>, marks: &Arc<Marks>) -> Self {
+        Self { report: Some((Arc::clone(layout), Arc::clone(marks))), ..self }
+    }
+
+    /// Marks the blob, unless what was read has been replaced since it was opened.
+    fn reported(&self, error: ArtifactError) -> ArtifactError {
+        if let Some((layout, marks)) = &self.report
+            && error.is_damage()
+            && is_at(&self.data, &self.path)
+            && self.outboard.as_ref().is_none_or(|outboard| is_at(outboard, &layout.outboard(&self.address)))
+        {
+            marks.report(&self.address, &error);
+        }
+        error
     }
 
     /// A blob whose file may be another than it was.
@@ -281,12 +302,13 @@ impl BlobReader {
         let data = source.file.try_clone().map_err(at("open", &path))?;
         let size_bytes = data.metadata().map_err(at("inspect", &path))?.len();
         let outboard = if size_bytes > GROUP_SIZE_BYTES { Some(open_outboard(layout, address)?) } else { None };
-        Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference: source.is_reference })
+        let by_reference = source.is_reference;
+        Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference, report: None })
     }
 
     /// A download under way, of whose ranges some are there.
     pub(super) fn partial(address: ArtifactId, path: PathBuf, size_bytes: u64, data: File, outboard: File) -> Self {
-        Self { address, path, size_bytes, data, outboard: Some(outboard), by_reference: false }
+        Self { address, path, size_bytes, data, outboard: Some(outboard), by_reference: false, report: None }
     }
 
     /// The blob's address.
@@ -311,7 +333,7 @@ impl BlobReader {
             return Err(ArtifactError::Range { address, start: range.start, end: range.end, size_bytes });
         }
         encoded.reserve(usize::try_from(encoded_size_bytes(size_bytes, range)).unwrap_or(0));
-        self.encode_to(range, encoded)
+        self.encode_to(range, encoded).map_err(|error| self.reported(error))
     }
 
     fn encode_to(&self, range: ByteRange, encoded: impl Write) -> Result<(), ArtifactError> {
@@ -352,7 +374,7 @@ impl BlobReader {
 
     /// Checks the groups of `range` against the address without giving them.
     pub(super) fn check(&self, range: ByteRange) -> Result<(), ArtifactError> {
-        self.encode_to(range, io::sink())
+        self.encode_to(range, io::sink()).map_err(|error| self.reported(error))
     }
 
     /// As [`BlobReader::check`], with the bytes read from the disk rather than from memory, and not kept there.
@@ -384,10 +406,10 @@ impl BlobReader {
             }
             None => encode_ranges(data, PostOrderMemOutboard { root, tree, data: [0u8; 0] }, &chunks, &mut encoded),
         }
-        .map_err(|error| self.encoding_failed(error, range))?;
+        .map_err(|error| self.reported(self.encoding_failed(error, range)))?;
         let refused = |error| match error {
             ReceiveError::Store(error) => error,
-            ReceiveError::WrongBytes { offset_bytes, .. } => self.wrong_at(offset_bytes),
+            ReceiveError::WrongBytes { offset_bytes, .. } => self.reported(self.wrong_at(offset_bytes)),
         };
         bytes.append(&mut decode(&self.address, self.size_bytes, range, &encoded).map_err(refused)?);
         Ok(())
@@ -422,6 +444,14 @@ impl BlobReader {
         }
         Ok(())
     }
+}
+
+/// Whether a file that is open is the one that has the name.
+fn is_at(file: &File, path: &Path) -> bool {
+    let look = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (open, named) = (file.metadata().map(look), fs::metadata(path).map(look));
+    // A name that is gone is damage, too.
+    named.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |named| open.is_ok_and(|open| open == named))
 }
 
 fn open_outboard(layout: &Layout, address: &ArtifactId) -> Result<File, ArtifactError> {

@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
+use allod_protocol::ids::{ModelId, Timestamp};
 use proptest::prelude::*;
 use std::os::unix::fs::{FileExt, symlink};
-use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 struct Bench {
@@ -242,7 +243,8 @@ fn a_reference_serves_until_its_file_changes() {
         let refused = bench.store.reader(&address);
         assert!(matches!(refused, Err(ArtifactError::ReferenceChanged { how: Reference::Changed, .. })));
         fs::remove_file(&path).unwrap();
-        let refused = bench.store.reader(&address).unwrap_err();
+        assert!(matches!(bench.store.reader(&address), Err(ArtifactError::Marked(_))), "seen once, known from then on");
+        let refused = bench.store.verify(&address, &mut quiet).unwrap_err();
         assert!(matches!(refused, ArtifactError::ReferenceChanged { how: Reference::Gone, .. }));
         assert!(refused.to_string().contains("referenced"));
 
@@ -318,9 +320,10 @@ fn every_flipped_bit_on_disk_is_found_and_never_served() {
         let target = bench.root.join("out");
         assert!(bench.store.export(&address, &target, Overwrite::Refuse, &mut quiet).is_err());
         assert!(!target.exists(), "no wrong file under the final name");
+        assert_eq!(bench.store.damaged_blobs(), [address], "whoever reads it first takes note");
         bench.flip(file, offset);
+        bench.store.verify(&address, &mut quiet).unwrap();
     }
-    bench.store.verify(&address, &mut quiet).unwrap();
     let file = File::options().write(true).open(bench.root.join("artifacts").join(&data)).unwrap();
     for len in [content.len() as u64 - 1, 3 * GROUP as u64, 0] {
         file.set_len(len).unwrap();
@@ -476,7 +479,7 @@ fn an_artifact_is_adopted_only_when_it_is_whole() {
     let address = manifest.address();
     assert!(matches!(to.store.adopt(&address, ArtifactKind::Collection), Err(ArtifactError::NotFound(_))));
     to.store.insert(&address, &manifest.encode()).unwrap();
-    assert_eq!(to.store.missing_files(manifest.files()).len(), 2, "one content has one address");
+    assert_eq!(to.store.missing_files(manifest.files(), |_| true).len(), 2, "one content has one address");
     assert!(to.store.adopt(&address, ArtifactKind::Collection).is_err());
     assert!(to.store.insert(&ArtifactId::of(b"a"), b"x").is_err());
     to.store.insert(&ArtifactId::of(b"a"), b"a").unwrap();
@@ -736,7 +739,7 @@ impl Bench {
             checked_bytes += step.checked_bytes;
             if let Some((address, error)) = step.fault {
                 assert!(error.is_damage(), "{error}");
-                assert!(self.store.mark_damaged(&address).unwrap(), "found once");
+                assert!(self.store.mark_damaged(&address, &error).unwrap(), "found once");
                 damaged.push(address);
             }
         }
@@ -845,7 +848,7 @@ fn only_the_damaged_groups_of_a_blob_are_needed_again() {
     file.set_len(len as u64 - 1).unwrap();
     assert_eq!(to.scrub().1, [address]);
     assert_eq!(to.store.salvage(&address).unwrap(), Salvaged::Nothing);
-    assert_eq!(to.store.missing_files(&[]).len(), 0);
+    assert_eq!(to.store.missing_files(&[], |_| true).len(), 0);
     let partial = start(&from, &to, &address, len);
     for range in partial.missing() {
         partial.receive(range, &from.slice(&address, range)).unwrap();
@@ -894,7 +897,7 @@ fn a_damaged_file_makes_the_collection_wait_and_its_garbage_is_collected() {
     bench.flip(&format!("blobs/{file}"), 1);
     assert_eq!(bench.scrub().1, [file]);
     let manifest = bench.store.manifest(&address).unwrap();
-    assert_eq!(bench.store.missing_files(manifest.files()).len(), 1);
+    assert_eq!(bench.store.missing_files(manifest.files(), |_| true).len(), 1);
     assert_eq!(bench.store.damaged_artifacts().unwrap()[0].address, address);
     bench.store.salvage(&file).unwrap();
     bench.store.pin(&address).unwrap();
@@ -903,4 +906,136 @@ fn a_damaged_file_makes_the_collection_wait_and_its_garbage_is_collected() {
     bench.store.unpin(&address).unwrap();
     bench.store.collect(false, |_| false).unwrap();
     assert_eq!(bench.store.list().unwrap(), []);
+}
+
+#[test]
+fn whose_a_file_is_can_be_told_as_long_as_it_is_here_and_what_nobody_wants_goes() {
+    let (from, to) = (Bench::new(), Bench::new());
+    from.file("model/a", &bytes(3 * GROUP));
+    from.file("model/b", &bytes(5 * GROUP));
+    let imported = from.import(&from.root.join("model"));
+    let (address, manifest) = (imported.artifact.address, imported.manifest.unwrap());
+    let is_begun = |fate| to.store.begun_of(&address).unwrap() == Some(Begun { kind: ArtifactKind::Collection, fate });
+    to.store.begin(&address, ArtifactKind::Collection).unwrap();
+    to.store.insert(&address, &manifest.encode()).unwrap();
+    let [one, other] = manifest.files() else { panic!("two files") };
+    let size_bytes = one.size_bytes;
+    to.store
+        .start(
+            &one.address,
+            size_bytes,
+            ByteRange::whole(size_bytes),
+            &from.slice(&one.address, ByteRange::whole(size_bytes)),
+        )
+        .unwrap();
+    let tail = ByteRange::tail(other.size_bytes, 0);
+    to.store.start(&other.address, other.size_bytes, tail, &from.slice(&other.address, tail)).unwrap();
+    // Interrupted there: neither by itself nor on the operator's word does it go, unless that says so.
+    to.store.tidy().unwrap();
+    let collected = to.store.collect(false, |_| false).unwrap();
+    assert_eq!((collected.blobs, collected.downloads), (0, 0), "{collected:?}");
+    assert!(to.store.has_blob(&one.address) && is_begun(Fate::Arrives));
+    let tried = to.store.collect_with((true, true), |_| false).unwrap();
+    assert_eq!((tried.blobs, tried.downloads), (2, 1));
+    assert!(to.store.has_blob(&one.address) && to.store.partials().unwrap() == [other.address]);
+    // A week later it goes by itself.
+    let record = File::options().write(true).open(to.store.layout.begun().join(address.to_string())).unwrap();
+    record.set_modified(SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(60)).unwrap();
+    assert_eq!(to.store.tidy().unwrap(), Collected { blobs: 2, downloads: 1, ..tried });
+    assert_eq!((to.store.used_bytes(), to.store.begun().unwrap()), (0, vec![]));
+    // What is whole is begun no more; what is collected is, until the last of it has gone.
+    let whole = to.blob(&bytes(9));
+    to.store.remove_root(&whole).unwrap();
+    assert_eq!(to.store.begun_of(&whole).unwrap(), Some(Begun { kind: ArtifactKind::File, fate: Fate::Goes }));
+    assert!(to.store.has_blob(&whole) && to.store.tidy().unwrap().blobs == 1);
+    assert_eq!(to.store.begun().unwrap(), []);
+    let again = to.blob(&bytes(9));
+    assert_eq!((again, to.store.begun().unwrap()), (whole, vec![]));
+}
+
+#[test]
+fn what_a_publish_brings_stays_if_the_ledger_takes_it_and_goes_if_not() {
+    let bench = Bench::new();
+    let model = ModelId::from_bytes([1; 32]);
+    let publish = |name: &str, content: &[u8]| {
+        let publication = Publication { model, until: &|| Timestamp::new(5) };
+        let path = bench.file(name, content);
+        let options = (ImportMode::Copy, Some(publication));
+        let imported = bench.store.import_for(&path, options, &AtomicBool::new(false), &mut quiet).unwrap();
+        imported.artifact.address
+    };
+    let (taken, refused) = (publish("one", b"one"), publish("two", b"two"));
+    let awaited = bench.store.awaited(&taken).unwrap().unwrap();
+    assert_eq!(awaited, Awaited { model, until: Timestamp::new(5), brought: true });
+    bench.store.collect(false, |_| false).unwrap();
+    bench.store.settle(&taken).unwrap();
+    assert!(bench.store.let_go(&refused).unwrap() && !bench.store.let_go(&refused).unwrap());
+    assert_eq!(bench.store.tidy().unwrap().blobs, 1);
+    assert!(bench.store.is_pinned(&taken) && !bench.store.has_blob(&refused));
+    // Published a second time, in vain: it was here before.
+    assert_eq!(publish("one", b"one"), taken);
+    assert!(!bench.store.let_go(&taken).unwrap() && bench.store.is_pinned(&taken));
+    // Twice in vain: it was brought by the first.
+    let twice = publish("three", b"three");
+    assert_eq!((publish("three", b"three"), bench.store.let_go(&twice).unwrap()), (twice, true));
+    assert_eq!(bench.store.all_awaited().unwrap(), []);
+}
+
+#[test]
+fn the_nodes_own_files_are_not_taken_in_by_whatever_name_and_nothing_is_written_among_them() {
+    let mut bench = Bench::new();
+    let data = bench.root.join("data");
+    bench.store = ArtifactStore::open(&data.join("artifacts")).unwrap().within(&data);
+    let key = bench.file("data/node.key", b"secret");
+    bench.file("data/ledger/000001.log", b"blocks");
+    symlink(&key, bench.root.join("linked")).unwrap();
+    symlink(&data, bench.root.join("way")).unwrap();
+    bench.file("innocent/config.json", b"{}");
+    fs::hard_link(&key, bench.root.join("innocent/weights.bin")).unwrap();
+    fs::hard_link(&key, bench.root.join("second name")).unwrap();
+    for path in [
+        "data",
+        "data/node.key",
+        "data/ledger",
+        "data/artifacts",
+        "linked",
+        "way/node.key",
+        "second name",
+        "innocent",
+        "",
+    ] {
+        for mode in [ImportMode::Copy, ImportMode::HardLink, ImportMode::Reference] {
+            let refused = bench.store.import(&bench.root.join(path), mode, &mut quiet).unwrap_err();
+            assert!(matches!(refused, ArtifactError::Own(_)), "{path}: {refused}");
+            assert!(refused.to_string().contains("choose another path"), "{refused}");
+        }
+    }
+    assert_eq!(bench.store.list().unwrap(), []);
+    // What is stored has a second name of its owner's: that may be taken in again.
+    let mine = bench.file("mine", b"mine");
+    for _ in 0..2 {
+        bench.store.import(&mine, ImportMode::HardLink, &mut quiet).unwrap();
+    }
+    let file = bench.blob(b"config");
+    bench.file("evil/data/config.toml", b"x");
+    bench.file("evil/data/new/deep", b"x");
+    let collection = bench.import(&bench.root.join("evil")).artifact.address;
+    let out =
+        |address, target: &str| bench.store.export(&address, &bench.root.join(target), Overwrite::Replace, &mut quiet);
+    for (address, target) in [
+        (file, "data/node.key"),
+        (file, "data/new"),
+        (file, "way/config.toml"),
+        (collection, "data"),
+        (collection, "data/new/dir"),
+        (collection, "way"),
+        (collection, ""),
+    ] {
+        let refused = out(address, target).unwrap_err();
+        assert!(matches!(refused, ArtifactError::Own(_)), "{target}: {refused}");
+    }
+    assert_eq!(fs::read(&key).unwrap(), b"secret");
+    let names: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    out(collection, "elsewhere").unwrap();
 }

@@ -3,8 +3,8 @@
 
 use allod_protocol::{artifact::ArtifactKind, ids::ArtifactId};
 use allod_storage::artifacts::{
-    ArtifactError, ArtifactStore, ByteRange, GROUP_SIZE_BYTES, ImportMode, Overwrite, PartialFile, Progress,
-    ReceiveError, Started,
+    ArtifactError, ArtifactStore, ByteRange, GROUP_SIZE_BYTES, ImportMode, KEPT_FREE_BYTES, Overwrite, PartialFile,
+    Progress, ReceiveError, Started,
 };
 use allod_tests::small_disk::SmallDisk;
 use std::{
@@ -126,9 +126,10 @@ fn files_that_go_while_their_directory_is_taken_in_are_named_and_nothing_of_it_s
 }
 
 #[test]
-fn a_disk_that_fills_up_while_files_are_taken_in_leaves_no_artifact() {
+fn a_disk_with_no_room_but_the_ledgers_takes_no_files_in_and_writes_none_out() {
     let place = Place::new();
-    let Some(disk) = SmallDisk::mount(&place.path("artifacts"), 32) else { return };
+    let reserve_mib = u32::try_from(KEPT_FREE_BYTES / 1024 / 1024).unwrap();
+    let Some(disk) = SmallDisk::mount(&place.path("artifacts"), reserve_mib + 32) else { return };
     // The store was opened on the directory beneath.
     let store = ArtifactStore::open(&place.path("artifacts/store")).unwrap();
     let large = place.write("large", &bytes(48 * 1024 * 1024));
@@ -137,8 +138,10 @@ fn a_disk_that_fills_up_while_files_are_taken_in_leaves_no_artifact() {
     }
     for source in [large, place.path("model")] {
         let refused = store.import(&source, ImportMode::Copy, &mut quiet).unwrap_err();
-        assert!(matches!(refused, ArtifactError::DiskFull(_)), "{refused}");
-        assert!(refused.to_string().contains("free some space"));
+        assert!(matches!(refused, ArtifactError::Reserve { .. }), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains("reserve") && said.contains("ledger") && said.contains("free some space"), "{said}");
+        assert!(disk.free_bytes() >= KEPT_FREE_BYTES, "{} bytes are left", disk.free_bytes());
         assert_eq!(store.list().unwrap(), []);
         assert_eq!(fs::read_dir(place.path("artifacts/store/temporary")).unwrap().count(), 0);
         let collected = store.collect(false, |_| false).unwrap();
@@ -146,6 +149,14 @@ fn a_disk_that_fills_up_while_files_are_taken_in_leaves_no_artifact() {
     }
     let small = place.write("small", &bytes(1024 * 1024));
     store.import(&small, ImportMode::Copy, &mut quiet).unwrap();
+    // Less than as much again is free beside the reserve: it is not written out on the same disk.
+    let held = place.write("held", &bytes(16 * 1024 * 1024));
+    let held = store.import(&held, ImportMode::Copy, &mut quiet).unwrap().artifact.address;
+    let target = place.path("artifacts/out");
+    let refused = store.export(&held, &target, Overwrite::Refuse, &mut quiet).unwrap_err();
+    assert!(matches!(refused, ArtifactError::Reserve { .. }) && !target.exists(), "{refused}");
+    store.export(&held, &place.path("out"), Overwrite::Refuse, &mut quiet).unwrap();
+    assert!(disk.free_bytes() >= KEPT_FREE_BYTES, "{} bytes are left", disk.free_bytes());
     drop(disk);
 }
 
@@ -168,7 +179,7 @@ fn a_disk_that_fills_up_in_the_middle_of_a_download_keeps_what_came_and_goes_on(
     let (from, to) = (Place::new(), Place::new());
     let size_bytes = 12 * 1024 * 1024;
     let address = from.import(&from.write("file", &bytes(size_bytes as usize)));
-    let Some(disk) = SmallDisk::mount(&to.path("artifacts"), 96) else { return };
+    let Some(disk) = SmallDisk::mount(&to.path("artifacts"), 160) else { return };
     let store = ArtifactStore::open(&to.path("artifacts/store")).unwrap();
     let partial = started(&from, &store, &address, size_bytes);
     let pieces: Vec<_> = partial.missing().into_iter().flat_map(|run| run.pieces(64 * GROUP_SIZE_BYTES)).collect();

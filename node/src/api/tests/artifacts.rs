@@ -1,6 +1,7 @@
 //! Artifacts: taken in, read, fetched, pinned, collected.
 
 use super::{decisions::quick, *};
+use crate::exchange::{probe::Probe, serve::Asked};
 use allod_protocol::{
     access::{BindPeer, Readers, ReleasePeer},
     crypto::Domain,
@@ -9,7 +10,7 @@ use allod_protocol::{
 };
 
 /// Two peers that are connected, with these identities. Each has a ledger of its own.
-async fn connected(one: u8, other: u8) -> (Peer, Peer) {
+pub(super) async fn connected(one: u8, other: u8) -> (Peer, Peer) {
     let one = Peer::start_beside(one, Vec::new()).await;
     let address = eventually(async || one.node.network.listen_addrs().into_iter().next()).await;
     let other = Peer::start_beside(other, vec![address]).await;
@@ -346,7 +347,7 @@ async fn a_restricted_artifact_is_served_to_peers_of_holders_as_long_as_the_ledg
     publisher.decide(model, "restrict", ProposalAction::SetDistribution { distribution }).await;
     let bytes = format!("{model}1.0").into_bytes();
     let address = ArtifactId::of(&bytes);
-    let import = json!({"path": publisher.write("weights", &bytes), "unlisted": model});
+    let import = json!({"path": publisher.write("weights", &bytes), "version_of": model});
     publisher.lines("/v1/artifacts", import).await;
     let provider = publisher.node.network.local_peer_id().to_string();
     let fetch = async || {
@@ -364,9 +365,6 @@ async fn a_restricted_artifact_is_served_to_peers_of_holders_as_long_as_the_ledg
     refused("no version has it yet").await;
     publisher.publish(model, "1.0", Vec::new()).await;
     refused("the stranger is nobody's peer").await;
-    publisher.node.artifacts.unlist(&address, &ModelId::from_bytes([1; 32])).unwrap();
-    refused("it was meant for a model that was not the first to publish it").await;
-    publisher.node.artifacts.unlist(&address, &model).unwrap();
     let (peer, issued, holder) = (key(18), clock(), publisher.account("southbank"));
     let message = BindPeer::consent(publisher.node.network_id, holder, issued);
     let consent = peer.sign(Domain::PeerBinding, &message);
@@ -458,9 +456,18 @@ async fn twins(seed: u8, scrubbing: Scrubbing) -> (Peer, Peer, ArtifactId, Artif
 #[tokio::test]
 async fn a_flipped_bit_is_found_by_hand_withheld_and_got_again_from_another_peer() {
     let (publisher, peer, artifact, large) = twins(21, Scrubbing::default()).await;
-    flip(&peer, &large, 1_000_000);
     let verify =
         async |repair: bool| peer.lines(&format!("/v1/artifacts/{artifact}/verify?repair={repair}"), json!({})).await;
+    let forget = || {
+        publisher.node.artifacts.unpin(&artifact).unwrap();
+        publisher.node.artifacts.collect(false, |_| false).unwrap();
+    };
+    let publish = async || {
+        publisher.lines("/v1/artifacts", json!({"path": publisher.directory.path().join("model")})).await;
+    };
+    // Nobody else has it: it says so, and what is sound stays.
+    forget();
+    flip(&peer, &large, 1_000_000);
     assert_eq!(verify(false).await.last().unwrap()["error"]["code"], "artifact_damaged");
     let own = json!(peer.node.network.local_peer_id().to_string());
     let shown = peer.ok(&format!("/v1/artifacts/{artifact}")).await;
@@ -469,11 +476,15 @@ async fn a_flipped_bit_is_found_by_hand_withheld_and_got_again_from_another_peer
     assert!(!providers["providers"].as_array().unwrap().contains(&own), "{providers}");
     let content = format!("/v1/artifacts/{artifact}/content?path=large");
     assert_eq!(peer.get(&content).await.1["code"], "artifact_damaged");
+    let failed = verify(true).await.pop().unwrap();
+    assert_eq!(failed["error"]["code"], "not_repaired", "{failed}");
+    assert!(failed["error"]["detail"].as_str().unwrap().contains(&large.to_string()), "{failed}");
     assert_eq!(
         (metric(&peer, "allod_artifacts_damaged").await, metric(&peer, "allod_artifacts_repaired_total").await),
         (1, 0)
     );
 
+    publish().await;
     let before = metric(&peer, "allod_artifacts_fetched_bytes_total").await;
     let lines = verify(true).await;
     assert!(lines.iter().any(|line| line.get("damaged").is_some()), "{lines:?}");
@@ -486,16 +497,59 @@ async fn a_flipped_bit_is_found_by_hand_withheld_and_got_again_from_another_peer
     );
     let providers = peer.ok(&format!("/v1/artifacts/{artifact}/providers?timeout_ms=1000")).await;
     assert!(providers["providers"].as_array().unwrap().contains(&own), "{providers}");
+}
 
-    // Nobody else has it: it says so, and what is sound stays.
+#[tokio::test]
+async fn rot_is_recorded_withheld_and_mended_whoever_meets_it() {
+    let (publisher, peer, artifact, large) = twins(41, Scrubbing::default()).await;
+    let (mut found, last) = (0, 2_799_999);
+    for how in ["a client", "a fetch that writes out", "a peer", "a publish"] {
+        flip(&peer, &large, last);
+        match how {
+            "a client" => {
+                let url = format!("{}/v1/artifacts/{artifact}/content?path=large", peer.base);
+                let answer = peer.client.get(url).header("range", "bytes=-10").send().await.unwrap();
+                assert!(answer.bytes().await.is_err(), "the bytes are missing");
+            }
+            "a fetch that writes out" => {
+                let request = json!({"output": peer.directory.path().join("out")});
+                let answer = peer.lines(&format!("/v1/artifacts/{artifact}/fetch"), request).await.pop().unwrap();
+                assert_eq!(answer["error"]["code"], "artifact_damaged", "{answer}");
+            }
+            "a peer" => {
+                let asked = Asked { artifact, blob: large };
+                let provider = peer.node.network.local_peer_id();
+                assert_ne!(super::sharing::probe(&publisher, provider, asked).await, Probe::Has);
+            }
+            _ => {
+                let path = publisher.directory.path().join("model");
+                let published = peer.lines("/v1/artifacts", json!({"path": path})).await.pop().unwrap();
+                assert!(published["artifact"].is_object(), "{published}");
+            }
+        }
+        found += 1;
+        assert_eq!(metric(&peer, "allod_artifacts_damaged_found_total").await, found, "{how}");
+        eventually(async || peer.node.artifacts.has(&artifact).then_some(())).await;
+        peer.node.artifacts.verify(&artifact, &mut |_| {}).unwrap();
+        let whole = async || (metric(&peer, "allod_artifacts_damaged").await == 0).then_some(());
+        eventually(whole).await;
+        let own = json!(peer.node.network.local_peer_id().to_string());
+        eventually(async || {
+            let asked = format!("/v1/artifacts/{artifact}/providers?timeout_ms=200");
+            publisher.ok(&asked).await["providers"].as_array()?.contains(&own).then_some(())
+        })
+        .await;
+    }
+    // A fetch by hand is as good: what it brings ends the damage, too.
     publisher.node.artifacts.unpin(&artifact).unwrap();
     publisher.node.artifacts.collect(false, |_| false).unwrap();
-    flip(&peer, &large, 5);
-    let failed = verify(true).await.pop().unwrap();
-    assert_eq!(failed["error"]["code"], "not_repaired", "{failed}");
-    assert!(failed["error"]["detail"].as_str().unwrap().contains(&large.to_string()), "{failed}");
+    flip(&peer, &large, 7);
+    peer.lines(&format!("/v1/artifacts/{artifact}/verify"), json!({})).await;
+    assert_eq!(metric(&peer, "allod_artifacts_damaged").await, 1);
     publisher.lines("/v1/artifacts", json!({"path": publisher.directory.path().join("model")})).await;
-    assert_eq!(verify(true).await.last().unwrap()["verified"]["address"], json!(artifact));
+    let fetched = peer.lines(&format!("/v1/artifacts/{artifact}/fetch"), json!({"kind": "collection"})).await;
+    assert!(fetched.last().unwrap()["result"].is_object(), "{fetched:?}");
+    assert_eq!(metric(&peer, "allod_artifacts_damaged").await, 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,105 @@
+//! The node's own files: its keys, its ledger, the store itself. They are never taken in, and nothing is written out
+//! among them, by whatever name somebody leads there: a path, a symbolic link, a second name, a directory around it, a
+//! mount of it elsewhere. So files and directories are known by what they are (device and inode), not by their names.
+
+use super::{
+    ArtifactStore,
+    error::{ArtifactError, at},
+};
+use std::{
+    collections::BTreeSet,
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+/// What a file is, whatever its names.
+type Identity = (u64, u64);
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// The files of the node's data directory, as they are now.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    directories: BTreeSet<Identity>,
+    files: BTreeSet<Identity>,
+}
+
+impl ArtifactStore {
+    /// Names the node's data directory, none of which is taken in or written over.
+    #[must_use]
+    pub fn within(mut self, data_dir: &Path) -> Self {
+        self.data_dir = Some(data_dir.to_owned());
+        self
+    }
+
+    /// Looks what the node's own files are.
+    pub(super) fn own_files(&self) -> Result<Own, ArtifactError> {
+        let mut own = Own::default();
+        if let Some(data_dir) = &self.data_dir {
+            // What is stored may have names elsewhere: those are their owners'.
+            own.add(data_dir, Some(self.layout.directory()))?;
+        }
+        Ok(own)
+    }
+}
+
+impl Own {
+    fn add(&mut self, directory: &Path, but: Option<&Path>) -> Result<(), ArtifactError> {
+        // A link may lead round in a circle.
+        if !self.directories.insert(identity(&fs::metadata(directory).map_err(at("inspect", directory))?)) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(directory).map_err(at("list", directory))? {
+            let path = entry.map_err(at("list", directory))?.path();
+            // Followed: a key may lie elsewhere.
+            match fs::metadata(&path) {
+                Ok(found) if found.is_dir() && but == Some(path.as_path()) => {
+                    self.directories.insert(identity(&found));
+                }
+                Ok(found) if found.is_dir() => self.add(&path, None)?,
+                Ok(found) => {
+                    self.files.insert(identity(&found));
+                }
+                // The database removes files as it goes.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(at("inspect", &path)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a file or a directory of the node's own.
+    pub(super) fn refuse(&self, path: &Path, found: &Metadata) -> Result<(), ArtifactError> {
+        let known = if found.is_dir() { &self.directories } else { &self.files };
+        if known.contains(&identity(found)) { Err(ArtifactError::Own(path.to_owned())) } else { Ok(()) }
+    }
+
+    /// Refuses a path that lies in a directory of the node's own, itself included. Of what is not there yet, the
+    /// directories that are decide.
+    pub(super) fn refuse_within(&self, path: &Path) -> Result<(), ArtifactError> {
+        if self.directories.is_empty() {
+            return Ok(());
+        }
+        for place in path.ancestors() {
+            match fs::metadata(place) {
+                Ok(found) if found.is_dir() && self.directories.contains(&identity(&found)) => {
+                    return Err(ArtifactError::Own(path.to_owned()));
+                }
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(at("inspect", place)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The directories of the places in which something is to be written, each looked at once.
+    pub(super) fn refuse_places<'a>(&self, places: impl Iterator<Item = &'a PathBuf>) -> Result<(), ArtifactError> {
+        let directories: BTreeSet<&Path> = places.filter_map(|place| place.parent()).collect();
+        directories.into_iter().try_for_each(|directory| self.refuse_within(directory))
+    }
+}
