@@ -429,8 +429,9 @@ mod unit_tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seats = Seats::new(connections, patience);
-        let long = || async { vec![b'x'; 64 * 1024 * 1024] };
-        let routes = Router::new().route("/short", get(|| async { "short" })).route("/long", get(long));
+        let long = Bytes::from(vec![b'x'; 64 * 1024 * 1024]);
+        let long = get(move || std::future::ready(long.clone()));
+        let routes = Router::new().route("/short", get(|| async { "short" })).route("/long", long);
         let routes = routes.layer(middleware::from_fn(seated)).into_make_service_with_connect_info::<Seated>();
         tokio::spawn(axum::serve(Limited::new(listener, seats.clone()), routes).into_future());
         (seats, address)
@@ -536,6 +537,8 @@ mod unit_tests {
         until(&seats, Stand::DoesNotRead, 3).await;
         // One of them reads all the time, slowly, and comes to its end.
         let mut honest = connections.remove(0);
+        let (begun, reads) = tokio::sync::oneshot::channel();
+        let mut begun = Some(begun);
         let reading = tokio::spawn(async move {
             let (mut piece, mut read) = (vec![0; 1024 * 1024], 0);
             while read < 64 * 1024 * 1024 {
@@ -543,10 +546,14 @@ mod unit_tests {
                     Ok(0) | Err(_) => return read,
                     Ok(bytes) => read += bytes,
                 }
+                if let Some(begun) = begun.take_if(|_| read > 16 * 1024 * 1024) {
+                    begun.send(()).unwrap();
+                }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             read
         });
+        tokio::time::timeout(PATIENCE, reads).await.unwrap().unwrap();
         is_answered(&mut TcpStream::connect(address).await.unwrap()).await;
         is_answered(&mut TcpStream::connect(address).await.unwrap()).await;
         assert!(tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap() >= 64 * 1024 * 1024);

@@ -31,6 +31,11 @@ impl Driver {
         self.peers.validator_of(peer).is_some_and(|key| self.validators.borrow().contains(&key))
     }
 
+    /// Whether the network decides with it, or this peer's operator named it.
+    pub(super) fn is_needed(&self, peer: &PeerId) -> bool {
+        self.peers.is_given(peer) || self.is_of_validator(peer)
+    }
+
     /// Checks what a peer says of a validator, if that is one. A signature is checked for keys of the set alone.
     pub(super) fn recognise(&mut self, peer: PeerId) {
         let Some(claim) = self.peers.unproven_claim(&peer) else { return };
@@ -90,8 +95,7 @@ impl Driver {
         };
         let deaf: Vec<PeerId> = self.peers.identified().filter(overdue).map(|(peer, _)| peer).collect();
         for peer in deaf {
-            tracing::info!(%peer, "disconnected: the peer does not say what it wants to hear; both sides begin again");
-            self.disconnect(peer);
+            self.begin_again(peer, "it does not say what it wants to hear");
         }
     }
 }

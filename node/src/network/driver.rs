@@ -408,8 +408,7 @@ impl Driver {
         if introduction.is_some_and(|said| self.peers.is_another_life(&peer, connection, said.life)) {
             // Gossip tells its topics on a first connection only, and sends on any: with a dead one beside it, the
             // living one is silent. Both sides begin again.
-            tracing::info!(%peer, "the peer has started anew: what is left of its older connections is closed");
-            return self.disconnect(peer);
+            return self.begin_again(peer, "the peer has started anew");
         }
         self.note_relay(peer, &info);
         let speaks_kademlia = self.names.kademlia_is_spoken_by(&info);
@@ -474,7 +473,7 @@ impl Driver {
 
     /// Notes an offence, and blocks the peer if it was one too many.
     pub(super) fn hold_against(&mut self, peer: PeerId, offence: Offence) {
-        let needed = self.peers.is_given(&peer) || self.is_of_validator(&peer);
+        let needed = self.is_needed(&peer);
         if self.guard.offend(peer, offence, needed) {
             self.block(peer, offence.describe());
         }
@@ -492,6 +491,17 @@ impl Driver {
         }
         blocked.block_peer(peer);
         stats::set(&self.stats.peers_blocked, self.guard.blocked_count());
+    }
+
+    /// Closes every connection to a peer, so that both sides begin anew.
+    pub(super) fn begin_again(&mut self, peer: PeerId, reason: &str) {
+        if self.is_needed(&peer) {
+            tracing::info!(%peer, reason, "disconnected, to begin again");
+        } else {
+            // Strangers could fill the log.
+            tracing::debug!(%peer, reason, "disconnected, to begin again");
+        }
+        self.disconnect(peer);
     }
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {

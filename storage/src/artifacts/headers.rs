@@ -5,7 +5,7 @@
 //! [`HEADER_SIZE_BYTES`]; nothing of it is trusted before it is compared with what is there.
 //!
 //! A file is called damaged only where it contradicts itself as the formats' own readers see it. What may be right but is
-//! not known here, a type of numbers that is newer than this reader above all, is [`HeaderError::NotUnderstood`]: the file
+//! not known here, a type of GGUF that is newer than this reader above all, is [`HeaderError::NotUnderstood`]: the file
 //! is taken as it is, and no header is told of it.
 //!
 //! Read on in `safetensors` and `gguf`, which name their sources.

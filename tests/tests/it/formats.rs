@@ -17,8 +17,7 @@ const REMEDY: &str = "this test needs Python 3.11 or newer with venv (testnet/pr
                       registry of Python packages, which PIP_INDEX_URL may name";
 
 /// What a reader says when a file has what it does not know, and may be right.
-const UNKNOWN: [&str; 5] = [
-    "unknown variant",                     // a type of safetensors
+const UNKNOWN: [&str; 4] = [
     "is not a valid GGMLQuantizationType", // a type of GGUF's tensors
     "is not a valid GGUFValueType",        // a type of GGUF's metadata
     "which we cannot handle",              // a version of GGUF
@@ -26,7 +25,7 @@ const UNKNOWN: [&str; 5] = [
 ];
 
 /// Where the packages are not followed.
-const EXCEPTIONS: [Exception; 7] = [
+const EXCEPTIONS: [Exception; 6] = [
     Exception {
         package: "read",
         here: "damaged: it ends within its header",
@@ -57,11 +56,6 @@ const EXCEPTIONS: [Exception; 7] = [
         package: "read",
         here: "not understood: its metadata has more than 64 arrays in each other",
         why: "a bound: `gguf` reads as deep as Python goes",
-    },
-    Exception {
-        package: "refused: SafetensorError: Error while deserializing header: invalid JSON in header: unknown variant",
-        here: "damaged: its tensors have",
-        why: "the offsets tell how long a file is, whatever its types",
     },
 ];
 

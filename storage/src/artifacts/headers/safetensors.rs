@@ -1,7 +1,7 @@
 //! The header of a safetensors file, read by the format's own library.
 //!
-//! The library judges; this tells what it refuses in terms of the file: a type that it does not know is no damage, and
-//! what is left is named by its tensor where it can be.
+//! The library judges; this tells what it refuses in terms of the file, by the tensor where it can be. A type that it does not
+//! know is refused as it refuses it: no reader opens such a file.
 
 use super::{HEADER_SIZE_BYTES, Header, HeaderError, malformed, not_understood};
 use ::safetensors::{
@@ -32,8 +32,11 @@ pub(super) fn read(mut file: impl Read, size_bytes: u64, header: &mut Header) ->
     if text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[')).count() > VALUES {
         return not_understood(format!("its header has more than {VALUES} values"));
     }
-    let metadata: Metadata = serde_json::from_str(text).map_err(|error| fault(text, data_bytes, &error))?;
-    check_end(metadata.data_len() as u64, data_bytes)?;
+    let metadata: Metadata = serde_json::from_str(text).map_err(|error| fault(text, &error))?;
+    let end = metadata.data_len() as u64;
+    if end != data_bytes {
+        return malformed(format!("its tensors have {end} bytes, but {data_bytes} follow the header"));
+    }
     for TensorInfo { dtype, shape, .. } in metadata.tensors().into_values() {
         // The library has seen that this can be counted.
         let numbers = shape.iter().fold(1u64, |product, side| product.saturating_mul(*side as u64));
@@ -42,51 +45,34 @@ pub(super) fn read(mut file: impl Read, size_bytes: u64, header: &mut Header) ->
     Ok(())
 }
 
-fn check_end(end: u64, data_bytes: u64) -> Result<(), HeaderError> {
-    if end == data_bytes {
-        return Ok(());
-    }
-    malformed(format!("its tensors have {end} bytes, but {data_bytes} follow the header"))
-}
-
 /// A tensor whose type need not be known.
 #[derive(Deserialize)]
 struct Tensor {
     dtype: String,
-    data_offsets: (u64, u64),
 }
 
 /// Why the library refuses a header.
-fn fault(text: &str, data_bytes: u64, error: &serde_json::Error) -> HeaderError {
+fn fault(text: &str, error: &serde_json::Error) -> HeaderError {
     let entries: BTreeMap<String, serde_json::Value> = match serde_json::from_str(text) {
         Ok(entries) => entries,
         Err(error) => return HeaderError::Malformed(format!("its header is not JSON: {error}")),
     };
-    let (mut end, mut unknown) = (0, None);
-    for (name, entry) in entries.iter().filter(|(name, _)| *name != "__metadata__") {
-        let Tensor { dtype, data_offsets } = match Tensor::deserialize(entry) {
-            Ok(tensor) => tensor,
-            Err(error) => return HeaderError::Malformed(format!("its tensor {name:?}: {error}")),
-        };
-        end = end.max(data_offsets.1);
-        match TensorInfo::deserialize(entry) {
-            Err(_) if !is_known(&dtype) => {
-                unknown.get_or_insert(format!("its tensor {name:?} is of the type {dtype:?}, which is not known here"));
-            }
-            Err(error) => return HeaderError::Malformed(format!("its tensor {name:?}: {error}")),
-            Ok(info) if !fits(&info) => {
-                return HeaderError::Malformed(format!(
-                    "its tensor {name:?} has another size than its shape and type have"
-                ));
-            }
-            Ok(_) => {}
+    let mut tensors = entries.iter().filter(|(name, _)| *name != "__metadata__");
+    let reason = tensors.find_map(|(name, entry)| Some((name, fault_of(entry)?)));
+    HeaderError::Malformed(match reason {
+        Some((name, reason)) => format!("its tensor {name:?} {reason}"),
+        None => format!("its header breaks a rule: {error}"),
+    })
+}
+
+/// What is wrong with one tensor by itself.
+fn fault_of(entry: &serde_json::Value) -> Option<String> {
+    match (Tensor::deserialize(entry), TensorInfo::deserialize(entry)) {
+        (Ok(Tensor { dtype }), Err(_)) if !is_known(&dtype) => {
+            Some(format!("is of the type {dtype:?}, which the format's reader does not know"))
         }
-    }
-    match (unknown, check_end(end, data_bytes)) {
-        // How long the file is, the offsets tell without the type.
-        (Some(_), Err(error)) => error,
-        (Some(unknown), Ok(())) => HeaderError::NotUnderstood(unknown),
-        (None, _) => HeaderError::Malformed(format!("its header breaks a rule: {error}")),
+        (_, Err(error)) => Some(format!("is described wrongly: {error}")),
+        (_, Ok(info)) => (!fits(&info)).then(|| "has another size than its shape and type have".to_owned()),
     }
 }
 
