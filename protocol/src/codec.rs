@@ -71,8 +71,8 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -
     if *version != FORMAT_VERSION {
         return Err(DecodeError::Version(*version));
     }
-    let (Shallow(value), read) = bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration())
-        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let (Shallow(value), read) =
+        bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration()).map_err(malformed)?;
     let trailing = body.len().saturating_sub(read);
     if trailing > 0 {
         return Err(DecodeError::Trailing(trailing));
@@ -94,7 +94,15 @@ pub fn decode_trusted<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeErro
     }
     bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration())
         .map(|(Shallow(value), _)| value)
-        .map_err(|error| DecodeError::Malformed(error.to_string()))
+        .map_err(malformed)
+}
+
+fn malformed(error: bincode::error::DecodeError) -> DecodeError {
+    DecodeError::Malformed(match error {
+        // Our own words, which the library would quote.
+        bincode::error::DecodeError::OtherString(words) => words,
+        error => error.to_string(),
+    })
 }
 
 #[cfg(test)]
