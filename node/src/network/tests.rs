@@ -630,6 +630,39 @@ async fn a_peer_that_never_says_what_it_wants_to_hear_is_disconnected_and_may_co
     assert_eq!(a.handle.stats().peers_blocked.load(Ordering::Relaxed), 0);
 }
 
+/// Has `b` ask `a` for blocks as fast as it is refused, far above its allowance; whether `a` refuses it for that.
+async fn is_blocked_for_asking(a: Node, mut b: Node) -> bool {
+    let Node { handle, mut seen, .. } = a;
+    // Dropping a request refuses it.
+    tokio::spawn(async move { while seen.recv().await.is_some() {} });
+    let blocked = || handle.stats().peers_blocked.load(Ordering::Relaxed) > 0;
+    for _ in 0..4_000 {
+        b.handle.request_blocks(handle.local_peer_id(), SyncRequest { from: Height::new(1), max_blocks: 1 });
+        if b.answer().await == Err(SyncError::NotConnected) || blocked() {
+            break;
+        }
+    }
+    blocked()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_is_blocked_for_asking_too_fast_and_a_validator_or_a_configured_peer_is_not() {
+    let (a, b) = pair().await;
+    assert!(is_blocked_for_asking(a, b).await, "a stranger");
+
+    let a = node(Options::default()).await;
+    let mut b = node(Options { validator: Some(2), bootstrap: vec![a.address()], ..Options::default() }).await;
+    a.handle.set_validators(&[SigningKey::from_seed(&[2; 32]).public_key()].into());
+    b.connected_to(a.id()).await;
+    eventually("the validator is known", async || a.handle.audience().validators.len() == 1).await;
+    assert!(!is_blocked_for_asking(a, b).await, "a validator");
+
+    let b = node(Options::default()).await;
+    let mut a = node(Options { bootstrap: vec![b.address()], ..Options::default() }).await;
+    a.connected_to(b.id()).await;
+    assert!(!is_blocked_for_asking(a, b).await, "a configured peer");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn validators_among_those_that_hear_are_known_by_their_keys() {
     let key = |seed: u8| SigningKey::from_seed(&[seed; 32]).public_key();

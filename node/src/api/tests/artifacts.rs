@@ -509,7 +509,9 @@ async fn rot_is_recorded_withheld_and_mended_whoever_meets_it() {
             "a client" => {
                 let url = format!("{}/v1/artifacts/{artifact}/content?path=large", peer.base);
                 let answer = peer.client.get(url).header("range", "bytes=-10").send().await.unwrap();
-                assert!(answer.bytes().await.is_err(), "the bytes are missing");
+                let status = answer.status();
+                let problem: Value = answer.json().await.unwrap();
+                assert_eq!((status.is_success(), &problem["code"]), (false, &json!("artifact_damaged")), "{problem}");
             }
             "a fetch that writes out" => {
                 let request = json!({"output": peer.directory.path().join("out")});
