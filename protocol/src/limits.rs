@@ -15,8 +15,8 @@ pub const BLOCK_SIZE_BYTES: usize = 2 * 1024 * 1024;
 pub const BLOCK_TRANSACTIONS: usize = 8_192;
 /// Bytes of any one message or stored record that the codec agrees to read.
 pub const RECORD_SIZE_BYTES: usize = 32 * 1024 * 1024;
-/// Levels of containers, one inside the other, that the codec agrees to read. The deepest record, a block inside a
-/// proposal that founds a model, has about twenty; each level takes some hundred bytes of a thread's stack.
+/// Levels of containers, one inside the other, that the codec agrees to read: four times as many as the deepest of the
+/// golden vectors has, an entry of the consensus log with a block in it.
 pub const DECODE_DEPTH: usize = 48;
 /// Bytes of one message on a gossip topic: a block inside a proposal, and its envelope.
 pub const GOSSIP_SIZE_BYTES: usize = BLOCK_SIZE_BYTES + 16 * 1024;
