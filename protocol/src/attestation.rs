@@ -1,5 +1,11 @@
 //! Attestations: signed statements about an artifact, such as a safety review or a bias audit, that a release may wait
-//! for. What counts is what an account said last.
+//! for. What counts is what an account said last, and it may take that back.
+//!
+//! A gate is passed when enough of its accounts attested that the artifact passed, and none of them that it failed. A
+//! `failed` of one of them blocks the release until that account withdraws it, or until those who say `passed` are as
+//! many as the gate's own rule asks for to outvote it. Without such a rule nobody outvotes it; an account that blocks
+//! for no good reason is taken out of the role by a decision of class rules, for everybody to see, and the release is
+//! asked for again.
 
 use crate::{
     event::Event,
@@ -14,6 +20,29 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// What an account found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The artifact stood the test.
+    Passed,
+    /// It did not.
+    Failed,
+    /// The account takes back what it said before.
+    Withdrawn,
+}
+
+impl Finding {
+    /// The finding's name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// What one account says of one artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {
@@ -23,8 +52,8 @@ pub struct Attestation {
     pub statement: Name,
     /// Who says it.
     pub account: AccountId,
-    /// Whether the artifact stood the test.
-    pub passed: bool,
+    /// What was found.
+    pub finding: Finding,
     /// The hash of the report.
     pub evidence: Option<ContentHash>,
     /// In its words.
@@ -38,15 +67,15 @@ impl Record for Attestation {
     const FAMILY: Family = Family::Attestation;
 }
 
-/// Say whether an artifact stood a test; the last word counts.
+/// Say whether an artifact stood a test, or take back what was said; the last word counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attest {
     /// The artifact.
     pub artifact: ArtifactId,
     /// What it is about.
     pub statement: Name,
-    /// Whether the artifact stood the test.
-    pub passed: bool,
+    /// What was found.
+    pub finding: Finding,
     /// The hash of the report.
     pub evidence: Option<ContentHash>,
     /// In the sender's words.
@@ -63,23 +92,58 @@ impl Attest {
         state: &mut Overlay<'_, S>,
         context: &Context,
         account: AccountId,
-    ) -> Vec<Event> {
+    ) -> Result<Vec<Event>, Rejection> {
+        let key = (self.artifact, self.statement.clone(), account);
+        if self.finding == Finding::Withdrawn {
+            let said = state.read::<Attestation>(&key).filter(|said| said.finding != Finding::Withdrawn);
+            let (artifact, statement) = (self.artifact, self.statement.clone());
+            said.ok_or(Rejection::NothingAttested { account, artifact, statement })?;
+        }
         let attestation = Attestation {
             artifact: self.artifact,
             statement: self.statement.clone(),
             account,
-            passed: self.passed,
+            finding: self.finding,
             evidence: self.evidence,
             note: self.note.clone(),
             height: context.height,
         };
-        state.write(&(self.artifact, self.statement.clone(), account), &attestation);
-        vec![Event::Attested {
+        state.write(&key, &attestation);
+        Ok(vec![Event::Attested {
             artifact: self.artifact,
             statement: self.statement.clone(),
             account,
-            passed: self.passed,
-        }]
+            finding: self.finding,
+        }])
+    }
+}
+
+/// How a gate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateVerdict {
+    /// It lets the release through.
+    Met,
+    /// This account, the first in the gate's order, attested that the artifact failed, and is not outvoted.
+    Failed(AccountId),
+    /// Too few attested that it passed.
+    Lacking,
+}
+
+impl ProposalGate {
+    /// Judges what the gate's accounts said last: `found` answers for each of them. Gives also how many said `passed`.
+    pub fn judge(&self, found: impl Fn(AccountId) -> Option<Finding>) -> (GateVerdict, u32) {
+        let said = |finding: Finding| {
+            let accounts = self.accounts.iter().filter(|account| found(**account) == Some(finding));
+            (accounts.clone().next().copied(), u32::try_from(accounts.count()).unwrap_or(u32::MAX))
+        };
+        let ((_, passed), (first, failed)) = (said(Finding::Passed), said(Finding::Failed));
+        let is_outvoted = self.outvoted_by.is_some_and(|needed| passed >= needed && passed > failed);
+        let verdict = match first {
+            Some(account) if !is_outvoted => GateVerdict::Failed(account),
+            _ if passed >= self.attestors => GateVerdict::Met,
+            _ => GateVerdict::Lacking,
+        };
+        (verdict, passed)
     }
 }
 
@@ -92,12 +156,68 @@ pub(crate) fn lacking<S: StateRead + ?Sized>(
     // A version that is not there is for the action itself to refuse.
     let artifact = state.read::<Version>(&(model, label.clone()))?.artifact.address;
     gates.iter().find_map(|gate| {
-        let attested = |account: &&AccountId| {
-            let attestation = state.read::<Attestation>(&(artifact, gate.statement.clone(), **account));
-            attestation.is_some_and(|attestation| attestation.passed)
-        };
-        let have = u32::try_from(gate.accounts.iter().filter(attested).count()).unwrap_or(u32::MAX);
-        let needed = gate.attestors;
-        (have < needed).then(|| Rejection::NotAttested { artifact, statement: gate.statement.clone(), have, needed })
+        let said = |account| state.read::<Attestation>(&(artifact, gate.statement.clone(), account));
+        let statement = gate.statement.clone();
+        match gate.judge(|account| said(account).map(|attestation| attestation.finding)) {
+            (GateVerdict::Met, _) => None,
+            (GateVerdict::Failed(account), passed) => {
+                let note = said(account).map_or_else(String::new, |attestation| shortened(&attestation.note));
+                let outvoted_by = gate.outvoted_by;
+                Some(Rejection::FailedAttestation { artifact, statement, account, note, passed, outvoted_by })
+            }
+            (GateVerdict::Lacking, have) => {
+                Some(Rejection::NotAttested { artifact, statement, have, needed: gate.attestors })
+            }
+        }
     })
+}
+
+/// The beginning of a note, so that a refusal, which a proposal's status keeps, stays short.
+fn shortened(note: &str) -> String {
+    let end = (0..=limits::TITLE_SIZE_BYTES.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
+    note.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn account(byte: u8) -> AccountId {
+        AccountId::from_bytes([byte; 32])
+    }
+
+    fn verdict(outvoted_by: Option<u32>, said: &[(u8, Finding)]) -> (GateVerdict, u32) {
+        let accounts = (1..=5).map(account).collect();
+        let statement = Name::new("safety-review").expect("a name");
+        let gate = ProposalGate { statement, accounts, attestors: 2, outvoted_by };
+        let said: BTreeMap<AccountId, Finding> = said.iter().map(|(byte, it)| (account(*byte), *it)).collect();
+        gate.judge(|account| said.get(&account).copied())
+    }
+
+    #[test]
+    fn a_failed_attestation_blocks_until_it_is_withdrawn_or_outvoted() {
+        use Finding::{Failed, Passed, Withdrawn};
+        let two = [(1, Passed), (2, Passed)];
+        assert_eq!(verdict(None, &two[..1]), (GateVerdict::Lacking, 1));
+        assert_eq!(verdict(None, &two), (GateVerdict::Met, 2));
+        let against = |more: &[(u8, Finding)]| [&two, more].concat();
+        assert_eq!(verdict(None, &against(&[(5, Failed)])), (GateVerdict::Failed(account(5)), 2));
+        assert_eq!(verdict(None, &against(&[(5, Withdrawn)])), (GateVerdict::Met, 2));
+        assert_eq!(verdict(None, &against(&[(9, Failed)])), (GateVerdict::Met, 2), "nobody of the role");
+        let all = against(&[(3, Passed), (4, Passed), (5, Failed)]);
+        assert_eq!(verdict(None, &all), (GateVerdict::Failed(account(5)), 4), "nobody outvotes without a rule");
+        assert_eq!(verdict(Some(3), &against(&[(5, Failed)])), (GateVerdict::Failed(account(5)), 2));
+        assert_eq!(verdict(Some(3), &against(&[(3, Passed), (5, Failed)])), (GateVerdict::Met, 3));
+        let even = against(&[(3, Failed), (4, Failed)]);
+        assert_eq!(verdict(Some(2), &even), (GateVerdict::Failed(account(3)), 2), "as many against as for");
+    }
+
+    #[test]
+    fn the_note_in_a_refusal_ends_between_letters() {
+        let note = "ü".repeat(limits::TITLE_SIZE_BYTES);
+        assert_eq!(shortened(&note).len(), limits::TITLE_SIZE_BYTES);
+        assert_eq!(shortened(&format!("a{note}")).len(), limits::TITLE_SIZE_BYTES - 1);
+        assert_eq!(shortened("fails"), "fails");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     access::Distribution,
+    attestation::Finding,
     dispute::DisputeStatus,
     ids::{
         AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, ModelName,
@@ -251,7 +252,7 @@ pub enum Event {
         artifact: ArtifactId,
         statement: Name,
         account: AccountId,
-        passed: bool,
+        finding: Finding,
     },
     DistributionSet {
         model: ModelId,

@@ -283,7 +283,7 @@ pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval
         Action::TransferShares(action) => action.apply(state, context, sender.id),
         Action::BurnShares(action) => action.apply(state, context, sender.id),
         Action::Delegate(action) => action.apply(state, context, sender.id),
-        Action::Attest(action) => Ok(action.apply(state, context, sender.id)),
+        Action::Attest(action) => action.apply(state, context, sender.id),
         Action::RevealContribution(action) => action.apply(state, context, sender.id),
         Action::OpenDispute(action) => action.apply(state, context, sender),
         Action::AnswerDispute(action) => action.apply(state, context, sender.id),

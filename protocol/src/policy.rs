@@ -419,6 +419,10 @@ pub struct Gate {
     pub role: Name,
     /// By how many distinct accounts in that role.
     pub attestors: u32,
+    /// How many accounts in the role that attest `passed`, and are more than those that attest `failed`, outvote them;
+    /// none for a `failed` that blocks until it is withdrawn.
+    #[serde(default)]
+    pub outvoted_by: Option<u32>,
 }
 
 /// What a policy has to allow by name, because its owners should know.
@@ -593,6 +597,15 @@ impl ModelPolicy {
             if gate.attestors == 0 || gate.attestors > available {
                 let problem = format!(
                     "{} asks for {} accounts in the role {}, which has {available}; nothing could ever be released",
+                    gate.statement, gate.attestors, gate.role
+                );
+                return Err(Invalid::Form { field: "gates", problem });
+            }
+            let outvoting = gate.attestors..available;
+            if let Some(needed) = gate.outvoted_by.filter(|needed| !outvoting.contains(needed)) {
+                let problem = format!(
+                    "{} lets {needed} accounts outvote a failed attestation; set the {} that must attest at the least, \
+                     and less than the {available} in the role {}, or leave it out",
                     gate.statement, gate.attestors, gate.role
                 );
                 return Err(Invalid::Form { field: "gates", problem });

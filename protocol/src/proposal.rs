@@ -152,6 +152,8 @@ pub struct ProposalGate {
     pub accounts: Vec<AccountId>,
     /// By how many of them.
     pub attestors: u32,
+    /// How many of them that attest `passed` outvote those that attest `failed`; none for never.
+    pub outvoted_by: Option<u32>,
 }
 
 /// A question carrying typed actions.
@@ -368,6 +370,7 @@ impl OpenProposal {
             statement: gate.statement.clone(),
             accounts: model.policy.in_role(&gate.role).to_vec(),
             attestors: gate.attestors,
+            outvoted_by: gate.outvoted_by,
         };
         let gates = if class == Class::Release { model.policy.gates.iter().map(resolve).collect() } else { Vec::new() };
         let weight = |party: &AccountId| model_weight(state, id, *party, (snapshot, rule.electorate));

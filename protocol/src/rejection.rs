@@ -241,6 +241,31 @@ pub enum Rejection {
          would not count; change a byte of it, or ask the owners of that model"
     )]
     ArtifactGoverned { artifact: ArtifactId, model: ModelId },
+
+    #[error(
+        "account {account} attested that artifact {artifact} failed {statement}{said}; it is not released before that \
+         account withdraws this{remedy}",
+        said = if .note.is_empty() { String::new() } else { format!(" ({})", .note) },
+        remedy = outvoting(*.passed, *.outvoted_by)
+    )]
+    FailedAttestation {
+        artifact: ArtifactId,
+        statement: Name,
+        account: AccountId,
+        note: String,
+        passed: u32,
+        outvoted_by: Option<u32>,
+    },
+    #[error("account {account} says nothing of {statement} of artifact {artifact} that it could withdraw")]
+    NothingAttested { account: AccountId, artifact: ArtifactId, statement: Name },
+}
+
+/// What outvotes a failed attestation.
+fn outvoting(passed: u32, outvoted_by: Option<u32>) -> String {
+    match outvoted_by {
+        None => "; nobody outvotes it, but the owners can change who is in the role".into(),
+        Some(needed) => format!(", or before {needed} in the role attest that it passed ({passed} do)"),
+    }
 }
 
 impl Rejection {
@@ -337,6 +362,8 @@ impl Rejection {
             Self::PeerNotBound { .. } => "peer_not_bound",
             Self::NotLicensee { .. } => "not_licensee",
             Self::ArtifactGoverned { .. } => "artifact_governed",
+            Self::FailedAttestation { .. } => "failed_attestation",
+            Self::NothingAttested { .. } => "nothing_attested",
         }
     }
 }

@@ -31,6 +31,7 @@ pub use versions::{Version, VersionStatus};
 
 use allod_protocol::{
     access::{Distribution, Readers},
+    attestation::Finding,
     ids::{AccountId, ArtifactId, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, VersionLabel},
     model::{CreateModel, Licence},
     policy::{ModelPolicy, NetworkPolicy},
@@ -97,7 +98,7 @@ pub struct World {
     /// The model that published an artifact first.
     pub origins: BTreeMap<ArtifactId, ModelId>,
     /// What each account said last of an artifact.
-    pub attestations: BTreeMap<(ArtifactId, Name, AccountId), bool>,
+    pub attestations: BTreeMap<(ArtifactId, Name, AccountId), Finding>,
     /// The world as it was when each height was over.
     past: Vec<Rc<World>>,
 }

@@ -14,6 +14,7 @@ mod consensus;
 mod fixed;
 mod records;
 mod results;
+mod safety;
 mod transactions;
 mod variants;
 

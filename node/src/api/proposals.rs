@@ -7,7 +7,7 @@ use super::{
     views::{AttestorView, BallotView, GateView, Page, Problem, ProposalView},
 };
 use allod_protocol::{
-    attestation::Attestation,
+    attestation::{Attestation, GateVerdict},
     due::{Deadline, Due},
     ids::{ArtifactId, ProposalId, Timestamp, VersionLabel},
     model::Version,
@@ -69,16 +69,24 @@ fn gate_view(
     for account in &gate.accounts {
         let key = |artifact| (artifact, gate.statement.clone(), *account);
         let said = artifact.map_or(Ok(None), |artifact| reader.find::<Attestation>(&key(artifact)))?;
-        let passed = said.map(|attestation| attestation.passed);
-        attestors.push(AttestorView { account: *account, handle: reader.handle(*account)?, passed });
+        let (finding, note) = said.map_or((None, String::new()), |said| (Some(said.finding), said.note));
+        attestors.push(AttestorView { account: *account, handle: reader.handle(*account)?, finding, note });
     }
-    let passed = attestors.iter().filter(|attestor| attestor.passed == Some(true)).count();
+    let said = |account| attestors.iter().find(|attestor| attestor.account == account)?.finding;
+    let (verdict, passed) = gate.judge(said);
+    let verdict = match verdict {
+        GateVerdict::Met => "met",
+        GateVerdict::Failed(_) => "failed",
+        GateVerdict::Lacking => "lacking",
+    };
     Ok(GateView {
         label: label.clone(),
         artifact,
         statement: gate.statement.clone(),
         needed: gate.attestors,
-        passed: u32::try_from(passed).unwrap_or(u32::MAX),
+        passed,
+        outvoted_by: gate.outvoted_by,
+        verdict: verdict.to_owned(),
         attestors,
     })
 }

@@ -327,7 +327,7 @@ records! {
     DelegationRecord = "Delegation": "Whom an account delegated a model's questions to.",
         ["model", "from", "to", "expires", "since"];
     AttestationRecord = "Attestation": "What one account says of one artifact; the last word counts.",
-        ["artifact", "statement", "account", "passed", "evidence", "note", "height"];
+        ["artifact", "statement", "account", "finding", "evidence", "note", "height"];
     DryRunBody = "DryRunRequest": "A proposal to try out: `sender` (a handle or an id) would ask `proposal`, as an action `open_proposal` has it.",
         ["sender", "proposal"];
     HeaderRecord = "Header": "A block's header; its hash is the block's.",

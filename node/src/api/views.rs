@@ -20,6 +20,7 @@ use allod_protocol::{
     access::{Licensee, PeerBinding},
     account::Account,
     artifact::{Artifact, ArtifactKind, ManifestFile},
+    attestation::Finding,
     block::{CommitCertificate, Header},
     contribution::Contribution,
     event::Event,
@@ -561,6 +562,10 @@ pub struct GateView {
     pub needed: u32,
     /// How many have.
     pub passed: u32,
+    /// How many that say `passed`, and are more than those that say `failed`, outvote them; null for never.
+    pub outvoted_by: Option<u32>,
+    /// Whether it lets the release through: `met`, `failed` (somebody says so and is not outvoted), or `lacking`.
+    pub verdict: String,
     /// Those whose word counts, and what each said last.
     pub attestors: Vec<AttestorView>,
 }
@@ -574,8 +579,11 @@ pub struct AttestorView {
     /// Its handle.
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
-    /// Whether the artifact passed; null if it has said nothing.
-    pub passed: Option<bool>,
+    /// What it found: `passed`, `failed`, or `withdrawn`; null if it has said nothing.
+    #[schema(value_type = Option<String>)]
+    pub finding: Option<Finding>,
+    /// In its words.
+    pub note: String,
 }
 
 /// An answer to a proposal.

@@ -8,10 +8,14 @@ use super::{
     signing::{Nothing, Receipt, Signing},
 };
 use crate::api::views::AttestationView;
-use allod_protocol::{attestation::Attest as AttestAction, ids::Name, transaction::Action};
+use allod_protocol::{
+    attestation::{Attest as AttestAction, Finding},
+    ids::Name,
+    transaction::Action,
+};
 use anyhow::Result;
 
-/// Say whether an artifact stood a test; your last word counts.
+/// Say whether an artifact stood a test, or take back what you said; your last word counts.
 #[derive(Debug, clap::Args)]
 pub(super) struct Attest {
     /// An artifact's address, or a version as namespace/name@label
@@ -37,9 +41,30 @@ struct Verdict {
     /// It stood the test
     #[arg(long)]
     passed: bool,
-    /// It did not
+    /// It did not: a release that waits for this statement is blocked
     #[arg(long)]
     failed: bool,
+    /// Take back what you said before
+    #[arg(long)]
+    withdraw: bool,
+}
+
+impl Verdict {
+    const fn finding(&self) -> Finding {
+        match (self.passed, self.failed) {
+            (true, _) => Finding::Passed,
+            (_, true) => Finding::Failed,
+            _ => Finding::Withdrawn,
+        }
+    }
+}
+
+/// A finding as it is told: one that blocks is not overlooked.
+pub(super) const fn finding_text(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Failed => "FAILED",
+        other => other.name(),
+    }
 }
 
 impl Attest {
@@ -47,12 +72,11 @@ impl Attest {
         let evidence = self.evidence.as_deref().map(args::content_hash).transpose()?;
         let sender = self.signing.sender(context).await?;
         let artifact = resolve(&sender.client, &self.what).await?;
-        let (statement, passed) = (self.statement.clone(), self.verdict.passed);
-        let action = AttestAction { artifact, statement, passed, evidence, note: self.note };
+        let (statement, finding) = (self.statement.clone(), self.verdict.finding());
+        let action = AttestAction { artifact, statement, finding, evidence, note: self.note };
         let receipt = sender.submit(Action::Attest(action)).await?;
         context.answer(&receipt, |receipt: &Receipt<Nothing>| {
-            let verdict = if passed { "passed" } else { "FAILED" };
-            format!("{artifact}: {} {verdict}\n{}", self.statement, receipt.place())
+            format!("{artifact}: {} {}\n{}", self.statement, finding_text(finding), receipt.place())
         })
     }
 }
@@ -80,7 +104,7 @@ fn show(attestations: &[AttestationView]) -> String {
         let attestation = &view.attestation;
         table.row([
             attestation.statement.to_string(),
-            if attestation.passed { "passed".into() } else { "FAILED".into() },
+            finding_text(attestation.finding).to_owned(),
             who(view.handle.as_ref(), attestation.account),
             attestation.height.to_string(),
             cut(&attestation.note, 30),

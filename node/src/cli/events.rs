@@ -1,6 +1,7 @@
 //! What happened on the ledger, told in one line each, with names in place of ids.
 
 use super::{
+    attest::finding_text,
     client::Client,
     output::short,
     units::{show_count, show_time},
@@ -179,8 +180,8 @@ impl Names {
                 let count = parents.len();
                 format!("version {}@{label} was made from {count} more versions", self.model(*model).await)
             }
-            Event::Attested { artifact, statement, account, passed } => {
-                let verdict = if *passed { "passed" } else { "FAILED" };
+            Event::Attested { artifact, statement, account, finding } => {
+                let verdict = finding_text(*finding);
                 let (artifact, account) = (short(artifact), self.account(*account).await);
                 format!("artifact {artifact}: {statement} {verdict}, says {account}")
             }

@@ -218,7 +218,7 @@ fn outcome(view: &ProposalView) -> String {
 /// What is still needed.
 fn outlook(view: &ProposalView) -> Option<String> {
     if let Some(left) = view.ready_in_ms {
-        let lacking = view.attested.iter().any(|gate| gate.passed < gate.needed);
+        let lacking = view.attested.iter().any(|gate| gate.verdict != "met");
         return Some(match (left, lacking) {
             (0, true) => "waits for attestations".into(),
             (0, false) => "can be executed now".into(),

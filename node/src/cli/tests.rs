@@ -132,6 +132,7 @@ const EXAMPLES: &[&str] = &[
     "allod delegations northfield/digits",
     "allod attest northfield/digits@v1 --statement bias-audit --passed --evidence ID --note fine --as bay",
     "allod attest northfield/digits@v1 --statement bias-audit --failed --as bay",
+    "allod attest northfield/digits@v1 --statement bias-audit --withdraw --note retested --as bay",
     "allod attestations northfield/digits@v1",
     "allod lineage northfield/digits@v1",
     "allod lineage northfield/digits@v1 --up --depth 3",

@@ -2,7 +2,8 @@
 //! stream say the same thing in the same words.
 
 use super::{
-    output::{short, who},
+    attest::finding_text,
+    output::{cut, short, who},
     units::{show_count, show_duration, show_time},
 };
 use crate::api::views::{AttestorView, GateView};
@@ -255,13 +256,15 @@ fn lines(ids: &[AccountId]) -> String {
 /// What must be attested of a version, and what has been.
 pub(super) fn show_gate(gate: &GateView) -> String {
     let word = |attestor: &AttestorView| {
-        let said = match attestor.passed {
-            Some(true) => "passed",
-            Some(false) => "FAILED",
-            None => "silent",
-        };
-        format!("{} {said}", who(attestor.handle.as_ref(), attestor.account))
+        let said = attestor.finding.map_or("silent", finding_text);
+        let note = if attestor.note.is_empty() { String::new() } else { format!(": {}", cut(&attestor.note, 60)) };
+        format!("{} {said}{note}", who(attestor.handle.as_ref(), attestor.account))
     };
     let words = gate.attestors.iter().map(word).collect::<Vec<_>>().join(", ");
-    format!("{} of {}: {} of {} ({words})", gate.statement, gate.label, gate.passed, gate.needed)
+    let blocked = match (gate.verdict.as_str(), gate.outvoted_by) {
+        ("failed", None) => ", BLOCKED until that is withdrawn",
+        ("failed", Some(_)) => ", BLOCKED until that is withdrawn or outvoted",
+        _ => "",
+    };
+    format!("{} of {}: {} of {}{blocked} ({words})", gate.statement, gate.label, gate.passed, gate.needed)
 }

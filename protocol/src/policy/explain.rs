@@ -85,8 +85,13 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
     };
     lines.push(("transfers".into(), transfers.into()));
     for gate in &policy.gates {
+        let failed = match gate.outvoted_by {
+            None => "nobody can outvote it".into(),
+            Some(needed) => format!("or {needed} of them, more than those who say so, attest that it passed"),
+        };
         let words = format!(
-            "Before a release, {} of the {} accounts in the role {} must attest the artifact.",
+            "Before a release, {} of the {} accounts in the role {} must attest the artifact. If one of them attests \
+             that it failed, there is no release until that is withdrawn; {failed}.",
             gate.attestors,
             policy.in_role(&gate.role).len(),
             gate.role

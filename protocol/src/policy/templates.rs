@@ -125,7 +125,12 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
         let count = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
         let majority = count.div_euclid(2).saturating_add(1);
         policy.roles = vec![Role { name: name("reviewer"), accounts: stewards.to_vec() }];
-        policy.gates = vec![Gate { statement: name("safety-review"), role: name("reviewer"), attestors: count.min(2) }];
+        policy.gates = vec![Gate {
+            statement: name("safety-review"),
+            role: name("reviewer"),
+            attestors: count.min(2),
+            outvoted_by: None,
+        }];
         policy.arbiters = Some(Arbiters { accounts: stewards.to_vec(), needed: majority });
     }
     policy

@@ -91,7 +91,7 @@ fn a_policy_that_could_never_pass_anything_is_refused() {
     let name = |text: &str| Name::new(text).expect("a name");
     let account = AccountId::from_bytes([1; 32]);
     let policy = ModelPolicy::uniform(&rule(7_500, 6_667));
-    let gate = Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 2 };
+    let gate = Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 2, outvoted_by: None };
     let role = |accounts: Vec<AccountId>| Role { name: name("auditor"), accounts };
     let gated = |roles| ModelPolicy { gates: vec![gate.clone()], roles, ..policy.clone() };
     let refused = |policy: ModelPolicy| policy.check().unwrap_err().to_string();
@@ -99,6 +99,14 @@ fn a_policy_that_could_never_pass_anything_is_refused() {
     assert!(refused(gated(vec![role(vec![account])])).contains("which has 1"));
     assert!(refused(gated(vec![role(vec![account; 2])])).contains("twice"));
     assert_eq!(gated(vec![role(vec![account, AccountId::from_bytes([2; 32])])]).check(), Ok(()));
+    let three = || vec![role((1..=3).map(|byte| AccountId::from_bytes([byte; 32])).collect())];
+    let outvoted = |needed| {
+        let gates = vec![Gate { outvoted_by: Some(needed), ..gate.clone() }];
+        ModelPolicy { gates, roles: three(), ..policy.clone() }
+    };
+    assert_eq!(outvoted(2).check(), Ok(()));
+    assert!(refused(outvoted(1)).contains("set the 2 that must attest"), "fewer than must attest anyway");
+    assert!(refused(outvoted(3)).contains("less than the 3"), "one of three failed, so three cannot have passed it");
     let arbiters = Arbiters { accounts: vec![account], needed: 2 };
     assert!(refused(ModelPolicy { arbiters: Some(arbiters), ..policy.clone() }).contains("1 to 1"));
     let never = Rule { veto: Some(points(0)), ..rule(7_500, 6_667) };

@@ -3,8 +3,9 @@
 
 use super::{DisputeStatus, Refused, World};
 use allod_protocol::{
+    attestation::Finding,
     dispute::DisputeTarget,
-    ids::{AccountId, ModelId, Name, ProposalId, VersionLabel},
+    ids::{AccountId, ModelId, ProposalId, VersionLabel},
     policy::{Class, Gate, ModelPolicy, Proposers, Rule},
     proposal::{BallotPart, OpenProposal, ProposalAction, Scope},
 };
@@ -57,8 +58,8 @@ pub struct Proposal {
     pub actions: Vec<ProposalAction>,
     /// By which rule.
     pub rule: Rule,
-    /// What must be attested: what, by whom, by how many.
-    pub gates: Vec<(Name, Vec<AccountId>, u32)>,
+    /// What must be attested, and by whom.
+    pub gates: Vec<(Gate, Vec<AccountId>)>,
     /// Who may stop it.
     pub guardian: Option<AccountId>,
     /// Who has no voice in it.
@@ -274,14 +275,19 @@ impl World {
         &self,
         model: ModelId,
         label: &VersionLabel,
-        gates: &[(Name, Vec<AccountId>, u32)],
+        gates: &[(Gate, Vec<AccountId>)],
     ) -> Result<(), Refused> {
         let Ok(version) = self.version(model, label) else { return Ok(()) };
-        for (statement, accounts, needed) in gates {
-            let passed = |account: &&AccountId| {
-                self.attestations.get(&(version.artifact, statement.clone(), **account)).copied().unwrap_or(false)
-            };
-            if accounts.iter().filter(passed).count() < usize::try_from(*needed).unwrap_or(usize::MAX) {
+        for (gate, accounts) in gates {
+            let said =
+                |account: &AccountId| self.attestations.get(&(version.artifact, gate.statement.clone(), *account));
+            let count = |finding| accounts.iter().filter(|account| said(account) == Some(&finding)).count();
+            let (passed, failed) = (count(Finding::Passed), count(Finding::Failed));
+            let enough = |needed: u32| passed >= usize::try_from(needed).unwrap_or(usize::MAX);
+            if failed > 0 && !(passed > failed && gate.outvoted_by.is_some_and(enough)) {
+                return Err("failed_attestation");
+            }
+            if !enough(gate.attestors) {
                 return Err("not_attested");
             }
         }
@@ -306,9 +312,9 @@ impl World {
     }
 }
 
-fn resolve(policy: &ModelPolicy, gate: &Gate) -> (Name, Vec<AccountId>, u32) {
+fn resolve(policy: &ModelPolicy, gate: &Gate) -> (Gate, Vec<AccountId>) {
     let role = policy.roles.iter().find(|role| role.name == gate.role);
-    (gate.statement.clone(), role.map_or(Vec::new(), |role| role.accounts.clone()), gate.attestors)
+    (gate.clone(), role.map_or(Vec::new(), |role| role.accounts.clone()))
 }
 
 /// The class of all actions, each of which must be for the scope to decide.

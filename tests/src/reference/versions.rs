@@ -3,7 +3,7 @@
 use super::{Model, Refused, World};
 use allod_protocol::{
     access::Readers,
-    attestation::Attest,
+    attestation::{Attest, Finding},
     dispute::DisputeTarget,
     ids::{AccountId, ArtifactId, ModelId, VersionLabel},
     model::{PublishVersion, VersionRef},
@@ -128,7 +128,12 @@ impl World {
     }
 
     pub(super) fn attest(&mut self, sender: AccountId, asked: &Attest) -> Result<(), Refused> {
-        self.attestations.insert((asked.artifact, asked.statement.clone(), sender), asked.passed);
+        let key = (asked.artifact, asked.statement.clone(), sender);
+        let stands = self.attestations.get(&key).is_some_and(|said| *said != Finding::Withdrawn);
+        if asked.finding == Finding::Withdrawn && !stands {
+            return Err("nothing_attested");
+        }
+        self.attestations.insert(key, asked.finding);
         Ok(())
     }
 }

@@ -108,7 +108,7 @@ pub(super) fn policy() -> ModelPolicy {
         guardian: Some(OTHER),
         arbiters: Some(Arbiters { accounts: vec![ACCOUNT, OTHER], needed: 2 }),
         roles: vec![Role { name: name("auditor"), accounts: vec![ACCOUNT, OTHER] }],
-        gates: vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1 }],
+        gates: vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1, outvoted_by: Some(1) }],
         allow: vec![Risk::MinorityDecides],
         ..ModelPolicy::uniform(&rule(5_000, 7_500))
     }

@@ -17,7 +17,7 @@ use allod_protocol::{
     account::{Account, HandleOf, HandleShape},
     approval::{Approval, ApprovalOf},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
-    attestation::Attestation,
+    attestation::{Attestation, Finding},
     contribution::{Contribution, ContributionKind, ContributionOf},
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{Dispute, DisputeOf, DisputeStatus, DisputeTarget, Frozen, Plea, Ruling},
@@ -112,7 +112,12 @@ fn proposal() -> Proposal {
         actions: vec![ProposalAction::ReleaseVersion { label: label("v2") }],
         class: Class::Release,
         rule: rule(2_000, 5_000),
-        gates: vec![ProposalGate { statement: name("bias-audit"), accounts: vec![ACCOUNT, OTHER], attestors: 1 }],
+        gates: vec![ProposalGate {
+            statement: name("bias-audit"),
+            accounts: vec![ACCOUNT, OTHER],
+            attestors: 1,
+            outvoted_by: None,
+        }],
         guardian: Some(OTHER),
         parties: vec![OTHER],
         snapshot: HEIGHT.previous(),
@@ -245,7 +250,7 @@ fn further_state() -> Vec<Vector> {
         artifact: artifact(),
         statement: name("bias-audit"),
         account: ACCOUNT,
-        passed: true,
+        finding: Finding::Passed,
         evidence: Some(CONTENT),
         note: "No group is worse off.".into(),
         height: HEIGHT,
@@ -422,6 +427,7 @@ fn parts_of_agendas() -> Vec<Vector> {
     ];
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));
+    vectors.extend(super::safety::variants());
     vectors
 }
 

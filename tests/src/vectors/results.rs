@@ -8,6 +8,7 @@ use super::{
     vector,
 };
 use allod_protocol::{
+    attestation::Finding,
     dispute::DisputeStatus,
     event::Event,
     execute::{Outcome, TransactionResult},
@@ -212,7 +213,7 @@ fn events_of_decisions() -> Vec<Event> {
         Event::CloseMoved { proposal, closes: TIME },
         Event::ProposalQueued { proposal, scope, ready: TIME, expires: TIME.plus_ms(1) },
         Event::Delegated { model, from: account, to: Some(OTHER), expires: None },
-        Event::Attested { artifact, statement: name("bias-audit"), account, passed: true },
+        Event::Attested { artifact, statement: name("bias-audit"), account, finding: Finding::Failed },
     ]
 }
 
@@ -254,6 +255,7 @@ pub(super) fn vectors() -> Vec<Vector> {
         of_accounts(),
         of_rounds_and_disputes(),
         of_access(),
+        super::safety::rejections(),
     ]
     .concat();
     let mut vectors: Vec<Vector> = rejections

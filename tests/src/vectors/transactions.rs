@@ -12,7 +12,7 @@ use allod_protocol::{
     account::{CreateAccount, KeyPolicy, RotateKeys},
     approval::{RequestApproval, SignApproval},
     artifact::{Artifact, ArtifactKind},
-    attestation::Attest,
+    attestation::{Attest, Finding},
     contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution},
     crypto::{Domain, SigningKey},
     delegation::Delegate,
@@ -91,7 +91,7 @@ fn actions() -> Vec<Action> {
         Action::Attest(Attest {
             artifact: super::fixed::artifact(),
             statement: name("bias-audit"),
-            passed: true,
+            finding: Finding::Passed,
             evidence: Some(CONTENT),
             note: "No group is worse off.".into(),
         }),

@@ -3,6 +3,7 @@
 
 use allod_protocol::{
     artifact::ArtifactKind,
+    attestation::Finding,
     block::VoteKind,
     contribution::ContributionKind,
     dispute::{DisputeStatus, DisputeTarget},
@@ -196,6 +197,11 @@ variants! {
         Dispute(..) => "dispute",
         Recovery(..) => "recovery",
         Approval(..) => "approval",
+    }
+    "finding", FINDINGS, finding: Finding {
+        Passed() => "passed",
+        Failed() => "failed",
+        Withdrawn() => "withdrawn",
     }
     "contribution_kind", CONTRIBUTION_KINDS, contribution_kind: ContributionKind {
         Data() => "data",
@@ -445,5 +451,7 @@ variants! {
         PeerNotBound{..} => "peer_not_bound",
         NotLicensee{..} => "not_licensee",
         ArtifactGoverned{..} => "artifact_governed",
+        FailedAttestation{..} => "failed_attestation",
+        NothingAttested{..} => "nothing_attested",
     }
 }

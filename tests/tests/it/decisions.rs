@@ -3,7 +3,7 @@
 
 use crate::common::{account, decide, found, founded, founding, ledger, open, status, tally, units, version, vote};
 use allod_protocol::{
-    attestation::Attest,
+    attestation::{Attest, Finding},
     delegation::Delegate,
     event::Event,
     execute::Outcome,
@@ -245,17 +245,21 @@ fn gated(ledger: &mut TestLedger) -> ModelId {
     let mut policy = policy(50, 60);
     let accounts = (2..5).map(|index| account(ledger, index)).collect();
     policy.roles = vec![Role { name: name("reviewer"), accounts }];
-    policy.gates = vec![Gate { statement: name("safety-review"), role: name("reviewer"), attestors: 2 }];
+    let (statement, role) = (name("safety-review"), name("reviewer"));
+    policy.gates = vec![Gate { statement, role, attestors: 2, outvoted_by: None }];
     policy.release.execution_window_ms = 30_000;
     let model = founded(ledger, policy);
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
     model
 }
 
-fn attest(ledger: &mut TestLedger, by: u8, passed: bool) {
-    let artifact = allod_protocol::ids::ArtifactId::of(b"1.0");
-    let attest = Attest { artifact, statement: name("safety-review"), passed, evidence: None, note: String::new() };
-    ledger.must(by, Action::Attest(attest));
+fn attested(finding: Finding, note: &str) -> Action {
+    let (artifact, statement) = (allod_protocol::ids::ArtifactId::of(b"1.0"), name("safety-review"));
+    Action::Attest(Attest { artifact, statement, finding, evidence: None, note: note.into() })
+}
+
+fn attest(ledger: &mut TestLedger, by: u8, finding: Finding) {
+    ledger.must(by, attested(finding, ""));
 }
 
 #[test]
@@ -263,15 +267,21 @@ fn a_release_waits_for_what_must_be_attested() {
     let mut ledger = ledger();
     let model = gated(&mut ledger);
     let id = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1]);
-    attest(&mut ledger, 2, true);
-    attest(&mut ledger, 0, true);
+    attest(&mut ledger, 2, Finding::Passed);
+    attest(&mut ledger, 0, Finding::Passed);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Queued { .. }), "northfield is no reviewer");
     let execute = Action::ExecuteProposal(ExecuteProposal { proposal: id });
     assert_eq!(ledger.refused(4, execute.clone()), "not_attested");
-    attest(&mut ledger, 3, false);
-    assert_eq!(ledger.refused(4, execute.clone()), "not_attested", "a failed review is none");
-    attest(&mut ledger, 3, true);
+    attest(&mut ledger, 3, Finding::Failed);
+    assert_eq!(ledger.refused(4, execute.clone()), "failed_attestation", "a failed review blocks");
+    attest(&mut ledger, 4, Finding::Passed);
+    assert_eq!(ledger.refused(4, execute.clone()), "failed_attestation", "however many passed it");
+    attest(&mut ledger, 4, Finding::Withdrawn);
+    assert_eq!(ledger.refused(4, attested(Finding::Withdrawn, "")), "nothing_attested", "it has withdrawn it already");
+    attest(&mut ledger, 3, Finding::Withdrawn);
+    assert_eq!(ledger.refused(4, execute.clone()), "not_attested", "what was withdrawn counts neither way");
+    attest(&mut ledger, 3, Finding::Passed);
     ledger.must(4, execute.clone());
     assert!(matches!(status(&ledger, id), ProposalStatus::Executed { .. }));
     assert_eq!(ledger.read::<Model>(&model).unwrap().released, Some(label("1.0")));
@@ -291,6 +301,66 @@ fn a_decision_that_is_never_fit_to_be_executed_expires() {
     }
     let version: Version = ledger.read(&(model, label("1.0"))).unwrap();
     assert_eq!(version.status, VersionStatus::Published);
+}
+
+#[test]
+fn a_failed_review_is_named_and_is_outvoted_only_where_the_rule_says_so() {
+    let mut ledger = ledger();
+    let model = gated(&mut ledger);
+    attest(&mut ledger, 2, Finding::Passed);
+    attest(&mut ledger, 3, Finding::Passed);
+    ledger.must(4, attested(Finding::Failed, "worse for the old"));
+    let release = ProposalAction::ReleaseVersion { label: label("1.0") };
+    let id = decide(&mut ledger, model, release.clone(), &[0, 1]);
+    ledger.block(10_000, vec![]);
+    ledger.block(30_000, vec![]);
+    let ProposalStatus::Expired { reason, .. } = status(&ledger, id) else { panic!("{:?}", status(&ledger, id)) };
+    let said = reason.to_string();
+    for part in [&account(&ledger, 4).to_string(), "worse for the old", "safety-review", "who is in the role"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+
+    // The owners let two outvote one, by a decision that everybody sees.
+    let mut policy = ledger.read::<Model>(&model).unwrap().policy;
+    policy.gates[0].outvoted_by = Some(2);
+    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(policy) }, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    let id = decide(&mut ledger, model, release, &[0, 1]);
+    attest(&mut ledger, 3, Finding::Failed);
+    ledger.block(10_000, vec![]);
+    assert!(matches!(status(&ledger, id), ProposalStatus::Queued { .. }), "one does not outvote two");
+    attest(&mut ledger, 3, Finding::Passed);
+    ledger.must(0, Action::ExecuteProposal(ExecuteProposal { proposal: id }));
+    assert!(matches!(status(&ledger, id), ProposalStatus::Executed { .. }));
+}
+
+#[test]
+fn a_failed_review_that_comes_while_the_decision_waits_still_blocks() {
+    let mut ledger = ledger();
+    let mut policy = policy(50, 60);
+    policy.roles = vec![Role { name: name("reviewer"), accounts: vec![account(&ledger, 2), account(&ledger, 3)] }];
+    let (statement, role) = (name("safety-review"), name("reviewer"));
+    policy.gates = vec![Gate { statement, role, attestors: 1, outvoted_by: None }];
+    policy.release.timelock_ms = 20_000;
+    let model = founded(&mut ledger, policy.clone());
+    ledger.must(0, Action::PublishVersion(version(model, "1.0")));
+    attest(&mut ledger, 2, Finding::Passed);
+    let release = ProposalAction::ReleaseVersion { label: label("1.0") };
+    let id = decide(&mut ledger, model, release.clone(), &[0, 1]);
+    ledger.block(10_000, vec![]);
+    attest(&mut ledger, 3, Finding::Failed);
+    ledger.block(20_000, vec![]);
+    let execute = Action::ExecuteProposal(ExecuteProposal { proposal: id });
+    assert_eq!(ledger.refused(0, execute), "failed_attestation", "it is judged when it would be executed");
+
+    // Whoever blocks for no good reason is taken out of the role; a release that is asked for anew does not mind it.
+    policy.roles[0].accounts.truncate(1);
+    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(policy) }, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    let again = decide(&mut ledger, model, release, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    ledger.block(20_000, vec![]);
+    assert!(matches!(status(&ledger, again), ProposalStatus::Executed { .. }), "{:?}", status(&ledger, again));
 }
 
 #[test]

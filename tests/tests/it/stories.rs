@@ -2,7 +2,7 @@
 
 use crate::common::{account, decide, found, founded, founding, ledger, open, status, units, version, vote};
 use allod_protocol::{
-    attestation::Attest,
+    attestation::{Attest, Finding},
     delegation::Delegate,
     ids::{ArtifactId, Name, Units, VersionLabel},
     model::Model,
@@ -130,20 +130,20 @@ fn a_regulated_consortium_releases_what_was_reviewed() {
     let model = found(&mut ledger, action);
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
     let release = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1, 2]);
-    let review = |passed| {
+    let review = |finding| {
         Action::Attest(Attest {
             artifact: ArtifactId::of(b"1.0"),
             statement: Name::new("safety-review").unwrap(),
-            passed,
+            finding,
             evidence: None,
             note: String::new(),
         })
     };
-    ledger.must(0, review(true));
+    ledger.must(0, review(Finding::Passed));
     ledger.block(7 * DAY_MS, vec![]);
     ledger.block(2 * DAY_MS, vec![]);
     assert!(matches!(status(&ledger, release), ProposalStatus::Queued { .. }), "one review of two");
-    ledger.must(1, review(true));
+    ledger.must(1, review(Finding::Passed));
     let execute = allod_protocol::proposal::ExecuteProposal { proposal: release };
     ledger.must(2, Action::ExecuteProposal(execute));
     assert_eq!(ledger.read::<Model>(&model).unwrap().released, Some(label("1.0")));

@@ -3,7 +3,7 @@
 use super::*;
 use allod_protocol::{
     artifact::{Artifact, ArtifactKind},
-    attestation::Attest,
+    attestation::{Attest, Finding},
     delegation::Delegate,
     ids::ArtifactId,
     model::VersionRef,
@@ -127,7 +127,7 @@ async fn a_release_waits_for_its_gates_and_says_so() {
     let peer = Peer::start().await;
     let name = |text: &str| Name::new(text).unwrap();
     let role = Role { name: name("reviewer"), accounts: vec![peer.account("southbank")] };
-    let gate = Gate { statement: name("bias-audit"), role: name("reviewer"), attestors: 1 };
+    let gate = Gate { statement: name("bias-audit"), role: name("reviewer"), attestors: 1, outvoted_by: None };
     let guardian = Some(peer.account("southbank"));
     let policy = ModelPolicy { roles: vec![role], gates: vec![gate], guardian, ..quick() };
     let model = peer.found_model_with(policy).await;
@@ -147,14 +147,14 @@ async fn a_release_waits_for_its_gates_and_says_so() {
     let attest = Attest {
         artifact,
         statement: name("bias-audit"),
-        passed: true,
+        finding: Finding::Passed,
         evidence: None,
         note: "no difference between groups".into(),
     };
     peer.apply(2, "southbank", Action::Attest(attest)).await;
     let said = peer.ok(&format!("/v1/artifacts/{artifact}/attestations")).await;
-    assert_eq!((&said["items"][0]["handle"], &said["items"][0]["passed"]), (&json!("southbank"), &json!(true)));
-    assert_eq!(peer.ok(&path).await["attested"][0]["attestors"][0]["passed"], true);
+    assert_eq!((&said["items"][0]["handle"], &said["items"][0]["finding"]), (&json!("southbank"), &json!("passed")));
+    assert_eq!(peer.ok(&path).await["attested"][0]["attestors"][0]["finding"], "passed");
     let proposal = waiting["id"].as_str().unwrap().parse().unwrap();
     peer.apply(2, "southbank", Action::ExecuteProposal(ExecuteProposal { proposal })).await;
     assert!(peer.ok(&path).await["status"]["executed"]["height"].is_u64());

@@ -61,8 +61,9 @@ const ENDS: [&str; 25] = [
 ];
 
 /// What decisions do; some of it is rare.
-const DECISIONS: [&str; 23] = [
+const DECISIONS: [&str; 24] = [
     "proposal expired: frozen",
+    "proposal expired: failed_attestation",
     "round closed under its cap",
     "done release_version",
     "done deprecate_version",

@@ -49,7 +49,7 @@ fn early_and_guarded(accounts: &[AccountId]) -> ModelPolicy {
         late_quorum_extension_ms: 2_000,
         ..Rule::new(percent(40), percent(50), 5_000)
     };
-    let gates = vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1 }];
+    let gates = vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1, outvoted_by: None }];
     ModelPolicy {
         release: Rule { execution_window_ms: 2_500, ..release },
         guardian: Some(accounts[1]),
@@ -87,10 +87,11 @@ fn by_roots_with_objections_and_gates(accounts: &[AccountId]) -> ModelPolicy {
         early_close_ms: None,
         ..deep
     };
+    let (statement, role) = (name("safety-review"), name("reviewer"));
     ModelPolicy {
         release,
         roles: vec![Role { name: name("reviewer"), accounts: accounts[..4].to_vec() }],
-        gates: vec![Gate { statement: name("safety-review"), role: name("reviewer"), attestors: 2 }],
+        gates: vec![Gate { statement, role, attestors: 2, outvoted_by: Some(2) }],
         ..ModelPolicy::uniform(&deep)
     }
 }

@@ -1,6 +1,6 @@
 //! What random histories ask for, by places in lists that wrap around.
 
-use allod_protocol::{contribution::ContributionKind, proposal::Choice};
+use allod_protocol::{attestation::Finding, contribution::ContributionKind, proposal::Choice};
 use proptest::{prelude::*, sample::select};
 use std::ops::Range;
 
@@ -81,7 +81,7 @@ pub(crate) enum Request {
         model: u8,
         version: Pick,
         by: Pick,
-        passed: bool,
+        finding: Finding,
     },
     Propose {
         model: u8,
@@ -295,9 +295,13 @@ fn of_accounts(policies: Range<u8>) -> impl Strategy<Value = Request> {
         8 => (model, pick(), 0u8..12, 0u8..24, prop::option::weighted(0.3, any)).prop_map(
             |(model, by, label, artifact, parent)| Request::Publish { model, by, label, artifact, parent }
         ),
-        8 => (model, pick(), pick(), prop::bool::weighted(0.85))
-            .prop_map(|(model, version, by, passed)| Request::Attest { model, version, by, passed }),
+        8 => (model, pick(), pick(), finding())
+            .prop_map(|(model, version, by, finding)| Request::Attest { model, version, by, finding }),
     ]
+}
+
+fn finding() -> impl Strategy<Value = Finding> {
+    prop_oneof![12 => Just(Finding::Passed), 3 => Just(Finding::Failed), 2 => Just(Finding::Withdrawn)]
 }
 
 fn of_proposers(policies: Range<u8>) -> impl Strategy<Value = Request> {

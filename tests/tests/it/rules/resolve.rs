@@ -9,7 +9,7 @@ use allod_protocol::{
     access::{Distribution, Readers},
     account::{CreateAccount, KeyPolicy},
     artifact::{Artifact, ArtifactKind},
-    attestation::Attest,
+    attestation::{Attest, Finding},
     contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution, seal},
     delegation::Delegate,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
@@ -168,22 +168,27 @@ impl History {
                 };
                 Some((by, Action::PublishVersion(asked)))
             }
-            Request::Attest { model, version, by, passed } => self.attestation(*model, *version, *by, *passed),
+            Request::Attest { model, version, by, finding } => self.attestation(*model, *version, *by, *finding),
             _ => None,
         }
     }
 
-    fn attestation(&self, model: u8, version: Pick, by: Pick, passed: bool) -> Option<(AccountId, Action)> {
+    fn attestation(&self, model: u8, version: Pick, by: Pick, finding: Finding) -> Option<(AccountId, Action)> {
         let (_, model) = self.model(model);
         let statement = model.policy.gates.first().map(|gate| gate.statement.clone());
         let role = model.policy.roles.first().map_or(&[][..], |role| &role.accounts);
-        let by = self.by(by, |account| role.contains(&account));
+        let statement = statement.unwrap_or_else(|| Name::new("bias-audit").expect("a name"));
         let versions: Vec<_> = model.versions.values().cloned().collect();
         let version = choose(&versions, version, |version| version.status == VersionStatus::Published)?;
+        let said = |account| self.world.attestations.get(&(version.artifact, statement.clone(), account));
+        let by = self.by(by, |account| match finding {
+            Finding::Withdrawn => said(account).is_some_and(|said| *said != Finding::Withdrawn),
+            _ => role.contains(&account),
+        });
         let asked = Attest {
             artifact: version.artifact,
-            statement: statement.unwrap_or_else(|| Name::new("bias-audit").expect("a name")),
-            passed,
+            statement: statement.clone(),
+            finding,
             evidence: None,
             note: String::new(),
         };
@@ -261,9 +266,9 @@ impl History {
         for action in &proposal.actions {
             let ProposalAction::ReleaseVersion { label } = action else { continue };
             let artifact = self.world.models[&model].versions[label].artifact;
-            for (statement, accounts, _) in &proposal.gates {
-                let (statement, note) = (statement.clone(), String::new());
-                let asked = Attest { artifact, statement, passed: true, evidence: None, note };
+            for (gate, accounts) in &proposal.gates {
+                let (statement, note) = (gate.statement.clone(), String::new());
+                let asked = Attest { artifact, statement, finding: Finding::Passed, evidence: None, note };
                 actions.extend(accounts.iter().map(|account| (*account, Action::Attest(asked.clone()))));
             }
             let target = DisputeTarget::Version { model, label: label.clone() };
