@@ -31,6 +31,7 @@ mod blocks;
 pub(crate) mod claims;
 mod disputes;
 mod dry_run;
+mod effect;
 mod events;
 mod extract;
 mod guard;
@@ -41,6 +42,7 @@ mod listener;
 mod models;
 mod node;
 mod openapi;
+mod plain;
 mod preconditions;
 mod problem;
 mod proofs;
@@ -50,6 +52,7 @@ mod records;
 mod rounds;
 mod schema;
 mod shares;
+mod silences;
 mod stream;
 mod submit;
 #[cfg(test)]
@@ -184,6 +187,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/status", get(node::status))
         .route("/v1/genesis", get(node::genesis))
         .route("/v1/network", get(node::network))
+        .route("/v1/network/silences", get(silences::of_network))
         .route("/v1/peers", get(node::peers))
         .route("/v1/validators", get(node::validators))
         .route("/v1/blocks", get(blocks::list))
@@ -207,6 +211,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/models/{namespace}/{name}/shares", get(shares::register))
         .route("/v1/models/{namespace}/{name}/shares/history", get(shares::history))
         .route("/v1/models/{namespace}/{name}/delegations", get(shares::delegations))
+        .route("/v1/models/{namespace}/{name}/silences", get(silences::of_model))
         .route("/v1/models/{namespace}/{name}/contributions", get(models::contributions))
         .route("/v1/models/{namespace}/{name}/proposals", get(models::proposals))
         .route("/v1/models/{namespace}/{name}/rounds", get(rounds::list))

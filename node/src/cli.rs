@@ -40,6 +40,7 @@ mod rounds;
 mod run;
 mod shares;
 mod signing;
+mod silence;
 mod status;
 mod testnet;
 #[cfg(test)]
@@ -212,6 +213,11 @@ enum Command {
     Status(status::Status),
     /// The network's members, parameters and upgrades
     Network(network::Network),
+    /// Who was called on and has not spoken; call on somebody; answer a call
+    #[command(subcommand)]
+    Silence(silence::Silence),
+    /// Leave the network's members
+    Leave(network::Leave),
     /// The peers that the node is connected to
     Peers(peers::Peers),
     /// Follow what happens on the ledger
@@ -302,6 +308,8 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Lineage(command) => command.execute(&context).await,
         Command::Status(command) => command.execute(&context).await,
         Command::Network(command) => command.execute(&context).await,
+        Command::Silence(command) => command.execute(&context).await,
+        Command::Leave(command) => command.execute(&context).await,
         Command::Peers(command) => command.execute(&context).await,
         Command::Watch(command) => command.execute(&context).await,
         Command::Block(command) => command.execute(&context).await,

@@ -90,6 +90,8 @@ pub struct Account {
     pub open_disputes: u32,
     /// Its requests that wait for signatures now.
     pub open_approvals: u32,
+    /// Its calls on silent accounts that are open now.
+    pub open_calls: u32,
     /// Who can give it new keys, if anybody.
     pub recovery: Option<RecoveryPolicy>,
     /// Since when it is suspended by a decision of the members; none if it is not.
@@ -133,6 +135,7 @@ impl Account {
             open_proposals: 0,
             open_disputes: 0,
             open_approvals: 0,
+            open_calls: 0,
             recovery: None,
             suspended: None,
         }

@@ -129,6 +129,18 @@ fn end<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, mod
     change_count(state, model, |count| count.saturating_sub(1));
 }
 
+/// Ends an account's delegation, because it fell dormant.
+pub(crate) fn end_of<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: ModelId,
+    from: AccountId,
+) -> Option<Event> {
+    state.read::<Delegation>(&(model, from))?;
+    end(state, context, model, from);
+    Some(Event::Delegated { model, from, to: None, expires: None })
+}
+
 /// A delegation's time is up.
 pub(crate) fn expire<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
@@ -170,6 +182,15 @@ fn change_count<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, model: ModelI
     let mut register = Register::of(state, model);
     register.delegations = change(register.delegations);
     state.write(&model, &register);
+}
+
+/// What `account` is given by others now.
+pub(crate) fn delegated_now<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+) -> Weights {
+    delegated_as_of(state, model, account, Height::new(u64::MAX))
 }
 
 /// What `account` was given by others when block `height` was over.

@@ -5,11 +5,13 @@
 //! next entry falls due.
 
 use crate::{
-    approval, codec, delegation, dispute,
+    approval, codec, delegation, dispute, dormancy,
     event::Event,
     execute::Context,
     ids::{AccountId, ApprovalId, DisputeId, ModelId, ProposalId, Timestamp},
-    limits, proposal, recovery, round,
+    limits,
+    proposal::{self, Scope},
+    recovery, round,
     state::{Direction, Family, KeyField, Overlay, Record, StateError, StateRead, prefix_end},
 };
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,13 @@ pub enum Due {
     Recovery(AccountId),
     /// A request is no longer waited with.
     Approval(ApprovalId),
+    /// Who was called on and has not spoken falls dormant.
+    Silence {
+        /// Where it has a voice.
+        scope: Scope,
+        /// Who.
+        account: AccountId,
+    },
 }
 
 impl KeyField for Due {
@@ -68,6 +77,10 @@ impl KeyField for Due {
             Self::Approval(id) => {
                 key.push(5);
                 id.write(key);
+            }
+            Self::Silence { scope, account } => {
+                key.push(6);
+                (*scope, *account).write(key);
             }
         }
     }
@@ -138,5 +151,6 @@ fn handle_one<S: StateRead + ?Sized>(
         Due::Dispute(id) => dispute::lapse(state, context, id),
         Due::Recovery(id) => recovery::on_due(state, id),
         Due::Approval(id) => approval::expire(state, id),
+        Due::Silence { scope, account } => dormancy::on_due(state, context, scope, account),
     }
 }

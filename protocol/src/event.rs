@@ -279,4 +279,23 @@ pub enum Event {
         peer: PublicKey,
         account: AccountId,
     },
+    MemberRemoved {
+        account: AccountId,
+        reason: String,
+    },
+    CalledOn {
+        scope: Scope,
+        account: AccountId,
+        by: AccountId,
+        sleeps_at: Timestamp,
+    },
+    Spoke {
+        scope: Scope,
+        account: AccountId,
+        was_dormant: bool,
+    },
+    FellDormant {
+        scope: Scope,
+        account: AccountId,
+    },
 }

@@ -13,7 +13,7 @@ use crate::{
     block::Block,
     codec,
     crypto::{self, Domain},
-    due,
+    dormancy, due,
     event::Event,
     genesis::Parameters,
     ids::{
@@ -21,7 +21,7 @@ use crate::{
         Timestamp, TransactionId,
     },
     limits,
-    network::{Network, Upgrade},
+    network::{self, Network, Upgrade},
     recovery::CancelRecovery,
     rejection::Rejection,
     state::{ChangeSet, Family, Overlay, Record, StateError, StateRead, read},
@@ -266,8 +266,22 @@ pub fn check_expiry(expires: Timestamp, time: Timestamp) -> Result<(), Rejection
     Ok(())
 }
 
-/// Does what an account asks for, once it is known that it asks.
+/// Does what an account asks for, once it is known that it asks; and takes note that it spoke.
 pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    sender: Account,
+    (action, signatures): (&Action<Request, Sign>, &[KeySignature]),
+) -> Result<Vec<Event>, Rejection> {
+    let account = sender.id;
+    let mut events = dispatch(state, context, sender, (action, signatures))?;
+    if let Some(scope) = dormancy::spoken_in(state, action) {
+        events.extend(dormancy::heard(state, context, scope, account));
+    }
+    Ok(events)
+}
+
+fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
     state: &mut Overlay<'_, S>,
     context: &mut Context,
     sender: Account,
@@ -302,6 +316,9 @@ pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval
         Action::WithdrawProposal(action) => action.apply(state, context, sender.id),
         Action::ExecuteProposal(action) => action.apply(state, context),
         Action::CancelProposal(action) => action.apply(state, context, sender.id),
+        Action::CallOn(action) => action.apply(state, context, sender),
+        Action::Present(action) => action.apply(state, context, sender.id),
+        Action::LeaveNetwork(_) => network::leave(state, context, sender),
     }
 }
 

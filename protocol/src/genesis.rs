@@ -10,7 +10,7 @@ use crate::{
     network::{MembersAt, Network},
     policy::NetworkPolicy,
     state::{ChangeSet, Direction, Entry, Overlay, StateError, StateRead},
-    transaction::{Invalid, check_text},
+    transaction::{Invalid, check_line},
     validator::{Validator, ValidatorSchedule, ValidatorSet, ValidatorSetError},
 };
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,7 @@ impl Genesis {
     /// # Errors
     /// When the genesis cannot begin a network.
     pub fn state(&self) -> Result<ChangeSet, GenesisError> {
-        check_text("name", &self.name, crate::limits::TITLE_SIZE_BYTES)?;
+        check_line("name", &self.name, crate::limits::TITLE_SIZE_BYTES)?;
         self.parameters.check()?;
         let validators = self.validator_set()?;
         let mut overlay = Overlay::new(&Nothing);

@@ -332,6 +332,8 @@ impl Units {
 pub struct BasisPoints(u16);
 
 impl BasisPoints {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
     /// All of it.
     pub const WHOLE: Self = Self(10_000);
 

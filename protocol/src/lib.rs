@@ -11,6 +11,7 @@
 //! - [`codec`]: the only canonical bytes
 //! - [`crypto`]: hashes and signatures, each for one purpose
 //! - [`ids`]: newtypes and their text forms
+//! - [`fraction`]: exact parts of a whole
 //!
 //! What is asked, and what is kept:
 //! - [`transaction`]: the envelope, the closed list of actions, the checks that need no state
@@ -29,6 +30,7 @@
 //! - [`apportion`](apportion::apportion): dividing units in proportion, to the unit
 //! - [`policy`]: rules of decision, and how a tally is judged
 //! - [`delegation`]: who answers for whom
+//! - [`dormancy`]: weight that has fallen silent
 //! - [`attestation`]: what a release may wait for
 //! - [`proposal`]: questions, ballots, what the ledger does about them
 //! - [`dispute`]: what is frozen, and how that ends
@@ -78,9 +80,11 @@ pub mod contribution;
 pub mod crypto;
 pub mod delegation;
 pub mod dispute;
+pub mod dormancy;
 pub mod due;
 pub mod event;
 pub mod execute;
+pub mod fraction;
 pub mod genesis;
 pub mod ids;
 pub mod incident;

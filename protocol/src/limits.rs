@@ -37,6 +37,9 @@ pub const TRANSACTION_SIGNATURES: usize = ACCOUNT_KEYS;
 /// Milliseconds of block time that a transaction's expiry may lie ahead.
 pub const TRANSACTION_LIFETIME_MS: u64 = 60 * 60 * 1_000;
 
+/// The denominator of a part that a rule speaks of, in lowest terms: the product of two parts in ten-thousandths fits.
+pub const FRACTION_DENOMINATOR: u32 = 100_000_000;
+
 /// Characters of a handle or of a model's name: at least.
 pub const NAME_MIN_CHARS: usize = 2;
 /// Characters of a handle or of a model's name: at most.
@@ -74,6 +77,13 @@ pub const VOTING_PERIOD_MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
 
 /// Milliseconds that a decision which passed may wait for what it lacks, unless its rule says otherwise (two weeks).
 pub const EXECUTION_WINDOW_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
+/// How often a rule's voting period the close may lie behind the opening, late changes of the verdict included.
+pub const VOTING_PERIODS: u64 = 2;
+/// Milliseconds that weight which was called on may keep silent before it leaves the count: at least, unless the policy
+/// allows [`crate::policy::Risk::HastyDormancy`] (30 days).
+pub const DORMANCY_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Calls on silent weight that one account may have open at a time.
+pub const OPEN_CALLS_PER_ACCOUNT: u32 = 32;
 /// Roles that one policy names.
 pub const ROLES: usize = 8;
 /// Accounts in one role, or among the arbiters.

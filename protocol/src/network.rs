@@ -3,11 +3,13 @@
 
 use crate::{
     account::Account,
+    dormancy,
     event::Event,
     execute::{Context, ExecuteError},
     genesis::Parameters,
     ids::{AccountId, Height, Power, PublicKey},
     limits,
+    proposal::Scope,
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
     validator::{Validator, ValidatorSchedule, ValidatorSet},
@@ -144,6 +146,45 @@ pub(crate) fn admit_member<S: StateRead + ?Sized>(
     context.network.members = members;
     state.write(&context.height, &MembersAt(members));
     Ok(vec![Event::MemberAdmitted { account: id }])
+}
+
+/// Be a member of the network no longer. What the account holds and owns stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaveNetwork {}
+
+/// The sender is a member no longer.
+pub(crate) fn leave<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    sender: Account,
+) -> Result<Vec<Event>, Rejection> {
+    remove_member(state, context, sender.id, "it left")
+}
+
+/// Makes a member one no longer. Its ballots that are cast stand; it casts no more, and proposals opened from the next
+/// block on do not count it.
+pub(crate) fn remove_member<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    id: AccountId,
+    reason: &str,
+) -> Result<Vec<Event>, Rejection> {
+    let mut account = context.existing_account(state, id)?;
+    if account.member_since.is_none() {
+        return Err(Rejection::NotMember(id));
+    }
+    if let Some(validator) = context.next_validators.iter().find(|validator| validator.operator == id) {
+        return Err(Rejection::OperatesValidator { account: id, key: validator.key });
+    }
+    if context.network.members <= 1 {
+        return Err(Rejection::LastMember(id));
+    }
+    dormancy::forget(state, context, Scope::Network, id);
+    account.member_since = None;
+    state.write(&id, &account);
+    context.network.members = context.network.members.saturating_sub(1);
+    state.write(&context.height, &MembersAt(context.network.members));
+    Ok(vec![Event::MemberRemoved { account: id, reason: reason.to_owned() }])
 }
 
 /// Lets an account admit more accounts.

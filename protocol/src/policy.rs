@@ -1,20 +1,23 @@
 //! Policies: per class of decision, who votes, how many must, for how long, and what comes of it; and how a tally is
 //! judged.
 //!
-//! A [`Rule`] judges one class. A [`ModelPolicy`] holds a model's rules and what stands beside them: how shares move,
+//! A [`Rule`] judges the tally of one class. A [`ModelPolicy`] holds a model's rules and what stands beside them: how shares move,
 //! who may stop a decision, who settles disputes, what must be attested before a release. Whether a policy is sound is
 //! said when it is set, by [`ModelPolicy::check`]: one that could never pass anything is refused, and one that lets a
 //! few decide over all must say so in [`ModelPolicy::allow`].
 //!
-//! Read on: [`templates`] (policies to start from), [`explain`] (a policy in plain words).
+//! Read on: the rule's own file, [`templates`] (policies to start from), [`explain`] (a policy in plain words).
 
 pub mod explain;
+mod rule;
 pub mod templates;
 
+pub use rule::{Electorate, Outlook, Proposers, Rule, Tally, Verdict};
+
 use crate::{
-    ids::{AccountId, BasisPoints, Name, ProposalId},
+    fraction::Fraction,
+    ids::{AccountId, Name},
     limits,
-    state::{Family, Record},
     transaction::{Invalid, check_count},
 };
 use serde::{Deserialize, Serialize};
@@ -70,312 +73,6 @@ impl Class {
     }
 }
 
-/// Whose voices count, and how much. The members of the network always have one each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Electorate {
-    /// Each holder with its units.
-    #[default]
-    Shares,
-    /// Each holder with one voice.
-    Members,
-    /// Each holder with the square root of its units, rounded down.
-    SquareRoot,
-}
-
-/// Who may put a question.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Proposers {
-    /// Stewards, and holders of at least one unit; of the network, its members.
-    #[default]
-    Owners,
-    /// Stewards alone.
-    Stewards,
-    /// Stewards, and holders of at least this part of all units.
-    Holders(BasisPoints),
-}
-
-/// One rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Whose voices count.
-    #[serde(default)]
-    pub electorate: Electorate,
-    /// The part of the whole weight that must answer, in whatever way, for the outcome to count.
-    pub quorum: BasisPoints,
-    /// The part of yes, no and veto together that must be yes; at least 50 %, and yes must outweigh the others in any
-    /// case.
-    pub threshold: BasisPoints,
-    /// The part of all answers that, as vetoes, rejects whatever the others say; none for no such right.
-    #[serde(default)]
-    pub veto: Option<BasisPoints>,
-    /// How long ballots are taken, in milliseconds of block time, within [`limits::VOTING_PERIOD_MIN_MS`] and
-    /// [`limits::VOTING_PERIOD_MAX_MS`].
-    pub voting_period_ms: u64,
-    /// After how long ballots may stop early, once no ballot still to come could change the outcome; none for never.
-    #[serde(default)]
-    pub early_close_ms: Option<u64>,
-    /// If the quorum is reached later than this before the close, the close moves to this long after, once; 0 for not.
-    #[serde(default)]
-    pub late_quorum_extension_ms: u64,
-    /// How long a decision that passed waits before it is executed; 0 for not at all.
-    #[serde(default)]
-    pub timelock_ms: u64,
-    /// How long after that a decision that cannot be executed yet may still be, before it expires.
-    #[serde(default = "default_execution_window_ms")]
-    pub execution_window_ms: u64,
-    /// Who may ask.
-    #[serde(default)]
-    pub proposers: Proposers,
-    /// The part of the whole weight whose no or veto stops a decision that otherwise passes with no answers at all;
-    /// none for a decision that needs a quorum and its yes.
-    #[serde(default)]
-    pub objection: Option<BasisPoints>,
-}
-
-const fn default_execution_window_ms() -> u64 {
-    limits::EXECUTION_WINDOW_MS
-}
-
-impl Rule {
-    /// A rule of shares that takes effect at its close.
-    pub const fn new(quorum: BasisPoints, threshold: BasisPoints, voting_period_ms: u64) -> Self {
-        Self {
-            electorate: Electorate::Shares,
-            quorum,
-            threshold,
-            veto: None,
-            voting_period_ms,
-            early_close_ms: None,
-            late_quorum_extension_ms: 0,
-            timelock_ms: 0,
-            execution_window_ms: limits::EXECUTION_WINDOW_MS,
-            proposers: Proposers::Owners,
-            objection: None,
-        }
-    }
-
-    /// That the rule can be met, and not by next to nobody.
-    ///
-    /// # Errors
-    /// Says what is wrong and what would be right.
-    pub fn check(&self) -> Result<(), Invalid> {
-        let form = |problem: String| Err(Invalid::Form { field: "policy", problem });
-        let zero = |points: BasisPoints| points.get() == 0;
-        if zero(self.quorum) {
-            return form("a quorum of 0 % lets a decision pass that nobody took part in; set at least 0.01 %".into());
-        }
-        if self.threshold.get() < 5_000 {
-            return form(format!("a threshold of {} lets a minority decide; set at least 50 %", self.threshold));
-        }
-        if self.veto.is_some_and(zero) {
-            return form("a veto of 0 % rejects everything; leave it out, or set at least 0.01 %".into());
-        }
-        if self.objection.is_some_and(zero) {
-            return form("an objection of 0 % rejects everything; leave it out, or set at least 0.01 %".into());
-        }
-        self.check_times()
-    }
-
-    fn check_times(&self) -> Result<(), Invalid> {
-        let (low, high) = (limits::VOTING_PERIOD_MIN_MS, limits::VOTING_PERIOD_MAX_MS);
-        let bounds = [
-            ("voting period", self.voting_period_ms, low, high),
-            ("early close", self.early_close_ms.unwrap_or(0), 0, self.voting_period_ms),
-            ("late-quorum extension", self.late_quorum_extension_ms, 0, self.voting_period_ms),
-            ("timelock", self.timelock_ms, 0, high),
-            ("execution window", self.execution_window_ms, low, high),
-        ];
-        match bounds.into_iter().find(|(_, value, low, high)| !(low..=high).contains(&value)) {
-            None => Ok(()),
-            Some((name, value, low, high)) => Err(Invalid::Form {
-                field: "policy",
-                problem: format!("a {name} of {value} ms is out of bounds; set {low} to {high} ms"),
-            }),
-        }
-    }
-
-    /// The smallest part of the whole weight that can decide against the rest, in basis points of basis points
-    /// (100,000,000 is the whole): the threshold's part of the quorum.
-    pub fn least_part(&self) -> u64 {
-        u64::from(self.quorum.get()).saturating_mul(u64::from(self.threshold.get()))
-    }
-
-    /// Judges a tally.
-    pub fn judge(&self, tally: &Tally) -> Verdict {
-        let against = u128::from(tally.no).saturating_add(tally.veto.into());
-        let answered = tally.answered();
-        if let Some(objection) = self.objection {
-            let objected = reaches(against, tally.electorate.into(), objection);
-            return if objected { Verdict::Objected } else { Verdict::Passed };
-        }
-        if !reaches(answered, tally.electorate.into(), self.quorum) {
-            return Verdict::NoQuorum;
-        }
-        if self.veto.is_some_and(|veto| tally.veto > 0 && reaches(tally.veto.into(), answered, veto)) {
-            return Verdict::Vetoed;
-        }
-        let yes = u128::from(tally.yes);
-        if yes > against && reaches(yes, yes.saturating_add(against), self.threshold) {
-            Verdict::Passed
-        } else {
-            Verdict::NotEnoughYes
-        }
-    }
-
-    /// Whether nobody who has not answered could change what a tally comes to: neither those who are silent, nor those
-    /// whose delegate answered and who may still answer themselves.
-    pub fn is_settled(&self, tally: &Tally) -> bool {
-        let (silent, delegated) = (tally.silent(), tally.delegated);
-        let open = silent.saturating_add(delegated);
-        let passes = |tally: &Tally| self.judge(tally) == Verdict::Passed;
-        if passes(tally) {
-            // At worst all that is open is against it, and all that was delegated had been for it.
-            let yes = tally.yes.saturating_sub(delegated);
-            passes(&Tally { yes, no: tally.no.saturating_add(open), ..*tally })
-                && passes(&Tally { yes, veto: tally.veto.saturating_add(open), ..*tally })
-        } else {
-            // At best the other way round; whoever that leaves out abstains, so that the quorum does not miss them.
-            let (no, veto) = (tally.no.saturating_sub(delegated), tally.veto.saturating_sub(delegated));
-            let best = Tally { yes: tally.yes.saturating_add(open), no, veto, ..*tally };
-            !passes(&Tally { abstain: tally.abstain.saturating_add(best.silent()), ..best })
-        }
-    }
-
-    /// What a tally comes to now, and what is still needed for it to pass.
-    pub fn outlook(&self, tally: &Tally) -> Outlook {
-        let verdict = self.judge(tally);
-        if self.objection.is_some() {
-            let yes_lacks = (verdict == Verdict::Passed).then_some(0);
-            return Outlook { verdict, quorum_lacks: 0, yes_lacks };
-        }
-        let quorum_lacks = least(tally.electorate.into(), self.quorum).saturating_sub(tally.answered());
-        let yes_lacks = self
-            .yes_lacks(tally, quorum_lacks)
-            .filter(|lacks| *lacks <= u128::from(tally.silent()))
-            .and_then(|lacks| u64::try_from(lacks).ok());
-        Outlook { verdict, quorum_lacks: u64::try_from(quorum_lacks).unwrap_or(u64::MAX), yes_lacks }
-    }
-
-    /// The least further yes with which the tally passes, however many are left to say it; none if no yes can do it.
-    fn yes_lacks(&self, tally: &Tally, quorum_lacks: u128) -> Option<u128> {
-        let yes = u128::from(tally.yes);
-        let against = u128::from(tally.no).saturating_add(tally.veto.into());
-        // yes + x > against
-        let lead = against.saturating_add(1).saturating_sub(yes);
-        // (yes + x) * 10,000 >= threshold * (yes + x + against), solved for the smallest x.
-        let threshold = u128::from(self.threshold.get());
-        let rest = WHOLE.saturating_sub(threshold);
-        let lacking = threshold.saturating_mul(against).saturating_sub(rest.saturating_mul(yes));
-        let portion =
-            if lacking == 0 { 0 } else { lacking.saturating_add(rest).saturating_sub(1).checked_div(rest)? };
-        // veto * 10,000 < part * (answered + x)
-        let unveto = match self.veto.filter(|_| tally.veto > 0) {
-            None => 0,
-            Some(part) => u128::from(tally.veto)
-                .saturating_mul(WHOLE)
-                .checked_div(part.get().into())?
-                .saturating_add(1)
-                .saturating_sub(tally.answered()),
-        };
-        Some(portion.max(lead).max(unveto).max(quorum_lacks))
-    }
-
-    /// The least weight that, all of it saying no and everybody else yes, keeps a decision from passing.
-    pub fn blocking_weight(&self, electorate: u64) -> u64 {
-        let passes_against = |no: u64| {
-            let tally = Tally { yes: electorate.saturating_sub(no), no, electorate, ..Tally::default() };
-            self.judge(&tally) == Verdict::Passed
-        };
-        // More no never turns a rejection into a pass, so the bound can be halved towards.
-        let (mut low, mut high) = (0, electorate);
-        while low < high {
-            let middle = low.midpoint(high);
-            if passes_against(middle) { low = middle.saturating_add(1) } else { high = middle }
-        }
-        low
-    }
-}
-
-const WHOLE: u128 = BasisPoints::WHOLE.get() as u128;
-
-/// Whether `part` is at least `points` of `whole`.
-fn reaches(part: u128, whole: u128, points: BasisPoints) -> bool {
-    part.saturating_mul(WHOLE) >= whole.saturating_mul(points.get().into())
-}
-
-/// The least number that reaches `points` of `whole`.
-fn least(whole: u128, points: BasisPoints) -> u128 {
-    whole.saturating_mul(points.get().into()).div_ceil(WHOLE)
-}
-
-/// What a tally would come to if ballots stopped now, and what is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outlook {
-    /// What it comes to now.
-    pub verdict: Verdict,
-    /// Weight that must still answer, in whatever way, for the outcome to count; 0 when the quorum is reached.
-    pub quorum_lacks: u64,
-    /// Weight of those who have not answered that, if all of it said yes, would be just enough to pass; 0 when it
-    /// passes now, none when they are too few, so that some must change their answers.
-    pub yes_lacks: Option<u64>,
-}
-
-/// Running sums of the ballots of one proposal, in weight. It changes with every ballot, and so stands apart from the
-/// proposal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// For it.
-    pub yes: u64,
-    /// Against it.
-    pub no: u64,
-    /// Neither, but counted for the quorum.
-    pub abstain: u64,
-    /// Against it, with the right to reject it alone.
-    pub veto: u64,
-    /// The part of these sums that delegates answered with: those who delegated it may still answer themselves.
-    pub delegated: u64,
-    /// The whole weight at opening.
-    pub electorate: u64,
-    /// Accounts that answered.
-    pub ballots: u64,
-}
-
-impl Record for Tally {
-    type Key = ProposalId;
-    const FAMILY: Family = Family::Tally;
-}
-
-impl Tally {
-    /// The weight that answered.
-    pub fn answered(&self) -> u128 {
-        [self.yes, self.no, self.abstain, self.veto].into_iter().fold(0, |sum, part| sum.saturating_add(part.into()))
-    }
-
-    /// The weight that has not answered.
-    pub fn silent(&self) -> u64 {
-        u64::try_from(u128::from(self.electorate).saturating_sub(self.answered())).unwrap_or(0)
-    }
-}
-
-/// What a tally comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It stands.
-    Passed,
-    /// Too little weight answered.
-    NoQuorum,
-    /// Enough answered, too little of it with yes.
-    NotEnoughYes,
-    /// Too much of the answers was a veto.
-    Vetoed,
-    /// Too much weight objected.
-    Objected,
-}
-
 /// How shares move from one holder to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -425,17 +122,42 @@ pub struct Gate {
     pub outvoted_by: Option<u32>,
 }
 
+/// When weight that says nothing leaves the count of a quorum: a way out when holders are lost.
+///
+/// Whoever has a voice may call on another that is silent. If that says nothing for the time named here, it is dormant:
+/// quorums are parts of what is awake, though never of less than half of the whole, until it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dormancy {
+    /// How long it may keep silent after the call, in milliseconds of block time, within
+    /// [`limits::VOTING_PERIOD_MIN_MS`] and [`limits::VOTING_PERIOD_MAX_MS`].
+    pub after_ms: u64,
+}
+
+impl Dormancy {
+    fn check(self) -> Result<(), Invalid> {
+        let bounds = limits::VOTING_PERIOD_MIN_MS..=limits::VOTING_PERIOD_MAX_MS;
+        if bounds.contains(&self.after_ms) {
+            return Ok(());
+        }
+        let problem = format!("leaves {} ms to answer; set {} to {} ms", self.after_ms, bounds.start(), bounds.end());
+        Err(Invalid::Form { field: "dormancy", problem })
+    }
+}
+
 /// What a policy has to allow by name, because its owners should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
-    /// Less than half of all weight can decide over ownership, stewards or rules.
+    /// Less than half of all weight can decide over ownership, stewards or rules; over anything, in the network.
     MinorityDecides,
     /// Voices of ownership, stewards or rules are counted by heads or roots while shares move freely: who splits
     /// shares among several accounts gains voices.
     SplitVoices,
-    /// Ownership, stewards or rules change when nobody objects.
+    /// Ownership, stewards or rules change when nobody objects; anything, in the network.
     SilenceDecides,
+    /// Weight leaves the count after less than [`limits::DORMANCY_MS`] of silence.
+    HastyDormancy,
 }
 
 impl Risk {
@@ -445,6 +167,38 @@ impl Risk {
             Self::MinorityDecides => "minority_decides",
             Self::SplitVoices => "split_voices",
             Self::SilenceDecides => "silence_decides",
+            Self::HastyDormancy => "hasty_dormancy",
+        }
+    }
+
+    /// The risks of rules that decide over everything that matters, and of how silence ends.
+    fn of_rules<'a>(rules: impl IntoIterator<Item = &'a Rule> + Clone, dormancy: Option<Dormancy>) -> Vec<Self> {
+        let any = |holds: &dyn Fn(&Rule) -> bool| rules.clone().into_iter().any(holds);
+        let mut risks = Vec::new();
+        if any(&|rule| rule.objection.is_none() && rule.yes_quorum.part() < Fraction::HALF) {
+            risks.push(Self::MinorityDecides);
+        }
+        if any(&|rule| rule.objection.is_some()) {
+            risks.push(Self::SilenceDecides);
+        }
+        if dormancy.is_some_and(|dormancy| dormancy.after_ms < limits::DORMANCY_MS) {
+            risks.push(Self::HastyDormancy);
+        }
+        risks
+    }
+
+    /// That each risk is allowed by name.
+    fn check(risks: &[Self], allowed: &[Self]) -> Result<(), Invalid> {
+        match risks.iter().find(|risk| !allowed.contains(risk)) {
+            None => Ok(()),
+            Some(risk) => Err(Invalid::Form {
+                field: "policy",
+                problem: format!(
+                    "{}; change the rule, or allow it by name: {}",
+                    explain::risk(*risk).trim_end_matches('.'),
+                    risk.name()
+                ),
+            }),
         }
     }
 }
@@ -483,6 +237,9 @@ pub struct ModelPolicy {
     /// The risks that the owners take knowingly.
     #[serde(default)]
     pub allow: Vec<Risk>,
+    /// When silent weight leaves the count; none for never.
+    #[serde(default)]
+    pub dormancy: Option<Dormancy>,
 }
 
 impl ModelPolicy {
@@ -501,6 +258,7 @@ impl ModelPolicy {
             roles: Vec::new(),
             gates: Vec::new(),
             allow: Vec::new(),
+            dormancy: None,
         }
     }
 
@@ -536,16 +294,10 @@ impl ModelPolicy {
     /// What the owners should know of this policy, each risk once.
     pub fn risks(&self) -> Vec<Risk> {
         let deep = [&self.ownership, &self.stewards, &self.rules];
-        let any = |holds: &dyn Fn(&Rule) -> bool| deep.into_iter().any(holds);
-        let mut risks = Vec::new();
-        if any(&|rule| rule.objection.is_none() && rule.least_part() < 50_000_000) {
-            risks.push(Risk::MinorityDecides);
-        }
-        if self.transfers == TransferRule::Free && any(&|rule| rule.electorate != Electorate::Shares) {
+        let mut risks = Risk::of_rules(deep, self.dormancy);
+        let by_heads = deep.into_iter().any(|rule| rule.electorate != Electorate::Shares);
+        if self.transfers == TransferRule::Free && by_heads {
             risks.push(Risk::SplitVoices);
-        }
-        if any(&|rule| rule.objection.is_some()) {
-            risks.push(Risk::SilenceDecides);
         }
         risks
     }
@@ -556,19 +308,10 @@ impl ModelPolicy {
     /// The first thing that is not.
     pub fn check(&self) -> Result<(), Invalid> {
         Class::OF_MODELS.into_iter().try_for_each(|class| self.rule(class).check())?;
+        self.dormancy.map_or(Ok(()), Dormancy::check)?;
         self.check_arbiters()?;
         self.check_gates()?;
-        match self.risks().into_iter().find(|risk| !self.allow.contains(risk)) {
-            None => Ok(()),
-            Some(risk) => Err(Invalid::Form {
-                field: "policy",
-                problem: format!(
-                    "{}; change the rule, or allow it by name: {}",
-                    explain::risk(risk).trim_end_matches('.'),
-                    risk.name()
-                ),
-            }),
-        }
+        Risk::check(&self.risks(), &self.allow)
     }
 
     fn check_arbiters(&self) -> Result<(), Invalid> {
@@ -640,12 +383,25 @@ pub struct NetworkPolicy {
     pub parameters: Rule,
     /// For [`Class::Upgrade`].
     pub upgrade: Rule,
+    /// The risks that the members take knowingly.
+    #[serde(default)]
+    pub allow: Vec<Risk>,
+    /// When silent members leave the count; none for never.
+    #[serde(default)]
+    pub dormancy: Option<Dormancy>,
 }
 
 impl NetworkPolicy {
     /// The same rule for every class.
     pub fn uniform(rule: &Rule) -> Self {
-        Self { validators: rule.clone(), accounts: rule.clone(), parameters: rule.clone(), upgrade: rule.clone() }
+        Self {
+            validators: rule.clone(),
+            accounts: rule.clone(),
+            parameters: rule.clone(),
+            upgrade: rule.clone(),
+            allow: Vec::new(),
+            dormancy: None,
+        }
     }
 
     /// The rule of a class; that of [`Class::Parameters`] for classes of models.
@@ -658,12 +414,19 @@ impl NetworkPolicy {
         }
     }
 
-    /// That every rule is sound.
+    /// What the members should know of this policy, each risk once.
+    pub fn risks(&self) -> Vec<Risk> {
+        Risk::of_rules([&self.validators, &self.accounts, &self.parameters, &self.upgrade], self.dormancy)
+    }
+
+    /// That every rule is sound, and that each risk is allowed by name.
     ///
     /// # Errors
-    /// The first that is not.
+    /// The first thing that is not.
     pub fn check(&self) -> Result<(), Invalid> {
-        Class::OF_NETWORK.into_iter().try_for_each(|class| self.rule(class).check())
+        Class::OF_NETWORK.into_iter().try_for_each(|class| self.rule(class).check())?;
+        self.dormancy.map_or(Ok(()), Dormancy::check)?;
+        Risk::check(&self.risks(), &self.allow)
     }
 }
 

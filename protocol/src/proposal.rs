@@ -28,19 +28,20 @@ pub use closing::{CancelProposal, ExecuteProposal};
 
 use crate::{
     account::Account,
-    dispute,
+    dispute, dormancy,
     due::{self, Due},
     event::Event,
     execute::Context,
+    fraction::Portion,
     ids::{AccountId, Height, ModelId, Name, ProposalId, Timestamp, Units},
     limits,
     model::{Model, ModelCounters},
     network::MembersAt,
-    policy::{Class, Electorate, Gate, Proposers, Rule, Tally, Verdict},
+    policy::{Class, Electorate, Gate, Proposers, Rule, Tally, Verdict, explain},
     rejection::Rejection,
     share::{self, Weights},
     state::{Family, KeyField, Overlay, Record, StateRead},
-    transaction::{Invalid, check_count, check_text},
+    transaction::{Invalid, check_count, check_line, check_text},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -101,10 +102,12 @@ pub enum ProposalStatus {
         /// Why.
         verdict: Verdict,
     },
-    /// Its proposer took it back.
+    /// Its proposer took it back before it closed.
     Withdrawn {
         /// When.
         height: Height,
+        /// The proposer's words.
+        reason: String,
     },
     /// The guardian stopped it.
     Cancelled {
@@ -193,8 +196,8 @@ pub struct Proposal {
     pub closes: Timestamp,
     /// The block time at which they stop unless the outcome is settled before.
     pub latest_close: Timestamp,
-    /// Whether the close was moved because the quorum came late.
-    pub extended: bool,
+    /// When an answer last turned the outcome, to passing or from it; at first the block time of opening.
+    pub turned_at: Timestamp,
     /// Where it stands.
     pub status: ProposalStatus,
 }
@@ -234,6 +237,19 @@ impl Proposal {
         Ok(proposal)
     }
 
+    /// Its rule, in a sentence or two.
+    pub fn rule_text(&self) -> String {
+        match self.scope {
+            Scope::Model(_) => explain::rule(&self.rule),
+            Scope::Network => explain::network_rule(&self.rule),
+        }
+    }
+
+    /// Beyond which nothing moves the close.
+    fn last_close(&self) -> Timestamp {
+        self.opened_at.plus_ms(self.rule.voting_period_ms.saturating_mul(limits::VOTING_PERIODS))
+    }
+
     /// Moves the close of an open proposal.
     fn move_close<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, closes: Timestamp) {
         due::clear(state, self.closes, Due::Proposal(self.id));
@@ -262,13 +278,13 @@ struct Terms {
     gates: Vec<ProposalGate>,
     guardian: Option<AccountId>,
     parties: Vec<AccountId>,
-    electorate: u64,
+    tally: Tally,
     number: u64,
 }
 
 impl OpenProposal {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        check_text("title", &self.title, limits::TITLE_SIZE_BYTES)?;
+        check_line("title", &self.title, limits::TITLE_SIZE_BYTES)?;
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)?;
         check_count("actions", self.actions.len(), limits::PROPOSAL_ACTIONS)?;
         if self.title.trim().is_empty() {
@@ -310,7 +326,7 @@ impl OpenProposal {
             Scope::Network => network_terms(state, context, &sender, class)?,
             Scope::Model(model) => self.model_terms(state, model, &sender, (class, snapshot))?,
         };
-        if terms.electorate == 0 {
+        if terms.tally.whole == 0 {
             return Err(Rejection::EmptyElectorate(snapshot));
         }
         sender.open_proposals = sender.open_proposals.saturating_add(1);
@@ -335,13 +351,13 @@ impl OpenProposal {
             snapshot,
             opened: context.height,
             opened_at: context.time,
-            extended: false,
+            turned_at: context.time,
             status: ProposalStatus::Open,
         };
         state.write(&(self.scope, terms.number), &ProposalOf(proposal.id));
         due::set(state, proposal.closes, Due::Proposal(proposal.id));
         state.write(&proposal.id, &proposal);
-        state.write(&proposal.id, &Tally { electorate: terms.electorate, ..Tally::default() });
+        state.write(&proposal.id, &terms.tally);
         ballot::exclude_parties(state, &proposal);
         Ok(vec![Event::ProposalOpened {
             proposal: proposal.id,
@@ -373,10 +389,20 @@ impl OpenProposal {
             outvoted_by: gate.outvoted_by,
         };
         let gates = if class == Class::Release { model.policy.gates.iter().map(resolve).collect() } else { Vec::new() };
-        let weight = |party: &AccountId| model_weight(state, id, *party, (snapshot, rule.electorate));
-        let excluded = parties.iter().map(weight).fold(0u64, u64::saturating_add);
-        let electorate = share::total_as_of(state, id, snapshot).by(rule.electorate).saturating_sub(excluded);
-        Ok(Terms { rule, gates, guardian: model.policy.guardian, parties, electorate, number })
+        let mut whole = share::total_as_of(state, id, snapshot).by(rule.electorate);
+        let mut asleep = 0;
+        if model.policy.dormancy.is_some() {
+            asleep = dormancy::asleep_as_of(state, self.scope, snapshot).by(rule.electorate);
+        }
+        for party in &parties {
+            let weight = model_weight(state, id, *party, (snapshot, rule.electorate));
+            whole = whole.saturating_sub(weight);
+            if dormancy::was_dormant(state, self.scope, *party, snapshot) {
+                asleep = asleep.saturating_sub(weight);
+            }
+        }
+        let tally = Tally::opening(whole, asleep);
+        Ok(Terms { rule, gates, guardian: model.policy.guardian, parties, tally, number })
     }
 
     /// The parties to the disputes that it decides, each once.
@@ -406,9 +432,15 @@ fn network_terms<S: StateRead + ?Sized>(
     }
     let number = context.network.proposals;
     context.network.proposals = number.saturating_add(1);
-    let electorate = members_as_of(state, context.height.previous());
-    let rule = context.parameters.policy.rule(class).clone();
-    Ok(Terms { rule, gates: Vec::new(), guardian: None, parties: Vec::new(), electorate, number })
+    let snapshot = context.height.previous();
+    let policy = &context.parameters.policy;
+    let rule = policy.rule(class).clone();
+    let mut asleep = 0;
+    if policy.dormancy.is_some() {
+        asleep = dormancy::asleep_as_of(state, Scope::Network, snapshot).by(rule.electorate);
+    }
+    let tally = Tally::opening(members_as_of(state, snapshot), asleep);
+    Ok(Terms { rule, gates: Vec::new(), guardian: None, parties: Vec::new(), tally, number })
 }
 
 fn require_proposer<S: StateRead + ?Sized>(
@@ -424,7 +456,7 @@ fn require_proposer<S: StateRead + ?Sized>(
         Proposers::Holders(least) => {
             let total = share::Register::of(state, model.id).total_units;
             let held = share::balance(state, model.id, sender);
-            if held > Units::ZERO && share::reaches(held, total, least) {
+            if held > Units::ZERO && Portion::at_least(least).is_met(held.get().into(), total.get().into()) {
                 Ok(())
             } else {
                 Err(Rejection::TooFewShares { account: sender, model: model.id, held, least })
@@ -456,14 +488,20 @@ fn members_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, height: Height) 
     state.read_as_of::<MembersAt>(&(), &height).map_or(0, |at| at.0)
 }
 
-/// Take back a proposal on which nobody has voted.
+/// Take back a proposal that is still open, as its proposer. The answers given stay on the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithdrawProposal {
     /// Which.
     pub proposal: ProposalId,
+    /// Why, for everybody to read.
+    pub reason: String,
 }
 
 impl WithdrawProposal {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+    }
+
     pub(crate) fn apply<S: StateRead + ?Sized>(
         &self,
         state: &mut Overlay<'_, S>,
@@ -474,10 +512,7 @@ impl WithdrawProposal {
         if proposal.proposer != sender {
             return Err(Rejection::NotProposer(proposal.proposer));
         }
-        if state.read::<Tally>(&self.proposal).is_some_and(|tally| tally.ballots > 0) {
-            return Err(Rejection::BallotsCast(self.proposal));
-        }
-        let status = ProposalStatus::Withdrawn { height: context.height };
+        let status = ProposalStatus::Withdrawn { height: context.height, reason: self.reason.clone() };
         Ok(vec![closing::settle(state, context, proposal, status)])
     }
 }

@@ -1,9 +1,10 @@
 //! Why a transaction of a decided block did not apply. Stored with the transaction and shown to whoever asks.
 
 use crate::{
+    fraction::Fraction,
     ids::{
-        AccountId, ApprovalId, ArtifactId, BasisPoints, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId,
-        ModelName, Name, ProposalId, PublicKey, Timestamp, Units, ValidatorAddress, VersionLabel,
+        AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, ModelName,
+        Name, ProposalId, PublicKey, Timestamp, Units, ValidatorAddress, VersionLabel,
     },
     limits,
 };
@@ -87,8 +88,11 @@ pub enum Rejection {
     TooManyOpenProposals { account: AccountId, max: u32 },
     #[error("only its proposer, {0}, can withdraw the proposal")]
     NotProposer(AccountId),
-    #[error("ballots have been cast on proposal {0}; it runs to its close")]
-    BallotsCast(ProposalId),
+    #[error(
+        "this answer would make proposal {proposal} pass too late for the others to answer it: ballots cannot be taken \
+         beyond {last_close} ms; open a new proposal"
+    )]
+    TooLateToPass { proposal: ProposalId, last_close: Timestamp },
     #[error("account {0} is not a member of the network; only members open and answer the network's proposals")]
     NotMember(AccountId),
     #[error(
@@ -147,7 +151,7 @@ pub enum Rejection {
         "account {account} holds {held} units of model {model}; to ask this, hold at least {least} of all, or ask a \
          steward"
     )]
-    TooFewShares { account: AccountId, model: ModelId, held: Units, least: BasisPoints },
+    TooFewShares { account: AccountId, model: ModelId, held: Units, least: Fraction },
     #[error("proposal {proposal} is {status}; only a queued one can be executed")]
     NotQueued { proposal: ProposalId, status: String },
     #[error("proposal {proposal} can be executed from {ready} ms on; block time is {time} ms")]
@@ -258,6 +262,29 @@ pub enum Rejection {
     },
     #[error("account {account} says nothing of {statement} of artifact {artifact} that it could withdraw")]
     NothingAttested { account: AccountId, artifact: ArtifactId, statement: Name },
+    #[error("the rule of proposal {0} gives nobody a veto; answer no, which counts against it")]
+    NoVeto(ProposalId),
+    #[error("the rules in force here let no weight leave the count; change the policy first (its dormancy)")]
+    NoDormancy,
+    #[error("account {0} cannot call on itself")]
+    OwnCall(AccountId),
+    #[error("account {0} has no voice here, so that its silence stops nothing")]
+    NoVoice(AccountId),
+    #[error("account {0} was called on already, and has not spoken since")]
+    CalledAlready(AccountId),
+    #[error("account {delegate} answers for account {account}; call on that one")]
+    DelegateAnswers { account: AccountId, delegate: AccountId },
+    #[error(
+        "account {0} has {max} calls open; wait until one is answered or over",
+        max = limits::OPEN_CALLS_PER_ACCOUNT
+    )]
+    TooManyCalls(AccountId),
+    #[error("nobody has called on account {0} here, and it counts; there is nothing to answer")]
+    NotCalledOn(AccountId),
+    #[error("account {account} operates the validator {key}; remove that from the set first")]
+    OperatesValidator { account: AccountId, key: PublicKey },
+    #[error("account {0} is the last member of the network; admit another first")]
+    LastMember(AccountId),
 }
 
 /// What outvotes a failed attestation.
@@ -303,7 +330,17 @@ impl Rejection {
             Self::EmptyElectorate(_) => "empty_electorate",
             Self::TooManyOpenProposals { .. } => "too_many_open_proposals",
             Self::NotProposer(_) => "not_proposer",
-            Self::BallotsCast(_) => "ballots_cast",
+            Self::TooLateToPass { .. } => "too_late_to_pass",
+            Self::NoVeto(_) => "no_veto",
+            Self::NoDormancy => "no_dormancy",
+            Self::OwnCall(_) => "own_call",
+            Self::NoVoice(_) => "no_voice",
+            Self::CalledAlready(_) => "called_already",
+            Self::DelegateAnswers { .. } => "delegate_answers",
+            Self::TooManyCalls(_) => "too_many_calls",
+            Self::NotCalledOn(_) => "not_called_on",
+            Self::OperatesValidator { .. } => "operates_validator",
+            Self::LastMember(_) => "last_member",
             Self::NotMember(_) => "not_member",
             Self::MixedClasses(..) => "mixed_classes",
             Self::WrongScope(_) => "wrong_scope",

@@ -12,6 +12,7 @@ pub use vesting::{Vesting, VestingGrant, free_units};
 use crate::{
     codec, delegation,
     dispute::{self, DisputeTarget},
+    dormancy,
     event::Event,
     execute::Context,
     ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, TransactionId, Units},
@@ -20,7 +21,7 @@ use crate::{
     policy::{Electorate, TransferRule},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateError, StateRead, prefix_end, read_as_of},
-    transaction::{Invalid, check_text},
+    transaction::{Invalid, check_line},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,6 +59,8 @@ pub struct Register {
     pub changes: u64,
     /// Accounts that delegate the model's questions now.
     pub delegations: u64,
+    /// Accounts that were called on and have not spoken.
+    pub silent: u64,
 }
 
 impl Record for Register {
@@ -76,6 +79,7 @@ impl Register {
             reserved: Units::ZERO,
             changes: 0,
             delegations: 0,
+            silent: 0,
         }
     }
 
@@ -117,6 +121,8 @@ pub struct Weights {
 impl Weights {
     /// Those of nobody.
     pub const ZERO: Self = Self { units: 0, holders: 0, roots: 0 };
+    /// Those of a member of the network: one, however it is counted.
+    pub const MEMBER: Self = Self { units: 1, holders: 1, roots: 1 };
 
     /// Those of one holder.
     pub fn of(units: Units) -> Self {
@@ -388,6 +394,7 @@ pub(crate) fn change<S: StateRead + ?Sized>(
     state.write(&model, &register);
     state.write(&(model, context.height), &TotalAt(sums));
     delegation::follow(state, context, &register, (account, weighed, weighs));
+    dormancy::follow(state, context, &register, (account, weighed, weighs));
     Ok(Event::SharesChanged { model, account, flow, units, balance: after, reason })
 }
 
@@ -406,7 +413,7 @@ pub struct TransferShares {
 
 impl TransferShares {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        check_text("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
     pub(crate) fn apply<S: StateRead + ?Sized>(
@@ -480,7 +487,7 @@ impl BurnShares {
         if self.units == Units::ZERO {
             return Err(Invalid::Form { field: "units", problem: "are 0; burn at least 1".into() });
         }
-        check_text("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
     pub(crate) fn apply<S: StateRead + ?Sized>(

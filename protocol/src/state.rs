@@ -156,6 +156,12 @@ pub enum Family {
     PeerOf = 47,
     /// The model that published an artifact first, by artifact.
     ArtifactOrigin = 48,
+    /// Accounts that were called on and have not spoken, by scope and account.
+    Silence = 49,
+    /// Whether an account was dormant, as of each height at which that changed.
+    DormantAt = 50,
+    /// What the dormant of a scope count with, as of each height at which that changed.
+    DormantTotalAt = 51,
 }
 
 impl Family {

@@ -11,10 +11,12 @@ use crate::{
     crypto::{self, Domain, SigningKey},
     delegation::Delegate,
     dispute::{AnswerDispute, OpenDispute, RuleDispute},
+    dormancy::{CallOn, Present},
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
     incident::{ReportIncident, UpdateIncident},
     limits,
     model::{CreateModel, PublishVersion},
+    network::LeaveNetwork,
     proposal::{CancelProposal, CastBallot, ExecuteProposal, OpenProposal, WithdrawProposal},
     recovery::{CancelRecovery, RecoverAccount, SetRecovery},
     share::{BurnShares, TransferShares},
@@ -47,7 +49,7 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     OpenProposal(OpenProposal),
     /// Answer a question, or change the answer.
     CastBallot(CastBallot),
-    /// Take back a proposal on which nobody has voted.
+    /// Take back a proposal that is still open.
     WithdrawProposal(WithdrawProposal),
     /// Execute a decision whose timelock is over, once nothing is missing.
     ExecuteProposal(ExecuteProposal),
@@ -85,6 +87,12 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     BindPeer(BindPeer),
     /// Let go of a peer of the sender.
     ReleasePeer(ReleasePeer),
+    /// Call on an account that is silent, to speak or to leave the count.
+    CallOn(CallOn),
+    /// Say that the sender, who was called on, is there.
+    Present(Present),
+    /// Be a member of the network no longer.
+    LeaveNetwork(LeaveNetwork),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -119,6 +127,9 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::SignApproval(_) => "sign_approval",
             Self::BindPeer(_) => "bind_peer",
             Self::ReleasePeer(_) => "release_peer",
+            Self::CallOn(_) => "call_on",
+            Self::Present(_) => "present",
+            Self::LeaveNetwork(_) => "leave_network",
         }
     }
 
@@ -144,6 +155,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::BurnShares(action) => action.check(),
             Self::OpenProposal(action) => action.check(),
             Self::CastBallot(action) => action.check(),
+            Self::WithdrawProposal(action) => action.check(),
             Self::CancelProposal(action) => action.check(),
             Self::Delegate(action) => action.check(),
             Self::Attest(action) => action.check(),
@@ -156,12 +168,14 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::RequestApproval(action) => action.check(),
             Self::SignApproval(action) => action.check(),
             Self::AcceptContribution(_)
-            | Self::WithdrawProposal(_)
             | Self::ExecuteProposal(_)
             | Self::RuleDispute(_)
             | Self::CancelRecovery(_)
             | Self::BindPeer(_)
-            | Self::ReleasePeer(_) => Ok(()),
+            | Self::ReleasePeer(_)
+            | Self::CallOn(_)
+            | Self::Present(_)
+            | Self::LeaveNetwork(_) => Ok(()),
         }
     }
 }
@@ -283,13 +297,41 @@ impl Invalid {
     }
 }
 
-/// Refuses a text of more than `max_bytes`, or with control characters other than line breaks and tabs.
+/// Refuses what [`check_text`] refuses, and line breaks and tabs: for what is shown on a line of its own, where what
+/// follows a break would pass for somebody else's words.
+pub(crate) fn check_line(field: &'static str, text: &str, max_bytes: usize) -> Result<(), Invalid> {
+    check_text(field, text, max_bytes)?;
+    if text.contains(['\n', '\t']) {
+        return Err(Invalid::Form { field, problem: "holds a line break or a tab; write it in one line".into() });
+    }
+    Ok(())
+}
+
+/// Whether a character shows as nothing, or changes how its neighbours are read: a text that holds one can look like
+/// another text. Those of the Unicode properties `Bidi_Control` and `Default_Ignorable_Code_Point` (Unicode 16) but for
+/// joiners and variation selectors, which scripts and emoji need, and for the soft hyphen.
+const fn is_deceptive(c: char) -> bool {
+    matches!(
+        c,
+        '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{200b}'
+            | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// Refuses a text of more than `max_bytes`, or with characters that a reader does not see as what they are: control
+/// characters other than line breaks and tabs, and those that show as nothing or turn the direction of writing.
 pub(crate) fn check_text(field: &'static str, text: &str, max_bytes: usize) -> Result<(), Invalid> {
     if text.len() > max_bytes {
         return Err(Invalid::Form { field, problem: format!("{} bytes; at most {max_bytes} are allowed", text.len()) });
     }
     if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err(Invalid::Form { field, problem: "holds control characters; remove them".into() });
+    }
+    if let Some(c) = text.chars().find(|c| is_deceptive(*c)) {
+        let problem = format!("holds the invisible character U+{:04X}; remove it", u32::from(c));
+        return Err(Invalid::Form { field, problem });
     }
     Ok(())
 }

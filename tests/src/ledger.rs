@@ -6,9 +6,10 @@ use allod_protocol::{
     block::{Block, Tip},
     crypto::SigningKey,
     execute::{Executed, Outcome, TransactionResult, execute},
+    fraction::{Fraction, Portion},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{AccountId, BasisPoints, Handle, Power, StateRoot, Timestamp},
-    policy::{ModelPolicy, NetworkPolicy, Risk, Rule},
+    ids::{AccountId, Handle, Power, StateRoot, Timestamp},
+    policy::{Dormancy, ModelPolicy, NetworkPolicy, Risk, Rule},
     state::{Record, read},
     transaction::{Action, Transaction, TransactionBody},
 };
@@ -16,10 +17,15 @@ use allod_protocol::{
 /// When the test ledgers begin, in milliseconds.
 pub const GENESIS_TIME: u64 = 1_800_000_000_000;
 
-/// A rule of `quorum` and `threshold` percent and a voting period of ten seconds.
+/// A rule of `quorum` and `threshold` percent, more than 50 in place of 50, and a voting period of ten seconds.
 pub fn rule(quorum: u16, threshold: u16) -> Rule {
-    let percent = |value: u16| BasisPoints::new(value * 100).unwrap_or(BasisPoints::WHOLE);
-    Rule::new(percent(quorum), percent(threshold), 10_000)
+    let threshold = if threshold == 50 { Portion::MAJORITY } else { percent(threshold) };
+    Rule::new(percent(quorum), threshold, 10_000)
+}
+
+/// At least so many of a hundred.
+pub fn percent(value: u16) -> Portion {
+    Portion::at_least(Fraction::percent(value.into()).unwrap_or(Fraction::WHOLE))
 }
 
 /// The same rule for every class, however few it lets decide.
@@ -38,7 +44,11 @@ pub fn parameters() -> Parameters {
         clock_drift_ms: 10_000,
         founder_quota: 3,
         transactions_per_account_per_block: 100,
-        policy: NetworkPolicy::uniform(&rule(50, 66)),
+        policy: NetworkPolicy {
+            allow: vec![Risk::MinorityDecides, Risk::HastyDormancy],
+            dormancy: Some(Dormancy { after_ms: 20_000 }),
+            ..NetworkPolicy::uniform(&rule(50, 66))
+        },
     }
 }
 
@@ -135,8 +145,13 @@ impl TestLedger {
 
     /// Executes an action as the founding account number `index`, and expects it to apply.
     pub fn must(&mut self, index: u8, action: Action) -> TransactionResult {
+        self.must_after(1_000, index, action)
+    }
+
+    /// The same, `later_ms` after the last block.
+    pub fn must_after(&mut self, later_ms: u64, index: u8, action: Action) -> TransactionResult {
         let transaction = self.sign_as(index, action);
-        let result = self.run(transaction);
+        let result = self.block(later_ms, vec![transaction]).results.remove(0);
         assert_eq!(result.outcome, Outcome::Applied, "{:?}", result.outcome);
         result
     }

@@ -9,7 +9,7 @@
 //! outcome. Left out: keys and their recovery, requests that gather signatures, validators, incidents, rules of form.
 //!
 //! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
-//! `versions`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies),
+//! `versions`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
 //! `actions` (what a decision does).
 
 mod accounts;
@@ -19,6 +19,7 @@ mod contributions;
 mod decisions;
 mod disputes;
 mod shares;
+mod silence;
 mod versions;
 
 pub use accounts::Account;
@@ -27,6 +28,7 @@ pub use contributions::{Contribution, Round, RoundStatus};
 pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus};
 pub use shares::{Delegation, Grant};
+pub use silence::Silence;
 pub use versions::{Version, VersionStatus};
 
 use allod_protocol::{
@@ -35,6 +37,7 @@ use allod_protocol::{
     ids::{AccountId, ArtifactId, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, VersionLabel},
     model::{CreateModel, Licence},
     policy::{ModelPolicy, NetworkPolicy},
+    proposal::Scope,
     transaction::Action,
 };
 use std::{collections::BTreeMap, rc::Rc};
@@ -42,6 +45,8 @@ use std::{collections::BTreeMap, rc::Rc};
 /// Why a request is refused: the code of the rule.
 pub type Refused = &'static str;
 
+/// The founders that operate a validator come first.
+const OPERATORS: usize = 4;
 /// Entries of the agenda that one block handles.
 const DUE_PER_BLOCK: usize = 64;
 
@@ -95,6 +100,8 @@ pub struct World {
     pub contributions: BTreeMap<ContributionId, Contribution>,
     /// The disputes.
     pub disputes: BTreeMap<DisputeId, Dispute>,
+    /// Who was called on and has not spoken, and where.
+    pub silences: BTreeMap<(Scope, AccountId), Silence>,
     /// The model that published an artifact first.
     pub origins: BTreeMap<ArtifactId, ModelId>,
     /// What each account said last of an artifact.
@@ -110,21 +117,26 @@ enum Due {
     Delegation(ModelId, AccountId),
     Round(ModelId, usize),
     Dispute(DisputeId),
+    Silence(Scope, AccountId),
 }
 
 impl World {
     /// The world at genesis: the founders are members, each with the same quota.
     pub fn new(founders: impl IntoIterator<Item = (AccountId, Handle)>, quota: u32, network: NetworkPolicy) -> Self {
-        let account = |handle| Account { handle, quota, member: true, suspended: false };
+        let account = |(place, (id, handle))| {
+            let operates = place < OPERATORS;
+            (id, Account { handle, quota, member_since: Some(0), operates, suspended: false })
+        };
         let mut world = Self {
             height: 0,
             time: 0,
             network,
-            accounts: founders.into_iter().map(|(id, handle)| (id, account(handle))).collect(),
+            accounts: founders.into_iter().enumerate().map(account).collect(),
             models: BTreeMap::new(),
             proposals: BTreeMap::new(),
             contributions: BTreeMap::new(),
             disputes: BTreeMap::new(),
+            silences: BTreeMap::new(),
             origins: BTreeMap::new(),
             attestations: BTreeMap::new(),
             past: Vec::new(),
@@ -145,6 +157,7 @@ impl World {
                 Due::Delegation(model, from) => drop(self.existing_mut(model).delegations.remove(&from)),
                 Due::Round(model, number) => self.round_is_due(model, number),
                 Due::Dispute(id) => self.lapse(id),
+                Due::Silence(scope, account) => self.silence_is_due(scope, account),
             }
         }
     }
@@ -168,8 +181,9 @@ impl World {
     pub fn apply(&mut self, sender: AccountId, action: &Action, named: [u8; 32]) -> Result<(), Refused> {
         let before = self.clone();
         let result = self.attempt(sender, action, named);
-        if result.is_err() {
-            *self = before;
+        match result {
+            Ok(()) => self.note_spoken(sender, action),
+            Err(_) => *self = before,
         }
         result
     }
@@ -197,6 +211,9 @@ impl World {
             Action::WithdrawProposal(asked) => self.withdraw_proposal(sender, asked.proposal),
             Action::ExecuteProposal(asked) => self.execute(asked.proposal),
             Action::CancelProposal(asked) => self.cancel(sender, asked.proposal),
+            Action::CallOn(asked) => self.call_on(sender, asked),
+            Action::Present(asked) => self.present(sender, asked.scope),
+            Action::LeaveNetwork(_) => self.remove_member(sender),
             other => panic!("the reference has no rule for {}", other.name()),
         }
     }
@@ -216,6 +233,8 @@ impl World {
         for (id, dispute) in self.disputes.iter().filter(|(_, dispute)| dispute.status == DisputeStatus::Open) {
             agenda.push((dispute.lapses, Due::Dispute(*id)));
         }
+        let called = self.silences.iter().filter(|(_, silence)| !silence.dormant);
+        agenda.extend(called.map(|((scope, account), silence)| (silence.sleeps_at, Due::Silence(*scope, *account))));
         agenda
     }
 

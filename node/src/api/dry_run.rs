@@ -1,7 +1,7 @@
 //! What a proposal would do if it stood now, and who could stop it.
 
 use super::{
-    Shared,
+    Shared, effect,
     extract::Json as JsonBody,
     proposals::gates,
     reader::{Reader, json},
@@ -12,7 +12,6 @@ use allod_protocol::{
     account::Account,
     ids::{ModelId, Signature},
     mempool::Refused,
-    policy::explain,
     proposal::{
         OpenProposal, Proposal, Scope,
         dry_run::{DryRun, dry_run},
@@ -23,8 +22,6 @@ use allod_protocol::{
 };
 use axum::{Json, extract::State};
 
-/// Holders of a model beyond whom it is not worked out who could block a decision.
-const HOLDERS: u64 = 10_000;
 /// Holders that a list names at most.
 const NAMED: usize = 100;
 /// Lines of a register that are read at a time.
@@ -72,7 +69,7 @@ fn view(reader: &Reader, tried: DryRun) -> Result<DryRunView, Problem> {
     Ok(DryRunView {
         height: proposal.snapshot,
         class: proposal.class.name().to_owned(),
-        rule_text: explain::rule(&proposal.rule),
+        rule_text: proposal.rule_text(),
         attested: gates(reader, &proposal)?,
         closes: proposal.closes,
         electorate,
@@ -82,6 +79,10 @@ fn view(reader: &Reader, tried: DryRun) -> Result<DryRunView, Problem> {
             Err(rejection) => {
                 DryRunOutcome::Refused(RefusalView { code: rejection.code().to_owned(), detail: rejection.to_string() })
             }
+        },
+        effect: match proposal.scope {
+            Scope::Model(model) => effect::on_register(reader, model, &changes)?,
+            Scope::Network => None,
         },
         changes: differences(reader, changes)?,
         rule: proposal.rule,
@@ -107,7 +108,7 @@ fn blocking(reader: &Reader, proposal: &Proposal, electorate: u64) -> Result<Blo
         Scope::Network => view.smallest_group_size = Some(weight),
         Scope::Model(model) => {
             let holders = reader.find::<Register>(&model)?.map_or(0, |register| register.holders);
-            if holders <= HOLDERS {
+            if holders <= effect::HOLDERS {
                 let weights = weights(reader, model, proposal)?;
                 let group = smallest_group(&weights, weight);
                 view.smallest_group_size = Some(group.len() as u64);

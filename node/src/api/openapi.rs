@@ -2,7 +2,7 @@
 
 use super::{
     access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, keys, lineage, models, node, proofs,
-    proposals, rounds, shares, submit, views,
+    proposals, rounds, shares, silences, submit, views,
 };
 use axum::{
     http::header,
@@ -28,7 +28,7 @@ use utoipa::OpenApi;
         accounts::list, accounts::one, keys::recovery, keys::approvals, keys::approval,
         access::peers, access::licensees, artifacts::replication,
         models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
-        shares::register, shares::history, shares::delegations, models::contributions, models::contribution, rounds::list, rounds::one,
+        shares::register, shares::history, shares::delegations, silences::of_model, silences::of_network, models::contributions, models::contribution, rounds::list, rounds::one,
         disputes::disputes, disputes::dispute, disputes::incidents, disputes::incident, models::proposals,
         proposals::list, proposals::one, proposals::ballots, dry_run::try_out,
         proofs::share_proof, proofs::share_deed, proofs::version_deed,

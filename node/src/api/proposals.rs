@@ -1,18 +1,19 @@
 //! Proposals and ballots.
 
 use super::{
-    Shared,
+    Shared, effect,
     extract::{Order, Paging, Path, Query, TimePaging},
+    plain,
     reader::{Reader, json},
-    views::{AttestorView, BallotView, GateView, Page, Problem, ProposalView},
+    views::{AttestorView, BallotView, EffectView, GateView, Page, Problem, ProposalView},
 };
 use allod_protocol::{
     attestation::{Attestation, GateVerdict},
     due::{Deadline, Due},
     ids::{ArtifactId, ProposalId, Timestamp, VersionLabel},
     model::Version,
-    policy::{Tally, explain},
-    proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope},
+    policy::Tally,
+    proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, dry_run},
     state::Direction,
 };
 use axum::{Json, extract::State};
@@ -29,10 +30,11 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
             Scope::Network => None,
         },
         proposer_handle: reader.handle(proposal.proposer)?,
+        does: plain::actions(reader, &proposal)?,
         outlook: proposal.rule.outlook(&tally),
         settled: proposal.rule.is_settled(&tally),
         tally,
-        rule_text: explain::rule(&proposal.rule),
+        rule_text: proposal.rule_text(),
         guardian_handle: proposal.guardian.map_or(Ok(None), |guardian| reader.handle(guardian))?,
         attested: gates(reader, &proposal)?,
         ends_in_ms: (proposal.status == ProposalStatus::Open).then(|| left(proposal.closes)),
@@ -40,8 +42,20 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
             ProposalStatus::Queued { ready, .. } => Some(left(ready)),
             _ => None,
         },
+        effect: None,
         proposal,
     })
+}
+
+/// What a proposal that is not over would do to a register if it were carried out now.
+fn effect_of(reader: &Reader, proposal: &Proposal) -> Result<Option<EffectView>, Problem> {
+    let Scope::Model(model) = proposal.scope else { return Ok(None) };
+    if proposal.status.is_final() {
+        return Ok(None);
+    }
+    let at = (reader.state.height().next(), reader.now()?);
+    let (_, changes) = dry_run::effect(&reader.state, reader.node.network_id, at, proposal)?;
+    effect::on_register(reader, model, &changes)
 }
 
 /// Each gate of each version that the proposal would release.
@@ -188,7 +202,12 @@ fn open(reader: &Reader, mut paging: Paging) -> Result<Page<ProposalView>, Probl
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn one(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<ProposalView>, Problem> {
-    json(&api, move |reader| view(reader, named(reader, &id)?)).await
+    json(&api, move |reader| {
+        let proposal = named(reader, &id)?;
+        let effect = effect_of(reader, &proposal)?;
+        Ok(ProposalView { effect, ..view(reader, proposal)? })
+    })
+    .await
 }
 
 /// A proposal's ballots, by account.

@@ -9,6 +9,7 @@ use allod_protocol::{
     contribution::{Contribution, ContributionOf},
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{Dispute, DisputeOf, Frozen},
+    dormancy::{DormantAt, DormantTotalAt, Silence},
     due::Deadline,
     execute::Seen,
     ids::ArtifactId,
@@ -113,6 +114,9 @@ families! {
     PeerBinding: "peer_binding" [Field::Id("peer")];
     PeerOf: "peer_of" [Field::Id("account"), Field::Id("peer")];
     ArtifactOrigin: "artifact_origin" [Field::Artifact("artifact")];
+    Silence: "silence" [Field::Scope, Field::Id("account")];
+    DormantAt: "dormant_at" [Field::Scope, Field::Id("account"), Field::Number("height")];
+    DormantTotalAt: "dormant_total_at" [Field::Scope, Field::Number("height")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Shared,
     extract::{Path, Query, TimePaging, parse},
+    plain,
     reader::{Reader, json},
     views::{Page, Problem, RoundView, ScoreView},
 };
@@ -19,8 +20,10 @@ use axum::{Json, extract::State};
 const SCORES: usize = 500;
 
 fn view(reader: &Reader, round: Round) -> Result<RoundView, Problem> {
-    let decision_title = reader.find::<Proposal>(&round.proposal)?.map(|proposal| proposal.title);
-    Ok(RoundView { round, decision_title, scores: None })
+    let decision = reader.find::<Proposal>(&round.proposal)?;
+    let decision_does = decision.as_ref().map_or(Ok(Vec::new()), |proposal| plain::actions(reader, proposal))?;
+    let decision_title = decision.map(|proposal| proposal.title);
+    Ok(RoundView { round, decision_does, decision_title, scores: None })
 }
 
 /// A model's rounds.

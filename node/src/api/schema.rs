@@ -284,7 +284,7 @@ records! {
     Record = "Record": "A record of the ledger in its JSON form; see the protocol's specification.", [];
     AccountRecord = "Account": "An account: its handle, its key policy, who admitted it.",
         ["id", "handle", "keys", "created", "sponsor", "member_since", "quota", "open_proposals",
-         "open_disputes", "open_approvals", "recovery", "suspended"];
+         "open_disputes", "open_approvals", "open_calls", "recovery", "suspended"];
     ModelRecord = "Model": "A model: its name, its stewards, its policy.",
         ["id", "name", "description", "founder", "created", "stewards", "policy", "licence", "distribution",
          "released", "retired"];
@@ -294,7 +294,7 @@ records! {
         ["model", "account", "since", "expires", "proposal"];
     PeerBindingRecord = "PeerBinding": "That a peer reads for an account.", ["peer", "account", "issued", "since"];
     RegisterRecord = "Register": "The sums of a model's share register.",
-        ["model", "total_units", "holders", "roots", "reserved", "changes", "delegations"];
+        ["model", "total_units", "holders", "roots", "reserved", "changes", "delegations", "silent"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
         ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
          "status"];
@@ -306,9 +306,9 @@ records! {
         ["id", "model", "round", "giver", "kind", "amount", "sealed", "evidence", "note", "recorded", "accepted"];
     ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
-         "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "extended", "status"];
+         "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "turned_at", "status"];
     TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
-        ["yes", "no", "abstain", "veto", "delegated", "electorate", "ballots"];
+        ["yes", "no", "abstain", "veto", "delegated", "electorate", "whole", "asleep", "ballots"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",
         ["account", "parts", "weight", "delegated", "height"];
     RoundRecord = "Round": "A round of contributions: its plan, its sums, where it stands.",
@@ -326,6 +326,8 @@ records! {
     VersionRefRecord = "VersionRef": "A version named across models.", ["model", "label"];
     DelegationRecord = "Delegation": "Whom an account delegated a model's questions to.",
         ["model", "from", "to", "expires", "since"];
+    SilenceRecord = "Silence": "An account that was called on and has not spoken.",
+        ["scope", "account", "by", "called_at", "sleeps_at", "is_dormant"];
     AttestationRecord = "Attestation": "What one account says of one artifact; the last word counts.",
         ["artifact", "statement", "account", "finding", "evidence", "note", "height"];
     DryRunBody = "DryRunRequest": "A proposal to try out: `sender` (a handle or an id) would ask `proposal`, as an action `open_proposal` has it.",

@@ -1,8 +1,9 @@
 //! A model's share register: who holds what, since when, and why; and who answers for whom.
 
 use super::{
-    Shared,
+    Shared, effect,
     extract::{Paging, Path, Query, TimePaging},
+    plain,
     reader::{Reader, json},
     views::{DelegationView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty},
 };
@@ -58,12 +59,18 @@ pub(crate) async fn register(
             Problem::not_found("model_not_founded", detail)
         })?;
         let time = reader.time_of(height)?;
+        let is_first = query.after.is_none();
         let paging = Paging { limit: query.limit, after: query.after };
         let (shares, next) = paging.records::<Share>(&state, &model.id, Direction::Ascending)?;
         let overlay = Overlay::new(&state);
         let mut items = Vec::with_capacity(shares.len());
-        for Share { account, units, .. } in shares {
-            let (handle, basis_points) = (reader.handle(account)?, portion(units, then.total_units));
+        // A register that is shown whole adds up; what a page shows of a longer one never adds up to more than there is.
+        let whole = (is_first && next.is_none())
+            .then(|| effect::parts(&shares.iter().map(|share| share.units.get()).collect::<Vec<_>>()));
+        for (index, Share { account, units, .. }) in shares.into_iter().enumerate() {
+            let part = whole.as_ref().and_then(|parts| parts.get(index).copied());
+            let (handle, basis_points) =
+                (reader.handle(account)?, part.unwrap_or_else(|| portion(units, then.total_units)));
             let free_units = free_units(&overlay, model.id, account, time);
             items.push(ShareLine { account, handle, units, free_units, basis_points });
         }
@@ -106,6 +113,7 @@ fn change_view(reader: &Reader, change: ShareChange, model: ModelId) -> Result<S
         handle: reader.handle(change.account)?,
         counterparty_handle: counterparty(&change.reason).map_or(Ok(None), |account| reader.handle(account))?,
         decision: decision.as_ref().map(|proposal| proposal.id),
+        decision_does: decision.as_ref().map_or(Ok(Vec::new()), |proposal| plain::actions(reader, proposal))?,
         decision_title: decision.map(|proposal| proposal.title),
         change,
     })

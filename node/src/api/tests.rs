@@ -32,6 +32,7 @@ use allod_protocol::{
     contribution::{ContributionKind, RecordContribution},
     crypto::{Domain, SigningKey},
     execute::execute,
+    fraction::Portion,
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{
         AccountId, BasisPoints, ContentHash, Handle, Height, ModelId, Name, NetworkId, Power, Timestamp, TransactionId,
@@ -69,8 +70,7 @@ fn key(seed: u8) -> SigningKey {
 }
 
 fn rule() -> Rule {
-    let half = BasisPoints::new(5_000).unwrap();
-    Rule::new(half, half, 60_000)
+    Rule { yes_quorum: Portion::MAJORITY, ..Rule::new(Portion::MAJORITY, Portion::MAJORITY, 60_000) }
 }
 
 fn answer(choice: Choice) -> Vec<BallotPart> {

@@ -12,8 +12,11 @@ mod trial;
 pub use affairs::{
     ApprovalView, DisputeView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView, ScoreView,
 };
-pub use relations::{AttestationView, DelegationView, LineageEdge, LineageVersion, LineageView};
-pub use trial::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, RecordChange, RefusalView, WeightView};
+pub use relations::{AttestationView, DelegationView, LineageEdge, LineageVersion, LineageView, SilenceView};
+pub use trial::{
+    BlockingView, DryRunOutcome, DryRunRequest, DryRunView, EffectView, LineEffect, LostBlock, RecordChange,
+    RefusalView, WeightView,
+};
 
 use super::schema;
 use allod_protocol::{
@@ -474,7 +477,9 @@ pub struct ShareChangeView {
     /// The proposal that decided it; null if a holder did it alone.
     #[schema(value_type = Option<schema::Hex32>)]
     pub decision: Option<ProposalId>,
-    /// That proposal's title.
+    /// What that proposal's actions do, in words.
+    pub decision_does: Vec<String>,
+    /// That proposal's title, in its proposer's words.
     pub decision_title: Option<String>,
 }
 
@@ -528,6 +533,8 @@ pub struct ProposalView {
     /// The proposer's handle.
     #[schema(value_type = Option<String>)]
     pub proposer_handle: Option<Handle>,
+    /// What each of its actions does, in words: what the ledger will do, whatever the title says.
+    pub does: Vec<String>,
     /// What the tally comes to now, and what is still needed to pass.
     #[schema(value_type = schema::OutlookSchema)]
     pub outlook: Outlook,
@@ -544,6 +551,10 @@ pub struct ProposalView {
     pub ends_in_ms: Option<u64>,
     /// Milliseconds until what passed can be executed, by this peer's clock; 0 when it can, null unless it is queued.
     pub ready_in_ms: Option<u64>,
+    /// What it would do to the register if it were carried out now; left out in lists, once it is over, and where it
+    /// changes neither the register nor the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<EffectView>,
 }
 
 /// What must be attested of one version before it is released, and what has been.

@@ -64,6 +64,7 @@ impl Names {
             Event::AccountCreated { .. }
             | Event::KeysRotated { .. }
             | Event::MemberAdmitted { .. }
+            | Event::MemberRemoved { .. }
             | Event::QuotaGranted { .. }
             | Event::AccountSuspended { .. }
             | Event::AccountReinstated { .. }
@@ -101,6 +102,7 @@ impl Names {
             | Event::DisputeEnded { .. }
             | Event::IncidentReported { .. }
             | Event::IncidentUpdated { .. } => self.tell_trouble(event).await,
+            Event::CalledOn { .. } | Event::Spoke { .. } | Event::FellDormant { .. } => self.tell_silence(event).await,
             Event::SharesChanged { .. } => self.tell_shares(event).await,
             Event::ProposalOpened { .. }
             | Event::BallotCast { .. }
@@ -124,6 +126,9 @@ impl Names {
             Event::AccountCreated { handle, .. } => format!("account {handle} admitted"),
             Event::KeysRotated { account } => format!("keys of {} replaced", self.account(*account).await),
             Event::MemberAdmitted { account } => format!("{} is a member of the network", self.account(*account).await),
+            Event::MemberRemoved { account, reason } => {
+                format!("{} is a member of the network no longer: {reason}", self.account(*account).await)
+            }
             Event::QuotaGranted { account, quota } => {
                 format!("{} may admit {quota} more accounts", self.account(*account).await)
             }
@@ -277,6 +282,26 @@ impl Names {
             }
             Event::IncidentUpdated { model, incident, status } => {
                 format!("incident {} with {}: {}", short(incident), self.model(*model).await, incident_status(*status))
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_silence(&mut self, event: &Event) -> String {
+        match event {
+            Event::CalledOn { scope, account, by, sleeps_at } => {
+                let (account, by) = (self.account(*account).await, self.account(*by).await);
+                let (scope, until) = (self.scope(*scope).await, show_time(*sleeps_at));
+                format!("{by} calls on {account}: without a word until {until} it leaves the count of {scope}")
+            }
+            Event::Spoke { scope, account, was_dormant } => {
+                let (account, scope) = (self.account(*account).await, self.scope(*scope).await);
+                let again = if *was_dormant { " again" } else { "" };
+                format!("{account} counts{again} in {scope}")
+            }
+            Event::FellDormant { scope, account } => {
+                let (account, scope) = (self.account(*account).await, self.scope(*scope).await);
+                format!("{account} is dormant: it leaves the count of {scope} until it speaks")
             }
             _ => String::new(),
         }

@@ -1,8 +1,14 @@
 //! `allod network`: what the members agree on.
 
-use super::{context::Context, output::Fields, units::show_duration, words::show_rule};
+use super::{
+    context::Context,
+    output::Fields,
+    signing::{Nothing, Receipt, Signing},
+    units::show_duration,
+    words::show_rule,
+};
 use crate::api::views::NetworkView;
-use allod_protocol::policy::Class;
+use allod_protocol::{network::LeaveNetwork, policy::Class, transaction::Action};
 use anyhow::Result;
 
 /// The network's members, parameters and upgrades.
@@ -12,6 +18,23 @@ pub(super) struct Network {}
 impl Network {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         context.answer(&context.client()?.get::<NetworkView>("/v1/network").await?, show)
+    }
+}
+
+/// Leave the network's members: the account keeps what it holds, and decides on the network no longer.
+#[derive(Debug, clap::Args)]
+pub(super) struct Leave {
+    #[command(flatten)]
+    signing: Signing,
+}
+
+impl Leave {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let sender = self.signing.sender(context).await?;
+        let receipt = sender.submit(Action::LeaveNetwork(LeaveNetwork {})).await?;
+        context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+            format!("{} is a member no longer\n{}", sender.account.handle, receipt.place())
+        })
     }
 }
 
@@ -27,6 +50,9 @@ fn show(view: &NetworkView) -> String {
     }
     for class in Class::OF_NETWORK {
         fields.add(class.name(), show_rule(parameters.policy.rule(class)));
+    }
+    if let Some(dormancy) = parameters.policy.dormancy {
+        fields.add("silence", format!("who is called on counts no more after {}", show_duration(dormancy.after_ms)));
     }
     fields.add("heartbeat", show_duration(parameters.heartbeat_ms));
     fields.add("propose timeout", show_duration(parameters.propose_timeout_ms));

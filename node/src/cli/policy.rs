@@ -4,6 +4,7 @@ pub(super) mod choice;
 
 use super::{args, client::Client, context::Context, output::Table, units::show_duration, words::sentences};
 use allod_protocol::{
+    fraction::Portion,
     ids::ModelName,
     policy::{Class, Electorate, ModelPolicy, explain, templates::Template},
 };
@@ -104,20 +105,25 @@ fn show_meanings(meanings: &[Meaning]) -> String {
 }
 
 fn show(policy: &ModelPolicy) -> String {
-    let mut table = Table::new(&["CLASS", ">QUORUM", ">YES", ">VETO", "VOICES", "BALLOTS", "WAIT"]);
+    let mut table = Table::new(&["CLASS", ">QUORUM", ">YES", ">YES OF ALL", ">VETO", "VOICES", "BALLOTS", "WAIT"]);
     for class in Class::OF_MODELS {
         let rule = policy.rule(class);
-        let veto = rule.veto.map(|veto| veto.to_string()).unwrap_or_default();
-        let (quorum, yes) = match rule.objection {
-            Some(objection) => (String::new(), format!("unless {objection} object")),
-            None => (rule.quorum.to_string(), rule.threshold.to_string()),
+        let veto = rule.veto.map(short).unwrap_or_default();
+        let (quorum, yes, of_all) = match rule.objection {
+            Some(objection) => (String::new(), format!("unless {objection} object"), String::new()),
+            None => (short(rule.quorum), short(rule.threshold), short(rule.yes_quorum)),
         };
         let wait = if rule.timelock_ms == 0 { String::new() } else { show_duration(rule.timelock_ms) };
         let voices = voices(rule.electorate).to_owned();
         let ballots = show_duration(rule.voting_period_ms);
-        table.row([class.name().to_owned(), quorum, yes, veto, voices, ballots, wait]);
+        table.row([class.name().to_owned(), quorum, yes, of_all, veto, voices, ballots, wait]);
     }
     format!("{}\nin words: allod policy explain MODEL\n", table.show(""))
+}
+
+/// A portion as a column holds it: the part, with `>` before it for more than that.
+fn short(portion: Portion) -> String {
+    format!("{}{}", if portion.is_more_than() { "> " } else { "" }, portion.part())
 }
 
 const fn voices(electorate: Electorate) -> &'static str {

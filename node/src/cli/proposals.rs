@@ -7,7 +7,7 @@ use super::{
     output::{Fields, Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{self, show_count, show_duration, show_time},
-    words::{action_text, sentences, show_answer, show_gate, verdict_text},
+    words::{action_details, sentences, show_answer, show_effect, show_gate, verdict_text},
 };
 use crate::api::views::{BallotView, ProposalView};
 use allod_protocol::{
@@ -71,10 +71,13 @@ enum ProposalsCommand {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Take back a proposal of yours that nobody has answered
+    /// Take back a proposal of yours that is still open; the answers it got stay to be read
     Withdraw {
         /// Its id, or the start of it
         proposal: IdArg,
+        /// Why, for everybody to read
+        #[arg(long, default_value = "")]
+        reason: String,
         #[command(flatten)]
         signing: Signing,
     },
@@ -138,10 +141,10 @@ impl ProposalsCommand {
                 let receipt = sender.submit(Action::CancelProposal(CancelProposal { proposal, reason })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("cancelled\n{}", receipt.place()))
             }
-            Self::Withdraw { proposal, signing } => {
+            Self::Withdraw { proposal, reason, signing } => {
                 let sender = signing.sender(context).await?;
                 let proposal = proposal.proposal(&sender.client).await?;
-                let receipt = sender.submit(Action::WithdrawProposal(WithdrawProposal { proposal })).await?;
+                let receipt = sender.submit(Action::WithdrawProposal(WithdrawProposal { proposal, reason })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("withdrawn\n{}", receipt.place()))
             }
         }
@@ -204,7 +207,12 @@ fn outcome(view: &ProposalView) -> String {
         ProposalStatus::Rejected { height, verdict } => {
             format!("rejected in block {height}, {}: {of}", verdict_text(*verdict))
         }
-        ProposalStatus::Withdrawn { height } => format!("withdrawn in block {height}"),
+        ProposalStatus::Withdrawn { height, reason } if reason.is_empty() => {
+            format!("withdrawn by its proposer in block {height}: {of}")
+        }
+        ProposalStatus::Withdrawn { height, reason } => {
+            format!("withdrawn by its proposer in block {height}: {reason} ({of})")
+        }
         ProposalStatus::Queued { ready, expires, .. } => {
             format!("passed; executed from {} on, or expired {}: {of}", show_time(*ready), show_time(*expires))
         }
@@ -249,8 +257,9 @@ fn show_list(proposals: &[ProposalView]) -> String {
         text.push_str(&format!("{}\n", proposal.id));
         text.push_str(&format!(
             "  {}  ({scope})\n",
-            cut(&proposal.title, 74usize.saturating_sub(scope.chars().count()))
+            cut(&view.does.join("; "), 74usize.saturating_sub(scope.chars().count()))
         ));
+        text.push_str(&format!("  titled {:?}\n", cut(&proposal.title, 68)));
         text.push_str(&format!("  {}\n", cut(&outcome(view), 78)));
         if let Some(outlook) = outlook(view) {
             text.push_str(&format!("  {outlook}\n"));
@@ -266,8 +275,9 @@ fn show(view: &ProposalWithBallots) -> String {
     fields.add("proposal", proposal.id).add("title", &proposal.title);
     fields.add_some("text", Some(&proposal.text).filter(|text| !text.is_empty()));
     fields.add("asks", scope_name(view)).add("proposer", who(view.proposer_handle.as_ref(), proposal.proposer));
-    for action in &proposal.actions {
-        fields.add("if it passes", action_text(action));
+    for (action, does) in proposal.actions.iter().zip(&view.does) {
+        let details = action_details(action).map(|details| format!("\n{details}")).unwrap_or_default();
+        fields.add("if it passes", format!("{does}{details}"));
     }
     fields.add("class", proposal.class.name()).add("rule", sentences(&view.rule_text));
     for gate in &view.attested {
@@ -275,7 +285,8 @@ fn show(view: &ProposalWithBallots) -> String {
     }
     fields.add_some("guardian", proposal.guardian.map(|id| who(view.guardian_handle.as_ref(), id)));
     fields.add("weights", format!("as of block {}", proposal.snapshot));
-    let late = if proposal.extended { ", moved because the quorum came late" } else { "" };
+    let first_close = proposal.opened_at.plus_ms(proposal.rule.voting_period_ms);
+    let late = if proposal.latest_close > first_close { ", moved because the outcome turned late" } else { "" };
     fields.add("opened", format!("block {}", proposal.opened));
     fields.add("closes", format!("{}{late}", show_time(proposal.closes)));
     fields.add("outcome", outcome(view)).add_some("outlook", outlook(view));
@@ -286,5 +297,6 @@ fn show(view: &ProposalWithBallots) -> String {
         let others = if ballot.delegated == 0 { String::new() } else { show_count(ballot.delegated) };
         table.row([account, show_answer(&ballot.parts), show_count(ballot.weight), others, ballot.height.to_string()]);
     }
-    format!("{}\n{}", fields.show(), table.show("nobody has answered yet"))
+    let effect = view.effect.as_ref().map(|effect| format!("\nregister, if it passes\n{}", show_effect(effect)));
+    format!("{}{}\n{}", fields.show(), effect.unwrap_or_default(), table.show("nobody has answered yet"))
 }

@@ -10,9 +10,10 @@ mod rules;
 mod versions;
 
 use super::{
+    Failure,
     client::Client,
     context::Context,
-    output::Fields,
+    output::{Fields, cut},
     signing::{Receipt, Sender, Signing},
     units::{show_duration, show_time},
 };
@@ -20,10 +21,12 @@ use crate::api::views::ProposalView;
 use allod_protocol::{
     event::Event,
     ids::{ModelName, ProposalId, Timestamp},
+    limits,
     proposal::{OpenProposal, ProposalAction, Scope},
     transaction::Action,
 };
 use anyhow::Result;
+use clap::Parser as _;
 use serde::Serialize;
 
 /// Put a question to the owners of a model, or to the members of the network.
@@ -73,6 +76,8 @@ pub(super) enum Propose {
     RemoveValidator(Asking<network::RemoveValidator>),
     /// Make an account a member of the network
     AdmitMember(Asking<network::AdmitMember>),
+    /// Make an account a member of the network no longer
+    RemoveMember(Asking<network::RemoveMember>),
     /// Let an account admit further accounts
     GrantQuota(Asking<network::GrantQuota>),
     /// Suspend an account: it can do nothing until it is reinstated
@@ -108,6 +113,9 @@ struct Question {
     dry_run: bool,
     #[command(flatten)]
     signing: Signing,
+    /// Another action of the same proposal, last on the line: all are done, or none; may be repeated
+    #[arg(long, value_name = "ACTION", num_args = 1.., allow_hyphen_values = true)]
+    then: Vec<String>,
 }
 
 /// What a decision asks for.
@@ -140,50 +148,96 @@ struct ProposalOpened {
     closes: Timestamp,
 }
 
+/// Does the same with every kind of decision.
+macro_rules! each_kind {
+    ($command:expr, $asking:ident => $what:expr) => {
+        match $command {
+            Propose::Release($asking) => $what,
+            Propose::Deprecate($asking) => $what,
+            Propose::WithdrawVersion($asking) => $what,
+            Propose::ClaimLineage($asking) => $what,
+            Propose::Licence($asking) => $what,
+            Propose::Distribution($asking) => $what,
+            Propose::GrantLicence($asking) => $what,
+            Propose::RevokeLicence($asking) => $what,
+            Propose::Mint($asking) => $what,
+            Propose::Burn($asking) => $what,
+            Propose::Transfer($asking) => $what,
+            Propose::Round($asking) => $what,
+            Propose::ResolveDispute($asking) => $what,
+            Propose::Stewards($asking) => $what,
+            Propose::Policy($asking) => $what,
+            Propose::Retire($asking) => $what,
+            Propose::Statement($asking) => $what,
+            Propose::AdmitValidator($asking) => $what,
+            Propose::ReweightValidator($asking) => $what,
+            Propose::RemoveValidator($asking) => $what,
+            Propose::AdmitMember($asking) => $what,
+            Propose::RemoveMember($asking) => $what,
+            Propose::GrantQuota($asking) => $what,
+            Propose::Suspend($asking) => $what,
+            Propose::Reinstate($asking) => $what,
+            Propose::Parameters($asking) => $what,
+            Propose::Upgrade($asking) => $what,
+        }
+    };
+}
+
 impl Propose {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
-        match self {
-            Self::Release(asking) => asking.put(context).await,
-            Self::Deprecate(asking) => asking.put(context).await,
-            Self::WithdrawVersion(asking) => asking.put(context).await,
-            Self::ClaimLineage(asking) => asking.put(context).await,
-            Self::Licence(asking) => asking.put(context).await,
-            Self::Distribution(asking) => asking.put(context).await,
-            Self::GrantLicence(asking) => asking.put(context).await,
-            Self::RevokeLicence(asking) => asking.put(context).await,
-            Self::Mint(asking) => asking.put(context).await,
-            Self::Burn(asking) => asking.put(context).await,
-            Self::Transfer(asking) => asking.put(context).await,
-            Self::Round(asking) => asking.put(context).await,
-            Self::ResolveDispute(asking) => asking.put(context).await,
-            Self::Stewards(asking) => asking.put(context).await,
-            Self::Policy(asking) => asking.put(context).await,
-            Self::Retire(asking) => asking.put(context).await,
-            Self::Statement(asking) => asking.put(context).await,
-            Self::AdmitValidator(asking) => asking.put(context).await,
-            Self::ReweightValidator(asking) => asking.put(context).await,
-            Self::RemoveValidator(asking) => asking.put(context).await,
-            Self::AdmitMember(asking) => asking.put(context).await,
-            Self::GrantQuota(asking) => asking.put(context).await,
-            Self::Suspend(asking) => asking.put(context).await,
-            Self::Reinstate(asking) => asking.put(context).await,
-            Self::Parameters(asking) => asking.put(context).await,
-            Self::Upgrade(asking) => asking.put(context).await,
+        let client = context.client()?;
+        let (mut asked, question) = each_kind!(self, asking => (asking.what.ask(&client).await?, asking.question));
+        let mut actions = vec![asked.action];
+        for words in question.then.split(|word| word == THEN).filter(|_| !question.then.is_empty()) {
+            let further = Self::further(words, question.signing.account())?;
+            let further = each_kind!(further, asking => (asking.what.ask(&client).await?, asking.question));
+            let (Asked { scope, action, title }, own) = further;
+            if own.title.is_some() || !own.text.is_empty() || own.dry_run {
+                return Err(Failure::usage(
+                    "a title, a text and --dry-run are the proposal's: give them before --then",
+                ));
+            }
+            if scope != asked.scope {
+                return Err(Failure::usage("one proposal asks one model's owners, or the network's members; open two"));
+            }
+            actions.push(action);
+            asked.title = format!("{}; {title}", asked.title);
         }
+        let made = if asked.title.len() > limits::TITLE_SIZE_BYTES { cut(&asked.title, 60) } else { asked.title };
+        let title = question.title.unwrap_or(made);
+        let proposal = OpenProposal { scope: asked.scope, title, text: question.text, actions };
+        if question.dry_run {
+            return dry_run::try_out(context, client, question.signing.account(), proposal).await;
+        }
+        open(context, &question.signing.sender_at(context, client).await?, proposal).await
+    }
+
+    /// What follows `--then`, in the words of a proposal of its own; who asks is known already.
+    fn further(words: &[String], account: &str) -> Result<Self> {
+        let line = ["allod propose", "--as", account].into_iter().map(String::from);
+        let mut line: Vec<String> = line.collect();
+        let (Some(kind), rest) = (words.first(), words.get(1..).unwrap_or_default()) else {
+            return Err(Failure::usage(
+                "--then is followed by another action, such as: --then burn northfield/digits ...",
+            ));
+        };
+        line.splice(1..1, std::iter::once(kind.clone()));
+        line.extend(rest.iter().cloned());
+        Further::try_parse_from(line)
+            .map(|further| further.what)
+            .map_err(|error| Failure::usage(error.render().to_string()))
     }
 }
 
-impl<T: Ask + clap::Args> Asking<T> {
-    async fn put(self, context: &Context) -> Result<()> {
-        let client = context.client()?;
-        let Asked { scope, action, title } = self.what.ask(&client).await?;
-        let Question { title: own, text, dry_run, signing } = self.question;
-        let proposal = OpenProposal { scope, title: own.unwrap_or(title), text, actions: vec![action] };
-        if dry_run {
-            return dry_run::try_out(context, client, signing.account(), proposal).await;
-        }
-        open(context, &signing.sender_at(context, client).await?, proposal).await
-    }
+/// What stands between actions.
+const THEN: &str = "--then";
+
+/// An action after the first.
+#[derive(Debug, clap::Parser)]
+#[command(name = "allod propose ... --then", no_binary_name = false, disable_version_flag = true)]
+struct Further {
+    #[command(subcommand)]
+    what: Propose,
 }
 
 async fn open(context: &Context, sender: &Sender, proposal: OpenProposal) -> Result<()> {

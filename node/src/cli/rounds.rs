@@ -47,7 +47,7 @@ fn status(view: &RoundView) -> String {
 }
 
 fn show_list(rounds: &[RoundView]) -> String {
-    let mut table = Table::new(&[">ROUND", ">BUDGET", ">GIVERS", "STATUS", "DECISION"]);
+    let mut table = Table::new(&[">ROUND", ">BUDGET", ">GIVERS", "STATUS", "DECIDED AS"]);
     for view in rounds {
         table.row([
             view.round.number.to_string(),
@@ -63,7 +63,8 @@ fn show_list(rounds: &[RoundView]) -> String {
 fn show(view: &RoundView) -> String {
     let round = &view.round;
     let mut fields = Fields::default();
-    fields.add("round", round.number).add_some("decision", view.decision_title.as_ref());
+    fields.add("round", round.number).add("decision", view.decision_does.join("; "));
+    fields.add_some("titled", view.decision_title.as_ref());
     fields.add("proposal", round.proposal).add("opened", format!("block {}", round.opened));
     fields.add("mints", show_plan(&round.plan));
     fields.add("records until", show_time(round.records_until)).add("status", status(view));

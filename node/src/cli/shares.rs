@@ -9,7 +9,7 @@ use super::{
     output::{Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{show_count, show_size},
-    words::share_reason,
+    words::{share_reason, show_part},
 };
 use crate::api::views::{ShareChangeView, SharesView, counterparty};
 use allod_protocol::{
@@ -189,14 +189,14 @@ fn show(view: &SharesView) -> String {
             0 => String::new(),
             locked => show_count(locked),
         };
-        table.row([holder, show_count(line.units.get()), line.basis_points.to_string(), vesting]);
+        table.row([holder, show_count(line.units.get()), show_part(line.basis_points, line.units), vesting]);
     }
     let (name, height, total) = (&view.name, view.height, show_count(view.total_units.get()));
     format!("{name} after block {height}: {total} units\n\n{}", table.show("nobody held any"))
 }
 
 fn show_history(changes: &[ShareChangeView]) -> String {
-    let mut table = Table::new(&[">#", ">BLOCK", "ACCOUNT", ">UNITS", ">HOLDS", "REASON", "DECISION"]);
+    let mut table = Table::new(&[">#", ">BLOCK", "ACCOUNT", ">UNITS", ">HOLDS", "REASON", "DECISION", "TITLED"]);
     for view in changes {
         let change = &view.change;
         let sign = match change.flow {
@@ -211,6 +211,7 @@ fn show_history(changes: &[ShareChangeView]) -> String {
             format!("{sign}{}", show_count(change.units.get())),
             show_count(change.balance.get()),
             cut(&share_reason(&change.reason, change.flow, counterparty.as_deref()), 24),
+            cut(&view.decision_does.join("; "), 32),
             view.decision_title.as_deref().map(|title| cut(title, 20)).unwrap_or_default(),
         ]);
     }

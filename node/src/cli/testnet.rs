@@ -10,8 +10,9 @@ use crate::keys;
 use allod_protocol::{
     account::KeyPolicy,
     crypto::SigningKey,
+    fraction::Portion,
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{BasisPoints, Handle, Power, PublicKey, Timestamp},
+    ids::{Handle, Power, PublicKey, Timestamp},
     limits,
     policy::{NetworkPolicy, Rule},
 };
@@ -186,7 +187,7 @@ fn genesis(plans: &[Plan], name: String, time: Timestamp, voting_period: Duratio
     let genesis = Genesis {
         name,
         time,
-        parameters: local_parameters(voting_period)?,
+        parameters: local_parameters(voting_period),
         accounts: accounts.collect(),
         validators: validators.collect(),
     };
@@ -195,8 +196,8 @@ fn genesis(plans: &[Plan], name: String, time: Timestamp, voting_period: Duratio
 }
 
 /// Parameters for nodes that share a machine: short waits, wide limits.
-fn local_parameters(voting_period: Duration) -> Result<Parameters> {
-    Ok(Parameters {
+fn local_parameters(voting_period: Duration) -> Parameters {
+    Parameters {
         propose_timeout_ms: 500,
         vote_timeout_ms: 100,
         timeout_delta_ms: 100,
@@ -205,12 +206,11 @@ fn local_parameters(voting_period: Duration) -> Result<Parameters> {
         clock_drift_ms: 10_000,
         founder_quota: 1_000,
         transactions_per_account_per_block: 8_192,
-        policy: NetworkPolicy::uniform(&Rule::new(
-            BasisPoints::new(5_000)?,
-            BasisPoints::new(6_667)?,
-            units::milliseconds(voting_period),
-        )),
-    })
+        policy: NetworkPolicy::uniform(&Rule {
+            yes_quorum: Portion::MAJORITY,
+            ..Rule::new(Portion::MAJORITY, Portion::TWO_THIRDS, units::milliseconds(voting_period))
+        }),
+    }
 }
 
 /// A genesis and its operators' keys, for tests of other commands.

@@ -1,6 +1,9 @@
 //! Numbers as people write and read them: percentages, durations, times, sizes, counts.
 
-use allod_protocol::ids::{BasisPoints, Timestamp};
+use allod_protocol::{
+    fraction::{Fraction, Portion},
+    ids::{BasisPoints, Timestamp},
+};
 use std::time::{Duration, SystemTime};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -15,6 +18,22 @@ pub(super) fn percent(text: &str) -> Result<BasisPoints, String> {
     }
     let points = format!("{whole}{decimals:0<2}").parse::<u32>().map_err(|_| wrong())?;
     u16::try_from(points).ok().and_then(|points| BasisPoints::new(points).ok()).ok_or_else(wrong)
+}
+
+/// A part of a whole: `2/3`, `66.5 %`, or per cent as a bare number.
+pub(super) fn fraction(text: &str) -> Result<Fraction, String> {
+    let text = text.trim();
+    let is_bare = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let parsed = if is_bare { format!("{text}%").parse() } else { text.parse() };
+    parsed.map_err(|error: allod_protocol::fraction::FractionError| error.to_string())
+}
+
+/// How much of a whole it takes: a part for at least that, `>` before it for more than that.
+pub(super) fn portion(text: &str) -> Result<Portion, String> {
+    match text.trim().strip_prefix('>').filter(|rest| !rest.starts_with('=')) {
+        Some(part) => Portion::more_than(fraction(part)?).map_err(|error| error.to_string()),
+        None => fraction(text).map(Portion::at_least).or_else(|error| text.parse().map_err(|_| error)),
+    }
 }
 
 /// A duration with its unit, such as `500ms`, `5s`, `10m`, `2h`, `3d`.

@@ -3,16 +3,16 @@
 
 use super::{
     attest::finding_text,
-    output::{cut, short, who},
+    output::{Table, cut, short, who},
     units::{show_count, show_duration, show_time},
 };
-use crate::api::views::{AttestorView, GateView};
+use crate::api::views::{AttestorView, EffectView, GateView};
 use allod_protocol::{
     access::{Distribution, Readers},
     contribution::ContributionKind,
-    ids::AccountId,
+    ids::{BasisPoints, Units},
     incident::IncidentStatus,
-    model::{Licence, VersionRef, VersionStatus},
+    model::{Licence, VersionStatus},
     policy::{ModelPolicy, Rule, Verdict, explain},
     proposal::{BallotPart, Choice, ProposalAction, ProposalStatus},
     round::RoundPlan,
@@ -97,7 +97,8 @@ pub(super) fn status_name(status: &ProposalStatus) -> String {
 pub(super) const fn verdict_text(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::NoQuorum => "too few answered",
-        Verdict::NotEnoughYes => "too few said yes",
+        Verdict::NotEnoughYes => "too few of those who took sides said yes",
+        Verdict::NoYesQuorum => "too little of all weight said yes",
         Verdict::Passed => "passed",
         Verdict::Vetoed => "vetoed",
         Verdict::Objected => "too many objected",
@@ -134,62 +135,50 @@ pub(super) fn show_vesting(vesting: &Vesting) -> String {
     }
 }
 
-/// What the ledger does if a proposal passes.
-pub(super) fn action_text(action: &ProposalAction) -> String {
-    let because = |what: String, reason: &str| format!("{what}\nbecause: {reason}");
-    match action {
-        ProposalAction::ReleaseVersion { label } => format!("version {label} is released"),
-        ProposalAction::DeprecateVersion { label, reason } => {
-            because(format!("everybody is warned off version {label}"), reason)
-        }
-        ProposalAction::WithdrawVersion { label, reason } => because(format!("version {label} is taken back"), reason),
-        ProposalAction::ClaimLineage { label, parents } => {
-            format!("version {label} was made from\n{}", parents_text(parents))
-        }
-        ProposalAction::SetLicence { licence } => format!("the licence is\n{}", show_licence(licence)),
-        ProposalAction::MintShares { to, units, reason, vesting } => {
-            let vesting = vesting.map(|vesting| format!("\n{}", show_vesting(&vesting))).unwrap_or_default();
-            because(format!("{} units are minted\nfor {to}{vesting}", show_count(units.get())), reason)
-        }
-        ProposalAction::BurnShares { from, units, cause } => {
-            because(format!("{} units are burned\nof {from}", show_count(units.get())), cause)
-        }
-        ProposalAction::ApproveTransfer { to, units, price, reason } => {
-            let price = if price.is_empty() { String::new() } else { format!("\nprice: {price}") };
-            because(format!("the proposer gives {} units\nto {to}{price}", show_count(units.get())), reason)
-        }
-        ProposalAction::OpenRound { plan } => format!("a round is opened\n{}", show_plan(plan)),
-        ProposalAction::ResolveDispute { dispute, upholds } => {
-            format!("a dispute is {}\n{dispute}", if *upholds { "upheld" } else { "lifted" })
-        }
-        ProposalAction::SetStewards { stewards } => format!("the stewards are\n{}", lines(stewards)),
-        ProposalAction::SetPolicy { policy } => format!("the rules become\n{}", show_policy(policy)),
-        ProposalAction::Retire { reason } => because("the model is ended".into(), reason),
-        ProposalAction::Statement => "this is stated in the name of all".into(),
-        ProposalAction::AdmitValidator { key, power, operator } => {
-            format!("a validator is admitted with power {power}\nkey {key}\noperator {operator}")
-        }
-        ProposalAction::ReweightValidator { key, power } => format!("a validator gets power {power}\nkey {key}"),
-        ProposalAction::RemoveValidator { key } => format!("a validator is removed\nkey {key}"),
-        ProposalAction::AdmitMember { account } => format!("an account becomes a member\n{account}"),
-        ProposalAction::GrantQuota { account, quota } => format!("an account may admit {quota} more\n{account}"),
-        ProposalAction::SuspendAccount { account, reason } => {
-            because(format!("an account is suspended\n{account}"), reason)
-        }
-        ProposalAction::ReinstateAccount { account } => format!("an account is reinstated\n{account}"),
-        ProposalAction::SetParameters { .. } => "the network's parameters are replaced".into(),
-        ProposalAction::SetDistribution { distribution } => show_distribution(distribution),
-        ProposalAction::GrantLicence { account, expires } => {
-            let until = expires.map(|time| format!(" until {}", show_time(time))).unwrap_or_default();
-            format!("an account gets a licence{until}\n{account}")
-        }
-        ProposalAction::RevokeLicence { account, reason } => {
-            because(format!("an account loses its licence\n{account}"), reason)
-        }
-        ProposalAction::Upgrade { height, protocol, release } => {
-            format!("version {protocol} of the protocol is spoken from block {height} on\nby {release}")
-        }
+/// A holder's part; never nothing for something.
+pub(super) fn show_part(part: BasisPoints, units: Units) -> String {
+    if part == BasisPoints::ZERO && units > Units::ZERO { "< 0.01 %".into() } else { part.to_string() }
+}
+
+/// Every line of a register before and after a decision, and who can stop decisions no longer.
+pub(super) fn show_effect(effect: &EffectView) -> String {
+    let mut table = Table::new(&["HOLDER", ">BEFORE", ">", ">AFTER", ">"]);
+    for line in &effect.lines {
+        table.row([
+            who(line.handle.as_ref(), line.account),
+            show_count(line.before.get()),
+            show_part(line.basis_points_before, line.before),
+            show_count(line.after.get()),
+            show_part(line.basis_points_after, line.after),
+        ]);
     }
+    let (before, after) = effect.lines.iter().fold((0u64, 0u64), |(before, after), line| {
+        (before.saturating_add(line.before.get()), after.saturating_add(line.after.get()))
+    });
+    table.row(["(all together)".into(), show_count(before), String::new(), show_count(after), String::new()]);
+    let mut text = table.show("");
+    for lost in &effect.lose_block {
+        let holder = who(lost.handle.as_ref(), lost.account);
+        text.push_str(&format!("{holder} could not stop decisions alone any more: {}\n", lost.classes.join(", ")));
+    }
+    text
+}
+
+/// What there is to know of an action beside the line that says what it does.
+pub(super) fn action_details(action: &ProposalAction) -> Option<String> {
+    Some(match action {
+        ProposalAction::SetLicence { licence } => show_licence(licence),
+        ProposalAction::MintShares { vesting, .. } => show_vesting(vesting.as_ref()?),
+        ProposalAction::ApproveTransfer { price, reason, .. } => {
+            let said = [("price", price), ("reason", reason)].into_iter().filter(|(_, said)| !said.is_empty());
+            said.map(|(what, said)| format!("{what}: {said:?}")).collect::<Vec<_>>().join("\n")
+        }
+        ProposalAction::OpenRound { plan } => show_plan(plan),
+        ProposalAction::SetPolicy { policy } => show_policy(policy),
+        ProposalAction::GrantLicence { expires, .. } => format!("until {}", show_time((*expires)?)),
+        _ => return None,
+    })
+    .filter(|details| !details.is_empty())
 }
 
 /// Who reads a model's artifacts, and how many copies there should be.
@@ -242,15 +231,6 @@ pub(super) const fn incident_status(status: IncidentStatus) -> &'static str {
         IncidentStatus::Resolved => "resolved",
         IncidentStatus::Dismissed => "dismissed",
     }
-}
-
-fn parents_text(parents: &[VersionRef]) -> String {
-    let names = parents.iter().map(|parent| format!("{} of model {}", parent.label, short(parent.model)));
-    names.collect::<Vec<_>>().join("\n")
-}
-
-fn lines(ids: &[AccountId]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// What must be attested of a version, and what has been.

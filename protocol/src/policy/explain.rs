@@ -1,7 +1,7 @@
 //! A policy in plain words, for the owners who are asked to agree to it.
 
-use super::{Class, Electorate, ModelPolicy, Proposers, Risk, Rule, TransferRule};
-use crate::ids::BasisPoints;
+use super::{Class, Dormancy, Electorate, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule, TransferRule};
+use crate::{fraction::Fraction, limits};
 
 /// What each class decides.
 pub const fn class(class: Class) -> &'static str {
@@ -23,16 +23,17 @@ pub const fn class(class: Class) -> &'static str {
 pub const fn risk(risk: Risk) -> &'static str {
     match risk {
         Risk::MinorityDecides => {
-            "Less than half of all weight can change who owns the model, its stewards or its rules, if the others do not answer."
+            "Less than half of all weight can decide over what matters most, if the others do not answer or abstain: who owns a model, its stewards and its rules, or anything in the network."
         }
         Risk::SplitVoices => {
             "Voices are counted by heads or by roots while shares move freely: who splits shares among several accounts gains voices."
         }
-        Risk::SilenceDecides => "Ownership, stewards or rules change when nobody objects in time.",
+        Risk::SilenceDecides => "What matters most changes when nobody objects in time.",
+        Risk::HastyDormancy => "Weight that says nothing for less than 30 days after a call leaves the count.",
     }
 }
 
-/// A rule, a sentence or two.
+/// A rule of a model, a sentence or two.
 pub fn rule(rule: &Rule) -> String {
     let voices = match rule.electorate {
         Electorate::Shares => "Each holder counts with its units.",
@@ -44,29 +45,42 @@ pub fn rule(rule: &Rule) -> String {
         Proposers::Stewards => "Only stewards may ask.".into(),
         Proposers::Holders(part) => format!("Stewards, and holders of at least {part} of all units, may ask."),
     };
+    format!("{asks} {voices} {}", decided(rule))
+}
+
+/// A rule of the network, a sentence or two.
+pub fn network_rule(rule: &Rule) -> String {
+    format!("Any member may ask. Each member counts once. {}", decided(rule))
+}
+
+/// What it takes, and how long.
+fn decided(rule: &Rule) -> String {
+    let period = duration(rule.voting_period_ms);
     let passes = match rule.objection {
-        Some(part) => format!(
-            "It passes after {} unless {part} of all weight says no or vetoes.",
-            duration(rule.voting_period_ms)
-        ),
+        Some(portion) => format!("It passes after {period} unless {portion} of all weight says no or vetoes."),
         None => format!(
-            "It passes if within {} at least {} of all weight answers, and {} of yes, no and veto together is yes: {} of all weight at the least.",
-            duration(rule.voting_period_ms),
+            "It passes if within {period} {} of all weight answers, {} of yes, no and veto together is yes, and {} of \
+             all weight is yes. Nothing passes with less yes than {}.",
             rule.quorum,
             rule.threshold,
-            least_part(rule)
+            rule.yes_quorum,
+            least_yes(rule)
         ),
     };
-    let mut sentences = vec![asks, voices.into(), passes];
+    let mut sentences = vec![passes];
     if let Some(part) = rule.veto.filter(|_| rule.objection.is_none()) {
         sentences.push(format!("Vetoes of {part} of the answers reject it."));
     }
     if let Some(after) = rule.early_close_ms {
         sentences.push(format!("It may close after {} once nothing can change the outcome.", duration(after)));
     }
-    if rule.late_quorum_extension_ms > 0 {
-        let extension = duration(rule.late_quorum_extension_ms);
-        sentences.push(format!("If the quorum comes late, ballots are taken for {extension} more, once."));
+    if rule.late_extension_ms > 0 {
+        let extension = duration(rule.late_extension_ms);
+        let longest = duration(rule.voting_period_ms.saturating_mul(limits::VOTING_PERIODS));
+        sentences.push(format!(
+            "Whoever turns the outcome leaves the others at least {extension} to answer, until {longest} after the \
+             opening; then nothing more can make it pass."
+        ));
     }
     if rule.timelock_ms > 0 {
         sentences.push(format!("What passed waits {} before it is executed.", duration(rule.timelock_ms)));
@@ -105,14 +119,48 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
         let words = format!("{} of {} arbiters settle a dispute.", arbiters.needed, arbiters.accounts.len());
         lines.push(("arbiters".into(), words));
     }
+    lines.push(("silence".into(), silence(Class::OF_MODELS.iter().map(|of| policy.rule(*of)), policy.dormancy)));
     lines.extend(policy.risks().into_iter().map(|one| ("mind".into(), risk(one).into())));
     lines
 }
 
-/// The least part of all weight that can decide, in per cent, rounded down.
-fn least_part(rule: &Rule) -> BasisPoints {
-    let points = rule.least_part().div_euclid(10_000);
-    u16::try_from(points).ok().and_then(|points| BasisPoints::new(points).ok()).unwrap_or(BasisPoints::WHOLE)
+/// How the members of the network decide: a heading and its words, line by line.
+pub fn network_policy(policy: &NetworkPolicy) -> Vec<(String, String)> {
+    let mut lines: Vec<(String, String)> =
+        Class::OF_NETWORK.iter().map(|of| (class(*of).to_owned(), network_rule(policy.rule(*of)))).collect();
+    lines.push(("silence".into(), silence(Class::OF_NETWORK.iter().map(|of| policy.rule(*of)), policy.dormancy)));
+    lines.extend(policy.risks().into_iter().map(|one| ("mind".into(), risk(one).into())));
+    lines
+}
+
+/// The least yes with which a decision can pass, in words.
+pub fn least_yes(rule: &Rule) -> String {
+    let part = rule.yes_quorum.part();
+    match (rule.yes_quorum.is_more_than(), part == Fraction::ZERO) {
+        (true, true) => "one voice".into(),
+        (true, false) => format!("one voice more than {part} of all weight"),
+        (false, _) => format!("{part} of all weight"),
+    }
+}
+
+/// What becomes of decisions when weight falls silent for good.
+fn silence<'a>(rules: impl IntoIterator<Item = &'a Rule>, dormancy: Option<Dormancy>) -> String {
+    // Large enough that its hundredths are whole.
+    const ELECTORATE: u64 = 1_000_000;
+    let least = rules.into_iter().map(|rule| rule.silencing_weight(ELECTORATE)).min().unwrap_or(ELECTORATE);
+    let percent = least.saturating_mul(100).div_ceil(ELECTORATE);
+    match dormancy {
+        Some(Dormancy { after_ms }) => format!(
+            "Decisions stop while some {percent} % of all weight or more is silent. Weight that is called on and says \
+             nothing for {} leaves the count until it speaks again, though quorums are never parts of less than half of \
+             the whole.",
+            duration(after_ms)
+        ),
+        None => format!(
+            "If some {percent} % of all weight or more falls silent for good, decisions stop for good, those that would \
+             change this among them; a single holder of that much can do it alone."
+        ),
+    }
 }
 
 /// A duration in the largest unit that says it exactly.
@@ -130,7 +178,13 @@ fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::templates::Template;
+    #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+
+    use crate::{
+        fraction::{Fraction, Portion},
+        policy::{ModelPolicy, Rule, Tally, templates::Template},
+    };
+    use proptest::prelude::*;
 
     #[test]
     fn an_explanation_says_what_the_rule_says() {
@@ -140,7 +194,7 @@ mod tests {
             lines.into_iter().find(|(line, _)| line.contains(heading)).map(|(_, words)| words).unwrap_or_default()
         };
         let release = words("releasing");
-        for part in ["within 7 days", "60 %", "36 % of all weight", "waits 2 days"] {
+        for part in ["within 7 days", "at least 60 % of all weight answers", "less yes than 36 %", "waits 2 days"] {
             assert!(release.contains(part), "{part}: {release}");
         }
         assert!(words("safety-review").contains("1 of the 1 accounts in the role reviewer"));
@@ -148,5 +202,57 @@ mod tests {
         let community = Template::OpenCommunity.policy(&[]);
         let lines = super::policy(&community);
         assert!(lines.iter().any(|(heading, words)| heading == "mind" && words.contains("Less than half")));
+        assert!(lines.iter().any(|(heading, words)| heading == "silence" && words.contains("90 days")));
+    }
+
+    #[test]
+    fn a_policy_that_one_holder_can_stop_for_good_says_so() {
+        let policy = ModelPolicy { dormancy: None, ..Template::EqualPartners.policy(&[]) };
+        let lines = super::policy(&policy);
+        let silence = lines.iter().find(|(heading, _)| heading == "silence").map(|(_, words)| words.as_str());
+        assert!(silence.is_some_and(|words| words.contains("some 34 % of all weight or more falls silent for good")));
+    }
+
+    /// The part of all weight that a sentence says nothing passes below, as the least number of voices of an electorate.
+    fn stated(words: &str, electorate: u64) -> u64 {
+        let said = words.split("Nothing passes with less yes than ").nth(1).and_then(|rest| rest.split(". ").next());
+        let said = said.expect("the sentence").trim_end_matches('.');
+        let (more, part) = match said.strip_prefix("one voice") {
+            Some("") => return 1,
+            Some(rest) => (1, rest.trim_start_matches(" more than ")),
+            None => (0, said),
+        };
+        let part: Fraction = part.trim_end_matches(" of all weight").parse().expect("a part");
+        let scaled = electorate * u64::from(part.numerator());
+        let denominator = u64::from(part.denominator());
+        if more == 1 { scaled / denominator + 1 } else { scaled.div_ceil(denominator).max(1) }
+    }
+
+    proptest! {
+        /// By search over all ballots of a small electorate: what is said to be the least yes is the least.
+        #[test]
+        fn nothing_passes_with_less_yes_than_is_said(
+            parts in proptest::array::uniform3((0u64..=12, 1u64..=12, any::<bool>())), electorate in 1u64..=14,
+        ) {
+            let portion = |(numerator, denominator, more): (u64, u64, bool)| {
+                let part = Fraction::new(numerator % (denominator + 1), denominator).expect("a part");
+                if more { Portion::more_than(part).unwrap_or(Portion::at_least(part)) } else { Portion::at_least(part) }
+            };
+            let [quorum, threshold, yes_quorum] = parts.map(portion);
+            let rule = Rule { yes_quorum, ..Rule::new(quorum, threshold, 1_000) };
+            prop_assume!(rule.check().is_ok());
+            let mut least = None;
+            for yes in 0..=electorate {
+                for no in 0..=electorate - yes {
+                    for abstain in 0..=electorate - yes - no {
+                        if least.is_none() && rule.passes(&Tally { yes, no, abstain, ..Tally::of(electorate) }) {
+                            least = Some(yes);
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(least, Some(stated(&super::rule(&rule), electorate)));
+            prop_assert_eq!(least, Some(rule.least_yes(electorate)));
+        }
     }
 }

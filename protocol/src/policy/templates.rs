@@ -1,7 +1,10 @@
 //! Policies to start from. Each is sound as it stands; its owners may change any of it.
 
-use super::{Arbiters, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
-use crate::ids::{AccountId, BasisPoints, Name};
+use super::{Arbiters, Dormancy, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
+use crate::{
+    fraction::{Fraction, Portion},
+    ids::{AccountId, Name},
+};
 
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -54,16 +57,17 @@ impl Template {
     }
 }
 
-#[allow(clippy::expect_used, reason = "the percentages below are at most 100")]
-fn percent(value: u16) -> BasisPoints {
-    BasisPoints::new(value.saturating_mul(100)).expect("at most the whole")
+#[allow(clippy::expect_used, reason = "the fractions below are parts of a whole")]
+fn part(numerator: u64, denominator: u64) -> Fraction {
+    Fraction::new(numerator, denominator).expect("a part of the whole")
 }
 
-/// Two thirds, rounded up: with three quarters of all answering it is just over half of all.
-#[allow(clippy::expect_used, reason = "two thirds are at most the whole")]
-fn two_thirds() -> BasisPoints {
-    BasisPoints::new(6_667).expect("at most the whole")
+fn percent(value: u64) -> Portion {
+    Portion::at_least(part(value, 100))
 }
+
+/// Lost weight leaves the count a season after somebody called on it.
+const SEASON: Option<Dormancy> = Some(Dormancy { after_ms: 90 * DAY_MS });
 
 #[allow(clippy::expect_used, reason = "the names below are names")]
 fn name(text: &str) -> Name {
@@ -72,55 +76,73 @@ fn name(text: &str) -> Name {
 
 fn equal_partners() -> ModelPolicy {
     let deep = Rule {
+        yes_quorum: Portion::MAJORITY,
         timelock_ms: DAY_MS,
-        late_quorum_extension_ms: DAY_MS,
-        ..Rule::new(percent(75), two_thirds(), 7 * DAY_MS)
+        late_extension_ms: DAY_MS,
+        ..Rule::new(Portion::TWO_THIRDS, Portion::TWO_THIRDS, 7 * DAY_MS)
     };
-    let release = Rule { early_close_ms: Some(HOUR_MS), ..Rule::new(percent(50), percent(50), 3 * DAY_MS) };
-    ModelPolicy { release, transfers: TransferRule::Approval, ..ModelPolicy::uniform(&deep) }
+    let release = Rule {
+        early_close_ms: Some(HOUR_MS),
+        late_extension_ms: HOUR_MS,
+        ..Rule::new(percent(50), Portion::MAJORITY, 3 * DAY_MS)
+    };
+    ModelPolicy { release, transfers: TransferRule::Approval, dormancy: SEASON, ..ModelPolicy::uniform(&deep) }
 }
 
 fn founder_led() -> ModelPolicy {
-    let deep = Rule { timelock_ms: DAY_MS, ..Rule::new(percent(60), percent(84), 7 * DAY_MS) };
+    let deep = Rule {
+        yes_quorum: Portion::MAJORITY,
+        timelock_ms: DAY_MS,
+        late_extension_ms: DAY_MS,
+        ..Rule::new(percent(60), Portion::TWO_THIRDS, 7 * DAY_MS)
+    };
     let release = Rule {
         objection: Some(percent(20)),
+        late_extension_ms: 6 * HOUR_MS,
         proposers: Proposers::Stewards,
-        ..Rule::new(percent(25), percent(50), DAY_MS)
+        ..Rule::new(percent(25), Portion::MAJORITY, DAY_MS)
     };
-    ModelPolicy { release, ..ModelPolicy::uniform(&deep) }
+    ModelPolicy { release, dormancy: SEASON, ..ModelPolicy::uniform(&deep) }
 }
 
 fn open_community() -> ModelPolicy {
     let deep = Rule {
-        veto: Some(BasisPoints::new(3_334).unwrap_or(BasisPoints::WHOLE)),
-        late_quorum_extension_ms: 2 * DAY_MS,
+        veto: Some(Portion::at_least(part(1, 3))),
+        late_extension_ms: 2 * DAY_MS,
         timelock_ms: 2 * DAY_MS,
-        proposers: Proposers::Holders(BasisPoints::new(10).unwrap_or(BasisPoints::WHOLE)),
-        ..Rule::new(percent(20), two_thirds(), 7 * DAY_MS)
+        proposers: Proposers::Holders(part(1, 1_000)),
+        ..Rule::new(percent(20), Portion::TWO_THIRDS, 7 * DAY_MS)
     };
     let release = Rule {
         electorate: Electorate::SquareRoot,
         timelock_ms: 0,
         quorum: percent(10),
-        threshold: percent(50),
-        ..deep
+        threshold: Portion::MAJORITY,
+        yes_quorum: Rule::implied_yes_quorum(percent(10), Portion::MAJORITY),
+        ..deep.clone()
     };
-    ModelPolicy { release, allow: vec![Risk::MinorityDecides], ..ModelPolicy::uniform(&deep) }
+    ModelPolicy { release, allow: vec![Risk::MinorityDecides], dormancy: SEASON, ..ModelPolicy::uniform(&deep) }
 }
 
 fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
     let deep = Rule {
         veto: Some(percent(25)),
         timelock_ms: 7 * DAY_MS,
-        late_quorum_extension_ms: 3 * DAY_MS,
+        late_extension_ms: 3 * DAY_MS,
         ..Rule::new(percent(75), percent(75), 14 * DAY_MS)
     };
     let release = Rule {
         timelock_ms: 2 * DAY_MS,
+        late_extension_ms: DAY_MS,
         execution_window_ms: 30 * DAY_MS,
         ..Rule::new(percent(60), percent(60), 7 * DAY_MS)
     };
-    let mut policy = ModelPolicy { release, transfers: TransferRule::Approval, ..ModelPolicy::uniform(&deep) };
+    let mut policy = ModelPolicy {
+        release,
+        transfers: TransferRule::Approval,
+        dormancy: Some(Dormancy { after_ms: 180 * DAY_MS }),
+        ..ModelPolicy::uniform(&deep)
+    };
     if !stewards.is_empty() {
         let count = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
         let majority = count.div_euclid(2).saturating_add(1);

@@ -1,44 +1,88 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
-use super::*;
+use super::{templates::Template, *};
 use proptest::prelude::*;
 
-fn points(value: u16) -> BasisPoints {
-    BasisPoints::new(value).expect("within the whole")
+use crate::fraction::Portion;
+
+fn portion(text: &str) -> Portion {
+    text.parse().expect(text)
 }
 
-fn rule(quorum: u16, threshold: u16) -> Rule {
-    Rule::new(points(quorum), points(threshold), 1_000)
+/// A rule whose yes quorum is next to nothing, so that the others show.
+fn rule(quorum: &str, threshold: &str) -> Rule {
+    Rule { yes_quorum: portion("> 0 %"), ..Rule::new(portion(quorum), portion(threshold), 1_000) }
 }
 
 fn tally(yes: u64, no: u64, abstain: u64) -> Tally {
-    Tally { yes, no, abstain, electorate: 100, ballots: 3, ..Tally::default() }
+    Tally { yes, no, abstain, ..Tally::of(100) }
 }
 
 #[test]
-fn a_tie_never_passes_and_the_bounds_are_exact() {
-    assert_eq!(rule(5_000, 5_000).judge(&tally(25, 25, 0)), Verdict::NotEnoughYes);
-    assert_eq!(rule(5_000, 5_000).judge(&tally(26, 24, 0)), Verdict::Passed);
-    assert_eq!(rule(5_000, 5_000).judge(&tally(26, 23, 0)), Verdict::NoQuorum);
-    assert_eq!(rule(5_000, 5_000).judge(&tally(26, 0, 24)), Verdict::Passed);
-    assert_eq!(rule(5_000, 6_667).judge(&tally(66, 33, 0)), Verdict::NotEnoughYes);
-    assert_eq!(rule(5_000, 6_666).judge(&tally(66, 33, 0)), Verdict::Passed);
-    assert_eq!(rule(10_000, 10_000).judge(&tally(100, 0, 0)), Verdict::Passed);
-    assert_eq!(rule(1, 5_000).judge(&tally(0, 0, 1)), Verdict::NotEnoughYes);
+fn the_bounds_are_exact_and_say_what_they_mean() {
+    let judge = |quorum, threshold, yes, no, abstain| rule(quorum, threshold).judge(&tally(yes, no, abstain));
+    assert_eq!(judge("50 %", "> 50 %", 25, 25, 0), Verdict::NotEnoughYes);
+    assert_eq!(judge("50 %", "> 50 %", 26, 24, 0), Verdict::Passed);
+    assert_eq!(judge("50 %", "> 50 %", 26, 23, 0), Verdict::NoQuorum);
+    assert_eq!(judge("> 50 %", "> 50 %", 26, 24, 0), Verdict::NoQuorum);
+    assert_eq!(judge("50 %", "66.67 %", 66, 33, 0), Verdict::NotEnoughYes);
+    assert_eq!(judge("50 %", "2/3", 66, 33, 0), Verdict::Passed);
+    assert_eq!(judge("50 %", "> 2/3", 66, 33, 0), Verdict::NotEnoughYes);
+    assert_eq!(judge("100 %", "100 %", 100, 0, 0), Verdict::Passed);
+    assert_eq!(judge("0.01 %", "> 50 %", 0, 0, 1), Verdict::NotEnoughYes);
+    assert_eq!(judge("0.01 %", "100 %", 0, 0, 1), Verdict::NotEnoughYes, "nobody took sides");
+}
+
+#[test]
+fn two_of_three_partners_decide() {
+    let rule = Template::EqualPartners.policy(&[]).ownership;
+    let of = |electorate, yes, no, abstain| rule.judge(&Tally { yes, no, abstain, ..Tally::of(electorate) });
+    assert_eq!(of(3, 2, 0, 0), Verdict::Passed);
+    assert_eq!(of(3, 2, 1, 0), Verdict::Passed);
+    assert_eq!(of(3, 1, 0, 2), Verdict::NoYesQuorum);
+    assert_eq!(of(4, 2, 0, 2), Verdict::NoYesQuorum, "half is not more than half");
+    assert_eq!(of(4, 3, 1, 0), Verdict::Passed);
+}
+
+#[test]
+fn abstaining_decides_nothing() {
+    let judge = |yes_quorum: &str, yes, abstain| {
+        Rule { yes_quorum: portion(yes_quorum), ..rule("75 %", "2/3") }.judge(&tally(yes, 0, abstain))
+    };
+    assert_eq!(judge("> 50 %", 1, 99), Verdict::NoYesQuorum);
+    assert_eq!(judge("> 50 %", 50, 50), Verdict::NoYesQuorum);
+    assert_eq!(judge("> 50 %", 51, 49), Verdict::Passed);
+    assert_eq!(judge("50 %", 50, 50), Verdict::Passed);
+    let implied = Rule::new(portion("75 %"), portion("2/3"), 1_000);
+    assert_eq!(implied.yes_quorum, portion("50 %"), "the threshold's part of the quorum");
+    assert_eq!(Rule::new(portion("> 75 %"), portion("2/3"), 1_000).yes_quorum, portion("> 50 %"));
+}
+
+#[test]
+fn dormant_weight_counts_when_it_speaks() {
+    let rule = rule("2/3", "2/3");
+    let mut tally = Tally { yes: 40, ..Tally::opening(100, 45) };
+    assert_eq!(tally.electorate, 55);
+    assert_eq!(rule.judge(&tally), Verdict::Passed);
+    tally.wake(10);
+    assert_eq!((tally.electorate, tally.asleep), (65, 35));
+    assert_eq!(rule.judge(&Tally { no: 10, ..tally }), Verdict::Passed);
+    assert_eq!(Tally::opening(100, 80).electorate, 50, "never less than half");
+    assert_eq!(Tally::opening(0, 0).electorate, 0);
 }
 
 #[test]
 fn vetoes_count_against_and_enough_of_them_reject() {
-    let rule = Rule { veto: Some(points(3_334)), ..rule(5_000, 5_000) };
-    let vetoed = |yes, veto| Tally { yes, veto, electorate: 100, ballots: 2, ..Tally::default() };
-    assert_eq!(rule.judge(&vetoed(67, 33)), Verdict::Passed, "33 % is less than 33.34 %");
-    assert_eq!(rule.judge(&vetoed(66, 34)), Verdict::Vetoed);
+    let rule = Rule { veto: Some(portion("1/3")), ..rule("50 %", "> 50 %") };
+    let vetoed = |yes, veto| Tally { yes, veto, ..Tally::of(100) };
+    assert_eq!(rule.judge(&vetoed(67, 33)), Verdict::Passed, "33 % is less than a third");
+    assert_eq!(rule.judge(&vetoed(66, 33)), Verdict::Vetoed, "33 of 99 are a third");
     assert_eq!(rule.judge(&vetoed(0, 0)), Verdict::NoQuorum);
 }
 
 #[test]
 fn an_optimistic_decision_passes_unless_enough_object() {
-    let rule = Rule { objection: Some(points(2_000)), ..rule(5_000, 5_000) };
+    let rule = Rule { objection: Some(portion("20 %")), ..rule("50 %", "> 50 %") };
     assert_eq!(rule.judge(&tally(0, 0, 0)), Verdict::Passed);
     assert_eq!(rule.judge(&tally(0, 19, 0)), Verdict::Passed);
     assert_eq!(rule.judge(&tally(80, 20, 0)), Verdict::Objected);
@@ -51,37 +95,38 @@ fn an_outlook_says_what_lacks() {
         let outlook = rule.outlook(&tally);
         (outlook.quorum_lacks, outlook.yes_lacks)
     };
-    assert_eq!(lacks(rule(5_000, 5_000), tally(0, 0, 0)), (50, Some(50)));
-    assert_eq!(lacks(rule(5_000, 5_000), tally(40, 0, 0)), (10, Some(10)));
-    assert_eq!(lacks(rule(5_000, 5_000), tally(25, 25, 0)), (0, Some(1)));
-    assert_eq!(lacks(rule(5_000, 6_667), tally(20, 30, 0)), (0, Some(41)));
-    assert_eq!(lacks(rule(5_000, 5_000), tally(10, 51, 0)), (0, None));
-    assert_eq!(lacks(rule(5_000, 10_000), tally(60, 1, 0)), (0, None));
+    assert_eq!(lacks(rule("50 %", "> 50 %"), tally(0, 0, 0)), (50, Some(50)));
+    assert_eq!(lacks(rule("50 %", "> 50 %"), tally(40, 0, 0)), (10, Some(10)));
+    assert_eq!(lacks(rule("50 %", "> 50 %"), tally(25, 25, 0)), (0, Some(1)));
+    assert_eq!(lacks(rule("50 %", "2/3"), tally(20, 30, 0)), (0, Some(40)));
+    assert_eq!(lacks(rule("50 %", "> 50 %"), tally(10, 51, 0)), (0, None));
+    assert_eq!(lacks(rule("50 %", "100 %"), tally(60, 1, 0)), (0, None));
 }
 
 #[test]
 fn what_blocks_is_the_least_that_does() {
-    assert_eq!(rule(5_000, 5_000).blocking_weight(100), 50);
-    assert_eq!(rule(5_000, 6_667).blocking_weight(100), 34);
-    assert_eq!(rule(5_000, 10_000).blocking_weight(100), 1);
-    assert_eq!(rule(5_000, 5_000).blocking_weight(0), 0, "nobody, and nothing passes");
-    let optimistic = Rule { objection: Some(points(1_000)), ..rule(5_000, 5_000) };
+    assert_eq!(rule("50 %", "> 50 %").blocking_weight(100), 50);
+    assert_eq!(rule("50 %", "2/3").blocking_weight(100), 34);
+    assert_eq!(rule("50 %", "100 %").blocking_weight(100), 1);
+    assert_eq!(rule("50 %", "> 50 %").blocking_weight(0), 0, "nobody, and nothing passes");
+    let optimistic = Rule { objection: Some(portion("10 %")), ..rule("50 %", "> 50 %") };
     assert_eq!(optimistic.blocking_weight(100), 10);
 }
 
 #[test]
 fn a_policy_says_what_it_risks() {
-    let sound = ModelPolicy::uniform(&rule(7_500, 6_667));
+    let implied = |quorum, threshold| Rule::new(portion(quorum), portion(threshold), 1_000);
+    let sound = ModelPolicy::uniform(&implied("75 %", "2/3"));
     assert_eq!(sound.check(), Ok(()));
-    let minority = ModelPolicy { rules: rule(5_000, 6_667), ..sound.clone() };
+    let minority = ModelPolicy { rules: implied("50 %", "2/3"), ..sound.clone() };
     assert_eq!(minority.risks(), [Risk::MinorityDecides]);
     assert!(minority.check().unwrap_err().to_string().contains("minority_decides"));
     assert_eq!(ModelPolicy { allow: vec![Risk::MinorityDecides], ..minority }.check(), Ok(()));
-    let heads = Rule { electorate: Electorate::Members, ..rule(7_500, 6_667) };
+    let heads = Rule { electorate: Electorate::Members, ..implied("75 %", "2/3") };
     let split = ModelPolicy { ownership: heads, ..sound.clone() };
     assert_eq!(split.risks(), [Risk::SplitVoices]);
     assert_eq!(ModelPolicy { transfers: TransferRule::Locked, ..split }.risks(), []);
-    let silent = Rule { objection: Some(points(1_000)), ..rule(7_500, 6_667) };
+    let silent = Rule { objection: Some(portion("10 %")), ..implied("75 %", "2/3") };
     assert_eq!(ModelPolicy { stewards: silent.clone(), ..sound.clone() }.risks(), [Risk::SilenceDecides]);
     assert_eq!(ModelPolicy { release: silent, ..sound }.risks(), [], "releases may be optimistic");
 }
@@ -90,7 +135,7 @@ fn a_policy_says_what_it_risks() {
 fn a_policy_that_could_never_pass_anything_is_refused() {
     let name = |text: &str| Name::new(text).expect("a name");
     let account = AccountId::from_bytes([1; 32]);
-    let policy = ModelPolicy::uniform(&rule(7_500, 6_667));
+    let policy = ModelPolicy::uniform(&Rule::new(portion("75 %"), portion("2/3"), 1_000));
     let gate = Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 2, outvoted_by: None };
     let role = |accounts: Vec<AccountId>| Role { name: name("auditor"), accounts };
     let gated = |roles| ModelPolicy { gates: vec![gate.clone()], roles, ..policy.clone() };
@@ -109,27 +154,45 @@ fn a_policy_that_could_never_pass_anything_is_refused() {
     assert!(refused(outvoted(3)).contains("less than the 3"), "one of three failed, so three cannot have passed it");
     let arbiters = Arbiters { accounts: vec![account], needed: 2 };
     assert!(refused(ModelPolicy { arbiters: Some(arbiters), ..policy.clone() }).contains("1 to 1"));
-    let never = Rule { veto: Some(points(0)), ..rule(7_500, 6_667) };
+    let never = Rule { veto: Some(portion("0 %")), ..rule("75 %", "2/3") };
     assert!(refused(ModelPolicy { dispute: never, ..policy.clone() }).contains("veto"));
-    let long = Rule { early_close_ms: Some(1_001), ..rule(7_500, 6_667) };
+    let long = Rule { early_close_ms: Some(1_001), ..rule("75 %", "2/3") };
     assert!(refused(ModelPolicy { dispute: long, ..policy }).contains("early close"));
 }
 
 prop_compose! {
-    fn any_rule()(
-        quorum in 1u16..=10_000, threshold in 5_000u16..=10_000,
-        veto in proptest::option::of(1u16..=10_000), objection in proptest::option::weighted(0.2, 1u16..=10_000),
-    ) -> Rule {
-        Rule { veto: veto.map(points), objection: objection.map(points), ..rule(quorum, threshold) }
+    fn any_portion()(part in 0u64..=60, more in any::<bool>()) -> Portion {
+        let part = Fraction::new(part, 60).expect("a part");
+        if more { Portion::more_than(part).unwrap_or(Portion::WHOLE) } else { Portion::at_least(part) }
     }
+}
+
+prop_compose! {
+    fn any_rule()(
+        quorum in any_portion(), threshold in any_portion(), yes_quorum in any_portion(),
+        veto in proptest::option::of(any_portion()), objection in proptest::option::weighted(0.2, any_portion()),
+    ) -> Rule {
+        // A threshold is more than half: fold what is less over it.
+        let threshold = if threshold < Portion::MAJORITY { Portion::MAJORITY } else { threshold };
+        let some = |portion: Portion| if portion.is_met_by_nothing() { portion_of_something() } else { portion };
+        Rule {
+            veto: veto.map(some), objection: objection.map(some), yes_quorum: some(yes_quorum),
+            ..Rule::new(some(quorum), threshold, 1_000)
+        }
+    }
+}
+
+fn portion_of_something() -> Portion {
+    portion("> 0 %")
 }
 
 prop_compose! {
     fn any_tally()(
         yes in 0u64..1_000, no in 0u64..1_000, abstain in 0u64..1_000, veto in 0u64..300, silent in 0u64..3_000,
+        asleep in 0u64..3_000,
     ) -> Tally {
-        let electorate = yes + no + abstain + veto + silent;
-        Tally { yes, no, abstain, veto, electorate, ballots: 4, delegated: 0 }
+        let whole = yes + no + abstain + veto + silent;
+        Tally { yes, no, abstain, veto, ballots: 4, ..Tally::opening(whole, asleep.min(silent)) }
     }
 }
 
@@ -153,7 +216,7 @@ proptest! {
         rule in any_rule(),
         yes in 0u64..1 << 62, no in 0u64..1 << 62, abstain in 0u64..1 << 62, veto in 0u64..1 << 61, more in 0u64..1 << 60,
     ) {
-        let tally = Tally { yes, no, abstain, veto, electorate: u64::MAX, ballots: 4, delegated: 0 };
+        let tally = Tally { yes, no, abstain, veto, ballots: 4, ..Tally::of(u64::MAX) };
         if rule.judge(&tally) == Verdict::Passed {
             let further = Tally { yes: yes + more, ..tally };
             prop_assert_eq!(rule.judge(&further), Verdict::Passed);
@@ -174,19 +237,24 @@ proptest! {
         sums[to] += delegated;
         let tally = Tally { yes: sums[0], no: sums[1], abstain: sums[2], veto: sums[3], ..tally };
         if settled {
-            let silent = tally.silent();
+            // Those who sleep may speak, all or some of them, beside those who are silent.
+            let silent = u64::try_from(u128::from(tally.whole) - tally.answered()).expect("within the whole");
+            let woken = tally.asleep * parts[1] / 100;
+            let spoken = woken.min(tally.asleep);
             let (yes, no, veto) = (silent * parts[0] / 400, silent * parts[1] / 400, silent * parts[2] / 400);
             let abstain = (silent - yes - no - veto) / 2;
             let later = Tally {
                 yes: tally.yes + yes, no: tally.no + no, veto: tally.veto + veto, abstain: tally.abstain + abstain, ..tally
             };
+            let mut later = later;
+            later.wake(spoken);
             prop_assert_eq!(rule.judge(&later) == Verdict::Passed, before);
         }
     }
 
     #[test]
     fn a_blocking_weight_blocks_and_one_less_does_not(rule in any_rule(), electorate in 1u64..100_000) {
-        let against = |no: u64| rule.judge(&Tally { yes: electorate - no, no, electorate, ..Tally::default() });
+        let against = |no: u64| rule.judge(&Tally { yes: electorate - no, no, ..Tally::of(electorate) });
         let blocking = rule.blocking_weight(electorate);
         prop_assert_ne!(against(blocking), Verdict::Passed);
         prop_assert!(blocking == 0 || against(blocking - 1) == Verdict::Passed);

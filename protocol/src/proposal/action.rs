@@ -16,7 +16,7 @@ use crate::{
     round::{self, RoundPlan},
     share::{self, ShareFlow, ShareReason, Vesting},
     state::{Overlay, StateRead},
-    transaction::{Invalid, check_count, check_text},
+    transaction::{Invalid, check_count, check_line},
     validator::Validator,
 };
 use serde::{Deserialize, Serialize};
@@ -195,6 +195,13 @@ pub enum ProposalAction {
         /// Why.
         reason: String,
     },
+    /// Make an account a member of the network no longer.
+    RemoveMember {
+        /// Which.
+        account: AccountId,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl ProposalAction {
@@ -227,6 +234,7 @@ impl ProposalAction {
             Self::SetDistribution { .. } => "set_distribution",
             Self::GrantLicence { .. } => "grant_licence",
             Self::RevokeLicence { .. } => "revoke_licence",
+            Self::RemoveMember { .. } => "remove_member",
         }
     }
 
@@ -255,6 +263,7 @@ impl ProposalAction {
                 Class::Validators
             }
             Self::AdmitMember { .. }
+            | Self::RemoveMember { .. }
             | Self::GrantQuota { .. }
             | Self::SuspendAccount { .. }
             | Self::ReinstateAccount { .. } => Class::Accounts,
@@ -271,30 +280,31 @@ impl ProposalAction {
             | Self::WithdrawVersion { reason, .. }
             | Self::Retire { reason }
             | Self::RevokeLicence { reason, .. }
-            | Self::SuspendAccount { reason, .. } => check_text("reason", reason, limits::TITLE_SIZE_BYTES),
+            | Self::RemoveMember { reason, .. }
+            | Self::SuspendAccount { reason, .. } => check_line("reason", reason, limits::TITLE_SIZE_BYTES),
             Self::ClaimLineage { parents, .. } => check_count("parents", parents.len(), limits::VERSION_PARENTS),
             Self::SetLicence { licence } => licence.check(),
             Self::SetDistribution { distribution } => distribution.check(),
             Self::MintShares { units, reason, vesting, .. } => {
                 check_units(*units)?;
                 vesting.as_ref().map_or(Ok(()), Vesting::check)?;
-                check_text("reason", reason, limits::TITLE_SIZE_BYTES)
+                check_line("reason", reason, limits::TITLE_SIZE_BYTES)
             }
             Self::BurnShares { units, cause, .. } => {
                 check_units(*units)?;
-                check_text("cause", cause, limits::TITLE_SIZE_BYTES)
+                check_line("cause", cause, limits::TITLE_SIZE_BYTES)
             }
             Self::ApproveTransfer { units, price, reason, .. } => {
                 check_units(*units)?;
-                check_text("price", price, limits::TITLE_SIZE_BYTES)?;
-                check_text("reason", reason, limits::TITLE_SIZE_BYTES)
+                check_line("price", price, limits::TITLE_SIZE_BYTES)?;
+                check_line("reason", reason, limits::TITLE_SIZE_BYTES)
             }
             Self::SetStewards { stewards } => model::check_stewards(stewards),
             Self::SetPolicy { policy } => policy.check(),
             Self::OpenRound { plan } => plan.check(),
             Self::AdmitValidator { power, .. } | Self::ReweightValidator { power, .. } => check_power(*power),
             Self::SetParameters { parameters } => parameters.check(),
-            Self::Upgrade { release, .. } => check_text("release", release, limits::TITLE_SIZE_BYTES),
+            Self::Upgrade { release, .. } => check_line("release", release, limits::TITLE_SIZE_BYTES),
             Self::ReleaseVersion { .. }
             | Self::ResolveDispute { .. }
             | Self::Statement
@@ -466,6 +476,7 @@ fn run_for_network<S: StateRead + ?Sized>(
         ProposalAction::ReweightValidator { key, power } => network::reweight_validator(context, *key, *power),
         ProposalAction::RemoveValidator { key } => network::remove_validator(context, *key),
         ProposalAction::AdmitMember { account } => network::admit_member(state, context, *account),
+        ProposalAction::RemoveMember { account, reason } => network::remove_member(state, context, *account, reason),
         ProposalAction::GrantQuota { account, quota } => network::grant_quota(state, context, *account, *quota),
         ProposalAction::SuspendAccount { account, reason } => network::suspend(state, context, *account, reason),
         ProposalAction::ReinstateAccount { account } => network::reinstate(state, context, *account),

@@ -7,10 +7,11 @@ use crate::{
     account::Account,
     apportion::apportion,
     delegation::{delegate_as_of, delegated_as_of},
+    dormancy,
     event::Event,
     execute::Context,
     ids::{AccountId, BasisPoints, Height, ProposalId},
-    policy::{Rule, Tally, Verdict},
+    policy::Tally,
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
     transaction::Invalid,
@@ -113,6 +114,10 @@ impl CastBallot {
         if weight == 0 {
             return Err(Rejection::NoWeight { account: sender.id, snapshot: proposal.snapshot });
         }
+        let vetoes = self.parts.iter().any(|part| part.choice == Choice::Veto);
+        if vetoes && proposal.rule.veto.is_none() {
+            return Err(Rejection::NoVeto(self.proposal));
+        }
         let key = (self.proposal, sender.id);
         let before = state.read::<Tally>(&self.proposal).unwrap_or_default();
         let mut tally = before;
@@ -120,6 +125,9 @@ impl CastBallot {
             Some(ballot) => tally.take(&ballot),
             None => {
                 tally.ballots = tally.ballots.saturating_add(1);
+                if dormancy::was_dormant(state, proposal.scope, sender.id, proposal.snapshot) {
+                    tally.wake(own);
+                }
                 take_back_delegated(state, &mut tally, &proposal, (sender.id, own));
             }
         }
@@ -130,7 +138,7 @@ impl CastBallot {
         state.write(&self.proposal, &tally);
         let mut events =
             vec![Event::BallotCast { proposal: self.proposal, account: sender.id, parts: ballot.parts, weight }];
-        events.extend(move_close(state, context, proposal, (&before, &tally)));
+        events.extend(move_close(state, context, proposal, (&before, &tally))?);
         Ok(events)
     }
 }
@@ -179,34 +187,43 @@ pub(super) fn exclude_parties<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>,
     }
 }
 
-/// Moves the close when the quorum was reached late, or when nothing can change the outcome any more; and back, if a
-/// changed answer opens it again.
+/// Moves the close, so that an answer that turns the outcome leaves the others time to change theirs, or so that nobody
+/// waits for answers that change nothing.
+///
+/// Ballots are taken for at least the rule's late extension after the outcome turned. Where that would reach beyond the
+/// last close there is, an answer that makes the proposal pass is refused; one that keeps it from passing is taken.
 fn move_close<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     mut proposal: Proposal,
     (before, after): (&Tally, &Tally),
-) -> Option<Event> {
+) -> Result<Option<Event>, Rejection> {
     let rule = &proposal.rule;
-    let extended = context.time.plus_ms(rule.late_quorum_extension_ms);
-    let is_late = !proposal.extended && extended > proposal.latest_close;
-    if is_late && !has_quorum(rule, before) && has_quorum(rule, after) {
-        proposal.extended = true;
-        proposal.latest_close = extended;
+    let mut is_changed = false;
+    if rule.passes(before) != rule.passes(after) {
+        let until = context.time.plus_ms(rule.late_extension_ms);
+        if until <= proposal.last_close() {
+            proposal.latest_close = proposal.latest_close.max(until);
+        } else if rule.passes(after) {
+            return Err(Rejection::TooLateToPass { proposal: proposal.id, last_close: proposal.last_close() });
+        }
+        proposal.turned_at = context.time;
+        is_changed = true;
     }
-    let early = proposal.rule.early_close_ms.filter(|_| proposal.rule.is_settled(after));
-    let closes = early.map_or(proposal.latest_close, |after_ms| {
-        proposal.opened_at.plus_ms(after_ms).max(context.time).min(proposal.latest_close)
+    let rule = &proposal.rule;
+    let early = rule.early_close_ms.filter(|_| rule.is_settled(after));
+    let closes = early.map_or(proposal.latest_close, |early_ms| {
+        let settled = proposal.opened_at.plus_ms(early_ms).max(proposal.turned_at.plus_ms(rule.late_extension_ms));
+        settled.max(context.time).min(proposal.latest_close)
     });
-    if closes == proposal.closes {
-        return None;
+    if closes != proposal.closes {
+        proposal.move_close(state, closes);
+        return Ok(Some(Event::CloseMoved { proposal: proposal.id, closes }));
     }
-    proposal.move_close(state, closes);
-    Some(Event::CloseMoved { proposal: proposal.id, closes })
-}
-
-fn has_quorum(rule: &Rule, tally: &Tally) -> bool {
-    rule.objection.is_none() && rule.judge(tally) != Verdict::NoQuorum
+    if is_changed {
+        state.write(&proposal.id, &proposal);
+    }
+    Ok(None)
 }
 
 impl Tally {

@@ -13,7 +13,7 @@ use crate::{
     policy::{Tally, Verdict},
     rejection::Rejection,
     state::{Overlay, StateRead},
-    transaction::{Invalid, check_text},
+    transaction::{Invalid, check_line},
 };
 use serde::{Deserialize, Serialize};
 
@@ -161,7 +161,7 @@ pub struct CancelProposal {
 
 impl CancelProposal {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        check_text("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
     pub(crate) fn apply<S: StateRead + ?Sized>(

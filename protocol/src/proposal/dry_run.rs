@@ -47,10 +47,25 @@ pub fn dry_run<S: StateRead + ?Sized>(
     let electorate = overlay.read::<Tally>(&id).unwrap_or_default().electorate;
     overlay.finish()?;
     // The actions on a state of their own, so that what opening writes is no part of the difference.
+    let (outcome, changes) = effect(state, network, (height, time), &proposal)?;
+    Ok(Ok(DryRun { proposal, electorate, outcome, changes }))
+}
+
+/// What a proposal's actions would do if they were carried out now, whatever its ballots: the events, or why one of them
+/// could not be done; and every key of the state that they would change.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn effect<S: StateRead + ?Sized>(
+    state: &S,
+    network: NetworkId,
+    (height, time): (Height, Timestamp),
+    proposal: &Proposal,
+) -> Result<(Result<Vec<Event>, Rejection>, ChangeSet), StateError> {
     let mut overlay = Overlay::new(state);
     let mut context = context_at(state, network, (height, time))?;
     let before = context.clone();
-    let outcome = action::run_all(&mut overlay, &mut context, &proposal);
+    let outcome = action::run_all(&mut overlay, &mut context, proposal);
     match outcome {
         Ok(_) => {
             write_back(&mut overlay, &before, &context);
@@ -58,5 +73,5 @@ pub fn dry_run<S: StateRead + ?Sized>(
         }
         Err(_) => overlay.drop_pending(),
     }
-    Ok(Ok(DryRun { proposal, electorate, outcome, changes: overlay.finish()? }))
+    Ok((outcome, overlay.finish()?))
 }

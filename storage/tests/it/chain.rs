@@ -5,8 +5,9 @@ use allod_protocol::{
     block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Tip, VoteBody, VoteKind},
     crypto::{Domain, SigningKey},
     execute::{Executed, Outcome, TransactionResult},
+    fraction::Portion,
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{AccountId, BasisPoints, Handle, Power, ProposalId, Timestamp},
+    ids::{AccountId, Handle, Power, ProposalId, Timestamp},
     policy::{NetworkPolicy, Rule},
     proposal::WithdrawProposal,
     state::ChangeSet,
@@ -36,11 +37,7 @@ pub(crate) fn genesis_named(name: &str) -> Genesis {
             clock_drift_ms: 10_000,
             founder_quota: 3,
             transactions_per_account_per_block: 100,
-            policy: NetworkPolicy::uniform(&Rule::new(
-                BasisPoints::new(5_000).unwrap(),
-                BasisPoints::new(6_600).unwrap(),
-                60_000,
-            )),
+            policy: NetworkPolicy::uniform(&Rule::new(Portion::WHOLE, Portion::TWO_THIRDS, 60_000)),
         },
         accounts: (1..=4)
             .map(|index| GenesisAccount { handle: handle(index), keys: KeyPolicy::single(key(index).public_key()) })
@@ -64,7 +61,8 @@ pub(crate) fn set(indexes: &[u8]) -> ValidatorSet {
 }
 
 pub(crate) fn transaction(tip: &Tip, nonce: u64) -> Transaction {
-    let action = Action::WithdrawProposal(WithdrawProposal { proposal: ProposalId::from_bytes([3; 32]) });
+    let action =
+        Action::WithdrawProposal(WithdrawProposal { proposal: ProposalId::from_bytes([3; 32]), reason: String::new() });
     let sender = AccountId::from_bytes([1; 32]);
     TransactionBody { network: tip.network, sender, nonce, expires: tip.time.plus_ms(1_000), action }.sign(&[key(1)])
 }

@@ -4,6 +4,7 @@ use super::{Refused, World};
 use allod_protocol::{
     account::CreateAccount,
     ids::{AccountId, Handle},
+    proposal::Scope,
 };
 
 /// An account.
@@ -13,8 +14,10 @@ pub struct Account {
     pub handle: Handle,
     /// Accounts that it may still admit.
     pub quota: u32,
-    /// Whether it is a member of the network.
-    pub member: bool,
+    /// Since which height it is a member of the network, if it is.
+    pub member_since: Option<u64>,
+    /// Whether it operates a validator.
+    pub operates: bool,
     /// Whether it is suspended.
     pub suspended: bool,
 }
@@ -38,17 +41,40 @@ impl World {
             return Err("sponsor_quota");
         }
         self.account_mut(sender)?.quota = u32::try_from(quota - spent).unwrap_or(0);
-        let account = Account { handle: new.handle.clone(), quota: new.quota, member: false, suspended: false };
+        let account = Account {
+            handle: new.handle.clone(),
+            quota: new.quota,
+            member_since: None,
+            operates: false,
+            suspended: false,
+        };
         self.accounts.insert(id, account);
         Ok(())
     }
 
     pub(super) fn admit_member(&mut self, id: AccountId) -> Result<(), Refused> {
+        let height = self.height;
         let account = self.account_mut(id)?;
-        if account.member {
+        if account.member_since.is_some() {
             return Err("already_member");
         }
-        account.member = true;
+        account.member_since = Some(height);
+        Ok(())
+    }
+
+    pub(super) fn remove_member(&mut self, id: AccountId) -> Result<(), Refused> {
+        let account = self.account(id)?;
+        if account.member_since.is_none() {
+            return Err("not_member");
+        }
+        if account.operates {
+            return Err("operates_validator");
+        }
+        if self.accounts.values().filter(|account| account.member_since.is_some()).count() == 1 {
+            return Err("last_member");
+        }
+        self.account_mut(id)?.member_since = None;
+        self.silences.remove(&(Scope::Network, id));
         Ok(())
     }
 

@@ -21,6 +21,7 @@ impl World {
     fn carry_out_for_network(&mut self, action: &ProposalAction) -> Result<(), Refused> {
         match action {
             ProposalAction::AdmitMember { account } => self.admit_member(*account),
+            ProposalAction::RemoveMember { account, .. } => self.remove_member(*account),
             ProposalAction::GrantQuota { account, quota } => self.grant_quota(*account, *quota),
             ProposalAction::SuspendAccount { account, .. } => self.suspend(*account),
             ProposalAction::ReinstateAccount { account } => self.reinstate(*account),

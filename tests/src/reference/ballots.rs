@@ -3,7 +3,8 @@
 
 use super::{Proposal, Refused, World, divide};
 use allod_protocol::{
-    ids::{AccountId, BasisPoints, ModelId},
+    fraction::Portion,
+    ids::{AccountId, ModelId},
     policy::{Electorate, Rule},
     proposal::{CastBallot, Choice, Scope},
 };
@@ -21,14 +22,20 @@ pub struct Tally {
     pub veto: u64,
     /// The part of these that delegates answered with.
     pub delegated: u64,
-    /// Of everybody.
+    /// What quorums are parts of: of everybody but who sleeps, at least of half.
     pub electorate: u64,
+    /// Of everybody.
+    pub whole: u64,
+    /// Of who sleeps.
+    pub asleep: u64,
     /// Accounts that answered.
     pub ballots: u64,
 }
 
-fn reaches(part: u64, whole: u64, least: BasisPoints) -> bool {
-    u128::from(part) * 10_000 >= u128::from(whole) * u128::from(least.get())
+fn reaches(part: u64, whole: u64, portion: Portion) -> bool {
+    let (numerator, denominator) = (portion.part().numerator(), portion.part().denominator());
+    let (scaled, least) = (u128::from(part) * u128::from(denominator), u128::from(whole) * u128::from(numerator));
+    if portion.is_more_than() { scaled > least } else { scaled >= least }
 }
 
 impl Tally {
@@ -51,24 +58,23 @@ impl Tally {
         if rule.veto.is_some_and(|veto| self.veto > 0 && reaches(self.veto, self.answered(), veto)) {
             return Err("vetoed");
         }
-        let enough = self.yes > against && reaches(self.yes, self.yes + against, rule.threshold);
-        if enough { Ok(()) } else { Err("not_enough_yes") }
-    }
-
-    fn has_quorum(&self, rule: &Rule) -> bool {
-        rule.objection.is_none() && reaches(self.answered(), self.electorate, rule.quorum)
+        if self.yes == 0 || !reaches(self.yes, self.yes + against, rule.threshold) {
+            return Err("not_enough_yes");
+        }
+        if reaches(self.yes, self.electorate, rule.yes_quorum) { Ok(()) } else { Err("no_yes_quorum") }
     }
 
     /// Whether it comes to the same whatever those say who have not answered themselves. What was delegated is counted
     /// twice where that is against the outcome, as nobody can tell for what the delegate gave it.
     fn is_settled(&self, rule: &Rule) -> bool {
-        let open = self.electorate - self.answered() + self.delegated;
+        let open = self.whole - self.answered() + self.delegated;
+        let awake = Self { electorate: self.whole, asleep: 0, ..*self };
         let less = |sum: u64| sum.saturating_sub(self.delegated);
         let worst = [
-            Self { yes: less(self.yes), no: self.no + open, ..*self },
-            Self { yes: less(self.yes), veto: self.veto + open, ..*self },
+            Self { yes: less(self.yes), no: self.no + open, ..awake },
+            Self { yes: less(self.yes), veto: self.veto + open, ..awake },
         ];
-        let best = Self { yes: self.yes + open, no: less(self.no), veto: less(self.veto), ..*self };
+        let best = Self { yes: self.yes + open, no: less(self.no), veto: less(self.veto), ..awake };
         let left_out = best.electorate.saturating_sub(best.answered());
         let best = Self { abstain: best.abstain + left_out, ..best };
         match self.judge(rule) {
@@ -92,13 +98,15 @@ impl World {
         let then = self.at(proposal.snapshot);
         match proposal.scope {
             _ if proposal.parties.contains(&account) => 0,
-            Scope::Network => u64::from(then.accounts.get(&account).is_some_and(|account| account.member)),
+            Scope::Network => {
+                u64::from(then.accounts.get(&account).is_some_and(|account| account.member_since.is_some()))
+            }
             Scope::Model(model) => weigh(proposal.rule.electorate, then.held(model, account)),
         }
     }
 
-    /// What everybody counts with together.
-    pub(super) fn electorate(&self, proposal: &Proposal) -> u64 {
+    /// What everybody counts with together, whoever sleeps.
+    pub(super) fn whole(&self, proposal: &Proposal) -> u64 {
         self.accounts.keys().map(|account| self.own_weight(proposal, *account)).sum()
     }
 
@@ -125,7 +133,9 @@ impl World {
     /// The weights of the answers.
     pub fn tally(&self, proposal: &Proposal) -> Tally {
         let ballots = proposal.ballots.len() as u64;
-        let mut tally = Tally { electorate: self.electorate(proposal), ballots, ..Tally::default() };
+        let (whole, asleep) = (self.whole(proposal), self.asleep(proposal));
+        let electorate = (whole - asleep).max(whole.div_ceil(2));
+        let mut tally = Tally { electorate, whole, asleep, ballots, ..Tally::default() };
         for (account, parts) in &proposal.ballots {
             tally.delegated += self.weight(proposal, *account) - self.own_weight(proposal, *account);
             let portions: Vec<u64> = parts.iter().map(|part| part.part.get().into()).collect();
@@ -143,20 +153,35 @@ impl World {
 
     pub(super) fn cast(&mut self, sender: AccountId, asked: &CastBallot) -> Result<(), Refused> {
         let mut proposal = self.open_proposal(asked.proposal)?.clone();
-        if self.weight(&proposal, sender) == 0 {
+        let left = proposal.scope == Scope::Network
+            && self.account(sender)?.member_since.is_none_or(|since| since > proposal.snapshot);
+        if left || self.weight(&proposal, sender) == 0 {
             return Err("no_weight");
+        }
+        if asked.parts.iter().any(|part| part.choice == Choice::Veto) && proposal.rule.veto.is_none() {
+            return Err("no_veto");
         }
         let before = self.tally(&proposal);
         proposal.ballots.insert(sender, asked.parts.clone());
         let after = self.tally(&proposal);
         let rule = &proposal.rule;
-        let extended = self.time + rule.late_quorum_extension_ms;
-        let is_late = !before.has_quorum(rule) && after.has_quorum(rule) && extended > proposal.latest_close;
-        if is_late && !proposal.extended {
-            (proposal.latest_close, proposal.extended) = (extended, true);
+        if before.judge(rule).is_ok() != after.judge(rule).is_ok() {
+            // The others have time to answer what turned the outcome; where there is none left, it does not pass so.
+            let until = self.time + rule.late_extension_ms;
+            let last_close = proposal.opened_at + 2 * rule.voting_period_ms;
+            if until > last_close && after.judge(rule).is_ok() {
+                return Err("too_late_to_pass");
+            }
+            if until <= last_close && until > proposal.latest_close {
+                proposal.latest_close = until;
+            }
+            proposal.turned_at = self.time;
         }
-        let early = rule.early_close_ms.filter(|_| after.is_settled(rule)).map(|least| proposal.opened_at + least);
-        proposal.closes = early.map_or(proposal.latest_close, |early| early.max(self.time).min(proposal.latest_close));
+        let early = rule.early_close_ms.filter(|_| after.is_settled(rule)).map(|least| {
+            let turned = proposal.turned_at + rule.late_extension_ms;
+            (proposal.opened_at + least).max(turned).max(self.time)
+        });
+        proposal.closes = early.map_or(proposal.latest_close, |early| early.min(proposal.latest_close));
         proposal.wakes = proposal.closes;
         self.proposals.insert(asked.proposal, proposal);
         Ok(())

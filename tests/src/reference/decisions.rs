@@ -72,8 +72,10 @@ pub struct Proposal {
     pub closes: u64,
     /// When ballots stop unless the outcome is settled before.
     pub latest_close: u64,
-    /// Whether the close was moved for a late quorum.
-    pub extended: bool,
+    /// Whether its quorums leave out who was dormant and has not answered.
+    pub counts_awake_only: bool,
+    /// When the outcome last turned.
+    pub turned_at: u64,
     /// Who answered what.
     pub ballots: BTreeMap<AccountId, Vec<BallotPart>>,
     /// When something happens to it by itself.
@@ -102,20 +104,21 @@ impl World {
             opened_at: self.time,
             closes: 0,
             latest_close: 0,
-            extended: false,
+            counts_awake_only: self.network.dormancy.is_some(),
+            turned_at: self.time,
             ballots: BTreeMap::new(),
             wakes: 0,
             status: Status::Open,
         };
         match asked.scope {
-            Scope::Network if self.account(sender)?.member => {}
+            Scope::Network if self.account(sender)?.member_since.is_some() => {}
             Scope::Network => return Err("not_member"),
             Scope::Model(model) => {
                 self.require_proposer(model, sender, proposal.rule.proposers)?;
                 self.take_over_from(model, class, &mut proposal)?;
             }
         }
-        if self.electorate(&proposal) == 0 {
+        if self.whole(&proposal) == 0 {
             return Err("empty_electorate");
         }
         proposal.closes = self.time + proposal.rule.voting_period_ms;
@@ -150,7 +153,8 @@ impl World {
             Proposers::Stewards => is_steward.then_some(()).ok_or("not_steward"),
             Proposers::Holders(least) => {
                 let (held, total) = (u128::from(self.held(id, sender)), u128::from(self.total(id)));
-                let enough = held > 0 && held * 10_000 >= total * u128::from(least.get());
+                let enough =
+                    held > 0 && held * u128::from(least.denominator()) >= total * u128::from(least.numerator());
                 (is_steward || enough).then_some(()).ok_or("too_few_shares")
             }
         }
@@ -159,6 +163,7 @@ impl World {
     /// What a proposal takes over from the model's policy and from the disputes that it decides.
     fn take_over_from(&self, id: ModelId, class: Class, proposal: &mut Proposal) -> Result<(), Refused> {
         let policy = &self.model(id)?.policy;
+        proposal.counts_awake_only = policy.dormancy.is_some();
         proposal.guardian = policy.guardian;
         if class == Class::Release {
             proposal.gates = policy.gates.iter().map(|gate| resolve(policy, gate)).collect();
@@ -185,9 +190,6 @@ impl World {
         let proposal = self.open_proposal(id)?;
         if proposal.proposer != sender {
             return Err("not_proposer");
-        }
-        if !proposal.ballots.is_empty() {
-            return Err("ballots_cast");
         }
         self.proposal_mut(id).status = Status::Withdrawn;
         Ok(())
@@ -339,6 +341,7 @@ fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
             ProposalAction::SetPolicy { .. } | ProposalAction::Retire { .. } => Class::Rules,
             ProposalAction::ResolveDispute { .. } => Class::Dispute,
             ProposalAction::AdmitMember { .. }
+            | ProposalAction::RemoveMember { .. }
             | ProposalAction::GrantQuota { .. }
             | ProposalAction::SuspendAccount { .. }
             | ProposalAction::ReinstateAccount { .. } => Class::Accounts,

@@ -6,6 +6,7 @@ use allod_protocol::{
     account::{KeyPolicy, WeightedKey},
     contribution::ContributionKind,
     crypto::SigningKey,
+    fraction::{Fraction, Portion},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{
         AccountId, ApprovalId, ArtifactId, BasisPoints, BlockHash, ContentHash, ContributionId, DisputeId, Handle,
@@ -13,7 +14,9 @@ use allod_protocol::{
         VersionLabel,
     },
     model::{CreateModel, FoundingLine, Licence},
-    policy::{Arbiters, Electorate, Gate, ModelPolicy, NetworkPolicy, Proposers, Risk, Role, Rule, TransferRule},
+    policy::{
+        Arbiters, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Proposers, Risk, Role, Rule, TransferRule,
+    },
     proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     round::{KindWeight, RoundPlan},
     transaction::Action,
@@ -78,27 +81,35 @@ pub(super) fn points(points: u16) -> BasisPoints {
     BasisPoints::new(points).expect("at most the whole")
 }
 
+pub(super) fn fraction(points: u16) -> Fraction {
+    Fraction::new(points.into(), 10_000).expect("at most the whole")
+}
+
+fn portion(points: u16) -> Portion {
+    Portion::at_least(fraction(points))
+}
+
 pub(super) fn rule(quorum: u16, threshold: u16) -> Rule {
-    Rule::new(points(quorum), points(threshold), 60_000)
+    Rule::new(portion(quorum), portion(threshold), 60_000)
 }
 
 /// A policy with something in every field.
 pub(super) fn policy() -> ModelPolicy {
     let release = Rule {
         electorate: Electorate::SquareRoot,
-        veto: Some(points(3_334)),
+        veto: Some(Portion::at_least(Fraction::new(1, 3).expect("a third"))),
         early_close_ms: Some(10_000),
-        late_quorum_extension_ms: 30_000,
+        late_extension_ms: 30_000,
         timelock_ms: 86_400_000,
         execution_window_ms: 172_800_000,
-        proposers: Proposers::Holders(points(100)),
-        ..rule(2_000, 5_000)
+        proposers: Proposers::Holders(fraction(100)),
+        ..rule(2_000, 5_100)
     };
     let licence = Rule {
         electorate: Electorate::Members,
         proposers: Proposers::Stewards,
-        objection: Some(points(1_000)),
-        ..rule(2_000, 5_000)
+        objection: Some(Portion::more_than(fraction(1_000)).expect("not the whole")),
+        ..rule(2_000, 5_100)
     };
     ModelPolicy {
         release,
@@ -110,6 +121,7 @@ pub(super) fn policy() -> ModelPolicy {
         roles: vec![Role { name: name("auditor"), accounts: vec![ACCOUNT, OTHER] }],
         gates: vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1, outvoted_by: Some(1) }],
         allow: vec![Risk::MinorityDecides],
+        dormancy: Some(Dormancy { after_ms: 7_776_000_000 }),
         ..ModelPolicy::uniform(&rule(5_000, 7_500))
     }
 }
@@ -138,7 +150,12 @@ pub(super) fn parameters() -> Parameters {
         clock_drift_ms: 10_000,
         founder_quota: 100,
         transactions_per_account_per_block: 256,
-        policy: NetworkPolicy { upgrade: rule(7_500, 7_500), ..NetworkPolicy::uniform(&rule(5_000, 6_667)) },
+        policy: NetworkPolicy {
+            upgrade: rule(7_500, 7_500),
+            allow: vec![Risk::MinorityDecides],
+            dormancy: Some(Dormancy { after_ms: 15_552_000_000 }),
+            ..NetworkPolicy::uniform(&rule(5_000, 6_667))
+        },
     }
 }
 

@@ -21,6 +21,7 @@ use allod_protocol::{
     contribution::{Contribution, ContributionKind, ContributionOf},
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{Dispute, DisputeOf, DisputeStatus, DisputeTarget, Frozen, Plea, Ruling},
+    dormancy::{DormantAt, DormantTotalAt, Silence},
     due::{Deadline, Due},
     execute::Seen,
     ids::{ArtifactId, Height, Timestamp, Units},
@@ -48,6 +49,7 @@ fn account() -> Account {
         open_proposals: 1,
         open_disputes: 1,
         open_approvals: 1,
+        open_calls: 1,
         recovery: Some(RecoveryPolicy { guardians: vec![OTHER], needed: 1, delay_ms: 86_400_000 }),
         suspended: Some(HEIGHT),
         ..Account::new(ACCOUNT, handle("northfield"), key_policy(), HEIGHT)
@@ -125,7 +127,7 @@ fn proposal() -> Proposal {
         opened_at: Timestamp::new(1_799_999_940_000),
         closes: TIME,
         latest_close: TIME.plus_ms(30_000),
-        extended: true,
+        turned_at: Timestamp::new(1_799_999_970_000),
         status: ProposalStatus::Open,
     }
 }
@@ -157,6 +159,7 @@ pub(super) fn state() -> Vec<Vector> {
         reserved: Units::new(5),
         changes: 3,
         delegations: 1,
+        silent: 1,
     };
     let counters = ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1 };
     let mut records = vec![
@@ -184,7 +187,7 @@ pub(super) fn state() -> Vec<Vector> {
         record(&MODEL, &counters),
         record(
             &PROPOSAL,
-            &Tally { yes: 700, no: 100, abstain: 1, veto: 2, delegated: 200, electorate: 1_000, ballots: 3 },
+            &Tally { yes: 700, no: 100, abstain: 1, veto: 2, delegated: 200, ballots: 3, ..Tally::opening(1_200, 200) },
         ),
         record(&HEIGHT, &MembersAt(3)),
         record(&(MODEL, ACCOUNT, HEIGHT), &DelegationAt(Some(OTHER))),
@@ -267,12 +270,18 @@ fn further_state() -> Vec<Vector> {
     let approval = Approval {
         id: APPROVAL,
         account: ACCOUNT,
-        action: Box::new(Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL })),
+        action: Box::new(Action::WithdrawProposal(WithdrawProposal {
+            proposal: PROPOSAL,
+            reason: "asked too early".into(),
+        })),
         keys: vec![key(2).public_key()],
         opened: HEIGHT,
         expires: TIME,
     };
     let peer = key(0xb1).public_key();
+    let scope = Scope::Model(MODEL);
+    let (called_at, sleeps_at) = (TIME, TIME.plus_ms(7_776_000_000));
+    let silence = Silence { scope, account: OTHER, by: ACCOUNT, called_at, sleeps_at, is_dormant: false };
     let licensee = Licensee { model: MODEL, account: OTHER, since: HEIGHT, expires: Some(TIME), proposal: PROPOSAL };
     vec![
         record(&(MODEL, ACCOUNT), &delegation),
@@ -297,6 +306,9 @@ fn further_state() -> Vec<Vector> {
         record(&peer, &PeerBinding { peer, account: Some(ACCOUNT), issued: TIME, since: HEIGHT }),
         record(&(ACCOUNT, peer), &PeerOf(peer)),
         record(&artifact(), &ArtifactOrigin { model: MODEL, published: HEIGHT }),
+        record(&(Scope::Model(MODEL), OTHER), &silence),
+        record(&(Scope::Model(MODEL), OTHER, HEIGHT), &DormantAt(true)),
+        record(&(Scope::Network, HEIGHT), &DormantTotalAt(Weights::MEMBER)),
     ]
 }
 
@@ -309,7 +321,7 @@ pub(super) fn parts() -> Vec<Vector> {
         ProposalStatus::Executed { height },
         ProposalStatus::ExecutionFailed { height, reason },
         ProposalStatus::Rejected { height, verdict: Verdict::NoQuorum },
-        ProposalStatus::Withdrawn { height },
+        ProposalStatus::Withdrawn { height, reason: "Asked too early.".into() },
         ProposalStatus::Queued { height, ready: TIME, expires: TIME.plus_ms(60_000) },
         ProposalStatus::Cancelled { height, reason: "The data was withdrawn.".into() },
         ProposalStatus::Expired { height, reason: Rejection::Frozen(DISPUTE) },
@@ -360,7 +372,14 @@ pub(super) fn parts() -> Vec<Vector> {
     choices.iter().for_each(|one| add("choice", choice(one), vector("", one)));
     let classes = Class::OF_MODELS.iter().chain(&Class::OF_NETWORK);
     classes.for_each(|one| add("class", class(one), vector("", one)));
-    let verdicts = [Verdict::Passed, Verdict::NoQuorum, Verdict::NotEnoughYes, Verdict::Vetoed, Verdict::Objected];
+    let verdicts = [
+        Verdict::Passed,
+        Verdict::NoQuorum,
+        Verdict::NotEnoughYes,
+        Verdict::Vetoed,
+        Verdict::Objected,
+        Verdict::NoYesQuorum,
+    ];
     verdicts.iter().for_each(|one| add("verdict", verdict(one), vector("", one)));
     let artifacts = [ArtifactKind::File, ArtifactKind::Collection];
     artifacts.iter().for_each(|one| add("artifact_kind", artifact_kind(one), vector("", one)));
@@ -376,11 +395,11 @@ fn parts_of_policies() -> Vec<Vector> {
     };
     let electorates = [Electorate::Shares, Electorate::Members, Electorate::SquareRoot];
     electorates.iter().for_each(|one| add("electorate", electorate(one), vector("", one)));
-    let asking = [Proposers::Owners, Proposers::Stewards, Proposers::Holders(points(100))];
+    let asking = [Proposers::Owners, Proposers::Stewards, Proposers::Holders(fraction(100))];
     asking.iter().for_each(|one| add("proposers", proposers(one), vector("", one)));
     let transfers = [TransferRule::Free, TransferRule::Approval, TransferRule::Locked];
     transfers.iter().for_each(|one| add("transfer_rule", transfer_rule(one), vector("", one)));
-    let risks = [Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides];
+    let risks = [Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy];
     risks.iter().for_each(|one| add("risk", risk(one), vector("", one)));
     let licences = [Licence::Spdx("Apache-2.0 OR MIT".into()), Licence::Terms(CONTENT)];
     licences.iter().for_each(|one| add("licence", licence(one), vector("", one)));
@@ -424,6 +443,7 @@ fn parts_of_agendas() -> Vec<Vector> {
         Due::Dispute(DISPUTE),
         Due::Recovery(ACCOUNT),
         Due::Approval(APPROVAL),
+        Due::Silence { scope: Scope::Model(MODEL), account: OTHER },
     ];
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));

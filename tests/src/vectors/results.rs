@@ -69,7 +69,7 @@ fn of_proposals() -> Vec<Rejection> {
         Rejection::EmptyElectorate(HEIGHT),
         Rejection::TooManyOpenProposals { account, max: 16 },
         Rejection::NotProposer(account),
-        Rejection::BallotsCast(proposal),
+        Rejection::TooLateToPass { proposal, last_close: TIME },
         Rejection::NotMember(account),
         Rejection::MixedClasses("release".into(), "ownership".into()),
         Rejection::WrongScope("validators".into()),
@@ -132,7 +132,7 @@ fn of_decisions() -> Vec<Rejection> {
         Rejection::TransfersLocked(model),
         Rejection::OwnDelegate(account),
         Rejection::DelegationExpired { expires: TIME, time: TIME },
-        Rejection::TooFewShares { account, model, held: Units::new(1), least: points(100) },
+        Rejection::TooFewShares { account, model, held: Units::new(1), least: fraction(100) },
         Rejection::NotQueued { proposal, status: "open".into() },
         Rejection::Timelocked { proposal, ready: TIME.plus_ms(1), time: TIME },
         Rejection::NotGuardian { account, proposal },
@@ -188,6 +188,16 @@ fn of_access() -> Vec<Rejection> {
         Rejection::PeerNotBound { peer, account },
         Rejection::NotLicensee { account, model },
         Rejection::ArtifactGoverned { artifact: artifact(), model },
+        Rejection::NoVeto(PROPOSAL),
+        Rejection::NoDormancy,
+        Rejection::OwnCall(account),
+        Rejection::NoVoice(account),
+        Rejection::CalledAlready(account),
+        Rejection::DelegateAnswers { account, delegate: OTHER },
+        Rejection::TooManyCalls(account),
+        Rejection::NotCalledOn(account),
+        Rejection::OperatesValidator { account, key: public_key() },
+        Rejection::LastMember(account),
     ]
 }
 
@@ -242,6 +252,10 @@ fn further_events() -> Vec<Event> {
         Event::LicenceRevoked { model, account, proposal: PROPOSAL, reason: "It expired.".into() },
         Event::PeerBound { peer: public_key(), account },
         Event::PeerReleased { peer: public_key(), account },
+        Event::MemberRemoved { account, reason: "It went out of business.".into() },
+        Event::CalledOn { scope: Scope::Model(MODEL), account, by: OTHER, sleeps_at: TIME },
+        Event::Spoke { scope: Scope::Network, account, was_dormant: true },
+        Event::FellDormant { scope: Scope::Model(MODEL), account },
     ]
 }
 

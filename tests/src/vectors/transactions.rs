@@ -17,9 +17,11 @@ use allod_protocol::{
     crypto::{Domain, SigningKey},
     delegation::Delegate,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
+    dormancy::{CallOn, Present},
     ids::{Power, Units},
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
     model::{Licence, PublishVersion, VersionRef},
+    network::LeaveNetwork,
     proposal::{
         BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
         WithdrawProposal,
@@ -83,7 +85,7 @@ fn actions() -> Vec<Action> {
             }],
         }),
         Action::CastBallot(CastBallot { proposal: PROPOSAL, parts: ballot_parts() }),
-        Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL }),
+        Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL, reason: "asked too early".into() }),
         Action::ExecuteProposal(ExecuteProposal { proposal: PROPOSAL }),
         Action::CancelProposal(CancelProposal { proposal: PROPOSAL, reason: "The data was withdrawn.".into() }),
         Action::Delegate(Delegate { model: MODEL, to: Some(OTHER), expires: Some(TIME) }),
@@ -102,7 +104,7 @@ fn actions() -> Vec<Action> {
 /// Disputes, incidents, and what accounts ask about themselves.
 fn further_actions() -> Vec<Action> {
     let policy = RecoveryPolicy { guardians: vec![OTHER], needed: 1, delay_ms: 86_400_000 };
-    let inner = Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL });
+    let inner = Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL, reason: "asked too early".into() });
     vec![
         Action::OpenDispute(OpenDispute {
             target: DisputeTarget::Line { model: MODEL, account: OTHER },
@@ -131,6 +133,9 @@ fn further_actions() -> Vec<Action> {
         Action::SignApproval(SignApproval { approval: APPROVAL, approve: true }),
         bind_peer(),
         Action::ReleasePeer(ReleasePeer { peer: key(0xb1).public_key() }),
+        Action::CallOn(CallOn { scope: Scope::Model(MODEL), account: OTHER }),
+        Action::Present(Present { scope: Scope::Network }),
+        Action::LeaveNetwork(LeaveNetwork {}),
     ]
 }
 
@@ -174,6 +179,7 @@ pub(super) fn proposal_actions() -> Vec<ProposalAction> {
         ProposalAction::SetDistribution { distribution: distribution() },
         ProposalAction::GrantLicence { account: OTHER, expires: Some(TIME) },
         ProposalAction::RevokeLicence { account: OTHER, reason: "It sold copies.".into() },
+        ProposalAction::RemoveMember { account: OTHER, reason: "It went out of business.".into() },
     ]
 }
 

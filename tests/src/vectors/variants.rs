@@ -77,6 +77,9 @@ variants! {
         SignApproval(..) => "sign_approval",
         BindPeer(..) => "bind_peer",
         ReleasePeer(..) => "release_peer",
+        CallOn(..) => "call_on",
+        Present(..) => "present",
+        LeaveNetwork(..) => "leave_network",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -105,6 +108,7 @@ variants! {
         SetDistribution{..} => "set_distribution",
         GrantLicence{..} => "grant_licence",
         RevokeLicence{..} => "revoke_licence",
+        RemoveMember{..} => "remove_member",
     }
     "proposal_status", PROPOSAL_STATUSES, proposal_status: ProposalStatus {
         Open() => "open",
@@ -139,6 +143,7 @@ variants! {
         Passed() => "passed",
         NoQuorum() => "no_quorum",
         NotEnoughYes() => "not_enough_yes",
+        NoYesQuorum() => "no_yes_quorum",
         Vetoed() => "vetoed",
         Objected() => "objected",
     }
@@ -161,6 +166,7 @@ variants! {
         MinorityDecides() => "minority_decides",
         SplitVoices() => "split_voices",
         SilenceDecides() => "silence_decides",
+        HastyDormancy() => "hasty_dormancy",
     }
     "licence", LICENCES, licence: Licence {
         Spdx(..) => "spdx",
@@ -197,6 +203,7 @@ variants! {
         Dispute(..) => "dispute",
         Recovery(..) => "recovery",
         Approval(..) => "approval",
+        Silence{..} => "silence",
     }
     "finding", FINDINGS, finding: Finding {
         Passed() => "passed",
@@ -305,6 +312,9 @@ variants! {
         PeerBinding() => "peer_binding",
         PeerOf() => "peer_of",
         ArtifactOrigin() => "artifact_origin",
+        Silence() => "silence",
+        DormantAt() => "dormant_at",
+        DormantTotalAt() => "dormant_total_at",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -360,6 +370,10 @@ variants! {
         LicenceRevoked{..} => "licence_revoked",
         PeerBound{..} => "peer_bound",
         PeerReleased{..} => "peer_released",
+        MemberRemoved{..} => "member_removed",
+        CalledOn{..} => "called_on",
+        Spoke{..} => "spoke",
+        FellDormant{..} => "fell_dormant",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -392,7 +406,7 @@ variants! {
         EmptyElectorate(..) => "empty_electorate",
         TooManyOpenProposals{..} => "too_many_open_proposals",
         NotProposer(..) => "not_proposer",
-        BallotsCast(..) => "ballots_cast",
+        TooLateToPass{..} => "too_late_to_pass",
         NotMember(..) => "not_member",
         MixedClasses(..) => "mixed_classes",
         WrongScope(..) => "wrong_scope",
@@ -453,5 +467,15 @@ variants! {
         ArtifactGoverned{..} => "artifact_governed",
         FailedAttestation{..} => "failed_attestation",
         NothingAttested{..} => "nothing_attested",
+        NoVeto(..) => "no_veto",
+        NoDormancy() => "no_dormancy",
+        OwnCall(..) => "own_call",
+        NoVoice(..) => "no_voice",
+        CalledAlready(..) => "called_already",
+        DelegateAnswers{..} => "delegate_answers",
+        TooManyCalls(..) => "too_many_calls",
+        NotCalledOn(..) => "not_called_on",
+        OperatesValidator{..} => "operates_validator",
+        LastMember(..) => "last_member",
     }
 }

@@ -7,23 +7,20 @@ use allod_protocol::{
     delegation::Delegate,
     event::Event,
     execute::Outcome,
+    fraction::Portion,
     ids::{AccountId, BasisPoints, ModelId, Name, ProposalId, Units, VersionLabel},
     model::{ChildOf, Licence, Model, ParentGrant, PublishVersion, Version, VersionRef, VersionStatus},
     policy::{Arbiters, Electorate, Gate, ModelPolicy, Proposers, Role, Rule, TransferRule, Verdict},
     proposal::{
-        BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, ProposalStatus,
-        Scope, dry_run::dry_run,
+        BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, Proposal, ProposalAction,
+        ProposalStatus, Scope, WithdrawProposal, dry_run::dry_run,
     },
     rejection::Rejection,
     share::{BurnShares, Share, ShareChange, ShareReason, TransferShares, Vesting},
     state::{Direction, Record, page},
     transaction::Action,
 };
-use allod_tests::ledger::{TestLedger, policy, rule};
-
-fn points(percent: u16) -> BasisPoints {
-    BasisPoints::new(percent * 100).unwrap()
-}
+use allod_tests::ledger::{TestLedger, percent, policy, rule};
 
 fn label(text: &str) -> VersionLabel {
     VersionLabel::new(text).unwrap()
@@ -132,7 +129,7 @@ fn a_delegation_follows_the_shares_and_ends_when_it_said() {
 #[test]
 fn an_answer_in_parts_counts_to_the_unit() {
     let mut ledger = ledger();
-    let model = founded(&mut ledger, policy(50, 60));
+    let model = founded(&mut ledger, with_rule(|rule| rule.veto = Some(percent(50))));
     let id = statement(&mut ledger, model);
     let part = |choice, part| BallotPart { choice, part: BasisPoints::new(part).unwrap() };
     let thirds = vec![part(Choice::Yes, 3_334), part(Choice::No, 3_333), part(Choice::Veto, 3_333)];
@@ -148,7 +145,7 @@ fn an_answer_in_parts_counts_to_the_unit() {
 #[test]
 fn enough_vetoes_reject_and_silence_passes_what_is_optimistic() {
     let mut ledger = ledger();
-    let model = founded(&mut ledger, with_rule(|rule| rule.veto = Some(points(20))));
+    let model = founded(&mut ledger, with_rule(|rule| rule.veto = Some(percent(20))));
     let id = statement(&mut ledger, model);
     vote(&mut ledger, 0, id, Choice::Yes);
     vote(&mut ledger, 1, id, Choice::Yes);
@@ -157,7 +154,7 @@ fn enough_vetoes_reject_and_silence_passes_what_is_optimistic() {
     assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::Vetoed, .. }));
 
     let mut policy = policy(50, 60);
-    policy.release.objection = Some(points(25));
+    policy.release.objection = Some(percent(25));
     let mut action = founding(&ledger, policy);
     action.name = name("optimist");
     let model = found(&mut ledger, action);
@@ -189,9 +186,9 @@ fn a_close_comes_early_only_when_nothing_can_change_the_outcome() {
 }
 
 #[test]
-fn a_quorum_that_comes_late_gives_the_others_time_once() {
+fn whoever_turns_the_outcome_leaves_the_others_time_to_answer() {
     let mut ledger = ledger();
-    let model = founded(&mut ledger, with_rule(|rule| rule.late_quorum_extension_ms = 6_000));
+    let model = founded(&mut ledger, with_rule(|rule| rule.late_extension_ms = 6_000));
     let id = statement(&mut ledger, model);
     vote(&mut ledger, 2, id, Choice::No);
     ledger.block(6_000, vec![]);
@@ -201,8 +198,137 @@ fn a_quorum_that_comes_late_gives_the_others_time_once() {
     ledger.block(3_000, vec![]);
     assert_eq!(status(&ledger, id), ProposalStatus::Open, "past its first close");
     vote(&mut ledger, 1, id, Choice::No);
-    ledger.block(3_000, vec![]);
+    ledger.block(5_000, vec![]);
+    assert_eq!(status(&ledger, id), ProposalStatus::Open, "turned back, and northfield may answer that");
+    ledger.block(1_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::NotEnoughYes, .. }));
+}
+
+/// northfield completes the quorum with a no, and turns it to yes a moment before the close; the others notice.
+#[test]
+fn an_answer_changed_at_the_last_moment_does_not_decide() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, with_rule(|rule| rule.late_extension_ms = 4_000));
+    let id = statement(&mut ledger, model);
+    vote(&mut ledger, 0, id, Choice::No);
+    vote(&mut ledger, 1, id, Choice::Abstain);
+    vote(&mut ledger, 2, id, Choice::No);
+    let opened = ledger.read::<Proposal>(&id).unwrap().opened_at;
+    let until = |ledger: &TestLedger, ms: u64| ms - (ledger.tip.time.get() - opened.get());
+    let step = until(&ledger, 9_998);
+    ledger.block(step, vec![]);
+    ledger.must_after(1, 0, Action::CastBallot(CastBallot::whole(id, Choice::Yes)));
+    assert_eq!(ledger.read::<Proposal>(&id).unwrap().closes, ledger.tip.time.plus_ms(4_000));
+    ledger.must_after(3_000, 1, Action::CastBallot(CastBallot::whole(id, Choice::No)));
+    // It goes on so, until there is no time left after the last close: from there on nothing makes it pass any more.
+    ledger.must_after(3_000, 1, Action::CastBallot(CastBallot::whole(id, Choice::Abstain)));
+    assert_eq!(ledger.read::<Proposal>(&id).unwrap().closes, opened.plus_ms(19_999));
+    ledger.must_after(2_000, 0, Action::CastBallot(CastBallot::whole(id, Choice::No)));
+    let late = Action::CastBallot(CastBallot::whole(id, Choice::Yes));
+    assert_eq!(ledger.refused(0, late), "too_late_to_pass");
+    let step = until(&ledger, 20_000);
+    ledger.block(step, vec![]);
+    assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::NotEnoughYes, .. }));
+}
+
+#[test]
+fn objections_that_come_and_go_late_move_the_close_too() {
+    let mut ledger = ledger();
+    let mut policy = policy(50, 60);
+    policy.release = Rule { objection: Some(percent(25)), late_extension_ms: 4_000, ..policy.release };
+    let model = founded(&mut ledger, policy);
+    ledger.must(0, Action::PublishVersion(version(model, "1.0")));
+    let release = ProposalAction::ReleaseVersion { label: label("1.0") };
+    let id = open(&mut ledger, 0, Scope::Model(model), vec![release]);
+    vote(&mut ledger, 1, id, Choice::No);
+    ledger.block(7_000, vec![]);
+    ledger.must(1, Action::CastBallot(CastBallot::whole(id, Choice::Yes)));
+    let closes = ledger.tip.time.plus_ms(4_000);
+    assert_eq!(ledger.read::<Proposal>(&id).unwrap().closes, closes, "hilltop may object instead");
+    vote(&mut ledger, 0, id, Choice::No);
+    ledger.block(4_000, vec![]);
+    assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::Objected, .. }));
+}
+
+#[test]
+fn an_outcome_that_turned_is_not_closed_on_at_once_though_everybody_has_answered() {
+    let mut ledger = ledger();
+    let quick = |rule: &mut Rule| (rule.early_close_ms, rule.late_extension_ms) = (Some(0), 4_000);
+    let model = founded(&mut ledger, with_rule(quick));
+    let id = statement(&mut ledger, model);
+    vote(&mut ledger, 1, id, Choice::Abstain);
+    vote(&mut ledger, 2, id, Choice::No);
+    vote(&mut ledger, 0, id, Choice::Yes);
+    assert_eq!(status(&ledger, id), ProposalStatus::Open);
+    assert_eq!(ledger.read::<Proposal>(&id).unwrap().closes, ledger.tip.time.plus_ms(4_000));
+}
+
+/// 1 of 100 says yes, 99 abstain: the quorum is there, and nobody is against it.
+#[test]
+fn abstaining_does_not_let_a_few_decide() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, with_rule(|rule| rule.yes_quorum = Portion::MAJORITY));
+    let sold =
+        |units| TransferShares { model, to: account(&ledger, 4), units: Units::new(units), reason: String::new() };
+    let sold = sold(1);
+    ledger.must(2, Action::TransferShares(sold));
+    let id = statement(&mut ledger, model);
+    for by in 0..3 {
+        vote(&mut ledger, by, id, Choice::Abstain);
+    }
+    vote(&mut ledger, 4, id, Choice::Yes);
+    ledger.block(10_000, vec![]);
+    assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::NoYesQuorum, .. }));
+}
+
+#[test]
+fn a_proposer_takes_its_question_back_until_it_is_closed_for_everybody_to_see() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    let id = statement(&mut ledger, model);
+    vote(&mut ledger, 1, id, Choice::Yes);
+    let take_back = |reason: &str| Action::WithdrawProposal(WithdrawProposal { proposal: id, reason: reason.into() });
+    assert_eq!(ledger.refused(1, take_back("not mine")), "not_proposer");
+    ledger.must(0, take_back("asked too early"));
+    let ProposalStatus::Withdrawn { reason, .. } = status(&ledger, id) else { panic!("{:?}", status(&ledger, id)) };
+    assert_eq!(reason, "asked too early");
+    assert_eq!(tally(&ledger, id), [30, 0, 0, 0], "the answers stay");
+    let passed = decide(&mut ledger, model, ProposalAction::Statement, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    let late = Action::WithdrawProposal(WithdrawProposal { proposal: passed, reason: String::new() });
+    assert_eq!(ledger.refused(0, late), "not_open");
+}
+
+#[test]
+fn a_veto_where_there_is_none_is_refused_with_what_to_do() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    let id = statement(&mut ledger, model);
+    let veto = Action::CastBallot(CastBallot::whole(id, Choice::Veto));
+    assert_eq!(ledger.refused(2, veto.clone()), "no_veto");
+    assert!(Rejection::NoVeto(id).to_string().contains("answer no"));
+    let mut action = founding(&ledger, with_rule(|rule| rule.veto = Some(percent(20))));
+    action.name = name("vetoes");
+    let model = found(&mut ledger, action);
+    let id = statement(&mut ledger, model);
+    ledger.must(2, Action::CastBallot(CastBallot::whole(id, Choice::Veto)));
+}
+
+#[test]
+fn texts_cannot_pass_for_something_else() {
+    let mut ledger = ledger();
+    let mut ask = |title: &str, text: &str| {
+        let (scope, actions) = (Scope::Network, vec![ProposalAction::Statement]);
+        let action = Action::OpenProposal(OpenProposal { scope, title: title.into(), text: text.into(), actions });
+        ledger.sign_as(0, action).check_form(ledger.tip.network)
+    };
+    assert_eq!(ask("Release M@1.0", "Why:\n\tbecause."), Ok(()));
+    for title in ["a\nexecuted in block 7", "a\tb", "a\u{202e}b", "a\u{200b}", "a\u{2028}b", "a\u{7}"] {
+        assert!(ask(title, "").is_err(), "{title:?}");
+    }
+    for text in ["a\u{2066}b", "a\u{feff}", "a\u{2029}b", "a\rb"] {
+        assert!(ask("t", text).is_err(), "{text:?}");
+    }
 }
 
 #[test]
@@ -390,7 +516,7 @@ fn a_rule_says_who_may_ask() {
     let model = founded(&mut ledger, with_rule(|rule| rule.proposers = Proposers::Stewards));
     assert_eq!(ledger.refused(1, ask(model)), "not_steward");
     ledger.must(0, ask(model));
-    let mut action = founding(&ledger, with_rule(|rule| rule.proposers = Proposers::Holders(points(25))));
+    let mut action = founding(&ledger, with_rule(|rule| rule.proposers = Proposers::Holders(percent(25).part())));
     action.name = name("holders");
     let model = found(&mut ledger, action);
     assert_eq!(ledger.refused(2, ask(model)), "too_few_shares");

@@ -13,6 +13,7 @@ mod artifacts;
 mod common;
 mod decisions;
 mod disputes;
+mod dormancy;
 mod formats;
 mod fuzz;
 mod network;

@@ -1,5 +1,6 @@
 //! Ownership and decisions in full, once through a network of four real peers, by the commands that its users type.
 
+mod floors;
 mod objections;
 
 use super::{account, text_of, turn};
@@ -108,6 +109,7 @@ fn owners_decide_on_four_peers_in_every_way_there_is() {
     stop_by_guardian(&federation);
     report_and_trace(&federation);
     change_the_network(&federation);
+    floors::floors_hold_and_silence_ends(&federation);
     vest_export_and_end(&federation);
     federation.net.wait_agreement(&[0, 1, 2, 3]);
     let scrape = allod_tests::processes::get(18_900, "/metrics").expect("metrics").1;
@@ -136,10 +138,7 @@ fn transfer_by_approval(federation: &Federation) {
     assert_eq!(federation.held(&["riverbend"]), [0], "a dry run changes nothing: {dry_run}");
     federation.decide(&question, &["northfield", "lakeside"]);
     assert_eq!(federation.held(&["hilltop", "riverbend"]), [15, 5]);
-    federation.refused(
-        "model create risky --as northfield --holder northfield=1 --quorum 10 --threshold 50",
-        "minority_decides",
-    );
+    federation.refused("model create risky --as northfield --holder northfield=1 --yes-quorum 10", "minority_decides");
 }
 
 fn mint_by_a_round(federation: &Federation) {

@@ -14,7 +14,7 @@ use allod_protocol::{
 
 /// Ballots may stop as soon as nothing can change the outcome, so that a test need not wait.
 pub(super) fn quick() -> ModelPolicy {
-    let rule = Rule { early_close_ms: Some(0), ..Rule::new(BasisPoints::WHOLE, rule().threshold, 60_000) };
+    let rule = Rule { early_close_ms: Some(0), ..Rule::new(Portion::WHOLE, rule().threshold, 60_000) };
     ModelPolicy::uniform(&rule)
 }
 

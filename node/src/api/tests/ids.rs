@@ -31,7 +31,11 @@ fn ask_much(peer: &Peer, model: ModelId) -> Vec<ProposalId> {
         if round + 1 < ROUNDS {
             let take_back = opened.iter().enumerate().map(|(number, proposal)| {
                 let (seed, handle) = members[number / QUESTIONS];
-                peer.sign(seed, handle, Action::WithdrawProposal(WithdrawProposal { proposal: *proposal }))
+                peer.sign(
+                    seed,
+                    handle,
+                    Action::WithdrawProposal(WithdrawProposal { proposal: *proposal, reason: String::new() }),
+                )
             });
             commit(&peer.node, take_back.collect(), 0);
         }

@@ -20,7 +20,9 @@ pub struct RoundView {
     #[serde(flatten)]
     #[schema(value_type = schema::RoundRecord)]
     pub round: Round,
-    /// The title of the decision that opened it.
+    /// What the decision that opened it does, in words.
+    pub decision_does: Vec<String>,
+    /// The title of that decision, in its proposer's words.
     pub decision_title: Option<String>,
     /// What each giver's contributions count, the most first; left out in lists. At most 500 are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]

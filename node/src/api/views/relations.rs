@@ -4,6 +4,7 @@ use crate::api::schema;
 use allod_protocol::{
     attestation::Attestation,
     delegation::Delegation,
+    dormancy::Silence,
     ids::{ArtifactId, Handle, ModelId, ModelName, Units, VersionLabel},
     model::{VersionRef, VersionStatus},
 };
@@ -26,6 +27,21 @@ pub struct DelegationView {
     /// What who delegated holds now.
     #[schema(value_type = u64)]
     pub units: Units,
+}
+
+/// An account that was called on and has not spoken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SilenceView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::SilenceRecord)]
+    pub silence: Silence,
+    /// The handle of who is silent.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// The handle of who called.
+    #[schema(value_type = Option<String>)]
+    pub by_handle: Option<Handle>,
 }
 
 /// What an account says of an artifact.

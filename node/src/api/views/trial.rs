@@ -4,7 +4,7 @@ use super::GateView;
 use crate::api::schema;
 use allod_protocol::{
     event::Event,
-    ids::{AccountId, Handle, Height, Timestamp},
+    ids::{AccountId, BasisPoints, Handle, Height, Timestamp, Units},
     policy::Rule,
     proposal::OpenProposal,
 };
@@ -46,6 +46,9 @@ pub struct DryRunView {
     pub blocking: BlockingView,
     /// What its actions would do, or why they could not be done.
     pub outcome: DryRunOutcome,
+    /// What they would do to the register: every line before and after. Null if they leave it and the policy as they are,
+    /// or there are more than 10,000 holders.
+    pub effect: Option<EffectView>,
     /// Every record that its actions would change.
     pub changes: Vec<RecordChange>,
 }
@@ -80,6 +83,51 @@ pub struct RecordChange {
     pub before: Option<Value>,
     /// As it would stand; null if it would be removed.
     pub after: Option<Value>,
+}
+
+/// What a decision does to a register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EffectView {
+    /// Every line, the largest first.
+    pub lines: Vec<LineEffect>,
+    /// Holders who can stop decisions alone now, and could not afterwards.
+    pub lose_block: Vec<LostBlock>,
+}
+
+/// One line before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LineEffect {
+    /// The holder.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// Its units now.
+    #[schema(value_type = u64)]
+    pub before: Units,
+    /// Its units afterwards.
+    #[schema(value_type = u64)]
+    pub after: Units,
+    /// Its part now, in ten-thousandths; those of all lines add up to 10,000.
+    #[schema(value_type = u16)]
+    pub basis_points_before: BasisPoints,
+    /// Its part afterwards.
+    #[schema(value_type = u16)]
+    pub basis_points_after: BasisPoints,
+}
+
+/// A holder that loses the weight to stop decisions alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LostBlock {
+    /// Who.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// Of which classes.
+    pub classes: Vec<String>,
 }
 
 /// Who could keep a decision from passing by saying no, with all others for it. What holders delegated to others counts

@@ -16,7 +16,8 @@ use allod_protocol::{
     contribution::{ContributionKind, RecordContribution},
     crypto::SigningKey,
     event::Event,
-    ids::{AccountId, BasisPoints, Handle, Height, ModelId, Name, NetworkId, TransactionId, Units},
+    fraction::Portion,
+    ids::{AccountId, Handle, Height, ModelId, Name, NetworkId, TransactionId, Units},
     limits,
     model::{CreateModel, FoundingLine},
     policy::{ModelPolicy, Rule},
@@ -50,9 +51,7 @@ pub(super) struct Batch {
 pub(super) async fn set_stage(sender: &Sender, count: u16) -> Result<Stage> {
     let run = getrandom::u32().map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
     let accounts = try_join_all((0..count).map(|index| create_account(sender, run, index))).await?;
-    // Half of a quorum of all is half of all: no minority decides.
-    let half = BasisPoints::new(5_000)?;
-    let rule = Rule::new(BasisPoints::WHOLE, half, limits::VOTING_PERIOD_MIN_MS);
+    let rule = Rule::new(Portion::WHOLE, Portion::MAJORITY, limits::VOTING_PERIOD_MIN_MS);
     let founding = accounts.iter().map(|(account, _)| FoundingLine {
         account: account.id,
         units: Units::new(UNITS),

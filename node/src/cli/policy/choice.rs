@@ -2,8 +2,9 @@
 
 use crate::cli::{Failure, args, client::Client, units};
 use allod_protocol::{
-    ids::{AccountId, BasisPoints},
-    policy::{Class, ModelPolicy, Risk, Rule, TransferRule, templates::Template},
+    fraction::Portion,
+    ids::AccountId,
+    policy::{Class, Dormancy, ModelPolicy, Risk, Rule, TransferRule, templates::Template},
 };
 use anyhow::Result;
 use std::{path::PathBuf, str::FromStr, time::Duration};
@@ -17,19 +18,23 @@ pub(in crate::cli) struct PolicyArgs {
     /// A file with the policy to start from, in JSON or TOML, as `allod policy show MODEL --json` writes it
     #[arg(id = "policy_file", long = "policy", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The part of all weight that must answer, in per cent, in every class
-    #[arg(long, value_name = "PERCENT", value_parser = units::percent)]
-    quorum: Option<BasisPoints>,
-    /// The part of yes, no and veto together that must be yes, in per cent, in every class
-    #[arg(long, value_name = "PERCENT", value_parser = units::percent)]
-    threshold: Option<BasisPoints>,
+    /// How much of all weight must answer, in every class: 2/3 or 75 for at least that, ">50" for more
+    #[arg(long, value_name = "PART", value_parser = units::portion)]
+    quorum: Option<Portion>,
+    /// How much of yes, no and veto together must be yes, in every class: 2/3, ">50"
+    #[arg(long, value_name = "PART", value_parser = units::portion)]
+    threshold: Option<Portion>,
+    /// How much of all weight must be yes, whoever abstains, in every class: 1/3, ">50"
+    #[arg(long, value_name = "PART", value_parser = units::portion)]
+    yes_quorum: Option<Portion>,
     /// How long ballots are taken, in every class
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     voting_period: Option<Duration>,
     /// How long what passed waits before it is executed, in every class
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     timelock: Option<Duration>,
-    /// Another rule for one class: CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d; may be repeated
+    /// Another rule for one class: CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,>50,1d or rules=3/4,2/3,7d,>50 with
+    /// a yes quorum, which is otherwise the threshold's part of the quorum; may be repeated
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<ClassRule>,
     /// How shares move: free, approval (a decision on each) or locked
@@ -38,6 +43,9 @@ pub(in crate::cli) struct PolicyArgs {
     /// Who may cancel what passed and is not executed yet
     #[arg(long, value_name = "ACCOUNT")]
     guardian: Option<String>,
+    /// How long weight that is called on may keep silent before it leaves the count; 0s for never
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    dormancy: Option<Duration>,
     /// A risk that the owners take knowingly, such as minority-decides; may be repeated
     #[arg(long, value_name = "RISK", value_parser = args::word::<Risk>)]
     allow: Vec<Risk>,
@@ -55,8 +63,9 @@ pub(in crate::cli) fn template(text: &str) -> Result<Template, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ClassRule {
     class: Class,
-    quorum: BasisPoints,
-    threshold: BasisPoints,
+    quorum: Portion,
+    threshold: Portion,
+    yes_quorum: Portion,
     voting_period_ms: u64,
 }
 
@@ -64,7 +73,7 @@ impl FromStr for ClassRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,50,1d");
+        let wrong = || format!("{text:?} is not CLASS=QUORUM,THRESHOLD,PERIOD[,YES], such as release=25,>50,1d");
         let (class, rule) = text.split_once('=').ok_or_else(wrong)?;
         let known = Class::OF_MODELS.into_iter().find(|known| known.name() == class);
         let class = known.ok_or_else(|| {
@@ -72,11 +81,18 @@ impl FromStr for ClassRule {
             format!("{class:?} is not a class of decision; there are {names}")
         })?;
         let parts: Vec<&str> = rule.split(',').collect();
-        let [quorum, threshold, period] = parts.as_slice() else { return Err(wrong()) };
+        let [quorum, threshold, period, yes @ ..] = parts.as_slice() else { return Err(wrong()) };
+        let (quorum, threshold) = (units::portion(quorum)?, units::portion(threshold)?);
+        let yes_quorum = match yes {
+            [] => Rule::implied_yes_quorum(quorum, threshold),
+            [yes] => units::portion(yes)?,
+            _ => return Err(wrong()),
+        };
         Ok(Self {
             class,
-            quorum: units::percent(quorum)?,
-            threshold: units::percent(threshold)?,
+            quorum,
+            threshold,
+            yes_quorum,
             voting_period_ms: units::milliseconds(units::duration(period)?),
         })
     }
@@ -85,9 +101,10 @@ impl FromStr for ClassRule {
 impl PolicyArgs {
     /// Whether anything is asked for at all.
     pub(in crate::cli) fn is_empty(&self) -> bool {
-        let rules = self.quorum.is_none() && self.threshold.is_none() && self.voting_period.is_none();
-        let times = self.timelock.is_none() && self.rules.is_empty();
-        let beside = self.transfers.is_none() && self.guardian.is_none() && self.allow.is_empty();
+        let rules = self.quorum.is_none() && self.threshold.is_none() && self.yes_quorum.is_none();
+        let times = self.voting_period.is_none() && self.timelock.is_none() && self.rules.is_empty();
+        let beside =
+            self.transfers.is_none() && self.guardian.is_none() && self.dormancy.is_none() && self.allow.is_empty();
         self.template.is_none() && self.file.is_none() && rules && times && beside
     }
 
@@ -118,18 +135,24 @@ impl PolicyArgs {
             let rule = policy.rule_mut(class);
             rule.quorum = self.quorum.unwrap_or(rule.quorum);
             rule.threshold = self.threshold.unwrap_or(rule.threshold);
+            rule.yes_quorum = self.yes_quorum.unwrap_or(rule.yes_quorum);
             rule.timelock_ms = self.timelock.map_or(rule.timelock_ms, units::milliseconds);
             if let Some(period) = self.voting_period {
                 set_period(rule, units::milliseconds(period));
             }
         }
-        for ClassRule { class, quorum, threshold, voting_period_ms } in &self.rules {
+        for ClassRule { class, quorum, threshold, yes_quorum, voting_period_ms } in &self.rules {
             let rule = policy.rule_mut(*class);
             // Who names a quorum wants a vote, not the silence of a rule that passes unless objected to.
-            (rule.quorum, rule.threshold, rule.objection) = (*quorum, *threshold, None);
+            (rule.quorum, rule.threshold, rule.yes_quorum) = (*quorum, *threshold, *yes_quorum);
+            rule.objection = None;
             set_period(rule, *voting_period_ms);
         }
         policy.transfers = self.transfers.unwrap_or(policy.transfers);
+        if let Some(after) = self.dormancy {
+            let after_ms = units::milliseconds(after);
+            policy.dormancy = Some(Dormancy { after_ms }).filter(|_| after_ms > 0);
+        }
         for risk in &self.allow {
             if !policy.allow.contains(risk) {
                 policy.allow.push(*risk);
@@ -143,7 +166,7 @@ impl PolicyArgs {
 fn set_period(rule: &mut Rule, voting_period_ms: u64) {
     rule.voting_period_ms = voting_period_ms;
     rule.early_close_ms = rule.early_close_ms.map(|early| early.min(voting_period_ms));
-    rule.late_quorum_extension_ms = rule.late_quorum_extension_ms.min(voting_period_ms);
+    rule.late_extension_ms = rule.late_extension_ms.min(voting_period_ms);
 }
 
 #[cfg(test)]
@@ -169,7 +192,8 @@ mod tests {
         let policy = changed("--quorum 80 --voting-period 1h --timelock 0s", Template::EqualPartners);
         for class in Class::OF_MODELS {
             let (rule, before) = (policy.rule(class), template.rule(class));
-            assert_eq!((rule.quorum.get(), rule.threshold), (8_000, before.threshold));
+            assert_eq!(rule.quorum.to_string(), "at least 80 %");
+            assert_eq!((rule.threshold, rule.yes_quorum), (before.threshold, before.yes_quorum));
             assert_eq!((rule.voting_period_ms, rule.timelock_ms), (3_600_000, 0));
         }
         assert_eq!(policy.transfers, template.transfers);
@@ -179,17 +203,22 @@ mod tests {
 
     #[test]
     fn a_rule_for_one_class_is_a_vote_whatever_the_template_had() {
-        let policy = changed("--rule release=30,60,2d", Template::FounderLed);
+        let policy = changed("--rule release=30,>3/5,2d", Template::FounderLed);
         assert_eq!(policy.release.objection, None);
-        assert_eq!((policy.release.quorum.get(), policy.release.threshold.get()), (3_000, 6_000));
+        let said =
+            [policy.release.quorum, policy.release.threshold, policy.release.yes_quorum].map(|part| part.to_string());
+        assert_eq!(said, ["at least 30 %", "more than 60 %", "more than 18 %"]);
+        let policy = changed("--rule rules=2/3,2/3,2d,>1/2", Template::FounderLed);
+        assert_eq!(policy.rules.yes_quorum, Portion::MAJORITY);
+        let policy = changed("--rule release=30,60,2d", Template::FounderLed);
         assert_eq!(policy.rules, Template::FounderLed.policy(&[]).rules);
     }
 
     #[test]
     fn risks_are_allowed_by_name() {
-        let policy = changed("--quorum 10 --allow minority-decides", Template::EqualPartners);
+        let policy = changed("--yes-quorum 10 --allow minority-decides", Template::EqualPartners);
         assert_eq!(policy.check(), Ok(()));
-        assert!(changed("--quorum 10", Template::EqualPartners).check().unwrap_err().to_string().contains("allow"));
+        assert!(changed("--yes-quorum 10", Template::EqualPartners).check().unwrap_err().to_string().contains("allow"));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use crate::{
         client::Client,
         context::Context,
         events::Names,
-        output::{Fields, Table, cut, short, who},
+        output::{Fields, cut, short, who},
         signing::as_rejection,
         units::{show_count, show_time},
-        words::{sentences, show_gate},
+        words::{sentences, show_effect, show_gate},
     },
 };
 use allod_protocol::{
@@ -40,12 +40,11 @@ pub(super) async fn try_out(context: &Context, client: Client, sender: &str, pro
     let request = DryRunRequest { sender: sender.to_owned(), proposal };
     let view: DryRunView = client.ask("/v1/proposals/dry-run", &request).await.map_err(as_rejection)?;
     let mut names = Names::new(client);
-    let register = register(&view, &mut names).await;
     let mut headings = Vec::new();
     for change in &view.changes {
         headings.push(heading(change, &mut names).await);
     }
-    context.answer(&view, |view| show(view, &register, &headings))
+    context.answer(&view, |view| show(view, &headings))
 }
 
 /// What a record is, with names in place of ids.
@@ -63,31 +62,7 @@ async fn heading(change: &RecordChange, names: &mut Names) -> String {
     heading
 }
 
-/// The lines of the register that change, with their sum; empty if none does.
-async fn register(view: &DryRunView, names: &mut Names) -> String {
-    let mut table = Table::new(&["HOLDER", ">BEFORE", ">AFTER"]);
-    let units = |record: &Option<Value>, field: &str| {
-        let units = record.as_ref().and_then(|record| record.get(field)).and_then(Value::as_u64);
-        show_count(units.unwrap_or(0))
-    };
-    for change in view.changes.iter().filter(|change| change.family == "share") {
-        let account = change.key.get("account").and_then(Value::as_str).unwrap_or_default();
-        let holder = match account.parse::<AccountId>() {
-            Ok(id) => names.account(id).await,
-            Err(_) => account.to_owned(),
-        };
-        table.row([holder, units(&change.before, "units"), units(&change.after, "units")]);
-    }
-    for change in view.changes.iter().filter(|change| change.family == "register") {
-        let (before, after) = (units(&change.before, "total_units"), units(&change.after, "total_units"));
-        if before != after {
-            table.row(["(all together)".into(), before, after]);
-        }
-    }
-    table.show("")
-}
-
-fn show(view: &DryRunView, register: &str, headings: &[String]) -> String {
+fn show(view: &DryRunView, headings: &[String]) -> String {
     let mut fields = Fields::default();
     match &view.outcome {
         DryRunOutcome::Done(_) => fields.add("if it passes", "it is done"),
@@ -102,8 +77,8 @@ fn show(view: &DryRunView, register: &str, headings: &[String]) -> String {
     }
     fields.add("can block it", show_blocking(&view.blocking));
     let mut text = fields.show();
-    if !register.is_empty() {
-        text.push_str(&format!("\nregister\n{register}"));
+    if let Some(effect) = &view.effect {
+        text.push_str(&format!("\nregister\n{}", show_effect(effect)));
     }
     let mut kept = 0usize;
     for (change, heading) in view.changes.iter().zip(headings) {

@@ -83,6 +83,24 @@ impl Ask for AdmitMember {
 }
 
 #[derive(Debug, clap::Args)]
+pub(in crate::cli) struct RemoveMember {
+    /// Which account
+    #[arg(id = "whom", value_name = "ACCOUNT")]
+    account: String,
+    /// Why, for everybody to read
+    #[arg(long)]
+    reason: String,
+}
+
+impl Ask for RemoveMember {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let account = client.account(&self.account).await?.account;
+        let action = ProposalAction::RemoveMember { account: account.id, reason: self.reason.clone() };
+        Ok(Asked::network(action, format!("Remove {} from the members", account.handle)))
+    }
+}
+
+#[derive(Debug, clap::Args)]
 pub(in crate::cli) struct GrantQuota {
     /// Which account
     #[arg(id = "whom", value_name = "ACCOUNT")]
@@ -138,8 +156,8 @@ pub(in crate::cli) struct SetParameters {
     /// A file with all of them, in JSON or TOML, as `allod network --json` shows them
     #[arg(long, value_name = "FILE", required_unless_present = "changes")]
     file: Option<PathBuf>,
-    /// Change one of the present ones: NAME=VALUE, such as heartbeat_ms=30000 or policy.validators.quorum=6000 (in
-    /// basis points); may be repeated
+    /// Change one of the present ones: NAME=VALUE, such as heartbeat_ms=30000 or policy.validators.quorum=2/3; may be
+    /// repeated
     #[arg(id = "changes", long = "set", value_name = "NAME=VALUE", conflicts_with = "file")]
     changes: Vec<Change>,
 }
@@ -215,6 +233,7 @@ impl Ask for Upgrade {
 mod tests {
     use super::*;
     use crate::cli::testnet::local_genesis_for_tests;
+    use allod_protocol::fraction::Portion;
 
     #[test]
     fn parameters_are_changed_by_their_names_and_no_others_exist() {
@@ -222,7 +241,8 @@ mod tests {
         let change = |text: &str| changed(&present, &[text.parse().unwrap()]);
         let after = change("heartbeat_ms=30000").unwrap();
         assert_eq!(after, Parameters { heartbeat_ms: 30_000, ..present.clone() });
-        assert_eq!(change("policy.validators.quorum=6000").unwrap().policy.validators.quorum.get(), 6_000);
+        assert_eq!(change("policy.validators.quorum=2/3").unwrap().policy.validators.quorum, Portion::TWO_THIRDS);
+        assert!(change("policy.validators.quorum=6000").unwrap_err().to_string().contains("2/3"));
         assert!(change("heart_beat=1").unwrap_err().to_string().contains("heart_beat"));
         assert!(change("heartbeat_ms=soon").unwrap_err().to_string().contains("invalid type"));
         assert!("heartbeat_ms".parse::<Change>().is_err());

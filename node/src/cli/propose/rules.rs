@@ -130,7 +130,7 @@ pub(in crate::cli) struct SetPolicy {
 impl Ask for SetPolicy {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         if self.policy.is_empty() {
-            return Err(Failure::usage("say what is to change: --template NAME, --policy FILE, --quorum PERCENT, ..."));
+            return Err(Failure::usage("say what is to change: --template NAME, --policy FILE, --quorum PART, ..."));
         }
         let model = client.model(&self.model).await?.model;
         let policy = Box::new(self.policy.policy(client, || model.policy.clone(), &model.stewards).await?);

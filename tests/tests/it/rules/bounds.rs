@@ -6,10 +6,11 @@ use allod_protocol::{
     contribution::{AcceptContribution, ContributionKind, RecordContribution},
     delegation::Delegate,
     event::Event,
+    fraction::{Fraction, Portion},
     ids::{BasisPoints, ContentHash, ModelId, Name, ProposalId, Units},
     limits,
     model::{CreateModel, FoundingLine, ParentGrant},
-    policy::{Electorate, Rule, Tally},
+    policy::{ModelPolicy, Rule, Tally},
     proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     round::{KindWeight, RoundPlan},
     share::{Register, Share, TransferShares},
@@ -26,6 +27,12 @@ const HANDLES: [&str; 5] = ["northfield", "lakeside", "hilltop", "riverbend", "s
 /// Numbers next to the ends of their range, and any between.
 fn up_to(most: u64) -> impl Strategy<Value = u64> {
     prop_oneof![1u64..4, (most - 3)..=most, 1u64..=most]
+}
+
+/// A policy under which a veto counts, and decides nothing unless everybody gives it.
+fn vetoed(policy: ModelPolicy) -> ModelPolicy {
+    let rules = Rule { veto: Some(Portion::WHOLE), ..policy.rules.clone() };
+    ModelPolicy { rules, ..policy }
 }
 
 /// Founds a model whose stewards are the third and the fourth account, and gives the code of the rule that refuses it.
@@ -46,7 +53,7 @@ fn found(
         description: String::new(),
         founding,
         stewards: vec![ledger.account("hilltop"), ledger.account("riverbend")],
-        policy: policy(1, 50),
+        policy: vetoed(policy(1, 50)),
         licence: None,
         distribution: Distribution::default(),
         grants,
@@ -206,22 +213,22 @@ proptest! {
 
     #[test]
     fn what_is_settled_stays_whatever_the_silent_say(
-        (quorum, threshold) in (1u16..=10_000, 5_000u16..=10_000),
+        (quorum, threshold, yes_quorum) in (1u16..=10_000, 5_001u16..=10_000, 1u16..=10_000),
         (veto, objection) in (prop::option::of(1u16..=10_000), prop::option::weighted(0.3, 1u16..=10_000)),
         (yes, no, abstain, vetoed) in (0u64..60, 0u64..60, 0u64..60, 0u64..30),
         says in prop::array::uniform4(0u64..40),
         scale in prop_oneof![Just(1u64), Just(1 << 53)],
     ) {
-        let points = |points| BasisPoints::new(points).expect("at most the whole");
+        let points = |points: u16| Portion::at_least(Fraction::new(points.into(), 10_000).expect("at most the whole"));
         let rule = Rule {
             veto: veto.map(points),
             objection: objection.map(points),
-            electorate: Electorate::Shares,
+            yes_quorum: points(yes_quorum),
             ..Rule::new(points(quorum), points(threshold), 10_000)
         };
         let silent = says.iter().sum::<u64>();
         let electorate = (yes + no + abstain + vetoed + silent + 7) * scale;
-        let tally = Tally { yes: yes * scale, no: no * scale, abstain: abstain * scale, veto: vetoed * scale, electorate, ballots: 0, delegated: 0 };
+        let tally = Tally { yes: yes * scale, no: no * scale, abstain: abstain * scale, veto: vetoed * scale, ..Tally::of(electorate) };
         let then = Tally {
             yes: (yes + says[0]) * scale,
             no: (no + says[1]) * scale,

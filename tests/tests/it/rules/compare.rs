@@ -7,11 +7,12 @@ use allod_protocol::{
     contribution::Contribution,
     delegation::Delegation,
     dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
+    dormancy::Silence,
     ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, Units},
     model::{Model, Version, VersionStatus},
     network::Network,
     policy::{Tally, Verdict},
-    proposal::{BallotPart, Choice, Proposal, ProposalStatus},
+    proposal::{BallotPart, Choice, Proposal, ProposalStatus, Scope},
     round::{Round, RoundStatus},
     share::{Register, Share, ShareAt, TotalAt, Weights, free_units},
     state::{Direction, Overlay, page, read_as_of},
@@ -59,14 +60,27 @@ impl History {
         for (id, expected) in &self.world.accounts {
             let found: Account = self.ledger.read(id).expect("account");
             assert_eq!(found.quota, expected.quota, "the quota of {}", found.handle);
-            assert_eq!(found.member_since.is_some(), expected.member);
+            assert_eq!(found.member_since.map(Height::get), expected.member_since);
+            assert_eq!(found.open_calls as usize, self.world.open_calls(*id), "open calls of {}", found.handle);
+            for scope in self.models.iter().map(|model| Scope::Model(*model)).chain([Scope::Network]) {
+                let found = self.ledger.read::<Silence>(&(scope, *id));
+                let found = found.map(|found| reference::Silence {
+                    by: found.by,
+                    sleeps_at: found.sleeps_at.get(),
+                    dormant: found.is_dormant,
+                });
+                assert_eq!(found.as_ref(), self.world.silences.get(&(scope, *id)), "silence");
+            }
             assert_eq!(found.suspended.is_some(), expected.suspended);
             let running = self.world.proposals.values().filter(|p| p.proposer == *id && !p.status.is_final());
             assert_eq!(found.open_proposals as usize, running.count(), "open proposals of {}", found.handle);
             assert_eq!(found.open_disputes as usize, self.world.open_disputes(*id), "open disputes");
         }
         let network: Network = self.ledger.read(&()).expect("network");
-        assert_eq!(network.members as usize, self.world.accounts.values().filter(|account| account.member).count());
+        assert_eq!(
+            network.members as usize,
+            self.world.accounts.values().filter(|account| account.member_since.is_some()).count()
+        );
         let running = self.world.proposals.values().filter(|proposal| !proposal.status.is_final());
         assert_eq!(network.open_proposals as usize, running.count());
     }
@@ -148,16 +162,16 @@ impl History {
         let found: Proposal = self.ledger.read(&id).expect("proposal");
         assert_eq!(status(&found.status), expected.status, "{found:?}");
         assert_eq!(
-            (found.closes.get(), found.extended),
-            (expected.closes, expected.extended),
+            (found.closes.get(), found.latest_close.get(), found.turned_at.get()),
+            (expected.closes, expected.latest_close, expected.turned_at),
             "the close of {found:?}"
         );
         let tally: Tally = self.ledger.read(&id).expect("tally");
-        let Tally { yes, no, abstain, veto, delegated, electorate, ballots } = tally;
+        let Tally { yes, no, abstain, veto, delegated, electorate, whole, asleep, ballots } = tally;
         if expected.status == reference::Status::Open && expected.closes < expected.latest_close {
             self.nobody_can_change(expected);
         }
-        let tally = reference::Tally { yes, no, abstain, veto, delegated, electorate, ballots };
+        let tally = reference::Tally { yes, no, abstain, veto, delegated, electorate, whole, asleep, ballots };
         assert_eq!(tally, self.world.tally(expected), "the tally of {found:?}");
     }
 
@@ -213,6 +227,7 @@ fn status(found: &ProposalStatus) -> reference::Status {
         ProposalStatus::Rejected { verdict, .. } => reference::Status::Rejected(match verdict {
             Verdict::NoQuorum => "no_quorum",
             Verdict::NotEnoughYes => "not_enough_yes",
+            Verdict::NoYesQuorum => "no_yes_quorum",
             Verdict::Vetoed => "vetoed",
             Verdict::Objected => "objected",
             Verdict::Passed => "passed",

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 17] = [
+const ACTIONS: [&str; 20] = [
     "create_account",
     "create_model",
     "publish_version",
@@ -29,15 +29,21 @@ const ACTIONS: [&str; 17] = [
     "open_dispute",
     "answer_dispute",
     "rule_dispute",
+    "call_on",
+    "present",
+    "leave_network",
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 25] = [
+const ENDS: [&str; 28] = [
     "applied cancel_proposal",
     "proposal executed",
     "proposal execution failed",
     "proposal rejected: no_quorum",
     "proposal rejected: not_enough_yes",
+    "proposal rejected: no_yes_quorum",
+    "fell dormant",
+    "ballot that wakes",
     "proposal rejected: vetoed",
     "proposal rejected: objected",
     "proposal withdrawn",
@@ -61,7 +67,7 @@ const ENDS: [&str; 25] = [
 ];
 
 /// What decisions do; some of it is rare.
-const DECISIONS: [&str; 24] = [
+const DECISIONS: [&str; 25] = [
     "proposal expired: frozen",
     "proposal expired: failed_attestation",
     "round closed under its cap",
@@ -86,6 +92,7 @@ const DECISIONS: [&str; 24] = [
     "done grant_quota",
     "done suspend_account",
     "done reinstate_account",
+    "done remove_member",
 ];
 
 impl Coverage {
@@ -117,6 +124,7 @@ impl Coverage {
     pub(crate) fn count_events(&mut self, executed: &Executed, world: &World) {
         for event in &executed.deadline_events {
             match event {
+                Event::FellDormant { .. } => self.count("fell dormant"),
                 Event::Delegated { .. } => self.count("delegation expired"),
                 Event::ProposalQueued { .. } => self.count("queued"),
                 _ => {}
@@ -125,6 +133,7 @@ impl Coverage {
         for event in executed.results.iter().flat_map(|result| &result.events) {
             match event {
                 Event::CloseMoved { .. } => self.count("close moved"),
+                Event::Spoke { was_dormant: true, .. } => self.count("ballot that wakes"),
                 Event::BallotCast { proposal, account, weight, .. } => {
                     let proposal = &world.proposals[proposal];
                     let alone = Proposal { ballots: BTreeMap::new(), ..proposal.clone() };
@@ -184,7 +193,7 @@ impl Coverage {
             Status::Cancelled => self.count("proposal cancelled"),
             Status::Open | Status::Queued { .. } => self.count("proposal not over"),
         }
-        if proposal.extended {
+        if proposal.latest_close > proposal.opened_at + proposal.rule.voting_period_ms {
             self.count("close extended");
         }
         self.count(match proposal.rule.electorate {

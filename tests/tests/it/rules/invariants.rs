@@ -73,7 +73,7 @@ impl Invariants {
 }
 
 fn electorate(ledger: &TestLedger, proposal: ProposalId) -> u64 {
-    ledger.read::<Tally>(&proposal).expect("tally").electorate
+    ledger.read::<Tally>(&proposal).expect("tally").whole
 }
 
 /// What is frozen by one dispute before and after a block is frozen all through it.

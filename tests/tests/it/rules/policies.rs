@@ -2,10 +2,12 @@
 //! with their days shortened to seconds.
 
 use allod_protocol::{
-    ids::{AccountId, BasisPoints, Name},
+    fraction::{Fraction, Portion},
+    ids::{AccountId, Name},
     limits,
     policy::{
-        Arbiters, Class, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule, templates::Template,
+        Arbiters, Class, Dormancy, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule,
+        templates::Template,
     },
 };
 
@@ -17,8 +19,8 @@ pub(crate) const ALL: u8 = 8;
 /// How much shorter a template's periods are made: a day is two seconds.
 const SHORTENED: u64 = 24 * 60 * 60 * 1_000 / 2_000;
 
-fn percent(value: u16) -> BasisPoints {
-    BasisPoints::new(value * 100).expect("at most the whole")
+fn percent(value: u16) -> Portion {
+    Portion::at_least(Fraction::percent(value.into()).expect("at most the whole"))
 }
 
 fn name(text: &str) -> Name {
@@ -37,7 +39,7 @@ pub(crate) fn policy(index: u8, accounts: &[AccountId]) -> ModelPolicy {
             shortened(template.policy(&accounts[2..5]))
         }
     };
-    let allow = vec![Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides];
+    let allow = vec![Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy];
     ModelPolicy { allow, ..policy }
 }
 
@@ -46,13 +48,14 @@ fn early_and_guarded(accounts: &[AccountId]) -> ModelPolicy {
     let deep = Rule {
         timelock_ms: 1_500,
         execution_window_ms: 3_000,
-        late_quorum_extension_ms: 2_000,
-        ..Rule::new(percent(40), percent(50), 5_000)
+        late_extension_ms: 2_000,
+        ..Rule::new(percent(40), Portion::MAJORITY, 5_000)
     };
     let gates = vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1, outvoted_by: None }];
     ModelPolicy {
         release: Rule { execution_window_ms: 2_500, ..release },
         guardian: Some(accounts[1]),
+        dormancy: Some(Dormancy { after_ms: 4_000 }),
         roles: vec![Role { name: name("auditor"), accounts: accounts[..3].to_vec() }],
         gates,
         ..ModelPolicy::uniform(&deep)
@@ -63,11 +66,12 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
     let rule = Rule {
         electorate: Electorate::Members,
         veto: Some(percent(30)),
-        late_quorum_extension_ms: 3_000,
+        late_extension_ms: 3_000,
         ..Rule::new(percent(50), percent(60), 4_000)
     };
     ModelPolicy {
         transfers: TransferRule::Approval,
+        dormancy: Some(Dormancy { after_ms: 6_000 }),
         arbiters: Some(Arbiters { accounts: accounts[2..5].to_vec(), needed: 2 }),
         ..ModelPolicy::uniform(&rule)
     }
@@ -76,9 +80,9 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
 fn by_roots_with_objections_and_gates(accounts: &[AccountId]) -> ModelPolicy {
     let deep = Rule {
         electorate: Electorate::SquareRoot,
-        proposers: Proposers::Holders(percent(5)),
+        proposers: Proposers::Holders(percent(5).part()),
         early_close_ms: Some(500),
-        ..Rule::new(percent(30), percent(50), 4_000)
+        ..Rule::new(percent(30), Portion::MAJORITY, 4_000)
     };
     let release = Rule {
         objection: Some(percent(30)),
@@ -97,7 +101,7 @@ fn by_roots_with_objections_and_gates(accounts: &[AccountId]) -> ModelPolicy {
 }
 
 fn locked_with_late_quorum(accounts: &[AccountId]) -> ModelPolicy {
-    let rule = Rule { late_quorum_extension_ms: 4_000, ..Rule::new(percent(60), percent(50), 5_000) };
+    let rule = Rule { late_extension_ms: 4_000, ..Rule::new(percent(60), Portion::MAJORITY, 5_000) };
     ModelPolicy {
         transfers: TransferRule::Locked,
         guardian: Some(accounts[0]),
@@ -116,8 +120,10 @@ fn shortened(mut policy: ModelPolicy) -> ModelPolicy {
         rule.execution_window_ms = short(rule.execution_window_ms) / 4;
         rule.execution_window_ms = rule.execution_window_ms.max(limits::VOTING_PERIOD_MIN_MS);
         rule.timelock_ms /= SHORTENED;
-        rule.late_quorum_extension_ms /= SHORTENED;
+        rule.late_extension_ms /= SHORTENED;
         rule.early_close_ms = rule.early_close_ms.map(|ms| ms / SHORTENED);
     }
+    // A season is still long compared with a history.
+    policy.dormancy = policy.dormancy.map(|_| Dormancy { after_ms: 5_000 });
     policy
 }

@@ -6,6 +6,7 @@ use allod_protocol::{
     delegation::Delegate,
     dispute::{Dispute, DisputeStatus, DisputeTarget, OpenDispute, RuleDispute},
     event::Event,
+    fraction::Portion,
     ids::{BasisPoints, ContentHash, DisputeId, ModelId, Name, ProposalId, Units},
     model::{CreateModel, FoundingLine, Model},
     policy::{Arbiters, ModelPolicy, Rule, Tally},
@@ -14,7 +15,7 @@ use allod_protocol::{
     share::{Register, TransferShares, Vesting},
     transaction::Action,
 };
-use allod_tests::ledger::{TestLedger, policy};
+use allod_tests::ledger::{TestLedger, percent, policy};
 
 const HANDLES: [&str; 5] = ["northfield", "lakeside", "hilltop", "riverbend", "seafront"];
 
@@ -71,8 +72,8 @@ fn pass(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) {
 
 /// A policy that closes five seconds after opening once nothing can change the outcome, and after a minute otherwise.
 fn early() -> ModelPolicy {
-    let percent = |value: u16| BasisPoints::new(value * 100).expect("at most the whole");
-    let rule = Rule { early_close_ms: Some(5_000), ..Rule::new(percent(50), percent(50), 60_000) };
+    let veto = Some(Portion::WHOLE);
+    let rule = Rule { early_close_ms: Some(5_000), veto, ..Rule::new(percent(50), Portion::MAJORITY, 60_000) };
     ModelPolicy { allow: policy(50, 50).allow, ..ModelPolicy::uniform(&rule) }
 }
 
@@ -108,7 +109,7 @@ fn an_early_close_waits_for_those_who_may_still_override_their_delegate() {
 fn an_early_close_waits_for_an_override_that_would_make_a_decision_pass() {
     let mut ledger = TestLedger::new(&HANDLES);
     let mut policy = early();
-    policy.rules.quorum = BasisPoints::new(9_000).expect("at most the whole");
+    policy.rules.quorum = percent(90);
     let model = found(&mut ledger, policy);
     let to = Some(ledger.account("hilltop"));
     ledger.must(0, Action::Delegate(Delegate { model, to, expires: None }));

@@ -107,6 +107,17 @@ pub(crate) enum Request {
         proposal: Pick,
         by: Pick,
     },
+    Call {
+        model: Option<u8>,
+        by: Pick,
+        on: Pick,
+    },
+    Present {
+        by: Pick,
+    },
+    Leave {
+        by: Pick,
+    },
     Execute {
         proposal: Pick,
         by: u8,
@@ -234,6 +245,7 @@ pub(crate) enum MemberStep {
     Quota { account: u8, quota: u8 },
     Suspend(u8),
     Reinstate(Pick),
+    Remove(Pick),
     Statement,
 }
 
@@ -359,6 +371,7 @@ fn member_step() -> impl Strategy<Value = MemberStep> {
         2 => (any::<u8>(), 1u8..4).prop_map(|(account, quota)| MemberStep::Quota { account, quota }),
         2 => any::<u8>().prop_map(MemberStep::Suspend),
         4 => pick().prop_map(MemberStep::Reinstate),
+        1 => pick().prop_map(MemberStep::Remove),
         1 => Just(MemberStep::Statement),
     ]
 }
@@ -373,6 +386,10 @@ fn of_voters() -> impl Strategy<Value = Request> {
     let parts = prop_oneof![3 => choice().prop_map(|choice| vec![(choice, 10_000)]), 1 => split];
     prop_oneof![
         6 => (pick(), pick(), parts).prop_map(|(proposal, by, parts)| Request::Answer { proposal, by, parts }),
+        2 => (prop::option::weighted(0.7, any::<u8>()), pick(), pick())
+            .prop_map(|(model, by, on)| Request::Call { model, by, on }),
+        1 => (pick(), prop::bool::weighted(0.05))
+            .prop_map(|(by, leaves)| if leaves { Request::Leave { by } } else { Request::Present { by } }),
         7 => (pick(), any::<u32>(), prop::bool::weighted(0.15))
             .prop_map(|(proposal, answers, against)| Request::Rally { proposal, answers, against }),
     ]

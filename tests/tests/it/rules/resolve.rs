@@ -13,11 +13,13 @@ use allod_protocol::{
     contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution, seal},
     delegation::Delegate,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
+    dormancy::{CallOn, Present},
     ids::{
         AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId,
         Timestamp, Units, VersionLabel,
     },
     model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
+    network::LeaveNetwork,
     policy::Proposers,
     proposal::{
         BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
@@ -217,7 +219,7 @@ impl History {
                 self.open(by, Scope::Model(id), actions)
             }
             Request::ProposeToMembers { by, step } => {
-                let by = self.by(*by, |account| self.world.accounts[&account].member);
+                let by = self.by(*by, |account| self.world.accounts[&account].member_since.is_some());
                 self.open(by, Scope::Network, vec![self.member_step(*step)])
             }
             Request::Answer { proposal, by, parts } => {
@@ -229,7 +231,31 @@ impl History {
                 let unanswered = |proposal: &Proposal| proposal.status == Status::Open && proposal.ballots.is_empty();
                 let id = choose(&self.proposals, *proposal, |id| unanswered(&self.world.proposals[id]))?;
                 let by = self.by(*by, |account| self.world.proposals[&id].proposer == account);
-                Some((by, Action::WithdrawProposal(WithdrawProposal { proposal: id })))
+                Some((by, Action::WithdrawProposal(WithdrawProposal { proposal: id, reason: String::new() })))
+            }
+            Request::Call { model, by, on } => {
+                let scope = model.map_or(Scope::Network, |place| Scope::Model(self.model(place).0));
+                let has_voice = |account: AccountId| match scope {
+                    Scope::Network => self.world.accounts[&account].member_since.is_some(),
+                    Scope::Model(model) => self.world.held(model, account) > 0,
+                };
+                let silent = |account| self.world.silences.contains_key(&(scope, account));
+                let by = self.by(*by, has_voice);
+                let account = self.by(*on, |account| has_voice(account) && account != by && !silent(account));
+                Some((by, Action::CallOn(CallOn { scope, account })))
+            }
+            Request::Present { by } => {
+                let called: Vec<(Scope, AccountId)> = self.world.silences.keys().copied().collect();
+                let (scope, account) = wrap(&called, by.place).unwrap_or((Scope::Network, self.any(by.place)));
+                let by = if by.fits { account } else { self.any(by.place) };
+                Some((by, Action::Present(Present { scope })))
+            }
+            Request::Leave { by } => {
+                let leaves = |account: AccountId| {
+                    let account = &self.world.accounts[&account];
+                    account.member_since.is_some() && !account.operates
+                };
+                Some((self.by(*by, leaves), Action::LeaveNetwork(LeaveNetwork {})))
             }
             Request::Execute { proposal, by } => {
                 let id = self.proposal(*proposal, |status| matches!(status, Status::Queued { .. }))?;
@@ -406,7 +432,7 @@ impl History {
     fn member_step(&self, step: MemberStep) -> ProposalAction {
         match step {
             MemberStep::Admit(pick) => {
-                let account = self.by(pick, |account| !self.world.accounts[&account].member);
+                let account = self.by(pick, |account| self.world.accounts[&account].member_since.is_none());
                 ProposalAction::AdmitMember { account }
             }
             MemberStep::Quota { account, quota } => {
@@ -418,6 +444,13 @@ impl History {
             MemberStep::Reinstate(pick) => {
                 let account = self.by(pick, |account| self.world.accounts[&account].suspended);
                 ProposalAction::ReinstateAccount { account }
+            }
+            MemberStep::Remove(pick) => {
+                let removable = |account: AccountId| {
+                    let account = &self.world.accounts[&account];
+                    account.member_since.is_some() && !account.operates
+                };
+                ProposalAction::RemoveMember { account: self.by(pick, removable), reason: String::new() }
             }
             MemberStep::Statement => ProposalAction::Statement,
         }

@@ -145,7 +145,7 @@ fn burn_and_rename(federation: &Federation) {
     assert!(shown.contains("MIT") && !shown.contains("Apache-2.0"), "{shown}");
 }
 
-/// An answer that makes the quorum shortly before the close gives the others time.
+/// An answer that turns the outcome gives the others time.
 fn answer_late(federation: &Federation) {
     let proposal = federation.open(&format!("statement {MODEL} --title Late --text x --as northfield"));
     let close = || {
@@ -156,7 +156,7 @@ fn answer_late(federation: &Federation) {
     federation.must(&format!("vote {proposal} yes --as northfield"));
     federation.must(&format!("vote {proposal} yes --as lakeside"));
     federation.must(&format!("vote {proposal} yes --as hilltop"));
-    assert!(close() > before, "the quorum moved the close");
+    assert!(close() > before, "what turned the outcome moved the close");
     federation.must(&format!("proposals wait {proposal} --timeout 60"));
 }
 

@@ -228,6 +228,7 @@ mod tests {
             handle: None,
             counterparty_handle: None,
             decision: None,
+            decision_does: Vec::new(),
             decision_title: None,
         }
     }

@@ -1,0 +1,129 @@
+//! What a decision does, in words, with names in place of ids. A title is its author's; these words are not.
+
+use super::{reader::Reader, views::Problem};
+use allod_protocol::{
+    access::Readers,
+    ids::AccountId,
+    model::VersionRef,
+    proposal::{Proposal, ProposalAction, Scope},
+};
+
+/// What each of a proposal's actions does, a line each.
+pub(crate) fn actions(reader: &Reader, proposal: &Proposal) -> Result<Vec<String>, Problem> {
+    let words = Words { reader, proposal };
+    proposal.actions.iter().map(|action| words.action(action)).collect()
+}
+
+struct Words<'a> {
+    reader: &'a Reader,
+    proposal: &'a Proposal,
+}
+
+impl Words<'_> {
+    fn account(&self, id: AccountId) -> Result<String, Problem> {
+        Ok(self.reader.handle(id)?.map_or_else(|| id.to_string(), |handle| handle.to_string()))
+    }
+
+    fn accounts(&self, ids: &[AccountId]) -> Result<String, Problem> {
+        let names: Vec<String> = ids.iter().map(|id| self.account(*id)).collect::<Result<_, _>>()?;
+        Ok(names.join(", "))
+    }
+
+    /// The model that is decided on.
+    fn model(&self) -> Result<String, Problem> {
+        let Scope::Model(model) = self.proposal.scope else { return Ok("the network".into()) };
+        Ok(self.reader.name(model)?.map_or_else(|| model.to_string(), |name| name.to_string()))
+    }
+
+    fn version(&self, version: &VersionRef) -> Result<String, Problem> {
+        let name = self.reader.name(version.model)?;
+        let name = name.map_or_else(|| version.model.to_string(), |name| name.to_string());
+        Ok(format!("{name}@{}", version.label))
+    }
+
+    fn action(&self, action: &ProposalAction) -> Result<String, Problem> {
+        match self.proposal.scope {
+            Scope::Model(_) => self.of_model(action),
+            Scope::Network => self.of_network(action),
+        }
+    }
+
+    fn of_model(&self, action: &ProposalAction) -> Result<String, Problem> {
+        let model = self.model()?;
+        Ok(match action {
+            ProposalAction::ReleaseVersion { label } => format!("release {model}@{label}"),
+            ProposalAction::DeprecateVersion { label, reason } => format!("deprecate {model}@{label}: {reason:?}"),
+            ProposalAction::WithdrawVersion { label, reason } => format!("withdraw {model}@{label}: {reason:?}"),
+            ProposalAction::ClaimLineage { label, parents } => {
+                let parents: Vec<String> =
+                    parents.iter().map(|parent| self.version(parent)).collect::<Result<_, _>>()?;
+                format!("say that {model}@{label} was made from {}", parents.join(", "))
+            }
+            ProposalAction::SetLicence { .. } => format!("set the licence of {model}"),
+            ProposalAction::SetDistribution { distribution } => {
+                let readers = match distribution.readers {
+                    Readers::Public => "everybody",
+                    Readers::Licensees => "holders and licensees",
+                    Readers::Holders => "holders",
+                };
+                format!("let {readers} read {model}, in {} copies", distribution.copies)
+            }
+            ProposalAction::GrantLicence { account, .. } => {
+                format!("give {} a licence to {model}", self.account(*account)?)
+            }
+            ProposalAction::RevokeLicence { account, reason } => {
+                format!("take the licence to {model} from {}: {reason:?}", self.account(*account)?)
+            }
+            ProposalAction::MintShares { to, units, reason, .. } => {
+                format!("mint {units} units of {model} for {}: {reason:?}", self.account(*to)?)
+            }
+            ProposalAction::BurnShares { from, units, cause } => {
+                format!("burn {units} units of {model} that {} holds: {cause:?}", self.account(*from)?)
+            }
+            ProposalAction::ApproveTransfer { to, units, .. } => {
+                let (from, to) = (self.account(self.proposal.proposer)?, self.account(*to)?);
+                format!("let {from} give {units} units of {model} to {to}")
+            }
+            ProposalAction::OpenRound { plan } => {
+                format!("open a round of {} units for contributions to {model}", plan.budget)
+            }
+            ProposalAction::ResolveDispute { dispute, upholds } => {
+                format!("{} dispute {dispute}", if *upholds { "uphold" } else { "lift" })
+            }
+            ProposalAction::SetStewards { stewards } => {
+                format!("make {} the stewards of {model}", self.accounts(stewards)?)
+            }
+            ProposalAction::SetPolicy { .. } => format!("change the rules of {model}"),
+            ProposalAction::Retire { reason } => format!("retire {model}: {reason:?}"),
+            ProposalAction::Statement => format!("state this in the name of all owners of {model}"),
+            other => other.name().replace('_', " "),
+        })
+    }
+
+    fn of_network(&self, action: &ProposalAction) -> Result<String, Problem> {
+        Ok(match action {
+            ProposalAction::AdmitValidator { key, power, operator } => {
+                format!("admit a validator of {} with power {power}, key {key}", self.account(*operator)?)
+            }
+            ProposalAction::ReweightValidator { key, power } => format!("give the validator {key} power {power}"),
+            ProposalAction::RemoveValidator { key } => format!("remove the validator {key}"),
+            ProposalAction::AdmitMember { account } => format!("make {} a member", self.account(*account)?),
+            ProposalAction::RemoveMember { account, reason } => {
+                format!("remove {} from the members: {reason:?}", self.account(*account)?)
+            }
+            ProposalAction::GrantQuota { account, quota } => {
+                format!("let {} admit {quota} more accounts", self.account(*account)?)
+            }
+            ProposalAction::SuspendAccount { account, reason } => {
+                format!("suspend {}: {reason:?}", self.account(*account)?)
+            }
+            ProposalAction::ReinstateAccount { account } => format!("reinstate {}", self.account(*account)?),
+            ProposalAction::SetParameters { .. } => "replace the parameters of the network".into(),
+            ProposalAction::Upgrade { height, protocol, release } => {
+                format!("move to version {protocol} of the protocol at block {height}, release {release:?}")
+            }
+            ProposalAction::Statement => "state this in the name of all members".into(),
+            other => other.name().replace('_', " "),
+        })
+    }
+}
