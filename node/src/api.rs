@@ -41,6 +41,7 @@ mod lineage;
 mod listener;
 mod models;
 mod node;
+mod offices;
 mod openapi;
 mod plain;
 mod preconditions;
@@ -200,6 +201,9 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts/{account}/recovery", get(keys::recovery))
         .route("/v1/accounts/{account}/approvals", get(keys::approvals))
         .route("/v1/accounts/{account}/peers", get(access::peers))
+        .route("/v1/accounts/{account}/offices", get(offices::of_account))
+        .route("/v1/accounts/{account}/offices-ahead", get(offices::ahead))
+        .route("/v1/models/{namespace}/{name}/offices", get(offices::of_model))
         .route("/v1/models/{namespace}/{name}/licensees", get(access::licensees))
         .route("/v1/approvals/{id}", get(keys::approval))
         .route("/v1/models", get(models::list))

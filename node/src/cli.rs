@@ -26,6 +26,7 @@ mod licence;
 mod lineage;
 mod model;
 mod network;
+mod office;
 mod output;
 mod peer;
 mod peers;
@@ -198,6 +199,9 @@ enum Command {
     /// Choose who can give your account new keys, and help others to theirs
     #[command(subcommand)]
     Recovery(recovery::Recovery),
+    /// See, accept and give back offices: nobody holds one without having agreed to it
+    #[command(subcommand)]
+    Office(office::OfficeCommand),
     /// Let another account answer a model's questions with your weight, or end that
     Delegate(delegate::Delegate),
     /// Who lets whom answer a model's questions
@@ -300,6 +304,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Incident(command) => command.execute(&context).await,
         Command::Approvals(command) => command.execute(&context).await,
         Command::Recovery(command) => command.execute(&context).await,
+        Command::Office(command) => command.execute(&context).await,
         Command::Peer(command) => command.execute(&context).await,
         Command::Delegate(command) => command.execute(&context).await,
         Command::Delegations(command) => command.execute(&context).await,

@@ -22,6 +22,7 @@ use crate::{
     ids::{AccountId, ArtifactId, Height, ModelId, NetworkId, ProposalId, PublicKey, Signature, Timestamp, Units},
     limits,
     model::Model,
+    office::{self, Office},
     rejection::Rejection,
     share::Share,
     state::{Family, Overlay, Record, StateError, StateRead, prefix_end, read},
@@ -231,7 +232,7 @@ pub fn reads(state: &impl StateRead, model: &Model, account: AccountId, now: Tim
     if read::<Account>(state, &account)?.is_none_or(|account| account.suspended.is_some()) {
         return Ok(false);
     }
-    if model.stewards.contains(&account)
+    if office::is_held(state, &Office::Steward(model.id), account)?
         || read::<Share>(state, &(model.id, account))?.is_some_and(|share| share.units > Units::ZERO)
     {
         return Ok(true);

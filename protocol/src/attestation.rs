@@ -13,6 +13,7 @@ use crate::{
     ids::{AccountId, ArtifactId, ContentHash, Height, ModelId, Name, VersionLabel},
     limits,
     model::Version,
+    office::{self, Office},
     proposal::ProposalGate,
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
@@ -157,8 +158,11 @@ pub(crate) fn lacking<S: StateRead + ?Sized>(
     let artifact = state.read::<Version>(&(model, label.clone()))?.artifact.address;
     gates.iter().find_map(|gate| {
         let said = |account| state.read::<Attestation>(&(artifact, gate.statement.clone(), account));
+        // What is said by who did not accept the role counts for nothing, either way.
+        let role = Office::Attester { model, role: gate.role.clone() };
+        let found = |account| said(account).filter(|_| office::counts_in_copy(state, &role, account));
         let statement = gate.statement.clone();
-        match gate.judge(|account| said(account).map(|attestation| attestation.finding)) {
+        match gate.judge(|account| found(account).map(|attestation| attestation.finding)) {
             (GateVerdict::Met, _) => None,
             (GateVerdict::Failed(account), passed) => {
                 let note = said(account).map_or_else(String::new, |attestation| shortened(&attestation.note));
@@ -190,7 +194,8 @@ mod tests {
     fn verdict(outvoted_by: Option<u32>, said: &[(u8, Finding)]) -> (GateVerdict, u32) {
         let accounts = (1..=5).map(account).collect();
         let statement = Name::new("safety-review").expect("a name");
-        let gate = ProposalGate { statement, accounts, attestors: 2, outvoted_by };
+        let role = Name::new("reviewer").expect("a name");
+        let gate = ProposalGate { statement, role, accounts, attestors: 2, outvoted_by };
         let said: BTreeMap<AccountId, Finding> = said.iter().map(|(byte, it)| (account(*byte), *it)).collect();
         gate.judge(|account| said.get(&account).copied())
     }

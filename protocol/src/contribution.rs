@@ -236,7 +236,7 @@ impl AcceptContribution {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let mut contribution = Contribution::existing(state, self.contribution)?;
-        Model::existing(state, contribution.model)?.require_steward(sender)?;
+        Model::existing(state, contribution.model)?.require_steward(state, sender)?;
         if contribution.accepted.is_some() {
             return Err(Rejection::AlreadyAccepted(self.contribution));
         }

@@ -49,6 +49,8 @@ pub enum Domain {
     PeerBinding,
     /// That a peer speaks for a validator.
     Introduction,
+    /// That an account operates a validator.
+    Operation,
 }
 
 impl Domain {
@@ -74,6 +76,7 @@ impl Domain {
             Self::StateKey => "allod/state-key/1",
             Self::PeerBinding => "allod/peer-binding/1",
             Self::Introduction => "allod/introduction/1",
+            Self::Operation => "allod/operation/1",
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     },
     limits,
     model::{self, Model, ModelCounters},
+    office::{self, Office},
     policy::Arbiters,
     rejection::Rejection,
     round,
@@ -199,14 +200,16 @@ impl Dispute {
         Ok(dispute)
     }
 
-    /// The arbiters who are no parties, and how many of them must agree: as many as the policy says, or all, if parties
-    /// leave fewer. None if nobody is left, or the policy names none.
-    fn arbiters(&self, model: &Model) -> Option<Arbiters> {
+    /// The arbiters who accepted and are no parties. None if they are fewer than must agree, or the policy names none:
+    /// then the owners decide. How many must agree never falls, or a few of a panel could settle what is for more.
+    fn arbiters<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, model: &Model) -> Option<Arbiters> {
         let mut arbiters = model.policy.arbiters.clone()?;
-        arbiters.accounts.retain(|account| !self.parties().contains(account));
+        let office = Office::Arbiter(model.id);
+        arbiters
+            .accounts
+            .retain(|account| !self.parties().contains(account) && office::holds(state, &office, *account));
         let left = u32::try_from(arbiters.accounts.len()).unwrap_or(u32::MAX);
-        arbiters.needed = arbiters.needed.min(left);
-        (left > 0).then_some(arbiters)
+        (left >= arbiters.needed).then_some(arbiters)
     }
 
     /// Those who have no voice in it.
@@ -369,7 +372,7 @@ impl RuleDispute {
         if sender == dispute.challenger && !self.upholds {
             return end(state, context, dispute, (false, None));
         }
-        let arbiters = dispute.arbiters(&Model::existing(state, dispute.model)?);
+        let arbiters = dispute.arbiters(state, &Model::existing(state, dispute.model)?);
         let arbiters = arbiters.filter(|arbiters| arbiters.accounts.contains(&sender));
         let arbiters = arbiters.ok_or(Rejection::NotArbiter { account: sender, dispute: self.dispute })?;
         dispute.rulings.retain(|ruling| ruling.arbiter != sender);
@@ -398,7 +401,8 @@ pub(crate) fn resolve<S: StateRead + ?Sized>(
     model: &Model,
     (id, upholds, proposal): (DisputeId, bool, ProposalId),
 ) -> Result<Vec<Event>, Rejection> {
-    let dispute = open_for_owners(state, model, id)?;
+    // Whose it is was settled when the owners were asked: an arbiter who accepts at the last moment voids nothing.
+    let dispute = open_of(state, model, id)?;
     end(state, context, dispute, (upholds, Some(proposal)))
 }
 
@@ -408,14 +412,17 @@ pub(crate) fn open_for_owners<S: StateRead + ?Sized>(
     model: &Model,
     id: DisputeId,
 ) -> Result<Dispute, Rejection> {
-    let dispute = Dispute::open(state, id)?;
-    if dispute.model != model.id {
-        return Err(Rejection::UnknownDispute(id));
-    }
-    if dispute.arbiters(model).is_some() {
+    let dispute = open_of(state, model, id)?;
+    if dispute.arbiters(state, model).is_some() {
         return Err(Rejection::ForArbiters(id));
     }
     Ok(dispute)
+}
+
+/// An open dispute of a model.
+fn open_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: &Model, id: DisputeId) -> Result<Dispute, Rejection> {
+    let dispute = Dispute::open(state, id)?;
+    if dispute.model == model.id { Ok(dispute) } else { Err(Rejection::UnknownDispute(id)) }
 }
 
 /// A dispute's time is up.

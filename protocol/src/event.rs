@@ -10,6 +10,7 @@ use crate::{
     },
     incident::IncidentStatus,
     model::{Licence, VersionRef},
+    office::Office,
     proposal::{BallotPart, ProposalStatus, Scope},
     share::{ShareFlow, ShareReason},
 };
@@ -296,6 +297,23 @@ pub enum Event {
     },
     FellDormant {
         scope: Scope,
+        account: AccountId,
+    },
+    OfficeOffered {
+        office: Office,
+        account: AccountId,
+    },
+    OfficeAccepted {
+        office: Office,
+        account: AccountId,
+        ahead: bool,
+    },
+    OfficeResigned {
+        office: Office,
+        account: AccountId,
+    },
+    OfficeEnded {
+        office: Office,
         account: AccountId,
     },
 }

@@ -311,6 +311,8 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::SignApproval(action) => action.apply(state, context, sender, signatures),
         Action::BindPeer(action) => action.apply(state, context, sender.id),
         Action::ReleasePeer(action) => action.apply(state, context, sender.id),
+        Action::AcceptOffice(action) => action.apply(state, context, sender.id),
+        Action::ResignOffice(action) => action.apply(state, context, &sender),
         Action::OpenProposal(action) => action.apply(state, context, sender),
         Action::CastBallot(action) => action.apply(state, context, &sender),
         Action::WithdrawProposal(action) => action.apply(state, context, sender.id),

@@ -8,6 +8,7 @@ use crate::{
     crypto::{self, Domain},
     ids::{AccountId, BlockHash, Handle, Height, NetworkId, Power, PublicKey, StateRoot, Timestamp},
     network::{MembersAt, Network},
+    office::{Office, Tenure, TenureStatus},
     policy::NetworkPolicy,
     state::{ChangeSet, Direction, Entry, Overlay, StateError, StateRead},
     transaction::{Invalid, check_line},
@@ -199,6 +200,12 @@ impl Genesis {
             Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0, upgrade: None };
         overlay.write(&(), &network);
         overlay.write(&Height::ZERO, &MembersAt(members));
+        // The founders sign nothing: whoever starts a network from this genesis agrees to all of it.
+        for validator in validators.iter() {
+            let (account, office) = (validator.operator, Office::Operator(validator.key));
+            let key = (account, office.clone());
+            overlay.write(&key, &Tenure { account, office, status: TenureStatus::Accepted, since: Height::ZERO });
+        }
         let schedule = ValidatorSchedule { current: validators.clone(), next: validators };
         overlay.write(&(), &schedule);
         overlay.keep();

@@ -7,6 +7,7 @@ use crate::{
     ids::{AccountId, ContentHash, Height, IncidentId, ModelId, VersionLabel},
     limits,
     model::{self, Model, ModelCounters},
+    office::{self, Office},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
@@ -46,7 +47,7 @@ pub struct Incident {
     pub evidence: Option<ContentHash>,
     /// When.
     pub reported: Height,
-    /// Who answers for it, as the stewards say.
+    /// Who is named to answer for it, by the stewards; only who accepted does: see [`crate::office`].
     pub responsible: Option<AccountId>,
     /// How far it has come.
     pub status: IncidentStatus,
@@ -162,7 +163,7 @@ impl UpdateIncident {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let mut incident = state.read::<Incident>(&self.incident).ok_or(Rejection::UnknownIncident(self.incident))?;
-        Model::existing(state, incident.model)?.require_steward(sender)?;
+        Model::existing(state, incident.model)?.require_steward(state, sender)?;
         if let Some(responsible) = self.responsible {
             context.existing_account(state, responsible)?;
         }
@@ -175,9 +176,17 @@ impl UpdateIncident {
         };
         state.write(&(self.incident, incident.updates), &update);
         incident.updates = incident.updates.saturating_add(1);
-        incident.responsible = self.responsible;
+        let before = std::mem::replace(&mut incident.responsible, self.responsible);
         incident.status = self.status;
         state.write(&self.incident, &incident);
-        Ok(vec![Event::IncidentUpdated { model: incident.model, incident: self.incident, status: self.status }])
+        let (model, id) = (incident.model, self.incident);
+        let mut events = vec![Event::IncidentUpdated { model, incident: id, status: self.status }];
+        // An update that names the same account again only carries it along.
+        if before != self.responsible {
+            let names = |account: Option<AccountId>| office::names(Office::Responsible(id), account);
+            let signed = Some((sender, context.height));
+            events.extend(office::rename(state, context, (&names(before), &names(self.responsible)), signed));
+        }
+        Ok(events)
     }
 }

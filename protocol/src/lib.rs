@@ -20,6 +20,7 @@
 //!
 //! The rules, one family each, types first and `apply` below them:
 //! - [`account`]: who can hold and sign
+//! - [`office`]: what accounts do for others, once they agreed to it
 //! - [`model`]: models, versions, their lineage
 //! - [`artifact`]: addresses, manifests
 //! - [`share`]: the register, and the one function that changes it
@@ -92,6 +93,7 @@ pub mod limits;
 pub mod mempool;
 pub mod model;
 pub mod network;
+pub mod office;
 pub mod policy;
 pub mod proof;
 pub mod proposal;

@@ -56,6 +56,8 @@ pub const TEXT_SIZE_BYTES: usize = 8 * 1024;
 pub const MODEL_UNITS: u64 = 1 << 62;
 /// Lines of a model's founding table.
 pub const FOUNDING_LINES: usize = 256;
+/// Offices that one account may have accepted before it is named.
+pub const OFFICES_AHEAD_PER_ACCOUNT: usize = 64;
 /// Stewards of one model.
 pub const STEWARDS: usize = 32;
 /// Parents of one version.

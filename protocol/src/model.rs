@@ -12,6 +12,7 @@ use crate::{
         VersionLabel,
     },
     limits,
+    office::{self, Office},
     policy::ModelPolicy,
     rejection::Rejection,
     share::{self, ShareFlow, ShareReason, Vesting},
@@ -33,7 +34,8 @@ pub struct Model {
     pub founder: AccountId,
     /// The height of its founding.
     pub created: Height,
-    /// Who may countersign contributions and publish versions without holding shares.
+    /// Who is named to countersign contributions and publish versions without holding shares. Only those who accepted
+    /// are stewards: see [`crate::office`].
     pub stewards: Vec<AccountId>,
     /// How its owners decide.
     pub policy: ModelPolicy,
@@ -92,7 +94,7 @@ impl Model {
         state: &Overlay<'_, S>,
         account: AccountId,
     ) -> Result<(), Rejection> {
-        if self.stewards.contains(&account) || share::balance(state, self.id, account) > Units::ZERO {
+        if self.is_steward(state, account) || share::balance(state, self.id, account) > Units::ZERO {
             Ok(())
         } else {
             Err(Rejection::NotOfModel { account, model: self.id })
@@ -107,8 +109,27 @@ impl Model {
         }
     }
 
-    pub(crate) fn require_steward(&self, account: AccountId) -> Result<(), Rejection> {
-        if self.stewards.contains(&account) { Ok(()) } else { Err(Rejection::NotSteward { account, model: self.id }) }
+    /// Whether an account is named a steward, and accepted.
+    pub(crate) fn is_steward<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, account: AccountId) -> bool {
+        self.stewards.contains(&account) && office::holds(state, &Office::Steward(self.id), account)
+    }
+
+    pub(crate) fn require_steward<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        account: AccountId,
+    ) -> Result<(), Rejection> {
+        if self.is_steward(state, account) {
+            return Ok(());
+        }
+        Err(Rejection::NotSteward { account, model: self.id })
+    }
+
+    /// Who is named for which office of the model.
+    pub fn names(&self) -> office::Names {
+        let mut names = office::of_policy(self.id, &self.policy);
+        names.insert(Office::Steward(self.id), self.stewards.iter().copied().collect());
+        names
     }
 }
 
@@ -274,6 +295,8 @@ impl CreateModel {
         for grant in &self.grants {
             events.extend(grant_to_parent(state, context, model.id, grant, &mut room)?);
         }
+        let signed = Some((sender.id, context.height));
+        events.extend(office::rename(state, context, (&office::Names::new(), &model.names()), signed));
         Ok(events)
     }
 }

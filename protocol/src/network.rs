@@ -9,6 +9,7 @@ use crate::{
     genesis::Parameters,
     ids::{AccountId, Height, Power, PublicKey},
     limits,
+    office::{self, Office},
     proposal::Scope,
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
@@ -88,9 +89,11 @@ pub(crate) fn admit_validator<S: StateRead + ?Sized>(
     }
     let mut events =
         vec![Event::ValidatorAdmitted { key: validator.key, power: validator.power, operator: validator.operator }];
+    let office = office::names(Office::Operator(validator.key), [validator.operator]);
     let mut validators: Vec<Validator> = context.next_validators.clone().into();
     validators.push(validator);
     set_validators(context, validators)?;
+    events.extend(office::rename(state, context, (&office::Names::new(), &office), None));
     if operator.member_since.is_none() {
         events.extend(admit_member(state, context, operator.id)?);
     }
@@ -109,11 +112,19 @@ pub(crate) fn reweight_validator(context: &mut Context, key: PublicKey, power: P
 }
 
 /// Removes a validator; its operator stays a member.
-pub(crate) fn remove_validator(context: &mut Context, key: PublicKey) -> Result<Vec<Event>, Rejection> {
+pub(crate) fn remove_validator<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    key: PublicKey,
+) -> Result<Vec<Event>, Rejection> {
     require_validator(context, key)?;
-    let validators = context.next_validators.iter().filter(|validator| validator.key != key).cloned().collect();
-    set_validators(context, validators)?;
-    Ok(vec![Event::ValidatorRemoved { key }])
+    let (gone, left): (Vec<Validator>, Vec<Validator>) =
+        context.next_validators.iter().cloned().partition(|validator| validator.key == key);
+    set_validators(context, left)?;
+    let office = office::names(Office::Operator(key), gone.iter().map(|validator| validator.operator));
+    let mut events = vec![Event::ValidatorRemoved { key }];
+    events.extend(office::rename(state, context, (&office, &office::Names::new()), None));
+    Ok(events)
 }
 
 fn require_validator(context: &Context, key: PublicKey) -> Result<(), Rejection> {

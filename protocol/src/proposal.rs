@@ -151,7 +151,9 @@ impl ProposalStatus {
 pub struct ProposalGate {
     /// What.
     pub statement: Name,
-    /// By whom.
+    /// In which role.
+    pub role: Name,
+    /// By whom: those named in the role.
     pub accounts: Vec<AccountId>,
     /// By how many of them.
     pub attestors: u32,
@@ -376,7 +378,7 @@ impl OpenProposal {
     ) -> Result<Terms, Rejection> {
         let model = Model::existing(state, id)?;
         let rule = model.policy.rule(class).clone();
-        require_proposer(state, &model, &rule, sender.id)?;
+        require_proposer(state, &model, (&rule, class), sender.id)?;
         let parties = self.parties(state, &model)?;
         let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
         let number = counters.proposals;
@@ -384,6 +386,7 @@ impl OpenProposal {
         state.write(&id, &counters);
         let resolve = |gate: &Gate| ProposalGate {
             statement: gate.statement.clone(),
+            role: gate.role.clone(),
             accounts: model.policy.in_role(&gate.role).to_vec(),
             attestors: gate.attestors,
             outvoted_by: gate.outvoted_by,
@@ -446,13 +449,16 @@ fn network_terms<S: StateRead + ?Sized>(
 fn require_proposer<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
     model: &Model,
-    rule: &Rule,
+    (rule, class): (&Rule, Class),
     sender: AccountId,
 ) -> Result<(), Rejection> {
+    // Where nobody holds the office that may ask, nobody could ever fill it.
+    let no_steward = || !model.stewards.iter().any(|steward| model.is_steward(state, *steward));
     match rule.proposers {
+        Proposers::Stewards if class == Class::Stewards && no_steward() => model.require_own(state, sender),
         Proposers::Owners => model.require_own(state, sender),
-        Proposers::Stewards => model.require_steward(sender),
-        Proposers::Holders(_) if model.stewards.contains(&sender) => Ok(()),
+        Proposers::Stewards => model.require_steward(state, sender),
+        Proposers::Holders(_) if model.is_steward(state, sender) => Ok(()),
         Proposers::Holders(least) => {
             let total = share::Register::of(state, model.id).total_units;
             let held = share::balance(state, model.id, sender);

@@ -11,6 +11,7 @@ use crate::{
     execute::Context,
     ids::{AccountId, Timestamp},
     limits,
+    office::{self, Office},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_count},
@@ -101,9 +102,15 @@ impl SetRecovery {
             }
         }
         let mut events: Vec<Event> = stop(state, &sender).into_iter().collect();
+        let names = |policy: &Option<RecoveryPolicy>| {
+            let guardians = policy.iter().flat_map(|policy| policy.guardians.clone());
+            office::names(Office::KeyGuardian(sender.id), guardians)
+        };
+        let (before, after) = (names(&sender.recovery), names(&self.policy));
         sender.recovery = self.policy.clone();
         state.write(&sender.id, &sender);
         events.push(Event::RecoverySet { account: sender.id });
+        events.extend(office::rename(state, context, (&before, &after), None));
         Ok(events)
     }
 }
@@ -129,14 +136,16 @@ impl RecoverAccount {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let account = context.existing_account(state, self.account)?;
-        let policy = account.recovery.filter(|policy| policy.guardians.contains(&sender));
+        let accepted = |guardian| office::holds(state, &Office::KeyGuardian(self.account), guardian);
+        let policy = account.recovery.filter(|policy| policy.guardians.contains(&sender) && accepted(sender));
         let policy = policy.ok_or(Rejection::NotKeyGuardian { account: sender, of: self.account })?;
         if let Some(recovery) = state.read::<Recovery>(&self.account) {
             return Err(Rejection::RecoveryPending { account: self.account, ready: recovery.ready });
         }
         state.write(&(self.account, sender), &GuardianVote(self.keys.clone()));
         let says_so = |guardian: &&AccountId| {
-            state.read::<GuardianVote>(&(self.account, **guardian)).is_some_and(|vote| vote.0 == self.keys)
+            office::holds(state, &Office::KeyGuardian(self.account), **guardian)
+                && state.read::<GuardianVote>(&(self.account, **guardian)).is_some_and(|vote| vote.0 == self.keys)
         };
         let agree = u32::try_from(policy.guardians.iter().filter(says_so).count()).unwrap_or(u32::MAX);
         let ready = (agree >= policy.needed).then(|| context.time.plus_ms(policy.delay_ms));

@@ -7,6 +7,7 @@ use crate::{
         Name, ProposalId, PublicKey, Timestamp, Units, ValidatorAddress, VersionLabel,
     },
     limits,
+    office::Office,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,9 @@ pub enum Rejection {
     UnknownModel(ModelId),
     #[error("account {account} is neither a steward nor a holder of shares of model {model}")]
     NotOfModel { account: AccountId, model: ModelId },
-    #[error("account {account} is not a steward of model {model}; ask one of its stewards")]
+    #[error(
+        "account {account} is not a steward of model {model}, or has not accepted to be one; ask one of its stewards"
+    )]
     NotSteward { account: AccountId, model: ModelId },
     #[error("model {model} already has a version {label}; choose another label")]
     VersionExists { model: ModelId, label: VersionLabel },
@@ -156,7 +159,7 @@ pub enum Rejection {
     NotQueued { proposal: ProposalId, status: String },
     #[error("proposal {proposal} can be executed from {ready} ms on; block time is {time} ms")]
     Timelocked { proposal: ProposalId, ready: Timestamp, time: Timestamp },
-    #[error("account {account} is not the guardian of proposal {proposal}")]
+    #[error("account {account} is not the guardian of proposal {proposal}, or has not accepted to be one")]
     NotGuardian { account: AccountId, proposal: ProposalId },
     #[error("artifact {artifact} has {have} of the {needed} attestations of {statement} that its release waits for")]
     NotAttested { artifact: ArtifactId, statement: Name, have: u32, needed: u32 },
@@ -165,7 +168,7 @@ pub enum Rejection {
     HandleLooksLike { handle: Handle, existing: Handle },
     #[error("account {0} cannot be its own guardian; name others")]
     OwnGuardian(AccountId),
-    #[error("account {account} is not a guardian of account {of}")]
+    #[error("account {account} is not a guardian of account {of}, or has not accepted to be one")]
     NotKeyGuardian { account: AccountId, of: AccountId },
     #[error("account {account} gets new keys at {ready} ms already, unless its present keys stop it")]
     RecoveryPending { account: AccountId, ready: Timestamp },
@@ -223,7 +226,9 @@ pub enum Rejection {
     TooManyDisputes(AccountId),
     #[error("only {0}, whom the dispute is against, can answer it")]
     NotRespondent(AccountId),
-    #[error("account {account} is not an arbiter of dispute {dispute}, or is a party to it")]
+    #[error(
+        "account {account} is not an arbiter of dispute {dispute}, has not accepted to be one, or is a party to it"
+    )]
     NotArbiter { account: AccountId, dispute: DisputeId },
     #[error("dispute {0} is for the arbiters that the model's policy names")]
     ForArbiters(DisputeId),
@@ -285,6 +290,19 @@ pub enum Rejection {
     OperatesValidator { account: AccountId, key: PublicKey },
     #[error("account {0} is the last member of the network; admit another first")]
     LastMember(AccountId),
+    #[error("account {account} has accepted already to be {office}")]
+    OfficeHeld { office: Office, account: AccountId },
+    #[error("account {account} is not named to be {office}, and has not accepted it ahead; there is nothing to resign")]
+    NotInOffice { office: Office, account: AccountId },
+    #[error("account {account} has not accepted yet to be {office}; it has to, by accept_office")]
+    NotAccepted { office: Office, account: AccountId },
+    #[error(
+        "account {0} has accepted {max} offices that it is not named for; resign one first",
+        max = limits::OFFICES_AHEAD_PER_ACCOUNT
+    )]
+    TooManyAhead(AccountId),
+    #[error("the consensus key {key} did not agree that account {account} operates it; sign that with the key itself")]
+    KeyDisagrees { key: PublicKey, account: AccountId },
 }
 
 /// What outvotes a failed attestation.
@@ -401,6 +419,11 @@ impl Rejection {
             Self::ArtifactGoverned { .. } => "artifact_governed",
             Self::FailedAttestation { .. } => "failed_attestation",
             Self::NothingAttested { .. } => "nothing_attested",
+            Self::OfficeHeld { .. } => "office_held",
+            Self::NotInOffice { .. } => "not_in_office",
+            Self::NotAccepted { .. } => "not_accepted",
+            Self::TooManyAhead(_) => "too_many_ahead",
+            Self::KeyDisagrees { .. } => "key_disagrees",
         }
     }
 }

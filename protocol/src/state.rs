@@ -162,6 +162,10 @@ pub enum Family {
     DormantAt = 50,
     /// What the dormant of a scope count with, as of each height at which that changed.
     DormantTotalAt = 51,
+    /// How accounts stand to offices they were named for, by account.
+    Tenure = 52,
+    /// Offices accepted before a naming, by account.
+    Ahead = 53,
 }
 
 impl Family {

@@ -17,6 +17,7 @@ use crate::{
     limits,
     model::{CreateModel, PublishVersion},
     network::LeaveNetwork,
+    office::{AcceptOffice, ResignOffice},
     proposal::{CancelProposal, CastBallot, ExecuteProposal, OpenProposal, WithdrawProposal},
     recovery::{CancelRecovery, RecoverAccount, SetRecovery},
     share::{BurnShares, TransferShares},
@@ -93,6 +94,10 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     Present(Present),
     /// Be a member of the network no longer.
     LeaveNetwork(LeaveNetwork),
+    /// Accept an office, offered or to come.
+    AcceptOffice(AcceptOffice),
+    /// Decline an office, or give it back.
+    ResignOffice(ResignOffice),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -130,6 +135,8 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::CallOn(_) => "call_on",
             Self::Present(_) => "present",
             Self::LeaveNetwork(_) => "leave_network",
+            Self::AcceptOffice(_) => "accept_office",
+            Self::ResignOffice(_) => "resign_office",
         }
     }
 
@@ -175,7 +182,9 @@ impl<Request, Sign> Action<Request, Sign> {
             | Self::ReleasePeer(_)
             | Self::CallOn(_)
             | Self::Present(_)
-            | Self::LeaveNetwork(_) => Ok(()),
+            | Self::LeaveNetwork(_)
+            | Self::AcceptOffice(_)
+            | Self::ResignOffice(_) => Ok(()),
         }
     }
 }

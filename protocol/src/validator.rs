@@ -79,6 +79,11 @@ pub fn introduction(network: NetworkId, peer: PublicKey) -> Vec<u8> {
     codec::encode(&(network, peer))
 }
 
+/// What a validator's key signs, in [`Domain::Operation`], so that an account can answer for it.
+pub fn operation(network: NetworkId, operator: AccountId) -> Vec<u8> {
+    codec::encode(&(network, operator))
+}
+
 /// A validator set: 1 to [`limits::VALIDATORS`] validators in the order of their addresses. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Validator>", into = "Vec<Validator>")]

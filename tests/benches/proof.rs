@@ -18,7 +18,7 @@ use allod_protocol::{
 };
 use allod_tests::{
     chain::{Author, Chain},
-    ledger::{genesis, key},
+    ledger::{genesis, key, operates},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{hint::black_box, time::Duration};
@@ -32,12 +32,15 @@ fn chain_with_changes(changes: u8) -> Chain {
     let accounts: Vec<AccountId> =
         HANDLES.iter().map(|text| chain.genesis.account_id(&Handle::new(*text).unwrap())).collect();
     for change in 0..changes {
-        let key_of_new = SigningKey::from_seed(&[change + 105; 32]).public_key();
+        let key_of_new = SigningKey::from_seed(&[change + 105; 32]);
+        let accept = operates(chain.genesis.network_id(), accounts[0], &key_of_new);
+        let key_of_new = key_of_new.public_key();
         let admit = ProposalAction::AdmitValidator { key: key_of_new, power: Power::new(1), operator: accounts[0] };
         let ask =
             OpenProposal { scope: Scope::Network, title: "One more".into(), text: String::new(), actions: vec![admit] };
         let ask = chain.sign(accounts[0], &[key(0)], Action::OpenProposal(ask));
-        let executed = chain.block(1_000, vec![ask]);
+        let accept = chain.sign(accounts[0], &[key(0)], accept);
+        let executed = chain.block(1_000, vec![ask, accept]);
         let proposal = executed.results[0].events.iter().find_map(|event| match event {
             Event::ProposalOpened { proposal, .. } => Some(*proposal),
             _ => None,

@@ -4,14 +4,16 @@ use crate::map_state::MapState;
 use allod_protocol::{
     account::KeyPolicy,
     block::{Block, Tip},
-    crypto::SigningKey,
+    crypto::{Domain, SigningKey},
     execute::{Executed, Outcome, TransactionResult, execute},
     fraction::{Fraction, Portion},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{AccountId, Handle, Power, StateRoot, Timestamp},
+    ids::{AccountId, Handle, NetworkId, Power, StateRoot, Timestamp},
+    office::{AcceptOffice, Office, Tenure, TenureStatus},
     policy::{Dormancy, ModelPolicy, NetworkPolicy, Risk, Rule},
-    state::{Record, read},
+    state::{Direction, Record, page, read},
     transaction::{Action, Transaction, TransactionBody},
+    validator::operation,
 };
 
 /// When the test ledgers begin, in milliseconds.
@@ -55,6 +57,13 @@ pub fn parameters() -> Parameters {
 /// The key of the account number `index` of a test genesis, and of its validator if it has one.
 pub fn key(index: u8) -> SigningKey {
     SigningKey::from_seed(&[index + 1; 32])
+}
+
+/// That an account accepts to operate a validator, whose key agrees.
+pub fn operates(network: NetworkId, operator: AccountId, validator: &SigningKey) -> Action {
+    let proof = validator.sign(Domain::Operation, &operation(network, operator));
+    let office = Office::Operator(validator.public_key());
+    Action::AcceptOffice(AcceptOffice { office, proof: Some(proof) })
 }
 
 /// A genesis of the accounts given, the first four of them operating a validator each.
@@ -162,6 +171,26 @@ impl TestLedger {
         match self.run(transaction).outcome {
             Outcome::Rejected(rejection) => rejection.code(),
             Outcome::Applied => panic!("it applied"),
+        }
+    }
+
+    /// Every founding account accepts what it is offered, in one block, if there is anything.
+    pub fn accept_offers(&mut self) {
+        let mut offers = Vec::new();
+        for (index, founder) in (0..).zip(self.genesis.accounts.clone()) {
+            let account = self.genesis.account_id(&founder.handle);
+            let (tenures, _) = page::<Tenure>(&self.state, &account, None, Direction::Ascending, 1_000)
+                .unwrap_or_else(|error| panic!("{error}"));
+            let offered = tenures.into_iter().filter(|tenure| tenure.status == TenureStatus::Offered);
+            offers.extend(offered.map(|tenure| (index, tenure.office)));
+        }
+        let accept = |(index, office)| self.sign_as(index, Action::AcceptOffice(AcceptOffice { office, proof: None }));
+        let accepted: Vec<Transaction> = offers.into_iter().map(accept).collect();
+        if accepted.is_empty() {
+            return;
+        }
+        for result in self.block(1, accepted).results {
+            assert_eq!(result.outcome, Outcome::Applied, "{:?}", result.outcome);
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
 //! `versions`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
-//! `actions` (what a decision does).
+//! `actions` (what a decision does), `offices` (who agreed to what).
 
 mod accounts;
 mod actions;
@@ -18,6 +18,7 @@ mod ballots;
 mod contributions;
 mod decisions;
 mod disputes;
+mod offices;
 mod shares;
 mod silence;
 mod versions;
@@ -27,6 +28,7 @@ pub use ballots::Tally;
 pub use contributions::{Contribution, Round, RoundStatus};
 pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus};
+pub use offices::Answer;
 pub use shares::{Delegation, Grant};
 pub use silence::Silence;
 pub use versions::{Version, VersionStatus};
@@ -36,11 +38,15 @@ use allod_protocol::{
     attestation::Finding,
     ids::{AccountId, ArtifactId, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, VersionLabel},
     model::{CreateModel, Licence},
+    office::Office,
     policy::{ModelPolicy, NetworkPolicy},
     proposal::Scope,
     transaction::Action,
 };
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 /// Why a request is refused: the code of the rule.
 pub type Refused = &'static str;
@@ -61,7 +67,7 @@ pub struct Model {
     pub grants: Vec<Grant>,
     /// Who delegated to whom.
     pub delegations: BTreeMap<AccountId, Delegation>,
-    /// Who may countersign.
+    /// Who is named to countersign.
     pub stewards: Vec<AccountId>,
     /// How its owners decide.
     pub policy: ModelPolicy,
@@ -104,6 +110,10 @@ pub struct World {
     pub silences: BTreeMap<(Scope, AccountId), Silence>,
     /// The model that published an artifact first.
     pub origins: BTreeMap<ArtifactId, ModelId>,
+    /// What accounts named for an office answered, and when.
+    pub offices: BTreeMap<(Office, AccountId), (Answer, u64)>,
+    /// What accounts accepted before they were named.
+    pub ahead: BTreeSet<(Office, AccountId)>,
     /// What each account said last of an artifact.
     pub attestations: BTreeMap<(ArtifactId, Name, AccountId), Finding>,
     /// The world as it was when each height was over.
@@ -138,6 +148,8 @@ impl World {
             disputes: BTreeMap::new(),
             silences: BTreeMap::new(),
             origins: BTreeMap::new(),
+            offices: BTreeMap::new(),
+            ahead: BTreeSet::new(),
             attestations: BTreeMap::new(),
             past: Vec::new(),
         };
@@ -214,6 +226,8 @@ impl World {
             Action::CallOn(asked) => self.call_on(sender, asked),
             Action::Present(asked) => self.present(sender, asked.scope),
             Action::LeaveNetwork(_) => self.remove_member(sender),
+            Action::AcceptOffice(asked) => self.accept_office(sender, &asked.office),
+            Action::ResignOffice(asked) => self.resign_office(sender, &asked.office),
             other => panic!("the reference has no rule for {}", other.name()),
         }
     }
@@ -254,7 +268,7 @@ impl World {
     /// Whether an account reads a model's artifacts now.
     pub fn reads(&self, id: ModelId, account: AccountId) -> bool {
         let model = &self.models[&id];
-        let owns = model.stewards.contains(&account) || model.register.contains_key(&account);
+        let owns = self.is_steward(id, account) || model.register.contains_key(&account);
         let licensed = model.licensees.get(&account).is_some_and(|until| until.is_none_or(|until| until > self.time));
         let entitled = match model.distribution.readers {
             Readers::Public => return true,
@@ -283,7 +297,7 @@ impl World {
             register: BTreeMap::new(),
             grants: Vec::new(),
             delegations: BTreeMap::new(),
-            stewards: new.stewards.clone(),
+            stewards: Vec::new(),
             policy: new.policy.clone(),
             licence: new.licence.clone(),
             distribution: new.distribution,
@@ -303,6 +317,8 @@ impl World {
         for grant in &new.grants {
             self.grant_to_holders_of(grant.parent, id, grant.units.get())?;
         }
+        let height = self.height;
+        self.rename(id, (sender, height), |model| model.stewards = new.stewards.clone());
         Ok(())
     }
 

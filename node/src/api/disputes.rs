@@ -10,6 +10,7 @@ use allod_protocol::{
     dispute::{Dispute, DisputeOf},
     ids::{DisputeId, IncidentId},
     incident::{Incident, IncidentOf, IncidentUpdate},
+    office::Office,
     state::{Direction, page},
 };
 use axum::{Json, extract::State};
@@ -78,10 +79,13 @@ fn incident_view(reader: &Reader, id: IncidentId) -> Result<IncidentView, Proble
     let incident = reader
         .find::<Incident>(&id)?
         .ok_or_else(|| Problem::not_found("unknown_incident", format!("there is no incident {id} on this network")))?;
+    let answer = |account| Ok::<_, Problem>(reader.answer(&Office::Responsible(id), account)?.name().to_owned());
+    let responsible_answer = incident.responsible.map(answer).transpose()?;
     Ok(IncidentView {
         model_name: reader.name(incident.model)?,
         reporter_handle: reader.handle(incident.reporter)?,
         responsible_handle: incident.responsible.map_or(Ok(None), |account| reader.handle(account))?,
+        responsible_answer,
         history: None,
         incident,
     })

@@ -10,7 +10,8 @@ use allod_protocol::{
     account::Account,
     approval::{Approval, ApprovalOf},
     ids::ApprovalId,
-    recovery::{GuardianVote, Recovery},
+    office::{Office, TenureStatus},
+    recovery::{GuardianVote, Recovery, RecoveryPolicy},
     state::Direction,
 };
 use axum::{Json, extract::State};
@@ -32,10 +33,15 @@ pub(crate) async fn recovery(
         for guardian in account.recovery.iter().flat_map(|policy| &policy.guardians) {
             let said = reader.find::<GuardianVote>(&(account.id, *guardian))?;
             let keys = said.map(|GuardianVote(keys)| keys);
-            guardians.push(GuardianView { account: *guardian, handle: reader.handle(*guardian)?, keys });
+            let office = Office::KeyGuardian(account.id);
+            let accepted = reader.answer(&office, *guardian)? == TenureStatus::Accepted;
+            guardians.push(GuardianView { account: *guardian, handle: reader.handle(*guardian)?, accepted, keys });
         }
         let pending = reader.find::<Recovery>(&account.id)?;
-        Ok(RecoveryView { policy: account.recovery, guardians, pending })
+        let accepted = guardians.iter().filter(|guardian| guardian.accepted).count();
+        let needed = |policy: &RecoveryPolicy| usize::try_from(policy.needed).unwrap_or(usize::MAX);
+        let in_force = account.recovery.as_ref().is_some_and(|policy| accepted >= needed(policy));
+        Ok(RecoveryView { policy: account.recovery, in_force, guardians, pending })
     })
     .await
 }

@@ -1,8 +1,8 @@
 //! The description of the API, made from the endpoints' own documentation. A test holds it against the routes.
 
 use super::{
-    access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, keys, lineage, models, node, proofs,
-    proposals, rounds, shares, silences, submit, views,
+    access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, keys, lineage, models, node, offices,
+    proofs, proposals, rounds, shares, silences, submit, views,
 };
 use axum::{
     http::header,
@@ -26,7 +26,7 @@ use utoipa::OpenApi;
         node::health, node::ready, node::metrics, node::status, node::genesis, node::network, node::peers, node::validators,
         blocks::list, blocks::one, blocks::transaction, submit::submit, submit::submit_batch,
         accounts::list, accounts::one, keys::recovery, keys::approvals, keys::approval,
-        access::peers, access::licensees, artifacts::replication,
+        access::peers, access::licensees, artifacts::replication, offices::of_account, offices::ahead, offices::of_model,
         models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
         shares::register, shares::history, shares::delegations, silences::of_model, silences::of_network, models::contributions, models::contribution, rounds::list, rounds::one,
         disputes::disputes, disputes::dispute, disputes::incidents, disputes::incident, models::proposals,

@@ -10,8 +10,9 @@ use super::{
 use allod_protocol::{
     attestation::{Attestation, GateVerdict},
     due::{Deadline, Due},
-    ids::{ArtifactId, ProposalId, Timestamp, VersionLabel},
+    ids::{ArtifactId, ModelId, ProposalId, Timestamp, VersionLabel},
     model::Version,
+    office::Office,
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, dry_run},
     state::Direction,
@@ -67,7 +68,7 @@ pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView
         let version = reader.find::<Version>(&(model, label.clone()))?;
         let artifact = version.map(|version| version.artifact.address);
         for gate in &proposal.gates {
-            gates.push(gate_view(reader, gate, label, artifact)?);
+            gates.push(gate_view(reader, (model, gate), label, artifact)?);
         }
     }
     Ok(gates)
@@ -75,7 +76,7 @@ pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView
 
 fn gate_view(
     reader: &Reader,
-    gate: &ProposalGate,
+    (model, gate): (ModelId, &ProposalGate),
     label: &VersionLabel,
     artifact: Option<ArtifactId>,
 ) -> Result<GateView, Problem> {
@@ -84,9 +85,12 @@ fn gate_view(
         let key = |artifact| (artifact, gate.statement.clone(), *account);
         let said = artifact.map_or(Ok(None), |artifact| reader.find::<Attestation>(&key(artifact)))?;
         let (finding, note) = said.map_or((None, String::new()), |said| (Some(said.finding), said.note));
-        attestors.push(AttestorView { account: *account, handle: reader.handle(*account)?, finding, note });
+        let role = Office::Attester { model, role: gate.role.clone() };
+        let (account, accepted) = (*account, reader.answer(&role, *account)?.counts_in_copy());
+        attestors.push(AttestorView { account, handle: reader.handle(account)?, accepted, finding, note });
     }
-    let said = |account| attestors.iter().find(|attestor| attestor.account == account)?.finding;
+    let found = |account| attestors.iter().find(|attestor| attestor.account == account && attestor.accepted);
+    let said = |account| found(account)?.finding;
     let (verdict, passed) = gate.judge(said);
     let verdict = match verdict {
         GateVerdict::Met => "met",

@@ -16,6 +16,7 @@ use allod_protocol::{
     incident::{Incident, IncidentOf, IncidentUpdate},
     model::{ArtifactUse, ChildOf, Model, ModelCounters, ModelOf, Version},
     network::{MembersAt, Network},
+    office::{Ahead, Tenure},
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
     recovery::{GuardianVote, Recovery},
@@ -113,6 +114,8 @@ families! {
     Licensee: "licensee" [Field::Id("model"), Field::Id("account")];
     PeerBinding: "peer_binding" [Field::Id("peer")];
     PeerOf: "peer_of" [Field::Id("account"), Field::Id("peer")];
+    Tenure: "tenure" [Field::Id("account"), Field::Rest];
+    Ahead: "ahead" [Field::Id("account"), Field::Rest];
     ArtifactOrigin: "artifact_origin" [Field::Artifact("artifact")];
     Silence: "silence" [Field::Scope, Field::Id("account")];
     DormantAt: "dormant_at" [Field::Scope, Field::Id("account"), Field::Number("height")];
@@ -205,6 +208,6 @@ mod tests {
     #[test]
     fn every_family_is_known() {
         let known: Vec<u8> = (1..=u8::MAX).filter(|family| layout(*family).is_some()).collect();
-        assert_eq!(known, (1..=48).collect::<Vec<u8>>());
+        assert_eq!(known, (1..=53).collect::<Vec<u8>>());
     }
 }

@@ -6,12 +6,14 @@
 //! know.
 
 mod affairs;
+mod offices;
 mod relations;
 mod trial;
 
 pub use affairs::{
     ApprovalView, DisputeView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView, ScoreView,
 };
+pub use offices::{ModelOfficesView, OfficeView, VacancyView};
 pub use relations::{AttestationView, DelegationView, LineageEdge, LineageVersion, LineageView, SilenceView};
 pub use trial::{
     BlockingView, DryRunOutcome, DryRunRequest, DryRunView, EffectView, LineEffect, LostBlock, RecordChange,
@@ -590,6 +592,8 @@ pub struct AttestorView {
     /// Its handle.
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
+    /// Whether it accepted the role; what it found does not count otherwise.
+    pub accepted: bool,
     /// What it found: `passed`, `failed`, or `withdrawn`; null if it has said nothing.
     #[schema(value_type = Option<String>)]
     pub finding: Option<Finding>,

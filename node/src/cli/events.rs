@@ -11,6 +11,7 @@ use crate::api::views::{AccountView, ModelView, counterparty};
 use allod_protocol::{
     event::Event,
     ids::{AccountId, ModelId},
+    office::Office,
     proposal::Scope,
     share::ShareFlow,
 };
@@ -77,6 +78,10 @@ impl Names {
             | Event::ApprovalClosed { .. }
             | Event::PeerBound { .. }
             | Event::PeerReleased { .. } => self.tell_account(event).await,
+            Event::OfficeOffered { .. }
+            | Event::OfficeAccepted { .. }
+            | Event::OfficeResigned { .. }
+            | Event::OfficeEnded { .. } => self.tell_office(event).await,
             Event::VersionPublished { .. }
             | Event::VersionReleased { .. }
             | Event::VersionDeprecated { .. }
@@ -243,6 +248,38 @@ impl Names {
                 format!("contribution to {model} countersigned by {steward}")
             }
             _ => String::new(),
+        }
+    }
+
+    async fn tell_office(&mut self, event: &Event) -> String {
+        match event {
+            Event::OfficeOffered { office, account } => {
+                format!("{} is asked to be {}", self.account(*account).await, self.office(office).await)
+            }
+            Event::OfficeAccepted { office, account, ahead } => {
+                let when = if *ahead { ", once it is named" } else { "" };
+                format!("{} accepts to be {}{when}", self.account(*account).await, self.office(office).await)
+            }
+            Event::OfficeResigned { office, account } => {
+                format!("{} will not be {}", self.account(*account).await, self.office(office).await)
+            }
+            Event::OfficeEnded { office, account } => {
+                format!("{} is no longer named {}", self.account(*account).await, self.office(office).await)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// An office in words.
+    async fn office(&mut self, office: &Office) -> String {
+        match office {
+            Office::Steward(model) => format!("steward of {}", self.model(*model).await),
+            Office::Arbiter(model) => format!("arbiter of {}", self.model(*model).await),
+            Office::Guardian(model) => format!("guardian of {}", self.model(*model).await),
+            Office::Attester { model, role } => format!("{role} of {}", self.model(*model).await),
+            Office::KeyGuardian(account) => format!("guardian of {}", self.account(*account).await),
+            Office::Responsible(incident) => format!("responsible for incident {}", short(incident)),
+            Office::Operator(key) => format!("operator of validator {}", short(key)),
         }
     }
 

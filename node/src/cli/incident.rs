@@ -143,7 +143,10 @@ fn show(view: &IncidentView) -> String {
     fields.add("reporter", who(view.reporter_handle.as_ref(), incident.reporter)).add("text", &incident.text);
     fields.add_some("evidence", incident.evidence).add("reported", format!("block {}", incident.reported));
     fields.add("status", incident_status(incident.status));
-    fields.add_some("responsible", incident.responsible.map(|id| who(view.responsible_handle.as_ref(), id)));
+    let answer = view.responsible_answer.as_deref().filter(|answer| *answer != "accepted");
+    let answer = answer.map(|answer| format!(" ({answer})")).unwrap_or_default();
+    let responsible = incident.responsible.map(|id| who(view.responsible_handle.as_ref(), id));
+    fields.add_some("responsible", responsible.map(|responsible| format!("{responsible}{answer}")));
     let mut table = Table::new(&[">BLOCK", "STEWARD", "STATUS", "RESPONSIBLE", "TEXT"]);
     for step in view.history.iter().flatten() {
         let update = &step.update;

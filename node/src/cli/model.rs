@@ -7,6 +7,7 @@ use super::{
     client::Client,
     context::Context,
     licence::LicenceArgs,
+    office,
     output::{Fields, Table, cut, who},
     policy::choice::PolicyArgs,
     shares::write_deed,
@@ -15,7 +16,7 @@ use super::{
     vesting::VestingArgs,
     words::{show_distribution, show_licence, show_rule, version_status},
 };
-use crate::api::views::{LicenseeView, ModelView, VersionView};
+use crate::api::views::{LicenseeView, ModelOfficesView, ModelView, VersionView};
 use allod_protocol::{
     access::Distribution,
     event::Event,
@@ -108,6 +109,8 @@ struct ModelWithVersions {
     #[serde(flatten)]
     model: ModelView,
     versions: Vec<VersionView>,
+    #[serde(flatten)]
+    offices: ModelOfficesView,
 }
 
 impl ModelCommand {
@@ -131,7 +134,8 @@ impl ModelCommand {
                 let view = client.model(&model).await?;
                 let path = format!("/v1/models/{model}/versions");
                 let versions = client.list::<VersionView>(&path, how_many.limit()).await?;
-                let answer = ModelWithVersions { model: view, versions: versions.items };
+                let offices = client.get(&format!("/v1/models/{model}/offices")).await?;
+                let answer = ModelWithVersions { model: view, versions: versions.items, offices };
                 context.answer(&answer, show)?;
                 context.note_more(versions.next.is_some(), answer.versions.len(), "versions");
                 Ok(())
@@ -224,8 +228,6 @@ fn show(view: &ModelWithVersions) -> String {
     fields.add_some("description", Some(&model.description).filter(|text| !text.is_empty()));
     fields.add("founder", who(view.model.founder_handle.as_ref(), model.founder));
     fields.add("created", format!("block {}", model.created));
-    let stewards = model.stewards.iter().zip(&view.model.steward_handles).map(|(id, handle)| who(handle.as_ref(), id));
-    fields.add("stewards", stewards.collect::<Vec<_>>().join(", "));
     let (total, holders) = (show_count(view.model.total_units.get()), view.model.holders);
     fields.add("shares", format!("{total} units, {holders} holders"));
     fields.add("released", model.released.as_ref().map_or_else(|| "nothing yet".into(), ToString::to_string));
@@ -252,8 +254,11 @@ fn show(view: &ModelWithVersions) -> String {
     }
     let warnings = view.versions.iter().filter_map(|view| warning(&view.version));
     let warnings: String = warnings.map(|warning| format!("{warning}\n")).collect();
+    let vacancies = view.offices.vacancies.iter().map(|vacancy| format!("mind: {}\n", vacancy.text));
+    let vacancies: String = vacancies.collect();
+    let offices = office::show_of_model(&view.offices.offices);
     let hint = format!("no versions yet; publish one: allod publish PATH --model {} --version LABEL", model.name);
-    format!("{}\n{}{warnings}", fields.show(), table.show(&hint))
+    format!("{}\n{offices}{vacancies}\n{}{warnings}", fields.show(), table.show(&hint))
 }
 
 fn show_version(view: &VersionView) -> String {

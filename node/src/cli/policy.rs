@@ -3,6 +3,7 @@
 pub(super) mod choice;
 
 use super::{args, client::Client, context::Context, output::Table, units::show_duration, words::sentences};
+use crate::api::views::{ModelOfficesView, VacancyView};
 use allod_protocol::{
     fraction::Portion,
     ids::ModelName,
@@ -66,9 +67,11 @@ impl Policy {
                 })
             }
             Self::Explain(which) => {
+                let vacancies = which.vacancies(context).await?;
                 let policy = which.policy(context).await?;
                 let meaning = |(about, words)| Meaning { about, words };
-                let meanings: Vec<_> = explain::policy(&policy).into_iter().map(meaning).collect();
+                let mut meanings: Vec<_> = explain::policy(&policy).into_iter().map(meaning).collect();
+                meanings.extend(vacancies);
                 context.answer(&meanings, |meanings| show_meanings(meanings))
             }
             Self::Show { model } => {
@@ -80,6 +83,14 @@ impl Policy {
 }
 
 impl Explain {
+    /// What the model cannot do at present because too few hold an office.
+    async fn vacancies(&self, context: &Context) -> Result<Vec<Meaning>> {
+        let Some(model) = &self.model else { return Ok(Vec::new()) };
+        let offices: ModelOfficesView = context.client()?.get(&format!("/v1/models/{model}/offices")).await?;
+        let vacant = |vacancy: VacancyView| Meaning { about: "at present".into(), words: vacancy.text };
+        Ok(offices.vacancies.into_iter().map(vacant).collect())
+    }
+
     async fn policy(self, context: &Context) -> Result<ModelPolicy> {
         match (self.model, self.template, self.file) {
             (Some(model), _, _) => of_model(&context.client()?, &model).await,

@@ -59,13 +59,16 @@ pub(super) enum Recovery {
     },
 }
 
+/// What is still to come once guardians are chosen.
+const CHOSEN: &str = "guardians chosen; each counts once it accepts: allod office accept --keys-of ACCOUNT";
+
 impl Recovery {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
             Self::Set { guardians, needed, delay, signing } => {
                 let guardians = args::account_ids(&context.client()?, &guardians).await?;
                 let policy = Some(RecoveryPolicy { guardians, needed, delay_ms: units::milliseconds(delay) });
-                submit(context, &signing, Action::SetRecovery(SetRecovery { policy }), "guardians chosen").await
+                submit(context, &signing, Action::SetRecovery(SetRecovery { policy }), CHOSEN).await
             }
             Self::Clear { signing } => {
                 let action = Action::SetRecovery(SetRecovery { policy: None });
@@ -97,12 +100,18 @@ fn show(view: &RecoveryView) -> String {
     let Some(policy) = &view.policy else { return "nobody can give this account new keys".into() };
     let mut fields = Fields::default();
     fields.add("needed", format!("{} of {} guardians", policy.needed, policy.guardians.len()));
+    let accepted = view.guardians.iter().filter(|guardian| guardian.accepted).count();
+    if !view.in_force {
+        let lacking = format!("only {accepted} of the {} needed have accepted to be guardians", policy.needed);
+        fields.add("NOT IN FORCE", format!("{lacking}; each has to: allod office accept --keys-of ACCOUNT"));
+    }
     fields.add("delay", show_duration(policy.delay_ms));
     for guardian in &view.guardians {
         let keys = guardian.keys.iter().flat_map(|keys| &keys.keys).map(|key| key.key.to_string());
         let keys: Vec<String> = keys.collect();
         let says = if keys.is_empty() { String::new() } else { format!(" says\n{}", keys.join("\n")) };
-        fields.add("guardian", format!("{}{says}", who(guardian.handle.as_ref(), guardian.account)));
+        let answer = if guardian.accepted { "" } else { " (has not accepted)" };
+        fields.add("guardian", format!("{}{answer}{says}", who(guardian.handle.as_ref(), guardian.account)));
     }
     if let Some(pending) = &view.pending {
         let keys: Vec<String> = pending.keys.keys.iter().map(|key| key.key.to_string()).collect();

@@ -237,6 +237,7 @@ pub(super) const fn incident_status(status: IncidentStatus) -> &'static str {
 pub(super) fn show_gate(gate: &GateView) -> String {
     let word = |attestor: &AttestorView| {
         let said = attestor.finding.map_or("silent", finding_text);
+        let said = if attestor.accepted { said.to_owned() } else { format!("{said}, has not accepted") };
         let note = if attestor.note.is_empty() { String::new() } else { format!(": {}", cut(&attestor.note, 60)) };
         format!("{} {said}{note}", who(attestor.handle.as_ref(), attestor.account))
     };

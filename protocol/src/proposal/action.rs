@@ -10,7 +10,7 @@ use crate::{
     ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel},
     limits,
     model::{self, Licence, Model, VersionRef},
-    network,
+    network, office,
     policy::{Class, ModelPolicy, TransferRule},
     rejection::Rejection,
     round::{self, RoundPlan},
@@ -379,7 +379,7 @@ fn run_for_model<S: StateRead + ?Sized>(
         ProposalAction::MintShares { .. }
         | ProposalAction::BurnShares { .. }
         | ProposalAction::ApproveTransfer { .. } => return change_shares(state, context, (proposal, &model), action),
-        action => change_model(state, context, (by, &mut model), action)?,
+        action => return change_model(state, context, (proposal, &mut model), action),
     };
     Ok(vec![event])
 }
@@ -427,10 +427,10 @@ fn change_shares<S: StateRead + ?Sized>(
 fn change_model<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
-    (by, model): (ProposalId, &mut Model),
+    (proposal, model): (&Proposal, &mut Model),
     action: &ProposalAction,
-) -> Result<Event, Rejection> {
-    let id = model.id;
+) -> Result<Vec<Event>, Rejection> {
+    let (id, by, before) = (model.id, proposal.id, model.names());
     let event = match action {
         ProposalAction::SetLicence { licence } => {
             model.licence = Some(licence.clone());
@@ -460,7 +460,13 @@ fn change_model<S: StateRead + ?Sized>(
         _ => return Err(Rejection::WrongScope(action.name().into())),
     };
     state.write(&id, model);
-    Ok(event)
+    let mut events = vec![event];
+    let after = model.names();
+    if matches!(action, ProposalAction::SetStewards { .. } | ProposalAction::SetPolicy { .. }) {
+        let signed = Some((proposal.proposer, proposal.opened));
+        events.extend(office::rename(state, context, (&before, &after), signed));
+    }
+    Ok(events)
 }
 
 fn run_for_network<S: StateRead + ?Sized>(
@@ -474,7 +480,7 @@ fn run_for_network<S: StateRead + ?Sized>(
             network::admit_validator(state, context, Validator::new(*key, *power, *operator))
         }
         ProposalAction::ReweightValidator { key, power } => network::reweight_validator(context, *key, *power),
-        ProposalAction::RemoveValidator { key } => network::remove_validator(context, *key),
+        ProposalAction::RemoveValidator { key } => network::remove_validator(state, context, *key),
         ProposalAction::AdmitMember { account } => network::admit_member(state, context, *account),
         ProposalAction::RemoveMember { account, reason } => network::remove_member(state, context, *account, reason),
         ProposalAction::GrantQuota { account, quota } => network::grant_quota(state, context, *account, *quota),

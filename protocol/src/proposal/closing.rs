@@ -10,6 +10,7 @@ use crate::{
     execute::Context,
     ids::{AccountId, ProposalId},
     limits,
+    office::{self, Office},
     policy::{Tally, Verdict},
     rejection::Rejection,
     state::{Overlay, StateRead},
@@ -66,7 +67,9 @@ fn close<S: StateRead + ?Sized>(
 
 /// What a decision that passed still waits for besides its time.
 fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal) -> Option<Rejection> {
-    let Scope::Model(model) = proposal.scope else { return None };
+    let Scope::Model(model) = proposal.scope else {
+        return proposal.actions.iter().find_map(|action| operator_lacking(state, action));
+    };
     proposal.actions.iter().find_map(|action| match action {
         ProposalAction::ReleaseVersion { label } => {
             let frozen = dispute::require_unfrozen(state, DisputeTarget::Version { model, label: label.clone() });
@@ -81,6 +84,14 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
         }
         _ => None,
     })
+}
+
+/// A validator that an account has not accepted to operate yet.
+fn operator_lacking<S: StateRead + ?Sized>(state: &Overlay<'_, S>, action: &ProposalAction) -> Option<Rejection> {
+    let ProposalAction::AdmitValidator { key, operator, .. } = action else { return None };
+    let office = Office::Operator(*key);
+    let accepted = state.read::<office::Ahead>(&(*operator, office.clone())).is_some();
+    (!accepted).then_some(Rejection::NotAccepted { office, account: *operator })
 }
 
 /// Runs a decision that stands: all of its actions, or none.
@@ -171,7 +182,11 @@ impl CancelProposal {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let proposal = Proposal::existing(state, self.proposal)?;
-        if proposal.guardian != Some(sender) {
+        let Scope::Model(model) = proposal.scope else {
+            return Err(Rejection::NotGuardian { account: sender, proposal: self.proposal });
+        };
+        let accepted = office::counts_in_copy(state, &Office::Guardian(model), sender);
+        if proposal.guardian != Some(sender) || !accepted {
             return Err(Rejection::NotGuardian { account: sender, proposal: self.proposal });
         }
         if proposal.status.is_final() {

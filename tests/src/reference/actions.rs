@@ -1,6 +1,6 @@
 //! What a decision does.
 
-use super::{Refused, World};
+use super::{Proposal, Refused, World};
 use allod_protocol::{
     dispute::DisputeTarget,
     ids::{AccountId, ModelId, ProposalId},
@@ -11,10 +11,11 @@ use allod_protocol::{
 impl World {
     /// Carries one action out; the caller puts everything back if it fails.
     pub(super) fn carry_out(&mut self, id: ProposalId, action: &ProposalAction) -> Result<(), Refused> {
-        let proposer = self.proposals[&id].proposer;
+        let Proposal { proposer, snapshot, .. } = self.proposals[&id];
+        let signed = (proposer, snapshot + 1);
         match self.proposals[&id].scope {
             Scope::Network => self.carry_out_for_network(action),
-            Scope::Model(model) => self.carry_out_for_model(model, proposer, action),
+            Scope::Model(model) => self.carry_out_for_model(model, signed, action),
         }
     }
 
@@ -32,7 +33,7 @@ impl World {
     fn carry_out_for_model(
         &mut self,
         model: ModelId,
-        proposer: AccountId,
+        signed: (AccountId, u64),
         action: &ProposalAction,
     ) -> Result<(), Refused> {
         match action {
@@ -70,10 +71,10 @@ impl World {
                 if self.model(model)?.policy.transfers == TransferRule::Locked {
                     return Err("transfers_locked");
                 }
-                self.hand_over(model, proposer, *to, units.get())
+                self.hand_over(model, signed.0, *to, units.get())
             }
-            ProposalAction::SetStewards { stewards } => self.set_stewards(model, stewards),
-            ProposalAction::SetPolicy { policy } => self.set_policy(model, policy),
+            ProposalAction::SetStewards { stewards } => self.set_stewards(model, signed, stewards),
+            ProposalAction::SetPolicy { policy } => self.set_policy(model, signed, policy),
             ProposalAction::Retire { .. } => {
                 self.require_active(model)?;
                 self.existing_mut(model).retired = true;
@@ -81,22 +82,27 @@ impl World {
             }
             ProposalAction::OpenRound { plan } => self.open_round(model, plan),
             ProposalAction::ResolveDispute { dispute, upholds } => {
-                self.open_for_owners(model, *dispute)?;
+                self.open_dispute_of(model, *dispute)?;
                 self.end_dispute(*dispute, *upholds)
             }
             _ => Ok(()),
         }
     }
 
-    fn set_stewards(&mut self, model: ModelId, stewards: &[AccountId]) -> Result<(), Refused> {
+    fn set_stewards(
+        &mut self,
+        model: ModelId,
+        signed: (AccountId, u64),
+        stewards: &[AccountId],
+    ) -> Result<(), Refused> {
         stewards.iter().try_for_each(|steward| self.account(*steward).map(drop))?;
-        self.existing_mut(model).stewards = stewards.to_vec();
+        self.rename(model, signed, |model| model.stewards = stewards.to_vec());
         Ok(())
     }
 
-    fn set_policy(&mut self, model: ModelId, policy: &ModelPolicy) -> Result<(), Refused> {
+    fn set_policy(&mut self, model: ModelId, signed: (AccountId, u64), policy: &ModelPolicy) -> Result<(), Refused> {
         self.require_accounts_of(policy)?;
-        self.existing_mut(model).policy = policy.clone();
+        self.rename(model, signed, |model| model.policy = policy.clone());
         Ok(())
     }
 }

@@ -142,7 +142,7 @@ impl World {
 
     pub(super) fn accept(&mut self, sender: AccountId, id: ContributionId) -> Result<(), Refused> {
         let contribution = self.contribution(id)?;
-        if !self.model(contribution.model)?.stewards.contains(&sender) {
+        if !self.is_steward(contribution.model, sender) {
             return Err("not_steward");
         }
         if contribution.accepted {

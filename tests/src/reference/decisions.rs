@@ -6,6 +6,7 @@ use allod_protocol::{
     attestation::Finding,
     dispute::DisputeTarget,
     ids::{AccountId, ModelId, ProposalId, VersionLabel},
+    office::Office,
     policy::{Class, Gate, ModelPolicy, Proposers, Rule},
     proposal::{BallotPart, OpenProposal, ProposalAction, Scope},
 };
@@ -114,7 +115,7 @@ impl World {
             Scope::Network if self.account(sender)?.member_since.is_some() => {}
             Scope::Network => return Err("not_member"),
             Scope::Model(model) => {
-                self.require_proposer(model, sender, proposal.rule.proposers)?;
+                self.require_proposer(model, sender, (proposal.rule.proposers, class))?;
                 self.take_over_from(model, class, &mut proposal)?;
             }
         }
@@ -146,9 +147,16 @@ impl World {
         Ok(rule.clone())
     }
 
-    fn require_proposer(&self, id: ModelId, sender: AccountId, proposers: Proposers) -> Result<(), Refused> {
-        let is_steward = self.model(id)?.stewards.contains(&sender);
+    fn require_proposer(
+        &self,
+        id: ModelId,
+        sender: AccountId,
+        (proposers, class): (Proposers, Class),
+    ) -> Result<(), Refused> {
+        let is_steward = self.is_steward(id, sender);
+        let somebody_is = self.accounts.keys().any(|account| self.is_steward(id, *account));
         match proposers {
+            Proposers::Stewards if class == Class::Stewards && !somebody_is => self.require_own(id, sender),
             Proposers::Owners => self.require_own(id, sender),
             Proposers::Stewards => is_steward.then_some(()).ok_or("not_steward"),
             Proposers::Holders(least) => {
@@ -197,7 +205,8 @@ impl World {
 
     pub(super) fn cancel(&mut self, sender: AccountId, id: ProposalId) -> Result<(), Refused> {
         let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
-        if proposal.guardian != Some(sender) {
+        let Scope::Model(model) = proposal.scope else { return Err("not_guardian") };
+        if proposal.guardian != Some(sender) || !self.counts_in_copy(&Office::Guardian(model), sender) {
             return Err("not_guardian");
         }
         if proposal.status.is_final() {
@@ -281,8 +290,11 @@ impl World {
     ) -> Result<(), Refused> {
         let Ok(version) = self.version(model, label) else { return Ok(()) };
         for (gate, accounts) in gates {
-            let said =
-                |account: &AccountId| self.attestations.get(&(version.artifact, gate.statement.clone(), *account));
+            let office = Office::Attester { model, role: gate.role.clone() };
+            let said = |account: &AccountId| {
+                let said = self.attestations.get(&(version.artifact, gate.statement.clone(), *account));
+                said.filter(|_| self.counts_in_copy(&office, *account))
+            };
             let count = |finding| accounts.iter().filter(|account| said(account) == Some(&finding)).count();
             let (passed, failed) = (count(Finding::Passed), count(Finding::Failed));
             let enough = |needed: u32| passed >= usize::try_from(needed).unwrap_or(usize::MAX);

@@ -4,6 +4,7 @@ use super::{Refused, VersionStatus, World};
 use allod_protocol::{
     dispute::{DisputeTarget, OpenDispute},
     ids::{AccountId, DisputeId, ModelId},
+    office::Office,
 };
 use std::collections::BTreeMap;
 
@@ -94,18 +95,28 @@ impl World {
 
     /// An open dispute that the owners of a model decide.
     pub(super) fn open_for_owners(&self, model: ModelId, id: DisputeId) -> Result<&Dispute, Refused> {
-        let dispute = self.open_dispute(id)?;
-        if dispute.model != model {
-            return Err("unknown_dispute");
-        }
-        if self.arbiters(dispute).is_empty() { Ok(dispute) } else { Err("for_arbiters") }
+        let dispute = self.open_dispute_of(model, id)?;
+        if self.panel(dispute).is_empty() { Ok(dispute) } else { Err("for_arbiters") }
     }
 
-    /// The arbiters who are no parties.
-    fn arbiters(&self, dispute: &Dispute) -> Vec<AccountId> {
+    pub(super) fn open_dispute_of(&self, model: ModelId, id: DisputeId) -> Result<&Dispute, Refused> {
+        let dispute = self.open_dispute(id)?;
+        if dispute.model == model { Ok(dispute) } else { Err("unknown_dispute") }
+    }
+
+    /// How many arbiters must agree.
+    fn needed(&self, model: ModelId) -> usize {
+        let needed = self.models[&model].policy.arbiters.as_ref().map_or(0, |arbiters| arbiters.needed);
+        usize::try_from(needed).unwrap_or(usize::MAX)
+    }
+
+    /// The arbiters who accepted and are no parties; nobody if they are fewer than must agree.
+    pub fn panel(&self, dispute: &Dispute) -> Vec<AccountId> {
         let policy = &self.models[&dispute.model].policy;
-        let named = policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.clone());
-        named.filter(|account| ![dispute.challenger, dispute.respondent].contains(account)).collect()
+        let mut panel: Vec<AccountId> = policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.clone()).collect();
+        panel.retain(|account| ![dispute.challenger, dispute.respondent].contains(account));
+        panel.retain(|account| self.holds(&Office::Arbiter(dispute.model), *account));
+        if panel.len() < self.needed(dispute.model) { Vec::new() } else { panel }
     }
 
     pub(super) fn answer(&self, sender: AccountId, id: DisputeId) -> Result<(), Refused> {
@@ -117,12 +128,11 @@ impl World {
         if sender == dispute.challenger && !upholds {
             return self.end_dispute(id, false);
         }
-        let arbiters = self.arbiters(&dispute);
+        let arbiters = self.panel(&dispute);
         if !arbiters.contains(&sender) {
             return Err("not_arbiter");
         }
-        let needed = self.model(dispute.model)?.policy.arbiters.as_ref().map_or(0, |arbiters| arbiters.needed);
-        let needed = usize::try_from(needed).unwrap_or(usize::MAX).min(arbiters.len());
+        let needed = self.needed(dispute.model);
         let mut rulings = dispute.rulings;
         rulings.insert(sender, upholds);
         let agree = arbiters.iter().filter(|arbiter| rulings.get(*arbiter) == Some(&upholds)).count();

@@ -37,7 +37,7 @@ pub struct Version {
 
 impl World {
     pub(super) fn require_own(&self, id: ModelId, account: AccountId) -> Result<(), Refused> {
-        let own = self.model(id)?.stewards.contains(&account) || self.held(id, account) > 0;
+        let own = self.model(id).map(|_| self.is_steward(id, account))? || self.held(id, account) > 0;
         if own { Ok(()) } else { Err("not_of_model") }
     }
 

@@ -1,6 +1,9 @@
 //! The fixed keys, ids and texts that vectors are made of, and the ledger that the proofs are taken from.
 
-use crate::chain::{Author, Chain};
+use crate::{
+    chain::{Author, Chain},
+    ledger::operates,
+};
 use allod_protocol::{
     access::{Distribution, Readers},
     account::{KeyPolicy, WeightedKey},
@@ -231,10 +234,13 @@ pub fn chain() -> Chain {
         _ => None,
     });
     let ballot = Action::CastBallot(CastBallot::whole(proposal.expect("a proposal"), Choice::Yes));
+    let [.., fifth] = validator_keys();
+    let accept = operates(chain.genesis.network_id(), lakeside, &fifth);
     let ballots = vec![
         chain.sign(northfield, &[key(1)], ballot.clone()),
         chain.sign(lakeside, &[key(2), key(3)], ballot.clone()),
         chain.sign(hilltop, &[key(5)], ballot),
+        chain.sign(lakeside, &[key(2), key(3)], accept),
     ];
     chain.block(1_000, ballots);
     // The vote closes; the set changes two heights later, and the header between announces it.

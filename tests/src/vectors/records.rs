@@ -7,8 +7,8 @@ use super::{
     transactions::ballot_parts,
     variants::{
         artifact_kind, choice, class, contribution_kind, dispute_status, dispute_target, due, electorate,
-        incident_status, licence, proposal_status, proposers, risk, round_status, scope, share_flow, share_reason,
-        transfer_rule, verdict, version_status,
+        incident_status, licence, office, proposal_status, proposers, risk, round_status, scope, share_flow,
+        share_reason, tenure_status, transfer_rule, verdict, version_status,
     },
     vector, vector_read,
 };
@@ -28,6 +28,7 @@ use allod_protocol::{
     incident::{Incident, IncidentOf, IncidentStatus, IncidentUpdate},
     model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
     network::{MembersAt, Network, Upgrade},
+    office::{Ahead, Office, Tenure, TenureStatus},
     policy::{Class, Electorate, Proposers, Risk, Tally, TransferRule, Verdict},
     proposal::{
         Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, WithdrawProposal,
@@ -116,6 +117,7 @@ fn proposal() -> Proposal {
         rule: rule(2_000, 5_000),
         gates: vec![ProposalGate {
             statement: name("bias-audit"),
+            role: name("auditor"),
             accounts: vec![ACCOUNT, OTHER],
             attestors: 1,
             outvoted_by: None,
@@ -278,6 +280,9 @@ fn further_state() -> Vec<Vector> {
         opened: HEIGHT,
         expires: TIME,
     };
+    let tenure =
+        Tenure { account: ACCOUNT, office: Office::Steward(MODEL), status: TenureStatus::Accepted, since: HEIGHT };
+    let ahead = Ahead { account: OTHER, office: Office::Arbiter(MODEL), since: HEIGHT };
     let peer = key(0xb1).public_key();
     let scope = Scope::Model(MODEL);
     let (called_at, sleeps_at) = (TIME, TIME.plus_ms(7_776_000_000));
@@ -309,6 +314,8 @@ fn further_state() -> Vec<Vector> {
         record(&(Scope::Model(MODEL), OTHER), &silence),
         record(&(Scope::Model(MODEL), OTHER, HEIGHT), &DormantAt(true)),
         record(&(Scope::Network, HEIGHT), &DormantTotalAt(Weights::MEMBER)),
+        record(&(ACCOUNT, Office::Steward(MODEL)), &tenure),
+        record(&(OTHER, Office::Arbiter(MODEL)), &ahead),
     ]
 }
 
@@ -436,6 +443,20 @@ fn parts_of_agendas() -> Vec<Vector> {
     let incidents =
         [IncidentStatus::Reported, IncidentStatus::Investigating, IncidentStatus::Resolved, IncidentStatus::Dismissed];
     incidents.iter().for_each(|one| add("incident_status", incident_status(one), vector("", one)));
+    let offices = [
+        Office::Steward(MODEL),
+        Office::Arbiter(MODEL),
+        Office::Guardian(MODEL),
+        Office::Attester { model, role: name("auditor") },
+        Office::KeyGuardian(OTHER),
+        Office::Responsible(INCIDENT),
+        Office::Operator(key(0xa5).public_key()),
+    ];
+    // As they stand in keys, so that those are seen too.
+    let of = |one: &Office| Ahead { account: ACCOUNT, office: one.clone(), since: HEIGHT };
+    offices.iter().for_each(|one| add("office", office(one), record(&(ACCOUNT, one.clone()), &of(one))));
+    let statuses = [TenureStatus::Offered, TenureStatus::Accepted, TenureStatus::Resigned, TenureStatus::Dismissed];
+    statuses.iter().for_each(|one| add("tenure_status", tenure_status(one), vector("", one)));
     let agenda = [
         Due::Proposal(PROPOSAL),
         Due::Delegation { model, from: ACCOUNT },

@@ -15,6 +15,7 @@ use allod_protocol::{
     ids::{Power, PublicKey, Units},
     incident::IncidentStatus,
     model::Licence,
+    office::Office,
     proposal::{ProposalStatus, Scope},
     rejection::Rejection,
     share::{ShareFlow, ShareReason},
@@ -201,6 +202,17 @@ fn of_access() -> Vec<Rejection> {
     ]
 }
 
+fn of_offices() -> Vec<Rejection> {
+    let (account, key) = (ACCOUNT, public_key());
+    vec![
+        Rejection::OfficeHeld { office: Office::Steward(MODEL), account },
+        Rejection::NotInOffice { office: Office::Guardian(MODEL), account },
+        Rejection::NotAccepted { office: Office::Operator(key), account },
+        Rejection::TooManyAhead(account),
+        Rejection::KeyDisagrees { key, account },
+    ]
+}
+
 fn events_of_decisions() -> Vec<Event> {
     let (account, model, proposal) = (ACCOUNT, MODEL, PROPOSAL);
     let (label, artifact, key, scope) = (label("v1"), artifact(), public_key(), Scope::Model(MODEL));
@@ -256,6 +268,10 @@ fn further_events() -> Vec<Event> {
         Event::CalledOn { scope: Scope::Model(MODEL), account, by: OTHER, sleeps_at: TIME },
         Event::Spoke { scope: Scope::Network, account, was_dormant: true },
         Event::FellDormant { scope: Scope::Model(MODEL), account },
+        Event::OfficeOffered { office: Office::Steward(model), account },
+        Event::OfficeAccepted { office: Office::Arbiter(model), account, ahead: true },
+        Event::OfficeResigned { office: Office::KeyGuardian(OTHER), account },
+        Event::OfficeEnded { office: Office::Attester { model, role: name("auditor") }, account },
     ]
 }
 
@@ -270,6 +286,7 @@ pub(super) fn vectors() -> Vec<Vector> {
         of_rounds_and_disputes(),
         of_access(),
         super::safety::rejections(),
+        of_offices(),
     ]
     .concat();
     let mut vectors: Vec<Vector> = rejections

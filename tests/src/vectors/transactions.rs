@@ -22,6 +22,7 @@ use allod_protocol::{
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
     model::{Licence, PublishVersion, VersionRef},
     network::LeaveNetwork,
+    office::{AcceptOffice, Office, ResignOffice},
     proposal::{
         BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
         WithdrawProposal,
@@ -29,6 +30,7 @@ use allod_protocol::{
     recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
     share::{BurnShares, TransferShares, Vesting},
     transaction::{Action, Transaction, TransactionBody},
+    validator,
 };
 
 fn read_transaction(bytes: &[u8]) -> Result<Read, String> {
@@ -104,6 +106,7 @@ fn actions() -> Vec<Action> {
 /// Disputes, incidents, and what accounts ask about themselves.
 fn further_actions() -> Vec<Action> {
     let policy = RecoveryPolicy { guardians: vec![OTHER], needed: 1, delay_ms: 86_400_000 };
+    let operates = key(0xa5).sign(Domain::Operation, &validator::operation(network(), ACCOUNT));
     let inner = Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL, reason: "asked too early".into() });
     vec![
         Action::OpenDispute(OpenDispute {
@@ -136,6 +139,8 @@ fn further_actions() -> Vec<Action> {
         Action::CallOn(CallOn { scope: Scope::Model(MODEL), account: OTHER }),
         Action::Present(Present { scope: Scope::Network }),
         Action::LeaveNetwork(LeaveNetwork {}),
+        Action::AcceptOffice(AcceptOffice { office: Office::Operator(key(0xa5).public_key()), proof: Some(operates) }),
+        Action::ResignOffice(ResignOffice { office: Office::Attester { model: MODEL, role: name("auditor") } }),
     ]
 }
 

@@ -12,6 +12,7 @@ use allod_protocol::{
     execute::Outcome,
     incident::IncidentStatus,
     model::{Licence, VersionStatus},
+    office::{Office, TenureStatus},
     policy::{Class, Electorate, Proposers, Risk, TransferRule, Verdict},
     proposal::{Choice, ProposalAction, ProposalStatus, Scope},
     rejection::Rejection,
@@ -80,6 +81,8 @@ variants! {
         CallOn(..) => "call_on",
         Present(..) => "present",
         LeaveNetwork(..) => "leave_network",
+        AcceptOffice(..) => "accept_office",
+        ResignOffice(..) => "resign_office",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -194,6 +197,21 @@ variants! {
         Reported() => "reported",
         Investigating() => "investigating",
         Resolved() => "resolved",
+        Dismissed() => "dismissed",
+    }
+    "office", OFFICES, office: Office {
+        Steward(..) => "steward",
+        Arbiter(..) => "arbiter",
+        Guardian(..) => "guardian",
+        Attester{..} => "attester",
+        KeyGuardian(..) => "key_guardian",
+        Responsible(..) => "responsible",
+        Operator(..) => "operator",
+    }
+    "tenure_status", TENURE_STATUSES, tenure_status: TenureStatus {
+        Offered() => "offered",
+        Accepted() => "accepted",
+        Resigned() => "resigned",
         Dismissed() => "dismissed",
     }
     "due", DUES, due: Due {
@@ -315,6 +333,8 @@ variants! {
         Silence() => "silence",
         DormantAt() => "dormant_at",
         DormantTotalAt() => "dormant_total_at",
+        Tenure() => "tenure",
+        Ahead() => "ahead",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -374,6 +394,10 @@ variants! {
         CalledOn{..} => "called_on",
         Spoke{..} => "spoke",
         FellDormant{..} => "fell_dormant",
+        OfficeOffered{..} => "office_offered",
+        OfficeAccepted{..} => "office_accepted",
+        OfficeResigned{..} => "office_resigned",
+        OfficeEnded{..} => "office_ended",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -477,5 +501,10 @@ variants! {
         NotCalledOn(..) => "not_called_on",
         OperatesValidator{..} => "operates_validator",
         LastMember(..) => "last_member",
+        OfficeHeld{..} => "office_held",
+        NotInOffice{..} => "not_in_office",
+        NotAccepted{..} => "not_accepted",
+        TooManyAhead(..) => "too_many_ahead",
+        KeyDisagrees{..} => "key_disagrees",
     }
 }

@@ -46,6 +46,7 @@ fn guarded(ledger: &mut TestLedger) -> AccountId {
     let guardians = (1..4).map(|index| account(ledger, index)).collect();
     let policy = RecoveryPolicy { guardians, needed: 2, delay_ms: 60_000 };
     ledger.must(0, Action::SetRecovery(SetRecovery { policy: Some(policy) }));
+    ledger.accept_offers();
     account(ledger, 0)
 }
 

@@ -46,9 +46,11 @@ pub(crate) fn founding(ledger: &TestLedger, policy: ModelPolicy) -> CreateModel 
     }
 }
 
-/// Founds a model as northfield.
+/// Founds a model as northfield; whoever is named for an office accepts it.
 pub(crate) fn found(ledger: &mut TestLedger, action: CreateModel) -> ModelId {
-    match ledger.must(0, Action::CreateModel(action)).events.first() {
+    let founded = ledger.must(0, Action::CreateModel(action));
+    ledger.accept_offers();
+    match founded.events.first() {
         Some(Event::ModelCreated { model, .. }) => *model,
         other => panic!("{other:?}"),
     }

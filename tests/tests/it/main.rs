@@ -17,6 +17,7 @@ mod dormancy;
 mod formats;
 mod fuzz;
 mod network;
+mod offices;
 mod rounds;
 mod rules;
 mod scenarios;

@@ -16,7 +16,7 @@ use allod_protocol::{
     share::{Register, TransferShares},
     transaction::{Action, Invalid, TransactionBody},
 };
-use allod_tests::ledger::{TestLedger, key};
+use allod_tests::ledger::{TestLedger, key, operates};
 
 #[test]
 fn owners_release_a_version_by_a_decision_that_the_ledger_executes_at_the_close() {
@@ -161,7 +161,11 @@ fn the_networks_electorate_is_that_of_the_snapshot() {
         let handle = Handle::new(format!("clinic-{seed}")).unwrap();
         ledger.must(0, Action::CreateAccount(CreateAccount { handle: handle.clone(), keys, quota: 0 }));
         let HandleOf(operator) = ledger.read(&handle).expect("handle");
-        let key = SigningKey::from_seed(&[seed + 100; 32]).public_key();
+        let key = SigningKey::from_seed(&[seed + 100; 32]);
+        let accept = operates(ledger.tip.network, operator, &key);
+        let accept = ledger.sign(operator, &[SigningKey::from_seed(&[seed; 32])], accept);
+        assert_eq!(ledger.run(accept).outcome, Outcome::Applied);
+        let key = key.public_key();
         open(ledger, 0, Scope::Network, vec![ProposalAction::AdmitValidator { key, power: Power::new(1), operator }])
     };
     let first = admit(&mut ledger, 50);
@@ -282,8 +286,11 @@ fn versions_name_their_parents_and_an_artifact_is_one_version() {
 #[test]
 fn members_admit_and_remove_validators_in_force_two_blocks_later() {
     let mut ledger = ledger();
-    let newcomer = SigningKey::from_seed(&[77; 32]).public_key();
+    let newcomer = SigningKey::from_seed(&[77; 32]);
     let operator: AccountId = ledger.account("seafront");
+    let accept = operates(ledger.tip.network, operator, &newcomer);
+    ledger.must(4, accept);
+    let newcomer = newcomer.public_key();
     let admit = ProposalAction::AdmitValidator { key: newcomer, power: Power::new(1), operator };
     let id = open(&mut ledger, 0, Scope::Network, vec![admit]);
     for voter in 0..4 {

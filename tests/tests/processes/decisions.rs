@@ -27,6 +27,7 @@ impl Federation {
              --steward northfield --steward lakeside --template equal-partners --voting-period 2s --timelock 1s \
              --spdx Apache-2.0",
         );
+        this.must(&format!("office accept --steward {MODEL} --as lakeside"));
         this
     }
 
@@ -197,7 +198,9 @@ fn gather_signatures(federation: &Federation) {
 fn recover_keys(federation: &Federation) {
     federation.must("recovery set --guardian northfield --guardian hilltop --needed 2 --delay 2s --as riverbend");
     federation.must("key new found-again");
+    federation.refused("recovery seek riverbend --key found-again --as hilltop", "has not accepted");
     for guardian in ["northfield", "hilltop"] {
+        federation.must(&format!("office accept --keys-of riverbend --as {guardian}"));
         federation.must(&format!("recovery seek riverbend --key found-again --as {guardian}"));
     }
     wait_until("the account to have its new key", || {
@@ -245,6 +248,10 @@ fn release_after_a_review(federation: &Federation) {
     for reviewer in ["northfield", "lakeside"] {
         federation.must(&format!("attest northfield/scans@1.0 --statement safety-review --passed --as {reviewer}"));
     }
+    federation.refused(&format!("proposals execute {proposal} --as hilltop"), "safety-review");
+    let shown = federation.must("model show northfield/scans").to_string();
+    assert!(shown.contains("nothing can be released until enough accept"), "{shown}");
+    federation.must("office accept --attester northfield/scans:reviewer --as lakeside");
     federation.must(&format!("proposals execute {proposal} --as hilltop"));
     let shown = federation.must("model show northfield/scans").to_string();
     assert!(shown.contains("\"released\":\"1.0\""), "{shown}");
@@ -262,6 +269,10 @@ fn stop_by_guardian(federation: &Federation) {
         view.get("status")?.get("queued").cloned()
     });
     federation.refused(&format!("proposals cancel {proposal} --reason no --as lakeside"), "guardian");
+    federation.refused(&format!("proposals cancel {proposal} --reason no --as hilltop"), "has not accepted");
+    let explained = federation.must("policy explain northfield/guarded").to_string();
+    assert!(explained.contains("the guardian has not accepted"), "{explained}");
+    federation.must("office accept --guardian northfield/guarded --as hilltop");
     federation.must(&format!("proposals cancel {proposal} --reason no --as hilltop"));
 }
 

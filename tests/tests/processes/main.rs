@@ -150,6 +150,9 @@ fn an_outsider_joins_with_the_genesis_and_one_address_and_is_admitted() {
     for operator in ["operator-0", "operator-1", "operator-2"] {
         net.must(0, &["vote", &proposal, "yes", "--as", operator]);
     }
+    // A decision waits for its operator to accept, with the word of the validator's own key.
+    let data = data.display().to_string();
+    net.must(peer, &["office", "accept", "--validator", key, "--data", &data, "--as", "operator-1"]);
     net.must(0, &["proposals", "wait", &proposal]);
     wait_until("the newcomer to vote", || {
         net.status(peer).filter(|status| text_of(status, "role") == "validator").map(|_| ())

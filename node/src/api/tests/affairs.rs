@@ -7,6 +7,7 @@ use allod_protocol::{
     contribution::AcceptContribution,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
+    office::{AcceptOffice, Office},
     recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
     round::{KindWeight, RoundPlan},
 };
@@ -119,9 +120,14 @@ async fn an_incident_keeps_its_history() {
 async fn guardians_and_what_they_say_can_be_read() {
     let peer = Peer::start().await;
     let recovery = "/v1/accounts/northfield/recovery";
-    assert_eq!(peer.ok(recovery).await, json!({"policy": null, "guardians": [], "pending": null}));
+    assert_eq!(peer.ok(recovery).await, json!({"policy": null, "in_force": false, "guardians": [], "pending": null}));
     let policy = RecoveryPolicy { guardians: vec![peer.account("southbank")], needed: 1, delay_ms: 60_000 };
     peer.apply(1, "northfield", Action::SetRecovery(SetRecovery { policy: Some(policy) })).await;
+    let offered = peer.ok(recovery).await;
+    assert_eq!((&offered["in_force"], &offered["guardians"][0]["accepted"]), (&json!(false), &json!(false)));
+    let office = Office::KeyGuardian(peer.account("northfield"));
+    peer.apply(2, "southbank", Action::AcceptOffice(AcceptOffice { office, proof: None })).await;
+    assert_eq!(peer.ok(recovery).await["in_force"], true);
     let keys = KeyPolicy::single(key(5).public_key());
     let seek = RecoverAccount { account: peer.account("northfield"), keys: keys.clone() };
     peer.apply(2, "southbank", Action::RecoverAccount(seek)).await;

@@ -7,6 +7,7 @@ use allod_protocol::{
     delegation::Delegate,
     ids::ArtifactId,
     model::VersionRef,
+    office::{AcceptOffice, Office},
     policy::{Class, Gate, Role, TransferRule},
     proposal::ExecuteProposal,
     share::Vesting,
@@ -152,6 +153,30 @@ async fn a_release_waits_for_its_gates_and_says_so() {
         note: "no difference between groups".into(),
     };
     peer.apply(2, "southbank", Action::Attest(attest)).await;
+    let gate = peer.ok(&path).await["attested"][0].clone();
+    assert_eq!((&gate["attestors"][0]["accepted"], &gate["verdict"]), (&json!(false), &json!("lacking")));
+    let offices = peer.ok("/v1/models/northfield/digits/offices").await;
+    let answers: Vec<(&Value, &Value)> =
+        offices["offices"].as_array().unwrap().iter().map(|one| (&one["role"], &one["answer"])).collect();
+    let [accepted, offered] = [json!("accepted"), json!("offered")];
+    let roles = [json!("steward"), json!("guardian"), json!("reviewer")];
+    assert_eq!(answers, [(&roles[0], &accepted), (&roles[1], &offered), (&roles[2], &offered)]);
+    let texts = offices["vacancies"].to_string();
+    assert!(texts.contains("nothing can be released until enough accept"), "{texts}");
+    let office = Office::Attester { model, role: name("reviewer") };
+    peer.apply(2, "southbank", Action::AcceptOffice(AcceptOffice { office, proof: None })).await;
+    let ahead = Office::Arbiter(model);
+    peer.apply(2, "southbank", Action::AcceptOffice(AcceptOffice { office: ahead, proof: None })).await;
+    let own = peer.ok("/v1/accounts/southbank/offices").await;
+    let of: Vec<(&Value, &Value)> =
+        own["items"].as_array().unwrap().iter().map(|one| (&one["of"], &one["answer"])).collect();
+    let digits = json!("northfield/digits");
+    assert!(of.contains(&(&digits, &accepted)) && of.contains(&(&digits, &offered)), "{own}");
+    let ahead = peer.ok("/v1/accounts/southbank/offices-ahead").await;
+    assert_eq!(
+        (&ahead["items"][0]["role"], &ahead["items"][0]["answer"]),
+        (&json!("arbiter"), &json!("accepted_ahead"))
+    );
     let said = peer.ok(&format!("/v1/artifacts/{artifact}/attestations")).await;
     assert_eq!((&said["items"][0]["handle"], &said["items"][0]["finding"]), (&json!("southbank"), &json!("passed")));
     assert_eq!(peer.ok(&path).await["attested"][0]["attestors"][0]["finding"], "passed");

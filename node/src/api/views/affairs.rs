@@ -76,9 +76,11 @@ pub struct IncidentView {
     /// The handle of who reported it.
     #[schema(value_type = Option<String>)]
     pub reporter_handle: Option<Handle>,
-    /// The handle of who answers for it.
+    /// The handle of who is named to answer for it.
     #[schema(value_type = Option<String>)]
     pub responsible_handle: Option<Handle>,
+    /// What that account answered: `offered`, `accepted` or `resigned`; only who accepted answers for it.
+    pub responsible_answer: Option<String>,
     /// Its history, the oldest step first; left out in lists. At most 500 steps are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<IncidentStep>>,
@@ -105,6 +107,8 @@ pub struct RecoveryView {
     /// Who and how; null if nobody can.
     #[schema(value_type = Option<schema::Record>)]
     pub policy: Option<RecoveryPolicy>,
+    /// Whether as many guardians as are needed have accepted; until then nobody can give the account new keys.
+    pub in_force: bool,
     /// What each guardian says.
     pub guardians: Vec<GuardianView>,
     /// The keys that the account gets if its present ones do not stop it; null if there are none.
@@ -121,6 +125,8 @@ pub struct GuardianView {
     /// Its handle.
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
+    /// Whether it accepted to be one; until then it does not count.
+    pub accepted: bool,
     /// The keys that it says the account should get; null if it says nothing.
     #[schema(value_type = Option<schema::Record>)]
     pub keys: Option<KeyPolicy>,

@@ -60,6 +60,7 @@ fn found(
     };
     let transaction = ledger.sign_as(0, Action::CreateModel(action));
     let result = ledger.run(transaction);
+    ledger.accept_offers();
     match (result.events.first(), result.outcome) {
         (Some(Event::ModelCreated { model, .. }), _) => Ok(*model),
         (_, allod_protocol::execute::Outcome::Rejected(rejection)) => Err(rejection.code()),

@@ -11,6 +11,7 @@ use allod_protocol::{
     ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, Units},
     model::{Model, Version, VersionStatus},
     network::Network,
+    office::{Ahead, Office, Tenure, TenureStatus},
     policy::{Tally, Verdict},
     proposal::{BallotPart, Choice, Proposal, ProposalStatus, Scope},
     round::{Round, RoundStatus},
@@ -18,12 +19,13 @@ use allod_protocol::{
     state::{Direction, Overlay, page, read_as_of},
 };
 use allod_tests::{ledger::TestLedger, reference};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl History {
     /// Compares everything but the proposals that were over before.
     pub(crate) fn compare(&self, before: &TestLedger) {
         self.compare_accounts();
+        self.compare_offices();
         self.models.iter().for_each(|id| self.compare_model(*id));
         let was_over = |id: &ProposalId| before.read::<Proposal>(id).is_some_and(|found| found.status.is_final());
         self.proposals.iter().filter(|id| !was_over(id)).for_each(|id| self.compare_proposal(*id));
@@ -111,6 +113,33 @@ impl History {
             };
             assert_eq!(status, expected.status, "round {number}");
             assert_eq!(found.closes.get(), expected.closes);
+        }
+    }
+
+    /// What everybody answered to everything, and whether who holds an office is named for it.
+    fn compare_offices(&self) {
+        for account in &self.accounts {
+            let (tenures, _) =
+                page::<Tenure>(&self.ledger.state, account, None, Direction::Ascending, 10_000).expect("page");
+            let of_network = |tenure: &&Tenure| !matches!(tenure.office, Office::Operator(_));
+            let found: BTreeMap<Office, reference::Answer> = tenures
+                .iter()
+                .filter(of_network)
+                .map(|tenure| (tenure.office.clone(), answer(tenure.status)))
+                .collect();
+            let expected = self.world.offices.iter().filter(|((_, other), _)| other == account);
+            let expected: BTreeMap<Office, reference::Answer> =
+                expected.map(|((office, _), (answer, _))| (office.clone(), *answer)).collect();
+            assert_eq!(found, expected, "the offices of {account}");
+            for (office, answer) in &found {
+                let holds = *answer == reference::Answer::Accepted;
+                assert_eq!(holds, self.world.holds(office, *account), "named and accepted: {office:?}");
+            }
+            let (ahead, _) =
+                page::<Ahead>(&self.ledger.state, account, None, Direction::Ascending, 10_000).expect("page");
+            let found: BTreeSet<Office> = ahead.into_iter().map(|ahead| ahead.office).collect();
+            let expected = self.world.ahead.iter().filter(|(_, other)| other == account);
+            assert_eq!(found, expected.map(|(office, _)| office.clone()).collect(), "accepted ahead by {account}");
         }
     }
 
@@ -212,6 +241,15 @@ impl History {
             assert_eq!((found.amount, found.accepted.is_some()), (expected.amount, expected.accepted), "{found:?}");
             self.compare_frozen(DisputeTarget::Contribution(*id));
         }
+    }
+}
+
+fn answer(found: TenureStatus) -> reference::Answer {
+    match found {
+        TenureStatus::Offered => reference::Answer::Offered,
+        TenureStatus::Accepted => reference::Answer::Accepted,
+        TenureStatus::Resigned => reference::Answer::Resigned,
+        TenureStatus::Dismissed => reference::Answer::Dismissed,
     }
 }
 

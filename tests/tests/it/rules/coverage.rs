@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 20] = [
+const ACTIONS: [&str; 22] = [
     "create_account",
     "create_model",
     "publish_version",
@@ -32,6 +32,8 @@ const ACTIONS: [&str; 20] = [
     "call_on",
     "present",
     "leave_network",
+    "accept_office",
+    "resign_office",
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.

@@ -70,6 +70,8 @@ impl History {
         history.found("one", story.policies[0], &[40, 30, 20, 10], Vec::new());
         let grants = vec![ParentGrant { parent: history.models[0], units: history.scaled(13) }];
         history.found("two", story.policies[1], &[7, 7, 7, 7, 7, 7], grants);
+        let accepted = history.accept_offers(u32::MAX);
+        history.run(1_000, accepted);
         history
     }
 

@@ -130,6 +130,20 @@ pub(crate) enum Request {
     Clear {
         proposal: Pick,
     },
+    /// Everybody who is offered an office accepts it, each by a bit.
+    AcceptOffers {
+        answers: u32,
+    },
+    AcceptOffice {
+        model: u8,
+        by: Pick,
+        kind: u8,
+    },
+    ResignOffice {
+        model: u8,
+        by: Pick,
+        kind: u8,
+    },
     Record {
         model: u8,
         by: u8,
@@ -279,6 +293,7 @@ fn request(policies: Range<u8>) -> impl Strategy<Value = Request> {
     prop_oneof![
         7 => of_holders(),
         6 => of_accounts(policies.clone()),
+        3 => of_officers(),
         9 => of_proposers(policies),
         17 => of_voters(),
         10 => of_givers(),
@@ -314,6 +329,15 @@ fn of_accounts(policies: Range<u8>) -> impl Strategy<Value = Request> {
 
 fn finding() -> impl Strategy<Value = Finding> {
     prop_oneof![12 => Just(Finding::Passed), 3 => Just(Finding::Failed), 2 => Just(Finding::Withdrawn)]
+}
+
+fn of_officers() -> impl Strategy<Value = Request> {
+    let (model, any) = (any::<u8>(), any::<u8>());
+    prop_oneof![
+        4 => prop::num::u32::ANY.prop_map(|answers| Request::AcceptOffers { answers }),
+        2 => (model, pick(), any).prop_map(|(model, by, kind)| Request::AcceptOffice { model, by, kind }),
+        1 => (model, pick(), any).prop_map(|(model, by, kind)| Request::ResignOffice { model, by, kind }),
+    ]
 }
 
 fn of_proposers(policies: Range<u8>) -> impl Strategy<Value = Request> {

@@ -20,6 +20,7 @@ use allod_protocol::{
     },
     model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
     network::LeaveNetwork,
+    office::{AcceptOffice, Office, ResignOffice},
     policy::Proposers,
     proposal::{
         BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
@@ -29,7 +30,7 @@ use allod_protocol::{
     share::{BurnShares, TransferShares, Vesting},
     transaction::Action,
 };
-use allod_tests::reference::{DisputeStatus, Model, Proposal, Status, VersionStatus};
+use allod_tests::reference::{Answer, DisputeStatus, Model, Proposal, Status, VersionStatus};
 
 fn wrap<T: Clone>(list: &[T], place: u8) -> Option<T> {
     list.get(usize::from(place).checked_rem(list.len())?).cloned()
@@ -59,12 +60,14 @@ impl History {
             Request::Clear { proposal } => return self.clear(*proposal).unwrap_or_default(),
             Request::Gather { model, givers } => return self.gather(*model, *givers).unwrap_or_default(),
             Request::Review { skip } => return self.review(*skip),
+            Request::AcceptOffers { answers } => return self.accept_offers(*answers),
             Request::Settle { dispute, upholds } => return self.settle(*dispute, *upholds).unwrap_or_default(),
             _ => {}
         }
         let asked = self
             .of_holder(request)
             .or_else(|| self.of_account(request))
+            .or_else(|| self.of_officer(request))
             .or_else(|| self.of_proposer(request))
             .or_else(|| self.of_giver(request))
             .or_else(|| self.of_disputant(request));
@@ -175,6 +178,35 @@ impl History {
         }
     }
 
+    /// Who is offered an office accepts it, each by a bit.
+    pub(crate) fn accept_offers(&self, answers: u32) -> Vec<(usize, Action)> {
+        let offered = self.world.offices.iter().filter(|(_, (answer, _))| *answer == Answer::Offered);
+        let some = offered.enumerate().filter(|(number, _)| answers >> (number % 32) & 1 == 1);
+        let accept = |(_, ((office, account), _)): (usize, (&(Office, AccountId), _))| {
+            let asked = AcceptOffice { office: office.clone(), proof: None };
+            (self.place(*account), Action::AcceptOffice(asked))
+        };
+        some.map(accept).collect()
+    }
+
+    fn of_officer(&self, request: &Request) -> Option<(AccountId, Action)> {
+        let (Request::AcceptOffice { model, by, kind } | Request::ResignOffice { model, by, kind }) = request else {
+            return None;
+        };
+        let (id, model) = self.model(*model);
+        let mut offices = vec![Office::Steward(id), Office::Arbiter(id), Office::Guardian(id)];
+        offices.extend(model.policy.roles.iter().map(|role| Office::Attester { model: id, role: role.name.clone() }));
+        let office = wrap(&offices, *kind)?;
+        let answer = |account| self.world.answer_to(&office, account);
+        if matches!(request, Request::AcceptOffice { .. }) {
+            let open = |account| matches!(answer(account), Some(Answer::Offered | Answer::Resigned));
+            let by = self.by(*by, open);
+            return Some((by, Action::AcceptOffice(AcceptOffice { office, proof: None })));
+        }
+        let by = self.by(*by, |account| answer(account).is_some_and(|answer| answer != Answer::Resigned));
+        Some((by, Action::ResignOffice(ResignOffice { office })))
+    }
+
     fn attestation(&self, model: u8, version: Pick, by: Pick, finding: Finding) -> Option<(AccountId, Action)> {
         let (_, model) = self.model(model);
         let statement = model.policy.gates.first().map(|gate| gate.statement.clone());
@@ -212,7 +244,7 @@ impl History {
             Request::Propose { model, by, steps } => {
                 let (id, model) = self.model(*model);
                 let by = self.by(*by, |account| match model.policy.release.proposers {
-                    Proposers::Stewards => model.stewards.contains(&account),
+                    Proposers::Stewards => self.world.holds(&Office::Steward(id), account),
                     _ => model.register.contains_key(&account),
                 });
                 let actions: Vec<_> = steps.iter().filter_map(|step| self.step(id, by, step)).collect();
@@ -479,8 +511,9 @@ impl History {
                 };
                 let id = choose(&self.contributions, *contribution, waits)?;
                 let contribution = &self.world.contributions[&id];
-                let stewards = &self.world.models[&contribution.model].stewards;
-                let by = self.by(*by, |account| stewards.contains(&account) && account != contribution.giver);
+                let office = Office::Steward(contribution.model);
+                let is_steward = |account| self.world.holds(&office, account);
+                let by = self.by(*by, |account| is_steward(account) && account != contribution.giver);
                 Some((by, Action::AcceptContribution(AcceptContribution { contribution: id })))
             }
             _ => None,
@@ -551,7 +584,8 @@ impl History {
                 let asked = RevealContribution { contribution: *id, amount, salt };
                 actions.push((self.place(contribution.giver), Action::RevealContribution(asked)));
             }
-            let steward = model.stewards.iter().find(|steward| **steward != contribution.giver);
+            let holds = |steward: &&AccountId| self.world.holds(&Office::Steward(contribution.model), **steward);
+            let steward = model.stewards.iter().filter(holds).find(|steward| **steward != contribution.giver);
             let accept = |steward: &AccountId| {
                 (self.place(*steward), Action::AcceptContribution(AcceptContribution { contribution: *id }))
             };
@@ -577,8 +611,9 @@ impl History {
                 let dispute = &self.world.disputes[&id];
                 let arbiters = self.world.models[&dispute.model].policy.arbiters.as_ref();
                 let is_party = |account| [dispute.challenger, dispute.respondent].contains(&account);
+                let office = Office::Arbiter(dispute.model);
                 let by = self.by(*by, |account| match arbiters {
-                    Some(arbiters) => arbiters.accounts.contains(&account) && !is_party(account),
+                    Some(_) => self.world.holds(&office, account) && !is_party(account),
                     None => account == dispute.challenger,
                 });
                 Some((by, Action::RuleDispute(RuleDispute { dispute: id, upholds: *upholds })))
@@ -587,21 +622,20 @@ impl History {
         }
     }
 
-    /// All arbiters who are no parties rule alike; where there are none, a steward asks the owners.
+    /// All arbiters who accepted and are no parties rule alike; where they are too few, a steward asks the owners.
     fn settle(&self, pick: Pick, upholds: bool) -> Option<Vec<(usize, Action)>> {
         let id = self.open_dispute(pick)?;
         let dispute = &self.world.disputes[&id];
         let model = &self.world.models[&dispute.model];
-        let Some(arbiters) = &model.policy.arbiters else {
+        let panel = self.world.panel(dispute);
+        if panel.is_empty() {
             let resolve = ProposalAction::ResolveDispute { dispute: id, upholds };
             let (by, action) =
                 self.open(wrap(&model.stewards, pick.place)?, Scope::Model(dispute.model), vec![resolve])?;
             return Some(vec![(self.place(by), action)]);
-        };
-        let parties = [dispute.challenger, dispute.respondent];
+        }
         let rule = Action::RuleDispute(RuleDispute { dispute: id, upholds });
-        let neutral = arbiters.accounts.iter().filter(|arbiter| !parties.contains(arbiter));
-        Some(neutral.map(|arbiter| (self.place(*arbiter), rule.clone())).collect())
+        Some(panel.into_iter().map(|arbiter| (self.place(arbiter), rule.clone())).collect())
     }
 
     fn open_dispute(&self, pick: Pick) -> Option<DisputeId> {

@@ -117,6 +117,7 @@ fn rule_as_arbiters(federation: &Federation) {
         "model create judged --as northfield --holder lakeside=60 --holder riverbend=40 --steward northfield \
          --steward hilltop --template regulated-consortium --voting-period 2s --timelock 0s",
     );
+    federation.must("office accept --all --as hilltop");
     let opened =
         federation.must("dispute line northfield/judged riverbend --units 15 --text copied-data --as lakeside");
     let dispute = text_of(&opened, "dispute").to_owned();
@@ -138,6 +139,8 @@ fn burn_and_rename(federation: &Federation) {
     let given = federation.must(&format!("contribute {MODEL} --as riverbend --kind code --amount 1"));
     let contribution = text_of(&given, "contribution").to_owned();
     federation.refused(&format!("contribute accept {contribution} --as northfield"), "steward");
+    federation.refused(&format!("contribute accept {contribution} --as hilltop"), "has not accepted");
+    federation.must(&format!("office accept --steward {MODEL} --as hilltop"));
     federation.must(&format!("contribute accept {contribution} --as hilltop"));
     let licence = format!("licence {MODEL} --spdx MIT --as northfield");
     federation.decide(&licence, &["northfield", "lakeside", "hilltop"]);

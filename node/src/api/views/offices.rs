@@ -1,0 +1,51 @@
+//! What is answered about offices.
+
+use super::schema;
+use allod_protocol::{
+    ids::{AccountId, Handle, Height},
+    office::{Office, Vacancy},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An office, an account that is named for it, and what it answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OfficeView {
+    /// The office, as `accept_office` and `resign_office` take it.
+    #[schema(value_type = schema::Record)]
+    pub office: Office,
+    /// Its name: that of a role, or `steward`, `arbiter`, `guardian`, `key_guardian`, `responsible`, `operator`.
+    pub role: String,
+    /// What it is of: a model's name, an account's handle, an incident's id, a validator's key.
+    pub of: String,
+    /// The account.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// `offered`, `accepted`, `resigned`, `dismissed` or `accepted_ahead`; only `accepted` counts.
+    pub answer: String,
+    /// Since which height.
+    #[schema(value_type = Option<u64>)]
+    pub since: Option<Height>,
+}
+
+/// The offices of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelOfficesView {
+    /// Who is named for which, and what they answered.
+    pub offices: Vec<OfficeView>,
+    /// Where too few hold one.
+    pub vacancies: Vec<VacancyView>,
+}
+
+/// What a model cannot do because too few hold an office.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VacancyView {
+    /// Which, for programs.
+    #[schema(value_type = schema::Record)]
+    pub vacancy: Vacancy,
+    /// In words, with the remedy.
+    pub text: String,
+}
