@@ -38,6 +38,9 @@ pub enum ParseError {
     /// A model's full name lacks its form.
     #[error("a model is named namespace/name, such as northfield/digits; not {0:?}")]
     ModelName(String),
+    /// Not a height and a hash.
+    #[error("a checkpoint is HEIGHT:HASH, as `allod status` prints it, not {0:?}")]
+    Checkpoint(String),
     /// More than the whole.
     #[error("{0} basis points are more than the whole, which is 10000")]
     BasisPoints(u16),

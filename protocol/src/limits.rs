@@ -120,6 +120,13 @@ pub const PARENT_GRANTS: usize = 16;
 /// Holders of all those models together: they get their shares in the same transaction.
 pub const PARENT_GRANT_HOLDERS: usize = 1_024;
 
+/// Bytes of one deed.
+pub const DEED_SIZE_BYTES: usize = RECORD_SIZE_BYTES;
+/// Proofs in one deed: the largest subject has seven.
+pub const DEED_PROOFS: usize = 16;
+/// Headers that tie one deed to checkpoints: about 330 bytes each.
+pub const DEED_LINKS: usize = 4_096;
+
 /// Files of one collection.
 pub const COLLECTION_FILES: usize = 100_000;
 /// Bytes of one collection's manifest.
@@ -150,6 +157,7 @@ const _: () = {
     );
     assert!(SYNC_RESPONSE_SIZE_BYTES <= RECORD_SIZE_BYTES);
     assert!((VALIDATORS as u64) * VALIDATOR_POWER < u64::MAX / 3, "thirds of the whole power do not overflow");
+    assert!(DEED_LINKS * 512 * 4 <= DEED_SIZE_BYTES, "links leave room for changes of the validator set");
     assert!(MODEL_UNITS < u64::MAX / 2);
     assert!(CONTRIBUTION_AMOUNT < u64::MAX / KIND_WEIGHT as u64, "what one contribution counts does not overflow");
     assert!(MEMPOOL_TRANSACTIONS_PER_SENDER < MEMPOOL_TRANSACTIONS);

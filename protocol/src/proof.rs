@@ -1,17 +1,24 @@
-//! Proofs: that a key of the state has a value, or none, under a state root; and deeds, which carry everything an
-//! outsider needs to check such a proof against a genesis they trust, offline.
+//! Proofs: that a key of the state has a value, or none, under a state root; why a root is to be trusted ([`root`]); and
+//! deeds, which carry everything an outsider needs to check what the ledger holds, offline ([`deed`]).
 //!
 //! A state root is signed one block later: the header of `H + 1` carries the root after `H`, and the certificate of
 //! `H + 1` makes it final. From genesis to that header an outsider needs no blocks, only the moments at which the
 //! validator set changed: the header that announces the next set, certified by the set before.
 
+pub mod deed;
+pub mod root;
+
+pub use deed::{Deed, Subject};
+pub use root::{CertifiedHeader, Checkpoint, RootProof, Trust, ValidatorChange};
+
 use crate::{
-    block::{CommitCertificate, Header, InvalidCertificate},
-    codec::{self, DecodeError},
+    block::InvalidCertificate,
+    codec::DecodeError,
     crypto::{self, Domain},
-    genesis::{Genesis, GenesisError},
-    ids::{BlockHash, Height, NetworkId, StateRoot},
-    validator::ValidatorSet,
+    genesis::GenesisError,
+    ids::{Height, NetworkId, StateRoot},
+    limits,
+    state::Family,
 };
 use jmt::{KeyHash, RootHash, SimpleHasher, proof::SparseMerkleProof};
 use serde::{Deserialize, Serialize};
@@ -43,6 +50,22 @@ pub enum InvalidProof {
     /// Not the bytes of a proof.
     #[error("not a proof: {0}")]
     Malformed(#[from] DecodeError),
+    /// More of something than any proof has.
+    #[error("{found} {what} are more than the {max} that a deed can have")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// The key is not in the tree, where it would always seem absent.
+    #[error(
+        "nothing can be proven of a key that begins with {}: that is no family of the state tree",
+        .0.map_or_else(|| "nothing".to_owned(), |byte| format!("byte {byte}"))
+    )]
+    Family(Option<u8>),
     /// The path does not lead from the value to the root.
     #[error("the proof does not lead to state root {root}: {detail}")]
     Root {
@@ -79,6 +102,43 @@ pub enum InvalidProof {
     /// The steps do not go forward.
     #[error("the heights of the deed do not increase at {0}")]
     Order(Height),
+    /// A later header does not follow from the one before it.
+    #[error("the header of height {0} does not follow from the one before it in the deed")]
+    Parent(Height),
+    /// A checkpoint that is none.
+    #[error("block 0 is the genesis, which is given anyway; a checkpoint is a later block")]
+    NotACheckpoint,
+    /// The deed does not say what the block of the checkpoint's height is.
+    #[error(
+        "nothing in the deed leads to the checkpoint, block {checkpoint}: it stands on block {header}. Take the hash of \
+         block {header} as the checkpoint (`allod block {header}`, asked of whom you trust), or have the deed made with \
+         `--checkpoint {checkpoint}`"
+    )]
+    NotTied {
+        /// The checkpoint's.
+        checkpoint: Height,
+        /// That of the deed's own header.
+        header: Height,
+    },
+    /// The deed and the checkpoint are of different histories.
+    #[error(
+        "the deed's block {} is not the checkpoint's, {}: the checkpoint is mistyped, or the deed is forged",
+        .found, .checkpoint
+    )]
+    Forked {
+        /// What is trusted.
+        checkpoint: Checkpoint,
+        /// What the deed has at that height.
+        found: Checkpoint,
+    },
+    /// A proof is missing, or one is there that the subject does not ask for.
+    #[error("the deed does not prove exactly what a deed on {subject} proves: {problem}")]
+    Incomplete {
+        /// What it is on.
+        subject: &'static str,
+        /// What is amiss.
+        problem: String,
+    },
 }
 
 /// That a key has a value, or none, under a state root.
@@ -93,108 +153,59 @@ pub struct StateProof {
 }
 
 impl StateProof {
+    /// Reads a proof that stands by itself.
+    ///
+    /// # Errors
+    /// When the bytes are not one, or its key is of no family of the tree.
+    pub fn decode(bytes: &[u8]) -> Result<Self, InvalidProof> {
+        let proof: Self = crate::codec::decode(bytes, limits::DEED_SIZE_BYTES)?;
+        proof.check_family()?;
+        Ok(proof)
+    }
+
+    /// That the tree can have the key at all.
+    fn check_family(&self) -> Result<(), InvalidProof> {
+        let family = self.key.first().copied();
+        match family {
+            Some(byte) if Family::is_authenticated(byte) => Ok(()),
+            _ => Err(InvalidProof::Family(family)),
+        }
+    }
+
     /// Checks the proof against a state root that is trusted.
     ///
     /// # Errors
-    /// [`InvalidProof::Root`].
+    /// [`InvalidProof::Family`], [`InvalidProof::Root`].
     pub fn verify(&self, root: StateRoot) -> Result<(), InvalidProof> {
+        self.check_family()?;
         self.path
             .verify(RootHash(*root.as_bytes()), tree_key(&self.key), self.value.as_ref())
             .map_err(|error| InvalidProof::Root { root, detail: error.to_string() })
     }
 }
 
-/// A header and what makes it final.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertifiedHeader {
-    /// The header.
-    pub header: Header,
-    /// Its certificate.
-    pub certificate: CommitCertificate,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl CertifiedHeader {
-    /// Checks that `validators` decided the header.
-    fn verify(&self, network: NetworkId, validators: &ValidatorSet) -> Result<BlockHash, InvalidProof> {
-        let height = self.header.height;
-        let hash = self.header.hash();
-        if self.header.network != network {
-            return Err(InvalidProof::Network { found: self.header.network, expected: network });
-        }
-        if self.certificate.height != height || self.certificate.block != hash {
-            return Err(InvalidProof::Mismatch(height));
-        }
-        if self.header.validators != validators.hash() {
-            return Err(InvalidProof::ValidatorSet(height));
-        }
-        self.certificate.verify(network, validators).map_err(|detail| InvalidProof::Certificate { height, detail })?;
-        Ok(hash)
-    }
-}
-
-/// A header after which another validator set decides, and that set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ValidatorChange {
-    /// The last header that the set before decided; it names the hash of the next one.
-    pub announced: CertifiedHeader,
-    /// The set from the height after it on.
-    pub validators: ValidatorSet,
-}
-
-/// A portable proof of what the ledger holds, checked offline against a genesis.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Deed {
-    /// Every change of the validator set from genesis to the last header.
-    pub changes: Vec<ValidatorChange>,
-    /// The header whose state root the proofs are under: it stands for the state one height before.
-    pub header: CertifiedHeader,
-    /// What is proven.
-    pub proofs: Vec<StateProof>,
-}
-
-impl Deed {
-    /// The deed's bytes, for a file.
-    pub fn encode(&self) -> Vec<u8> {
-        codec::encode(self)
-    }
-
-    /// Reads a deed.
-    ///
-    /// # Errors
-    /// When the bytes are not one.
-    pub fn decode(bytes: &[u8]) -> Result<Self, InvalidProof> {
-        Ok(codec::decode(bytes, crate::limits::RECORD_SIZE_BYTES)?)
-    }
-
-    /// Checks everything against a trusted genesis. What is left to the caller is what the proven values mean.
-    /// Gives the height that the proven state stands at.
-    ///
-    /// # Errors
-    /// The first step that does not hold.
-    pub fn verify(&self, genesis: &Genesis) -> Result<Height, InvalidProof> {
-        let network = genesis.network_id();
-        let mut validators = genesis.validator_set()?;
-        let mut height = Height::ZERO;
-        for change in &self.changes {
-            let announced = &change.announced.header;
-            if announced.height <= height {
-                return Err(InvalidProof::Order(announced.height));
+    #[test]
+    fn no_key_outside_the_tree_is_ever_proven_absent() {
+        // The root of an empty tree, under which everything that the tree can have is absent.
+        let empty = StateRoot::from_bytes(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
+        let absent = |key: &[u8]| {
+            let path = crate::codec::decode::<SparseMerkleProof<TreeHasher>>(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 64);
+            StateProof { key: key.to_vec(), value: None, path: path.expect("a path without siblings") }
+        };
+        for byte in 0..=u8::MAX {
+            let known = Family::of(byte).is_some_and(|family| family != Family::Seen);
+            for key in [&[byte][..], &[byte, 1, 2, 3]] {
+                let proof = absent(key);
+                let expected = if known { Ok(()) } else { Err(InvalidProof::Family(Some(byte))) };
+                assert_eq!(proof.verify(empty), expected, "{key:?}");
+                assert_eq!(StateProof::decode(&crate::codec::encode(&proof)).is_ok(), known, "{key:?}");
             }
-            change.announced.verify(network, &validators)?;
-            if announced.next_validators != change.validators.hash() {
-                return Err(InvalidProof::ValidatorSet(announced.height));
-            }
-            height = announced.height;
-            validators = change.validators.clone();
         }
-        let header = &self.header.header;
-        if header.height <= height {
-            return Err(InvalidProof::Order(header.height));
-        }
-        self.header.verify(network, &validators)?;
-        for proof in &self.proofs {
-            proof.verify(header.state_root)?;
-        }
-        Ok(header.height.previous())
+        assert_eq!(absent(&[]).verify(empty), Err(InvalidProof::Family(None)));
+        assert_eq!(Family::ALL.len(), Family::ALL.iter().filter(|one| Family::of(**one as u8) == Some(**one)).count());
     }
 }

@@ -7,7 +7,7 @@
 mod vesting;
 
 pub(crate) use vesting::vest;
-pub use vesting::{Vesting, VestingGrant, free_units};
+pub use vesting::{Vesting, VestingGrant, VestingGrants, free_units};
 
 use crate::{
     codec, delegation,

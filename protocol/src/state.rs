@@ -56,6 +56,28 @@ impl<S: StateRead + ?Sized> StateRead for &S {
     }
 }
 
+/// Defines the families and the list of them, so that none is left out of it.
+macro_rules! families {
+    ($(#[$about:meta])* pub enum Family { $($(#[$doc:meta])* $name:ident = $number:literal,)* }) => {
+        $(#[$about])*
+        pub enum Family { $($(#[$doc])* $name = $number,)* }
+
+        impl Family {
+            /// Every family, by number.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The family of a key's first byte, if there is one.
+            pub const fn of(byte: u8) -> Option<Self> {
+                match byte {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+families! {
 /// The families of records. The number is the first byte of every key and part of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -117,7 +139,7 @@ pub enum Family {
     /// Attestations by artifact, statement and account.
     Attestation = 28,
     /// Grants of shares that are not all free yet, by model and account.
-    VestingGrant = 29,
+    VestingGrants = 29,
     /// Versions made from a version, by parent.
     ChildOf = 30,
     /// Rounds by model and number.
@@ -167,12 +189,17 @@ pub enum Family {
     /// Offices accepted before a naming, by account.
     Ahead = 53,
 }
+}
 
 impl Family {
-    /// Whether a proof may speak of it: the remembered transaction ids follow from the blocks alone and are left out
-    /// of the authenticated map.
+    /// Whether a proof may speak of a key, which its first byte says: the remembered transaction ids follow from the
+    /// blocks alone and are left out of the authenticated map. What is not in it, a family that there is not included,
+    /// would always seem absent.
     pub const fn is_authenticated(byte: u8) -> bool {
-        byte != Self::Seen as u8
+        match Self::of(byte) {
+            None | Some(Self::Seen) => false,
+            Some(_) => true,
+        }
     }
 }
 

@@ -304,7 +304,7 @@ pub(crate) fn split_height(bytes: &[u8]) -> Option<(Height, &[u8])> {
 
 /// Whether a key's past values are kept. Those of the remembered transaction ids are not: the blocks have them.
 pub(crate) fn has_history(key: &[u8]) -> bool {
-    key.first().is_none_or(|family| Family::is_authenticated(*family))
+    key.first().is_none_or(|family| *family != Family::Seen as u8)
 }
 
 /// What all history keys of a state key begin with: a zero byte becomes `00 ff` and the end is `00 00`, so that keys

@@ -21,7 +21,7 @@ use allod_protocol::{
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
     recovery::{GuardianVote, Recovery},
     round::{Round, RoundDue, RoundScore},
-    share::{Register, Share, ShareAt, ShareChange, TotalAt, VestingGrant},
+    share::{Register, Share, ShareAt, ShareChange, TotalAt, VestingGrants},
     state::Record,
     validator::ValidatorSchedule,
 };
@@ -96,7 +96,7 @@ families! {
     DelegatedAt: "delegated_at" [Field::Id("model"), Field::Id("to"), Field::Number("height")];
     Overridden: "overridden" [Field::Id("proposal"), Field::Id("account")];
     Attestation: "attestation" [Field::Artifact("artifact"), Field::Text("statement"), Field::Id("account")];
-    VestingGrant: "vesting_grant" [Field::Id("model"), Field::Id("account"), Field::Number("number")];
+    VestingGrants: "vesting_grants" [Field::Id("model"), Field::Id("account")];
     Round: "round" [Field::Id("model"), Field::Number("number")];
     RoundScore: "round_score" [Field::Id("model"), Field::Number("round"), Field::Id("account")];
     RoundDue: "round_due" [Field::Id("model"), Field::Number("round"), Field::Rest];

@@ -1,13 +1,12 @@
 //! Shares under vesting: held, with their voice, and not yet all free to give away.
 
-use super::{Register, balance};
+use super::balance;
 use crate::{
-    codec,
     execute::Context,
     ids::{AccountId, ModelId, Timestamp, Units},
     limits,
     rejection::Rejection,
-    state::{Family, Overlay, Record, StateRead, prefix_end},
+    state::{Family, Overlay, Record, StateRead},
     transaction::Invalid,
 };
 use serde::{Deserialize, Serialize};
@@ -47,10 +46,34 @@ pub struct VestingGrant {
     pub vesting: Vesting,
 }
 
-impl Record for VestingGrant {
-    /// Model, holder, number of the register's line.
-    type Key = (ModelId, AccountId, u64);
-    const FAMILY: Family = Family::VestingGrant;
+/// A holder's grants that are not all free yet, the oldest first: at most [`limits::VESTING_GRANTS`]. They are one
+/// record, and there is none without grants, so that a proof of one key shows what is locked or that nothing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VestingGrants(pub Vec<VestingGrant>);
+
+impl Record for VestingGrants {
+    type Key = (ModelId, AccountId);
+    const FAMILY: Family = Family::VestingGrants;
+}
+
+impl VestingGrants {
+    /// Units that are not free at a block time, of all grants together.
+    pub fn locked(&self, time: Timestamp) -> Units {
+        let sum = |sum: u64, grant: &VestingGrant| sum.saturating_add(grant.locked(time).get());
+        Units::new(self.0.iter().fold(0, sum))
+    }
+
+    fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, line: (ModelId, AccountId)) -> Self {
+        state.read::<Self>(&line).unwrap_or_default()
+    }
+
+    fn write<S: StateRead + ?Sized>(&self, state: &mut Overlay<'_, S>, line: (ModelId, AccountId)) {
+        if self.0.is_empty() {
+            state.remove::<Self>(&line);
+        } else {
+            state.write(&line, self);
+        }
+    }
 }
 
 impl VestingGrant {
@@ -90,46 +113,14 @@ pub(crate) fn vest<S: StateRead + ?Sized>(
     units: Units,
     vesting: &Vesting,
 ) -> Result<(), Rejection> {
-    let mut running = 0usize;
-    for (line, grant) in grants(state, model, account) {
-        if grant.locked(context.time) == Units::ZERO {
-            state.remove::<VestingGrant>(&(model, account, line));
-        } else {
-            running = running.saturating_add(1);
-        }
-    }
-    if running >= limits::VESTING_GRANTS {
+    let mut grants = VestingGrants::of(state, (model, account));
+    grants.0.retain(|grant| grant.locked(context.time) > Units::ZERO);
+    if grants.0.len() >= limits::VESTING_GRANTS {
         return Err(Rejection::TooManyVestingGrants { account, model });
     }
-    let line = Register::of(state, model).changes;
-    let grant = VestingGrant { units, start: context.time, vesting: *vesting };
-    state.write(&(model, account, line), &grant);
+    grants.0.push(VestingGrant { units, start: context.time, vesting: *vesting });
+    grants.write(state, (model, account));
     Ok(())
-}
-
-/// A holder's grants with the numbers of their lines, the oldest first.
-fn grants<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-) -> Vec<(u64, VestingGrant)> {
-    let from = VestingGrant::key_bytes(&(model, account));
-    let entries = state.entries(&from, &prefix_end(&from), limits::VESTING_GRANTS);
-    let decoded = entries.iter().filter_map(|(key, bytes)| {
-        let line = u64::from_be_bytes(*key.last_chunk()?);
-        Some((line, codec::decode_trusted(bytes).ok()?))
-    });
-    decoded.collect()
-}
-
-/// What of a holder's units is locked now.
-fn locked_units<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    (model, account): (ModelId, AccountId),
-    time: Timestamp,
-) -> Units {
-    let sum = |sum: u64, (_, grant): &(u64, VestingGrant)| sum.saturating_add(grant.locked(time).get());
-    Units::new(grants(state, model, account).iter().fold(0, sum))
 }
 
 /// What a holder can give away now: what it holds, less what is under vesting.
@@ -139,29 +130,31 @@ pub fn free_units<S: StateRead + ?Sized>(
     account: AccountId,
     time: Timestamp,
 ) -> Units {
-    let locked = locked_units(state, (model, account), time);
+    let locked = VestingGrants::of(state, (model, account)).locked(time);
     Units::new(balance(state, model, account).get().saturating_sub(locked.get()))
 }
 
 /// After units were taken from a holder: what is locked is at most what it still holds. The newest grants give way.
 pub(super) fn shrink<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
-    (model, account): (ModelId, AccountId),
+    line: (ModelId, AccountId),
     time: Timestamp,
 ) {
-    let locked = locked_units(state, (model, account), time).get();
-    let mut excess = locked.saturating_sub(balance(state, model, account).get());
-    for (line, grant) in grants(state, model, account).into_iter().rev() {
+    let mut grants = VestingGrants::of(state, line);
+    let mut excess = grants.locked(time).get().saturating_sub(balance(state, line.0, line.1).get());
+    if excess == 0 {
+        return;
+    }
+    for grant in grants.0.iter_mut().rev() {
         let locked = grant.locked(time).get();
         let gone = locked.min(excess);
         excess = excess.saturating_sub(gone);
-        let key = (model, account, line);
-        if gone == locked {
-            state.remove::<VestingGrant>(&key);
-        } else if gone > 0 {
-            state.write(&key, &grant.with_locked(Units::new(locked.saturating_sub(gone)), time));
+        if gone > 0 {
+            *grant = grant.with_locked(Units::new(locked.saturating_sub(gone)), time);
         }
     }
+    grants.0.retain(|grant| grant.locked(time) > Units::ZERO);
+    grants.write(state, line);
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use allod_protocol::{
     recovery::{GuardianVote, Recovery, RecoveryPolicy},
     rejection::Rejection,
     round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
-    share::{Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt, Vesting, VestingGrant, Weights},
+    share::{Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt, Vesting, VestingGrant, VestingGrants, Weights},
     transaction::Action,
     validator::ValidatorSchedule,
 };
@@ -291,7 +291,7 @@ fn further_state() -> Vec<Vector> {
     vec![
         record(&(MODEL, ACCOUNT), &delegation),
         record(&(artifact(), name("bias-audit"), ACCOUNT), &attestation),
-        record(&(MODEL, ACCOUNT, 2), &VestingGrant { units: UNITS, start: TIME, vesting }),
+        record(&(MODEL, ACCOUNT), &VestingGrants(vec![VestingGrant { units: UNITS, start: TIME, vesting }])),
         record(&((MODEL, label("v1")), (MODEL, label("v2"))), &ChildOf(child)),
         record(&(MODEL, 3), &round()),
         record(&(MODEL, 3, OTHER), &RoundScore { score: 180_000 }),

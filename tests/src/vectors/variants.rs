@@ -310,7 +310,7 @@ variants! {
         DelegatedAt() => "delegated_at",
         Overridden() => "overridden",
         Attestation() => "attestation",
-        VestingGrant() => "vesting_grant",
+        VestingGrants() => "vesting_grants",
         ChildOf() => "child_of",
         Round() => "round",
         RoundScore() => "round_score",
