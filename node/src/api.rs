@@ -28,7 +28,6 @@ mod accounts;
 mod artifacts;
 mod attestations;
 mod blocks;
-pub(crate) mod claims;
 mod disputes;
 mod dry_run;
 mod effect;
@@ -232,6 +231,9 @@ fn routes() -> Router<Shared> {
         .route("/v1/proofs/share/{namespace}/{name}/{account}", get(proofs::share_proof))
         .route("/v1/deeds/share/{namespace}/{name}/{account}", get(proofs::share_deed))
         .route("/v1/deeds/version/{namespace}/{name}/{label}", get(proofs::version_deed))
+        .route("/v1/deeds/licence/{namespace}/{name}/{account}", get(proofs::licence_deed))
+        .route("/v1/deeds/decision/{id}", get(proofs::decision_deed))
+        .route("/v1/deeds/attestation/{address}/{statement}/{account}", get(proofs::attestation_deed))
         .route("/v1/replication", get(artifacts::replication))
         .route("/v1/artifacts", get(artifacts::list).post(artifacts::import))
         .route("/v1/artifacts/collect", post(artifacts::collect))

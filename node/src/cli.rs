@@ -15,6 +15,7 @@ mod client;
 mod config;
 mod context;
 mod contribute;
+mod deed;
 mod delegate;
 mod dispute;
 mod events;
@@ -72,6 +73,8 @@ pub enum Exit {
     Unreachable = 3,
     /// A rule of the ledger rejects the transaction.
     Rejected = 4,
+    /// A deed holds, and is older than was asked for.
+    TooOld = 6,
 }
 
 /// An error that asks for an exit code other than [`Exit::Failed`].
@@ -102,6 +105,7 @@ Exit codes:
   2  the command line is wrong
   3  the node does not answer
   4  a rule of the ledger rejects the transaction
+  6  the deed holds, and is older than --max-age
 
 Environment:
   ALLOD_API, ALLOD_KEYS, ALLOD_AS, ALLOD_PASSPHRASE, ALLOD_HOME
@@ -172,10 +176,13 @@ enum Command {
     Fetch(fetch::Fetch),
     /// Record a contribution to a model; list and countersign contributions
     Contribute(contribute::Contribute),
-    /// Show a model's share register and its history; transfer, burn and export shares; get deeds
+    /// Show a model's share register and its history; transfer, burn and export shares
     #[command(subcommand)]
     Shares(shares::Shares),
-    /// Check a deed offline against a genesis
+    /// Write a proof of what the ledger holds, which anyone checks offline
+    #[command(subcommand)]
+    Deed(deed::Deed),
+    /// Check a deed offline against a genesis and a checkpoint
     Verify(verify::Verify),
     /// Put a question to the owners of a model, or to the members of the network
     #[command(subcommand)]
@@ -295,6 +302,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Fetch(command) => command.execute(&context).await,
         Command::Contribute(command) => command.execute(&context).await,
         Command::Shares(command) => command.execute(&context).await,
+        Command::Deed(command) => command.execute(&context).await,
         Command::Verify(command) => command.execute(&context),
         Command::Propose(command) => command.execute(&context).await,
         Command::Proposals(command) => command.execute(&context).await,

@@ -17,6 +17,7 @@ use crate::{
     network::{GossipToken, NetworkEvent, NetworkEvents, NetworkHandle, Topic, Verdict},
     pace::Pace,
     quorum::{Reached, Watch},
+    retire,
     timers::Timers,
     verifier::{Unverified, Verified, Verifier, encode_batch},
 };
@@ -40,6 +41,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -97,6 +99,8 @@ pub(crate) struct Parts {
     pub(crate) log: ConsensusLog,
     pub(crate) guard: SignGuard,
     pub(crate) key: SigningKey,
+    /// Where it lies, to be destroyed once the ledger retires it.
+    pub(crate) key_file: PathBuf,
     pub(crate) network: NetworkHandle,
     pub(crate) verifier: Verifier<GossipToken>,
     pub(crate) metrics: Arc<Metrics>,
@@ -110,6 +114,9 @@ pub(crate) struct EventLoop {
     pub(crate) log: ConsensusLog,
     pub(crate) guard: SignGuard,
     pub(crate) key: SigningKey,
+    key_file: PathBuf,
+    /// Whether a set in force or announced had the key when this was looked at last.
+    decides: bool,
     pub(crate) network: NetworkHandle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
@@ -148,7 +155,7 @@ pub(crate) fn clock() -> Timestamp {
 impl EventLoop {
     /// Takes up where the ledger and the log on disk left off, and performs what a crash may have left undone.
     pub(crate) fn resume(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { ledger, log, guard, key, network, verifier, metrics, notices, status } = parts;
+        let Parts { ledger, log, guard, key, key_file, network, verifier, metrics, notices, status } = parts;
         let tip = ledger.tip();
         let last_signed = match guard.load() {
             Some(bytes) => codec::decode_trusted::<LastSigned>(&bytes).context("the last-signed record is damaged")?,
@@ -188,6 +195,8 @@ impl EventLoop {
             log,
             guard,
             key,
+            key_file,
+            decides: false,
             network,
             verifier,
             metrics,
@@ -215,6 +224,7 @@ impl EventLoop {
             }
             self.on_event(event)?;
             self.on_time()?;
+            self.retire_key()?;
             self.start_if_needed()?;
             self.tell_status();
         }
@@ -413,6 +423,34 @@ impl EventLoop {
         self.cut_off.look(&self.reached, now);
     }
 
+    /// Destroys the consensus key once the ledger retired it, and goes on with a new one: the record of what the old one
+    /// signed last only makes the new one more careful.
+    fn retire_key(&mut self) -> anyhow::Result<()> {
+        let address = self.key.public_key().validator_address();
+        let mut sets = [&self.tip.validators, &self.tip.next_validators].into_iter();
+        if sets.any(|set| set.by_address(&address).is_some()) {
+            self.decides = true;
+        }
+        // Between heights alone: a replica at work is not to lose its key.
+        else if self.decides && self.replica.is_finalized() {
+            self.decides = false;
+            let Some(retired) = retire::is_retired(&self.ledger.snapshot(), &self.tip, self.key.public_key())? else {
+                return Ok(());
+            };
+            match retire::replace(&self.key_file, &retired) {
+                Ok(key) => {
+                    let last_signed = self.replica.last_signed().clone();
+                    self.replica = Replica::new(Some(key.clone()), last_signed, &self.tip);
+                    self.timers.cancel_all();
+                    self.key = key;
+                }
+                // A peer that follows is worth more than one that stops; the next start tries again.
+                Err(error) => tracing::error!(error = format!("{error:#}"), "a retired consensus key is not destroyed"),
+            }
+        }
+        Ok(())
+    }
+
     /// A block was committed: there may be more.
     pub(crate) fn put_off_rest(&mut self) {
         self.rest_at = Some(Instant::now() + REST_AFTER);
@@ -463,7 +501,7 @@ impl EventLoop {
             state_root: self.tip.state_root,
             round: self.replica.round().unwrap_or(0),
             role,
-            validator: self.replica.address(),
+            validator_key: self.key.public_key(),
             mempool_transactions: self.mempool.len(),
             mempool_size_bytes: self.mempool.size_bytes(),
             mempool_room: self.pace.room(),

@@ -6,7 +6,7 @@ use allod_protocol::{
     event::Event,
     execute::TransactionResult,
     genesis::Genesis,
-    ids::{BlockHash, Height, NetworkId, StateRoot, Timestamp, ValidatorAddress},
+    ids::{BlockHash, Height, NetworkId, PublicKey, StateRoot, Timestamp},
     mempool::{Checked, Refused},
 };
 use allod_storage::{Ledger, artifacts::ArtifactStore};
@@ -44,8 +44,8 @@ pub struct Status {
     pub round: u32,
     /// Whether this peer votes.
     pub role: Role,
-    /// The address of its consensus key, validator or not.
-    pub validator: ValidatorAddress,
+    /// Its consensus key, validator or not.
+    pub validator_key: PublicKey,
     /// Transactions that wait.
     pub mempool_transactions: usize,
     /// Their bytes.

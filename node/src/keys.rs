@@ -178,6 +178,24 @@ fn describe(path: &Path) -> Result<Description> {
     Ok(Description { name, path: path.to_owned(), public_key, encrypted })
 }
 
+/// The passphrase for a key that takes the place of the one in a file: none if that one has none, else the one in the
+/// environment, as nobody may be there to be asked.
+///
+/// # Errors
+/// When the file is encrypted and the environment has no passphrase.
+pub(crate) fn passphrase_for(path: &Path) -> Result<Option<Passphrase>> {
+    if !is_encrypted(&read(path)?) {
+        return Ok(None);
+    }
+    let passphrase = std::env::var(PASSPHRASE_VARIABLE).map_err(|_| {
+        anyhow!(
+            "{} is encrypted, and so is the key to come: set {PASSPHRASE_VARIABLE} and start the node again",
+            path.display()
+        )
+    })?;
+    Ok(Some(Zeroizing::new(passphrase)))
+}
+
 /// The passphrase in the environment, else the one typed at the terminal.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ pub mod peer_key;
 mod perform;
 pub mod quorum;
 pub mod replication;
+mod retire;
 pub mod run;
 mod timers;
 mod verifier;

@@ -566,8 +566,9 @@ impl Metrics {
         self.consensus.reached_power.set(gauge(status.reached.power.get()));
         self.consensus.total_power.set(gauge(status.reached.total_power.get()));
         self.consensus.cut_off.set(i64::from(status.reached.cut_off));
-        let own = read::<ValidatorSchedule>(&snapshot, &())?
-            .and_then(|schedule| schedule.current.by_address(&status.validator).map(|validator| validator.power));
+        let own = read::<ValidatorSchedule>(&snapshot, &())?.and_then(|schedule| {
+            schedule.current.by_address(&status.validator_key.validator_address()).map(|validator| validator.power)
+        });
         self.consensus.validator.set(i64::from(own.is_some()));
         self.consensus.power.set(gauge(own.map_or(0, Power::get)));
         self.collect_network(node.network.stats());
@@ -666,7 +667,7 @@ impl Metrics {
         if rounds > 0
             && let Some(schedule) = read::<ValidatorSchedule>(&node.ledger.snapshot_at(height.previous())?, &())?
         {
-            let own = node.status().validator;
+            let own = node.status().validator_key.validator_address();
             let missed = (0..rounds).filter(|round| schedule.current.proposer(height, *round).address == own).count();
             self.consensus.missed_proposals.inc_by(missed as u64);
         }

@@ -10,6 +10,7 @@ use crate::{
     metrics::Metrics,
     network::{self, Audience, NetworkConfig},
     quorum::Reached,
+    retire,
     verifier::Verifier,
 };
 use allod_protocol::{
@@ -68,7 +69,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let genesis = Arc::new(read_genesis(&data.join("genesis.json"))?);
     let network_id = genesis.network_id();
     let node_key = keys::load(&data.join("node.key"))?;
-    let validator_key = keys::load(&data.join("validator.key"))?;
+    let key_file = data.join("validator.key");
 
     let api_listener = tokio::net::TcpListener::bind(config.api_address).await.with_context(|| {
         format!(
@@ -77,6 +78,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         )
     })?;
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
+    let validator_key = retire::load(&key_file, &ledger.snapshot(), &ledger.tip())?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
     let guard = SignGuard::open(&data.join("consensus"))?;
     let artifacts =
@@ -111,6 +113,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         metrics,
         notices,
         key: validator_key,
+        key_file,
         network: network.clone(),
         status: status_in,
     };
@@ -173,7 +176,7 @@ fn first_status(ledger: &Ledger, key: &SigningKey) -> Status {
         state_root: tip.state_root,
         round: 0,
         role: Role::Observer,
-        validator: key.public_key().validator_address(),
+        validator_key: key.public_key(),
         mempool_transactions: 0,
         mempool_size_bytes: 0,
         mempool_room: usize::MAX,

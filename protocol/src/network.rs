@@ -77,6 +77,21 @@ impl Record for MembersAt {
     const FAMILY: Family = Family::MembersAt;
 }
 
+/// A consensus key that was removed from the validator set. It is never admitted again, so that its holder can destroy
+/// it: what it can still sign is of use only to those who forge the past, see [`crate::proof::root`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredKey {
+    /// The key.
+    pub key: PublicKey,
+    /// The block whose decisions removed it. It decides the next block, for the last time.
+    pub height: Height,
+}
+
+impl Record for RetiredKey {
+    type Key = PublicKey;
+    const FAMILY: Family = Family::RetiredKey;
+}
+
 /// Admits a validator; its operator becomes a member.
 pub(crate) fn admit_validator<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
@@ -86,6 +101,9 @@ pub(crate) fn admit_validator<S: StateRead + ?Sized>(
     let operator = context.existing_account(state, validator.operator)?;
     if context.next_validators.by_address(&validator.address).is_some() {
         return Err(Rejection::ValidatorExists(validator.key));
+    }
+    if let Some(RetiredKey { key, height }) = state.read(&validator.key) {
+        return Err(Rejection::RetiredValidatorKey { key, height });
     }
     let mut events =
         vec![Event::ValidatorAdmitted { key: validator.key, power: validator.power, operator: validator.operator }];
@@ -111,7 +129,7 @@ pub(crate) fn reweight_validator(context: &mut Context, key: PublicKey, power: P
     Ok(vec![Event::ValidatorReweighted { key, power }])
 }
 
-/// Removes a validator; its operator stays a member.
+/// Removes a validator, and its key for good; its operator stays a member.
 pub(crate) fn remove_validator<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &mut Context,
@@ -122,6 +140,7 @@ pub(crate) fn remove_validator<S: StateRead + ?Sized>(
         context.next_validators.iter().cloned().partition(|validator| validator.key == key);
     set_validators(context, left)?;
     let office = office::names(Office::Operator(key), gone.iter().map(|validator| validator.operator));
+    state.write(&key, &RetiredKey { key, height: context.height });
     let mut events = vec![Event::ValidatorRemoved { key }];
     events.extend(office::rename(state, context, (&office, &office::Names::new()), None));
     Ok(events)

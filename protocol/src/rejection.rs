@@ -108,6 +108,11 @@ pub enum Rejection {
     WrongScope(String),
     #[error("validator key {0} is in the set already")]
     ValidatorExists(PublicKey),
+    #[error(
+        "validator key {key} was removed in block {height}, for good: its holder may have destroyed it; make a new key \
+         (`allod init` on a new data directory, or `allod key retire`) and have that one admitted"
+    )]
+    RetiredValidatorKey { key: PublicKey, height: Height },
     #[error("validator {0} is not in the set")]
     UnknownValidator(ValidatorAddress),
     #[error("the validator set would not be sound: {0}")]
@@ -363,6 +368,7 @@ impl Rejection {
             Self::MixedClasses(..) => "mixed_classes",
             Self::WrongScope(_) => "wrong_scope",
             Self::ValidatorExists(_) => "validator_exists",
+            Self::RetiredValidatorKey { .. } => "retired_validator_key",
             Self::UnknownValidator(_) => "unknown_validator",
             Self::BadValidatorSet(_) => "bad_validator_set",
             Self::Suspended { .. } => "suspended",

@@ -188,6 +188,8 @@ pub enum Family {
     Tenure = 52,
     /// Offices accepted before a naming, by account.
     Ahead = 53,
+    /// Consensus keys that were removed from the validator set, by key.
+    RetiredKey = 54,
 }
 }
 

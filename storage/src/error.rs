@@ -107,6 +107,16 @@ pub enum StorageError {
         /// The newest height.
         tip: Height,
     },
+    /// What a deed is asked on was not there yet.
+    #[error(
+        "the ledger had no such {what} at height {height}, the newest that can be proven; the next block can prove more"
+    )]
+    NoFacts {
+        /// What it lacked.
+        what: &'static str,
+        /// The height.
+        height: Height,
+    },
     /// A height whose tree is no longer kept.
     #[error("the state of height {asked} can no longer be proven: proofs are made for heights {oldest} to {tip}")]
     Pruned {

@@ -23,7 +23,8 @@
 //!   transaction_ids(first, last: &TransactionId, limit: usize) -> Result<Vec<TransactionId>, StorageError>
 //!   block_events(Height) -> Result<Option<BlockEvents>, StorageError>
 //!   prove(key: &[u8]) -> Result<Option<Proven>, StorageError>     prove_at(Height, key: &[u8]) -> Result<StateProof, _>
-//!   deed(keys: &[Vec<u8>]) -> Result<Option<Deed>, StorageError>
+//!   deed(&Subject, tied_to: &BTreeSet<Height>) -> Result<Option<Deed>, StorageError>
+//!   root_proof(CertifiedHeader, tied_to: &BTreeSet<Height>) -> Result<RootProof, StorageError>
 //!   validator_changes_before(Height) -> Result<Vec<ValidatorChange>, StorageError>
 //!   get_meta(name: &str) -> Result<Option<Vec<u8>>, StorageError> put_meta(name: &str, &[u8]) -> Result<(), StorageError>
 //!   stats() -> Stats

@@ -16,14 +16,17 @@ use allod_protocol::{
     event::Event,
     execute::TransactionResult,
     ids::{BlockHash, Height, StateRoot, Timestamp, TransactionId},
-    proof::{CertifiedHeader, Deed, StateProof, ValidatorChange},
+    proof::{CertifiedHeader, Deed, RootProof, StateProof, Subject, ValidatorChange, deed::NoFacts},
     state::{Direction, Entry, StateError, StateRead},
     transaction::Transaction,
     validator::ValidatorSet,
 };
 use rocksdb::DBRawIterator;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// The state as it stands after a height. Owned, cheap to clone, and unmoved by later commits.
 ///
@@ -384,15 +387,37 @@ impl Ledger {
         })
     }
 
-    /// A portable proof of what some keys have, or that they have nothing, one height before the tip; none at genesis.
+    /// A portable proof of what the ledger says of a subject one height before the tip, tied to the blocks of these
+    /// earlier heights; none at genesis.
     ///
     /// # Errors
-    /// When the database fails.
-    pub fn deed(&self, keys: &[Vec<u8>]) -> Result<Option<Deed>, StorageError> {
+    /// [`StorageError::NoFacts`] when the ledger knows no such subject, [`StorageError::NotReached`] for a height that
+    /// is not before the tip's, or when the database fails.
+    pub fn deed(&self, subject: &Subject, tied_to: &BTreeSet<Height>) -> Result<Option<Deed>, StorageError> {
         self.at_newest_certified(|height, header| {
+            let keys = subject.keys(&self.snapshot_at(height)?).map_err(|error| match error {
+                NoFacts::State(error) => StorageError::Database(error.0),
+                NoFacts::Unknown(what) => StorageError::NoFacts { what, height },
+            })?;
             let proofs = keys.iter().map(|key| self.prove_at(height, key)).collect::<Result<_, _>>()?;
-            Ok(Deed { changes: self.validator_changes_before(header.header.height)?, header, proofs })
+            Ok(Deed { subject: subject.clone(), root: self.root_proof(header, tied_to)?, proofs })
         })
+    }
+
+    /// What makes a header final in the eyes of an outsider, tied to the blocks of these earlier heights.
+    ///
+    /// # Errors
+    /// [`StorageError::NotReached`] for a height that is after the header's, or when the database fails.
+    pub fn root_proof(&self, header: CertifiedHeader, tied_to: &BTreeSet<Height>) -> Result<RootProof, StorageError> {
+        let height = header.header.height;
+        let not_reached = |asked: Height| StorageError::NotReached { asked, tip: height };
+        // The header itself ties to its own height.
+        let links = tied_to.iter().filter(|asked| **asked != height).map(|asked| match self.header(*asked)? {
+            Some(link) if *asked < height => Ok(link),
+            _ => Err(not_reached(*asked)),
+        });
+        let links = links.collect::<Result<_, StorageError>>()?;
+        Ok(RootProof { changes: self.validator_changes_before(height)?, header, links })
     }
 
     /// Does something at the height before the tip, with the tip's header. Should commits overtake it so far that the

@@ -11,7 +11,8 @@ use allod_protocol::{
     account::Account,
     crypto::SigningKey,
     event::Event,
-    ids::{AccountId, Handle, Power},
+    ids::{AccountId, ArtifactId, Handle, Name, Power},
+    proof::Subject,
     proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     state::Record,
     transaction::Action,
@@ -63,19 +64,21 @@ fn proofs(c: &mut Criterion) {
         let chain = chain_with_changes(changes);
         let account = chain.genesis.account_id(&Handle::new("northfield").unwrap());
         let key = Account::key_bytes(&account);
-        let deed = chain.deed(std::slice::from_ref(&key));
-        assert_eq!(deed.changes.len(), usize::from(changes));
-        deed.verify(&chain.genesis).unwrap();
+        let statement = Name::new("bias-audit").unwrap();
+        let artifact = ArtifactId::from_bytes([1; 32]);
+        let deed = chain.deed(&Subject::Attestation { artifact, statement, account }, &[]);
+        assert_eq!(deed.root.changes.len(), usize::from(changes));
+        deed.verify(&chain.genesis, None).unwrap();
         let height = chain.ledger.tip().height.previous();
         if changes == 0 {
             group.bench_function("prove_in_memory", |b| {
                 b.iter(|| chain.ledger.prove_at(height, black_box(&key)).unwrap());
             });
-            let (proof, root) = (&deed.proofs[0], deed.header.header.state_root);
+            let (proof, root) = (&deed.proofs[0], deed.root.state_root());
             group.bench_function("verify", |b| b.iter(|| proof.verify(black_box(root)).unwrap()));
         }
         group.bench_function(format!("verify_deed_{changes}_changes"), |b| {
-            b.iter(|| deed.verify(black_box(&chain.genesis)).unwrap());
+            b.iter(|| deed.verify(black_box(&chain.genesis), None).unwrap());
         });
         println!("a deed of {changes} changes has {} bytes", deed.encode().len());
     }

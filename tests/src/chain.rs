@@ -3,12 +3,12 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 use allod_protocol::{
-    block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Tip, VoteBody, VoteKind},
+    block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Header, Tip, VoteBody, VoteKind},
     crypto::{Domain, SigningKey},
     execute::{Executed, execute},
     genesis::Genesis,
-    ids::{AccountId, ValidatorAddress},
-    proof::{CertifiedHeader, Deed, ValidatorChange},
+    ids::{AccountId, Height, ValidatorAddress},
+    proof::{CertifiedHeader, Deed, RootProof, StateProof, Subject, ValidatorChange},
     transaction::{Action, Transaction, TransactionBody},
 };
 use allod_storage::MemoryLedger;
@@ -100,17 +100,30 @@ impl Chain {
         executed
     }
 
-    /// Proves what keys have, by the newest header: what the state held one block before it.
-    pub fn deed(&self, keys: &[Vec<u8>]) -> Deed {
+    /// Proves what a key has, by the newest header: what the state held one block before it.
+    pub fn prove(&self, key: &[u8]) -> StateProof {
+        self.ledger.prove_at(self.ledger.tip().height.previous(), key).expect("a provable height")
+    }
+
+    /// A deed by the newest header, on what the state held one block before it, tied to the blocks of some heights.
+    pub fn deed(&self, subject: &Subject, tied_to: &[Height]) -> Deed {
         let height = self.ledger.tip().height;
         let newest = self.ledger.block(height).expect("a block").clone();
         let header = CertifiedHeader { header: newest.block.header().clone(), certificate: newest.certificate };
-        let prove = |key: &Vec<u8>| self.ledger.prove_at(height.previous(), key).expect("a provable height");
+        let state = self.ledger.snapshot_at(height.previous()).expect("a height of the past");
+        let keys = subject.keys(&state).expect("a subject of the ledger");
         let before = |change: &&ValidatorChange| change.announced.header.height < height;
+        let changes = self.changes.iter().filter(before).cloned().collect();
+        let links = tied_to.iter().map(|height| self.header(*height)).collect();
         Deed {
-            changes: self.changes.iter().filter(before).cloned().collect(),
-            header,
-            proofs: keys.iter().map(prove).collect(),
+            subject: subject.clone(),
+            root: RootProof { changes, header, links },
+            proofs: keys.iter().map(|key| self.prove(key)).collect(),
         }
+    }
+
+    /// The header of a height.
+    pub fn header(&self, height: Height) -> Header {
+        self.ledger.block(height).expect("a block").block.header().clone()
     }
 }

@@ -13,9 +13,9 @@ use allod_protocol::{
     codec,
     execute::{execute, try_transaction},
     genesis::Genesis,
-    ids::{ArtifactId, Handle, Height, ModelName, NetworkId, PublicKey, Signature, StateRoot, VersionLabel},
+    ids::{ArtifactId, BlockHash, Handle, Height, ModelName, NetworkId, PublicKey, Signature, StateRoot, VersionLabel},
     limits,
-    proof::{Deed, StateProof},
+    proof::{Checkpoint, Deed, StateProof},
     replica::{Input, LastSigned, LogEntry, Message, Replica, Timeouts},
     transaction::Transaction,
 };
@@ -141,13 +141,18 @@ pub fn model_file(data: &[u8]) -> bool {
 
 /// What `allod verify` is given.
 pub fn deed(data: &[u8]) -> bool {
-    let proof = codec::decode::<StateProof>(data, limits::RECORD_SIZE_BYTES);
+    let proof = StateProof::decode(data);
     if let Ok(proof) = &proof {
         let _ = proof.verify(StateRoot::from_bytes([0; 32]));
     }
     let deed = Deed::decode(data);
     if let Ok(deed) = &deed {
-        let _ = deed.verify(&WORLD.genesis);
+        assert!(!deed.proofs.iter().any(|proof| proof.key.is_empty()), "every proof is of a family");
+        let _ = deed.claimed();
+        let block = BlockHash::from_bytes([0; 32]);
+        for checkpoint in [None, Some(Checkpoint { height: deed.root.header.header.height, block })] {
+            let _ = deed.verify(&WORLD.genesis, checkpoint);
+        }
     }
     proof.is_ok() || deed.is_ok()
 }

@@ -11,6 +11,7 @@ use allod_protocol::{
     genesis::Genesis,
     limits,
     network::Network,
+    proof::Checkpoint,
     validator::{ValidatorSchedule, ValidatorSet},
 };
 use axum::{
@@ -101,13 +102,15 @@ pub(crate) async fn status(State(api): State<Shared>) -> Json<StatusView> {
         height: status.height,
         block: status.block,
         block_time: status.block_time,
+        checkpoint: Checkpoint { height: status.height, block: status.block },
         state_root: status.state_root,
         round: status.round,
         role: match status.role {
             Role::Validator => RoleView::Validator,
             Role::Observer => RoleView::Observer,
         },
-        validator: status.validator,
+        validator: status.validator_key.validator_address(),
+        validator_key: status.validator_key,
         mempool_transactions: status.mempool_transactions,
         mempool_size_bytes: status.mempool_size_bytes,
         best_known_height: status.best_known_height,

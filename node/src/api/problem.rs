@@ -87,6 +87,8 @@ impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::NotReached { .. } => Self::not_found("height_not_reached", error.to_string()),
+            // It is on the ledger by now: the next block is under way that certifies it.
+            StorageError::NoFacts { .. } => Self::unavailable("not_yet_certified", error.to_string()),
             StorageError::Pruned { .. } => Self::new(StatusCode::GONE, "height_pruned", error.to_string()),
             _ => Self::internal("ledger_unreadable", error.to_string()),
         }

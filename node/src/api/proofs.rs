@@ -4,29 +4,30 @@
 //! the last moment can be proven as soon as the next block is decided, which follows at once.
 
 use super::{
-    Shared, claims,
-    extract::{Path, Query},
+    Shared,
+    extract::{Path, Query, parse},
     models::existing_version,
     reader::{Reader, json, with_reader},
-    views::{ClaimView, DeedView, Problem, ProofView},
+    views::{DeedView, Problem, ProofView},
 };
 use allod_protocol::{
-    account::Account,
     codec,
-    ids::Height,
-    model::{Model, Version},
-    proof::{Deed, StateProof},
-    share::{Register, Share},
+    ids::{ArtifactId, Height},
+    limits,
+    proof::{Deed, Subject},
+    proposal::Proposal,
+    share::Share,
     state::Record,
 };
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 
 fn nothing_certified() -> Problem {
@@ -86,6 +87,9 @@ pub(crate) struct DeedQuery {
     /// `bytes` or `json`; what the `Accept` header says unless given, and bytes if it says nothing of JSON.
     #[param(inline)]
     format: Option<DeedFormat>,
+    /// The height of a checkpoint that whoever is to check the deed trusts: the deed is tied to that block.
+    #[param(value_type = Option<u64>)]
+    checkpoint: Option<Height>,
 }
 
 impl DeedQuery {
@@ -96,7 +100,8 @@ impl DeedQuery {
     }
 }
 
-/// A deed on one line of a share register: the model, the register's sums, the holder's account, and the line.
+/// A deed on one line of a share register: what an account holds, what of it is under vesting, and whether it is
+/// disputed or its holder suspended.
 #[utoipa::path(get, path = "/v1/deeds/share/{namespace}/{name}/{account}", tag = "proofs",
     params(
         ("namespace" = String, Path, description = "The handle of the account that founded the model."),
@@ -105,7 +110,7 @@ impl DeedQuery {
         DeedQuery,
     ),
     responses(
-        (status = 200, description = "The deed: `allod verify` checks it against a genesis, offline.",
+        (status = 200, description = "The deed: `allod verify` checks it against a genesis and a checkpoint, offline.",
             content((Vec<u8> = "application/octet-stream"), (DeedView = "application/json"))),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -115,20 +120,14 @@ pub(crate) async fn share_deed(
     Query(query): Query<DeedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    deed(&api, query.format(&headers), move |reader| {
+    deed(&api, &query, &headers, move |reader| {
         let model = reader.model(&(namespace, name))?;
-        let account = reader.account(&account)?;
-        Ok(vec![
-            Model::key_bytes(&model.id),
-            Register::key_bytes(&model.id),
-            Account::key_bytes(&account.id),
-            Share::key_bytes(&(model.id, account.id)),
-        ])
+        Ok(Subject::Share { model: model.id, account: reader.account(&account)?.id })
     })
     .await
 }
 
-/// A deed on a version of a model: the model, and the version with its artifact.
+/// A deed on a version of a model: its artifact, where it stands, and whether it is disputed.
 #[utoipa::path(get, path = "/v1/deeds/version/{namespace}/{name}/{label}", tag = "proofs",
     params(
         ("namespace" = String, Path, description = "The handle of the account that founded the model."),
@@ -137,7 +136,7 @@ pub(crate) async fn share_deed(
         DeedQuery,
     ),
     responses(
-        (status = 200, description = "The deed: `allod verify` checks it against a genesis, offline.",
+        (status = 200, description = "The deed: `allod verify` checks it against a genesis and a checkpoint, offline.",
             content((Vec<u8> = "application/octet-stream"), (DeedView = "application/json"))),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -147,45 +146,126 @@ pub(crate) async fn version_deed(
     Query(query): Query<DeedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    deed(&api, query.format(&headers), move |reader| {
+    deed(&api, &query, &headers, move |reader| {
         let model = reader.model(&(namespace, name))?;
         let version = existing_version(reader, &model, &label)?;
-        Ok(vec![Model::key_bytes(&model.id), Version::key_bytes(&(model.id, version.label))])
+        Ok(Subject::Version { model: model.id, label: version.label })
+    })
+    .await
+}
+
+/// A deed on an account's licence to a model, or that it has none.
+#[utoipa::path(get, path = "/v1/deeds/licence/{namespace}/{name}/{account}", tag = "proofs",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        ("account" = String, Path, description = "The account's handle or id."),
+        DeedQuery,
+    ),
+    responses(
+        (status = 200, description = "The deed: `allod verify` checks it against a genesis and a checkpoint, offline.",
+            content((Vec<u8> = "application/octet-stream"), (DeedView = "application/json"))),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn licence_deed(
+    State(api): State<Shared>,
+    Path((namespace, name, account)): Path<(String, String, String)>,
+    Query(query): Query<DeedQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    deed(&api, &query, &headers, move |reader| {
+        let model = reader.model(&(namespace, name))?;
+        Ok(Subject::Licence { model: model.id, account: reader.account(&account)?.id })
+    })
+    .await
+}
+
+/// A deed on a proposal: the question, its rule, its tally and what became of it.
+#[utoipa::path(get, path = "/v1/deeds/decision/{id}", tag = "proofs",
+    params(("id" = String, Path, description = "The proposal's id, or its first digits."), DeedQuery),
+    responses(
+        (status = 200, description = "The deed: `allod verify` checks it against a genesis and a checkpoint, offline.",
+            content((Vec<u8> = "application/octet-stream"), (DeedView = "application/json"))),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn decision_deed(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    Query(query): Query<DeedQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    deed(&api, &query, &headers, move |reader| {
+        let id = reader.id::<Proposal>(&id, "proposal", |proposal| &proposal.title)?;
+        let unknown = || Problem::not_found("unknown_proposal", format!("there is no proposal {id} on this network"));
+        reader.find::<Proposal>(&id)?.ok_or_else(unknown)?;
+        Ok(Subject::Decision(id))
+    })
+    .await
+}
+
+/// A deed on what an account said of an artifact last, or that it said nothing.
+#[utoipa::path(get, path = "/v1/deeds/attestation/{address}/{statement}/{account}", tag = "proofs",
+    params(
+        ("address" = String, Path, description = "The artifact's address."),
+        ("statement" = String, Path, description = "What it is about, such as `bias-audit`."),
+        ("account" = String, Path, description = "The handle or id of who said it, or did not."),
+        DeedQuery,
+    ),
+    responses(
+        (status = 200, description = "The deed: `allod verify` checks it against a genesis and a checkpoint, offline.",
+            content((Vec<u8> = "application/octet-stream"), (DeedView = "application/json"))),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn attestation_deed(
+    State(api): State<Shared>,
+    Path((address, statement, account)): Path<(String, String, String)>,
+    Query(query): Query<DeedQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    deed(&api, &query, &headers, move |reader| {
+        let artifact: ArtifactId = parse(&address)?;
+        Ok(Subject::Attestation { artifact, statement: parse(&statement)?, account: reader.account(&account)?.id })
     })
     .await
 }
 
 async fn deed(
     api: &Shared,
-    format: DeedFormat,
-    keys: impl FnOnce(&Reader) -> Result<Vec<Vec<u8>>, Problem> + Send + 'static,
+    query: &DeedQuery,
+    headers: &HeaderMap,
+    subject: impl FnOnce(&Reader) -> Result<Subject, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
+    let (format, tied_to) = (query.format(headers), BTreeSet::from_iter(query.checkpoint));
     let deed = with_reader(api, move |reader| {
-        let keys = keys(reader)?;
-        reader.node.ledger.deed(&keys)?.ok_or_else(nothing_certified)
+        let subject = subject(reader)?;
+        reader.node.ledger.deed(&subject, &tied_to)?.ok_or_else(nothing_certified)
     });
     let deed = deed.await?;
+    let bytes = deed.encode();
+    if bytes.len() > limits::DEED_SIZE_BYTES {
+        let changes = deed.root.changes.len();
+        let detail =
+            format!("with {changes} changes of the validators since genesis the deed is larger than any may be");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "deed_too_large", detail));
+    }
     Ok(match format {
-        DeedFormat::Bytes => ([(header::CONTENT_TYPE, "application/octet-stream")], deed.encode()).into_response(),
-        DeedFormat::Json => Json(view(&deed)).into_response(),
+        DeedFormat::Bytes => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
+        DeedFormat::Json => Json(view(&deed, &bytes)?).into_response(),
     })
 }
 
 /// What a deed says, without checking it.
-pub(crate) fn view(deed: &Deed) -> DeedView {
-    let header = &deed.header.header;
-    DeedView {
+fn view(deed: &Deed, bytes: &[u8]) -> Result<DeedView, Problem> {
+    let header = &deed.root.header.header;
+    Ok(DeedView {
         network: header.network,
-        height: Height::previous(header.height),
+        height: header.height.previous(),
         state_root: header.state_root,
         block: header.hash(),
-        validator_changes: deed.changes.len(),
-        claims: deed.proofs.iter().map(claim).collect(),
-        deed: HEXLOWER.encode(&deed.encode()),
-    }
-}
-
-/// What does not stand under its own key is no claim, as `allod verify` will say.
-fn claim(proof: &StateProof) -> ClaimView {
-    claims::claim(&proof.key, proof.value.as_deref()).unwrap_or_else(|_| ClaimView::Other(HEXLOWER.encode(&proof.key)))
+        block_time: header.time,
+        validator_changes: deed.root.changes.len(),
+        subject: deed.subject.clone(),
+        facts: deed.claimed().map_err(|error| Problem::internal("ledger_unreadable", error.to_string()))?,
+        deed: HEXLOWER.encode(bytes),
+    })
 }

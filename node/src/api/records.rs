@@ -15,7 +15,7 @@ use allod_protocol::{
     ids::ArtifactId,
     incident::{Incident, IncidentOf, IncidentUpdate},
     model::{ArtifactUse, ChildOf, Model, ModelCounters, ModelOf, Version},
-    network::{MembersAt, Network},
+    network::{MembersAt, Network, RetiredKey},
     office::{Ahead, Tenure},
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
@@ -120,6 +120,7 @@ families! {
     Silence: "silence" [Field::Scope, Field::Id("account")];
     DormantAt: "dormant_at" [Field::Scope, Field::Id("account"), Field::Number("height")];
     DormantTotalAt: "dormant_total_at" [Field::Scope, Field::Number("height")];
+    RetiredKey: "retired_key" [Field::Id("key")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 
@@ -177,7 +178,10 @@ impl Field {
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-    use allod_protocol::ids::{AccountId, Height, ModelId, Units, VersionLabel};
+    use allod_protocol::{
+        ids::{AccountId, Height, ModelId, Units, VersionLabel},
+        state::Family,
+    };
     use serde_json::json;
 
     const MODEL: ModelId = ModelId::from_bytes([1; 32]);
@@ -208,6 +212,6 @@ mod tests {
     #[test]
     fn every_family_is_known() {
         let known: Vec<u8> = (1..=u8::MAX).filter(|family| layout(*family).is_some()).collect();
-        assert_eq!(known, (1..=53).collect::<Vec<u8>>());
+        assert_eq!(known, Family::ALL.iter().map(|family| *family as u8).collect::<Vec<u8>>());
     }
 }

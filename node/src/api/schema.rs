@@ -1,7 +1,7 @@
 //! How the ledger's types look in OpenAPI. The types live in `protocol`, which knows nothing of HTTP; what stands here
 //! describes their JSON form and is never built.
 
-use super::views::{ClaimView, DryRunOutcome, Problem, ProgressView, RefusalView, VerifyLine};
+use super::views::{DryRunOutcome, Problem, ProgressView, RefusalView, VerifyLine};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -184,28 +184,61 @@ fn define<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     T::schemas(schemas);
 }
 
-impl PartialSchema for ClaimView {
+/// What a deed is on.
+pub(crate) struct SubjectSchema;
+
+impl PartialSchema for SubjectSchema {
     fn schema() -> RefOr<Schema> {
         one_of(
-            "One record that a deed proves.",
+            "What a deed is on.",
             &[
-                ("model", reference::<ModelRecord>()),
-                ("share", reference::<ShareRecord>()),
-                ("account", reference::<AccountRecord>()),
-                ("version", reference::<VersionRecord>()),
-                ("absent", text("The key, in hexadecimal, holds nothing.").into()),
-                ("other", text("The key, in hexadecimal, holds another record.").into()),
+                ("share", reference::<ShareSubject>()),
+                ("version", reference::<VersionRefRecord>()),
+                ("licence", reference::<ShareSubject>()),
+                ("decision", Hex32::schema()),
+                ("attestation", reference::<AttestationSubject>()),
             ],
         )
     }
 }
-impl ToSchema for ClaimView {
+impl ToSchema for SubjectSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Subject".into()
+    }
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        define::<ModelRecord>(schemas);
-        define::<RegisterRecord>(schemas);
-        define::<ShareRecord>(schemas);
-        define::<AccountRecord>(schemas);
-        define::<VersionRecord>(schemas);
+        define::<ShareSubject>(schemas);
+        define::<VersionRefRecord>(schemas);
+        define::<AttestationSubject>(schemas);
+    }
+}
+
+/// What a deed says.
+pub(crate) struct FactsSchema;
+
+impl PartialSchema for FactsSchema {
+    fn schema() -> RefOr<Schema> {
+        one_of(
+            "What a deed says.",
+            &[
+                ("share", reference::<ShareFactsRecord>()),
+                ("version", reference::<VersionFactsRecord>()),
+                ("licence", reference::<LicenceFactsRecord>()),
+                ("decision", reference::<DecisionFactsRecord>()),
+                ("attestation", reference::<AttestationFactsRecord>()),
+            ],
+        )
+    }
+}
+impl ToSchema for FactsSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Facts".into()
+    }
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        define::<ShareFactsRecord>(schemas);
+        define::<VersionFactsRecord>(schemas);
+        define::<LicenceFactsRecord>(schemas);
+        define::<DecisionFactsRecord>(schemas);
+        define::<AttestationFactsRecord>(schemas);
     }
 }
 
@@ -293,8 +326,6 @@ records! {
     LicenseeRecord = "Licensee": "A licence that the owners of a model gave an account.",
         ["model", "account", "since", "expires", "proposal"];
     PeerBindingRecord = "PeerBinding": "That a peer reads for an account.", ["peer", "account", "issued", "since"];
-    RegisterRecord = "Register": "The sums of a model's share register.",
-        ["model", "total_units", "holders", "roots", "reserved", "changes", "delegations", "silent"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
         ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
          "status"];
@@ -343,6 +374,18 @@ records! {
         ["id", "outcome", "events"];
     EventRecord = "Event": "One thing that a transaction or a deadline did: an object with one key, the event's name.",
         [];
+    ShareSubject = "ShareSubject": "A model and an account.", ["model", "account"];
+    AttestationSubject = "AttestationSubject": "An artifact, a statement and an account.",
+        ["artifact", "statement", "account"];
+    ShareFactsRecord = "ShareFacts": "What an account holds of a model, and what burdens it: grants under vesting, the dispute that freezes it; an account that is suspended.",
+        ["model", "register", "account", "units", "vesting", "frozen"];
+    VersionFactsRecord = "VersionFacts": "A version, and the dispute that freezes it.", ["model", "version", "frozen"];
+    LicenceFactsRecord = "LicenceFacts": "An account's licence to a model; null if it has none.",
+        ["model", "account", "licence"];
+    DecisionFactsRecord = "DecisionFacts": "A proposal, its tally, and who asked.",
+        ["model", "proposal", "tally", "proposer"];
+    AttestationFactsRecord = "AttestationFacts": "What an account said of an artifact last; null if nothing.",
+        ["account", "attestation"];
     ManifestFileRecord = "ManifestFile": "One file of a collection.", ["path", "size_bytes", "address", "sha256"];
     GenesisRecord = "Genesis": "The beginning of a network.", ["name", "time", "parameters", "accounts", "validators"];
 }

@@ -42,7 +42,7 @@ use allod_protocol::{
     mempool::{Checked, Mempool},
     model::{CreateModel, FoundingLine, PublishVersion},
     policy::{ModelPolicy, NetworkPolicy, Risk, Rule},
-    proof::Deed,
+    proof::{Checkpoint, Deed, Trust},
     proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     share::TransferShares,
     transaction::{Action, Transaction, TransactionBody},
@@ -278,7 +278,7 @@ fn status_of(ledger: &Ledger) -> Status {
         state_root: tip.state_root,
         round: 0,
         role: Role::Validator,
-        validator: key(9).public_key().validator_address(),
+        validator_key: key(9).public_key(),
         mempool_transactions: 0,
         mempool_size_bytes: 0,
         mempool_room: usize::MAX,
@@ -740,11 +740,12 @@ async fn deeds_and_proofs_hold_against_the_genesis_alone() {
     let path = format!("{}/v1/deeds/share/northfield/digits/southbank", peer.base);
     let bytes = peer.client.get(&path).send().await.unwrap().bytes().await.unwrap();
     let deed = Deed::decode(&bytes).unwrap();
-    assert_eq!(deed.verify(&peer.node.genesis), Ok(Height::new(1)));
+    assert_eq!(deed.verify(&peer.node.genesis, None).unwrap().root.height, Height::new(1));
     let described: Value =
         peer.client.get(&path).header("accept", "application/json").send().await.unwrap().json().await.unwrap();
-    assert_eq!(described["claims"][3]["share"]["units"], 40, "{described}");
-    assert_eq!(described["claims"][1]["register"]["total_units"], 100);
+    let facts = &described["facts"]["share"];
+    assert_eq!((&facts["units"], &facts["register"]["total_units"]), (&json!(40), &json!(100)), "{described}");
+    assert_eq!((&facts["vesting"], &facts["frozen"]), (&json!([]), &Value::Null), "nothing burdens it");
     assert_eq!(described["deed"], data_encoding::HEXLOWER.encode(&bytes));
     assert_eq!(peer.ok("/v1/deeds/share/northfield/digits/southbank?format=json").await, described);
 
@@ -758,6 +759,28 @@ async fn deeds_and_proofs_hold_against_the_genesis_alone() {
     let root = nothing["state_root"].as_str().unwrap().parse().unwrap();
     assert_eq!((proof.verify(root), proof.value.is_none()), (Ok(()), true));
     assert_eq!(peer.get("/v1/deeds/version/northfield/digits/9.9").await.1["code"], "unknown_version");
+    assert_eq!(peer.get(&format!("/v1/deeds/decision/{}", "ab".repeat(32))).await.1["code"], "unknown_proposal");
+}
+
+#[tokio::test]
+async fn a_deed_is_tied_to_the_checkpoint_that_was_read_from_the_status() {
+    let peer = Peer::start().await;
+    peer.found_model().await;
+    let status = peer.ok("/v1/status").await;
+    let text = status["checkpoint"].as_str().unwrap();
+    assert_eq!(text, format!("{}:{}", status["height"], status["block"].as_str().unwrap()));
+    let checkpoint: Checkpoint = text.parse().unwrap();
+    let handle = Handle::new("outsider").unwrap();
+    let keys = KeyPolicy::single(key(5).public_key());
+    peer.apply(1, "northfield", Action::CreateAccount(CreateAccount { handle, keys, quota: 0 })).await;
+    for deed in ["share/northfield/digits/southbank", "licence/northfield/digits/southbank"] {
+        let path = format!("{}/v1/deeds/{deed}?checkpoint={}", peer.base, checkpoint.height);
+        let bytes = peer.client.get(&path).send().await.unwrap().bytes().await.unwrap();
+        let verified = Deed::decode(&bytes).unwrap().verify(&peer.node.genesis, Some(checkpoint)).unwrap();
+        assert_eq!(verified.root.trust, Trust::Checkpoint(checkpoint));
+    }
+    let ahead = peer.get("/v1/deeds/share/northfield/digits/southbank?checkpoint=1000").await;
+    assert_eq!((ahead.0, &ahead.1["code"]), (404, &json!("height_not_reached")));
 }
 
 #[tokio::test]

@@ -38,8 +38,9 @@ use allod_protocol::{
     model::{Model, Version},
     network::Network,
     policy::{Outlook, Tally},
+    proof::{Checkpoint, Subject, deed::Facts},
     proposal::{Ballot, Proposal},
-    share::{Register, Share, ShareChange, ShareReason},
+    share::{Share, ShareChange, ShareReason},
     transaction::Transaction,
 };
 use allod_storage::artifacts::Contents;
@@ -129,6 +130,10 @@ pub struct StatusView {
     /// Its time, in milliseconds since 1970.
     #[schema(value_type = u64)]
     pub block_time: Timestamp,
+    /// The block as a checkpoint, `HEIGHT:HASH`: what `allod verify --checkpoint` takes, from a peer that one trusts.
+    #[schema(value_type = String)]
+    #[serde(with = "checkpoint_text")]
+    pub checkpoint: Checkpoint,
     /// The state root after it.
     #[schema(value_type = schema::Hex32)]
     pub state_root: StateRoot,
@@ -139,6 +144,9 @@ pub struct StatusView {
     /// The address of its consensus key, validator or not.
     #[schema(value_type = schema::Hex32)]
     pub validator: ValidatorAddress,
+    /// That key. A peer whose key the network removed destroyed it, and this is the one in its place.
+    #[schema(value_type = schema::Hex32)]
+    pub validator_key: PublicKey,
     /// Transactions that wait.
     pub mempool_transactions: usize,
     /// Their bytes.
@@ -159,6 +167,20 @@ pub struct StatusView {
     /// Whether this peer reaches too few to take part: a validator no more than two thirds of the power, an observer
     /// nobody.
     pub cut_off: bool,
+}
+
+/// A checkpoint as the text that people paste.
+mod checkpoint_text {
+    use allod_protocol::proof::Checkpoint;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(checkpoint: &Checkpoint, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(checkpoint)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Checkpoint, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// Whether the process works.
@@ -632,7 +654,7 @@ pub struct ProofView {
 }
 
 /// A deed, described. Its bytes are what is checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeedView {
     /// The network, whose genesis the deed is checked against.
     #[schema(value_type = schema::Hex32)]
@@ -646,32 +668,19 @@ pub struct DeedView {
     /// The block whose certified header carries that root.
     #[schema(value_type = schema::Hex32)]
     pub block: BlockHash,
+    /// That block's time, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub block_time: Timestamp,
     /// Changes of the validator set on the way from genesis.
     pub validator_changes: usize,
-    /// What it proves, in the order of its proofs.
-    pub claims: Vec<ClaimView>,
+    /// What it is on.
+    #[schema(value_type = schema::SubjectSchema)]
+    pub subject: Subject,
+    /// What it says of it, what burdens it too.
+    #[schema(value_type = schema::FactsSchema)]
+    pub facts: Facts,
     /// The deed's canonical bytes, in hexadecimal: what `Accept: application/octet-stream` gives raw.
     pub deed: String,
-}
-
-/// One record that a deed proves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClaimView {
-    /// A model stands so.
-    Model(Box<Model>),
-    /// The sums of its register.
-    Register(Register),
-    /// A line of its register.
-    Share(Share),
-    /// An account stands so.
-    Account(Box<Account>),
-    /// A version stands so.
-    Version(Box<Version>),
-    /// The key, in hexadecimal, holds nothing.
-    Absent(String),
-    /// The key, in hexadecimal, holds another record.
-    Other(String),
 }
 
 /// A licence to a model.

@@ -261,6 +261,11 @@ fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
+/// Whether an error is the node's problem of this code.
+pub(super) fn has_code(error: &anyhow::Error, code: &str) -> bool {
+    error.downcast_ref::<Problem>().is_some_and(|problem| problem.code == code)
+}
+
 /// Whether the node says that there is no such thing.
 pub(super) fn is_not_found(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Problem>().is_some_and(|problem| problem.status == StatusCode::NOT_FOUND.as_u16())

@@ -10,7 +10,6 @@ use super::{
     office,
     output::{Fields, Table, cut, who},
     policy::choice::PolicyArgs,
-    shares::write_deed,
     signing::{Receipt, Signing},
     units::{show_count, show_size, show_time},
     vesting::VestingArgs,
@@ -27,7 +26,6 @@ use allod_protocol::{
 };
 use anyhow::{Result, bail};
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// Found and show models.
 #[derive(Debug, clap::Subcommand)]
@@ -52,14 +50,6 @@ pub(super) enum ModelCommand {
         model: ModelName,
         #[command(flatten)]
         how_many: HowMany,
-    },
-    /// Write a proof of a version and where it stands, which anyone checks offline with `allod verify`
-    Deed {
-        /// namespace/name@label
-        version: VersionName,
-        /// The file to write, new
-        #[arg(short, long, value_name = "FILE")]
-        output: PathBuf,
     },
 }
 
@@ -144,9 +134,6 @@ impl ModelCommand {
                 let path = format!("/v1/models/{model}/licensees");
                 let page = context.client()?.list::<LicenseeView>(&path, how_many.limit()).await?;
                 context.answer_list(&page, show_licensees)
-            }
-            Self::Deed { version: VersionName { model, label }, output } => {
-                write_deed(context, &context.client()?, &format!("/v1/deeds/version/{model}/{label}"), &output).await
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `allod shares`: a model's register, its history, transfers, deeds, and what other programs read of it.
+//! `allod shares`: a model's register, its history, transfers, and what other programs read of it.
 
 mod export;
 
@@ -8,7 +8,7 @@ use super::{
     context::Context,
     output::{Table, cut, who},
     signing::{Nothing, Receipt, Signing},
-    units::{show_count, show_size},
+    units::show_count,
     words::{share_reason, show_part},
 };
 use crate::api::views::{ShareChangeView, SharesView, counterparty};
@@ -16,15 +16,12 @@ use allod_protocol::{
     ids::{Height, ModelName, Units},
     model::Model,
     policy::TransferRule,
-    proof::Deed,
     share::{BurnShares, ShareFlow, TransferShares},
     transaction::Action,
 };
 use anyhow::{Result, bail};
-use serde::Serialize;
-use std::path::{Path, PathBuf};
 
-/// Show a model's share register and its history; transfer, burn and export shares; get deeds.
+/// Show a model's share register and its history; transfer, burn and export shares.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Shares {
     /// Who holds how much
@@ -73,25 +70,6 @@ pub(super) enum Shares {
     },
     /// Write a register for other programs
     Export(export::Export),
-    /// Write a proof of what an account holds, which anyone checks offline with `allod verify`
-    Deed {
-        /// namespace/name
-        model: ModelName,
-        /// Whose line
-        account: String,
-        /// The file to write, new
-        #[arg(short, long, value_name = "FILE")]
-        output: PathBuf,
-    },
-}
-
-/// A deed that was written.
-#[derive(Debug, Serialize)]
-pub(super) struct DeedWritten {
-    file: PathBuf,
-    size_bytes: u64,
-    /// The height after which what it proves stood so.
-    height: Height,
 }
 
 impl Shares {
@@ -128,11 +106,6 @@ impl Shares {
                 })
             }
             Self::Export(export) => export.execute(context).await,
-            Self::Deed { model, account, output } => {
-                let client = context.client()?;
-                let account = client.account(&account).await?.account.handle;
-                write_deed(context, &client, &format!("/v1/deeds/share/{model}/{account}"), &output).await
-            }
         }
     }
 }
@@ -166,19 +139,6 @@ async fn register(client: &Client, model: &ModelName, at: Option<Height>) -> Res
     }
     register.items.sort_by(|one, two| two.units.cmp(&one.units).then_with(|| one.handle.cmp(&two.handle)));
     Ok(register)
-}
-
-/// Gets a deed and writes it to a new file.
-pub(super) async fn write_deed(context: &Context, client: &Client, path: &str, file: &Path) -> Result<()> {
-    let deed = client.get_bytes(path).await?;
-    super::init::write_new(file, &deed)?;
-    let height = Deed::decode(&deed)?.header.header.height.previous();
-    let written = DeedWritten { file: file.to_owned(), size_bytes: deed.len() as u64, height };
-    context.answer(&written, |written| {
-        let file = written.file.display();
-        let (size, height) = (show_size(written.size_bytes), written.height);
-        format!("{file}: {size}, as of block {height}\ncheck it with: allod verify {file} --genesis GENESIS")
-    })
 }
 
 fn show(view: &SharesView) -> String {

@@ -24,6 +24,7 @@ fn show(status: &StatusView) -> String {
     fields.add("height", show_count(status.height.get()));
     let age = show_duration(now().get().saturating_sub(status.block_time.get()));
     fields.add("block", format!("{}\n{}, {age} ago", status.block, show_time(status.block_time)));
+    fields.add("checkpoint", status.checkpoint);
     fields.add("state root", status.state_root);
     fields.add(
         "role",
@@ -33,6 +34,7 @@ fn show(status: &StatusView) -> String {
         },
     );
     fields.add("validator", status.validator);
+    fields.add("validator key", status.validator_key);
     if status.catching_up {
         fields.add("catching up", format!("to height {}", show_count(status.best_known_height.get())));
     }

@@ -32,7 +32,6 @@ const EXAMPLES: &[&str] = &[
     "allod policy show northfield/digits --json",
     "allod model show northfield/digits",
     "allod model show northfield/digits@v1",
-    "allod model deed northfield/digits@v1 -o v1.deed",
     "allod publish model/v1 --model northfield/digits --version v1 --as northfield --notes first",
     "allod publish weights --model bay/digits --version v3 --as bay --mode hard-link",
     "allod publish w.bin --model bay/digits --version v2 --as bay --parent northfield/digits@v1 --mode reference --dataset ID",
@@ -51,8 +50,14 @@ const EXAMPLES: &[&str] = &[
     "allod shares burn northfield/digits --units 100 --reason spoiled --as bay",
     "allod shares export northfield/digits --format ocf --at 12",
     "allod shares export northfield/digits --format csv --history",
-    "allod shares deed northfield/digits bay -o bay.deed",
+    "allod deed shares northfield/digits bay -o bay.deed",
+    "allod deed shares northfield/digits bay -o bay.deed --checkpoint 120",
+    "allod deed version northfield/digits@v1 -o v1.deed",
+    "allod deed licence northfield/digits coast -o coast.deed",
+    "allod deed decision 5f0c3a -o decision.deed",
+    "allod deed attestation northfield/digits@v1 --statement bias-audit --by bay -o audit.deed",
     "allod verify bay.deed --genesis genesis.json",
+    "allod verify bay.deed --genesis genesis.json --checkpoint 120:ID --max-age 7d",
     "allod propose release northfield/digits@v1 --as bay",
     "allod propose release northfield/digits@v1 --as bay --dry-run",
     "allod propose deprecate northfield/digits@v1 --reason superseded --as bay",
@@ -175,7 +180,9 @@ const EXAMPLES: &[&str] = &[
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     let id = "ab".repeat(32);
-    Cli::try_parse_from(line.split(' ').map(|word| if word == "ID" { id.clone() } else { word.to_owned() }))
+    let filled =
+        |word: &str| if word == "ID" || word.ends_with(":ID") { word.replace("ID", &id) } else { word.to_owned() };
+    Cli::try_parse_from(line.split(' ').map(filled))
 }
 
 #[test]
@@ -253,6 +260,11 @@ fn what_is_wrong_is_refused_before_anything_is_asked() {
         "allod proposals northfield/digits --network",
         "allod contribute northfield/digits --kind love --amount 1 --as a",
         "allod bench --rate 0 --as a",
+        "allod verify a.deed --genesis g --checkpoint 120",
+        "allod verify a.deed --genesis g --checkpoint 120:ab",
+        "allod verify a.deed --genesis g --max-age 7",
+        "allod deed shares bay/digits coast",
+        "allod deed attestation bay/digits@v1 --statement x -o a.deed",
     ] {
         assert!(parse(wrong).is_err(), "{wrong}");
     }

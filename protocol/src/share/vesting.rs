@@ -135,11 +135,7 @@ pub fn free_units<S: StateRead + ?Sized>(
 }
 
 /// After units were taken from a holder: what is locked is at most what it still holds. The newest grants give way.
-pub(super) fn shrink<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    line: (ModelId, AccountId),
-    time: Timestamp,
-) {
+pub(super) fn shrink<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, line: (ModelId, AccountId), time: Timestamp) {
     let mut grants = VestingGrants::of(state, line);
     let mut excess = grants.locked(time).get().saturating_sub(balance(state, line.0, line.1).get());
     if excess == 0 {

@@ -2,13 +2,24 @@
 
 use crate::chain::{Next, genesis, genesis_named, set};
 use allod_protocol::{
-    ids::Height,
-    proof::{Deed, InvalidProof},
-    state::StateRead as _,
+    account::Account,
+    ids::{AccountId, ArtifactId, Handle, Height, Name},
+    proof::{Checkpoint, Deed, InvalidProof, Subject, Trust},
+    state::{Record as _, StateRead as _},
 };
 use allod_storage::{Ledger, PROVABLE_HEIGHTS, StorageError};
 use rocksdb::{DB, IteratorMode, Options};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
+
+/// That a founder attested nothing: its account, and a key that is absent.
+fn subject(founder: AccountId) -> Subject {
+    let statement = Name::new("bias-audit").unwrap();
+    Subject::Attestation { artifact: ArtifactId::from_bytes([1; 32]), statement, account: founder }
+}
+
+fn founder() -> AccountId {
+    genesis().account_id(&Handle::new("member-1").unwrap())
+}
 
 fn changing(height: u64) -> Next {
     let key = |number: u64| vec![10, (number % 40) as u8, (number % 7) as u8];
@@ -25,7 +36,8 @@ fn commit(ledger: &Ledger, next: Next) {
 fn a_deed_verifies_at_every_height_also_across_changes_of_the_validators() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
-    assert_eq!(ledger.deed(&[vec![1]]).unwrap(), None, "no header carries a root at genesis");
+    let (subject, untied) = (subject(founder()), BTreeSet::new());
+    assert_eq!(ledger.deed(&subject, &untied).unwrap(), None, "no header carries a root at genesis");
     assert_eq!(ledger.prove(&[1]).unwrap(), None);
     for height in 1..=12 {
         let validators = match height {
@@ -36,20 +48,51 @@ fn a_deed_verifies_at_every_height_also_across_changes_of_the_validators() {
             _ => None,
         };
         commit(&ledger, Next { validators, ..changing(height) });
-        let keys = vec![vec![1], vec![2], vec![10, 9, 2], b"\x06nothing here".to_vec()];
-        let deed = ledger.deed(&keys).unwrap().unwrap();
+        let deed = ledger.deed(&subject, &untied).unwrap().unwrap();
         let deed = Deed::decode(&deed.encode()).unwrap();
-        assert_eq!(deed.verify(&genesis()), Ok(Height::new(height - 1)));
+        let verified = deed.verify(&genesis(), None).unwrap();
+        assert_eq!((verified.root.height, verified.root.trust), (Height::new(height - 1), Trust::GenesisOnly));
         let state = ledger.snapshot_at(Height::new(height - 1)).unwrap();
-        for (proof, key) in deed.proofs.iter().zip(&keys) {
-            assert_eq!((&proof.key, &proof.value), (key, &state.get(key).unwrap()));
+        assert_eq!(deed.proofs[0].key, Account::key_bytes(&founder()));
+        for proof in &deed.proofs {
+            assert_eq!(proof.value, state.get(&proof.key).unwrap());
         }
-        assert!(matches!(deed.verify(&genesis_named("other")), Err(InvalidProof::Network { .. })));
+        assert!(matches!(deed.verify(&genesis_named("other"), None), Err(InvalidProof::Network { .. })));
     }
     assert_eq!(ledger.tip().validators, set(&[1, 2, 3]), "decided at 11, in force at 13");
-    let changes = ledger.deed(&[]).unwrap().unwrap().changes;
+    let changes = ledger.deed(&subject, &untied).unwrap().unwrap().root.changes;
     let announced: Vec<_> = changes.iter().map(|change| change.announced.header.height.get()).collect();
     assert_eq!(announced, [4, 5, 9], "the set of height 13 is announced by the header of 12, which proves the rest");
+}
+
+#[test]
+fn a_deed_is_tied_to_the_blocks_that_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+    for height in 1..=12 {
+        let validators = (height == 4).then(|| set(&[2, 3, 4, 5]));
+        commit(&ledger, Next { validators, ..changing(height) });
+    }
+    let tied_to: BTreeSet<Height> = [1, 3, 5, 6, 12].map(Height::new).into();
+    let deed = ledger.deed(&subject(founder()), &tied_to).unwrap().unwrap();
+    let deed = Deed::decode(&deed.encode()).unwrap();
+    for height in &tied_to {
+        let checkpoint = Checkpoint { height: *height, block: ledger.header(*height).unwrap().unwrap().hash() };
+        let verified = deed.verify(&genesis(), Some(checkpoint)).unwrap();
+        assert_eq!(verified.root.trust, Trust::Checkpoint(checkpoint));
+        let signers = verified.root.signers;
+        assert_eq!((signers.signed, signers.validators), (4, 4));
+        assert_eq!(verified.root.believed_changes, u64::from(height.get() < 5), "the change is announced at 5");
+        let other = Checkpoint { height: height.next(), ..checkpoint };
+        deed.verify(&genesis(), Some(other)).unwrap_err();
+    }
+    for height in [0, 13] {
+        let refused = ledger.deed(&subject(founder()), &[Height::new(height)].into()).unwrap_err();
+        assert!(matches!(refused, StorageError::NotReached { .. }), "{refused}");
+    }
+    let stranger = subject(AccountId::from_bytes([9; 32]));
+    let refused = ledger.deed(&stranger, &BTreeSet::new()).unwrap_err();
+    assert_eq!(refused, StorageError::NoFacts { what: "account", height: Height::new(11) });
 }
 
 #[test]
@@ -137,7 +180,8 @@ fn proofs_at_the_oldest_height_never_break_while_commits_prune_it() {
                     Err(StorageError::Pruned { .. }) => pruned += 1,
                     Err(error) => panic!("{error}"),
                 }
-                assert!(ledger.deed(&[vec![1]]).unwrap().unwrap().verify(&genesis()).is_ok());
+                let deed = ledger.deed(&subject(founder()), &BTreeSet::new()).unwrap().unwrap();
+                assert!(deed.verify(&genesis(), None).is_ok());
             }
             assert!(proven > 0, "{proven} proven, {pruned} pruned");
         });

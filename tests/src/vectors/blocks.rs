@@ -1,6 +1,7 @@
 //! Genesis, blocks, certificates, proofs and deeds, from the fixed chain.
 
 use super::{Read, Vector, chain, fixed::*, genesis, hex, human, network, variants::vote_kind, vector, vector_read};
+use crate::chain::Chain;
 use allod_protocol::{
     account::{Account, HandleOf},
     block::{CommitSignature, DecidedBlock, VoteBody, VoteKind},
@@ -8,7 +9,8 @@ use allod_protocol::{
     genesis::GenesisAccount,
     ids::{Height, ModelId},
     model::{Model, ModelOf},
-    proof::{CertifiedHeader, Deed, ValidatorChange},
+    proof::{CertifiedHeader, Checkpoint, Deed, Subject, ValidatorChange},
+    proposal::{ProposalOf, Scope},
     share::Share,
     state::Record,
 };
@@ -50,6 +52,19 @@ fn read_deed(bytes: &[u8]) -> Result<Read, String> {
     Ok(Read { json: human(&deed), bytes: deed.encode() })
 }
 
+/// A deed that is tied to block 2, with what it says.
+fn deed_vector(chain: &Chain, case: &str, subject: &Subject) -> Vector {
+    let tied_to = Height::new(2);
+    let checkpoint = Checkpoint { height: tied_to, block: chain.header(tied_to).hash() };
+    let deed = chain.deed(subject, &[tied_to]);
+    let verified = deed.verify(&chain.genesis, Some(checkpoint)).expect("a deed that holds");
+    vector_read(format!("deed.{case}"), &deed, read_deed)
+        .with("checkpoint", checkpoint.to_string())
+        .with("proven_height", verified.root.height)
+        .with("state_root", verified.root.state_root)
+        .with("believed_changes", verified.root.believed_changes)
+}
+
 pub(super) fn vectors() -> Vec<Vector> {
     let chain = chain();
     let first: &DecidedBlock = chain.ledger.block(Height::new(1)).expect("a block");
@@ -77,15 +92,26 @@ pub(super) fn vectors() -> Vec<Vector> {
         Share::key_bytes(&(model, northfield)),
         Model::key_bytes(&absent),
     ];
-    let deed = chain.deed(&keys);
-    let proven = deed.verify(&chain.genesis).expect("a deed that holds");
-    let root = deed.header.header.state_root;
-    let change: &ValidatorChange = deed.changes.first().expect("a change of the set");
+    let proposal = allod_protocol::state::read(&chain.ledger.snapshot(), &(Scope::Network, 0));
+    let ProposalOf(proposal) = proposal.expect("a readable state").expect("a proposal");
+    let share = Subject::Share { model, account: northfield };
+    let deed = chain.deed(&share, &[]);
+    let root = deed.root.state_root();
+    let change: &ValidatorChange = deed.root.changes.first().expect("a change of the set");
     vectors.push(vector("validator_change", change).with("hash", change.validators.hash()));
-    for (case, proof) in ["account", "handle", "share", "absent"].into_iter().zip(&deed.proofs) {
-        vectors.push(vector(format!("state_proof.{case}"), proof).with("state_root", root));
+    for (case, key) in ["account", "handle", "share", "absent"].into_iter().zip(&keys) {
+        vectors.push(vector(format!("state_proof.{case}"), &chain.prove(key)).with("state_root", root));
     }
-    vectors.push(vector_read("deed", &deed, read_deed).with("proven_height", proven).with("state_root", root));
+    let licence = Subject::Licence { model, account: northfield };
+    let attestation =
+        Subject::Attestation { artifact: artifact(), statement: super::fixed::name("bias-audit"), account: northfield };
+    let deeds = [
+        ("share", share),
+        ("licence", licence),
+        ("decision", Subject::Decision(proposal)),
+        ("attestation", attestation),
+    ];
+    vectors.extend(deeds.map(|(case, subject)| deed_vector(&chain, case, &subject)));
     vectors
 }
 

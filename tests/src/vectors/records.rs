@@ -29,6 +29,7 @@ use allod_protocol::{
     model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
     network::{MembersAt, Network, Upgrade},
     office::{Ahead, Office, Tenure, TenureStatus},
+    network::{MembersAt, Network, RetiredKey, Upgrade},
     policy::{Class, Electorate, Proposers, Risk, Tally, TransferRule, Verdict},
     proposal::{
         Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, WithdrawProposal,
@@ -37,7 +38,10 @@ use allod_protocol::{
     recovery::{GuardianVote, Recovery, RecoveryPolicy},
     rejection::Rejection,
     round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
-    share::{Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt, Vesting, VestingGrant, VestingGrants, Weights},
+    share::{
+        Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt, Vesting, VestingGrant, VestingGrants,
+        Weights,
+    },
     transaction::Action,
     validator::ValidatorSchedule,
 };
@@ -316,6 +320,7 @@ fn further_state() -> Vec<Vector> {
         record(&(Scope::Network, HEIGHT), &DormantTotalAt(Weights::MEMBER)),
         record(&(ACCOUNT, Office::Steward(MODEL)), &tenure),
         record(&(OTHER, Office::Arbiter(MODEL)), &ahead),
+        record(&key(0xa1).public_key(), &RetiredKey { key: key(0xa1).public_key(), height: HEIGHT }),
     ]
 }
 

@@ -75,6 +75,7 @@ fn of_proposals() -> Vec<Rejection> {
         Rejection::MixedClasses("release".into(), "ownership".into()),
         Rejection::WrongScope("validators".into()),
         Rejection::ValidatorExists(public_key()),
+        Rejection::RetiredValidatorKey { key: public_key(), height: HEIGHT },
         Rejection::UnknownValidator(public_key().validator_address()),
         Rejection::BadValidatorSet("a validator set has at least one validator".into()),
     ]

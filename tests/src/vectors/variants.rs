@@ -335,6 +335,7 @@ variants! {
         DormantTotalAt() => "dormant_total_at",
         Tenure() => "tenure",
         Ahead() => "ahead",
+        RetiredKey() => "retired_key",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -435,6 +436,7 @@ variants! {
         MixedClasses(..) => "mixed_classes",
         WrongScope(..) => "wrong_scope",
         ValidatorExists(..) => "validator_exists",
+        RetiredValidatorKey{..} => "retired_validator_key",
         UnknownValidator(..) => "unknown_validator",
         BadValidatorSet(..) => "bad_validator_set",
         Suspended{..} => "suspended",

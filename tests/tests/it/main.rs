@@ -12,6 +12,7 @@ mod accounts;
 mod artifacts;
 mod common;
 mod decisions;
+mod deeds;
 mod disputes;
 mod dormancy;
 mod formats;

@@ -1,6 +1,6 @@
 //! What the members of the network decide.
 
-use crate::common::{account, decide_network, ledger};
+use crate::common::{account, decide_network, ledger, open, status, vote};
 use allod_protocol::{
     account::{Account, CreateAccount, HandleOf, KeyPolicy},
     block::Block,
@@ -8,8 +8,9 @@ use allod_protocol::{
     execute::{ExecuteError, execute},
     ids::{Handle, Power},
     limits,
-    network::Network,
-    proposal::{ProposalAction, ProposalStatus},
+    network::{Network, RetiredKey},
+    proposal::{Choice, ProposalAction, ProposalStatus, Scope},
+    rejection::Rejection,
     transaction::Action,
 };
 
@@ -103,4 +104,33 @@ fn a_build_that_the_network_outgrew_stops_before_the_height_and_says_what_to_ins
     let error = execute(&ledger.state, &block).unwrap_err();
     assert!(matches!(error, ExecuteError::Outgrown(_)));
     assert!(error.to_string().contains("install release 0.9.0"), "{error}");
+}
+
+#[test]
+fn a_removed_validators_key_is_never_admitted_again() {
+    let mut ledger = ledger();
+    let operator = account(&ledger, 1);
+    let key = ledger.tip.validators.iter().next().unwrap().key;
+    let admit = |key| ProposalAction::AdmitValidator { key, power: Power::new(1), operator };
+    assert!(executed(&decide_network(&mut ledger, ProposalAction::RemoveValidator { key })));
+    let retired = ledger.read::<RetiredKey>(&key).expect("retired");
+    assert_eq!((retired.key, retired.height), (key, ledger.tip.height));
+    ledger.block(1, vec![]);
+    assert_eq!(ledger.tip.validators.len(), 3, "the key decided for the last time");
+
+    match decide_network(&mut ledger, admit(key)) {
+        ProposalStatus::ExecutionFailed { reason: Rejection::RetiredValidatorKey { key: named, height }, .. } => {
+            assert_eq!((named, height), (key, retired.height));
+        }
+        other => panic!("{other:?}"),
+    }
+    let new = SigningKey::from_seed(&[77; 32]).public_key();
+    assert!(executed(&decide_network(&mut ledger, admit(new))), "its operator has another key admitted");
+
+    // In one decision neither: a key that leaves is gone before it could come back.
+    let id = open(&mut ledger, 0, Scope::Network, vec![ProposalAction::RemoveValidator { key: new }, admit(new)]);
+    (0..5).for_each(|voter| vote(&mut ledger, voter, id, Choice::Yes));
+    ledger.block(10_000, vec![]);
+    assert!(matches!(status(&ledger, id), ProposalStatus::ExecutionFailed { .. }));
+    assert_eq!(ledger.read::<RetiredKey>(&new), None, "and what failed retired nothing");
 }

@@ -1,0 +1,179 @@
+//! What a deed says, in words for people.
+
+use crate::cli::{
+    output::Fields,
+    units::{show_count, show_size, show_time},
+    words::{action_text, show_licence, show_rule, status_name, version_status},
+};
+use allod_protocol::{
+    dispute::Dispute,
+    ids::Timestamp,
+    model::{Model, VersionStatus},
+    policy::TransferRule,
+    proof::{
+        Subject,
+        deed::{AttestationFacts, DecisionFacts, Facts, LicenceFacts, ShareFacts, VersionFacts},
+    },
+};
+
+/// Adds the facts as they stand at the time of the block that certifies them.
+pub(super) fn add(fields: &mut Fields, subject: &Subject, facts: &Facts, time: Timestamp) {
+    match facts {
+        Facts::Share(facts) => add_share(fields, facts, time),
+        Facts::Version(facts) => add_version(fields, facts),
+        Facts::Licence(facts) => add_licence(fields, facts, time),
+        Facts::Decision(facts) => add_decision(fields, facts),
+        Facts::Attestation(facts) => add_attestation(fields, subject, facts),
+    }
+}
+
+fn add_model(fields: &mut Fields, model: &Model) {
+    let retired = model.retired.map(|height| format!("\nretired in block {height}")).unwrap_or_default();
+    fields.add("model", format!("{}{retired}", model.name));
+}
+
+fn disputed(frozen: Option<&Dispute>, what: &str) -> String {
+    let Some(dispute) = frozen else { return "no".into() };
+    let units = match dispute.units.get() {
+        0 => what.to_owned(),
+        units => format!("{} units of {what}", show_count(units)),
+    };
+    format!("YES: {units}, by dispute\n{}\n{}", dispute.id, dispute.claim.text)
+}
+
+fn add_share(fields: &mut Fields, facts: &ShareFacts, time: Timestamp) {
+    add_model(fields, &facts.model);
+    fields.add("holder", format!("{}\n{}", facts.account.handle, facts.account.id));
+    let total = show_count(facts.register.total_units.get());
+    fields.add(
+        "units",
+        match facts.units.get() {
+            0 => format!("none of {total}"),
+            units => format!("{} of {total}", show_count(units)),
+        },
+    );
+    let ends = facts.vesting.0.iter().map(|grant| grant.start.plus_ms(grant.vesting.duration_ms)).max();
+    fields.add(
+        "under vesting",
+        match (facts.locked_units(time).get(), ends) {
+            (0, _) | (_, None) => "no".into(),
+            (locked, Some(ends)) => format!("{} units, the last until {}", show_count(locked), show_time(ends)),
+        },
+    );
+    fields.add("disputed", disputed(facts.frozen.as_ref(), "the line"));
+    if facts.frozen.is_some() {
+        fields.add("frozen", "YES: no unit leaves the line while the dispute is open");
+    }
+    fields.add(
+        "suspended",
+        match facts.account.suspended {
+            Some(height) => format!("YES: the holder, since block {height}"),
+            None => "no".into(),
+        },
+    );
+    fields.add("free", format!("{} units", show_count(facts.free_units(time).get())));
+    fields.add(
+        "transfers",
+        match facts.model.policy.transfers {
+            TransferRule::Free => "free",
+            TransferRule::Approval => "need the owners' approval",
+            TransferRule::Locked => "locked by the owners' rule",
+        },
+    );
+}
+
+fn add_version(fields: &mut Fields, facts: &VersionFacts) {
+    let VersionFacts { model, version, frozen } = facts;
+    fields.add("version", format!("{}@{}", model.name, version.label));
+    fields.add("artifact", version.artifact.address).add("size", show_size(version.artifact.size_bytes));
+    fields.add(
+        "status",
+        match &version.status {
+            VersionStatus::Released { proposal, height } => {
+                format!("released in block {height} by proposal\n{proposal}")
+            }
+            status => version_status(status),
+        },
+    );
+    fields.add("disputed", disputed(frozen.as_ref(), "the version"));
+}
+
+fn add_licence(fields: &mut Fields, facts: &LicenceFacts, time: Timestamp) {
+    add_model(fields, &facts.model);
+    fields.add("licensee", format!("{}\n{}", facts.account.handle, facts.account.id));
+    let Some(licence) = &facts.licence else {
+        fields.add("licence", "none: the owners gave it none, or took it back");
+        return;
+    };
+    fields.add("licence", format!("given in block {} by proposal\n{}", licence.since, licence.proposal));
+    fields.add(
+        "until",
+        match licence.expires {
+            None => "it is taken back".into(),
+            Some(expires) if expires <= time => format!("{}: OVER", show_time(expires)),
+            Some(expires) => show_time(expires),
+        },
+    );
+    let terms = facts.model.licence.as_ref().map(show_licence);
+    fields.add("terms", terms.unwrap_or_else(|| "none stated by the model".into()));
+}
+
+fn add_decision(fields: &mut Fields, facts: &DecisionFacts) {
+    let DecisionFacts { model, proposal, tally, proposer } = facts;
+    fields.add("decision", proposal.id);
+    let asked =
+        model.as_ref().map_or_else(|| "the members of the network".into(), |model| format!("owners of {}", model.name));
+    fields.add("asked", format!("{asked}, by {}", proposer.handle));
+    // What is done, before the words about it: a title is its author's.
+    let actions: Vec<String> = proposal.actions.iter().map(action_text).collect();
+    fields.add("would do", actions.join("\n"));
+    fields.add("title", &proposal.title);
+    fields.add("rule", show_rule(&proposal.rule));
+    let count = |units| show_count(units);
+    let (ballots, of) = (count(tally.ballots), count(tally.electorate));
+    let noun = if tally.ballots == 1 { "ballot" } else { "ballots" };
+    fields.add(
+        "tally",
+        format!(
+            "yes {}, no {}, abstain {}, veto {}, of {of} in all\n{ballots} {noun}",
+            count(tally.yes),
+            count(tally.no),
+            count(tally.abstain),
+            count(tally.veto)
+        ),
+    );
+    fields.add("outcome", status_name(&proposal.status));
+}
+
+fn add_attestation(fields: &mut Fields, subject: &Subject, facts: &AttestationFacts) {
+    if let Subject::Attestation { artifact, statement, .. } = subject {
+        fields.add("artifact", artifact).add("statement", statement);
+    }
+    fields.add("by", format!("{}\n{}", facts.account.handle, facts.account.id));
+    let Some(said) = &facts.attestation else {
+        fields.add("said", "nothing");
+        return;
+    };
+    let verdict = if said.passed { "passed" } else { "FAILED" };
+    fields.add("said", format!("{verdict}, in block {}", said.height));
+    fields.add_some("note", Some(&said.note).filter(|note| !note.is_empty()));
+    fields.add_some("evidence", said.evidence);
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use allod_protocol::{
+        account::{Account, KeyPolicy},
+        crypto::SigningKey,
+        ids::{AccountId, Handle, Height},
+    };
+
+    /// That an account attested nothing.
+    pub(in crate::cli::verify) fn nothing_attested(account: AccountId) -> Facts {
+        let keys = KeyPolicy::single(SigningKey::from_seed(&[1; 32]).public_key());
+        #[allow(clippy::unwrap_used, reason = "a sound handle")]
+        let account = Account::new(account, Handle::new("northfield").unwrap(), keys, Height::ZERO);
+        Facts::Attestation(Box::new(AttestationFacts { account, attestation: None }))
+    }
+}
