@@ -5,6 +5,7 @@
 
 mod access;
 mod decisions;
+mod deeds;
 mod interop;
 mod lists;
 mod nat;
