@@ -3,7 +3,7 @@
 use crate::common::{HANDLES, version};
 use allod_protocol::{
     access::Distribution,
-    attestation::Attest,
+    attestation::{Attest, Finding},
     crypto::SigningKey,
     dispute::{DisputeTarget, OpenDispute},
     event::Event,
@@ -187,8 +187,13 @@ fn there_are_deeds_on_versions_licences_decisions_and_attestations() {
     let (model, label) = (world.model, VersionLabel::new("v1").unwrap());
     world.must(0, Action::PublishVersion(published));
     let statement = Name::new("bias-audit").unwrap();
-    let attest =
-        Attest { artifact, statement: statement.clone(), passed: true, evidence: None, note: "looked closely".into() };
+    let attest = Attest {
+        artifact,
+        statement: statement.clone(),
+        finding: Finding::Passed,
+        evidence: None,
+        note: "looked closely".into(),
+    };
     world.must(3, Action::Attest(attest));
     let licensee = world.account(4);
     let grant = ProposalAction::GrantLicence { account: licensee, expires: None };
@@ -207,7 +212,10 @@ fn there_are_deeds_on_versions_licences_decisions_and_attestations() {
     assert_eq!((facts.model.map(|model| model.id), facts.proposer.id), (Some(model), world.account(0)));
     let attested = |account| Subject::Attestation { artifact, statement: statement.clone(), account };
     let Facts::Attestation(facts) = world.facts(&attested(world.account(3))) else { panic!() };
-    assert_eq!(facts.attestation.map(|said| (said.passed, said.note)), Some((true, "looked closely".into())));
+    assert_eq!(
+        facts.attestation.map(|said| (said.finding, said.note)),
+        Some((Finding::Passed, "looked closely".into()))
+    );
     let Facts::Attestation(facts) = world.facts(&attested(world.account(2))) else { panic!() };
     assert_eq!(facts.attestation, None);
 }

@@ -1,6 +1,7 @@
 //! What a deed says, in words for people.
 
 use crate::cli::{
+    attest::finding_text,
     output::Fields,
     units::{show_count, show_size, show_time},
     words::{action_text, show_licence, show_rule, status_name, version_status},
@@ -154,7 +155,7 @@ fn add_attestation(fields: &mut Fields, subject: &Subject, facts: &AttestationFa
         fields.add("said", "nothing");
         return;
     };
-    let verdict = if said.passed { "passed" } else { "FAILED" };
+    let verdict = finding_text(said.finding);
     fields.add("said", format!("{verdict}, in block {}", said.height));
     fields.add_some("note", Some(&said.note).filter(|note| !note.is_empty()));
     fields.add_some("evidence", said.evidence);
