@@ -27,9 +27,8 @@ use allod_protocol::{
     ids::{ArtifactId, Height, Timestamp, Units},
     incident::{Incident, IncidentOf, IncidentStatus, IncidentUpdate},
     model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
-    network::{MembersAt, Network, Upgrade},
-    office::{Ahead, Office, Tenure, TenureStatus},
     network::{MembersAt, Network, RetiredKey, Upgrade},
+    office::{Ahead, Office, Tenure, TenureStatus},
     policy::{Class, Electorate, Proposers, Risk, Tally, TransferRule, Verdict},
     proposal::{
         Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, WithdrawProposal,
