@@ -42,7 +42,6 @@ mod models;
 mod node;
 mod offices;
 mod openapi;
-mod plain;
 mod preconditions;
 mod problem;
 mod proofs;

@@ -15,6 +15,7 @@ pub mod network;
 mod pace;
 pub mod peer_key;
 mod perform;
+mod plain;
 pub mod quorum;
 pub mod replication;
 mod retire;

@@ -3,10 +3,10 @@
 use super::{
     Shared, effect,
     extract::{Order, Paging, Path, Query, TimePaging},
-    plain,
     reader::{Reader, json},
     views::{AttestorView, BallotView, EffectView, GateView, Page, Problem, ProposalView},
 };
+use crate::plain;
 use allod_protocol::{
     attestation::{Attestation, GateVerdict},
     due::{Deadline, Due},

@@ -1,7 +1,7 @@
 //! Reading the ledger for one request: one snapshot, on a thread where waiting for the disk is allowed.
 
 use super::{Shared, views::Problem};
-use crate::{event_loop::clock, handle::NodeHandle};
+use crate::{event_loop::clock, handle::NodeHandle, plain::Names};
 use allod_protocol::{
     account::{Account, HandleOf},
     ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},
@@ -132,5 +132,17 @@ impl Reader {
         let name = self.find::<Model>(&model)?.map(|model| model.name);
         self.names.borrow_mut().insert(model, name.clone());
         Ok(name)
+    }
+}
+
+impl Names for Reader {
+    type Error = Problem;
+
+    fn account(&self, id: AccountId) -> Result<String, Problem> {
+        Ok(self.handle(id)?.map_or_else(|| id.to_string(), |handle| handle.to_string()))
+    }
+
+    fn model(&self, id: ModelId) -> Result<String, Problem> {
+        Ok(self.name(id)?.map_or_else(|| id.to_string(), |name| name.to_string()))
     }
 }

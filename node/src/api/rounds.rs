@@ -3,10 +3,10 @@
 use super::{
     Shared,
     extract::{Path, Query, TimePaging, parse},
-    plain,
     reader::{Reader, json},
     views::{Page, Problem, RoundView, ScoreView},
 };
+use crate::plain;
 use allod_protocol::{
     codec,
     ids::AccountId,

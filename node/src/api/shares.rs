@@ -3,10 +3,10 @@
 use super::{
     Shared, effect,
     extract::{Paging, Path, Query, TimePaging},
-    plain,
     reader::{Reader, json},
     views::{DelegationView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty},
 };
+use crate::plain;
 use allod_protocol::{
     delegation::Delegation,
     dispute::{Dispute, DisputeStatus},

@@ -1,10 +1,13 @@
 //! What a deed says, in words for people.
 
-use crate::cli::{
-    attest::finding_text,
-    output::Fields,
-    units::{show_count, show_size, show_time},
-    words::{action_text, show_licence, show_rule, status_name, version_status},
+use crate::{
+    cli::{
+        attest::finding_text,
+        output::Fields,
+        units::{show_count, show_size, show_time},
+        words::{show_licence, show_rule, status_name, version_status},
+    },
+    plain,
 };
 use allod_protocol::{
     dispute::Dispute,
@@ -126,7 +129,7 @@ fn add_decision(fields: &mut Fields, facts: &DecisionFacts) {
         model.as_ref().map_or_else(|| "the members of the network".into(), |model| format!("owners of {}", model.name));
     fields.add("asked", format!("{asked}, by {}", proposer.handle));
     // What is done, before the words about it: a title is its author's.
-    let actions: Vec<String> = proposal.actions.iter().map(action_text).collect();
+    let Ok(actions) = plain::actions(&plain::Ids, proposal);
     fields.add("would do", actions.join("\n"));
     fields.add("title", &proposal.title);
     fields.add("rule", show_rule(&proposal.rule));

@@ -1,54 +1,79 @@
 //! What a decision does, in words, with names in place of ids. A title is its author's; these words are not.
 
-use super::{reader::Reader, views::Problem};
 use allod_protocol::{
     access::Readers,
-    ids::AccountId,
+    ids::{AccountId, ModelId},
     model::VersionRef,
     proposal::{Proposal, ProposalAction, Scope},
 };
 
+/// What accounts and models are called.
+pub(crate) trait Names {
+    /// Why a name could not be found.
+    type Error;
+
+    /// The name of an account.
+    fn account(&self, id: AccountId) -> Result<String, Self::Error>;
+
+    /// The name of a model.
+    fn model(&self, id: ModelId) -> Result<String, Self::Error>;
+}
+
+/// Where nobody can be asked, ids stand for names.
+pub(crate) struct Ids;
+
+impl Names for Ids {
+    type Error = std::convert::Infallible;
+
+    fn account(&self, id: AccountId) -> Result<String, Self::Error> {
+        Ok(id.to_string())
+    }
+
+    fn model(&self, id: ModelId) -> Result<String, Self::Error> {
+        Ok(id.to_string())
+    }
+}
+
 /// What each of a proposal's actions does, a line each.
-pub(crate) fn actions(reader: &Reader, proposal: &Proposal) -> Result<Vec<String>, Problem> {
-    let words = Words { reader, proposal };
+pub(crate) fn actions<N: Names>(names: &N, proposal: &Proposal) -> Result<Vec<String>, N::Error> {
+    let words = Words { names, proposal };
     proposal.actions.iter().map(|action| words.action(action)).collect()
 }
 
-struct Words<'a> {
-    reader: &'a Reader,
+struct Words<'a, N> {
+    names: &'a N,
     proposal: &'a Proposal,
 }
 
-impl Words<'_> {
-    fn account(&self, id: AccountId) -> Result<String, Problem> {
-        Ok(self.reader.handle(id)?.map_or_else(|| id.to_string(), |handle| handle.to_string()))
+impl<N: Names> Words<'_, N> {
+    fn account(&self, id: AccountId) -> Result<String, N::Error> {
+        self.names.account(id)
     }
 
-    fn accounts(&self, ids: &[AccountId]) -> Result<String, Problem> {
+    fn accounts(&self, ids: &[AccountId]) -> Result<String, N::Error> {
         let names: Vec<String> = ids.iter().map(|id| self.account(*id)).collect::<Result<_, _>>()?;
         Ok(names.join(", "))
     }
 
     /// The model that is decided on.
-    fn model(&self) -> Result<String, Problem> {
+    fn model(&self) -> Result<String, N::Error> {
         let Scope::Model(model) = self.proposal.scope else { return Ok("the network".into()) };
-        Ok(self.reader.name(model)?.map_or_else(|| model.to_string(), |name| name.to_string()))
+        self.names.model(model)
     }
 
-    fn version(&self, version: &VersionRef) -> Result<String, Problem> {
-        let name = self.reader.name(version.model)?;
-        let name = name.map_or_else(|| version.model.to_string(), |name| name.to_string());
+    fn version(&self, version: &VersionRef) -> Result<String, N::Error> {
+        let name = self.names.model(version.model)?;
         Ok(format!("{name}@{}", version.label))
     }
 
-    fn action(&self, action: &ProposalAction) -> Result<String, Problem> {
+    fn action(&self, action: &ProposalAction) -> Result<String, N::Error> {
         match self.proposal.scope {
             Scope::Model(_) => self.of_model(action),
             Scope::Network => self.of_network(action),
         }
     }
 
-    fn of_model(&self, action: &ProposalAction) -> Result<String, Problem> {
+    fn of_model(&self, action: &ProposalAction) -> Result<String, N::Error> {
         let model = self.model()?;
         Ok(match action {
             ProposalAction::ReleaseVersion { label } => format!("release {model}@{label}"),
@@ -100,7 +125,7 @@ impl Words<'_> {
         })
     }
 
-    fn of_network(&self, action: &ProposalAction) -> Result<String, Problem> {
+    fn of_network(&self, action: &ProposalAction) -> Result<String, N::Error> {
         Ok(match action {
             ProposalAction::AdmitValidator { key, power, operator } => {
                 format!("admit a validator of {} with power {power}, key {key}", self.account(*operator)?)
