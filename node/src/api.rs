@@ -201,6 +201,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts/{account}/peers", get(access::peers))
         .route("/v1/accounts/{account}/offices", get(offices::of_account))
         .route("/v1/accounts/{account}/offices-ahead", get(offices::ahead))
+        .route("/v1/accounts/{account}/intake", get(offices::intake))
         .route("/v1/models/{namespace}/{name}/offices", get(offices::of_model))
         .route("/v1/models/{namespace}/{name}/licensees", get(access::licensees))
         .route("/v1/approvals/{id}", get(keys::approval))

@@ -9,6 +9,7 @@ use crate::{
         Name, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel,
     },
     incident::IncidentStatus,
+    intake::UnitsOf,
     model::{Licence, VersionRef},
     office::Office,
     proposal::{BallotPart, ProposalStatus, Scope},
@@ -315,5 +316,15 @@ pub enum Event {
     OfficeEnded {
         office: Office,
         account: AccountId,
+    },
+    IntakeSet {
+        account: AccountId,
+        of: UnitsOf,
+        takes: Option<bool>,
+    },
+    TransferAnswered {
+        proposal: ProposalId,
+        buyer: AccountId,
+        accepted: bool,
     },
 }

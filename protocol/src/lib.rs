@@ -24,6 +24,8 @@
 //! - [`model`]: models, versions, their lineage
 //! - [`artifact`]: addresses, manifests
 //! - [`share`]: the register, and the one function that changes it
+//! - [`intake`]: which units an account takes
+//! - [`sale`]: transfers that the owners approve
 //! - [`recovery`]: new keys from guardians
 //! - [`approval`]: requests that several keys sign, one after the other
 //! - [`contribution`]: what was given, signed by both sides
@@ -89,6 +91,7 @@ pub mod fraction;
 pub mod genesis;
 pub mod ids;
 pub mod incident;
+pub mod intake;
 pub mod limits;
 pub mod mempool;
 pub mod model;
@@ -101,6 +104,7 @@ pub mod recovery;
 pub mod rejection;
 pub mod replica;
 pub mod round;
+pub mod sale;
 pub mod share;
 pub mod state;
 pub mod transaction;

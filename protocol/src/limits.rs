@@ -58,6 +58,8 @@ pub const MODEL_UNITS: u64 = 1 << 62;
 pub const FOUNDING_LINES: usize = 256;
 /// Offices that one account may have accepted before it is named.
 pub const OFFICES_AHEAD_PER_ACCOUNT: usize = 64;
+/// Models of which one account says whether it takes their units unasked, and that of all together.
+pub const INTAKES_PER_ACCOUNT: usize = 256;
 /// Stewards of one model.
 pub const STEWARDS: usize = 32;
 /// Parents of one version.

@@ -11,7 +11,7 @@ use crate::{
         AccountId, ArtifactId, ContentHash, DisputeId, Height, ModelId, ModelName, Name, ProposalId, Units,
         VersionLabel,
     },
-    limits,
+    intake, limits,
     office::{self, Office},
     policy::ModelPolicy,
     rejection::Rejection,
@@ -285,6 +285,10 @@ impl CreateModel {
         state.write(&model.id, &model);
         let mut events = vec![Event::ModelCreated { model: model.id, name: model.name.clone(), founder: sender.id }];
         for line in &self.founding {
+            // Who signs has asked.
+            if line.account != sender.id {
+                intake::require(state, model.id, line.account)?;
+            }
             let flow = (ShareFlow::In, line.units);
             events.push(share::change(state, context, model.id, line.account, flow, ShareReason::Founding)?);
             if let Some(vesting) = &line.vesting {
@@ -315,7 +319,8 @@ fn grant_to_parent<S: StateRead + ?Sized>(
     let held: Vec<u64> = holders.iter().map(|line| line.units.get()).collect();
     let mut events = Vec::new();
     for (line, units) in holders.iter().zip(apportion(grant.units.get(), &held)) {
-        if units > 0 {
+        // Who takes none unasked keeps nobody from deriving a model; the units are not granted to anybody else.
+        if units > 0 && intake::takes(state, model, line.account) {
             let (flow, reason) = ((ShareFlow::In, Units::new(units)), ShareReason::Lineage { parent: grant.parent });
             events.push(share::change(state, context, model, line.account, flow, reason)?);
         }

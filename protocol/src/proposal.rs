@@ -39,6 +39,7 @@ use crate::{
     network::MembersAt,
     policy::{Class, Electorate, Gate, Proposers, Rule, Tally, Verdict, explain},
     rejection::Rejection,
+    sale,
     share::{self, Weights},
     state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_count, check_line, check_text},
@@ -494,7 +495,8 @@ fn members_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, height: Height) 
     state.read_as_of::<MembersAt>(&(), &height).map_or(0, |at| at.0)
 }
 
-/// Take back a proposal that is still open, as its proposer. The answers given stay on the ledger.
+/// Take back a proposal that is still open, as its proposer; one to move units of the proposer until it is executed. The
+/// answers given stay on the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithdrawProposal {
     /// Which.
@@ -514,7 +516,11 @@ impl WithdrawProposal {
         context: &mut Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
-        let proposal = Proposal::open(state, context, self.proposal)?;
+        let mut proposal = Proposal::existing(state, self.proposal)?;
+        // What sells the proposer's own units is its to take back until it runs.
+        if !sale::is_sale(&proposal) || proposal.proposer != sender || proposal.status.is_final() {
+            proposal = Proposal::open(state, context, self.proposal)?;
+        }
         if proposal.proposer != sender {
             return Err(Rejection::NotProposer(proposal.proposer));
         }

@@ -308,6 +308,21 @@ pub enum Rejection {
     TooManyAhead(AccountId),
     #[error("the consensus key {key} did not agree that account {account} operates it; sign that with the key itself")]
     KeyDisagrees { key: PublicKey, account: AccountId },
+    #[error(
+        "account {account} takes no units of model {model} unasked; it has to ask for them first: allod shares take MODEL"
+    )]
+    NotAsked { account: AccountId, model: ModelId },
+    #[error(
+        "account {0} says of {max} models whether it takes their units; let it say nothing of one of them first",
+        max = limits::INTAKES_PER_ACCOUNT
+    )]
+    TooManyIntakes(AccountId),
+    #[error(
+        "account {buyer} has not accepted the units that proposal {proposal} would give it; it has to, before they move"
+    )]
+    NotBought { proposal: ProposalId, buyer: AccountId },
+    #[error("proposal {proposal} gives no units to account {account}")]
+    NotBuyer { account: AccountId, proposal: ProposalId },
 }
 
 /// What outvotes a failed attestation.
@@ -430,6 +445,10 @@ impl Rejection {
             Self::NotAccepted { .. } => "not_accepted",
             Self::TooManyAhead(_) => "too_many_ahead",
             Self::KeyDisagrees { .. } => "key_disagrees",
+            Self::NotAsked { .. } => "not_asked",
+            Self::TooManyIntakes(_) => "too_many_intakes",
+            Self::NotBought { .. } => "not_bought",
+            Self::NotBuyer { .. } => "not_buyer",
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     execute::Context,
     ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, TransactionId, Units},
-    limits,
+    intake, limits,
     model::Model,
     policy::{Electorate, TransferRule},
     rejection::Rejection,
@@ -427,6 +427,8 @@ impl TransferShares {
             TransferRule::Approval => return Err(Rejection::TransferNeedsApproval(self.model)),
             TransferRule::Locked => return Err(Rejection::TransfersLocked(self.model)),
         }
+        context.existing_account(state, self.to)?;
+        intake::require(state, self.model, self.to)?;
         let reason = |counterparty| ShareReason::Transferred { counterparty, reason: self.reason.clone() };
         transfer(state, context, self.model, (sender, self.to), self.units, reason)
     }
@@ -497,9 +499,10 @@ impl BurnShares {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         Model::existing(state, self.model)?;
-        require_free(state, context, (self.model, sender), self.units)?;
+        require_held(state, (self.model, sender), self.units)?;
         let reason = ShareReason::Burned { reason: self.reason.clone() };
-        Ok(vec![change(state, context, self.model, sender, (ShareFlow::Out, self.units), reason)?])
+        // What is under vesting cannot be given away, but it can be given up.
+        Ok(vec![seize(state, context, (self.model, sender), self.units, reason)?])
     }
 }
 
@@ -517,9 +520,9 @@ pub(crate) fn seize<S: StateRead + ?Sized>(
     Ok(event)
 }
 
-fn require_free<S: StateRead + ?Sized>(
+/// That a holder has so many units, under vesting or not, and that they are not frozen.
+fn require_held<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
-    context: &Context,
     (model, account): (ModelId, AccountId),
     units: Units,
 ) -> Result<(), Rejection> {
@@ -527,7 +530,16 @@ fn require_free<S: StateRead + ?Sized>(
     if units > held {
         return Err(Rejection::NotEnoughShares { account, model, held, asked: units });
     }
-    dispute::require_unfrozen(state, DisputeTarget::Line { model, account })?;
+    dispute::require_unfrozen(state, DisputeTarget::Line { model, account })
+}
+
+fn require_free<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    (model, account): (ModelId, AccountId),
+    units: Units,
+) -> Result<(), Rejection> {
+    require_held(state, (model, account), units)?;
     let free = free_units(state, model, account, context.time);
     if units > free {
         return Err(Rejection::NotVested { account, model, free, asked: units });

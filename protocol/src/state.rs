@@ -190,6 +190,10 @@ pub enum Family {
     Ahead = 53,
     /// Consensus keys that were removed from the validator set, by key.
     RetiredKey = 54,
+    /// What accounts say of units that come unasked, by account.
+    Intake = 55,
+    /// Who accepted the units that a proposal would give it, by proposal.
+    Purchase = 56,
 }
 }
 

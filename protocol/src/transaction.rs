@@ -14,12 +14,14 @@ use crate::{
     dormancy::{CallOn, Present},
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
     incident::{ReportIncident, UpdateIncident},
+    intake::SetIntake,
     limits,
     model::{CreateModel, PublishVersion},
     network::LeaveNetwork,
     office::{AcceptOffice, ResignOffice},
     proposal::{CancelProposal, CastBallot, ExecuteProposal, OpenProposal, WithdrawProposal},
     recovery::{CancelRecovery, RecoverAccount, SetRecovery},
+    sale::AcceptTransfer,
     share::{BurnShares, TransferShares},
 };
 use serde::{Deserialize, Serialize};
@@ -98,6 +100,10 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     AcceptOffice(AcceptOffice),
     /// Decline an office, or give it back.
     ResignOffice(ResignOffice),
+    /// Say whether the sender takes units that it did not ask for.
+    SetIntake(SetIntake),
+    /// Accept the units that a proposal would give the sender.
+    AcceptTransfer(AcceptTransfer),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -137,6 +143,8 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::LeaveNetwork(_) => "leave_network",
             Self::AcceptOffice(_) => "accept_office",
             Self::ResignOffice(_) => "resign_office",
+            Self::SetIntake(_) => "set_intake",
+            Self::AcceptTransfer(_) => "accept_transfer",
         }
     }
 
@@ -184,7 +192,9 @@ impl<Request, Sign> Action<Request, Sign> {
             | Self::Present(_)
             | Self::LeaveNetwork(_)
             | Self::AcceptOffice(_)
-            | Self::ResignOffice(_) => Ok(()),
+            | Self::ResignOffice(_)
+            | Self::SetIntake(_)
+            | Self::AcceptTransfer(_) => Ok(()),
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
 //! `versions`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
-//! `actions` (what a decision does), `offices` (who agreed to what).
+//! `actions` (what a decision does), `offices` (who agreed to what), `takes` (who takes which units).
 
 mod accounts;
 mod actions;
@@ -21,6 +21,7 @@ mod disputes;
 mod offices;
 mod shares;
 mod silence;
+mod takes;
 mod versions;
 
 pub use accounts::Account;
@@ -37,6 +38,7 @@ use allod_protocol::{
     access::{Distribution, Readers},
     attestation::Finding,
     ids::{AccountId, ArtifactId, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, VersionLabel},
+    intake::UnitsOf,
     model::{CreateModel, Licence},
     office::Office,
     policy::{ModelPolicy, NetworkPolicy},
@@ -114,6 +116,10 @@ pub struct World {
     pub offices: BTreeMap<(Office, AccountId), (Answer, u64)>,
     /// What accounts accepted before they were named.
     pub ahead: BTreeSet<(Office, AccountId)>,
+    /// What accounts say of units that come unasked.
+    pub intakes: BTreeMap<(AccountId, UnitsOf), bool>,
+    /// Who accepted the units that a proposal would give it.
+    pub purchases: BTreeSet<(ProposalId, AccountId)>,
     /// What each account said last of an artifact.
     pub attestations: BTreeMap<(ArtifactId, Name, AccountId), Finding>,
     /// The world as it was when each height was over.
@@ -150,6 +156,8 @@ impl World {
             origins: BTreeMap::new(),
             offices: BTreeMap::new(),
             ahead: BTreeSet::new(),
+            intakes: BTreeMap::new(),
+            purchases: BTreeSet::new(),
             attestations: BTreeMap::new(),
             past: Vec::new(),
         };
@@ -228,6 +236,8 @@ impl World {
             Action::LeaveNetwork(_) => self.remove_member(sender),
             Action::AcceptOffice(asked) => self.accept_office(sender, &asked.office),
             Action::ResignOffice(asked) => self.resign_office(sender, &asked.office),
+            Action::SetIntake(asked) => self.set_intake(sender, asked.of, asked.takes),
+            Action::AcceptTransfer(asked) => self.accept_transfer(sender, asked.proposal, asked.accept),
             other => panic!("the reference has no rule for {}", other.name()),
         }
     }
@@ -309,6 +319,9 @@ impl World {
         };
         self.models.insert(id, model);
         for line in &new.founding {
+            if line.account != sender {
+                self.require_takes(id, line.account)?;
+            }
             self.give(id, line.account, line.units.get())?;
             if let Some(vesting) = line.vesting {
                 self.vest(id, line.account, line.units.get(), vesting)?;

@@ -4,10 +4,11 @@ use super::{
     Shared,
     extract::{Paging, Path, Query},
     reader::{Reader, json},
-    views::{ModelOfficesView, OfficeView, Page, Problem, VacancyView},
+    views::{IntakeView, ModelOfficesView, OfficeView, Page, Problem, VacancyView},
 };
 use allod_protocol::{
     ids::{AccountId, Height},
+    intake::{Intake, UnitsOf},
     office::{self, Ahead, Office, Tenure, TenureStatus},
     state::Direction,
 };
@@ -89,6 +90,33 @@ pub(crate) async fn ahead(
         let (ahead, next) = paging.records::<Ahead>(&reader.state, &account, Direction::Ascending)?;
         let view = |ahead: Ahead| reader.office((ahead.office, account), ("accepted_ahead", Some(ahead.since)));
         Ok(Page { items: ahead.into_iter().map(view).collect::<Result<_, Problem>>()?, next })
+    })
+    .await
+}
+
+/// What an account says of units that come unasked; it takes those of which it says nothing.
+#[utoipa::path(get, path = "/v1/accounts/{account}/intake", tag = "accounts",
+    params(("account" = String, Path, description = "An account's handle or id."), Paging),
+    responses(
+        (status = 200, description = "One page.", body = Page<IntakeView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn intake(
+    State(api): State<Shared>,
+    Path(account): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<IntakeView>>, Problem> {
+    json(&api, move |reader| {
+        let account = reader.account(&account)?.id;
+        let (said, next) = paging.records::<Intake>(&reader.state, &account, Direction::Ascending)?;
+        let view = |intake: Intake| {
+            let model_name = match intake.of {
+                UnitsOf::Any => None,
+                UnitsOf::Model(model) => reader.name(model)?,
+            };
+            Ok(IntakeView { of: intake.of, model_name, takes: intake.takes })
+        };
+        Ok(Page { items: said.into_iter().map(view).collect::<Result<_, Problem>>()?, next })
     })
     .await
 }

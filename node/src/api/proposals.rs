@@ -4,7 +4,7 @@ use super::{
     Shared, effect,
     extract::{Order, Paging, Path, Query, TimePaging},
     reader::{Reader, json},
-    views::{AttestorView, BallotView, EffectView, GateView, Page, Problem, ProposalView},
+    views::{AttestorView, BallotView, BuyerView, EffectView, GateView, Page, Problem, ProposalView},
 };
 use crate::plain;
 use allod_protocol::{
@@ -15,6 +15,7 @@ use allod_protocol::{
     office::Office,
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, dry_run},
+    sale::Purchase,
     state::Direction,
 };
 use axum::{Json, extract::State};
@@ -38,6 +39,7 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
         rule_text: proposal.rule_text(),
         guardian_handle: proposal.guardian.map_or(Ok(None), |guardian| reader.handle(guardian))?,
         attested: gates(reader, &proposal)?,
+        buyers: buyers(reader, &proposal)?,
         ends_in_ms: (proposal.status == ProposalStatus::Open).then(|| left(proposal.closes)),
         ready_in_ms: match proposal.status {
             ProposalStatus::Queued { ready, .. } => Some(left(ready)),
@@ -46,6 +48,17 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
         effect: None,
         proposal,
     })
+}
+
+/// Who would get units of the proposer.
+fn buyers(reader: &Reader, proposal: &Proposal) -> Result<Vec<BuyerView>, Problem> {
+    let mut buyers = Vec::new();
+    for action in &proposal.actions {
+        let ProposalAction::ApproveTransfer { to: account, .. } = action else { continue };
+        let accepted = reader.find::<Purchase>(&(proposal.id, *account))?.is_some();
+        buyers.push(BuyerView { account: *account, handle: reader.handle(*account)?, accepted });
+    }
+    Ok(buyers)
 }
 
 /// What a proposal that is not over would do to a register if it were carried out now.

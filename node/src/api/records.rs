@@ -14,6 +14,7 @@ use allod_protocol::{
     execute::Seen,
     ids::ArtifactId,
     incident::{Incident, IncidentOf, IncidentUpdate},
+    intake::Intake,
     model::{ArtifactUse, ChildOf, Model, ModelCounters, ModelOf, Version},
     network::{MembersAt, Network, RetiredKey},
     office::{Ahead, Tenure},
@@ -21,6 +22,7 @@ use allod_protocol::{
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
     recovery::{GuardianVote, Recovery},
     round::{Round, RoundDue, RoundScore},
+    sale::Purchase,
     share::{Register, Share, ShareAt, ShareChange, TotalAt, VestingGrants},
     state::Record,
     validator::ValidatorSchedule,
@@ -116,6 +118,8 @@ families! {
     PeerOf: "peer_of" [Field::Id("account"), Field::Id("peer")];
     Tenure: "tenure" [Field::Id("account"), Field::Rest];
     Ahead: "ahead" [Field::Id("account"), Field::Rest];
+    Intake: "intake" [Field::Id("account"), Field::Rest];
+    Purchase: "purchase" [Field::Id("proposal"), Field::Id("buyer")];
     ArtifactOrigin: "artifact_origin" [Field::Artifact("artifact")];
     Silence: "silence" [Field::Scope, Field::Id("account")];
     DormantAt: "dormant_at" [Field::Scope, Field::Id("account"), Field::Number("height")];

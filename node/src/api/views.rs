@@ -13,7 +13,7 @@ mod trial;
 pub use affairs::{
     ApprovalView, DisputeView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView, ScoreView,
 };
-pub use offices::{ModelOfficesView, OfficeView, VacancyView};
+pub use offices::{BuyerView, IntakeView, ModelOfficesView, OfficeView, VacancyView};
 pub use relations::{AttestationView, DelegationView, LineageEdge, LineageVersion, LineageView, SilenceView};
 pub use trial::{
     BlockingView, DryRunOutcome, DryRunRequest, DryRunView, EffectView, LineEffect, LostBlock, RecordChange,
@@ -569,6 +569,8 @@ pub struct ProposalView {
     /// The handle of the account that may stop it.
     #[schema(value_type = Option<String>)]
     pub guardian_handle: Option<Handle>,
+    /// Who would get units of the proposer, and whether it accepted them; until then they do not move.
+    pub buyers: Vec<BuyerView>,
     /// What must be attested before it is executed, and what has been.
     pub attested: Vec<GateView>,
     /// Milliseconds until ballots stop, by this peer's clock; 0 when they have, null when ballots are over.

@@ -11,6 +11,7 @@ use crate::api::views::{AccountView, ModelView, counterparty};
 use allod_protocol::{
     event::Event,
     ids::{AccountId, ModelId},
+    intake::UnitsOf,
     office::Office,
     proposal::Scope,
     share::ShareFlow,
@@ -82,6 +83,7 @@ impl Names {
             | Event::OfficeAccepted { .. }
             | Event::OfficeResigned { .. }
             | Event::OfficeEnded { .. } => self.tell_office(event).await,
+            Event::IntakeSet { .. } | Event::TransferAnswered { .. } => self.tell_consent(event).await,
             Event::VersionPublished { .. }
             | Event::VersionReleased { .. }
             | Event::VersionDeprecated { .. }
@@ -265,6 +267,24 @@ impl Names {
             }
             Event::OfficeEnded { office, account } => {
                 format!("{} is no longer named {}", self.account(*account).await, self.office(office).await)
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_consent(&mut self, event: &Event) -> String {
+        match event {
+            Event::IntakeSet { account, of, takes } => {
+                let of = match of {
+                    UnitsOf::Any => "any model".into(),
+                    UnitsOf::Model(model) => self.model(*model).await,
+                };
+                let says = if *takes == Some(false) { "takes none unasked" } else { "takes whatever comes" };
+                format!("units of {of}: {} {says}", self.account(*account).await)
+            }
+            Event::TransferAnswered { proposal, buyer, accepted } => {
+                let says = if *accepted { "accepts" } else { "no longer accepts" };
+                format!("{} {says} the units of proposal {}", self.account(*buyer).await, short(proposal))
             }
             _ => String::new(),
         }

@@ -37,9 +37,9 @@ pub(super) enum OfficeCommand {
     Accept {
         #[command(flatten)]
         which: Which,
-        /// Every one that you are offered
-        #[arg(long, conflicts_with = "which")]
-        all: bool,
+        /// Every office of this model that you are offered
+        #[arg(long, value_name = "MODEL", conflicts_with = "which")]
+        all_of: Option<ModelName>,
         /// For --validator without a signature: the data directory of this machine's validator, whose key agrees
         /// [default: ~/.local/share/allod]
         #[arg(long, value_name = "DIR", env = "ALLOD_HOME")]
@@ -178,7 +178,7 @@ impl OfficeCommand {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
             Self::List { whose, how_many } => list(context, &whose, how_many).await,
-            Self::Accept { all: true, signing, .. } => accept_all(context, &signing).await,
+            Self::Accept { all_of: Some(model), signing, .. } => accept_all(context, &model, &signing).await,
             Self::Accept { which, data, signing, .. } => {
                 let sender = signing.sender(context).await?;
                 let office = which.office(&sender.client).await?;
@@ -227,15 +227,17 @@ async fn list(context: &Context, whose: &str, how_many: HowMany) -> Result<()> {
     context.answer_list(&found, show)
 }
 
-async fn accept_all(context: &Context, signing: &Signing) -> Result<()> {
+/// Of one model only: anybody can found models and name whom they like.
+async fn accept_all(context: &Context, model: &ModelName, signing: &Signing) -> Result<()> {
     let sender = signing.sender(context).await?;
     let found = offices(&sender.client, sender.account.id, usize::MAX).await?;
-    let offered: Vec<OfficeView> = found.items.into_iter().filter(|view| view.answer == "offered").collect();
+    let offered: Vec<OfficeView> =
+        found.items.into_iter().filter(|view| view.answer == "offered" && view.of == model.to_string()).collect();
     for view in &offered {
         accept(&sender, view.office.clone()).await?;
     }
     context.answer(&offered, |offered| match offered.as_slice() {
-        [] => "nothing is offered to this account".into(),
+        [] => format!("no office of {model} is offered to this account"),
         offered => {
             let lines = offered.iter().map(|view| format!("accepted: {} of {}\n", view.role, view.of));
             lines.collect::<String>()

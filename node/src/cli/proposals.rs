@@ -283,6 +283,10 @@ fn show(view: &ProposalWithBallots) -> String {
     for gate in &view.attested {
         fields.add("waits for", show_gate(gate));
     }
+    for buyer in &view.buyers {
+        let says = if buyer.accepted { "has accepted" } else { "has not accepted: allod shares accept ID" };
+        fields.add("buyer", format!("{} {says}", who(buyer.handle.as_ref(), buyer.account)));
+    }
     fields.add_some("guardian", proposal.guardian.map(|id| who(view.guardian_handle.as_ref(), id)));
     fields.add("weights", format!("as of block {}", proposal.snapshot));
     let first_close = proposal.opened_at.plus_ms(proposal.rule.voting_period_ms);

@@ -3,7 +3,7 @@
 mod export;
 
 use super::{
-    args::{self, HowMany},
+    args::{self, HowMany, IdArg},
     client::Client,
     context::Context,
     output::{Table, cut, who},
@@ -11,11 +11,13 @@ use super::{
     units::show_count,
     words::{share_reason, show_part},
 };
-use crate::api::views::{ShareChangeView, SharesView, counterparty};
+use crate::api::views::{IntakeView, ShareChangeView, SharesView, counterparty};
 use allod_protocol::{
     ids::{Height, ModelName, Units},
+    intake::{SetIntake, UnitsOf},
     model::Model,
     policy::TransferRule,
+    sale::AcceptTransfer,
     share::{BurnShares, ShareFlow, TransferShares},
     transaction::Action,
 };
@@ -68,8 +70,53 @@ pub(super) enum Shares {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Take units that come to you unasked: of a model, or of any
+    Take {
+        #[command(flatten)]
+        of: WhichUnits,
+        /// Say nothing of them any more
+        #[arg(long)]
+        forget: bool,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Take none unasked: of a model, or of any
+    Refuse {
+        #[command(flatten)]
+        of: WhichUnits,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// What an account says of units that come unasked
+    Intake {
+        /// Its handle or id
+        whose: String,
+        #[command(flatten)]
+        how_many: HowMany,
+    },
+    /// Accept the units that a proposal would give you, on its terms
+    Accept {
+        /// The proposal's id, or the start of it
+        proposal: IdArg,
+        /// Take back that you accepted
+        #[arg(long)]
+        decline: bool,
+        #[command(flatten)]
+        signing: Signing,
+    },
     /// Write a register for other programs
     Export(export::Export),
+}
+
+/// Units of a model, or of any.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct WhichUnits {
+    /// namespace/name
+    model: Option<ModelName>,
+    /// Units of whatever model
+    #[arg(long)]
+    any: bool,
 }
 
 impl Shares {
@@ -96,6 +143,20 @@ impl Shares {
                     format!("{count} units of {} from {from} to {}\n{}", model.name, to.handle, receipt.place())
                 })
             }
+            Self::Take { of, forget, signing } => say_intake(context, of, (!forget).then_some(true), &signing).await,
+            Self::Refuse { of, signing } => say_intake(context, of, Some(false), &signing).await,
+            Self::Intake { whose, how_many } => {
+                let path = format!("/v1/accounts/{whose}/intake");
+                context.answer_list(&context.client()?.list::<IntakeView>(&path, how_many.limit()).await?, show_intake)
+            }
+            Self::Accept { proposal, decline, signing } => {
+                let sender = signing.sender(context).await?;
+                let proposal = proposal.resolve(&sender.client, "/v1/proposals").await?;
+                let action = AcceptTransfer { proposal, accept: !decline };
+                let receipt = sender.submit(Action::AcceptTransfer(action)).await?;
+                let said = if decline { "declined" } else { "accepted" };
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("{said}\n{}", receipt.place()))
+            }
             Self::Burn { model, units, reason, signing } => {
                 let sender = signing.sender(context).await?;
                 let id = sender.client.model(&model).await?.model.id;
@@ -108,6 +169,36 @@ impl Shares {
             Self::Export(export) => export.execute(context).await,
         }
     }
+}
+
+async fn say_intake(context: &Context, of: WhichUnits, takes: Option<bool>, signing: &Signing) -> Result<()> {
+    let sender = signing.sender(context).await?;
+    let units = match &of.model {
+        Some(model) => UnitsOf::Model(sender.client.model(model).await?.model.id),
+        None => UnitsOf::Any,
+    };
+    let receipt = sender.submit(Action::SetIntake(SetIntake { of: units, takes })).await?;
+    context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+        let of = of.model.as_ref().map_or_else(|| "any model".into(), ToString::to_string);
+        let said = match takes {
+            Some(true) => format!("units of {of} are taken"),
+            Some(false) => format!("no units of {of} are taken unasked"),
+            None => format!("nothing is said of units of {of} any more"),
+        };
+        format!("{said}\n{}", receipt.place())
+    })
+}
+
+fn show_intake(said: &[IntakeView]) -> String {
+    let mut table = Table::new(&["UNITS OF", "UNASKED"]);
+    for view in said {
+        let of = match view.of {
+            UnitsOf::Any => "any model".into(),
+            UnitsOf::Model(model) => who(view.model_name.as_ref(), model),
+        };
+        table.row([of, if view.takes { "taken".into() } else { "refused".into() }]);
+    }
+    table.show("this account takes whatever comes")
 }
 
 /// Says what to do where the ledger would refuse a transfer, before anything is signed.

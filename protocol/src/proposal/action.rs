@@ -8,7 +8,7 @@ use crate::{
     execute::Context,
     genesis::Parameters,
     ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel},
-    limits,
+    intake, limits,
     model::{self, Licence, Model, VersionRef},
     network, office,
     policy::{Class, ModelPolicy, TransferRule},
@@ -395,6 +395,7 @@ fn change_shares<S: StateRead + ?Sized>(
         ProposalAction::MintShares { to, units, reason, vesting } => {
             model.require_active()?;
             context.existing_account(state, *to)?;
+            require_asked(state, (proposal, id), *to)?;
             let reason = ShareReason::Minted { proposal: by, reason: reason.clone() };
             let minted = share::change(state, context, id, *to, (ShareFlow::In, *units), reason)?;
             if let Some(vesting) = vesting {
@@ -421,6 +422,15 @@ fn change_shares<S: StateRead + ?Sized>(
         }
         _ => Err(Rejection::WrongScope(action.name().into())),
     }
+}
+
+/// That an account takes what a decision mints for it. Who asks for units of its own has asked.
+pub(super) fn require_asked<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    (proposal, model): (&Proposal, ModelId),
+    to: AccountId,
+) -> Result<(), Rejection> {
+    if proposal.proposer == to { Ok(()) } else { intake::require(state, model, to) }
 }
 
 /// What a decision sets in the model's own record.

@@ -13,6 +13,7 @@ use crate::{
     office::{self, Office},
     policy::{Tally, Verdict},
     rejection::Rejection,
+    sale,
     state::{Overlay, StateRead},
     transaction::{Invalid, check_line},
 };
@@ -79,9 +80,11 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
         ProposalAction::BurnShares { from: account, .. } => {
             dispute::require_unfrozen(state, DisputeTarget::Line { model, account: *account }).err()
         }
-        ProposalAction::ApproveTransfer { .. } => {
-            dispute::require_unfrozen(state, DisputeTarget::Line { model, account: proposal.proposer }).err()
+        ProposalAction::ApproveTransfer { to, .. } => {
+            let frozen = dispute::require_unfrozen(state, DisputeTarget::Line { model, account: proposal.proposer });
+            frozen.err().or_else(|| sale::lacking(state, proposal, *to))
         }
+        ProposalAction::MintShares { to, .. } => action::require_asked(state, (proposal, model), *to).err(),
         _ => None,
     })
 }

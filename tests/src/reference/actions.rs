@@ -60,6 +60,9 @@ impl World {
             ProposalAction::MintShares { to, units, vesting, .. } => {
                 self.require_active(model)?;
                 self.account(*to)?;
+                if *to != signed.0 {
+                    self.require_takes(model, *to)?;
+                }
                 self.give(model, *to, units.get())?;
                 vesting.map_or(Ok(()), |vesting| self.vest(model, *to, units.get(), vesting))
             }

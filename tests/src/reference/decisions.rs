@@ -195,6 +195,12 @@ impl World {
     }
 
     pub(super) fn withdraw_proposal(&mut self, sender: AccountId, id: ProposalId) -> Result<(), Refused> {
+        let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
+        let sells = proposal.actions.iter().any(|action| matches!(action, ProposalAction::ApproveTransfer { .. }));
+        if sells && proposal.proposer == sender && !proposal.status.is_final() {
+            self.proposal_mut(id).status = Status::Withdrawn;
+            return Ok(());
+        }
         let proposal = self.open_proposal(id)?;
         if proposal.proposer != sender {
             return Err("not_proposer");
@@ -222,7 +228,7 @@ impl World {
         if self.time < ready {
             return Err("timelocked");
         }
-        self.require_nothing_lacks(proposal)?;
+        self.require_nothing_lacks(id, proposal)?;
         self.run(id);
         Ok(())
     }
@@ -231,7 +237,7 @@ impl World {
     pub(super) fn proposal_is_due(&mut self, id: ProposalId) {
         let time = self.time;
         let proposal = &self.proposals[&id];
-        let lacks = self.require_nothing_lacks(proposal);
+        let lacks = self.require_nothing_lacks(id, proposal);
         match (&proposal.status, lacks) {
             (Status::Open, lacks) => self.close(id, lacks.is_ok()),
             (Status::Queued { .. }, Ok(())) => self.run(id),
@@ -262,7 +268,7 @@ impl World {
     }
 
     /// What a decision that passed still lacks besides its time: a version or a line under dispute, an attestation.
-    fn require_nothing_lacks(&self, proposal: &Proposal) -> Result<(), Refused> {
+    fn require_nothing_lacks(&self, id: ProposalId, proposal: &Proposal) -> Result<(), Refused> {
         let Scope::Model(model) = proposal.scope else { return Ok(()) };
         for action in &proposal.actions {
             match action {
@@ -273,9 +279,11 @@ impl World {
                 ProposalAction::BurnShares { from, .. } => {
                     self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
                 }
-                ProposalAction::ApproveTransfer { .. } => {
+                ProposalAction::ApproveTransfer { to, .. } => {
                     self.require_unfrozen(&DisputeTarget::Line { model, account: proposal.proposer })?;
+                    self.require_sale(id, proposal.proposer, *to)?;
                 }
+                ProposalAction::MintShares { to, .. } if *to != proposal.proposer => self.require_takes(model, *to)?,
                 _ => {}
             }
         }

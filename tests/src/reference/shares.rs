@@ -139,7 +139,9 @@ impl World {
             return Err("grant_too_wide");
         }
         for (holder, units) in holders.into_iter().zip(divide(units, &held)).filter(|(_, units)| *units > 0) {
-            self.give(model, holder, units)?;
+            if self.takes(model, holder) {
+                self.give(model, holder, units)?;
+            }
         }
         Ok(())
     }
@@ -155,7 +157,11 @@ impl World {
 
     pub(super) fn transfer(&mut self, from: AccountId, asked: &TransferShares) -> Result<(), Refused> {
         match self.model(asked.model)?.policy.transfers {
-            TransferRule::Free => self.hand_over(asked.model, from, asked.to, asked.units.get()),
+            TransferRule::Free => {
+                self.account(asked.to)?;
+                self.require_takes(asked.model, asked.to)?;
+                self.hand_over(asked.model, from, asked.to, asked.units.get())
+            }
             TransferRule::Approval => Err("transfer_needs_approval"),
             TransferRule::Locked => Err("transfers_locked"),
         }
@@ -179,8 +185,11 @@ impl World {
 
     pub(super) fn burn(&mut self, from: AccountId, asked: &BurnShares) -> Result<(), Refused> {
         self.model(asked.model)?;
-        self.require_free(asked.model, from, asked.units.get())?;
-        self.take(asked.model, from, asked.units.get())
+        if asked.units.get() > self.held(asked.model, from) {
+            return Err("not_enough_shares");
+        }
+        self.require_unfrozen(&DisputeTarget::Line { model: asked.model, account: from })?;
+        self.seize(asked.model, from, asked.units.get())
     }
 
     pub(super) fn delegate(&mut self, from: AccountId, asked: &Delegate) -> Result<(), Refused> {

@@ -8,7 +8,7 @@ use super::{
     variants::{
         artifact_kind, choice, class, contribution_kind, dispute_status, dispute_target, due, electorate,
         incident_status, licence, office, proposal_status, proposers, risk, round_status, scope, share_flow,
-        share_reason, tenure_status, transfer_rule, verdict, version_status,
+        share_reason, tenure_status, transfer_rule, units_of, verdict, version_status,
     },
     vector, vector_read,
 };
@@ -26,6 +26,7 @@ use allod_protocol::{
     execute::Seen,
     ids::{ArtifactId, Height, Timestamp, Units},
     incident::{Incident, IncidentOf, IncidentStatus, IncidentUpdate},
+    intake::{Intake, UnitsOf},
     model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
     network::{MembersAt, Network, RetiredKey, Upgrade},
     office::{Ahead, Office, Tenure, TenureStatus},
@@ -37,6 +38,7 @@ use allod_protocol::{
     recovery::{GuardianVote, Recovery, RecoveryPolicy},
     rejection::Rejection,
     round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
+    sale::Purchase,
     share::{
         Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt, Vesting, VestingGrant, VestingGrants,
         Weights,
@@ -285,6 +287,7 @@ fn further_state() -> Vec<Vector> {
     };
     let tenure =
         Tenure { account: ACCOUNT, office: Office::Steward(MODEL), status: TenureStatus::Accepted, since: HEIGHT };
+    let intake = Intake { account: ACCOUNT, of: UnitsOf::Model(MODEL), takes: false };
     let ahead = Ahead { account: OTHER, office: Office::Arbiter(MODEL), since: HEIGHT };
     let peer = key(0xb1).public_key();
     let scope = Scope::Model(MODEL);
@@ -320,6 +323,8 @@ fn further_state() -> Vec<Vector> {
         record(&(ACCOUNT, Office::Steward(MODEL)), &tenure),
         record(&(OTHER, Office::Arbiter(MODEL)), &ahead),
         record(&key(0xa1).public_key(), &RetiredKey { key: key(0xa1).public_key(), height: HEIGHT }),
+        record(&(ACCOUNT, UnitsOf::Model(MODEL)), &intake),
+        record(&(PROPOSAL, OTHER), &Purchase { proposal: PROPOSAL, buyer: OTHER, since: HEIGHT }),
     ]
 }
 
@@ -459,6 +464,10 @@ fn parts_of_agendas() -> Vec<Vector> {
     // As they stand in keys, so that those are seen too.
     let of = |one: &Office| Ahead { account: ACCOUNT, office: one.clone(), since: HEIGHT };
     offices.iter().for_each(|one| add("office", office(one), record(&(ACCOUNT, one.clone()), &of(one))));
+    [UnitsOf::Any, UnitsOf::Model(model)].iter().for_each(|one| {
+        let intake = Intake { account: ACCOUNT, of: *one, takes: true };
+        add("units_of", units_of(one), record(&(ACCOUNT, *one), &intake));
+    });
     let statuses = [TenureStatus::Offered, TenureStatus::Accepted, TenureStatus::Resigned, TenureStatus::Dismissed];
     statuses.iter().for_each(|one| add("tenure_status", tenure_status(one), vector("", one)));
     let agenda = [

@@ -14,6 +14,7 @@ use allod_protocol::{
     execute::{Outcome, TransactionResult},
     ids::{Power, PublicKey, Units},
     incident::IncidentStatus,
+    intake::UnitsOf,
     model::Licence,
     office::Office,
     proposal::{ProposalStatus, Scope},
@@ -211,6 +212,10 @@ fn of_offices() -> Vec<Rejection> {
         Rejection::NotAccepted { office: Office::Operator(key), account },
         Rejection::TooManyAhead(account),
         Rejection::KeyDisagrees { key, account },
+        Rejection::NotAsked { account, model: MODEL },
+        Rejection::TooManyIntakes(account),
+        Rejection::NotBought { proposal: PROPOSAL, buyer: account },
+        Rejection::NotBuyer { account, proposal: PROPOSAL },
     ]
 }
 
@@ -272,6 +277,8 @@ fn further_events() -> Vec<Event> {
         Event::OfficeOffered { office: Office::Steward(model), account },
         Event::OfficeAccepted { office: Office::Arbiter(model), account, ahead: true },
         Event::OfficeResigned { office: Office::KeyGuardian(OTHER), account },
+        Event::IntakeSet { account, of: UnitsOf::Model(model), takes: Some(false) },
+        Event::TransferAnswered { proposal: PROPOSAL, buyer: account, accepted: true },
         Event::OfficeEnded { office: Office::Attester { model, role: name("auditor") }, account },
     ]
 }

@@ -20,6 +20,7 @@ use allod_protocol::{
     dormancy::{CallOn, Present},
     ids::{Power, Units},
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
+    intake::{SetIntake, UnitsOf},
     model::{Licence, PublishVersion, VersionRef},
     network::LeaveNetwork,
     office::{AcceptOffice, Office, ResignOffice},
@@ -28,6 +29,7 @@ use allod_protocol::{
         WithdrawProposal,
     },
     recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
+    sale::AcceptTransfer,
     share::{BurnShares, TransferShares, Vesting},
     transaction::{Action, Transaction, TransactionBody},
     validator,
@@ -140,6 +142,8 @@ fn further_actions() -> Vec<Action> {
         Action::Present(Present { scope: Scope::Network }),
         Action::LeaveNetwork(LeaveNetwork {}),
         Action::AcceptOffice(AcceptOffice { office: Office::Operator(key(0xa5).public_key()), proof: Some(operates) }),
+        Action::SetIntake(SetIntake { of: UnitsOf::Model(MODEL), takes: Some(false) }),
+        Action::AcceptTransfer(AcceptTransfer { proposal: PROPOSAL, accept: true }),
         Action::ResignOffice(ResignOffice { office: Office::Attester { model: MODEL, role: name("auditor") } }),
     ]
 }

@@ -11,6 +11,7 @@ use allod_protocol::{
     event::Event,
     execute::Outcome,
     incident::IncidentStatus,
+    intake::UnitsOf,
     model::{Licence, VersionStatus},
     office::{Office, TenureStatus},
     policy::{Class, Electorate, Proposers, Risk, TransferRule, Verdict},
@@ -83,6 +84,8 @@ variants! {
         LeaveNetwork(..) => "leave_network",
         AcceptOffice(..) => "accept_office",
         ResignOffice(..) => "resign_office",
+        SetIntake(..) => "set_intake",
+        AcceptTransfer(..) => "accept_transfer",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -208,6 +211,7 @@ variants! {
         Responsible(..) => "responsible",
         Operator(..) => "operator",
     }
+    "units_of", UNITS_OF, units_of: UnitsOf { Any() => "any", Model(..) => "model", }
     "tenure_status", TENURE_STATUSES, tenure_status: TenureStatus {
         Offered() => "offered",
         Accepted() => "accepted",
@@ -336,6 +340,8 @@ variants! {
         Tenure() => "tenure",
         Ahead() => "ahead",
         RetiredKey() => "retired_key",
+        Intake() => "intake",
+        Purchase() => "purchase",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -399,6 +405,8 @@ variants! {
         OfficeAccepted{..} => "office_accepted",
         OfficeResigned{..} => "office_resigned",
         OfficeEnded{..} => "office_ended",
+        IntakeSet{..} => "intake_set",
+        TransferAnswered{..} => "transfer_answered",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -508,5 +516,9 @@ variants! {
         NotAccepted{..} => "not_accepted",
         TooManyAhead(..) => "too_many_ahead",
         KeyDisagrees{..} => "key_disagrees",
+        NotAsked{..} => "not_asked",
+        TooManyIntakes(..) => "too_many_intakes",
+        NotBought{..} => "not_bought",
+        NotBuyer{..} => "not_buyer",
     }
 }

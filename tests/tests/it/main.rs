@@ -11,6 +11,7 @@ mod access;
 mod accounts;
 mod artifacts;
 mod common;
+mod consent;
 mod decisions;
 mod deeds;
 mod disputes;

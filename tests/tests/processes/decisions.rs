@@ -137,7 +137,13 @@ fn transfer_by_approval(federation: &Federation) {
     let question = format!("transfer {MODEL} --to riverbend --units 5 --price 900-EUR --reason sold --as hilltop");
     let dry_run = federation.must(&format!("propose {question} --dry-run"));
     assert_eq!(federation.held(&["riverbend"]), [0], "a dry run changes nothing: {dry_run}");
-    federation.decide(&question, &["northfield", "lakeside"]);
+    let proposal = federation.open(&question);
+    federation.refused(&format!("shares accept {proposal} --as lakeside"), "gives no units");
+    federation.must(&format!("shares accept {proposal} --as riverbend"));
+    for voter in ["northfield", "lakeside"] {
+        federation.must(&format!("vote {proposal} yes --as {voter}"));
+    }
+    federation.must(&format!("proposals wait {proposal} --timeout 60"));
     assert_eq!(federation.held(&["hilltop", "riverbend"]), [15, 5]);
     federation.refused("model create risky --as northfield --holder northfield=1 --yes-quorum 10", "minority_decides");
 }

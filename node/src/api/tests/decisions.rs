@@ -10,6 +10,7 @@ use allod_protocol::{
     office::{AcceptOffice, Office},
     policy::{Class, Gate, Role, TransferRule},
     proposal::ExecuteProposal,
+    sale::AcceptTransfer,
     share::Vesting,
 };
 
@@ -268,7 +269,17 @@ async fn an_approved_transfer_names_both_sides_and_the_decision() {
     let model = peer.found_model_with(ModelPolicy { transfers: TransferRule::Approval, ..quick() }).await;
     let (to, units) = (peer.account("southbank"), Units::new(5));
     let action = ProposalAction::ApproveTransfer { to, units, price: "900 EUR".into(), reason: "sold".into() };
-    peer.decide(model, "Let northfield sell", action).await;
+    let path = peer.decide(model, "Let northfield sell", action).await;
+    let waiting = peer.ok(&path).await;
+    assert!(waiting["status"]["queued"].is_object(), "{waiting}");
+    assert_eq!(
+        (&waiting["buyers"][0]["handle"], &waiting["buyers"][0]["accepted"]),
+        (&json!("southbank"), &json!(false))
+    );
+    let proposal = waiting["id"].as_str().unwrap().parse().unwrap();
+    peer.apply(2, "southbank", Action::AcceptTransfer(AcceptTransfer { proposal, accept: true })).await;
+    assert_eq!(peer.ok(&path).await["buyers"][0]["accepted"], true);
+    peer.apply(2, "southbank", Action::ExecuteProposal(ExecuteProposal { proposal })).await;
     let history = peer.ok("/v1/models/northfield/digits/shares/history?limit=2").await;
     let newest = &history["items"][0];
     assert_eq!((&newest["handle"], &newest["counterparty_handle"]), (&json!("southbank"), &json!("northfield")));

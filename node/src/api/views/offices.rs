@@ -2,7 +2,8 @@
 
 use super::schema;
 use allod_protocol::{
-    ids::{AccountId, Handle, Height},
+    ids::{AccountId, Handle, Height, ModelName},
+    intake::UnitsOf,
     office::{Office, Vacancy},
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,32 @@ pub struct OfficeView {
     /// Since which height.
     #[schema(value_type = Option<u64>)]
     pub since: Option<Height>,
+}
+
+/// An account that a proposal would give units of the proposer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BuyerView {
+    /// The account.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// Whether it accepted.
+    pub accepted: bool,
+}
+
+/// What an account says of units that come unasked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IntakeView {
+    /// `any`, or `model` with a model's id.
+    #[schema(value_type = schema::Record)]
+    pub of: UnitsOf,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// Whether it takes them.
+    pub takes: bool,
 }
 
 /// The offices of a model.

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 22] = [
+const ACTIONS: [&str; 24] = [
     "create_account",
     "create_model",
     "publish_version",
@@ -34,6 +34,8 @@ const ACTIONS: [&str; 22] = [
     "leave_network",
     "accept_office",
     "resign_office",
+    "set_intake",
+    "accept_transfer",
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
@@ -69,7 +71,9 @@ const ENDS: [&str; 28] = [
 ];
 
 /// What decisions do; some of it is rare.
-const DECISIONS: [&str; 25] = [
+const DECISIONS: [&str; 27] = [
+    "proposal expired: not_bought",
+    "proposal expired: not_asked",
     "proposal expired: frozen",
     "proposal expired: failed_attestation",
     "round closed under its cap",

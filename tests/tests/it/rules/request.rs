@@ -64,6 +64,18 @@ pub(crate) enum Request {
         by: Pick,
         amount: Amount,
     },
+    /// Says whether it takes units unasked; of every model if none is named.
+    Intake {
+        model: Option<u8>,
+        by: Pick,
+        takes: Option<bool>,
+    },
+    /// Accepts what a sale would give it.
+    Buy {
+        proposal: Pick,
+        by: Pick,
+        accept: bool,
+    },
     Delegate {
         model: u8,
         by: Pick,
@@ -309,6 +321,10 @@ fn of_holders() -> impl Strategy<Value = Request> {
         1 => (model, pick(), amount()).prop_map(|(model, by, amount)| Request::Burn { model, by, amount }),
         4 => (model, pick(), prop::option::weighted(0.8, any), lasts_ms)
             .prop_map(|(model, by, to, lasts_ms)| Request::Delegate { model, by, to, lasts_ms }),
+        1 => (prop::option::weighted(0.8, any), pick(), prop::option::weighted(0.8, prop::bool::weighted(0.7)))
+            .prop_map(|(model, by, takes)| Request::Intake { model, by, takes }),
+        3 => (pick(), pick(), prop::bool::weighted(0.9))
+            .prop_map(|(proposal, by, accept)| Request::Buy { proposal, by, accept }),
     ]
 }
 

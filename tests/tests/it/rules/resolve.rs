@@ -18,6 +18,7 @@ use allod_protocol::{
         AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId,
         Timestamp, Units, VersionLabel,
     },
+    intake::{SetIntake, UnitsOf},
     model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
     network::LeaveNetwork,
     office::{AcceptOffice, Office, ResignOffice},
@@ -27,6 +28,7 @@ use allod_protocol::{
         WithdrawProposal,
     },
     round::{KindWeight, RoundPlan},
+    sale::AcceptTransfer,
     share::{BurnShares, TransferShares, Vesting},
     transaction::Action,
 };
@@ -66,6 +68,7 @@ impl History {
         }
         let asked = self
             .of_holder(request)
+            .or_else(|| self.of_taker(request))
             .or_else(|| self.of_account(request))
             .or_else(|| self.of_officer(request))
             .or_else(|| self.of_proposer(request))
@@ -124,6 +127,31 @@ impl History {
                 let to = to.map(|to| self.any(to));
                 let expires = lasts_ms.filter(|_| to.is_some()).map(|ms| self.ledger.tip.time.plus_ms(ms.into()));
                 Some((by, Action::Delegate(Delegate { model, to, expires })))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_taker(&self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::Intake { model, by, takes } => {
+                let of = model.map_or(UnitsOf::Any, |place| UnitsOf::Model(self.model(place).0));
+                let says = |account| self.world.intakes.contains_key(&(account, of));
+                let by = self.by(*by, |account| says(account) == takes.is_none());
+                Some((by, Action::SetIntake(SetIntake { of, takes: *takes })))
+            }
+            Request::Buy { proposal, by, accept } => {
+                let buyers = |proposal: &Proposal| -> Vec<AccountId> {
+                    let buyer = |action: &ProposalAction| match action {
+                        ProposalAction::ApproveTransfer { to, .. } => Some(*to),
+                        _ => None,
+                    };
+                    proposal.actions.iter().filter_map(buyer).collect()
+                };
+                let sells = |proposal: &Proposal| !proposal.status.is_final() && !buyers(proposal).is_empty();
+                let id = choose(&self.proposals, *proposal, |id| sells(&self.world.proposals[id]))?;
+                let by = self.by(*by, |account| buyers(&self.world.proposals[&id]).contains(&account));
+                Some((by, Action::AcceptTransfer(AcceptTransfer { proposal: id, accept: *accept })))
             }
             _ => None,
         }
@@ -260,7 +288,13 @@ impl History {
                 Some((by, ballot(id, parts)))
             }
             Request::Withdraw { proposal, by } => {
-                let unanswered = |proposal: &Proposal| proposal.status == Status::Open && proposal.ballots.is_empty();
+                let sells = |proposal: &Proposal| {
+                    let is_sale = |action: &ProposalAction| matches!(action, ProposalAction::ApproveTransfer { .. });
+                    proposal.actions.iter().any(is_sale) && !proposal.status.is_final() && proposal.closes % 2 == 0
+                };
+                let unanswered = |proposal: &Proposal| {
+                    proposal.status == Status::Open && proposal.ballots.is_empty() || sells(proposal)
+                };
                 let id = choose(&self.proposals, *proposal, |id| unanswered(&self.world.proposals[id]))?;
                 let by = self.by(*by, |account| self.world.proposals[&id].proposer == account);
                 Some((by, Action::WithdrawProposal(WithdrawProposal { proposal: id, reason: String::new() })))

@@ -117,7 +117,7 @@ fn rule_as_arbiters(federation: &Federation) {
         "model create judged --as northfield --holder lakeside=60 --holder riverbend=40 --steward northfield \
          --steward hilltop --template regulated-consortium --voting-period 2s --timelock 0s",
     );
-    federation.must("office accept --all --as hilltop");
+    federation.must("office accept --all-of northfield/judged --as hilltop");
     let opened =
         federation.must("dispute line northfield/judged riverbend --units 15 --text copied-data --as lakeside");
     let dispute = text_of(&opened, "dispute").to_owned();
