@@ -214,6 +214,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/models/{namespace}/{name}/shares", get(shares::register))
         .route("/v1/models/{namespace}/{name}/shares/history", get(shares::history))
         .route("/v1/models/{namespace}/{name}/delegations", get(shares::delegations))
+        .route("/v1/models/{namespace}/{name}/issues", get(shares::issues))
         .route("/v1/models/{namespace}/{name}/silences", get(silences::of_model))
         .route("/v1/models/{namespace}/{name}/contributions", get(models::contributions))
         .route("/v1/models/{namespace}/{name}/proposals", get(models::proposals))

@@ -103,7 +103,10 @@ impl<N: Names> Words<'_, N> {
                 format!("mint {units} units of {model} for {}: {reason:?}", self.account(*to)?)
             }
             ProposalAction::BurnShares { from, units, cause } => {
-                format!("burn {units} units of {model} that {} holds: {cause:?}", self.account(*from)?)
+                format!("burn {units} units of {model} that {} holds, if it agrees: {cause:?}", self.account(*from)?)
+            }
+            ProposalAction::Expropriate { from, units, cause } => {
+                format!("take {units} units of {model} from {}: {cause:?}", self.account(*from)?)
             }
             ProposalAction::ApproveTransfer { to, units, .. } => {
                 let (from, to) = (self.account(self.proposal.proposer)?, self.account(*to)?);

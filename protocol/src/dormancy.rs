@@ -22,7 +22,7 @@ use crate::{
     policy::Dormancy,
     proposal::{Proposal, Scope},
     rejection::Rejection,
-    share::{self, BurnShares, Register, TransferShares, Weights},
+    share::{self, BurnShares, Register, TakeUp, TransferShares, Weights},
     state::{Family, Overlay, Record, StateRead},
     transaction::Action,
 };
@@ -143,7 +143,8 @@ pub(crate) fn spoken_in<S: StateRead + ?Sized, Request, Sign>(
         Action::CastBallot(action) => state.read::<Proposal>(&action.proposal).map(|proposal| proposal.scope),
         Action::Delegate(Delegate { model, .. })
         | Action::TransferShares(TransferShares { model, .. })
-        | Action::BurnShares(BurnShares { model, .. }) => Some(Scope::Model(*model)),
+        | Action::BurnShares(BurnShares { model, .. })
+        | Action::TakeUp(TakeUp { model, .. }) => Some(Scope::Model(*model)),
         _ => None,
     }
     .filter(|scope| match scope {

@@ -11,7 +11,7 @@ use crate::{
     ids::{AccountId, ApprovalId, DisputeId, ModelId, ProposalId, Timestamp},
     limits,
     proposal::{self, Scope},
-    recovery, round,
+    recovery, round, share,
     state::{Direction, Family, KeyField, Overlay, Record, StateError, StateRead, prefix_end},
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,13 @@ pub enum Due {
         /// Who.
         account: AccountId,
     },
+    /// The time to take up minted units is over.
+    Issue {
+        /// Of which model.
+        model: ModelId,
+        /// The issue's number.
+        number: u64,
+    },
 }
 
 impl KeyField for Due {
@@ -81,6 +88,10 @@ impl KeyField for Due {
             Self::Silence { scope, account } => {
                 key.push(6);
                 (*scope, *account).write(key);
+            }
+            Self::Issue { model, number } => {
+                key.push(7);
+                (*model, *number).write(key);
             }
         }
     }
@@ -152,5 +163,6 @@ fn handle_one<S: StateRead + ?Sized>(
         Due::Recovery(id) => recovery::on_due(state, id),
         Due::Approval(id) => approval::expire(state, id),
         Due::Silence { scope, account } => dormancy::on_due(state, context, scope, account),
+        Due::Issue { model, number } => share::issue::on_due(state, context, (model, number)),
     }
 }

@@ -327,4 +327,22 @@ pub enum Event {
         buyer: AccountId,
         accepted: bool,
     },
+    IssueOpened {
+        model: ModelId,
+        number: u64,
+        to: AccountId,
+        units: Units,
+        until: Timestamp,
+    },
+    ConsentGiven {
+        proposal: ProposalId,
+        account: AccountId,
+        agrees: bool,
+    },
+    IssueClosed {
+        model: ModelId,
+        number: u64,
+        taken: Units,
+        minted: Units,
+    },
 }

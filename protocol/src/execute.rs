@@ -296,6 +296,8 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::AcceptContribution(action) => action.apply(state, context, sender.id),
         Action::TransferShares(action) => action.apply(state, context, sender.id),
         Action::BurnShares(action) => action.apply(state, context, sender.id),
+        Action::TakeUp(action) => action.apply(state, context, sender.id),
+        Action::GiveConsent(action) => action.apply(state, context, sender.id),
         Action::Delegate(action) => action.apply(state, context, sender.id),
         Action::Attest(action) => action.apply(state, context, sender.id),
         Action::RevealContribution(action) => action.apply(state, context, sender.id),

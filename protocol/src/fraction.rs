@@ -92,6 +92,12 @@ impl Fraction {
         })
     }
 
+    /// Whether `part` is more than this part of `whole`.
+    pub fn is_exceeded(self, part: u128, whole: u128) -> bool {
+        let (part, most) = self.crosswise(part, whole);
+        part > most
+    }
+
     /// `part · denominator` and `whole · numerator`: `part` is less than, equal to or more than this part of `whole` as
     /// the first is than the second.
     fn crosswise(self, part: u128, whole: u128) -> (u128, u128) {

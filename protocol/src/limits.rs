@@ -81,6 +81,8 @@ pub const VOTING_PERIOD_MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
 
 /// Milliseconds that a decision which passed may wait for what it lacks, unless its rule says otherwise (two weeks).
 pub const EXECUTION_WINDOW_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
+/// Milliseconds of a year in which a policy bounds what decisions add to a register (365 days).
+pub const DILUTION_YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 /// How often a rule's voting period the close may lie behind the opening, late changes of the verdict included.
 pub const VOTING_PERIODS: u64 = 2;
 /// Milliseconds that weight which was called on may keep silent before it leaves the count: at least, unless the policy

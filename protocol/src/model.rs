@@ -67,6 +67,8 @@ pub struct ModelCounters {
     pub disputes: u64,
     /// Incidents reported.
     pub incidents: u64,
+    /// Issues that holders could take up.
+    pub issues: u64,
 }
 
 impl Record for ModelCounters {

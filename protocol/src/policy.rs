@@ -47,6 +47,8 @@ pub enum Class {
     Parameters,
     /// When the network moves to another version of the protocol.
     Upgrade,
+    /// Taking a holder's units without its consent.
+    Expropriation,
 }
 
 impl Class {
@@ -69,6 +71,7 @@ impl Class {
             Self::Accounts => "accounts",
             Self::Parameters => "parameters",
             Self::Upgrade => "upgrade",
+            Self::Expropriation => "expropriation",
         }
     }
 }
@@ -145,19 +148,53 @@ impl Dormancy {
     }
 }
 
+/// How much decisions may add to the register; each limit a part of the units there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dilution {
+    /// What one decision adds is at most this part of the units before it; none for no such limit.
+    #[serde(default)]
+    pub per_decision: Option<Fraction>,
+    /// What all decisions of a year add is at most this part of the units when it began; none for no such limit.
+    #[serde(default)]
+    pub per_year: Option<Fraction>,
+}
+
+/// That units which a decision mints are first offered to the holders: see [`crate::share::issue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preemption {
+    /// How long they can be taken up, in milliseconds of block time, within [`limits::VOTING_PERIOD_MIN_MS`] and
+    /// [`limits::VOTING_PERIOD_MAX_MS`].
+    pub period_ms: u64,
+}
+
+impl Preemption {
+    fn check(self) -> Result<(), Invalid> {
+        let bounds = limits::VOTING_PERIOD_MIN_MS..=limits::VOTING_PERIOD_MAX_MS;
+        if bounds.contains(&self.period_ms) {
+            return Ok(());
+        }
+        let problem = format!("lasts {} ms; set {} to {} ms", self.period_ms, bounds.start(), bounds.end());
+        Err(Invalid::Form { field: "preemption", problem })
+    }
+}
+
 /// What a policy has to allow by name, because its owners should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     /// Less than half of all weight can decide over ownership, stewards or rules; over anything, in the network.
     MinorityDecides,
-    /// Voices of ownership, stewards or rules are counted by heads or roots while shares move freely: who splits
-    /// shares among several accounts gains voices.
+    /// Voices of ownership, stewards or rules are counted by heads or roots, or a number of holders can stop them, while
+    /// shares move freely: who splits shares among several accounts gains voices.
     SplitVoices,
     /// Ownership, stewards or rules change when nobody objects; anything, in the network.
     SilenceDecides,
     /// Weight leaves the count after less than [`limits::DORMANCY_MS`] of silence.
     HastyDormancy,
+    /// The owners may take a holder's units without its consent and without a dispute.
+    Expropriation,
 }
 
 impl Risk {
@@ -168,6 +205,7 @@ impl Risk {
             Self::SplitVoices => "split_voices",
             Self::SilenceDecides => "silence_decides",
             Self::HastyDormancy => "hasty_dormancy",
+            Self::Expropriation => "expropriation",
         }
     }
 
@@ -240,6 +278,15 @@ pub struct ModelPolicy {
     /// When silent weight leaves the count; none for never.
     #[serde(default)]
     pub dormancy: Option<Dormancy>,
+    /// How much decisions may add to the register; none for no limits.
+    #[serde(default)]
+    pub dilution: Option<Dilution>,
+    /// Whether and for how long minted units are first offered to the holders.
+    #[serde(default)]
+    pub preemption: Option<Preemption>,
+    /// For [`Class::Expropriation`]; without it nobody's units are taken but with its consent, or by a dispute.
+    #[serde(default)]
+    pub expropriation: Option<Rule>,
 }
 
 impl ModelPolicy {
@@ -259,6 +306,9 @@ impl ModelPolicy {
             gates: Vec::new(),
             allow: Vec::new(),
             dormancy: None,
+            dilution: None,
+            preemption: None,
+            expropriation: None,
         }
     }
 
@@ -270,8 +320,18 @@ impl ModelPolicy {
             Class::Ownership => &self.ownership,
             Class::Stewards => &self.stewards,
             Class::Dispute => &self.dispute,
+            Class::Expropriation => match &self.expropriation {
+                Some(rule) => rule,
+                None => &self.rules,
+            },
             Class::Rules | Class::Validators | Class::Accounts | Class::Parameters | Class::Upgrade => &self.rules,
         }
+    }
+
+    /// The classes that the owners decide on, expropriation among them where there is such a rule.
+    pub fn classes(&self) -> Vec<Class> {
+        let expropriation = self.expropriation.as_ref().map(|_| Class::Expropriation);
+        Class::OF_MODELS.into_iter().chain(expropriation).collect()
     }
 
     /// The rule of a class, to change it.
@@ -282,6 +342,10 @@ impl ModelPolicy {
             Class::Ownership => &mut self.ownership,
             Class::Stewards => &mut self.stewards,
             Class::Dispute => &mut self.dispute,
+            Class::Expropriation => match &mut self.expropriation {
+                Some(rule) => rule,
+                None => &mut self.rules,
+            },
             Class::Rules | Class::Validators | Class::Accounts | Class::Parameters | Class::Upgrade => &mut self.rules,
         }
     }
@@ -294,10 +358,15 @@ impl ModelPolicy {
     /// What the owners should know of this policy, each risk once.
     pub fn risks(&self) -> Vec<Risk> {
         let deep = [&self.ownership, &self.stewards, &self.rules];
-        let mut risks = Risk::of_rules(deep, self.dormancy);
-        let by_heads = deep.into_iter().any(|rule| rule.electorate != Electorate::Shares);
+        let taking = self.expropriation.as_ref();
+        let mut risks = Risk::of_rules(deep.into_iter().chain(taking), self.dormancy);
+        let heads = |rule: &Rule| rule.electorate != Electorate::Shares || rule.blocking_holders.is_some();
+        let by_heads = deep.into_iter().chain(taking).any(heads);
         if self.transfers == TransferRule::Free && by_heads {
             risks.push(Risk::SplitVoices);
+        }
+        if taking.is_some() {
+            risks.push(Risk::Expropriation);
         }
         risks
     }
@@ -308,7 +377,9 @@ impl ModelPolicy {
     /// The first thing that is not.
     pub fn check(&self) -> Result<(), Invalid> {
         Class::OF_MODELS.into_iter().try_for_each(|class| self.rule(class).check())?;
+        self.expropriation.as_ref().map_or(Ok(()), Rule::check)?;
         self.dormancy.map_or(Ok(()), Dormancy::check)?;
+        self.preemption.map_or(Ok(()), Preemption::check)?;
         self.check_arbiters()?;
         self.check_gates()?;
         Risk::check(&self.risks(), &self.allow)

@@ -378,6 +378,9 @@ impl OpenProposal {
         (class, snapshot): (Class, Height),
     ) -> Result<Terms, Rejection> {
         let model = Model::existing(state, id)?;
+        if class == Class::Expropriation && model.policy.expropriation.is_none() {
+            return Err(Rejection::NoExpropriation(id));
+        }
         let rule = model.policy.rule(class).clone();
         require_proposer(state, &model, (&rule, class), sender.id)?;
         let parties = self.parties(state, &model)?;

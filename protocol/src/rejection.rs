@@ -323,6 +323,28 @@ pub enum Rejection {
     NotBought { proposal: ProposalId, buyer: AccountId },
     #[error("proposal {proposal} gives no units to account {account}")]
     NotBuyer { account: AccountId, proposal: ProposalId },
+    #[error(
+        "decisions would have added {added} units to the {base} there were in model {model}; its policy lets them add {most} \
+         of these at most"
+    )]
+    TooDilutive { model: ModelId, added: Units, base: Units, most: Fraction },
+    #[error("model {model} has no issue {issue} whose units can be taken up")]
+    UnknownIssue { model: ModelId, issue: u64 },
+    #[error("units of issue {issue} of model {model} could be taken up until {until} ms; block time is {time} ms")]
+    IssueOver { model: ModelId, issue: u64, until: Timestamp, time: Timestamp },
+    #[error("account {account} may take up {left} more units, less than the {asked} asked for")]
+    BeyondEntitlement { account: AccountId, left: Units, asked: Units },
+    #[error(
+        "the policy of model {0} lets nobody take a holder's units without its consent; propose to burn them with its consent, \
+         or open a dispute"
+    )]
+    NoExpropriation(ModelId),
+    #[error(
+        "account {account} has not agreed that proposal {proposal} takes its units; it has to consent, or the owners have to withdraw the proposal"
+    )]
+    NoConsent { account: AccountId, proposal: ProposalId },
+    #[error("proposal {proposal} takes no units of account {account} that it could agree to")]
+    NothingTaken { account: AccountId, proposal: ProposalId },
 }
 
 /// What outvotes a failed attestation.
@@ -379,6 +401,13 @@ impl Rejection {
             Self::NotCalledOn(_) => "not_called_on",
             Self::OperatesValidator { .. } => "operates_validator",
             Self::LastMember(_) => "last_member",
+            Self::TooDilutive { .. } => "too_dilutive",
+            Self::UnknownIssue { .. } => "unknown_issue",
+            Self::IssueOver { .. } => "issue_over",
+            Self::BeyondEntitlement { .. } => "beyond_entitlement",
+            Self::NoExpropriation(_) => "no_expropriation",
+            Self::NoConsent { .. } => "no_consent",
+            Self::NothingTaken { .. } => "nothing_taken",
             Self::NotMember(_) => "not_member",
             Self::MixedClasses(..) => "mixed_classes",
             Self::WrongScope(_) => "wrong_scope",

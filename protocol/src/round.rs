@@ -239,6 +239,7 @@ pub(crate) fn open<S: StateRead + ?Sized>(
     (plan, proposal): (&RoundPlan, ProposalId),
 ) -> Result<Event, Rejection> {
     model.require_active()?;
+    share::dilution::add(state, context, model, (proposal, plan.budget))?;
     share::reserve(state, model.id, plan.budget)?;
     let mut counters = state.read::<ModelCounters>(&model.id).unwrap_or_default();
     let records_until = context.time.plus_ms(plan.recording_ms);

@@ -4,8 +4,14 @@
 //! the register's sums (and the total as of the height), and a numbered line of the history. Nothing else writes a balance, so
 //! that the balances of a model always add up to its total.
 
+pub mod consent;
+pub(crate) mod dilution;
+pub mod issue;
 mod vesting;
 
+pub use consent::{Consent, GiveConsent};
+pub use dilution::Issuance;
+pub use issue::{Issue, TakeUp, TakenUp};
 pub(crate) use vesting::vest;
 pub use vesting::{Vesting, VestingGrant, VestingGrants, free_units};
 
@@ -202,7 +208,7 @@ pub enum ShareReason {
         /// The holder's reason.
         reason: String,
     },
-    /// Taken by a decision, with cause.
+    /// Taken by a decision, with cause: the holder agreed, or the policy lets the owners take units.
     BurnedByDecision {
         /// The proposal that decided it.
         proposal: ProposalId,
@@ -218,6 +224,11 @@ pub enum ShareReason {
     BurnedByDispute {
         /// Which.
         dispute: DisputeId,
+    },
+    /// Taken up by a holder of units that a decision minted, to keep its part.
+    TakenUp {
+        /// The proposal that decided it.
+        proposal: ProposalId,
     },
     /// Granted at founding to a holder of a model that this one is derived from.
     Lineage {

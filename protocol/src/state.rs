@@ -194,6 +194,14 @@ pub enum Family {
     Intake = 55,
     /// Who accepted the units that a proposal would give it, by proposal.
     Purchase = 56,
+    /// What decisions added to a register, by model.
+    Issuance = 57,
+    /// Minted units that holders may still take up, by model and number.
+    Issue = 58,
+    /// What holders took up of an issue.
+    TakenUp = 59,
+    /// Holders who agree to a decision that takes their units, by proposal and account.
+    Consent = 60,
 }
 }
 

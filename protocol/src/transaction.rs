@@ -22,7 +22,7 @@ use crate::{
     proposal::{CancelProposal, CastBallot, ExecuteProposal, OpenProposal, WithdrawProposal},
     recovery::{CancelRecovery, RecoverAccount, SetRecovery},
     sale::AcceptTransfer,
-    share::{BurnShares, TransferShares},
+    share::{BurnShares, GiveConsent, TakeUp, TransferShares},
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,10 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     SetIntake(SetIntake),
     /// Accept the units that a proposal would give the sender.
     AcceptTransfer(AcceptTransfer),
+    /// Take up units that a decision minted, to keep one's part.
+    TakeUp(TakeUp),
+    /// Agree to a decision that takes units of the sender, or take that back.
+    GiveConsent(GiveConsent),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -145,6 +149,8 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::ResignOffice(_) => "resign_office",
             Self::SetIntake(_) => "set_intake",
             Self::AcceptTransfer(_) => "accept_transfer",
+            Self::TakeUp(_) => "take_up",
+            Self::GiveConsent(_) => "give_consent",
         }
     }
 
@@ -167,6 +173,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::RecordContribution(action) => action.check(),
             Self::RevealContribution(action) => action.check(),
             Self::TransferShares(action) => action.check(),
+            Self::TakeUp(action) => action.check(),
             Self::BurnShares(action) => action.check(),
             Self::OpenProposal(action) => action.check(),
             Self::CastBallot(action) => action.check(),
@@ -189,6 +196,7 @@ impl<Request, Sign> Action<Request, Sign> {
             | Self::BindPeer(_)
             | Self::ReleasePeer(_)
             | Self::CallOn(_)
+            | Self::GiveConsent(_)
             | Self::Present(_)
             | Self::LeaveNetwork(_)
             | Self::AcceptOffice(_)

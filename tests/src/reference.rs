@@ -10,6 +10,7 @@
 //!
 //! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
 //! `versions`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
+//! `minorities` (dilution, pre-emption, consent),
 //! `actions` (what a decision does), `offices` (who agreed to what), `takes` (who takes which units).
 
 mod accounts;
@@ -18,6 +19,7 @@ mod ballots;
 mod contributions;
 mod decisions;
 mod disputes;
+mod minorities;
 mod offices;
 mod shares;
 mod silence;
@@ -29,6 +31,7 @@ pub use ballots::Tally;
 pub use contributions::{Contribution, Round, RoundStatus};
 pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus};
+pub use minorities::{Added, Issue};
 pub use offices::Answer;
 pub use shares::{Delegation, Grant};
 pub use silence::Silence;
@@ -87,6 +90,10 @@ pub struct Model {
     pub retired: bool,
     /// The rounds, by number.
     pub rounds: Vec<Round>,
+    /// What decisions added to the register.
+    pub added: Option<Added>,
+    /// Minted units that holders could take up, by number.
+    pub issues: Vec<Issue>,
 }
 
 /// The world.
@@ -110,6 +117,8 @@ pub struct World {
     pub disputes: BTreeMap<DisputeId, Dispute>,
     /// Who was called on and has not spoken, and where.
     pub silences: BTreeMap<(Scope, AccountId), Silence>,
+    /// Who agrees to a decision that takes its units.
+    pub consents: BTreeSet<(ProposalId, AccountId)>,
     /// The model that published an artifact first.
     pub origins: BTreeMap<ArtifactId, ModelId>,
     /// What accounts named for an office answered, and when.
@@ -134,6 +143,7 @@ enum Due {
     Round(ModelId, usize),
     Dispute(DisputeId),
     Silence(Scope, AccountId),
+    Issue(ModelId, usize),
 }
 
 impl World {
@@ -153,6 +163,7 @@ impl World {
             contributions: BTreeMap::new(),
             disputes: BTreeMap::new(),
             silences: BTreeMap::new(),
+            consents: BTreeSet::new(),
             origins: BTreeMap::new(),
             offices: BTreeMap::new(),
             ahead: BTreeSet::new(),
@@ -178,6 +189,7 @@ impl World {
                 Due::Round(model, number) => self.round_is_due(model, number),
                 Due::Dispute(id) => self.lapse(id),
                 Due::Silence(scope, account) => self.silence_is_due(scope, account),
+                Due::Issue(model, number) => self.issue_is_due(model, number),
             }
         }
     }
@@ -231,6 +243,8 @@ impl World {
             Action::WithdrawProposal(asked) => self.withdraw_proposal(sender, asked.proposal),
             Action::ExecuteProposal(asked) => self.execute(asked.proposal),
             Action::CancelProposal(asked) => self.cancel(sender, asked.proposal),
+            Action::TakeUp(asked) => self.take_up(sender, asked),
+            Action::GiveConsent(asked) => self.consent(sender, asked),
             Action::CallOn(asked) => self.call_on(sender, asked),
             Action::Present(asked) => self.present(sender, asked.scope),
             Action::LeaveNetwork(_) => self.remove_member(sender),
@@ -253,6 +267,8 @@ impl World {
             agenda.extend(model.delegations.iter().filter_map(ends));
             let running = model.rounds.iter().enumerate().filter(|(_, round)| !round.status.is_final());
             agenda.extend(running.map(|(number, round)| (round.wakes, Due::Round(*id, number))));
+            let offered = model.issues.iter().enumerate().filter(|(_, issue)| !issue.is_over);
+            agenda.extend(offered.map(|(number, issue)| (issue.until, Due::Issue(*id, number))));
         }
         for (id, dispute) in self.disputes.iter().filter(|(_, dispute)| dispute.status == DisputeStatus::Open) {
             agenda.push((dispute.lapses, Due::Dispute(*id)));
@@ -316,6 +332,8 @@ impl World {
             released: None,
             retired: false,
             rounds: Vec::new(),
+            added: None,
+            issues: Vec::new(),
         };
         self.models.insert(id, model);
         for line in &new.founding {

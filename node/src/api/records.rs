@@ -23,7 +23,7 @@ use allod_protocol::{
     recovery::{GuardianVote, Recovery},
     round::{Round, RoundDue, RoundScore},
     sale::Purchase,
-    share::{Register, Share, ShareAt, ShareChange, TotalAt, VestingGrants},
+    share::{Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, TakenUp, TotalAt, VestingGrants},
     state::Record,
     validator::ValidatorSchedule,
 };
@@ -125,6 +125,10 @@ families! {
     DormantAt: "dormant_at" [Field::Scope, Field::Id("account"), Field::Number("height")];
     DormantTotalAt: "dormant_total_at" [Field::Scope, Field::Number("height")];
     RetiredKey: "retired_key" [Field::Id("key")];
+    Issuance: "issuance" [Field::Id("model")];
+    Issue: "issue" [Field::Id("model"), Field::Number("number")];
+    TakenUp: "taken_up" [Field::Id("model"), Field::Number("number"), Field::Id("account")];
+    Consent: "consent" [Field::Id("proposal"), Field::Id("account")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 

@@ -339,7 +339,7 @@ records! {
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
          "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "turned_at", "status"];
     TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
-        ["yes", "no", "abstain", "veto", "delegated", "electorate", "whole", "asleep", "ballots"];
+        ["yes", "no", "abstain", "veto", "delegated", "electorate", "whole", "asleep", "ballots", "opposed"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",
         ["account", "parts", "weight", "delegated", "height"];
     RoundRecord = "Round": "A round of contributions: its plan, its sums, where it stands.",
@@ -357,6 +357,8 @@ records! {
     VersionRefRecord = "VersionRef": "A version named across models.", ["model", "label"];
     DelegationRecord = "Delegation": "Whom an account delegated a model's questions to.",
         ["model", "from", "to", "expires", "since"];
+    IssueRecord = "Issue": "Units that a decision minted and that holders may still take up.",
+        ["model", "number", "proposal", "to", "units", "taken", "vesting", "reason", "as_of", "until"];
     SilenceRecord = "Silence": "An account that was called on and has not spoken.",
         ["scope", "account", "by", "called_at", "sleeps_at", "is_dormant"];
     AttestationRecord = "Attestation": "What one account says of one artifact; the last word counts.",

@@ -4,7 +4,7 @@ use super::{
     Shared, effect,
     extract::{Paging, Path, Query, TimePaging},
     reader::{Reader, json},
-    views::{DelegationView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty},
+    views::{DelegationView, IssueView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty},
 };
 use crate::plain;
 use allod_protocol::{
@@ -13,7 +13,7 @@ use allod_protocol::{
     ids::{Height, ModelId, Units},
     proposal::Proposal,
     round::Round,
-    share::{Register, Share, ShareChange, ShareReason, free_units, portion},
+    share::{Issue, Register, Share, ShareChange, ShareReason, free_units, portion},
     state::{Direction, Overlay, read},
 };
 use axum::{Json, extract::State};
@@ -124,6 +124,7 @@ fn decision(reader: &Reader, change: &ShareChange, model: ModelId) -> Result<Opt
     let proposal = match &change.reason {
         ShareReason::Minted { proposal, .. }
         | ShareReason::TransferApproved { proposal, .. }
+        | ShareReason::TakenUp { proposal }
         | ShareReason::BurnedByDecision { proposal, .. } => Some(*proposal),
         ShareReason::Round { round } => reader.find::<Round>(&(model, *round))?.map(|round| round.proposal),
         ShareReason::BurnedByDispute { dispute } => {
@@ -138,6 +139,32 @@ fn decision(reader: &Reader, change: &ShareChange, model: ModelId) -> Result<Opt
         | ShareReason::Burned { .. } => None,
     };
     proposal.map_or(Ok(None), |proposal| reader.find::<Proposal>(&proposal))
+}
+
+/// Minted units that holders may still take up, by number.
+#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/issues", tag = "shares",
+    params(
+        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
+        ("name" = String, Path, description = "The model's name there."),
+        Paging,
+    ),
+    responses(
+        (status = 200, description = "One page.", body = Page<IssueView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn issues(
+    State(api): State<Shared>,
+    Path(name): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<IssueView>>, Problem> {
+    json(&api, move |reader| {
+        let model = reader.model(&name)?;
+        let (found, next) = paging.records::<Issue>(&reader.state, &model.id, Direction::Ascending)?;
+        let view = |issue: Issue| Ok(IssueView { to_handle: reader.handle(issue.to)?, issue });
+        let items = found.into_iter().map(view).collect::<Result<_, Problem>>()?;
+        Ok(Page { items, next })
+    })
+    .await
 }
 
 /// Who lets whom answer a model's questions, by account id of who delegated.

@@ -14,7 +14,9 @@ pub use affairs::{
     ApprovalView, DisputeView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView, ScoreView,
 };
 pub use offices::{BuyerView, IntakeView, ModelOfficesView, OfficeView, VacancyView};
-pub use relations::{AttestationView, DelegationView, LineageEdge, LineageVersion, LineageView, SilenceView};
+pub use relations::{
+    AttestationView, DelegationView, IssueView, LineageEdge, LineageVersion, LineageView, SilenceView,
+};
 pub use trial::{
     BlockingView, DryRunOutcome, DryRunRequest, DryRunView, EffectView, LineEffect, LostBlock, RecordChange,
     RefusalView, WeightView,
@@ -517,6 +519,7 @@ pub const fn counterparty(reason: &ShareReason) -> Option<AccountId> {
         | ShareReason::Minted { .. }
         | ShareReason::Round { .. }
         | ShareReason::Lineage { .. }
+        | ShareReason::TakenUp { .. }
         | ShareReason::Burned { .. }
         | ShareReason::BurnedByDecision { .. }
         | ShareReason::BurnedByDispute { .. } => None,

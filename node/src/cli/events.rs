@@ -110,7 +110,10 @@ impl Names {
             | Event::IncidentReported { .. }
             | Event::IncidentUpdated { .. } => self.tell_trouble(event).await,
             Event::CalledOn { .. } | Event::Spoke { .. } | Event::FellDormant { .. } => self.tell_silence(event).await,
-            Event::SharesChanged { .. } => self.tell_shares(event).await,
+            Event::SharesChanged { .. }
+            | Event::IssueOpened { .. }
+            | Event::IssueClosed { .. }
+            | Event::ConsentGiven { .. } => self.tell_shares(event).await,
             Event::ProposalOpened { .. }
             | Event::BallotCast { .. }
             | Event::CloseMoved { .. }
@@ -365,7 +368,9 @@ impl Names {
     }
 
     async fn tell_shares(&mut self, event: &Event) -> String {
-        let Event::SharesChanged { model, account, flow, units, balance, reason } = event else { return String::new() };
+        let Event::SharesChanged { model, account, flow, units, balance, reason } = event else {
+            return self.tell_minority(event).await;
+        };
         let sign = if *flow == ShareFlow::In { '+' } else { '-' };
         let counterparty = match counterparty(reason) {
             Some(other) => Some(self.account(other).await),
@@ -378,6 +383,30 @@ impl Names {
             self.model(*model).await,
             self.account(*account).await
         )
+    }
+
+    async fn tell_minority(&mut self, event: &Event) -> String {
+        match event {
+            Event::IssueOpened { model, number, to, units, until } => {
+                let (model, to) = (self.model(*model).await, self.account(*to).await);
+                let (units, until) = (show_count(units.get()), show_time(*until));
+                format!(
+                    "{units} units of {model} minted for {to}: holders may take up their part until {until} (issue {number})"
+                )
+            }
+            Event::IssueClosed { model, number, taken, minted } => {
+                let (taken, minted) = (show_count(taken.get()), show_count(minted.get()));
+                format!(
+                    "issue {number} of {} closed: {taken} units taken up, {minted} minted",
+                    self.model(*model).await
+                )
+            }
+            Event::ConsentGiven { proposal, account, agrees } => {
+                let word = if *agrees { "agrees" } else { "no longer agrees" };
+                format!("proposal {}: {} {word} to what it takes", short(proposal), self.account(*account).await)
+            }
+            _ => String::new(),
+        }
     }
 
     async fn tell_proposal(&mut self, event: &Event) -> String {

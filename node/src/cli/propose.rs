@@ -52,6 +52,8 @@ pub(super) enum Propose {
     Mint(Asking<ownership::Mint>),
     /// Burn shares of a holder, with cause
     Burn(Asking<ownership::Burn>),
+    /// Take units from a holder that does not agree, by the rule that the policy has for it
+    Expropriate(Asking<ownership::Expropriate>),
     /// Let the proposer give shares, where transfers need approval
     #[command(alias = "approve-transfer")]
     Transfer(Asking<ownership::Transfer>),
@@ -162,6 +164,7 @@ macro_rules! each_kind {
             Propose::RevokeLicence($asking) => $what,
             Propose::Mint($asking) => $what,
             Propose::Burn($asking) => $what,
+            Propose::Expropriate($asking) => $what,
             Propose::Transfer($asking) => $what,
             Propose::Round($asking) => $what,
             Propose::ResolveDispute($asking) => $what,

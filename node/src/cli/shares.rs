@@ -1,6 +1,7 @@
 //! `allod shares`: a model's register, its history, transfers, and what other programs read of it.
 
 mod export;
+mod minority;
 
 use super::{
     args::{self, HowMany, IdArg},
@@ -104,6 +105,12 @@ pub(super) enum Shares {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Minted units that holders may still take up, to keep their part
+    Issues(minority::Issues),
+    /// Take up minted units, as much as your part was
+    TakeUp(minority::TakeUp),
+    /// Agree to a decision that burns units of yours, or take that back
+    Consent(minority::Consent),
     /// Write a register for other programs
     Export(export::Export),
 }
@@ -166,6 +173,9 @@ impl Shares {
                     format!("{count} units of {model} that {from} held are gone\n{}", receipt.place())
                 })
             }
+            Self::Issues(command) => command.execute(context).await,
+            Self::TakeUp(command) => command.execute(context).await,
+            Self::Consent(command) => command.execute(context).await,
             Self::Export(export) => export.execute(context).await,
         }
     }

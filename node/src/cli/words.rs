@@ -120,6 +120,7 @@ pub(super) fn share_reason(reason: &ShareReason, flow: ShareFlow, other: Option<
         }
         ShareReason::Round { round } => format!("minted by round {round}"),
         ShareReason::Lineage { parent } => format!("founding, for holders of {}", short(parent)),
+        ShareReason::TakenUp { .. } => "taken up, to keep its part".into(),
         ShareReason::BurnedByDispute { dispute } => format!("burned: dispute {} upheld", short(dispute)),
         ShareReason::Burned { reason } => format!("burned{}", given(reason)),
         ShareReason::BurnedByDecision { cause, .. } => format!("burned by decision{}", given(cause)),

@@ -8,7 +8,9 @@ pub const fn class(class: Class) -> &'static str {
     match class {
         Class::Release => "releasing, deprecating and withdrawing versions, and their lineage",
         Class::Licence => "the licence",
-        Class::Ownership => "minting and burning shares, approving transfers, opening rounds",
+        Class::Ownership => {
+            "minting shares, burning them with their holder's consent, approving transfers, opening rounds"
+        }
         Class::Stewards => "who the stewards are",
         Class::Rules => "these rules, retiring the model, and plain statements",
         Class::Dispute => "disputes",
@@ -16,6 +18,7 @@ pub const fn class(class: Class) -> &'static str {
         Class::Accounts => "who may take part",
         Class::Parameters => "the network's parameters, and plain statements",
         Class::Upgrade => "upgrades of the protocol",
+        Class::Expropriation => "taking a holder's units without its consent",
     }
 }
 
@@ -26,10 +29,11 @@ pub const fn risk(risk: Risk) -> &'static str {
             "Less than half of all weight can decide over what matters most, if the others do not answer or abstain: who owns a model, its stewards and its rules, or anything in the network."
         }
         Risk::SplitVoices => {
-            "Voices are counted by heads or by roots while shares move freely: who splits shares among several accounts gains voices."
+            "Voices are counted by heads or by roots, or a number of holders can stop decisions, while shares move freely: who splits shares among several accounts gains voices."
         }
         Risk::SilenceDecides => "What matters most changes when nobody objects in time.",
         Risk::HastyDormancy => "Weight that says nothing for less than 30 days after a call leaves the count.",
+        Risk::Expropriation => "The owners can take units from a holder who does not agree, without a dispute.",
     }
 }
 
@@ -71,6 +75,14 @@ fn decided(rule: &Rule) -> String {
     if let Some(part) = rule.veto.filter(|_| rule.objection.is_none()) {
         sentences.push(format!("Vetoes of {part} of the answers reject it."));
     }
+    match rule.blocking_holders {
+        None => {}
+        Some(1) => {
+            sentences.push("One holder that is against it with all it holds stops it, however little that is.".into())
+        }
+        Some(holders) => sentences
+            .push(format!("{holders} holders that are against it with all they hold stop it, however little that is.")),
+    }
     if let Some(after) = rule.early_close_ms {
         sentences.push(format!("It may close after {} once nothing can change the outcome.", duration(after)));
     }
@@ -91,7 +103,7 @@ fn decided(rule: &Rule) -> String {
 /// A policy: a heading and its words, line by line.
 pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
     let mut lines: Vec<(String, String)> =
-        Class::OF_MODELS.iter().map(|of| (class(*of).to_owned(), rule(policy.rule(*of)))).collect();
+        policy.classes().into_iter().map(|of| (class(of).to_owned(), rule(policy.rule(of)))).collect();
     let transfers = match policy.transfers {
         TransferRule::Free => "Holders give shares as they like.",
         TransferRule::Approval => "A transfer needs a decision of the owners.",
@@ -119,9 +131,27 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
         let words = format!("{} of {} arbiters settle a dispute.", arbiters.needed, arbiters.accounts.len());
         lines.push(("arbiters".into(), words));
     }
+    lines.extend(dilution(policy));
     lines.push(("silence".into(), silence(Class::OF_MODELS.iter().map(|of| policy.rule(*of)), policy.dormancy)));
     lines.extend(policy.risks().into_iter().map(|one| ("mind".into(), risk(one).into())));
     lines
+}
+
+/// What keeps a holder's part from shrinking.
+fn dilution(policy: &ModelPolicy) -> Option<(String, String)> {
+    let mut sentences = Vec::new();
+    if let Some(part) = policy.dilution.and_then(|dilution| dilution.per_decision) {
+        sentences.push(format!("One decision adds at most {part} of the units there are."));
+    }
+    if let Some(part) = policy.dilution.and_then(|dilution| dilution.per_year) {
+        sentences.push(format!("All decisions of a year add at most {part} of the units there were when it began."));
+    }
+    if let Some(preemption) = policy.preemption {
+        let period = duration(preemption.period_ms);
+        sentences
+            .push(format!("What is minted is first offered for {period} to the holders, each as much as its part."));
+    }
+    (!sentences.is_empty()).then(|| ("dilution".into(), sentences.join(" ")))
 }
 
 /// How the members of the network decide: a heading and its words, line by line.

@@ -79,6 +79,10 @@ pub struct Rule {
     /// for a decision that needs its quorums and its yes.
     #[serde(default)]
     pub objection: Option<Portion>,
+    /// How many holders, each by answering no or veto with all it holds itself, keep it from passing, however little that
+    /// is; none for no such right.
+    #[serde(default)]
+    pub blocking_holders: Option<u32>,
 }
 
 const fn default_execution_window_ms() -> u64 {
@@ -102,6 +106,7 @@ impl Rule {
             execution_window_ms: limits::EXECUTION_WINDOW_MS,
             proposers: Proposers::Owners,
             objection: None,
+            blocking_holders: None,
         }
     }
 
@@ -149,6 +154,11 @@ impl Rule {
                 "an objection of nothing rejects everything; leave it out, or set \"more than 0 %\" or more".into(),
             );
         }
+        if self.blocking_holders == Some(0) {
+            return form(
+                "no holder at all would stop everything; leave blocking_holders out, or set at least 1".into(),
+            );
+        }
         self.check_times()
     }
 
@@ -182,6 +192,9 @@ impl Rule {
     /// Judges a tally.
     pub fn judge(&self, tally: &Tally) -> Verdict {
         let against = u128::from(tally.no).saturating_add(tally.veto.into());
+        if self.blocking_holders.is_some_and(|holders| tally.opposed >= u64::from(holders)) {
+            return Verdict::Blocked;
+        }
         let (yes, answered, electorate) = (u128::from(tally.yes), tally.answered(), u128::from(tally.electorate));
         if let Some(objection) = self.objection {
             let objected = objection.is_met(against, electorate);
@@ -210,13 +223,14 @@ impl Rule {
         let delegated = tally.delegated;
         let open =
             tally.whole.saturating_sub(u64::try_from(tally.answered()).unwrap_or(u64::MAX)).saturating_add(delegated);
-        // All that sleeps may speak.
+        // All that sleeps may speak. Of how many holders there are the tally knows nothing.
         let awake = Tally { electorate: tally.whole, asleep: 0, ..*tally };
+        let opposed = if open > 0 { u64::MAX } else { tally.opposed };
         if self.passes(tally) {
             // At worst all that is open is against it, and all that was delegated had been for it.
             let yes = tally.yes.saturating_sub(delegated);
-            self.passes(&Tally { yes, no: tally.no.saturating_add(open), ..awake })
-                && self.passes(&Tally { yes, veto: tally.veto.saturating_add(open), ..awake })
+            self.passes(&Tally { yes, no: tally.no.saturating_add(open), opposed, ..awake })
+                && self.passes(&Tally { yes, veto: tally.veto.saturating_add(open), opposed, ..awake })
         } else {
             // At best the other way round; whoever that leaves out abstains, so that the quorum does not miss them.
             let (no, veto) = (tally.no.saturating_sub(delegated), tally.veto.saturating_sub(delegated));
@@ -243,6 +257,9 @@ impl Rule {
     /// The least further yes with which the tally passes, however many are left to say it; none if no yes can do it.
     fn yes_lacks(&self, tally: &Tally, quorum_lacks: u128) -> Option<u128> {
         let yes = u128::from(tally.yes);
+        if self.judge(tally) == Verdict::Blocked {
+            return None;
+        }
         let against = u128::from(tally.no).saturating_add(tally.veto.into());
         let beside = self.threshold.lacks_beside(yes, against)?;
         let of_all = self.yes_quorum.least(tally.electorate.into()).max(1).saturating_sub(yes);
@@ -319,6 +336,8 @@ pub struct Tally {
     pub asleep: u64,
     /// Accounts that answered.
     pub ballots: u64,
+    /// Accounts with a weight of their own that answered no or veto, and nothing else.
+    pub opposed: u64,
 }
 
 impl Record for Tally {
@@ -372,6 +391,8 @@ pub enum Verdict {
     NotEnoughYes,
     /// Enough answered, and most of those who took sides said yes; too little of all weight did.
     NoYesQuorum,
+    /// As many holders as can stop it were against it.
+    Blocked,
     /// Too much of the answers was a veto.
     Vetoed,
     /// Too much weight objected.

@@ -195,6 +195,15 @@ pub enum ProposalAction {
         /// Why.
         reason: String,
     },
+    /// Take units from a holder without its consent, where the policy has a rule for it.
+    Expropriate {
+        /// From whom.
+        from: AccountId,
+        /// How many; at least 1.
+        units: Units,
+        /// The cause, for the history.
+        cause: String,
+    },
     /// Make an account a member of the network no longer.
     RemoveMember {
         /// Which.
@@ -234,6 +243,7 @@ impl ProposalAction {
             Self::SetDistribution { .. } => "set_distribution",
             Self::GrantLicence { .. } => "grant_licence",
             Self::RevokeLicence { .. } => "revoke_licence",
+            Self::Expropriate { .. } => "expropriate",
             Self::RemoveMember { .. } => "remove_member",
         }
     }
@@ -253,6 +263,7 @@ impl ProposalAction {
             | Self::BurnShares { .. }
             | Self::ApproveTransfer { .. }
             | Self::OpenRound { .. } => Class::Ownership,
+            Self::Expropriate { .. } => Class::Expropriation,
             Self::ResolveDispute { .. } => Class::Dispute,
             Self::SetStewards { .. } => Class::Stewards,
             Self::SetPolicy { .. } | Self::Retire { .. } => Class::Rules,
@@ -290,7 +301,7 @@ impl ProposalAction {
                 vesting.as_ref().map_or(Ok(()), Vesting::check)?;
                 check_line("reason", reason, limits::TITLE_SIZE_BYTES)
             }
-            Self::BurnShares { units, cause, .. } => {
+            Self::BurnShares { units, cause, .. } | Self::Expropriate { units, cause, .. } => {
                 check_units(*units)?;
                 check_line("cause", cause, limits::TITLE_SIZE_BYTES)
             }
@@ -378,6 +389,7 @@ fn run_for_model<S: StateRead + ?Sized>(
         ProposalAction::Statement => Event::StatementMade { proposal: by, scope: proposal.scope },
         ProposalAction::MintShares { .. }
         | ProposalAction::BurnShares { .. }
+        | ProposalAction::Expropriate { .. }
         | ProposalAction::ApproveTransfer { .. } => return change_shares(state, context, (proposal, &model), action),
         action => return change_model(state, context, (proposal, &mut model), action),
     };
@@ -396,6 +408,13 @@ fn change_shares<S: StateRead + ?Sized>(
             model.require_active()?;
             context.existing_account(state, *to)?;
             require_asked(state, (proposal, id), *to)?;
+            share::dilution::add(state, context, model, (by, *units))?;
+            let has_holders = share::Register::of(state, id).holders > 0;
+            if let Some(preemption) = model.policy.preemption.filter(|_| has_holders) {
+                let terms = (*to, *units, *vesting);
+                let opened = share::issue::open(state, context, (model, by), terms, (reason, preemption.period_ms))?;
+                return Ok(vec![opened]);
+            }
             let reason = ShareReason::Minted { proposal: by, reason: reason.clone() };
             let minted = share::change(state, context, id, *to, (ShareFlow::In, *units), reason)?;
             if let Some(vesting) = vesting {
@@ -403,7 +422,7 @@ fn change_shares<S: StateRead + ?Sized>(
             }
             Ok(vec![minted])
         }
-        ProposalAction::BurnShares { from, units, cause } => {
+        ProposalAction::BurnShares { from, units, cause } | ProposalAction::Expropriate { from, units, cause } => {
             dispute::require_unfrozen(state, DisputeTarget::Line { model: id, account: *from })?;
             let reason = ShareReason::BurnedByDecision { proposal: by, cause: cause.clone() };
             Ok(vec![share::seize(state, context, (id, *from), *units, reason)?])

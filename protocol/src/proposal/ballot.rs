@@ -239,6 +239,9 @@ impl Tally {
 
     fn each(&mut self, ballot: &Ballot, change: impl Fn(u64, u64) -> u64) {
         self.delegated = change(self.delegated, ballot.delegated);
+        let against = |part: &BallotPart| matches!(part.choice, Choice::No | Choice::Veto);
+        let is_opposed = ballot.weight > ballot.delegated && ballot.parts.iter().all(against);
+        self.opposed = change(self.opposed, u64::from(is_opposed));
         let parts: Vec<u64> = ballot.parts.iter().map(|part| part.part.get().into()).collect();
         for (part, weight) in ballot.parts.iter().zip(apportion(ballot.weight, &parts)) {
             let sum = match part.choice {

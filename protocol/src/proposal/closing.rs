@@ -14,6 +14,7 @@ use crate::{
     policy::{Tally, Verdict},
     rejection::Rejection,
     sale,
+    share::consent,
     state::{Overlay, StateRead},
     transaction::{Invalid, check_line},
 };
@@ -78,6 +79,10 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
         }
         // Else a challenge at the last moment would void what the owners decided.
         ProposalAction::BurnShares { from: account, .. } => {
+            let frozen = dispute::require_unfrozen(state, DisputeTarget::Line { model, account: *account });
+            frozen.err().or_else(|| consent::lacking(state, proposal.id, *account))
+        }
+        ProposalAction::Expropriate { from: account, .. } => {
             dispute::require_unfrozen(state, DisputeTarget::Line { model, account: *account }).err()
         }
         ProposalAction::ApproveTransfer { to, .. } => {

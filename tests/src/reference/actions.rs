@@ -15,7 +15,7 @@ impl World {
         let signed = (proposer, snapshot + 1);
         match self.proposals[&id].scope {
             Scope::Network => self.carry_out_for_network(action),
-            Scope::Model(model) => self.carry_out_for_model(model, signed, action),
+            Scope::Model(model) => self.carry_out_for_model(model, (id, signed), action),
         }
     }
 
@@ -33,7 +33,7 @@ impl World {
     fn carry_out_for_model(
         &mut self,
         model: ModelId,
-        signed: (AccountId, u64),
+        (id, signed): (ProposalId, (AccountId, u64)),
         action: &ProposalAction,
     ) -> Result<(), Refused> {
         match action {
@@ -63,10 +63,10 @@ impl World {
                 if *to != signed.0 {
                     self.require_takes(model, *to)?;
                 }
-                self.give(model, *to, units.get())?;
-                vesting.map_or(Ok(()), |vesting| self.vest(model, *to, units.get(), vesting))
+                self.add_by_decision(model, id, units.get())?;
+                self.mint(model, (*to, units.get()), *vesting)
             }
-            ProposalAction::BurnShares { from, units, .. } => {
+            ProposalAction::BurnShares { from, units, .. } | ProposalAction::Expropriate { from, units, .. } => {
                 self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
                 self.seize(model, *from, units.get())
             }
@@ -83,7 +83,11 @@ impl World {
                 self.existing_mut(model).retired = true;
                 Ok(())
             }
-            ProposalAction::OpenRound { plan } => self.open_round(model, plan),
+            ProposalAction::OpenRound { plan } => {
+                self.require_active(model)?;
+                self.add_by_decision(model, id, plan.budget.get())?;
+                self.open_round(model, plan)
+            }
             ProposalAction::ResolveDispute { dispute, upholds } => {
                 self.open_dispute_of(model, *dispute)?;
                 self.end_dispute(*dispute, *upholds)

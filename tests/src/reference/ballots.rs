@@ -6,7 +6,7 @@ use allod_protocol::{
     fraction::Portion,
     ids::{AccountId, ModelId},
     policy::{Electorate, Rule},
-    proposal::{CastBallot, Choice, Scope},
+    proposal::{BallotPart, CastBallot, Choice, Scope},
 };
 
 /// The weights of the answers to one proposal.
@@ -30,6 +30,8 @@ pub struct Tally {
     pub asleep: u64,
     /// Accounts that answered.
     pub ballots: u64,
+    /// Accounts that are against it with all they hold.
+    pub opposed: u64,
 }
 
 fn reaches(part: u64, whole: u64, portion: Portion) -> bool {
@@ -52,6 +54,9 @@ impl Tally {
         if let Some(objection) = rule.objection {
             return if reaches(against, self.electorate, objection) { Err("objected") } else { Ok(()) };
         }
+        if rule.blocking_holders.is_some_and(|holders| self.opposed >= u64::from(holders)) {
+            return Err("blocked");
+        }
         if !reaches(self.answered(), self.electorate, rule.quorum) {
             return Err("no_quorum");
         }
@@ -69,10 +74,12 @@ impl Tally {
     fn is_settled(&self, rule: &Rule) -> bool {
         let open = self.whole - self.answered() + self.delegated;
         let awake = Self { electorate: self.whole, asleep: 0, ..*self };
+        // Nobody knows how many holders are behind what is open.
+        let opposed = if open > 0 { u64::MAX } else { self.opposed };
         let less = |sum: u64| sum.saturating_sub(self.delegated);
         let worst = [
-            Self { yes: less(self.yes), no: self.no + open, ..awake },
-            Self { yes: less(self.yes), veto: self.veto + open, ..awake },
+            Self { yes: less(self.yes), no: self.no + open, opposed, ..awake },
+            Self { yes: less(self.yes), veto: self.veto + open, opposed, ..awake },
         ];
         let best = Self { yes: self.yes + open, no: less(self.no), veto: less(self.veto), ..awake };
         let left_out = best.electorate.saturating_sub(best.answered());
@@ -137,6 +144,10 @@ impl World {
         let electorate = (whole - asleep).max(whole.div_ceil(2));
         let mut tally = Tally { electorate, whole, asleep, ballots, ..Tally::default() };
         for (account, parts) in &proposal.ballots {
+            let against = |part: &BallotPart| matches!(part.choice, Choice::No | Choice::Veto);
+            if self.own_weight(proposal, *account) > 0 && parts.iter().all(against) {
+                tally.opposed += 1;
+            }
             tally.delegated += self.weight(proposal, *account) - self.own_weight(proposal, *account);
             let portions: Vec<u64> = parts.iter().map(|part| part.part.get().into()).collect();
             for (part, weight) in parts.iter().zip(divide(self.weight(proposal, *account), &portions)) {

@@ -142,6 +142,7 @@ impl World {
             Class::Ownership => &policy.ownership,
             Class::Stewards => &policy.stewards,
             Class::Dispute => &policy.dispute,
+            Class::Expropriation => policy.expropriation.as_ref().ok_or("no_expropriation")?,
             _ => &policy.rules,
         };
         Ok(rule.clone())
@@ -278,6 +279,12 @@ impl World {
                 }
                 ProposalAction::BurnShares { from, .. } => {
                     self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
+                    if !self.consents.contains(&(id, *from)) {
+                        return Err("no_consent");
+                    }
+                }
+                ProposalAction::Expropriate { from, .. } => {
+                    self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
                 }
                 ProposalAction::ApproveTransfer { to, .. } => {
                     self.require_unfrozen(&DisputeTarget::Line { model, account: proposal.proposer })?;
@@ -357,6 +364,7 @@ fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
             | ProposalAction::BurnShares { .. }
             | ProposalAction::ApproveTransfer { .. }
             | ProposalAction::OpenRound { .. } => Class::Ownership,
+            ProposalAction::Expropriate { .. } => Class::Expropriation,
             ProposalAction::SetStewards { .. } => Class::Stewards,
             ProposalAction::SetPolicy { .. } | ProposalAction::Retire { .. } => Class::Rules,
             ProposalAction::ResolveDispute { .. } => Class::Dispute,

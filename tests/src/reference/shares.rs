@@ -61,10 +61,13 @@ impl World {
         self.models.get(&model).map_or(0, |model| model.register.values().sum())
     }
 
-    /// What running rounds may still mint.
+    /// What running rounds may still mint, and what holders may still take up.
     pub fn reserved(&self, model: ModelId) -> u64 {
         let rounds = self.models.get(&model).map_or(&[][..], |model| &model.rounds);
-        rounds.iter().filter(|round| !round.status.is_final()).map(|round| round.plan.budget.get()).sum()
+        let running = rounds.iter().filter(|round| !round.status.is_final()).map(|round| round.plan.budget.get());
+        let issues = self.models.get(&model).map_or(&[][..], |model| &model.issues);
+        let offered = issues.iter().filter(|issue| !issue.is_over).map(|issue| issue.units - issue.taken());
+        running.chain(offered).sum()
     }
 
     /// What an account may give away.

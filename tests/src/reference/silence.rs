@@ -90,6 +90,7 @@ impl World {
             Action::Delegate(asked) => Scope::Model(asked.model),
             Action::TransferShares(asked) => Scope::Model(asked.model),
             Action::BurnShares(asked) => Scope::Model(asked.model),
+            Action::TakeUp(asked) => Scope::Model(asked.model),
             _ => return,
         };
         self.silences.remove(&(scope, sender));

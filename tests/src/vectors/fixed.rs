@@ -18,7 +18,8 @@ use allod_protocol::{
     },
     model::{CreateModel, FoundingLine, Licence},
     policy::{
-        Arbiters, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Proposers, Risk, Role, Rule, TransferRule,
+        Arbiters, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Preemption, Proposers, Risk, Role, Rule,
+        TransferRule,
     },
     proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     round::{KindWeight, RoundPlan},
@@ -111,6 +112,7 @@ pub(super) fn policy() -> ModelPolicy {
     let licence = Rule {
         electorate: Electorate::Members,
         proposers: Proposers::Stewards,
+        blocking_holders: Some(3),
         objection: Some(Portion::more_than(fraction(1_000)).expect("not the whole")),
         ..rule(2_000, 5_100)
     };
@@ -123,8 +125,11 @@ pub(super) fn policy() -> ModelPolicy {
         arbiters: Some(Arbiters { accounts: vec![ACCOUNT, OTHER], needed: 2 }),
         roles: vec![Role { name: name("auditor"), accounts: vec![ACCOUNT, OTHER] }],
         gates: vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1, outvoted_by: Some(1) }],
-        allow: vec![Risk::MinorityDecides],
+        allow: vec![Risk::MinorityDecides, Risk::Expropriation],
         dormancy: Some(Dormancy { after_ms: 7_776_000_000 }),
+        dilution: Some(Dilution { per_decision: Some(fraction(2_500)), per_year: None }),
+        preemption: Some(Preemption { period_ms: 86_400_000 }),
+        expropriation: Some(rule(9_000, 9_000)),
         ..ModelPolicy::uniform(&rule(5_000, 7_500))
     }
 }

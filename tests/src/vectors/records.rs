@@ -40,8 +40,8 @@ use allod_protocol::{
     round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
     sale::Purchase,
     share::{
-        Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TotalAt, Vesting, VestingGrant, VestingGrants,
-        Weights,
+        Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TakenUp, TotalAt, Vesting,
+        VestingGrant, VestingGrants, Weights,
     },
     transaction::Action,
     validator::ValidatorSchedule,
@@ -168,7 +168,7 @@ pub(super) fn state() -> Vec<Vector> {
         delegations: 1,
         silent: 1,
     };
-    let counters = ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1 };
+    let counters = ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1, issues: 3 };
     let mut records = vec![
         record(&(), &network),
         record(&(), &ValidatorSchedule { current: set.clone(), next: set }),
@@ -194,7 +194,16 @@ pub(super) fn state() -> Vec<Vector> {
         record(&MODEL, &counters),
         record(
             &PROPOSAL,
-            &Tally { yes: 700, no: 100, abstain: 1, veto: 2, delegated: 200, ballots: 3, ..Tally::opening(1_200, 200) },
+            &Tally {
+                yes: 700,
+                no: 100,
+                abstain: 1,
+                veto: 2,
+                delegated: 200,
+                ballots: 3,
+                opposed: 1,
+                ..Tally::opening(1_200, 200)
+            },
         ),
         record(&HEIGHT, &MembersAt(3)),
         record(&(MODEL, ACCOUNT, HEIGHT), &DelegationAt(Some(OTHER))),
@@ -293,6 +302,26 @@ fn further_state() -> Vec<Vector> {
     let scope = Scope::Model(MODEL);
     let (called_at, sleeps_at) = (TIME, TIME.plus_ms(7_776_000_000));
     let silence = Silence { scope, account: OTHER, by: ACCOUNT, called_at, sleeps_at, is_dormant: false };
+    let issuance = Issuance {
+        decision: PROPOSAL,
+        decision_base: UNITS,
+        decision_units: Units::new(50),
+        year_began: TIME,
+        year_base: Units::new(900),
+        year_units: Units::new(150),
+    };
+    let issue = Issue {
+        model: MODEL,
+        number: 2,
+        proposal: PROPOSAL,
+        to: OTHER,
+        units: Units::new(200),
+        taken: Units::new(40),
+        vesting: None,
+        reason: "Scans of 2026".into(),
+        as_of: HEIGHT.previous(),
+        until: TIME.plus_ms(60_000),
+    };
     let licensee = Licensee { model: MODEL, account: OTHER, since: HEIGHT, expires: Some(TIME), proposal: PROPOSAL };
     vec![
         record(&(MODEL, ACCOUNT), &delegation),
@@ -325,6 +354,10 @@ fn further_state() -> Vec<Vector> {
         record(&key(0xa1).public_key(), &RetiredKey { key: key(0xa1).public_key(), height: HEIGHT }),
         record(&(ACCOUNT, UnitsOf::Model(MODEL)), &intake),
         record(&(PROPOSAL, OTHER), &Purchase { proposal: PROPOSAL, buyer: OTHER, since: HEIGHT }),
+        record(&MODEL, &issuance),
+        record(&(MODEL, 2), &issue),
+        record(&(MODEL, 2, OTHER), &TakenUp(Units::new(40))),
+        record(&(PROPOSAL, OTHER), &Consent { proposal: PROPOSAL, account: OTHER, since: HEIGHT }),
     ]
 }
 
@@ -354,6 +387,7 @@ pub(super) fn parts() -> Vec<Vector> {
         },
         ShareReason::Burned { reason: "A gift to all.".into() },
         ShareReason::BurnedByDecision { proposal: PROPOSAL, cause: "They left.".into() },
+        ShareReason::TakenUp { proposal: PROPOSAL },
         ShareReason::Round { round: 3 },
         ShareReason::BurnedByDispute { dispute: DISPUTE },
         ShareReason::Lineage { parent: MODEL },
@@ -386,7 +420,7 @@ pub(super) fn parts() -> Vec<Vector> {
     scopes.iter().for_each(|one| add("scope", scope(one), vector("", one)));
     let choices = [Choice::Yes, Choice::No, Choice::Abstain, Choice::Veto];
     choices.iter().for_each(|one| add("choice", choice(one), vector("", one)));
-    let classes = Class::OF_MODELS.iter().chain(&Class::OF_NETWORK);
+    let classes = Class::OF_MODELS.iter().chain(&Class::OF_NETWORK).chain(&[Class::Expropriation]);
     classes.for_each(|one| add("class", class(one), vector("", one)));
     let verdicts = [
         Verdict::Passed,
@@ -395,6 +429,7 @@ pub(super) fn parts() -> Vec<Vector> {
         Verdict::Vetoed,
         Verdict::Objected,
         Verdict::NoYesQuorum,
+        Verdict::Blocked,
     ];
     verdicts.iter().for_each(|one| add("verdict", verdict(one), vector("", one)));
     let artifacts = [ArtifactKind::File, ArtifactKind::Collection];
@@ -415,7 +450,8 @@ fn parts_of_policies() -> Vec<Vector> {
     asking.iter().for_each(|one| add("proposers", proposers(one), vector("", one)));
     let transfers = [TransferRule::Free, TransferRule::Approval, TransferRule::Locked];
     transfers.iter().for_each(|one| add("transfer_rule", transfer_rule(one), vector("", one)));
-    let risks = [Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy];
+    let risks =
+        [Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy, Risk::Expropriation];
     risks.iter().for_each(|one| add("risk", risk(one), vector("", one)));
     let licences = [Licence::Spdx("Apache-2.0 OR MIT".into()), Licence::Terms(CONTENT)];
     licences.iter().for_each(|one| add("licence", licence(one), vector("", one)));
@@ -478,6 +514,7 @@ fn parts_of_agendas() -> Vec<Vector> {
         Due::Recovery(ACCOUNT),
         Due::Approval(APPROVAL),
         Due::Silence { scope: Scope::Model(MODEL), account: OTHER },
+        Due::Issue { model: MODEL, number: 2 },
     ];
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));

@@ -201,6 +201,13 @@ fn of_access() -> Vec<Rejection> {
         Rejection::NotCalledOn(account),
         Rejection::OperatesValidator { account, key: public_key() },
         Rejection::LastMember(account),
+        Rejection::TooDilutive { model: MODEL, added: UNITS, base: Units::new(900), most: fraction(2_500) },
+        Rejection::UnknownIssue { model: MODEL, issue: 2 },
+        Rejection::IssueOver { model: MODEL, issue: 2, until: TIME, time: TIME.plus_ms(1) },
+        Rejection::BeyondEntitlement { account, left: Units::new(5), asked: UNITS },
+        Rejection::NoExpropriation(MODEL),
+        Rejection::NoConsent { account, proposal: PROPOSAL },
+        Rejection::NothingTaken { account, proposal: PROPOSAL },
     ]
 }
 
@@ -280,6 +287,9 @@ fn further_events() -> Vec<Event> {
         Event::IntakeSet { account, of: UnitsOf::Model(model), takes: Some(false) },
         Event::TransferAnswered { proposal: PROPOSAL, buyer: account, accepted: true },
         Event::OfficeEnded { office: Office::Attester { model, role: name("auditor") }, account },
+        Event::IssueOpened { model: MODEL, number: 2, to: OTHER, units: UNITS, until: TIME },
+        Event::IssueClosed { model: MODEL, number: 2, taken: Units::new(40), minted: Units::new(160) },
+        Event::ConsentGiven { proposal: PROPOSAL, account, agrees: true },
     ]
 }
 

@@ -30,7 +30,7 @@ use allod_protocol::{
     },
     recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
     sale::AcceptTransfer,
-    share::{BurnShares, TransferShares, Vesting},
+    share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
     transaction::{Action, Transaction, TransactionBody},
     validator,
 };
@@ -145,6 +145,8 @@ fn further_actions() -> Vec<Action> {
         Action::SetIntake(SetIntake { of: UnitsOf::Model(MODEL), takes: Some(false) }),
         Action::AcceptTransfer(AcceptTransfer { proposal: PROPOSAL, accept: true }),
         Action::ResignOffice(ResignOffice { office: Office::Attester { model: MODEL, role: name("auditor") } }),
+        Action::TakeUp(TakeUp { model: MODEL, issue: 2, units: UNITS }),
+        Action::GiveConsent(GiveConsent { proposal: PROPOSAL, agrees: true }),
     ]
 }
 
@@ -188,6 +190,7 @@ pub(super) fn proposal_actions() -> Vec<ProposalAction> {
         ProposalAction::SetDistribution { distribution: distribution() },
         ProposalAction::GrantLicence { account: OTHER, expires: Some(TIME) },
         ProposalAction::RevokeLicence { account: OTHER, reason: "It sold copies.".into() },
+        ProposalAction::Expropriate { from: OTHER, units: UNITS, cause: "It sold copies.".into() },
         ProposalAction::RemoveMember { account: OTHER, reason: "It went out of business.".into() },
     ]
 }

@@ -86,6 +86,8 @@ variants! {
         ResignOffice(..) => "resign_office",
         SetIntake(..) => "set_intake",
         AcceptTransfer(..) => "accept_transfer",
+        TakeUp(..) => "take_up",
+        GiveConsent(..) => "give_consent",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -114,6 +116,7 @@ variants! {
         SetDistribution{..} => "set_distribution",
         GrantLicence{..} => "grant_licence",
         RevokeLicence{..} => "revoke_licence",
+        Expropriate{..} => "expropriate",
         RemoveMember{..} => "remove_member",
     }
     "proposal_status", PROPOSAL_STATUSES, proposal_status: ProposalStatus {
@@ -144,12 +147,14 @@ variants! {
         Accounts() => "accounts",
         Parameters() => "parameters",
         Upgrade() => "upgrade",
+        Expropriation() => "expropriation",
     }
     "verdict", VERDICTS, verdict: Verdict {
         Passed() => "passed",
         NoQuorum() => "no_quorum",
         NotEnoughYes() => "not_enough_yes",
         NoYesQuorum() => "no_yes_quorum",
+        Blocked() => "blocked",
         Vetoed() => "vetoed",
         Objected() => "objected",
     }
@@ -173,6 +178,7 @@ variants! {
         SplitVoices() => "split_voices",
         SilenceDecides() => "silence_decides",
         HastyDormancy() => "hasty_dormancy",
+        Expropriation() => "expropriation",
     }
     "licence", LICENCES, licence: Licence {
         Spdx(..) => "spdx",
@@ -226,6 +232,7 @@ variants! {
         Recovery(..) => "recovery",
         Approval(..) => "approval",
         Silence{..} => "silence",
+        Issue{..} => "issue",
     }
     "finding", FINDINGS, finding: Finding {
         Passed() => "passed",
@@ -248,6 +255,7 @@ variants! {
         BurnedByDecision{..} => "burned_by_decision",
         Round{..} => "round",
         BurnedByDispute{..} => "burned_by_dispute",
+        TakenUp{..} => "taken_up",
         Lineage{..} => "lineage",
     }
     "share_flow", SHARE_FLOWS, share_flow: ShareFlow { In() => "in", Out() => "out", }
@@ -342,6 +350,10 @@ variants! {
         RetiredKey() => "retired_key",
         Intake() => "intake",
         Purchase() => "purchase",
+        Issuance() => "issuance",
+        Issue() => "issue",
+        TakenUp() => "taken_up",
+        Consent() => "consent",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -407,6 +419,9 @@ variants! {
         OfficeEnded{..} => "office_ended",
         IntakeSet{..} => "intake_set",
         TransferAnswered{..} => "transfer_answered",
+        IssueOpened{..} => "issue_opened",
+        IssueClosed{..} => "issue_closed",
+        ConsentGiven{..} => "consent_given",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -520,5 +535,12 @@ variants! {
         TooManyIntakes(..) => "too_many_intakes",
         NotBought{..} => "not_bought",
         NotBuyer{..} => "not_buyer",
+        TooDilutive{..} => "too_dilutive",
+        UnknownIssue{..} => "unknown_issue",
+        IssueOver{..} => "issue_over",
+        BeyondEntitlement{..} => "beyond_entitlement",
+        NoExpropriation(..) => "no_expropriation",
+        NoConsent{..} => "no_consent",
+        NothingTaken{..} => "nothing_taken",
     }
 }

@@ -18,6 +18,7 @@ mod disputes;
 mod dormancy;
 mod formats;
 mod fuzz;
+mod minorities;
 mod network;
 mod offices;
 mod rounds;

@@ -7,6 +7,7 @@ use allod_protocol::{
     dormancy::Silence,
     ids::{ArtifactId, Handle, ModelId, ModelName, Units, VersionLabel},
     model::{VersionRef, VersionStatus},
+    share::Issue,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,6 +28,18 @@ pub struct DelegationView {
     /// What who delegated holds now.
     #[schema(value_type = u64)]
     pub units: Units,
+}
+
+/// Minted units that holders may still take up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssueView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::IssueRecord)]
+    pub issue: Issue,
+    /// The handle of who gets what nobody takes up.
+    #[schema(value_type = Option<String>)]
+    pub to_handle: Option<Handle>,
 }
 
 /// An account that was called on and has not spoken.

@@ -2,9 +2,9 @@
 
 use crate::cli::{Failure, args, client::Client, units};
 use allod_protocol::{
-    fraction::Portion,
+    fraction::{Fraction, Portion},
     ids::AccountId,
-    policy::{Class, Dormancy, ModelPolicy, Risk, Rule, TransferRule, templates::Template},
+    policy::{Class, Dilution, Dormancy, ModelPolicy, Preemption, Risk, Rule, TransferRule, templates::Template},
 };
 use anyhow::Result;
 use std::{path::PathBuf, str::FromStr, time::Duration};
@@ -46,6 +46,15 @@ pub(in crate::cli) struct PolicyArgs {
     /// How long weight that is called on may keep silent before it leaves the count; 0s for never
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     dormancy: Option<Duration>,
+    /// What one decision may add to the register at most, as a part of the units there are: 1/4, 20
+    #[arg(long, value_name = "PART", value_parser = units::fraction)]
+    dilution: Option<Fraction>,
+    /// What all decisions of a year may add at most
+    #[arg(long, value_name = "PART", value_parser = units::fraction)]
+    yearly_dilution: Option<Fraction>,
+    /// How long minted units are first offered to the holders; 0s for not at all
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    preemption: Option<Duration>,
     /// A risk that the owners take knowingly, such as minority-decides; may be repeated
     #[arg(long, value_name = "RISK", value_parser = args::word::<Risk>)]
     allow: Vec<Risk>,
@@ -103,8 +112,13 @@ impl PolicyArgs {
     pub(in crate::cli) fn is_empty(&self) -> bool {
         let rules = self.quorum.is_none() && self.threshold.is_none() && self.yes_quorum.is_none();
         let times = self.voting_period.is_none() && self.timelock.is_none() && self.rules.is_empty();
-        let beside =
-            self.transfers.is_none() && self.guardian.is_none() && self.dormancy.is_none() && self.allow.is_empty();
+        let beside = self.transfers.is_none()
+            && self.guardian.is_none()
+            && self.dormancy.is_none()
+            && self.dilution.is_none()
+            && self.yearly_dilution.is_none()
+            && self.preemption.is_none()
+            && self.allow.is_empty();
         self.template.is_none() && self.file.is_none() && rules && times && beside
     }
 
@@ -152,6 +166,17 @@ impl PolicyArgs {
         if let Some(after) = self.dormancy {
             let after_ms = units::milliseconds(after);
             policy.dormancy = Some(Dormancy { after_ms }).filter(|_| after_ms > 0);
+        }
+        if self.dilution.is_some() || self.yearly_dilution.is_some() {
+            let before = policy.dilution.unwrap_or_default();
+            policy.dilution = Some(Dilution {
+                per_decision: self.dilution.or(before.per_decision),
+                per_year: self.yearly_dilution.or(before.per_year),
+            });
+        }
+        if let Some(period) = self.preemption {
+            let period_ms = units::milliseconds(period);
+            policy.preemption = Some(Preemption { period_ms }).filter(|_| period_ms > 0);
         }
         for risk in &self.allow {
             if !policy.allow.contains(risk) {

@@ -58,6 +58,30 @@ pub(in crate::cli) struct Burn {
     cause: String,
 }
 
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Expropriate {
+    /// namespace/name
+    model: ModelName,
+    /// From whom
+    #[arg(long, value_name = "ACCOUNT")]
+    from: String,
+    /// How many units
+    #[arg(long, value_parser = args::some_units)]
+    units: Units,
+    /// The cause, for the history
+    #[arg(long)]
+    cause: String,
+}
+
+impl Ask for Expropriate {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let from = client.account(&self.from).await?.account;
+        let action = ProposalAction::Expropriate { from: from.id, units: self.units, cause: self.cause.clone() };
+        let title = format!("Take {} units of {} from {}", self.units, self.model, from.handle);
+        Asked::model(client, &self.model, action, title).await
+    }
+}
+
 impl Ask for Burn {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let from = client.account(&self.from).await?.account;

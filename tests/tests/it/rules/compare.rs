@@ -196,11 +196,11 @@ impl History {
             "the close of {found:?}"
         );
         let tally: Tally = self.ledger.read(&id).expect("tally");
-        let Tally { yes, no, abstain, veto, delegated, electorate, whole, asleep, ballots } = tally;
+        let Tally { yes, no, abstain, veto, delegated, electorate, whole, asleep, ballots, opposed } = tally;
         if expected.status == reference::Status::Open && expected.closes < expected.latest_close {
             self.nobody_can_change(expected);
         }
-        let tally = reference::Tally { yes, no, abstain, veto, delegated, electorate, whole, asleep, ballots };
+        let tally = reference::Tally { yes, no, abstain, veto, delegated, electorate, whole, asleep, ballots, opposed };
         assert_eq!(tally, self.world.tally(expected), "the tally of {found:?}");
     }
 
@@ -266,6 +266,7 @@ fn status(found: &ProposalStatus) -> reference::Status {
             Verdict::NoQuorum => "no_quorum",
             Verdict::NotEnoughYes => "not_enough_yes",
             Verdict::NoYesQuorum => "no_yes_quorum",
+            Verdict::Blocked => "blocked",
             Verdict::Vetoed => "vetoed",
             Verdict::Objected => "objected",
             Verdict::Passed => "passed",

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 24] = [
+const ACTIONS: [&str; 26] = [
     "create_account",
     "create_model",
     "publish_version",
@@ -36,16 +36,21 @@ const ACTIONS: [&str; 24] = [
     "resign_office",
     "set_intake",
     "accept_transfer",
+    "take_up",
+    "give_consent",
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 28] = [
+const ENDS: [&str; 31] = [
     "applied cancel_proposal",
     "proposal executed",
     "proposal execution failed",
     "proposal rejected: no_quorum",
     "proposal rejected: not_enough_yes",
     "proposal rejected: no_yes_quorum",
+    "proposal rejected: blocked",
+    "proposal expired: no_consent",
+    "issue closed",
     "fell dormant",
     "ballot that wakes",
     "proposal rejected: vetoed",
@@ -71,7 +76,7 @@ const ENDS: [&str; 28] = [
 ];
 
 /// What decisions do; some of it is rare.
-const DECISIONS: [&str; 27] = [
+const DECISIONS: [&str; 28] = [
     "proposal expired: not_bought",
     "proposal expired: not_asked",
     "proposal expired: frozen",
@@ -99,6 +104,7 @@ const DECISIONS: [&str; 27] = [
     "done suspend_account",
     "done reinstate_account",
     "done remove_member",
+    "done expropriate",
 ];
 
 impl Coverage {
@@ -131,6 +137,7 @@ impl Coverage {
         for event in &executed.deadline_events {
             match event {
                 Event::FellDormant { .. } => self.count("fell dormant"),
+                Event::IssueClosed { .. } => self.count("issue closed"),
                 Event::Delegated { .. } => self.count("delegation expired"),
                 Event::ProposalQueued { .. } => self.count("queued"),
                 _ => {}

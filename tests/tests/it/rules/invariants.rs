@@ -9,7 +9,7 @@ use allod_protocol::{
     policy::Tally,
     proposal::ProposalStatus,
     round::{Round, RoundStatus},
-    share::{Register, Share, ShareChange, ShareFlow, ShareReason, is_conserved},
+    share::{Issue, Register, Share, ShareChange, ShareFlow, ShareReason, is_conserved},
     state::{Direction, page},
 };
 use allod_tests::ledger::TestLedger;
@@ -35,6 +35,8 @@ impl Invariants {
                 Event::ModelCreated { model, .. }
                 | Event::RoundOpened { model, .. }
                 | Event::RoundClosed { model, .. }
+                | Event::IssueOpened { model, .. }
+                | Event::IssueClosed { model, .. }
                 | Event::SharesChanged { model, .. } => reserved_is_what_rounds_may_mint(after, *model),
                 Event::ProposalOpened { proposal, .. } => {
                     self.electorates.insert(*proposal, electorate(after, *proposal));
@@ -61,9 +63,9 @@ impl Invariants {
         }
         for event in events {
             let Event::SharesChanged { reason, .. } = event else { continue };
-            let (ShareReason::Minted { proposal, .. }
-            | ShareReason::BurnedByDecision { proposal, .. }
-            | ShareReason::TransferApproved { proposal, .. }) = reason
+            // What was offered to the holders first comes later.
+            let (ShareReason::BurnedByDecision { proposal, .. } | ShareReason::TransferApproved { proposal, .. }) =
+                reason
             else {
                 continue;
             };
@@ -106,6 +108,8 @@ fn reserved_is_what_rounds_may_mint(ledger: &TestLedger, model: ModelId) {
     let (rounds, _) = page::<Round>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("rounds");
     let is_over = |round: &&Round| matches!(round.status, RoundStatus::Closed { .. } | RoundStatus::Failed { .. });
     let expected: u64 = rounds.iter().filter(|round| !is_over(round)).map(|round| round.plan.budget.get()).sum();
+    let (issues, _) = page::<Issue>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("issues");
+    let expected = expected + issues.iter().map(|issue| issue.units.get() - issue.taken.get()).sum::<u64>();
     let register: Register = ledger.read(&model).expect("register");
     assert_eq!(register.reserved.get(), expected, "what is reserved");
     assert!(register.total_units.get() + register.reserved.get() <= limits::MODEL_UNITS, "the bound");

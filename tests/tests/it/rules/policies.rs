@@ -6,8 +6,8 @@ use allod_protocol::{
     ids::{AccountId, Name},
     limits,
     policy::{
-        Arbiters, Class, Dormancy, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule,
-        templates::Template,
+        Arbiters, Class, Dilution, Dormancy, Electorate, Gate, ModelPolicy, Preemption, Proposers, Risk, Role, Rule,
+        TransferRule, templates::Template,
     },
 };
 
@@ -39,7 +39,8 @@ pub(crate) fn policy(index: u8, accounts: &[AccountId]) -> ModelPolicy {
             shortened(template.policy(&accounts[2..5]))
         }
     };
-    let allow = vec![Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy];
+    let allow =
+        vec![Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy, Risk::Expropriation];
     ModelPolicy { allow, ..policy }
 }
 
@@ -66,12 +67,15 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
     let rule = Rule {
         electorate: Electorate::Members,
         veto: Some(percent(30)),
+        blocking_holders: Some(4),
         late_extension_ms: 3_000,
         ..Rule::new(percent(50), percent(60), 4_000)
     };
     ModelPolicy {
         transfers: TransferRule::Approval,
         dormancy: Some(Dormancy { after_ms: 6_000 }),
+        preemption: Some(Preemption { period_ms: 3_000 }),
+        expropriation: Some(Rule { blocking_holders: None, ..rule.clone() }),
         arbiters: Some(Arbiters { accounts: accounts[2..5].to_vec(), needed: 2 }),
         ..ModelPolicy::uniform(&rule)
     }
@@ -105,6 +109,7 @@ fn locked_with_late_quorum(accounts: &[AccountId]) -> ModelPolicy {
     ModelPolicy {
         transfers: TransferRule::Locked,
         guardian: Some(accounts[0]),
+        dilution: Some(Dilution { per_decision: Some(percent(40).part()), per_year: Some(percent(70).part()) }),
         // Others than above, so that a change of policy changes who rules.
         arbiters: Some(Arbiters { accounts: accounts[3..6].to_vec(), needed: 2 }),
         stewards: Rule { proposers: Proposers::Stewards, ..rule.clone() },

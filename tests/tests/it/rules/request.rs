@@ -127,6 +127,16 @@ pub(crate) enum Request {
     Present {
         by: Pick,
     },
+    TakeUp {
+        model: u8,
+        issue: Pick,
+        by: Pick,
+        amount: Amount,
+    },
+    Consent {
+        proposal: Pick,
+        agrees: bool,
+    },
     Leave {
         by: Pick,
     },
@@ -236,6 +246,10 @@ pub(crate) enum Step {
         from: Pick,
         amount: Amount,
     },
+    Expropriate {
+        from: Pick,
+        amount: Amount,
+    },
     Approve {
         to: u8,
         amount: Amount,
@@ -319,6 +333,10 @@ fn of_holders() -> impl Strategy<Value = Request> {
     prop_oneof![
         4 => (model, pick(), any, amount()).prop_map(|(model, by, to, amount)| Request::Transfer { model, by, to, amount }),
         1 => (model, pick(), amount()).prop_map(|(model, by, amount)| Request::Burn { model, by, amount }),
+        4 => (model, pick(), pick(), amount())
+            .prop_map(|(model, issue, by, amount)| Request::TakeUp { model, issue, by, amount }),
+        4 => (pick(), prop::bool::weighted(0.85))
+            .prop_map(|(proposal, agrees)| Request::Consent { proposal, agrees }),
         4 => (model, pick(), prop::option::weighted(0.8, any), lasts_ms)
             .prop_map(|(model, by, to, lasts_ms)| Request::Delegate { model, by, to, lasts_ms }),
         1 => (prop::option::weighted(0.8, any), pick(), prop::option::weighted(0.8, prop::bool::weighted(0.7)))
@@ -397,7 +415,8 @@ fn ownership() -> impl Strategy<Value = Step> {
     let round = (amount(), any, prop::option::weighted(0.3, 1u16..6_000), 0u8..3, 2_000u16..8_000, 2_000u16..8_000);
     prop_oneof![
         2 => (any, amount(), vesting()).prop_map(|(to, amount, vesting)| Step::Mint { to, amount, vesting }),
-        2 => (pick(), amount()).prop_map(|(from, amount)| Step::Burn { from, amount }),
+        3 => (pick(), amount()).prop_map(|(from, amount)| Step::Burn { from, amount }),
+        1 => (pick(), amount()).prop_map(|(from, amount)| Step::Expropriate { from, amount }),
         2 => (any, amount()).prop_map(|(to, amount)| Step::Approve { to, amount }),
         4 => (round, prop::bool::weighted(0.4)).prop_map(|((budget, weights, cap, min, recording_ms, review_ms), sealed)| {
             Step::Round { budget, weights, cap, min, recording_ms, review_ms, sealed }

@@ -29,7 +29,7 @@ use allod_protocol::{
     },
     round::{KindWeight, RoundPlan},
     sale::AcceptTransfer,
-    share::{BurnShares, TransferShares, Vesting},
+    share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
     transaction::Action,
 };
 use allod_tests::reference::{Answer, DisputeStatus, Model, Proposal, Status, VersionStatus};
@@ -120,6 +120,30 @@ impl History {
                 let by = self.by(*by, |account| self.world.free(model, account) > 0);
                 let units = self.units(*amount, self.world.free(model, by));
                 Some((by, Action::BurnShares(BurnShares { model, units, reason: String::new() })))
+            }
+            Request::TakeUp { model, issue, by, amount } => {
+                let (id, model) = self.model(*model);
+                let numbers: Vec<u64> = (0..model.issues.len() as u64).collect();
+                let is_open = |number: &u64| !model.issues[*number as usize].is_over;
+                let number = choose(&numbers, *issue, is_open)?;
+                let by = self.by(*by, |account| self.world.held(id, account) > 0);
+                let units = self.units(*amount, model.issues[number as usize].units / 4);
+                Some((by, Action::TakeUp(TakeUp { model: id, issue: number, units })))
+            }
+            Request::Consent { proposal, agrees } => {
+                let burns = |proposal: &Proposal| {
+                    proposal.actions.iter().find_map(|action| match action {
+                        ProposalAction::BurnShares { from, .. } => Some(*from),
+                        _ => None,
+                    })
+                };
+                let waits = |id: &ProposalId| {
+                    let proposal = &self.world.proposals[id];
+                    !proposal.status.is_final() && burns(proposal).is_some()
+                };
+                let id = choose(&self.proposals, *proposal, waits)?;
+                let by = burns(&self.world.proposals[&id]).unwrap_or_else(|| self.any(proposal.place));
+                Some((by, Action::GiveConsent(GiveConsent { proposal: id, agrees: *agrees })))
             }
             Request::Delegate { model, by, to, lasts_ms } => {
                 let (model, _) = self.model(*model);
@@ -471,6 +495,11 @@ impl History {
                 let from = self.by(*from, |account| self.world.held(model, account) > 0);
                 let units = self.units(*amount, self.world.held(model, from));
                 ProposalAction::BurnShares { from, units, cause: reason }
+            }
+            Step::Expropriate { from, amount } => {
+                let from = self.by(*from, |account| self.world.held(model, account) > 0);
+                let units = self.units(*amount, self.world.held(model, from));
+                ProposalAction::Expropriate { from, units, cause: reason }
             }
             Step::Approve { to, amount } => {
                 let (to, units) = (self.any(*to), self.units(*amount, self.world.free(model, by)));
