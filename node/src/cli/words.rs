@@ -101,6 +101,7 @@ pub(super) const fn verdict_text(verdict: Verdict) -> &'static str {
         Verdict::NoYesQuorum => "too little of all weight said yes",
         Verdict::Passed => "passed",
         Verdict::Vetoed => "vetoed",
+        Verdict::Blocked => "as many holders as can stop it were against it",
         Verdict::Objected => "too many objected",
     }
 }

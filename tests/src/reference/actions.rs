@@ -64,7 +64,7 @@ impl World {
                     self.require_takes(model, *to)?;
                 }
                 self.add_by_decision(model, id, units.get())?;
-                self.mint(model, (*to, units.get()), *vesting)
+                self.mint_or_offer(model, (*to, units.get()), *vesting)
             }
             ProposalAction::BurnShares { from, units, .. } | ProposalAction::Expropriate { from, units, .. } => {
                 self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;

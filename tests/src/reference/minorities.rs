@@ -87,7 +87,7 @@ impl World {
     }
 
     /// Mints for an account, or offers it to the holders first.
-    pub(super) fn mint(
+    pub(super) fn mint_or_offer(
         &mut self,
         id: ModelId,
         (to, units): (AccountId, u64),

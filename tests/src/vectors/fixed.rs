@@ -18,8 +18,8 @@ use allod_protocol::{
     },
     model::{CreateModel, FoundingLine, Licence},
     policy::{
-        Arbiters, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Preemption, Proposers, Risk, Role, Rule,
-        TransferRule,
+        Arbiters, Dilution, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Preemption, Proposers, Risk, Role,
+        Rule, TransferRule,
     },
     proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     round::{KindWeight, RoundPlan},

@@ -40,8 +40,8 @@ use allod_protocol::{
     round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
     sale::Purchase,
     share::{
-        Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TakenUp, TotalAt, Vesting,
-        VestingGrant, VestingGrants, Weights,
+        Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TakenUp, TotalAt,
+        Vesting, VestingGrant, VestingGrants, Weights,
     },
     transaction::Action,
     validator::ValidatorSchedule,

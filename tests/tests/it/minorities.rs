@@ -131,9 +131,9 @@ fn decisions_add_no_more_than_the_policy_lets_them() {
     let dilution = Some(Dilution { per_decision: part(20), per_year: part(30) });
     let model = founded(&mut ledger, ModelPolicy { dilution, ..policy(50, 60) });
     let riverbend = account(&ledger, 3);
-    let mut minted = |ledger: &mut TestLedger, actions: Vec<ProposalAction>| {
+    let minted = |ledger: &mut TestLedger, actions: Vec<ProposalAction>| {
         let id = open(ledger, 0, Scope::Model(model), actions);
-        [0, 1].map(|by| vote(ledger, by, id, Choice::Yes));
+        [0, 1].into_iter().for_each(|by| vote(ledger, by, id, Choice::Yes));
         ledger.block(10_000, vec![]);
         match status(ledger, id) {
             ProposalStatus::Executed { .. } => None,
