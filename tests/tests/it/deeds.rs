@@ -22,7 +22,7 @@ use allod_protocol::{
 };
 use allod_tests::{
     chain::{Author, Chain},
-    ledger::{genesis, key, policy},
+    ledger::{genesis, key, operates, policy},
 };
 
 /// The consensus keys of the founding validators, and of those who follow them.
@@ -107,6 +107,10 @@ impl World {
         });
         let remove = consensus_keys(FOUNDERS).map(|key| ProposalAction::RemoveValidator { key: key.public_key() });
         let actions = admit.chain(remove).collect();
+        let network = self.chain.ledger.tip().network;
+        for successor in consensus_keys(SUCCESSORS) {
+            self.must(0, operates(network, operator, &successor));
+        }
         self.decide(Scope::Network, actions, 5);
         for _ in 0..3 {
             self.chain.block(1_000, Vec::new());

@@ -13,6 +13,7 @@ use allod_protocol::{
     rejection::Rejection,
     transaction::Action,
 };
+use allod_tests::ledger::operates;
 
 fn executed(status: &ProposalStatus) -> bool {
     matches!(status, ProposalStatus::Executed { .. })
@@ -111,6 +112,9 @@ fn a_removed_validators_key_is_never_admitted_again() {
     let mut ledger = ledger();
     let operator = account(&ledger, 1);
     let key = ledger.tip.validators.iter().next().unwrap().key;
+    let founding = (0..4).map(|index| SigningKey::from_seed(&[index + 101; 32]));
+    let own = founding.into_iter().find(|founding| founding.public_key() == key).unwrap();
+    let network = ledger.tip.network;
     let admit = |key| ProposalAction::AdmitValidator { key, power: Power::new(1), operator };
     assert!(executed(&decide_network(&mut ledger, ProposalAction::RemoveValidator { key })));
     let retired = ledger.read::<RetiredKey>(&key).expect("retired");
@@ -118,13 +122,16 @@ fn a_removed_validators_key_is_never_admitted_again() {
     ledger.block(1, vec![]);
     assert_eq!(ledger.tip.validators.len(), 3, "the key decided for the last time");
 
+    ledger.must(1, operates(network, operator, &own));
     match decide_network(&mut ledger, admit(key)) {
         ProposalStatus::ExecutionFailed { reason: Rejection::RetiredValidatorKey { key: named, height }, .. } => {
             assert_eq!((named, height), (key, retired.height));
         }
         other => panic!("{other:?}"),
     }
-    let new = SigningKey::from_seed(&[77; 32]).public_key();
+    let new = SigningKey::from_seed(&[77; 32]);
+    ledger.must(1, operates(network, operator, &new));
+    let new = new.public_key();
     assert!(executed(&decide_network(&mut ledger, admit(new))), "its operator has another key admitted");
 
     // In one decision neither: a key that leaves is gone before it could come back.
