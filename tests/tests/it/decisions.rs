@@ -17,7 +17,7 @@ use allod_protocol::{
     },
     rejection::Rejection,
     sale::AcceptTransfer,
-    share::{BurnShares, Share, ShareChange, ShareReason, TransferShares, Vesting},
+    share::{BurnShares, GiveConsent, Share, ShareChange, ShareReason, TransferShares, Vesting},
     state::{Direction, Record, page},
     transaction::Action,
 };
@@ -594,7 +594,8 @@ fn owners_burn_with_cause_and_holders_as_they_like() {
     ledger.must(2, Action::BurnShares(BurnShares { model, units: Units::new(5), reason: "a gift to all".into() }));
     assert_eq!(units(&ledger, model, "hilltop"), 15);
     let burn = ProposalAction::BurnShares { from: account(&ledger, 2), units: Units::new(15), cause: "left".into() };
-    decide(&mut ledger, model, burn, &[0, 1]);
+    let id = decide(&mut ledger, model, burn, &[0, 1]);
+    ledger.must(2, Action::GiveConsent(GiveConsent { proposal: id, agrees: true }));
     ledger.block(10_000, vec![]);
     assert_eq!(units(&ledger, model, "hilltop"), 0);
     let too_many = Action::BurnShares(BurnShares { model, units: Units::new(51), reason: String::new() });

@@ -159,7 +159,8 @@ fn decisions_add_no_more_than_the_policy_lets_them() {
 fn a_number_of_holders_stops_a_decision_however_little_they_hold() {
     let mut ledger = ledger();
     let blocked = |rule: Rule| Rule { blocking_holders: Some(2), ..rule };
-    let base = policy(50, 50);
+    let mut base = policy(50, 50);
+    base.allow.push(Risk::SplitVoices);
     let model = founded(&mut ledger, ModelPolicy { rules: blocked(base.rules.clone()), ..base });
     let ask = |ledger: &mut TestLedger| open(ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
     let id = ask(&mut ledger);

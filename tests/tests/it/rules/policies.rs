@@ -74,7 +74,7 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
     ModelPolicy {
         transfers: TransferRule::Approval,
         dormancy: Some(Dormancy { after_ms: 6_000 }),
-        preemption: Some(Preemption { period_ms: 3_000 }),
+        preemption: Some(Preemption { period_ms: 8_000 }),
         expropriation: Some(Rule { blocking_holders: None, ..rule.clone() }),
         arbiters: Some(Arbiters { accounts: accounts[2..5].to_vec(), needed: 2 }),
         ..ModelPolicy::uniform(&rule)
@@ -130,5 +130,6 @@ fn shortened(mut policy: ModelPolicy) -> ModelPolicy {
     }
     // A season is still long compared with a history.
     policy.dormancy = policy.dormancy.map(|_| Dormancy { after_ms: 5_000 });
+    policy.preemption = Some(Preemption { period_ms: 6_000 });
     policy
 }

@@ -12,7 +12,7 @@ use allod_protocol::{
     policy::{Arbiters, ModelPolicy, Rule, Tally},
     proposal::{BallotPart, CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
     round::{KindWeight, RoundPlan},
-    share::{Register, TransferShares, Vesting},
+    share::{GiveConsent, Register, TransferShares, Vesting},
     transaction::Action,
 };
 use allod_tests::ledger::{TestLedger, percent, policy};
@@ -66,6 +66,14 @@ fn pass(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) {
     let id = open(ledger, model, action);
     for by in 0..3 {
         vote(ledger, by, id, Choice::Yes);
+    }
+    // Whoever loses units by it agrees.
+    let proposal: Proposal = ledger.read(&id).expect("proposal");
+    for action in proposal.actions {
+        let ProposalAction::BurnShares { from, .. } = action else { continue };
+        let place = HANDLES.iter().position(|handle| ledger.account(handle) == from).expect("a founder");
+        let by = u8::try_from(place).expect("few founders");
+        ledger.must(by, Action::GiveConsent(GiveConsent { proposal: id, agrees: true }));
     }
     ledger.block(10_000, vec![]);
     let status = ledger.read::<Proposal>(&id).expect("proposal").status;

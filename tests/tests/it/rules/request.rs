@@ -128,7 +128,6 @@ pub(crate) enum Request {
         by: Pick,
     },
     TakeUp {
-        model: u8,
         issue: Pick,
         by: Pick,
         amount: Amount,
@@ -333,8 +332,7 @@ fn of_holders() -> impl Strategy<Value = Request> {
     prop_oneof![
         4 => (model, pick(), any, amount()).prop_map(|(model, by, to, amount)| Request::Transfer { model, by, to, amount }),
         1 => (model, pick(), amount()).prop_map(|(model, by, amount)| Request::Burn { model, by, amount }),
-        4 => (model, pick(), pick(), amount())
-            .prop_map(|(model, issue, by, amount)| Request::TakeUp { model, issue, by, amount }),
+        5 => (pick(), pick(), amount()).prop_map(|(issue, by, amount)| Request::TakeUp { issue, by, amount }),
         4 => (pick(), prop::bool::weighted(0.85))
             .prop_map(|(proposal, agrees)| Request::Consent { proposal, agrees }),
         4 => (model, pick(), prop::option::weighted(0.8, any), lasts_ms)

@@ -121,13 +121,20 @@ impl History {
                 let units = self.units(*amount, self.world.free(model, by));
                 Some((by, Action::BurnShares(BurnShares { model, units, reason: String::new() })))
             }
-            Request::TakeUp { model, issue, by, amount } => {
-                let (id, model) = self.model(*model);
-                let numbers: Vec<u64> = (0..model.issues.len() as u64).collect();
-                let is_open = |number: &u64| !model.issues[*number as usize].is_over;
-                let number = choose(&numbers, *issue, is_open)?;
-                let by = self.by(*by, |account| self.world.held(id, account) > 0);
-                let units = self.units(*amount, model.issues[number as usize].units / 4);
+            Request::TakeUp { issue, by, amount } => {
+                let all = self.models.iter().flat_map(|id| {
+                    (0..self.world.models[id].issues.len() as u64).map(|number| (*id, number)).collect::<Vec<_>>()
+                });
+                let all: Vec<(ModelId, u64)> = all.collect();
+                let issue_of = |(id, number): &(ModelId, u64)| &self.world.models[id].issues[*number as usize];
+                let (id, number) = choose(&all, *issue, |one| !issue_of(one).is_over)?;
+                let offered = issue_of(&(id, number));
+                let then = self.world.at(offered.as_of);
+                let by = self.by(*by, |account| then.held(id, account) > 0);
+                let units = match amount {
+                    Amount::Few(part) => Units::new((offered.units / 50).saturating_mul(u64::from(*part)).max(1)),
+                    amount => self.units(*amount, offered.units),
+                };
                 Some((by, Action::TakeUp(TakeUp { model: id, issue: number, units })))
             }
             Request::Consent { proposal, agrees } => {
