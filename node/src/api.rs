@@ -52,6 +52,7 @@ mod rounds;
 mod schema;
 mod shares;
 mod silences;
+mod standing;
 mod stream;
 mod submit;
 #[cfg(test)]
@@ -218,6 +219,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/models/{namespace}/{name}/silences", get(silences::of_model))
         .route("/v1/models/{namespace}/{name}/contributions", get(models::contributions))
         .route("/v1/models/{namespace}/{name}/proposals", get(models::proposals))
+        .route("/v1/models/{namespace}/{name}/stops", get(standing::stops))
         .route("/v1/models/{namespace}/{name}/rounds", get(rounds::list))
         .route("/v1/models/{namespace}/{name}/rounds/{number}", get(rounds::one))
         .route("/v1/models/{namespace}/{name}/disputes", get(disputes::disputes))

@@ -103,6 +103,11 @@ pub enum ServiceError {
         "the version that is {0} was withdrawn by a decision, so nobody serves it any more; `allod model show` says why"
     )]
     Withdrawn(ArtifactId),
+    /// The version of the model that governs the artifact is suspended.
+    #[error(
+        "the version that is {0} is suspended, so nobody serves it for now; `allod model show` says why and until when"
+    )]
+    Suspended(ArtifactId),
     /// The ledger does not entitle this peer.
     #[error(
         "the owners of {model} give {artifact} to {} only, and this peer reads for nobody who is one; an account that \
@@ -377,16 +382,25 @@ impl ArtifactService {
 
     async fn on_block(&self, notice: &Notice) {
         let of_transactions = notice.results.iter().flat_map(|result| &result.events);
-        let (mut terms_changed, mut published) = (false, Vec::new());
+        let (mut terms_changed, mut published, mut resumed) = (false, Vec::new(), Vec::new());
         for event in notice.deadline_events.iter().chain(of_transactions) {
             match event {
-                Event::VersionWithdrawn { .. } | Event::DistributionSet { .. } => terms_changed = true,
+                Event::VersionWithdrawn { .. } | Event::VersionSuspended { .. } | Event::DistributionSet { .. } => {
+                    terms_changed = true;
+                }
+                Event::SuspensionEnded { artifact, .. } => {
+                    terms_changed = true;
+                    resumed.push(*artifact);
+                }
                 Event::VersionPublished { artifact, .. } => published.push(*artifact),
                 _ => {}
             }
         }
         if terms_changed {
             self.refresh_gate().await;
+        }
+        for artifact in resumed {
+            self.tell(artifact).await;
         }
         for artifact in published {
             self.answer_publish(artifact).await;
@@ -431,7 +445,7 @@ impl ArtifactService {
                     self.node.network.provide(address);
                 }
             }
-            Ok(Terms::Withdrawn | Terms::Waiting) => {}
+            Ok(Terms::Withdrawn | Terms::Suspended | Terms::Waiting) => {}
             Err(error) => tracing::error!(%address, %error, "an artifact is not announced"),
         }
     }
@@ -587,6 +601,7 @@ impl ArtifactService {
         let (known, may_read) = known.await.map_err(|error| ServiceError::Defect(error.to_string()))??;
         match self.terms(address).await? {
             Terms::Withdrawn => return Err(ServiceError::Withdrawn(address)),
+            Terms::Suspended => return Err(ServiceError::Suspended(address)),
             Terms::Restricted { model, readers } if !may_read => {
                 return Err(ServiceError::Restricted { artifact: address, model, readers });
             }

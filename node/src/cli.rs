@@ -44,6 +44,7 @@ mod shares;
 mod signing;
 mod silence;
 mod status;
+mod stop;
 mod testnet;
 #[cfg(test)]
 mod tests;
@@ -73,8 +74,12 @@ pub enum Exit {
     Unreachable = 3,
     /// A rule of the ledger rejects the transaction.
     Rejected = 4,
+    /// The version was withdrawn or is suspended, and was not asked for by that name.
+    Barred = 5,
     /// A deed holds, and is older than was asked for.
     TooOld = 6,
+    /// It was done, and something is the matter with the version that was not asked for by that name.
+    Warned = 7,
 }
 
 /// An error that asks for an exit code other than [`Exit::Failed`].
@@ -105,7 +110,9 @@ Exit codes:
   2  the command line is wrong
   3  the node does not answer
   4  a rule of the ledger rejects the transaction
+  5  the version was withdrawn or is suspended, and was not asked for by that name (fetch --despite)
   6  the deed holds, and is older than --max-age
+  7  done, but the version is deprecated, disputed, or made from one that should not be used (fetch)
 
 Environment:
   ALLOD_API, ALLOD_KEYS, ALLOD_AS, ALLOD_PASSPHRASE, ALLOD_HOME
@@ -213,6 +220,10 @@ enum Command {
     Delegate(delegate::Delegate),
     /// Who lets whom answer a model's questions
     Delegations(delegate::Delegations),
+    /// Suspend a version at once, in an emergency
+    Stop(stop::Stop),
+    /// The emergency stops of a model's versions
+    Stops(stop::Stops),
     /// Say whether an artifact stood a test, such as a safety review
     Attest(attest::Attest),
     /// What was said of an artifact
@@ -316,6 +327,8 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Peer(command) => command.execute(&context).await,
         Command::Delegate(command) => command.execute(&context).await,
         Command::Delegations(command) => command.execute(&context).await,
+        Command::Stop(command) => command.execute(&context).await,
+        Command::Stops(command) => command.execute(&context).await,
         Command::Attest(command) => command.execute(&context).await,
         Command::Attestations(command) => command.execute(&context).await,
         Command::Lineage(command) => command.execute(&context).await,

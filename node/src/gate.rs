@@ -12,7 +12,7 @@
 //! who has none of them finds nobody to begin with.
 //!
 //! The list of what is here for which artifact is made anew when the terms of a model change and when a version is
-//! withdrawn; what comes into the store is added. Who reads what is not free is asked of the ledger at every request.
+//! withdrawn or suspended, or is suspended no more; what comes into the store is added. Who reads what is not free is asked of the ledger at every request.
 
 use crate::{exchange::serve::Asked, peer_key};
 use allod_protocol::{
@@ -50,6 +50,8 @@ pub(crate) enum Terms {
     },
     /// To nobody: the version was withdrawn.
     Withdrawn,
+    /// To nobody for now: the version is suspended.
+    Suspended,
     /// To nobody yet: it was brought for a version of a model that is not for everybody, and the ledger has not answered.
     Waiting,
 }
@@ -81,8 +83,13 @@ impl Terms {
             Some(ArtifactUse(version)) => read::<Version>(state, &(version.model, version.label))?,
             None => None,
         };
-        if version.is_some_and(|version| matches!(version.status, VersionStatus::Withdrawn { .. })) {
-            return Ok(Self::Withdrawn);
+        if let Some(version) = version {
+            if matches!(version.status, VersionStatus::Withdrawn { .. }) {
+                return Ok(Self::Withdrawn);
+            }
+            if version.suspended.is_some() {
+                return Ok(Self::Suspended);
+            }
         }
         Ok(match read::<Model>(state, &origin.model)? {
             Some(Model { name, distribution, .. }) if distribution.readers != Readers::Public => {
@@ -124,7 +131,7 @@ pub(crate) fn admits(
     match (Terms::of(store, state, artifact)?.0, peer_key::of_peer(peer)) {
         (Terms::Free, _) => Ok(true),
         (Terms::Restricted { .. }, Some(key)) => Ok(access::may_read(state, *artifact, &key, now)?),
-        (Terms::Withdrawn | Terms::Waiting | Terms::Restricted { .. }, _) => Ok(false),
+        (Terms::Withdrawn | Terms::Suspended | Terms::Waiting | Terms::Restricted { .. }, _) => Ok(false),
     }
 }
 
@@ -329,7 +336,7 @@ fn make(store: &ArtifactStore, state: &impl StateRead) -> Result<(List, Vec<Arti
     let whole = store.list()?.into_iter().map(|artifact| (artifact.address, artifact.kind, true));
     for (address, kind, is_whole) in begun.chain(whole) {
         let (entry, terms) = entry(store, state, &address, is_whole)?;
-        if is_whole && matches!(terms, Terms::Withdrawn | Terms::Waiting) {
+        if is_whole && matches!(terms, Terms::Withdrawn | Terms::Suspended | Terms::Waiting) {
             to_nobody.push(address);
         }
         list.put(address, entry, blobs_of(store, &address, kind));

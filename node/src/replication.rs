@@ -358,8 +358,8 @@ async fn fetch(node: &NodeHandle, service: &ArtifactService, version: &Version, 
     }
     tracing::info!(model = %copies.model, label = %copies.label, %artifact, size_bytes, "fetching a missing copy");
     match service.fetch(FetchJob::whole(&version.artifact), Arc::new(|_| {})).await {
-        // The model that published it first took it back.
-        Ok(_) | Err(ServiceError::Withdrawn(_)) => {}
+        // The model that published it first took it back, or suspends it.
+        Ok(_) | Err(ServiceError::Withdrawn(_) | ServiceError::Suspended(_)) => {}
         Err(error) => tracing::warn!(%artifact, %error, "a missing copy could not be fetched; trying again later"),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     office::{self, Office},
     proposal::ProposalGate,
     rejection::Rejection,
+    standing,
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
 };
@@ -165,7 +166,7 @@ pub(crate) fn lacking<S: StateRead + ?Sized>(
         match gate.judge(|account| found(account).map(|attestation| attestation.finding)) {
             (GateVerdict::Met, _) => None,
             (GateVerdict::Failed(account), passed) => {
-                let note = said(account).map_or_else(String::new, |attestation| shortened(&attestation.note));
+                let note = said(account).map_or_else(String::new, |attestation| standing::shortened(&attestation.note));
                 let outvoted_by = gate.outvoted_by;
                 Some(Rejection::FailedAttestation { artifact, statement, account, note, passed, outvoted_by })
             }
@@ -174,12 +175,6 @@ pub(crate) fn lacking<S: StateRead + ?Sized>(
             }
         }
     })
-}
-
-/// The beginning of a note, so that a refusal, which a proposal's status keeps, stays short.
-fn shortened(note: &str) -> String {
-    let end = (0..=limits::TITLE_SIZE_BYTES.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
-    note.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -216,13 +211,5 @@ mod tests {
         assert_eq!(verdict(Some(3), &against(&[(3, Passed), (5, Failed)])), (GateVerdict::Met, 3));
         let even = against(&[(3, Failed), (4, Failed)]);
         assert_eq!(verdict(Some(2), &even), (GateVerdict::Failed(account(3)), 2), "as many against as for");
-    }
-
-    #[test]
-    fn the_note_in_a_refusal_ends_between_letters() {
-        let note = "ü".repeat(limits::TITLE_SIZE_BYTES);
-        assert_eq!(shortened(&note).len(), limits::TITLE_SIZE_BYTES);
-        assert_eq!(shortened(&format!("a{note}")).len(), limits::TITLE_SIZE_BYTES - 1);
-        assert_eq!(shortened("fails"), "fails");
     }
 }

@@ -5,7 +5,7 @@
 //! next entry falls due.
 
 use crate::{
-    approval, codec, delegation, dispute, dormancy,
+    approval, codec, delegation, dispute, dormancy, emergency,
     event::Event,
     execute::Context,
     ids::{AccountId, ApprovalId, DisputeId, ModelId, ProposalId, Timestamp},
@@ -56,6 +56,13 @@ pub enum Due {
         /// The issue's number.
         number: u64,
     },
+    /// An emergency stop lapses.
+    Stop {
+        /// Of which model.
+        model: ModelId,
+        /// Its number.
+        number: u64,
+    },
 }
 
 impl KeyField for Due {
@@ -91,6 +98,10 @@ impl KeyField for Due {
             }
             Self::Issue { model, number } => {
                 key.push(7);
+                (*model, *number).write(key);
+            }
+            Self::Stop { model, number } => {
+                key.push(8);
                 (*model, *number).write(key);
             }
         }
@@ -164,5 +175,6 @@ fn handle_one<S: StateRead + ?Sized>(
         Due::Approval(id) => approval::expire(state, id),
         Due::Silence { scope, account } => dormancy::on_due(state, context, scope, account),
         Due::Issue { model, number } => share::issue::on_due(state, context, (model, number)),
+        Due::Stop { model, number } => emergency::lapse(state, context, (model, number)),
     }
 }

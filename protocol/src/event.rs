@@ -4,6 +4,7 @@ use crate::{
     access::Distribution,
     attestation::Finding,
     dispute::DisputeStatus,
+    emergency::{StopEnd, SuspendedBy},
     ids::{
         AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, ModelName,
         Name, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel,
@@ -344,5 +345,18 @@ pub enum Event {
         number: u64,
         taken: Units,
         minted: Units,
+    },
+    VersionSuspended {
+        model: ModelId,
+        label: VersionLabel,
+        artifact: ArtifactId,
+        by: SuspendedBy,
+        reason: String,
+    },
+    SuspensionEnded {
+        model: ModelId,
+        label: VersionLabel,
+        artifact: ArtifactId,
+        end: StopEnd,
     },
 }

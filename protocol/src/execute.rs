@@ -317,6 +317,7 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::ResignOffice(action) => action.apply(state, context, &sender),
         Action::SetIntake(action) => action.apply(state, sender.id),
         Action::AcceptTransfer(action) => action.apply(state, context, sender.id),
+        Action::StopVersion(action) => action.apply(state, context, sender.id),
         Action::OpenProposal(action) => action.apply(state, context, sender),
         Action::CastBallot(action) => action.apply(state, context, &sender),
         Action::WithdrawProposal(action) => action.apply(state, context, sender.id),

@@ -36,6 +36,8 @@
 //! - [`dormancy`]: weight that has fallen silent
 //! - [`attestation`]: what a release may wait for
 //! - [`proposal`]: questions, ballots, what the ledger does about them
+//! - [`emergency`]: who suspends a version at once, and how that ends
+//! - [`standing`]: what whoever meets a version should hear of it
 //! - [`dispute`]: what is frozen, and how that ends
 //! - [`incident`]: what went wrong, and who answers for it
 //! - [`due`]: what falls due by itself
@@ -85,6 +87,7 @@ pub mod delegation;
 pub mod dispute;
 pub mod dormancy;
 pub mod due;
+pub mod emergency;
 pub mod event;
 pub mod execute;
 pub mod fraction;
@@ -106,6 +109,7 @@ pub mod replica;
 pub mod round;
 pub mod sale;
 pub mod share;
+pub mod standing;
 pub mod state;
 pub mod transaction;
 pub mod validator;

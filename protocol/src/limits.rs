@@ -109,6 +109,16 @@ pub const CONTRIBUTION_AMOUNT: u64 = 1 << 40;
 pub const OPEN_DISPUTES_PER_ACCOUNT: u32 = 4;
 /// Milliseconds after which a dispute that nobody ruled on lapses (60 days).
 pub const DISPUTE_MS: u64 = 60 * 24 * 60 * 60 * 1_000;
+/// Milliseconds that an emergency stop lasts: at least (an hour).
+pub const EMERGENCY_STOP_MIN_MS: u64 = 60 * 60 * 1_000;
+/// Milliseconds that an emergency stop lasts: at most (30 days).
+pub const EMERGENCY_STOP_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Milliseconds after the term of its last stop before which an account does not stop the same version again (90 days).
+pub const EMERGENCY_REST_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
+/// Emergency stops of one version by one account, ever.
+pub const EMERGENCY_STOPS: u32 = 3;
+/// Emergency stops of one model by one account that run at a time: one proposal lifts them all.
+pub const EMERGENCY_STOPS_AT_ONCE: u32 = 16;
 /// Copies of an artifact that a model's owners may wish for.
 pub const COPIES: u32 = 64;
 /// Peers that are bound to one account.
@@ -163,6 +173,7 @@ const _: () = {
     assert!((VALIDATORS as u64) * VALIDATOR_POWER < u64::MAX / 3, "thirds of the whole power do not overflow");
     assert!(DEED_LINKS * 512 * 4 <= DEED_SIZE_BYTES, "links leave room for changes of the validator set");
     assert!(MODEL_UNITS < u64::MAX / 2);
+    assert!(EMERGENCY_STOPS_AT_ONCE as usize <= PROPOSAL_ACTIONS, "one proposal lifts all stops of an account");
     assert!(CONTRIBUTION_AMOUNT < u64::MAX / KIND_WEIGHT as u64, "what one contribution counts does not overflow");
     assert!(MEMPOOL_TRANSACTIONS_PER_SENDER < MEMPOOL_TRANSACTIONS);
 };

@@ -5,6 +5,7 @@ use crate::{
     apportion::apportion,
     artifact::Artifact,
     dispute::{self, DisputeTarget},
+    emergency::{self, StopEnd, Suspension},
     event::Event,
     execute::Context,
     ids::{
@@ -69,6 +70,8 @@ pub struct ModelCounters {
     pub incidents: u64,
     /// Issues that holders could take up.
     pub issues: u64,
+    /// Emergency stops.
+    pub stops: u64,
 }
 
 impl Record for ModelCounters {
@@ -180,7 +183,8 @@ pub(crate) fn check_policy_accounts<S: StateRead + ?Sized>(
 ) -> Result<(), Rejection> {
     let arbiters = policy.arbiters.iter().flat_map(|arbiters| &arbiters.accounts);
     let in_roles = policy.roles.iter().flat_map(|role| &role.accounts);
-    let mut named = policy.guardian.iter().chain(arbiters).chain(in_roles);
+    let for_emergencies = policy.emergency.iter().flat_map(|emergency| &emergency.accounts);
+    let mut named = policy.guardian.iter().chain(arbiters).chain(in_roles).chain(for_emergencies);
     named.try_for_each(|account| context.existing_account(state, *account).map(drop))
 }
 
@@ -407,6 +411,8 @@ pub struct Version {
     pub published: Height,
     /// Where it stands.
     pub status: VersionStatus,
+    /// By what it is suspended, if it is.
+    pub suspended: Option<Suspension>,
 }
 
 impl Record for Version {
@@ -478,6 +484,7 @@ impl PublishVersion {
             publisher: sender,
             published: context.height,
             status: VersionStatus::Published,
+            suspended: None,
         };
         for parent in &self.parents {
             add_child(state, parent, &version)?;
@@ -513,7 +520,7 @@ pub(crate) fn existing_version<S: StateRead + ?Sized>(
     state.read::<Version>(&(model, label.clone())).ok_or_else(unknown)
 }
 
-fn wrong_status(version: Version) -> Rejection {
+pub(crate) fn wrong_status(version: Version) -> Rejection {
     let status = version.status.name().into();
     Rejection::WrongVersionStatus { model: version.model, label: version.label, status }
 }
@@ -531,6 +538,7 @@ pub(crate) fn release<S: StateRead + ?Sized>(
         return Err(wrong_status(version));
     }
     dispute::require_unfrozen(state, DisputeTarget::Version { model: model.id, label: label.clone() })?;
+    emergency::require_not_suspended(&version)?;
     version.status = VersionStatus::Released { proposal, height: context.height };
     state.write(&(model.id, label.clone()), &version);
     model.released = Some(label.clone());
@@ -565,6 +573,7 @@ pub(crate) fn withdraw<S: StateRead + ?Sized>(
     if matches!(version.status, VersionStatus::Withdrawn { .. }) {
         return Err(wrong_status(version));
     }
+    emergency::end_stop(state, context, &mut version, StopEnd::Withdrawn(proposal));
     version.status = VersionStatus::Withdrawn { proposal, height: context.height, reason: reason.to_owned() };
     state.write(&(model.id, label.clone()), &version);
     if model.released.as_ref() == Some(label) {

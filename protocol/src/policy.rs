@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// Which versions are released, deprecated, withdrawn, and where they come from.
+    /// Which versions are released, and where they come from.
     Release,
     /// Under which terms a model is used.
     Licence,
@@ -49,12 +49,14 @@ pub enum Class {
     Upgrade,
     /// Taking a holder's units without its consent.
     Expropriation,
+    /// Which versions of a model are not to be used: suspended, deprecated, withdrawn; and when a suspension ends.
+    Safety,
 }
 
 impl Class {
     /// Classes that the owners of a model decide.
-    pub const OF_MODELS: [Self; 6] =
-        [Self::Release, Self::Licence, Self::Ownership, Self::Stewards, Self::Rules, Self::Dispute];
+    pub const OF_MODELS: [Self; 7] =
+        [Self::Release, Self::Licence, Self::Ownership, Self::Stewards, Self::Rules, Self::Dispute, Self::Safety];
     /// Classes that the members of the network decide.
     pub const OF_NETWORK: [Self; 4] = [Self::Validators, Self::Accounts, Self::Parameters, Self::Upgrade];
 
@@ -72,6 +74,7 @@ impl Class {
             Self::Parameters => "parameters",
             Self::Upgrade => "upgrade",
             Self::Expropriation => "expropriation",
+            Self::Safety => "safety",
         }
     }
 }
@@ -107,6 +110,17 @@ pub struct Role {
     pub name: Name,
     /// Who acts in it.
     pub accounts: Vec<AccountId>,
+}
+
+/// Who may suspend a version at once, before the owners have decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmergencyStop {
+    /// Who, each alone.
+    pub accounts: Vec<AccountId>,
+    /// How long a stop lasts unless the owners decide earlier, in milliseconds of block time, within
+    /// [`limits::EMERGENCY_STOP_MIN_MS`] and [`limits::EMERGENCY_STOP_MAX_MS`].
+    pub for_ms: u64,
 }
 
 /// What must be attested of an artifact before a version with it is released.
@@ -287,6 +301,12 @@ pub struct ModelPolicy {
     /// For [`Class::Expropriation`]; without it nobody's units are taken but with its consent, or by a dispute.
     #[serde(default)]
     pub expropriation: Option<Rule>,
+    /// For [`Class::Safety`]; without it the rule of [`Class::Release`] holds.
+    #[serde(default)]
+    pub safety: Option<Rule>,
+    /// Who may suspend a version at once; without it nobody.
+    #[serde(default)]
+    pub emergency: Option<EmergencyStop>,
 }
 
 impl ModelPolicy {
@@ -309,6 +329,8 @@ impl ModelPolicy {
             dilution: None,
             preemption: None,
             expropriation: None,
+            safety: None,
+            emergency: None,
         }
     }
 
@@ -324,6 +346,10 @@ impl ModelPolicy {
                 Some(rule) => rule,
                 None => &self.rules,
             },
+            Class::Safety => match &self.safety {
+                Some(rule) => rule,
+                None => &self.release,
+            },
             Class::Rules | Class::Validators | Class::Accounts | Class::Parameters | Class::Upgrade => &self.rules,
         }
     }
@@ -335,7 +361,7 @@ impl ModelPolicy {
     }
 
     /// The rule of a class, to change it.
-    pub const fn rule_mut(&mut self, class: Class) -> &mut Rule {
+    pub fn rule_mut(&mut self, class: Class) -> &mut Rule {
         match class {
             Class::Release => &mut self.release,
             Class::Licence => &mut self.licence,
@@ -346,6 +372,7 @@ impl ModelPolicy {
                 Some(rule) => rule,
                 None => &mut self.rules,
             },
+            Class::Safety => self.safety.get_or_insert_with(|| self.release.clone()),
             Class::Rules | Class::Validators | Class::Accounts | Class::Parameters | Class::Upgrade => &mut self.rules,
         }
     }
@@ -382,6 +409,7 @@ impl ModelPolicy {
         self.preemption.map_or(Ok(()), Preemption::check)?;
         self.check_arbiters()?;
         self.check_gates()?;
+        self.check_emergency()?;
         Risk::check(&self.risks(), &self.allow)
     }
 
@@ -392,6 +420,17 @@ impl ModelPolicy {
         if arbiters.needed == 0 || arbiters.needed > count {
             let problem = format!("{} of {count} must agree; set 1 to {count}", arbiters.needed);
             return Err(Invalid::Form { field: "arbiters", problem });
+        }
+        Ok(())
+    }
+
+    fn check_emergency(&self) -> Result<(), Invalid> {
+        let Some(emergency) = &self.emergency else { return Ok(()) };
+        check_accounts("emergency", &emergency.accounts)?;
+        let (least, most) = (limits::EMERGENCY_STOP_MIN_MS, limits::EMERGENCY_STOP_MAX_MS);
+        if !(least..=most).contains(&emergency.for_ms) {
+            let problem = format!("a stop of {} ms is out of bounds; set {least} to {most} ms", emergency.for_ms);
+            return Err(Invalid::Form { field: "emergency", problem });
         }
         Ok(())
     }

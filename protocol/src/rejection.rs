@@ -345,6 +345,37 @@ pub enum Rejection {
     NoConsent { account: AccountId, proposal: ProposalId },
     #[error("proposal {proposal} takes no units of account {account} that it could agree to")]
     NothingTaken { account: AccountId, proposal: ProposalId },
+
+    #[error(
+        "version {label} of model {model} is suspended{}; its owners can lift that",
+        .until.map_or_else(String::new, |until| format!(" until {until} ms"))
+    )]
+    VersionSuspended { model: ModelId, label: VersionLabel, until: Option<Timestamp> },
+    #[error("version {label} of model {model} is not suspended")]
+    VersionNotSuspended { model: ModelId, label: VersionLabel },
+    #[error(
+        "account {account} is not one that the policy of model {model} names for emergencies; ask its owners to suspend \
+         the version, by a decision of class safety"
+    )]
+    MayNotStop { account: AccountId, model: ModelId },
+    #[error(
+        "account {account} stopped version {label} before, and may again from {from} ms on; until then ask its owners, \
+         by a decision of class safety"
+    )]
+    StoppedBefore { account: AccountId, label: VersionLabel, from: Timestamp },
+    #[error(
+        "account {account} has stopped version {label} {max} times; now it is for its owners, by a decision of class \
+         safety",
+        max = limits::EMERGENCY_STOPS
+    )]
+    StopsUsedUp { account: AccountId, label: VersionLabel },
+    #[error(
+        "{max} stops of account {account} run in model {model}; for more, ask its owners, by a decision of class safety",
+        max = limits::EMERGENCY_STOPS_AT_ONCE
+    )]
+    TooManyStops { account: AccountId, model: ModelId },
+    #[error("version {label} is not suspended by a stop of account {account}; its owners can lift the suspension")]
+    NotOwnStop { account: AccountId, label: VersionLabel },
 }
 
 /// What outvotes a failed attestation.
@@ -478,6 +509,13 @@ impl Rejection {
             Self::TooManyIntakes(_) => "too_many_intakes",
             Self::NotBought { .. } => "not_bought",
             Self::NotBuyer { .. } => "not_buyer",
+            Self::VersionSuspended { .. } => "version_suspended",
+            Self::VersionNotSuspended { .. } => "version_not_suspended",
+            Self::MayNotStop { .. } => "may_not_stop",
+            Self::StoppedBefore { .. } => "stopped_before",
+            Self::StopsUsedUp { .. } => "stops_used_up",
+            Self::TooManyStops { .. } => "too_many_stops",
+            Self::NotOwnStop { .. } => "not_own_stop",
         }
     }
 }

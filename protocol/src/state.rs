@@ -202,6 +202,12 @@ pub enum Family {
     TakenUp = 59,
     /// Holders who agree to a decision that takes their units, by proposal and account.
     Consent = 60,
+    /// Emergency stops by model and number.
+    VersionStop = 61,
+    /// How often an account stopped a version, by model, version and account.
+    StopUse = 62,
+    /// How many stops of an account run in a model.
+    StopsRunning = 63,
 }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     delegation::Delegate,
     dispute::{AnswerDispute, OpenDispute, RuleDispute},
     dormancy::{CallOn, Present},
+    emergency::StopVersion,
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
     incident::{ReportIncident, UpdateIncident},
     intake::SetIntake,
@@ -108,6 +109,8 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     TakeUp(TakeUp),
     /// Agree to a decision that takes units of the sender, or take that back.
     GiveConsent(GiveConsent),
+    /// Suspend a version at once, or take that back.
+    StopVersion(StopVersion),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -151,6 +154,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::AcceptTransfer(_) => "accept_transfer",
             Self::TakeUp(_) => "take_up",
             Self::GiveConsent(_) => "give_consent",
+            Self::StopVersion(_) => "stop_version",
         }
     }
 
@@ -189,6 +193,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::RecoverAccount(action) => action.check(),
             Self::RequestApproval(action) => action.check(),
             Self::SignApproval(action) => action.check(),
+            Self::StopVersion(action) => action.check(),
             Self::AcceptContribution(_)
             | Self::ExecuteProposal(_)
             | Self::RuleDispute(_)

@@ -9,7 +9,7 @@
 //! outcome. Left out: keys and their recovery, requests that gather signatures, validators, incidents, rules of form.
 //!
 //! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
-//! `versions`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
+//! `versions`, `emergency`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
 //! `minorities` (dilution, pre-emption, consent),
 //! `actions` (what a decision does), `offices` (who agreed to what), `takes` (who takes which units).
 
@@ -19,6 +19,7 @@ mod ballots;
 mod contributions;
 mod decisions;
 mod disputes;
+mod emergency;
 mod minorities;
 mod offices;
 mod shares;
@@ -31,6 +32,7 @@ pub use ballots::Tally;
 pub use contributions::{Contribution, Round, RoundStatus};
 pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus};
+pub use emergency::{Stop, Suspended};
 pub use minorities::{Added, Issue};
 pub use offices::Answer;
 pub use shares::{Delegation, Grant};
@@ -94,6 +96,8 @@ pub struct Model {
     pub added: Option<Added>,
     /// Minted units that holders could take up, by number.
     pub issues: Vec<Issue>,
+    /// The emergency stops, by number.
+    pub stops: Vec<Stop>,
 }
 
 /// The world.
@@ -144,6 +148,7 @@ enum Due {
     Dispute(DisputeId),
     Silence(Scope, AccountId),
     Issue(ModelId, usize),
+    Stop(ModelId, usize),
 }
 
 impl World {
@@ -190,6 +195,7 @@ impl World {
                 Due::Dispute(id) => self.lapse(id),
                 Due::Silence(scope, account) => self.silence_is_due(scope, account),
                 Due::Issue(model, number) => self.issue_is_due(model, number),
+                Due::Stop(model, number) => self.stop_is_due(model, number),
             }
         }
     }
@@ -252,6 +258,7 @@ impl World {
             Action::ResignOffice(asked) => self.resign_office(sender, &asked.office),
             Action::SetIntake(asked) => self.set_intake(sender, asked.of, asked.takes),
             Action::AcceptTransfer(asked) => self.accept_transfer(sender, asked.proposal, asked.accept),
+            Action::StopVersion(asked) => self.stop_version(sender, asked),
             other => panic!("the reference has no rule for {}", other.name()),
         }
     }
@@ -269,6 +276,8 @@ impl World {
             agenda.extend(running.map(|(number, round)| (round.wakes, Due::Round(*id, number))));
             let offered = model.issues.iter().enumerate().filter(|(_, issue)| !issue.is_over);
             agenda.extend(offered.map(|(number, issue)| (issue.until, Due::Issue(*id, number))));
+            let stops = model.stops.iter().enumerate().filter(|(_, stop)| stop.runs);
+            agenda.extend(stops.map(|(number, stop)| (stop.until, Due::Stop(*id, number))));
         }
         for (id, dispute) in self.disputes.iter().filter(|(_, dispute)| dispute.status == DisputeStatus::Open) {
             agenda.push((dispute.lapses, Due::Dispute(*id)));
@@ -334,6 +343,7 @@ impl World {
             rounds: Vec::new(),
             added: None,
             issues: Vec::new(),
+            stops: Vec::new(),
         };
         self.models.insert(id, model);
         for line in &new.founding {
@@ -357,6 +367,7 @@ impl World {
     fn require_accounts_of(&self, policy: &ModelPolicy) -> Result<(), Refused> {
         let mut named: Vec<AccountId> = policy.guardian.into_iter().collect();
         named.extend(policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.clone()));
+        named.extend(policy.emergency.iter().flat_map(|emergency| emergency.accounts.clone()));
         named.extend(policy.roles.iter().flat_map(|role| role.accounts.clone()));
         named.into_iter().try_for_each(|account| self.account(account).map(drop))
     }

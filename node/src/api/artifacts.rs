@@ -5,6 +5,7 @@ use super::{
     extract::{Json as JsonBody, Paging, Path, Query, parse},
     preconditions::{Asked, asked, etag},
     reader::{Reader, json, with_reader},
+    standing,
     stream::{Meter, lines},
     views::{
         ArtifactVersion, ArtifactView, CollectRequest, CollectedView, DroppedProviderView, FetchLine, FetchRequest,
@@ -21,7 +22,8 @@ use allod_protocol::{
     artifact::{Artifact, ArtifactKind, ArtifactPath},
     ids::ArtifactId,
     limits,
-    model::ArtifactUse,
+    model::{ArtifactUse, VersionRef},
+    standing::{ConcernKind, Standing},
     state::{Direction, page},
 };
 use allod_storage::artifacts::{
@@ -75,6 +77,7 @@ fn view(reader: &Reader, artifact: Artifact) -> Result<ArtifactView, Problem> {
         awaited: store.awaited(address)?.is_some(),
         damaged: !store.has(address),
         versions: versions_of(reader, address)?,
+        standing: standing::of_artifact(reader, address, None)?,
         manifest: None,
         contents: Contents::default(),
         artifact,
@@ -114,8 +117,8 @@ pub(crate) async fn list(
         (status = 200, description = "The artifact.", body = ArtifactView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) -> Result<Json<ArtifactView>, Problem> {
-    json(&api, move |reader| {
+pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) -> Result<Response, Problem> {
+    let view = with_reader(&api, move |reader| {
         let address: ArtifactId = parse(&address)?;
         let artifact = reader.node.artifacts.artifact(&address)?;
         let manifest = match artifact.kind {
@@ -130,7 +133,10 @@ pub(crate) async fn one(State(api): State<Shared>, Path(address): Path<String>) 
         };
         Ok(ArtifactView { manifest, contents, ..view })
     })
-    .await
+    .await?;
+    let mut headers = HeaderMap::new();
+    standing::tell(&mut headers, &view.standing);
+    Ok((headers, Json(view)).into_response())
 }
 
 /// Take a file or a directory of the node's machine into the store, tell the other peers, and serve it.
@@ -239,6 +245,8 @@ pub(crate) async fn providers(
     request_body = FetchRequest,
     responses(
         (status = 200, description = "Lines of progress, then the result or an error.", body = FetchLine, content_type = "application/x-ndjson"),
+        (status = 410, description = "It was withdrawn, and is not asked for by that name.", body = Problem, content_type = "application/problem+json"),
+        (status = 423, description = "It is suspended, and is not asked for by that name.", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn fetch(
@@ -246,14 +254,32 @@ pub(crate) async fn fetch(
     Path(address): Path<String>,
     JsonBody(request): JsonBody<FetchRequest>,
 ) -> Result<Response, Problem> {
-    let output = request.output.clone();
+    let (output, version, despite) = (request.output.clone(), request.version.clone(), request.despite.clone());
     let job = job(parse(&address)?, request)?;
-    let (service, stop) = (api.artifacts.clone(), api.stop.clone());
+    let address = job.address;
+    judge(&api, address, (version.clone(), despite.clone())).await?;
+    let (api, stop) = (api.clone(), api.stop.clone());
     Ok(lines(stop, FetchLine::Error, |sender| async move {
-        let (artifact, report) = service.fetch(job, teller(sender)).await?;
-        Ok(FetchLine::Result(fetched(artifact, report, output)))
+        let (artifact, report) = api.artifacts.fetch(job, teller(sender)).await?;
+        // Again: what was decided while the bytes came counts too.
+        let standing = judge(&api, address, (version, despite)).await?;
+        Ok(FetchLine::Result(FetchedView { standing, ..fetched(artifact, report, output) }))
     })
     .await)
+}
+
+/// Where an artifact stands; refused if it was withdrawn or is suspended and is not asked for by that name.
+async fn judge(
+    api: &Shared,
+    address: ArtifactId,
+    (version, despite): (Option<VersionRef>, Vec<ConcernKind>),
+) -> Result<Standing, Problem> {
+    with_reader(api, move |reader| {
+        let standing = standing::of_artifact(reader, &address, version.as_ref())?;
+        standing::require(&standing, &despite)?;
+        Ok(standing)
+    })
+    .await
 }
 
 fn job(address: ArtifactId, request: FetchRequest) -> Result<FetchJob, Problem> {
@@ -317,6 +343,7 @@ fn fetched(artifact: Artifact, report: FetchReport, output: Option<String>) -> F
         dropped: dropped.collect(),
         providers: report.providers.iter().filter(|(_, given)| given.bytes > 0).map(view).collect(),
         output,
+        standing: Standing::default(),
     }
 }
 
@@ -410,6 +437,8 @@ pub(crate) async fn collect(
 pub(crate) struct ContentQuery {
     /// The path of a file in a collection.
     path: Option<String>,
+    /// What is put up with, as `withdrawn,suspended`: both are refused unless they are named.
+    despite: Option<String>,
 }
 
 /// The bytes of a stored file, or of a file of a stored collection, checked while they are read.
@@ -419,9 +448,11 @@ pub(crate) struct ContentQuery {
         ("if-range" = Option<String>, Header, description = "The `ETag` that the range is of: of other bytes all are sent."),
         ("if-none-match" = Option<String>, Header, description = "`ETag`s of what the client has; or `*`.")),
     responses(
-        (status = 200, description = "The bytes. Their `ETag` is the file's own address.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The bytes. Their `ETag` is the file's own address; `Allod-Standing` says what is the matter with the version.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The bytes of the range.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 304, description = "The client has them."),
+        (status = 410, description = "The version was withdrawn, and is not asked for by that name.", body = Problem, content_type = "application/problem+json"),
+        (status = 423, description = "The version is suspended, and is not asked for by that name.", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "The range is not of the file; `Content-Range` tells its size.", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -431,10 +462,21 @@ pub(crate) async fn content(
     Query(query): Query<ContentQuery>,
     (method, headers): (Method, HeaderMap),
 ) -> Result<Response, Problem> {
-    let blob = with_reader(&api, move |reader| open(reader, parse(&address)?, query.path.as_deref())).await?;
+    let despite = standing::named(query.despite.as_deref())?;
+    let opened = with_reader(&api, move |reader| {
+        let address: ArtifactId = parse(&address)?;
+        let standing = standing::of_artifact(reader, &address, None)?;
+        standing::require(&standing, &despite)?;
+        Ok((open(reader, address, query.path.as_deref())?, standing))
+    });
+    let (blob, standing) = opened.await?;
     let (address, size_bytes) = (*blob.address(), blob.size_bytes());
     let (wanted, status) = match asked(&method, &headers, &address, size_bytes) {
-        Asked::Nothing => return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(&address))]).into_response()),
+        Asked::Nothing => {
+            let mut response = (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(&address))]).into_response();
+            standing::tell(response.headers_mut(), &standing);
+            return Ok(response);
+        }
         Asked::Outside => return Ok(unsatisfiable(&headers, size_bytes)),
         Asked::Whole => (ByteRange::whole(size_bytes), StatusCode::OK),
         Asked::Part(range) => (range, StatusCode::PARTIAL_CONTENT),
@@ -452,6 +494,7 @@ pub(crate) async fn content(
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert(header::ETAG, etag(&address));
+    standing::tell(headers, &standing);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(wanted.size_bytes()));
     if status == StatusCode::PARTIAL_CONTENT {
         let last = wanted.end.saturating_sub(1);

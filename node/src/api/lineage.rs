@@ -10,6 +10,7 @@ use super::{
 use allod_protocol::{
     ids::{ModelId, VersionLabel},
     model::{ChildOf, Version, VersionRef},
+    standing,
     state::{Direction, page},
 };
 use axum::{Json, extract::State};
@@ -105,7 +106,9 @@ impl Found {
         if !self.seen.insert((version.model, version.label.clone())) {
             return Ok(false);
         }
+        let concerns = standing::of(&reader.state, &version, 0)?.concerns;
         self.view.versions.push(LineageVersion {
+            concerns,
             model: version.model,
             model_name: reader.name(version.model)?,
             label: version.label,

@@ -4,7 +4,8 @@ use super::{
     Shared,
     extract::{Paging, Path, Query, TimePaging, parse},
     proposals,
-    reader::{Reader, json},
+    reader::{Reader, json, with_reader},
+    standing::tell,
     views::{ContributionView, ModelView, Page, Problem, ProposalView, VersionView},
 };
 use allod_protocol::{
@@ -13,10 +14,16 @@ use allod_protocol::{
     model::{Model, ModelCounters, ModelOf, Version},
     proposal::Scope,
     share::Register,
+    standing,
     state::Direction,
 };
 use allod_storage::artifacts::Contents;
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse as _, Response},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -106,8 +113,12 @@ pub(crate) async fn one(
     json(&api, move |reader| view(reader, reader.model(&name)?)).await
 }
 
-fn version_view(reader: &Reader, version: Version) -> Result<VersionView, Problem> {
+/// Ancestors that are looked at for a version in a list.
+const LISTED_ANCESTORS: usize = 16;
+
+fn version_view(reader: &Reader, version: Version, ancestors: usize) -> Result<VersionView, Problem> {
     Ok(VersionView {
+        standing: standing::of(&reader.state, &version, ancestors)?,
         model_name: reader.name(version.model)?,
         publisher_handle: reader.handle(version.publisher)?,
         stored_here: reader.node.artifacts.has(&version.artifact.address),
@@ -135,7 +146,10 @@ pub(crate) async fn versions(
     json(&api, move |reader| {
         let model = reader.model(&name)?;
         let (versions, next) = paging.records::<Version>(&reader.state, &model.id, Direction::Ascending)?;
-        let items = versions.into_iter().map(|version| version_view(reader, version)).collect::<Result<_, _>>()?;
+        let items = versions
+            .into_iter()
+            .map(|version| version_view(reader, version, LISTED_ANCESTORS))
+            .collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     })
     .await
@@ -155,17 +169,21 @@ pub(crate) async fn versions(
 pub(crate) async fn version(
     State(api): State<Shared>,
     Path((namespace, name, label)): Path<(String, String, String)>,
-) -> Result<Json<VersionView>, Problem> {
-    json(&api, move |reader| {
+) -> Result<Response, Problem> {
+    let view = with_reader(&api, move |reader| {
         let model = reader.model(&(namespace, name))?;
-        let mut view = version_view(reader, existing_version(reader, &model, &label)?)?;
+        let version = existing_version(reader, &model, &label)?;
+        let mut view = version_view(reader, version, standing::ANCESTORS)?;
         if view.stored_here {
             let contents = reader.node.artifacts.contents(&view.version.artifact.address)?;
             view.contents = Some(Contents::clone(&contents));
         }
         Ok(view)
     })
-    .await
+    .await?;
+    let mut headers = HeaderMap::new();
+    tell(&mut headers, &view.standing);
+    Ok((headers, Json(view)).into_response())
 }
 
 /// A version by its label. A label that is spelled `released` wins over the alias.

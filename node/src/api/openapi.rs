@@ -2,7 +2,7 @@
 
 use super::{
     access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, keys, lineage, models, node, offices,
-    proofs, proposals, rounds, shares, silences, submit, views,
+    proofs, proposals, rounds, shares, silences, standing, submit, views,
 };
 use axum::{
     http::header,
@@ -28,7 +28,7 @@ use utoipa::OpenApi;
         accounts::list, accounts::one, keys::recovery, keys::approvals, keys::approval,
         access::peers, access::licensees, artifacts::replication, offices::of_account, offices::ahead, offices::of_model, offices::intake,
         models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
-        shares::register, shares::history, shares::delegations, shares::issues, silences::of_model, silences::of_network, models::contributions, models::contribution, rounds::list, rounds::one,
+        shares::register, shares::history, shares::delegations, shares::issues, silences::of_model, silences::of_network, models::contributions, models::contribution, rounds::list, rounds::one, standing::stops,
         disputes::disputes, disputes::dispute, disputes::incidents, disputes::incident, models::proposals,
         proposals::list, proposals::one, proposals::ballots, dry_run::try_out,
         proofs::share_proof, proofs::share_deed, proofs::version_deed, proofs::licence_deed, proofs::decision_deed,

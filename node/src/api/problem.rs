@@ -194,6 +194,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Ledger(error) => error.into(),
             ServiceError::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string()),
             ServiceError::Withdrawn(_) => Self::new(StatusCode::GONE, "withdrawn", error.to_string()),
+            ServiceError::Suspended(_) => Self::new(StatusCode::LOCKED, "suspended", error.to_string()),
             ServiceError::Restricted { .. } => Self::new(StatusCode::FORBIDDEN, "restricted", error.to_string()),
             ServiceError::Unrepaired { .. } => Self::new(StatusCode::BAD_GATEWAY, "not_repaired", error.to_string()),
             ServiceError::NotACollection(_) => Self::bad_request("not_a_collection", error.to_string()),

@@ -11,6 +11,7 @@ use allod_protocol::{
     dispute::{Dispute, DisputeOf, Frozen},
     dormancy::{DormantAt, DormantTotalAt, Silence},
     due::Deadline,
+    emergency::{StopUse, StopsRunning, VersionStop},
     execute::Seen,
     ids::ArtifactId,
     incident::{Incident, IncidentOf, IncidentUpdate},
@@ -129,6 +130,9 @@ families! {
     Issue: "issue" [Field::Id("model"), Field::Number("number")];
     TakenUp: "taken_up" [Field::Id("model"), Field::Number("number"), Field::Id("account")];
     Consent: "consent" [Field::Id("proposal"), Field::Id("account")];
+    VersionStop: "version_stop" [Field::Id("model"), Field::Number("number")];
+    StopUse: "stop_use" [Field::Id("model"), Field::Text("label"), Field::Id("account")];
+    StopsRunning: "stops_running" [Field::Id("model"), Field::Id("account")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 

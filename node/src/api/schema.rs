@@ -328,7 +328,13 @@ records! {
     PeerBindingRecord = "PeerBinding": "That a peer reads for an account.", ["peer", "account", "issued", "since"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
         ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
-         "status"];
+         "status", "suspended"];
+    StandingRecord = "Standing": "What is the matter with a version and with what it was made from: `concerns`, each with `kind` (`disputed`, `deprecated`, `suspended`, `withdrawn`), `version`, `distance` (0 for itself), `reason`, `until`, `dispute`.",
+        ["concerns", "partial"];
+    ConcernRecord = "Concern": "One thing that is the matter with a version.",
+        ["kind", "version", "distance", "reason", "until", "dispute"];
+    StopRecord = "VersionStop": "An emergency stop of a version, and how it ended.",
+        ["model", "number", "label", "account", "reason", "height", "until", "ended"];
     ShareRecord = "Share": "A line of a register: who holds how many units of which model.",
         ["model", "account", "units"];
     ShareChangeRecord = "ShareChange": "A line of a register's history: what changed, when, why.",

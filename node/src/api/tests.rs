@@ -6,6 +6,7 @@ mod affairs;
 mod artifacts;
 mod decisions;
 mod ids;
+mod safety;
 mod sharing;
 
 use super::{
@@ -689,7 +690,7 @@ async fn records_look_as_described(peer: &Peer) {
         (
             schema::VersionRecord::FIELDS,
             peer.ok(&format!("{model}/versions/1.0")).await,
-            vec!["model_name", "publisher_handle", "stored_here"],
+            vec!["model_name", "publisher_handle", "stored_here", "standing"],
         ),
         (
             schema::ShareChangeRecord::FIELDS,

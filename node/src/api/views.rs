@@ -30,6 +30,7 @@ use allod_protocol::{
     attestation::Finding,
     block::{CommitCertificate, Header},
     contribution::Contribution,
+    emergency::VersionStop,
     event::Event,
     execute::TransactionResult,
     ids::{
@@ -37,12 +38,13 @@ use allod_protocol::{
         NetworkId, Power, ProposalId, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress,
         VersionLabel,
     },
-    model::{Model, Version},
+    model::{Model, Version, VersionRef},
     network::Network,
     policy::{Outlook, Tally},
     proof::{Checkpoint, Subject, deed::Facts},
     proposal::{Ballot, Proposal},
     share::{Share, ShareChange, ShareReason},
+    standing::{ConcernKind, Standing},
     transaction::Transaction,
 };
 use allod_storage::artifacts::Contents;
@@ -434,10 +436,25 @@ pub struct VersionView {
     pub publisher_handle: Option<Handle>,
     /// Whether this peer holds the artifact whole.
     pub stored_here: bool,
+    /// What is the matter with it and with what it was made from; in lists, only a few ancestors are looked at.
+    #[schema(value_type = schema::StandingRecord)]
+    pub standing: Standing,
     /// What the artifact says of itself, if it is here; left out in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ContentsSchema>)]
     pub contents: Option<Contents>,
+}
+
+/// An emergency stop of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StopView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::StopRecord)]
+    pub stop: VersionStop,
+    /// The handle of who stopped it.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
 }
 
 /// One line of a register.
@@ -815,6 +832,15 @@ pub struct FetchRequest {
     /// store then, and is not served.
     #[serde(default)]
     pub include: Vec<String>,
+    /// The version that is meant, so that it is judged too; the version of the model that governs the artifact is in any
+    /// case.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::VersionRefRecord>)]
+    pub version: Option<VersionRef>,
+    /// What is put up with: `withdrawn` and `suspended` are refused unless they are named.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub despite: Vec<ConcernKind>,
 }
 
 /// What one provider gave.
@@ -854,6 +880,9 @@ pub struct FetchedView {
     pub dropped: Vec<DroppedProviderView>,
     /// Where the copy was written.
     pub output: Option<String>,
+    /// What is the matter with it.
+    #[schema(value_type = schema::StandingRecord)]
+    pub standing: Standing,
 }
 
 /// One line of the answer to a fetch.
@@ -906,6 +935,9 @@ pub struct ArtifactView {
     pub damaged: bool,
     /// The versions it is, of the models on the ledger.
     pub versions: Vec<ArtifactVersion>,
+    /// What is the matter with the version that it is of the model that governs it.
+    #[schema(value_type = schema::StandingRecord)]
+    pub standing: Standing,
     /// The files of a collection; left out in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schema::ManifestFileRecord>>)]

@@ -4,6 +4,7 @@ use super::{
     attest::finding_text,
     client::Client,
     output::short,
+    stop::end_text,
     units::{show_count, show_time},
     words::{incident_status, share_reason, show_answer, show_distribution, show_licence, status_name},
 };
@@ -88,6 +89,8 @@ impl Names {
             | Event::VersionReleased { .. }
             | Event::VersionDeprecated { .. }
             | Event::VersionWithdrawn { .. }
+            | Event::VersionSuspended { .. }
+            | Event::SuspensionEnded { .. }
             | Event::LineageClaimed { .. }
             | Event::Attested { .. } => self.tell_version(event).await,
             Event::ModelCreated { .. }
@@ -190,6 +193,18 @@ impl Names {
             }
             Event::VersionWithdrawn { model, label, reason, .. } => {
                 format!("version {}@{label} WITHDRAWN: {reason}", self.model(*model).await)
+            }
+            Event::VersionSuspended { model, label, by, reason, .. } => {
+                let by = match by {
+                    SuspendedBy::Stop { account, until, .. } => {
+                        format!("by {} until {}", self.account(*account).await, show_time(*until))
+                    }
+                    SuspendedBy::Decision(_) => "by its owners".into(),
+                };
+                format!("version {}@{label} SUSPENDED {by}: {reason}", self.model(*model).await)
+            }
+            Event::SuspensionEnded { model, label, end, .. } => {
+                format!("suspension of version {}@{label} {}", self.model(*model).await, end_text(*end))
             }
             Event::LineageClaimed { model, label, parents, .. } => {
                 let count = parents.len();

@@ -1,17 +1,21 @@
 //! `allod fetch`: a version's bytes, from whoever has them, every one verified.
 
 use super::{
-    args::Target,
+    Exit, Failure,
+    args::{self, Target},
     client::Client,
     context::Context,
     output::Fields,
     progress::Progress,
     units::{show_count, show_duration, show_size},
+    words::concern_text,
 };
-use crate::api::views::{FetchLine, FetchRequest, FetchedView, VersionView};
+use crate::api::views::{FetchLine, FetchRequest, FetchedView, Problem, VersionView};
 use allod_protocol::{
     artifact::ArtifactKind,
     ids::{ArtifactId, ModelName, VersionLabel},
+    model::VersionRef,
+    standing::{ConcernKind, Standing},
 };
 use anyhow::{Context as _, Result, anyhow};
 use std::{ops::ControlFlow, path::PathBuf};
@@ -37,6 +41,10 @@ pub(super) struct Fetch {
     /// Ask this peer rather than those that announced it; may be repeated
     #[arg(long = "provider", value_name = "PEER")]
     providers: Vec<String>,
+    /// Put up with it that the version is withdrawn or suspended, which is refused otherwise, or deprecated or disputed, or
+    /// made from one that is, which ends with exit code 6 otherwise; may be repeated
+    #[arg(long, value_name = "WHAT", value_parser = args::word::<ConcernKind>)]
+    despite: Vec<ConcernKind>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -57,7 +65,7 @@ impl From<Kind> for ArtifactKind {
 impl Fetch {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let client = context.client()?;
-        let address = resolve(&client, &self.what).await?;
+        let (address, version) = meant(&client, &self.what).await?;
         let output = self.output.map(std::path::absolute).transpose().context("the output path cannot be used")?;
         let request = FetchRequest {
             output: output.map(|path| path.to_string_lossy().into_owned()),
@@ -65,21 +73,56 @@ impl Fetch {
             include: self.include,
             kind: self.kind.map(Into::into),
             providers: Some(self.providers).filter(|providers| !providers.is_empty()),
+            version,
+            despite: self.despite,
         };
-        let fetched = fetch(&client, address, &request).await?;
-        context.answer(&fetched, show)
+        let fetched = fetch(&client, address, &request).await.map_err(barred)?;
+        context.answer(&fetched, show)?;
+        warn(context, &fetched.standing, &request.despite)
     }
+}
+
+/// A refusal because of what is the matter with the version has an exit code of its own.
+fn barred(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Problem>() {
+        Some(problem) if ["withdrawn", "suspended"].contains(&problem.code.as_str()) => {
+            let message = format!("{}; on the command line: --despite {}", problem.detail, problem.code);
+            Failure { exit: Exit::Barred, message }.into()
+        }
+        _ => error,
+    }
+}
+
+/// Says what is the matter with what was fetched, and fails if that was not asked for.
+fn warn(context: &Context, standing: &Standing, despite: &[ConcernKind]) -> Result<()> {
+    for concern in &standing.concerns {
+        context.note(format!("mind: {}", concern_text(concern)));
+    }
+    if standing.partial {
+        context.note("mind: it has more ancestors than were looked at");
+    }
+    let unnamed = standing.concerns.iter().find(|concern| !despite.contains(&concern.kind));
+    unnamed.map_or(Ok(()), |concern| {
+        let message = format!("it is fetched; put up with this by --despite {}", concern.kind.name());
+        Err(Failure { exit: Exit::Warned, message }.into())
+    })
 }
 
 /// The address behind what is asked for.
 pub(super) async fn resolve(client: &Client, what: &Target) -> Result<ArtifactId> {
+    Ok(meant(client, what).await?.0)
+}
+
+/// The address behind what is asked for, and the version, if one is.
+async fn meant(client: &Client, what: &Target) -> Result<(ArtifactId, Option<VersionRef>)> {
     let (model, label) = match what {
-        Target::Address(address) => return Ok(*address),
+        Target::Address(address) => return Ok((*address, None)),
         Target::Version(version) => (&version.model, version.label.clone()),
         Target::Released(name) => (name, released(client, name).await?),
     };
     let version: VersionView = client.get(&format!("/v1/models/{model}/versions/{label}")).await?;
-    Ok(version.version.artifact.address)
+    let version = version.version;
+    Ok((version.artifact.address, Some(VersionRef { model: version.model, label: version.label })))
 }
 
 async fn released(client: &Client, name: &ModelName) -> Result<VersionLabel> {

@@ -4,9 +4,9 @@ use super::{
     args::VersionName,
     context::Context,
     output::{cut, who},
+    words::concern_text,
 };
 use crate::api::views::{LineageVersion, LineageView};
-use allod_protocol::model::VersionStatus;
 use anyhow::Result;
 use std::cmp::Ordering;
 
@@ -52,15 +52,14 @@ fn show(view: &LineageView) -> String {
         let steps = usize::try_from(version.distance.saturating_sub(farthest)).unwrap_or(0);
         let name = format!("{}@{}", who(version.model_name.as_ref(), version.model), version.label);
         let mark = if version.distance.cmp(&0) == Ordering::Equal { "  <--" } else { "" };
-        format!("{:indent$}{name}{}{mark}\n", "", warning(&version.status), indent = steps * 2)
+        format!("{:indent$}{name}{}{mark}\n", "", warning(version), indent = steps * 2)
     };
     versions.into_iter().map(line).collect()
 }
 
-fn warning(status: &VersionStatus) -> String {
-    match status {
-        VersionStatus::Published | VersionStatus::Released { .. } => format!("  {}", status.name()),
-        VersionStatus::Deprecated { reason, .. } => format!("  DEPRECATED: {}", cut(reason, 40)),
-        VersionStatus::Withdrawn { reason, .. } => format!("  WITHDRAWN: {}", cut(reason, 40)),
+fn warning(version: &LineageVersion) -> String {
+    if version.concerns.is_empty() {
+        return format!("  {}", version.status.name());
     }
+    version.concerns.iter().map(|concern| format!("  {}", cut(&concern_text(concern), 60))).collect()
 }

@@ -13,14 +13,14 @@ use super::{
     signing::{Receipt, Signing},
     units::{show_count, show_size, show_time},
     vesting::VestingArgs,
-    words::{show_distribution, show_licence, show_rule, version_status},
+    words::{concern_text, show_distribution, show_licence, show_rule, version_status},
 };
 use crate::api::views::{LicenseeView, ModelOfficesView, ModelView, VersionView};
 use allod_protocol::{
     access::Distribution,
     event::Event,
     ids::{ModelId, ModelName, Name, Units},
-    model::{CreateModel, FoundingLine, ParentGrant, Version, VersionStatus},
+    model::{CreateModel, FoundingLine, ParentGrant},
     policy::{Class, templates::Template},
     transaction::Action,
 };
@@ -235,12 +235,14 @@ fn show(view: &ModelWithVersions) -> String {
             show_size(version.artifact.size_bytes),
             version.artifact.files.to_string(),
             who(view.publisher_handle.as_ref(), version.publisher),
-            version.status.name().to_owned(),
+            standing_name(view).to_owned(),
             if view.stored_here { "yes".into() } else { String::new() },
         ]);
     }
-    let warnings = view.versions.iter().filter_map(|view| warning(&view.version));
-    let warnings: String = warnings.map(|warning| format!("{warning}\n")).collect();
+    let warnings = view.versions.iter().flat_map(|view| {
+        view.standing.concerns.iter().map(|concern| format!("{}: {}\n", view.version.label, concern_text(concern)))
+    });
+    let warnings: String = warnings.collect();
     let vacancies = view.offices.vacancies.iter().map(|vacancy| format!("mind: {}\n", vacancy.text));
     let vacancies: String = vacancies.collect();
     let offices = office::show_of_model(&view.offices.offices);
@@ -253,6 +255,10 @@ fn show_version(view: &VersionView) -> String {
     let name = view.model_name.as_ref().map_or_else(|| version.model.to_string(), ToString::to_string);
     let mut fields = Fields::default();
     fields.add("version", format!("{name}@{}", version.label)).add("status", version_status(&version.status));
+    for concern in &view.standing.concerns {
+        fields.add("MIND", concern_text(concern));
+    }
+    fields.add_some("MIND", view.standing.partial.then_some("it has more ancestors than were looked at"));
     fields.add("published", format!("block {}", version.published));
     fields.add("publisher", who(view.publisher_handle.as_ref(), version.publisher));
     fields.add("artifact", version.artifact.address);
@@ -270,12 +276,7 @@ fn show_version(view: &VersionView) -> String {
     format!("{}{contents}", fields.show())
 }
 
-/// Why a version should not be used any more.
-fn warning(version: &Version) -> Option<String> {
-    match version.status {
-        VersionStatus::Published | VersionStatus::Released { .. } => None,
-        VersionStatus::Deprecated { .. } | VersionStatus::Withdrawn { .. } => {
-            Some(format!("{}: {}", version.label, version_status(&version.status)))
-        }
-    }
+/// Where a version stands, in a word: what is the matter with it comes first.
+fn standing_name(view: &VersionView) -> &'static str {
+    view.standing.own().map_or_else(|| view.version.status.name(), |concern| concern.kind.name())
 }

@@ -38,6 +38,10 @@ pub(super) enum Propose {
     Deprecate(Asking<versions::Deprecate>),
     /// Take a version back: it is not to be used or served any more
     WithdrawVersion(Asking<versions::WithdrawVersion>),
+    /// Suspend a version until the owners lift it; it confirms an emergency stop
+    SuspendVersion(Asking<versions::SuspendVersion>),
+    /// End the suspension of a version
+    LiftSuspension(Asking<versions::LiftSuspension>),
     /// Add to what a version was made from
     ClaimLineage(Asking<versions::ClaimLineage>),
     /// Set the terms under which a model is used

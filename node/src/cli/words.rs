@@ -17,6 +17,7 @@ use allod_protocol::{
     proposal::{BallotPart, Choice, ProposalAction, ProposalStatus},
     round::RoundPlan,
     share::{ShareFlow, ShareReason, Vesting},
+    standing::{Concern, ConcernKind},
 };
 
 /// An answer in one word.
@@ -55,6 +56,24 @@ pub(super) fn version_status(status: &VersionStatus) -> String {
         VersionStatus::Released { height, .. } => format!("released, block {height}"),
         VersionStatus::Deprecated { reason, .. } => format!("DEPRECATED: {reason}"),
         VersionStatus::Withdrawn { reason, .. } => format!("WITHDRAWN: {reason}"),
+    }
+}
+
+/// What is the matter with a version, in a line; of what it was made from, which.
+pub(super) fn concern_text(concern: &Concern) -> String {
+    let until = match concern.until {
+        Some(until) if concern.kind == ConcernKind::Suspended => format!(" until {}", show_time(until)),
+        _ => String::new(),
+    };
+    let kind = concern.kind.name().to_uppercase();
+    let what = format!("{kind}{until}: {}", cut(&concern.reason, 120));
+    match concern.distance {
+        0 => what,
+        distance => {
+            let Concern { version, .. } = concern;
+            let steps = if distance == 1 { String::new() } else { format!(" {distance} steps back") };
+            format!("made{steps} from {} of model {}, {what}", version.label, short(version.model))
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! A policy in plain words, for the owners who are asked to agree to it.
 
-use super::{Class, Dormancy, Electorate, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule, TransferRule};
+use super::{Class, Dormancy, Electorate, EmergencyStop, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule, TransferRule};
 use crate::{fraction::Fraction, limits};
 
 /// What each class decides.
 pub const fn class(class: Class) -> &'static str {
     match class {
-        Class::Release => "releasing, deprecating and withdrawing versions, and their lineage",
+        Class::Release => "releasing versions, and their lineage",
         Class::Licence => "the licence",
         Class::Ownership => {
             "minting shares, burning them with their holder's consent, approving transfers, opening rounds"
@@ -19,6 +19,7 @@ pub const fn class(class: Class) -> &'static str {
         Class::Parameters => "the network's parameters, and plain statements",
         Class::Upgrade => "upgrades of the protocol",
         Class::Expropriation => "taking a holder's units without its consent",
+        Class::Safety => "suspending, deprecating and withdrawing versions, and ending a suspension",
     }
 }
 
@@ -131,6 +132,9 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
         let words = format!("{} of {} arbiters settle a dispute.", arbiters.needed, arbiters.accounts.len());
         lines.push(("arbiters".into(), words));
     }
+    if let Some(emergency) = &policy.emergency {
+        lines.push(("emergency".into(), stops(emergency)));
+    }
     lines.extend(dilution(policy));
     lines.push(("silence".into(), silence(Class::OF_MODELS.iter().map(|of| policy.rule(*of)), policy.dormancy)));
     lines.extend(policy.risks().into_iter().map(|one| ("mind".into(), risk(one).into())));
@@ -193,6 +197,18 @@ fn silence<'a>(rules: impl IntoIterator<Item = &'a Rule>, dormancy: Option<Dorma
     }
 }
 
+/// What an emergency stop is, in this policy.
+fn stops(emergency: &EmergencyStop) -> String {
+    format!(
+        "Each of {} accounts may suspend a version at once, for {}. The owners confirm or lift that meanwhile, or it \
+         lapses. The same account stops the same version {} times at the most, each {} after the one before.",
+        emergency.accounts.len(),
+        duration(emergency.for_ms),
+        limits::EMERGENCY_STOPS,
+        duration(limits::EMERGENCY_REST_MS)
+    )
+}
+
 /// A duration in the largest unit that says it exactly.
 fn duration(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] =
@@ -229,6 +245,8 @@ mod tests {
         }
         assert!(words("safety-review").contains("1 of the 1 accounts in the role reviewer"));
         assert!(words("arbiters").contains("1 of 1"));
+        assert!(words("ending a suspension").contains("within 1 day"), "{}", words("ending a suspension"));
+        assert!(words("emergency").contains("Each of 1 accounts may suspend a version at once, for 14 days."));
         let community = Template::OpenCommunity.policy(&[]);
         let lines = super::policy(&community);
         assert!(lines.iter().any(|(heading, words)| heading == "mind" && words.contains("Less than half")));

@@ -1,6 +1,6 @@
 //! Policies to start from. Each is sound as it stands; its owners may change any of it.
 
-use super::{Arbiters, Dormancy, Electorate, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
+use super::{Arbiters, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
 use crate::{
     fraction::{Fraction, Portion},
     ids::{AccountId, Name},
@@ -46,7 +46,7 @@ impl Template {
         }
     }
 
-    /// The policy. The stewards are its reviewers and arbiters, where it has such.
+    /// The policy. The stewards are its reviewers and arbiters, and stop versions in an emergency, where it has such.
     pub fn policy(self, stewards: &[AccountId]) -> ModelPolicy {
         match self {
             Self::EqualPartners => equal_partners(),
@@ -121,7 +121,8 @@ fn open_community() -> ModelPolicy {
         yes_quorum: Rule::implied_yes_quorum(percent(10), Portion::MAJORITY),
         ..deep.clone()
     };
-    ModelPolicy { release, allow: vec![Risk::MinorityDecides], dormancy: SEASON, ..ModelPolicy::uniform(&deep) }
+    let safety = Some(Rule { voting_period_ms: 2 * DAY_MS, late_extension_ms: DAY_MS, ..release.clone() });
+    ModelPolicy { release, safety, allow: vec![Risk::MinorityDecides], dormancy: SEASON, ..ModelPolicy::uniform(&deep) }
 }
 
 fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
@@ -137,8 +138,12 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
         execution_window_ms: 30 * DAY_MS,
         ..Rule::new(percent(60), percent(60), 7 * DAY_MS)
     };
+    // What is dangerous is not waited with: the same weight decides in a day.
+    let safety =
+        Some(Rule { voting_period_ms: DAY_MS, early_close_ms: Some(HOUR_MS), late_extension_ms: HOUR_MS, timelock_ms: 0, ..release.clone() });
     let mut policy = ModelPolicy {
         release,
+        safety,
         transfers: TransferRule::Approval,
         dormancy: Some(Dormancy { after_ms: 180 * DAY_MS }),
         ..ModelPolicy::uniform(&deep)
@@ -153,6 +158,7 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
             attestors: count.min(2),
             outvoted_by: None,
         }];
+        policy.emergency = Some(EmergencyStop { accounts: stewards.to_vec(), for_ms: 14 * DAY_MS });
         policy.arbiters = Some(Arbiters { accounts: stewards.to_vec(), needed: majority });
     }
     policy

@@ -4,6 +4,7 @@ use super::{Proposal, Scope};
 use crate::{
     access::{self, Distribution},
     dispute::{self, DisputeTarget},
+    emergency,
     event::Event,
     execute::Context,
     genesis::Parameters,
@@ -211,6 +212,20 @@ pub enum ProposalAction {
         /// Why.
         reason: String,
     },
+    /// Suspend a version until the owners lift it; an emergency stop of it is confirmed.
+    SuspendVersion {
+        /// Which.
+        label: VersionLabel,
+        /// Why.
+        reason: String,
+    },
+    /// End the suspension of a version.
+    LiftSuspension {
+        /// Which.
+        label: VersionLabel,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl ProposalAction {
@@ -245,16 +260,19 @@ impl ProposalAction {
             Self::RevokeLicence { .. } => "revoke_licence",
             Self::Expropriate { .. } => "expropriate",
             Self::RemoveMember { .. } => "remove_member",
+            Self::SuspendVersion { .. } => "suspend_version",
+            Self::LiftSuspension { .. } => "lift_suspension",
         }
     }
 
     /// The class whose rule decides it; none if it is not for this scope to decide.
     pub const fn class(&self, scope: Scope) -> Option<Class> {
         let class = match self {
-            Self::ReleaseVersion { .. }
-            | Self::DeprecateVersion { .. }
+            Self::ReleaseVersion { .. } | Self::ClaimLineage { .. } => Class::Release,
+            Self::DeprecateVersion { .. }
             | Self::WithdrawVersion { .. }
-            | Self::ClaimLineage { .. } => Class::Release,
+            | Self::SuspendVersion { .. }
+            | Self::LiftSuspension { .. } => Class::Safety,
             Self::SetLicence { .. }
             | Self::SetDistribution { .. }
             | Self::GrantLicence { .. }
@@ -293,6 +311,9 @@ impl ProposalAction {
             | Self::RevokeLicence { reason, .. }
             | Self::RemoveMember { reason, .. }
             | Self::SuspendAccount { reason, .. } => check_line("reason", reason, limits::TITLE_SIZE_BYTES),
+            Self::SuspendVersion { reason, .. } | Self::LiftSuspension { reason, .. } => {
+                emergency::check_reason(reason)
+            }
             Self::ClaimLineage { parents, .. } => check_count("parents", parents.len(), limits::VERSION_PARENTS),
             Self::SetLicence { licence } => licence.check(),
             Self::SetDistribution { distribution } => distribution.check(),
@@ -375,6 +396,10 @@ fn run_for_model<S: StateRead + ?Sized>(
         ProposalAction::WithdrawVersion { label, reason } => {
             model::withdraw(state, context, &mut model, (label, Some(by), reason))?
         }
+        ProposalAction::SuspendVersion { label, reason } => {
+            emergency::suspend(state, context, &model, (label, by, reason))?
+        }
+        ProposalAction::LiftSuspension { label, .. } => emergency::lift(state, context, &model, (label, by))?,
         ProposalAction::ClaimLineage { label, parents } => model::claim_lineage(state, &model, (label, by), parents)?,
         ProposalAction::OpenRound { plan } => round::open(state, context, &model, (plan, by))?,
         ProposalAction::ResolveDispute { dispute, upholds } => {

@@ -6,10 +6,12 @@ use crate::{
     attestation,
     dispute::{self, DisputeTarget},
     due::{self, Due},
+    emergency,
     event::Event,
     execute::Context,
     ids::{AccountId, ProposalId},
     limits,
+    model::Version,
     office::{self, Office},
     policy::{Tally, Verdict},
     rejection::Rejection,
@@ -75,7 +77,11 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
     proposal.actions.iter().find_map(|action| match action {
         ProposalAction::ReleaseVersion { label } => {
             let frozen = dispute::require_unfrozen(state, DisputeTarget::Version { model, label: label.clone() });
-            frozen.err().or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
+            let suspended = || {
+                let version = state.read::<Version>(&(model, label.clone()))?;
+                emergency::require_not_suspended(&version).err()
+            };
+            frozen.err().or_else(suspended).or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
         }
         // Else a challenge at the last moment would void what the owners decided.
         ProposalAction::BurnShares { from: account, .. } => {

@@ -40,6 +40,8 @@ impl World {
             ProposalAction::ReleaseVersion { label } => self.release(model, label),
             ProposalAction::DeprecateVersion { label, .. } => self.deprecate(model, label),
             ProposalAction::WithdrawVersion { label, .. } => self.withdraw_version(model, label),
+            ProposalAction::SuspendVersion { label, .. } => self.suspend_version(model, label),
+            ProposalAction::LiftSuspension { label, .. } => self.lift_suspension(model, label),
             ProposalAction::ClaimLineage { label, parents } => self.claim_lineage(model, label, parents),
             ProposalAction::SetLicence { licence } => {
                 self.existing_mut(model).licence = Some(licence.clone());

@@ -143,6 +143,7 @@ impl World {
             Class::Stewards => &policy.stewards,
             Class::Dispute => &policy.dispute,
             Class::Expropriation => policy.expropriation.as_ref().ok_or("no_expropriation")?,
+            Class::Safety => policy.safety.as_ref().unwrap_or(&policy.release),
             _ => &policy.rules,
         };
         Ok(rule.clone())
@@ -275,6 +276,9 @@ impl World {
             match action {
                 ProposalAction::ReleaseVersion { label } => {
                     self.require_unfrozen(&DisputeTarget::Version { model, label: label.clone() })?;
+                    if self.version(model, label).is_ok() {
+                        self.require_not_suspended(model, label)?;
+                    }
                     self.require_attested(model, label, &proposal.gates)?;
                 }
                 ProposalAction::BurnShares { from, .. } => {
@@ -352,10 +356,11 @@ fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
     let mut classes = Vec::new();
     for action in &asked.actions {
         let class = match action {
-            ProposalAction::ReleaseVersion { .. }
-            | ProposalAction::DeprecateVersion { .. }
+            ProposalAction::ReleaseVersion { .. } | ProposalAction::ClaimLineage { .. } => Class::Release,
+            ProposalAction::DeprecateVersion { .. }
             | ProposalAction::WithdrawVersion { .. }
-            | ProposalAction::ClaimLineage { .. } => Class::Release,
+            | ProposalAction::SuspendVersion { .. }
+            | ProposalAction::LiftSuspension { .. } => Class::Safety,
             ProposalAction::SetLicence { .. }
             | ProposalAction::SetDistribution { .. }
             | ProposalAction::GrantLicence { .. }

@@ -1,6 +1,6 @@
 //! Versions: published by those who have a say, and what decisions make of them; what is attested of their artifacts.
 
-use super::{Model, Refused, World};
+use super::{Model, Refused, Suspended, World};
 use allod_protocol::{
     access::Readers,
     attestation::{Attest, Finding},
@@ -33,6 +33,8 @@ pub struct Version {
     pub parents: Vec<VersionRef>,
     /// Where it stands.
     pub status: VersionStatus,
+    /// By what it is suspended.
+    pub suspended: Option<Suspended>,
 }
 
 impl World {
@@ -64,7 +66,7 @@ impl World {
             return Err("artifact_governed");
         }
         let (parents, status) = (asked.parents.clone(), VersionStatus::Published);
-        let version = Version { artifact, publisher: sender, parents, status };
+        let version = Version { artifact, publisher: sender, parents, status, suspended: None };
         self.existing_mut(asked.model).versions.insert(asked.label.clone(), version);
         Ok(())
     }
@@ -79,6 +81,7 @@ impl World {
             return Err("wrong_version_status");
         }
         self.require_unfrozen(&DisputeTarget::Version { model: id, label: label.clone() })?;
+        self.require_not_suspended(id, label)?;
         let model = self.existing_mut(id);
         model.released = Some(label.clone());
         model.set_status(label, VersionStatus::Released);
@@ -97,6 +100,7 @@ impl World {
         if self.version(id, label)?.status == VersionStatus::Withdrawn {
             return Err("wrong_version_status");
         }
+        self.end_suspension(id, label);
         let model = self.existing_mut(id);
         model.set_status(label, VersionStatus::Withdrawn);
         model.released.take_if(|released| released == label);

@@ -90,6 +90,7 @@ fn version() -> Version {
         publisher: OTHER,
         published: HEIGHT,
         status: VersionStatus::Released { proposal: PROPOSAL, height: HEIGHT },
+        suspended: None,
     }
 }
 
@@ -168,7 +169,7 @@ pub(super) fn state() -> Vec<Vector> {
         delegations: 1,
         silent: 1,
     };
-    let counters = ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1, issues: 3 };
+    let counters = ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1, issues: 3, stops: 1 };
     let mut records = vec![
         record(&(), &network),
         record(&(), &ValidatorSchedule { current: set.clone(), next: set }),
@@ -211,6 +212,7 @@ pub(super) fn state() -> Vec<Vector> {
         record(&(PROPOSAL, OTHER), &Overridden(300)),
     ];
     records.extend(further_state());
+    records.extend(super::safety::state());
     records
 }
 
@@ -515,6 +517,7 @@ fn parts_of_agendas() -> Vec<Vector> {
         Due::Approval(APPROVAL),
         Due::Silence { scope: Scope::Model(MODEL), account: OTHER },
         Due::Issue { model: MODEL, number: 2 },
+        Due::Stop { model, number: 2 },
     ];
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));

@@ -311,7 +311,7 @@ pub(super) fn vectors() -> Vec<Vector> {
         .iter()
         .map(|one| vector(format!("rejection.{}", rejection(one)), one).with("code", one.code()))
         .collect();
-    let events = [events(), events_of_decisions(), further_events()].concat();
+    let events = [events(), events_of_decisions(), further_events(), super::safety::events()].concat();
     vectors.extend(events.iter().map(|one| vector(format!("event.{}", event(one)), one)));
     let outcomes = [Outcome::Applied, Outcome::Rejected(Rejection::Replayed)];
     vectors.extend(outcomes.iter().map(|one| vector(format!("outcome.{}", outcome(one)), one)));

@@ -1,15 +1,51 @@
-//! What keeps the people safe whom a model works on: findings, and what they are refused for.
+//! What keeps the people safe whom a model works on: findings, emergency stops, and what they are refused for.
 
 use super::{
     Vector,
-    fixed::{ACCOUNT, artifact, name},
-    variants::finding,
+    fixed::{ACCOUNT, HEIGHT, MODEL, OTHER, PROPOSAL, TIME, artifact, label, name},
+    record,
+    variants::{finding, stop_end, suspended_by},
     vector,
 };
-use allod_protocol::{attestation::Finding, rejection::Rejection};
+use allod_protocol::{
+    attestation::Finding,
+    emergency::{StopEnd, StopUse, StopVersion, StopsRunning, SuspendedBy, VersionStop},
+    event::Event,
+    proposal::ProposalAction,
+    rejection::Rejection,
+    transaction::Action,
+};
+
+fn reason() -> String {
+    "It tells children to harm themselves.".into()
+}
+
+fn stop() -> SuspendedBy {
+    SuspendedBy::Stop { number: 2, account: ACCOUNT, until: TIME }
+}
+
+pub(super) fn actions() -> Vec<Action> {
+    vec![Action::StopVersion(StopVersion { model: MODEL, label: label("v2"), stops: true, reason: reason() })]
+}
+
+pub(super) fn proposal_actions() -> Vec<ProposalAction> {
+    vec![
+        ProposalAction::SuspendVersion { label: label("v2"), reason: reason() },
+        ProposalAction::LiftSuspension { label: label("v2"), reason: "It was mended.".into() },
+    ]
+}
+
+pub(super) fn events() -> Vec<Event> {
+    let (model, label, artifact) = (MODEL, label("v2"), artifact());
+    vec![
+        Event::VersionSuspended { model, label: label.clone(), artifact, by: stop(), reason: reason() },
+        Event::SuspensionEnded { model, label, artifact, end: StopEnd::Lapsed },
+    ]
+}
 
 pub(super) fn rejections() -> Vec<Rejection> {
-    let (account, artifact, statement) = (ACCOUNT, artifact(), name("bias-audit"));
+    let (account, artifact, statement, model) = (ACCOUNT, artifact(), name("bias-audit"), MODEL);
+    let label = || label("v2");
     vec![
         Rejection::FailedAttestation {
             artifact,
@@ -20,11 +56,49 @@ pub(super) fn rejections() -> Vec<Rejection> {
             outvoted_by: Some(3),
         },
         Rejection::NothingAttested { account, artifact, statement },
+        Rejection::VersionSuspended { model, label: label(), until: Some(TIME) },
+        Rejection::VersionNotSuspended { model, label: label() },
+        Rejection::MayNotStop { account, model },
+        Rejection::StoppedBefore { account, label: label(), from: TIME },
+        Rejection::StopsUsedUp { account, label: label() },
+        Rejection::TooManyStops { account, model },
+        Rejection::NotOwnStop { account, label: label() },
+    ]
+}
+
+/// One of each family of records.
+pub(super) fn state() -> Vec<Vector> {
+    let stop = VersionStop {
+        model: MODEL,
+        number: 2,
+        label: label("v2"),
+        account: ACCOUNT,
+        reason: reason(),
+        height: HEIGHT,
+        until: TIME,
+        ended: Some((StopEnd::Confirmed(PROPOSAL), HEIGHT.next())),
+    };
+    vec![
+        record(&(MODEL, 2), &stop),
+        record(&(MODEL, (label("v2"), OTHER)), &StopUse { stops: 1, until: TIME }),
+        record(&(MODEL, OTHER), &StopsRunning(1)),
     ]
 }
 
 /// The variants of the enums of this family.
 pub(super) fn variants() -> Vec<Vector> {
     let findings = [Finding::Passed, Finding::Failed, Finding::Withdrawn];
-    findings.iter().map(|one| vector(format!("finding.{}", finding(one)), one)).collect()
+    let mut vectors: Vec<Vector> =
+        findings.iter().map(|one| vector(format!("finding.{}", finding(one)), one)).collect();
+    let suspenders = [stop(), SuspendedBy::Decision(PROPOSAL)];
+    vectors.extend(suspenders.iter().map(|one| vector(format!("suspended_by.{}", suspended_by(one)), one)));
+    let ends = [
+        StopEnd::Lapsed,
+        StopEnd::TakenBack,
+        StopEnd::Lifted(PROPOSAL),
+        StopEnd::Confirmed(PROPOSAL),
+        StopEnd::Withdrawn(None),
+    ];
+    vectors.extend(ends.iter().map(|one| vector(format!("stop_end.{}", stop_end(one)), one)));
+    vectors
 }

@@ -206,12 +206,12 @@ fn signed(name: String, nonce: u64, action: Action, keys: &[SigningKey]) -> Vect
 
 pub(super) fn vectors() -> Vec<Vector> {
     let mut vectors: Vec<Vector> = (1..)
-        .zip(actions().into_iter().chain(further_actions()))
+        .zip([actions(), further_actions(), super::safety::actions()].concat())
         .map(|(nonce, one)| signed(format!("transaction.{}", action(&one)), nonce, one, &[key(1)]))
         .collect();
     let ballot = Action::CastBallot(CastBallot::whole(PROPOSAL, Choice::Yes));
     vectors.push(signed("transaction.two_signatures".into(), u64::MAX, ballot, &[key(2), key(3)]));
-    let parts = proposal_actions();
+    let parts = [proposal_actions(), super::safety::proposal_actions()].concat();
     vectors.extend(parts.iter().map(|one| vector(format!("proposal_action.{}", proposal_action(one)), one)));
     vectors
 }

@@ -8,6 +8,7 @@ use allod_protocol::{
     contribution::ContributionKind,
     dispute::{DisputeStatus, DisputeTarget},
     due::Due,
+    emergency::{StopEnd, SuspendedBy},
     event::Event,
     execute::Outcome,
     incident::IncidentStatus,
@@ -88,6 +89,7 @@ variants! {
         AcceptTransfer(..) => "accept_transfer",
         TakeUp(..) => "take_up",
         GiveConsent(..) => "give_consent",
+        StopVersion(..) => "stop_version",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -118,6 +120,8 @@ variants! {
         RevokeLicence{..} => "revoke_licence",
         Expropriate{..} => "expropriate",
         RemoveMember{..} => "remove_member",
+        SuspendVersion{..} => "suspend_version",
+        LiftSuspension{..} => "lift_suspension",
     }
     "proposal_status", PROPOSAL_STATUSES, proposal_status: ProposalStatus {
         Open() => "open",
@@ -148,6 +152,7 @@ variants! {
         Parameters() => "parameters",
         Upgrade() => "upgrade",
         Expropriation() => "expropriation",
+        Safety() => "safety",
     }
     "verdict", VERDICTS, verdict: Verdict {
         Passed() => "passed",
@@ -233,6 +238,15 @@ variants! {
         Approval(..) => "approval",
         Silence{..} => "silence",
         Issue{..} => "issue",
+        Stop{..} => "stop",
+    }
+    "suspended_by", SUSPENDERS, suspended_by: SuspendedBy { Stop{..} => "stop", Decision(..) => "decision", }
+    "stop_end", STOP_ENDS, stop_end: StopEnd {
+        Lapsed() => "lapsed",
+        TakenBack() => "taken_back",
+        Lifted(..) => "lifted",
+        Confirmed(..) => "confirmed",
+        Withdrawn(..) => "withdrawn",
     }
     "finding", FINDINGS, finding: Finding {
         Passed() => "passed",
@@ -354,6 +368,9 @@ variants! {
         Issue() => "issue",
         TakenUp() => "taken_up",
         Consent() => "consent",
+        VersionStop() => "version_stop",
+        StopUse() => "stop_use",
+        StopsRunning() => "stops_running",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -422,6 +439,8 @@ variants! {
         IssueOpened{..} => "issue_opened",
         IssueClosed{..} => "issue_closed",
         ConsentGiven{..} => "consent_given",
+        VersionSuspended{..} => "version_suspended",
+        SuspensionEnded{..} => "suspension_ended",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -542,5 +561,12 @@ variants! {
         NoExpropriation(..) => "no_expropriation",
         NoConsent{..} => "no_consent",
         NothingTaken{..} => "nothing_taken",
+        VersionSuspended{..} => "version_suspended",
+        VersionNotSuspended{..} => "version_not_suspended",
+        MayNotStop{..} => "may_not_stop",
+        StoppedBefore{..} => "stopped_before",
+        StopsUsedUp{..} => "stops_used_up",
+        TooManyStops{..} => "too_many_stops",
+        NotOwnStop{..} => "not_own_stop",
     }
 }

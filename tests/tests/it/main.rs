@@ -23,6 +23,7 @@ mod network;
 mod offices;
 mod rounds;
 mod rules;
+mod safety;
 mod scenarios;
 mod simulator;
 mod stories;

@@ -327,12 +327,15 @@ async fn a_version_that_is_withdrawn_is_served_no_more() {
     assert!(shown["status"]["withdrawn"].is_object(), "{shown}");
     let refused = eventually(async || Some(fetch(false).await).filter(|answer| answer.get("error").is_some())).await;
     assert_eq!(refused["error"]["code"], "no_provider", "{refused}");
-    // Whoever knows of the decision does not even ask; what is on its own disk it can still look at.
+    // Whoever knows of the decision does not even ask; what is on its own disk it can still look at, by saying so.
     let own = format!("/v1/artifacts/{}/fetch", ArtifactId::of(&bytes));
-    assert!(publisher.lines(&own, json!({})).await.pop().unwrap()["result"].is_object());
+    let despite = json!({"despite": ["withdrawn"]});
+    assert_eq!(publisher.lines(&own, json!({})).await.pop().unwrap()["error"]["code"], "withdrawn");
+    assert!(publisher.lines(&own, despite.clone()).await.pop().unwrap()["result"].is_object());
     publisher.node.artifacts.unpin(&ArtifactId::of(&bytes)).unwrap();
     publisher.node.artifacts.collect(false, |_| false).unwrap();
-    assert_eq!(publisher.lines(&own, json!({})).await.pop().unwrap()["error"]["code"], "withdrawn");
+    let gone = publisher.lines(&own, despite).await.pop().unwrap();
+    assert_eq!(gone["error"]["code"], "withdrawn", "nobody serves it, whatever it is asked for by: {gone}");
     let again = publisher.lines("/v1/artifacts", json!({"path": publisher.write("weights", &bytes)})).await;
     assert!(again.last().unwrap()["artifact"].is_object(), "its publisher may keep it");
     assert_eq!(fetch(false).await["error"]["code"], "no_provider", "and it is served no more than before");

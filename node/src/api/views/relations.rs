@@ -8,6 +8,7 @@ use allod_protocol::{
     ids::{ArtifactId, Handle, ModelId, ModelName, Units, VersionLabel},
     model::{VersionRef, VersionStatus},
     share::Issue,
+    standing::Concern,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -98,6 +99,9 @@ pub struct LineageVersion {
     /// Where it stands.
     #[schema(value_type = schema::Record)]
     pub status: VersionStatus,
+    /// What is the matter with it.
+    #[schema(value_type = Vec<schema::ConcernRecord>)]
+    pub concerns: Vec<Concern>,
     /// Steps from the version asked for; negative towards what it was made from.
     pub distance: i32,
 }

@@ -1,4 +1,4 @@
-//! Decisions on versions: what is released, deprecated, withdrawn, and what a version was made from.
+//! Decisions on versions: what is released, suspended, deprecated, withdrawn, and what a version was made from.
 
 use super::{Ask, Asked};
 use crate::cli::{
@@ -52,6 +52,40 @@ impl Ask for WithdrawVersion {
         let label = self.version.label.clone();
         let action = ProposalAction::WithdrawVersion { label, reason: self.reason.clone() };
         Asked::model(client, &self.version.model, action, format!("Withdraw {}", self.version)).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SuspendVersion {
+    /// namespace/name@label
+    version: VersionName,
+    /// Why, for whoever meets it
+    #[arg(long)]
+    reason: String,
+}
+
+impl Ask for SuspendVersion {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let label = self.version.label.clone();
+        let action = ProposalAction::SuspendVersion { label, reason: self.reason.clone() };
+        Asked::model(client, &self.version.model, action, format!("Suspend {}", self.version)).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct LiftSuspension {
+    /// namespace/name@label
+    version: VersionName,
+    /// Why, for whoever meets it
+    #[arg(long)]
+    reason: String,
+}
+
+impl Ask for LiftSuspension {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let label = self.version.label.clone();
+        let action = ProposalAction::LiftSuspension { label, reason: self.reason.clone() };
+        Asked::model(client, &self.version.model, action, format!("Lift the suspension of {}", self.version)).await
     }
 }
 

@@ -99,6 +99,7 @@ fn add_version(fields: &mut Fields, facts: &VersionFacts) {
             status => version_status(status),
         },
     );
+    fields.add_some("SUSPENDED", version.suspended.as_ref().map(|suspension| &suspension.reason));
     fields.add("disputed", disputed(frozen.as_ref(), "the version"));
 }
 

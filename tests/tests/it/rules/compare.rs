@@ -8,6 +8,7 @@ use allod_protocol::{
     delegation::Delegation,
     dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
     dormancy::Silence,
+    emergency::{StopsRunning, SuspendedBy, VersionStop},
     ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, Units},
     model::{Model, Version, VersionStatus},
     network::Network,
@@ -102,6 +103,15 @@ impl History {
         assert_eq!(found.retired.is_some(), expected.retired);
         self.compare_register(id, expected);
         self.compare_versions(id, expected);
+        for (number, expected) in (0..).zip(&expected.stops) {
+            let found: VersionStop = self.ledger.read(&(id, number)).expect("stop");
+            assert_eq!((found.ended.is_none(), found.until.get()), (expected.runs, expected.until), "{found:?}");
+        }
+        for account in &self.accounts {
+            let runs = expected.stops.iter().filter(|stop| stop.runs && stop.account == *account).count();
+            let found = self.ledger.read::<StopsRunning>(&(id, *account)).map_or(0, |running| running.0);
+            assert_eq!(found as usize, runs, "stops that run of {account}");
+        }
         for (number, expected) in (0..).zip(&expected.rounds) {
             let found: Round = self.ledger.read(&(id, number)).expect("round");
             let status = match found.status {
@@ -178,6 +188,11 @@ impl History {
             };
             assert_eq!(status, expected.status, "version {}", found.label);
             assert_eq!(found.parents, expected.parents);
+            let suspended = found.suspended.as_ref().map(|suspension| match suspension.by {
+                SuspendedBy::Stop { number, .. } => reference::Suspended::Stop(number as usize),
+                SuspendedBy::Decision(_) => reference::Suspended::Decision,
+            });
+            assert_eq!(suspended, expected.suspended, "version {}", found.label);
             self.compare_frozen(DisputeTarget::Version { model: id, label: found.label });
         }
     }

@@ -1,7 +1,8 @@
 //! How often what happened in random histories.
 
 use allod_protocol::{
-    event::Event, execute::Executed, policy::Electorate, proposal::ProposalAction, transaction::Action,
+    emergency::StopEnd, event::Event, execute::Executed, policy::Electorate, proposal::ProposalAction,
+    transaction::Action,
 };
 use allod_tests::reference::{DisputeStatus, Proposal, RoundStatus, Status, World};
 use std::{collections::BTreeMap, fmt};
@@ -11,7 +12,7 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 26] = [
+const ACTIONS: [&str; 27] = [
     "create_account",
     "create_model",
     "publish_version",
@@ -38,10 +39,11 @@ const ACTIONS: [&str; 26] = [
     "accept_transfer",
     "take_up",
     "give_consent",
+    "stop_version",
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 31] = [
+const ENDS: [&str; 32] = [
     "applied cancel_proposal",
     "proposal executed",
     "proposal execution failed",
@@ -73,10 +75,11 @@ const ENDS: [&str; 31] = [
     "dispute lapsed",
     "round closed",
     "round failed",
+    "stop lapsed",
 ];
 
 /// What decisions do; some of it is rare.
-const DECISIONS: [&str; 28] = [
+const DECISIONS: [&str; 31] = [
     "proposal expired: not_bought",
     "proposal expired: not_asked",
     "proposal expired: frozen",
@@ -105,6 +108,9 @@ const DECISIONS: [&str; 28] = [
     "done reinstate_account",
     "done remove_member",
     "done expropriate",
+    "done suspend_version",
+    "done lift_suspension",
+    "proposal expired: version_suspended",
 ];
 
 impl Coverage {
@@ -140,6 +146,7 @@ impl Coverage {
                 Event::IssueClosed { .. } => self.count("issue closed"),
                 Event::Delegated { .. } => self.count("delegation expired"),
                 Event::ProposalQueued { .. } => self.count("queued"),
+                Event::SuspensionEnded { end: StopEnd::Lapsed, .. } => self.count("stop lapsed"),
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use allod_protocol::{
     ids::{AccountId, Name},
     limits,
     policy::{
-        Arbiters, Class, Dilution, Dormancy, Electorate, Gate, ModelPolicy, Preemption, Proposers, Risk, Role, Rule,
+        Arbiters, Class, Dilution, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Preemption, Proposers, Risk, Role, Rule,
         TransferRule, templates::Template,
     },
 };
@@ -57,6 +57,7 @@ fn early_and_guarded(accounts: &[AccountId]) -> ModelPolicy {
         release: Rule { execution_window_ms: 2_500, ..release },
         guardian: Some(accounts[1]),
         dormancy: Some(Dormancy { after_ms: 4_000 }),
+        emergency: Some(EmergencyStop { accounts: accounts[1..4].to_vec(), for_ms: limits::EMERGENCY_STOP_MIN_MS }),
         roles: vec![Role { name: name("auditor"), accounts: accounts[..3].to_vec() }],
         gates,
         ..ModelPolicy::uniform(&deep)
@@ -96,8 +97,11 @@ fn by_roots_with_objections_and_gates(accounts: &[AccountId]) -> ModelPolicy {
         ..deep
     };
     let (statement, role) = (name("safety-review"), name("reviewer"));
+    let safety = Rule { voting_period_ms: 1_500, timelock_ms: 0, objection: None, ..release.clone() };
     ModelPolicy {
         release,
+        safety: Some(safety),
+        emergency: Some(EmergencyStop { accounts: accounts[..2].to_vec(), for_ms: 2 * limits::EMERGENCY_STOP_MIN_MS }),
         roles: vec![Role { name: name("reviewer"), accounts: accounts[..4].to_vec() }],
         gates: vec![Gate { statement, role, attestors: 2, outvoted_by: Some(2) }],
         ..ModelPolicy::uniform(&deep)
@@ -118,7 +122,8 @@ fn locked_with_late_quorum(accounts: &[AccountId]) -> ModelPolicy {
 }
 
 fn shortened(mut policy: ModelPolicy) -> ModelPolicy {
-    for class in Class::OF_MODELS {
+    let has_own = policy.safety.is_some();
+    for class in Class::OF_MODELS.into_iter().filter(|class| has_own || *class != Class::Safety) {
         let rule = policy.rule_mut(class);
         let short = |ms: u64| (ms / SHORTENED).max(limits::VOTING_PERIOD_MIN_MS);
         rule.voting_period_ms = short(rule.voting_period_ms);

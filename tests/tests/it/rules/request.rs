@@ -95,6 +95,12 @@ pub(crate) enum Request {
         by: Pick,
         finding: Finding,
     },
+    Stop {
+        model: u8,
+        version: Pick,
+        by: Pick,
+        stops: bool,
+    },
     Propose {
         model: u8,
         by: Pick,
@@ -225,6 +231,8 @@ pub(crate) enum Step {
     Release(Pick),
     Deprecate(Pick),
     Withdraw(Pick),
+    Suspend(Pick),
+    Lift(Pick),
     Lineage {
         version: Pick,
         parent: u8,
@@ -356,6 +364,8 @@ fn of_accounts(policies: Range<u8>) -> impl Strategy<Value = Request> {
         ),
         8 => (model, pick(), pick(), finding())
             .prop_map(|(model, version, by, finding)| Request::Attest { model, version, by, finding }),
+        6 => (model, pick(), pick(), prop::bool::weighted(0.8))
+            .prop_map(|(model, version, by, stops)| Request::Stop { model, version, by, stops }),
     ]
 }
 
@@ -394,6 +404,8 @@ fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
         14 => pick().prop_map(Step::Release),
         8 => pick().prop_map(Step::Deprecate),
         4 => pick().prop_map(Step::Withdraw),
+        2 => pick().prop_map(Step::Suspend),
+        4 => pick().prop_map(Step::Lift),
         4 => (pick(), any).prop_map(|(version, parent)| Step::Lineage { version, parent }),
         1 => any.prop_map(Step::Licence),
         1 => any.prop_map(Step::Distribution),

@@ -14,6 +14,7 @@ use allod_protocol::{
     delegation::Delegate,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
     dormancy::{CallOn, Present},
+    emergency::StopVersion,
     ids::{
         AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId,
         Timestamp, Units, VersionLabel,
@@ -32,7 +33,7 @@ use allod_protocol::{
     share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
     transaction::Action,
 };
-use allod_tests::reference::{Answer, DisputeStatus, Model, Proposal, Status, VersionStatus};
+use allod_tests::reference::{Answer, DisputeStatus, Model, Proposal, Status, Suspended, VersionStatus};
 
 fn wrap<T: Clone>(list: &[T], place: u8) -> Option<T> {
     list.get(usize::from(place).checked_rem(list.len())?).cloned()
@@ -232,6 +233,7 @@ impl History {
                 };
                 Some((by, Action::PublishVersion(asked)))
             }
+            Request::Stop { model, version, by, stops } => self.stop(*model, *version, *by, *stops),
             Request::Attest { model, version, by, finding } => self.attestation(*model, *version, *by, *finding),
             _ => None,
         }
@@ -286,6 +288,24 @@ impl History {
             note: String::new(),
         };
         Some((by, Action::Attest(asked)))
+    }
+
+    fn stop(&self, model: u8, version: Pick, by: Pick, stops: bool) -> Option<(AccountId, Action)> {
+        let (id, model) = self.model(model);
+        let labels: Vec<VersionLabel> = model.versions.keys().cloned().collect();
+        let fits = |label: &VersionLabel| {
+            let version = &model.versions[label];
+            version.suspended.is_some() != stops && version.status != VersionStatus::Withdrawn
+        };
+        let label = choose(&labels, version, fits)?;
+        let stopper = match model.versions[&label].suspended {
+            Some(Suspended::Stop(number)) => Some(model.stops[number].account),
+            _ => None,
+        };
+        let may = |account| model.policy.emergency.as_ref().is_some_and(|it| it.accounts.contains(&account));
+        let by = self.by(by, |account| if stops { may(account) } else { stopper == Some(account) });
+        let reason = "harms".into();
+        Some((by, Action::StopVersion(StopVersion { model: id, label, stops, reason })))
     }
 
     /// A version of any model; a missing one now and then.
@@ -437,6 +457,12 @@ impl History {
         choose(&labels, pick, |label| versions[label].status == wanted)
     }
 
+    fn suspended(&self, model: ModelId, pick: Pick, fits: impl Fn(Option<Suspended>) -> bool) -> Option<VersionLabel> {
+        let versions = &self.world.models[&model].versions;
+        let labels: Vec<VersionLabel> = versions.keys().cloned().collect();
+        choose(&labels, pick, |label| fits(versions[label].suspended))
+    }
+
     fn step(&self, model: ModelId, by: AccountId, step: &Step) -> Option<ProposalAction> {
         let reason = String::new();
         Some(match step {
@@ -449,6 +475,14 @@ impl History {
             Step::Withdraw(pick) => {
                 ProposalAction::WithdrawVersion { label: self.version(model, *pick, VersionStatus::Released)?, reason }
             }
+            Step::Suspend(pick) => ProposalAction::SuspendVersion {
+                label: self.suspended(model, *pick, |suspended| suspended != Some(Suspended::Decision))?,
+                reason: "harms".into(),
+            },
+            Step::Lift(pick) => ProposalAction::LiftSuspension {
+                label: self.suspended(model, *pick, |suspended| suspended.is_some())?,
+                reason: "mended".into(),
+            },
             Step::Lineage { version, parent } => ProposalAction::ClaimLineage {
                 label: self.version(model, *version, VersionStatus::Published)?,
                 parents: vec![self.version_ref(*parent)?],

@@ -1,0 +1,87 @@
+//! `allod stop` and `allod stops`: versions that were suspended in an emergency.
+
+use super::{
+    args::{HowMany, VersionName},
+    context::Context,
+    output::{Table, cut, who},
+    signing::{Nothing, Receipt, Signing},
+    units::show_time,
+};
+use crate::api::views::StopView;
+use allod_protocol::{
+    emergency::{StopEnd, StopVersion},
+    ids::ModelName,
+    transaction::Action,
+};
+use anyhow::Result;
+
+/// Suspend a version at once, as an account that the model's policy names for emergencies. The owners confirm or lift it,
+/// or it lapses.
+#[derive(Debug, clap::Args)]
+pub(super) struct Stop {
+    /// namespace/name@label
+    version: VersionName,
+    /// Why, for whoever meets the version
+    #[arg(long)]
+    reason: String,
+    /// End a stop of yours instead
+    #[arg(long)]
+    take_back: bool,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+impl Stop {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let sender = self.signing.sender(context).await?;
+        let model = sender.client.model(&self.version.model).await?.model.id;
+        let (label, stops) = (self.version.label.clone(), !self.take_back);
+        let action = StopVersion { model, label, stops, reason: self.reason };
+        let receipt = sender.submit(Action::StopVersion(action)).await?;
+        context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+            let what = if stops { "is suspended" } else { "is not suspended any more" };
+            format!("{} {what}\n{}", self.version, receipt.place())
+        })
+    }
+}
+
+/// The emergency stops of a model's versions, and what came of them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Stops {
+    /// namespace/name
+    model: ModelName,
+    #[command(flatten)]
+    how_many: HowMany,
+}
+
+impl Stops {
+    pub(super) async fn execute(self, context: &Context) -> Result<()> {
+        let path = format!("/v1/models/{}/stops", self.model);
+        context.answer_list(&context.client()?.list::<StopView>(&path, self.how_many.limit()).await?, show)
+    }
+}
+
+fn show(stops: &[StopView]) -> String {
+    let mut table = Table::new(&["VERSION", "BY", ">BLOCK", "STANDS", "REASON"]);
+    for view in stops {
+        let stop = &view.stop;
+        let stands = match stop.ended {
+            None => format!("until {}", show_time(stop.until)),
+            Some((end, height)) => format!("{} in block {height}", end_text(end)),
+        };
+        let by = who(view.handle.as_ref(), stop.account);
+        table.row([stop.label.to_string(), by, stop.height.to_string(), stands, cut(&stop.reason, 40)]);
+    }
+    table.show("nobody has stopped a version")
+}
+
+/// How a suspension ended.
+pub(super) const fn end_text(end: StopEnd) -> &'static str {
+    match end {
+        StopEnd::Lapsed => "lapsed",
+        StopEnd::TakenBack => "taken back",
+        StopEnd::Lifted(_) => "lifted by the owners",
+        StopEnd::Confirmed(_) => "confirmed by the owners",
+        StopEnd::Withdrawn(_) => "over, the version was withdrawn",
+    }
+}
