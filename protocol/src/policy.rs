@@ -360,6 +360,15 @@ impl ModelPolicy {
         Class::OF_MODELS.into_iter().chain(expropriation).collect()
     }
 
+    /// Whether the policy has a rule for this class, and not another class's.
+    pub const fn has_own_rule(&self, class: Class) -> bool {
+        match class {
+            Class::Safety => self.safety.is_some(),
+            Class::Expropriation => self.expropriation.is_some(),
+            _ => true,
+        }
+    }
+
     /// The rule of a class, to change it.
     pub fn rule_mut(&mut self, class: Class) -> &mut Rule {
         match class {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::api::views::{AccountView, ModelView, counterparty};
 use allod_protocol::{
+    emergency::SuspendedBy,
     event::Event,
     ids::{AccountId, ModelId},
     intake::UnitsOf,

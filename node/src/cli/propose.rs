@@ -161,6 +161,8 @@ macro_rules! each_kind {
             Propose::Release($asking) => $what,
             Propose::Deprecate($asking) => $what,
             Propose::WithdrawVersion($asking) => $what,
+            Propose::SuspendVersion($asking) => $what,
+            Propose::LiftSuspension($asking) => $what,
             Propose::ClaimLineage($asking) => $what,
             Propose::Licence($asking) => $what,
             Propose::Distribution($asking) => $what,

@@ -1,6 +1,8 @@
 //! A policy in plain words, for the owners who are asked to agree to it.
 
-use super::{Class, Dormancy, Electorate, EmergencyStop, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule, TransferRule};
+use super::{
+    Class, Dormancy, Electorate, EmergencyStop, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule, TransferRule,
+};
 use crate::{fraction::Fraction, limits};
 
 /// What each class decides.

@@ -1,6 +1,8 @@
 //! Policies to start from. Each is sound as it stands; its owners may change any of it.
 
-use super::{Arbiters, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
+use super::{
+    Arbiters, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule,
+};
 use crate::{
     fraction::{Fraction, Portion},
     ids::{AccountId, Name},
@@ -139,8 +141,13 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
         ..Rule::new(percent(60), percent(60), 7 * DAY_MS)
     };
     // What is dangerous is not waited with: the same weight decides in a day.
-    let safety =
-        Some(Rule { voting_period_ms: DAY_MS, early_close_ms: Some(HOUR_MS), late_extension_ms: HOUR_MS, timelock_ms: 0, ..release.clone() });
+    let safety = Some(Rule {
+        voting_period_ms: DAY_MS,
+        early_close_ms: Some(HOUR_MS),
+        late_extension_ms: HOUR_MS,
+        timelock_ms: 0,
+        ..release.clone()
+    });
     let mut policy = ModelPolicy {
         release,
         safety,

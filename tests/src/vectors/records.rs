@@ -169,7 +169,8 @@ pub(super) fn state() -> Vec<Vector> {
         delegations: 1,
         silent: 1,
     };
-    let counters = ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1, issues: 3, stops: 1 };
+    let counters =
+        ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1, issues: 3, stops: 1 };
     let mut records = vec![
         record(&(), &network),
         record(&(), &ValidatorSchedule { current: set.clone(), next: set }),

@@ -4,7 +4,10 @@ use crate::cli::{Failure, args, client::Client, units};
 use allod_protocol::{
     fraction::{Fraction, Portion},
     ids::AccountId,
-    policy::{Class, Dilution, Dormancy, ModelPolicy, Preemption, Risk, Rule, TransferRule, templates::Template},
+    policy::{
+        Class, Dilution, Dormancy, EmergencyStop, ModelPolicy, Preemption, Risk, Rule, TransferRule,
+        templates::Template,
+    },
 };
 use anyhow::Result;
 use std::{path::PathBuf, str::FromStr, time::Duration};
@@ -43,6 +46,12 @@ pub(in crate::cli) struct PolicyArgs {
     /// Who may cancel what passed and is not executed yet
     #[arg(long, value_name = "ACCOUNT")]
     guardian: Option<String>,
+    /// Who may suspend a version at once, each alone, until the owners confirm or lift that; may be repeated
+    #[arg(long = "emergency", value_name = "ACCOUNT")]
+    emergency: Vec<String>,
+    /// How long such a stop lasts if they do neither
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, requires = "emergency", default_value = "7d")]
+    emergency_for: Duration,
     /// How long weight that is called on may keep silent before it leaves the count; 0s for never
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     dormancy: Option<Duration>,
@@ -114,6 +123,7 @@ impl PolicyArgs {
         let times = self.voting_period.is_none() && self.timelock.is_none() && self.rules.is_empty();
         let beside = self.transfers.is_none()
             && self.guardian.is_none()
+            && self.emergency.is_empty()
             && self.dormancy.is_none()
             && self.dilution.is_none()
             && self.yearly_dilution.is_none()
@@ -139,13 +149,23 @@ impl PolicyArgs {
             Some(name) => Some(client.account(name).await?.account.id),
             None => start.guardian,
         };
-        let policy = ModelPolicy { guardian, ..self.changed(start) };
+        let mut accounts = Vec::with_capacity(self.emergency.len());
+        for name in &self.emergency {
+            accounts.push(client.account(name).await?.account.id);
+        }
+        let for_ms = units::milliseconds(self.emergency_for);
+        let emergency =
+            if accounts.is_empty() { start.emergency.clone() } else { Some(EmergencyStop { accounts, for_ms }) };
+        let policy = ModelPolicy { guardian, emergency, ..self.changed(start) };
         policy.check().map_err(|error| Failure::usage(error.to_string()))?;
         Ok(policy)
     }
 
     fn changed(&self, mut policy: ModelPolicy) -> ModelPolicy {
         for class in Class::OF_MODELS {
+            if !policy.has_own_rule(class) {
+                continue;
+            }
             let rule = policy.rule_mut(class);
             rule.quorum = self.quorum.unwrap_or(rule.quorum);
             rule.threshold = self.threshold.unwrap_or(rule.threshold);

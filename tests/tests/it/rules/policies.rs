@@ -6,8 +6,8 @@ use allod_protocol::{
     ids::{AccountId, Name},
     limits,
     policy::{
-        Arbiters, Class, Dilution, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Preemption, Proposers, Risk, Role, Rule,
-        TransferRule, templates::Template,
+        Arbiters, Class, Dilution, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Preemption, Proposers, Risk,
+        Role, Rule, TransferRule, templates::Template,
     },
 };
 
