@@ -198,6 +198,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{account}", get(accounts::one))
         .route("/v1/accounts/{account}/recovery", get(keys::recovery))
+        .route("/v1/accounts/{account}/guarded", get(keys::guarded))
         .route("/v1/accounts/{account}/approvals", get(keys::approvals))
         .route("/v1/accounts/{account}/peers", get(access::peers))
         .route("/v1/accounts/{account}/offices", get(offices::of_account))

@@ -61,7 +61,7 @@ pub(crate) fn encode_batch(transactions: &[Transaction]) -> Vec<u8> {
 fn verify(data: &[u8], network: NetworkId, state: &impl StateRead) -> Result<Vec<Result<Checked, Refused>>, Faulty> {
     let transactions: Vec<Transaction> = codec::decode(data, limits::GOSSIP_SIZE_BYTES)?;
     let check = |transaction| match check_sender(&transaction, state) {
-        Ok(()) => Ok(Ok(Checked::new(transaction, network)?)),
+        Ok(_) => Ok(Ok(Checked::new(transaction, network)?)),
         Err(refused) => Ok(Err(refused)),
     };
     transactions.into_iter().map(check).collect()
@@ -113,7 +113,7 @@ mod tests {
         ids::{AccountId, Handle, Height, Signature, Timestamp},
         rejection::Rejection,
         state::{Direction, Entry, Record as _, StateError},
-        transaction::{Action, KeySignature, TransactionBody},
+        transaction::{Action, TransactionBody},
     };
 
     const NETWORK: NetworkId = NetworkId::from_bytes([1; 32]);
@@ -143,12 +143,12 @@ mod tests {
     fn transaction(sender: u8, signer: u8) -> Transaction {
         let action = Action::RotateKeys(RotateKeys { keys: KeyPolicy::single(key(3).public_key()) });
         let (sender, expires) = (AccountId::from_bytes([sender; 32]), Timestamp::new(1_000));
-        TransactionBody { network: NETWORK, sender, nonce: 0, expires, action }.sign(&[key(signer)])
+        TransactionBody { network: NETWORK, sender, nonce: 0, expires, action, signers: Vec::new() }
+            .sign(&[key(signer)])
     }
 
     fn badly_signed(sender: u8, signer: u8) -> Transaction {
-        let signature = KeySignature { key: key(signer).public_key(), signature: Signature::from_bytes([9; 64]) };
-        Transaction { signatures: vec![signature], ..transaction(sender, signer) }
+        Transaction { signatures: vec![Signature::from_bytes([9; 64])], ..transaction(sender, signer) }
     }
 
     #[test]

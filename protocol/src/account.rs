@@ -1,14 +1,15 @@
 //! Accounts: who can hold shares and sign, under a unique handle, with keys that can be replaced.
 
 use crate::{
+    approval,
     event::Event,
     execute::Context,
-    ids::{AccountId, Handle, Height, PublicKey, Shape},
+    ids::{AccountId, Handle, Height, ProposalId, PublicKey, Shape},
     limits,
-    recovery::{self, RecoveryPolicy},
+    recovery::{self, RecoveryPolicy, Unsettled, settling},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
-    transaction::{Invalid, KeySignature, Transaction, check_count},
+    transaction::{Action, Invalid, Transaction, check_count},
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,13 @@ impl KeyPolicy {
         Ok(())
     }
 
-    pub(crate) fn weight_of<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> u64 {
+    /// Whether a key is one of them.
+    pub fn has(&self, key: &PublicKey) -> bool {
+        self.keys.iter().any(|known| known.key == *key)
+    }
+
+    /// What keys weigh together, those that are not of the policy nothing.
+    pub fn weight_of<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> u64 {
         keys.filter_map(|key| self.keys.iter().find(|known| known.key == *key))
             .fold(0u64, |sum, known| sum.saturating_add(u64::from(known.weight)))
     }
@@ -94,8 +101,21 @@ pub struct Account {
     pub open_calls: u32,
     /// Who can give it new keys, if anybody.
     pub recovery: Option<RecoveryPolicy>,
-    /// Since when it is suspended by a decision of the members; none if it is not.
-    pub suspended: Option<Height>,
+    /// That it is suspended by a decision of the members; none if it is not.
+    pub suspended: Option<Suspension>,
+    /// What fewer than all of its keys asked of its keys and guardians, until the delay of its recovery is over.
+    pub unsettled: Option<Unsettled>,
+}
+
+/// Why an account is suspended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Since when.
+    pub since: Height,
+    /// The reason that the decision gives.
+    pub reason: String,
+    /// The decision.
+    pub proposal: ProposalId,
 }
 
 impl Record for Account {
@@ -138,34 +158,48 @@ impl Account {
             open_calls: 0,
             recovery: None,
             suspended: None,
+            unsettled: None,
         }
     }
 
     /// Whether the account, with the keys that signed a transaction and whose signatures were checked, may ask for it at
-    /// all: it is not suspended, every key is one of its own, and their weights reach the threshold, unless the
-    /// transaction is about gathering approvals, which any key may do.
+    /// all. Every key is one of its own, and their weights reach the threshold, unless the transaction is about gathering
+    /// approvals, which any key may do; or they are all its settled keys, and it is about its keys. If it is suspended,
+    /// it may ask for little.
     ///
     /// # Errors
     /// [`Rejection::ForeignKey`], [`Rejection::NotAuthorised`] or [`Rejection::Suspended`].
     pub fn authorises(&self, transaction: &Transaction) -> Result<(), Rejection> {
-        match self.is_signed_by(&transaction.signatures) {
-            Err(Rejection::NotAuthorised { .. }) if transaction.body.action.is_of_approval() => {}
+        let (action, signers) = (&transaction.body.action, transaction.body.signers.as_slice());
+        let is_own = |key: &PublicKey| self.keys.has(key) || self.settled_keys().has(key);
+        match self.is_signed_by(signers) {
+            Err(Rejection::NotAuthorised { .. }) if action.is_of_approval() => {}
+            Err(_) if action.is_of_keys() && self.are_all_keys(signers) && signers.iter().all(is_own) => {}
             checked => checked?,
         }
-        self.require_not_suspended()
+        self.require_open_to(action)
+    }
+
+    /// The keys of which all together have the last word: see [`crate::recovery`].
+    pub fn settled_keys(&self) -> &KeyPolicy {
+        self.unsettled.as_ref().map_or(&self.keys, |waits| &waits.keys)
+    }
+
+    /// Whether all settled keys are among these, and are more than one.
+    pub fn are_all_keys(&self, signers: &[PublicKey]) -> bool {
+        let settled = &self.settled_keys().keys;
+        settled.len() > 1 && settled.iter().all(|known| signers.contains(&known.key))
     }
 
     /// Whether these keys speak for the account: each is one of its own, and their weights reach the threshold.
     ///
     /// # Errors
     /// [`Rejection::ForeignKey`] or [`Rejection::NotAuthorised`].
-    pub fn is_signed_by(&self, signatures: &[KeySignature]) -> Result<(), Rejection> {
-        for KeySignature { key, .. } in signatures {
-            if !self.keys.keys.iter().any(|known| known.key == *key) {
-                return Err(Rejection::ForeignKey { account: self.id, key: *key });
-            }
+    pub fn is_signed_by(&self, signers: &[PublicKey]) -> Result<(), Rejection> {
+        if let Some(key) = signers.iter().find(|key| !self.keys.has(key)) {
+            return Err(Rejection::ForeignKey { account: self.id, key: *key });
         }
-        let weight = self.keys.weight_of(signatures.iter().map(|signature| &signature.key));
+        let weight = self.keys.weight_of(signers.iter());
         let threshold = u64::from(self.keys.threshold);
         if weight < threshold {
             return Err(Rejection::NotAuthorised { account: self.id, weight, threshold });
@@ -173,11 +207,19 @@ impl Account {
         Ok(())
     }
 
+    /// That the account may ask for this, suspended or not.
+    ///
+    /// # Errors
+    /// [`Rejection::Suspended`].
+    pub fn require_open_to<Request, Sign>(&self, action: &Action<Request, Sign>) -> Result<(), Rejection> {
+        if action.is_open_to_suspended() { Ok(()) } else { self.require_not_suspended() }
+    }
+
     /// # Errors
     /// [`Rejection::Suspended`].
     pub fn require_not_suspended(&self) -> Result<(), Rejection> {
-        match self.suspended {
-            Some(height) => Err(Rejection::Suspended { account: self.id, height }),
+        match &self.suspended {
+            Some(suspension) => Err(Rejection::Suspended { account: self.id, height: suspension.since }),
             None => Ok(()),
         }
     }
@@ -229,7 +271,7 @@ impl CreateAccount {
     }
 }
 
-/// Replace the sender's keys at once.
+/// Replace the sender's keys at once. Signed by all of its keys, it ends a recovery, and whatever fewer asked is void.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotateKeys {
     /// The keys from now on.
@@ -244,11 +286,20 @@ impl RotateKeys {
     pub(crate) fn apply<S: StateRead + ?Sized>(
         &self,
         state: &mut Overlay<'_, S>,
+        context: &Context,
         mut sender: Account,
+        signers: &[PublicKey],
     ) -> Result<Vec<Event>, Rejection> {
-        let stopped = recovery::stop(state, &sender);
-        sender.keys = self.keys.clone();
+        let mut events = vec![Event::KeysRotated { account: sender.id }];
+        if sender.are_all_keys(signers) {
+            events.extend(recovery::stop(state, &sender));
+            settling::clear(state, &mut sender);
+            sender.keys = self.keys.clone();
+        } else {
+            settling::replace_keys(state, context, &mut sender, self.keys.clone());
+        }
         state.write(&sender.id, &sender);
-        Ok(std::iter::once(Event::KeysRotated { account: sender.id }).chain(stopped).collect())
+        events.extend(approval::forget_old_keys(state, &sender));
+        Ok(events)
     }
 }

@@ -6,6 +6,7 @@
 //! many stand behind it.
 
 use crate::{
+    account::Account,
     due::{self, Due},
     event::Event,
     execute::Context,
@@ -80,9 +81,12 @@ impl Delegate {
         &self,
         state: &mut Overlay<'_, S>,
         context: &Context,
-        sender: AccountId,
+        account: &Account,
     ) -> Result<Vec<Event>, Rejection> {
-        Model::existing(state, self.model)?;
+        let sender = account.id;
+        if !Model::existing(state, self.model)?.policy.suspended_vote {
+            account.require_not_suspended()?;
+        }
         if let Some(to) = self.to {
             context.existing_account(state, to)?;
             if to == sender {

@@ -38,7 +38,7 @@ pub enum Due {
     },
     /// A dispute lapses.
     Dispute(DisputeId),
-    /// An account gets the keys that its guardians chose.
+    /// An account gets the keys that its guardians chose, or does not.
     Recovery(AccountId),
     /// A request is no longer waited with.
     Approval(ApprovalId),
@@ -63,6 +63,8 @@ pub enum Due {
         /// Its number.
         number: u64,
     },
+    /// What fewer than all keys of an account asked of its guardians and keys is settled.
+    Settling(AccountId),
 }
 
 impl KeyField for Due {
@@ -103,6 +105,10 @@ impl KeyField for Due {
             Self::Stop { model, number } => {
                 key.push(8);
                 (*model, *number).write(key);
+            }
+            Self::Settling(id) => {
+                key.push(9);
+                id.write(key);
             }
         }
     }
@@ -171,10 +177,11 @@ fn handle_one<S: StateRead + ?Sized>(
             events
         }
         Due::Dispute(id) => dispute::lapse(state, context, id),
-        Due::Recovery(id) => recovery::on_due(state, id),
+        Due::Recovery(id) => recovery::on_due(state, context, id),
         Due::Approval(id) => approval::expire(state, id),
         Due::Silence { scope, account } => dormancy::on_due(state, context, scope, account),
         Due::Issue { model, number } => share::issue::on_due(state, context, (model, number)),
         Due::Stop { model, number } => emergency::lapse(state, context, (model, number)),
+        Due::Settling(id) => recovery::settling::on_due(state, context, id),
     }
 }

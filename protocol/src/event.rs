@@ -14,6 +14,7 @@ use crate::{
     model::{Licence, VersionRef},
     office::Office,
     proposal::{BallotPart, ProposalStatus, Scope},
+    recovery::Clock,
     share::{ShareFlow, ShareReason},
 };
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,7 @@ pub enum Event {
     AccountSuspended {
         account: AccountId,
         reason: String,
+        proposal: ProposalId,
     },
     AccountReinstated {
         account: AccountId,
@@ -228,7 +230,21 @@ pub enum Event {
     RecoverySought {
         account: AccountId,
         guardian: AccountId,
-        ready: Option<Timestamp>,
+        ready: Option<Clock>,
+    },
+    RecoveryContested {
+        account: AccountId,
+        ready: Clock,
+    },
+    RecoveryLapsed {
+        account: AccountId,
+    },
+    GuardiansAsked {
+        account: AccountId,
+        ready: Option<Clock>,
+    },
+    KeysSettled {
+        account: AccountId,
     },
     RecoveryStopped {
         account: AccountId,
@@ -250,6 +266,11 @@ pub enum Event {
         account: AccountId,
         approval: ApprovalId,
         carried_out: bool,
+    },
+    ApprovalOpposed {
+        account: AccountId,
+        approval: ApprovalId,
+        keys: Vec<PublicKey>,
     },
     Attested {
         artifact: ArtifactId,

@@ -18,14 +18,14 @@ use crate::{
     genesis::Parameters,
     ids::{
         AccountId, ApprovalId, ContributionId, DisputeId, Height, IncidentId, ModelId, NetworkId, ProposalId,
-        Timestamp, TransactionId,
+        PublicKey, Timestamp, TransactionId,
     },
     limits,
     network::{self, Network, Upgrade},
     recovery::CancelRecovery,
     rejection::Rejection,
     state::{ChangeSet, Family, Overlay, Record, StateError, StateRead, read},
-    transaction::{Action, KeySignature, Transaction},
+    transaction::{Action, Transaction},
     validator::{ValidatorSchedule, ValidatorSet},
 };
 use serde::{Deserialize, Serialize};
@@ -210,7 +210,7 @@ fn execute_transaction<S: StateRead + ?Sized>(
     let admitted = admit(state, context, senders, transaction, id);
     // Remembered once its sender is known to have asked for it: a stranger's copy must not use it up.
     let remembered = admitted.is_ok();
-    let asked = (&transaction.body.action, transaction.signatures.as_slice());
+    let asked = (&transaction.body.action, transaction.body.signers.as_slice());
     let result = admitted.and_then(|sender| apply(state, context, sender, asked));
     let (outcome, events) = match result {
         Ok(events) => (Outcome::Applied, events),
@@ -243,7 +243,8 @@ fn admit<S: StateRead + ?Sized>(
     }
     let account = context.existing_account(state, body.sender)?;
     account.authorises(transaction)?;
-    let max = context.parameters.transactions_per_account_per_block;
+    let of_all = context.parameters.transactions_per_account_per_block;
+    let max = if account.suspended.is_some() { limits::SUSPENDED_TRANSACTIONS_PER_BLOCK } else { of_all };
     let count = senders.entry(account.id).or_insert(0);
     if *count >= max {
         return Err(Rejection::RateLimited { account: account.id, max });
@@ -271,10 +272,10 @@ pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval
     state: &mut Overlay<'_, S>,
     context: &mut Context,
     sender: Account,
-    (action, signatures): (&Action<Request, Sign>, &[KeySignature]),
+    (action, signers): (&Action<Request, Sign>, &[PublicKey]),
 ) -> Result<Vec<Event>, Rejection> {
     let account = sender.id;
-    let mut events = dispatch(state, context, sender, (action, signatures))?;
+    let mut events = dispatch(state, context, sender, (action, signers))?;
     if let Some(scope) = dormancy::spoken_in(state, action) {
         events.extend(dormancy::heard(state, context, scope, account));
     }
@@ -285,11 +286,11 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
     state: &mut Overlay<'_, S>,
     context: &mut Context,
     sender: Account,
-    (action, signatures): (&Action<Request, Sign>, &[KeySignature]),
+    (action, signers): (&Action<Request, Sign>, &[PublicKey]),
 ) -> Result<Vec<Event>, Rejection> {
     match action {
         Action::CreateAccount(action) => action.apply(state, context, sender),
-        Action::RotateKeys(action) => action.apply(state, sender),
+        Action::RotateKeys(action) => action.apply(state, context, sender, signers),
         Action::CreateModel(action) => action.apply(state, context, &sender),
         Action::PublishVersion(action) => action.apply(state, context, sender.id),
         Action::RecordContribution(action) => action.apply(state, context, sender.id),
@@ -298,7 +299,7 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::BurnShares(action) => action.apply(state, context, sender.id),
         Action::TakeUp(action) => action.apply(state, context, sender.id),
         Action::GiveConsent(action) => action.apply(state, context, sender.id),
-        Action::Delegate(action) => action.apply(state, context, sender.id),
+        Action::Delegate(action) => action.apply(state, context, &sender),
         Action::Attest(action) => action.apply(state, context, sender.id),
         Action::RevealContribution(action) => action.apply(state, context, sender.id),
         Action::OpenDispute(action) => action.apply(state, context, sender),
@@ -306,11 +307,11 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::RuleDispute(action) => action.apply(state, context, sender.id),
         Action::ReportIncident(action) => action.apply(state, context, sender.id),
         Action::UpdateIncident(action) => action.apply(state, context, sender.id),
-        Action::SetRecovery(action) => action.apply(state, context, sender),
+        Action::SetRecovery(action) => action.apply(state, context, sender, signers),
         Action::RecoverAccount(action) => action.apply(state, context, sender.id),
-        Action::CancelRecovery(_) => CancelRecovery::apply(state, &sender),
-        Action::RequestApproval(action) => action.apply(state, context, sender, signatures),
-        Action::SignApproval(action) => action.apply(state, context, sender, signatures),
+        Action::CancelRecovery(_) => CancelRecovery::apply(state, context, sender, signers),
+        Action::RequestApproval(action) => action.apply(state, context, sender, signers),
+        Action::SignApproval(action) => action.apply(state, context, sender, signers),
         Action::BindPeer(action) => action.apply(state, context, sender.id),
         Action::ReleasePeer(action) => action.apply(state, context, sender.id),
         Action::AcceptOffice(action) => action.apply(state, context, sender.id),

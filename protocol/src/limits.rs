@@ -125,6 +125,10 @@ pub const COPIES: u32 = 64;
 pub const PEERS_PER_ACCOUNT: usize = 64;
 /// Guardians of one account.
 pub const GUARDIANS: usize = 16;
+/// Transactions of one suspended account in one block.
+pub const SUSPENDED_TRANSACTIONS_PER_BLOCK: u32 = 1;
+/// Transactions of one suspended account that a mempool holds.
+pub const MEMPOOL_TRANSACTIONS_PER_SUSPENDED: usize = 4;
 /// Requests of one account that wait for signatures at a time.
 pub const OPEN_APPROVALS_PER_ACCOUNT: u32 = 16;
 /// Milliseconds that a request waits for signatures at most (30 days).

@@ -67,15 +67,16 @@ impl Checked {
     }
 }
 
-/// Whether the sender exists and the keys that sign speak for it. That they did sign is [`Checked::new`]'s affair, which
+/// The sender, if it exists and the keys that sign speak for it. That they did sign is [`Checked::new`]'s affair, which
 /// costs far more: a peer asks this first of what strangers send.
 ///
 /// # Errors
 /// [`Refused::Rejected`] or [`Refused::State`].
-pub fn check_sender(transaction: &Transaction, state: &impl StateRead) -> Result<(), Refused> {
+pub fn check_sender(transaction: &Transaction, state: &impl StateRead) -> Result<Account, Refused> {
     let sender = transaction.body.sender;
     let account = read::<Account>(state, &sender)?.ok_or(Rejection::UnknownAccount(sender))?;
-    Ok(account.authorises(transaction)?)
+    account.authorises(transaction)?;
+    Ok(account)
 }
 
 #[derive(Debug, Default)]
@@ -143,7 +144,10 @@ impl Mempool {
             return Err(Refused::SenderFull { account: body.sender, waiting });
         }
         check_expiry(body.expires, time)?;
-        check_sender(&checked.transaction, state)?;
+        let sender = check_sender(&checked.transaction, state)?;
+        if sender.suspended.is_some() && waiting >= limits::MEMPOOL_TRANSACTIONS_PER_SUSPENDED {
+            return Err(Refused::SenderFull { account: sender.id, waiting });
+        }
         if read::<Seen>(state, &(body.expires, checked.id))?.is_some() {
             return Err(Rejection::Replayed.into());
         }
@@ -266,6 +270,7 @@ mod tests {
             nonce,
             expires: Timestamp::new(expires),
             action: Action::AcceptContribution(action),
+            signers: Vec::new(),
         };
         Checked::new(body.sign(&[key(sender)]), network).expect("valid")
     }

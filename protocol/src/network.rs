@@ -2,15 +2,16 @@
 //! decisions do to them.
 
 use crate::{
-    account::Account,
+    account::{Account, Suspension},
     dormancy,
     event::Event,
     execute::{Context, ExecuteError},
     genesis::Parameters,
-    ids::{AccountId, Height, Power, PublicKey},
+    ids::{AccountId, Height, Power, ProposalId, PublicKey},
     limits,
     office::{self, Office},
     proposal::Scope,
+    recovery,
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
     validator::{Validator, ValidatorSchedule, ValidatorSet},
@@ -230,18 +231,20 @@ pub(crate) fn grant_quota<S: StateRead + ?Sized>(
     Ok(vec![Event::QuotaGranted { account: id, quota }])
 }
 
-/// Suspends an account.
+/// Suspends an account: it starts nothing more, and the clocks of its recovery stand.
 pub(crate) fn suspend<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     id: AccountId,
-    reason: &str,
+    (proposal, reason): (ProposalId, &str),
 ) -> Result<Vec<Event>, Rejection> {
     let mut account = context.existing_account(state, id)?;
     account.require_not_suspended()?;
-    account.suspended = Some(context.height);
+    let reason = reason.to_owned();
+    account.suspended = Some(Suspension { since: context.height, reason: reason.clone(), proposal });
+    recovery::pause(state, context, &mut account);
     state.write(&id, &account);
-    Ok(vec![Event::AccountSuspended { account: id, reason: reason.to_owned() }])
+    Ok(vec![Event::AccountSuspended { account: id, reason, proposal }])
 }
 
 /// Reinstates a suspended account.
@@ -254,6 +257,7 @@ pub(crate) fn reinstate<S: StateRead + ?Sized>(
     if account.suspended.take().is_none() {
         return Err(Rejection::NotSuspended(id));
     }
+    recovery::resume(state, context, &mut account);
     state.write(&id, &account);
     Ok(vec![Event::AccountReinstated { account: id }])
 }

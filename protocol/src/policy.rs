@@ -307,6 +307,13 @@ pub struct ModelPolicy {
     /// Who may suspend a version at once; without it nobody.
     #[serde(default)]
     pub emergency: Option<EmergencyStop>,
+    /// Whether accounts that the network's members suspended answer the model's questions, and delegate them.
+    #[serde(default = "suspended_vote")]
+    pub suspended_vote: bool,
+}
+
+const fn suspended_vote() -> bool {
+    true
 }
 
 impl ModelPolicy {
@@ -331,6 +338,7 @@ impl ModelPolicy {
             expropriation: None,
             safety: None,
             emergency: None,
+            suspended_vote: suspended_vote(),
         }
     }
 

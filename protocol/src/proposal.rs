@@ -203,6 +203,8 @@ pub struct Proposal {
     pub turned_at: Timestamp,
     /// Where it stands.
     pub status: ProposalStatus,
+    /// Whether suspended accounts answer, as it was at opening.
+    pub suspended_vote: bool,
 }
 
 impl Record for Proposal {
@@ -281,6 +283,7 @@ struct Terms {
     gates: Vec<ProposalGate>,
     guardian: Option<AccountId>,
     parties: Vec<AccountId>,
+    suspended_vote: bool,
     tally: Tally,
     number: u64,
 }
@@ -326,7 +329,7 @@ impl OpenProposal {
         }
         let snapshot = context.height.previous();
         let terms = match self.scope {
-            Scope::Network => network_terms(state, context, &sender, class)?,
+            Scope::Network => network_terms(state, context, &sender, (class, &self.actions))?,
             Scope::Model(model) => self.model_terms(state, model, &sender, (class, snapshot))?,
         };
         if terms.tally.whole == 0 {
@@ -356,6 +359,7 @@ impl OpenProposal {
             opened_at: context.time,
             turned_at: context.time,
             status: ProposalStatus::Open,
+            suspended_vote: terms.suspended_vote,
         };
         state.write(&(self.scope, terms.number), &ProposalOf(proposal.id));
         due::set(state, proposal.closes, Due::Proposal(proposal.id));
@@ -409,7 +413,8 @@ impl OpenProposal {
             }
         }
         let tally = Tally::opening(whole, asleep);
-        Ok(Terms { rule, gates, guardian: model.policy.guardian, parties, tally, number })
+        let (guardian, suspended_vote) = (model.policy.guardian, model.policy.suspended_vote);
+        Ok(Terms { rule, gates, guardian, parties, suspended_vote, tally, number })
     }
 
     /// The parties to the disputes that it decides, each once.
@@ -432,7 +437,7 @@ fn network_terms<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
     context: &mut Context,
     sender: &Account,
-    class: Class,
+    (class, actions): (Class, &[ProposalAction]),
 ) -> Result<Terms, Rejection> {
     if sender.member_since.is_none() {
         return Err(Rejection::NotMember(sender.id));
@@ -441,13 +446,17 @@ fn network_terms<S: StateRead + ?Sized>(
     context.network.proposals = number.saturating_add(1);
     let snapshot = context.height.previous();
     let policy = &context.parameters.policy;
-    let rule = policy.rule(class).clone();
+    let mut rule = policy.rule(class).clone();
+    let of_all = actions.iter().any(ProposalAction::needs_majority_of_all);
+    if of_all {
+        rule = rule.by_majority_of_all();
+    }
     let mut asleep = 0;
-    if policy.dormancy.is_some() {
+    if policy.dormancy.is_some() && !of_all {
         asleep = dormancy::asleep_as_of(state, Scope::Network, snapshot).by(rule.electorate);
     }
     let tally = Tally::opening(members_as_of(state, snapshot), asleep);
-    Ok(Terms { rule, gates: Vec::new(), guardian: None, parties: Vec::new(), tally, number })
+    Ok(Terms { rule, gates: Vec::new(), guardian: None, parties: Vec::new(), suspended_vote: true, tally, number })
 }
 
 fn require_proposer<S: StateRead + ?Sized>(

@@ -118,7 +118,10 @@ pub enum Rejection {
     #[error("the validator set would not be sound: {0}")]
     BadValidatorSet(String),
 
-    #[error("account {account} is suspended since block {height}; the members of the network can reinstate it")]
+    #[error(
+        "account {account} is suspended since block {height}; it can vote, keep its keys and answer what it is asked, and \
+         the members of the network can reinstate it"
+    )]
     Suspended { account: AccountId, height: Height },
     #[error("account {0} is not suspended")]
     NotSuspended(AccountId),
@@ -175,8 +178,8 @@ pub enum Rejection {
     OwnGuardian(AccountId),
     #[error("account {account} is not a guardian of account {of}, or has not accepted to be one")]
     NotKeyGuardian { account: AccountId, of: AccountId },
-    #[error("account {account} gets new keys at {ready} ms already, unless its present keys stop it")]
-    RecoveryPending { account: AccountId, ready: Timestamp },
+    #[error("a recovery of account {0} is under way already; its guardians say more only if its keys object")]
+    RecoveryPending(AccountId),
     #[error("no recovery of account {0} is under way")]
     NoRecovery(AccountId),
     #[error("these signatures are enough for account {0}; send the request itself")]
@@ -188,7 +191,7 @@ pub enum Rejection {
     TooManyApprovals(AccountId),
     #[error("no request {0} of this account waits for signatures; it was carried out, dropped, or waited too long")]
     UnknownApproval(ApprovalId),
-    #[error("these keys signed request {0} already; another key has to")]
+    #[error("these keys answered request {0} so already; another key has to")]
     SignedAlready(ApprovalId),
 
     #[error("model {model} has no round {round}")]
@@ -376,6 +379,19 @@ pub enum Rejection {
     TooManyStops { account: AccountId, model: ModelId },
     #[error("version {label} is not suspended by a stop of account {account}; its owners can lift the suspension")]
     NotOwnStop { account: AccountId, label: VersionLabel },
+
+    #[error(
+        "key {key} has put {max} requests of its account that wait for signatures, as many as one of its keys may; take \
+         one back, or put this with another key"
+    )]
+    TooManyApprovalsOfKey { key: PublicKey, max: u32 },
+    #[error("the keys of account {0} objected to those that its guardians chose: say the same again, or let it lapse")]
+    OtherKeysContested(AccountId),
+    #[error(
+        "the keys of account {0} objected to its recovery already; it is stopped by all of its keys, two at least, \
+         signing together: sign with each of them, or request it of every key"
+    )]
+    ContestedAlready(AccountId),
 }
 
 /// What outvotes a failed attestation.
@@ -468,12 +484,15 @@ impl Rejection {
             Self::HandleLooksLike { .. } => "handle_looks_like",
             Self::OwnGuardian(_) => "own_guardian",
             Self::NotKeyGuardian { .. } => "not_key_guardian",
-            Self::RecoveryPending { .. } => "recovery_pending",
+            Self::RecoveryPending(_) => "recovery_pending",
             Self::NoRecovery(_) => "no_recovery",
             Self::NoApprovalNeeded(_) => "no_approval_needed",
             Self::TooManyApprovals(_) => "too_many_approvals",
             Self::UnknownApproval(_) => "unknown_approval",
             Self::SignedAlready(_) => "signed_already",
+            Self::TooManyApprovalsOfKey { .. } => "too_many_approvals_of_key",
+            Self::OtherKeysContested(_) => "other_keys_contested",
+            Self::ContestedAlready(_) => "contested_already",
             Self::UnknownRound { .. } => "unknown_round",
             Self::RoundOver { .. } => "round_over",
             Self::SealExpected { .. } => "seal_expected",

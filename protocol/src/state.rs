@@ -208,6 +208,8 @@ pub enum Family {
     StopUse = 62,
     /// How many stops of an account run in a model.
     StopsRunning = 63,
+    /// The accounts that a guardian looks after, by guardian and account.
+    Guarded = 64,
 }
 }
 

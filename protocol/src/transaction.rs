@@ -81,11 +81,11 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     SetRecovery(SetRecovery),
     /// Say which keys an account should get, as one of its guardians.
     RecoverAccount(RecoverAccount),
-    /// Stop a recovery of the sender.
+    /// Object to a recovery of the sender, or stop it.
     CancelRecovery(CancelRecovery),
     /// Put a request that other keys of the sender are to sign.
     RequestApproval(Request),
-    /// Sign a request that waits, or drop it.
+    /// Sign a request that waits, or be against it.
     SignApproval(Sign),
     /// Bind a peer to the sender: it reads what the sender may read.
     BindPeer(BindPeer),
@@ -163,6 +163,33 @@ impl<Request, Sign> Action<Request, Sign> {
         matches!(self, Self::RequestApproval(_) | Self::SignApproval(_))
     }
 
+    /// Whether it is about the account's own keys, and so for all of its settled keys to ask for, whatever the present
+    /// ones are.
+    pub const fn is_of_keys(&self) -> bool {
+        matches!(self, Self::RotateKeys(_) | Self::SetRecovery(_) | Self::CancelRecovery(_))
+    }
+
+    /// Whether a suspended account may ask for it: suspension keeps it from starting things, and takes nothing from it. It
+    /// votes, keeps its keys and those whom it looks after, and answers and completes what would be lost by waiting.
+    /// What it asks several of its own keys for is judged when it is put and when it is carried out.
+    pub const fn is_open_to_suspended(&self) -> bool {
+        matches!(
+            self,
+            Self::CastBallot(_)
+                | Self::Delegate(_)
+                | Self::AnswerDispute(_)
+                | Self::RevealContribution(_)
+                | Self::RotateKeys(_)
+                | Self::CancelRecovery(_)
+                | Self::RecoverAccount(_)
+                | Self::RequestApproval(_)
+                | Self::SignApproval(_)
+                | Self::Present(_)
+                | Self::LeaveNetwork(_)
+                | Self::ResignOffice(_)
+        )
+    }
+
     /// Every rule of form.
     pub(crate) fn check(&self) -> Result<(), Invalid>
     where
@@ -236,6 +263,10 @@ pub struct TransactionBody {
     pub expires: Timestamp,
     /// The request.
     pub action: Action,
+    /// The keys that sign it, enough of the sender's to reach its threshold: 1 to [`limits::TRANSACTION_SIGNATURES`],
+    /// each once; [`TransactionBody::sign`] fills them in. Each key signs who signs with it, so that nobody on the way
+    /// can take a signature off and pass on what is left as what was asked.
+    pub signers: Vec<PublicKey>,
 }
 
 impl TransactionBody {
@@ -244,38 +275,27 @@ impl TransactionBody {
         codec::encode(self)
     }
 
-    /// The transaction's id: the hash of the signing bytes.
+    /// The transaction's id: the hash of the signing bytes, and so of what is asked and of the keys that ask it.
     pub fn id(&self) -> TransactionId {
         TransactionId::from_bytes(crypto::hash(Domain::Transaction, &self.signing_bytes()))
     }
 
-    /// Signs with each of the keys.
-    pub fn sign(self, keys: &[SigningKey]) -> Transaction {
+    /// Names the keys as the signers, and signs with each of them.
+    pub fn sign(mut self, keys: &[SigningKey]) -> Transaction {
+        self.signers = keys.iter().map(SigningKey::public_key).collect();
         let bytes = self.signing_bytes();
-        let signatures = keys
-            .iter()
-            .map(|key| KeySignature { key: key.public_key(), signature: key.sign(Domain::Transaction, &bytes) })
-            .collect();
+        let signatures = keys.iter().map(|key| key.sign(Domain::Transaction, &bytes)).collect();
         Transaction { body: self, signatures }
     }
-}
-
-/// One key's signature.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeySignature {
-    /// The key.
-    pub key: PublicKey,
-    /// Its signature over the signing bytes.
-    pub signature: Signature,
 }
 
 /// A signed request to change the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
-    /// What is asked.
+    /// What is asked, and which keys sign it.
     pub body: TransactionBody,
-    /// By whom: enough of the sender's keys to reach its threshold.
-    pub signatures: Vec<KeySignature>,
+    /// The signature of each of the body's signers, in their order.
+    pub signatures: Vec<Signature>,
 }
 
 /// Why no state could make a transaction valid.
@@ -295,9 +315,20 @@ pub enum Invalid {
         /// The network of this peer.
         expected: NetworkId,
     },
-    /// No signature at all, or more than an account can have keys.
-    #[error("the transaction has {0} signatures; 1 to {max} are allowed", max = limits::TRANSACTION_SIGNATURES)]
-    SignatureCount(usize),
+    /// No signer at all, or more than an account can have keys.
+    #[error("the transaction names {0} signers; 1 to {max} are allowed", max = limits::TRANSACTION_SIGNATURES)]
+    SignerCount(usize),
+    /// Not one signature for each signer.
+    #[error(
+        "the transaction names {signers} signers and carries {signatures} signatures; it needs the signature of each \
+         signer, in their order, and no other"
+    )]
+    SignatureCount {
+        /// The keys it names.
+        signers: usize,
+        /// The signatures it carries.
+        signatures: usize,
+    },
     /// A key twice.
     #[error("key {0} signs the transaction twice")]
     RepeatedKey(PublicKey),
@@ -321,7 +352,8 @@ impl Invalid {
             Self::Malformed(_) => "malformed",
             Self::TooLarge(_) => "too_large",
             Self::Network { .. } => "wrong_network",
-            Self::SignatureCount(_) => "signature_count",
+            Self::SignerCount(_) => "signer_count",
+            Self::SignatureCount { .. } => "signature_count",
             Self::RepeatedKey(_) => "repeated_key",
             Self::Signature(_) => "bad_signature",
             Self::Form { .. } => "bad_form",
@@ -377,7 +409,7 @@ pub(crate) fn check_count(field: &'static str, count: usize, max: usize) -> Resu
 }
 
 impl Transaction {
-    /// The id: the hash of the signing bytes.
+    /// The id: that of the body.
     pub fn id(&self) -> TransactionId {
         self.body.id()
     }
@@ -411,24 +443,28 @@ impl Transaction {
         if self.body.network != network {
             return Err(Invalid::Network { found: self.body.network, expected: network });
         }
-        if !(1..=limits::TRANSACTION_SIGNATURES).contains(&self.signatures.len()) {
-            return Err(Invalid::SignatureCount(self.signatures.len()));
+        let (signers, signatures) = (self.body.signers.len(), self.signatures.len());
+        if !(1..=limits::TRANSACTION_SIGNATURES).contains(&signers) {
+            return Err(Invalid::SignerCount(signers));
+        }
+        if signers != signatures {
+            return Err(Invalid::SignatureCount { signers, signatures });
         }
         let mut keys = std::collections::BTreeSet::new();
-        if let Some(repeated) = self.signatures.iter().find(|signature| !keys.insert(signature.key)) {
-            return Err(Invalid::RepeatedKey(repeated.key));
+        if let Some(repeated) = self.body.signers.iter().find(|key| !keys.insert(**key)) {
+            return Err(Invalid::RepeatedKey(*repeated));
         }
         self.body.action.check()
     }
 
-    /// That every signature is its key's over the signing bytes. Whether the keys are the sender's, and enough of
-    /// them, is a question to the state: [`crate::account::Account::authorises`].
+    /// That every signature is its signer's over the signing bytes, once [`Transaction::check_form`] has counted them.
+    /// Whether the signers are the sender's, and enough of them, is a question to the state: [`crate::account::Account::authorises`].
     ///
     /// # Errors
     /// The first signature that does not verify.
     pub fn check_signatures(&self) -> Result<(), Invalid> {
         let bytes = self.body.signing_bytes();
-        for KeySignature { key, signature } in &self.signatures {
+        for (key, signature) in self.body.signers.iter().zip(&self.signatures) {
             if !key.verifies(Domain::Transaction, &bytes, signature) {
                 return Err(Invalid::Signature(*key));
             }

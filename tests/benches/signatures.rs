@@ -19,6 +19,7 @@ fn signatures(c: &mut Criterion) {
         nonce: 3,
         expires: Timestamp::new(4),
         action: Action::AcceptContribution(AcceptContribution { contribution: ContributionId::from_bytes([5; 32]) }),
+        signers: Vec::new(),
     };
     let bytes = body.signing_bytes();
     let signature = key.sign(Domain::Transaction, &bytes);

@@ -32,7 +32,8 @@ impl Author {
     pub fn sign(&mut self, tip: &Tip, sender: AccountId, keys: &[SigningKey], action: Action) -> Transaction {
         self.nonce += 1;
         let expires = tip.time.plus_ms(60_000);
-        TransactionBody { network: tip.network, sender, nonce: self.nonce, expires, action }.sign(keys)
+        TransactionBody { network: tip.network, sender, nonce: self.nonce, expires, action, signers: Vec::new() }
+            .sign(keys)
     }
 
     /// The block after `tip`, `later_ms` later, checked as a validator does, with every known validator's precommit.

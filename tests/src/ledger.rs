@@ -117,9 +117,8 @@ impl TestLedger {
     /// Signs an action with the keys given.
     pub fn sign(&mut self, sender: AccountId, keys: &[SigningKey], action: Action) -> Transaction {
         self.nonce += 1;
-        let network = self.tip.network;
-        TransactionBody { network, sender, nonce: self.nonce, expires: self.tip.time.plus_ms(60_000), action }
-            .sign(keys)
+        let (network, expires) = (self.tip.network, self.tip.time.plus_ms(60_000));
+        TransactionBody { network, sender, nonce: self.nonce, expires, action, signers: Vec::new() }.sign(keys)
     }
 
     /// Signs an action as the founding account number `index`.

@@ -135,6 +135,8 @@ pub struct World {
     pub purchases: BTreeSet<(ProposalId, AccountId)>,
     /// What each account said last of an artifact.
     pub attestations: BTreeMap<(ArtifactId, Name, AccountId), Finding>,
+    /// The suspended accounts that asked for something in this block.
+    spoke: BTreeSet<AccountId>,
     /// The world as it was when each height was over.
     past: Vec<Rc<World>>,
 }
@@ -175,6 +177,7 @@ impl World {
             intakes: BTreeMap::new(),
             purchases: BTreeSet::new(),
             attestations: BTreeMap::new(),
+            spoke: BTreeSet::new(),
             past: Vec::new(),
         };
         world.end();
@@ -184,6 +187,7 @@ impl World {
     /// A block begins: what is due by its time is done first.
     pub fn begin(&mut self, height: u64, time: u64) {
         (self.height, self.time) = (height, time);
+        self.spoke.clear();
         let mut due = self.agenda();
         due.retain(|(at, _)| *at <= time);
         due.sort();
@@ -221,14 +225,17 @@ impl World {
         let result = self.attempt(sender, action, named);
         match result {
             Ok(()) => self.note_spoken(sender, action),
-            Err(_) => *self = before,
+            Err(_) => {
+                let spoke = std::mem::take(&mut self.spoke);
+                *self = Self { spoke, ..before };
+            }
         }
         result
     }
 
     fn attempt(&mut self, sender: AccountId, action: &Action, named: [u8; 32]) -> Result<(), Refused> {
         if self.account(sender)?.suspended {
-            return Err("suspended");
+            self.admit_suspended(sender, action)?;
         }
         match action {
             Action::CreateAccount(new) => self.create_account(sender, new, AccountId::from_bytes(named)),

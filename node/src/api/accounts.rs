@@ -9,6 +9,7 @@ use super::{
 use crate::keys::did_key;
 use allod_protocol::{
     account::{Account, HandleOf},
+    proposal::Proposal,
     state::Direction,
 };
 use axum::{Json, extract::State};
@@ -16,7 +17,10 @@ use axum::{Json, extract::State};
 fn view(reader: &Reader, account: Account) -> Result<AccountView, Problem> {
     let sponsor_handle = account.sponsor.map_or(Ok(None), |sponsor| reader.handle(sponsor))?;
     let did_keys = account.keys.keys.iter().map(|key| did_key(&key.key)).collect();
-    Ok(AccountView { account, sponsor_handle, did_keys })
+    let decision = account.suspended.as_ref().map(|suspension| suspension.proposal);
+    let decision = decision.map_or(Ok(None), |id| reader.find::<Proposal>(&id))?;
+    let suspension_title = decision.map(|proposal| proposal.title);
+    Ok(AccountView { account, sponsor_handle, did_keys, suspension_title })
 }
 
 /// All accounts, by handle.

@@ -10,7 +10,7 @@ use super::{
 };
 use allod_protocol::{
     account::Account,
-    ids::{ModelId, Signature},
+    ids::{ModelId, PublicKey, Signature},
     mempool::Refused,
     proposal::{
         OpenProposal, Proposal, Scope,
@@ -18,7 +18,7 @@ use allod_protocol::{
     },
     share::{Register, Share, Weights},
     state::{ChangeSet, Direction, StateRead as _, page},
-    transaction::{Action, KeySignature, Transaction, TransactionBody},
+    transaction::{Action, Transaction, TransactionBody},
 };
 use axum::{Json, extract::State};
 
@@ -52,16 +52,17 @@ pub(crate) async fn try_out(
 
 /// The rules of form are those of the transaction that would carry the question, which nobody has signed yet.
 fn check_form(reader: &Reader, sender: &Account, question: &OpenProposal) -> Result<(), Problem> {
-    let signature = Signature::from_bytes([0; 64]);
-    let signatures = sender.keys.keys.first().map(|key| KeySignature { key: key.key, signature });
+    let signers: Vec<PublicKey> = sender.keys.keys.first().map(|key| key.key).into_iter().collect();
+    let signatures = signers.iter().map(|_| Signature::from_bytes([0; 64])).collect();
     let body = TransactionBody {
         network: reader.node.network_id,
         sender: sender.id,
         nonce: 0,
         expires: reader.now()?,
         action: Action::OpenProposal(question.clone()),
+        signers,
     };
-    Ok(Transaction { body, signatures: signatures.into_iter().collect() }.check_form(reader.node.network_id)?)
+    Ok(Transaction { body, signatures }.check_form(reader.node.network_id)?)
 }
 
 fn view(reader: &Reader, tried: DryRun) -> Result<DryRunView, Problem> {

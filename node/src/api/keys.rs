@@ -4,14 +4,14 @@ use super::{
     Shared,
     extract::{Paging, Path, Query},
     reader::{Reader, json},
-    views::{ApprovalView, GuardianView, Page, Problem, RecoveryView},
+    views::{ApprovalView, GuardedView, GuardianView, Page, Problem, RecoveryView},
 };
 use allod_protocol::{
     account::Account,
     approval::{Approval, ApprovalOf},
-    ids::ApprovalId,
+    ids::{AccountId, ApprovalId, PublicKey},
     office::{Office, TenureStatus},
-    recovery::{GuardianVote, Recovery, RecoveryPolicy},
+    recovery::{Guarded, GuardianVote, Recovery, RecoveryPolicy},
     state::Direction,
 };
 use axum::{Json, extract::State};
@@ -20,7 +20,7 @@ use axum::{Json, extract::State};
 #[utoipa::path(get, path = "/v1/accounts/{account}/recovery", tag = "accounts",
     params(("account" = String, Path, description = "An account's handle or id.")),
     responses(
-        (status = 200, description = "Its guardians, what they say, and what is pending.", body = RecoveryView),
+        (status = 200, description = "Its guardians, what they say, and what is under way.", body = RecoveryView),
         (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn recovery(
@@ -41,7 +41,8 @@ pub(crate) async fn recovery(
         let accepted = guardians.iter().filter(|guardian| guardian.accepted).count();
         let needed = |policy: &RecoveryPolicy| usize::try_from(policy.needed).unwrap_or(usize::MAX);
         let in_force = account.recovery.as_ref().is_some_and(|policy| accepted >= needed(policy));
-        Ok(RecoveryView { policy: account.recovery, in_force, guardians, pending })
+        let unsettled = account.unsettled;
+        Ok(RecoveryView { policy: account.recovery, in_force, guardians, pending, unsettled })
     })
     .await
 }
@@ -53,13 +54,46 @@ fn approval_view(reader: &Reader, id: ApprovalId) -> Result<ApprovalView, Proble
     })?;
     let account = reader.find::<Account>(&approval.account)?;
     let policy = account.map(|account| account.keys);
-    let weight_of = |key| policy.iter().flat_map(|policy| &policy.keys).find(|known| known.key == key);
-    let weights = approval.keys.iter().filter_map(|key| weight_of(*key)).map(|key| u64::from(key.weight));
+    let weight = |keys: &[PublicKey]| policy.as_ref().map_or(0, |policy| policy.weight_of(keys.iter()));
+    let whole = policy.iter().flat_map(|policy| &policy.keys).map(|key| u64::from(key.weight)).sum();
+    let threshold = policy.as_ref().map_or(0, |policy| u64::from(policy.threshold));
     Ok(ApprovalView {
         handle: reader.handle(approval.account)?,
-        weight: weights.sum(),
-        threshold: policy.as_ref().map_or(0, |policy| policy.threshold),
+        weight: weight(&approval.keys),
+        weight_against: weight(&approval.against),
+        threshold: if approval.every_key { whole } else { threshold },
         approval,
+    })
+}
+
+/// The accounts that this one is a guardian of, with what is under way there.
+#[utoipa::path(get, path = "/v1/accounts/{account}/guarded", tag = "accounts",
+    params(("account" = String, Path, description = "The guardian's handle or id."), Paging),
+    responses(
+        (status = 200, description = "One page, by id.", body = Page<GuardedView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn guarded(
+    State(api): State<Shared>,
+    Path(account): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<GuardedView>>, Problem> {
+    json(&api, move |reader| {
+        let guardian = reader.account(&account)?;
+        let (ids, next) = paging.records::<Guarded>(&reader.state, &guardian.id, Direction::Ascending)?;
+        let items = ids.into_iter().map(|Guarded(id)| guarded_view(reader, id)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    })
+    .await
+}
+
+fn guarded_view(reader: &Reader, id: AccountId) -> Result<GuardedView, Problem> {
+    let account = reader.find::<Account>(&id)?;
+    Ok(GuardedView {
+        account: id,
+        handle: account.as_ref().map(|account| account.handle.clone()),
+        pending: reader.find::<Recovery>(&id)?,
+        unsettled: account.and_then(|account| account.unsettled),
     })
 }
 
@@ -78,7 +112,7 @@ pub(crate) async fn approvals(
     json(&api, move |reader| {
         let account = reader.account(&account)?;
         let (ids, next) = paging.records::<ApprovalOf>(&reader.state, &account.id, Direction::Ascending)?;
-        let items = ids.into_iter().map(|ApprovalOf(id)| approval_view(reader, id)).collect::<Result<_, _>>()?;
+        let items = ids.into_iter().map(|waiting| approval_view(reader, waiting.approval)).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     })
     .await

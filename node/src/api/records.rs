@@ -21,7 +21,7 @@ use allod_protocol::{
     office::{Ahead, Tenure},
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
-    recovery::{GuardianVote, Recovery},
+    recovery::{Guarded, GuardianVote, Recovery},
     round::{Round, RoundDue, RoundScore},
     sale::Purchase,
     share::{Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, TakenUp, TotalAt, VestingGrants},
@@ -133,6 +133,7 @@ families! {
     VersionStop: "version_stop" [Field::Id("model"), Field::Number("number")];
     StopUse: "stop_use" [Field::Id("model"), Field::Text("label"), Field::Id("account")];
     StopsRunning: "stops_running" [Field::Id("model"), Field::Id("account")];
+    Guarded: "guarded" [Field::Id("guardian"), Field::Id("account")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 

@@ -317,7 +317,7 @@ records! {
     Record = "Record": "A record of the ledger in its JSON form; see the protocol's specification.", [];
     AccountRecord = "Account": "An account: its handle, its key policy, who admitted it.",
         ["id", "handle", "keys", "created", "sponsor", "member_since", "quota", "open_proposals",
-         "open_disputes", "open_approvals", "open_calls", "recovery", "suspended"];
+         "open_disputes", "open_approvals", "open_calls", "recovery", "suspended", "unsettled"];
     ModelRecord = "Model": "A model: its name, its stewards, its policy.",
         ["id", "name", "description", "founder", "created", "stewards", "policy", "licence", "distribution",
          "released", "retired"];
@@ -343,7 +343,7 @@ records! {
         ["id", "model", "round", "giver", "kind", "amount", "sealed", "evidence", "note", "recorded", "accepted"];
     ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
-         "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "turned_at", "status"];
+         "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "turned_at", "status", "suspended_vote"];
     TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
         ["yes", "no", "abstain", "veto", "delegated", "electorate", "whole", "asleep", "ballots", "opposed"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",
@@ -359,7 +359,7 @@ records! {
     IncidentUpdateRecord = "IncidentUpdate": "One step of an incident's history.",
         ["steward", "responsible", "status", "text", "height"];
     ApprovalRecord = "Approval": "A request that waits for signatures.",
-        ["id", "account", "action", "keys", "opened", "expires"];
+        ["id", "account", "action", "keys", "against", "every_key", "opened", "expires"];
     VersionRefRecord = "VersionRef": "A version named across models.", ["model", "label"];
     DelegationRecord = "Delegation": "Whom an account delegated a model's questions to.",
         ["model", "from", "to", "expires", "since"];
@@ -376,7 +376,7 @@ records! {
          "next_validators"];
     CertificateRecord = "CommitCertificate": "The precommits of more than two thirds of the voting power.",
         ["height", "round", "block", "signatures"];
-    TransactionRecord = "Transaction": "A signed request to change the ledger: `body` and `signatures`.",
+    TransactionRecord = "Transaction": "A signed request to change the ledger: `body`, which names the keys that sign it, and the signature of each.",
         ["body", "signatures"];
     ResultRecord = "TransactionResult": "What became of a transaction: `applied`, or `rejected` with the rule.",
         ["id", "outcome", "events"];

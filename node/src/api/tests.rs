@@ -184,6 +184,7 @@ impl Peer {
             nonce: getrandom::u64().unwrap(),
             expires: clock().plus_ms(60_000),
             action,
+            signers: Vec::new(),
         };
         body.sign(&[key(seed)])
     }
@@ -670,7 +671,11 @@ async fn records_look_as_described(peer: &Peer) {
     let block = peer.ok("/v1/blocks/1").await;
     let first = |mut page: Value| page["items"][0].take();
     let shown = [
-        (schema::AccountRecord::FIELDS, peer.ok("/v1/accounts/northfield").await, vec!["sponsor_handle", "did_keys"]),
+        (
+            schema::AccountRecord::FIELDS,
+            peer.ok("/v1/accounts/northfield").await,
+            vec!["sponsor_handle", "did_keys", "suspension_title"],
+        ),
         (
             schema::ModelRecord::FIELDS,
             peer.ok(model).await,
@@ -1084,7 +1089,7 @@ fn a_checked_transaction_is_what_was_sent() {
     });
     let network = genesis().network_id();
     let sender = AccountId::from_bytes([1; 32]);
-    let body = TransactionBody { network, sender, nonce: 1, expires: Timestamp::new(5), action };
+    let body = TransactionBody { network, sender, nonce: 1, expires: Timestamp::new(5), action, signers: Vec::new() };
     let transaction = body.sign(&[key(1)]);
     let text = serde_json::to_vec(&transaction).unwrap();
     let read: Transaction = super::extract::from_json(&text).unwrap();

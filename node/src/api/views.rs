@@ -11,7 +11,8 @@ mod relations;
 mod trial;
 
 pub use affairs::{
-    ApprovalView, DisputeView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView, ScoreView,
+    ApprovalView, DisputeView, GuardedView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView,
+    ScoreView,
 };
 pub use offices::{BuyerView, IntakeView, ModelOfficesView, OfficeView, VacancyView};
 pub use relations::{
@@ -387,6 +388,8 @@ pub struct AccountView {
     pub sponsor_handle: Option<Handle>,
     /// Its keys as `did:key` identifiers, in the order of `keys`.
     pub did_keys: Vec<String>,
+    /// The title of the decision that suspended it; null if it is not suspended.
+    pub suspension_title: Option<String>,
 }
 
 /// A model.

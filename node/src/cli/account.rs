@@ -6,12 +6,13 @@ use super::{
     client::Client,
     context::Context,
     output::{Fields, Table, short, who},
+    recovery,
     signing::{Nothing, Receipt, Signing},
     units,
 };
 use crate::{api::views::AccountView, keys::KeyStore};
 use allod_protocol::{
-    account::{CreateAccount, KeyPolicy, RotateKeys, WeightedKey},
+    account::{CreateAccount, KeyPolicy, RotateKeys, Suspension, WeightedKey},
     event::Event,
     ids::{AccountId, Handle, PublicKey},
     transaction::Action,
@@ -140,7 +141,7 @@ impl AccountCommand {
                 context.answer_list(&page, show_list)
             }
             Self::Rotate { account, sign_with, request_approval, policy } => {
-                let sender = Signing::of(account, sign_with, request_approval).sender(context).await?;
+                let sender = Signing::of(account, sign_with, request_approval).strongest(context).await?;
                 let keys = policy.policy(&context.keys()?)?;
                 let receipt = sender.submit(Action::RotateKeys(RotateKeys { keys })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
@@ -192,11 +193,18 @@ fn show(view: &AccountView) -> String {
     fields.add("account", &account.handle).add("id", account.id).add("created", format!("block {}", account.created));
     fields.add_some("sponsor", account.sponsor.map(|id| who(view.sponsor_handle.as_ref(), id)));
     fields.add_some("member since", account.member_since.map(|height| format!("block {height}")));
-    fields.add_some("SUSPENDED", account.suspended.map(|height| format!("since block {height}")));
+    if let Some(suspension) = &account.suspended {
+        let title = view.suspension_title.as_deref().unwrap_or_default();
+        let Suspension { since, reason, proposal } = suspension;
+        fields.add("SUSPENDED", format!("since block {since}: {reason}\nby proposal {proposal}\n{title}"));
+    }
     fields.add("may admit", format!("{} more accounts", account.quota));
     fields.add("open proposals", account.open_proposals);
     if let Some(recovery) = &account.recovery {
         fields.add("recovery", format!("{} of {} guardians", recovery.needed, recovery.guardians.len()));
+    }
+    if let Some(waits) = &account.unsettled {
+        fields.add("NOT SETTLED", recovery::show_unsettled(waits));
     }
     if account.open_approvals > 0 {
         fields.add("requests", format!("{} wait for signatures: allod approvals list", account.open_approvals));

@@ -35,7 +35,7 @@ pub(super) enum Approvals {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Drop a request
+    /// Take your signature back, or be against a request: as many keys against it as it takes to sign it drop it
     Drop {
         /// The request's id, or the start of it
         approval: IdArg,
@@ -73,7 +73,8 @@ async fn answer(context: &Context, signing: &Signing, approval: &IdArg, approve:
         let done = match closed {
             Some(true) => "signed, and carried out",
             Some(false) => "dropped",
-            None => "signed; more signatures are needed",
+            None if approve => "signed; more signatures are needed",
+            None => "against it; it is dropped when as many keys are as it takes to sign it",
         };
         format!("{done}\n{}", receipt.place())
     })
@@ -99,6 +100,9 @@ fn show(view: &ApprovalView) -> String {
     fields.add("request", approval.id).add("account", who(view.handle.as_ref(), approval.account));
     fields.add("asks", serde_json::to_string_pretty(&approval.action).unwrap_or_default());
     fields.add("signed", format!("{} of {}", view.weight, view.threshold));
+    if view.weight_against > 0 {
+        fields.add("against it", format!("{} of {}", view.weight_against, view.threshold));
+    }
     let keys: Vec<String> = approval.keys.iter().map(short).collect();
     fields.add("keys", keys.join(", ")).add("put", format!("block {}", approval.opened));
     fields.add("dropped", show_time(approval.expires));

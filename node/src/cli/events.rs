@@ -4,6 +4,7 @@ use super::{
     attest::finding_text,
     client::Client,
     output::short,
+    recovery::show_clock,
     stop::end_text,
     units::{show_count, show_time},
     words::{incident_status, share_reason, show_answer, show_distribution, show_licence, status_name},
@@ -75,10 +76,15 @@ impl Names {
             | Event::RecoverySet { .. }
             | Event::RecoverySought { .. }
             | Event::RecoveryStopped { .. }
+            | Event::RecoveryContested { .. }
+            | Event::RecoveryLapsed { .. }
+            | Event::GuardiansAsked { .. }
+            | Event::KeysSettled { .. }
             | Event::AccountRecovered { .. }
             | Event::ApprovalRequested { .. }
             | Event::ApprovalSigned { .. }
             | Event::ApprovalClosed { .. }
+            | Event::ApprovalOpposed { .. }
             | Event::PeerBound { .. }
             | Event::PeerReleased { .. } => self.tell_account(event).await,
             Event::OfficeOffered { .. }
@@ -146,14 +152,15 @@ impl Names {
             Event::QuotaGranted { account, quota } => {
                 format!("{} may admit {quota} more accounts", self.account(*account).await)
             }
-            Event::AccountSuspended { account, reason } => {
-                format!("account {} SUSPENDED: {reason}", self.account(*account).await)
+            Event::AccountSuspended { account, reason, proposal } => {
+                let account = self.account(*account).await;
+                format!("account {account} SUSPENDED: {reason} (proposal {})", short(proposal))
             }
             Event::AccountReinstated { account } => format!("account {} reinstated", self.account(*account).await),
             Event::RecoverySet { account } => format!("{} chose who can recover it", self.account(*account).await),
             Event::RecoverySought { account, guardian, ready } => {
                 let (account, guardian) = (self.account(*account).await, self.account(*guardian).await);
-                let ready = ready.map(|ready| format!("; it gets them {}", show_time(ready))).unwrap_or_default();
+                let ready = ready.map(|ready| format!("; it gets them {}", show_clock(ready))).unwrap_or_default();
                 format!("{guardian} says which keys {account} should get{ready}")
             }
             Event::PeerBound { peer, account } => {
@@ -161,6 +168,25 @@ impl Names {
             }
             Event::PeerReleased { peer, account } => {
                 format!("peer {} reads for {} no more", short(peer), self.account(*account).await)
+            }
+            Event::RecoveryContested { account, ready } => {
+                let (account, ready) = (self.account(*account).await, show_clock(*ready));
+                format!(
+                    "keys of {account} OBJECT to its recovery: its guardians say the same again before {ready}, or it ends"
+                )
+            }
+            Event::RecoveryLapsed { account } => {
+                format!("recovery of {} ended: its guardians did not say the same again", self.account(*account).await)
+            }
+            Event::GuardiansAsked { account, ready } => {
+                let account = self.account(*account).await;
+                let ready = ready.map_or_else(String::new, |ready| format!(" {}", show_clock(ready)));
+                format!(
+                    "some keys of {account} ask for OTHER GUARDIANS, or none; they get them{ready} unless it is recovered"
+                )
+            }
+            Event::KeysSettled { account } => {
+                format!("the present keys of {} have the last word on it", self.account(*account).await)
             }
             Event::RecoveryStopped { account } => format!("recovery of {} stopped", self.account(*account).await),
             Event::AccountRecovered { account } => {
@@ -172,6 +198,9 @@ impl Names {
             }
             Event::ApprovalSigned { account, approval, .. } => {
                 format!("{}: request {} signed", self.account(*account).await, short(approval))
+            }
+            Event::ApprovalOpposed { account, approval, .. } => {
+                format!("{}: a key is against request {}", self.account(*account).await, short(approval))
             }
             Event::ApprovalClosed { account, approval, carried_out } => {
                 let outcome = if *carried_out { "carried out" } else { "dropped" };

@@ -1,16 +1,17 @@
-//! `allod recovery`: how an account whose keys are lost comes to new ones.
+//! `allod recovery`: how an account whose keys are lost or stolen comes to new ones.
 
 use super::{
     account::KeyPolicyArgs,
-    args,
+    args::{self, HowMany},
     context::Context,
-    output::{Fields, who},
+    output::{Fields, Table, who},
     signing::{Nothing, Receipt, Signing},
     units::{self, show_duration, show_time},
 };
-use crate::api::views::RecoveryView;
+use crate::api::views::{GuardedView, RecoveryView};
 use allod_protocol::{
-    recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
+    event::Event,
+    recovery::{CancelRecovery, Clock, RecoverAccount, RecoveryPolicy, SetRecovery, Stage, Unsettled},
     transaction::Action,
 };
 use anyhow::Result;
@@ -27,7 +28,7 @@ pub(super) enum Recovery {
         /// How many of them must say the same
         #[arg(long)]
         needed: u32,
-        /// How long your present keys can stop it
+        /// How long your present keys have to object, and how long what fewer than all of them ask waits
         #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = units::duration)]
         delay: Duration,
         #[command(flatten)]
@@ -47,15 +48,22 @@ pub(super) enum Recovery {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Stop a recovery of your account
+    /// Stop a recovery of your account with all of its keys, two at least; with fewer, object to it, which delays it once
     Cancel {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Show an account's guardians, what they say, and what is pending
+    /// Show an account's guardians, what they say, and what is under way
     Show {
         /// Its handle or id
         whose: String,
+    },
+    /// List the accounts that one is a guardian of, and what is under way there
+    Guarded {
+        /// The guardian's handle or id
+        guardian: String,
+        #[command(flatten)]
+        how_many: HowMany,
     },
 }
 
@@ -68,32 +76,113 @@ impl Recovery {
             Self::Set { guardians, needed, delay, signing } => {
                 let guardians = args::account_ids(&context.client()?, &guardians).await?;
                 let policy = Some(RecoveryPolicy { guardians, needed, delay_ms: units::milliseconds(delay) });
-                submit(context, &signing, Action::SetRecovery(SetRecovery { policy }), CHOSEN).await
+                set(context, &signing, policy, CHOSEN).await
             }
-            Self::Clear { signing } => {
-                let action = Action::SetRecovery(SetRecovery { policy: None });
-                submit(context, &signing, action, "nobody can give this account new keys").await
-            }
+            Self::Clear { signing } => set(context, &signing, None, "nobody can give this account new keys").await,
             Self::Seek { lost, policy, signing } => {
                 let account = context.client()?.account(&lost).await?.account.id;
                 let keys = policy.policy(&context.keys()?)?;
                 let action = Action::RecoverAccount(RecoverAccount { account, keys });
-                submit(context, &signing, action, "said").await
+                let receipt = signing.sender(context).await?.submit(action).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("said\n{}", receipt.place()))
             }
             Self::Cancel { signing } => {
-                submit(context, &signing, Action::CancelRecovery(CancelRecovery {}), "stopped").await
+                let receipt =
+                    signing.strongest(context).await?.submit(Action::CancelRecovery(CancelRecovery {})).await?;
+                context.answer(&receipt, |receipt| format!("{}\n{}", cancelled(receipt), receipt.place()))
             }
             Self::Show { whose } => {
                 let view: RecoveryView = context.client()?.get(&format!("/v1/accounts/{whose}/recovery")).await?;
                 context.answer(&view, show)
             }
+            Self::Guarded { guardian, how_many } => {
+                let path = format!("/v1/accounts/{guardian}/guarded");
+                let page = context.client()?.list::<GuardedView>(&path, how_many.limit()).await?;
+                context.answer_list(&page, show_guarded)
+            }
         }
     }
 }
 
-async fn submit(context: &Context, signing: &Signing, action: Action, done: &str) -> Result<()> {
-    let receipt = signing.sender(context).await?.submit(action).await?;
-    context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("{done}\n{}", receipt.place()))
+async fn set(context: &Context, signing: &Signing, policy: Option<RecoveryPolicy>, done: &str) -> Result<()> {
+    let sender = signing.strongest(context).await?;
+    if policy.is_some() && sender.account.keys.keys.len() == 1 {
+        context.note(
+            "this account has one key: whoever has it can only delay the guardians. Give it a second one, kept in another \
+             place, and both together have the last word: allod account rotate",
+        );
+    }
+    let receipt = sender.submit(Action::SetRecovery(SetRecovery { policy })).await?;
+    context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+        let asked = receipt.events.iter().find_map(|event| match event {
+            Event::GuardiansAsked { ready, .. } => Some(*ready),
+            _ => None,
+        });
+        let done = match asked {
+            None => done.to_owned(),
+            Some(ready) => {
+                let when = ready.map_or_else(String::new, |ready| format!(" {}", show_clock(ready)));
+                format!("asked for by fewer than all keys; it takes effect{when}, and the present guardians can act until then")
+            }
+        };
+        format!("{done}\n{}", receipt.place())
+    })
+}
+
+fn cancelled(receipt: &Receipt<Nothing>) -> String {
+    let contested = receipt.events.iter().find_map(|event| match event {
+        Event::RecoveryContested { ready, .. } => Some(*ready),
+        _ => None,
+    });
+    contested.map_or_else(
+        || "stopped".into(),
+        |ready| {
+            let ready = show_clock(ready);
+            format!(
+                "objected; it ends {ready} unless the guardians say the same again. All keys together stop it at once"
+            )
+        },
+    )
+}
+
+/// When a clock's time comes.
+pub(super) fn show_clock(clock: Clock) -> String {
+    match clock {
+        Clock::Runs { ready } => show_time(ready),
+        Clock::Stands { left_ms } => format!("{} after it goes on", show_duration(left_ms)),
+    }
+}
+
+/// What fewer than all keys asked.
+pub(super) fn show_unsettled(waits: &Unsettled) -> String {
+    let asked = match &waits.change {
+        None => "the present keys count as all keys",
+        Some(SetRecovery { policy: None }) => "nobody can give this account new keys",
+        Some(SetRecovery { policy: Some(_) }) => "it has other guardians",
+    };
+    let until: Vec<String> = waits.keys.keys.iter().map(|key| key.key.to_string()).collect();
+    format!("{}: {asked}\nuntil then all keys are\n{}", show_clock(waits.clock), until.join("\n"))
+}
+
+fn show_guarded(guarded: &[GuardedView]) -> String {
+    let mut table = Table::new(&["ACCOUNT", "RECOVERY", "WHEN", "NOT SETTLED UNTIL"]);
+    for view in guarded {
+        let (stage, when) = view
+            .pending
+            .as_ref()
+            .map_or_else(Default::default, |pending| (show_stage(pending.stage).to_owned(), show_clock(pending.clock)));
+        let unsettled = view.unsettled.as_ref().map(|waits| show_clock(waits.clock)).unwrap_or_default();
+        table.row([who(view.handle.as_ref(), view.account), stage, when, unsettled]);
+    }
+    table.show("a guardian of no account")
+}
+
+const fn show_stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Sought => "gets new keys",
+        Stage::Contested => "ends, unless the guardians say the same again",
+        Stage::Confirmed => "gets new keys, over an objection",
+    }
 }
 
 fn show(view: &RecoveryView) -> String {
@@ -115,7 +204,11 @@ fn show(view: &RecoveryView) -> String {
     }
     if let Some(pending) = &view.pending {
         let keys: Vec<String> = pending.keys.keys.iter().map(|key| key.key.to_string()).collect();
-        fields.add("PENDING", format!("from {} on the keys are\n{}", show_time(pending.ready), keys.join("\n")));
+        let (stage, when) = (show_stage(pending.stage), show_clock(pending.clock));
+        fields.add("UNDER WAY", format!("{stage}: {when}\n{}", keys.join("\n")));
+    }
+    if let Some(waits) = &view.unsettled {
+        fields.add("NOT SETTLED", show_unsettled(waits));
     }
     fields.show()
 }

@@ -17,8 +17,8 @@ use allod_protocol::{
     crypto::SigningKey,
     event::Event,
     execute::Outcome,
-    ids::{ApprovalId, Height, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
-    transaction::{Action, KeySignature, Transaction, TransactionBody},
+    ids::{ApprovalId, Height, NetworkId, PublicKey, Timestamp, TransactionId},
+    transaction::{Action, Transaction, TransactionBody},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
@@ -39,12 +39,15 @@ pub(super) struct Signing {
     /// Where your keys alone do not speak for the account: put this as a request, which the others sign within this time
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     request_approval: Option<Duration>,
+    /// Let the request wait for every key of the account, and not only for enough of them
+    #[arg(long, requires = "request_approval")]
+    every_key: bool,
 }
 
 impl Signing {
     /// For commands that name the account in a way of their own.
     pub(super) fn of(account: String, keys: Vec<String>, request_approval: Option<Duration>) -> Self {
-        Self { account, keys, request_approval }
+        Self { account, keys, request_approval, every_key: false }
     }
 
     /// The name of the account.
@@ -65,6 +68,15 @@ impl Signing {
         self.with_keys(context, client, fitting_keys).await
     }
 
+    /// The account with all keys that have the last word on its keys, if they are here, or with enough of its keys.
+    pub(super) async fn strongest(&self, context: &Context) -> Result<Sender> {
+        let client = context.client()?;
+        if self.request_approval.is_some() {
+            return self.any_key(context, client).await;
+        }
+        self.with_keys(context, client, all_or_fitting_keys).await
+    }
+
     /// The account with whichever keys of it are here, if they do not reach its threshold either.
     pub(super) async fn any_key(&self, context: &Context, client: Client) -> Result<Sender> {
         self.with_keys(context, client, own_keys).await
@@ -83,7 +95,8 @@ impl Signing {
             [] => choose(context, &store, &account)?,
             named => named.iter().map(|name| keys::load(&store.path(name)?)).collect::<Result<_>>()?,
         };
-        let request = self.request_approval.map(|lifetime| Request { lifetime, json: context.json() });
+        let (every_key, json) = (self.every_key, context.json());
+        let request = self.request_approval.map(|lifetime| Request { lifetime, every_key, json });
         Ok(Sender { client, network, account, keys, request })
     }
 }
@@ -102,6 +115,21 @@ fn own_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Ve
     let own: Vec<_> = descriptions.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).collect();
     if own.is_empty() {
         return Err(no_key(store, account));
+    }
+    own.into_iter().map(|key| keys::load(&key.path)).collect()
+}
+
+/// All settled keys of an account with guardians, where the store has them: what they sign takes effect at once. Otherwise
+/// the fewest that speak for it.
+fn all_or_fitting_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Vec<SigningKey>> {
+    let descriptions = describe(context, store)?;
+    let settled = account.settled_keys();
+    let mut own: Vec<&Description> = descriptions.iter().filter(|key| settled.has(&key.public_key)).collect();
+    own.sort_by_key(|key| key.public_key);
+    own.dedup_by_key(|key| key.public_key);
+    let signers: Vec<PublicKey> = own.iter().map(|key| key.public_key).collect();
+    if account.recovery.is_none() || !account.are_all_keys(&signers) {
+        return fitting_keys(context, store, account);
     }
     own.into_iter().map(|key| keys::load(&key.path)).collect()
 }
@@ -134,11 +162,10 @@ fn choose<'a>(account: &Account, keys: &'a [Description]) -> Option<Vec<&'a Desc
     let mut own: Vec<&Description> = keys.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).collect();
     own.sort_by_key(|key| (std::cmp::Reverse(weight(&account.keys, &key.public_key)), key.encrypted));
     own.dedup_by_key(|key| key.public_key);
-    let mut signatures = Vec::new();
+    let mut signers = Vec::new();
     for (index, key) in own.iter().enumerate() {
-        // The rule looks at the keys only: the signatures come once they are chosen.
-        signatures.push(KeySignature { key: key.public_key, signature: Signature::from_bytes([0; 64]) });
-        if account.is_signed_by(&signatures).is_ok() {
+        signers.push(key.public_key);
+        if account.is_signed_by(&signers).is_ok() {
             own.truncate(index + 1);
             return Some(own);
         }
@@ -164,6 +191,7 @@ pub(super) struct Sender {
 #[derive(Clone, Copy, Debug)]
 struct Request {
     lifetime: Duration,
+    every_key: bool,
     json: bool,
 }
 
@@ -235,7 +263,7 @@ impl Sender {
     async fn put_request(&self, request: Request, action: Action) -> Result<Requested> {
         let lifetime_ms = units::milliseconds(request.lifetime);
         let action = Box::new(action.for_approval()?);
-        let action = Action::RequestApproval(RequestApproval { action, lifetime_ms });
+        let action = Action::RequestApproval(RequestApproval { action, lifetime_ms, every_key: request.every_key });
         let receipt = self.submit_now(action).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ApprovalRequested { approval, .. } => Some(RequestMade { approval: *approval }),
@@ -301,7 +329,7 @@ pub(super) fn sign_until(
     action: Action,
     expires: Timestamp,
 ) -> Result<Transaction> {
-    let body = TransactionBody { network, sender: account.id, nonce: nonce()?, expires, action };
+    let body = TransactionBody { network, sender: account.id, nonce: nonce()?, expires, action, signers: Vec::new() };
     let transaction = body.sign(keys);
     transaction.check_form(network).context("the request breaks a rule of form")?;
     if let Err(rejection) = account.authorises(&transaction) {

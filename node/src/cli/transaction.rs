@@ -27,8 +27,8 @@ async fn tell(view: &TransactionView, names: &mut Names) -> String {
     fields.add("transaction", view.id).add("block", format!("{} (place {})", view.height, view.index));
     fields.add("action", body.action.name()).add("sender", names.account(body.sender).await);
     fields.add("expires", show_time(body.expires));
-    for signature in &view.transaction.signatures {
-        fields.add("signed by", signature.key);
+    for key in &body.signers {
+        fields.add("signed by", key);
     }
     match &view.result.outcome {
         Outcome::Applied => fields.add("outcome", "applied"),

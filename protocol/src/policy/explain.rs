@@ -127,6 +127,9 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
         );
         lines.push((gate.statement.to_string(), words));
     }
+    if !policy.suspended_vote {
+        lines.push(("suspended".into(), "Accounts that the network's members suspended do not vote.".into()));
+    }
     if policy.guardian.is_some() {
         lines.push(("guardian".into(), "One account may cancel what passed and is not executed yet.".into()));
     }

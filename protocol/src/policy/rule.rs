@@ -180,6 +180,11 @@ impl Rule {
         }
     }
 
+    /// The same, if nothing less than more than half of the whole weight decides: silence does not.
+    pub(crate) fn by_majority_of_all(self) -> Self {
+        Self { yes_quorum: self.yes_quorum.max(Portion::MAJORITY), objection: None, ..self }
+    }
+
     /// The least weight that, all of it saying yes, can decide over an electorate while everybody else does what serves
     /// it most: abstains where answers are needed. 0 where silence decides.
     pub fn least_yes(&self, electorate: u64) -> u64 {

@@ -151,7 +151,8 @@ pub enum ProposalAction {
         /// How many more.
         quota: u32,
     },
-    /// Suspend an account: it can do nothing until it is reinstated. What it holds stays.
+    /// Suspend an account: it starts nothing until it is reinstated. What it holds stays, and it votes on it unless the
+    /// model's policy says otherwise. It takes more than half of all members.
     SuspendAccount {
         /// Which.
         account: AccountId,
@@ -301,6 +302,12 @@ impl ProposalAction {
         };
         let of_network = matches!(class, Class::Validators | Class::Accounts | Class::Parameters | Class::Upgrade);
         if of_network == matches!(scope, Scope::Network) { Some(class) } else { None }
+    }
+
+    /// Whether it takes more than half of the whole electorate, whatever the rule says: to take an account out of the
+    /// network's business is no matter for those who happen to answer.
+    pub const fn needs_majority_of_all(&self) -> bool {
+        matches!(self, Self::SuspendAccount { .. })
     }
 
     pub(super) fn check(&self) -> Result<(), Invalid> {
@@ -538,7 +545,9 @@ fn run_for_network<S: StateRead + ?Sized>(
         ProposalAction::AdmitMember { account } => network::admit_member(state, context, *account),
         ProposalAction::RemoveMember { account, reason } => network::remove_member(state, context, *account, reason),
         ProposalAction::GrantQuota { account, quota } => network::grant_quota(state, context, *account, *quota),
-        ProposalAction::SuspendAccount { account, reason } => network::suspend(state, context, *account, reason),
+        ProposalAction::SuspendAccount { account, reason } => {
+            network::suspend(state, context, *account, (proposal, reason))
+        }
         ProposalAction::ReinstateAccount { account } => network::reinstate(state, context, *account),
         ProposalAction::SetParameters { parameters } => Ok(network::set_parameters(context, parameters)),
         ProposalAction::Upgrade { height, protocol, release } => {

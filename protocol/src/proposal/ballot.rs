@@ -108,6 +108,9 @@ impl CastBallot {
         sender: &Account,
     ) -> Result<Vec<Event>, Rejection> {
         let proposal = Proposal::open(state, context, self.proposal)?;
+        if !proposal.suspended_vote {
+            sender.require_not_suspended()?;
+        }
         let own = own_weight(state, &proposal, sender);
         let delegated = answerable(state, &proposal, sender.id);
         let weight = own.saturating_add(delegated);

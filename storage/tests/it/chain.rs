@@ -64,7 +64,15 @@ pub(crate) fn transaction(tip: &Tip, nonce: u64) -> Transaction {
     let action =
         Action::WithdrawProposal(WithdrawProposal { proposal: ProposalId::from_bytes([3; 32]), reason: String::new() });
     let sender = AccountId::from_bytes([1; 32]);
-    TransactionBody { network: tip.network, sender, nonce, expires: tip.time.plus_ms(1_000), action }.sign(&[key(1)])
+    TransactionBody {
+        network: tip.network,
+        sender,
+        nonce,
+        expires: tip.time.plus_ms(1_000),
+        action,
+        signers: Vec::new(),
+    }
+    .sign(&[key(1)])
 }
 
 /// What follows a tip.

@@ -5,6 +5,7 @@ use allod_protocol::{
     account::CreateAccount,
     ids::{AccountId, Handle},
     proposal::Scope,
+    transaction::Action,
 };
 
 /// An account.
@@ -91,6 +92,16 @@ impl World {
         }
         account.suspended = true;
         Ok(())
+    }
+
+    /// A suspended account starts nothing: it votes, answers, and completes what it began, once in a block.
+    pub(super) fn admit_suspended(&mut self, id: AccountId, action: &Action) -> Result<(), Refused> {
+        match action {
+            Action::CastBallot(_) | Action::Delegate(_) | Action::AnswerDispute(_) | Action::RevealContribution(_) => {}
+            Action::Present(_) | Action::LeaveNetwork(_) => {}
+            _ => return Err("suspended"),
+        }
+        if self.spoke.insert(id) { Ok(()) } else { Err("rate_limited") }
     }
 
     pub(super) fn reinstate(&mut self, id: AccountId) -> Result<(), Refused> {

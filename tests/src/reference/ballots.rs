@@ -164,6 +164,9 @@ impl World {
 
     pub(super) fn cast(&mut self, sender: AccountId, asked: &CastBallot) -> Result<(), Refused> {
         let mut proposal = self.open_proposal(asked.proposal)?.clone();
+        if self.account(sender)?.suspended && !proposal.suspended_vote {
+            return Err("suspended");
+        }
         let left = proposal.scope == Scope::Network
             && self.account(sender)?.member_since.is_none_or(|since| since > proposal.snapshot);
         if left || self.weight(&proposal, sender) == 0 {

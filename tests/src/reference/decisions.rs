@@ -5,6 +5,7 @@ use super::{DisputeStatus, Refused, World};
 use allod_protocol::{
     attestation::Finding,
     dispute::DisputeTarget,
+    fraction::Portion,
     ids::{AccountId, ModelId, ProposalId, VersionLabel},
     office::Office,
     policy::{Class, Gate, ModelPolicy, Proposers, Rule},
@@ -65,6 +66,8 @@ pub struct Proposal {
     pub guardian: Option<AccountId>,
     /// Who has no voice in it.
     pub parties: BTreeSet<AccountId>,
+    /// Whether suspended accounts answer.
+    pub suspended_vote: bool,
     /// The height as of which weights count.
     pub snapshot: u64,
     /// When it was opened.
@@ -97,15 +100,16 @@ impl World {
             scope: asked.scope,
             proposer: sender,
             actions: asked.actions.clone(),
-            rule: self.rule_for(asked.scope, class)?,
+            rule: suspending_rule(self.rule_for(asked.scope, class)?, &asked.actions),
             gates: Vec::new(),
             guardian: None,
             parties: BTreeSet::new(),
+            suspended_vote: true,
             snapshot: self.height - 1,
             opened_at: self.time,
             closes: 0,
             latest_close: 0,
-            counts_awake_only: self.network.dormancy.is_some(),
+            counts_awake_only: self.network.dormancy.is_some() && !suspends(&asked.actions),
             turned_at: self.time,
             ballots: BTreeMap::new(),
             wakes: 0,
@@ -175,6 +179,7 @@ impl World {
         let policy = &self.model(id)?.policy;
         proposal.counts_awake_only = policy.dormancy.is_some();
         proposal.guardian = policy.guardian;
+        proposal.suspended_vote = policy.suspended_vote;
         if class == Class::Release {
             proposal.gates = policy.gates.iter().map(|gate| resolve(policy, gate)).collect();
         }
@@ -388,4 +393,14 @@ fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
         classes.push(class);
     }
     if classes.iter().any(|class| *class != classes[0]) { Err("mixed_classes") } else { Ok(classes[0]) }
+}
+
+fn suspends(actions: &[ProposalAction]) -> bool {
+    actions.iter().any(|action| matches!(action, ProposalAction::SuspendAccount { .. }))
+}
+
+/// To suspend takes more than half of all members, whoever is silent.
+fn suspending_rule(rule: Rule, actions: &[ProposalAction]) -> Rule {
+    let yes_quorum = rule.yes_quorum.max(Portion::MAJORITY);
+    if suspends(actions) { Rule { objection: None, yes_quorum, ..rule } } else { rule }
 }

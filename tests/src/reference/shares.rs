@@ -196,7 +196,9 @@ impl World {
     }
 
     pub(super) fn delegate(&mut self, from: AccountId, asked: &Delegate) -> Result<(), Refused> {
-        self.model(asked.model)?;
+        if !self.model(asked.model)?.policy.suspended_vote && self.account(from)?.suspended {
+            return Err("suspended");
+        }
         let Some(to) = asked.to else {
             self.existing_mut(asked.model).delegations.remove(&from);
             return Ok(());

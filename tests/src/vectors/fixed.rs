@@ -130,6 +130,7 @@ pub(super) fn policy() -> ModelPolicy {
         dilution: Some(Dilution { per_decision: Some(fraction(2_500)), per_year: None }),
         preemption: Some(Preemption { period_ms: 86_400_000 }),
         expropriation: Some(rule(9_000, 9_000)),
+        suspended_vote: false,
         ..ModelPolicy::uniform(&rule(5_000, 7_500))
     }
 }

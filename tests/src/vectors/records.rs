@@ -7,14 +7,14 @@ use super::{
     transactions::ballot_parts,
     variants::{
         artifact_kind, choice, class, contribution_kind, dispute_status, dispute_target, due, electorate,
-        incident_status, licence, office, proposal_status, proposers, risk, round_status, scope, share_flow,
-        share_reason, tenure_status, transfer_rule, units_of, verdict, version_status,
+        incident_status, licence, office, proposal_status, proposers, recovery_clock, recovery_stage, risk,
+        round_status, scope, share_flow, share_reason, tenure_status, transfer_rule, units_of, verdict, version_status,
     },
     vector, vector_read,
 };
 use allod_protocol::{
     access::{ArtifactOrigin, Licensee, PeerBinding, PeerOf},
-    account::{Account, HandleOf, HandleShape},
+    account::{Account, HandleOf, HandleShape, KeyPolicy, Suspension},
     approval::{Approval, ApprovalOf},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
     attestation::{Attestation, Finding},
@@ -35,7 +35,7 @@ use allod_protocol::{
         Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, WithdrawProposal,
         ballot::Overridden,
     },
-    recovery::{GuardianVote, Recovery, RecoveryPolicy},
+    recovery::{Clock, Guarded, GuardianVote, Recovery, RecoveryPolicy, SetRecovery, Stage, Unsettled},
     rejection::Rejection,
     round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
     sale::Purchase,
@@ -57,7 +57,8 @@ fn account() -> Account {
         open_approvals: 1,
         open_calls: 1,
         recovery: Some(RecoveryPolicy { guardians: vec![OTHER], needed: 1, delay_ms: 86_400_000 }),
-        suspended: Some(HEIGHT),
+        suspended: Some(Suspension { since: HEIGHT, reason: "The key was stolen.".into(), proposal: PROPOSAL }),
+        unsettled: Some(unsettled()),
         ..Account::new(ACCOUNT, handle("northfield"), key_policy(), HEIGHT)
     }
 }
@@ -137,7 +138,19 @@ fn proposal() -> Proposal {
         latest_close: TIME.plus_ms(30_000),
         turned_at: Timestamp::new(1_799_999_970_000),
         status: ProposalStatus::Open,
+        suspended_vote: true,
     }
+}
+
+fn recovery() -> Recovery {
+    let clock = Clock::Runs { ready: TIME };
+    Recovery { account: ACCOUNT, keys: key_policy(), stage: Stage::Contested, clock }
+}
+
+/// Other guardians that fewer than all keys asked for, while the account is suspended.
+fn unsettled() -> Unsettled {
+    let change = Some(SetRecovery { policy: None });
+    Unsettled { keys: KeyPolicy::single(key(3).public_key()), change, clock: Clock::Stands { left_ms: 60_000 } }
 }
 
 /// One of each family, by the families' numbers.
@@ -294,6 +307,8 @@ fn further_state() -> Vec<Vector> {
             reason: "asked too early".into(),
         })),
         keys: vec![key(2).public_key()],
+        against: vec![key(3).public_key()],
+        every_key: false,
         opened: HEIGHT,
         expires: TIME,
     };
@@ -341,9 +356,9 @@ fn further_state() -> Vec<Vector> {
         record(&(MODEL, 0), &IncidentOf(INCIDENT)),
         record(&(INCIDENT, 0), &update),
         record(&(ACCOUNT, OTHER), &GuardianVote(key_policy())),
-        record(&ACCOUNT, &Recovery { account: ACCOUNT, keys: key_policy(), ready: TIME }),
+        record(&ACCOUNT, &recovery()),
         record(&APPROVAL, &approval),
-        record(&(ACCOUNT, APPROVAL), &ApprovalOf(APPROVAL)),
+        record(&(ACCOUNT, APPROVAL), &ApprovalOf { approval: APPROVAL, by: key(2).public_key() }),
         record(&handle("northfie1d").shape(), &HandleShape(handle("northfie1d"))),
         record(&(MODEL, OTHER), &licensee),
         record(&peer, &PeerBinding { peer, account: Some(ACCOUNT), issued: TIME, since: HEIGHT }),
@@ -361,6 +376,7 @@ fn further_state() -> Vec<Vector> {
         record(&(MODEL, 2), &issue),
         record(&(MODEL, 2, OTHER), &TakenUp(Units::new(40))),
         record(&(PROPOSAL, OTHER), &Consent { proposal: PROPOSAL, account: OTHER, since: HEIGHT }),
+        record(&(OTHER, ACCOUNT), &Guarded(ACCOUNT)),
     ]
 }
 
@@ -519,7 +535,14 @@ fn parts_of_agendas() -> Vec<Vector> {
         Due::Silence { scope: Scope::Model(MODEL), account: OTHER },
         Due::Issue { model: MODEL, number: 2 },
         Due::Stop { model, number: 2 },
+        Due::Settling(ACCOUNT),
     ];
+    [Stage::Sought, Stage::Contested, Stage::Confirmed]
+        .iter()
+        .for_each(|one| add("recovery_stage", recovery_stage(one), vector("", one)));
+    [Clock::Runs { ready: TIME }, Clock::Stands { left_ms: 60_000 }]
+        .iter()
+        .for_each(|one| add("recovery_clock", recovery_clock(one), vector("", one)));
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));
     vectors.extend(super::safety::variants());

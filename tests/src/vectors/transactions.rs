@@ -134,7 +134,7 @@ fn further_actions() -> Vec<Action> {
         Action::SetRecovery(SetRecovery { policy: Some(policy) }),
         Action::RecoverAccount(RecoverAccount { account: OTHER, keys: key_policy() }),
         Action::CancelRecovery(CancelRecovery {}),
-        Action::RequestApproval(RequestApproval { action: Box::new(inner), lifetime_ms: 86_400_000 }),
+        Action::RequestApproval(RequestApproval { action: Box::new(inner), lifetime_ms: 86_400_000, every_key: false }),
         Action::SignApproval(SignApproval { approval: APPROVAL, approve: true }),
         bind_peer(),
         Action::ReleasePeer(ReleasePeer { peer: key(0xb1).public_key() }),
@@ -196,7 +196,14 @@ pub(super) fn proposal_actions() -> Vec<ProposalAction> {
 }
 
 fn signed(name: String, nonce: u64, action: Action, keys: &[SigningKey]) -> Vector {
-    let body = TransactionBody { network: network(), sender: ACCOUNT, nonce, expires: TIME.plus_ms(60_000), action };
+    let body = TransactionBody {
+        network: network(),
+        sender: ACCOUNT,
+        nonce,
+        expires: TIME.plus_ms(60_000),
+        action,
+        signers: Vec::new(),
+    };
     let signing_bytes = hex(&body.signing_bytes());
     let transaction = body.sign(keys);
     vector_read(name, &transaction, read_transaction)

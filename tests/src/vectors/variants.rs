@@ -17,6 +17,7 @@ use allod_protocol::{
     office::{Office, TenureStatus},
     policy::{Class, Electorate, Proposers, Risk, TransferRule, Verdict},
     proposal::{Choice, ProposalAction, ProposalStatus, Scope},
+    recovery::{Clock, Stage},
     rejection::Rejection,
     replica::{DoubleSign, LogRecord, LoggedBlock, Message, RoundCertificateKind, TimerKind},
     round::RoundStatus,
@@ -229,6 +230,15 @@ variants! {
         Resigned() => "resigned",
         Dismissed() => "dismissed",
     }
+    "recovery_stage", RECOVERY_STAGES, recovery_stage: Stage {
+        Sought() => "sought",
+        Contested() => "contested",
+        Confirmed() => "confirmed",
+    }
+    "recovery_clock", RECOVERY_CLOCKS, recovery_clock: Clock {
+        Runs{..} => "runs",
+        Stands{..} => "stands",
+    }
     "due", DUES, due: Due {
         Proposal(..) => "proposal",
         Delegation{..} => "delegation",
@@ -239,6 +249,7 @@ variants! {
         Silence{..} => "silence",
         Issue{..} => "issue",
         Stop{..} => "stop",
+        Settling(..) => "settling",
     }
     "suspended_by", SUSPENDERS, suspended_by: SuspendedBy { Stop{..} => "stop", Decision(..) => "decision", }
     "stop_end", STOP_ENDS, stop_end: StopEnd {
@@ -371,6 +382,7 @@ variants! {
         VersionStop() => "version_stop",
         StopUse() => "stop_use",
         StopsRunning() => "stops_running",
+        Guarded() => "guarded",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -416,10 +428,15 @@ variants! {
         RecoverySet{..} => "recovery_set",
         RecoverySought{..} => "recovery_sought",
         RecoveryStopped{..} => "recovery_stopped",
+        RecoveryContested{..} => "recovery_contested",
+        RecoveryLapsed{..} => "recovery_lapsed",
+        GuardiansAsked{..} => "guardians_asked",
+        KeysSettled{..} => "keys_settled",
         AccountRecovered{..} => "account_recovered",
         ApprovalRequested{..} => "approval_requested",
         ApprovalSigned{..} => "approval_signed",
         ApprovalClosed{..} => "approval_closed",
+        ApprovalOpposed{..} => "approval_opposed",
         Attested{..} => "attested",
         DistributionSet{..} => "distribution_set",
         LicenceGranted{..} => "licence_granted",
@@ -503,7 +520,7 @@ variants! {
         HandleLooksLike{..} => "handle_looks_like",
         OwnGuardian(..) => "own_guardian",
         NotKeyGuardian{..} => "not_key_guardian",
-        RecoveryPending{..} => "recovery_pending",
+        RecoveryPending(..) => "recovery_pending",
         NoRecovery(..) => "no_recovery",
         NoApprovalNeeded(..) => "no_approval_needed",
         TooManyApprovals(..) => "too_many_approvals",
@@ -568,5 +585,8 @@ variants! {
         StopsUsedUp{..} => "stops_used_up",
         TooManyStops{..} => "too_many_stops",
         NotOwnStop{..} => "not_own_stop",
+        TooManyApprovalsOfKey{..} => "too_many_approvals_of_key",
+        OtherKeysContested(..) => "other_keys_contested",
+        ContestedAlready(..) => "contested_already",
     }
 }

@@ -10,9 +10,9 @@ use allod_protocol::{
     execute::{Outcome, TransactionResult},
     ids::{AccountId, ApprovalId, Handle, Units},
     limits,
-    recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
+    recovery::{CancelRecovery, Clock, RecoverAccount, RecoveryPolicy, SetRecovery},
     share::TransferShares,
-    transaction::{Action, Transaction},
+    transaction::{Action, Invalid, Transaction},
 };
 use allod_tests::ledger::{TestLedger, policy};
 
@@ -64,12 +64,9 @@ fn guardians_give_an_account_new_keys_after_a_delay() {
     ledger.must(2, recover(lost, 201));
     let agreed = ledger.must(3, recover(lost, 200));
     let ready = ledger.tip.time.plus_ms(60_000);
-    assert!(
-        agreed
-            .events
-            .iter()
-            .any(|event| matches!(event, Event::RecoverySought { ready: Some(at), .. } if *at == ready))
-    );
+    assert!(agreed.events.iter().any(
+        |event| matches!(event, Event::RecoverySought { ready: Some(Clock::Runs { ready: at }), .. } if *at == ready)
+    ));
     assert_eq!(ledger.refused(2, recover(lost, 200)), "recovery_pending");
     ledger.block(58_000, vec![]);
     assert_eq!(ledger.read::<Account>(&lost).unwrap().keys.keys[0].key, allod_tests::ledger::key(0).public_key());
@@ -81,30 +78,12 @@ fn guardians_give_an_account_new_keys_after_a_delay() {
 }
 
 #[test]
-fn present_keys_stop_a_recovery() {
+fn an_account_is_not_its_own_guardian() {
     let mut ledger = ledger();
-    let held = guarded(&mut ledger);
-    let cancel = || Action::CancelRecovery(CancelRecovery {});
-    assert_eq!(ledger.refused(0, cancel()), "no_recovery");
-    for stop in 0..2 {
-        ledger.must(1, recover(held, 200));
-        ledger.must(2, recover(held, 200));
-        if stop == 0 {
-            ledger.must(0, cancel());
-        } else {
-            let keys = ledger.read::<Account>(&held).unwrap().keys;
-            let stopped = ledger.must(0, Action::RotateKeys(RotateKeys { keys }));
-            assert!(stopped.events.contains(&Event::RecoveryStopped { account: held }));
-        }
-        ledger.block(120_000, vec![]);
-        let keys = ledger.read::<Account>(&held).unwrap().keys;
-        assert_eq!(keys.keys[0].key, allod_tests::ledger::key(0).public_key());
-    }
-    // What guardians said before counts no more: one of them alone does not reach the two.
-    let result = ledger.must(1, recover(held, 200));
-    assert!(matches!(result.events[0], Event::RecoverySought { ready: None, .. }));
+    let held = account(&ledger, 0);
     let own = RecoveryPolicy { guardians: vec![held], needed: 1, delay_ms: 60_000 };
     assert_eq!(ledger.refused(0, Action::SetRecovery(SetRecovery { policy: Some(own) })), "own_guardian");
+    assert_eq!(ledger.refused(0, Action::CancelRecovery(CancelRecovery {})), "no_recovery");
 }
 
 /// An account with three keys, two of which speak for it, that holds ten units of a model.
@@ -142,7 +121,7 @@ impl Consortium {
 
     /// The first key puts the gift as a request.
     fn request_give(&mut self) -> ApprovalId {
-        let request = RequestApproval { action: Box::new(self.give()), lifetime_ms: 86_400_000 };
+        let request = RequestApproval { action: Box::new(self.give()), lifetime_ms: 86_400_000, every_key: false };
         match self.by(200, Action::RequestApproval(request)).events.first() {
             Some(Event::ApprovalRequested { approval, .. }) => *approval,
             other => panic!("{other:?}"),
@@ -185,17 +164,131 @@ fn a_request_that_the_rules_refuse_can_be_signed_again() {
 }
 
 #[test]
-fn a_request_is_dropped_by_a_key_or_by_time() {
+fn dropping_a_request_takes_what_signing_it_takes() {
     let mut this = consortium();
     let id = this.request_give();
     assert_eq!(this.sign(201, id, false), "applied");
-    assert_eq!(this.sign(202, id, true), "unknown_approval");
+    assert_eq!(this.sign(201, id, false), "signed_already");
+    let waits = this.ledger.read::<Approval>(&id).expect("one key of three does not drop what another signed");
+    assert_eq!((waits.keys.len(), waits.against.len()), (1, 1));
+    assert_eq!(this.sign(201, id, true), "applied", "a key may change its mind");
+    assert_eq!(units(&this.ledger, this.model, "seafront"), 10);
+
+    let more = TransferShares { model: this.model, to: this.id, units: Units::new(10), reason: String::new() };
+    this.ledger.must(0, Action::TransferShares(more));
+    let id = this.request_give();
+    assert_eq!(this.sign(201, id, false), "applied");
+    let dropped = this.by(202, Action::SignApproval(SignApproval { approval: id, approve: false }));
+    let account = this.id;
+    assert!(dropped.events.contains(&Event::ApprovalClosed { account, approval: id, carried_out: false }));
+    assert_eq!(this.sign(201, id, true), "unknown_approval");
+    let id = this.request_give();
+    assert_eq!(this.sign(200, id, false), "applied");
+    assert_eq!(this.sign(201, id, true), "unknown_approval", "whoever alone signed it took it back");
+    assert_eq!(this.ledger.read::<Account>(&this.id).unwrap().open_approvals, 0);
+}
+
+#[test]
+fn a_request_that_waits_too_long_is_dropped() {
+    let mut this = consortium();
     let id = this.request_give();
     let events = this.ledger.block(86_400_000, vec![]).deadline_events;
     let account = this.id;
     assert!(events.contains(&Event::ApprovalClosed { account, approval: id, carried_out: false }));
     assert_eq!(this.sign(201, id, true), "unknown_approval");
     assert_eq!(units(&this.ledger, this.model, "seafront"), 0);
+}
+
+impl Consortium {
+    /// Two of the keys replace all.
+    fn rotate(&mut self, by: [u8; 2], threshold: u32, to: &[u8]) {
+        let keys = to.iter().map(|seed| WeightedKey { key: signing_key(*seed).public_key(), weight: 1 }).collect();
+        let rotate = Action::RotateKeys(RotateKeys { keys: KeyPolicy { threshold, keys } });
+        let transaction = self.ledger.sign(self.id, &by.map(signing_key), rotate);
+        assert_eq!(code(&self.ledger.run(transaction)), "applied");
+    }
+}
+
+#[test]
+fn a_request_forgets_the_keys_that_were_replaced() {
+    let mut this = consortium();
+    let id = this.request_give();
+    assert_eq!(this.sign(201, id, false), "applied");
+    let signed = this.ledger.read::<Approval>(&id).unwrap();
+    // However often other keys come and go, a request holds none but present ones.
+    for round in 0..4u8 {
+        this.rotate([200, 202 + round], 2, &[200, 203 + round]);
+        let waits = this.ledger.read::<Approval>(&id).unwrap();
+        assert_eq!((&waits.keys, waits.against.len()), (&signed.keys, 0));
+    }
+    this.rotate([200, 206], 2, &[201, 206]);
+    assert!(this.ledger.read::<Approval>(&id).is_none(), "no present key signs it");
+    assert_eq!(this.ledger.read::<Account>(&this.id).unwrap().open_approvals, 0);
+    this.rotate([201, 206], 2, &[200, 201]);
+    assert_eq!(this.sign(201, id, true), "unknown_approval", "a key that comes back has signed nothing");
+    assert_eq!(units(&this.ledger, this.model, "seafront"), 0);
+}
+
+#[test]
+fn keys_that_signed_carry_a_request_out_once_they_are_enough() {
+    let mut this = consortium();
+    let id = this.request_give();
+    this.rotate([200, 201], 1, &[200, 201]);
+    assert_eq!(this.sign(200, id, true), "applied");
+    assert_eq!(units(&this.ledger, this.model, "seafront"), 10);
+}
+
+#[test]
+fn a_request_can_wait_for_every_key() {
+    let mut this = consortium();
+    let request = RequestApproval { action: Box::new(this.give()), lifetime_ms: 86_400_000, every_key: true };
+    let two = [signing_key(200), signing_key(201)];
+    let transaction = this.ledger.sign(this.id, &two, Action::RequestApproval(request));
+    let result = this.ledger.run(transaction);
+    let Some(Event::ApprovalRequested { approval, .. }) = result.events.first().cloned() else { panic!("{result:?}") };
+    assert_eq!(this.sign(201, approval, false), "applied");
+    assert_eq!(this.sign(202, approval, false), "applied", "two of three sign for the account, and do not drop it");
+    assert_eq!(this.sign(202, approval, true), "applied");
+    assert_eq!(units(&this.ledger, this.model, "seafront"), 0);
+    assert_eq!(this.sign(201, approval, true), "applied");
+    assert_eq!(units(&this.ledger, this.model, "seafront"), 10);
+}
+
+#[test]
+fn one_key_leaves_the_others_room_to_ask() {
+    let mut this = consortium();
+    for _ in 0..5 {
+        this.request_give();
+    }
+    let request = RequestApproval { action: Box::new(this.give()), lifetime_ms: 86_400_000, every_key: false };
+    assert_eq!(code(&this.by(200, Action::RequestApproval(request.clone()))), "too_many_approvals_of_key");
+    for seed in [201, 202] {
+        for _ in 0..5 {
+            assert_eq!(code(&this.by(seed, Action::RequestApproval(request.clone()))), "applied");
+        }
+    }
+}
+
+#[test]
+fn a_signature_cannot_be_taken_off_on_the_way() {
+    let mut this = consortium();
+    let id = this.request_give();
+    let sign = Action::SignApproval(SignApproval { approval: id, approve: true });
+    let whole = this.ledger.sign(this.id, &[signing_key(201), signing_key(202)], sign);
+    let network = this.ledger.tip.network;
+    // A relayer takes off one of two; and makes what is left look whole.
+    let mut stripped = whole.clone();
+    stripped.signatures.pop();
+    assert!(matches!(stripped.check_form(network), Err(Invalid::SignatureCount { signers: 2, signatures: 1 })));
+    stripped.body.signers.pop();
+    assert_eq!(stripped.check_form(network), Ok(()));
+    assert_eq!(stripped.check_signatures(), Err(Invalid::Signature(signing_key(201).public_key())));
+    assert_ne!(stripped.id(), whole.id());
+    let mut swapped = whole.clone();
+    swapped.signatures.reverse();
+    assert!(swapped.check_signatures().is_err());
+    assert_eq!(code(&this.ledger.run(whole)), "applied");
+    assert_eq!(units(&this.ledger, this.model, "seafront"), 10);
 }
 
 /// A transaction whose request for approval holds a request for approval, and so on, as a stranger would write it.
@@ -222,6 +315,6 @@ fn a_request_for_approval_cannot_hold_another_one() {
     let refused = serde_json::from_str::<Action>(json).unwrap_err();
     assert!(refused.to_string().contains("put the request that is meant"), "{refused}");
     let this = consortium();
-    let request = RequestApproval { action: Box::new(this.give()), lifetime_ms: 1 };
+    let request = RequestApproval { action: Box::new(this.give()), lifetime_ms: 1, every_key: false };
     assert!(Action::RequestApproval(request).for_approval().is_err());
 }

@@ -21,6 +21,7 @@ mod fuzz;
 mod minorities;
 mod network;
 mod offices;
+mod recovery;
 mod rounds;
 mod rules;
 mod safety;

@@ -1,19 +1,24 @@
 //! What the members of the network decide.
 
-use crate::common::{account, decide_network, ledger, open, status, vote};
+use crate::common::{account, decide_network, founded, ledger, open, status, tally, vote, with_model};
 use allod_protocol::{
-    account::{Account, CreateAccount, HandleOf, KeyPolicy},
+    account::{Account, CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
+    approval::{Approvable, RequestApproval, SignApproval},
     block::Block,
     crypto::SigningKey,
-    execute::{ExecuteError, execute},
-    ids::{Handle, Power},
+    delegation::Delegate,
+    event::Event,
+    execute::{ExecuteError, Outcome, TransactionResult, execute},
+    ids::{Handle, Power, Units},
     limits,
     network::{Network, RetiredKey},
-    proposal::{Choice, ProposalAction, ProposalStatus, Scope},
+    policy::ModelPolicy,
+    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
     rejection::Rejection,
+    share::TransferShares,
     transaction::Action,
 };
-use allod_tests::ledger::operates;
+use allod_tests::ledger::{TestLedger, operates};
 
 fn executed(status: &ProposalStatus) -> bool {
     matches!(status, ProposalStatus::Executed { .. })
@@ -41,6 +46,113 @@ fn members_suspend_an_account_and_reinstate_it() {
     ledger.block(10_000, vec![]);
     assert!(executed(&crate::common::status(&ledger, id)));
     ledger.must(4, create("branch"));
+}
+
+#[test]
+fn a_suspended_account_votes_and_starts_nothing() {
+    let mut ledger = ledger();
+    let model = with_model(&mut ledger);
+    let lakeside = account(&ledger, 1);
+    let suspend = ProposalAction::SuspendAccount { account: lakeside, reason: "it answers nobody".into() };
+    let by = open(&mut ledger, 0, Scope::Network, vec![suspend]);
+    (0..4).for_each(|voter| vote(&mut ledger, voter, by, Choice::Yes));
+    ledger.block(10_000, vec![]);
+    let suspension = ledger.read::<Account>(&lakeside).unwrap().suspended.expect("it is suspended");
+    assert_eq!((suspension.proposal, suspension.reason.as_str()), (by, "it answers nobody"));
+
+    let release = || vec![ProposalAction::Retire { reason: "old".into() }];
+    let question = open(&mut ledger, 0, Scope::Model(model), release());
+    vote(&mut ledger, 1, question, Choice::No);
+    assert_eq!(tally(&ledger, question)[1], 30, "it votes with its shares");
+    let reinstate = ProposalAction::ReinstateAccount { account: lakeside };
+    let about_it = open(&mut ledger, 0, Scope::Network, vec![reinstate]);
+    vote(&mut ledger, 1, about_it, Choice::Yes);
+    assert_eq!(tally(&ledger, about_it)[0], 1, "and as a member, on itself too");
+
+    let asked = OpenProposal { scope: Scope::Model(model), title: "x".into(), text: String::new(), actions: release() };
+    assert_eq!(ledger.refused(1, Action::OpenProposal(asked)), "suspended");
+    assert_eq!(ledger.refused(1, create("branch")), "suspended");
+    let ballot = |choice| Action::CastBallot(CastBallot::whole(question, choice));
+    let two = [Choice::Yes, Choice::Abstain].map(|choice| ledger.sign_as(1, ballot(choice)));
+    let results = ledger.block(1_000, two.to_vec()).results;
+    assert_eq!(results[0].outcome, Outcome::Applied);
+    assert!(matches!(&results[1].outcome, Outcome::Rejected(rejection) if rejection.code() == "rate_limited"));
+}
+
+#[test]
+fn a_model_can_do_without_the_votes_of_suspended_accounts() {
+    let mut ledger = ledger();
+    let policy = ModelPolicy { suspended_vote: false, ..allod_tests::ledger::policy(50, 60) };
+    let model = founded(&mut ledger, policy);
+    let suspend = ProposalAction::SuspendAccount { account: account(&ledger, 1), reason: "it answers nobody".into() };
+    decide_network(&mut ledger, suspend);
+    let retire = vec![ProposalAction::Retire { reason: "old".into() }];
+    let question = open(&mut ledger, 0, Scope::Model(model), retire);
+    assert_eq!(ledger.refused(1, Action::CastBallot(CastBallot::whole(question, Choice::No))), "suspended");
+    let delegate = Delegate { model, to: Some(account(&ledger, 2)), expires: None };
+    assert_eq!(ledger.refused(1, Action::Delegate(delegate)), "suspended");
+}
+
+#[test]
+fn to_suspend_takes_more_than_half_of_all_members() {
+    for (voters, outcome) in [(3, "rejected"), (4, "executed")] {
+        let mut ledger = ledger();
+        ledger.must(0, create("clinic"));
+        let HandleOf(clinic) = ledger.read(&Handle::new("clinic").unwrap()).unwrap();
+        decide_network(&mut ledger, ProposalAction::AdmitMember { account: clinic });
+        ledger.block(1, vec![]);
+        // The members' rule asks for half of six and two thirds of those who answer; three of three are not enough.
+        let mut parameters = ledger.read::<Network>(&()).unwrap().parameters;
+        parameters.policy.accounts.early_close_ms = Some(0);
+        decide_network(&mut ledger, ProposalAction::SetParameters { parameters: Box::new(parameters) });
+        let suspend = ProposalAction::SuspendAccount { account: account(&ledger, 4), reason: "it is rich".into() };
+        let proposal = open(&mut ledger, 0, Scope::Network, vec![suspend]);
+        (0..voters).for_each(|voter| vote(&mut ledger, voter, proposal, Choice::Yes));
+        ledger.block(10_000, vec![]);
+        assert_eq!(status(&ledger, proposal).name(), outcome, "{voters} of six");
+    }
+}
+
+#[test]
+fn a_suspended_account_gathers_signatures_for_what_it_may_do_alone() {
+    let mut ledger = ledger();
+    let model = with_model(&mut ledger);
+    let lakeside = account(&ledger, 1);
+    let seeds = [61, 62].map(|seed| SigningKey::from_seed(&[seed; 32]));
+    let keys = seeds.iter().map(|key| WeightedKey { key: key.public_key(), weight: 1 }).collect();
+    ledger.must(1, Action::RotateKeys(RotateKeys { keys: KeyPolicy { threshold: 2, keys } }));
+    let question = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Retire { reason: "old".into() }]);
+    let give = TransferShares { model, to: account(&ledger, 4), units: Units::new(1), reason: String::new() };
+    let request = |action: Box<Approvable>| {
+        Action::RequestApproval(RequestApproval { action, lifetime_ms: 86_400_000, every_key: false })
+    };
+    let put = |ledger: &mut TestLedger, key: usize, action| {
+        let transaction = ledger.sign(lakeside, &seeds[key..=key], action);
+        ledger.run(transaction)
+    };
+    let id = |result: &TransactionResult| match result.events.first() {
+        Some(Event::ApprovalRequested { approval, .. }) => *approval,
+        _ => panic!("{result:?}"),
+    };
+    let before = id(&put(&mut ledger, 0, request(Box::new(Action::TransferShares(give.clone())))));
+    let suspend = ProposalAction::SuspendAccount { account: lakeside, reason: "it answers nobody".into() };
+    let by = open(&mut ledger, 0, Scope::Network, vec![suspend]);
+    [0, 2, 3, 4].into_iter().for_each(|voter| vote(&mut ledger, voter, by, Choice::Yes));
+    let open_still = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Retire { reason: "old".into() }]);
+    ledger.block(5_000, vec![]);
+    assert_eq!(status(&ledger, question).name(), "rejected");
+
+    let sign = |approval| Action::SignApproval(SignApproval { approval, approve: true });
+    let refused = |result: &TransactionResult| match &result.outcome {
+        Outcome::Rejected(rejection) => rejection.code(),
+        Outcome::Applied => panic!("it applied"),
+    };
+    assert_eq!(refused(&put(&mut ledger, 1, sign(before))), "suspended", "what was asked before does not slip through");
+    assert_eq!(refused(&put(&mut ledger, 0, request(Box::new(Action::TransferShares(give))))), "suspended");
+    let ballot = Box::new(Action::CastBallot(CastBallot::whole(open_still, Choice::No)));
+    let ballot = id(&put(&mut ledger, 0, request(ballot)));
+    assert_eq!(put(&mut ledger, 1, sign(ballot)).outcome, Outcome::Applied);
+    assert_eq!(tally(&ledger, open_still)[1], 30);
 }
 
 #[test]

@@ -210,6 +210,7 @@ fn a_transaction_is_executed_once_and_not_after_its_expiry() {
         nonce: 1,
         expires: ledger.tip.time.plus_ms(2 * 60 * 60 * 1_000),
         action: give(&ledger),
+        signers: Vec::new(),
     };
     let far = ledger.run(body.sign(&[key(0)])).outcome;
     assert!(matches!(far, Outcome::Rejected(Rejection::ExpiryTooFar { .. })), "{far:?}");
@@ -361,9 +362,12 @@ fn faulty_transactions_are_refused_before_any_state_is_asked() {
     assert!(matches!(good.check_form(other), Err(Invalid::Network { .. })));
     let mut unsigned = good.clone();
     unsigned.signatures.clear();
-    assert_eq!(unsigned.check_form(network), Err(Invalid::SignatureCount(0)));
+    assert_eq!(unsigned.check_form(network), Err(Invalid::SignatureCount { signers: 1, signatures: 0 }));
+    unsigned.body.signers.clear();
+    assert_eq!(unsigned.check_form(network), Err(Invalid::SignerCount(0)));
     let mut twice = good.clone();
     twice.signatures.extend(good.signatures);
+    twice.body.signers.extend(good.body.signers);
     assert!(matches!(twice.check_form(network), Err(Invalid::RepeatedKey(_))));
     let large = PublishVersion { notes: "x".repeat(9_000), ..version(model, "1.0") };
     let large = ledger.sign_as(0, Action::PublishVersion(large));
@@ -372,8 +376,14 @@ fn faulty_transactions_are_refused_before_any_state_is_asked() {
         allod_protocol::transaction::Transaction::decode(&vec![1; 100_000]),
         Err(Invalid::TooLarge(100_000))
     ));
-    let stale =
-        TransactionBody { network, sender: ledger.account("northfield"), nonce: 0, expires: Timestamp::ZERO, action };
+    let stale = TransactionBody {
+        network,
+        sender: ledger.account("northfield"),
+        nonce: 0,
+        expires: Timestamp::ZERO,
+        action,
+        signers: Vec::new(),
+    };
     assert!(matches!(ledger.run(stale.sign(&[key(0)])).outcome, Outcome::Rejected(Rejection::Expired { .. })));
 }
 

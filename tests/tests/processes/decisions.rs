@@ -202,13 +202,27 @@ fn gather_signatures(federation: &Federation) {
 }
 
 fn recover_keys(federation: &Federation) {
-    federation.must("recovery set --guardian northfield --guardian hilltop --needed 2 --delay 2s --as riverbend");
+    federation.must("recovery set --guardian northfield --guardian hilltop --needed 2 --delay 8s --as riverbend");
     federation.must("key new found-again");
     federation.refused("recovery seek riverbend --key found-again --as hilltop", "has not accepted");
     for guardian in ["northfield", "hilltop"] {
         federation.must(&format!("office accept --keys-of riverbend --as {guardian}"));
-        federation.must(&format!("recovery seek riverbend --key found-again --as {guardian}"));
     }
+    let seek = || {
+        for guardian in ["northfield", "hilltop"] {
+            federation.must(&format!("recovery seek riverbend --key found-again --as {guardian}"));
+        }
+    };
+    // Whoever stole the one key does without guardians, and objects to what they do; they see it, and insist.
+    let asked = federation.must("recovery clear --as riverbend").to_string();
+    assert!(asked.contains("guardians_asked"), "{asked}");
+    let guarded = federation.must("recovery guarded northfield").to_string();
+    assert!(guarded.contains("riverbend") && guarded.contains("ready"), "{guarded}");
+    seek();
+    let objected = federation.must("recovery cancel --as riverbend").to_string();
+    assert!(objected.contains("recovery_contested"), "{objected}");
+    federation.refused("recovery cancel --as riverbend", "all of its keys");
+    seek();
     wait_until("the account to have its new key", || {
         let shown = federation.must("account show riverbend").to_string();
         let key = federation.must("key show found-again").to_string();
@@ -225,6 +239,8 @@ fn suspend_and_reinstate(federation: &Federation) {
     federation.decide("suspend riverbend --reason lost-laptop --as operator-0", &operators);
     let burn = format!("shares burn {MODEL} --units 1 --reason x --as riverbend --sign-with found-again");
     federation.refused(&burn, "suspended");
+    let shown = federation.must("account show riverbend").to_string();
+    assert!(shown.contains("lost-laptop") && shown.contains("suspension_title"), "{shown}");
     federation.decide("reinstate riverbend --as operator-1", &operators);
     federation.must(&burn);
     assert_eq!(federation.held(&["riverbend"]), [18]);

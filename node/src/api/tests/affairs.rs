@@ -120,7 +120,8 @@ async fn an_incident_keeps_its_history() {
 async fn guardians_and_what_they_say_can_be_read() {
     let peer = Peer::start().await;
     let recovery = "/v1/accounts/northfield/recovery";
-    assert_eq!(peer.ok(recovery).await, json!({"policy": null, "in_force": false, "guardians": [], "pending": null}));
+    let nobody = json!({"policy": null, "in_force": false, "guardians": [], "pending": null, "unsettled": null});
+    assert_eq!(peer.ok(recovery).await, nobody);
     let policy = RecoveryPolicy { guardians: vec![peer.account("southbank")], needed: 1, delay_ms: 60_000 };
     peer.apply(1, "northfield", Action::SetRecovery(SetRecovery { policy: Some(policy) })).await;
     let offered = peer.ok(recovery).await;
@@ -135,6 +136,16 @@ async fn guardians_and_what_they_say_can_be_read() {
     assert_eq!((&view["policy"]["needed"], &view["guardians"][0]["handle"]), (&json!(1), &json!("southbank")));
     assert_eq!(view["pending"]["keys"], json!(keys));
     assert_eq!(view["guardians"][0]["keys"], json!(keys));
+    peer.apply(1, "northfield", Action::SetRecovery(SetRecovery { policy: None })).await;
+    let guarded = peer.ok("/v1/accounts/southbank/guarded").await;
+    let one = &guarded["items"][0];
+    assert_eq!((&one["handle"], &one["pending"]["stage"]), (&json!("northfield"), &json!("sought")));
+    assert_eq!(
+        one["unsettled"]["change"],
+        json!({"policy": null}),
+        "what one key asked waits, in sight of the guardians"
+    );
+    assert_eq!(one["unsettled"]["clock"], json!({"stands": {"left_ms": 60_000}}));
 }
 
 #[tokio::test]
@@ -151,13 +162,13 @@ async fn a_request_shows_who_has_signed_until_it_is_carried_out() {
         body.sign(&[key(seed)])
     };
     let action = Box::new(Action::SetRecovery(SetRecovery { policy: None }));
-    let request = sign(5, Action::RequestApproval(RequestApproval { action, lifetime_ms: 60_000 }));
+    let request = sign(5, Action::RequestApproval(RequestApproval { action, lifetime_ms: 60_000, every_key: false }));
     let (status, body) = peer.post("/v1/transactions?wait=true", &request).await;
     assert_eq!((status, &body["result"]["outcome"]), (200, &json!("applied")), "{body}");
     let listed = peer.ok("/v1/accounts/joint/approvals").await;
     let one = &listed["items"][0];
     assert_eq!((&one["weight"], &one["threshold"], &one["handle"]), (&json!(1), &json!(2), &json!("joint")));
-    let added = ["handle", "weight", "threshold"];
+    let added = ["handle", "weight", "weight_against", "threshold"];
     assert_eq!(fields(one), described(schema::ApprovalRecord::FIELDS, &added));
     let path = format!("/v1/approvals/{}", one["id"].as_str().unwrap());
     assert!(peer.ok(&path).await["action"]["set_recovery"].is_object());

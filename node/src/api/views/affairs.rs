@@ -7,7 +7,7 @@ use allod_protocol::{
     dispute::Dispute,
     ids::{AccountId, Handle, ModelName},
     incident::{Incident, IncidentUpdate},
-    recovery::{Recovery, RecoveryPolicy},
+    recovery::{Recovery, RecoveryPolicy, Unsettled},
     round::Round,
 };
 use serde::{Deserialize, Serialize};
@@ -111,9 +111,29 @@ pub struct RecoveryView {
     pub in_force: bool,
     /// What each guardian says.
     pub guardians: Vec<GuardianView>,
-    /// The keys that the account gets if its present ones do not stop it; null if there are none.
+    /// The recovery under way: the keys that the account gets, how far it is, and when; null if there is none.
     #[schema(value_type = Option<schema::Record>)]
     pub pending: Option<Recovery>,
+    /// What fewer than all of its keys asked of its keys and guardians, and when it is settled; null if nothing waits.
+    #[schema(value_type = Option<schema::Record>)]
+    pub unsettled: Option<Unsettled>,
+}
+
+/// An account that another one is a guardian of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuardedView {
+    /// The account.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// The recovery under way; null if there is none.
+    #[schema(value_type = Option<schema::Record>)]
+    pub pending: Option<Recovery>,
+    /// What fewer than all of its keys asked: the guardians can act until it is settled; null if nothing waits.
+    #[schema(value_type = Option<schema::Record>)]
+    pub unsettled: Option<Unsettled>,
 }
 
 /// What a guardian says.
@@ -144,6 +164,8 @@ pub struct ApprovalView {
     pub handle: Option<Handle>,
     /// What the keys that have signed weigh together.
     pub weight: u64,
-    /// What they must reach.
-    pub threshold: u32,
+    /// What the keys that are against it weigh together.
+    pub weight_against: u64,
+    /// What either must reach: the account's threshold, or the weight of all its keys where every key is asked.
+    pub threshold: u64,
 }

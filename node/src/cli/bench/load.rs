@@ -304,7 +304,7 @@ mod tests {
             let keys = KeyPolicy::single(key.public_key());
             let (network, sender) = (NetworkId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
             let action = Action::RotateKeys(RotateKeys { keys });
-            TransactionBody { network, sender, nonce, expires: Timestamp::new(1), action }
+            TransactionBody { network, sender, nonce, expires: Timestamp::new(1), action, signers: Vec::new() }
                 .sign(std::slice::from_ref(&key))
         };
         let all: Vec<Transaction> = (0..3).map(transaction).collect();

@@ -78,6 +78,7 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
         preemption: Some(Preemption { period_ms: 8_000 }),
         expropriation: Some(Rule { blocking_holders: None, ..rule.clone() }),
         arbiters: Some(Arbiters { accounts: accounts[2..5].to_vec(), needed: 2 }),
+        suspended_vote: false,
         ..ModelPolicy::uniform(&rule)
     }
 }
