@@ -177,6 +177,8 @@ impl<Request, Sign> Action<Request, Sign> {
             self,
             Self::CastBallot(_)
                 | Self::Delegate(_)
+                | Self::TakeUp(_)
+                | Self::GiveConsent(_)
                 | Self::AnswerDispute(_)
                 | Self::RevealContribution(_)
                 | Self::RotateKeys(_)

@@ -98,7 +98,8 @@ impl World {
     pub(super) fn admit_suspended(&mut self, id: AccountId, action: &Action) -> Result<(), Refused> {
         match action {
             Action::CastBallot(_) | Action::Delegate(_) | Action::AnswerDispute(_) | Action::RevealContribution(_) => {}
-            Action::Present(_) | Action::LeaveNetwork(_) => {}
+            Action::Present(_) | Action::LeaveNetwork(_) | Action::ResignOffice(_) => {}
+            Action::TakeUp(_) | Action::GiveConsent(_) => {}
             _ => return Err("suspended"),
         }
         if self.spoke.insert(id) { Ok(()) } else { Err("rate_limited") }

@@ -70,8 +70,8 @@ fn add_share(fields: &mut Fields, facts: &ShareFacts, time: Timestamp) {
     }
     fields.add(
         "suspended",
-        match facts.account.suspended {
-            Some(height) => format!("YES: the holder, since block {height}"),
+        match &facts.account.suspended {
+            Some(suspension) => format!("YES: the holder, since block {}: {:?}", suspension.since, suspension.reason),
             None => "no".into(),
         },
     );
