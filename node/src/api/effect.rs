@@ -136,7 +136,8 @@ mod tests {
     fn a_partner_that_is_diluted_stops_nothing_any_more() {
         let policy = Template::EqualPartners.policy(&[]);
         let stops = |all: &[u64], held| blocks(&policy, all, held).contains(&Class::Ownership);
-        assert!(stops(&[1, 1, 1], 1), "one of three keeps two thirds from being met");
-        assert!(!stops(&[2, 2, 2, 1], 1));
+        assert!(!stops(&[1, 1, 1], 1), "the other two are two thirds");
+        assert!(stops(&[2, 2, 1], 2), "what is left is three fifths");
+        assert!(!stops(&[2, 2, 1, 2], 2), "after a mint it is five sevenths");
     }
 }

@@ -637,7 +637,7 @@ async fn a_proposal_says_what_it_still_needs() {
 
     let path = format!("/v1/proposals/{id}");
     let fresh = peer.ok(&path).await;
-    assert_eq!(fresh["outlook"], json!({"verdict": "no_quorum", "quorum_lacks": 50, "yes_lacks": 50}));
+    assert_eq!(fresh["outlook"], json!({"verdict": "no_quorum", "quorum_lacks": 51, "yes_lacks": 51}));
     assert!((1..=60_000).contains(&fresh["ends_in_ms"].as_u64().unwrap()), "{fresh}");
     let ballot = CastBallot { proposal: id.parse().unwrap(), parts: answer(Choice::Yes) };
     peer.apply(1, "northfield", Action::CastBallot(ballot)).await;
@@ -700,7 +700,7 @@ async fn records_look_as_described(peer: &Peer) {
         (
             schema::ShareChangeRecord::FIELDS,
             first(peer.ok(&format!("{model}/shares/history")).await),
-            vec!["handle", "counterparty_handle", "time", "decision", "decision_title"],
+            vec!["handle", "counterparty_handle", "time", "decision", "decision_does", "decision_title"],
         ),
         (
             schema::ContributionRecord::FIELDS,
@@ -713,11 +713,13 @@ async fn records_look_as_described(peer: &Peer) {
             vec![
                 "model_name",
                 "proposer_handle",
+                "does",
                 "tally",
                 "outlook",
                 "settled",
                 "rule_text",
                 "guardian_handle",
+                "buyers",
                 "attested",
                 "ends_in_ms",
                 "ready_in_ms",

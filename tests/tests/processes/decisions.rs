@@ -13,6 +13,8 @@ const MODEL: &str = "northfield/digits";
 struct Federation {
     net: Processes,
     peer: std::cell::Cell<usize>,
+    /// The height of the last peer that was asked, after it answered.
+    seen: std::cell::Cell<u64>,
 }
 
 impl Federation {
@@ -21,7 +23,7 @@ impl Federation {
         for handle in ["northfield", "lakeside", "hilltop", "riverbend"] {
             account(&net, 0, handle);
         }
-        let this = Self { net, peer: std::cell::Cell::new(0) };
+        let this = Self { net, peer: std::cell::Cell::default(), seen: std::cell::Cell::default() };
         this.must(
             "model create digits --as northfield --holder northfield=50 --holder lakeside=30 --holder hilltop=20 \
              --steward northfield --steward lakeside --template equal-partners --voting-period 2s --timelock 1s \
@@ -31,10 +33,16 @@ impl Federation {
         this
     }
 
-    /// The next peer: a member need not always ask the same one.
+    /// The next peer: a member need not always ask the same one. It has got to where the last one was: what a peer
+    /// says is as of its own height, and a moment later the next may not have applied that block.
     fn next_peer(&self) -> usize {
-        let peer = self.peer.get();
-        self.peer.set((peer + 1) % 4);
+        let last = self.peer.get();
+        if let Some(height) = self.net.height(last) {
+            self.seen.set(height);
+        }
+        let peer = (last + 1) % 4;
+        self.peer.set(peer);
+        wait_until("the next peer to get as far", || (self.net.height(peer)? >= self.seen.get()).then_some(()));
         peer
     }
 

@@ -51,7 +51,10 @@ async fn a_round_shows_its_plan_and_what_each_giver_counts() {
 
     let rounds = peer.ok("/v1/models/northfield/digits/rounds").await;
     assert_eq!(rounds["items"][0]["decision_title"], "The first round");
-    assert_eq!(fields(&rounds["items"][0]), described(schema::RoundRecord::FIELDS, &["decision_title"]));
+    assert_eq!(
+        fields(&rounds["items"][0]),
+        described(schema::RoundRecord::FIELDS, &["decision_does", "decision_title"])
+    );
     let one = peer.ok("/v1/models/northfield/digits/rounds/0").await;
     assert_eq!(
         (&one["plan"]["budget"], &one["status"], &one["contributors"]),
@@ -96,7 +99,7 @@ async fn an_incident_keeps_its_history() {
     let report = ReportIncident { model, label, text: "reads sevens as ones".into(), evidence: None };
     peer.apply(2, "southbank", Action::ReportIncident(report)).await;
     let listed = peer.ok("/v1/models/northfield/digits/incidents").await;
-    let added = ["model_name", "reporter_handle", "responsible_handle"];
+    let added = ["model_name", "reporter_handle", "responsible_answer", "responsible_handle"];
     assert_eq!(fields(&listed["items"][0]), described(schema::IncidentRecord::FIELDS, &added));
     let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
     let update = UpdateIncident {

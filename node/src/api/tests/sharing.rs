@@ -202,7 +202,8 @@ async fn a_publish_that_the_ledger_refused_hides_nothing_and_leaves_nothing() {
     let closed = publisher.found("closed", Readers::Holders).await;
     let files: &[(&str, &[u8])] = &[("w", b"one"), ("tokens", b"two")];
     let public = publisher.publish_files(open, "1", files).await;
-    assert_eq!(publisher.ok(&format!("/v1/artifacts/{}", public.address)).await["pinned"], true);
+    let pinned = async || publisher.ok(&format!("/v1/artifacts/{}", public.address)).await["pinned"].as_bool();
+    eventually(async || pinned().await.filter(|pinned| *pinned)).await;
     // By mistake, into another model: the ledger refuses.
     let same = publisher.import_for(closed, "1", files).await;
     assert_eq!(same.address, public.address);

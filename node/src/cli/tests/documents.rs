@@ -54,7 +54,7 @@ fn filled(word: &str) -> Vec<String> {
         "COMMAND" => "status",
         "CONSENT" => return vec![consent()],
         "APIS" => return ["--api", "http://127.0.0.1:7640", "--api", "http://127.0.0.1:7650"].map(Into::into).into(),
-        word => word,
+        word => return vec![word.strip_suffix(":HASH").map_or_else(|| word.to_owned(), |at| format!("{at}:{id}"))],
     };
     vec![text.to_owned()]
 }

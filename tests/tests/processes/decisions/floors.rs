@@ -30,7 +30,7 @@ fn take_back_and_bundle(federation: &Federation) {
     let proposal = federation.open(&burn);
     federation.refused(&format!("vote {proposal} veto --as lakeside"), "answer no");
     federation.must(&format!("vote {proposal} no --as lakeside"));
-    let listed = federation.must(&format!("proposals list --model {MODEL} --limit 1")).to_string();
+    let listed = federation.must(&format!("proposals {MODEL} --all")).to_string();
     assert!(listed.contains("burn 5 units of northfield/digits that hilltop holds"), "whatever its title: {listed}");
     federation.must(&format!("proposals withdraw {proposal} --reason mistaken --as northfield"));
     let shown = federation.must(&format!("proposals show {proposal}")).to_string();

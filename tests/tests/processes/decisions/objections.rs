@@ -84,7 +84,7 @@ fn take_back(federation: &Federation) {
     };
     federation.decide("deprecate northfield/founded@1.0 --reason slower --as northfield", &["northfield", "lakeside"]);
     assert!(status("1.0").contains("deprecated"), "{}", status("1.0"));
-    let fetched = federation.net.must(1, &["fetch", "northfield/founded@1.0"]);
+    let fetched = federation.net.must(1, &["fetch", "northfield/founded@1.0", "--despite", "deprecated"]);
     let artifact = text_of(&fetched, "address");
     federation.decide("withdraw-version northfield/founded@1.0 --reason leaks --as northfield", &["northfield"]);
     assert!(status("1.0").contains("withdrawn"), "{}", status("1.0"));
@@ -132,8 +132,21 @@ fn rule_as_arbiters(federation: &Federation) {
 
 fn burn_and_rename(federation: &Federation) {
     let burn = format!("burn {MODEL} --from riverbend --units 10 --cause left --as northfield");
-    federation.decide(&burn, &["northfield", "lakeside", "hilltop"]);
-    assert_eq!(federation.held(&["riverbend"]), [20]);
+    let proposal = federation.open(&burn);
+    for voter in ["northfield", "lakeside", "hilltop"] {
+        federation.must(&format!("vote {proposal} yes --as {voter}"));
+    }
+    wait_until("the decision to lack nothing but its holder", || {
+        let early = federation.net.client(0, &["proposals", "execute", &proposal, "--as", "northfield"]);
+        text(&early).contains("has to consent").then_some(())
+    });
+    federation.refused(&format!("shares consent {proposal} --as hilltop"), "takes no units of");
+    assert_eq!(federation.held(&["riverbend"]), [30], "what all others want takes nothing");
+    federation.must(&format!("shares consent {proposal} --as riverbend"));
+    wait_until("the decision to be carried out", || {
+        let _early = federation.net.client(0, &["proposals", "execute", &proposal, "--as", "hilltop"]);
+        (federation.held(&["riverbend"]) == [20]).then_some(())
+    });
     let stewards = format!("stewards {MODEL} --steward hilltop --as northfield");
     federation.decide(&stewards, &["northfield", "lakeside", "hilltop"]);
     let given = federation.must(&format!("contribute {MODEL} --as riverbend --kind code --amount 1"));
