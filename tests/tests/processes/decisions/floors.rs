@@ -11,7 +11,7 @@ pub(super) fn floors_hold_and_silence_ends(federation: &Federation) {
     leave_the_count(federation);
 }
 
-/// lakeside's 30 of 100 say yes, and all others abstain.
+/// lakeside's 30 of 180 say yes, and the other two abstain.
 fn nobody_decides_by_abstaining(federation: &Federation) {
     let ask = format!("statement {MODEL} --title Floor --text x --as northfield");
     let proposal = federation.lose(&ask, &[("lakeside", "yes"), ("northfield", "abstain"), ("hilltop", "abstain")]);
@@ -44,7 +44,7 @@ fn take_back_and_bundle(federation: &Federation) {
     let lines = dry_run.pointer("/effect/lines").and_then(|lines| lines.as_array()).cloned().unwrap_or_default();
     let parts = lines.iter().filter_map(|line| line.get("basis_points_after")?.as_u64()).sum::<u64>();
     assert!(lines.len() > 2 && parts == 10_000, "every line, before and after: {dry_run}");
-    federation.decide(&both, &["northfield", "lakeside"]);
+    federation.decide(&both, &["northfield", "lakeside", "hilltop"]);
     let after = federation.held(&["lakeside", "hilltop"]);
     assert_eq!(after, [before[0] + 3, before[1] + 2], "both, by one decision");
     let history = federation.must(&format!("shares history {MODEL} --limit 2")).to_string();
@@ -64,7 +64,7 @@ fn leave_the_count(federation: &Federation) {
     federation.must(&format!("silence answer --model {MODEL} --as riverbend"));
     wait_until("hilltop to fall dormant", || {
         let listed = federation.must(&format!("silence list --model {MODEL}"));
-        let items = listed.get("items")?.as_array()?.clone();
+        let items = listed.as_array()?.clone();
         (items.len() == 1 && items[0].get("is_dormant")?.as_bool()?).then_some(())
     });
     let opened = federation.must(&format!("propose statement {MODEL} --title Two --text x --as northfield"));
