@@ -664,6 +664,7 @@ async fn a_proposal_says_what_it_still_needs() {
 }
 
 /// The descriptions of records in OpenAPI name exactly the fields that the records have.
+#[allow(clippy::too_many_lines, reason = "a list, a line for each record")]
 async fn records_look_as_described(peer: &Peer) {
     let model = "/v1/models/northfield/digits";
     let proposal = peer.ok(&format!("{model}/proposals")).await["items"][0].clone();

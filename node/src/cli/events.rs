@@ -64,6 +64,7 @@ impl Names {
     }
 
     /// An event in one line.
+    #[allow(clippy::too_many_lines, reason = "a list, a line for each event")]
     pub(super) async fn tell(&mut self, event: &Event) -> String {
         match event {
             Event::AccountCreated { .. }
@@ -138,6 +139,7 @@ impl Names {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "a list, a line for each event")]
     async fn tell_account(&mut self, event: &Event) -> String {
         match event {
             Event::AccountCreated { handle, sponsor: Some(sponsor), .. } => {

@@ -121,9 +121,9 @@ fn open_community() -> ModelPolicy {
         quorum: percent(10),
         threshold: Portion::MAJORITY,
         yes_quorum: Rule::implied_yes_quorum(percent(10), Portion::MAJORITY),
-        ..deep.clone()
+        ..deep
     };
-    let safety = Some(Rule { voting_period_ms: 2 * DAY_MS, late_extension_ms: DAY_MS, ..release.clone() });
+    let safety = Some(Rule { voting_period_ms: 2 * DAY_MS, late_extension_ms: DAY_MS, ..release });
     ModelPolicy { release, safety, allow: vec![Risk::MinorityDecides], dormancy: SEASON, ..ModelPolicy::uniform(&deep) }
 }
 
@@ -146,7 +146,7 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
         early_close_ms: Some(HOUR_MS),
         late_extension_ms: HOUR_MS,
         timelock_ms: 0,
-        ..release.clone()
+        ..release
     });
     let mut policy = ModelPolicy {
         release,

@@ -114,7 +114,7 @@ impl World {
         }
         let then = self.at(issue.as_of);
         let (held, total) = (u128::from(then.held(asked.model, sender)), u128::from(then.total(asked.model)));
-        let entitled = if total == 0 { 0 } else { u128::from(issue.units) * held / total };
+        let entitled = (u128::from(issue.units) * held).checked_div(total).unwrap_or(0);
         let taken = issue.taken.get(&sender).copied().unwrap_or(0);
         if u128::from(taken) + u128::from(asked.units.get()) > entitled {
             return Err("beyond_entitlement");

@@ -154,6 +154,7 @@ fn unsettled() -> Unsettled {
 }
 
 /// One of each family, by the families' numbers.
+#[allow(clippy::too_many_lines, reason = "a list, a value of each kind")]
 pub(super) fn state() -> Vec<Vector> {
     let set = genesis().validator_set().expect("a set");
     let upgrade = Some(Upgrade { height: HEIGHT, protocol: 2, release: "0.2.0".into() });
@@ -279,6 +280,7 @@ fn round() -> Round {
 }
 
 /// One of each family that came later.
+#[allow(clippy::too_many_lines, reason = "a list, a value of each kind")]
 fn further_state() -> Vec<Vector> {
     let delegation = Delegation { model: MODEL, from: ACCOUNT, to: OTHER, expires: Some(TIME), since: HEIGHT };
     let attestation = Attestation {
@@ -381,6 +383,7 @@ fn further_state() -> Vec<Vector> {
 }
 
 /// Enums that stand inside records, one vector a variant.
+#[allow(clippy::too_many_lines, reason = "a list, a value of each kind")]
 pub(super) fn parts() -> Vec<Vector> {
     let height = HEIGHT;
     let reason = Rejection::UnknownVersion { model: MODEL, label: label("v2") };

@@ -306,7 +306,7 @@ fn a_veto_where_there_is_none_is_refused_with_what_to_do() {
     let model = founded(&mut ledger, policy(50, 60));
     let id = statement(&mut ledger, model);
     let veto = Action::CastBallot(CastBallot::whole(id, Choice::Veto));
-    assert_eq!(ledger.refused(2, veto.clone()), "no_veto");
+    assert_eq!(ledger.refused(2, veto), "no_veto");
     assert!(Rejection::NoVeto(id).to_string().contains("answer no"));
     let mut action = founding(&ledger, with_rule(|rule| rule.veto = Some(percent(20))));
     action.name = name("vetoes");

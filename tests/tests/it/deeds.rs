@@ -264,7 +264,7 @@ fn nothing_can_be_taken_out_of_a_deed_put_in_or_exchanged() {
     thawed.proofs[5].value = None;
     let refused = thawed.verify(&world.chain.genesis, None);
     assert!(matches!(refused, Err(InvalidProof::Root { .. })), "{refused:?}");
-    let mut more_units = deed.clone();
+    let mut more_units = deed;
     let share = Share { model, account, units: Units::new(1_000) };
     more_units.proofs[3].value = Some(allod_protocol::codec::encode(&share));
     let refused = more_units.verify(&world.chain.genesis, None);

@@ -167,7 +167,7 @@ fn a_resignation_takes_back_what_the_proposer_signed_before() {
     let steward = Office::Steward(model);
     ledger.must(1, accept(steward.clone()));
     let both = vec![account(&ledger, 0), account(&ledger, 1)];
-    let asked = ProposalAction::SetStewards { stewards: both.clone() };
+    let asked = ProposalAction::SetStewards { stewards: both };
     let id = open(&mut ledger, 1, Scope::Model(model), vec![asked.clone()]);
     ledger.must(1, resign(steward.clone()));
     [0, 2].iter().for_each(|voter| vote(&mut ledger, *voter, id, Choice::Yes));

@@ -26,7 +26,7 @@ fn label(text: &str) -> VersionLabel {
 fn guarded(ledger: &mut TestLedger) -> ModelId {
     let accounts = vec![account(ledger, 2), account(ledger, 3)];
     let policy = policy(50, 60);
-    let safety = Some(Rule { voting_period_ms: 5_000, ..policy.release.clone() });
+    let safety = Some(Rule { voting_period_ms: 5_000, ..policy.release });
     let emergency = Some(EmergencyStop { accounts, for_ms: DAY_MS });
     let model = founded(ledger, ModelPolicy { safety, emergency, ..policy });
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));

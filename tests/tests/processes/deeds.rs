@@ -56,14 +56,14 @@ impl Court {
     }
 
     /// Checks a deed without any node.
-    fn verify(&self, file: &PathBuf, options: &[&str]) -> Output {
+    fn verify(&self, file: &std::path::Path, options: &[&str]) -> Output {
         let genesis = self.net.data(0).join("genesis.json");
         let mut words = vec!["verify", "--genesis", genesis.to_str().expect("a path")];
         words.extend(options);
         run(&words, Some(file))
     }
 
-    fn verified(&self, file: &PathBuf, options: &[&str]) -> Value {
+    fn verified(&self, file: &std::path::Path, options: &[&str]) -> Value {
         let output = self.verify(file, &[options, &["--json"]].concat());
         assert!(output.status.success(), "{}", text(&output));
         serde_json::from_slice(&output.stdout).expect("JSON")

@@ -29,7 +29,7 @@ fn header(height: u64, parent: BlockHash, state: u8, next: &[u8]) -> Header {
     Header {
         network: NETWORK,
         height: Height::new(height),
-        time: Timestamp::new(1_000 * height),
+        time: Timestamp::new(height.saturating_mul(1_000)),
         proposer: key(1).public_key().validator_address(),
         parent,
         transactions_root: TransactionsRoot::from_bytes([0; 32]),
@@ -63,7 +63,7 @@ fn history() -> Vec<Header> {
     let mut headers: Vec<Header> = Vec::new();
     for height in 1..=12 {
         let parent = headers.last().map_or(BlockHash::from_bytes(*NETWORK.as_bytes()), Header::hash);
-        headers.push(header(height, parent, 0, seeds(height + 1)));
+        headers.push(header(height, parent, 0, seeds(height.saturating_add(1))));
     }
     headers
 }

@@ -31,7 +31,7 @@ fn up_to(most: u64) -> impl Strategy<Value = u64> {
 
 /// A policy under which a veto counts, and decides nothing unless everybody gives it.
 fn vetoed(policy: ModelPolicy) -> ModelPolicy {
-    let rules = Rule { veto: Some(Portion::WHOLE), ..policy.rules.clone() };
+    let rules = Rule { veto: Some(Portion::WHOLE), ..policy.rules };
     ModelPolicy { rules, ..policy }
 }
 

@@ -98,7 +98,7 @@ fn by_roots_with_objections_and_gates(accounts: &[AccountId]) -> ModelPolicy {
         ..deep
     };
     let (statement, role) = (name("safety-review"), name("reviewer"));
-    let safety = Rule { voting_period_ms: 1_500, timelock_ms: 0, objection: None, ..release.clone() };
+    let safety = Rule { voting_period_ms: 1_500, timelock_ms: 0, objection: None, ..release };
     ModelPolicy {
         release,
         safety: Some(safety),

@@ -341,7 +341,9 @@ impl History {
             Request::Withdraw { proposal, by } => {
                 let sells = |proposal: &Proposal| {
                     let is_sale = |action: &ProposalAction| matches!(action, ProposalAction::ApproveTransfer { .. });
-                    proposal.actions.iter().any(is_sale) && !proposal.status.is_final() && proposal.closes % 2 == 0
+                    proposal.actions.iter().any(is_sale)
+                        && !proposal.status.is_final()
+                        && proposal.closes.is_multiple_of(2)
                 };
                 let unanswered = |proposal: &Proposal| {
                     proposal.status == Status::Open && proposal.ballots.is_empty() || sells(proposal)
