@@ -108,9 +108,9 @@ impl World {
         self.set_suspended(id, label, None);
     }
 
-    /// The time of a stop is up.
+    /// The time of a stop is up, unless something ended it in the same block.
     pub(super) fn stop_is_due(&mut self, id: ModelId, number: usize) {
-        let label = self.models[&id].stops[number].label.clone();
+        let Stop { label, runs: true, .. } = self.models[&id].stops[number].clone() else { return };
         self.end_suspension(id, &label);
     }
 
