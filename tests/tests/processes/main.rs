@@ -410,6 +410,8 @@ fn the_whole_story_is_told_by_one_command() {
         Command::new(format!("{root}/testnet/{command}"))
             .args(arguments)
             .env("ALLOD_TESTNET_DIR", directory.path().join("run"))
+            // Cargo builds ring and what needs it anew when this differs.
+            .env_remove("CARGO_MANIFEST_DIR")
             .stdin(Stdio::null())
             .output()
             .expect("a testnet command")
@@ -420,7 +422,7 @@ fn the_whole_story_is_told_by_one_command() {
     let down = testnet("down", &[]);
     assert!(up.status.success(), "{}", text(&up));
     let story = text(&up);
-    for line in ["executed in block", "byte for byte", "units    194 of 1,488", "allod_consensus_height"] {
+    for line in ["executed in block", "byte for byte", "194 of 1,488", "allod_consensus_height"] {
         assert!(story.contains(line), "{line} is missing in\n{story}");
     }
     assert!(joined.status.success(), "{}", text(&joined));
