@@ -40,6 +40,7 @@ mod publish;
 mod recovery;
 mod rounds;
 mod run;
+mod seals;
 mod shares;
 mod signing;
 mod silence;

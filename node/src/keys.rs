@@ -57,13 +57,21 @@ pub fn did_key(key: &PublicKey) -> String {
 /// # Errors
 /// When the file exists already: a key is never overwritten.
 pub fn create(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<()> {
+    write_private(path, pem(key, passphrase)?.as_bytes())
+}
+
+/// Writes a secret to a new file, whole or not at all, readable by its owner alone. It is durable when this returns.
+///
+/// # Errors
+/// When the file exists already: a secret is never overwritten.
+pub(crate) fn write_private(path: &Path, secret: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_new = !directory.exists();
     create_private_dir(directory)?;
-    let text = pem(key, passphrase)?;
     // A temporary file is made with mode 0600, so the secret is at no moment readable by others.
     let mut file = tempfile::NamedTempFile::new_in(directory)
         .with_context(|| format!("cannot write to {}", directory.display()))?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(secret)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => {
@@ -72,6 +80,9 @@ pub fn create(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) ->
         _ => anyhow!("cannot write {}: {}", path.display(), error.error),
     })?;
     fs::File::open(directory)?.sync_all()?;
+    if let Some(above) = directory.parent().filter(|above| is_new && !above.as_os_str().is_empty()) {
+        fs::File::open(above)?.sync_all()?;
+    }
     Ok(())
 }
 

@@ -254,6 +254,7 @@ impl CreateAccount {
         if let Some(HandleShape(existing)) = state.read::<HandleShape>(&self.handle.shape()) {
             return Err(Rejection::HandleLooksLike { handle: self.handle.clone(), existing });
         }
+        require_short_chain(state, &sponsor)?;
         let needed = u64::from(self.quota).saturating_add(1);
         let left = u64::from(sponsor.quota).checked_sub(needed).and_then(|left| u32::try_from(left).ok());
         let short = Rejection::SponsorQuota { account: sponsor.id, quota: sponsor.quota, needed };
@@ -269,6 +270,17 @@ impl CreateAccount {
         state.write(&account.id, &account);
         Ok(vec![Event::AccountCreated { account: account.id, handle: account.handle, sponsor: Some(sponsor.id) }])
     }
+}
+
+/// That a sponsor goes back to a founding account over fewer sponsors than the most: whoever asks on whom an account
+/// depends looks no further.
+fn require_short_chain<S: StateRead + ?Sized>(state: &Overlay<'_, S>, sponsor: &Account) -> Result<(), Rejection> {
+    let mut next = sponsor.sponsor;
+    for _ in 1..limits::SPONSOR_CHAIN {
+        let Some(id) = next else { return Ok(()) };
+        next = state.read::<Account>(&id).and_then(|account| account.sponsor);
+    }
+    if next.is_none() { Ok(()) } else { Err(Rejection::SponsorChain(sponsor.id)) }
 }
 
 /// Replace the sender's keys at once. Signed by all of its keys, it ends a recovery, and whatever fewer asked is void.

@@ -1,9 +1,15 @@
 //! Contributions: evidenced records of what was given to a model, signed by who gave it and who received it.
 //!
 //! The giver's transaction is the giver's signature, a steward's transaction the receiver's. A record says what was
-//! given; by itself it moves no shares. One that is recorded to a round counts in it once it is countersigned (see
-//! [`crate::round`]). In a sealed round a giver first records the hash of its amount, and tells the amount once nobody
-//! can record any more.
+//! given; by itself it moves no shares. One that is recorded to a round counts in it once as many stewards have
+//! countersigned it as the policy asks for (see [`crate::round`]). In a sealed round a giver first records the hash of
+//! its amount, and tells the amount once nobody can record any more.
+//!
+//! Read on: [`review`] (what stewards say of a contribution, and how its giver appeals).
+
+pub mod review;
+
+pub use review::{AcceptContribution, Countersignature, Decline, DeclineContribution};
 
 use crate::{
     codec,
@@ -14,7 +20,7 @@ use crate::{
     limits,
     model::{Model, ModelCounters},
     rejection::Rejection,
-    round::{self, Round},
+    round::{self, Round, seals},
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
 };
@@ -39,6 +45,17 @@ pub enum ContributionKind {
 impl ContributionKind {
     /// Every kind.
     pub const ALL: [Self; 5] = [Self::Data, Self::Compute, Self::Code, Self::Evaluation, Self::Funding];
+
+    /// The kind's name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Compute => "compute",
+            Self::Code => "code",
+            Self::Evaluation => "evaluation",
+            Self::Funding => "funding",
+        }
+    }
 }
 
 /// A recorded contribution.
@@ -64,8 +81,12 @@ pub struct Contribution {
     pub note: String,
     /// When it was recorded.
     pub recorded: Height,
-    /// Who countersigned it, and when; none while it waits.
-    pub accepted: Option<(AccountId, Height)>,
+    /// Stewards who countersigned it, each once.
+    pub countersigned: Vec<Countersignature>,
+    /// Stewards who declined it, each once, and none of those who countersigned it.
+    pub declined: Vec<Decline>,
+    /// Since when it counts: enough stewards countersigned it, or an appeal was upheld. None while it waits.
+    pub accepted: Option<Height>,
 }
 
 impl Record for Contribution {
@@ -96,10 +117,11 @@ impl Contribution {
     }
 }
 
-/// What a giver records in place of an amount in a sealed round: nobody can tell the amount without the salt, and no
-/// other giver can use it.
-pub fn seal(giver: AccountId, amount: u64, salt: ContentHash) -> ContentHash {
-    ContentHash::from_bytes(crypto::hash(Domain::Seal, &codec::encode(&(giver, amount, salt))))
+/// What a giver records in place of an amount in a sealed round: nobody can tell the amount without the salt, and it
+/// opens for no other giver and in no other round.
+pub fn seal((model, round): (ModelId, u64), giver: AccountId, amount: u64, salt: ContentHash) -> ContentHash {
+    let sealed = codec::encode(&(model, round, giver, amount, salt));
+    ContentHash::from_bytes(crypto::hash(Domain::Seal, &sealed))
 }
 
 /// Record what the sender gave to a model.
@@ -148,11 +170,7 @@ impl RecordContribution {
     ) -> Result<Vec<Event>, Rejection> {
         Model::existing(state, self.model)?;
         if let Some(number) = self.round {
-            let round = Round::existing(state, self.model, number)?;
-            round.require_recording(context.time)?;
-            if round.plan.sealed != self.sealed.is_some() {
-                return Err(Rejection::SealExpected { model: self.model, round: number, sealed: round.plan.sealed });
-            }
+            self.apply_to_round(state, context, sender, number)?;
         }
         let mut counters = state.read::<ModelCounters>(&self.model).unwrap_or_default();
         let contribution = Contribution {
@@ -166,6 +184,8 @@ impl RecordContribution {
             evidence: self.evidence,
             note: self.note.clone(),
             recorded: context.height,
+            countersigned: Vec::new(),
+            declined: Vec::new(),
             accepted: None,
         };
         state.write(&contribution.id, &contribution);
@@ -173,6 +193,30 @@ impl RecordContribution {
         counters.contributions = counters.contributions.saturating_add(1);
         state.write(&self.model, &counters);
         Ok(vec![Event::ContributionRecorded { model: self.model, contribution: contribution.id, giver: sender }])
+    }
+
+    /// That the round takes it from the sender; a seal is counted until it is opened.
+    fn apply_to_round<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+        number: u64,
+    ) -> Result<(), Rejection> {
+        let round = Round::existing(state, self.model, number)?;
+        round.require_recording(context.time)?;
+        seals::require_not_barred(state, (self.model, number), sender)?;
+        if round.plan.sealed != self.sealed.is_some() {
+            return Err(Rejection::SealExpected { model: self.model, round: number, sealed: round.plan.sealed });
+        }
+        if round.plan.weight(self.kind) == 0 {
+            let weighed = round.plan.weights.iter().map(|weight| weight.kind).collect();
+            return Err(Rejection::KindNotWeighed { model: self.model, round: number, kind: self.kind, weighed });
+        }
+        if self.sealed.is_some() {
+            round::add_seal(state, round, sender)?;
+        }
+        Ok(())
     }
 }
 
@@ -202,58 +246,22 @@ impl RevealContribution {
         if contribution.giver != sender {
             return Err(Rejection::NotGiver(contribution.giver));
         }
-        let Some(round) = contribution.round.filter(|_| contribution.is_sealed()) else {
+        let Some(number) = contribution.round.filter(|_| contribution.is_sealed()) else {
             return Err(Rejection::NotSealed(self.contribution));
         };
-        let round = Round::existing(state, contribution.model, round)?;
+        let round = Round::existing(state, contribution.model, number)?;
         round.require_open(context.time)?;
         if context.time < round.records_until {
             let (until, time) = (round.records_until, context.time);
             return Err(Rejection::StillRecording { contribution: self.contribution, until, time });
         }
-        if contribution.sealed != Some(seal(sender, self.amount, self.salt)) {
+        if contribution.sealed != Some(seal((contribution.model, number), sender, self.amount, self.salt)) {
             return Err(Rejection::SealMismatch(self.contribution));
         }
+        round::open_seal(state, round, sender)?;
         contribution.amount = self.amount;
         state.write(&self.contribution, &contribution);
         let (model, amount) = (contribution.model, self.amount);
         Ok(vec![Event::ContributionRevealed { model, contribution: self.contribution, amount }])
-    }
-}
-
-/// Countersign a contribution, as a steward of its model other than its giver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AcceptContribution {
-    /// Which.
-    pub contribution: ContributionId,
-}
-
-impl AcceptContribution {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
-        &self,
-        state: &mut Overlay<'_, S>,
-        context: &Context,
-        sender: AccountId,
-    ) -> Result<Vec<Event>, Rejection> {
-        let mut contribution = Contribution::existing(state, self.contribution)?;
-        Model::existing(state, contribution.model)?.require_steward(state, sender)?;
-        if contribution.accepted.is_some() {
-            return Err(Rejection::AlreadyAccepted(self.contribution));
-        }
-        if contribution.giver == sender {
-            return Err(Rejection::OwnContribution(sender));
-        }
-        if contribution.is_sealed() {
-            return Err(Rejection::StillSealed(self.contribution));
-        }
-        crate::dispute::require_unfrozen(state, crate::dispute::DisputeTarget::Contribution(self.contribution))?;
-        round::count(state, context, &contribution, true)?;
-        contribution.accepted = Some((sender, context.height));
-        state.write(&self.contribution, &contribution);
-        Ok(vec![Event::ContributionAccepted {
-            model: contribution.model,
-            contribution: self.contribution,
-            steward: sender,
-        }])
     }
 }

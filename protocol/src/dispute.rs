@@ -4,11 +4,12 @@
 //! The arbiters that the model's policy names rule, those of them who are no parties; without such the owners decide,
 //! less the parties. While a thing is
 //! frozen: units of the line do not leave it, the version is not released, the contribution does not count. Upheld,
-//! the disputed units are burned, the version is withdrawn, the contribution is void.
+//! the disputed units are burned, the version is withdrawn, the contribution is void. An appeal goes the other way: it
+//! freezes nothing, and upheld the contribution counts.
 
 use crate::{
     account::Account,
-    contribution::Contribution,
+    contribution::{Contribution, review},
     due::{self, Due},
     event::Event,
     execute::Context,
@@ -47,6 +48,8 @@ pub enum DisputeTarget {
     },
     /// A contribution.
     Contribution(ContributionId),
+    /// That a contribution was declined, or not countersigned: its giver's appeal, see [`review`].
+    Appeal(ContributionId),
 }
 
 impl KeyField for DisputeTarget {
@@ -62,6 +65,10 @@ impl KeyField for DisputeTarget {
             }
             Self::Contribution(id) => {
                 key.push(2);
+                id.write(key);
+            }
+            Self::Appeal(id) => {
+                key.push(3);
                 id.write(key);
             }
         }
@@ -200,14 +207,21 @@ impl Dispute {
         Ok(dispute)
     }
 
-    /// The arbiters who accepted and are no parties. None if they are fewer than must agree, or the policy names none:
-    /// then the owners decide. How many must agree never falls, or a few of a panel could settle what is for more.
+    /// The arbiters who accepted, are no parties, and declined nothing that is appealed. None if they are fewer than must
+    /// agree, or the policy names none: then the owners decide. How many must agree never falls, or a few of a panel
+    /// could settle what is for more.
     fn arbiters<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, model: &Model) -> Option<Arbiters> {
         let mut arbiters = model.policy.arbiters.clone()?;
+        let appealed = match self.target {
+            DisputeTarget::Appeal(id) => Contribution::existing(state, id).ok(),
+            _ => None,
+        };
+        let declined =
+            |account| appealed.iter().flat_map(|appealed| &appealed.declined).any(|decline| decline.steward == account);
         let office = Office::Arbiter(model.id);
-        arbiters
-            .accounts
-            .retain(|account| !self.parties().contains(account) && office::holds(state, &office, *account));
+        arbiters.accounts.retain(|account| {
+            !self.parties().contains(account) && !declined(*account) && office::holds(state, &office, *account)
+        });
         let left = u32::try_from(arbiters.accounts.len()).unwrap_or(u32::MAX);
         (left >= arbiters.needed).then_some(arbiters)
     }
@@ -247,8 +261,7 @@ impl OpenDispute {
         context: &Context,
         mut sender: Account,
     ) -> Result<Vec<Event>, Rejection> {
-        let (model, respondent) = self.subject(state)?;
-        Model::existing(state, model)?.require_own(state, sender.id)?;
+        let (model, respondent) = self.subject(state, context, sender.id)?;
         require_unfrozen(state, self.target.clone())?;
         if sender.open_disputes >= limits::OPEN_DISPUTES_PER_ACCOUNT {
             return Err(Rejection::TooManyDisputes(sender.id));
@@ -282,8 +295,25 @@ impl OpenDispute {
         Ok(vec![Event::DisputeOpened { model, dispute: dispute.id, challenger: sender.id, respondent }])
     }
 
-    /// The model it is about, and whom it is against.
-    fn subject<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> Result<(ModelId, AccountId), Rejection> {
+    /// The model it is about, and whom it is against, if the sender may challenge it: anybody of the model may, and the
+    /// giver alone may appeal.
+    fn subject<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<(ModelId, AccountId), Rejection> {
+        if let DisputeTarget::Appeal(id) = self.target {
+            let contribution = Contribution::existing(state, id)?;
+            let against = review::require_appealable(state, context, &contribution, sender)?;
+            return Ok((contribution.model, against));
+        }
+        let (model, against) = self.challenged(state)?;
+        Model::existing(state, model)?.require_own(state, sender)?;
+        Ok((model, against))
+    }
+
+    fn challenged<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> Result<(ModelId, AccountId), Rejection> {
         match &self.target {
             DisputeTarget::Line { model, account } => {
                 let held = share::balance(state, *model, *account);
@@ -296,7 +326,7 @@ impl OpenDispute {
             DisputeTarget::Version { model, label } => {
                 Ok((*model, model::existing_version(state, *model, label)?.publisher))
             }
-            DisputeTarget::Contribution(id) => {
+            DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id) => {
                 let contribution = Contribution::existing(state, *id)?;
                 Ok((contribution.model, contribution.giver))
             }
@@ -440,7 +470,9 @@ fn end<S: StateRead + ?Sized>(
 ) -> Result<Vec<Event>, Rejection> {
     let height = context.height;
     if !upholds {
-        thaw(state, context, &dispute);
+        if !matches!(dispute.target, DisputeTarget::Appeal(_)) {
+            thaw(state, context, &dispute);
+        }
         return Ok(vec![settle(state, dispute, DisputeStatus::Lifted { height, proposal })]);
     }
     let mut events = Vec::new();
@@ -456,8 +488,10 @@ fn end<S: StateRead + ?Sized>(
         }
         // It does not count since the challenge, and stays so.
         DisputeTarget::Contribution(_) => {}
+        DisputeTarget::Appeal(id) => review::uphold_appeal(state, context, *id)?,
     }
-    let keeps_frozen = matches!(dispute.target, DisputeTarget::Contribution(_));
+    // What is void stays so, and an appeal is judged once.
+    let keeps_frozen = matches!(dispute.target, DisputeTarget::Contribution(_) | DisputeTarget::Appeal(_));
     if !keeps_frozen {
         state.remove::<Frozen>(&dispute.target);
     }

@@ -66,6 +66,13 @@ pub enum Event {
         model: ModelId,
         contribution: ContributionId,
         steward: AccountId,
+        lacking: u32,
+    },
+    ContributionDeclined {
+        model: ModelId,
+        contribution: ContributionId,
+        steward: AccountId,
+        reason: String,
     },
     ProposalOpened {
         proposal: ProposalId,
@@ -185,6 +192,18 @@ pub enum Event {
         round: u64,
         proposal: ProposalId,
         closes: Timestamp,
+    },
+    RecordingEnded {
+        model: ModelId,
+        round: u64,
+        closes: Timestamp,
+    },
+    AmountsWithheld {
+        model: ModelId,
+        round: u64,
+        account: AccountId,
+        seals: u64,
+        until: u64,
     },
     RoundClosed {
         model: ModelId,

@@ -295,6 +295,7 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::PublishVersion(action) => action.apply(state, context, sender.id),
         Action::RecordContribution(action) => action.apply(state, context, sender.id),
         Action::AcceptContribution(action) => action.apply(state, context, sender.id),
+        Action::DeclineContribution(action) => action.apply(state, context, sender.id),
         Action::TransferShares(action) => action.apply(state, context, sender.id),
         Action::BurnShares(action) => action.apply(state, context, sender.id),
         Action::TakeUp(action) => action.apply(state, context, sender.id),

@@ -74,6 +74,12 @@ pub const OPEN_PROPOSALS_PER_ACCOUNT: u32 = 16;
 pub const DUE_PER_BLOCK: usize = 64;
 /// Givers of closing rounds that one block handles; the others follow in the next one.
 pub const ROUND_GIVERS_PER_BLOCK: usize = 512;
+/// Rounds of one model that are not over.
+pub const OPEN_ROUNDS: usize = 16;
+/// Givers of a round for whom is computed what they would get.
+pub const ROUND_PREVIEW_GIVERS: usize = 8_192;
+/// Accounts from one to the founding account that it goes back to by its sponsor, their sponsor, and so on.
+pub const SPONSOR_CHAIN: usize = 64;
 /// Milliseconds of a voting period: at least.
 pub const VOTING_PERIOD_MIN_MS: u64 = 1_000;
 /// Milliseconds of a voting period: at most (a year).

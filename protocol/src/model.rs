@@ -56,7 +56,7 @@ impl Record for Model {
 }
 
 /// What was numbered of a model so far. It changes often, and so stands apart from the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelCounters {
     /// Contributions recorded.
     pub contributions: u64,
@@ -72,6 +72,8 @@ pub struct ModelCounters {
     pub issues: u64,
     /// Emergency stops.
     pub stops: u64,
+    /// Numbers of the rounds that are not over, [`limits::OPEN_ROUNDS`] at most.
+    pub open_rounds: Vec<u64>,
 }
 
 impl Record for ModelCounters {
@@ -175,6 +177,13 @@ pub(crate) fn check_stewards(stewards: &[AccountId]) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// That a model has as many stewards as its policy asks for countersignatures.
+pub(crate) fn check_countersigners(stewards: &[AccountId], policy: &ModelPolicy) -> Result<(), Rejection> {
+    let stewards = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
+    let countersigners = policy.countersigners;
+    if countersigners <= stewards { Ok(()) } else { Err(Rejection::TooFewStewards { stewards, countersigners }) }
+}
+
 /// That every account a policy names exists.
 pub(crate) fn check_policy_accounts<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
@@ -274,6 +283,7 @@ impl CreateModel {
             context.existing_account(state, *account)?;
         }
         check_policy_accounts(state, context, &self.policy)?;
+        check_countersigners(&self.stewards, &self.policy)?;
         let model = Model {
             id: context.model_id(),
             name,

@@ -310,10 +310,18 @@ pub struct ModelPolicy {
     /// Whether accounts that the network's members suspended answer the model's questions, and delegate them.
     #[serde(default = "suspended_vote")]
     pub suspended_vote: bool,
+    /// How many stewards must countersign a contribution; 1 to as many as the model has. See
+    /// [`crate::contribution::review`].
+    #[serde(default = "one_countersigner")]
+    pub countersigners: u32,
 }
 
 const fn suspended_vote() -> bool {
     true
+}
+
+const fn one_countersigner() -> u32 {
+    1
 }
 
 impl ModelPolicy {
@@ -339,6 +347,7 @@ impl ModelPolicy {
             safety: None,
             emergency: None,
             suspended_vote: suspended_vote(),
+            countersigners: one_countersigner(),
         }
     }
 
@@ -425,6 +434,11 @@ impl ModelPolicy {
         self.dormancy.map_or(Ok(()), Dormancy::check)?;
         self.preemption.map_or(Ok(()), Preemption::check)?;
         self.check_arbiters()?;
+        let most = u32::try_from(limits::STEWARDS).unwrap_or(u32::MAX);
+        if !(1..=most).contains(&self.countersigners) {
+            let problem = format!("asks for {} countersigning stewards; set 1 to {most}", self.countersigners);
+            return Err(Invalid::Form { field: "policy", problem });
+        }
         self.check_gates()?;
         self.check_emergency()?;
         Risk::check(&self.risks(), &self.allow)

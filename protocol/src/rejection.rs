@@ -1,6 +1,7 @@
 //! Why a transaction of a decided block did not apply. Stored with the transaction and shown to whoever asks.
 
 use crate::{
+    contribution::ContributionKind,
     fraction::Fraction,
     ids::{
         AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, ModelName,
@@ -70,7 +71,7 @@ pub enum Rejection {
 
     #[error("contribution {0} does not exist on this network")]
     UnknownContribution(ContributionId),
-    #[error("contribution {0} is countersigned already")]
+    #[error("contribution {0} counts already; there is nothing left to say about it, but by a challenge")]
     AlreadyAccepted(ContributionId),
     #[error("account {0} cannot countersign its own contribution; ask another steward")]
     OwnContribution(AccountId),
@@ -132,7 +133,10 @@ pub enum Rejection {
     #[error("version {protocol} of the protocol is not later than {current}, the present one")]
     OldProtocol { protocol: u32, current: u32 },
 
-    #[error("model {model} was retired at height {height}; nothing is published, released or minted any more")]
+    #[error(
+        "model {model} was retired at height {height}; nothing is published or released any more, and what is minted is what its open \
+         rounds had promised"
+    )]
     Retired { model: ModelId, height: Height },
     #[error("version {label} of model {model} is a parent already, or the version itself")]
     KnownParent { model: ModelId, label: VersionLabel },
@@ -205,7 +209,7 @@ pub enum Rejection {
     SealExpected { model: ModelId, round: u64, sealed: bool },
     #[error("what counts in round {round} of model {model} would be more than the ledger can count")]
     ScoreTooLarge { model: ModelId, round: u64 },
-    #[error("only its giver, {0}, can tell the amount")]
+    #[error("only its giver, {0}, can do this")]
     NotGiver(AccountId),
     #[error("contribution {0} has no sealed amount to tell")]
     NotSealed(ContributionId),
@@ -218,6 +222,39 @@ pub enum Rejection {
     SealMismatch(ContributionId),
     #[error("contribution {0} is sealed; its giver has to tell the amount first")]
     StillSealed(ContributionId),
+    #[error(
+        "round {round} of model {model} gives no weight to {kind}, only to {}; record it outside rounds, where it mints \
+         nothing, or ask the owners for a round that weighs it",
+        kind_names(weighed), kind = .kind.name()
+    )]
+    KindNotWeighed { model: ModelId, round: u64, kind: ContributionKind, weighed: Vec<ContributionKind> },
+    #[error(
+        "account {account} left an amount untold in round {withheld} of model {model}, so the model takes contributions \
+         from it again in round {until}, not before"
+    )]
+    BarredFromRound { account: AccountId, model: ModelId, withheld: u64, until: u64 },
+    #[error("model {0} has {max} rounds that are not over; wait until one is", max = limits::OPEN_ROUNDS)]
+    TooManyRounds(ModelId),
+    #[error(
+        "the policy asks {countersigners} stewards to countersign, and the model has {stewards}; name more stewards \
+         first, or ask for fewer countersignatures"
+    )]
+    TooFewStewards { stewards: u32, countersigners: u32 },
+    #[error("steward {steward} has countersigned contribution {contribution} already; others have to, too")]
+    AlreadyCountersigned { contribution: ContributionId, steward: AccountId },
+    #[error(
+        "no steward has declined contribution {0}, and its round still records; appeal when one has, or when the round \
+         is under review"
+    )]
+    NotDeclined(ContributionId),
+    #[error("an appeal was made already, in dispute {0}; it is judged once")]
+    AppealedAlready(DisputeId),
+    #[error(
+        "account {0} goes back to a founding account over {max} sponsors, so it cannot admit others; ask one that stands \
+         nearer to a founding account",
+        max = limits::SPONSOR_CHAIN
+    )]
+    SponsorChain(AccountId),
     #[error("the holders of model {0} are too many to be granted shares at a founding; mint for them later")]
     GrantTooWide(ModelId),
 
@@ -402,6 +439,11 @@ fn outvoting(passed: u32, outvoted_by: Option<u32>) -> String {
     }
 }
 
+/// The names of some kinds of contribution.
+fn kind_names(kinds: &[ContributionKind]) -> String {
+    kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
 impl Rejection {
     /// A stable code for programs: the name of the rule.
     #[allow(clippy::too_many_lines, reason = "a list, a line for each rule")]
@@ -535,6 +577,14 @@ impl Rejection {
             Self::StopsUsedUp { .. } => "stops_used_up",
             Self::TooManyStops { .. } => "too_many_stops",
             Self::NotOwnStop { .. } => "not_own_stop",
+            Self::KindNotWeighed { .. } => "kind_not_weighed",
+            Self::BarredFromRound { .. } => "barred_from_round",
+            Self::TooManyRounds(_) => "too_many_rounds",
+            Self::TooFewStewards { .. } => "too_few_stewards",
+            Self::AlreadyCountersigned { .. } => "already_countersigned",
+            Self::NotDeclined(_) => "not_declined",
+            Self::AppealedAlready(_) => "appealed_already",
+            Self::SponsorChain(_) => "sponsor_chain",
         }
     }
 }

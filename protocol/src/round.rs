@@ -3,26 +3,34 @@
 //! A round's plan is fixed by the decision that opens it. While it records, givers record contributions to it; after
 //! that stewards review them. What a countersigned contribution counts is its amount times its kind's weight, kept as
 //! a running sum a giver. When the round closes, the ledger divides the budget in proportion to these sums, to the unit,
-//! by the largest-remainder method (see [`crate::apportion`]), a bounded number of givers a block:
+//! by the largest-remainder method (see [`crate::apportion`]), a bounded number of givers a block ([`closing`]).
 //!
-//! ```text
-//! recording -> review -> closing: quotas, giver by giver, each under its remainder
-//!                        closing: minted, the largest remainder first -> closed
-//!                     -> failed: too few gave
-//! ```
+//! Owners who retire their model end the recording of its open rounds ([`settle`]). Givers and stewards keep the whole
+//! review, and the round closes by its rule: what was promised for work is not taken back by a decision that comes
+//! after the work, nor by the moment that somebody chooses for it.
+//!
+//! Read on: [`seals`] (amounts that are told later), [`cap`] (what one may get at most), [`closing`] (what is minted).
+
+pub mod cap;
+pub mod closing;
+pub mod seals;
+
+pub use cap::{Cap, CapPer};
+pub(crate) use closing::on_due;
+pub use closing::{GiverUnits, RoundGroup, preview};
+pub use seals::Withheld;
 
 use crate::{
-    apportion::Quota,
     contribution::{Contribution, ContributionKind},
     due::{self, Due},
     event::Event,
     execute::Context,
-    ids::{AccountId, BasisPoints, ContentHash, Height, ModelId, ProposalId, Timestamp, Units},
+    ids::{AccountId, ContentHash, Height, ModelId, ProposalId, Timestamp, Units},
     limits,
     model::{Model, ModelCounters},
     rejection::Rejection,
-    share::{self, ShareFlow, ShareReason},
-    state::{Family, KeyField, Overlay, Record, StateRead, prefix_end},
+    share,
+    state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_count},
 };
 use serde::{Deserialize, Serialize};
@@ -45,11 +53,11 @@ pub struct RoundPlan {
     pub plan: ContentHash,
     /// Units to mint.
     pub budget: Units,
-    /// What counts; kinds that are not listed count nothing.
+    /// What counts; the round takes no other kinds.
     pub weights: Vec<KindWeight>,
-    /// The part of the budget that one giver gets at most; what is above it is not minted.
+    /// What one giver, or those whom one sponsor or member answers for, get at most.
     #[serde(default)]
-    pub cap: Option<BasisPoints>,
+    pub cap: Option<Cap>,
     /// Without this many givers nothing is minted.
     pub min_contributors: u32,
     /// How long contributions are recorded, in milliseconds of block time.
@@ -78,7 +86,7 @@ impl RoundPlan {
         if self.budget == Units::ZERO {
             return form("has a budget of 0; set at least 1 unit".into());
         }
-        if self.cap.is_some_and(|cap| cap.get() == 0) {
+        if self.cap.is_some_and(|cap| cap.part.get() == 0) {
             return form("has a cap of 0 %; leave it out, or set at least 0.01 %".into());
         }
         let bounds = limits::VOTING_PERIOD_MIN_MS..=limits::VOTING_PERIOD_MAX_MS;
@@ -92,13 +100,6 @@ impl RoundPlan {
     pub fn weight(&self, kind: ContributionKind) -> u32 {
         self.weights.iter().find(|weight| weight.kind == kind).map_or(0, |weight| weight.weight)
     }
-
-    /// Units that one giver gets at most.
-    fn cap_units(&self) -> u64 {
-        let Some(cap) = self.cap else { return u64::MAX };
-        let units = u128::from(self.budget.get()).saturating_mul(cap.get().into()).div_euclid(10_000);
-        u64::try_from(units).unwrap_or(u64::MAX)
-    }
 }
 
 /// Where a round stands.
@@ -107,6 +108,23 @@ impl RoundPlan {
 pub enum RoundStatus {
     /// It records, or is under review.
     Open,
+    /// Who withheld an amount is put down, and which givers share a cap.
+    Gathering {
+        /// The giver that was handled last.
+        after: Option<AccountId>,
+    },
+    /// What is due to each group of givers that share a cap is being computed.
+    Dividing {
+        /// The group that was handled last.
+        after: Option<AccountId>,
+        /// Whole units due so far.
+        due: u64,
+    },
+    /// Each group gets the unit for its remainder, and no more than the cap.
+    Capping {
+        /// Groups that still get one unit more, for their remainders.
+        left: u64,
+    },
     /// What is due to each giver is being computed.
     Quotas {
         /// The giver that was handled last.
@@ -128,7 +146,7 @@ pub enum RoundStatus {
         /// Units minted in all.
         minted: Units,
     },
-    /// It is over without anything minted, because too few gave, or the model had ended.
+    /// It is over without anything minted, because too few gave.
     Failed {
         /// When.
         height: Height,
@@ -158,6 +176,12 @@ pub struct Round {
     pub score: u64,
     /// Where it stands.
     pub status: RoundStatus,
+    /// How many stewards must countersign a contribution: what the policy asked for when it was opened.
+    pub countersigners: u32,
+    /// Sealed amounts that are not told yet; once it is over, that were not.
+    pub seals: u64,
+    /// What would count of givers of whom amounts are not told yet.
+    pub score_under_seal: u64,
 }
 
 impl Record for Round {
@@ -168,8 +192,22 @@ impl Record for Round {
 /// What a giver's contributions count in a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundScore {
-    /// The sum.
+    /// The sum. As long as `seals` is not 0 it counts nothing.
     pub score: u64,
+    /// Its sealed amounts that are not told yet.
+    pub seals: u64,
+    /// What it got when the round closed.
+    pub units: Units,
+    /// Those with whom it shares a cap, by the account that names them; none before the round closes, or if it shares
+    /// none.
+    pub group: Option<AccountId>,
+}
+
+impl RoundScore {
+    /// What counts: nothing of a giver who withholds an amount.
+    pub const fn counting(&self) -> u64 {
+        if self.seals == 0 { self.score } else { 0 }
+    }
 }
 
 impl Record for RoundScore {
@@ -177,10 +215,10 @@ impl Record for RoundScore {
     const FAMILY: Family = Family::RoundScore;
 }
 
-/// What is due to a giver of a closing round, in the order of remainders.
+/// What is due to a giver of a closing round, or to a group of givers, in the order of remainders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundDue {
-    /// The giver.
+    /// The giver; of a group, the account that names it.
     pub account: AccountId,
     /// Whole units.
     pub units: u64,
@@ -240,8 +278,11 @@ pub(crate) fn open<S: StateRead + ?Sized>(
 ) -> Result<Event, Rejection> {
     model.require_active()?;
     share::dilution::add(state, context, model, (proposal, plan.budget))?;
-    share::reserve(state, model.id, plan.budget)?;
     let mut counters = state.read::<ModelCounters>(&model.id).unwrap_or_default();
+    if counters.open_rounds.len() >= limits::OPEN_ROUNDS {
+        return Err(Rejection::TooManyRounds(model.id));
+    }
+    share::reserve(state, model.id, plan.budget)?;
     let records_until = context.time.plus_ms(plan.recording_ms);
     let round = Round {
         model: model.id,
@@ -254,12 +295,40 @@ pub(crate) fn open<S: StateRead + ?Sized>(
         contributors: 0,
         score: 0,
         status: RoundStatus::Open,
+        countersigners: model.policy.countersigners,
+        seals: 0,
+        score_under_seal: 0,
     };
     counters.rounds = counters.rounds.saturating_add(1);
+    counters.open_rounds.push(round.number);
     state.write(&model.id, &counters);
     round.write(state);
     due::set(state, round.closes, Due::Round { model: model.id, number: round.number });
     Ok(Event::RoundOpened { model: model.id, round: round.number, proposal, closes: round.closes })
+}
+
+/// Ends the recording of a model's rounds, because its owners retired it; their review goes its whole length from now,
+/// and they close by their rule.
+pub(crate) fn settle<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: ModelId,
+) -> Vec<Event> {
+    let counters = state.read::<ModelCounters>(&model).unwrap_or_default();
+    let mut events = Vec::new();
+    for number in counters.open_rounds {
+        let Some(mut round) = state.read::<Round>(&(model, number)) else { continue };
+        if round.require_recording(context.time).is_err() {
+            continue;
+        }
+        due::clear(state, round.closes, Due::Round { model, number });
+        round.records_until = context.time;
+        round.closes = context.time.plus_ms(round.plan.review_ms);
+        round.write(state);
+        due::set(state, round.closes, Due::Round { model, number });
+        events.push(Event::RecordingEnded { model, round: number, closes: round.closes });
+    }
+    events
 }
 
 /// Counts a contribution in its round, or takes it out again.
@@ -270,149 +339,64 @@ pub(crate) fn count<S: StateRead + ?Sized>(
     counts: bool,
 ) -> Result<(), Rejection> {
     let Some(number) = contribution.round else { return Ok(()) };
-    let mut round = Round::existing(state, contribution.model, number)?;
+    let round = Round::existing(state, contribution.model, number)?;
     round.require_open(context.time)?;
     let weight = u64::from(round.plan.weight(contribution.kind));
     let worth = contribution.amount.saturating_mul(weight);
-    let key = (contribution.model, number, contribution.giver);
-    let before = state.read::<RoundScore>(&key).unwrap_or_default().score;
-    let changed = |sum: u64| if counts { sum.checked_add(worth) } else { sum.checked_sub(worth) };
-    let overflow = Rejection::ScoreTooLarge { model: contribution.model, round: number };
-    let (Some(after), Some(total)) = (changed(before), changed(round.score)) else { return Err(overflow) };
-    match (before, after) {
+    change(state, round, contribution.giver, |before| {
+        let score = if counts { before.score.checked_add(worth) } else { before.score.checked_sub(worth) };
+        Some(RoundScore { score: score?, ..before })
+    })
+}
+
+/// A giver sealed an amount.
+pub(crate) fn add_seal<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    round: Round,
+    giver: AccountId,
+) -> Result<(), Rejection> {
+    change(state, round, giver, |before| Some(RoundScore { seals: before.seals.checked_add(1)?, ..before }))
+}
+
+/// A giver told an amount that it had sealed.
+pub(crate) fn open_seal<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    round: Round,
+    giver: AccountId,
+) -> Result<(), Rejection> {
+    change(state, round, giver, |before| Some(RoundScore { seals: before.seals.saturating_sub(1), ..before }))
+}
+
+/// Changes what is kept of a giver, and the round's sums with it. What counts and what is under seal never add up to
+/// more than a `u64`, so that opening a seal is never refused for that.
+fn change<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    mut round: Round,
+    giver: AccountId,
+    change: impl FnOnce(RoundScore) -> Option<RoundScore>,
+) -> Result<(), Rejection> {
+    let too_large = || Rejection::ScoreTooLarge { model: round.model, round: round.number };
+    let key = (round.model, round.number, giver);
+    let before = state.read::<RoundScore>(&key).unwrap_or_default();
+    let after = change(before.clone()).ok_or_else(too_large)?;
+    let instead = |sum: u64, old: u64, new: u64| sum.saturating_sub(old).checked_add(new);
+    let under_seal = |one: &RoundScore| one.score.saturating_sub(one.counting());
+    let score = instead(round.score, before.counting(), after.counting()).ok_or_else(too_large)?;
+    let score_under_seal =
+        instead(round.score_under_seal, under_seal(&before), under_seal(&after)).ok_or_else(too_large)?;
+    score.checked_add(score_under_seal).ok_or_else(too_large)?;
+    let seals = instead(round.seals, before.seals, after.seals).ok_or_else(too_large)?;
+    match (before.counting(), after.counting()) {
         (0, 1..) => round.contributors = round.contributors.saturating_add(1),
         (1.., 0) => round.contributors = round.contributors.saturating_sub(1),
         _ => {}
     }
-    if after == 0 {
+    (round.score, round.score_under_seal, round.seals) = (score, score_under_seal, seals);
+    if after == RoundScore::default() {
         state.remove::<RoundScore>(&key);
     } else {
-        state.write(&key, &RoundScore { score: after });
+        state.write(&key, &after);
     }
-    round.score = total;
     round.write(state);
     Ok(())
-}
-
-/// A round closes, or goes on closing: handles at most `budget` givers, and says how many it handled.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    (model, number): (ModelId, u64),
-    budget: usize,
-) -> (Vec<Event>, usize) {
-    let Some(mut round) = state.read::<Round>(&(model, number)) else { return (Vec::new(), 1) };
-    let retired = state.read::<Model>(&model).is_some_and(|model| model.retired.is_some());
-    let (events, handled) = match round.status {
-        RoundStatus::Open if retired => (vec![fail(state, context, &mut round)], 1),
-        RoundStatus::Open if round.contributors == 0 || round.contributors < round.plan.min_contributors.into() => {
-            (vec![fail(state, context, &mut round)], 1)
-        }
-        RoundStatus::Open => {
-            round.status = RoundStatus::Quotas { after: None, due: 0 };
-            (Vec::new(), 1)
-        }
-        RoundStatus::Quotas { after, due } => (Vec::new(), compute_quotas(state, &mut round, (after, due), budget)),
-        RoundStatus::Minting { left, minted } => mint(state, context, &mut round, (left, minted), budget),
-        RoundStatus::Closed { .. } | RoundStatus::Failed { .. } => return (Vec::new(), 1),
-    };
-    round.write(state);
-    if matches!(round.status, RoundStatus::Quotas { .. } | RoundStatus::Minting { .. }) {
-        // Behind everything else that is due now, so that a large round holds nothing up.
-        due::set(state, context.time.plus_ms(1), Due::Round { model, number });
-    }
-    (events, handled)
-}
-
-fn fail<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Event {
-    share::release_reserved(state, round.model, round.plan.budget);
-    round.status = RoundStatus::Failed { height: context.height };
-    Event::RoundClosed {
-        model: round.model,
-        round: round.number,
-        minted: Units::ZERO,
-        contributors: round.contributors,
-    }
-}
-
-fn compute_quotas<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    round: &mut Round,
-    (after, mut due): (Option<AccountId>, u64),
-    budget: usize,
-) -> usize {
-    let prefix = RoundScore::key_bytes(&(round.model, round.number));
-    let from = after.map_or_else(
-        || prefix.clone(),
-        |after| {
-            let mut key = RoundScore::key_bytes(&(round.model, round.number, after));
-            key.push(0);
-            key
-        },
-    );
-    let scores = state.entries(&from, &prefix_end(&prefix), budget);
-    let mut last = after;
-    for (key, value) in &scores {
-        let (Some(account), Ok(RoundScore { score })) = (account_at_end(key), crate::codec::decode_trusted(value))
-        else {
-            continue;
-        };
-        let quota = Quota::of(round.plan.budget.get(), score, round.score.into());
-        due = due.saturating_add(quota.units);
-        let key = ((round.model, round.number), Remainder(quota.remainder), account);
-        state.write(&key, &RoundDue { account, units: quota.units });
-        last = Some(account);
-    }
-    round.status = if scores.len() < budget {
-        RoundStatus::Minting { left: round.plan.budget.get().saturating_sub(due), minted: Units::ZERO }
-    } else {
-        RoundStatus::Quotas { after: last, due }
-    };
-    scores.len().max(1)
-}
-
-fn mint<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    round: &mut Round,
-    (mut left, mut minted): (u64, Units),
-    budget: usize,
-) -> (Vec<Event>, usize) {
-    let prefix = RoundDue::key_bytes(&(round.model, round.number));
-    let entries = state.entries(&prefix, &prefix_end(&prefix), budget);
-    let handled = entries.len();
-    let mut events = Vec::new();
-    for (key, value) in entries {
-        state.remove_bytes(key);
-        let Ok(RoundDue { account, units }) = crate::codec::decode_trusted(&value) else { continue };
-        let extra = u64::from(left > 0);
-        left = left.saturating_sub(extra);
-        let units = Units::new(units.saturating_add(extra).min(round.plan.cap_units()));
-        if units == Units::ZERO {
-            continue;
-        }
-        share::release_reserved(state, round.model, units);
-        let reason = ShareReason::Round { round: round.number };
-        // It was reserved when the round was opened, so there is room for it.
-        if let Ok(event) = share::change(state, context, round.model, account, (ShareFlow::In, units), reason) {
-            minted = Units::new(minted.get().saturating_add(units.get()));
-            events.push(event);
-        }
-    }
-    round.status = if handled < budget {
-        let rest = round.plan.budget.get().saturating_sub(minted.get());
-        share::release_reserved(state, round.model, Units::new(rest));
-        let (model, number, contributors) = (round.model, round.number, round.contributors);
-        events.push(Event::RoundClosed { model, round: number, minted, contributors });
-        RoundStatus::Closed { height: context.height, minted }
-    } else {
-        RoundStatus::Minting { left, minted }
-    };
-    (events, handled.max(1))
-}
-
-/// The account that a key ends with.
-fn account_at_end(key: &[u8]) -> Option<AccountId> {
-    let (_, account) = key.split_at_checked(key.len().checked_sub(AccountId::LEN)?)?;
-    Some(AccountId::from_bytes(account.try_into().ok()?))
 }

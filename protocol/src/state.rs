@@ -210,6 +210,10 @@ pub enum Family {
     StopsRunning = 63,
     /// The accounts that a guardian looks after, by guardian and account.
     Guarded = 64,
+    /// Who left a sealed amount untold, by model and account.
+    Withheld = 65,
+    /// Givers of a closing round that share a cap, by the account that names them.
+    RoundGroup = 66,
 }
 }
 

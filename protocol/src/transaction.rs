@@ -7,7 +7,7 @@ use crate::{
     approval::{Approvable, OfApproval, RequestApproval, SignApproval},
     attestation::Attest,
     codec,
-    contribution::{AcceptContribution, RecordContribution, RevealContribution},
+    contribution::{AcceptContribution, DeclineContribution, RecordContribution, RevealContribution},
     crypto::{self, Domain, SigningKey},
     delegation::Delegate,
     dispute::{AnswerDispute, OpenDispute, RuleDispute},
@@ -111,6 +111,8 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     GiveConsent(GiveConsent),
     /// Suspend a version at once, or take that back.
     StopVersion(StopVersion),
+    /// Decline to countersign a contribution, as a steward.
+    DeclineContribution(DeclineContribution),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -155,6 +157,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::TakeUp(_) => "take_up",
             Self::GiveConsent(_) => "give_consent",
             Self::StopVersion(_) => "stop_version",
+            Self::DeclineContribution(_) => "decline_contribution",
         }
     }
 
@@ -205,6 +208,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::PublishVersion(action) => action.check(),
             Self::RecordContribution(action) => action.check(),
             Self::RevealContribution(action) => action.check(),
+            Self::DeclineContribution(action) => action.check(),
             Self::TransferShares(action) => action.check(),
             Self::TakeUp(action) => action.check(),
             Self::BurnShares(action) => action.check(),

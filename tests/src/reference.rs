@@ -117,6 +117,8 @@ pub struct World {
     pub proposals: BTreeMap<ProposalId, Proposal>,
     /// The contributions.
     pub contributions: BTreeMap<ContributionId, Contribution>,
+    /// The first round that takes contributions again from who withheld an amount.
+    pub barred: BTreeMap<(ModelId, AccountId), u64>,
     /// The disputes.
     pub disputes: BTreeMap<DisputeId, Dispute>,
     /// Who was called on and has not spoken, and where.
@@ -158,7 +160,7 @@ impl World {
     pub fn new(founders: impl IntoIterator<Item = (AccountId, Handle)>, quota: u32, network: NetworkPolicy) -> Self {
         let account = |(place, (id, handle))| {
             let operates = place < OPERATORS;
-            (id, Account { handle, quota, member_since: Some(0), operates, suspended: false })
+            (id, Account { handle, quota, sponsor: None, member_since: Some(0), operates, suspended: false })
         };
         let mut world = Self {
             height: 0,
@@ -168,6 +170,7 @@ impl World {
             models: BTreeMap::new(),
             proposals: BTreeMap::new(),
             contributions: BTreeMap::new(),
+            barred: BTreeMap::new(),
             disputes: BTreeMap::new(),
             silences: BTreeMap::new(),
             consents: BTreeSet::new(),
@@ -248,6 +251,7 @@ impl World {
             Action::RecordContribution(asked) => self.record(sender, asked, ContributionId::from_bytes(named)),
             Action::RevealContribution(asked) => self.reveal(sender, asked),
             Action::AcceptContribution(asked) => self.accept(sender, asked.contribution),
+            Action::DeclineContribution(asked) => self.decline(sender, asked.contribution),
             Action::OpenDispute(asked) => self.challenge(sender, asked, DisputeId::from_bytes(named)),
             Action::AnswerDispute(asked) => self.answer(sender, asked.dispute),
             Action::RuleDispute(asked) => self.rule(sender, asked.dispute, asked.upholds),
@@ -334,6 +338,7 @@ impl World {
             self.account(*account)?;
         }
         self.require_accounts_of(&new.policy)?;
+        require_stewards(&new.stewards, &new.policy)?;
         let model = Model {
             name,
             register: BTreeMap::new(),
@@ -378,6 +383,12 @@ impl World {
         named.extend(policy.roles.iter().flat_map(|role| role.accounts.clone()));
         named.into_iter().try_for_each(|account| self.account(account).map(drop))
     }
+}
+
+/// That there are as many stewards as have to countersign.
+fn require_stewards(stewards: &[AccountId], policy: &ModelPolicy) -> Result<(), Refused> {
+    let asked = usize::try_from(policy.countersigners).unwrap_or(usize::MAX);
+    if stewards.len() < asked { Err("too_few_stewards") } else { Ok(()) }
 }
 
 /// Divides `total` in proportion to `weights`: each its part rounded down, and one more for as many as are needed, to

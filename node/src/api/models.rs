@@ -9,10 +9,11 @@ use super::{
     views::{ContributionView, ModelView, Page, Problem, ProposalView, VersionView},
 };
 use allod_protocol::{
-    contribution::{Contribution, ContributionOf},
-    ids::{ContributionId, Handle, ModelId, VersionLabel},
+    contribution::{Contribution, ContributionOf, review},
+    ids::{AccountId, ContributionId, Handle, ModelId, VersionLabel},
     model::{Model, ModelCounters, ModelOf, Version},
     proposal::Scope,
+    round::Round,
     share::Register,
     standing,
     state::Direction,
@@ -201,10 +202,21 @@ pub(crate) fn existing_version(reader: &Reader, model: &Model, label: &str) -> R
 }
 
 fn contribution_view(reader: &Reader, contribution: Contribution) -> Result<ContributionView, Problem> {
+    let model = reader.model_by_id(contribution.model)?;
+    let round = match contribution.round {
+        Some(number) => reader.find::<Round>(&(contribution.model, number))?,
+        None => None,
+    };
+    let asked = round.map_or(model.policy.countersigners, |round| round.countersigners);
+    let handles = |accounts: &mut dyn Iterator<Item = AccountId>| -> Result<Vec<Option<Handle>>, Problem> {
+        accounts.map(|account| reader.handle(account)).collect()
+    };
     Ok(ContributionView {
         model_name: reader.name(contribution.model)?,
         giver_handle: reader.handle(contribution.giver)?,
-        accepted_by_handle: contribution.accepted.map_or(Ok(None), |(steward, _)| reader.handle(steward))?,
+        countersigned_handles: handles(&mut contribution.countersigned.iter().map(|one| one.steward))?,
+        declined_handles: handles(&mut contribution.declined.iter().map(|one| one.steward))?,
+        countersigners: review::needed(&model, contribution.giver, asked),
         contribution,
     })
 }

@@ -22,7 +22,7 @@ use allod_protocol::{
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
     recovery::{Guarded, GuardianVote, Recovery},
-    round::{Round, RoundDue, RoundScore},
+    round::{Round, RoundDue, RoundGroup, RoundScore, Withheld},
     sale::Purchase,
     share::{Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, TakenUp, TotalAt, VestingGrants},
     state::Record,
@@ -121,6 +121,8 @@ families! {
     Ahead: "ahead" [Field::Id("account"), Field::Rest];
     Intake: "intake" [Field::Id("account"), Field::Rest];
     Purchase: "purchase" [Field::Id("proposal"), Field::Id("buyer")];
+    Withheld: "withheld" [Field::Id("model"), Field::Id("account")];
+    RoundGroup: "round_group" [Field::Id("model"), Field::Number("round"), Field::Id("group")];
     ArtifactOrigin: "artifact_origin" [Field::Artifact("artifact")];
     Silence: "silence" [Field::Scope, Field::Id("account")];
     DormantAt: "dormant_at" [Field::Scope, Field::Id("account"), Field::Number("height")];

@@ -11,7 +11,7 @@ use allod_protocol::{
     codec,
     ids::AccountId,
     proposal::Proposal,
-    round::{Round, RoundScore},
+    round::{self, GiverUnits, Round, RoundScore},
     state::{Direction, Record as _, StateRead as _, prefix_end},
 };
 use axum::{Json, extract::State};
@@ -51,7 +51,7 @@ pub(crate) async fn list(
     .await
 }
 
-/// One round, with what each giver's contributions count.
+/// One round, with what each giver's contributions count and the units that it gets for them.
 #[utoipa::path(get, path = "/v1/models/{namespace}/{name}/rounds/{number}", tag = "contributions",
     params(
         ("namespace" = String, Path, description = "The handle of the account that founded the model."),
@@ -78,17 +78,39 @@ pub(crate) async fn one(
     .await
 }
 
-/// What counts, the most first. A score does not name its giver: its key does.
+/// What counts and what it is worth, the most first: by the closing itself, run on a copy, or without units where that
+/// would take too long.
 fn scores(reader: &Reader, round: &Round) -> Result<Vec<ScoreView>, Problem> {
-    let from = RoundScore::key_bytes(&(round.model, round.number));
+    let now = (reader.state.height().next(), reader.now()?);
+    let previewed = round::preview(&reader.state, reader.node.network_id, now, round)?;
+    let (givers, has_units) = match previewed {
+        Some(givers) => (givers, true),
+        None => (stored(reader, round)?, false),
+    };
     let mut scores = Vec::new();
+    for GiverUnits { account, score } in givers {
+        let cap_shared_with = score.group.map_or(Ok(None), |group| reader.handle(group))?;
+        let units = has_units.then_some(score.units);
+        let (score, seals) = (score.score, score.seals);
+        scores.push(ScoreView { account, handle: None, score, seals, units, cap_shared_with });
+    }
+    scores.sort_by_key(|one| std::cmp::Reverse((one.units, one.score)));
+    scores.truncate(SCORES);
+    for one in &mut scores {
+        one.handle = reader.handle(one.account)?;
+    }
+    Ok(scores)
+}
+
+/// What is kept of the first givers, in the order of accounts. A score does not name its giver: its key does.
+fn stored(reader: &Reader, round: &Round) -> Result<Vec<GiverUnits>, Problem> {
+    let from = RoundScore::key_bytes(&(round.model, round.number));
+    let mut givers = Vec::new();
     for (key, value) in reader.state.range(&from, &prefix_end(&from), Direction::Ascending, SCORES)? {
         let account = key.last_chunk::<{ AccountId::LEN }>().map(|bytes| AccountId::from_bytes(*bytes));
-        let score = codec::decode_trusted::<RoundScore>(&value).ok();
-        if let (Some(account), Some(RoundScore { score })) = (account, score) {
-            scores.push(ScoreView { account, handle: reader.handle(account)?, score });
+        if let (Some(account), Ok(score)) = (account, codec::decode_trusted::<RoundScore>(&value)) {
+            givers.push(GiverUnits { account, score });
         }
     }
-    scores.sort_by_key(|one| std::cmp::Reverse(one.score));
-    Ok(scores)
+    Ok(givers)
 }

@@ -340,7 +340,8 @@ records! {
     ShareChangeRecord = "ShareChange": "A line of a register's history: what changed, when, why.",
         ["number", "height", "transaction", "account", "flow", "units", "balance", "reason"];
     ContributionRecord = "Contribution": "A contribution: what was given to a model, by whom, and who countersigned it.",
-        ["id", "model", "round", "giver", "kind", "amount", "sealed", "evidence", "note", "recorded", "accepted"];
+        ["id", "model", "round", "giver", "kind", "amount", "sealed", "evidence", "note", "recorded",
+         "countersigned", "declined", "accepted"];
     ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
          "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "turned_at", "status", "suspended_vote"];
@@ -349,7 +350,8 @@ records! {
     BallotRecord = "Ballot": "One account's answer to a proposal.",
         ["account", "parts", "weight", "delegated", "height"];
     RoundRecord = "Round": "A round of contributions: its plan, its sums, where it stands.",
-        ["model", "number", "plan", "proposal", "opened", "records_until", "closes", "contributors", "score", "status"];
+        ["model", "number", "plan", "proposal", "opened", "records_until", "closes", "contributors", "score", "status",
+         "countersigners", "seals", "score_under_seal"];
     DisputeRecord = "Dispute": "A challenge of a line, a version or a contribution.",
         ["id", "model", "number", "target", "units", "challenger", "respondent", "claim", "answer", "rulings", "lapses",
          "status"];

@@ -706,7 +706,7 @@ async fn records_look_as_described(peer: &Peer) {
         (
             schema::ContributionRecord::FIELDS,
             first(peer.ok(&format!("{model}/contributions")).await),
-            vec!["model_name", "giver_handle", "accepted_by_handle"],
+            vec!["model_name", "giver_handle", "countersigned_handles", "declined_handles", "countersigners"],
         ),
         (
             schema::ProposalRecord::FIELDS,

@@ -559,9 +559,14 @@ pub struct ContributionView {
     /// The giver's handle.
     #[schema(value_type = Option<String>)]
     pub giver_handle: Option<Handle>,
-    /// The handle of the steward that countersigned it.
-    #[schema(value_type = Option<String>)]
-    pub accepted_by_handle: Option<Handle>,
+    /// The handles of the stewards who countersigned it, in the order of the record.
+    #[schema(value_type = Vec<Option<String>>)]
+    pub countersigned_handles: Vec<Option<Handle>>,
+    /// The handles of the stewards who declined it, in the order of the record.
+    #[schema(value_type = Vec<Option<String>>)]
+    pub declined_handles: Vec<Option<Handle>>,
+    /// How many stewards have to countersign it for it to count.
+    pub countersigners: u32,
 }
 
 /// A proposal and where it is heading.

@@ -6,19 +6,22 @@ use super::{
     client::Client,
     context::Context,
     output::{Fields, cut, who},
+    seals::KeptSeal,
     signing::{Nothing, Receipt, Signing},
     units::show_count,
-    words::kind_name,
 };
 use crate::api::views::{ContributionView, RoundView};
 use allod_protocol::{
-    contribution::{AcceptContribution, Contribution, ContributionKind, RecordContribution, RevealContribution, seal},
+    contribution::{
+        AcceptContribution, Contribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution,
+    },
     event::Event,
     ids::{ContentHash, ContributionId, ModelName},
     transaction::Action,
 };
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Record a contribution to a model; list and countersign contributions.
 #[derive(Debug, clap::Args)]
@@ -42,16 +45,27 @@ enum ContributeCommand {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Tell the amount of a sealed contribution of yours, once its round no longer records
+    /// Decline to countersign a contribution, as a steward of its model; the giver may appeal
+    Decline {
+        /// The contribution's id, or the start of it
+        contribution: IdArg,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Tell the amount of a sealed contribution of yours, once its round no longer records; an amount that is never told
+    /// loses you everything in that round
     Reveal {
         /// The contribution's id, or the start of it
         contribution: IdArg,
-        /// The amount that was sealed
-        #[arg(long, value_parser = amount)]
-        amount: u64,
-        /// The salt that `allod contribute` printed
-        #[arg(long, value_name = "HEX")]
-        salt: ContentHash,
+        /// The amount that was sealed, where it is not kept beside your keys
+        #[arg(long, value_parser = amount, requires = "salt")]
+        amount: Option<u64>,
+        /// The salt that it was sealed with, where that is not kept beside your keys
+        #[arg(long, value_name = "HEX", requires = "amount")]
+        salt: Option<ContentHash>,
         #[command(flatten)]
         signing: Signing,
     },
@@ -119,9 +133,9 @@ fn amount(text: &str) -> Result<u64, String> {
 #[derive(Debug, Serialize)]
 struct ContributionRecorded {
     contribution: ContributionId,
-    /// What the amount was sealed with, if it was: needed to reveal it.
+    /// Where it is kept what the amount was sealed with, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    salt: Option<ContentHash>,
+    kept: Option<PathBuf>,
 }
 
 impl Contribute {
@@ -129,7 +143,7 @@ impl Contribute {
         match (self.command, self.record, self.signing) {
             (Some(command), _, _) => command.execute(context).await,
             (None, Some(record), Some(signing)) => record.execute(context, signing).await,
-            _ => Err(Failure::usage("name a model, or one of: accept, list, show")),
+            _ => Err(Failure::usage("name a model, or one of: accept, decline, reveal, list, show")),
         }
     }
 }
@@ -139,8 +153,15 @@ impl Record {
         let sender = signing.sender(context).await?;
         let model = sender.client.model(&self.model).await?.model.id;
         let evidence = self.evidence.as_deref().map(content_hash).transpose()?;
-        let salt = self.salt(&sender.client).await?;
-        let sealed = salt.map(|salt| seal(sender.account.id, self.amount, salt));
+        let sealed = match self.round {
+            Some(round) if self.is_sealed(&sender.client, round).await? => {
+                Some(KeptSeal::new((model, round), sender.account.id, self.amount)?)
+            }
+            _ => None,
+        };
+        // On the disk before the ledger hears of it: an amount that cannot be told costs its giver the round.
+        let kept = sealed.as_ref().map(|sealed| sealed.keep(&context.keys()?)).transpose()?;
+        let sealed = sealed.map(|sealed| sealed.seal());
         let action = RecordContribution {
             model,
             round: self.round,
@@ -153,7 +174,7 @@ impl Record {
         let receipt = sender.submit(Action::RecordContribution(action)).await?.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::ContributionRecorded { contribution, .. } => {
-                    Some(ContributionRecorded { contribution: *contribution, salt })
+                    Some(ContributionRecorded { contribution: *contribution, kept: kept.clone() })
                 }
                 _ => None,
             })
@@ -162,10 +183,11 @@ impl Record {
             let mut fields = Fields::default();
             fields.add("contribution", receipt.made.contribution);
             receipt.add_place(&mut fields);
-            match receipt.made.salt {
-                Some(salt) => {
-                    fields.add("salt", format!("{salt}\nkeep it: without it the amount cannot be revealed"));
-                    fields.add("next", "after recording: allod contribute reveal ID --amount AMOUNT --salt SALT");
+            match &receipt.made.kept {
+                Some(path) => {
+                    let words = "keep it: without it the amount cannot be told, and you get nothing from the round";
+                    fields.add("sealed", format!("{}\n{words}", path.display()));
+                    fields.add("next", "after recording: allod contribute reveal ID");
                 }
                 None => {
                     fields.add("next", "a steward runs: allod contribute accept ID --as STEWARD");
@@ -177,16 +199,10 @@ impl Record {
 }
 
 impl Record {
-    /// What to seal the amount with, if the round asks for that.
-    async fn salt(&self, client: &Client) -> Result<Option<ContentHash>> {
-        let Some(number) = self.round else { return Ok(None) };
-        let view: RoundView = client.get(&format!("/v1/models/{}/rounds/{number}", self.model)).await?;
-        if !view.round.plan.sealed {
-            return Ok(None);
-        }
-        let mut salt = [0; ContentHash::LEN];
-        getrandom::fill(&mut salt).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
-        Ok(Some(ContentHash::from_bytes(salt)))
+    /// Whether a round asks for sealed amounts.
+    async fn is_sealed(&self, client: &Client, round: u64) -> Result<bool> {
+        let view: RoundView = client.get(&format!("/v1/models/{}/rounds/{round}", self.model)).await?;
+        Ok(view.round.plan.sealed)
     }
 }
 
@@ -199,12 +215,35 @@ impl ContributeCommand {
                 let action = Action::AcceptContribution(AcceptContribution { contribution });
                 let receipt = sender.submit(action).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
-                    format!("countersigned by {}\n{}", sender.account.handle, receipt.place())
+                    let lacks = receipt.events.iter().find_map(|event| match event {
+                        Event::ContributionAccepted { lacking, .. } if *lacking > 0 => Some(lacking),
+                        _ => None,
+                    });
+                    let counts = lacks.map_or_else(|| "it counts".into(), |lacks| format!("{lacks} more have to"));
+                    format!("countersigned by {}: {counts}\n{}", sender.account.handle, receipt.place())
+                })
+            }
+            Self::Decline { contribution, reason, signing } => {
+                let sender = signing.sender(context).await?;
+                let contribution = contribution.resolve(&sender.client, "/v1/contributions").await?;
+                let action = Action::DeclineContribution(DeclineContribution { contribution, reason });
+                let receipt = sender.submit(action).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+                    format!("declined by {}\n{}", sender.account.handle, receipt.place())
                 })
             }
             Self::Reveal { contribution, amount, salt, signing } => {
                 let sender = signing.sender(context).await?;
                 let contribution = contribution.resolve(&sender.client, "/v1/contributions").await?;
+                let (amount, salt) = match (amount, salt) {
+                    (Some(amount), Some(salt)) => (amount, salt),
+                    _ => {
+                        let path = format!("/v1/contributions/{contribution}");
+                        let view: ContributionView = sender.client.get(&path).await?;
+                        let kept = KeptSeal::of(context, &view.contribution)?;
+                        (kept.amount, kept.salt)
+                    }
+                };
                 let action = RevealContribution { contribution, amount, salt };
                 let receipt = sender.submit(Action::RevealContribution(action)).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("revealed\n{}", receipt.place()))
@@ -228,12 +267,15 @@ fn show(view: &ContributionView) -> String {
     let mut fields = Fields::default();
     fields.add("contribution", contribution.id).add_some("model", view.model_name.as_ref());
     fields.add("giver", who(view.giver_handle.as_ref(), contribution.giver));
-    fields.add("kind", kind_name(contribution.kind)).add("amount", amount_text(contribution));
+    fields.add("kind", contribution.kind.name()).add("amount", amount_text(contribution));
     fields.add_some("round", contribution.round);
     fields.add_some("evidence", contribution.evidence);
     fields.add_some("note", Some(&contribution.note).filter(|note| !note.is_empty()));
     fields.add("recorded", format!("block {}", contribution.recorded));
-    fields.add("countersigned", accepted(view));
+    fields.add("countersigned", countersigned(view));
+    for words in declined(view) {
+        fields.add("declined", words);
+    }
     fields.show()
 }
 
@@ -241,11 +283,25 @@ fn amount_text(contribution: &Contribution) -> String {
     if contribution.is_sealed() { "sealed".into() } else { show_count(contribution.amount) }
 }
 
-fn accepted(view: &ContributionView) -> String {
-    match view.contribution.accepted {
-        Some((steward, height)) => format!("by {}, block {height}", who(view.accepted_by_handle.as_ref(), steward)),
-        None => "not yet".into(),
+fn countersigned(view: &ContributionView) -> String {
+    let contribution = &view.contribution;
+    let mut words: Vec<String> = contribution
+        .countersigned
+        .iter()
+        .zip(&view.countersigned_handles)
+        .map(|(one, handle)| format!("by {}, block {}", who(handle.as_ref(), one.steward), one.height))
+        .collect();
+    match contribution.accepted {
+        Some(height) if words.is_empty() => words.push(format!("counts by an appeal since block {height}")),
+        Some(_) => {}
+        None => words.push(format!("by {} of {}; it does not count yet", words.len(), view.countersigners)),
     }
+    words.join("; ")
+}
+
+fn declined(view: &ContributionView) -> Vec<String> {
+    let declined = view.contribution.declined.iter().zip(&view.declined_handles);
+    declined.map(|(one, handle)| format!("by {}: {}", who(handle.as_ref(), one.steward), one.reason)).collect()
 }
 
 /// Each on two lines, since its id has to be copied whole.
@@ -257,13 +313,16 @@ fn show_list(views: &[ContributionView]) -> String {
     for view in views {
         let contribution = &view.contribution;
         let giver = who(view.giver_handle.as_ref(), contribution.giver);
-        let (kind, amount) = (kind_name(contribution.kind), amount_text(contribution));
+        let (kind, amount) = (contribution.kind.name(), amount_text(contribution));
         text.push_str(&format!("{}\n", contribution.id));
         text.push_str(&format!(
             "  block {}  {giver}  {kind} {amount}  countersigned: {}\n",
             contribution.recorded,
-            accepted(view)
+            countersigned(view)
         ));
+        for words in declined(view) {
+            text.push_str(&format!("  declined {words}\n"));
+        }
         if !contribution.note.is_empty() {
             text.push_str(&format!("  {}\n", cut(&contribution.note, 76)));
         }

@@ -53,6 +53,15 @@ pub(super) enum Dispute {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Appeal that a contribution of yours was declined, or not countersigned: if the arbiters uphold it, it counts
+    Appeal {
+        /// The contribution's id, or the start of it
+        contribution: IdArg,
+        #[command(flatten)]
+        claim: Words,
+        #[command(flatten)]
+        signing: Signing,
+    },
     /// Answer a challenge against you
     Answer {
         /// The dispute's id, or the start of it
@@ -137,6 +146,10 @@ impl Dispute {
                 let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
                 open(context, &signing, DisputeTarget::Contribution(contribution), Units::ZERO, claim).await
             }
+            Self::Appeal { contribution, claim, signing } => {
+                let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
+                open(context, &signing, DisputeTarget::Appeal(contribution), Units::ZERO, claim).await
+            }
             Self::Answer { dispute, answer, signing } => {
                 let evidence = answer.evidence.as_deref().map(args::content_hash).transpose()?;
                 let dispute = dispute.resolve(&context.client()?, "/v1/disputes").await?;
@@ -198,6 +211,7 @@ fn show(view: &DisputeView) -> String {
         DisputeTarget::Line { .. } => format!("{} units of {model}", show_count(dispute.units.get())),
         DisputeTarget::Version { label, .. } => format!("{model}@{label}"),
         DisputeTarget::Contribution(id) => format!("a contribution to {model}\n{id}"),
+        DisputeTarget::Appeal(id) => format!("that a contribution to {model} does not count\n{id}"),
     };
     fields.add("dispute", dispute.id).add("about", target);
     fields.add("challenger", who(view.challenger_handle.as_ref(), dispute.challenger));

@@ -112,8 +112,12 @@ impl Names {
             | Event::Delegated { .. }
             | Event::ContributionRecorded { .. }
             | Event::ContributionRevealed { .. }
-            | Event::ContributionAccepted { .. } => self.tell_model(event).await,
-            Event::RoundOpened { .. } | Event::RoundClosed { .. } => self.tell_round(event).await,
+            | Event::ContributionAccepted { .. }
+            | Event::ContributionDeclined { .. } => self.tell_model(event).await,
+            Event::RoundOpened { .. }
+            | Event::RecordingEnded { .. }
+            | Event::AmountsWithheld { .. }
+            | Event::RoundClosed { .. } => self.tell_round(event).await,
             Event::DisputeOpened { .. }
             | Event::DisputeAnswered { .. }
             | Event::DisputeRuled { .. }
@@ -295,9 +299,14 @@ impl Names {
             Event::ContributionRevealed { model, amount, .. } => {
                 format!("a sealed contribution to {} is of {}", self.model(*model).await, show_count(*amount))
             }
-            Event::ContributionAccepted { model, steward, .. } => {
+            Event::ContributionAccepted { model, steward, lacking, .. } => {
                 let (model, steward) = (self.model(*model).await, self.account(*steward).await);
-                format!("contribution to {model} countersigned by {steward}")
+                let lacks = if *lacking == 0 { "it counts".into() } else { format!("{lacking} more have to") };
+                format!("contribution to {model} countersigned by {steward}: {lacks}")
+            }
+            Event::ContributionDeclined { model, steward, reason, .. } => {
+                let (model, steward) = (self.model(*model).await, self.account(*steward).await);
+                format!("contribution to {model} declined by {steward}: {reason}")
             }
             _ => String::new(),
         }
@@ -357,6 +366,16 @@ impl Names {
         match event {
             Event::RoundOpened { model, round, closes, .. } => {
                 format!("round {round} of {} opened, closes {}", self.model(*model).await, show_time(*closes))
+            }
+            Event::RecordingEnded { model, round, closes } => {
+                let model = self.model(*model).await;
+                format!("round {round} of {model} records no more, its model is retired; closes {}", show_time(*closes))
+            }
+            Event::AmountsWithheld { model, round, account, seals, until } => {
+                let (model, account) = (self.model(*model).await, self.account(*account).await);
+                format!(
+                    "round {round} of {model}: {account} WITHHELD {seals} sealed amounts; gives again in round {until}"
+                )
             }
             Event::RoundClosed { model, round, minted, contributors } => {
                 let (model, minted) = (self.model(*model).await, show_count(minted.get()));

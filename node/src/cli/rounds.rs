@@ -7,8 +7,11 @@ use super::{
     units::{show_count, show_time},
     words::show_plan,
 };
-use crate::api::views::RoundView;
-use allod_protocol::{ids::ModelName, round::RoundStatus};
+use crate::api::views::{RoundView, ScoreView};
+use allod_protocol::{
+    ids::ModelName,
+    round::{Round, RoundStatus},
+};
 use anyhow::Result;
 
 /// List a model's rounds, or show one.
@@ -16,7 +19,7 @@ use anyhow::Result;
 pub(super) struct Rounds {
     /// namespace/name
     model: ModelName,
-    /// Show this one, with what each giver's contributions count
+    /// Show this one, with what each giver's contributions count and the units it gets for them
     #[arg(long, value_name = "ROUND")]
     number: Option<u64>,
     #[command(flatten)]
@@ -38,7 +41,11 @@ fn status(view: &RoundView) -> String {
     let round = &view.round;
     match &round.status {
         RoundStatus::Open => format!("open until {}", show_time(round.closes)),
-        RoundStatus::Quotas { .. } | RoundStatus::Minting { .. } => "closing".into(),
+        RoundStatus::Gathering { .. }
+        | RoundStatus::Dividing { .. }
+        | RoundStatus::Capping { .. }
+        | RoundStatus::Quotas { .. }
+        | RoundStatus::Minting { .. } => "closing".into(),
         RoundStatus::Closed { height, minted } => {
             format!("closed in block {height}, {} units minted", show_count(minted.get()))
         }
@@ -68,11 +75,29 @@ fn show(view: &RoundView) -> String {
     fields.add("proposal", round.proposal).add("opened", format!("block {}", round.opened));
     fields.add("mints", show_plan(&round.plan));
     fields.add("records until", show_time(round.records_until)).add("status", status(view));
-    let mut table = Table::new(&["GIVER", ">COUNTS", ">PART"]);
+    fields.add("countersigners", round.countersigners);
+    if round.seals > 0 {
+        fields.add("not told", format!("{} sealed amounts; who leaves one untold gets nothing", round.seals));
+    }
+    let got = if round.status.is_final() { ">UNITS" } else { ">UNITS NOW" };
+    let mut table = Table::new(&["GIVER", ">COUNTS", ">PART", got, "REMARK"]);
     for score in view.scores.iter().flatten() {
-        let part = u128::from(score.score).saturating_mul(10_000).checked_div(round.score.into()).unwrap_or(0);
+        let counting = if score.seals == 0 { score.score } else { 0 };
+        let part = u128::from(counting).saturating_mul(10_000).checked_div(round.score.into()).unwrap_or(0);
         let part = format!("{}.{:02} %", part / 100, part % 100);
-        table.row([who(score.handle.as_ref(), score.account), show_count(score.score), part]);
+        let units = score.units.map_or_else(|| "too many givers".into(), |units| show_count(units.get()));
+        let giver = who(score.handle.as_ref(), score.account);
+        table.row([giver, show_count(score.score), part, units, remark(round, score)]);
     }
     format!("{}\n{}", fields.show(), table.show("nothing counts yet: contributions count once they are countersigned"))
+}
+
+/// Why a giver gets other units than its part.
+fn remark(round: &Round, score: &ScoreView) -> String {
+    match (score.seals, &score.cap_shared_with) {
+        (0, None) => String::new(),
+        (0, Some(group)) => format!("shares the cap of {group}"),
+        (seals, _) if round.status.is_final() => format!("WITHHELD {seals} amounts"),
+        (seals, _) => format!("{seals} amounts to tell"),
+    }
 }

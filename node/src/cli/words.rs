@@ -9,13 +9,12 @@ use super::{
 use crate::api::views::{AttestorView, EffectView, GateView};
 use allod_protocol::{
     access::{Distribution, Readers},
-    contribution::ContributionKind,
     ids::{BasisPoints, Units},
     incident::IncidentStatus,
     model::{Licence, VersionStatus},
     policy::{ModelPolicy, Rule, Verdict, explain},
     proposal::{BallotPart, Choice, ProposalAction, ProposalStatus},
-    round::RoundPlan,
+    round::{Cap, CapPer, RoundPlan},
     share::{ShareFlow, ShareReason, Vesting},
     standing::{Concern, ConcernKind},
 };
@@ -217,12 +216,16 @@ pub(super) fn show_distribution(distribution: &Distribution) -> String {
 
 /// By what a round mints, in a few lines.
 pub(super) fn show_plan(plan: &RoundPlan) -> String {
-    let weights = plan.weights.iter().map(|one| format!("{} x{}", kind_name(one.kind), one.weight));
+    let weights = plan.weights.iter().map(|one| format!("{} x{}", one.kind.name(), one.weight));
     let mut lines = vec![
         format!("{} units for {}", show_count(plan.budget.get()), weights.collect::<Vec<_>>().join(", ")),
         format!("recording {}, then {} of review", show_duration(plan.recording_ms), show_duration(plan.review_ms)),
     ];
-    lines.extend(plan.cap.map(|cap| format!("{cap} of them at most for one giver")));
+    lines.extend(plan.cap.map(|Cap { per, part }| match per {
+        CapPer::Account => format!("{part} of them at most for one account"),
+        CapPer::Sponsor => format!("{part} of them at most for all accounts that go back to one founding account"),
+        CapPer::Member => format!("{part} of them at most for a member and the accounts it answers for"),
+    }));
     if plan.min_contributors > 0 {
         lines.push(format!("nothing without {} givers", plan.min_contributors));
     }
@@ -231,17 +234,6 @@ pub(super) fn show_plan(plan: &RoundPlan) -> String {
     }
     lines.push(format!("plan {}", plan.plan));
     lines.join("\n")
-}
-
-/// A kind of contribution in one word.
-pub(super) const fn kind_name(kind: ContributionKind) -> &'static str {
-    match kind {
-        ContributionKind::Data => "data",
-        ContributionKind::Compute => "compute",
-        ContributionKind::Code => "code",
-        ContributionKind::Evaluation => "evaluation",
-        ContributionKind::Funding => "funding",
-    }
 }
 
 /// How far an incident has come, in a word.

@@ -130,6 +130,13 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
     if !policy.suspended_vote {
         lines.push(("suspended".into(), "Accounts that the network's members suspended do not vote.".into()));
     }
+    let countersigned = match policy.countersigners {
+        1 => "A contribution counts once one steward other than its giver has countersigned it.".to_owned(),
+        many => format!("A contribution counts once {many} stewards other than its giver have countersigned it."),
+    };
+    let appeal = if policy.arbiters.is_some() { "the arbiters" } else { "the owners" };
+    let words = format!("{countersigned} A giver takes what is declined, or not countersigned in time, to {appeal}.");
+    lines.push(("contributions".into(), words));
     if policy.guardian.is_some() {
         lines.push(("guardian".into(), "One account may cancel what passed and is not executed yet.".into()));
     }

@@ -418,6 +418,13 @@ fn run_for_model<S: StateRead + ?Sized>(
         ProposalAction::RevokeLicence { account, reason } => {
             access::revoke_licence(state, (id, by), (*account, reason))?
         }
+        ProposalAction::Retire { reason } => {
+            model.require_active()?;
+            model.retired = Some(context.height);
+            state.write(&id, &model);
+            let retired = Event::ModelRetired { model: id, proposal: by, reason: reason.clone() };
+            return Ok(std::iter::once(retired).chain(round::settle(state, context, id)).collect());
+        }
         ProposalAction::Statement => Event::StatementMade { proposal: by, scope: proposal.scope },
         ProposalAction::MintShares { .. }
         | ProposalAction::BurnShares { .. }
@@ -505,18 +512,15 @@ fn change_model<S: StateRead + ?Sized>(
             for steward in stewards {
                 context.existing_account(state, *steward)?;
             }
+            model::check_countersigners(stewards, &model.policy)?;
             model.stewards = stewards.clone();
             Event::StewardsSet { model: id, stewards: stewards.clone(), proposal: by }
         }
         ProposalAction::SetPolicy { policy } => {
             model::check_policy_accounts(state, context, policy)?;
+            model::check_countersigners(&model.stewards, policy)?;
             model.policy = (**policy).clone();
             Event::PolicyChanged { model: id, proposal: by }
-        }
-        ProposalAction::Retire { reason } => {
-            model.require_active()?;
-            model.retired = Some(context.height);
-            Event::ModelRetired { model: id, proposal: by, reason: reason.clone() }
         }
         _ => return Err(Rejection::WrongScope(action.name().into())),
     };

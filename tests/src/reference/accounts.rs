@@ -8,6 +8,9 @@ use allod_protocol::{
     transaction::Action,
 };
 
+/// Accounts from one to the founding account that it goes back to.
+const SPONSOR_CHAIN: usize = 64;
+
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -19,6 +22,8 @@ pub struct Account {
     pub member_since: Option<u64>,
     /// Whether it operates a validator.
     pub operates: bool,
+    /// Who admitted it; nobody, if it founded the network.
+    pub sponsor: Option<AccountId>,
     /// Whether it is suspended.
     pub suspended: bool,
 }
@@ -36,6 +41,13 @@ impl World {
         if self.accounts.values().any(|account| looks(&account.handle) == looks(&new.handle)) {
             return Err("handle_looks_like");
         }
+        let mut chain = vec![sender];
+        while let Some(sponsor) = self.account(chain[chain.len() - 1])?.sponsor {
+            chain.push(sponsor);
+        }
+        if chain.len() > SPONSOR_CHAIN {
+            return Err("sponsor_chain");
+        }
         let quota = u64::from(self.account(sender)?.quota);
         let spent = u64::from(new.quota) + 1;
         if quota < spent {
@@ -45,6 +57,7 @@ impl World {
         let account = Account {
             handle: new.handle.clone(),
             quota: new.quota,
+            sponsor: Some(sender),
             member_since: None,
             operates: false,
             suspended: false,

@@ -1,6 +1,6 @@
 //! What a decision does.
 
-use super::{Proposal, Refused, World};
+use super::{Proposal, Refused, World, require_stewards};
 use allod_protocol::{
     dispute::DisputeTarget,
     ids::{AccountId, ModelId, ProposalId},
@@ -83,6 +83,7 @@ impl World {
             ProposalAction::Retire { .. } => {
                 self.require_active(model)?;
                 self.existing_mut(model).retired = true;
+                self.settle_rounds(model);
                 Ok(())
             }
             ProposalAction::OpenRound { plan } => {
@@ -105,12 +106,14 @@ impl World {
         stewards: &[AccountId],
     ) -> Result<(), Refused> {
         stewards.iter().try_for_each(|steward| self.account(*steward).map(drop))?;
+        require_stewards(stewards, &self.model(model)?.policy)?;
         self.rename(model, signed, |model| model.stewards = stewards.to_vec());
         Ok(())
     }
 
     fn set_policy(&mut self, model: ModelId, signed: (AccountId, u64), policy: &ModelPolicy) -> Result<(), Refused> {
         self.require_accounts_of(policy)?;
+        require_stewards(&self.model(model)?.stewards, policy)?;
         self.rename(model, signed, |model| model.policy = policy.clone());
         Ok(())
     }

@@ -45,10 +45,17 @@ pub struct Dispute {
 }
 
 impl World {
-    /// Whether something is frozen: under an open dispute, or a contribution that a dispute was upheld against.
+    /// Whether something is frozen: under an open dispute, a contribution that a dispute was upheld against, or an appeal
+    /// that was judged.
     pub fn is_frozen(&self, target: &DisputeTarget) -> bool {
         let void = matches!(target, DisputeTarget::Contribution(_));
-        let freezes = |status| status == DisputeStatus::Open || (void && status == DisputeStatus::Upheld);
+        let appeal = matches!(target, DisputeTarget::Appeal(_));
+        let freezes = |status| match status {
+            DisputeStatus::Open => true,
+            DisputeStatus::Upheld => void || appeal,
+            DisputeStatus::Lifted => appeal,
+            DisputeStatus::Lapsed => false,
+        };
         self.disputes.values().any(|dispute| dispute.target == *target && freezes(dispute.status))
     }
 
@@ -64,8 +71,11 @@ impl World {
             DisputeTarget::Line { model, account } => (*model, *account),
             DisputeTarget::Version { model, label } => (*model, self.version(*model, label)?.publisher),
             DisputeTarget::Contribution(id) => (self.contribution(*id)?.model, self.contribution(*id)?.giver),
+            DisputeTarget::Appeal(id) => self.appealable(sender, *id)?,
         };
-        self.require_own(model, sender)?;
+        if !matches!(asked.target, DisputeTarget::Appeal(_)) {
+            self.require_own(model, sender)?;
+        }
         self.require_unfrozen(&asked.target)?;
         let open = |dispute: &&Dispute| dispute.challenger == sender && dispute.status == DisputeStatus::Open;
         if self.disputes.values().filter(open).count() >= OPEN_DISPUTES_PER_ACCOUNT {
@@ -110,11 +120,14 @@ impl World {
         usize::try_from(needed).unwrap_or(usize::MAX)
     }
 
-    /// The arbiters who accepted and are no parties; nobody if they are fewer than must agree.
+    /// The arbiters who accepted, are no parties, and did not decline what is appealed; nobody if they are fewer than must agree.
     pub fn panel(&self, dispute: &Dispute) -> Vec<AccountId> {
         let policy = &self.models[&dispute.model].policy;
         let mut panel: Vec<AccountId> = policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.clone()).collect();
         panel.retain(|account| ![dispute.challenger, dispute.respondent].contains(account));
+        if let DisputeTarget::Appeal(id) = dispute.target {
+            panel.retain(|account| !self.contributions[&id].declined.contains(account));
+        }
         panel.retain(|account| self.holds(&Office::Arbiter(dispute.model), *account));
         if panel.len() < self.needed(dispute.model) { Vec::new() } else { panel }
     }
@@ -157,6 +170,12 @@ impl World {
             DisputeTarget::Version { model, label } if upholds => {
                 if self.version(model, &label)?.status != VersionStatus::Withdrawn {
                     self.withdraw_version(model, &label)?;
+                }
+                Ok(())
+            }
+            DisputeTarget::Appeal(id) if upholds => {
+                if let Some(contribution) = self.contributions.get_mut(&id) {
+                    contribution.accepted = true;
                 }
                 Ok(())
             }

@@ -22,7 +22,7 @@ use allod_protocol::{
         Rule, TransferRule,
     },
     proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    round::{KindWeight, RoundPlan},
+    round::{Cap, CapPer, KindWeight, RoundPlan},
     transaction::Action,
 };
 
@@ -141,7 +141,7 @@ pub(super) fn plan() -> RoundPlan {
         plan: CONTENT,
         budget: UNITS,
         weights: vec![KindWeight { kind: ContributionKind::Data, weight: 3 }],
-        cap: Some(points(5_000)),
+        cap: Some(Cap { per: CapPer::Member, part: points(5_000) }),
         min_contributors: 2,
         recording_ms: 60_000,
         review_ms: 30_000,

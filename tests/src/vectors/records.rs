@@ -18,7 +18,7 @@ use allod_protocol::{
     approval::{Approval, ApprovalOf},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
     attestation::{Attestation, Finding},
-    contribution::{Contribution, ContributionKind, ContributionOf},
+    contribution::{Contribution, ContributionKind, ContributionOf, Countersignature, Decline},
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{Dispute, DisputeOf, DisputeStatus, DisputeTarget, Frozen, Plea, Ruling},
     dormancy::{DormantAt, DormantTotalAt, Silence},
@@ -37,7 +37,7 @@ use allod_protocol::{
     },
     recovery::{Clock, Guarded, GuardianVote, Recovery, RecoveryPolicy, SetRecovery, Stage, Unsettled},
     rejection::Rejection,
-    round::{Remainder, Round, RoundDue, RoundScore, RoundStatus},
+    round::{Remainder, Round, RoundDue, RoundGroup, RoundScore, RoundStatus, Withheld},
     sale::Purchase,
     share::{
         Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TakenUp, TotalAt,
@@ -107,7 +107,9 @@ fn contribution() -> Contribution {
         evidence: Some(CONTENT),
         note: "Scans of 2026".into(),
         recorded: HEIGHT,
-        accepted: Some((ACCOUNT, HEIGHT.next())),
+        countersigned: vec![Countersignature { steward: ACCOUNT, height: HEIGHT.next() }],
+        declined: vec![Decline { steward: OTHER, reason: "The log shows half of it.".into(), height: HEIGHT }],
+        accepted: Some(HEIGHT.next()),
     }
 }
 
@@ -183,8 +185,16 @@ pub(super) fn state() -> Vec<Vector> {
         delegations: 1,
         silent: 1,
     };
-    let counters =
-        ModelCounters { contributions: 4, proposals: 5, rounds: 1, disputes: 1, incidents: 1, issues: 3, stops: 1 };
+    let counters = ModelCounters {
+        contributions: 4,
+        proposals: 5,
+        rounds: 1,
+        disputes: 1,
+        incidents: 1,
+        issues: 3,
+        stops: 1,
+        open_rounds: vec![0],
+    };
     let mut records = vec![
         record(&(), &network),
         record(&(), &ValidatorSchedule { current: set.clone(), next: set }),
@@ -276,6 +286,9 @@ fn round() -> Round {
         contributors: 2,
         score: 180_000,
         status: RoundStatus::Open,
+        countersigners: 2,
+        seals: 1,
+        score_under_seal: 60_000,
     }
 }
 
@@ -349,7 +362,7 @@ fn further_state() -> Vec<Vector> {
         record(&(MODEL, ACCOUNT), &VestingGrants(vec![VestingGrant { units: UNITS, start: TIME, vesting }])),
         record(&((MODEL, label("v1")), (MODEL, label("v2"))), &ChildOf(child)),
         record(&(MODEL, 3), &round()),
-        record(&(MODEL, 3, OTHER), &RoundScore { score: 180_000 }),
+        record(&(MODEL, 3, OTHER), &RoundScore { score: 180_000, seals: 1, units: UNITS, group: Some(ACCOUNT) }),
         record(&((MODEL, 3), Remainder(7), OTHER), &RoundDue { account: OTHER, units: 500 }),
         record(&DISPUTE, &dispute()),
         record(&(MODEL, 0), &DisputeOf(DISPUTE)),
@@ -379,6 +392,8 @@ fn further_state() -> Vec<Vector> {
         record(&(MODEL, 2, OTHER), &TakenUp(Units::new(40))),
         record(&(PROPOSAL, OTHER), &Consent { proposal: PROPOSAL, account: OTHER, since: HEIGHT }),
         record(&(OTHER, ACCOUNT), &Guarded(ACCOUNT)),
+        record(&(MODEL, OTHER), &Withheld { round: 3, until: 5 }),
+        record(&(MODEL, 3, ACCOUNT), &RoundGroup { score: 180_000, units: UNITS, left: 1 }),
     ]
 }
 
@@ -488,6 +503,9 @@ fn parts_of_agendas() -> Vec<Vector> {
     let (height, model) = (HEIGHT, MODEL);
     let rounds = [
         RoundStatus::Open,
+        RoundStatus::Gathering { after: None },
+        RoundStatus::Dividing { after: Some(ACCOUNT), due: 700 },
+        RoundStatus::Capping { left: 1 },
         RoundStatus::Quotas { after: Some(ACCOUNT), due: 700 },
         RoundStatus::Minting { left: 1, minted: UNITS },
         RoundStatus::Closed { height, minted: UNITS },
@@ -498,6 +516,7 @@ fn parts_of_agendas() -> Vec<Vector> {
         DisputeTarget::Line { model, account: OTHER },
         DisputeTarget::Version { model, label: label("v1") },
         DisputeTarget::Contribution(CONTRIBUTION),
+        DisputeTarget::Appeal(CONTRIBUTION),
     ];
     targets.iter().for_each(|one| add("dispute_target", dispute_target(one), vector("", one)));
     let disputes = [
@@ -510,24 +529,6 @@ fn parts_of_agendas() -> Vec<Vector> {
     let incidents =
         [IncidentStatus::Reported, IncidentStatus::Investigating, IncidentStatus::Resolved, IncidentStatus::Dismissed];
     incidents.iter().for_each(|one| add("incident_status", incident_status(one), vector("", one)));
-    let offices = [
-        Office::Steward(MODEL),
-        Office::Arbiter(MODEL),
-        Office::Guardian(MODEL),
-        Office::Attester { model, role: name("auditor") },
-        Office::KeyGuardian(OTHER),
-        Office::Responsible(INCIDENT),
-        Office::Operator(key(0xa5).public_key()),
-    ];
-    // As they stand in keys, so that those are seen too.
-    let of = |one: &Office| Ahead { account: ACCOUNT, office: one.clone(), since: HEIGHT };
-    offices.iter().for_each(|one| add("office", office(one), record(&(ACCOUNT, one.clone()), &of(one))));
-    [UnitsOf::Any, UnitsOf::Model(model)].iter().for_each(|one| {
-        let intake = Intake { account: ACCOUNT, of: *one, takes: true };
-        add("units_of", units_of(one), record(&(ACCOUNT, *one), &intake));
-    });
-    let statuses = [TenureStatus::Offered, TenureStatus::Accepted, TenureStatus::Resigned, TenureStatus::Dismissed];
-    statuses.iter().for_each(|one| add("tenure_status", tenure_status(one), vector("", one)));
     let agenda = [
         Due::Proposal(PROPOSAL),
         Due::Delegation { model, from: ACCOUNT },
@@ -548,7 +549,35 @@ fn parts_of_agendas() -> Vec<Vector> {
         .for_each(|one| add("recovery_clock", recovery_clock(one), vector("", one)));
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));
+    vectors.extend(parts_of_offices());
     vectors.extend(super::safety::variants());
+    vectors
+}
+
+fn parts_of_offices() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    let mut add = |kind: &str, variant: &str, vector: Vector| {
+        vectors.push(Vector { name: format!("{kind}.{variant}"), ..vector });
+    };
+    let model = MODEL;
+    let offices = [
+        Office::Steward(MODEL),
+        Office::Arbiter(MODEL),
+        Office::Guardian(MODEL),
+        Office::Attester { model, role: name("auditor") },
+        Office::KeyGuardian(OTHER),
+        Office::Responsible(INCIDENT),
+        Office::Operator(key(0xa5).public_key()),
+    ];
+    // As they stand in keys, so that those are seen too.
+    let of = |one: &Office| Ahead { account: ACCOUNT, office: one.clone(), since: HEIGHT };
+    offices.iter().for_each(|one| add("office", office(one), record(&(ACCOUNT, one.clone()), &of(one))));
+    [UnitsOf::Any, UnitsOf::Model(model)].iter().for_each(|one| {
+        let intake = Intake { account: ACCOUNT, of: *one, takes: true };
+        add("units_of", units_of(one), record(&(ACCOUNT, *one), &intake));
+    });
+    let statuses = [TenureStatus::Offered, TenureStatus::Accepted, TenureStatus::Resigned, TenureStatus::Dismissed];
+    statuses.iter().for_each(|one| add("tenure_status", tenure_status(one), vector("", one)));
     vectors
 }
 

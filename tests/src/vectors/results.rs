@@ -9,6 +9,7 @@ use super::{
 };
 use allod_protocol::{
     attestation::Finding,
+    contribution::ContributionKind,
     dispute::DisputeStatus,
     event::Event,
     execute::{Outcome, TransactionResult},
@@ -102,7 +103,13 @@ fn events() -> Vec<Event> {
             reason: ShareReason::Founding,
         },
         Event::ContributionRecorded { model, contribution: CONTRIBUTION, giver: account },
-        Event::ContributionAccepted { model, contribution: CONTRIBUTION, steward: OTHER },
+        Event::ContributionAccepted { model, contribution: CONTRIBUTION, steward: OTHER, lacking: 1 },
+        Event::ContributionDeclined {
+            model,
+            contribution: CONTRIBUTION,
+            steward: OTHER,
+            reason: "The log shows half of it.".into(),
+        },
         Event::ProposalOpened { proposal, scope, proposer: account, closes: TIME },
         Event::BallotCast { proposal, account, parts: ballot_parts(), weight: 300 },
         Event::ProposalClosed { proposal, scope: Scope::Network, status: ProposalStatus::Executed { height: HEIGHT } },
@@ -180,6 +187,19 @@ fn of_rounds_and_disputes() -> Vec<Rejection> {
         Rejection::NotArbiter { account, dispute },
         Rejection::ForArbiters(dispute),
         Rejection::UnknownIncident(INCIDENT),
+        Rejection::KindNotWeighed {
+            model,
+            round,
+            kind: ContributionKind::Code,
+            weighed: vec![ContributionKind::Data, ContributionKind::Compute],
+        },
+        Rejection::BarredFromRound { account, model, withheld: round, until: 5 },
+        Rejection::TooManyRounds(model),
+        Rejection::TooFewStewards { stewards: 1, countersigners: 2 },
+        Rejection::AlreadyCountersigned { contribution, steward: account },
+        Rejection::NotDeclined(contribution),
+        Rejection::AppealedAlready(dispute),
+        Rejection::SponsorChain(account),
     ]
 }
 
@@ -262,6 +282,8 @@ fn further_events() -> Vec<Event> {
     vec![
         Event::ContributionRevealed { model, contribution: CONTRIBUTION, amount: 7 },
         Event::RoundOpened { model, round: 3, proposal: PROPOSAL, closes: TIME },
+        Event::RecordingEnded { model, round: 3, closes: TIME },
+        Event::AmountsWithheld { model, round: 3, account, seals: 1, until: 5 },
         Event::RoundClosed { model, round: 3, minted: UNITS, contributors: 2 },
         Event::DisputeOpened { model, dispute, challenger: account, respondent: OTHER },
         Event::DisputeAnswered { model, dispute },

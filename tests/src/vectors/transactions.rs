@@ -13,7 +13,7 @@ use allod_protocol::{
     approval::{RequestApproval, SignApproval},
     artifact::{Artifact, ArtifactKind},
     attestation::{Attest, Finding},
-    contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution},
+    contribution::{AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution},
     crypto::{Domain, SigningKey},
     delegation::Delegate,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
@@ -147,6 +147,10 @@ fn further_actions() -> Vec<Action> {
         Action::ResignOffice(ResignOffice { office: Office::Attester { model: MODEL, role: name("auditor") } }),
         Action::TakeUp(TakeUp { model: MODEL, issue: 2, units: UNITS }),
         Action::GiveConsent(GiveConsent { proposal: PROPOSAL, agrees: true }),
+        Action::DeclineContribution(DeclineContribution {
+            contribution: CONTRIBUTION,
+            reason: "The log shows half of it.".into(),
+        }),
     ]
 }
 

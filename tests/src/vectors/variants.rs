@@ -91,6 +91,7 @@ variants! {
         TakeUp(..) => "take_up",
         GiveConsent(..) => "give_consent",
         StopVersion(..) => "stop_version",
+        DeclineContribution(..) => "decline_contribution",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -192,6 +193,9 @@ variants! {
     }
     "round_status", ROUND_STATUSES, round_status: RoundStatus {
         Open() => "open",
+        Gathering{..} => "gathering",
+        Dividing{..} => "dividing",
+        Capping{..} => "capping",
         Quotas{..} => "quotas",
         Minting{..} => "minting",
         Closed{..} => "closed",
@@ -201,6 +205,7 @@ variants! {
         Line{..} => "line",
         Version{..} => "version",
         Contribution(..) => "contribution",
+        Appeal(..) => "appeal",
     }
     "dispute_status", DISPUTE_STATUSES, dispute_status: DisputeStatus {
         Open() => "open",
@@ -383,6 +388,8 @@ variants! {
         StopUse() => "stop_use",
         StopsRunning() => "stops_running",
         Guarded() => "guarded",
+        Withheld() => "withheld",
+        RoundGroup() => "round_group",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -393,6 +400,7 @@ variants! {
         SharesChanged{..} => "shares_changed",
         ContributionRecorded{..} => "contribution_recorded",
         ContributionAccepted{..} => "contribution_accepted",
+        ContributionDeclined{..} => "contribution_declined",
         ProposalOpened{..} => "proposal_opened",
         BallotCast{..} => "ballot_cast",
         ProposalClosed{..} => "proposal_closed",
@@ -418,6 +426,8 @@ variants! {
         Delegated{..} => "delegated",
         ContributionRevealed{..} => "contribution_revealed",
         RoundOpened{..} => "round_opened",
+        RecordingEnded{..} => "recording_ended",
+        AmountsWithheld{..} => "amounts_withheld",
         RoundClosed{..} => "round_closed",
         DisputeOpened{..} => "dispute_opened",
         DisputeAnswered{..} => "dispute_answered",
@@ -588,5 +598,13 @@ variants! {
         TooManyApprovalsOfKey{..} => "too_many_approvals_of_key",
         OtherKeysContested(..) => "other_keys_contested",
         ContestedAlready(..) => "contested_already",
+        KindNotWeighed{..} => "kind_not_weighed",
+        BarredFromRound{..} => "barred_from_round",
+        TooManyRounds(..) => "too_many_rounds",
+        TooFewStewards{..} => "too_few_stewards",
+        AlreadyCountersigned{..} => "already_countersigned",
+        NotDeclined(..) => "not_declined",
+        AppealedAlready(..) => "appealed_already",
+        SponsorChain(..) => "sponsor_chain",
     }
 }

@@ -1,15 +1,19 @@
 //! Rounds: what contributions count, and what a close mints.
 
+mod caps;
+mod review;
+mod seals;
+
 use crate::common::{account, decide, founded, ledger, status, units};
 use allod_protocol::{
     access::Distribution,
-    contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution, seal},
+    contribution::{AcceptContribution, ContributionKind, RecordContribution},
     dispute::{DisputeTarget, OpenDispute, RuleDispute},
     event::Event,
     execute::Outcome,
-    ids::{BasisPoints, ContentHash, ContributionId, ModelId, Units},
+    ids::{AccountId, BasisPoints, ContentHash, ContributionId, ModelId, Units},
     proposal::{ProposalAction, ProposalStatus},
-    round::{KindWeight, Round, RoundPlan, RoundStatus},
+    round::{self, Cap, CapPer, KindWeight, Round, RoundPlan, RoundStatus},
     share::Register,
     transaction::Action,
 };
@@ -32,7 +36,7 @@ fn plan(budget: u64) -> RoundPlan {
 }
 
 fn open_round(ledger: &mut TestLedger, model: ModelId, plan: RoundPlan) {
-    let id = decide(ledger, model, ProposalAction::OpenRound { plan }, &[0, 1]);
+    let id = decide(ledger, model, ProposalAction::OpenRound { plan }, &[0, 1, 2]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(ledger, id), ProposalStatus::Executed { .. }), "{:?}", status(ledger, id));
 }
@@ -53,6 +57,18 @@ fn accept(contribution: ContributionId) -> Action {
     Action::AcceptContribution(AcceptContribution { contribution })
 }
 
+fn half(per: CapPer) -> Cap {
+    Cap { per, part: BasisPoints::new(5_000).unwrap() }
+}
+
+/// What each giver would get if the round closed now.
+fn foreseen(ledger: &TestLedger, model: ModelId) -> Vec<(AccountId, u64)> {
+    let round: Round = ledger.read(&(model, 0)).expect("the round");
+    let next = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
+    let givers = round::preview(&ledger.state, ledger.tip.network, next, &round).expect("state").expect("few givers");
+    givers.into_iter().map(|giver| (giver.account, giver.score.units.get())).collect()
+}
+
 /// Lets the round's time pass, and closing take the blocks it takes.
 fn close(ledger: &mut TestLedger, model: ModelId) -> Round {
     ledger.block(60_000, vec![]);
@@ -67,20 +83,17 @@ fn a_round_mints_its_budget_in_proportion_to_the_unit() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, policy(50, 60));
     open_round(&mut ledger, model, plan(100));
-    let given = [
-        (1, ContributionKind::Data, 100),
-        (2, ContributionKind::Compute, 10),
-        (3, ContributionKind::Data, 100),
-        (3, ContributionKind::Code, 1_000),
-    ];
+    let given =
+        [(1, ContributionKind::Data, 100), (2, ContributionKind::Compute, 10), (3, ContributionKind::Data, 100)];
     for (by, kind, amount) in given {
         let id = give(&mut ledger, by, record(model, kind, amount, None));
         ledger.must(0, accept(id));
     }
     give(&mut ledger, 4, record(model, ContributionKind::Data, 900, None));
+    let foreseen = foreseen(&ledger, model);
     let round = close(&mut ledger, model);
     assert!(matches!(round.status, RoundStatus::Closed { minted, .. } if minted == Units::new(100)), "{round:?}");
-    assert_eq!((round.contributors, round.score), (3, 300), "code weighs nothing, and nobody countersigned seafront's");
+    assert_eq!((round.contributors, round.score), (3, 300), "nobody countersigned seafront's");
     let minted = [
         units(&ledger, model, "lakeside") - 30,
         units(&ledger, model, "hilltop") - 20,
@@ -91,13 +104,77 @@ fn a_round_mints_its_budget_in_proportion_to_the_unit() {
     assert_eq!(sorted, [33, 33, 34], "three thirds of 100: {minted:?}");
     let register: Register = ledger.read(&model).unwrap();
     assert_eq!((register.total_units, register.reserved), (Units::new(200), Units::ZERO));
+    let by_name = ["lakeside", "hilltop", "riverbend"].map(|handle| (ledger.account(handle), handle));
+    for (giver, units) in foreseen {
+        let place = by_name.iter().position(|(account, _)| *account == giver).expect("a giver");
+        assert_eq!(units, minted[place], "what the page showed before is what {} got", by_name[place].1);
+    }
+    assert_eq!(minted.iter().sum::<u64>(), 100);
+}
+
+#[test]
+fn a_kind_that_the_round_gives_no_weight_is_refused_with_those_that_it_weighs() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    open_round(&mut ledger, model, plan(100));
+    let code = ledger.sign_as(3, record(model, ContributionKind::Code, 1_000, None));
+    let Outcome::Rejected(rejection) = ledger.run(code).outcome else { panic!("it applied") };
+    assert_eq!(rejection.code(), "kind_not_weighed");
+    assert!(rejection.to_string().contains("code, only to data, compute"), "{rejection}");
+    let outside = RecordContribution {
+        model,
+        round: None,
+        kind: ContributionKind::Code,
+        amount: 1_000,
+        sealed: None,
+        evidence: None,
+        note: String::new(),
+    };
+    ledger.must(3, Action::RecordContribution(outside));
+}
+
+#[test]
+fn a_retired_model_settles_its_rounds_and_cuts_nobody_off() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    open_round(&mut ledger, model, plan(100));
+    let given = give(&mut ledger, 1, record(model, ContributionKind::Data, 5, None));
+    let retired = decide(&mut ledger, model, ProposalAction::Retire { reason: "done".into() }, &[0, 1]);
+    let ended = ledger.block(10_000, vec![]).deadline_events;
+    assert!(matches!(status(&ledger, retired), ProposalStatus::Executed { .. }));
+    assert!(ended.iter().any(|event| matches!(event, Event::RecordingEnded { round: 0, .. })), "{ended:?}");
+    let round: Round = ledger.read(&(model, 0)).unwrap();
+    assert_eq!(round.closes, ledger.tip.time.plus_ms(round.plan.review_ms), "the whole review from now");
+    assert_eq!(ledger.refused(2, record(model, ContributionKind::Data, 5, None)), "round_over");
+    ledger.must(0, accept(given));
+    let round = close(&mut ledger, model);
+    assert!(matches!(round.status, RoundStatus::Closed { minted, .. } if minted == Units::new(100)), "{round:?}");
+    assert_eq!(units(&ledger, model, "lakeside"), 130);
+    assert_eq!(ledger.read::<Register>(&model).unwrap().reserved, Units::ZERO);
+}
+
+#[test]
+fn a_model_has_so_many_rounds_at_a_time_and_no_more() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    for _ in 0..allod_protocol::limits::OPEN_ROUNDS {
+        let long = RoundPlan { recording_ms: 1_000_000, ..plan(1) };
+        open_round(&mut ledger, model, long);
+    }
+    let more = decide(&mut ledger, model, ProposalAction::OpenRound { plan: plan(1) }, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    let ProposalStatus::ExecutionFailed { reason, .. } = status(&ledger, more) else { panic!("it was opened") };
+    assert_eq!(reason.code(), "too_many_rounds");
+    ledger.block(1_100_000, vec![]);
+    ledger.block(1, vec![]);
+    open_round(&mut ledger, model, plan(1));
 }
 
 #[test]
 fn a_cap_binds_and_what_is_above_it_is_not_minted() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, policy(50, 60));
-    open_round(&mut ledger, model, RoundPlan { cap: Some(BasisPoints::new(5_000).unwrap()), ..plan(100) });
+    open_round(&mut ledger, model, RoundPlan { cap: Some(half(CapPer::Account)), ..plan(100) });
     for (by, amount) in [(1, 900), (2, 100)] {
         let id = give(&mut ledger, by, record(model, ContributionKind::Data, amount, None));
         ledger.must(0, accept(id));
@@ -132,30 +209,6 @@ fn contributions_are_recorded_and_countersigned_in_their_time() {
     assert_eq!(ledger.refused(1, record(model, ContributionKind::Data, 5, None)), "round_over");
     ledger.block(30_000, vec![]);
     assert_eq!(ledger.refused(0, accept(id)), "round_over");
-}
-
-#[test]
-fn nobody_can_copy_a_sealed_amount() {
-    let mut ledger = ledger();
-    let model = founded(&mut ledger, policy(50, 60));
-    open_round(&mut ledger, model, RoundPlan { sealed: true, ..plan(100) });
-    let (lakeside, salt) = (account(&ledger, 1), ContentHash::from_bytes([5; 32]));
-    assert_eq!(ledger.refused(1, record(model, ContributionKind::Data, 5, None)), "seal_expected");
-    let sealed = Some(seal(lakeside, 400, salt));
-    let id = give(&mut ledger, 1, record(model, ContributionKind::Data, 0, sealed));
-    let copied = give(&mut ledger, 2, record(model, ContributionKind::Data, 0, sealed));
-    let reveal = |contribution, amount| Action::RevealContribution(RevealContribution { contribution, amount, salt });
-    assert_eq!(ledger.refused(1, reveal(id, 400)), "still_recording");
-    assert_eq!(ledger.refused(0, accept(id)), "still_sealed");
-    ledger.block(30_000, vec![]);
-    assert_eq!(ledger.refused(1, reveal(id, 401)), "seal_mismatch");
-    assert_eq!(ledger.refused(2, reveal(id, 400)), "not_giver");
-    assert_eq!(ledger.refused(2, reveal(copied, 400)), "seal_mismatch", "another giver's seal opens for nobody else");
-    ledger.must(1, reveal(id, 400));
-    assert_eq!(ledger.refused(1, reveal(id, 400)), "not_sealed");
-    ledger.must(0, accept(id));
-    close(&mut ledger, model);
-    assert_eq!((units(&ledger, model, "lakeside"), units(&ledger, model, "hilltop")), (130, 20));
 }
 
 #[test]
@@ -222,7 +275,7 @@ fn a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up() {
         let mut id = [0u8; 32];
         id[..4].copy_from_slice(&number.to_be_bytes());
         let id = allod_protocol::ids::AccountId::from_bytes(id);
-        let score = allod_protocol::round::RoundScore { score: u64::from(number % 17 + 1) };
+        let score = allod_protocol::round::RoundScore { score: u64::from(number % 17 + 1), ..Default::default() };
         round.score += score.score;
         round.contributors += 1;
         let key = <allod_protocol::round::RoundScore as allod_protocol::state::Record>::key_bytes(&(model, 0, id));

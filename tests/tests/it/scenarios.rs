@@ -263,9 +263,11 @@ fn a_contribution_is_signed_by_who_gave_it_and_by_a_steward_who_did_not() {
     assert_eq!(ledger.refused(1, accept(given)), "not_steward");
     assert_eq!(ledger.refused(0, accept(own)), "own_contribution");
     ledger.must(0, accept(given));
+    let accepted = ledger.tip.height;
     assert_eq!(ledger.refused(0, accept(given)), "already_accepted");
     let stored: Contribution = ledger.read(&given).expect("contribution");
-    assert_eq!(stored.accepted.map(|(steward, _)| steward), Some(ledger.account("northfield")));
+    let countersigned: Vec<AccountId> = stored.countersigned.iter().map(|one| one.steward).collect();
+    assert_eq!((countersigned, stored.accepted), (vec![ledger.account("northfield")], Some(accepted)));
 }
 
 #[test]

@@ -60,8 +60,11 @@ async fn a_round_shows_its_plan_and_what_each_giver_counts() {
         (&one["plan"]["budget"], &one["status"], &one["contributors"]),
         (&json!(1_000), &json!("open"), &json!(1))
     );
-    let scores = json!([{"account": peer.account("southbank"), "handle": "southbank", "score": 15}]);
-    assert_eq!(one["scores"], scores);
+    let scores = json!([{
+        "account": peer.account("southbank"), "handle": "southbank", "score": 15, "seals": 0, "units": 1_000,
+        "cap_shared_with": null,
+    }]);
+    assert_eq!(one["scores"], scores, "what it would get if the round closed now");
     assert_eq!(peer.get("/v1/models/northfield/digits/rounds/7").await.1["code"], "unknown_round");
     assert_eq!(peer.get("/v1/models/northfield/digits/rounds/x").await.1["code"], "bad_id");
 }

@@ -5,7 +5,7 @@ use allod_protocol::{
     account::KeyPolicy,
     approval::Approval,
     dispute::Dispute,
-    ids::{AccountId, Handle, ModelName},
+    ids::{AccountId, Handle, ModelName, Units},
     incident::{Incident, IncidentUpdate},
     recovery::{Recovery, RecoveryPolicy, Unsettled},
     round::Round,
@@ -24,12 +24,13 @@ pub struct RoundView {
     pub decision_does: Vec<String>,
     /// The title of that decision, in its proposer's words.
     pub decision_title: Option<String>,
-    /// What each giver's contributions count, the most first; left out in lists. At most 500 are shown.
+    /// What each giver's contributions count and what it gets for them, the most first; left out in lists. At most 500
+    /// are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Vec<ScoreView>>,
 }
 
-/// What a giver's countersigned contributions count in a round.
+/// What a giver's countersigned contributions count in a round, and what it gets for them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScoreView {
     /// The giver.
@@ -38,8 +39,17 @@ pub struct ScoreView {
     /// Its handle.
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
-    /// The sum.
+    /// The sum. As long as `seals` is not 0 it counts nothing.
     pub score: u64,
+    /// Amounts that it sealed and has not told.
+    pub seals: u64,
+    /// The units that it got, or would get if the round closed now by the same rule; none where there are more givers
+    /// than that is computed for.
+    #[schema(value_type = Option<u64>)]
+    pub units: Option<Units>,
+    /// The handle that names those with whom it shares the round's cap, if it shares it.
+    #[schema(value_type = Option<String>)]
+    pub cap_shared_with: Option<Handle>,
 }
 
 /// A dispute.

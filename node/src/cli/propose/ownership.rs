@@ -11,7 +11,7 @@ use allod_protocol::{
     contribution::ContributionKind,
     ids::{BasisPoints, ModelName, Units},
     proposal::ProposalAction,
-    round::{KindWeight, RoundPlan},
+    round::{Cap, CapPer, KindWeight, RoundPlan},
 };
 use anyhow::{Result, anyhow};
 use std::time::Duration;
@@ -129,7 +129,7 @@ pub(in crate::cli) struct OpenRound {
     /// Units to mint
     #[arg(long, value_parser = args::some_units)]
     budget: Units,
-    /// What one of a kind's amount counts: KIND=WEIGHT, such as data=1; kinds that are not named count nothing
+    /// What one of a kind's amount counts: KIND=WEIGHT, such as data=1; the round takes no other kinds
     #[arg(long = "weight", value_name = "KIND=WEIGHT", required = true)]
     weights: Vec<Assigned<u32>>,
     /// How long contributions are recorded
@@ -138,15 +138,36 @@ pub(in crate::cli) struct OpenRound {
     /// How long after that they are countersigned and disputed
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = units::duration)]
     review: Duration,
-    /// The part of the budget that one giver gets at most, in per cent; what is above it is not minted
+    /// The part of the budget that one gets at most, in per cent; what is above it is not minted
     #[arg(long, value_name = "PERCENT", value_parser = units::percent)]
     cap: Option<BasisPoints>,
+    /// Who shares a cap: nobody, which does nothing against one person with several accounts; all accounts that go back
+    /// to the same founding account by who sponsored them; or a member of the network and the accounts it sponsored
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = CapWord::Account, requires = "cap")]
+    cap_per: CapWord,
     /// Mint nothing if fewer give
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     min_contributors: u32,
     /// Hide the amounts while it records, so that nobody copies another's
     #[arg(long)]
     sealed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum CapWord {
+    Account,
+    Sponsor,
+    Member,
+}
+
+impl From<CapWord> for CapPer {
+    fn from(word: CapWord) -> Self {
+        match word {
+            CapWord::Account => Self::Account,
+            CapWord::Sponsor => Self::Sponsor,
+            CapWord::Member => Self::Member,
+        }
+    }
 }
 
 impl Ask for OpenRound {
@@ -159,7 +180,7 @@ impl Ask for OpenRound {
             plan: args::content_hash(&self.plan)?,
             budget: self.budget,
             weights: self.weights.iter().map(weight).collect::<Result<_>>()?,
-            cap: self.cap,
+            cap: self.cap.map(|part| Cap { per: self.cap_per.into(), part }),
             min_contributors: self.min_contributors,
             recording_ms: units::milliseconds(self.recording),
             review_ms: units::milliseconds(self.review),

@@ -12,7 +12,7 @@ use allod_protocol::{
     model::{CreateModel, FoundingLine, ParentGrant},
     policy::{ModelPolicy, Rule, Tally},
     proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    round::{KindWeight, RoundPlan},
+    round::{Cap, CapPer, KindWeight, RoundPlan},
     share::{Register, Share, TransferShares},
     transaction::Action,
 };
@@ -170,6 +170,8 @@ proptest! {
     fn a_round_mints_its_budget_to_the_unit_under_its_cap(
         amounts in prop::collection::vec(up_to(limits::CONTRIBUTION_AMOUNT), 1..=5),
         (budget, weight, cap) in (up_to(limits::MODEL_UNITS - 5), 1u32..=limits::KIND_WEIGHT, prop::option::of(1u16..=10_000)),
+        // Founders share a cap with nobody, whoever may share it.
+        per in prop::sample::select(&[CapPer::Account, CapPer::Sponsor, CapPer::Member][..]),
     ) {
         let mut ledger = TestLedger::new(&HANDLES);
         let model = found(&mut ledger, "one", &[1, 1, 1, 1, 1], Vec::new()).expect("it fits");
@@ -178,7 +180,7 @@ proptest! {
             plan: ContentHash::from_bytes([0; 32]),
             budget: Units::new(budget),
             weights: vec![KindWeight { kind: ContributionKind::Data, weight }],
-            cap,
+            cap: cap.map(|part| Cap { per, part }),
             min_contributors: 1,
             recording_ms: 60_000,
             review_ms: 1_000,
@@ -197,7 +199,7 @@ proptest! {
             let steward = if by == 2 { 3 } else { 2 };
             ledger.must(steward, Action::AcceptContribution(AcceptContribution { contribution: *contribution }));
         }
-        for later_ms in [61_000, 1_000, 1_000] {
+        for later_ms in [61_000, 1_000, 1_000, 1_000, 1_000, 1_000] {
             ledger.block(later_ms, vec![]);
         }
         let mut order: Vec<usize> = (0..amounts.len()).collect();

@@ -116,6 +116,9 @@ impl History {
             let found: Round = self.ledger.read(&(id, number)).expect("round");
             let status = match found.status {
                 RoundStatus::Open => reference::RoundStatus::Open,
+                RoundStatus::Gathering { .. } => reference::RoundStatus::Closing(5),
+                RoundStatus::Dividing { .. } => reference::RoundStatus::Closing(4),
+                RoundStatus::Capping { .. } => reference::RoundStatus::Closing(3),
                 RoundStatus::Quotas { .. } => reference::RoundStatus::Closing(2),
                 RoundStatus::Minting { .. } => reference::RoundStatus::Closing(1),
                 RoundStatus::Closed { minted, .. } => reference::RoundStatus::Closed(minted.get()),
@@ -254,6 +257,9 @@ impl History {
         for (id, expected) in &self.world.contributions {
             let found: Contribution = self.ledger.read(id).expect("contribution");
             assert_eq!((found.amount, found.accepted.is_some()), (expected.amount, expected.accepted), "{found:?}");
+            let countersigned: Vec<AccountId> = found.countersigned.iter().map(|one| one.steward).collect();
+            let declined: Vec<AccountId> = found.declined.iter().map(|one| one.steward).collect();
+            assert_eq!((&countersigned, &declined), (&expected.countersigned, &expected.declined), "{found:?}");
             self.compare_frozen(DisputeTarget::Contribution(*id));
         }
     }

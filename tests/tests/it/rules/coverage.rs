@@ -1,8 +1,8 @@
 //! How often what happened in random histories.
 
 use allod_protocol::{
-    emergency::StopEnd, event::Event, execute::Executed, policy::Electorate, proposal::ProposalAction,
-    transaction::Action,
+    dispute::DisputeTarget, emergency::StopEnd, event::Event, execute::Executed, policy::Electorate,
+    proposal::ProposalAction, transaction::Action,
 };
 use allod_tests::reference::{DisputeStatus, Proposal, RoundStatus, Status, World};
 use std::{collections::BTreeMap, fmt};
@@ -12,12 +12,13 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 27] = [
+const ACTIONS: [&str; 28] = [
     "create_account",
     "create_model",
     "publish_version",
     "record_contribution",
     "accept_contribution",
+    "decline_contribution",
     "transfer_shares",
     "burn_shares",
     "open_proposal",
@@ -43,7 +44,7 @@ const ACTIONS: [&str; 27] = [
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 32] = [
+const ENDS: [&str; 35] = [
     "applied cancel_proposal",
     "proposal executed",
     "proposal execution failed",
@@ -76,15 +77,20 @@ const ENDS: [&str; 32] = [
     "round closed",
     "round failed",
     "stop lapsed",
+    "round over with amounts withheld",
+    "contribution countersigned by several",
+    "appeal upheld",
 ];
 
 /// What decisions do; some of it is rare.
-const DECISIONS: [&str; 31] = [
+const DECISIONS: [&str; 33] = [
     "proposal expired: not_bought",
     "proposal expired: not_asked",
     "proposal expired: frozen",
     "proposal expired: failed_attestation",
     "round closed under its cap",
+    "round closed under a shared cap",
+    "recording ended by retirement",
     "done release_version",
     "done deprecate_version",
     "done withdraw_version",
@@ -147,6 +153,8 @@ impl Coverage {
                 Event::Delegated { .. } => self.count("delegation expired"),
                 Event::ProposalQueued { .. } => self.count("queued"),
                 Event::SuspensionEnded { end: StopEnd::Lapsed, .. } => self.count("stop lapsed"),
+                Event::AmountsWithheld { .. } => self.count("round over with amounts withheld"),
+                Event::RecordingEnded { .. } => self.count("recording ended by retirement"),
                 _ => {}
             }
         }
@@ -176,7 +184,14 @@ impl Coverage {
     /// Counts how everything ended.
     pub(crate) fn count_ends(&mut self, world: &World) {
         world.proposals.values().for_each(|proposal| self.count_proposal(proposal));
+        for contribution in world.contributions.values().filter(|one| one.accepted && one.countersigned.len() > 1) {
+            self.count(format!("contribution countersigned by {}", contribution.countersigned.len()));
+            self.count("contribution countersigned by several");
+        }
         for dispute in world.disputes.values() {
+            if matches!(dispute.target, DisputeTarget::Appeal(_)) && dispute.status == DisputeStatus::Upheld {
+                self.count("appeal upheld");
+            }
             self.count(match dispute.status {
                 DisputeStatus::Open => "dispute open",
                 DisputeStatus::Upheld => "dispute upheld",
@@ -189,6 +204,10 @@ impl Coverage {
                 RoundStatus::Failed => self.count("round failed"),
                 RoundStatus::Closed(minted) if minted < round.plan.budget.get() => {
                     self.count("round closed");
+                    if round.groups.values().any(|group| round.groups.values().filter(|one| *one == group).count() > 1)
+                    {
+                        self.count("round closed under a shared cap");
+                    }
                     self.count("round closed under its cap");
                 }
                 _ => self.count("round closed"),

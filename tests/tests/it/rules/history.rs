@@ -109,7 +109,7 @@ impl History {
 
     /// Lets everything run out, and looks at the whole history once more.
     pub(crate) fn finish(&mut self) {
-        let moments = [30_000, 30_000, 30_000, 61 * 24 * 60 * 60 * 1_000, 1, 1, 1];
+        let moments = [30_000, 30_000, 30_000, 61 * 24 * 60 * 60 * 1_000, 1, 1, 1, 1, 1, 1];
         for later_ms in moments {
             self.run(later_ms, Vec::new());
         }

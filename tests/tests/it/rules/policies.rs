@@ -79,6 +79,7 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
         expropriation: Some(Rule { blocking_holders: None, ..rule.clone() }),
         arbiters: Some(Arbiters { accounts: accounts[2..5].to_vec(), needed: 2 }),
         suspended_vote: false,
+        countersigners: 2,
         ..ModelPolicy::uniform(&rule)
     }
 }

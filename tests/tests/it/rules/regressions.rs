@@ -181,7 +181,7 @@ fn a_dispute_can_be_decided_even_if_one_of_the_arbiters_is_a_party() {
 }
 
 #[test]
-fn nothing_is_minted_once_a_model_is_retired() {
+fn what_a_round_promised_is_minted_although_the_model_is_retired_since() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, policy(50, 50));
     let plan = RoundPlan {
@@ -213,7 +213,7 @@ fn nothing_is_minted_once_a_model_is_retired() {
         ledger.block(later_ms, vec![]);
     }
     let register: Register = ledger.read(&model).expect("register");
-    assert_eq!((register.total_units, register.reserved), (Units::new(100), Units::ZERO));
+    assert_eq!((register.total_units, register.reserved), (Units::new(110), Units::ZERO));
 }
 
 /// A decision that took more than was free left the whole grant locked, and with it what the holder was given later.

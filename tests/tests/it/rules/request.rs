@@ -1,6 +1,6 @@
 //! What random histories ask for, by places in lists that wrap around.
 
-use allod_protocol::{attestation::Finding, contribution::ContributionKind, proposal::Choice};
+use allod_protocol::{attestation::Finding, contribution::ContributionKind, proposal::Choice, round::CapPer};
 use proptest::{prelude::*, sample::select};
 use std::ops::Range;
 
@@ -196,6 +196,14 @@ pub(crate) enum Request {
         contribution: Pick,
         by: Pick,
     },
+    Decline {
+        contribution: Pick,
+        by: Pick,
+    },
+    Appeal {
+        contribution: Pick,
+        by: Pick,
+    },
     Challenge {
         model: u8,
         by: Pick,
@@ -270,7 +278,7 @@ pub(crate) enum Step {
     Round {
         budget: Amount,
         weights: u8,
-        cap: Option<u16>,
+        cap: Option<(u16, CapPer)>,
         min: u8,
         recording_ms: u16,
         review_ms: u16,
@@ -422,7 +430,9 @@ fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
 
 fn ownership() -> impl Strategy<Value = Step> {
     let any = any::<u8>();
-    let round = (amount(), any, prop::option::weighted(0.3, 1u16..6_000), 0u8..3, 2_000u16..8_000, 2_000u16..8_000);
+    let per = select(&[CapPer::Account, CapPer::Sponsor, CapPer::Member][..]);
+    let cap = prop::option::weighted(0.5, (1u16..6_000, per));
+    let round = (amount(), any, cap, 0u8..3, 2_000u16..8_000, 2_000u16..8_000);
     prop_oneof![
         2 => (any, amount(), vesting()).prop_map(|(to, amount, vesting)| Step::Mint { to, amount, vesting }),
         3 => (pick(), amount()).prop_map(|(from, amount)| Step::Burn { from, amount }),
@@ -473,6 +483,8 @@ fn of_givers() -> impl Strategy<Value = Request> {
         2 => (pick(), pick(), prop::bool::weighted(0.9))
             .prop_map(|(contribution, by, truly)| Request::Reveal { contribution, by, truly }),
         4 => (pick(), pick()).prop_map(|(contribution, by)| Request::Accept { contribution, by }),
+        3 => (pick(), pick()).prop_map(|(contribution, by)| Request::Decline { contribution, by }),
+        3 => (pick(), pick()).prop_map(|(contribution, by)| Request::Appeal { contribution, by }),
     ]
 }
 

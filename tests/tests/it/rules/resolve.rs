@@ -10,7 +10,9 @@ use allod_protocol::{
     account::{CreateAccount, KeyPolicy},
     artifact::{Artifact, ArtifactKind},
     attestation::{Attest, Finding},
-    contribution::{AcceptContribution, ContributionKind, RecordContribution, RevealContribution, seal},
+    contribution::{
+        AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution, seal,
+    },
     delegation::Delegate,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
     dormancy::{CallOn, Present},
@@ -28,7 +30,7 @@ use allod_protocol::{
         BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
         WithdrawProposal,
     },
-    round::{KindWeight, RoundPlan},
+    round::{Cap, KindWeight, RoundPlan},
     sale::AcceptTransfer,
     share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
     transaction::Action,
@@ -555,7 +557,7 @@ impl History {
                     plan: ContentHash::from_bytes([0; 32]),
                     budget: self.units(*budget, self.world.total(model)),
                     weights: listed.map(|(kind, number)| KindWeight { kind, weight: number * 3 }).collect(),
-                    cap: cap.map(|cap| BasisPoints::new(cap).expect("at most the whole")),
+                    cap: cap.map(|(part, per)| Cap { per, part: BasisPoints::new(part).expect("at most the whole") }),
                     min_contributors: (*min).into(),
                     recording_ms: (*recording_ms).into(),
                     review_ms: (*review_ms).into(),
@@ -622,8 +624,35 @@ impl History {
                 let by = self.by(*by, |account| is_steward(account) && account != contribution.giver);
                 Some((by, Action::AcceptContribution(AcceptContribution { contribution: id })))
             }
+            Request::Decline { contribution, by } => {
+                let waits = |id: &ContributionId| !self.world.contributions[id].accepted && self.is_under_review(*id);
+                let id = choose(&self.contributions, *contribution, waits)?;
+                let contribution = &self.world.contributions[&id];
+                let stewards = &self.world.models[&contribution.model].stewards;
+                let by = self.by(*by, |account| stewards.contains(&account) && account != contribution.giver);
+                let asked = DeclineContribution { contribution: id, reason: "not seen".into() };
+                Some((by, Action::DeclineContribution(asked)))
+            }
+            Request::Appeal { contribution, by } => {
+                let waits = |id: &ContributionId| {
+                    let contribution = &self.world.contributions[id];
+                    !contribution.accepted && !contribution.is_sealed() && self.is_under_review(*id)
+                };
+                let id = choose(&self.contributions, *contribution, waits)?;
+                let by = self.by(*by, |account| account == self.world.contributions[&id].giver);
+                let target = DisputeTarget::Appeal(id);
+                let asked = OpenDispute { target, units: Units::ZERO, text: String::new(), evidence: None };
+                Some((by, Action::OpenDispute(asked)))
+            }
             _ => None,
         }
+    }
+
+    fn is_under_review(&self, id: ContributionId) -> bool {
+        let contribution = &self.world.contributions[&id];
+        let rounds = &self.world.models[&contribution.model].rounds;
+        let round = contribution.round.and_then(|number| rounds.get(number as usize));
+        round.is_none_or(|round| round.closes > self.world.time)
     }
 
     /// A contribution to a round that records, if there is one; sealed as the round asks.
@@ -641,7 +670,7 @@ impl History {
             number.and_then(|number| model.rounds.get(number as usize)).is_some_and(|round| round.plan.sealed);
         let is_sealed = number.is_some() && (wants_seal ^ round.place.is_multiple_of(16));
         let salt = ContentHash::from_bytes([round.place; 32]);
-        let sealed = is_sealed.then(|| seal(giver, amount, salt));
+        let sealed = number.filter(|_| is_sealed).map(|number| seal((id, number), giver, amount, salt));
         if let Some(sealed) = sealed {
             self.seals.insert(sealed, (salt, amount));
         }
@@ -649,7 +678,7 @@ impl History {
             model: id,
             round: number,
             kind,
-            amount: if is_sealed { 0 } else { amount },
+            amount: if sealed.is_some() { 0 } else { amount },
             sealed,
             evidence: None,
             note: String::new(),
@@ -691,11 +720,11 @@ impl History {
                 actions.push((self.place(contribution.giver), Action::RevealContribution(asked)));
             }
             let holds = |steward: &&AccountId| self.world.holds(&Office::Steward(contribution.model), **steward);
-            let steward = model.stewards.iter().filter(holds).find(|steward| **steward != contribution.giver);
+            let others = model.stewards.iter().filter(|steward| **steward != contribution.giver).filter(holds);
             let accept = |steward: &AccountId| {
                 (self.place(*steward), Action::AcceptContribution(AcceptContribution { contribution: *id }))
             };
-            actions.extend(steward.map(accept));
+            actions.extend(others.take(self.world.countersigners_of(contribution)).map(accept));
         }
         actions
     }

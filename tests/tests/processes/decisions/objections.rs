@@ -17,6 +17,7 @@ fn owners_object_and_take_back_on_four_peers_until_an_upgrade_stops_them() {
     take_back(&federation);
     veto(&federation);
     rule_as_arbiters(&federation);
+    appeal(&federation);
     burn_and_rename(&federation);
     answer_late(&federation);
     reweight(&federation);
@@ -27,33 +28,48 @@ fn owners_object_and_take_back_on_four_peers_until_an_upgrade_stops_them() {
 fn seal_and_reveal(federation: &Federation) {
     let plan = "ab".repeat(32);
     let question = format!(
-        "round {MODEL} --plan {plan} --budget 90 --weight data=1 --recording 5s --review 6s --sealed --as lakeside"
+        "round {MODEL} --plan {plan} --budget 90 --weight data=1 --recording 8s --review 15s --sealed --as lakeside"
     );
     federation.decide(&question, &["northfield", "lakeside"]);
     let give = |giver: &str, amount: u64| {
         let given =
             federation.must(&format!("contribute {MODEL} --round 0 --as {giver} --kind data --amount {amount}"));
-        (text_of(&given, "contribution").to_owned(), text_of(&given, "salt").to_owned())
+        assert!(text_of(&given, "kept").contains("/seals/"), "the salt is kept beside the keys: {given}");
+        text_of(&given, "contribution").to_owned()
     };
-    let (first, first_salt) = give("hilltop", 200);
-    let (second, second_salt) = give("riverbend", 100);
+    let (first, second) = (give("hilltop", 200), give("riverbend", 100));
+    let untold = give("lakeside", 1_000);
+    let code = format!("contribute {MODEL} --round 0 --as hilltop --kind code --amount 5");
+    federation.refused(&code, "only to data");
     let shown = federation.must(&format!("contribute show {first}"));
     assert_eq!(shown.get("amount").and_then(Value::as_u64), Some(0), "nobody copies what nobody sees: {shown}");
     federation.refused(&format!("contribute accept {first} --as northfield"), "sealed");
     wait_until("the recording to end", || {
-        let reveal = ["contribute", "reveal", &first, "--amount", "200", "--salt", &first_salt, "--as", "hilltop"];
+        let reveal = ["contribute", "reveal", &first, "--as", "hilltop"];
         federation.net.client(0, &reveal).status.success().then_some(())
     });
-    let reveal = |amount| format!("contribute reveal {second} --amount {amount} --salt {second_salt} --as riverbend");
-    federation.refused(&reveal(1_000), "sealed");
-    federation.must(&reveal(100));
+    let salt = "00".repeat(32);
+    federation.refused(&format!("contribute reveal {second} --amount 1 --salt {salt} --as riverbend"), "sealed");
+    federation.must(&format!("contribute reveal {second} --as riverbend"));
+    federation.must(&format!("contribute decline {first} --reason unread --as lakeside"));
+    let shown = federation.must(&format!("contribute show {first}")).to_string();
+    assert!(shown.contains("unread"), "the giver is told why: {shown}");
     federation.must(&format!("contribute accept {first} --as northfield"));
     federation.must(&format!("contribute accept {second} --as lakeside"));
+    // Lakeside keeps its amount to itself.
+    let page = federation.must(&format!("rounds {MODEL} --number 0"));
+    let units_of = |page: &Value, giver: &str| {
+        let scores = page.get("scores").and_then(Value::as_array).expect("the scores");
+        let score = scores.iter().find(|score| score.get("handle").and_then(Value::as_str) == Some(giver));
+        score.and_then(|score| score.get("units").and_then(Value::as_u64)).expect("its units")
+    };
+    assert_eq!(["hilltop", "riverbend", "lakeside"].map(|giver| units_of(&page, giver)), [60, 30, 0], "{page}");
     wait_until("the round to close", || {
         let round = federation.must(&format!("rounds {MODEL} --number 0"));
         round.get("status")?.get("closed").cloned()
     });
     assert_eq!(federation.held(&["hilltop", "riverbend"]), [20 + 60, 30]);
+    federation.refused(&format!("contribute reveal {untold} --as lakeside"), "took this until");
 }
 
 /// A founder's stewards release; owners who say nothing agree, and enough of them who object do not.
@@ -128,6 +144,33 @@ fn rule_as_arbiters(federation: &Federation) {
     federation.must(&format!("dispute rule {dispute} --uphold --as hilltop"));
     let register = federation.must("shares show northfield/judged").to_string();
     assert!(register.contains("\"units\":25"), "{register}");
+}
+
+/// What a steward declines, its giver takes to the arbiters; the steward is not one of them in this.
+fn appeal(federation: &Federation) {
+    let model = "northfield/reviewed";
+    federation.must(
+        "model create reviewed --as northfield --holder northfield=100 --steward northfield --steward hilltop \
+         --steward lakeside --template regulated-consortium --voting-period 2s --timelock 0s",
+    );
+    for steward in ["hilltop", "lakeside"] {
+        federation.must(&format!("office accept --all-of {model} --as {steward}"));
+    }
+    let given = federation.must(&format!("contribute {model} --as riverbend --kind data --amount 7"));
+    let contribution = text_of(&given, "contribution").to_owned();
+    let appeal = format!("dispute appeal {contribution} --text it-is-whole --as riverbend");
+    federation.refused(&appeal, "no steward has declined");
+    federation.must(&format!("contribute decline {contribution} --reason half-of-it --as northfield"));
+    let dispute = text_of(&federation.must(&appeal), "dispute").to_owned();
+    federation.refused(&format!("dispute rule {dispute} --uphold --as northfield"), "arbiter");
+    for arbiter in ["hilltop", "lakeside"] {
+        let shown = federation.must(&format!("contribute show {contribution}"));
+        assert!(shown.get("accepted").is_some_and(Value::is_null), "it does not count yet: {shown}");
+        federation.must(&format!("dispute rule {dispute} --uphold --as {arbiter}"));
+    }
+    let shown = federation.must(&format!("contribute show {contribution}"));
+    assert!(shown.get("accepted").is_some_and(Value::is_u64), "it counts by the appeal: {shown}");
+    federation.refused(&format!("contribute accept {contribution} --as hilltop"), "counts already");
 }
 
 fn burn_and_rename(federation: &Federation) {
