@@ -172,12 +172,19 @@ impl Processes {
 
     /// Runs a client command against a peer, with the network's keys.
     pub fn client(&self, peer: usize, arguments: &[&str]) -> Output {
+        self.begin_client(peer, arguments).wait_with_output().expect("the client runs")
+    }
+
+    /// The same, without waiting for its end.
+    pub fn begin_client(&self, peer: usize, arguments: &[&str]) -> Child {
         Command::new(allod())
             .env("ALLOD_KEYS", self.root().join("keys"))
             .args(["--json", "--api", &self.api(peer)])
             .args(arguments)
             .stdin(Stdio::null())
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .expect("the client runs")
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Fetch {
     #[arg(long = "provider", value_name = "PEER")]
     providers: Vec<String>,
     /// Put up with it that the version is withdrawn or suspended, which is refused otherwise, or deprecated or disputed, or
-    /// made from one that is, which ends with exit code 6 otherwise; may be repeated
+    /// made from one that is, which ends with exit code 7 otherwise; may be repeated
     #[arg(long, value_name = "WHAT", value_parser = args::word::<ConcernKind>)]
     despite: Vec<ConcernKind>,
 }

@@ -1,7 +1,9 @@
 //! Ownership and decisions in full, once through a network of four real peers, by the commands that its users type.
 
 mod floors;
+mod minorities;
 mod objections;
+mod safety;
 
 use super::{account, text_of, turn};
 use allod_tests::processes::{Processes, text, wait_until};
@@ -61,11 +63,21 @@ impl Federation {
     /// Opens a proposal, lets these accounts say yes, and waits until it is executed.
     fn decide(&self, command: &str, voters: &[&str]) -> String {
         let proposal = self.open(command);
-        for voter in voters {
-            self.must(&format!("vote {proposal} yes --as {voter}"));
-        }
+        self.vote(&proposal, &voters.iter().map(|voter| (*voter, "yes")).collect::<Vec<_>>());
         self.must(&format!("proposals wait {proposal} --timeout 60"));
         proposal
+    }
+
+    /// Lets these accounts answer, all at once, as people do: a busy machine is to take them within a short period.
+    fn vote(&self, proposal: &str, answers: &[(&str, &str)]) {
+        let begin = |(voter, answer): &(&str, &str)| {
+            self.net.begin_client(self.next_peer(), &["vote", proposal, answer, "--as", voter])
+        };
+        let begun: Vec<_> = answers.iter().map(begin).collect();
+        for ((voter, answer), vote) in answers.iter().zip(begun) {
+            let output = vote.wait_with_output().expect("a vote");
+            assert!(output.status.success(), "{voter} {answer}: {}", text(&output));
+        }
     }
 
     fn open(&self, command: &str) -> String {
@@ -75,9 +87,7 @@ impl Federation {
     /// Opens a proposal, lets these accounts answer it, and waits until it is over without an effect.
     fn lose(&self, command: &str, answers: &[(&str, &str)]) -> String {
         let proposal = self.open(command);
-        for (voter, answer) in answers {
-            self.must(&format!("vote {proposal} {answer} --as {voter}"));
-        }
+        self.vote(&proposal, answers);
         self.refused(&format!("proposals wait {proposal} --timeout 60"), "not executed");
         proposal
     }
@@ -115,6 +125,7 @@ fn owners_decide_on_four_peers_in_every_way_there_is() {
     recover_keys(&federation);
     suspend_and_reinstate(&federation);
     release_after_a_review(&federation);
+    safety::stop_warn_and_answer(&federation);
     stop_by_guardian(&federation);
     report_and_trace(&federation);
     change_the_network(&federation);
@@ -148,9 +159,7 @@ fn transfer_by_approval(federation: &Federation) {
     let proposal = federation.open(&question);
     federation.refused(&format!("shares accept {proposal} --as lakeside"), "gives no units");
     federation.must(&format!("shares accept {proposal} --as riverbend"));
-    for voter in ["northfield", "lakeside"] {
-        federation.must(&format!("vote {proposal} yes --as {voter}"));
-    }
+    federation.vote(&proposal, &[("northfield", "yes"), ("lakeside", "yes")]);
     federation.must(&format!("proposals wait {proposal} --timeout 60"));
     assert_eq!(federation.held(&["hilltop", "riverbend"]), [15, 5]);
     federation.refused("model create risky --as northfield --holder northfield=1 --yes-quorum 10", "minority_decides");
@@ -184,9 +193,7 @@ fn freeze_and_settle(federation: &Federation) {
     let question = format!("resolve-dispute {dispute} --uphold --as lakeside");
     let proposal = federation.open(&question);
     federation.refused(&format!("vote {proposal} yes --as northfield"), "weight");
-    for voter in ["lakeside", "hilltop"] {
-        federation.must(&format!("vote {proposal} yes --as {voter}"));
-    }
+    federation.vote(&proposal, &[("lakeside", "yes"), ("hilltop", "yes")]);
     federation.must(&format!("proposals wait {proposal} --timeout 60"));
     assert_eq!(federation.held(&["riverbend"]), [28]);
     federation.must(&format!("shares burn {MODEL} --units 8 --reason tidy --as riverbend"));
@@ -267,9 +274,7 @@ fn release_after_a_review(federation: &Federation) {
     let rules = federation.must("policy explain northfield/scans").to_string();
     assert!(rules.contains("safety-review"), "{rules}");
     let proposal = federation.open("release northfield/scans@1.0 --as lakeside");
-    for voter in ["northfield", "lakeside"] {
-        federation.must(&format!("vote {proposal} yes --as {voter}"));
-    }
+    federation.vote(&proposal, &[("northfield", "yes"), ("lakeside", "yes")]);
     wait_until("the release to wait for its review", || {
         let view = federation.must(&format!("proposals show {proposal}"));
         view.get("status")?.get("queued").cloned()
@@ -330,9 +335,7 @@ fn change_the_network(federation: &Federation) {
     federation.decide("grant-quota hilltop --quota 3 --as hilltop", &operators);
     federation.must("account create ward --new-key ward --sponsor hilltop");
     let upgrade = federation.open("upgrade --height 1 --protocol 2 --release 9.9.9 --as operator-0");
-    for operator in operators {
-        federation.must(&format!("vote {upgrade} yes --as {operator}"));
-    }
+    federation.vote(&upgrade, &operators.map(|operator| (operator, "yes")));
     federation.refused(&format!("proposals wait {upgrade} --timeout 60"), "not executed");
 }
 
@@ -345,9 +348,7 @@ fn vest_export_and_end(federation: &Federation) {
     let register = federation.must("shares export northfield/grown --format ocf").to_string();
     assert!(register.contains("STAKEHOLDER"), "{register}");
     let retired = federation.open("retire northfield/grown --reason replaced --as northfield");
-    for voter in ["northfield", "lakeside", "hilltop"] {
-        federation.must(&format!("vote {retired} yes --as {voter}"));
-    }
+    federation.vote(&retired, &[("northfield", "yes"), ("lakeside", "yes"), ("hilltop", "yes")]);
     federation.must(&format!("proposals wait {retired} --timeout 60"));
     let round = format!("round northfield/grown --plan {} --budget 9 --weight data=1 --as northfield", "cd".repeat(32));
     let dry_run = federation.must(&format!("propose {round} --dry-run")).to_string();

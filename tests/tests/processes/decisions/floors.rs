@@ -69,9 +69,7 @@ fn leave_the_count(federation: &Federation) {
     });
     let opened = federation.must(&format!("propose statement {MODEL} --title Two --text x --as northfield"));
     let proposal = text_of(&opened, "proposal").to_owned();
-    for voter in ["northfield", "lakeside"] {
-        federation.must(&format!("vote {proposal} yes --as {voter}"));
-    }
+    federation.vote(&proposal, &[("northfield", "yes"), ("lakeside", "yes")]);
     federation.must(&format!("proposals wait {proposal} --timeout 60"));
     let shown = federation.must(&format!("proposals show {proposal}"));
     let tally = |field: &str| shown.pointer(&format!("/tally/{field}")).and_then(|weight| weight.as_u64());

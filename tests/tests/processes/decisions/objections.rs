@@ -176,9 +176,7 @@ fn appeal(federation: &Federation) {
 fn burn_and_rename(federation: &Federation) {
     let burn = format!("burn {MODEL} --from riverbend --units 10 --cause left --as northfield");
     let proposal = federation.open(&burn);
-    for voter in ["northfield", "lakeside", "hilltop"] {
-        federation.must(&format!("vote {proposal} yes --as {voter}"));
-    }
+    federation.vote(&proposal, &[("northfield", "yes"), ("lakeside", "yes"), ("hilltop", "yes")]);
     wait_until("the decision to lack nothing but its holder", || {
         let early = federation.net.client(0, &["proposals", "execute", &proposal, "--as", "northfield"]);
         text(&early).contains("has to consent").then_some(())

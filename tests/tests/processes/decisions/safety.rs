@@ -1,0 +1,59 @@
+//! What keeps people safe, by the commands of those who use a model: a failed review, an emergency stop, a version that
+//! was made from one that should not be used.
+
+use super::Federation;
+use allod_tests::processes::{text, wait_until};
+
+/// The peer that has the bytes.
+const PUBLISHER: usize = 0;
+
+impl Federation {
+    /// Fetches at the peer that has the bytes, and waits for this exit code, because a peer may be a block behind.
+    fn fetch(&self, what: &str, exit: i32) -> String {
+        let command = format!("fetch {what}");
+        wait_until(&format!("`{command}` to end with {exit}"), || {
+            let output = self.net.client(PUBLISHER, &command.split_whitespace().collect::<Vec<_>>());
+            (output.status.code() == Some(exit)).then(|| text(&output))
+        })
+    }
+
+    fn publish_weights(&self, label: &str, more: &str) {
+        let file = self.net.root().join(format!("scans-{label}.bin"));
+        std::fs::write(&file, format!("scans {label}")).unwrap();
+        let command =
+            format!("publish {} --model northfield/scans --version {label} --as northfield {more}", file.display());
+        self.net.must(PUBLISHER, &command.split_whitespace().collect::<Vec<_>>());
+    }
+}
+
+/// Of `northfield/scans`, which two stewards own: each of them may stop a version.
+pub(super) fn stop_warn_and_answer(federation: &Federation) {
+    federation.publish_weights("1.1", "");
+    federation.fetch("northfield/scans@1.1", 0);
+    federation.refused("stop northfield/scans@1.1 --reason harmful --as hilltop", "names for emergencies");
+    federation.must("stop northfield/scans@1.1 --reason harmful --as lakeside");
+    let refused = federation.fetch("northfield/scans@1.1", 5);
+    assert!(refused.contains("harmful") && refused.contains("--despite suspended"), "{refused}");
+    let given = federation.fetch("northfield/scans@1.1 --despite suspended", 0);
+    assert!(given.contains("\"suspended\""), "{given}");
+    let shown = federation.must("model show northfield/scans@1.1").to_string();
+    assert!(shown.contains("harmful"), "{shown}");
+
+    // The owners lift it, by the short path of the safety rule.
+    let lift = "lift-suspension northfield/scans@1.1 --reason mistaken --as northfield";
+    federation.decide(lift, &["northfield", "lakeside"]);
+    federation.fetch("northfield/scans@1.1", 0);
+    federation.refused("stop northfield/scans@1.1 --reason harmful --as lakeside", "stopped version 1.1 before");
+    let stops = federation.must("stops northfield/scans").to_string();
+    assert!(stops.contains("lifted"), "{stops}");
+
+    // What was made from a version that was taken back says so, and is given all the same.
+    federation.publish_weights("1.2", "--parent northfield/scans@1.1");
+    let withdraw = "withdraw-version northfield/scans@1.1 --reason harmful --as northfield";
+    federation.decide(withdraw, &["northfield", "lakeside"]);
+    federation.fetch("northfield/scans@1.1", 5);
+    federation.fetch("northfield/scans@1.1 --despite withdrawn", 0);
+    let warned = federation.fetch("northfield/scans@1.2", 7);
+    assert!(warned.contains("made from 1.1"), "{warned}");
+    federation.fetch("northfield/scans@1.2 --despite withdrawn", 0);
+}
