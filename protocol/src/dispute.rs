@@ -1,11 +1,42 @@
-//! Disputes: a challenge freezes one line of a register, one version or one contribution, not the model, until a
-//! ruling lifts or upholds it, or until its time is up.
+//! Disputes: a challenge freezes some units of a line of a register, one version or one contribution, not the model,
+//! until a ruling lifts or upholds it, or until its time is up.
 //!
-//! The arbiters that the model's policy names rule, those of them who are no parties; without such the owners decide,
-//! less the parties. While a thing is
-//! frozen: units of the line do not leave it, the version is not released, the contribution does not count. Upheld,
-//! the disputed units are burned, the version is withdrawn, the contribution is void. An appeal goes the other way: it
-//! freezes nothing, and upheld the contribution counts.
+//! ```text
+//! open ------- needed arbiters rule alike, once the respondent was heard ------> ruled
+//!   +--------- too few arbiters sit: a resolution of the owners ---------------> upheld | lifted
+//!   +--------- the challenger takes it back before anybody ruled --------------> withdrawn
+//!   +--------- nobody rules in time -------------------------------------------> lapsed
+//!
+//! ruled ------ whom it goes against appeals, once -----------------------------> appealed
+//!   +--------- its timelock is over -------------------------------------------> upheld | lifted, as ruled
+//!   +--------- its timelock is over, and it would take units that arbiters
+//!              alone may not take ---------------------------------------------> appealed
+//!
+//! appealed --- a resolution of the owners -------------------------------------> upheld | lifted
+//!   +--------- none in time ---------------------------------------------------> as ruled; lapsed, where arbiters alone
+//!                                                                                may not take the units
+//! ```
+//!
+//! - **Who rules**: the arbiters that the policy named when the challenge was opened, the first so many of the list who
+//!   *sit*: they accepted the office, hold nothing of the model, are no parties and not suspended. Stand-ins fill the
+//!   gaps. How many must agree never falls; where too few sit, the owners decide ([`panel`]).
+//! - **What takes units** needs the owners by the rule of ownership as well, over everybody's voice; or every seat of the
+//!   panel alike, where the policy says that arbiters may take units. Nobody loses its voice by being a party: else who
+//!   challenges a large holder would decide over it ([`crate::policy::Rule::both`]).
+//! - **What a challenge costs**: units of the challenger's own are bound while it is open. Who loses is barred from
+//!   challenging in that model, twice as long each time, and the units stay bound as long ([`stake`]).
+//! - Several may challenge one thing, each on its own; it is frozen until the last of them ends. Nobody challenges itself.
+//! - Upheld, the disputed units are burned, the version is withdrawn, the contribution is void ([`ending`]).
+//! - An appeal of a contribution's giver ([`review`]) is settled the same way, but it goes the other way round: it
+//!   freezes nothing and costs nothing, and upheld the contribution counts.
+
+pub mod ending;
+pub mod panel;
+pub mod stake;
+
+pub use ending::WithdrawDispute;
+pub use panel::{AppealDispute, Panel, RuleDispute, Ruling, sitting};
+pub use stake::{ChallengedInVain, Challenger};
 
 use crate::{
     account::Account,
@@ -18,11 +49,9 @@ use crate::{
     },
     limits,
     model::{self, Model, ModelCounters},
-    office::{self, Office},
-    policy::Arbiters,
+    policy::DisputeTerms,
     rejection::Rejection,
-    round,
-    share::{self, ShareReason},
+    round, share,
     state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
 };
@@ -75,12 +104,35 @@ impl KeyField for DisputeTarget {
     }
 }
 
+impl DisputeTarget {
+    /// Whether it is a giver's appeal, which challenges nobody.
+    pub const fn is_appeal(&self) -> bool {
+        matches!(self, Self::Appeal(_))
+    }
+}
+
 /// How a dispute stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStatus {
-    /// Its target is frozen.
+    /// Its target is frozen; the respondent answers, then arbiters rule or the owners resolve.
     Open,
+    /// Enough arbiters ruled alike; nothing is done yet.
+    Ruled {
+        /// Whether the challenge is right.
+        upholds: bool,
+        /// When.
+        height: Height,
+        /// The block time until which whom it goes against may appeal, and at which it is done.
+        stands: Timestamp,
+    },
+    /// A ruling is before the owners.
+    Appealed {
+        /// What was ruled.
+        upholds: bool,
+        /// The block time until which a resolution may be opened. One that is under way then is waited for.
+        until: Timestamp,
+    },
     /// The challenge was right.
     Upheld {
         /// When.
@@ -88,17 +140,29 @@ pub enum DisputeStatus {
         /// By which decision of the owners; none if the arbiters ruled.
         proposal: Option<ProposalId>,
     },
-    /// The challenge was wrong, or was taken back.
+    /// The challenge was wrong.
     Lifted {
         /// When.
         height: Height,
-        /// By which decision of the owners; none if the arbiters ruled, or the challenger took it back.
+        /// By which decision of the owners; none if the arbiters ruled.
         proposal: Option<ProposalId>,
     },
-    /// Nobody ruled in time: the target is free again.
+    /// Nobody ruled in time, or nobody who may take units confirmed a ruling that takes some: the target is free again.
     Lapsed {
         /// When.
         height: Height,
+    },
+    /// The challenger took it back.
+    Withdrawn {
+        /// When.
+        height: Height,
+    },
+    /// Another challenge of the same thing was upheld.
+    Moot {
+        /// When.
+        height: Height,
+        /// Which.
+        upheld: DisputeId,
     },
 }
 
@@ -107,10 +171,19 @@ impl DisputeStatus {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Ruled { .. } => "ruled",
+            Self::Appealed { .. } => "appealed",
             Self::Upheld { .. } => "upheld",
             Self::Lifted { .. } => "lifted",
             Self::Lapsed { .. } => "lapsed",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Moot { .. } => "moot",
         }
+    }
+
+    /// Whether nothing more comes of it.
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Open | Self::Ruled { .. } | Self::Appealed { .. })
     }
 }
 
@@ -125,13 +198,15 @@ pub struct Plea {
     pub height: Height,
 }
 
-/// One arbiter's ruling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ruling {
-    /// Who.
-    pub arbiter: AccountId,
-    /// Whether the challenge is right.
-    pub upholds: bool,
+/// That a party takes a ruling to the owners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisputeAppeal {
+    /// Who: the party that the ruling goes against.
+    pub party: AccountId,
+    /// Why.
+    pub text: String,
+    /// When.
+    pub height: Height,
 }
 
 /// A challenge.
@@ -155,10 +230,22 @@ pub struct Dispute {
     pub claim: Plea,
     /// What the respondent says to it.
     pub answer: Option<Plea>,
+    /// The block time until which nobody rules, unless the respondent answers before.
+    pub answer_until: Timestamp,
+    /// Who can rule on it; none where the policy named no arbiters.
+    pub panel: Option<Panel>,
     /// What arbiters have ruled so far.
     pub rulings: Vec<Ruling>,
-    /// The block time at which it lapses.
+    /// The block time at which it lapses if nobody ruled, and after which no resolution of it may be opened.
     pub lapses: Timestamp,
+    /// On which terms, as they were at opening.
+    pub terms: DisputeTerms,
+    /// Units of the challenger's own that are bound while it is open.
+    pub bond: Units,
+    /// Why it is before the owners; none if no party appealed.
+    pub appeal: Option<DisputeAppeal>,
+    /// Resolutions of the owners that are open or queued.
+    pub resolutions: u32,
     /// How it stands.
     pub status: DisputeStatus,
 }
@@ -177,58 +264,121 @@ impl Record for DisputeOf {
     const FAMILY: Family = Family::DisputeOf;
 }
 
-/// By which dispute a thing is frozen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Frozen(pub DisputeId);
+/// By which disputes a thing is frozen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// Those that are not over, the oldest first.
+    pub disputes: Vec<DisputeId>,
+    /// Units of a line that they are about together; 0 for other targets.
+    pub units: Units,
+    /// The one that settled it for good: a contribution that it was upheld against stays void, and an appeal that it
+    /// judged is not made again.
+    pub settled: Option<DisputeId>,
+}
 
 impl Record for Frozen {
     type Key = DisputeTarget;
     const FAMILY: Family = Family::Frozen;
 }
 
-/// Refuses what is frozen.
-pub(crate) fn require_unfrozen<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    target: DisputeTarget,
-) -> Result<(), Rejection> {
-    match state.read::<Frozen>(&target) {
-        Some(Frozen(dispute)) => Err(Rejection::Frozen(dispute)),
-        None => Ok(()),
+impl Frozen {
+    pub(crate) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, target: &DisputeTarget) -> Self {
+        state.read::<Self>(target).unwrap_or_default()
+    }
+
+    /// The dispute to name to who asks why it is frozen.
+    pub fn first(&self) -> Option<DisputeId> {
+        self.settled.or_else(|| self.disputes.first().copied())
+    }
+
+    fn write<S: StateRead + ?Sized>(&self, state: &mut Overlay<'_, S>, target: &DisputeTarget) {
+        match self.first() {
+            None => state.remove::<Self>(target),
+            Some(_) => state.write(target, self),
+        }
     }
 }
 
+/// Refuses what is frozen.
+pub(crate) fn require_unfrozen<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    target: &DisputeTarget,
+) -> Result<(), Rejection> {
+    Frozen::of(state, target).first().map_or(Ok(()), |dispute| Err(Rejection::Frozen(dispute)))
+}
+
+/// Refuses to let so many units leave a line that the disputed ones would not be left on it.
+pub(crate) fn require_undisputed<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    (model, account): (ModelId, AccountId),
+    units: Units,
+) -> Result<(), Rejection> {
+    let frozen = Frozen::of(state, &DisputeTarget::Line { model, account });
+    let left = share::balance(state, model, account).get().saturating_sub(units.get());
+    match frozen.first() {
+        Some(dispute) if left < frozen.units.get() => Err(Rejection::Frozen(dispute)),
+        _ => Ok(()),
+    }
+}
+
+/// Units of a line that disputes are about.
+pub(crate) fn disputed_units<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+) -> Units {
+    Frozen::of(state, &DisputeTarget::Line { model, account }).units
+}
+
 impl Dispute {
-    /// The dispute, if it is open.
-    fn open<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: DisputeId) -> Result<Self, Rejection> {
+    /// The dispute, if it is not over.
+    fn pending<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: DisputeId) -> Result<Self, Rejection> {
         let dispute = state.read::<Self>(&id).ok_or(Rejection::UnknownDispute(id))?;
-        if dispute.status != DisputeStatus::Open {
-            return Err(Rejection::DisputeOver { dispute: id, status: dispute.status.name().into() });
+        if dispute.status.is_final() {
+            return Err(dispute.over());
         }
         Ok(dispute)
     }
 
-    /// The arbiters who accepted, are no parties, and declined nothing that is appealed. None if they are fewer than must
-    /// agree, or the policy names none: then the owners decide. How many must agree never falls, or a few of a panel
-    /// could settle what is for more.
-    fn arbiters<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, model: &Model) -> Option<Arbiters> {
-        let mut arbiters = model.policy.arbiters.clone()?;
-        let appealed = match self.target {
-            DisputeTarget::Appeal(id) => Contribution::existing(state, id).ok(),
-            _ => None,
-        };
-        let declined =
-            |account| appealed.iter().flat_map(|appealed| &appealed.declined).any(|decline| decline.steward == account);
-        let office = Office::Arbiter(model.id);
-        arbiters.accounts.retain(|account| {
-            !self.parties().contains(account) && !declined(*account) && office::holds(state, &office, *account)
-        });
-        let left = u32::try_from(arbiters.accounts.len()).unwrap_or(u32::MAX);
-        (left >= arbiters.needed).then_some(arbiters)
+    fn over(&self) -> Rejection {
+        Rejection::DisputeOver { dispute: self.id, status: self.status.name().into() }
     }
 
-    /// Those who have no voice in it.
+    /// Who does not rule on it.
     pub(crate) const fn parties(&self) -> [AccountId; 2] {
         [self.challenger, self.respondent]
+    }
+
+    /// That the respondent answered, or has had the time to.
+    fn require_heard(&self, time: Timestamp) -> Result<(), Rejection> {
+        if self.answer.is_some() || time >= self.answer_until {
+            return Ok(());
+        }
+        Err(Rejection::NotHeard { dispute: self.id, until: self.answer_until })
+    }
+
+    /// When the ledger carries it on by itself, unless a resolution is under way then.
+    pub const fn falls_due(&self) -> Timestamp {
+        match self.status {
+            DisputeStatus::Ruled { stands, .. } => stands,
+            DisputeStatus::Appealed { until, .. } => until,
+            _ => self.lapses,
+        }
+    }
+
+    /// Whether it is about units that somebody holds.
+    const fn is_about_units(&self) -> bool {
+        matches!(self.target, DisputeTarget::Line { .. })
+    }
+
+    /// Takes it to another status, with its entry on the agenda.
+    fn advance<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, status: DisputeStatus) {
+        due::clear(state, self.falls_due(), Due::Dispute(self.id));
+        self.status = status;
+        if !self.status.is_final() {
+            due::set(state, self.falls_due(), Due::Dispute(self.id));
+        }
+        state.write(&self.id, self);
     }
 }
 
@@ -261,18 +411,26 @@ impl OpenDispute {
         context: &Context,
         mut sender: Account,
     ) -> Result<Vec<Event>, Rejection> {
-        let (model, respondent) = self.subject(state, context, sender.id)?;
-        require_unfrozen(state, self.target.clone())?;
+        let (id, respondent) = self.subject(state, context, sender.id)?;
+        let model = Model::existing(state, id)?;
+        let mut frozen = self.require_challengeable(state, (sender.id, respondent))?;
         if sender.open_disputes >= limits::OPEN_DISPUTES_PER_ACCOUNT {
             return Err(Rejection::TooManyDisputes(sender.id));
         }
-        if let DisputeTarget::Contribution(id) = self.target {
-            suspend_contribution(state, context, id)?;
+        let terms = model.policy.dispute_terms;
+        let bond = if self.target.is_appeal() {
+            Units::ZERO
+        } else {
+            stake::bind(state, context, (id, sender.id), (&self.target, terms.bond_for(self.units)))?
+        };
+        if let DisputeTarget::Contribution(contribution) = self.target {
+            suspend_contribution(state, context, contribution, frozen.disputes.is_empty())?;
         }
-        let mut counters = state.read::<ModelCounters>(&model).unwrap_or_default();
+        let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
+        let answer_until = context.time.plus_ms(terms.answer_ms);
         let dispute = Dispute {
             id: context.dispute_id(),
-            model,
+            model: id,
             number: counters.disputes,
             target: self.target.clone(),
             units: self.units,
@@ -280,19 +438,27 @@ impl OpenDispute {
             respondent,
             claim: Plea { text: self.text.clone(), evidence: self.evidence, height: context.height },
             answer: None,
+            answer_until,
+            panel: Panel::of(&model.policy),
             rulings: Vec::new(),
-            lapses: context.time.plus_ms(limits::DISPUTE_MS),
+            lapses: answer_until.plus_ms(limits::DISPUTE_MS),
+            terms,
+            bond,
+            appeal: None,
+            resolutions: 0,
             status: DisputeStatus::Open,
         };
         counters.disputes = counters.disputes.saturating_add(1);
-        state.write(&model, &counters);
+        state.write(&id, &counters);
         sender.open_disputes = sender.open_disputes.saturating_add(1);
         state.write(&sender.id, &sender);
-        state.write(&self.target, &Frozen(dispute.id));
-        state.write(&(model, dispute.number), &DisputeOf(dispute.id));
+        frozen.disputes.push(dispute.id);
+        frozen.units = Units::new(frozen.units.get().saturating_add(self.units.get()));
+        frozen.write(state, &self.target);
+        state.write(&(id, dispute.number), &DisputeOf(dispute.id));
         due::set(state, dispute.lapses, Due::Dispute(dispute.id));
         state.write(&dispute.id, &dispute);
-        Ok(vec![Event::DisputeOpened { model, dispute: dispute.id, challenger: sender.id, respondent }])
+        Ok(vec![Event::DisputeOpened { model: id, dispute: dispute.id, challenger: sender.id, respondent }])
     }
 
     /// The model it is about, and whom it is against, if the sender may challenge it: anybody of the model may, and the
@@ -332,6 +498,29 @@ impl OpenDispute {
             }
         }
     }
+
+    /// What the target is frozen by, if this sender may challenge it besides.
+    fn require_challengeable<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        (sender, respondent): (AccountId, AccountId),
+    ) -> Result<Frozen, Rejection> {
+        if sender == respondent && !self.target.is_appeal() {
+            return Err(Rejection::OwnDispute(sender));
+        }
+        let frozen = Frozen::of(state, &self.target);
+        if let Some(settled) = frozen.settled {
+            return Err(Rejection::Frozen(settled));
+        }
+        let is_own = |id: &DisputeId| state.read::<Dispute>(id).is_some_and(|other| other.challenger == sender);
+        if let Some(own) = frozen.disputes.iter().find(|id| is_own(id)) {
+            return Err(Rejection::ChallengedAlready(*own));
+        }
+        if frozen.disputes.len() >= limits::DISPUTES_PER_TARGET {
+            return Err(Rejection::TooManyChallenges);
+        }
+        Ok(frozen)
+    }
 }
 
 /// A challenged contribution does not count in its round, which must still be open.
@@ -339,9 +528,10 @@ fn suspend_contribution<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     id: ContributionId,
+    is_first: bool,
 ) -> Result<(), Rejection> {
     let contribution = Contribution::existing(state, id)?;
-    if contribution.accepted.is_some() {
+    if contribution.accepted.is_some() && is_first {
         round::count(state, context, &contribution, false)?;
     } else if let Some(number) = contribution.round {
         round::Round::existing(state, contribution.model, number)?.require_open(context.time)?;
@@ -371,7 +561,7 @@ impl AnswerDispute {
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
-        let mut dispute = Dispute::open(state, self.dispute)?;
+        let mut dispute = Dispute::pending(state, self.dispute)?;
         if dispute.respondent != sender {
             return Err(Rejection::NotRespondent(dispute.respondent));
         }
@@ -379,145 +569,4 @@ impl AnswerDispute {
         state.write(&self.dispute, &dispute);
         Ok(vec![Event::DisputeAnswered { model: dispute.model, dispute: self.dispute }])
     }
-}
-
-/// Rule on a challenge, as one of the arbiters; a later ruling replaces an earlier one. The challenger may take it back
-/// by ruling against itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleDispute {
-    /// Which.
-    pub dispute: DisputeId,
-    /// Whether the challenge is right.
-    pub upholds: bool,
-}
-
-impl RuleDispute {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
-        &self,
-        state: &mut Overlay<'_, S>,
-        context: &Context,
-        sender: AccountId,
-    ) -> Result<Vec<Event>, Rejection> {
-        let mut dispute = Dispute::open(state, self.dispute)?;
-        if sender == dispute.challenger && !self.upholds {
-            return end(state, context, dispute, (false, None));
-        }
-        let arbiters = dispute.arbiters(state, &Model::existing(state, dispute.model)?);
-        let arbiters = arbiters.filter(|arbiters| arbiters.accounts.contains(&sender));
-        let arbiters = arbiters.ok_or(Rejection::NotArbiter { account: sender, dispute: self.dispute })?;
-        dispute.rulings.retain(|ruling| ruling.arbiter != sender);
-        dispute.rulings.push(Ruling { arbiter: sender, upholds: self.upholds });
-        let agree = dispute.rulings.iter().filter(|ruling| {
-            // Only those who are arbiters now count.
-            ruling.upholds == self.upholds && arbiters.accounts.contains(&ruling.arbiter)
-        });
-        if u32::try_from(agree.count()).unwrap_or(u32::MAX) >= arbiters.needed {
-            return end(state, context, dispute, (self.upholds, None));
-        }
-        state.write(&self.dispute, &dispute);
-        Ok(vec![Event::DisputeRuled {
-            model: dispute.model,
-            dispute: self.dispute,
-            arbiter: sender,
-            upholds: self.upholds,
-        }])
-    }
-}
-
-/// Ends a dispute, as the owners decided.
-pub(crate) fn resolve<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    model: &Model,
-    (id, upholds, proposal): (DisputeId, bool, ProposalId),
-) -> Result<Vec<Event>, Rejection> {
-    // Whose it is was settled when the owners were asked: an arbiter who accepts at the last moment voids nothing.
-    let dispute = open_of(state, model, id)?;
-    end(state, context, dispute, (upholds, Some(proposal)))
-}
-
-/// An open dispute that is for a model's owners to decide.
-pub(crate) fn open_for_owners<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: &Model,
-    id: DisputeId,
-) -> Result<Dispute, Rejection> {
-    let dispute = open_of(state, model, id)?;
-    if dispute.arbiters(state, model).is_some() {
-        return Err(Rejection::ForArbiters(id));
-    }
-    Ok(dispute)
-}
-
-/// An open dispute of a model.
-fn open_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: &Model, id: DisputeId) -> Result<Dispute, Rejection> {
-    let dispute = Dispute::open(state, id)?;
-    if dispute.model == model.id { Ok(dispute) } else { Err(Rejection::UnknownDispute(id)) }
-}
-
-/// A dispute's time is up.
-pub(crate) fn lapse<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, id: DisputeId) -> Vec<Event> {
-    let Ok(dispute) = Dispute::open(state, id) else { return Vec::new() };
-    thaw(state, context, &dispute);
-    vec![settle(state, dispute, DisputeStatus::Lapsed { height: context.height })]
-}
-
-fn end<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    dispute: Dispute,
-    (upholds, proposal): (bool, Option<ProposalId>),
-) -> Result<Vec<Event>, Rejection> {
-    let height = context.height;
-    if !upholds {
-        if !matches!(dispute.target, DisputeTarget::Appeal(_)) {
-            thaw(state, context, &dispute);
-        }
-        return Ok(vec![settle(state, dispute, DisputeStatus::Lifted { height, proposal })]);
-    }
-    let mut events = Vec::new();
-    match &dispute.target {
-        DisputeTarget::Line { model, account } => {
-            let held = share::balance(state, *model, *account);
-            let burned = dispute.units.min(held);
-            let reason = ShareReason::BurnedByDispute { dispute: dispute.id };
-            events.push(share::seize(state, context, (*model, *account), burned, reason)?);
-        }
-        DisputeTarget::Version { model, label } => {
-            events.extend(model::withdraw_disputed(state, context, (*model, label), dispute.id)?);
-        }
-        // It does not count since the challenge, and stays so.
-        DisputeTarget::Contribution(_) => {}
-        DisputeTarget::Appeal(id) => review::uphold_appeal(state, context, *id)?,
-    }
-    // What is void stays so, and an appeal is judged once.
-    let keeps_frozen = matches!(dispute.target, DisputeTarget::Contribution(_) | DisputeTarget::Appeal(_));
-    if !keeps_frozen {
-        state.remove::<Frozen>(&dispute.target);
-    }
-    events.push(settle(state, dispute, DisputeStatus::Upheld { height, proposal }));
-    Ok(events)
-}
-
-/// Frees a target; a countersigned contribution counts again if its round is still open.
-fn thaw<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, dispute: &Dispute) {
-    state.remove::<Frozen>(&dispute.target);
-    let DisputeTarget::Contribution(id) = dispute.target else { return };
-    if let Ok(contribution) = Contribution::existing(state, id)
-        && contribution.accepted.is_some()
-    {
-        // A round that closed meanwhile has minted without it.
-        let _ = round::count(state, context, &contribution, true);
-    }
-}
-
-fn settle<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, mut dispute: Dispute, status: DisputeStatus) -> Event {
-    due::clear(state, dispute.lapses, Due::Dispute(dispute.id));
-    if let Some(mut challenger) = state.read::<Account>(&dispute.challenger) {
-        challenger.open_disputes = challenger.open_disputes.saturating_sub(1);
-        state.write(&challenger.id, &challenger);
-    }
-    dispute.status = status.clone();
-    state.write(&dispute.id, &dispute);
-    Event::DisputeEnded { model: dispute.model, dispute: dispute.id, status }
 }

@@ -36,7 +36,7 @@ pub enum Due {
         /// Its number.
         number: u64,
     },
-    /// A dispute lapses.
+    /// A dispute lapses, a ruling stands, or the owners' time to answer an appeal is over.
     Dispute(DisputeId),
     /// An account gets the keys that its guardians chose, or does not.
     Recovery(AccountId),
@@ -176,7 +176,7 @@ fn handle_one<S: StateRead + ?Sized>(
             *givers = givers.saturating_sub(handled);
             events
         }
-        Due::Dispute(id) => dispute::lapse(state, context, id),
+        Due::Dispute(id) => dispute::ending::on_due(state, context, id),
         Due::Recovery(id) => recovery::on_due(state, context, id),
         Due::Approval(id) => approval::expire(state, id),
         Due::Silence { scope, account } => dormancy::on_due(state, context, scope, account),

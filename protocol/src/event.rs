@@ -399,4 +399,10 @@ pub enum Event {
         artifact: ArtifactId,
         end: StopEnd,
     },
+    DisputeAppealed {
+        model: ModelId,
+        dispute: DisputeId,
+        party: Option<AccountId>,
+        until: Timestamp,
+    },
 }

@@ -306,6 +306,8 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::OpenDispute(action) => action.apply(state, context, sender),
         Action::AnswerDispute(action) => action.apply(state, context, sender.id),
         Action::RuleDispute(action) => action.apply(state, context, sender.id),
+        Action::WithdrawDispute(action) => action.apply(state, context, sender.id),
+        Action::AppealDispute(action) => action.apply(state, context, sender.id),
         Action::ReportIncident(action) => action.apply(state, context, sender.id),
         Action::UpdateIncident(action) => action.apply(state, context, sender.id),
         Action::SetRecovery(action) => action.apply(state, context, sender, signers),

@@ -36,6 +36,8 @@ pub enum FractionError {
 impl Fraction {
     /// Nothing.
     pub const ZERO: Self = Self { numerator: 0, denominator: 1 };
+    /// A tenth.
+    pub const TENTH: Self = Self { numerator: 1, denominator: 10 };
     /// A half.
     pub const HALF: Self = Self { numerator: 1, denominator: 2 };
     /// Two thirds.
@@ -75,6 +77,13 @@ impl Fraction {
     /// The lower number, in lowest terms; never 0.
     pub const fn denominator(self) -> u32 {
         self.denominator
+    }
+
+    /// What is left of the whole.
+    #[must_use]
+    pub const fn rest(self) -> Self {
+        // In lowest terms, as this is.
+        Self { numerator: self.denominator.saturating_sub(self.numerator), denominator: self.denominator }
     }
 
     /// This part of the other part; what is too fine to be held is rounded up.
@@ -200,6 +209,15 @@ impl Portion {
     /// Whether the part alone is not enough.
     pub const fn is_more_than(self) -> bool {
         self.is_more_than
+    }
+
+    /// How much of a whole it takes so that too little is left to meet this.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        // Against "at least a third", two thirds are not enough: the rest would be just that.
+        let rest = self.part.rest();
+        let strict = (!self.is_more_than).then(|| Self::more_than(rest).ok()).flatten();
+        strict.unwrap_or(Self::at_least(rest))
     }
 
     /// Whether nothing meets it.

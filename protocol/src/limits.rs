@@ -113,7 +113,11 @@ pub const KIND_WEIGHT: u32 = 10_000;
 pub const CONTRIBUTION_AMOUNT: u64 = 1 << 40;
 /// Disputes that one account may have open at a time.
 pub const OPEN_DISPUTES_PER_ACCOUNT: u32 = 4;
-/// Milliseconds after which a dispute that nobody ruled on lapses (60 days).
+/// Disputes of one thing that are open at a time.
+pub const DISPUTES_PER_TARGET: usize = 16;
+/// How often one account may challenge one thing in vain.
+pub const CHALLENGES_IN_VAIN: u32 = 2;
+/// Milliseconds after the time to answer, after which a dispute that nobody ruled on lapses (60 days).
 pub const DISPUTE_MS: u64 = 60 * 24 * 60 * 60 * 1_000;
 /// Milliseconds that an emergency stop lasts: at least (an hour).
 pub const EMERGENCY_STOP_MIN_MS: u64 = 60 * 60 * 1_000;
@@ -125,6 +129,16 @@ pub const EMERGENCY_REST_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
 pub const EMERGENCY_STOPS: u32 = 3;
 /// Emergency stops of one model by one account that run at a time: one proposal lifts them all.
 pub const EMERGENCY_STOPS_AT_ONCE: u32 = 16;
+/// Milliseconds in which resolutions of a dispute may be opened after an appeal (14 days).
+pub const APPEAL_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
+/// Milliseconds that a respondent has to answer, that a ruling waits, or that a first loss bars: at least.
+pub const DISPUTE_PERIOD_MIN_MS: u64 = 1_000;
+/// Milliseconds that a respondent has to answer, that a ruling waits, or that a first loss bars: at most (90 days).
+pub const DISPUTE_PERIOD_MAX_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
+/// Milliseconds that a loss bars from challenging: at most (four years).
+pub const BAR_MS: u64 = 4 * 366 * 24 * 60 * 60 * 1_000;
+/// Bytes of an arbiter's reasons.
+pub const REASONS_SIZE_BYTES: usize = 2 * 1024;
 /// Copies of an artifact that a model's owners may wish for.
 pub const COPIES: u32 = 64;
 /// Peers that are bound to one account.

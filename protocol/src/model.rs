@@ -547,7 +547,7 @@ pub(crate) fn release<S: StateRead + ?Sized>(
     if version.status != VersionStatus::Published {
         return Err(wrong_status(version));
     }
-    dispute::require_unfrozen(state, DisputeTarget::Version { model: model.id, label: label.clone() })?;
+    dispute::require_unfrozen(state, &DisputeTarget::Version { model: model.id, label: label.clone() })?;
     emergency::require_not_suspended(&version)?;
     version.status = VersionStatus::Released { proposal, height: context.height };
     state.write(&(model.id, label.clone()), &version);

@@ -18,6 +18,7 @@
 use crate::{
     account::Account,
     crypto::Domain,
+    dispute,
     event::Event,
     execute::Context,
     ids::{AccountId, Height, IncidentId, ModelId, Name, PublicKey, Signature},
@@ -288,7 +289,7 @@ pub(crate) fn names(office: Office, accounts: impl IntoIterator<Item = AccountId
 /// The offices that a model's policy names accounts for.
 pub(crate) fn of_policy(model: ModelId, policy: &ModelPolicy) -> Names {
     let mut names = Names::new();
-    let arbiters = policy.arbiters.iter().flat_map(|arbiters| &arbiters.accounts);
+    let arbiters = policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.iter().chain(&arbiters.stand_ins));
     let arbiters = arbiters.map(|account| (Office::Arbiter(model), *account));
     let guardian = policy.guardian.iter().map(|account| (Office::Guardian(model), *account));
     let in_roles = policy.roles.iter().flat_map(|role| {
@@ -469,7 +470,7 @@ impl std::fmt::Display for Vacancy {
             }
             Self::TooFewArbiters { held, needed } => write!(
                 f,
-                "{held} arbiters have accepted and {needed} must agree: the owners settle disputes until enough accept, or others are named"
+                "{held} arbiters who hold nothing of the model have accepted and {needed} must agree: the owners settle disputes until enough accept, or others are named"
             ),
             Self::TooFewAttesters { statement, role, held, needed } => write!(
                 f,
@@ -502,7 +503,9 @@ pub fn vacancies(state: &impl StateRead, model: &Model) -> Result<Vec<Vacancy>, 
         found.push(Vacancy::NoGuardian);
     }
     if let Some(arbiters) = &policy.arbiters {
-        let held = holders(&Office::Arbiter(id), &arbiters.accounts)?;
+        let overlay = Overlay::new(state);
+        let held = dispute::panel::could_sit(&overlay, id, arbiters);
+        overlay.finish()?;
         if held < arbiters.needed {
             found.push(Vacancy::TooFewArbiters { held, needed: arbiters.needed });
         }

@@ -8,10 +8,12 @@
 //!
 //! Read on: the rule's own file, [`templates`] (policies to start from), [`explain`] (a policy in plain words).
 
+mod disputes;
 pub mod explain;
 mod rule;
 pub mod templates;
 
+pub use disputes::{Arbiters, DisputeTerms};
 pub use rule::{Electorate, Outlook, Proposers, Rule, Tally, Verdict};
 
 use crate::{
@@ -90,16 +92,6 @@ pub enum TransferRule {
     Approval,
     /// Not at all.
     Locked,
-}
-
-/// Accounts that together settle disputes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Arbiters {
-    /// Who.
-    pub accounts: Vec<AccountId>,
-    /// How many of them must agree.
-    pub needed: u32,
 }
 
 /// Accounts that act in a named capacity.
@@ -209,6 +201,8 @@ pub enum Risk {
     HastyDormancy,
     /// The owners may take a holder's units without its consent and without a dispute.
     Expropriation,
+    /// Arbiters who are all of one mind take units from a holder without the owners.
+    ArbitersTakeUnits,
 }
 
 impl Risk {
@@ -220,6 +214,7 @@ impl Risk {
             Self::SilenceDecides => "silence_decides",
             Self::HastyDormancy => "hasty_dormancy",
             Self::Expropriation => "expropriation",
+            Self::ArbitersTakeUnits => "arbiters_take_units",
         }
     }
 
@@ -277,7 +272,7 @@ pub struct ModelPolicy {
     /// Who may cancel a decision that passed and is not executed yet.
     #[serde(default)]
     pub guardian: Option<AccountId>,
-    /// Who settles disputes; without them the owners decide, less the parties.
+    /// Who settles disputes; without them the owners do.
     #[serde(default)]
     pub arbiters: Option<Arbiters>,
     /// Who acts in which capacity.
@@ -314,6 +309,9 @@ pub struct ModelPolicy {
     /// [`crate::contribution::review`].
     #[serde(default = "one_countersigner")]
     pub countersigners: u32,
+    /// On which terms disputes are opened.
+    #[serde(default)]
+    pub dispute_terms: DisputeTerms,
 }
 
 const fn suspended_vote() -> bool {
@@ -348,6 +346,7 @@ impl ModelPolicy {
             emergency: None,
             suspended_vote: suspended_vote(),
             countersigners: one_countersigner(),
+            dispute_terms: DisputeTerms::default(),
         }
     }
 
@@ -421,6 +420,9 @@ impl ModelPolicy {
         if taking.is_some() {
             risks.push(Risk::Expropriation);
         }
+        if self.arbiters.as_ref().is_some_and(|arbiters| arbiters.take_units) {
+            risks.push(Risk::ArbitersTakeUnits);
+        }
         risks
     }
 
@@ -433,26 +435,16 @@ impl ModelPolicy {
         self.expropriation.as_ref().map_or(Ok(()), Rule::check)?;
         self.dormancy.map_or(Ok(()), Dormancy::check)?;
         self.preemption.map_or(Ok(()), Preemption::check)?;
-        self.check_arbiters()?;
         let most = u32::try_from(limits::STEWARDS).unwrap_or(u32::MAX);
         if !(1..=most).contains(&self.countersigners) {
             let problem = format!("asks for {} countersigning stewards; set 1 to {most}", self.countersigners);
             return Err(Invalid::Form { field: "policy", problem });
         }
+        self.dispute_terms.check()?;
+        self.arbiters.as_ref().map_or(Ok(()), Arbiters::check)?;
         self.check_gates()?;
         self.check_emergency()?;
         Risk::check(&self.risks(), &self.allow)
-    }
-
-    fn check_arbiters(&self) -> Result<(), Invalid> {
-        let Some(arbiters) = &self.arbiters else { return Ok(()) };
-        check_accounts("arbiters", &arbiters.accounts)?;
-        let count = u32::try_from(arbiters.accounts.len()).unwrap_or(u32::MAX);
-        if arbiters.needed == 0 || arbiters.needed > count {
-            let problem = format!("{} of {count} must agree; set 1 to {count}", arbiters.needed);
-            return Err(Invalid::Form { field: "arbiters", problem });
-        }
-        Ok(())
     }
 
     fn check_emergency(&self) -> Result<(), Invalid> {

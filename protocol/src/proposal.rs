@@ -33,7 +33,7 @@ use crate::{
     event::Event,
     execute::Context,
     fraction::Portion,
-    ids::{AccountId, Height, ModelId, Name, ProposalId, Timestamp, Units},
+    ids::{AccountId, DisputeId, Height, ModelId, Name, ProposalId, Timestamp, Units},
     limits,
     model::{Model, ModelCounters},
     network::MembersAt,
@@ -45,7 +45,6 @@ use crate::{
     transaction::{Invalid, check_count, check_line, check_text},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// Whose question it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -187,8 +186,6 @@ pub struct Proposal {
     pub gates: Vec<ProposalGate>,
     /// Who may stop it, as it was at opening.
     pub guardian: Option<AccountId>,
-    /// Parties to what it decides, who have no voice in it.
-    pub parties: Vec<AccountId>,
     /// The height as of which weights are read: that before opening.
     pub snapshot: Height,
     /// The height of opening.
@@ -282,7 +279,6 @@ struct Terms {
     rule: Rule,
     gates: Vec<ProposalGate>,
     guardian: Option<AccountId>,
-    parties: Vec<AccountId>,
     suspended_vote: bool,
     tally: Tally,
     number: u64,
@@ -298,6 +294,10 @@ impl OpenProposal {
         }
         if self.actions.is_empty() {
             return Err(Invalid::Form { field: "actions", problem: "are none; say what is done if it passes".into() });
+        }
+        if self.resolves().is_some() && self.actions.len() > 1 {
+            let problem = "resolve a dispute among other actions; put each resolution by itself".into();
+            return Err(Invalid::Form { field: "actions", problem });
         }
         self.actions.iter().try_for_each(ProposalAction::check)
     }
@@ -330,7 +330,7 @@ impl OpenProposal {
         let snapshot = context.height.previous();
         let terms = match self.scope {
             Scope::Network => network_terms(state, context, &sender, (class, &self.actions))?,
-            Scope::Model(model) => self.model_terms(state, model, &sender, (class, snapshot))?,
+            Scope::Model(model) => self.model_terms(state, context, model, (&sender, class))?,
         };
         if terms.tally.whole == 0 {
             return Err(Rejection::EmptyElectorate(snapshot));
@@ -353,7 +353,6 @@ impl OpenProposal {
             rule: terms.rule,
             gates: terms.gates,
             guardian: terms.guardian,
-            parties: terms.parties,
             snapshot,
             opened: context.height,
             opened_at: context.time,
@@ -365,7 +364,9 @@ impl OpenProposal {
         due::set(state, proposal.closes, Due::Proposal(proposal.id));
         state.write(&proposal.id, &proposal);
         state.write(&proposal.id, &terms.tally);
-        ballot::exclude_parties(state, &proposal);
+        if let Some((dispute, _)) = self.resolves() {
+            dispute::ending::resolution_opened(state, dispute);
+        }
         Ok(vec![Event::ProposalOpened {
             proposal: proposal.id,
             scope: self.scope,
@@ -377,17 +378,20 @@ impl OpenProposal {
     fn model_terms<S: StateRead + ?Sized>(
         &self,
         state: &mut Overlay<'_, S>,
+        context: &Context,
         id: ModelId,
-        sender: &Account,
-        (class, snapshot): (Class, Height),
+        (sender, class): (&Account, Class),
     ) -> Result<Terms, Rejection> {
+        let snapshot = context.height.previous();
         let model = Model::existing(state, id)?;
         if class == Class::Expropriation && model.policy.expropriation.is_none() {
             return Err(Rejection::NoExpropriation(id));
         }
-        let rule = model.policy.rule(class).clone();
-        require_proposer(state, &model, (&rule, class), sender.id)?;
-        let parties = self.parties(state, &model)?;
+        require_proposer(state, &model, (model.policy.rule(class), class), sender.id)?;
+        let rule = match self.resolves() {
+            Some(resolution) => dispute::ending::rule_for_owners(state, context, &model, resolution)?,
+            None => model.policy.rule(class).clone(),
+        };
         let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
         let number = counters.proposals;
         counters.proposals = number.saturating_add(1);
@@ -400,36 +404,22 @@ impl OpenProposal {
             outvoted_by: gate.outvoted_by,
         };
         let gates = if class == Class::Release { model.policy.gates.iter().map(resolve).collect() } else { Vec::new() };
-        let mut whole = share::total_as_of(state, id, snapshot).by(rule.electorate);
+        let whole = share::total_as_of(state, id, snapshot).by(rule.electorate);
         let mut asleep = 0;
         if model.policy.dormancy.is_some() {
             asleep = dormancy::asleep_as_of(state, self.scope, snapshot).by(rule.electorate);
         }
-        for party in &parties {
-            let weight = model_weight(state, id, *party, (snapshot, rule.electorate));
-            whole = whole.saturating_sub(weight);
-            if dormancy::was_dormant(state, self.scope, *party, snapshot) {
-                asleep = asleep.saturating_sub(weight);
-            }
-        }
         let tally = Tally::opening(whole, asleep);
         let (guardian, suspended_vote) = (model.policy.guardian, model.policy.suspended_vote);
-        Ok(Terms { rule, gates, guardian, parties, suspended_vote, tally, number })
+        Ok(Terms { rule, gates, guardian, suspended_vote, tally, number })
     }
 
-    /// The parties to the disputes that it decides, each once.
-    fn parties<S: StateRead + ?Sized>(
-        &self,
-        state: &Overlay<'_, S>,
-        model: &Model,
-    ) -> Result<Vec<AccountId>, Rejection> {
-        let mut parties = BTreeSet::new();
-        for action in &self.actions {
-            if let ProposalAction::ResolveDispute { dispute, .. } = action {
-                parties.extend(dispute::open_for_owners(state, model, *dispute)?.parties());
-            }
-        }
-        Ok(parties.into_iter().collect())
+    /// The dispute that it is to end, and how.
+    fn resolves(&self) -> Option<(DisputeId, bool)> {
+        self.actions.iter().find_map(|action| match action {
+            ProposalAction::ResolveDispute { dispute, upholds } => Some((*dispute, *upholds)),
+            _ => None,
+        })
     }
 }
 
@@ -456,7 +446,7 @@ fn network_terms<S: StateRead + ?Sized>(
         asleep = dormancy::asleep_as_of(state, Scope::Network, snapshot).by(rule.electorate);
     }
     let tally = Tally::opening(members_as_of(state, snapshot), asleep);
-    Ok(Terms { rule, gates: Vec::new(), guardian: None, parties: Vec::new(), suspended_vote: true, tally, number })
+    Ok(Terms { rule, gates: Vec::new(), guardian: None, suspended_vote: true, tally, number })
 }
 
 fn require_proposer<S: StateRead + ?Sized>(
@@ -487,7 +477,6 @@ fn require_proposer<S: StateRead + ?Sized>(
 /// What an account counts with by itself, as of a proposal's opening.
 fn own_weight<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: &Account) -> u64 {
     match proposal.scope {
-        Scope::Model(_) if proposal.parties.contains(&account.id) => 0,
         Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
         Scope::Model(model) => model_weight(state, model, account.id, (proposal.snapshot, proposal.rule.electorate)),
     }

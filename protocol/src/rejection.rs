@@ -262,7 +262,7 @@ pub enum Rejection {
     Frozen(DisputeId),
     #[error("dispute {0} does not exist")]
     UnknownDispute(DisputeId),
-    #[error("dispute {dispute} is {status}, no longer open")]
+    #[error("dispute {dispute} is {status}; nothing more can be asked of it")]
     DisputeOver { dispute: DisputeId, status: String },
     #[error(
         "account {0} has {max} disputes open; wait until one ends",
@@ -272,10 +272,11 @@ pub enum Rejection {
     #[error("only {0}, whom the dispute is against, can answer it")]
     NotRespondent(AccountId),
     #[error(
-        "account {account} is not an arbiter of dispute {dispute}, has not accepted to be one, or is a party to it"
+        "account {account} does not sit on dispute {dispute}: those do who accepted to be its arbiters, are no parties to \
+         it, hold nothing of the model, and come first in its list"
     )]
     NotArbiter { account: AccountId, dispute: DisputeId },
-    #[error("dispute {0} is for the arbiters that the model's policy names")]
+    #[error("dispute {0} is for the arbiters that the model's policy names; whom a ruling goes against can appeal")]
     ForArbiters(DisputeId),
     #[error("incident {0} does not exist")]
     UnknownIncident(IncidentId),
@@ -429,6 +430,53 @@ pub enum Rejection {
          signing together: sign with each of them, or request it of every key"
     )]
     ContestedAlready(AccountId),
+
+    #[error("account {0} would challenge itself; say what is wrong in another way, and leave disputes to others")]
+    OwnDispute(AccountId),
+    #[error("the same account challenges it already, by dispute {0}; add to that")]
+    ChallengedAlready(DisputeId),
+    #[error("it is challenged by {max} accounts; wait until one of their disputes ends", max = limits::DISPUTES_PER_TARGET)]
+    TooManyChallenges,
+    #[error(
+        "account {account} lost a challenge in model {model} and is barred from another until {until} ms; others can \
+         challenge, and anybody can report an incident"
+    )]
+    Barred { account: AccountId, model: ModelId, until: Timestamp },
+    #[error(
+        "account {0} has challenged this {max} times in vain; others can challenge it",
+        max = limits::CHALLENGES_IN_VAIN
+    )]
+    ChallengedTooOften(AccountId),
+    #[error(
+        "to challenge this, {bond} units of account {account} in model {model} are bound until it ends, and {free} are \
+         free; challenge fewer units, or leave it to a larger holder"
+    )]
+    BondLacking { account: AccountId, model: ModelId, free: Units, bond: Units },
+    #[error(
+        "account {account} has {free} units of model {model} that are not bound for its challenges, which is less than \
+         the {asked} asked for; wait until these end"
+    )]
+    Bonded { account: AccountId, model: ModelId, free: Units, asked: Units },
+    #[error(
+        "who dispute {dispute} is against has until {until} ms to answer; nobody decides before, or before the answer"
+    )]
+    NotHeard { dispute: DisputeId, until: Timestamp },
+    #[error("dispute {0} is before the owners; they end it by a resolution")]
+    ForOwners(DisputeId),
+    #[error(
+        "account {account} has ruled on dispute {dispute}, and enough arbiters agreed; it changes nothing any more"
+    )]
+    RuledAlready { account: AccountId, dispute: DisputeId },
+    #[error("dispute {0} has no ruling that waits and was not appealed")]
+    NothingToAppeal(DisputeId),
+    #[error("only {0}, whom the ruling goes against, can appeal")]
+    NotAppellant(AccountId),
+    #[error("only {0}, who challenged, can take it back")]
+    NotChallenger(AccountId),
+    #[error("dispute {0} was ruled on, or a resolution of it is under way; it goes its way now")]
+    TooLateToWithdraw(DisputeId),
+    #[error("account {0} is an arbiter of the model, and arbiters hold nothing of it; it can resign first")]
+    ArbiterHolds(AccountId),
 }
 
 /// What outvotes a failed attestation.
@@ -548,6 +596,21 @@ impl Rejection {
             Self::Frozen(_) => "frozen",
             Self::UnknownDispute(_) => "unknown_dispute",
             Self::DisputeOver { .. } => "dispute_over",
+            Self::OwnDispute(_) => "own_dispute",
+            Self::ChallengedAlready(_) => "challenged_already",
+            Self::TooManyChallenges => "too_many_challenges",
+            Self::Barred { .. } => "barred",
+            Self::ChallengedTooOften(_) => "challenged_too_often",
+            Self::BondLacking { .. } => "bond_lacking",
+            Self::Bonded { .. } => "bonded",
+            Self::NotHeard { .. } => "not_heard",
+            Self::ForOwners(_) => "for_owners",
+            Self::RuledAlready { .. } => "ruled_already",
+            Self::NothingToAppeal(_) => "nothing_to_appeal",
+            Self::NotAppellant(_) => "not_appellant",
+            Self::NotChallenger(_) => "not_challenger",
+            Self::TooLateToWithdraw(_) => "too_late_to_withdraw",
+            Self::ArbiterHolds(_) => "arbiter_holds",
             Self::TooManyDisputes(_) => "too_many_disputes",
             Self::NotRespondent(_) => "not_respondent",
             Self::NotArbiter { .. } => "not_arbiter",

@@ -13,17 +13,16 @@ pub use consent::{Consent, GiveConsent};
 pub use dilution::Issuance;
 pub use issue::{Issue, TakeUp, TakenUp};
 pub(crate) use vesting::vest;
-pub use vesting::{Vesting, VestingGrant, VestingGrants, free_units};
+pub use vesting::{Vesting, VestingGrant, VestingGrants};
 
 use crate::{
-    codec, delegation,
-    dispute::{self, DisputeTarget},
-    dormancy,
+    codec, delegation, dispute, dormancy,
     event::Event,
     execute::Context,
-    ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, TransactionId, Units},
+    ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, Timestamp, TransactionId, Units},
     intake, limits,
     model::Model,
+    office::{self, Office},
     policy::{Electorate, TransferRule},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateError, StateRead, prefix_end, read_as_of},
@@ -458,6 +457,10 @@ pub(crate) fn transfer<S: StateRead + ?Sized>(
     if units == Units::ZERO || to == from {
         return Err(Rejection::EmptyTransfer);
     }
+    // Else whoever wants an arbiter gone sends it a unit.
+    if office::holds(state, &Office::Arbiter(model), to) {
+        return Err(Rejection::ArbiterHolds(to));
+    }
     require_free(state, context, (model, from), units)?;
     let gone = change(state, context, model, from, (ShareFlow::Out, units), reason(to))?;
     let come = change(state, context, model, to, (ShareFlow::In, units), reason(from))?;
@@ -511,10 +514,42 @@ impl BurnShares {
     ) -> Result<Vec<Event>, Rejection> {
         Model::existing(state, self.model)?;
         require_held(state, (self.model, sender), self.units)?;
+        let disputed = dispute::disputed_units(state, self.model, sender);
+        let left = left_besides(state, (self.model, sender), disputed, context.time);
+        require_unbound((self.model, sender), left, self.units)?;
         let reason = ShareReason::Burned { reason: self.reason.clone() };
         // What is under vesting cannot be given away, but it can be given up.
         Ok(vec![seize(state, context, (self.model, sender), self.units, reason)?])
     }
+}
+
+/// What a holder can give away now: what it holds, less what is under vesting or disputed, whichever is more, for units
+/// under vesting can be those that a dispute takes; and less what is bound for its challenges.
+pub fn free_units<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+    time: Timestamp,
+) -> Units {
+    let locked = VestingGrants::of(state, (model, account)).locked(time);
+    let kept = locked.max(dispute::disputed_units(state, model, account));
+    left_besides(state, (model, account), kept, time)
+}
+
+/// What a holder has besides units that are kept from it, and those that are bound for its challenges.
+fn left_besides<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    (model, account): (ModelId, AccountId),
+    kept: Units,
+    time: Timestamp,
+) -> Units {
+    let bound = dispute::stake::bound_units(state, (model, account), time);
+    free(balance(state, model, account), kept, bound)
+}
+
+/// What is left of so many units.
+pub(crate) fn free(held: Units, kept: Units, bound: Units) -> Units {
+    Units::new(held.get().saturating_sub(kept.get()).saturating_sub(bound.get()))
 }
 
 /// Takes units from a holder whether or not they are free to give, as a decision or a dispute demands. Free
@@ -531,7 +566,7 @@ pub(crate) fn seize<S: StateRead + ?Sized>(
     Ok(event)
 }
 
-/// That a holder has so many units, under vesting or not, and that they are not frozen.
+/// That a holder has so many units, under vesting or not, and keeps its disputed ones without them.
 fn require_held<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
     (model, account): (ModelId, AccountId),
@@ -541,7 +576,7 @@ fn require_held<S: StateRead + ?Sized>(
     if units > held {
         return Err(Rejection::NotEnoughShares { account, model, held, asked: units });
     }
-    dispute::require_unfrozen(state, DisputeTarget::Line { model, account })
+    dispute::require_undisputed(state, (model, account), units)
 }
 
 fn require_free<S: StateRead + ?Sized>(
@@ -551,11 +586,16 @@ fn require_free<S: StateRead + ?Sized>(
     units: Units,
 ) -> Result<(), Rejection> {
     require_held(state, (model, account), units)?;
-    let free = free_units(state, model, account, context.time);
-    if units > free {
-        return Err(Rejection::NotVested { account, model, free, asked: units });
+    let locked = VestingGrants::of(state, (model, account)).locked(context.time);
+    let vested = Units::new(balance(state, model, account).get().saturating_sub(locked.get()));
+    if units > vested {
+        return Err(Rejection::NotVested { account, model, free: vested, asked: units });
     }
-    Ok(())
+    require_unbound((model, account), free_units(state, model, account, context.time), units)
+}
+
+fn require_unbound((model, account): (ModelId, AccountId), free: Units, asked: Units) -> Result<(), Rejection> {
+    if asked > free { Err(Rejection::Bonded { account, model, free, asked }) } else { Ok(()) }
 }
 
 #[cfg(test)]

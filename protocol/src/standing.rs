@@ -134,10 +134,10 @@ impl Standing {
         }
         let target: (ModelId, VersionLabel) = (version.model, version.label.clone());
         let target = DisputeTarget::Version { model: target.0, label: target.1 };
-        if let Some(Frozen(id)) = read::<Frozen>(state, &target)?
+        if let Some(id) = read::<Frozen>(state, &target)?.and_then(|frozen| frozen.first())
             && let Some(dispute) = read::<Dispute>(state, &id)?
         {
-            add(ConcernKind::Disputed, &dispute.claim.text, Some(dispute.lapses), Some(id));
+            add(ConcernKind::Disputed, &dispute.claim.text, Some(dispute.falls_due()), Some(id));
         }
         Ok(())
     }

@@ -214,6 +214,10 @@ pub enum Family {
     Withheld = 65,
     /// Givers of a closing round that share a cap, by the account that names them.
     RoundGroup = 66,
+    /// How accounts stand to a model's disputes as challengers.
+    Challenger = 67,
+    /// How often an account challenged a thing in vain, by the thing and the account.
+    ChallengedInVain = 68,
 }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     contribution::{AcceptContribution, DeclineContribution, RecordContribution, RevealContribution},
     crypto::{self, Domain, SigningKey},
     delegation::Delegate,
-    dispute::{AnswerDispute, OpenDispute, RuleDispute},
+    dispute::{AnswerDispute, AppealDispute, OpenDispute, RuleDispute, WithdrawDispute},
     dormancy::{CallOn, Present},
     emergency::StopVersion,
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
@@ -113,6 +113,10 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     StopVersion(StopVersion),
     /// Decline to countersign a contribution, as a steward.
     DeclineContribution(DeclineContribution),
+    /// Take a challenge back.
+    WithdrawDispute(WithdrawDispute),
+    /// Take a ruling to the owners.
+    AppealDispute(AppealDispute),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -158,6 +162,8 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::GiveConsent(_) => "give_consent",
             Self::StopVersion(_) => "stop_version",
             Self::DeclineContribution(_) => "decline_contribution",
+            Self::WithdrawDispute(_) => "withdraw_dispute",
+            Self::AppealDispute(_) => "appeal_dispute",
         }
     }
 
@@ -183,6 +189,8 @@ impl<Request, Sign> Action<Request, Sign> {
                 | Self::TakeUp(_)
                 | Self::GiveConsent(_)
                 | Self::AnswerDispute(_)
+                | Self::WithdrawDispute(_)
+                | Self::AppealDispute(_)
                 | Self::RevealContribution(_)
                 | Self::RotateKeys(_)
                 | Self::CancelRecovery(_)
@@ -220,6 +228,8 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::Attest(action) => action.check(),
             Self::OpenDispute(action) => action.check(),
             Self::AnswerDispute(action) => action.check(),
+            Self::RuleDispute(action) => action.check(),
+            Self::AppealDispute(action) => action.check(),
             Self::ReportIncident(action) => action.check(),
             Self::UpdateIncident(action) => action.check(),
             Self::SetRecovery(action) => action.check(),
@@ -229,7 +239,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::StopVersion(action) => action.check(),
             Self::AcceptContribution(_)
             | Self::ExecuteProposal(_)
-            | Self::RuleDispute(_)
+            | Self::WithdrawDispute(_)
             | Self::CancelRecovery(_)
             | Self::BindPeer(_)
             | Self::ReleasePeer(_)

@@ -31,7 +31,7 @@ pub use accounts::Account;
 pub use ballots::Tally;
 pub use contributions::{Contribution, Round, RoundStatus};
 pub use decisions::{Proposal, Status};
-pub use disputes::{Dispute, DisputeStatus};
+pub use disputes::{Dispute, DisputeStatus, Loss};
 pub use emergency::{Stop, Suspended};
 pub use minorities::{Added, Issue};
 pub use offices::Answer;
@@ -125,6 +125,10 @@ pub struct World {
     pub silences: BTreeMap<(Scope, AccountId), Silence>,
     /// Who agrees to a decision that takes its units.
     pub consents: BTreeSet<(ProposalId, AccountId)>,
+    /// Challenges that came to nothing.
+    pub losses: Vec<Loss>,
+    /// Who was barred in which model, when, with what at stake, and until when.
+    pub bars: Vec<((ModelId, AccountId), u64, (u64, u64))>,
     /// The model that published an artifact first.
     pub origins: BTreeMap<ArtifactId, ModelId>,
     /// What accounts named for an office answered, and when.
@@ -174,6 +178,8 @@ impl World {
             disputes: BTreeMap::new(),
             silences: BTreeMap::new(),
             consents: BTreeSet::new(),
+            losses: Vec::new(),
+            bars: Vec::new(),
             origins: BTreeMap::new(),
             offices: BTreeMap::new(),
             ahead: BTreeSet::new(),
@@ -199,7 +205,7 @@ impl World {
                 Due::Proposal(id) => self.proposal_is_due(id),
                 Due::Delegation(model, from) => drop(self.existing_mut(model).delegations.remove(&from)),
                 Due::Round(model, number) => self.round_is_due(model, number),
-                Due::Dispute(id) => self.lapse(id),
+                Due::Dispute(id) => self.dispute_is_due(id),
                 Due::Silence(scope, account) => self.silence_is_due(scope, account),
                 Due::Issue(model, number) => self.issue_is_due(model, number),
                 Due::Stop(model, number) => self.stop_is_due(model, number),
@@ -255,6 +261,8 @@ impl World {
             Action::OpenDispute(asked) => self.challenge(sender, asked, DisputeId::from_bytes(named)),
             Action::AnswerDispute(asked) => self.answer(sender, asked.dispute),
             Action::RuleDispute(asked) => self.rule(sender, asked.dispute, asked.upholds),
+            Action::AppealDispute(asked) => self.appeal(sender, asked.dispute),
+            Action::WithdrawDispute(asked) => self.withdraw_dispute(sender, asked.dispute),
             Action::OpenProposal(asked) => self.propose(sender, asked, ProposalId::from_bytes(named)),
             Action::CastBallot(asked) => self.cast(sender, asked),
             Action::WithdrawProposal(asked) => self.withdraw_proposal(sender, asked.proposal),
@@ -290,8 +298,8 @@ impl World {
             let stops = model.stops.iter().enumerate().filter(|(_, stop)| stop.runs);
             agenda.extend(stops.map(|(number, stop)| (stop.until, Due::Stop(*id, number))));
         }
-        for (id, dispute) in self.disputes.iter().filter(|(_, dispute)| dispute.status == DisputeStatus::Open) {
-            agenda.push((dispute.lapses, Due::Dispute(*id)));
+        for (id, dispute) in self.disputes.iter().filter(|(_, dispute)| !dispute.status.is_final()) {
+            agenda.push((dispute.wakes, Due::Dispute(*id)));
         }
         let called = self.silences.iter().filter(|(_, silence)| !silence.dormant);
         agenda.extend(called.map(|((scope, account), silence)| (silence.sleeps_at, Due::Silence(*scope, *account))));
@@ -378,7 +386,9 @@ impl World {
     /// That every account which a policy names exists.
     fn require_accounts_of(&self, policy: &ModelPolicy) -> Result<(), Refused> {
         let mut named: Vec<AccountId> = policy.guardian.into_iter().collect();
-        named.extend(policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.clone()));
+        named.extend(
+            policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.iter().chain(&arbiters.stand_ins).copied()),
+        );
         named.extend(policy.emergency.iter().flat_map(|emergency| emergency.accounts.clone()));
         named.extend(policy.roles.iter().flat_map(|role| role.accounts.clone()));
         named.into_iter().try_for_each(|account| self.account(account).map(drop))

@@ -7,7 +7,7 @@ use super::{
     views::{DisputeView, IncidentStep, IncidentView, Page, Problem},
 };
 use allod_protocol::{
-    dispute::{Dispute, DisputeOf},
+    dispute::{self, Challenger, Dispute, DisputeOf},
     ids::{DisputeId, IncidentId},
     incident::{Incident, IncidentOf, IncidentUpdate},
     office::Office,
@@ -22,7 +22,12 @@ fn dispute_view(reader: &Reader, id: DisputeId) -> Result<DisputeView, Problem> 
     let dispute = reader
         .find::<Dispute>(&id)?
         .ok_or_else(|| Problem::not_found("unknown_dispute", format!("there is no dispute {id} on this network")))?;
+    let sitting = if dispute.status.is_final() { Vec::new() } else { dispute::sitting(&reader.state, &dispute)? };
+    let challenger = reader.find::<Challenger>(&(dispute.model, dispute.challenger))?.unwrap_or_default();
     Ok(DisputeView {
+        sitting_handles: sitting.iter().map(|account| reader.handle(*account)).collect::<Result<_, _>>()?,
+        sitting,
+        loss_bars_ms: challenger.next_bar_ms(dispute.terms.bar_ms),
         model_name: reader.name(dispute.model)?,
         challenger_handle: reader.handle(dispute.challenger)?,
         respondent_handle: reader.handle(dispute.respondent)?,

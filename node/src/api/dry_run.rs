@@ -124,13 +124,12 @@ fn blocking(reader: &Reader, proposal: &Proposal, electorate: u64) -> Result<Blo
     Ok(view)
 }
 
-/// What each holder who has a voice in it would count with, the heaviest first.
+/// What each holder would count with, the heaviest first.
 fn weights(reader: &Reader, model: ModelId, proposal: &Proposal) -> Result<Vec<WeightView>, Problem> {
     let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
     loop {
         let (shares, next) = page::<Share>(&reader.state, &model, after.as_deref(), Direction::Ascending, LINES)?;
-        let voiced = shares.into_iter().filter(|share| !proposal.parties.contains(&share.account));
-        all.extend(voiced.map(|share| WeightView {
+        all.extend(shares.into_iter().map(|share| WeightView {
             account: share.account,
             handle: None,
             weight: Weights::of(share.units).by(proposal.rule.electorate),

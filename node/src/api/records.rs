@@ -8,7 +8,7 @@ use allod_protocol::{
     codec,
     contribution::{Contribution, ContributionOf},
     delegation::{DelegatedAt, Delegation, DelegationAt},
-    dispute::{Dispute, DisputeOf, Frozen},
+    dispute::{ChallengedInVain, Challenger, Dispute, DisputeOf, Frozen},
     dormancy::{DormantAt, DormantTotalAt, Silence},
     due::Deadline,
     emergency::{StopUse, StopsRunning, VersionStop},
@@ -106,6 +106,8 @@ families! {
     Dispute: "dispute" [Field::Id("dispute")];
     DisputeOf: "dispute_of" [Field::Id("model"), Field::Number("number")];
     Frozen: "frozen" [Field::Rest];
+    Challenger: "challenger" [Field::Id("model"), Field::Id("account")];
+    ChallengedInVain: "challenged_in_vain" [Field::Rest];
     Incident: "incident" [Field::Id("incident")];
     IncidentOf: "incident_of" [Field::Id("model"), Field::Number("number")];
     IncidentUpdate: "incident_update" [Field::Id("incident"), Field::Number("number")];

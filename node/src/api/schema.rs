@@ -344,7 +344,7 @@ records! {
          "countersigned", "declined", "accepted"];
     ProposalRecord = "Proposal": "A proposal: its scope, its actions, the rule at its opening, its status.",
         ["id", "scope", "number", "proposer", "title", "text", "actions", "class", "rule", "gates", "guardian",
-         "parties", "snapshot", "opened", "opened_at", "closes", "latest_close", "turned_at", "status", "suspended_vote"];
+         "snapshot", "opened", "opened_at", "closes", "latest_close", "turned_at", "status", "suspended_vote"];
     TallyRecord = "Tally": "The sums of a proposal's ballots, in weight; how many answered.",
         ["yes", "no", "abstain", "veto", "delegated", "electorate", "whole", "asleep", "ballots", "opposed"];
     BallotRecord = "Ballot": "One account's answer to a proposal.",
@@ -353,8 +353,8 @@ records! {
         ["model", "number", "plan", "proposal", "opened", "records_until", "closes", "contributors", "score", "status",
          "countersigners", "seals", "score_under_seal"];
     DisputeRecord = "Dispute": "A challenge of a line, a version or a contribution.",
-        ["id", "model", "number", "target", "units", "challenger", "respondent", "claim", "answer", "rulings", "lapses",
-         "status"];
+        ["id", "model", "number", "target", "units", "challenger", "respondent", "claim", "answer", "answer_until", "panel",
+         "rulings", "lapses", "terms", "bond", "appeal", "resolutions", "status"];
     IncidentRecord = "Incident": "What went wrong with a version, and how far that has come.",
         ["id", "model", "number", "label", "reporter", "text", "evidence", "reported", "responsible", "status",
          "updates"];
@@ -387,9 +387,9 @@ records! {
     ShareSubject = "ShareSubject": "A model and an account.", ["model", "account"];
     AttestationSubject = "AttestationSubject": "An artifact, a statement and an account.",
         ["artifact", "statement", "account"];
-    ShareFactsRecord = "ShareFacts": "What an account holds of a model, and what burdens it: grants under vesting, the dispute that freezes it; an account that is suspended.",
-        ["model", "register", "account", "units", "vesting", "frozen"];
-    VersionFactsRecord = "VersionFacts": "A version, and the dispute that freezes it.", ["model", "version", "frozen"];
+    ShareFactsRecord = "ShareFacts": "What an account holds of a model, and what burdens it: grants under vesting, units that disputes freeze, units bound for its own challenges; an account that is suspended.",
+        ["model", "register", "account", "units", "vesting", "frozen", "disputes", "challenger"];
+    VersionFactsRecord = "VersionFacts": "A version, and the disputes that freeze it.", ["model", "version", "disputes"];
     LicenceFactsRecord = "LicenceFacts": "An account's licence to a model; null if it has none.",
         ["model", "account", "licence"];
     DecisionFactsRecord = "DecisionFacts": "A proposal, its tally, and who asked.",

@@ -754,7 +754,7 @@ async fn deeds_and_proofs_hold_against_the_genesis_alone() {
         peer.client.get(&path).header("accept", "application/json").send().await.unwrap().json().await.unwrap();
     let facts = &described["facts"]["share"];
     assert_eq!((&facts["units"], &facts["register"]["total_units"]), (&json!(40), &json!(100)), "{described}");
-    assert_eq!((&facts["vesting"], &facts["frozen"]), (&json!([]), &Value::Null), "nothing burdens it");
+    assert_eq!((&facts["vesting"], &facts["disputes"]), (&json!([]), &json!([])), "nothing burdens it");
     assert_eq!(described["deed"], data_encoding::HEXLOWER.encode(&bytes));
     assert_eq!(peer.ok("/v1/deeds/share/northfield/digits/southbank?format=json").await, described);
 

@@ -5,6 +5,7 @@ use super::{
     args::{HowMany, IdArg, content_hash},
     client::Client,
     context::Context,
+    dispute::{self, Words},
     output::{Fields, cut, who},
     seals::KeptSeal,
     signing::{Nothing, Receipt, Signing},
@@ -15,8 +16,9 @@ use allod_protocol::{
     contribution::{
         AcceptContribution, Contribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution,
     },
+    dispute::DisputeTarget,
     event::Event,
-    ids::{ContentHash, ContributionId, ModelName},
+    ids::{ContentHash, ContributionId, ModelName, Units},
     transaction::Action,
 };
 use anyhow::Result;
@@ -52,6 +54,15 @@ enum ContributeCommand {
         /// Why
         #[arg(long)]
         reason: String,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Appeal that a contribution of yours was declined, or not countersigned: if the arbiters uphold it, it counts
+    Appeal {
+        /// The contribution's id, or the start of it
+        contribution: IdArg,
+        #[command(flatten)]
+        claim: Words,
         #[command(flatten)]
         signing: Signing,
     },
@@ -231,6 +242,10 @@ impl ContributeCommand {
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
                     format!("declined by {}\n{}", sender.account.handle, receipt.place())
                 })
+            }
+            Self::Appeal { contribution, claim, signing } => {
+                let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
+                dispute::open(context, &signing, DisputeTarget::Appeal(contribution), Units::ZERO, claim).await
             }
             Self::Reveal { contribution, amount, salt, signing } => {
                 let sender = signing.sender(context).await?;

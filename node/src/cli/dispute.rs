@@ -6,13 +6,15 @@ use super::{
     context::Context,
     output::{Fields, short, who},
     signing::{Nothing, Receipt, Signing},
-    units::{show_count, show_time},
+    units::{show_count, show_duration, show_time},
 };
 use crate::api::views::DisputeView;
 use allod_protocol::{
-    dispute::{AnswerDispute, DisputeStatus, DisputeTarget, OpenDispute, Plea, RuleDispute},
+    dispute::{
+        AnswerDispute, AppealDispute, DisputeStatus, DisputeTarget, OpenDispute, Plea, RuleDispute, WithdrawDispute,
+    },
     event::Event,
-    ids::{DisputeId, ModelName, Units},
+    ids::{AccountId, DisputeId, Handle, ModelName, Units},
     transaction::Action,
 };
 use anyhow::Result;
@@ -21,7 +23,8 @@ use serde::Serialize;
 /// Challenge a line of a register, a version or a contribution; answer and settle challenges.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Dispute {
-    /// Challenge units of a holder: they cannot leave its line until the dispute ends
+    /// Challenge units of a holder: they cannot leave its line until the dispute ends. Units of your own are bound
+    /// meanwhile; who loses is barred from challenging for a while
     Line {
         /// namespace/name
         model: ModelName,
@@ -53,15 +56,6 @@ pub(super) enum Dispute {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Appeal that a contribution of yours was declined, or not countersigned: if the arbiters uphold it, it counts
-    Appeal {
-        /// The contribution's id, or the start of it
-        contribution: IdArg,
-        #[command(flatten)]
-        claim: Words,
-        #[command(flatten)]
-        signing: Signing,
-    },
     /// Answer a challenge against you
     Answer {
         /// The dispute's id, or the start of it
@@ -71,12 +65,32 @@ pub(super) enum Dispute {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Rule on a challenge as an arbiter, or lift your own
+    /// Rule on a challenge as an arbiter, with your reasons; the ruling waits before it stands
     Rule {
         /// The dispute's id, or the start of it
         dispute: IdArg,
         #[command(flatten)]
         ruling: Ruling,
+        /// Why
+        #[arg(long)]
+        reasons: String,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Take a ruling that goes against you to the owners, before it stands; it can be done once
+    Appeal {
+        /// The dispute's id, or the start of it
+        dispute: IdArg,
+        /// Why
+        #[arg(long)]
+        text: String,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Take your challenge back, before anybody ruled on it
+    Withdraw {
+        /// The dispute's id, or the start of it
+        dispute: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
@@ -146,20 +160,26 @@ impl Dispute {
                 let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
                 open(context, &signing, DisputeTarget::Contribution(contribution), Units::ZERO, claim).await
             }
-            Self::Appeal { contribution, claim, signing } => {
-                let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
-                open(context, &signing, DisputeTarget::Appeal(contribution), Units::ZERO, claim).await
-            }
             Self::Answer { dispute, answer, signing } => {
                 let evidence = answer.evidence.as_deref().map(args::content_hash).transpose()?;
                 let dispute = dispute.resolve(&context.client()?, "/v1/disputes").await?;
                 let action = AnswerDispute { dispute, text: answer.text, evidence };
                 submit(context, &signing, Action::AnswerDispute(action), "answered").await
             }
-            Self::Rule { dispute, ruling, signing } => {
+            Self::Rule { dispute, ruling, reasons, signing } => {
                 let dispute = dispute.resolve(&context.client()?, "/v1/disputes").await?;
-                let action = RuleDispute { dispute, upholds: ruling.upholds() };
+                let action = RuleDispute { dispute, upholds: ruling.upholds(), reasons };
                 submit(context, &signing, Action::RuleDispute(action), "ruled").await
+            }
+            Self::Appeal { dispute, text, signing } => {
+                let dispute = dispute.resolve(&context.client()?, "/v1/disputes").await?;
+                let action = Action::AppealDispute(AppealDispute { dispute, text });
+                submit(context, &signing, action, "appealed; the owners: allod propose resolve-dispute ID").await
+            }
+            Self::Withdraw { dispute, signing } => {
+                let dispute = dispute.resolve(&context.client()?, "/v1/disputes").await?;
+                let action = Action::WithdrawDispute(WithdrawDispute { dispute });
+                submit(context, &signing, action, "taken back").await
             }
             Self::List { model, how_many } => {
                 let path = format!("/v1/models/{model}/disputes");
@@ -179,7 +199,14 @@ pub(super) async fn find(client: &Client, dispute: &IdArg) -> Result<DisputeView
     client.get(&format!("/v1/disputes/{dispute}")).await
 }
 
-async fn open(context: &Context, signing: &Signing, target: DisputeTarget, units: Units, claim: Words) -> Result<()> {
+/// Opens a dispute, or an appeal.
+pub(super) async fn open(
+    context: &Context,
+    signing: &Signing,
+    target: DisputeTarget,
+    units: Units,
+    claim: Words,
+) -> Result<()> {
     let evidence = claim.evidence.as_deref().map(args::content_hash).transpose()?;
     let sender = signing.sender(context).await?;
     let action = OpenDispute { target, units, text: claim.text, evidence };
@@ -193,7 +220,7 @@ async fn open(context: &Context, signing: &Signing, target: DisputeTarget, units
         let mut fields = Fields::default();
         fields.add("dispute", receipt.made.dispute);
         receipt.add_place(&mut fields);
-        fields.add("next", "arbiters: allod dispute rule ID; owners: allod propose resolve-dispute ID");
+        fields.add("next", "allod dispute show ID says who decides it, from when, and what a loss costs");
         fields.show()
     })
 }
@@ -219,10 +246,40 @@ fn show(view: &DisputeView) -> String {
     fields.add("claim", plea(&dispute.claim)).add_some("answer", dispute.answer.as_ref().map(plea));
     for (ruling, handle) in dispute.rulings.iter().zip(&view.arbiter_handles) {
         let arbiter = who(handle.as_ref(), ruling.arbiter);
-        fields.add("ruling", format!("{arbiter} {}", if ruling.upholds { "upholds" } else { "lifts" }));
+        let says = if ruling.upholds { "upholds" } else { "lifts" };
+        fields.add("ruling", format!("{arbiter} {says}: {}", ruling.reasons));
+    }
+    if let Some(appeal) = &dispute.appeal {
+        fields.add("appeal", &appeal.text);
     }
     fields.add("status", status(view));
+    if !dispute.status.is_final() {
+        fields.add("decides", decides(view));
+        fields.add_some("at stake", (!dispute.target.is_appeal()).then(|| stake(view)));
+    }
     fields.show()
+}
+
+/// Who decides it, and from when.
+fn decides(view: &DisputeView) -> String {
+    let dispute = &view.dispute;
+    let heard = match dispute.answer {
+        Some(_) => String::new(),
+        None => format!("\nnobody before {}, unless the respondent answers", show_time(dispute.answer_until)),
+    };
+    if matches!(dispute.status, DisputeStatus::Appealed { .. }) || view.sitting.is_empty() {
+        return format!("the owners: allod propose resolve-dispute ID{heard}");
+    }
+    let sits = |(account, handle): (&AccountId, &Option<Handle>)| who(handle.as_ref(), *account);
+    let sitting: Vec<String> = view.sitting.iter().zip(&view.sitting_handles).map(sits).collect();
+    let needed = dispute.panel.as_ref().map_or(0, |panel| panel.needed);
+    format!("{needed} of the arbiters {}{heard}", sitting.join(", "))
+}
+
+/// What it costs the challenger to lose.
+fn stake(view: &DisputeView) -> String {
+    let bond = show_count(view.dispute.bond.get());
+    format!("{bond} units of the challenger; a loss bars it for {}", show_duration(view.loss_bars_ms))
 }
 
 fn plea(plea: &Plea) -> String {
@@ -237,6 +294,18 @@ fn status(view: &DisputeView) -> String {
     };
     match &view.dispute.status {
         DisputeStatus::Open => format!("open, lapses {}", show_time(view.dispute.lapses)),
+        DisputeStatus::Ruled { upholds, stands, .. } => {
+            let ruled = if *upholds { "UPHELD" } else { "lifted" };
+            format!("ruled to be {ruled}; can be appealed until {}, then it stands", show_time(*stands))
+        }
+        DisputeStatus::Appealed { upholds, until } => {
+            let ruled = if *upholds { "UPHELD" } else { "lifted" };
+            format!("ruled to be {ruled}, before the owners; they can ask until {}", show_time(*until))
+        }
+        DisputeStatus::Withdrawn { height } => format!("taken back in block {height}"),
+        DisputeStatus::Moot { height, upheld } => {
+            format!("over in block {height}: dispute {} of the same thing was upheld", short(upheld))
+        }
         DisputeStatus::Upheld { height, proposal } => format!("UPHELD in block {height} {}", by(proposal)),
         DisputeStatus::Lifted { height, proposal } => format!("lifted in block {height} {}", by(proposal)),
         DisputeStatus::Lapsed { height } => format!("lapsed in block {height}"),

@@ -121,6 +121,7 @@ impl Names {
             Event::DisputeOpened { .. }
             | Event::DisputeAnswered { .. }
             | Event::DisputeRuled { .. }
+            | Event::DisputeAppealed { .. }
             | Event::DisputeEnded { .. }
             | Event::IncidentReported { .. }
             | Event::IncidentUpdated { .. } => self.tell_trouble(event).await,
@@ -398,6 +399,14 @@ impl Names {
             Event::DisputeRuled { dispute, arbiter, upholds, .. } => {
                 let ruling = if *upholds { "upholds it" } else { "lifts it" };
                 format!("dispute {}: arbiter {} {ruling}", short(dispute), self.account(*arbiter).await)
+            }
+            Event::DisputeAppealed { model, dispute, party, until } => {
+                let model = self.model(*model).await;
+                let by = match party {
+                    Some(party) => format!("{} takes the ruling", self.account(*party).await),
+                    None => "arbiters alone may not take units: their ruling comes".into(),
+                };
+                format!("dispute {} in {model}: {by} before the owners, until {}", short(dispute), show_time(*until))
             }
             Event::DisputeEnded { model, dispute, status } => {
                 format!("dispute {} in {} {}", short(dispute), self.model(*model).await, status.name())

@@ -1,5 +1,6 @@
 //! `allod policy`: how the owners of a model decide, in plain words and as a file to change.
 
+mod arbitration;
 pub(super) mod choice;
 
 use super::{args, client::Client, context::Context, output::Table, units::show_duration, words::sentences};

@@ -108,7 +108,7 @@ impl AcceptContribution {
         if contribution.is_sealed() {
             return Err(Rejection::StillSealed(self.contribution));
         }
-        dispute::require_unfrozen(state, DisputeTarget::Contribution(self.contribution))?;
+        dispute::require_unfrozen(state, &DisputeTarget::Contribution(self.contribution))?;
         contribution.forget(state, sender);
         contribution.countersigned.push(Countersignature { steward: sender, height: context.height });
         let asked = round.as_ref().map_or(model.policy.countersigners, |round| round.countersigners);
@@ -175,7 +175,7 @@ pub(crate) fn require_appealable<S: StateRead + ?Sized>(
     if contribution.giver != sender {
         return Err(Rejection::NotGiver(contribution.giver));
     }
-    if let Some(Frozen(dispute)) = state.read::<Frozen>(&DisputeTarget::Appeal(contribution.id)) {
+    if let Some(dispute) = Frozen::of(state, &DisputeTarget::Appeal(contribution.id)).first() {
         return Err(Rejection::AppealedAlready(dispute));
     }
     if contribution.accepted.is_some() {
@@ -184,7 +184,7 @@ pub(crate) fn require_appealable<S: StateRead + ?Sized>(
     if contribution.is_sealed() {
         return Err(Rejection::StillSealed(contribution.id));
     }
-    dispute::require_unfrozen(state, DisputeTarget::Contribution(contribution.id))?;
+    dispute::require_unfrozen(state, &DisputeTarget::Contribution(contribution.id))?;
     let round = contribution.round.map(|number| Round::existing(state, contribution.model, number)).transpose()?;
     if let Some(round) = &round {
         round.require_open(context.time)?;
@@ -213,7 +213,7 @@ pub(crate) fn uphold_appeal<S: StateRead + ?Sized>(
     if contribution.accepted.is_some() {
         return Ok(());
     }
-    if dispute::require_unfrozen(state, DisputeTarget::Contribution(id)).is_ok() {
+    if dispute::require_unfrozen(state, &DisputeTarget::Contribution(id)).is_ok() {
         match round::count(state, context, &contribution, true) {
             Ok(()) | Err(Rejection::RoundOver { .. }) => {}
             Err(rejection) => return Err(rejection),

@@ -1,7 +1,8 @@
 //! A policy in plain words, for the owners who are asked to agree to it.
 
 use super::{
-    Class, Dormancy, Electorate, EmergencyStop, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule, TransferRule,
+    Arbiters, Class, Dormancy, Electorate, EmergencyStop, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule,
+    TransferRule,
 };
 use crate::{fraction::Fraction, limits};
 
@@ -35,6 +36,7 @@ pub const fn risk(risk: Risk) -> &'static str {
             "Voices are counted by heads or by roots, or a number of holders can stop decisions, while shares move freely: who splits shares among several accounts gains voices."
         }
         Risk::SilenceDecides => "What matters most changes when nobody objects in time.",
+        Risk::ArbitersTakeUnits => "Arbiters who are all of one mind take units from a holder without the owners.",
         Risk::HastyDormancy => "Weight that says nothing for less than 30 days after a call leaves the count.",
         Risk::Expropriation => "The owners can take units from a holder who does not agree, without a dispute.",
     }
@@ -141,8 +143,13 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
         lines.push(("guardian".into(), "One account may cancel what passed and is not executed yet.".into()));
     }
     if let Some(arbiters) = &policy.arbiters {
-        let words = format!("{} of {} arbiters settle a dispute.", arbiters.needed, arbiters.accounts.len());
-        lines.push(("arbiters".into(), words));
+        lines.push(("arbiters".into(), self::arbiters(arbiters)));
+    }
+    lines.push(("challenges".into(), challenges(policy)));
+    if policy.arbiters.is_none() {
+        let words =
+            "No arbiters are named: the owners settle disputes. Accounts that hold nothing of the model can be named.";
+        lines.push(("arbiters".into(), words.into()));
     }
     if let Some(emergency) = &policy.emergency {
         lines.push(("emergency".into(), stops(emergency)));
@@ -168,6 +175,39 @@ fn dilution(policy: &ModelPolicy) -> Option<(String, String)> {
             .push(format!("What is minted is first offered for {period} to the holders, each as much as its part."));
     }
     (!sentences.is_empty()).then(|| ("dilution".into(), sentences.join(" ")))
+}
+
+/// Who settles disputes.
+fn arbiters(arbiters: &Arbiters) -> String {
+    let stand_ins = match arbiters.stand_ins.len() {
+        0 => "Where fewer can sit".to_owned(),
+        count => format!("{count} stand in for those who cannot sit; where even so too few can"),
+    };
+    let takes = if arbiters.take_units {
+        "They take disputed units by themselves if all seats are taken and all agree; otherwise the owners must confirm it."
+    } else {
+        "They take no units: what they uphold against a holder takes some once the owners confirm it."
+    };
+    format!(
+        "{} of {} arbiters, who hold nothing of the model, settle a dispute. {stand_ins}, the owners decide. {takes}",
+        arbiters.needed,
+        arbiters.accounts.len()
+    )
+}
+
+/// How challenges go, and what they cost.
+fn challenges(policy: &ModelPolicy) -> String {
+    let terms = policy.dispute_terms;
+    format!(
+        "Whoever is challenged has {} to answer before anybody decides. A ruling waits {}, in which whom it goes against \
+         may take it to the owners. What takes units needs the rule of ownership too. A challenger binds {} of the units \
+         it disputes of its own, at least {}; who loses is barred from challenging for {}, and twice as long each time.",
+        duration(terms.answer_ms),
+        duration(terms.ruling_timelock_ms),
+        terms.bond,
+        terms.bond_units,
+        duration(terms.bar_ms)
+    )
 }
 
 /// How the members of the network decide: a heading and its words, line by line.
@@ -240,7 +280,7 @@ mod tests {
 
     use crate::{
         fraction::{Fraction, Portion},
-        policy::{ModelPolicy, Rule, Tally, templates::Template},
+        policy::{Arbiters, ModelPolicy, Rule, Tally, templates::Template},
     };
     use proptest::prelude::*;
 
@@ -256,9 +296,19 @@ mod tests {
             assert!(release.contains(part), "{part}: {release}");
         }
         assert!(words("safety-review").contains("1 of the 1 accounts in the role reviewer"));
-        assert!(words("arbiters").contains("1 of 1"));
         assert!(words("ending a suspension").contains("within 1 day"), "{}", words("ending a suspension"));
         assert!(words("emergency").contains("Each of 1 accounts may suspend a version at once, for 14 days."));
+        assert!(words("arbiters").contains("the owners settle disputes"), "a template names none");
+        let account = crate::ids::AccountId::from_bytes;
+        let (accounts, stand_ins) = (vec![account([7; 32]), account([8; 32])], vec![account([9; 32])]);
+        let arbiters = Arbiters { accounts, needed: 1, stand_ins, take_units: true };
+        let policy = ModelPolicy { arbiters: Some(arbiters), ..policy.clone() };
+        let lines: Vec<String> = super::policy(&policy).into_iter().map(|(_, words)| words).collect();
+        for part in ["1 of 2 arbiters", "1 stand in", "if all seats are taken", "7 days to answer", "10 % of the units"]
+        {
+            assert!(lines.iter().any(|words| words.contains(part)), "{part}: {lines:?}");
+        }
+        assert!(lines.iter().any(|words| words.contains("without the owners")), "the risk is said");
         let community = Template::OpenCommunity.policy(&[]);
         let lines = super::policy(&community);
         assert!(lines.iter().any(|(heading, words)| heading == "mind" && words.contains("Less than half")));

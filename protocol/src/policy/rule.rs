@@ -194,6 +194,40 @@ impl Rule {
         u64::try_from(self.yes_quorum.least(electorate.into())).unwrap_or(u64::MAX).max(1)
     }
 
+    /// The rule by which only passes what passes by both, in voices counted as the other rule counts them. Who may ask is
+    /// this rule's.
+    ///
+    /// Where one of them decides by silence, what it needs is turned into yes: so much that too few are left to object.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Self {
+        let (longer, more) = (u64::max, Portion::max);
+        let unobjectionable = |rule: &Self| rule.objection.map(Portion::complement);
+        let mut yes_quorum = more(self.yes_quorum, other.yes_quorum);
+        let objection = match (self.objection, other.objection) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            _ => {
+                let least = unobjectionable(self).or_else(|| unobjectionable(other));
+                yes_quorum = least.map_or(yes_quorum, |least| more(yes_quorum, least));
+                None
+            }
+        };
+        Self {
+            electorate: other.electorate,
+            quorum: more(self.quorum, other.quorum),
+            threshold: more(self.threshold, other.threshold),
+            yes_quorum,
+            veto: [self.veto, other.veto].into_iter().flatten().min(),
+            voting_period_ms: longer(self.voting_period_ms, other.voting_period_ms),
+            early_close_ms: self.early_close_ms.zip(other.early_close_ms).map(|(one, two)| longer(one, two)),
+            late_extension_ms: longer(self.late_extension_ms, other.late_extension_ms),
+            timelock_ms: longer(self.timelock_ms, other.timelock_ms),
+            execution_window_ms: longer(self.execution_window_ms, other.execution_window_ms),
+            proposers: self.proposers,
+            objection,
+            blocking_holders: [self.blocking_holders, other.blocking_holders].into_iter().flatten().min(),
+        }
+    }
+
     /// Judges a tally.
     pub fn judge(&self, tally: &Tally) -> Verdict {
         let against = u128::from(tally.no).saturating_add(tally.veto.into());

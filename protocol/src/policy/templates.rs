@@ -1,8 +1,6 @@
 //! Policies to start from. Each is sound as it stands; its owners may change any of it.
 
-use super::{
-    Arbiters, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule,
-};
+use super::{Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
 use crate::{
     fraction::{Fraction, Portion},
     ids::{AccountId, Name},
@@ -20,7 +18,7 @@ pub enum Template {
     FounderLed,
     /// Many holders of few shares each.
     OpenCommunity,
-    /// Owners who answer to a regulator: attested releases, arbiters, slow changes.
+    /// Owners who answer to a regulator: attested releases, slow changes, disputes for outsiders to settle.
     RegulatedConsortium,
 }
 
@@ -44,11 +42,15 @@ impl Template {
             Self::EqualPartners => "a few organisations that own a model together, none above the others",
             Self::FounderLed => "a founder whose stewards release, with owners who can object",
             Self::OpenCommunity => "many holders of few shares each",
-            Self::RegulatedConsortium => "owners who answer to a regulator: attested releases, arbiters, slow changes",
+            Self::RegulatedConsortium => {
+                "owners who answer to a regulator: attested releases, slow changes; name outsiders as arbiters, or the \
+                 owners settle disputes"
+            }
         }
     }
 
-    /// The policy. The stewards are its reviewers and arbiters, and stop versions in an emergency, where it has such.
+    /// The policy. The stewards are its reviewers, and stop versions in an emergency, where it has such. It names no
+    /// arbiters: these are outsiders, for the founders to find.
     pub fn policy(self, stewards: &[AccountId]) -> ModelPolicy {
         match self {
             Self::EqualPartners => equal_partners(),
@@ -157,7 +159,6 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
     };
     if !stewards.is_empty() {
         let count = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
-        let majority = count.div_euclid(2).saturating_add(1);
         policy.roles = vec![Role { name: name("reviewer"), accounts: stewards.to_vec() }];
         policy.gates = vec![Gate {
             statement: name("safety-review"),
@@ -166,7 +167,6 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
             outvoted_by: None,
         }];
         policy.emergency = Some(EmergencyStop { accounts: stewards.to_vec(), for_ms: 14 * DAY_MS });
-        policy.arbiters = Some(Arbiters { accounts: stewards.to_vec(), needed: majority });
     }
     policy
 }

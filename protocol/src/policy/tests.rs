@@ -152,7 +152,7 @@ fn a_policy_that_could_never_pass_anything_is_refused() {
     assert_eq!(outvoted(2).check(), Ok(()));
     assert!(refused(outvoted(1)).contains("set the 2 that must attest"), "fewer than must attest anyway");
     assert!(refused(outvoted(3)).contains("less than the 3"), "one of three failed, so three cannot have passed it");
-    let arbiters = Arbiters { accounts: vec![account], needed: 2 };
+    let arbiters = Arbiters::new(vec![account], 2);
     assert!(refused(ModelPolicy { arbiters: Some(arbiters), ..policy.clone() }).contains("1 to 1"));
     let never = Rule { veto: Some(portion("0 %")), ..rule("75 %", "2/3") };
     assert!(refused(ModelPolicy { dispute: never, ..policy.clone() }).contains("veto"));
@@ -258,5 +258,29 @@ proptest! {
         let blocking = rule.blocking_weight(electorate);
         prop_assert_ne!(against(blocking), Verdict::Passed);
         prop_assert!(blocking == 0 || against(blocking - 1) == Verdict::Passed);
+    }
+}
+
+proptest! {
+    /// What is to meet two rules at once meets each of them.
+    #[test]
+    fn what_passes_by_both_rules_passes_by_either(
+        one in any_rule(), two in any_rule(), parts in proptest::array::uniform4(0u64..30), silent in 0u64..30,
+    ) {
+        let [yes, no, abstain, veto] = parts;
+        let tally = Tally { yes, no, abstain, veto, ..Tally::of(yes + no + abstain + veto + silent) };
+        // An objection that nothing meets is refused when it is set.
+        prop_assume!(![&one, &two].iter().any(|rule| rule.objection.is_some_and(Portion::is_met_by_nothing)));
+        if one.both(&two).passes(&tally) {
+            prop_assert!(one.passes(&tally) && two.passes(&tally), "{tally:?}: {one:?} {two:?}");
+        }
+        prop_assert_eq!(one.both(&one).passes(&tally), one.passes(&tally));
+    }
+
+    #[test]
+    fn what_meets_a_complement_leaves_too_little(portion in any_portion(), part in 0u128..=60, whole in 1u128..=60) {
+        if part <= whole && portion.complement().is_met(part, whole) && portion != Portion::at_least(Fraction::ZERO) {
+            prop_assert!(!portion.is_met(whole - part, whole));
+        }
     }
 }

@@ -14,14 +14,14 @@ use crate::{
     account::Account,
     attestation::Attestation,
     codec,
-    dispute::{Dispute, DisputeTarget, Frozen},
+    dispute::{Challenger, Dispute, DisputeTarget, Frozen},
     genesis::Genesis,
     ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Timestamp, Units, VersionLabel},
     limits,
     model::{Model, Version},
     policy::Tally,
     proposal::{Proposal, Scope},
-    share::{Register, Share, VestingGrants},
+    share::{self, Register, Share, VestingGrants},
     state::{Direction, Entry, Record, StateError, StateRead, read},
 };
 use serde::{Deserialize, Serialize};
@@ -94,8 +94,12 @@ pub struct ShareFacts {
     pub units: Units,
     /// What of it is under vesting; no grants if nothing is.
     pub vesting: VestingGrants,
-    /// The dispute by which the line is frozen, if it is.
-    pub frozen: Option<Dispute>,
+    /// What of it is disputed.
+    pub frozen: Frozen,
+    /// The disputes about it that are not over.
+    pub disputes: Vec<Dispute>,
+    /// What of it is bound for the holder's own challenges of others.
+    pub challenger: Challenger,
 }
 
 impl ShareFacts {
@@ -107,10 +111,10 @@ impl ShareFacts {
     /// Units that the holder can give away by itself at a block time, as far as its line goes: the model's rule for
     /// transfers is another matter.
     pub fn free_units(&self, time: Timestamp) -> Units {
-        if self.frozen.is_some() || self.account.suspended.is_some() {
+        if self.account.suspended.is_some() {
             return Units::ZERO;
         }
-        Units::new(self.units.get().saturating_sub(self.locked_units(time).get()))
+        share::free(self.units, self.locked_units(time).max(self.frozen.units), self.challenger.bound(time))
     }
 }
 
@@ -121,8 +125,8 @@ pub struct VersionFacts {
     pub model: Model,
     /// The version.
     pub version: Version,
-    /// The dispute by which it is frozen, if it is.
-    pub frozen: Option<Dispute>,
+    /// The disputes by which it is frozen; none if it is not.
+    pub disputes: Vec<Dispute>,
 }
 
 /// A licence, or that there is none.
@@ -187,19 +191,8 @@ impl Subject {
     /// [`NoFacts`].
     pub fn facts(&self, state: &impl StateRead) -> Result<Facts, NoFacts> {
         Ok(match self {
-            Self::Share { model, account } => Facts::Share(Box::new(ShareFacts {
-                model: existing::<Model>(state, model, "model")?,
-                register: read::<Register>(state, model)?.unwrap_or_else(|| Register::empty(*model)),
-                account: existing::<Account>(state, account, "account")?,
-                units: read::<Share>(state, &(*model, *account))?.map_or(Units::ZERO, |share| share.units),
-                vesting: read::<VestingGrants>(state, &(*model, *account))?.unwrap_or_default(),
-                frozen: frozen_by(state, &DisputeTarget::Line { model: *model, account: *account })?,
-            })),
-            Self::Version { model, label } => Facts::Version(Box::new(VersionFacts {
-                model: existing::<Model>(state, model, "model")?,
-                version: existing::<Version>(state, &(*model, label.clone()), "version")?,
-                frozen: frozen_by(state, &DisputeTarget::Version { model: *model, label: label.clone() })?,
-            })),
+            Self::Share { model, account } => Facts::Share(Box::new(share_facts(state, *model, *account)?)),
+            Self::Version { model, label } => Facts::Version(Box::new(version_facts(state, *model, label)?)),
             Self::Licence { model, account } => Facts::Licence(Box::new(LicenceFacts {
                 model: existing::<Model>(state, model, "model")?,
                 account: existing::<Account>(state, account, "account")?,
@@ -237,10 +230,34 @@ fn existing<R: Record>(state: &impl StateRead, key: &R::Key, what: &'static str)
     read::<R>(state, key)?.ok_or(NoFacts::Unknown(what))
 }
 
-/// The dispute by which a thing is frozen: the one place that says how a deed learns of it.
-fn frozen_by(state: &impl StateRead, target: &DisputeTarget) -> Result<Option<Dispute>, NoFacts> {
-    let frozen = read::<Frozen>(state, target)?;
-    frozen.map(|Frozen(id)| existing::<Dispute>(state, &id, "dispute")).transpose()
+fn share_facts(state: &impl StateRead, model: ModelId, account: AccountId) -> Result<ShareFacts, NoFacts> {
+    let (line, target) = ((model, account), DisputeTarget::Line { model, account });
+    let mut facts = ShareFacts {
+        model: existing::<Model>(state, &model, "model")?,
+        register: read::<Register>(state, &model)?.unwrap_or_else(|| Register::empty(model)),
+        account: existing::<Account>(state, &account, "account")?,
+        units: read::<Share>(state, &line)?.map_or(Units::ZERO, |share| share.units),
+        vesting: read::<VestingGrants>(state, &line)?.unwrap_or_default(),
+        frozen: read::<Frozen>(state, &target)?.unwrap_or_default(),
+        disputes: Vec::new(),
+        challenger: read::<Challenger>(state, &line)?.unwrap_or_default(),
+    };
+    facts.disputes = disputes(state, &facts.frozen)?;
+    Ok(facts)
+}
+
+fn version_facts(state: &impl StateRead, model: ModelId, label: &VersionLabel) -> Result<VersionFacts, NoFacts> {
+    let target = DisputeTarget::Version { model, label: label.clone() };
+    Ok(VersionFacts {
+        model: existing::<Model>(state, &model, "model")?,
+        version: existing::<Version>(state, &(model, label.clone()), "version")?,
+        disputes: disputes(state, &read::<Frozen>(state, &target)?.unwrap_or_default())?,
+    })
+}
+
+/// The disputes by which a thing is frozen.
+fn disputes(state: &impl StateRead, frozen: &Frozen) -> Result<Vec<Dispute>, NoFacts> {
+    frozen.disputes.iter().map(|id| existing::<Dispute>(state, id, "dispute")).collect()
 }
 
 /// State whose keys are noted as they are read.

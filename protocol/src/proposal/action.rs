@@ -3,8 +3,7 @@
 use super::{Proposal, Scope};
 use crate::{
     access::{self, Distribution},
-    dispute::{self, DisputeTarget},
-    emergency,
+    dispute, emergency,
     event::Event,
     execute::Context,
     genesis::Parameters,
@@ -410,7 +409,7 @@ fn run_for_model<S: StateRead + ?Sized>(
         ProposalAction::ClaimLineage { label, parents } => model::claim_lineage(state, &model, (label, by), parents)?,
         ProposalAction::OpenRound { plan } => round::open(state, context, &model, (plan, by))?,
         ProposalAction::ResolveDispute { dispute, upholds } => {
-            return dispute::resolve(state, context, &model, (*dispute, *upholds, by));
+            return dispute::ending::resolve(state, context, &model, (*dispute, *upholds, by));
         }
         ProposalAction::GrantLicence { account, expires } => {
             access::grant_licence(state, context, (id, by), (*account, *expires))?
@@ -461,8 +460,13 @@ fn change_shares<S: StateRead + ?Sized>(
             }
             Ok(vec![minted])
         }
-        ProposalAction::BurnShares { from, units, cause } | ProposalAction::Expropriate { from, units, cause } => {
-            dispute::require_unfrozen(state, DisputeTarget::Line { model: id, account: *from })?;
+        ProposalAction::BurnShares { from, units, cause } => {
+            dispute::require_undisputed(state, (id, *from), *units)?;
+            let reason = ShareReason::BurnedByDecision { proposal: by, cause: cause.clone() };
+            Ok(vec![share::seize(state, context, (id, *from), *units, reason)?])
+        }
+        // Whatever is disputed of it: else a friend's challenge would shield the holder.
+        ProposalAction::Expropriate { from, units, cause } => {
             let reason = ShareReason::BurnedByDecision { proposal: by, cause: cause.clone() };
             Ok(vec![share::seize(state, context, (id, *from), *units, reason)?])
         }

@@ -2,7 +2,7 @@
 //! for itself, which takes its weight out of what its delegate answers with, before or after. An answer may be split,
 //! and changed until the close.
 
-use super::{Proposal, Scope, model_weight, own_weight};
+use super::{Proposal, Scope, own_weight};
 use crate::{
     account::Account,
     apportion::apportion,
@@ -149,9 +149,6 @@ impl CastBallot {
 /// What an account can answer with of what others delegated to it.
 fn answerable<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: AccountId) -> u64 {
     let Scope::Model(model) = proposal.scope else { return 0 };
-    if proposal.parties.contains(&account) {
-        return 0;
-    }
     let given = delegated_as_of(state, model, account, proposal.snapshot).by(proposal.rule.electorate);
     let overridden = state.read::<Overridden>(&(proposal.id, account)).unwrap_or_default();
     given.saturating_sub(overridden.0)
@@ -175,18 +172,6 @@ fn take_back_delegated<S: StateRead + ?Sized>(
         ballot.delegated = ballot.delegated.saturating_sub(own);
         tally.put(&ballot);
         state.write(&key, &ballot);
-    }
-}
-
-/// Takes the parties' own weights out of what their delegates can answer with.
-pub(super) fn exclude_parties<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, proposal: &Proposal) {
-    let Scope::Model(model) = proposal.scope else { return };
-    for party in &proposal.parties {
-        let Some(delegate) = delegate_as_of(state, model, *party, proposal.snapshot) else { continue };
-        let own = model_weight(state, model, *party, (proposal.snapshot, proposal.rule.electorate));
-        let key = (proposal.id, delegate);
-        let overridden = state.read::<Overridden>(&key).unwrap_or_default();
-        state.write(&key, &Overridden(overridden.0.saturating_add(own)));
     }
 }
 

@@ -76,7 +76,7 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
     };
     proposal.actions.iter().find_map(|action| match action {
         ProposalAction::ReleaseVersion { label } => {
-            let frozen = dispute::require_unfrozen(state, DisputeTarget::Version { model, label: label.clone() });
+            let frozen = dispute::require_unfrozen(state, &DisputeTarget::Version { model, label: label.clone() });
             let suspended = || {
                 let version = state.read::<Version>(&(model, label.clone()))?;
                 emergency::require_not_suspended(&version).err()
@@ -84,16 +84,13 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
             frozen.err().or_else(suspended).or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
         }
         // Else a challenge at the last moment would void what the owners decided.
-        ProposalAction::BurnShares { from: account, .. } => {
-            let frozen = dispute::require_unfrozen(state, DisputeTarget::Line { model, account: *account });
-            frozen.err().or_else(|| consent::lacking(state, proposal.id, *account))
+        ProposalAction::BurnShares { from, units, .. } => {
+            let disputed = dispute::require_undisputed(state, (model, *from), *units);
+            disputed.err().or_else(|| consent::lacking(state, proposal.id, *from))
         }
-        ProposalAction::Expropriate { from: account, .. } => {
-            dispute::require_unfrozen(state, DisputeTarget::Line { model, account: *account }).err()
-        }
-        ProposalAction::ApproveTransfer { to, .. } => {
-            let frozen = dispute::require_unfrozen(state, DisputeTarget::Line { model, account: proposal.proposer });
-            frozen.err().or_else(|| sale::lacking(state, proposal, *to))
+        ProposalAction::ApproveTransfer { to, units, .. } => {
+            let disputed = dispute::require_undisputed(state, (model, proposal.proposer), *units);
+            disputed.err().or_else(|| sale::lacking(state, proposal, *to))
         }
         ProposalAction::MintShares { to, .. } => action::require_asked(state, (proposal, model), *to).err(),
         _ => None,
@@ -145,6 +142,7 @@ pub(super) fn settle<S: StateRead + ?Sized>(
     context.network.open_proposals = context.network.open_proposals.saturating_sub(1);
     proposal.status = status.clone();
     state.write(&proposal.id, &proposal);
+    dispute::ending::resolution_over(state, context, &proposal.actions);
     Event::ProposalClosed { proposal: proposal.id, scope: proposal.scope, status }
 }
 

@@ -63,7 +63,7 @@ impl VestingGrants {
         Units::new(self.0.iter().fold(0, sum))
     }
 
-    fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, line: (ModelId, AccountId)) -> Self {
+    pub(super) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, line: (ModelId, AccountId)) -> Self {
         state.read::<Self>(&line).unwrap_or_default()
     }
 
@@ -121,17 +121,6 @@ pub(crate) fn vest<S: StateRead + ?Sized>(
     grants.0.push(VestingGrant { units, start: context.time, vesting: *vesting });
     grants.write(state, (model, account));
     Ok(())
-}
-
-/// What a holder can give away now: what it holds, less what is under vesting.
-pub fn free_units<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-    time: Timestamp,
-) -> Units {
-    let locked = VestingGrants::of(state, (model, account)).locked(time);
-    Units::new(balance(state, model, account).get().saturating_sub(locked.get()))
 }
 
 /// After units were taken from a holder: what is locked is at most what it still holds. The newest grants give way.

@@ -110,7 +110,12 @@ impl World {
     /// A suspended account starts nothing: it votes, answers, and completes what it began, once in a block.
     pub(super) fn admit_suspended(&mut self, id: AccountId, action: &Action) -> Result<(), Refused> {
         match action {
-            Action::CastBallot(_) | Action::Delegate(_) | Action::AnswerDispute(_) | Action::RevealContribution(_) => {}
+            Action::CastBallot(_)
+            | Action::Delegate(_)
+            | Action::AnswerDispute(_)
+            | Action::WithdrawDispute(_)
+            | Action::AppealDispute(_)
+            | Action::RevealContribution(_) => {}
             Action::Present(_) | Action::LeaveNetwork(_) | Action::ResignOffice(_) => {}
             Action::TakeUp(_) | Action::GiveConsent(_) => {}
             _ => return Err("suspended"),

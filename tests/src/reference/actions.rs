@@ -2,7 +2,6 @@
 
 use super::{Proposal, Refused, World, require_stewards};
 use allod_protocol::{
-    dispute::DisputeTarget,
     ids::{AccountId, ModelId, ProposalId},
     policy::{ModelPolicy, TransferRule},
     proposal::{ProposalAction, Scope},
@@ -68,10 +67,11 @@ impl World {
                 self.add_by_decision(model, id, units.get())?;
                 self.mint_or_offer(model, (*to, units.get()), *vesting)
             }
-            ProposalAction::BurnShares { from, units, .. } | ProposalAction::Expropriate { from, units, .. } => {
-                self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
+            ProposalAction::BurnShares { from, units, .. } => {
+                self.require_undisputed(model, *from, units.get())?;
                 self.seize(model, *from, units.get())
             }
+            ProposalAction::Expropriate { from, units, .. } => self.seize(model, *from, units.get()),
             ProposalAction::ApproveTransfer { to, units, .. } => {
                 if self.model(model)?.policy.transfers == TransferRule::Locked {
                     return Err("transfers_locked");
@@ -92,7 +92,7 @@ impl World {
                 self.open_round(model, plan)
             }
             ProposalAction::ResolveDispute { dispute, upholds } => {
-                self.open_dispute_of(model, *dispute)?;
+                self.pending_of(model, *dispute)?;
                 self.end_dispute(*dispute, *upholds)
             }
             _ => Ok(()),

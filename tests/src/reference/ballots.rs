@@ -104,7 +104,6 @@ impl World {
     pub fn own_weight(&self, proposal: &Proposal, account: AccountId) -> u64 {
         let then = self.at(proposal.snapshot);
         match proposal.scope {
-            _ if proposal.parties.contains(&account) => 0,
             Scope::Network => {
                 u64::from(then.accounts.get(&account).is_some_and(|account| account.member_since.is_some()))
             }
@@ -126,9 +125,6 @@ impl World {
 
     /// What an account answers with.
     pub fn weight(&self, proposal: &Proposal, account: AccountId) -> u64 {
-        if proposal.parties.contains(&account) {
-            return 0;
-        }
         let delegators = match proposal.scope {
             Scope::Network => Vec::new(),
             Scope::Model(model) => self.delegators(proposal, model, account),

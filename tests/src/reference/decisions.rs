@@ -1,7 +1,7 @@
 //! Proposals: how they are opened and what comes of them. Everything that a proposal needs of the rules is taken at
 //! its opening; weights are those of the height before.
 
-use super::{DisputeStatus, Refused, World};
+use super::{Refused, World};
 use allod_protocol::{
     attestation::Finding,
     dispute::DisputeTarget,
@@ -11,7 +11,7 @@ use allod_protocol::{
     policy::{Class, Gate, ModelPolicy, Proposers, Rule},
     proposal::{BallotPart, OpenProposal, ProposalAction, Scope},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Proposals that one account may have open or queued at a time.
 const OPEN_PROPOSALS_PER_ACCOUNT: usize = 16;
@@ -64,8 +64,6 @@ pub struct Proposal {
     pub gates: Vec<(Gate, Vec<AccountId>)>,
     /// Who may stop it.
     pub guardian: Option<AccountId>,
-    /// Who has no voice in it.
-    pub parties: BTreeSet<AccountId>,
     /// Whether suspended accounts answer.
     pub suspended_vote: bool,
     /// The height as of which weights count.
@@ -103,7 +101,6 @@ impl World {
             rule: suspending_rule(self.rule_for(asked.scope, class)?, &asked.actions),
             gates: Vec::new(),
             guardian: None,
-            parties: BTreeSet::new(),
             suspended_vote: true,
             snapshot: self.height - 1,
             opened_at: self.time,
@@ -129,8 +126,17 @@ impl World {
         proposal.closes = self.time + proposal.rule.voting_period_ms;
         proposal.latest_close = proposal.closes;
         proposal.wakes = proposal.closes;
+        self.count_resolutions(&proposal.actions, false);
         self.proposals.insert(id, proposal);
         Ok(())
+    }
+
+    /// Ends a proposal.
+    fn settle_proposal(&mut self, id: ProposalId, status: Status) {
+        let proposal = self.proposal_mut(id);
+        proposal.status = status;
+        let actions = proposal.actions.clone();
+        self.count_resolutions(&actions, true);
     }
 
     fn rule_for(&self, scope: Scope, class: Class) -> Result<Rule, Refused> {
@@ -183,11 +189,8 @@ impl World {
         if class == Class::Release {
             proposal.gates = policy.gates.iter().map(|gate| resolve(policy, gate)).collect();
         }
-        for action in &proposal.actions {
-            if let ProposalAction::ResolveDispute { dispute, .. } = action {
-                let dispute = self.open_for_owners(id, *dispute)?;
-                proposal.parties.extend([dispute.challenger, dispute.respondent]);
-            }
+        if let Some(ProposalAction::ResolveDispute { dispute, upholds }) = proposal.actions.first() {
+            proposal.rule = self.rule_to_resolve(id, *dispute, *upholds)?;
         }
         Ok(())
     }
@@ -212,7 +215,7 @@ impl World {
         if proposal.proposer != sender {
             return Err("not_proposer");
         }
-        self.proposal_mut(id).status = Status::Withdrawn;
+        self.settle_proposal(id, Status::Withdrawn);
         Ok(())
     }
 
@@ -225,7 +228,7 @@ impl World {
         if proposal.status.is_final() {
             return Err("not_open");
         }
-        self.proposal_mut(id).status = Status::Cancelled;
+        self.settle_proposal(id, Status::Cancelled);
         Ok(())
     }
 
@@ -249,7 +252,7 @@ impl World {
             (Status::Open, lacks) => self.close(id, lacks.is_ok()),
             (Status::Queued { .. }, Ok(())) => self.run(id),
             (Status::Queued { expires, .. }, Err(code)) if time >= *expires => {
-                self.proposal_mut(id).status = Status::Expired(code);
+                self.settle_proposal(id, Status::Expired(code));
             }
             (Status::Queued { expires, .. }, Err(_)) => self.proposal_mut(id).wakes = *expires,
             _ => {}
@@ -261,8 +264,7 @@ impl World {
         let verdict = self.tally(&self.proposals[&id]).judge(&self.proposals[&id].rule);
         let proposal = self.proposal_mut(id);
         if let Err(reason) = verdict {
-            proposal.status = Status::Rejected(reason);
-            return;
+            return self.settle_proposal(id, Status::Rejected(reason));
         }
         let rule = &proposal.rule;
         if rule.timelock_ms == 0 && nothing_lacks {
@@ -286,17 +288,14 @@ impl World {
                     }
                     self.require_attested(model, label, &proposal.gates)?;
                 }
-                ProposalAction::BurnShares { from, .. } => {
-                    self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
+                ProposalAction::BurnShares { from, units, .. } => {
+                    self.require_undisputed(model, *from, units.get())?;
                     if !self.consents.contains(&(id, *from)) {
                         return Err("no_consent");
                     }
                 }
-                ProposalAction::Expropriate { from, .. } => {
-                    self.require_unfrozen(&DisputeTarget::Line { model, account: *from })?;
-                }
-                ProposalAction::ApproveTransfer { to, .. } => {
-                    self.require_unfrozen(&DisputeTarget::Line { model, account: proposal.proposer })?;
+                ProposalAction::ApproveTransfer { to, units, .. } => {
+                    self.require_undisputed(model, proposal.proposer, units.get())?;
                     self.require_sale(id, proposal.proposer, *to)?;
                 }
                 ProposalAction::MintShares { to, .. } if *to != proposal.proposer => self.require_takes(model, *to)?,
@@ -340,13 +339,13 @@ impl World {
         if done.is_err() {
             *self = before;
         }
-        self.proposal_mut(id).status = done.map_or_else(Status::ExecutionFailed, |()| Status::Executed);
+        self.settle_proposal(id, done.map_or_else(Status::ExecutionFailed, |()| Status::Executed));
     }
 
     /// Disputes of an account that are open now.
     pub fn open_disputes(&self, account: AccountId) -> usize {
         let own = self.disputes.values().filter(|dispute| dispute.challenger == account);
-        own.filter(|dispute| dispute.status == DisputeStatus::Open).count()
+        own.filter(|dispute| !dispute.status.is_final()).count()
     }
 }
 

@@ -54,7 +54,13 @@ impl World {
         let Some(model) = self.models.get(id) else { return Vec::new() };
         match office {
             Office::Steward(_) => model.stewards.clone(),
-            Office::Arbiter(_) => model.policy.arbiters.iter().flat_map(|panel| panel.accounts.clone()).collect(),
+            Office::Arbiter(_) => model
+                .policy
+                .arbiters
+                .iter()
+                .flat_map(|panel| panel.accounts.iter().chain(&panel.stand_ins))
+                .copied()
+                .collect(),
             Office::Guardian(_) => model.policy.guardian.into_iter().collect(),
             Office::Attester { role: name, .. } => {
                 let roles = model.policy.roles.iter().filter(|role| role.name == *name);

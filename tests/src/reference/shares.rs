@@ -3,8 +3,8 @@
 use super::{Refused, World, divide};
 use allod_protocol::{
     delegation::Delegate,
-    dispute::DisputeTarget,
     ids::{AccountId, ModelId},
+    office::Office,
     policy::TransferRule,
     share::{BurnShares, TransferShares, Vesting},
 };
@@ -70,12 +70,18 @@ impl World {
         running.chain(offered).sum()
     }
 
-    /// What an account may give away.
+    /// What an account may give away: the disputed may be of what is under vesting, what is staked is not.
     pub fn free(&self, model: ModelId, account: AccountId) -> u64 {
+        let kept = self.vesting(model, account).max(self.disputed(model, account));
+        self.held(model, account).saturating_sub(kept).saturating_sub(self.staked(model, account))
+    }
+
+    /// What of an account's units is under vesting.
+    fn vesting(&self, model: ModelId, account: AccountId) -> u64 {
         let grants = self.models.get(&model).map_or(&[][..], |model| &model.grants);
         let own = grants.iter().filter(|grant| grant.account == account);
         let locked: u128 = own.map(|grant| u128::from(grant.locked(self.time))).sum();
-        u64::try_from(u128::from(self.held(model, account)).saturating_sub(locked)).unwrap_or(0)
+        u64::try_from(locked).unwrap_or(u64::MAX).min(self.held(model, account))
     }
 
     /// Whether there is room for so many more units.
@@ -154,8 +160,11 @@ impl World {
         if units > self.held(model, account) {
             return Err("not_enough_shares");
         }
-        self.require_unfrozen(&DisputeTarget::Line { model, account })?;
-        if units > self.free(model, account) { Err("not_vested") } else { Ok(()) }
+        self.require_undisputed(model, account, units)?;
+        if units > self.held(model, account) - self.vesting(model, account) {
+            return Err("not_vested");
+        }
+        if units > self.free(model, account) { Err("bonded") } else { Ok(()) }
     }
 
     pub(super) fn transfer(&mut self, from: AccountId, asked: &TransferShares) -> Result<(), Refused> {
@@ -181,6 +190,9 @@ impl World {
         if units == 0 || from == to {
             return Err("empty_transfer");
         }
+        if self.holds(&Office::Arbiter(model), to) {
+            return Err("arbiter_holds");
+        }
         self.require_free(model, from, units)?;
         self.take(model, from, units)?;
         self.give(model, to, units)
@@ -191,7 +203,11 @@ impl World {
         if asked.units.get() > self.held(asked.model, from) {
             return Err("not_enough_shares");
         }
-        self.require_unfrozen(&DisputeTarget::Line { model: asked.model, account: from })?;
+        self.require_undisputed(asked.model, from, asked.units.get())?;
+        let kept = self.disputed(asked.model, from) + self.staked(asked.model, from);
+        if asked.units.get() > self.held(asked.model, from).saturating_sub(kept) {
+            return Err("bonded");
+        }
         self.seize(asked.model, from, asked.units.get())
     }
 

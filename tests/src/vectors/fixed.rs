@@ -28,6 +28,7 @@ use allod_protocol::{
 
 pub(super) const ACCOUNT: AccountId = AccountId::from_bytes([0x11; 32]);
 pub(super) const OTHER: AccountId = AccountId::from_bytes([0x12; 32]);
+pub(super) const THIRD: AccountId = AccountId::from_bytes([0x13; 32]);
 pub(super) const MODEL: ModelId = ModelId::from_bytes([0x21; 32]);
 pub(super) const CONTRIBUTION: ContributionId = ContributionId::from_bytes([0x31; 32]);
 pub(super) const PROPOSAL: ProposalId = ProposalId::from_bytes([0x41; 32]);
@@ -122,10 +123,10 @@ pub(super) fn policy() -> ModelPolicy {
         ownership: rule(5_000, 6_667),
         transfers: TransferRule::Approval,
         guardian: Some(OTHER),
-        arbiters: Some(Arbiters { accounts: vec![ACCOUNT, OTHER], needed: 2 }),
+        arbiters: Some(Arbiters { stand_ins: vec![THIRD], take_units: true, ..Arbiters::new(vec![ACCOUNT, OTHER], 2) }),
         roles: vec![Role { name: name("auditor"), accounts: vec![ACCOUNT, OTHER] }],
         gates: vec![Gate { statement: name("bias-audit"), role: name("auditor"), attestors: 1, outvoted_by: Some(1) }],
-        allow: vec![Risk::MinorityDecides, Risk::Expropriation],
+        allow: vec![Risk::MinorityDecides, Risk::Expropriation, Risk::ArbitersTakeUnits],
         dormancy: Some(Dormancy { after_ms: 7_776_000_000 }),
         dilution: Some(Dilution { per_decision: Some(fraction(2_500)), per_year: None }),
         preemption: Some(Preemption { period_ms: 86_400_000 }),

@@ -20,7 +20,10 @@ use allod_protocol::{
     attestation::{Attestation, Finding},
     contribution::{Contribution, ContributionKind, ContributionOf, Countersignature, Decline},
     delegation::{DelegatedAt, Delegation, DelegationAt},
-    dispute::{Dispute, DisputeOf, DisputeStatus, DisputeTarget, Frozen, Plea, Ruling},
+    dispute::{
+        ChallengedInVain, Challenger, Dispute, DisputeAppeal, DisputeOf, DisputeStatus, DisputeTarget, Frozen, Panel,
+        Plea, Ruling,
+    },
     dormancy::{DormantAt, DormantTotalAt, Silence},
     due::{Deadline, Due},
     execute::Seen,
@@ -30,7 +33,7 @@ use allod_protocol::{
     model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
     network::{MembersAt, Network, RetiredKey, Upgrade},
     office::{Ahead, Office, Tenure, TenureStatus},
-    policy::{Class, Electorate, Proposers, Risk, Tally, TransferRule, Verdict},
+    policy::{Class, DisputeTerms, Electorate, Proposers, Risk, Tally, TransferRule, Verdict},
     proposal::{
         Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, WithdrawProposal,
         ballot::Overridden,
@@ -132,7 +135,6 @@ fn proposal() -> Proposal {
             outvoted_by: None,
         }],
         guardian: Some(OTHER),
-        parties: vec![OTHER],
         snapshot: HEIGHT.previous(),
         opened: HEIGHT,
         opened_at: Timestamp::new(1_799_999_940_000),
@@ -252,8 +254,14 @@ fn dispute() -> Dispute {
         respondent: OTHER,
         claim: Plea { text: "It was trained on our data.".into(), evidence: Some(CONTENT), height: HEIGHT },
         answer: Some(Plea { text: "It was not.".into(), evidence: None, height: HEIGHT.next() }),
-        rulings: vec![Ruling { arbiter: ACCOUNT, upholds: true }],
-        lapses: TIME,
+        answer_until: TIME,
+        panel: Some(Panel { bench: vec![THIRD, ACCOUNT], seats: 1, needed: 1, takes_units: true }),
+        rulings: vec![Ruling { arbiter: THIRD, upholds: true, reasons: "The logs show it.".into(), height: HEIGHT }],
+        lapses: TIME.plus_ms(1),
+        terms: DisputeTerms::default(),
+        bond: Units::new(1),
+        appeal: Some(DisputeAppeal { party: OTHER, text: "They do not.".into(), height: HEIGHT }),
+        resolutions: 1,
         status: DisputeStatus::Open,
     }
 }
@@ -366,7 +374,15 @@ fn further_state() -> Vec<Vector> {
         record(&((MODEL, 3), Remainder(7), OTHER), &RoundDue { account: OTHER, units: 500 }),
         record(&DISPUTE, &dispute()),
         record(&(MODEL, 0), &DisputeOf(DISPUTE)),
-        record(&DisputeTarget::Version { model: MODEL, label: label("v1") }, &Frozen(DISPUTE)),
+        record(
+            &DisputeTarget::Version { model: MODEL, label: label("v1") },
+            &Frozen { disputes: vec![DISPUTE], units: Units::ZERO, settled: None },
+        ),
+        record(
+            &(MODEL, ACCOUNT),
+            &Challenger { losses: 1, barred_until: TIME, bonded: Units::new(2), forfeit: Units::new(3) },
+        ),
+        record(&(DisputeTarget::Contribution(CONTRIBUTION), ACCOUNT), &ChallengedInVain(2)),
         record(&INCIDENT, &incident()),
         record(&(MODEL, 0), &IncidentOf(INCIDENT)),
         record(&(INCIDENT, 0), &update),
@@ -487,8 +503,14 @@ fn parts_of_policies() -> Vec<Vector> {
     asking.iter().for_each(|one| add("proposers", proposers(one), vector("", one)));
     let transfers = [TransferRule::Free, TransferRule::Approval, TransferRule::Locked];
     transfers.iter().for_each(|one| add("transfer_rule", transfer_rule(one), vector("", one)));
-    let risks =
-        [Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy, Risk::Expropriation];
+    let risks = [
+        Risk::MinorityDecides,
+        Risk::SplitVoices,
+        Risk::SilenceDecides,
+        Risk::HastyDormancy,
+        Risk::Expropriation,
+        Risk::ArbitersTakeUnits,
+    ];
     risks.iter().for_each(|one| add("risk", risk(one), vector("", one)));
     let licences = [Licence::Spdx("Apache-2.0 OR MIT".into()), Licence::Terms(CONTENT)];
     licences.iter().for_each(|one| add("licence", licence(one), vector("", one)));
@@ -524,6 +546,10 @@ fn parts_of_agendas() -> Vec<Vector> {
         DisputeStatus::Upheld { height, proposal: Some(PROPOSAL) },
         DisputeStatus::Lifted { height, proposal: None },
         DisputeStatus::Lapsed { height },
+        DisputeStatus::Ruled { upholds: true, height, stands: TIME },
+        DisputeStatus::Appealed { upholds: false, until: TIME },
+        DisputeStatus::Withdrawn { height },
+        DisputeStatus::Moot { height, upheld: DISPUTE },
     ];
     disputes.iter().for_each(|one| add("dispute_status", dispute_status(one), vector("", one)));
     let incidents =

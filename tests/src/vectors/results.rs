@@ -203,6 +203,27 @@ fn of_rounds_and_disputes() -> Vec<Rejection> {
     ]
 }
 
+fn of_challenges() -> Vec<Rejection> {
+    let (account, model, dispute, free) = (ACCOUNT, MODEL, DISPUTE, UNITS);
+    vec![
+        Rejection::OwnDispute(account),
+        Rejection::ChallengedAlready(dispute),
+        Rejection::TooManyChallenges,
+        Rejection::Barred { account, model, until: TIME },
+        Rejection::ChallengedTooOften(account),
+        Rejection::BondLacking { account, model, free, bond: Units::new(9) },
+        Rejection::Bonded { account, model, free, asked: Units::new(9) },
+        Rejection::NotHeard { dispute, until: TIME },
+        Rejection::ForOwners(dispute),
+        Rejection::RuledAlready { account, dispute },
+        Rejection::NothingToAppeal(dispute),
+        Rejection::NotAppellant(account),
+        Rejection::NotChallenger(account),
+        Rejection::TooLateToWithdraw(dispute),
+        Rejection::ArbiterHolds(account),
+    ]
+}
+
 fn of_access() -> Vec<Rejection> {
     let (account, model, peer) = (ACCOUNT, MODEL, public_key());
     vec![
@@ -321,6 +342,7 @@ fn further_events() -> Vec<Event> {
         Event::IssueOpened { model: MODEL, number: 2, to: OTHER, units: UNITS, until: TIME },
         Event::IssueClosed { model: MODEL, number: 2, taken: Units::new(40), minted: Units::new(160) },
         Event::ConsentGiven { proposal: PROPOSAL, account, agrees: true },
+        Event::DisputeAppealed { model, dispute, party: Some(account), until: TIME },
     ]
 }
 
@@ -333,6 +355,7 @@ pub(super) fn vectors() -> Vec<Vector> {
         of_decisions(),
         of_accounts(),
         of_rounds_and_disputes(),
+        of_challenges(),
         of_access(),
         super::safety::rejections(),
         of_offices(),

@@ -92,6 +92,8 @@ variants! {
         GiveConsent(..) => "give_consent",
         StopVersion(..) => "stop_version",
         DeclineContribution(..) => "decline_contribution",
+        WithdrawDispute(..) => "withdraw_dispute",
+        AppealDispute(..) => "appeal_dispute",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -186,6 +188,7 @@ variants! {
         SilenceDecides() => "silence_decides",
         HastyDormancy() => "hasty_dormancy",
         Expropriation() => "expropriation",
+        ArbitersTakeUnits() => "arbiters_take_units",
     }
     "licence", LICENCES, licence: Licence {
         Spdx(..) => "spdx",
@@ -209,9 +212,13 @@ variants! {
     }
     "dispute_status", DISPUTE_STATUSES, dispute_status: DisputeStatus {
         Open() => "open",
+        Ruled{..} => "ruled",
+        Appealed{..} => "appealed",
         Upheld{..} => "upheld",
         Lifted{..} => "lifted",
         Lapsed{..} => "lapsed",
+        Withdrawn{..} => "withdrawn",
+        Moot{..} => "moot",
     }
     "incident_status", INCIDENT_STATUSES, incident_status: IncidentStatus {
         Reported() => "reported",
@@ -390,6 +397,8 @@ variants! {
         Guarded() => "guarded",
         Withheld() => "withheld",
         RoundGroup() => "round_group",
+        Challenger() => "challenger",
+        ChallengedInVain() => "challenged_in_vain",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -468,6 +477,7 @@ variants! {
         ConsentGiven{..} => "consent_given",
         VersionSuspended{..} => "version_suspended",
         SuspensionEnded{..} => "suspension_ended",
+        DisputeAppealed{..} => "dispute_appealed",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -606,5 +616,20 @@ variants! {
         NotDeclined(..) => "not_declined",
         AppealedAlready(..) => "appealed_already",
         SponsorChain(..) => "sponsor_chain",
+        OwnDispute(..) => "own_dispute",
+        ChallengedAlready(..) => "challenged_already",
+        TooManyChallenges() => "too_many_challenges",
+        Barred{..} => "barred",
+        ChallengedTooOften(..) => "challenged_too_often",
+        BondLacking{..} => "bond_lacking",
+        Bonded{..} => "bonded",
+        NotHeard{..} => "not_heard",
+        ForOwners(..) => "for_owners",
+        RuledAlready{..} => "ruled_already",
+        NothingToAppeal(..) => "nothing_to_appeal",
+        NotAppellant(..) => "not_appellant",
+        NotChallenger(..) => "not_challenger",
+        TooLateToWithdraw(..) => "too_late_to_withdraw",
+        ArbiterHolds(..) => "arbiter_holds",
     }
 }

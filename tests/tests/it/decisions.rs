@@ -722,7 +722,7 @@ fn a_dry_run_says_exactly_what_the_decision_then_does() {
 fn a_policy_names_only_accounts_that_exist() {
     let mut ledger = ledger();
     let nobody = AccountId::from_bytes([9; 32]);
-    let arbiters = Some(Arbiters { accounts: vec![nobody], needed: 1 });
+    let arbiters = Some(Arbiters::new(vec![nobody], 1));
     let action = founding(&ledger, ModelPolicy { arbiters, ..policy(50, 60) });
     assert_eq!(ledger.refused(0, Action::CreateModel(action)), "unknown_account");
     let risky = ModelPolicy::uniform(&rule(50, 60));

@@ -158,7 +158,7 @@ fn a_holders_deed_shows_what_burdens_it_or_that_nothing_does() {
     let free = world.holding(0);
     assert_eq!((free.units.get(), free.register.total_units.get()), (50, 100));
     assert_eq!((free.locked_units(now(&world)).get(), free.free_units(now(&world)).get()), (0, 50));
-    assert!(free.vesting.0.is_empty() && free.frozen.is_none() && free.account.suspended.is_none());
+    assert!(free.vesting.0.is_empty() && free.disputes.is_empty() && free.account.suspended.is_none());
 
     let vesting = world.holding(2);
     assert_eq!((vesting.locked_units(now(&world)).get(), vesting.free_units(now(&world)).get()), (20, 0));
@@ -170,11 +170,11 @@ fn a_holders_deed_shows_what_burdens_it_or_that_nothing_does() {
     let (model, account) = (world.model, world.account(1));
     world.dispute(0, DisputeTarget::Line { model, account }, 8);
     let frozen = world.holding(1);
-    assert_eq!(
-        frozen.frozen.as_ref().map(|dispute| (dispute.units.get(), dispute.challenger)),
-        Some((8, world.account(0)))
-    );
-    assert_eq!((frozen.units.get(), frozen.free_units(now(&world)).get()), (30, 0), "the whole line is frozen");
+    let shown: Vec<_> = frozen.disputes.iter().map(|dispute| (dispute.units.get(), dispute.challenger)).collect();
+    assert_eq!((shown, frozen.frozen.units.get()), (vec![(8, world.account(0))], 8));
+    assert_eq!((frozen.units.get(), frozen.free_units(now(&world)).get()), (30, 22), "what is disputed is frozen");
+    let challenger = world.holding(0);
+    assert_eq!((challenger.challenger.bonded.get(), challenger.free_units(now(&world)).get()), (1, 49), "and its bond");
 
     let suspend = ProposalAction::SuspendAccount { account: world.account(0), reason: "spam".into() };
     world.decide(Scope::Network, vec![suspend], 5);
@@ -205,7 +205,7 @@ fn there_are_deeds_on_versions_licences_decisions_and_attestations() {
     world.dispute(1, DisputeTarget::Version { model, label: label.clone() }, 0);
 
     let Facts::Version(facts) = world.facts(&Subject::Version { model, label }) else { panic!() };
-    assert_eq!((facts.version.artifact.address, facts.frozen.is_some()), (artifact, true));
+    assert_eq!((facts.version.artifact.address, !facts.disputes.is_empty()), (artifact, true));
     let Facts::Licence(facts) = world.facts(&Subject::Licence { model, account: licensee }) else { panic!() };
     assert_eq!(facts.licence.map(|licence| licence.proposal), Some(decision));
     let Facts::Licence(facts) = world.facts(&Subject::Licence { model, account: world.account(3) }) else { panic!() };
@@ -237,7 +237,7 @@ fn nothing_can_be_taken_out_of_a_deed_put_in_or_exchanged() {
     let (model, account) = (world.model, world.account(1));
     world.dispute(0, DisputeTarget::Line { model, account }, 8);
     let deed = world.chain.deed(&world.share(1), &[]);
-    assert_eq!(deed.proofs.len(), 7, "model, register, account, line, vesting, frozen, dispute");
+    assert_eq!(deed.proofs.len(), 8, "model, register, account, line, vesting, frozen, challenger, dispute");
     for left_out in 0..deed.proofs.len() {
         let mut less = deed.clone();
         less.proofs.remove(left_out);

@@ -8,7 +8,7 @@ use crate::common::{account, decide, founded, ledger, status, units};
 use allod_protocol::{
     access::Distribution,
     contribution::{AcceptContribution, ContributionKind, RecordContribution},
-    dispute::{DisputeTarget, OpenDispute, RuleDispute},
+    dispute::{DisputeTarget, OpenDispute, WithdrawDispute},
     event::Event,
     execute::Outcome,
     ids::{AccountId, BasisPoints, ContentHash, ContributionId, ModelId, Units},
@@ -234,7 +234,7 @@ fn a_disputed_contribution_does_not_count_until_the_dispute_is_lifted() {
     let taken_back = challenge(&mut ledger, ids[0]);
     challenge(&mut ledger, ids[1]);
     assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 100);
-    ledger.must(0, Action::RuleDispute(RuleDispute { dispute: taken_back, upholds: false }));
+    ledger.must(0, Action::WithdrawDispute(WithdrawDispute { dispute: taken_back }));
     assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 200);
     close(&mut ledger, model);
     let held = ["lakeside", "hilltop", "riverbend"].map(|handle| units(&ledger, model, handle));

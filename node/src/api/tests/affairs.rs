@@ -5,7 +5,7 @@ use allod_protocol::{
     account::WeightedKey,
     approval::{RequestApproval, SignApproval},
     contribution::AcceptContribution,
-    dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
+    dispute::{AnswerDispute, DisputeTarget, OpenDispute, WithdrawDispute},
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
     office::{AcceptOffice, Office},
     recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
@@ -85,11 +85,21 @@ async fn a_dispute_names_its_parties_and_how_it_stands() {
     let parties = (&open["challenger_handle"], &open["respondent_handle"], &open["model_name"]);
     assert_eq!(parties, (&json!("northfield"), &json!("southbank"), &json!("northfield/digits")));
     assert_eq!((&open["status"], &open["answer"]["text"]), (&json!("open"), &json!("it was")));
-    let added = ["model_name", "challenger_handle", "respondent_handle", "arbiter_handles"];
+    let added = [
+        "model_name",
+        "challenger_handle",
+        "respondent_handle",
+        "arbiter_handles",
+        "sitting",
+        "sitting_handles",
+        "loss_bars_ms",
+    ];
+    assert_eq!((&open["sitting"], &open["bond"]), (&json!([]), &json!(1)), "it is for the owners");
+    assert_eq!(open["loss_bars_ms"], json!(30u64 * 24 * 60 * 60 * 1_000));
     assert_eq!(fields(&open), described(schema::DisputeRecord::FIELDS, &added));
 
-    peer.apply(1, "northfield", Action::RuleDispute(RuleDispute { dispute, upholds: false })).await;
-    assert!(peer.ok(&format!("/v1/disputes/{id}")).await["status"]["lifted"].is_object());
+    peer.apply(1, "northfield", Action::WithdrawDispute(WithdrawDispute { dispute })).await;
+    assert!(peer.ok(&format!("/v1/disputes/{id}")).await["status"]["withdrawn"].is_object());
     let zeros = "0".repeat(64);
     assert_eq!(peer.get(&format!("/v1/disputes/{zeros}")).await.1["code"], "unknown_dispute");
 }

@@ -71,6 +71,14 @@ pub struct DisputeView {
     /// The handles of the arbiters who ruled, in the order of `rulings`.
     #[schema(value_type = Vec<Option<String>>)]
     pub arbiter_handles: Vec<Option<Handle>>,
+    /// Who sits on it now; nobody where too few can, so that it is for the owners.
+    #[schema(value_type = Vec<schema::Hex32>)]
+    pub sitting: Vec<AccountId>,
+    /// Their handles, in the same order.
+    #[schema(value_type = Vec<Option<String>>)]
+    pub sitting_handles: Vec<Option<Handle>>,
+    /// How long the challenger is barred from challenging in this model if it loses, in milliseconds.
+    pub loss_bars_ms: u64,
 }
 
 /// An incident.

@@ -1,5 +1,6 @@
 //! The policy that a command line asks for: a template or a file, with changes.
 
+use super::arbitration::ArbitrationArgs;
 use crate::cli::{Failure, args, client::Client, units};
 use allod_protocol::{
     fraction::{Fraction, Portion},
@@ -67,6 +68,8 @@ pub(in crate::cli) struct PolicyArgs {
     /// A risk that the owners take knowingly, such as minority-decides; may be repeated
     #[arg(long, value_name = "RISK", value_parser = args::word::<Risk>)]
     allow: Vec<Risk>,
+    #[command(flatten)]
+    arbitration: ArbitrationArgs,
 }
 
 /// A template by its name.
@@ -129,7 +132,7 @@ impl PolicyArgs {
             && self.yearly_dilution.is_none()
             && self.preemption.is_none()
             && self.allow.is_empty();
-        self.template.is_none() && self.file.is_none() && rules && times && beside
+        self.template.is_none() && self.file.is_none() && rules && times && beside && self.arbitration.is_empty()
     }
 
     /// The policy, sound by the ledger's rule. Without a template or a file it starts from `base`; the stewards fill
@@ -157,6 +160,7 @@ impl PolicyArgs {
         let emergency =
             if accounts.is_empty() { start.emergency.clone() } else { Some(EmergencyStop { accounts, for_ms }) };
         let policy = ModelPolicy { guardian, emergency, ..self.changed(start) };
+        let policy = self.arbitration.apply(client, policy).await?;
         policy.check().map_err(|error| Failure::usage(error.to_string()))?;
         Ok(policy)
     }

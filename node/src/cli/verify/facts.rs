@@ -11,7 +11,7 @@ use crate::{
 };
 use allod_protocol::{
     dispute::Dispute,
-    ids::Timestamp,
+    ids::{Timestamp, Units},
     model::{Model, VersionStatus},
     policy::TransferRule,
     proof::{
@@ -36,13 +36,18 @@ fn add_model(fields: &mut Fields, model: &Model) {
     fields.add("model", format!("{}{retired}", model.name));
 }
 
-fn disputed(frozen: Option<&Dispute>, what: &str) -> String {
-    let Some(dispute) = frozen else { return "no".into() };
-    let units = match dispute.units.get() {
-        0 => what.to_owned(),
-        units => format!("{} units of {what}", show_count(units)),
+fn disputed(disputes: &[Dispute], what: &str) -> String {
+    if disputes.is_empty() {
+        return "no".into();
+    }
+    let by = |dispute: &Dispute| {
+        let units = match dispute.units.get() {
+            0 => what.to_owned(),
+            units => format!("{} units of {what}", show_count(units)),
+        };
+        format!("YES: {units}, by dispute\n{}\n{}", dispute.id, dispute.claim.text)
     };
-    format!("YES: {units}, by dispute\n{}\n{}", dispute.id, dispute.claim.text)
+    disputes.iter().map(by).collect::<Vec<_>>().join("\n")
 }
 
 fn add_share(fields: &mut Fields, facts: &ShareFacts, time: Timestamp) {
@@ -64,10 +69,18 @@ fn add_share(fields: &mut Fields, facts: &ShareFacts, time: Timestamp) {
             (locked, Some(ends)) => format!("{} units, the last until {}", show_count(locked), show_time(ends)),
         },
     );
-    fields.add("disputed", disputed(facts.frozen.as_ref(), "the line"));
-    if facts.frozen.is_some() {
-        fields.add("frozen", "YES: no unit leaves the line while the dispute is open");
+    fields.add("disputed", disputed(&facts.disputes, "the line"));
+    if facts.frozen.units > Units::ZERO {
+        let units = show_count(facts.frozen.units.get());
+        fields.add("frozen", format!("YES: {units} units stay on the line until the disputes are over"));
     }
+    fields.add(
+        "bound",
+        match facts.challenger.bound(time).get() {
+            0 => "no".into(),
+            units => format!("{} units, for the holder's own challenges", show_count(units)),
+        },
+    );
     fields.add(
         "suspended",
         match &facts.account.suspended {
@@ -87,7 +100,7 @@ fn add_share(fields: &mut Fields, facts: &ShareFacts, time: Timestamp) {
 }
 
 fn add_version(fields: &mut Fields, facts: &VersionFacts) {
-    let VersionFacts { model, version, frozen } = facts;
+    let VersionFacts { model, version, disputes } = facts;
     fields.add("version", format!("{}@{}", model.name, version.label));
     fields.add("artifact", version.artifact.address).add("size", show_size(version.artifact.size_bytes));
     fields.add(
@@ -100,7 +113,7 @@ fn add_version(fields: &mut Fields, facts: &VersionFacts) {
         },
     );
     fields.add_some("SUSPENDED", version.suspended.as_ref().map(|suspension| &suspension.reason));
-    fields.add("disputed", disputed(frozen.as_ref(), "the version"));
+    fields.add("disputed", disputed(disputes, "the version"));
 }
 
 fn add_licence(fields: &mut Fields, facts: &LicenceFacts, time: Timestamp) {

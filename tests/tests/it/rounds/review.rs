@@ -4,17 +4,21 @@ use super::*;
 use crate::common::{found, founding};
 use allod_protocol::{
     contribution::{Contribution, DeclineContribution},
+    dispute::{AnswerDispute, RuleDispute},
     ids::DisputeId,
     model::CreateModel,
-    policy::{Arbiters, ModelPolicy},
+    policy::{Arbiters, DisputeTerms, ModelPolicy},
 };
 
-/// Northfield, lakeside and hilltop are stewards, two of whom countersign; lakeside, riverbend and seafront arbitrate.
+/// Northfield, lakeside and hilltop are stewards, two of whom countersign; lakeside and riverbend arbitrate, seafront stands
+/// in. A ruling waits a second.
 fn reviewed(ledger: &mut TestLedger, has_arbiters: bool) -> ModelId {
     let stewards = [0, 1, 2].map(|index| account(ledger, index)).into();
-    let accounts = [1, 3, 4].map(|index| account(ledger, index)).into();
-    let arbiters = has_arbiters.then_some(Arbiters { accounts, needed: 2 });
-    let policy = ModelPolicy { arbiters, countersigners: 2, ..policy(50, 60) };
+    let accounts = [1, 3].map(|index| account(ledger, index)).into();
+    let stand_ins = vec![account(ledger, 4)];
+    let arbiters = has_arbiters.then_some(Arbiters { stand_ins, ..Arbiters::new(accounts, 2) });
+    let dispute_terms = DisputeTerms { ruling_timelock_ms: 1_000, ..DisputeTerms::default() };
+    let policy = ModelPolicy { arbiters, countersigners: 2, dispute_terms, ..policy(50, 60) };
     let founding = CreateModel { stewards, ..founding(ledger, policy) };
     let model = found(ledger, founding);
     open_round(ledger, model, plan(100));
@@ -38,7 +42,16 @@ fn must_appeal(ledger: &mut TestLedger, by: u8, contribution: ContributionId) ->
 }
 
 fn rule(dispute: DisputeId, upholds: bool) -> Action {
-    Action::RuleDispute(RuleDispute { dispute, upholds })
+    Action::RuleDispute(RuleDispute { dispute, upholds, reasons: "the log is whole".into() })
+}
+
+/// The steward answers, and riverbend and seafront rule.
+fn settle(ledger: &mut TestLedger, (dispute, by): (DisputeId, u8), upholds: bool) {
+    let answer = AnswerDispute { dispute, text: "half of it".into(), evidence: None };
+    ledger.must(by, Action::AnswerDispute(answer));
+    for arbiter in [3, 4] {
+        ledger.must(arbiter, rule(dispute, upholds));
+    }
 }
 
 fn data(model: ModelId) -> Action {
@@ -147,9 +160,9 @@ fn a_giver_appeals_to_arbiters_of_whom_none_has_declined_it() {
     let dispute = must_appeal(&mut ledger, 2, id);
     assert_eq!(ledger.refused(2, appeal(id)), "appealed_already");
     assert_eq!(ledger.refused(1, rule(dispute, false)), "not_arbiter", "lakeside declined it");
-    ledger.must(3, rule(dispute, true));
-    assert_eq!(score(&ledger, model), 0);
-    ledger.must(4, rule(dispute, true));
+    settle(&mut ledger, (dispute, 0), true);
+    assert_eq!(score(&ledger, model), 0, "the ruling waits");
+    ledger.block(1_000, vec![]);
     assert_eq!(score(&ledger, model), 100);
     assert!(ledger.read::<Contribution>(&id).unwrap().accepted.is_some());
     assert_eq!(ledger.refused(1, accept(id)), "already_accepted");
@@ -166,17 +179,15 @@ fn an_appeal_is_judged_once_and_stewards_may_give_in_meanwhile() {
         ledger.must(0, decline(id));
     }
     let dispute = must_appeal(&mut ledger, 2, lost);
-    for arbiter in [3, 4] {
-        ledger.must(arbiter, rule(dispute, false));
-    }
+    settle(&mut ledger, (dispute, 0), false);
+    ledger.block(1_000, vec![]);
     assert_eq!((score(&ledger, model), ledger.refused(2, appeal(lost))), (0, "appealed_already"));
     let dispute = must_appeal(&mut ledger, 2, given_in);
     for steward in [0, 1] {
         ledger.must(steward, accept(given_in));
     }
-    for arbiter in [3, 4] {
-        ledger.must(arbiter, rule(dispute, true));
-    }
+    settle(&mut ledger, (dispute, 0), true);
+    ledger.block(1_000, vec![]);
     assert_eq!(score(&ledger, model), 100, "it counts once");
 }
 
@@ -187,9 +198,9 @@ fn who_is_kept_waiting_appeals_under_review_and_without_arbiters_the_owners_deci
     let id = give(&mut ledger, 4, data(model));
     ledger.block(30_000, vec![]);
     let dispute = must_appeal(&mut ledger, 4, id);
-    // Northfield, the first steward, is a party; lakeside and hilltop are the others who hold.
+    ledger.must(0, Action::AnswerDispute(AnswerDispute { dispute, text: "unread".into(), evidence: None }));
     let resolve = ProposalAction::ResolveDispute { dispute, upholds: true };
-    decide(&mut ledger, model, resolve, &[1, 2]);
+    decide(&mut ledger, model, resolve, &[0, 1, 2]);
     ledger.block(10_000, vec![]);
     assert_eq!(score(&ledger, model), 100);
     close(&mut ledger, model);
@@ -200,17 +211,16 @@ fn who_is_kept_waiting_appeals_under_review_and_without_arbiters_the_owners_deci
 fn an_appeal_that_outlasts_its_round_mints_nothing_and_breaks_nothing() {
     let mut ledger = ledger();
     let model = reviewed(&mut ledger, true);
-    let other = give(&mut ledger, 4, data(model));
-    for steward in [0, 1] {
+    let other = give(&mut ledger, 1, data(model));
+    for steward in [0, 2] {
         ledger.must(steward, accept(other));
     }
     let id = give(&mut ledger, 2, data(model));
     ledger.must(0, decline(id));
     let dispute = must_appeal(&mut ledger, 2, id);
     close(&mut ledger, model);
-    for arbiter in [3, 4] {
-        ledger.must(arbiter, rule(dispute, true));
-    }
-    assert_eq!((units(&ledger, model, "hilltop"), units(&ledger, model, "seafront")), (20, 100));
+    settle(&mut ledger, (dispute, 0), true);
+    ledger.block(1_000, vec![]);
+    assert_eq!((units(&ledger, model, "hilltop"), units(&ledger, model, "lakeside")), (20, 130));
     assert_eq!(ledger.refused(2, appeal(other)), "not_giver");
 }

@@ -6,7 +6,7 @@ use allod_protocol::{
     account::Account,
     contribution::Contribution,
     delegation::Delegation,
-    dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
+    dispute::{Challenger, Dispute, DisputeStatus, DisputeTarget, Frozen, sitting},
     dormancy::Silence,
     emergency::{StopsRunning, SuspendedBy, VersionStop},
     ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, Units},
@@ -170,6 +170,11 @@ impl History {
         for account in &self.accounts {
             let free = free_units(&overlay, id, *account, self.ledger.tip.time);
             assert_eq!(free.get(), self.world.free(id, *account), "units free to give");
+            let found = self.ledger.read::<Challenger>(&(id, *account)).unwrap_or_default();
+            let losses = self.world.losses.iter().filter(|loss| loss.model == id && loss.challenger == *account);
+            assert_eq!(found.losses as usize, losses.count(), "challenges that {account} lost");
+            let bound = found.bound(self.ledger.tip.time).get();
+            assert_eq!(bound, self.world.staked(id, *account), "what {account} has at stake");
             let found = self.ledger.read::<Delegation>(&(id, *account));
             let found = found.map(|found| (found.to, found.expires.map(Timestamp::get)));
             let expected = expected.delegations.get(account).map(|expected| (expected.to, expected.expires));
@@ -244,11 +249,18 @@ impl History {
             let found: Dispute = self.ledger.read(id).expect("dispute");
             let status = match found.status {
                 DisputeStatus::Open => reference::DisputeStatus::Open,
+                DisputeStatus::Ruled { upholds, .. } => reference::DisputeStatus::Ruled(upholds),
+                DisputeStatus::Appealed { upholds, .. } => reference::DisputeStatus::Appealed(upholds),
+                DisputeStatus::Withdrawn { .. } => reference::DisputeStatus::Withdrawn,
+                DisputeStatus::Moot { .. } => reference::DisputeStatus::Moot,
                 DisputeStatus::Upheld { .. } => reference::DisputeStatus::Upheld,
                 DisputeStatus::Lifted { .. } => reference::DisputeStatus::Lifted,
                 DisputeStatus::Lapsed { .. } => reference::DisputeStatus::Lapsed,
             };
             assert_eq!(status, expected.status, "{found:?}");
+            assert_eq!((found.bond.get(), found.resolutions as usize), (expected.bond, expected.resolutions));
+            let panel = if self.world.rules(expected) { self.world.panel(expected) } else { Vec::new() };
+            assert_eq!(sitting(&self.ledger.state, &found).expect("state"), panel, "who sits on {found:?}");
             self.compare_frozen(expected.target.clone());
         }
     }

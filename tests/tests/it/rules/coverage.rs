@@ -30,10 +30,10 @@ const ACTIONS: [&str; 28] = [
     "reveal_contribution",
     "open_dispute",
     "answer_dispute",
-    "rule_dispute",
     "call_on",
     "present",
     "leave_network",
+    "withdraw_dispute",
     "accept_office",
     "resign_office",
     "set_intake",
@@ -44,8 +44,10 @@ const ACTIONS: [&str; 28] = [
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 35] = [
+const ENDS: [&str; 38] = [
     "applied cancel_proposal",
+    "applied rule_dispute",
+    "applied appeal_dispute",
     "proposal executed",
     "proposal execution failed",
     "proposal rejected: no_quorum",
@@ -74,6 +76,7 @@ const ENDS: [&str; 35] = [
     "dispute upheld",
     "dispute lifted",
     "dispute lapsed",
+    "dispute withdrawn",
     "round closed",
     "round failed",
     "stop lapsed",
@@ -194,6 +197,10 @@ impl Coverage {
             }
             self.count(match dispute.status {
                 DisputeStatus::Open => "dispute open",
+                DisputeStatus::Ruled(_) => "dispute ruled",
+                DisputeStatus::Appealed(_) => "dispute appealed",
+                DisputeStatus::Withdrawn => "dispute withdrawn",
+                DisputeStatus::Moot => "dispute moot",
                 DisputeStatus::Upheld => "dispute upheld",
                 DisputeStatus::Lifted => "dispute lifted",
                 DisputeStatus::Lapsed => "dispute lapsed",

@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 
 const FOUNDERS: [&str; 6] = ["northfield", "lakeside", "hilltop", "riverbend", "seafront", "oldbridge"];
 
+const TWO_MONTHS_MS: u64 = 61 * 24 * 60 * 60 * 1_000;
+
 /// Handles of accounts to admit; some look alike, and one is taken.
 pub(crate) const GUESTS: [&str; 6] = ["guest", "meadow", "rneadow", "mill-01", "lakeside", "weir"];
 
@@ -109,11 +111,12 @@ impl History {
 
     /// Lets everything run out, and looks at the whole history once more.
     pub(crate) fn finish(&mut self) {
-        let moments = [30_000, 30_000, 30_000, 61 * 24 * 60 * 60 * 1_000, 1, 1, 1, 1, 1, 1];
+        let moments = [30_000, 30_000, 30_000, TWO_MONTHS_MS, TWO_MONTHS_MS, 1, 1, 1, 1, 1, 1];
         for later_ms in moments {
             self.run(later_ms, Vec::new());
         }
         assert!(self.world.proposals.values().all(|proposal| proposal.status.is_final()), "everything is over");
+        assert!(self.world.disputes.values().all(|dispute| dispute.status.is_final()), "nothing is frozen for ever");
         self.compare_ends();
         self.models.iter().for_each(|id| invariants::history_adds_up(&self.ledger, *id));
         self.coverage.count_ends(&self.world);

@@ -1,16 +1,17 @@
 //! What must hold of any ledger, whatever the reference says.
 
 use allod_protocol::{
-    dispute::{DisputeTarget, Frozen},
+    dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
     event::Event,
     execute::Executed,
-    ids::{AccountId, ModelId, ProposalId},
+    ids::{AccountId, ModelId, ProposalId, Units},
     limits,
-    policy::Tally,
-    proposal::ProposalStatus,
+    model::Model,
+    policy::{Rule, Tally},
+    proposal::{Proposal, ProposalStatus, Scope},
     round::{Round, RoundStatus},
-    share::{Issue, Register, Share, ShareChange, ShareFlow, ShareReason, is_conserved},
-    state::{Direction, page},
+    share::{Issue, Register, Share, ShareChange, ShareFlow, ShareReason, TotalAt, is_conserved},
+    state::{Direction, page, read_as_of},
 };
 use allod_tests::ledger::TestLedger;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Invariants {
     ended: BTreeSet<ProposalId>,
     electorates: BTreeMap<ProposalId, u64>,
+    /// The rules of ownership that stood when a resolution was opened: before that block, and after it.
+    ownership: BTreeMap<ProposalId, [Rule; 2]>,
 }
 
 impl Invariants {
@@ -30,6 +33,10 @@ impl Invariants {
         assert_eq!(is_conserved(&after.state, after.tip.height, events.iter().copied()), Ok(true), "shares conserved");
         self.nothing_is_executed_twice(&events);
         frozen_means_frozen(before, after, &events);
+        for event in &events {
+            self.remember_ownership(before, after, event);
+            self.units_are_taken_by_owners_or_by_all_arbiters(after, event);
+        }
         for event in events {
             match event {
                 Event::ModelCreated { model, .. }
@@ -47,6 +54,37 @@ impl Invariants {
         for (proposal, expected) in &self.electorates {
             assert_eq!(electorate(after, *proposal), *expected, "the snapshot is honoured");
         }
+    }
+
+    fn remember_ownership(&mut self, before: &TestLedger, after: &TestLedger, event: &Event) {
+        let Event::ProposalOpened { proposal, scope: Scope::Model(model), .. } = event else { return };
+        let rule = |ledger: &TestLedger| ledger.read::<Model>(model).map(|model| model.policy.ownership);
+        let (Some(old), Some(new)) = (rule(before).or_else(|| rule(after)), rule(after)) else { return };
+        self.ownership.insert(*proposal, [old, new]);
+    }
+
+    /// No dispute takes units but by the rule of ownership over everybody's voice, or by every seat of a panel that may.
+    fn units_are_taken_by_owners_or_by_all_arbiters(&self, after: &TestLedger, event: &Event) {
+        let Event::SharesChanged { model, reason: ShareReason::BurnedByDispute { dispute }, .. } = event else {
+            return;
+        };
+        let dispute: Dispute = after.read(dispute).expect("dispute");
+        let DisputeStatus::Upheld { proposal, .. } = dispute.status else { panic!("{dispute:?} took units") };
+        let Some(id) = proposal else {
+            let panel = dispute.panel.expect("a panel");
+            let upholding: BTreeSet<AccountId> =
+                dispute.rulings.iter().filter(|ruling| ruling.upholds).map(|ruling| ruling.arbiter).collect();
+            assert!(panel.takes_units && upholding.len() >= panel.seats as usize, "a part of a panel took units");
+            assert!(!upholding.contains(&dispute.challenger) && !upholding.contains(&dispute.respondent));
+            return;
+        };
+        let proposal: Proposal = after.read(&id).expect("proposal");
+        let tally: Tally = after.read(&id).expect("tally");
+        let key = (*model, proposal.snapshot);
+        let total = read_as_of::<TotalAt>(&after.state, model, &key).expect("state").expect("a total").0;
+        let met =
+            self.ownership[&id].iter().any(|rule| tally.whole == total.by(rule.electorate) && rule.passes(&tally));
+        assert!(met, "units were taken without the rule of ownership: {proposal:?} {tally:?}");
     }
 
     /// What a decision does to shares happens in the block that executes it, and it ends once.
@@ -80,15 +118,18 @@ fn electorate(ledger: &TestLedger, proposal: ProposalId) -> u64 {
 
 /// What is frozen by one dispute before and after a block is frozen all through it.
 fn frozen_means_frozen(before: &TestLedger, after: &TestLedger, events: &[&Event]) {
-    let is_frozen = |target: DisputeTarget| {
-        let by = before.read::<Frozen>(&target);
-        by.is_some() && by == after.read::<Frozen>(&target)
+    let frozen = |target: DisputeTarget| {
+        before.read::<Frozen>(&target).filter(|by| after.read::<Frozen>(&target).as_ref() == Some(by))
     };
+    let is_frozen = |target: DisputeTarget| frozen(target).is_some();
     for event in events {
         match event {
-            Event::SharesChanged { model, account, flow: ShareFlow::Out, .. } => {
+            // What the owners burn by the rule of ownership they burn whatever is disputed.
+            Event::SharesChanged { reason: ShareReason::BurnedByDecision { .. }, .. } => {}
+            Event::SharesChanged { model, account, flow: ShareFlow::Out, balance, .. } => {
                 let line = DisputeTarget::Line { model: *model, account: *account };
-                assert!(!is_frozen(line), "units left a frozen line: {event:?}");
+                let least = frozen(line).map_or(Units::ZERO, |frozen| frozen.units);
+                assert!(*balance >= least, "disputed units left a line: {event:?}");
             }
             Event::VersionReleased { model, label, .. } => {
                 let version = DisputeTarget::Version { model: *model, label: label.clone() };

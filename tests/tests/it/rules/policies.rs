@@ -3,11 +3,11 @@
 
 use allod_protocol::{
     fraction::{Fraction, Portion},
-    ids::{AccountId, Name},
+    ids::{AccountId, Name, Units},
     limits,
     policy::{
-        Arbiters, Class, Dilution, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Preemption, Proposers, Risk,
-        Role, Rule, TransferRule, templates::Template,
+        Arbiters, Class, Dilution, DisputeTerms, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Preemption,
+        Proposers, Risk, Role, Rule, TransferRule, templates::Template,
     },
 };
 
@@ -39,9 +39,22 @@ pub(crate) fn policy(index: u8, accounts: &[AccountId]) -> ModelPolicy {
             shortened(template.policy(&accounts[2..5]))
         }
     };
-    let allow =
-        vec![Risk::MinorityDecides, Risk::SplitVoices, Risk::SilenceDecides, Risk::HastyDormancy, Risk::Expropriation];
-    ModelPolicy { allow, ..policy }
+    let allow = vec![
+        Risk::MinorityDecides,
+        Risk::SplitVoices,
+        Risk::SilenceDecides,
+        Risk::HastyDormancy,
+        Risk::Expropriation,
+        Risk::ArbitersTakeUnits,
+    ];
+    let dispute_terms = DisputeTerms {
+        answer_ms: 1_500,
+        ruling_timelock_ms: 2_000,
+        bond: percent(20).part(),
+        bond_units: Units::new(1),
+        bar_ms: 3_000,
+    };
+    ModelPolicy { allow, dispute_terms, ..policy }
 }
 
 fn early_and_guarded(accounts: &[AccountId]) -> ModelPolicy {
@@ -77,7 +90,11 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
         dormancy: Some(Dormancy { after_ms: 6_000 }),
         preemption: Some(Preemption { period_ms: 8_000 }),
         expropriation: Some(Rule { blocking_holders: None, ..rule.clone() }),
-        arbiters: Some(Arbiters { accounts: accounts[2..5].to_vec(), needed: 2 }),
+        // Some of these hold something at first, and those who take their seats may come to.
+        arbiters: Some(Arbiters {
+            stand_ins: accounts[3..5].to_vec(),
+            ..Arbiters::new(vec![accounts[2], accounts[5]], 1)
+        }),
         suspended_vote: false,
         countersigners: 2,
         ..ModelPolicy::uniform(&rule)
@@ -117,7 +134,11 @@ fn locked_with_late_quorum(accounts: &[AccountId]) -> ModelPolicy {
         guardian: Some(accounts[0]),
         dilution: Some(Dilution { per_decision: Some(percent(40).part()), per_year: Some(percent(70).part()) }),
         // Others than above, so that a change of policy changes who rules.
-        arbiters: Some(Arbiters { accounts: accounts[3..6].to_vec(), needed: 2 }),
+        arbiters: Some(Arbiters {
+            stand_ins: accounts[2..4].to_vec(),
+            take_units: true,
+            ..Arbiters::new(accounts[4..6].to_vec(), 1)
+        }),
         stewards: Rule { proposers: Proposers::Stewards, ..rule.clone() },
         ..ModelPolicy::uniform(&rule)
     }

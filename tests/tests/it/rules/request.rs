@@ -219,7 +219,17 @@ pub(crate) enum Request {
         by: Pick,
         upholds: bool,
     },
-    /// All arbiters rule alike; where there are none, the owners are asked.
+    /// The challenger takes it back.
+    TakeBack {
+        dispute: Pick,
+        by: Pick,
+    },
+    /// Whom a ruling goes against takes it to the owners.
+    AppealRuling {
+        dispute: Pick,
+        by: Pick,
+    },
+    /// The respondent answers, and all arbiters rule alike; where too few can, the owners are asked.
     Settle {
         dispute: Pick,
         upholds: bool,
@@ -499,6 +509,8 @@ fn of_disputants() -> impl Strategy<Value = Request> {
             .prop_map(|(model, by, target, amount)| Request::Challenge { model, by, target, amount }),
         1 => (pick(), pick()).prop_map(|(dispute, by)| Request::Plead { dispute, by }),
         3 => (pick(), pick(), any::<bool>()).prop_map(|(dispute, by, upholds)| Request::Rule { dispute, by, upholds }),
-        2 => (pick(), any::<bool>()).prop_map(|(dispute, upholds)| Request::Settle { dispute, upholds }),
+        1 => (pick(), pick()).prop_map(|(dispute, by)| Request::TakeBack { dispute, by }),
+        3 => (pick(), pick()).prop_map(|(dispute, by)| Request::AppealRuling { dispute, by }),
+        4 => (pick(), any::<bool>()).prop_map(|(dispute, upholds)| Request::Settle { dispute, upholds }),
     ]
 }

@@ -14,7 +14,7 @@ use allod_protocol::{
         AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution, seal,
     },
     delegation::Delegate,
-    dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute},
+    dispute::{AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
     dormancy::{CallOn, Present},
     emergency::StopVersion,
     ids::{
@@ -328,7 +328,12 @@ impl History {
                     Proposers::Stewards => self.world.holds(&Office::Steward(id), account),
                     _ => model.register.contains_key(&account),
                 });
-                let actions: Vec<_> = steps.iter().filter_map(|step| self.step(id, by, step)).collect();
+                let mut actions: Vec<_> = steps.iter().filter_map(|step| self.step(id, by, step)).collect();
+                // A resolution stands by itself.
+                let resolution = actions.iter().position(|one| matches!(one, ProposalAction::ResolveDispute { .. }));
+                if let Some(resolution) = resolution {
+                    actions = vec![actions.swap_remove(resolution)];
+                }
                 self.open(by, Scope::Model(id), actions)
             }
             Request::ProposeToMembers { by, step } => {
@@ -425,7 +430,7 @@ impl History {
                 .iter()
                 .find(|(_, dispute)| dispute.target == target && dispute.status == DisputeStatus::Open);
             actions.extend(freezes.map(|(dispute, found)| {
-                (found.challenger, Action::RuleDispute(RuleDispute { dispute: *dispute, upholds: false }))
+                (found.challenger, Action::WithdrawDispute(WithdrawDispute { dispute: *dispute }))
             }));
         }
         actions.push((self.any(pick.place), Action::ExecuteProposal(ExecuteProposal { proposal: id })));
@@ -517,9 +522,8 @@ impl History {
             Step::Policy(number) => ProposalAction::SetPolicy { policy: Box::new(policy(*number, &self.accounts)) },
             Step::Retire => ProposalAction::Retire { reason },
             Step::Resolve { dispute, upholds } => {
-                let of_model = |dispute: &allod_tests::reference::Dispute| {
-                    dispute.model == model && dispute.status == DisputeStatus::Open
-                };
+                let of_model =
+                    |dispute: &allod_tests::reference::Dispute| dispute.model == model && !dispute.status.is_final();
                 let dispute = choose(&self.disputes, *dispute, |id| of_model(&self.world.disputes[id]))?;
                 ProposalAction::ResolveDispute { dispute, upholds: *upholds }
             }
@@ -743,38 +747,52 @@ impl History {
             }
             Request::Rule { dispute, by, upholds } => {
                 let id = self.open_dispute(*dispute)?;
+                let panel = self.world.panel(&self.world.disputes[&id]);
+                let by = self.by(*by, |account| panel.contains(&account));
+                Some((by, rule(id, *upholds)))
+            }
+            Request::TakeBack { dispute, by } => {
+                let id = self.open_dispute(*dispute)?;
+                let by = self.by(*by, |account| self.world.disputes[&id].challenger == account);
+                Some((by, Action::WithdrawDispute(WithdrawDispute { dispute: id })))
+            }
+            Request::AppealRuling { dispute, by } => {
+                let is_ruled = |id: &DisputeId| matches!(self.world.disputes[id].status, DisputeStatus::Ruled(_));
+                let id = choose(&self.disputes, *dispute, is_ruled)?;
                 let dispute = &self.world.disputes[&id];
-                let arbiters = self.world.models[&dispute.model].policy.arbiters.as_ref();
-                let is_party = |account| [dispute.challenger, dispute.respondent].contains(&account);
-                let office = Office::Arbiter(dispute.model);
-                let by = self.by(*by, |account| match arbiters {
-                    Some(_) => self.world.holds(&office, account) && !is_party(account),
-                    None => account == dispute.challenger,
-                });
-                Some((by, Action::RuleDispute(RuleDispute { dispute: id, upholds: *upholds })))
+                let party = match dispute.status {
+                    DisputeStatus::Ruled(false) => dispute.challenger,
+                    _ => dispute.respondent,
+                };
+                let by = self.by(*by, |account| account == party);
+                Some((by, Action::AppealDispute(AppealDispute { dispute: id, text: String::new() })))
             }
             _ => None,
         }
     }
 
-    /// All arbiters who accepted and are no parties rule alike; where they are too few, a steward asks the owners.
+    /// The respondent answers. Then all who sit rule alike; where they are too few, a steward asks the owners.
     fn settle(&self, pick: Pick, upholds: bool) -> Option<Vec<(usize, Action)>> {
         let id = self.open_dispute(pick)?;
         let dispute = &self.world.disputes[&id];
         let model = &self.world.models[&dispute.model];
-        let panel = self.world.panel(dispute);
-        if panel.is_empty() {
+        let answer = Action::AnswerDispute(AnswerDispute { dispute: id, text: String::new(), evidence: None });
+        let mut actions = vec![(self.place(dispute.respondent), answer)];
+        let is_for_owners = matches!(dispute.status, DisputeStatus::Appealed(_)) || !self.world.rules(dispute);
+        if is_for_owners {
             let resolve = ProposalAction::ResolveDispute { dispute: id, upholds };
             let (by, action) =
                 self.open(wrap(&model.stewards, pick.place)?, Scope::Model(dispute.model), vec![resolve])?;
-            return Some(vec![(self.place(by), action)]);
+            actions.push((self.place(by), action));
+        } else {
+            let panel = self.world.panel(dispute).into_iter();
+            actions.extend(panel.map(|arbiter| (self.place(arbiter), rule(id, upholds))));
         }
-        let rule = Action::RuleDispute(RuleDispute { dispute: id, upholds });
-        Some(panel.into_iter().map(|arbiter| (self.place(arbiter), rule.clone())).collect())
+        Some(actions)
     }
 
     fn open_dispute(&self, pick: Pick) -> Option<DisputeId> {
-        choose(&self.disputes, pick, |id| self.world.disputes[id].status == DisputeStatus::Open)
+        choose(&self.disputes, pick, |id| !self.world.disputes[id].status.is_final())
     }
 
     fn target(&self, model: u8, target: Target, amount: Amount) -> Option<(ModelId, DisputeTarget, Units)> {
@@ -802,6 +820,10 @@ impl History {
             }
         }
     }
+}
+
+fn rule(dispute: DisputeId, upholds: bool) -> Action {
+    Action::RuleDispute(RuleDispute { dispute, upholds, reasons: "so it is".into() })
 }
 
 fn ballot(proposal: ProposalId, parts: &[(Choice, u16)]) -> Action {

@@ -131,19 +131,28 @@ fn veto(federation: &Federation) {
 fn rule_as_arbiters(federation: &Federation) {
     federation.must(
         "model create judged --as northfield --holder lakeside=60 --holder riverbend=40 --steward northfield \
-         --steward hilltop --template regulated-consortium --voting-period 2s --timelock 0s",
+         --steward hilltop --template regulated-consortium --voting-period 2s --timelock 0s --arbiter northfield \
+         --arbiter hilltop --arbiters-take-units --allow arbiters-take-units --ruling-timelock 2s",
     );
     federation.must("office accept --all-of northfield/judged --as hilltop");
     let opened =
         federation.must("dispute line northfield/judged riverbend --units 15 --text copied-data --as lakeside");
     let dispute = text_of(&opened, "dispute").to_owned();
-    federation.refused(&format!("dispute rule {dispute} --uphold --as riverbend"), "arbiter");
-    federation.must(&format!("dispute rule {dispute} --uphold --as northfield"));
+    let rule = |by: &str| format!("dispute rule {dispute} --uphold --reasons seen --as {by}");
+    federation.refused(&rule("riverbend"), "does not sit");
+    federation.refused(&rule("northfield"), "to answer");
+    federation.must(&format!("dispute answer {dispute} --text ours --as riverbend"));
+    federation.must(&rule("northfield"));
     let waiting = federation.must(&format!("dispute show {dispute}")).to_string();
-    assert!(!waiting.contains("upheld"), "one of two arbiters is not enough: {waiting}");
-    federation.must(&format!("dispute rule {dispute} --uphold --as hilltop"));
-    let register = federation.must("shares show northfield/judged").to_string();
-    assert!(register.contains("\"units\":25"), "{register}");
+    assert!(waiting.contains("\"status\":\"open\""), "one of two arbiters is not enough: {waiting}");
+    federation.must(&rule("hilltop"));
+    let ruled = federation.must(&format!("dispute show {dispute}")).to_string();
+    assert!(ruled.contains("ruled") && ruled.contains("seen"), "{ruled}");
+    federation.refused(&format!("dispute withdraw {dispute} --as lakeside"), "goes its way");
+    wait_until("the ruling to stand", || {
+        let register = federation.must("shares show northfield/judged").to_string();
+        register.contains("\"units\":25").then_some(())
+    });
 }
 
 /// What a steward declines, its giver takes to the arbiters; the steward is not one of them in this.
@@ -151,25 +160,29 @@ fn appeal(federation: &Federation) {
     let model = "northfield/reviewed";
     federation.must(
         "model create reviewed --as northfield --holder northfield=100 --steward northfield --steward hilltop \
-         --steward lakeside --template regulated-consortium --voting-period 2s --timelock 0s",
+         --steward lakeside --template regulated-consortium --voting-period 2s --timelock 0s --arbiter northfield --arbiter hilltop \
+         --arbiter lakeside --ruling-timelock 2s",
     );
     for steward in ["hilltop", "lakeside"] {
         federation.must(&format!("office accept --all-of {model} --as {steward}"));
     }
     let given = federation.must(&format!("contribute {model} --as riverbend --kind data --amount 7"));
     let contribution = text_of(&given, "contribution").to_owned();
-    let appeal = format!("dispute appeal {contribution} --text it-is-whole --as riverbend");
+    let appeal = format!("contribute appeal {contribution} --text it-is-whole --as riverbend");
     federation.refused(&appeal, "no steward has declined");
     federation.must(&format!("contribute decline {contribution} --reason half-of-it --as northfield"));
     let dispute = text_of(&federation.must(&appeal), "dispute").to_owned();
-    federation.refused(&format!("dispute rule {dispute} --uphold --as northfield"), "arbiter");
+    federation.refused(&format!("dispute rule {dispute} --uphold --reasons seen --as northfield"), "does not sit");
+    federation.must(&format!("dispute answer {dispute} --text half --as northfield"));
     for arbiter in ["hilltop", "lakeside"] {
         let shown = federation.must(&format!("contribute show {contribution}"));
         assert!(shown.get("accepted").is_some_and(Value::is_null), "it does not count yet: {shown}");
-        federation.must(&format!("dispute rule {dispute} --uphold --as {arbiter}"));
+        federation.must(&format!("dispute rule {dispute} --uphold --reasons seen --as {arbiter}"));
     }
-    let shown = federation.must(&format!("contribute show {contribution}"));
-    assert!(shown.get("accepted").is_some_and(Value::is_u64), "it counts by the appeal: {shown}");
+    wait_until("the ruling to stand", || {
+        let shown = federation.must(&format!("contribute show {contribution}"));
+        shown.get("accepted").is_some_and(Value::is_u64).then_some(())
+    });
     federation.refused(&format!("contribute accept {contribution} --as hilltop"), "counts already");
 }
 
