@@ -112,6 +112,9 @@ impl<N: Names> Words<'_, N> {
                 let (from, to) = (self.account(self.proposal.proposer)?, self.account(*to)?);
                 format!("let {from} give {units} units of {model} to {to}")
             }
+            ProposalAction::AcceptControl { account, .. } => {
+                format!("accept other keys of {}, which holds shares of {model}", self.account(*account)?)
+            }
             ProposalAction::OpenRound { plan } => {
                 format!("open a round of {} units for contributions to {model}", plan.budget)
             }

@@ -1,7 +1,7 @@
 //! Accounts: who can hold shares and sign, under a unique handle, with keys that can be replaced.
 
 use crate::{
-    approval,
+    approval, control,
     event::Event,
     execute::Context,
     ids::{AccountId, Handle, Height, ProposalId, PublicKey, Shape},
@@ -302,6 +302,7 @@ impl RotateKeys {
         mut sender: Account,
         signers: &[PublicKey],
     ) -> Result<Vec<Event>, Rejection> {
+        let before = sender.clone();
         let mut events = vec![Event::KeysRotated { account: sender.id }];
         if sender.are_all_keys(signers) {
             events.extend(recovery::stop(state, &sender));
@@ -311,6 +312,7 @@ impl RotateKeys {
             settling::replace_keys(state, context, &mut sender, self.keys.clone());
         }
         state.write(&sender.id, &sender);
+        events.extend(control::on_rotated(state, context, (&before, &sender)));
         events.extend(approval::forget_old_keys(state, &sender));
         Ok(events)
     }

@@ -7,6 +7,7 @@
 
 use crate::{
     account::Account,
+    control,
     due::{self, Due},
     event::Event,
     execute::Context,
@@ -84,10 +85,12 @@ impl Delegate {
         account: &Account,
     ) -> Result<Vec<Event>, Rejection> {
         let sender = account.id;
-        if !Model::existing(state, self.model)?.policy.suspended_vote {
+        let model = Model::existing(state, self.model)?;
+        if !model.policy.suspended_vote {
             account.require_not_suspended()?;
         }
         if let Some(to) = self.to {
+            control::require(state, &model, sender)?;
             context.existing_account(state, to)?;
             if to == sender {
                 return Err(Rejection::OwnDelegate(sender));

@@ -405,4 +405,17 @@ pub enum Event {
         party: Option<AccountId>,
         until: Timestamp,
     },
+    IncidentAnswered {
+        model: ModelId,
+        incident: IncidentId,
+        account: AccountId,
+    },
+    ControlChanged {
+        account: AccountId,
+    },
+    ControlAccepted {
+        model: ModelId,
+        account: AccountId,
+        proposal: ProposalId,
+    },
 }

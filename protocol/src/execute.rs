@@ -330,6 +330,7 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::CallOn(action) => action.apply(state, context, sender),
         Action::Present(action) => action.apply(state, context, sender.id),
         Action::LeaveNetwork(_) => network::leave(state, context, sender),
+        Action::AnswerIncident(action) => action.apply(state, context, sender.id),
     }
 }
 

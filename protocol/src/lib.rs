@@ -27,6 +27,7 @@
 //! - [`intake`]: which units an account takes
 //! - [`sale`]: transfers that the owners approve
 //! - [`recovery`]: new keys from guardians
+//! - [`control`]: whether those who speak for an account are those who did
 //! - [`approval`]: requests that several keys sign, one after the other
 //! - [`contribution`]: what was given, signed by both sides
 //! - [`round`]: what a period of contributions mints
@@ -82,6 +83,7 @@ pub mod bft;
 pub mod block;
 pub mod codec;
 pub mod contribution;
+pub mod control;
 pub mod crypto;
 pub mod delegation;
 pub mod dispute;

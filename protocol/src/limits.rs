@@ -139,6 +139,12 @@ pub const DISPUTE_PERIOD_MAX_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
 pub const BAR_MS: u64 = 4 * 366 * 24 * 60 * 60 * 1_000;
 /// Bytes of an arbiter's reasons.
 pub const REASONS_SIZE_BYTES: usize = 2 * 1024;
+/// Accounts that are named as those who answer for one incident.
+pub const INCIDENT_NAMED: usize = 8;
+/// Statements of one account about one incident, the report not counted.
+pub const INCIDENT_STATEMENTS: u32 = 16;
+/// Milliseconds that the word of who was named is waited for before an incident is closed on it (14 days).
+pub const INCIDENT_ANSWER_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
 /// Copies of an artifact that a model's owners may wish for.
 pub const COPIES: u32 = 64;
 /// Peers that are bound to one account.

@@ -214,6 +214,15 @@ pub(crate) fn holds<S: StateRead + ?Sized>(state: &Overlay<'_, S>, office: &Offi
     tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Accepted)
 }
 
+/// Whether an account is named for an office, and has answered nothing.
+pub(crate) fn is_unanswered<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    office: &Office,
+    account: AccountId,
+) -> bool {
+    tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Offered)
+}
+
 /// Whether an account counts where a proposal copied its name: it accepted, and has not resigned since. That it is no
 /// longer named takes nothing from what was opened before.
 pub(crate) fn counts_in_copy<S: StateRead + ?Sized>(

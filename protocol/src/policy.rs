@@ -17,6 +17,7 @@ pub use disputes::{Arbiters, DisputeTerms};
 pub use rule::{Electorate, Outlook, Proposers, Rule, Tally, Verdict};
 
 use crate::{
+    control::ChangeOfControl,
     fraction::Fraction,
     ids::{AccountId, Name},
     limits,
@@ -312,6 +313,9 @@ pub struct ModelPolicy {
     /// On which terms disputes are opened.
     #[serde(default)]
     pub dispute_terms: DisputeTerms,
+    /// What it is to the owners when a holder's keys pass into other hands.
+    #[serde(default)]
+    pub change_of_control: ChangeOfControl,
 }
 
 const fn suspended_vote() -> bool {
@@ -347,6 +351,7 @@ impl ModelPolicy {
             suspended_vote: suspended_vote(),
             countersigners: one_countersigner(),
             dispute_terms: DisputeTerms::default(),
+            change_of_control: ChangeOfControl::Free,
         }
     }
 

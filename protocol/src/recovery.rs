@@ -54,7 +54,7 @@ pub use settling::Unsettled;
 
 use crate::{
     account::{Account, KeyPolicy},
-    approval,
+    approval, control,
     due::Due,
     event::Event,
     execute::Context,
@@ -330,6 +330,7 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
         state.write(&id, &account);
         return vec![Event::RecoveryLapsed { account: id }];
     }
+    control::on_recovered(state, &account, &recovery.keys);
     settling::clear(state, &mut account);
     account.keys = recovery.keys;
     state.write(&id, &account);

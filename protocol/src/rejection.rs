@@ -477,6 +477,25 @@ pub enum Rejection {
     TooLateToWithdraw(DisputeId),
     #[error("account {0} is an arbiter of the model, and arbiters hold nothing of it; it can resign first")]
     ArbiterHolds(AccountId),
+    #[error("account {account} neither reported incident {incident} nor was named as the one who answers for it")]
+    NotOfIncident { account: AccountId, incident: IncidentId },
+    #[error(
+        "account {account} was named for incident {incident} and has neither answered nor spoken yet; close it from \
+         {until} ms on, or without naming anybody"
+    )]
+    AnswerAwaited { incident: IncidentId, account: AccountId, until: Timestamp },
+    #[error(
+        "account {account} has spoken {max} times to incident {incident}; name what is longer by its hash",
+        max = limits::INCIDENT_STATEMENTS
+    )]
+    TooManyStatements { account: AccountId, incident: IncidentId },
+    #[error("{max} accounts were named for incident {0} already; name one of them", max = limits::INCIDENT_NAMED)]
+    TooManyNamed(IncidentId),
+    #[error(
+        "account {account} has been under other keys since block {since}, which the owners of model {model} have not \
+         accepted: ask them to: allod propose accept-control MODEL ACCOUNT"
+    )]
+    ControlNotAccepted { account: AccountId, model: ModelId, since: Height },
 }
 
 /// What outvotes a failed attestation.
@@ -583,6 +602,11 @@ impl Rejection {
             Self::TooManyApprovalsOfKey { .. } => "too_many_approvals_of_key",
             Self::OtherKeysContested(_) => "other_keys_contested",
             Self::ContestedAlready(_) => "contested_already",
+            Self::NotOfIncident { .. } => "not_of_incident",
+            Self::AnswerAwaited { .. } => "answer_awaited",
+            Self::TooManyStatements { .. } => "too_many_statements",
+            Self::TooManyNamed(_) => "too_many_named",
+            Self::ControlNotAccepted { .. } => "control_not_accepted",
             Self::UnknownRound { .. } => "unknown_round",
             Self::RoundOver { .. } => "round_over",
             Self::SealExpected { .. } => "seal_expected",

@@ -16,7 +16,7 @@ pub(crate) use vesting::vest;
 pub use vesting::{Vesting, VestingGrant, VestingGrants};
 
 use crate::{
-    codec, delegation, dispute, dormancy,
+    codec, control, delegation, dispute, dormancy,
     event::Event,
     execute::Context,
     ids::{AccountId, BasisPoints, DisputeId, Height, ModelId, ProposalId, Timestamp, TransactionId, Units},
@@ -40,6 +40,8 @@ pub struct Share {
     pub account: AccountId,
     /// What it holds; a line of zero units is not kept.
     pub units: Units,
+    /// Since when it has held any without a break.
+    pub since: Height,
 }
 
 impl Record for Share {
@@ -383,7 +385,8 @@ pub(crate) fn change<S: StateRead + ?Sized>(
     if after == Units::ZERO {
         state.remove::<Share>(&key);
     } else {
-        state.write(&key, &Share { model, account, units: after });
+        let since = state.read::<Share>(&key).map_or(context.height, |share| share.since);
+        state.write(&key, &Share { model, account, units: after, since });
     }
     state.write(&(model, account, context.height), &ShareAt(after));
     let line = ShareChange {
@@ -461,6 +464,7 @@ pub(crate) fn transfer<S: StateRead + ?Sized>(
     if office::holds(state, &Office::Arbiter(model), to) {
         return Err(Rejection::ArbiterHolds(to));
     }
+    control::require(state, &Model::existing(state, model)?, from)?;
     require_free(state, context, (model, from), units)?;
     let gone = change(state, context, model, from, (ShareFlow::Out, units), reason(to))?;
     let come = change(state, context, model, to, (ShareFlow::In, units), reason(from))?;

@@ -218,6 +218,12 @@ pub enum Family {
     Challenger = 67,
     /// How often an account challenged a thing in vain, by the thing and the account.
     ChallengedInVain = 68,
+    /// Under whose control accounts are that replaced keys, by account.
+    Control = 69,
+    /// The keys of a holder that a model's owners accept, by model and account.
+    AcceptedControl = 70,
+    /// Since when a model's owners have a say in changes of control.
+    ControlRuled = 71,
 }
 }
 
@@ -473,7 +479,7 @@ impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
         }
     }
 
-    fn noted<T>(&self, result: Result<T, StateError>) -> Option<T> {
+    pub(crate) fn noted<T>(&self, result: Result<T, StateError>) -> Option<T> {
         result.map_err(|error| self.failure.borrow_mut().get_or_insert(error).clone()).ok()
     }
 }

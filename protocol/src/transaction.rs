@@ -14,7 +14,7 @@ use crate::{
     dormancy::{CallOn, Present},
     emergency::StopVersion,
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
-    incident::{ReportIncident, UpdateIncident},
+    incident::{AnswerIncident, ReportIncident, UpdateIncident},
     intake::SetIntake,
     limits,
     model::{CreateModel, PublishVersion},
@@ -117,6 +117,8 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     WithdrawDispute(WithdrawDispute),
     /// Take a ruling to the owners.
     AppealDispute(AppealDispute),
+    /// Speak to an incident, as who reported it or who was named.
+    AnswerIncident(AnswerIncident),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -164,6 +166,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::DeclineContribution(_) => "decline_contribution",
             Self::WithdrawDispute(_) => "withdraw_dispute",
             Self::AppealDispute(_) => "appeal_dispute",
+            Self::AnswerIncident(_) => "answer_incident",
         }
     }
 
@@ -191,6 +194,7 @@ impl<Request, Sign> Action<Request, Sign> {
                 | Self::AnswerDispute(_)
                 | Self::WithdrawDispute(_)
                 | Self::AppealDispute(_)
+                | Self::AnswerIncident(_)
                 | Self::RevealContribution(_)
                 | Self::RotateKeys(_)
                 | Self::CancelRecovery(_)
@@ -237,6 +241,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::RequestApproval(action) => action.check(),
             Self::SignApproval(action) => action.check(),
             Self::StopVersion(action) => action.check(),
+            Self::AnswerIncident(action) => action.check(),
             Self::AcceptContribution(_)
             | Self::ExecuteProposal(_)
             | Self::WithdrawDispute(_)

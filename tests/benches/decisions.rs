@@ -46,7 +46,7 @@ fn with_holders(holders: u64) -> (TestLedger, ModelId) {
         bytes[..8].copy_from_slice(&number.to_be_bytes());
         let account = AccountId::from_bytes(bytes);
         let units = Units::new(100);
-        put(&mut changes, &(model, account), &Share { model, account, units });
+        put(&mut changes, &(model, account), &Share { model, account, units, since: height });
         put(&mut changes, &(model, account, height), &ShareAt(units));
     }
     let others = holders - 1;

@@ -9,6 +9,7 @@ use super::{
 use crate::keys::did_key;
 use allod_protocol::{
     account::{Account, HandleOf},
+    control::Control,
     proposal::Proposal,
     state::Direction,
 };
@@ -20,7 +21,8 @@ fn view(reader: &Reader, account: Account) -> Result<AccountView, Problem> {
     let decision = account.suspended.as_ref().map(|suspension| suspension.proposal);
     let decision = decision.map_or(Ok(None), |id| reader.find::<Proposal>(&id))?;
     let suspension_title = decision.map(|proposal| proposal.title);
-    Ok(AccountView { account, sponsor_handle, did_keys, suspension_title })
+    let control = reader.find::<Control>(&account.id)?.map(|control| control.epoch);
+    Ok(AccountView { account, sponsor_handle, did_keys, suspension_title, control })
 }
 
 /// All accounts, by handle.

@@ -4,12 +4,12 @@ use super::{
     Shared,
     extract::{Path, Query, TimePaging},
     reader::{Reader, json},
-    views::{DisputeView, IncidentStep, IncidentView, Page, Problem},
+    views::{DisputeView, IncidentStepView, IncidentView, Page, Problem},
 };
 use allod_protocol::{
     dispute::{self, Challenger, Dispute, DisputeOf},
     ids::{DisputeId, IncidentId},
-    incident::{Incident, IncidentOf, IncidentUpdate},
+    incident::{Incident, IncidentOf, IncidentStep, IncidentUpdate},
     office::Office,
     state::{Direction, page},
 };
@@ -91,6 +91,7 @@ fn incident_view(reader: &Reader, id: IncidentId) -> Result<IncidentView, Proble
         reporter_handle: reader.handle(incident.reporter)?,
         responsible_handle: incident.responsible.map_or(Ok(None), |account| reader.handle(account))?,
         responsible_answer,
+        named_handles: incident.named.iter().map(|named| reader.handle(named.account)).collect::<Result<_, _>>()?,
         history: None,
         incident,
     })
@@ -134,9 +135,13 @@ pub(crate) async fn incident(State(api): State<Shared>, Path(id): Path<String>) 
         let view = incident_view(reader, id)?;
         let (updates, _) = page::<IncidentUpdate>(&reader.state, &view.incident.id, None, Direction::Ascending, STEPS)?;
         let step = |update: IncidentUpdate| {
-            Ok(IncidentStep {
-                steward_handle: reader.handle(update.steward)?,
-                responsible_handle: update.responsible.map_or(Ok(None), |account| reader.handle(account))?,
+            let responsible = match update.step {
+                IncidentStep::Carried { responsible, .. } => responsible,
+                IncidentStep::Said => None,
+            };
+            Ok(IncidentStepView {
+                handle: reader.handle(update.account)?,
+                responsible_handle: responsible.map_or(Ok(None), |account| reader.handle(account))?,
                 update,
             })
         };

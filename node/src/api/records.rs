@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn values_are_records_or_their_bytes() {
-        let share = Share { model: MODEL, account: ACCOUNT, units: Units::new(7) };
+        let share = Share { model: MODEL, account: ACCOUNT, units: Units::new(7), since: Height::new(1) };
         let under = Share::key_bytes(&(MODEL, ACCOUNT));
         assert_eq!(value(&under, &codec::encode(&share)), serde_json::to_value(&share).unwrap());
         assert_eq!(value(&under, &[1]), json!("01"));

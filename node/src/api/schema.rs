@@ -336,7 +336,7 @@ records! {
     StopRecord = "VersionStop": "An emergency stop of a version, and how it ended.",
         ["model", "number", "label", "account", "reason", "height", "until", "ended"];
     ShareRecord = "Share": "A line of a register: who holds how many units of which model.",
-        ["model", "account", "units"];
+        ["model", "account", "units", "since"];
     ShareChangeRecord = "ShareChange": "A line of a register's history: what changed, when, why.",
         ["number", "height", "transaction", "account", "flow", "units", "balance", "reason"];
     ContributionRecord = "Contribution": "A contribution: what was given to a model, by whom, and who countersigned it.",
@@ -357,9 +357,9 @@ records! {
          "rulings", "lapses", "terms", "bond", "appeal", "resolutions", "status"];
     IncidentRecord = "Incident": "What went wrong with a version, and how far that has come.",
         ["id", "model", "number", "label", "reporter", "text", "evidence", "reported", "responsible", "status",
-         "updates"];
+         "updates", "named", "statements"];
     IncidentUpdateRecord = "IncidentUpdate": "One step of an incident's history.",
-        ["steward", "responsible", "status", "text", "height"];
+        ["account", "step", "text", "evidence", "height"];
     ApprovalRecord = "Approval": "A request that waits for signatures.",
         ["id", "account", "action", "keys", "against", "every_key", "opened", "expires"];
     VersionRefRecord = "VersionRef": "A version named across models.", ["model", "label"];
@@ -387,8 +387,8 @@ records! {
     ShareSubject = "ShareSubject": "A model and an account.", ["model", "account"];
     AttestationSubject = "AttestationSubject": "An artifact, a statement and an account.",
         ["artifact", "statement", "account"];
-    ShareFactsRecord = "ShareFacts": "What an account holds of a model, and what burdens it: grants under vesting, units that disputes freeze, units bound for its own challenges; an account that is suspended.",
-        ["model", "register", "account", "units", "vesting", "frozen", "disputes", "challenger"];
+    ShareFactsRecord = "ShareFacts": "What an account holds of a model, and what burdens it: grants under vesting, units that disputes freeze, units bound for its own challenges, keys that the owners have not accepted; an account that is suspended.",
+        ["model", "register", "account", "units", "vesting", "frozen", "disputes", "challenger", "unaccepted"];
     VersionFactsRecord = "VersionFacts": "A version, and the disputes that freeze it.", ["model", "version", "disputes"];
     LicenceFactsRecord = "LicenceFacts": "An account's licence to a model; null if it has none.",
         ["model", "account", "licence"];

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::plain;
 use allod_protocol::{
+    control,
     delegation::Delegation,
     dispute::{Dispute, DisputeStatus},
     ids::{Height, ModelId, Units},
@@ -72,7 +73,8 @@ pub(crate) async fn register(
             let (handle, basis_points) =
                 (reader.handle(account)?, part.unwrap_or_else(|| portion(units, then.total_units)));
             let free_units = free_units(&overlay, model.id, account, time);
-            items.push(ShareLine { account, handle, units, free_units, basis_points });
+            let unaccepted_since = control::unaccepted(&state, &model, account)?.map(|epoch| epoch.since);
+            items.push(ShareLine { account, handle, units, free_units, basis_points, unaccepted_since });
         }
         overlay.finish()?;
         Ok(SharesView { model: model.id, name: model.name, height, time, total_units: then.total_units, items, next })

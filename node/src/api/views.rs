@@ -11,7 +11,7 @@ mod relations;
 mod trial;
 
 pub use affairs::{
-    ApprovalView, DisputeView, GuardedView, GuardianView, IncidentStep, IncidentView, RecoveryView, RoundView,
+    ApprovalView, DisputeView, GuardedView, GuardianView, IncidentStepView, IncidentView, RecoveryView, RoundView,
     ScoreView,
 };
 pub use offices::{BuyerView, IntakeView, ModelOfficesView, OfficeView, VacancyView};
@@ -31,6 +31,7 @@ use allod_protocol::{
     attestation::Finding,
     block::{CommitCertificate, Header},
     contribution::Contribution,
+    control::Epoch,
     emergency::VersionStop,
     event::Event,
     execute::TransactionResult,
@@ -390,6 +391,9 @@ pub struct AccountView {
     pub did_keys: Vec<String>,
     /// The title of the decision that suspended it; null if it is not suspended.
     pub suspension_title: Option<String>,
+    /// With which keys its present control began, and at which height; null if no keys of it were ever replaced.
+    #[schema(value_type = Option<schema::Record>)]
+    pub control: Option<Epoch>,
 }
 
 /// A model.
@@ -478,6 +482,10 @@ pub struct ShareLine {
     /// Its part of the whole in ten-thousandths, rounded down.
     #[schema(value_type = u16)]
     pub basis_points: BasisPoints,
+    /// The height since which the holder has other keys that the model's owners have not accepted, where they have a say
+    /// in that; null if there is nothing to accept.
+    #[schema(value_type = Option<u64>)]
+    pub unaccepted_since: Option<Height>,
 }
 
 /// A model's register as of a height.

@@ -9,6 +9,7 @@ use super::{
     progress::Progress,
     providers,
     units::{show_count, show_size},
+    words::concern_text,
 };
 use crate::{
     api::views::{ArtifactView, CollectRequest, CollectedView, PinView, VerifyLine},
@@ -210,6 +211,9 @@ fn show_list(artifacts: &[ArtifactView]) -> String {
 
 fn show(view: &ArtifactView) -> String {
     let mut text = show_list(std::slice::from_ref(view));
+    for concern in &view.standing.concerns {
+        text.push_str(&format!("  MIND: {}\n", concern_text(concern)));
+    }
     for file in view.manifest.iter().flatten() {
         text.push_str(&format!("  {:>10}  {}\n", show_size(file.size_bytes), file.path));
     }

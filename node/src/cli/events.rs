@@ -69,6 +69,8 @@ impl Names {
         match event {
             Event::AccountCreated { .. }
             | Event::KeysRotated { .. }
+            | Event::ControlChanged { .. }
+            | Event::ControlAccepted { .. }
             | Event::MemberAdmitted { .. }
             | Event::MemberRemoved { .. }
             | Event::QuotaGranted { .. }
@@ -124,6 +126,7 @@ impl Names {
             | Event::DisputeAppealed { .. }
             | Event::DisputeEnded { .. }
             | Event::IncidentReported { .. }
+            | Event::IncidentAnswered { .. }
             | Event::IncidentUpdated { .. } => self.tell_trouble(event).await,
             Event::CalledOn { .. } | Event::Spoke { .. } | Event::FellDormant { .. } => self.tell_silence(event).await,
             Event::SharesChanged { .. }
@@ -152,6 +155,13 @@ impl Names {
             }
             Event::AccountCreated { handle, .. } => format!("account {handle} admitted"),
             Event::KeysRotated { account } => format!("keys of {} replaced", self.account(*account).await),
+            Event::ControlChanged { account } => {
+                format!("none of the keys that {} had can act for it any more", self.account(*account).await)
+            }
+            Event::ControlAccepted { model, account, .. } => {
+                let (model, account) = (self.model(*model).await, self.account(*account).await);
+                format!("the owners of {model} accept other keys of {account}")
+            }
             Event::MemberAdmitted { account } => format!("{} is a member of the network", self.account(*account).await),
             Event::MemberRemoved { account, reason } => {
                 format!("{} is a member of the network no longer: {reason}", self.account(*account).await)
@@ -414,6 +424,9 @@ impl Names {
             Event::IncidentReported { model, label, incident, reporter } => {
                 let (model, reporter) = (self.model(*model).await, self.account(*reporter).await);
                 format!("incident {} with {model}@{label} reported by {reporter}", short(incident))
+            }
+            Event::IncidentAnswered { incident, account, .. } => {
+                format!("incident {}: {} says something to it", short(incident), self.account(*account).await)
             }
             Event::IncidentUpdated { model, incident, status } => {
                 format!("incident {} with {}: {}", short(incident), self.model(*model).await, incident_status(*status))

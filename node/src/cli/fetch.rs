@@ -2,7 +2,7 @@
 
 use super::{
     Exit, Failure,
-    args::{self, Target},
+    args::Target,
     client::Client,
     context::Context,
     output::Fields,
@@ -15,7 +15,7 @@ use allod_protocol::{
     artifact::ArtifactKind,
     ids::{ArtifactId, ModelName, VersionLabel},
     model::VersionRef,
-    standing::{ConcernKind, Standing},
+    standing::{Concern, ConcernKind, Standing},
 };
 use anyhow::{Context as _, Result, anyhow};
 use std::{ops::ControlFlow, path::PathBuf};
@@ -41,10 +41,34 @@ pub(super) struct Fetch {
     /// Ask this peer rather than those that announced it; may be repeated
     #[arg(long = "provider", value_name = "PEER")]
     providers: Vec<String>,
-    /// Put up with it that the version is withdrawn or suspended, which is refused otherwise, or deprecated or disputed, or
-    /// made from one that is, which ends with exit code 7 otherwise; may be repeated
-    #[arg(long, value_name = "WHAT", value_parser = args::word::<ConcernKind>)]
-    despite: Vec<ConcernKind>,
+    /// Put up with it that the version is withdrawn or suspended, which is refused otherwise, or is deprecated, disputed, or
+    /// made from one that is any of these, which ends with exit code 7 otherwise; may be repeated
+    #[arg(long, value_name = "WHAT", value_enum)]
+    despite: Vec<Despite>,
+}
+
+/// What is put up with. That a version was made from another one is named apart: who puts up with that has not said that
+/// the version itself may be withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Despite {
+    Withdrawn,
+    Suspended,
+    Deprecated,
+    Disputed,
+    MadeFrom,
+}
+
+impl Despite {
+    /// The kind of concern about the version itself; none for its ancestors.
+    const fn kind(self) -> Option<ConcernKind> {
+        match self {
+            Self::Withdrawn => Some(ConcernKind::Withdrawn),
+            Self::Suspended => Some(ConcernKind::Suspended),
+            Self::Deprecated => Some(ConcernKind::Deprecated),
+            Self::Disputed => Some(ConcernKind::Disputed),
+            Self::MadeFrom => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -74,11 +98,11 @@ impl Fetch {
             kind: self.kind.map(Into::into),
             providers: Some(self.providers).filter(|providers| !providers.is_empty()),
             version,
-            despite: self.despite,
+            despite: self.despite.iter().filter_map(|despite| despite.kind()).collect(),
         };
         let fetched = fetch(&client, address, &request).await.map_err(barred)?;
         context.answer(&fetched, show)?;
-        warn(context, &fetched.standing, &request.despite)
+        warn(context, &fetched.standing, &self.despite)
     }
 }
 
@@ -94,16 +118,21 @@ fn barred(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Says what is the matter with what was fetched, and fails if that was not asked for.
-fn warn(context: &Context, standing: &Standing, despite: &[ConcernKind]) -> Result<()> {
+fn warn(context: &Context, standing: &Standing, despite: &[Despite]) -> Result<()> {
     for concern in &standing.concerns {
         context.note(format!("mind: {}", concern_text(concern)));
     }
     if standing.partial {
         context.note("mind: it has more ancestors than were looked at");
     }
-    let unnamed = standing.concerns.iter().find(|concern| !despite.contains(&concern.kind));
+    let named = |concern: &Concern| match concern.distance {
+        0 => despite.iter().any(|despite| despite.kind() == Some(concern.kind)),
+        _ => despite.contains(&Despite::MadeFrom),
+    };
+    let unnamed = standing.concerns.iter().find(|concern| !named(concern));
     unnamed.map_or(Ok(()), |concern| {
-        let message = format!("it is fetched; put up with this by --despite {}", concern.kind.name());
+        let name = if concern.distance == 0 { concern.kind.name() } else { "made-from" };
+        let message = format!("it is fetched; put up with this by --despite {name}");
         Err(Failure { exit: Exit::Warned, message }.into())
     })
 }

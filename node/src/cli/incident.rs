@@ -7,11 +7,11 @@ use super::{
     signing::{Nothing, Receipt, Signing},
     words::incident_status,
 };
-use crate::api::views::IncidentView;
+use crate::api::views::{IncidentStepView, IncidentView};
 use allod_protocol::{
     event::Event,
     ids::{IncidentId, ModelName},
-    incident::{IncidentStatus, ReportIncident, UpdateIncident},
+    incident::{AnswerIncident, IncidentStatus, IncidentStep, ReportIncident, UpdateIncident},
     transaction::Action,
 };
 use anyhow::Result;
@@ -40,12 +40,25 @@ pub(super) enum Incident {
         /// How far it has come: reported, investigating, resolved or dismissed
         #[arg(long, value_parser = args::word::<IncidentStatus>)]
         status: IncidentStatus,
-        /// Who answers for it from now on
+        /// Whom you name to answer for it from now on: it accepts or declines (`allod office`), and may speak
         #[arg(long, value_name = "ACCOUNT")]
         responsible: Option<String>,
         /// In your words
         #[arg(long)]
         text: String,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Speak to an incident: as its reporter, or as who was named to answer for it
+    Answer {
+        /// The incident's id, or the start of it
+        incident: IdArg,
+        /// In your words
+        #[arg(long)]
+        text: String,
+        /// What shows it: a hash, or a file that is hashed here
+        #[arg(long, value_name = "FILE|HASH")]
+        evidence: Option<String>,
         #[command(flatten)]
         signing: Signing,
     },
@@ -86,6 +99,14 @@ impl Incident {
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
                     format!("{}\n{}", incident_status(status), receipt.place())
                 })
+            }
+            Self::Answer { incident, text, evidence, signing } => {
+                let evidence = evidence.as_deref().map(args::content_hash).transpose()?;
+                let sender = signing.sender(context).await?;
+                let incident = incident.resolve(&sender.client, "/v1/incidents").await?;
+                let action = AnswerIncident { incident, text, evidence };
+                let receipt = sender.submit(Action::AnswerIncident(action)).await?;
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("said\n{}", receipt.place()))
             }
             Self::List { model, how_many } => {
                 let path = format!("/v1/models/{model}/incidents");
@@ -143,20 +164,32 @@ fn show(view: &IncidentView) -> String {
     fields.add("reporter", who(view.reporter_handle.as_ref(), incident.reporter)).add("text", &incident.text);
     fields.add_some("evidence", incident.evidence).add("reported", format!("block {}", incident.reported));
     fields.add("status", incident_status(incident.status));
-    let answer = view.responsible_answer.as_deref().filter(|answer| *answer != "accepted");
-    let answer = answer.map(|answer| format!(" ({answer})")).unwrap_or_default();
+    let answer = view.responsible_answer.as_deref().map_or("", |answer| match answer {
+        "accepted" => "",
+        "resigned" => " (named, and DECLINED)",
+        _ => " (named, has not answered)",
+    });
     let responsible = incident.responsible.map(|id| who(view.responsible_handle.as_ref(), id));
     fields.add_some("responsible", responsible.map(|responsible| format!("{responsible}{answer}")));
-    let mut table = Table::new(&[">BLOCK", "STEWARD", "STATUS", "RESPONSIBLE", "TEXT"]);
+    let mut table = Table::new(&[">BLOCK", "BY", "WHAT", "TEXT"]);
     for step in view.history.iter().flatten() {
         let update = &step.update;
         table.row([
             update.height.to_string(),
-            who(step.steward_handle.as_ref(), update.steward),
-            incident_status(update.status).into(),
-            update.responsible.map(|id| who(step.responsible_handle.as_ref(), id)).unwrap_or_default(),
-            cut(&update.text, 30),
+            who(step.handle.as_ref(), update.account),
+            step_text(step),
+            cut(&update.text, 40),
         ]);
     }
     format!("{}\n{}", fields.show(), table.show("nobody has taken it up yet"))
+}
+
+fn step_text(step: &IncidentStepView) -> String {
+    match step.update.step {
+        IncidentStep::Carried { responsible: None, status } => incident_status(status).into(),
+        IncidentStep::Carried { responsible: Some(id), status } => {
+            format!("{}, names {}", incident_status(status), who(step.responsible_handle.as_ref(), id))
+        }
+        IncidentStep::Said => "says".into(),
+    }
 }

@@ -61,6 +61,8 @@ pub(super) enum Propose {
     /// Let the proposer give shares, where transfers need approval
     #[command(alias = "approve-transfer")]
     Transfer(Asking<ownership::Transfer>),
+    /// Accept the keys of a holder whose control changes, where the policy asks for that
+    AcceptControl(Asking<ownership::AcceptControl>),
     /// Open a round of contributions, which mints shares by its plan when it closes
     Round(Box<Asking<ownership::OpenRound>>),
     /// End a dispute, where the owners do
@@ -172,6 +174,7 @@ macro_rules! each_kind {
             Propose::Burn($asking) => $what,
             Propose::Expropriate($asking) => $what,
             Propose::Transfer($asking) => $what,
+            Propose::AcceptControl($asking) => $what,
             Propose::Round($asking) => $what,
             Propose::ResolveDispute($asking) => $what,
             Propose::Stewards($asking) => $what,

@@ -245,7 +245,8 @@ async fn register(client: &Client, model: &ModelName, at: Option<Height>) -> Res
 fn show(view: &SharesView) -> String {
     let mut table = Table::new(&["HOLDER", ">UNITS", ">PART", ">UNDER VESTING"]);
     for line in &view.items {
-        let holder = who(line.handle.as_ref(), line.account);
+        let mark = if line.unaccepted_since.is_some() { " (NEW KEYS, NOT ACCEPTED)" } else { "" };
+        let holder = format!("{}{mark}", who(line.handle.as_ref(), line.account));
         let vesting = match line.units.get().saturating_sub(line.free_units.get()) {
             0 => String::new(),
             locked => show_count(locked),

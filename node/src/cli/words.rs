@@ -9,6 +9,7 @@ use super::{
 use crate::api::views::{AttestorView, EffectView, GateView};
 use allod_protocol::{
     access::{Distribution, Readers},
+    account::{KeyPolicy, WeightedKey},
     ids::{BasisPoints, Units},
     incident::IncidentStatus,
     model::{Licence, VersionStatus},
@@ -194,6 +195,7 @@ pub(super) fn action_details(action: &ProposalAction) -> Option<String> {
             said.map(|(what, said)| format!("{what}: {said:?}")).collect::<Vec<_>>().join("\n")
         }
         ProposalAction::OpenRound { plan } => show_plan(plan),
+        ProposalAction::AcceptControl { keys, .. } => show_keys(keys),
         ProposalAction::SetPolicy { policy } => show_policy(policy),
         ProposalAction::GrantLicence { expires, .. } => format!("until {}", show_time((*expires)?)),
         _ => return None,
@@ -212,6 +214,16 @@ pub(super) fn show_distribution(distribution: &Distribution) -> String {
         0 => readers.into(),
         copies => format!("{readers}; {copies} copies of each release wished for"),
     }
+}
+
+/// Keys, and how many of them it takes.
+fn show_keys(policy: &KeyPolicy) -> String {
+    let key = |known: &WeightedKey| match known.weight {
+        1 => known.key.to_string(),
+        weight => format!("{} of weight {weight}", known.key),
+    };
+    let keys: Vec<String> = policy.keys.iter().map(key).collect();
+    format!("signatures of weight {} of the keys\n{}", policy.threshold, keys.join("\n"))
 }
 
 /// By what a round mints, in a few lines.

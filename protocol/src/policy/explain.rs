@@ -4,7 +4,7 @@ use super::{
     Arbiters, Class, Dormancy, Electorate, EmergencyStop, ModelPolicy, NetworkPolicy, Proposers, Risk, Rule,
     TransferRule,
 };
-use crate::{fraction::Fraction, limits};
+use crate::{control::ChangeOfControl, fraction::Fraction, limits};
 
 /// What each class decides.
 pub const fn class(class: Class) -> &'static str {
@@ -12,7 +12,7 @@ pub const fn class(class: Class) -> &'static str {
         Class::Release => "releasing versions, and their lineage",
         Class::Licence => "the licence",
         Class::Ownership => {
-            "minting shares, burning them with their holder's consent, approving transfers, opening rounds"
+            "minting shares, burning them with their holder's consent, approving transfers, accepting other hands on a holder's keys, opening rounds"
         }
         Class::Stewards => "who the stewards are",
         Class::Rules => "these rules, retiring the model, and plain statements",
@@ -115,6 +115,12 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
         TransferRule::Locked => "Shares cannot be transferred.",
     };
     lines.push(("transfers".into(), transfers.into()));
+    if policy.change_of_control == ChangeOfControl::Approval {
+        let words = "When a holder's keys pass into other hands, so that none of those before can act for it, it neither \
+                     answers nor gives shares away until the owners accept the new keys. The ledger cannot see who holds \
+                     a key, only which keys there are.";
+        lines.push(("control".into(), words.into()));
+    }
     for gate in &policy.gates {
         let failed = match gate.outvoted_by {
             None => "nobody can outvote it".into(),

@@ -14,6 +14,7 @@ use crate::{
     account::Account,
     attestation::Attestation,
     codec,
+    control::{self, Epoch},
     dispute::{Challenger, Dispute, DisputeTarget, Frozen},
     genesis::Genesis,
     ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Timestamp, Units, VersionLabel},
@@ -100,6 +101,8 @@ pub struct ShareFacts {
     pub disputes: Vec<Dispute>,
     /// What of it is bound for the holder's own challenges of others.
     pub challenger: Challenger,
+    /// The holder's keys, and since when it has had them, if the owners have a say in that and have not accepted them.
+    pub unaccepted: Option<Epoch>,
 }
 
 impl ShareFacts {
@@ -111,7 +114,7 @@ impl ShareFacts {
     /// Units that the holder can give away by itself at a block time, as far as its line goes: the model's rule for
     /// transfers is another matter.
     pub fn free_units(&self, time: Timestamp) -> Units {
-        if self.account.suspended.is_some() {
+        if self.account.suspended.is_some() || self.unaccepted.is_some() {
             return Units::ZERO;
         }
         share::free(self.units, self.locked_units(time).max(self.frozen.units), self.challenger.bound(time))
@@ -241,8 +244,10 @@ fn share_facts(state: &impl StateRead, model: ModelId, account: AccountId) -> Re
         frozen: read::<Frozen>(state, &target)?.unwrap_or_default(),
         disputes: Vec::new(),
         challenger: read::<Challenger>(state, &line)?.unwrap_or_default(),
+        unaccepted: None,
     };
     facts.disputes = disputes(state, &facts.frozen)?;
+    facts.unaccepted = control::unaccepted(state, &facts.model, account)?;
     Ok(facts)
 }
 

@@ -3,7 +3,8 @@
 use super::{Proposal, Scope};
 use crate::{
     access::{self, Distribution},
-    dispute, emergency,
+    account::KeyPolicy,
+    control, dispute, emergency,
     event::Event,
     execute::Context,
     genesis::Parameters,
@@ -226,6 +227,13 @@ pub enum ProposalAction {
         /// Why.
         reason: String,
     },
+    /// Accept the keys of a holder whose control changes, where the owners have a say in that.
+    AcceptControl {
+        /// The holder.
+        account: AccountId,
+        /// The keys with which its control began anew, or is to.
+        keys: KeyPolicy,
+    },
 }
 
 impl ProposalAction {
@@ -262,6 +270,7 @@ impl ProposalAction {
             Self::RemoveMember { .. } => "remove_member",
             Self::SuspendVersion { .. } => "suspend_version",
             Self::LiftSuspension { .. } => "lift_suspension",
+            Self::AcceptControl { .. } => "accept_control",
         }
     }
 
@@ -280,6 +289,7 @@ impl ProposalAction {
             Self::MintShares { .. }
             | Self::BurnShares { .. }
             | Self::ApproveTransfer { .. }
+            | Self::AcceptControl { .. }
             | Self::OpenRound { .. } => Class::Ownership,
             Self::Expropriate { .. } => Class::Expropriation,
             Self::ResolveDispute { .. } => Class::Dispute,
@@ -339,6 +349,7 @@ impl ProposalAction {
             }
             Self::SetStewards { stewards } => model::check_stewards(stewards),
             Self::SetPolicy { policy } => policy.check(),
+            Self::AcceptControl { keys, .. } => keys.check(),
             Self::OpenRound { plan } => plan.check(),
             Self::AdmitValidator { power, .. } | Self::ReweightValidator { power, .. } => check_power(*power),
             Self::SetParameters { parameters } => parameters.check(),
@@ -424,6 +435,7 @@ fn run_for_model<S: StateRead + ?Sized>(
             let retired = Event::ModelRetired { model: id, proposal: by, reason: reason.clone() };
             return Ok(std::iter::once(retired).chain(round::settle(state, context, id)).collect());
         }
+        ProposalAction::AcceptControl { account, keys } => control::accept(state, context, (id, by), (*account, keys))?,
         ProposalAction::Statement => Event::StatementMade { proposal: by, scope: proposal.scope },
         ProposalAction::MintShares { .. }
         | ProposalAction::BurnShares { .. }
@@ -523,7 +535,8 @@ fn change_model<S: StateRead + ?Sized>(
         ProposalAction::SetPolicy { policy } => {
             model::check_policy_accounts(state, context, policy)?;
             model::check_countersigners(&model.stewards, policy)?;
-            model.policy = (**policy).clone();
+            let before = std::mem::replace(&mut model.policy, (**policy).clone());
+            control::on_policy(state, context, model, before.change_of_control);
             Event::PolicyChanged { model: id, proposal: by }
         }
         _ => return Err(Rejection::WrongScope(action.name().into())),

@@ -6,11 +6,13 @@ use super::{Proposal, Scope, own_weight};
 use crate::{
     account::Account,
     apportion::apportion,
+    control,
     delegation::{delegate_as_of, delegated_as_of},
     dormancy,
     event::Event,
     execute::Context,
     ids::{AccountId, BasisPoints, Height, ProposalId},
+    model::Model,
     policy::Tally,
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
@@ -110,6 +112,9 @@ impl CastBallot {
         let proposal = Proposal::open(state, context, self.proposal)?;
         if !proposal.suspended_vote {
             sender.require_not_suspended()?;
+        }
+        if let Scope::Model(model) = proposal.scope {
+            control::require(state, &Model::existing(state, model)?, sender.id)?;
         }
         let own = own_weight(state, &proposal, sender);
         let delegated = answerable(state, &proposal, sender.id);

@@ -3,7 +3,7 @@
 use super::{Proposal, ProposalAction, ProposalStatus, Scope, action};
 use crate::{
     account::Account,
-    attestation,
+    attestation, control,
     dispute::{self, DisputeTarget},
     due::{self, Due},
     emergency,
@@ -11,7 +11,7 @@ use crate::{
     execute::Context,
     ids::{AccountId, ProposalId},
     limits,
-    model::Version,
+    model::{Model, Version},
     office::{self, Office},
     policy::{Tally, Verdict},
     rejection::Rejection,
@@ -90,7 +90,11 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
         }
         ProposalAction::ApproveTransfer { to, units, .. } => {
             let disputed = dispute::require_undisputed(state, (model, proposal.proposer), *units);
-            disputed.err().or_else(|| sale::lacking(state, proposal, *to))
+            let unaccepted = || {
+                let model = state.read::<Model>(&model)?;
+                control::require(state, &model, proposal.proposer).err()
+            };
+            disputed.err().or_else(unaccepted).or_else(|| sale::lacking(state, proposal, *to))
         }
         ProposalAction::MintShares { to, .. } => action::require_asked(state, (proposal, model), *to).err(),
         _ => None,

@@ -5,10 +5,12 @@
 //! upheld, and an expropriation by the rule that the policy has for it.
 
 use crate::{
+    control,
     event::Event,
     execute::Context,
     ids::{AccountId, Height, ProposalId},
-    proposal::{Proposal, ProposalAction},
+    model::Model,
+    proposal::{Proposal, ProposalAction, Scope},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
 };
@@ -57,6 +59,9 @@ impl GiveConsent {
         }
         let key = (self.proposal, sender);
         if self.agrees {
+            if let Scope::Model(model) = proposal.scope {
+                control::require(state, &Model::existing(state, model)?, sender)?;
+            }
             let consent = Consent { proposal: self.proposal, account: sender, since: context.height };
             state.write(&key, &consent);
         } else {

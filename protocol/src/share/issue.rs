@@ -6,6 +6,7 @@
 
 use super::{ShareFlow, ShareReason, Vesting, balance_as_of, change, release_reserved, reserve, total_as_of, vest};
 use crate::{
+    control,
     due::{self, Due},
     event::Event,
     execute::Context,
@@ -123,7 +124,9 @@ impl TakeUp {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let (model, number) = (self.model, self.issue);
-        Model::existing(state, model)?.require_active()?;
+        let owned = Model::existing(state, model)?;
+        owned.require_active()?;
+        control::require(state, &owned, sender)?;
         let mut issue =
             state.read::<Issue>(&(model, number)).ok_or(Rejection::UnknownIssue { model, issue: number })?;
         if context.time >= issue.until {

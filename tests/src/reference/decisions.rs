@@ -372,6 +372,7 @@ fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
             ProposalAction::MintShares { .. }
             | ProposalAction::BurnShares { .. }
             | ProposalAction::ApproveTransfer { .. }
+            | ProposalAction::AcceptControl { .. }
             | ProposalAction::OpenRound { .. } => Class::Ownership,
             ProposalAction::Expropriate { .. } => Class::Expropriation,
             ProposalAction::SetStewards { .. } => Class::Stewards,

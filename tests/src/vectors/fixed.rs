@@ -8,6 +8,7 @@ use allod_protocol::{
     access::{Distribution, Readers},
     account::{KeyPolicy, WeightedKey},
     contribution::ContributionKind,
+    control::ChangeOfControl,
     crypto::SigningKey,
     fraction::{Fraction, Portion},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
@@ -132,6 +133,7 @@ pub(super) fn policy() -> ModelPolicy {
         preemption: Some(Preemption { period_ms: 86_400_000 }),
         expropriation: Some(rule(9_000, 9_000)),
         suspended_vote: false,
+        change_of_control: ChangeOfControl::Approval,
         ..ModelPolicy::uniform(&rule(5_000, 7_500))
     }
 }

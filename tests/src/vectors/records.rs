@@ -6,9 +6,10 @@ use super::{
     genesis, human, record,
     transactions::ballot_parts,
     variants::{
-        artifact_kind, choice, class, contribution_kind, dispute_status, dispute_target, due, electorate,
-        incident_status, licence, office, proposal_status, proposers, recovery_clock, recovery_stage, risk,
-        round_status, scope, share_flow, share_reason, tenure_status, transfer_rule, units_of, verdict, version_status,
+        artifact_kind, change_of_control, choice, class, contribution_kind, dispute_status, dispute_target, due,
+        electorate, incident_status, incident_step, licence, office, proposal_status, proposers, recovery_clock,
+        recovery_stage, risk, round_status, scope, share_flow, share_reason, tenure_status, transfer_rule, units_of,
+        verdict, version_status,
     },
     vector, vector_read,
 };
@@ -19,6 +20,7 @@ use allod_protocol::{
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
     attestation::{Attestation, Finding},
     contribution::{Contribution, ContributionKind, ContributionOf, Countersignature, Decline},
+    control::{AcceptedControl, ChangeOfControl, Control, ControlRuled, Epoch},
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{
         ChallengedInVain, Challenger, Dispute, DisputeAppeal, DisputeOf, DisputeStatus, DisputeTarget, Frozen, Panel,
@@ -28,7 +30,7 @@ use allod_protocol::{
     due::{Deadline, Due},
     execute::Seen,
     ids::{ArtifactId, Height, Timestamp, Units},
-    incident::{Incident, IncidentOf, IncidentStatus, IncidentUpdate},
+    incident::{Incident, IncidentOf, IncidentStatus, IncidentStep, IncidentUpdate, Named},
     intake::{Intake, UnitsOf},
     model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
     network::{MembersAt, Network, RetiredKey, Upgrade},
@@ -207,7 +209,7 @@ pub(super) fn state() -> Vec<Vector> {
         record(&(handle("northfield"), name("digits")), &ModelOf(MODEL)),
         record(&(MODEL, label("v2")), &version()),
         record(&(artifact(), MODEL), &ArtifactUse(used)),
-        record(&(MODEL, ACCOUNT), &Share { model: MODEL, account: ACCOUNT, units }),
+        record(&(MODEL, ACCOUNT), &Share { model: MODEL, account: ACCOUNT, units, since: HEIGHT }),
         record(&(MODEL, ACCOUNT, HEIGHT), &ShareAt(units)),
         record(&(MODEL, HEIGHT), &TotalAt(weights)),
         record(&(MODEL, 2), &change),
@@ -279,6 +281,8 @@ fn incident() -> Incident {
         responsible: Some(OTHER),
         status: IncidentStatus::Investigating,
         updates: 1,
+        named: vec![Named { account: OTHER, until: TIME, statements: 2 }],
+        statements: 1,
     }
 }
 
@@ -315,11 +319,12 @@ fn further_state() -> Vec<Vector> {
     };
     let vesting = Vesting { cliff_ms: 1_000, duration_ms: 4_000 };
     let child = VersionRef { model: MODEL, label: label("v2") };
+    let epoch = Epoch { keys: key_policy(), since: HEIGHT };
     let update = IncidentUpdate {
-        steward: ACCOUNT,
-        responsible: Some(OTHER),
-        status: IncidentStatus::Investigating,
+        account: ACCOUNT,
+        step: IncidentStep::Carried { responsible: Some(OTHER), status: IncidentStatus::Investigating },
         text: "A scanner was miscalibrated.".into(),
+        evidence: Some(CONTENT),
         height: HEIGHT,
     };
     let approval = Approval {
@@ -399,6 +404,20 @@ fn further_state() -> Vec<Vector> {
         record(&(Scope::Model(MODEL), OTHER, HEIGHT), &DormantAt(true)),
         record(&(Scope::Network, HEIGHT), &DormantTotalAt(Weights::MEMBER)),
         record(&(ACCOUNT, Office::Steward(MODEL)), &tenure),
+        record(
+            &ACCOUNT,
+            &Control {
+                account: ACCOUNT,
+                epoch: epoch.clone(),
+                anchor: key_policy(),
+                unsettled: Some((epoch, key_policy())),
+            },
+        ),
+        record(
+            &(MODEL, OTHER),
+            &AcceptedControl { model: MODEL, account: OTHER, keys: key_policy(), proposal: PROPOSAL },
+        ),
+        record(&MODEL, &ControlRuled(HEIGHT)),
         record(&(OTHER, Office::Arbiter(MODEL)), &ahead),
         record(&key(0xa1).public_key(), &RetiredKey { key: key(0xa1).public_key(), height: HEIGHT }),
         record(&(ACCOUNT, UnitsOf::Model(MODEL)), &intake),
@@ -554,7 +573,12 @@ fn parts_of_agendas() -> Vec<Vector> {
     disputes.iter().for_each(|one| add("dispute_status", dispute_status(one), vector("", one)));
     let incidents =
         [IncidentStatus::Reported, IncidentStatus::Investigating, IncidentStatus::Resolved, IncidentStatus::Dismissed];
+    let controls = [ChangeOfControl::Free, ChangeOfControl::Approval];
+    controls.iter().for_each(|one| add("change_of_control", change_of_control(one), vector("", one)));
     incidents.iter().for_each(|one| add("incident_status", incident_status(one), vector("", one)));
+    let steps =
+        [IncidentStep::Carried { responsible: Some(OTHER), status: IncidentStatus::Resolved }, IncidentStep::Said];
+    steps.iter().for_each(|one| add("incident_step", incident_step(one), vector("", one)));
     let agenda = [
         Due::Proposal(PROPOSAL),
         Due::Delegation { model, from: ACCOUNT },

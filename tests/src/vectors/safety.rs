@@ -2,7 +2,7 @@
 
 use super::{
     Vector,
-    fixed::{ACCOUNT, HEIGHT, MODEL, OTHER, PROPOSAL, TIME, artifact, label, name},
+    fixed::{ACCOUNT, CONTENT, HEIGHT, INCIDENT, MODEL, OTHER, PROPOSAL, TIME, artifact, key_policy, label, name},
     record,
     variants::{finding, stop_end, suspended_by},
     vector,
@@ -11,6 +11,7 @@ use allod_protocol::{
     attestation::Finding,
     emergency::{StopEnd, StopUse, StopVersion, StopsRunning, SuspendedBy, VersionStop},
     event::Event,
+    incident::AnswerIncident,
     proposal::ProposalAction,
     rejection::Rejection,
     transaction::Action,
@@ -25,13 +26,21 @@ fn stop() -> SuspendedBy {
 }
 
 pub(super) fn actions() -> Vec<Action> {
-    vec![Action::StopVersion(StopVersion { model: MODEL, label: label("v2"), stops: true, reason: reason() })]
+    vec![
+        Action::StopVersion(StopVersion { model: MODEL, label: label("v2"), stops: true, reason: reason() }),
+        Action::AnswerIncident(AnswerIncident {
+            incident: INCIDENT,
+            text: "It was not ours.".into(),
+            evidence: Some(CONTENT),
+        }),
+    ]
 }
 
 pub(super) fn proposal_actions() -> Vec<ProposalAction> {
     vec![
         ProposalAction::SuspendVersion { label: label("v2"), reason: reason() },
         ProposalAction::LiftSuspension { label: label("v2"), reason: "It was mended.".into() },
+        ProposalAction::AcceptControl { account: OTHER, keys: key_policy() },
     ]
 }
 
@@ -40,6 +49,9 @@ pub(super) fn events() -> Vec<Event> {
     vec![
         Event::VersionSuspended { model, label: label.clone(), artifact, by: stop(), reason: reason() },
         Event::SuspensionEnded { model, label, artifact, end: StopEnd::Lapsed },
+        Event::IncidentAnswered { model, incident: INCIDENT, account: OTHER },
+        Event::ControlChanged { account: OTHER },
+        Event::ControlAccepted { model, account: OTHER, proposal: PROPOSAL },
     ]
 }
 
@@ -63,6 +75,11 @@ pub(super) fn rejections() -> Vec<Rejection> {
         Rejection::StopsUsedUp { account, label: label() },
         Rejection::TooManyStops { account, model },
         Rejection::NotOwnStop { account, label: label() },
+        Rejection::NotOfIncident { account, incident: INCIDENT },
+        Rejection::AnswerAwaited { incident: INCIDENT, account, until: TIME },
+        Rejection::TooManyStatements { account, incident: INCIDENT },
+        Rejection::TooManyNamed(INCIDENT),
+        Rejection::ControlNotAccepted { account, model, since: HEIGHT },
     ]
 }
 

@@ -6,12 +6,13 @@ use allod_protocol::{
     attestation::Finding,
     block::VoteKind,
     contribution::ContributionKind,
+    control::ChangeOfControl,
     dispute::{DisputeStatus, DisputeTarget},
     due::Due,
     emergency::{StopEnd, SuspendedBy},
     event::Event,
     execute::Outcome,
-    incident::IncidentStatus,
+    incident::{IncidentStatus, IncidentStep},
     intake::UnitsOf,
     model::{Licence, VersionStatus},
     office::{Office, TenureStatus},
@@ -94,6 +95,7 @@ variants! {
         DeclineContribution(..) => "decline_contribution",
         WithdrawDispute(..) => "withdraw_dispute",
         AppealDispute(..) => "appeal_dispute",
+        AnswerIncident(..) => "answer_incident",
     }
     "proposal_action", PROPOSAL_ACTIONS, proposal_action: ProposalAction {
         ReleaseVersion{..} => "release_version",
@@ -126,6 +128,7 @@ variants! {
         RemoveMember{..} => "remove_member",
         SuspendVersion{..} => "suspend_version",
         LiftSuspension{..} => "lift_suspension",
+        AcceptControl{..} => "accept_control",
     }
     "proposal_status", PROPOSAL_STATUSES, proposal_status: ProposalStatus {
         Open() => "open",
@@ -225,6 +228,14 @@ variants! {
         Investigating() => "investigating",
         Resolved() => "resolved",
         Dismissed() => "dismissed",
+    }
+    "change_of_control", CHANGES_OF_CONTROL, change_of_control: ChangeOfControl {
+        Free() => "free",
+        Approval() => "approval",
+    }
+    "incident_step", INCIDENT_STEPS, incident_step: IncidentStep {
+        Carried{..} => "carried",
+        Said() => "said",
     }
     "office", OFFICES, office: Office {
         Steward(..) => "steward",
@@ -399,6 +410,9 @@ variants! {
         RoundGroup() => "round_group",
         Challenger() => "challenger",
         ChallengedInVain() => "challenged_in_vain",
+        Control() => "control",
+        AcceptedControl() => "accepted_control",
+        ControlRuled() => "control_ruled",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -478,6 +492,9 @@ variants! {
         VersionSuspended{..} => "version_suspended",
         SuspensionEnded{..} => "suspension_ended",
         DisputeAppealed{..} => "dispute_appealed",
+        IncidentAnswered{..} => "incident_answered",
+        ControlChanged{..} => "control_changed",
+        ControlAccepted{..} => "control_accepted",
     }
     "rejection", REJECTIONS, rejection: Rejection {
         Expired{..} => "expired",
@@ -631,5 +648,10 @@ variants! {
         NotChallenger(..) => "not_challenger",
         TooLateToWithdraw(..) => "too_late_to_withdraw",
         ArbiterHolds(..) => "arbiter_holds",
+        NotOfIncident{..} => "not_of_incident",
+        AnswerAwaited{..} => "answer_awaited",
+        TooManyStatements{..} => "too_many_statements",
+        TooManyNamed(..) => "too_many_named",
+        ControlNotAccepted{..} => "control_not_accepted",
     }
 }

@@ -265,7 +265,7 @@ fn nothing_can_be_taken_out_of_a_deed_put_in_or_exchanged() {
     let refused = thawed.verify(&world.chain.genesis, None);
     assert!(matches!(refused, Err(InvalidProof::Root { .. })), "{refused:?}");
     let mut more_units = deed;
-    let share = Share { model, account, units: Units::new(1_000) };
+    let share = Share { model, account, units: Units::new(1_000), since: Height::new(1) };
     more_units.proofs[3].value = Some(allod_protocol::codec::encode(&share));
     let refused = more_units.verify(&world.chain.genesis, None);
     assert!(matches!(refused, Err(InvalidProof::Root { .. })), "{refused:?}");
@@ -310,7 +310,12 @@ fn forge(world: &World) -> Chain {
         let tip = forged.ledger.tip();
         let decided = forged.author.decide(&tip, 1_000, Vec::new());
         let mut executed: Executed = execute(&forged.ledger.snapshot(), &decided.block).unwrap();
-        let share = Share { model: world.model, account: world.account(4), units: Units::new(1_000_000) };
+        let share = Share {
+            model: world.model,
+            account: world.account(4),
+            units: Units::new(1_000_000),
+            since: Height::new(1),
+        };
         let key = Share::key_bytes(&(world.model, world.account(4)));
         executed.changes.insert(key, Some(allod_protocol::codec::encode(&share)));
         forged.ledger.commit(&decided, &executed).unwrap();

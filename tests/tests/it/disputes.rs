@@ -7,8 +7,7 @@ use allod_protocol::{
         sitting,
     },
     event::Event,
-    ids::{AccountId, DisputeId, IncidentId, ModelId, ProposalId, Units, VersionLabel},
-    incident::{Incident, IncidentStatus, IncidentUpdate, ReportIncident, UpdateIncident},
+    ids::{AccountId, DisputeId, ModelId, ProposalId, Units, VersionLabel},
     limits,
     model::{CreateModel, Version},
     office::{Office, ResignOffice, vacancies},
@@ -558,28 +557,4 @@ fn disputes_are_for_the_models_own_people_and_few_at_a_time() {
             _ => drop(ledger.must(1, challenging(target, 0))),
         }
     }
-}
-
-#[test]
-fn an_incident_says_who_answers_for_it_and_how_far_it_has_come() {
-    let mut ledger = ledger();
-    let model = founded(&mut ledger, policy(50, 60));
-    ledger.must(0, Action::PublishVersion(version(model, "1.0")));
-    let label = VersionLabel::new("1.0").unwrap();
-    let report = ReportIncident { model, label, text: "takes ones for sevens".into(), evidence: None };
-    let id: IncidentId = match ledger.must(4, Action::ReportIncident(report)).events.first() {
-        Some(Event::IncidentReported { incident, .. }) => *incident,
-        other => panic!("{other:?}"),
-    };
-    let responsible = Some(account(&ledger, 1));
-    let update = |status, text: &str| {
-        Action::UpdateIncident(UpdateIncident { incident: id, responsible, status, text: text.into() })
-    };
-    assert_eq!(ledger.refused(4, update(IncidentStatus::Dismissed, "")), "not_steward");
-    ledger.must(0, update(IncidentStatus::Investigating, "a scanner"));
-    ledger.must(0, update(IncidentStatus::Resolved, "replaced"));
-    let incident: Incident = ledger.read(&id).unwrap();
-    assert_eq!((incident.responsible, incident.status, incident.updates), (responsible, IncidentStatus::Resolved, 2));
-    let first: IncidentUpdate = ledger.read(&(id, 0)).unwrap();
-    assert_eq!((first.status, first.text.as_str()), (IncidentStatus::Investigating, "a scanner"));
 }

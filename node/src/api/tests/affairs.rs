@@ -6,7 +6,7 @@ use allod_protocol::{
     approval::{RequestApproval, SignApproval},
     contribution::AcceptContribution,
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, WithdrawDispute},
-    incident::{IncidentStatus, ReportIncident, UpdateIncident},
+    incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
     office::{AcceptOffice, Office},
     recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
     round::{KindWeight, RoundPlan},
@@ -112,7 +112,7 @@ async fn an_incident_keeps_its_history() {
     let report = ReportIncident { model, label, text: "reads sevens as ones".into(), evidence: None };
     peer.apply(2, "southbank", Action::ReportIncident(report)).await;
     let listed = peer.ok("/v1/models/northfield/digits/incidents").await;
-    let added = ["model_name", "reporter_handle", "responsible_answer", "responsible_handle"];
+    let added = ["model_name", "named_handles", "reporter_handle", "responsible_answer", "responsible_handle"];
     assert_eq!(fields(&listed["items"][0]), described(schema::IncidentRecord::FIELDS, &added));
     let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
     let update = UpdateIncident {
@@ -124,9 +124,21 @@ async fn an_incident_keeps_its_history() {
     peer.apply(1, "northfield", Action::UpdateIncident(update)).await;
     let incident = peer.ok(&format!("/v1/incidents/{id}")).await;
     assert_eq!((&incident["status"], &incident["responsible_handle"]), (&json!("investigating"), &json!("southbank")));
+    assert_eq!(
+        (&incident["responsible_answer"], &incident["named_handles"]),
+        (&json!("offered"), &json!(["southbank"]))
+    );
+    let answer = AnswerIncident { incident: id.parse().unwrap(), text: "not ours".into(), evidence: None };
+    peer.apply(2, "southbank", Action::AnswerIncident(answer)).await;
+    let incident = peer.ok(&format!("/v1/incidents/{id}")).await;
+    let said = &incident["history"][1];
+    assert_eq!(
+        (&said["step"], &said["handle"], &said["text"]),
+        (&json!("said"), &json!("southbank"), &json!("not ours"))
+    );
     let step = &incident["history"][0];
-    assert_eq!((&step["steward_handle"], &step["text"]), (&json!("northfield"), &json!("looking")));
-    let added = ["steward_handle", "responsible_handle"];
+    assert_eq!((&step["handle"], &step["text"]), (&json!("northfield"), &json!("looking")));
+    let added = ["handle", "responsible_handle"];
     assert_eq!(fields(step), described(schema::IncidentUpdateRecord::FIELDS, &added));
     let zeros = "0".repeat(64);
     assert_eq!(peer.get(&format!("/v1/incidents/{zeros}")).await.1["code"], "unknown_incident");

@@ -99,22 +99,25 @@ pub struct IncidentView {
     pub responsible_handle: Option<Handle>,
     /// What that account answered: `offered`, `accepted` or `resigned`; only who accepted answers for it.
     pub responsible_answer: Option<String>,
+    /// The handles of those who were ever named, in the order of `named`.
+    #[schema(value_type = Vec<Option<String>>)]
+    pub named_handles: Vec<Option<Handle>>,
     /// Its history, the oldest step first; left out in lists. At most 500 steps are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub history: Option<Vec<IncidentStep>>,
+    pub history: Option<Vec<IncidentStepView>>,
 }
 
 /// One step of an incident's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct IncidentStep {
+pub struct IncidentStepView {
     /// The record.
     #[serde(flatten)]
     #[schema(value_type = schema::IncidentUpdateRecord)]
     pub update: IncidentUpdate,
-    /// The handle of the steward who wrote it.
+    /// The handle of who wrote it.
     #[schema(value_type = Option<String>)]
-    pub steward_handle: Option<Handle>,
-    /// The handle of who answers for it from then on.
+    pub handle: Option<Handle>,
+    /// The handle of who is named to answer for it from then on.
     #[schema(value_type = Option<String>)]
     pub responsible_handle: Option<Handle>,
 }

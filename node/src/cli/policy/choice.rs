@@ -3,6 +3,7 @@
 use super::arbitration::ArbitrationArgs;
 use crate::cli::{Failure, args, client::Client, units};
 use allod_protocol::{
+    control::ChangeOfControl,
     fraction::{Fraction, Portion},
     ids::AccountId,
     policy::{
@@ -44,6 +45,9 @@ pub(in crate::cli) struct PolicyArgs {
     /// How shares move: free, approval (a decision on each) or locked
     #[arg(long, value_name = "HOW", value_parser = args::word::<TransferRule>)]
     transfers: Option<TransferRule>,
+    /// What it is when a holder's keys pass into other hands: free (its own business) or approval (as a transfer)
+    #[arg(long, value_name = "HOW", value_parser = args::word::<ChangeOfControl>)]
+    change_of_control: Option<ChangeOfControl>,
     /// Who may cancel what passed and is not executed yet
     #[arg(long, value_name = "ACCOUNT")]
     guardian: Option<String>,
@@ -125,6 +129,7 @@ impl PolicyArgs {
         let rules = self.quorum.is_none() && self.threshold.is_none() && self.yes_quorum.is_none();
         let times = self.voting_period.is_none() && self.timelock.is_none() && self.rules.is_empty();
         let beside = self.transfers.is_none()
+            && self.change_of_control.is_none()
             && self.guardian.is_none()
             && self.emergency.is_empty()
             && self.dormancy.is_none()
@@ -187,6 +192,7 @@ impl PolicyArgs {
             set_period(rule, *voting_period_ms);
         }
         policy.transfers = self.transfers.unwrap_or(policy.transfers);
+        policy.change_of_control = self.change_of_control.unwrap_or(policy.change_of_control);
         if let Some(after) = self.dormancy {
             let after_ms = units::milliseconds(after);
             policy.dormancy = Some(Dormancy { after_ms }).filter(|_| after_ms > 0);

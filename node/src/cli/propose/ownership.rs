@@ -2,18 +2,20 @@
 
 use super::{Ask, Asked};
 use crate::cli::{
+    Failure,
     args::{self, Assigned},
     client::Client,
     units,
     vesting::VestingArgs,
 };
 use allod_protocol::{
+    account::{KeyPolicy, WeightedKey},
     contribution::ContributionKind,
-    ids::{BasisPoints, ModelName, Units},
+    ids::{BasisPoints, ModelName, PublicKey, Units},
     proposal::ProposalAction,
     round::{Cap, CapPer, KindWeight, RoundPlan},
 };
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -116,6 +118,49 @@ impl Ask for Transfer {
         let action = ProposalAction::ApproveTransfer { to: to.id, units: self.units, price, reason };
         let title = format!("Let the proposer give {} units of {} to {}", self.units, self.model, to.handle);
         Asked::model(client, &self.model, action, title).await
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct AcceptControl {
+    /// namespace/name
+    model: ModelName,
+    /// The holder
+    account: String,
+    /// A key that it is to have, 64 hexadecimal digits; may be repeated. Without any: those that it has
+    #[arg(id = "coming_keys", long = "key", value_name = "KEY")]
+    keys: Vec<PublicKey>,
+    /// The weight that signatures of these keys must reach
+    #[arg(long, default_value_t = 1, requires = "coming_keys")]
+    threshold: u32,
+    /// The weight of one of these keys, if it is not 1: KEY=WEIGHT; may be repeated
+    #[arg(long = "weight", value_name = "KEY=WEIGHT", requires = "coming_keys")]
+    weights: Vec<Assigned<u32>>,
+}
+
+impl Ask for AcceptControl {
+    async fn ask(&self, client: &Client) -> Result<Asked> {
+        let view = client.account(&self.account).await?;
+        let (id, handle) = (view.account.id, view.account.handle);
+        let keys = match (self.keys.is_empty(), view.control) {
+            (false, _) => self.coming(),
+            (true, Some(epoch)) => epoch.keys,
+            (true, None) => bail!("{handle} has the keys that it always had; name those that it is to have: --key KEY"),
+        };
+        keys.check().map_err(|error| Failure::usage(error.to_string()))?;
+        let title = format!("Accept other keys of {handle}, which holds shares of {}", self.model);
+        Asked::model(client, &self.model, ProposalAction::AcceptControl { account: id, keys }, title).await
+    }
+}
+
+impl AcceptControl {
+    fn coming(&self) -> KeyPolicy {
+        let weight = |key: &PublicKey| {
+            let named = |weight: &&Assigned<u32>| weight.name.parse::<PublicKey>().is_ok_and(|named| named == *key);
+            self.weights.iter().find(named).map_or(1, |weight| weight.value)
+        };
+        let keys = self.keys.iter().map(|key| WeightedKey { key: *key, weight: weight(key) }).collect();
+        KeyPolicy { threshold: self.threshold, keys }
     }
 }
 

@@ -88,6 +88,15 @@ fn add_share(fields: &mut Fields, facts: &ShareFacts, time: Timestamp) {
             None => "no".into(),
         },
     );
+    fields.add_some(
+        "NEW KEYS",
+        facts.unaccepted.as_ref().map(|epoch| {
+            format!(
+                "the holder's, since block {}: the owners have not accepted them, so no unit leaves the line",
+                epoch.since
+            )
+        }),
+    );
     fields.add("free", format!("{} units", show_count(facts.free_units(time).get())));
     fields.add(
         "transfers",

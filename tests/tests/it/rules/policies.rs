@@ -145,8 +145,10 @@ fn locked_with_late_quorum(accounts: &[AccountId]) -> ModelPolicy {
 }
 
 fn shortened(mut policy: ModelPolicy) -> ModelPolicy {
-    let has_own = policy.safety.is_some();
-    for class in Class::OF_MODELS.into_iter().filter(|class| has_own || *class != Class::Safety) {
+    for class in Class::OF_MODELS {
+        if !policy.has_own_rule(class) {
+            continue;
+        }
         let rule = policy.rule_mut(class);
         let short = |ms: u64| (ms / SHORTENED).max(limits::VOTING_PERIOD_MIN_MS);
         rule.voting_period_ms = short(rule.voting_period_ms);

@@ -22,6 +22,7 @@ fn the_few_keep_what_is_theirs_on_four_peers() {
     stop_as_holders(&federation);
     expropriate_by_name(&federation);
     take_and_refuse(&federation);
+    pass_into_other_hands(&federation);
     leave_and_remove(&federation);
     federation.net.wait_agreement(&[0, 1, 2, 3]);
 }
@@ -145,6 +146,23 @@ fn take_and_refuse(federation: &Federation) {
     federation.refused(give, "takes no units");
     federation.must("shares take --any --forget --as hilltop");
     federation.must(give);
+}
+
+/// Keys in other hands neither vote nor give until the owners accept them.
+fn pass_into_other_hands(federation: &Federation) {
+    let ask = |policy: &mut Value| policy["change_of_control"] = json!("approval");
+    change_policy(federation, ask, &OWNERS);
+    federation.must("account rotate hilltop --new-key successor");
+    let question = federation.open(&format!("statement {MODEL} --title Hands --text x --as northfield"));
+    federation.refused(&format!("vote {question} yes --as hilltop --sign-with successor"), "have not accepted");
+    let register = federation.must(&format!("shares show {MODEL}"));
+    let lines = register.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let marked = lines.iter().filter(|line| line["unaccepted_since"].is_u64());
+    assert_eq!(marked.map(|line| line["handle"].clone()).collect::<Vec<_>>(), [json!("hilltop")], "{register}");
+    let accept = format!("accept-control {MODEL} hilltop --as northfield");
+    federation.decide(&accept, &["northfield", "lakeside", "riverbend"]);
+    let question = federation.open(&format!("statement {MODEL} --title Hands --text x --as northfield"));
+    federation.must(&format!("vote {question} yes --as hilltop --sign-with successor"));
 }
 
 /// A member goes by itself, another is removed by the rest, and what both hold stays theirs.

@@ -1,7 +1,8 @@
 //! What keeps people safe, by the commands of those who use a model: a failed review, an emergency stop, a version that
-//! was made from one that should not be used.
+//! was made from one that should not be used, an incident that is closed on nobody unheard.
 
 use super::Federation;
+use crate::text_of;
 use allod_tests::processes::{text, wait_until};
 
 /// The peer that has the bytes.
@@ -55,5 +56,25 @@ pub(super) fn stop_warn_and_answer(federation: &Federation) {
     federation.fetch("northfield/scans@1.1 --despite withdrawn", 0);
     let warned = federation.fetch("northfield/scans@1.2", 7);
     assert!(warned.contains("made from 1.1"), "{warned}");
-    federation.fetch("northfield/scans@1.2 --despite withdrawn", 0);
+    federation.fetch("northfield/scans@1.2 --despite withdrawn", 7);
+    federation.fetch("northfield/scans@1.2 --despite made-from", 0);
+    close_on_nobody_unheard(federation);
+}
+
+/// Both sides of an incident are heard: who reported it, and who is named.
+fn close_on_nobody_unheard(federation: &Federation) {
+    let reported = federation.must("incident report northfield/scans@1.1 --text wrong --as hilltop");
+    let incident = text_of(&reported, "incident").to_owned();
+    let close =
+        format!("incident update {incident} --status resolved --responsible lakeside --text mended --as northfield");
+    federation.refused(&close, "neither answered nor spoken");
+    federation.must(&close.replace("resolved", "investigating"));
+    federation.refused(&format!("incident answer {incident} --text mine --as riverbend"), "neither reported");
+    federation.must(&format!("incident answer {incident} --text elsewhere --as lakeside"));
+    federation.must(&format!("office resign --incident {incident} --as lakeside"));
+    federation.must(&format!("incident answer {incident} --text indeed --as hilltop"));
+    federation.must(&close);
+    let shown = federation.must(&format!("incident show {incident}"));
+    assert_eq!(text_of(&shown, "responsible_answer"), "resigned", "{shown}");
+    assert_eq!(shown.get("history").and_then(|history| history.as_array()).map(Vec::len), Some(4), "{shown}");
 }
