@@ -207,6 +207,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts/{account}/intake", get(offices::intake))
         .route("/v1/models/{namespace}/{name}/offices", get(offices::of_model))
         .route("/v1/models/{namespace}/{name}/licensees", get(access::licensees))
+        .route("/v1/models/{namespace}/{name}/commitments/{account}", get(access::commitments))
         .route("/v1/approvals/{id}", get(keys::approval))
         .route("/v1/models", get(models::list))
         .route("/v1/models/by-id/{id}", get(models::by_id))

@@ -385,9 +385,10 @@ impl ArtifactService {
         let (mut terms_changed, mut published, mut resumed) = (false, Vec::new(), Vec::new());
         for event in notice.deadline_events.iter().chain(of_transactions) {
             match event {
-                Event::VersionWithdrawn { .. } | Event::VersionSuspended { .. } | Event::DistributionSet { .. } => {
-                    terms_changed = true;
-                }
+                Event::VersionWithdrawn { .. }
+                | Event::VersionSuspended { .. }
+                | Event::DistributionSet { .. }
+                | Event::ArtifactTakenOver { .. } => terms_changed = true,
                 Event::SuspensionEnded { artifact, .. } => {
                     terms_changed = true;
                     resumed.push(*artifact);
@@ -403,11 +404,12 @@ impl ArtifactService {
             self.tell(artifact).await;
         }
         for artifact in published {
-            self.answer_publish(artifact).await;
             // Also of what is damaged in part: the terms of the rest are new.
             if self.blocking(move |store| Ok(store.artifact(&artifact).is_ok())).await.unwrap_or(false) {
                 self.serve_from_now(artifact).await;
             }
+            // Last: what waits for no answer any more is served.
+            self.answer_publish(artifact).await;
         }
     }
 

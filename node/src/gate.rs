@@ -52,7 +52,7 @@ pub(crate) enum Terms {
     Withdrawn,
     /// To nobody for now: the version is suspended.
     Suspended,
-    /// To nobody yet: it was brought for a version of a model that is not for everybody, and the ledger has not answered.
+    /// To nobody yet: it was brought for a version, and the ledger has not answered.
     Waiting,
 }
 
@@ -100,14 +100,10 @@ impl Terms {
     }
 }
 
-/// Whether what a publish brought is served to nobody: also if another model was quicker to publish it, what this peer's
-/// operator did not mean for everybody, that model does not open.
+/// Whether what a publish brought is served to nobody: before its version is on the ledger, nobody is to hear the address,
+/// and what another model that was quicker says of it does not count here.
 fn waits(state: &impl StateRead, address: &ArtifactId, awaited: &Awaited) -> Result<bool, StateError> {
-    if !awaited.brought || is_version(state, address, &awaited.model)? {
-        return Ok(false);
-    }
-    let model = read::<Model>(state, &awaited.model)?;
-    Ok(model.is_none_or(|model| model.distribution.readers != Readers::Public))
+    Ok(awaited.brought && !is_version(state, address, &awaited.model)?)
 }
 
 /// Whether some version of a model is the artifact.

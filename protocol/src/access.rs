@@ -5,7 +5,8 @@
 //! that nobody binds a peer of somebody else's. A provider asks [`may_read`] at every request, of the state after the
 //! last block; what a block takes away is refused from then on.
 //!
-//! An artifact is governed by the model that published it first ([`ArtifactOrigin`]). Whoever publishes its address
+//! An artifact is governed by the model whose publisher knew it first ([`ArtifactOrigin`]), and proves that by having
+//! committed to it before anybody else could hear its address ([`crate::commitment`]). Whoever publishes its address
 //! again, in another model, neither opens nor closes it; and a model that is not for everybody refuses an artifact that
 //! another model governs already, so that its owners learn of it.
 //!
@@ -110,13 +111,15 @@ impl Record for PeerOf {
     const FAMILY: Family = Family::PeerOf;
 }
 
-/// The model that published an artifact first.
+/// The model that governs an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactOrigin {
     /// The model.
     pub model: ModelId,
-    /// When.
+    /// When it published it.
     pub published: Height,
+    /// Since when its publisher has known it: the height of its commitment, or else of the publication.
+    pub since: Height,
 }
 
 impl Record for ArtifactOrigin {
@@ -242,7 +245,7 @@ pub fn reads(state: &impl StateRead, model: &Model, account: AccountId, now: Tim
 }
 
 /// Whether a peer reads an artifact at a block time: for the account it is bound to, by the terms of the model that
-/// published the artifact first. What no version is, is nobody's to restrict.
+/// governs the artifact. What no version is, is nobody's to restrict.
 ///
 /// # Errors
 /// When the state cannot be read.

@@ -43,6 +43,10 @@ pub enum Domain {
     Approval,
     /// A sealed amount.
     Seal,
+    /// Commitments to artifacts that are not published yet.
+    Commitment,
+    /// The salt of a commitment, for tools that make it from a key.
+    CommitmentSalt,
     /// A key of the authenticated map.
     StateKey,
     /// That a peer reads for an account.
@@ -73,6 +77,8 @@ impl Domain {
             Self::Incident => "allod/incident/1",
             Self::Approval => "allod/approval/1",
             Self::Seal => "allod/seal/1",
+            Self::Commitment => "allod/commitment/1",
+            Self::CommitmentSalt => "allod/commitment-salt/1",
             Self::StateKey => "allod/state-key/1",
             Self::PeerBinding => "allod/peer-binding/1",
             Self::Introduction => "allod/introduction/1",

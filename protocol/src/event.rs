@@ -6,8 +6,8 @@ use crate::{
     dispute::DisputeStatus,
     emergency::{StopEnd, SuspendedBy},
     ids::{
-        AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, ModelName,
-        Name, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel,
+        AccountId, ApprovalId, ArtifactId, ContentHash, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId,
+        ModelName, Name, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel,
     },
     incident::IncidentStatus,
     intake::UnitsOf,
@@ -42,6 +42,16 @@ pub enum Event {
         label: VersionLabel,
         artifact: ArtifactId,
         publisher: AccountId,
+    },
+    ArtifactCommitted {
+        model: ModelId,
+        account: AccountId,
+        commitment: ContentHash,
+    },
+    ArtifactTakenOver {
+        artifact: ArtifactId,
+        model: ModelId,
+        from: ModelId,
     },
     VersionReleased {
         model: ModelId,

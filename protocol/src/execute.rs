@@ -293,6 +293,7 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::RotateKeys(action) => action.apply(state, context, sender, signers),
         Action::CreateModel(action) => action.apply(state, context, &sender),
         Action::PublishVersion(action) => action.apply(state, context, sender.id),
+        Action::CommitArtifact(action) => action.apply(state, context, sender.id),
         Action::RecordContribution(action) => action.apply(state, context, sender.id),
         Action::AcceptContribution(action) => action.apply(state, context, sender.id),
         Action::DeclineContribution(action) => action.apply(state, context, sender.id),

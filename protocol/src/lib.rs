@@ -23,6 +23,7 @@
 //! - [`office`]: what accounts do for others, once they agreed to it
 //! - [`model`]: models, versions, their lineage
 //! - [`artifact`]: addresses, manifests
+//! - [`commitment`]: who knew an artifact first, and so governs it
 //! - [`share`]: the register, and the one function that changes it
 //! - [`intake`]: which units an account takes
 //! - [`sale`]: transfers that the owners approve
@@ -82,6 +83,7 @@ pub mod attestation;
 pub mod bft;
 pub mod block;
 pub mod codec;
+pub mod commitment;
 pub mod contribution;
 pub mod control;
 pub mod crypto;

@@ -171,6 +171,11 @@ pub const DEED_PROOFS: usize = 16;
 /// Headers that tie one deed to checkpoints: about 330 bytes each.
 pub const DEED_LINKS: usize = 4_096;
 
+/// Commitments of one account for one model that it has not published by yet.
+pub const COMMITMENTS: usize = 16;
+/// Milliseconds that a commitment counts: a day longer than a request waits for signatures.
+pub const COMMITMENT_MS: u64 = APPROVAL_MS + 24 * 60 * 60 * 1_000;
+
 /// Files of one collection.
 pub const COLLECTION_FILES: usize = 100_000;
 /// Bytes of one collection's manifest.

@@ -1,9 +1,10 @@
 //! Models and their versions: what is owned, and what was released of it.
 
 use crate::{
-    access::{ArtifactOrigin, Distribution, Readers},
+    access::Distribution,
     apportion::apportion,
     artifact::Artifact,
+    commitment,
     dispute::{self, DisputeTarget},
     emergency::{self, StopEnd, Suspension},
     event::Event,
@@ -456,6 +457,8 @@ pub struct PublishVersion {
     pub datasets: Vec<ContentHash>,
     /// What changed.
     pub notes: String,
+    /// The salt of the publisher's commitment to the artifact, if it made one: see [`crate::commitment`].
+    pub committed: Option<ContentHash>,
 }
 
 impl PublishVersion {
@@ -499,25 +502,18 @@ impl PublishVersion {
         for parent in &self.parents {
             add_child(state, parent, &version)?;
         }
-        match state.read::<ArtifactOrigin>(&self.artifact.address) {
-            None => {
-                let origin = ArtifactOrigin { model: self.model, published: context.height };
-                state.write(&self.artifact.address, &origin);
-            }
-            Some(origin) if origin.model != self.model && model.distribution.readers != Readers::Public => {
-                let (artifact, model) = (self.artifact.address, origin.model);
-                return Err(Rejection::ArtifactGoverned { artifact, model });
-            }
-            Some(_) => {}
-        }
+        let address = self.artifact.address;
+        let since = commitment::known_since(state, context, (self.model, sender), address, self.committed)?;
+        let taken_over = commitment::govern(state, context, (&model, since), address)?;
         state.write(&key, &version);
         state.write(&artifact_key, &ArtifactUse(VersionRef { model: self.model, label: self.label.clone() }));
-        Ok(vec![Event::VersionPublished {
+        let published = Event::VersionPublished {
             model: self.model,
             label: self.label.clone(),
             artifact: self.artifact.address,
             publisher: sender,
-        }])
+        };
+        Ok(std::iter::once(published).chain(taken_over).collect())
     }
 }
 

@@ -292,10 +292,15 @@ pub enum Rejection {
     #[error("account {account} has no licence to model {model}")]
     NotLicensee { account: AccountId, model: ModelId },
     #[error(
-        "model {model} published the artifact {artifact} first and governs it, so what this model says of its readers \
-         would not count; change a byte of it, or ask the owners of that model"
+        "model {model} knew the artifact {artifact} first and governs it, so what this model says of its readers would \
+         not count; change a byte of it, commit to it before you publish it, or ask the owners of that model"
     )]
     ArtifactGoverned { artifact: ArtifactId, model: ModelId },
+    #[error(
+        "account {account} has no commitment to artifact {artifact} with this salt for model {model}; commit to it first, \
+         or again, and publish once that is in a block"
+    )]
+    NotCommitted { artifact: ArtifactId, model: ModelId, account: AccountId },
 
     #[error(
         "account {account} attested that artifact {artifact} failed {statement}{said}; it is not released before that \
@@ -646,6 +651,7 @@ impl Rejection {
             Self::PeerNotBound { .. } => "peer_not_bound",
             Self::NotLicensee { .. } => "not_licensee",
             Self::ArtifactGoverned { .. } => "artifact_governed",
+            Self::NotCommitted { .. } => "not_committed",
             Self::FailedAttestation { .. } => "failed_attestation",
             Self::NothingAttested { .. } => "nothing_attested",
             Self::OfficeHeld { .. } => "office_held",

@@ -176,7 +176,7 @@ pub enum Family {
     PeerBinding = 46,
     /// The peers of an account.
     PeerOf = 47,
-    /// The model that published an artifact first, by artifact.
+    /// The model that governs an artifact, by artifact.
     ArtifactOrigin = 48,
     /// Accounts that were called on and have not spoken, by scope and account.
     Silence = 49,
@@ -224,6 +224,8 @@ pub enum Family {
     AcceptedControl = 70,
     /// Since when a model's owners have a say in changes of control.
     ControlRuled = 71,
+    /// Artifacts that an account has committed to, by model and account.
+    Commitments = 72,
 }
 }
 

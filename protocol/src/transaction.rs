@@ -7,6 +7,7 @@ use crate::{
     approval::{Approvable, OfApproval, RequestApproval, SignApproval},
     attestation::Attest,
     codec,
+    commitment::CommitArtifact,
     contribution::{AcceptContribution, DeclineContribution, RecordContribution, RevealContribution},
     crypto::{self, Domain, SigningKey},
     delegation::Delegate,
@@ -119,6 +120,8 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     AppealDispute(AppealDispute),
     /// Speak to an incident, as who reported it or who was named.
     AnswerIncident(AnswerIncident),
+    /// Commit to an artifact before anybody hears its address.
+    CommitArtifact(CommitArtifact),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -129,6 +132,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::RotateKeys(_) => "rotate_keys",
             Self::CreateModel(_) => "create_model",
             Self::PublishVersion(_) => "publish_version",
+            Self::CommitArtifact(_) => "commit_artifact",
             Self::RecordContribution(_) => "record_contribution",
             Self::AcceptContribution(_) => "accept_contribution",
             Self::TransferShares(_) => "transfer_shares",
@@ -242,7 +246,8 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::SignApproval(action) => action.check(),
             Self::StopVersion(action) => action.check(),
             Self::AnswerIncident(action) => action.check(),
-            Self::AcceptContribution(_)
+            Self::CommitArtifact(_)
+            | Self::AcceptContribution(_)
             | Self::ExecuteProposal(_)
             | Self::WithdrawDispute(_)
             | Self::CancelRecovery(_)

@@ -37,7 +37,7 @@ pub use minorities::{Added, Issue};
 pub use offices::Answer;
 pub use shares::{Delegation, Grant};
 pub use silence::Silence;
-pub use versions::{Version, VersionStatus};
+pub use versions::{Committed, Version, VersionStatus};
 
 use allod_protocol::{
     access::{Distribution, Readers},
@@ -129,8 +129,10 @@ pub struct World {
     pub losses: Vec<Loss>,
     /// Who was barred in which model, when, with what at stake, and until when.
     pub bars: Vec<((ModelId, AccountId), u64, (u64, u64))>,
-    /// The model that published an artifact first.
-    pub origins: BTreeMap<ArtifactId, ModelId>,
+    /// The model that governs an artifact, and the height since which its publisher has known it.
+    pub origins: BTreeMap<ArtifactId, (ModelId, u64)>,
+    /// What was committed to and not published by yet.
+    pub commitments: BTreeMap<(ModelId, AccountId), Vec<Committed>>,
     /// What accounts named for an office answered, and when.
     pub offices: BTreeMap<(Office, AccountId), (Answer, u64)>,
     /// What accounts accepted before they were named.
@@ -185,6 +187,7 @@ impl World {
             ahead: BTreeSet::new(),
             intakes: BTreeMap::new(),
             purchases: BTreeSet::new(),
+            commitments: BTreeMap::new(),
             attestations: BTreeMap::new(),
             spoke: BTreeSet::new(),
             past: Vec::new(),
@@ -253,6 +256,7 @@ impl World {
             Action::BurnShares(asked) => self.burn(sender, asked),
             Action::Delegate(asked) => self.delegate(sender, asked),
             Action::PublishVersion(asked) => self.publish(sender, asked),
+            Action::CommitArtifact(asked) => self.commit(sender, asked),
             Action::Attest(asked) => self.attest(sender, asked),
             Action::RecordContribution(asked) => self.record(sender, asked, ContributionId::from_bytes(named)),
             Action::RevealContribution(asked) => self.reveal(sender, asked),

@@ -6,6 +6,7 @@ use allod_protocol::{
     approval::{Approval, ApprovalOf},
     attestation::Attestation,
     codec,
+    commitment::Commitments,
     contribution::{Contribution, ContributionOf},
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{ChallengedInVain, Challenger, Dispute, DisputeOf, Frozen},
@@ -123,6 +124,7 @@ families! {
     Ahead: "ahead" [Field::Id("account"), Field::Rest];
     Intake: "intake" [Field::Id("account"), Field::Rest];
     Purchase: "purchase" [Field::Id("proposal"), Field::Id("buyer")];
+    Commitments: "commitments" [Field::Id("model"), Field::Id("account")];
     Withheld: "withheld" [Field::Id("model"), Field::Id("account")];
     RoundGroup: "round_group" [Field::Id("model"), Field::Number("round"), Field::Id("group")];
     ArtifactOrigin: "artifact_origin" [Field::Artifact("artifact")];

@@ -618,6 +618,7 @@ async fn a_proposal_says_what_it_still_needs() {
         training_plan: None,
         datasets: Vec::new(),
         notes: String::new(),
+        committed: None,
     };
     peer.apply(1, "northfield", Action::PublishVersion(publish)).await;
     let open = OpenProposal {

@@ -746,6 +746,20 @@ pub struct PeerBindingView {
     pub peer_id: Option<String>,
 }
 
+/// That an account knew an artifact which it has not published yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CommitmentView {
+    /// What stands for the artifact: nobody can tell its address from it.
+    #[schema(value_type = String)]
+    pub hash: ContentHash,
+    /// In which block it was made.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// Until when it counts, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub until: Timestamp,
+}
+
 /// How far work on bytes has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressView {

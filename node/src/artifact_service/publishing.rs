@@ -51,8 +51,8 @@ impl Drop for GivenUp {
 }
 
 impl ArtifactService {
-    /// Takes a file or a directory into the store, tells the others, and serves it from now on; or, if it is for a version
-    /// of a model that is not for everybody, from the block on that has the version. It is pinned at once, or from that
+    /// Takes a file or a directory into the store, tells the others, and serves it from now on; or, if it is for a version,
+    /// from the block on that has the version. It is pinned at once, or from that
     /// block on. Dropping the future ends the import.
     ///
     /// # Errors

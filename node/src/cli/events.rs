@@ -104,6 +104,8 @@ impl Names {
             | Event::LineageClaimed { .. }
             | Event::Attested { .. } => self.tell_version(event).await,
             Event::ModelCreated { .. }
+            | Event::ArtifactCommitted { .. }
+            | Event::ArtifactTakenOver { .. }
             | Event::PolicyChanged { .. }
             | Event::LicenceSet { .. }
             | Event::DistributionSet { .. }
@@ -303,6 +305,14 @@ impl Names {
             Event::Delegated { model, from, .. } => {
                 let from = self.account(*from).await;
                 format!("{from} answers the questions of {} for itself again", self.model(*model).await)
+            }
+            Event::ArtifactCommitted { model, account, .. } => {
+                let (model, account) = (self.model(*model).await, self.account(*account).await);
+                format!("{account} committed to an artifact of {model}")
+            }
+            Event::ArtifactTakenOver { artifact, model, from } => {
+                let (model, from) = (self.model(*model).await, self.model(*from).await);
+                format!("{model} knew {artifact} before {from} did, and governs it now")
             }
             Event::ContributionRecorded { model, giver, .. } => {
                 format!("contribution to {} recorded by {}", self.model(*model).await, self.account(*giver).await)

@@ -6,20 +6,28 @@ use super::{
     context::Context,
     output::Fields,
     progress::Progress,
-    signing::{Receipt, Signing, is_rejected},
-    units::{show_count, show_size},
+    signing::{Receipt, Sender, Signing, is_rejected},
+    units::{show_count, show_size, show_time},
 };
-use crate::api::views::{ImportLine, ImportModeView, ImportRequest, LetGoView, PublishedView};
+use crate::api::views::{
+    ArtifactView, CommitmentView, ImportLine, ImportModeView, ImportRequest, LetGoView, Page, PublishedView,
+};
 use allod_protocol::{
+    codec,
+    commitment::{CommitArtifact, commitment},
+    crypto::Domain,
     event::Event,
-    ids::{ArtifactId, ModelName, VersionLabel},
-    limits,
-    model::PublishVersion,
+    ids::{ArtifactId, ContentHash, ModelName, VersionLabel},
+    model::{Model, PublishVersion},
     transaction::Action,
 };
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{ops::ControlFlow, path::PathBuf, time::Duration};
+
+/// How often, and how long, it is looked whether what was published is served.
+const SERVED_LOOKS: usize = 100;
+const SERVED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Record a file or a directory as a version of a model, and serve it.
 #[derive(Debug, clap::Args)]
@@ -86,12 +94,18 @@ impl Publish {
         let datasets = self.datasets.iter().map(|text| content_hash(text)).collect::<Result<Vec<_>>>()?;
         let path = self.path.canonicalize().with_context(|| format!("cannot find {}", self.path.display()))?;
         let path = path.to_string_lossy().into_owned();
-        // Whatever clock signs: no transaction lives longer.
-        let answer_ms = sender.request_ms().saturating_add(limits::TRANSACTION_LIFETIME_MS);
-        let request =
-            ImportRequest { path, mode: self.mode.into(), version_of: Some(model.id), answer_ms: Some(answer_ms) };
+        let (mode, answer_ms) = (self.mode.into(), Some(sender.answer_ms()));
+        let request = ImportRequest { path, mode, version_of: Some(model.id), answer_ms };
         let imported = import(client, request).await?;
         note(context, &imported);
+        let committed = commit(&sender, &model, imported.artifact.address).await;
+        let committed = match committed {
+            Err(error) if is_rejected(&error) => {
+                let_go(context, client, imported.artifact.address).await;
+                return Err(error);
+            }
+            committed => Some(committed?),
+        };
         let action = PublishVersion {
             model: model.id,
             label: self.version,
@@ -100,6 +114,7 @@ impl Publish {
             training_plan,
             datasets,
             notes: self.notes,
+            committed,
         };
         let submitted = sender.submit(Action::PublishVersion(action)).await;
         if let Err(error) = &submitted
@@ -107,7 +122,9 @@ impl Publish {
         {
             let_go(context, client, imported.artifact.address).await;
         }
-        let receipt = submitted?.with(|events| {
+        let submitted = submitted?;
+        wait_until_served(client, imported.artifact.address).await?;
+        let receipt = submitted.with(|events| {
             events.iter().find_map(|event| match event {
                 Event::VersionPublished { label, artifact, .. } => {
                     Some(VersionPublished { version: format!("{}@{label}", model.name), artifact: *artifact })
@@ -125,6 +142,45 @@ impl Publish {
             fields.show()
         })
     }
+}
+
+/// Commits to an artifact of which nobody has heard yet, and waits until that is in a block: whoever hears of the
+/// address from the publication then comes too late to claim it. Where others are to sign, everybody reads the
+/// request for the publication while it waits; so the commitment is asked for first, and the same command asks for
+/// the publication once it is made. The salt is made from the key, so that it is the same then.
+async fn commit(sender: &Sender, model: &Model, artifact: ArtifactId) -> Result<ContentHash> {
+    let of = codec::encode(&(sender.network, model.id, sender.account.id, artifact));
+    let salt = sender.secret(Domain::CommitmentSalt, &of)?;
+    let commitment = commitment(model.id, sender.account.id, artifact, salt);
+    let client = &sender.client;
+    let path = format!("/v1/models/{}/commitments/{}", model.name, sender.account.id);
+    let made: Page<CommitmentView> = client.get(&path).await?;
+    let needed_until = client.status().await?.block_time.plus_ms(sender.answer_ms());
+    match made.items.into_iter().find(|made| made.hash == commitment) {
+        Some(made) if made.until > needed_until => {}
+        Some(made) if sender.request_ms() > 0 => bail!(
+            "the commitment to {artifact} counts until {}, and the request for its publication would wait longer; give a \
+             shorter --request-approval",
+            show_time(made.until)
+        ),
+        _ => {
+            let action = Action::CommitArtifact(CommitArtifact { model: model.id, commitment });
+            let afterwards = "then this command again: it asks for the publication, which nobody reads before";
+            sender.submit_before(action, afterwards).await?;
+        }
+    }
+    Ok(salt)
+}
+
+/// Waits until the node has told others of what it took in: from a moment after the version's block on.
+async fn wait_until_served(client: &Client, address: ArtifactId) -> Result<()> {
+    for _ in 0..SERVED_LOOKS {
+        if !client.get::<ArtifactView>(&format!("/v1/artifacts/{address}")).await?.awaited {
+            break;
+        }
+        tokio::time::sleep(SERVED_PAUSE).await;
+    }
+    Ok(())
 }
 
 /// Has the node remove what it took in for nothing. If it does not answer, it does so by itself after a while.

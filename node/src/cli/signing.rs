@@ -14,10 +14,11 @@ use crate::{
 use allod_protocol::{
     account::{Account, KeyPolicy},
     approval::RequestApproval,
-    crypto::SigningKey,
+    crypto::{self, Domain, SigningKey},
     event::Event,
     execute::Outcome,
-    ids::{ApprovalId, Height, NetworkId, PublicKey, Timestamp, TransactionId},
+    ids::{ApprovalId, ContentHash, Height, NetworkId, PublicKey, Timestamp, TransactionId},
+    limits,
     transaction::{Action, Transaction, TransactionBody},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -249,10 +250,22 @@ impl Sender {
     /// # Errors
     /// [`Exit::Rejected`] when the ledger's rules refuse it; [`Requested`] when a request was put.
     pub(super) async fn submit(&self, action: Action) -> Result<Receipt<Nothing>> {
+        self.submit_before(action, "").await
+    }
+
+    /// [`Sender::submit`], where more is to be done once a request has its signatures: `afterwards` says what.
+    pub(super) async fn submit_before(&self, action: Action, afterwards: &str) -> Result<Receipt<Nothing>> {
         match self.request {
-            Some(request) => Err(self.put_request(request, action).await?.into()),
+            Some(request) => Err(self.put_request(request, action, afterwards).await?.into()),
             None => self.submit_now(action).await,
         }
+    }
+
+    /// A secret for a purpose, the same at each call: the hash of what the account's first key here signs.
+    pub(super) fn secret(&self, purpose: Domain, of: &[u8]) -> Result<ContentHash> {
+        let key = self.keys.iter().min_by_key(|key| key.public_key());
+        let key = key.ok_or_else(|| anyhow!("no key of account {} is at hand", self.account.handle))?;
+        Ok(ContentHash::from_bytes(crypto::hash(purpose, key.sign(purpose, of).as_bytes())))
     }
 
     /// How long a request waits for its signatures, in milliseconds; 0 where nothing waits.
@@ -260,7 +273,13 @@ impl Sender {
         self.request.map_or(0, |request| units::milliseconds(request.lifetime))
     }
 
-    async fn put_request(&self, request: Request, action: Action) -> Result<Requested> {
+    /// Within how many milliseconds the ledger answers what is submitted now, whatever clock signs: no transaction lives
+    /// longer, and no request waits longer.
+    pub(super) fn answer_ms(&self) -> u64 {
+        self.request_ms().saturating_add(limits::TRANSACTION_LIFETIME_MS)
+    }
+
+    async fn put_request(&self, request: Request, action: Action, afterwards: &str) -> Result<Requested> {
         let lifetime_ms = units::milliseconds(request.lifetime);
         let action = Box::new(action.for_approval()?);
         let action = Action::RequestApproval(RequestApproval { action, lifetime_ms, every_key: request.every_key });
@@ -276,7 +295,8 @@ impl Sender {
         let mut fields = Fields::default();
         fields.add("request", receipt.made.approval);
         receipt.add_place(&mut fields);
-        fields.add("next", format!("allod approvals sign REQUEST --as {}", self.account.handle));
+        let sign = format!("allod approvals sign REQUEST --as {}", self.account.handle);
+        fields.add("next", if afterwards.is_empty() { sign } else { format!("{sign}\n{afterwards}") });
         Ok(Requested(fields.show()))
     }
 

@@ -4,13 +4,29 @@ use super::{Model, Refused, Suspended, World};
 use allod_protocol::{
     access::Readers,
     attestation::{Attest, Finding},
+    commitment::{CommitArtifact, commitment},
     dispute::DisputeTarget,
-    ids::{AccountId, ArtifactId, ModelId, VersionLabel},
+    ids::{AccountId, ArtifactId, ContentHash, ModelId, VersionLabel},
     model::{PublishVersion, VersionRef},
 };
 
+/// Commitments of an account for a model.
+const COMMITMENTS: usize = 16;
+/// Thirty-one days.
+const COMMITMENT_MS: u64 = 31 * 24 * 60 * 60 * 1_000;
 /// Parents of one version at most.
 const VERSION_PARENTS: usize = 16;
+
+/// That somebody knew an artifact.
+#[derive(Clone, Copy, Debug)]
+pub struct Committed {
+    /// Since when.
+    pub height: u64,
+    /// Until when it counts.
+    pub until: u64,
+    /// What stands for the artifact.
+    pub hash: ContentHash,
+}
 
 /// Where a version stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +77,46 @@ impl World {
         for parent in &asked.parents {
             self.version(parent.model, &parent.label)?;
         }
-        let origin = *self.origins.entry(artifact).or_insert(asked.model);
-        if origin != asked.model && self.model(asked.model)?.distribution.readers != Readers::Public {
+        let since = match asked.committed {
+            Some(salt) => self.take_commitment((asked.model, sender), artifact, salt)?,
+            None => self.height,
+        };
+        let (origin, known) = *self.origins.entry(artifact).or_insert((asked.model, since));
+        if origin != asked.model && since < known {
+            self.origins.insert(artifact, (asked.model, since));
+        } else if origin != asked.model && self.model(asked.model)?.distribution.readers != Readers::Public {
             return Err("artifact_governed");
         }
         let (parents, status) = (asked.parents.clone(), VersionStatus::Published);
         let version = Version { artifact, publisher: sender, parents, status, suspended: None };
         self.existing_mut(asked.model).versions.insert(asked.label.clone(), version);
         Ok(())
+    }
+
+    pub(super) fn commit(&mut self, sender: AccountId, asked: &CommitArtifact) -> Result<(), Refused> {
+        self.require_active(asked.model)?;
+        self.require_own(asked.model, sender)?;
+        let (height, time) = (self.height, self.time);
+        let made = self.commitments.entry((asked.model, sender)).or_default();
+        made.retain(|made| made.until > time && made.hash != asked.commitment);
+        made.push(Committed { height, until: time + COMMITMENT_MS, hash: asked.commitment });
+        if made.len() > COMMITMENTS {
+            made.remove(0);
+        }
+        Ok(())
+    }
+
+    /// The height of a commitment, which is used up.
+    fn take_commitment(
+        &mut self,
+        (model, sender): (ModelId, AccountId),
+        artifact: ArtifactId,
+        salt: ContentHash,
+    ) -> Result<u64, Refused> {
+        let (time, wanted) = (self.time, commitment(model, sender, artifact, salt));
+        let made = self.commitments.entry((model, sender)).or_default();
+        let place = made.iter().position(|made| made.until > time && made.hash == wanted);
+        Ok(made.remove(place.ok_or("not_committed")?).height)
     }
 
     pub(super) fn version(&self, model: ModelId, label: &VersionLabel) -> Result<&Version, Refused> {

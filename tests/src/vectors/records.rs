@@ -19,6 +19,7 @@ use allod_protocol::{
     approval::{Approval, ApprovalOf},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
     attestation::{Attestation, Finding},
+    commitment::{Commitment, Commitments},
     contribution::{Contribution, ContributionKind, ContributionOf, Countersignature, Decline},
     control::{AcceptedControl, ChangeOfControl, Control, ControlRuled, Epoch},
     delegation::{DelegatedAt, Delegation, DelegationAt},
@@ -399,7 +400,7 @@ fn further_state() -> Vec<Vector> {
         record(&(MODEL, OTHER), &licensee),
         record(&peer, &PeerBinding { peer, account: Some(ACCOUNT), issued: TIME, since: HEIGHT }),
         record(&(ACCOUNT, peer), &PeerOf(peer)),
-        record(&artifact(), &ArtifactOrigin { model: MODEL, published: HEIGHT }),
+        record(&artifact(), &ArtifactOrigin { model: MODEL, published: HEIGHT, since: HEIGHT }),
         record(&(Scope::Model(MODEL), OTHER), &silence),
         record(&(Scope::Model(MODEL), OTHER, HEIGHT), &DormantAt(true)),
         record(&(Scope::Network, HEIGHT), &DormantTotalAt(Weights::MEMBER)),
@@ -427,6 +428,10 @@ fn further_state() -> Vec<Vector> {
         record(&(MODEL, 2, OTHER), &TakenUp(Units::new(40))),
         record(&(PROPOSAL, OTHER), &Consent { proposal: PROPOSAL, account: OTHER, since: HEIGHT }),
         record(&(OTHER, ACCOUNT), &Guarded(ACCOUNT)),
+        record(
+            &(MODEL, ACCOUNT),
+            &Commitments { made: vec![Commitment { hash: CONTENT, height: HEIGHT, until: TIME }] },
+        ),
         record(&(MODEL, OTHER), &Withheld { round: 3, until: 5 }),
         record(&(MODEL, 3, ACCOUNT), &RoundGroup { score: 180_000, units: UNITS, left: 1 }),
     ]

@@ -93,6 +93,8 @@ fn events() -> Vec<Event> {
         Event::KeysRotated { account },
         Event::ModelCreated { model, name: model_name(), founder: account },
         Event::VersionPublished { model, label: label.clone(), artifact, publisher: account },
+        Event::ArtifactCommitted { model, account, commitment: CONTENT },
+        Event::ArtifactTakenOver { artifact, model, from: model },
         Event::VersionReleased { model, label, artifact, proposal },
         Event::SharesChanged {
             model,
@@ -233,6 +235,7 @@ fn of_access() -> Vec<Rejection> {
         Rejection::PeerNotBound { peer, account },
         Rejection::NotLicensee { account, model },
         Rejection::ArtifactGoverned { artifact: artifact(), model },
+        Rejection::NotCommitted { artifact: artifact(), model, account },
         Rejection::NoVeto(PROPOSAL),
         Rejection::NoDormancy,
         Rejection::OwnCall(account),

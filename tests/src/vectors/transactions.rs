@@ -13,6 +13,7 @@ use allod_protocol::{
     approval::{RequestApproval, SignApproval},
     artifact::{Artifact, ArtifactKind},
     attestation::{Attest, Finding},
+    commitment::CommitArtifact,
     contribution::{AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution},
     crypto::{Domain, SigningKey},
     delegation::Delegate,
@@ -65,7 +66,9 @@ fn actions() -> Vec<Action> {
             training_plan: Some(CONTENT),
             datasets: vec![CONTENT],
             notes: "Better at sevens.\n\u{fc}".into(),
+            committed: Some(CONTENT),
         }),
+        Action::CommitArtifact(CommitArtifact { model: MODEL, commitment: CONTENT }),
         Action::RecordContribution(RecordContribution {
             model: MODEL,
             round: Some(3),

@@ -3,9 +3,12 @@
 use crate::common::{HANDLES, account, decide, found, founded, founding, ledger, version};
 use allod_protocol::{
     access::{self, ArtifactOrigin, BindPeer, Distribution, PeerBinding, Readers, ReleasePeer},
+    commitment::{CommitArtifact, Commitments, commitment},
     crypto::{Domain, SigningKey},
-    ids::{ArtifactId, ModelId, Name, Timestamp, Units},
+    event::Event,
+    ids::{ArtifactId, ContentHash, ModelId, Name, Timestamp, Units},
     limits,
+    model::PublishVersion,
     proposal::ProposalAction,
     share::TransferShares,
     transaction::Action,
@@ -151,6 +154,79 @@ fn who_publishes_an_address_again_neither_opens_nor_closes_it() {
     second.artifact.address = ArtifactId::of(b"v3");
     ledger.must(0, Action::PublishVersion(version(restricted, "v3")));
     assert_eq!(ledger.refused(0, Action::PublishVersion(second)), "artifact_governed", "and learn that they do not");
+}
+
+/// Commits to an artifact as northfield.
+fn commit(ledger: &mut TestLedger, model: ModelId, artifact: ArtifactId) -> ContentHash {
+    let (salt, northfield) = (ContentHash::from_bytes([7; 32]), account(ledger, 0));
+    let commitment = commitment(model, northfield, artifact, salt);
+    ledger.must(0, Action::CommitArtifact(CommitArtifact { model, commitment }));
+    salt
+}
+
+/// Another model of northfield's, with these readers.
+fn another(ledger: &mut TestLedger, name: &str, readers: Readers) -> ModelId {
+    let mut action = founding(ledger, policy(50, 60));
+    action.name = Name::new(name).unwrap();
+    action.distribution.readers = readers;
+    found(ledger, action)
+}
+
+#[test]
+fn who_hears_an_address_and_is_quick_does_not_govern_it() {
+    for (own, strangers) in [(Readers::Holders, Readers::Public), (Readers::Public, Readers::Holders)] {
+        let mut ledger = ledger();
+        let (model, squat) = (another(&mut ledger, "own", own), another(&mut ledger, "squat", strangers));
+        let publication = version(model, "v1");
+        let artifact = publication.artifact.address;
+        let salt = commit(&mut ledger, model, artifact);
+        // The publication waits in the mempool, and lakeside takes the address from it; a commitment is too late as well.
+        let (lakeside, quick) = (account(&ledger, 1), ContentHash::from_bytes([8; 32]));
+        let claim = CommitArtifact { model: squat, commitment: commitment(squat, lakeside, artifact, quick) };
+        ledger.must(1, Action::CommitArtifact(claim));
+        ledger.must(1, Action::PublishVersion(PublishVersion { committed: Some(quick), ..version(squat, "v1") }));
+        assert_eq!(ledger.read::<ArtifactOrigin>(&artifact).unwrap().model, squat);
+        let told = PublishVersion { committed: Some(salt), ..publication };
+        let events = ledger.must(0, Action::PublishVersion(told)).events;
+        assert!(events.contains(&Event::ArtifactTakenOver { artifact, model, from: squat }), "{events:?}");
+        let origin: ArtifactOrigin = ledger.read(&artifact).unwrap();
+        assert_eq!((origin.model, origin.since < origin.published), (model, true));
+        assert_eq!(reads(&ledger, artifact, 9), own == Readers::Public, "by the terms of who knew it first");
+    }
+}
+
+#[test]
+fn a_commitment_is_of_use_to_its_maker_alone_once_and_for_a_while() {
+    let mut ledger = ledger();
+    let (model, other) = (another(&mut ledger, "own", Readers::Public), another(&mut ledger, "other", Readers::Public));
+    let artifact = version(model, "v1").artifact.address;
+    let salt = commit(&mut ledger, model, artifact);
+    let told = |model, label: &str| {
+        let publication = version(model, label);
+        Action::PublishVersion(PublishVersion { committed: Some(salt), ..publication })
+    };
+    assert_eq!(ledger.refused(1, told(model, "v1")), "not_committed", "northfield made it, not lakeside");
+    assert_eq!(ledger.refused(0, told(other, "v1")), "not_committed", "for the one model");
+    assert_eq!(ledger.refused(0, told(model, "v2")), "not_committed", "to the one artifact");
+    ledger.must(0, told(model, "v1"));
+    assert_eq!(ledger.read::<Commitments>(&(model, account(&ledger, 0))), None, "it is used up");
+
+    let late = version(model, "v2").artifact.address;
+    commit(&mut ledger, model, late);
+    ledger.block(limits::COMMITMENT_MS, vec![]);
+    assert_eq!(ledger.refused(0, told(model, "v2")), "not_committed", "nobody hoards claims");
+    for number in 0..=limits::COMMITMENTS {
+        let commitment = ContentHash::from_bytes([u8::try_from(number).unwrap(); 32]);
+        ledger.must(0, Action::CommitArtifact(CommitArtifact { model, commitment }));
+    }
+    let made = ledger.read::<Commitments>(&(model, account(&ledger, 0))).unwrap().made;
+    assert_eq!(
+        (made.len(), made[0].hash),
+        (limits::COMMITMENTS, ContentHash::from_bytes([1; 32])),
+        "the oldest give way"
+    );
+    let stranger = CommitArtifact { model, commitment: salt };
+    assert_eq!(ledger.refused(4, Action::CommitArtifact(stranger)), "not_of_model");
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub(crate) fn version(model: ModelId, label: &str) -> PublishVersion {
         training_plan: None,
         datasets: vec![],
         notes: String::new(),
+        committed: None,
     }
 }
 

@@ -122,6 +122,7 @@ fn owners_decide_on_four_peers_in_every_way_there_is() {
     mint_by_a_round(&federation);
     freeze_and_settle(&federation);
     gather_signatures(&federation);
+    publish_by_several_keys(&federation);
     recover_keys(&federation);
     suspend_and_reinstate(&federation);
     release_after_a_review(&federation);
@@ -215,6 +216,31 @@ fn gather_signatures(federation: &Federation) {
     federation.must(&format!("approvals sign {approval} --as consortium --sign-with third"));
     let delegations = federation.must(&format!("delegations {MODEL}")).to_string();
     assert!(delegations.contains("consortium"), "{delegations}");
+}
+
+/// Nobody reads an address in a request before a commitment to it is in a block.
+fn publish_by_several_keys(federation: &Federation) {
+    federation
+        .must("model create shared --as consortium --holder northfield=1 --steward consortium --template founder-led");
+    let file = federation.net.root().join("shared.bin");
+    std::fs::write(&file, "of several").unwrap();
+    let publish = format!(
+        "publish {} --model consortium/shared --version 1.0 --as consortium --sign-with first --request-approval 1d",
+        file.display()
+    );
+    let ask = || {
+        let asked = federation.net.must(0, &publish.split_whitespace().collect::<Vec<_>>());
+        let approval = text_of(&asked, "approval").to_owned();
+        let shown = federation.net.must(0, &["approvals", "show", &approval]).to_string();
+        federation.net.must(0, &["approvals", "sign", &approval, "--as", "consortium", "--sign-with", "third"]);
+        shown
+    };
+    let first = ask();
+    assert!(first.contains("commit_artifact") && !first.contains("publish_version"), "{first}");
+    let second = ask();
+    assert!(second.contains("publish_version"), "{second}");
+    let shown = federation.must("model show consortium/shared").to_string();
+    assert!(shown.contains("\"label\":\"1.0\""), "{shown}");
 }
 
 fn recover_keys(federation: &Federation) {

@@ -404,6 +404,7 @@ async fn what_an_artifact_says_of_itself_is_shown_with_it_and_with_its_version()
         training_plan: None,
         datasets: Vec::new(),
         notes: String::new(),
+        committed: None,
     };
     peer.apply(1, "northfield", Action::PublishVersion(publish)).await;
     let expected = json!([{

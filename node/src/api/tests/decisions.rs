@@ -32,6 +32,7 @@ impl Peer {
             training_plan: None,
             datasets: Vec::new(),
             notes: String::new(),
+            committed: None,
         };
         self.apply(1, "northfield", Action::PublishVersion(publish)).await;
         VersionRef { model, label }

@@ -8,9 +8,11 @@ use crate::exchange::{
     serve::Asked,
 };
 use allod_protocol::{
-    access::Readers,
+    access::{ArtifactOrigin, Readers},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
+    commitment::{CommitArtifact, commitment},
     ids::ArtifactId,
+    state::read,
 };
 
 /// Large enough to come in several pieces.
@@ -58,13 +60,21 @@ impl Peer {
             training_plan: None,
             datasets: Vec::new(),
             notes: String::new(),
+            committed: None,
         })
     }
 
     async fn publish_files(&self, model: ModelId, label: &str, files: &[(&str, &[u8])]) -> Artifact {
         let artifact = self.import_for(model, label, files).await;
         self.apply(1, "northfield", Self::publishing(model, label, artifact.clone())).await;
+        self.served(artifact.address).await;
         artifact
+    }
+
+    /// Waits until what was imported for a version is served, a moment after the version's block.
+    async fn served(&self, artifact: ArtifactId) {
+        let path = format!("/v1/artifacts/{artifact}");
+        eventually(async || (self.ok(&path).await["awaited"] == false).then_some(())).await;
     }
 
     /// The last line of a fetch of a collection from one provider.
@@ -249,6 +259,30 @@ async fn what_is_brought_for_a_private_model_is_served_to_nobody_whoever_publish
     assert_eq!(publisher.let_go(brought.address).await, json!({"removed": true}));
     refused("it is gone").await;
     eventually(async || (!publisher.node.artifacts.has_blob(&ArtifactId::of(b"secret"))).then_some(())).await;
+}
+
+#[tokio::test]
+async fn who_saw_an_address_on_its_way_and_was_quicker_governs_it_no_longer_than_until_the_publication() {
+    let (publisher, stranger) = connected(41, 42).await;
+    let closed = publisher.found("closed", Readers::Holders).await;
+    let open = publisher.found("open", Readers::Public).await;
+    let brought = publisher.import_for(closed, "1", &[("w", b"secret")]).await;
+    let salt = ContentHash::from_bytes([7; 32]);
+    let commitment = commitment(closed, publisher.account("northfield"), brought.address, salt);
+    publisher.apply(1, "northfield", Action::CommitArtifact(CommitArtifact { model: closed, commitment })).await;
+    publisher.apply(1, "northfield", Peer::publishing(open, "1", brought.clone())).await;
+    let governor = || {
+        let state = publisher.node.ledger.snapshot();
+        read::<ArtifactOrigin>(&state, &brought.address).unwrap().map(|origin| origin.model)
+    };
+    assert_eq!(governor(), Some(open));
+    let Action::PublishVersion(own) = Peer::publishing(closed, "1", brought.clone()) else { panic!("a publication") };
+    let own = PublishVersion { committed: Some(salt), ..own };
+    publisher.apply(1, "northfield", Action::PublishVersion(own)).await;
+    assert_eq!(governor(), Some(closed));
+    publisher.served(brought.address).await;
+    let refused = stranger.fetch_from(&publisher, brought.address).await;
+    assert_eq!(refused["error"]["code"], "no_provider", "by the terms of who knew it first: {refused}");
 }
 
 #[tokio::test]

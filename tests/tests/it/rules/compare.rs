@@ -2,7 +2,7 @@
 
 use super::history::History;
 use allod_protocol::{
-    access,
+    access::{self, ArtifactOrigin},
     account::Account,
     contribution::Contribution,
     delegation::Delegation,
@@ -37,6 +37,7 @@ impl History {
     pub(crate) fn compare_ends(&self) {
         self.proposals.iter().for_each(|id| self.compare_proposal(*id));
         self.compare_contributions();
+        self.compare_origins();
         for height in (1..=self.ledger.tip.height.get()).map(Height::new) {
             self.compare_past(height);
         }
@@ -262,6 +263,13 @@ impl History {
             let panel = if self.world.rules(expected) { self.world.panel(expected) } else { Vec::new() };
             assert_eq!(sitting(&self.ledger.state, &found).expect("state"), panel, "who sits on {found:?}");
             self.compare_frozen(expected.target.clone());
+        }
+    }
+
+    fn compare_origins(&self) {
+        for (artifact, expected) in &self.world.origins {
+            let found: ArtifactOrigin = self.ledger.read(artifact).expect("who governs it");
+            assert_eq!((found.model, found.since.get()), *expected, "who governs {artifact}");
         }
     }
 

@@ -12,10 +12,11 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 28] = [
+const ACTIONS: [&str; 29] = [
     "create_account",
     "create_model",
     "publish_version",
+    "commit_artifact",
     "record_contribution",
     "accept_contribution",
     "decline_contribution",
@@ -83,6 +84,7 @@ const ENDS: [&str; 38] = [
     "round over with amounts withheld",
     "contribution countersigned by several",
     "appeal upheld",
+    "artifact taken over",
 ];
 
 /// What decisions do; some of it is rare.
@@ -165,6 +167,7 @@ impl Coverage {
             match event {
                 Event::CloseMoved { .. } => self.count("close moved"),
                 Event::Spoke { was_dormant: true, .. } => self.count("ballot that wakes"),
+                Event::ArtifactTakenOver { .. } => self.count("artifact taken over"),
                 Event::BallotCast { proposal, account, weight, .. } => {
                     let proposal = &world.proposals[proposal];
                     let alone = Proposal { ballots: BTreeMap::new(), ..proposal.clone() };

@@ -88,6 +88,12 @@ pub(crate) enum Request {
         label: u8,
         artifact: u8,
         parent: Option<u8>,
+        commits: bool,
+    },
+    Commit {
+        model: u8,
+        by: Pick,
+        artifact: u8,
     },
     Attest {
         model: u8,
@@ -377,9 +383,12 @@ fn of_accounts(policies: Range<u8>) -> impl Strategy<Value = Request> {
         1 => (pick(), 0u8..3, policies, prop::option::of(any), any, vesting()).prop_map(
             |(by, name, policy, parent, units, vesting)| Request::Found { by, name, policy, parent, units, vesting }
         ),
-        8 => (model, pick(), 0u8..12, 0u8..24, prop::option::weighted(0.3, any)).prop_map(
-            |(model, by, label, artifact, parent)| Request::Publish { model, by, label, artifact, parent }
+        8 => (model, pick(), 0u8..12, 0u8..24, prop::option::weighted(0.3, any), prop::bool::weighted(0.7)).prop_map(
+            |(model, by, label, artifact, parent, commits)| {
+                Request::Publish { model, by, label, artifact, parent, commits }
+            }
         ),
+        5 => (model, pick(), 0u8..24).prop_map(|(model, by, artifact)| Request::Commit { model, by, artifact }),
         8 => (model, pick(), pick(), finding())
             .prop_map(|(model, version, by, finding)| Request::Attest { model, version, by, finding }),
         6 => (model, pick(), pick(), prop::bool::weighted(0.8))

@@ -10,6 +10,7 @@ use allod_protocol::{
     account::{CreateAccount, KeyPolicy},
     artifact::{Artifact, ArtifactKind},
     attestation::{Attest, Finding},
+    commitment::{CommitArtifact, commitment},
     contribution::{
         AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution, seal,
     },
@@ -220,10 +221,11 @@ impl History {
                 };
                 Some((by, Action::CreateModel(asked)))
             }
-            Request::Publish { model, by, label, artifact, parent } => {
+            Request::Publish { model, by, label, artifact, parent, commits } => {
                 let (id, model) = self.model(*model);
                 let by = self.by(*by, |account| model.register.contains_key(&account));
-                let address = ArtifactId::of(&[*artifact]);
+                let (artifact, committed) = self.known_artifact((id, by), *artifact, *commits);
+                let address = ArtifactId::of(&[artifact]);
                 let asked = PublishVersion {
                     model: id,
                     label: VersionLabel::new(format!("v{label}")).expect("a label"),
@@ -232,10 +234,18 @@ impl History {
                     training_plan: None,
                     datasets: Vec::new(),
                     notes: String::new(),
+                    committed,
                 };
                 Some((by, Action::PublishVersion(asked)))
             }
             Request::Stop { model, version, by, stops } => self.stop(*model, *version, *by, *stops),
+            Request::Commit { model, by, artifact } => {
+                let (id, model) = self.model(*model);
+                let by = self.by(*by, |account| model.register.contains_key(&account));
+                let (address, salt) = (ArtifactId::of(&[*artifact]), ContentHash::from_bytes([*artifact; 32]));
+                let commitment = commitment(id, by, address, salt);
+                Some((by, Action::CommitArtifact(CommitArtifact { model: id, commitment })))
+            }
             Request::Attest { model, version, by, finding } => self.attestation(*model, *version, *by, *finding),
             _ => None,
         }
@@ -268,6 +278,30 @@ impl History {
         }
         let by = self.by(*by, |account| answer(account).is_some_and(|answer| answer != Answer::Resigned));
         Some((by, Action::ResignOffice(ResignOffice { office })))
+    }
+
+    /// What an account publishes: an artifact that it has committed to, and it tells the salt, or now and then the salt of
+    /// nothing; or else one that another model's publisher has committed to, as who takes an address from the wire does.
+    fn known_artifact(
+        &self,
+        (model, by): (ModelId, AccountId),
+        artifact: u8,
+        commits: bool,
+    ) -> (u8, Option<ContentHash>) {
+        let salt_of = |artifact: u8| ContentHash::from_bytes([artifact; 32]);
+        let is_of = |artifact: u8, (model, by): (ModelId, AccountId)| {
+            let hash = commitment(model, by, ArtifactId::of(&[artifact]), salt_of(artifact));
+            let made = self.world.commitments.get(&(model, by)).map_or(&[][..], Vec::as_slice);
+            made.iter().any(|made| made.hash == hash)
+        };
+        let own = (0..24).find(|artifact| is_of(*artifact, (model, by)));
+        if commits {
+            let artifact = own.unwrap_or(artifact);
+            return (artifact, (own.is_some() || artifact % 8 == 7).then(|| salt_of(artifact)));
+        }
+        let others: Vec<_> = self.world.commitments.keys().filter(|(of, _)| *of != model).copied().collect();
+        let seen = (0..24).find(|artifact| others.iter().any(|other| is_of(*artifact, *other)));
+        (seen.unwrap_or(artifact), None)
     }
 
     fn attestation(&self, model: u8, version: Pick, by: Pick, finding: Finding) -> Option<(AccountId, Action)> {
