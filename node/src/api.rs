@@ -35,6 +35,7 @@ mod events;
 mod extract;
 mod guard;
 mod ids;
+mod inbox;
 mod keys;
 mod lineage;
 mod listener;
@@ -57,8 +58,10 @@ mod stream;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 pub mod views;
 
+pub(crate) use effect::parts;
 pub(crate) use ids::DIGITS_MIN;
 
 use crate::{
@@ -189,10 +192,12 @@ fn routes() -> Router<Shared> {
         .route("/v1/genesis", get(node::genesis))
         .route("/v1/network", get(node::network))
         .route("/v1/network/silences", get(silences::of_network))
+        .route("/v1/network/members", get(accounts::members))
         .route("/v1/peers", get(node::peers))
         .route("/v1/validators", get(node::validators))
         .route("/v1/blocks", get(blocks::list))
         .route("/v1/blocks/{height}", get(blocks::one))
+        .route("/v1/times", get(blocks::times))
         .route("/v1/transactions", post(submit::submit))
         .route("/v1/transactions/batch", post(submit::submit_batch))
         .route("/v1/transactions/{id}", get(blocks::transaction))
@@ -205,6 +210,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts/{account}/offices", get(offices::of_account))
         .route("/v1/accounts/{account}/offices-ahead", get(offices::ahead))
         .route("/v1/accounts/{account}/intake", get(offices::intake))
+        .route("/v1/accounts/{account}/inbox", get(inbox::inbox))
         .route("/v1/models/{namespace}/{name}/offices", get(offices::of_model))
         .route("/v1/models/{namespace}/{name}/licensees", get(access::licensees))
         .route("/v1/models/{namespace}/{name}/commitments/{account}", get(access::commitments))
@@ -234,6 +240,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/proposals/dry-run", post(dry_run::try_out))
         .route("/v1/proposals/{id}", get(proposals::one))
         .route("/v1/proposals/{id}/ballots", get(proposals::ballots))
+        .route("/v1/proposals/{id}/unanswered", get(unanswered::unanswered))
         .route("/v1/proofs/share/{namespace}/{name}/{account}", get(proofs::share_proof))
         .route("/v1/deeds/share/{namespace}/{name}/{account}", get(proofs::share_deed))
         .route("/v1/deeds/version/{namespace}/{name}/{label}", get(proofs::version_deed))

@@ -15,11 +15,13 @@ mod client;
 mod config;
 mod context;
 mod contribute;
+mod dates;
 mod deed;
 mod delegate;
 mod dispute;
 mod events;
 mod fetch;
+mod inbox;
 mod incident;
 mod init;
 mod key;
@@ -200,6 +202,8 @@ enum Command {
     /// Answer a proposal, or change the answer
     Vote(vote::Vote),
 
+    /// What an account is asked: to vote, reveal, countersign, answer, accept
+    Inbox(inbox::Inbox),
     /// List a model's rounds of contributions, or show one
     Rounds(rounds::Rounds),
     /// Challenge a line of a register, a version or a contribution; answer and settle challenges
@@ -319,6 +323,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Propose(command) => command.execute(&context).await,
         Command::Proposals(command) => command.execute(&context).await,
         Command::Vote(command) => command.execute(&context).await,
+        Command::Inbox(command) => command.execute(&context).await,
         Command::Rounds(command) => command.execute(&context).await,
         Command::Dispute(command) => command.execute(&context).await,
         Command::Incident(command) => command.execute(&context).await,

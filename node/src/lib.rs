@@ -9,6 +9,7 @@ mod event_loop;
 pub mod exchange;
 mod gate;
 pub mod handle;
+mod json;
 pub mod keys;
 pub mod metrics;
 pub mod network;

@@ -1,4 +1,8 @@
-//! What a decision does, in words, with names in place of ids. A title is its author's; these words are not.
+//! What a decision or a request does, in words, with names in place of ids. A title is its author's; these words are not.
+
+mod request;
+
+pub(crate) use request::action;
 
 use allod_protocol::{
     access::Readers,
@@ -34,15 +38,71 @@ impl Names for Ids {
     }
 }
 
+/// Where the whole ids in a text stand: 64 lowercase hexadecimal digits, and no more of them around.
+pub(crate) fn ids_in(text: &str) -> Vec<std::ops::Range<usize>> {
+    const DIGITS: usize = 64;
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let (mut found, mut start) = (Vec::new(), None);
+    for (at, byte) in text.bytes().chain([b' ']).enumerate() {
+        match (is_digit(&byte), start) {
+            (true, None) => start = Some(at),
+            (false, Some(from)) => {
+                if at.saturating_sub(from) == DIGITS {
+                    found.push(from..at);
+                }
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A text of the rules, which know ids alone, with names in their place wherever they are of accounts or models.
+pub(crate) fn with_names<N: Names>(names: &N, text: &str) -> Result<String, N::Error> {
+    let mut named = text.to_owned();
+    for range in ids_in(text).into_iter().rev() {
+        let Some(id) = text.get(range.clone()) else { continue };
+        let account = id.parse().map(|id| names.account(id)).ok().transpose()?;
+        let name = match account.filter(|name| name != id) {
+            Some(name) => Some(name),
+            None => id.parse().map(|id| names.model(id)).ok().transpose()?,
+        };
+        if let Some(name) = name {
+            named.replace_range(range, &name);
+        }
+    }
+    Ok(named)
+}
+
 /// What each of a proposal's actions does, a line each.
 pub(crate) fn actions<N: Names>(names: &N, proposal: &Proposal) -> Result<Vec<String>, N::Error> {
-    let words = Words { names, proposal };
-    proposal.actions.iter().map(|action| words.action(action)).collect()
+    actions_of(names, (proposal.scope, Some(proposal.proposer)), &proposal.actions)
+}
+
+/// The same, of a proposal that is still to be put: `asked_by` is who puts it, if that is known.
+fn actions_of<N: Names>(
+    names: &N,
+    (scope, asked_by): (Scope, Option<AccountId>),
+    actions: &[ProposalAction],
+) -> Result<Vec<String>, N::Error> {
+    let words = Words { names, scope, asked_by };
+    actions.iter().map(|action| words.action(action)).collect()
 }
 
 struct Words<'a, N> {
     names: &'a N,
-    proposal: &'a Proposal,
+    scope: Scope,
+    asked_by: Option<AccountId>,
+}
+
+/// Who reads a model's artifacts.
+const fn readers(readers: Readers) -> &'static str {
+    match readers {
+        Readers::Public => "everybody",
+        Readers::Licensees => "holders and licensees",
+        Readers::Holders => "holders",
+    }
 }
 
 impl<N: Names> Words<'_, N> {
@@ -57,7 +117,7 @@ impl<N: Names> Words<'_, N> {
 
     /// The model that is decided on.
     fn model(&self) -> Result<String, N::Error> {
-        let Scope::Model(model) = self.proposal.scope else { return Ok("the network".into()) };
+        let Scope::Model(model) = self.scope else { return Ok("the network".into()) };
         self.names.model(model)
     }
 
@@ -67,7 +127,7 @@ impl<N: Names> Words<'_, N> {
     }
 
     fn action(&self, action: &ProposalAction) -> Result<String, N::Error> {
-        match self.proposal.scope {
+        match self.scope {
             Scope::Model(_) => self.of_model(action),
             Scope::Network => self.of_network(action),
         }
@@ -79,6 +139,10 @@ impl<N: Names> Words<'_, N> {
             ProposalAction::ReleaseVersion { label } => format!("release {model}@{label}"),
             ProposalAction::DeprecateVersion { label, reason } => format!("deprecate {model}@{label}: {reason:?}"),
             ProposalAction::WithdrawVersion { label, reason } => format!("withdraw {model}@{label}: {reason:?}"),
+            ProposalAction::SuspendVersion { label, reason } => format!("suspend {model}@{label}: {reason:?}"),
+            ProposalAction::LiftSuspension { label, reason } => {
+                format!("end the suspension of {model}@{label}: {reason:?}")
+            }
             ProposalAction::ClaimLineage { label, parents } => {
                 let parents: Vec<String> =
                     parents.iter().map(|parent| self.version(parent)).collect::<Result<_, _>>()?;
@@ -86,12 +150,7 @@ impl<N: Names> Words<'_, N> {
             }
             ProposalAction::SetLicence { .. } => format!("set the licence of {model}"),
             ProposalAction::SetDistribution { distribution } => {
-                let readers = match distribution.readers {
-                    Readers::Public => "everybody",
-                    Readers::Licensees => "holders and licensees",
-                    Readers::Holders => "holders",
-                };
-                format!("let {readers} read {model}, in {} copies", distribution.copies)
+                format!("let {} read {model}, in {} copies", readers(distribution.readers), distribution.copies)
             }
             ProposalAction::GrantLicence { account, .. } => {
                 format!("give {} a licence to {model}", self.account(*account)?)
@@ -109,7 +168,8 @@ impl<N: Names> Words<'_, N> {
                 format!("take {units} units of {model} from {}: {cause:?}", self.account(*from)?)
             }
             ProposalAction::ApproveTransfer { to, units, .. } => {
-                let (from, to) = (self.account(self.proposal.proposer)?, self.account(*to)?);
+                let (from, to) =
+                    (self.asked_by.map_or(Ok("the proposer".into()), |id| self.account(id))?, self.account(*to)?);
                 format!("let {from} give {units} units of {model} to {to}")
             }
             ProposalAction::AcceptControl { account, .. } => {
@@ -156,5 +216,34 @@ impl<N: Names> Words<'_, N> {
             ProposalAction::Statement => "state this in the name of all members".into(),
             other => other.name().replace('_', " "),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Known;
+
+    impl Names for Known {
+        type Error = std::convert::Infallible;
+
+        fn account(&self, id: AccountId) -> Result<String, Self::Error> {
+            Ok(if id == AccountId::from_bytes([1; 32]) { "bay".into() } else { id.to_string() })
+        }
+
+        fn model(&self, id: ModelId) -> Result<String, Self::Error> {
+            Ok(if id == ModelId::from_bytes([2; 32]) { "bay/digits".into() } else { id.to_string() })
+        }
+    }
+
+    #[test]
+    fn ids_of_accounts_and_models_give_way_to_their_names() {
+        let (account, model, other) = ("01".repeat(32), "02".repeat(32), "03".repeat(32));
+        let Ok(text) =
+            with_names(&Known, &format!("account {account} holds of {model}, by proposal {other}; {account}"));
+        assert_eq!(text, format!("account bay holds of bay/digits, by proposal {other}; bay"));
+        let Ok(same) = with_names(&Known, &format!("ü {account}0 ff"));
+        assert_eq!(same, format!("ü {account}0 ff"), "not a whole id");
     }
 }

@@ -94,6 +94,7 @@ pub enum Event {
         proposal: ProposalId,
         account: AccountId,
         parts: Vec<BallotPart>,
+        #[serde(deserialize_with = "crate::ids::wide::deserialize")]
         weight: u64,
     },
     ProposalClosed {

@@ -1,7 +1,8 @@
 //! Newtypes that cannot be mixed up, and their text forms.
 //!
 //! In canonical bytes an id is its 32 bytes and a number its fixed width. In JSON, and wherever a person reads it, a
-//! hash is 64 lowercase hexadecimal digits, an artifact is a CID (version 1, raw, BLAKE3), a number is a number.
+//! hash is 64 lowercase hexadecimal digits, an artifact is a CID (version 1, raw, BLAKE3), a number is a number, or its digits
+//! as a string where it is larger than many readers of JSON hold exactly ([`wide`]).
 
 use crate::limits;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -248,13 +249,78 @@ impl FromStr for ArtifactId {
     }
 }
 
+/// Numbers of 64 bits in JSON: most readers hold a number in a double, which is exact up to 2^53. So a number beyond that may
+/// be a string of its digits, and one below too; canonical bytes hold it in its eight bytes as ever.
+pub mod wide {
+    use serde::{Deserialize as _, Deserializer, de};
+
+    /// Reads a number, or its digits.
+    ///
+    /// # Errors
+    /// When it is neither, or more than 64 bits hold.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Digits)
+        } else {
+            u64::deserialize(deserializer)
+        }
+    }
+
+    struct Digits;
+
+    impl de::Visitor<'_> for Digits {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a whole number from 0 on, or its digits as a string")
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<u64, E> {
+            u64::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+        }
+
+        fn visit_str<E: de::Error>(self, digits: &str) -> Result<u64, E> {
+            let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            let number = if is_plain { digits.parse().ok() } else { None };
+            number.ok_or_else(|| E::invalid_value(de::Unexpected::Str(digits), &self))
+        }
+    }
+
+    /// The same where there may be none.
+    pub mod option {
+        use super::Deserializer;
+        use serde::Deserialize;
+
+        #[derive(Deserialize)]
+        struct Wide(#[serde(deserialize_with = "super::deserialize")] u64);
+
+        /// Reads a number, its digits, or nothing.
+        ///
+        /// # Errors
+        /// As [`super::deserialize`].
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+            Ok(Option::<Wide>::deserialize(deserializer)?.map(|Wide(number)| number))
+        }
+    }
+}
+
 /// Defines a number newtype.
 macro_rules! number_newtype {
     ($($(#[$doc:meta])* $name:ident: $inner:ty;)*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name($inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                wide::deserialize(deserializer).map(Self)
+            }
+        }
 
         impl $name {
             /// Zero.
@@ -268,12 +334,6 @@ macro_rules! number_newtype {
             /// The number.
             pub const fn get(self) -> $inner {
                 self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
             }
         }
 
@@ -296,6 +356,55 @@ number_newtype! {
     Units: u64;
     /// A validator's voting power.
     Power: u64;
+}
+
+macro_rules! shown_as_numbers {
+    ($($name:ident),*) => { $(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )* };
+}
+
+shown_as_numbers!(Height, Units, Power);
+
+/// A date and a time of day in UTC, such as `2026-11-23 10:00:00Z`; parts of a second only where there are some. What the
+/// calendar cannot say is shown in milliseconds.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, milliseconds) = (self.0 / 1_000, self.0 % 1_000);
+        let (days, second) = (seconds / DAY_SECONDS, seconds % DAY_SECONDS);
+        let Some((year, month, day)) = civil(days) else { return write!(f, "{} ms", self.0) };
+        let (hour, minute, second) = (second / 3_600, second % 3_600 / 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")?;
+        if milliseconds > 0 {
+            write!(f, ".{milliseconds:03}")?;
+        }
+        f.write_str("Z")
+    }
+}
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// The year, month and day that is so many days after 1970-01-01, in the Gregorian calendar, up to the year 9999. Years
+/// are counted from March, so that a leap day is the last of one (Howard Hinnant, *chrono-Compatible Low-Level Date
+/// Algorithms*).
+#[allow(clippy::arithmetic_side_effects, reason = "bounded by the check in the first line")]
+const fn civil(days: u64) -> Option<(u64, u64, u64)> {
+    if days > 2_932_896 {
+        return None;
+    }
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let january = if month <= 2 { 1 } else { 0 };
+    Some((year + era * 400 + january, month, day))
 }
 
 impl Height {
@@ -443,15 +552,17 @@ impl Shape {
 }
 
 impl Handle {
-    /// What the handle looks like: hyphens left out, and letters that are taken for each other made one, as Unicode's
-    /// confusables (UTS 39) have them for these letters: 0 for o, 1 for l, m for rn, w for vv.
+    /// What the handle looks like: hyphens left out, and letters that are taken for each other made one. Unicode's
+    /// confusables (UTS 39) have 0 for o, 1 for l, m for rn, w for vv among these letters, and an i with its dot lost, or a
+    /// capital in somebody's hand, is an l.
     pub fn shape(&self) -> Shape {
         let mut shape = String::with_capacity(self.as_str().len());
         for letter in self.as_str().chars() {
             match letter {
                 '-' => {}
                 '0' => shape.push('o'),
-                '1' => shape.push('l'),
+                '1' | 'i' => shape.push('l'),
+
                 'm' => shape.push_str("rn"),
                 'w' => shape.push_str("vv"),
                 other => shape.push(other),
@@ -538,6 +649,54 @@ mod tests {
         }
         assert!("bafkreigh2akiscaildc".parse::<ArtifactId>().is_err());
         assert!(BasisPoints::new(10_001).is_err());
+    }
+
+    #[test]
+    fn handles_that_look_alike_have_one_shape() {
+        let shape = |text| Handle::new(text).map(|handle| handle.shape());
+        for (one, other) in [("mill", "rn1ll"), ("bill-l0w", "bil1-1ovv"), ("lab-i", "labl")] {
+            assert_eq!(shape(one), shape(other), "{one} {other}");
+        }
+        assert_ne!(shape("bay"), shape("boy"));
+    }
+
+    #[test]
+    fn times_are_shown_as_dates() {
+        let shown = |ms| Timestamp::new(ms).to_string();
+        assert_eq!(shown(0), "1970-01-01 00:00:00Z");
+        assert_eq!(shown(951_782_399_999), "2000-02-28 23:59:59.999Z");
+        assert_eq!(shown(951_782_400_000), "2000-02-29 00:00:00Z");
+        assert_eq!(shown(951_868_800_000), "2000-03-01 00:00:00Z");
+        assert_eq!(shown(1_795_428_000_250), "2026-11-23 10:00:00.250Z");
+        assert_eq!(shown(4_107_542_399_000), "2100-02-28 23:59:59Z");
+        assert_eq!(shown(4_107_542_400_000), "2100-03-01 00:00:00Z", "no leap year");
+        assert_eq!(shown(253_402_300_799_999), "9999-12-31 23:59:59.999Z");
+        assert_eq!(shown(253_402_300_800_000), "253402300800000 ms");
+        assert_eq!(shown(u64::MAX), "18446744073709551615 ms");
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let mut last = (1969, 12, 31);
+        for days in 0..=2_932_896 {
+            let Some((year, month, day)) = civil(days) else { panic!("day {days}") };
+            let is_next = (year, month, day) == (last.0, last.1, last.2 + 1)
+                || (day == 1 && (year, month) == (last.0, last.1 + 1) && last.2 >= 28)
+                || ((year, month, day) == (last.0 + 1, 1, 1) && (last.1, last.2) == (12, 31));
+            assert!(is_next && month <= 12 && day <= 31, "{last:?} {year} {month} {day}");
+            last = (year, month, day);
+        }
+        assert_eq!(last, (9_999, 12, 31));
+    }
+
+    #[test]
+    fn a_number_is_read_from_its_digits_too() {
+        let both: [Units; 2] = serde_json::from_str("[7, \"18446744073709551615\"]").expect("both forms");
+        assert_eq!(both.map(Units::get), [7, u64::MAX]);
+        for bad in ["-1", "1.5", "\"\"", "\"+1\"", "\" 1\"", "\"1e3\"", "\"18446744073709551616\"", "null", "[1]"] {
+            assert!(serde_json::from_str::<Units>(bad).is_err(), "{bad}");
+        }
+        assert_eq!(crate::codec::encode(&Units::new(7)).len(), 9, "canonical bytes are as they were");
     }
 
     #[test]

@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the error texts say what each field is")]
 pub enum Rejection {
-    #[error("the transaction expired at {expires} ms, before block time {time} ms; sign it again with a later expiry")]
+    #[error("the transaction expired at {expires}, before block time {time}; sign it again with a later expiry")]
     Expired { expires: Timestamp, time: Timestamp },
-    #[error("the expiry {expires} ms is more than an hour of block time ahead of {time} ms; choose an earlier one")]
+    #[error("the expiry {expires} is more than an hour of block time ahead of {time}; choose an earlier one")]
     ExpiryTooFar { expires: Timestamp, time: Timestamp },
     #[error("the transaction was already executed; a new request needs a new nonce")]
     Replayed,
@@ -80,7 +80,7 @@ pub enum Rejection {
     UnknownProposal(ProposalId),
     #[error("proposal {proposal} is {status}, no longer open")]
     NotOpen { proposal: ProposalId, status: String },
-    #[error("proposal {proposal} closed at {closes} ms; block time is {time} ms")]
+    #[error("proposal {proposal} closed at {closes}; block time is {time}")]
     VotingClosed { proposal: ProposalId, closes: Timestamp, time: Timestamp },
     #[error(
         "account {account} had no weight when the proposal opened (register as of height {snapshot}), so it has no ballot"
@@ -94,7 +94,7 @@ pub enum Rejection {
     NotProposer(AccountId),
     #[error(
         "this answer would make proposal {proposal} pass too late for the others to answer it: ballots cannot be taken \
-         beyond {last_close} ms; open a new proposal"
+         beyond {last_close}; open a new proposal"
     )]
     TooLateToPass { proposal: ProposalId, last_close: Timestamp },
     #[error("account {0} is not a member of the network; only members open and answer the network's proposals")]
@@ -160,7 +160,7 @@ pub enum Rejection {
 
     #[error("account {0} cannot delegate to itself; name another account, or none to answer for itself")]
     OwnDelegate(AccountId),
-    #[error("the delegation would end at {expires} ms, not after block time {time} ms; choose a later time")]
+    #[error("the delegation would end at {expires}, not after block time {time}; choose a later time")]
     DelegationExpired { expires: Timestamp, time: Timestamp },
     #[error(
         "account {account} holds {held} units of model {model}; to ask this, hold at least {least} of all, or ask a \
@@ -169,7 +169,7 @@ pub enum Rejection {
     TooFewShares { account: AccountId, model: ModelId, held: Units, least: Fraction },
     #[error("proposal {proposal} is {status}; only a queued one can be executed")]
     NotQueued { proposal: ProposalId, status: String },
-    #[error("proposal {proposal} can be executed from {ready} ms on; block time is {time} ms")]
+    #[error("proposal {proposal} can be executed from {ready} on; block time is {time}")]
     Timelocked { proposal: ProposalId, ready: Timestamp, time: Timestamp },
     #[error("account {account} is not the guardian of proposal {proposal}, or has not accepted to be one")]
     NotGuardian { account: AccountId, proposal: ProposalId },
@@ -200,7 +200,7 @@ pub enum Rejection {
 
     #[error("model {model} has no round {round}")]
     UnknownRound { model: ModelId, round: u64 },
-    #[error("round {round} of model {model} took this until {until} ms; block time is {time} ms")]
+    #[error("round {round} of model {model} took this until {until}; block time is {time}")]
     RoundOver { model: ModelId, round: u64, until: Timestamp, time: Timestamp },
     #[error(
         "round {round} of model {model} takes {kind} amounts",
@@ -214,7 +214,7 @@ pub enum Rejection {
     #[error("contribution {0} has no sealed amount to tell")]
     NotSealed(ContributionId),
     #[error(
-        "the round of contribution {contribution} records until {until} ms, block time is {time} ms; tell the amount \
+        "the round of contribution {contribution} records until {until}, block time is {time}; tell the amount \
          then, when nobody can copy it"
     )]
     StillRecording { contribution: ContributionId, until: Timestamp, time: Timestamp },
@@ -283,7 +283,7 @@ pub enum Rejection {
 
     #[error("peer {peer} did not agree to read for account {account}; ask its operator for another consent")]
     PeerDisagrees { peer: PublicKey, account: AccountId },
-    #[error("peer {peer} has agreed at {issued} ms, no earlier than this; ask its operator for another consent")]
+    #[error("peer {peer} has agreed at {issued}, no earlier than this; ask its operator for another consent")]
     StaleConsent { peer: PublicKey, issued: Timestamp },
     #[error("account {0} has {max} peers; release one first", max = limits::PEERS_PER_ACCOUNT)]
     TooManyPeers(AccountId),
@@ -376,7 +376,7 @@ pub enum Rejection {
     TooDilutive { model: ModelId, added: Units, base: Units, most: Fraction },
     #[error("model {model} has no issue {issue} whose units can be taken up")]
     UnknownIssue { model: ModelId, issue: u64 },
-    #[error("units of issue {issue} of model {model} could be taken up until {until} ms; block time is {time} ms")]
+    #[error("units of issue {issue} of model {model} could be taken up until {until}; block time is {time}")]
     IssueOver { model: ModelId, issue: u64, until: Timestamp, time: Timestamp },
     #[error("account {account} may take up {left} more units, less than the {asked} asked for")]
     BeyondEntitlement { account: AccountId, left: Units, asked: Units },
@@ -394,7 +394,7 @@ pub enum Rejection {
 
     #[error(
         "version {label} of model {model} is suspended{}; its owners can lift that",
-        .until.map_or_else(String::new, |until| format!(" until {until} ms"))
+        .until.map_or_else(String::new, |until| format!(" until {until}"))
     )]
     VersionSuspended { model: ModelId, label: VersionLabel, until: Option<Timestamp> },
     #[error("version {label} of model {model} is not suspended")]
@@ -405,7 +405,7 @@ pub enum Rejection {
     )]
     MayNotStop { account: AccountId, model: ModelId },
     #[error(
-        "account {account} stopped version {label} before, and may again from {from} ms on; until then ask its owners, \
+        "account {account} stopped version {label} before, and may again from {from} on; until then ask its owners, \
          by a decision of class safety"
     )]
     StoppedBefore { account: AccountId, label: VersionLabel, from: Timestamp },

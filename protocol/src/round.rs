@@ -173,6 +173,7 @@ pub struct Round {
     /// Givers of whom something counts.
     pub contributors: u64,
     /// What counts, of all givers together.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub score: u64,
     /// Where it stands.
     pub status: RoundStatus,
@@ -181,6 +182,7 @@ pub struct Round {
     /// Sealed amounts that are not told yet; once it is over, that were not.
     pub seals: u64,
     /// What would count of givers of whom amounts are not told yet.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub score_under_seal: u64,
 }
 
@@ -193,6 +195,7 @@ impl Record for Round {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundScore {
     /// The sum. As long as `seals` is not 0 it counts nothing.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub score: u64,
     /// Its sealed amounts that are not told yet.
     pub seals: u64,

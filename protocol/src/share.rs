@@ -118,6 +118,7 @@ impl Record for ShareAt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weights {
     /// Their units.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub units: u64,
     /// Their number.
     pub holders: u64,

@@ -284,6 +284,7 @@ pub struct TransactionBody {
     /// The account that asks.
     pub sender: AccountId,
     /// Random, so that the same request can be made twice.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub nonce: u64,
     /// Block time after which no block may apply it; at most [`limits::TRANSACTION_LIFETIME_MS`] ahead.
     pub expires: Timestamp,

@@ -3,7 +3,7 @@
 use super::{
     Shared,
     extract::{Paging, Path, Query},
-    reader::json,
+    reader::{Json, json},
     views::{CommitmentView, LicenseeView, Page, PeerBindingView, Problem},
 };
 use crate::peer_key;
@@ -12,7 +12,7 @@ use allod_protocol::{
     commitment::{Commitment, Commitments},
     state::Direction,
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 /// The accounts that the owners of a model gave a licence, by id.
 #[utoipa::path(get, path = "/v1/models/{namespace}/{name}/licensees", tag = "models",

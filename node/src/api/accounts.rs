@@ -3,7 +3,7 @@
 use super::{
     Shared,
     extract::{Paging, Path, Query},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{AccountView, Page, Problem},
 };
 use crate::keys::did_key;
@@ -13,7 +13,7 @@ use allod_protocol::{
     proposal::Proposal,
     state::Direction,
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 fn view(reader: &Reader, account: Account) -> Result<AccountView, Problem> {
     let sponsor_handle = account.sponsor.map_or(Ok(None), |sponsor| reader.handle(sponsor))?;
@@ -25,6 +25,17 @@ fn view(reader: &Reader, account: Account) -> Result<AccountView, Problem> {
     Ok(AccountView { account, sponsor_handle, did_keys, suspension_title, control })
 }
 
+fn page(reader: &Reader, paging: &Paging) -> Result<Page<AccountView>, Problem> {
+    let (ids, next) = paging.records::<HandleOf>(&reader.state, &(), Direction::Ascending)?;
+    let mut items = Vec::with_capacity(ids.len());
+    for HandleOf(id) in ids {
+        if let Some(account) = reader.find::<Account>(&id)? {
+            items.push(view(reader, account)?);
+        }
+    }
+    Ok(Page { items, next })
+}
+
 /// All accounts, by handle.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Paging), responses(
     (status = 200, description = "One page.", body = Page<AccountView>),
@@ -34,15 +45,22 @@ pub(crate) async fn list(
     State(api): State<Shared>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<AccountView>>, Problem> {
+    json(&api, move |reader| page(reader, &paging)).await
+}
+
+/// The members of the network, by handle. Pages may be short, or empty, before the last.
+#[utoipa::path(get, path = "/v1/network/members", tag = "node", params(Paging), responses(
+    (status = 200, description = "One page.", body = Page<AccountView>),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn members(
+    State(api): State<Shared>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<AccountView>>, Problem> {
     json(&api, move |reader| {
-        let (ids, next) = paging.records::<HandleOf>(&reader.state, &(), Direction::Ascending)?;
-        let mut items = Vec::with_capacity(ids.len());
-        for HandleOf(id) in ids {
-            if let Some(account) = reader.find::<Account>(&id)? {
-                items.push(view(reader, account)?);
-            }
-        }
-        Ok(Page { items, next })
+        let mut page = page(reader, &paging)?;
+        page.items.retain(|view| view.account.member_since.is_some());
+        Ok(page)
     })
     .await
 }

@@ -4,7 +4,7 @@ use super::{
     Shared, WAIT_MAX,
     extract::{Json as JsonBody, Paging, Path, Query, parse},
     preconditions::{Asked, asked, etag},
-    reader::{Reader, json, with_reader},
+    reader::{Json, Reader, json, with_reader},
     standing,
     stream::{Meter, lines},
     views::{
@@ -30,7 +30,6 @@ use allod_storage::artifacts::{
     ArtifactError, BlobReader, ByteRange, Contents, GROUP_SIZE_BYTES, ImportMode, Overwrite, Selection,
 };
 use axum::{
-    Json,
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},

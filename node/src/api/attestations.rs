@@ -3,11 +3,11 @@
 use super::{
     Shared,
     extract::{Paging, Path, Query, parse},
-    reader::json,
+    reader::{Json, json},
     views::{AttestationView, Page, Problem},
 };
 use allod_protocol::{attestation::Attestation, ids::ArtifactId, state::Direction};
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 /// What was attested of an artifact, by statement and account. This peer need not have it.
 #[utoipa::path(get, path = "/v1/artifacts/{address}/attestations", tag = "artifacts",

@@ -3,12 +3,13 @@
 use super::{
     Shared,
     extract::{PAGE_MAX, Path, Query, parse},
-    reader::{Reader, json},
-    views::{BlockSummary, BlockTransaction, BlockView, Page, Problem, TransactionView},
+    reader::{Json, Reader, json},
+    views::{BlockSummary, BlockTime, BlockTransaction, BlockView, Page, Problem, TransactionView},
 };
 use allod_protocol::ids::{BlockHash, Height};
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use utoipa::IntoParams;
 
 /// Blocks on a page unless the request says otherwise.
@@ -60,6 +61,44 @@ pub(crate) async fn list(
         }
         let next = items.last().filter(|last| last.height < tip).map(|last| last.height.to_string());
         Ok(Page { items, next })
+    })
+    .await
+}
+
+/// Which blocks.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TimesQuery {
+    /// Their heights, with commas between them: 500 at most. 0 is genesis.
+    heights: String,
+}
+
+/// When blocks were decided, in the order of their heights. Those that this peer does not have are left out.
+#[utoipa::path(get, path = "/v1/times", tag = "blocks", params(TimesQuery), responses(
+    (status = 200, description = "Their times.", body = Vec<BlockTime>),
+    (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn times(
+    State(api): State<Shared>,
+    Query(query): Query<TimesQuery>,
+) -> Result<Json<Vec<BlockTime>>, Problem> {
+    json(&api, move |reader| {
+        let asked = query.heights.split(',').filter(|height| !height.is_empty());
+        let heights = asked.map(parse::<Height>).collect::<Result<BTreeSet<_>, Problem>>()?;
+        if heights.len() > PAGE_MAX {
+            let detail = format!("{} heights are asked for; ask for {PAGE_MAX} at most", heights.len());
+            return Err(Problem::bad_request("bad_limit", detail));
+        }
+        let mut times = Vec::with_capacity(heights.len());
+        for height in heights {
+            let time = match height {
+                Height::ZERO => Some(reader.node.genesis.time),
+                height => reader.node.ledger.header(height)?.map(|header| header.time),
+            };
+            times.extend(time.map(|time| BlockTime { height, time }));
+        }
+        Ok(times)
     })
     .await
 }

@@ -3,7 +3,7 @@
 use super::{
     Shared,
     extract::{Path, Query, TimePaging},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{DisputeView, IncidentStepView, IncidentView, Page, Problem},
 };
 use allod_protocol::{
@@ -13,7 +13,7 @@ use allod_protocol::{
     office::Office,
     state::{Direction, page},
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 /// Steps of an incident's history that are shown at most.
 const STEPS: usize = 500;

@@ -4,10 +4,11 @@ use super::{
     Shared, effect,
     extract::Json as JsonBody,
     proposals::gates,
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     records, schema,
     views::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, Problem, RecordChange, RefusalView, WeightView},
 };
+use crate::plain;
 use allod_protocol::{
     account::Account,
     ids::{ModelId, PublicKey, Signature},
@@ -20,7 +21,7 @@ use allod_protocol::{
     state::{ChangeSet, Direction, StateRead as _, page},
     transaction::{Action, Transaction, TransactionBody},
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 /// Holders that a list names at most.
 const NAMED: usize = 100;
@@ -45,7 +46,13 @@ pub(crate) async fn try_out(
         let height = reader.state.height();
         let at = (height.next(), reader.now()?);
         let tried = dry_run(&reader.state, reader.node.network_id, at, sender.id, &request.proposal)?;
-        view(reader, tried.map_err(|rejection| Problem::from(Refused::Rejected(rejection)))?)
+        match tried {
+            Ok(tried) => view(reader, tried),
+            Err(rejection) => {
+                let problem = Problem::from(Refused::Rejected(rejection));
+                Err(Problem { detail: plain::with_names(reader, &problem.detail)?, ..problem })
+            }
+        }
     })
     .await
 }
@@ -71,15 +78,17 @@ fn view(reader: &Reader, tried: DryRun) -> Result<DryRunView, Problem> {
         height: proposal.snapshot,
         class: proposal.class.name().to_owned(),
         rule_text: proposal.rule_text(),
+        does: plain::actions(reader, &proposal)?,
         attested: gates(reader, &proposal)?,
         closes: proposal.closes,
         electorate,
         blocking: blocking(reader, &proposal, electorate)?,
         outcome: match outcome {
             Ok(events) => DryRunOutcome::Done(events),
-            Err(rejection) => {
-                DryRunOutcome::Refused(RefusalView { code: rejection.code().to_owned(), detail: rejection.to_string() })
-            }
+            Err(rejection) => DryRunOutcome::Refused(RefusalView {
+                code: rejection.code().to_owned(),
+                detail: plain::with_names(reader, &rejection.to_string())?,
+            }),
         },
         effect: match proposal.scope {
             Scope::Model(model) => effect::on_register(reader, model, &changes)?,

@@ -23,7 +23,7 @@ use super::{
     reader::with_reader,
     views::{GapView, NoticeView, Problem},
 };
-use crate::{handle::Notice, replication::Copies};
+use crate::{handle::Notice, json, replication::Copies};
 use allod_protocol::{event::Event as LedgerEvent, execute::TransactionResult, ids::Height};
 use allod_storage::{Ledger, StorageError};
 use axum::{
@@ -246,12 +246,12 @@ impl Stream {
     fn tell_gap(&mut self, from: Height, to: Height) {
         self.told = Place { height: to, index: None };
         let event = Event::default().event("gap").id(self.told.to_string());
-        self.ready.extend(event.json_data(GapView { from, to }));
+        self.ready.extend(json::to_string(&GapView { from, to }).map(|data| event.data(data)));
     }
 
     fn tell_copies(&mut self, copies: &Copies) {
         if self.types.as_ref().is_none_or(|types| types.contains(COPIES_EVENT)) {
-            self.ready.extend(Event::default().event(COPIES_EVENT).json_data(copies));
+            self.ready.extend(json::to_string(&copies).map(|data| Event::default().event(COPIES_EVENT).data(data)));
         }
     }
 
@@ -261,7 +261,8 @@ impl Stream {
         for (place, view) in parts(notice, resumed) {
             if let Some(view) = self.select(view) {
                 // A view is always JSON.
-                self.ready.extend(Event::default().event("block").id(place.to_string()).json_data(&view));
+                let event = Event::default().event("block").id(place.to_string());
+                self.ready.extend(json::to_string(&view).map(|data| event.data(data)));
             }
         }
         self.told = Place { height: notice.height, index: None };

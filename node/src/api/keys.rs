@@ -3,9 +3,10 @@
 use super::{
     Shared,
     extract::{Paging, Path, Query},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{ApprovalView, GuardedView, GuardianView, Page, Problem, RecoveryView},
 };
+use crate::plain;
 use allod_protocol::{
     account::Account,
     approval::{Approval, ApprovalOf},
@@ -14,7 +15,7 @@ use allod_protocol::{
     recovery::{Guarded, GuardianVote, Recovery, RecoveryPolicy},
     state::Direction,
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 /// Who can give an account new keys, and how far that has come.
 #[utoipa::path(get, path = "/v1/accounts/{account}/recovery", tag = "accounts",
@@ -59,6 +60,7 @@ fn approval_view(reader: &Reader, id: ApprovalId) -> Result<ApprovalView, Proble
     let threshold = policy.as_ref().map_or(0, |policy| u64::from(policy.threshold));
     Ok(ApprovalView {
         handle: reader.handle(approval.account)?,
+        does: plain::action(reader, &approval.action)?,
         weight: weight(&approval.keys),
         weight_against: weight(&approval.against),
         threshold: if approval.every_key { whole } else { threshold },

@@ -4,7 +4,7 @@ use super::{
     Shared,
     extract::{Path, Query},
     models::existing_version,
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{LineageEdge, LineageVersion, LineageView, Problem},
 };
 use allod_protocol::{
@@ -13,7 +13,7 @@ use allod_protocol::{
     standing,
     state::{Direction, page},
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Deserialize;
 use std::collections::{BTreeSet, VecDeque};
 use utoipa::{IntoParams, ToSchema};

@@ -4,7 +4,7 @@ use super::{
     Shared,
     extract::{Paging, Path, Query, TimePaging, parse},
     proposals,
-    reader::{Reader, json, with_reader},
+    reader::{Json, Reader, json, with_reader},
     standing::tell,
     views::{ContributionView, ModelView, Page, Problem, ProposalView, VersionView},
 };
@@ -20,7 +20,6 @@ use allod_protocol::{
 };
 use allod_storage::artifacts::Contents;
 use axum::{
-    Json,
     extract::State,
     http::HeaderMap,
     response::{IntoResponse as _, Response},

@@ -2,7 +2,7 @@
 
 use super::{
     Shared, TICK_MAX,
-    reader::{Reader, json, with_reader},
+    reader::{Json, Reader, json, with_reader},
     schema,
     views::{HealthView, NetworkView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
 };
@@ -15,7 +15,6 @@ use allod_protocol::{
     validator::{ValidatorSchedule, ValidatorSet},
 };
 use axum::{
-    Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},

@@ -3,7 +3,7 @@
 use super::{
     Shared,
     extract::{Paging, Path, Query},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{IntakeView, ModelOfficesView, OfficeView, Page, Problem, VacancyView},
 };
 use allod_protocol::{
@@ -12,7 +12,7 @@ use allod_protocol::{
     office::{self, Ahead, Office, Tenure, TenureStatus},
     state::Direction,
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 impl Reader {
     /// What an office is of, in words: a model's name, an account's handle, an id.

@@ -1,8 +1,8 @@
 //! The description of the API, made from the endpoints' own documentation. A test holds it against the routes.
 
 use super::{
-    access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, keys, lineage, models, node, offices,
-    proofs, proposals, rounds, shares, silences, standing, submit, views,
+    access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, inbox, keys, lineage, models, node,
+    offices, proofs, proposals, rounds, shares, silences, standing, submit, unanswered, views,
 };
 use axum::{
     http::header,
@@ -18,19 +18,20 @@ use utoipa::OpenApi;
         title = "allod",
         description = "A peer of an allod network: who owns an AI model, what each contributor holds, what its owners \
             decided. Ids are 64 hexadecimal digits, artifacts are CIDs, times are milliseconds since 1970, shares are \
-            whole units. Errors are RFC 9457 problem details with a stable `code`.",
+            whole units. An integer beyond 2^53, whichever field it is in, is a string of its digits, since many readers would \
+            lose some of them; what is sent may have either. Errors are RFC 9457 problem details with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
         document,
         node::health, node::ready, node::metrics, node::status, node::genesis, node::network, node::peers, node::validators,
-        blocks::list, blocks::one, blocks::transaction, submit::submit, submit::submit_batch,
+        blocks::list, blocks::one, blocks::times, blocks::transaction, submit::submit, submit::submit_batch,
         accounts::list, accounts::one, keys::recovery, keys::guarded, keys::approvals, keys::approval,
-        access::peers, access::licensees, access::commitments, artifacts::replication, offices::of_account, offices::ahead, offices::of_model, offices::intake,
+        access::peers, access::licensees, access::commitments, artifacts::replication, offices::of_account, offices::ahead, offices::of_model, offices::intake, inbox::inbox, accounts::members,
         models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
         shares::register, shares::history, shares::delegations, shares::issues, silences::of_model, silences::of_network, models::contributions, models::contribution, rounds::list, rounds::one, standing::stops,
         disputes::disputes, disputes::dispute, disputes::incidents, disputes::incident, models::proposals,
-        proposals::list, proposals::one, proposals::ballots, dry_run::try_out,
+        proposals::list, proposals::one, proposals::ballots, unanswered::unanswered, dry_run::try_out,
         proofs::share_proof, proofs::share_deed, proofs::version_deed, proofs::licence_deed, proofs::decision_deed,
         proofs::attestation_deed,
         artifacts::list, artifacts::one, attestations::of_artifact, artifacts::import, artifacts::providers, artifacts::content, artifacts::fetch,

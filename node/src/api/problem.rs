@@ -3,7 +3,7 @@
 
 use super::views::Problem;
 use crate::{
-    artifact_service::ServiceError, event_loop::refused_code, exchange::fetch::FetchError, handle::SubmitError,
+    artifact_service::ServiceError, event_loop::refused_code, exchange::fetch::FetchError, handle::SubmitError, json,
 };
 use allod_protocol::{mempool::Refused, rejection::Rejection, state::StateError, transaction::Invalid};
 use allod_storage::{StorageError, artifacts::ArtifactError};
@@ -53,7 +53,7 @@ impl IntoResponse for Problem {
         if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(code = self.code, detail = self.detail, "a request failed");
         }
-        let mut response = (status, serde_json::to_vec(&self).unwrap_or_default()).into_response();
+        let mut response = (status, json::to_vec(&self).unwrap_or_default()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

@@ -7,7 +7,7 @@ use super::{
     Shared,
     extract::{Path, Query, parse},
     models::existing_version,
-    reader::{Reader, json, with_reader},
+    reader::{Json, Reader, json, with_reader},
     views::{DeedView, Problem, ProofView},
 };
 use allod_protocol::{
@@ -20,7 +20,6 @@ use allod_protocol::{
     state::Record,
 };
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},

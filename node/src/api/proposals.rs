@@ -3,7 +3,7 @@
 use super::{
     Shared, effect,
     extract::{Order, Paging, Path, Query, TimePaging},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{AttestorView, BallotView, BuyerView, EffectView, GateView, Page, Problem, ProposalView},
 };
 use crate::plain;
@@ -18,7 +18,7 @@ use allod_protocol::{
     sale::Purchase,
     state::Direction,
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -43,6 +43,12 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
         ends_in_ms: (proposal.status == ProposalStatus::Open).then(|| left(proposal.closes)),
         ready_in_ms: match proposal.status {
             ProposalStatus::Queued { ready, .. } => Some(left(ready)),
+            _ => None,
+        },
+        reason_text: match &proposal.status {
+            ProposalStatus::ExecutionFailed { reason, .. } | ProposalStatus::Expired { reason, .. } => {
+                Some(plain::with_names(reader, &reason.to_string())?)
+            }
             _ => None,
         },
         effect: None,
@@ -129,7 +135,7 @@ fn existing(reader: &Reader, id: ProposalId) -> Result<Proposal, Problem> {
 }
 
 /// The proposal of an id, or of the start of one.
-fn named(reader: &Reader, text: &str) -> Result<Proposal, Problem> {
+pub(crate) fn named(reader: &Reader, text: &str) -> Result<Proposal, Problem> {
     existing(reader, reader.id::<Proposal>(text, "proposal", |proposal| &proposal.title)?)
 }
 

@@ -1,7 +1,7 @@
 //! Reading the ledger for one request: one snapshot, on a thread where waiting for the disk is allowed.
 
 use super::{Shared, views::Problem};
-use crate::{event_loop::clock, handle::NodeHandle, plain::Names};
+use crate::{event_loop::clock, handle::NodeHandle, json as written, plain::Names};
 use allod_protocol::{
     account::{Account, HandleOf},
     ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},
@@ -9,7 +9,11 @@ use allod_protocol::{
     state::{Record, read},
 };
 use allod_storage::Snapshot;
-use axum::Json;
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
 use std::{
     cell::{OnceCell, RefCell},
     collections::HashMap,
@@ -37,6 +41,20 @@ pub(crate) async fn with_reader<T: Send + 'static>(
         work(&Reader { node, state, handles, names, times, now: OnceCell::new() })
     });
     read.await.map_err(|error| Problem::internal("defect", format!("reading the ledger failed: {error}")))?
+}
+
+/// An answer in JSON.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match written::to_vec(&self.0) {
+            Ok(bytes) => {
+                ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
+            }
+            Err(error) => Problem::internal("defect", format!("the answer cannot be written: {error}")).into_response(),
+        }
+    }
 }
 
 /// [`with_reader`], answered as JSON.

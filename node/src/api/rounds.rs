@@ -3,7 +3,7 @@
 use super::{
     Shared,
     extract::{Path, Query, TimePaging, parse},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{Page, Problem, RoundView, ScoreView},
 };
 use crate::plain;
@@ -14,7 +14,7 @@ use allod_protocol::{
     round::{self, GiverUnits, Round, RoundScore},
     state::{Direction, Record as _, StateRead as _, prefix_end},
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 /// Givers whose scores are shown at most.
 const SCORES: usize = 500;

@@ -37,6 +37,21 @@ impl PartialSchema for Cid {
 }
 impl ToSchema for Cid {}
 
+/// Units, weight.
+pub(crate) struct Wide;
+
+impl PartialSchema for Wide {
+    fn schema() -> RefOr<Schema> {
+        let digits = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).pattern(Some("^[0-9]+$")).build();
+        OneOfBuilder::new()
+            .description(Some("A whole number; a string of its digits where it is larger than 2^53."))
+            .item(integer())
+            .item(digits)
+            .into()
+    }
+}
+impl ToSchema for Wide {}
+
 fn integer() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::Integer))

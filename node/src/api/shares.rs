@@ -3,7 +3,7 @@
 use super::{
     Shared, effect,
     extract::{Paging, Path, Query, TimePaging},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{DelegationView, IssueView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty},
 };
 use crate::plain;
@@ -12,12 +12,13 @@ use allod_protocol::{
     delegation::Delegation,
     dispute::{Dispute, DisputeStatus},
     ids::{Height, ModelId, Units},
-    proposal::Proposal,
+    proposal::{Proposal, ProposalAction},
     round::Round,
-    share::{Issue, Register, Share, ShareChange, ShareReason, free_units, portion},
+    share::{Issue, Register, Share, ShareChange, ShareReason, Vesting, free_units, portion},
     state::{Direction, Overlay, read},
+    transaction::Action,
 };
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -114,11 +115,34 @@ fn change_view(reader: &Reader, change: ShareChange, model: ModelId) -> Result<S
         time: reader.time_of(change.height)?,
         handle: reader.handle(change.account)?,
         counterparty_handle: counterparty(&change.reason).map_or(Ok(None), |account| reader.handle(account))?,
+        vesting: vesting(reader, &change, decision.as_ref())?,
         decision: decision.as_ref().map(|proposal| proposal.id),
         decision_does: decision.as_ref().map_or(Ok(Vec::new()), |proposal| plain::actions(reader, proposal))?,
         decision_title: decision.map(|proposal| proposal.title),
         change,
     })
+}
+
+/// Under which vesting units came: that of the founding's line, or of the decision's mint.
+fn vesting(reader: &Reader, change: &ShareChange, decision: Option<&Proposal>) -> Result<Option<Vesting>, Problem> {
+    match &change.reason {
+        ShareReason::Founding => {
+            let founding = change.transaction.map(|id| reader.node.ledger.transaction(&id)).transpose()?.flatten();
+            let Some(Action::CreateModel(founded)) = founding.map(|found| found.transaction.body.action) else {
+                return Ok(None);
+            };
+            let line = founded.founding.into_iter().find(|line| line.account == change.account);
+            Ok(line.and_then(|line| line.vesting))
+        }
+        ShareReason::Minted { .. } => {
+            let mints = decision.into_iter().flat_map(|proposal| &proposal.actions);
+            Ok(mints.into_iter().find_map(|action| match action {
+                ProposalAction::MintShares { to, vesting, .. } if *to == change.account => *vesting,
+                _ => None,
+            }))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The proposal that moved the units; none if a holder did, or arbiters.

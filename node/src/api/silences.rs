@@ -3,11 +3,11 @@
 use super::{
     Shared,
     extract::{Paging, Path, Query},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{Page, Problem, SilenceView},
 };
 use allod_protocol::{dormancy::Silence, proposal::Scope, state::Direction};
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 fn page(reader: &Reader, paging: &Paging, scope: Scope) -> Result<Page<SilenceView>, Problem> {
     let (silences, next) = paging.records::<Silence>(&reader.state, &scope, Direction::Ascending)?;

@@ -4,7 +4,7 @@
 use super::{
     Shared,
     extract::{Path, Query, TimePaging},
-    reader::{Reader, json},
+    reader::{Json, Reader, json},
     views::{Page, Problem, StopView},
 };
 use allod_protocol::{
@@ -15,7 +15,6 @@ use allod_protocol::{
     standing::{self, Concern, ConcernKind, Standing},
 };
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
@@ -65,7 +64,7 @@ fn refusal(concern: &Concern) -> Problem {
     let (status, state) = match concern.kind {
         ConcernKind::Withdrawn => (StatusCode::GONE, "was withdrawn".to_owned()),
         _ => match concern.until {
-            Some(until) => (StatusCode::LOCKED, format!("is suspended until {until} ms")),
+            Some(until) => (StatusCode::LOCKED, format!("is suspended until {until}")),
             None => (StatusCode::LOCKED, "is suspended until its owners lift that".to_owned()),
         },
     };

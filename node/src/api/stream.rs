@@ -60,7 +60,7 @@ where
     let lines = futures::stream::poll_fn(move |cx| {
         receiver.poll_recv(cx).map(|line| {
             line.map(|line| {
-                let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+                let mut bytes = crate::json::to_vec(&line).unwrap_or_default();
                 bytes.push(b'\n');
                 Ok::<_, Infallible>(Bytes::from(bytes))
             })

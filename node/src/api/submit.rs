@@ -7,11 +7,14 @@
 use super::{
     Api, Shared, WAIT_MAX,
     extract::{Body, Query, from_json},
-    reader::with_reader,
+    reader::{Json, Reader, with_reader},
     schema,
     views::{BatchRefusal, BatchView, Problem, Submitted},
 };
-use crate::handle::{Notice, SubmitError};
+use crate::{
+    handle::{Notice, SubmitError},
+    plain,
+};
 use allod_protocol::{
     codec,
     ids::TransactionId,
@@ -19,7 +22,6 @@ use allod_protocol::{
     transaction::{Invalid, Transaction},
 };
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -172,7 +174,11 @@ pub(crate) async fn submit(
         .inspect_err(|invalid| api.node.metrics.on_refused(invalid.code()))?;
     let id = checked.id;
     let wait = query.wait.then(|| api.waiting.enter(id));
-    if let Some(found) = hand_in(&api, checked).await? {
+    let found = match hand_in(&api, checked).await {
+        Ok(found) => found,
+        Err(problem) => return Err(named(&api, problem).await),
+    };
+    if let Some(found) = found {
         return Ok(Json(found).into_response());
     }
     let Some(mut wait) = wait else { return Ok(accepted(id)) };
@@ -252,6 +258,15 @@ async fn hand_in(api: &Shared, checked: Checked) -> Result<Option<Submitted>, Pr
         return Ok(Some(found));
     }
     Err(error.into())
+}
+
+/// A problem of the rules, which know ids alone, with the names of accounts and models in their place.
+async fn named(api: &Shared, problem: Problem) -> Problem {
+    if plain::ids_in(&problem.detail).is_empty() {
+        return problem;
+    }
+    let work = move |reader: &Reader| Ok(Problem { detail: plain::with_names(reader, &problem.detail)?, ..problem });
+    with_reader(api, work).await.unwrap_or_else(|failed| failed)
 }
 
 async fn on_ledger(api: &Arc<Api>, id: TransactionId) -> Result<Option<Submitted>, Problem> {

@@ -6,6 +6,7 @@ mod affairs;
 mod artifacts;
 mod decisions;
 mod ids;
+mod inbox;
 mod safety;
 mod sharing;
 
@@ -702,7 +703,7 @@ async fn records_look_as_described(peer: &Peer) {
         (
             schema::ShareChangeRecord::FIELDS,
             first(peer.ok(&format!("{model}/shares/history")).await),
-            vec!["handle", "counterparty_handle", "time", "decision", "decision_does", "decision_title"],
+            vec!["handle", "counterparty_handle", "time", "vesting", "decision", "decision_does", "decision_title"],
         ),
         (
             schema::ContributionRecord::FIELDS,
@@ -723,6 +724,7 @@ async fn records_look_as_described(peer: &Peer) {
                 "guardian_handle",
                 "buyers",
                 "attested",
+                "reason_text",
                 "ends_in_ms",
                 "ready_in_ms",
             ],

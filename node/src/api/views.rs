@@ -2,10 +2,11 @@
 //!
 //! A record of the ledger keeps its JSON form (see `protocol`), to which a view adds what a reader would otherwise ask
 //! for next: handles beside ids, a model's name, a tally's outlook. Ids are lowercase hexadecimal, artifacts are CIDs,
-//! heights, units and milliseconds are numbers. New fields may appear at any time; a client ignores what it does not
+//! heights, units and milliseconds are numbers, beyond 2^53 strings of their digits ([`crate::json`]). New fields may appear at any time; a client ignores what it does not
 //! know.
 
 mod affairs;
+mod inbox;
 mod offices;
 mod relations;
 mod trial;
@@ -14,6 +15,7 @@ pub use affairs::{
     ApprovalView, DisputeView, GuardedView, GuardianView, IncidentStepView, IncidentView, RecoveryView, RoundView,
     ScoreView,
 };
+pub use inbox::{InboxItem, InboxKind, UnansweredView};
 pub use offices::{BuyerView, IntakeView, ModelOfficesView, OfficeView, VacancyView};
 pub use relations::{
     AttestationView, DelegationView, IssueView, LineageEdge, LineageVersion, LineageView, SilenceView,
@@ -45,7 +47,7 @@ use allod_protocol::{
     policy::{Outlook, Tally},
     proof::{Checkpoint, Subject, deed::Facts},
     proposal::{Ballot, Proposal},
-    share::{Share, ShareChange, ShareReason},
+    share::{Share, ShareChange, ShareReason, Vesting},
     standing::{ConcernKind, Standing},
     transaction::Transaction,
 };
@@ -285,6 +287,17 @@ pub struct BlockSummary {
     pub transactions: usize,
 }
 
+/// When a block was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockTime {
+    /// Its height.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// Its time, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub time: Timestamp,
+}
+
 /// A block with everything in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockView {
@@ -410,7 +423,7 @@ pub struct ModelView {
     #[schema(value_type = Vec<Option<String>>)]
     pub steward_handles: Vec<Option<Handle>>,
     /// All units of its register together.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Wide)]
     pub total_units: Units,
     /// Accounts that hold at least one unit.
     pub holders: u64,
@@ -474,10 +487,10 @@ pub struct ShareLine {
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// What it holds.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Wide)]
     pub units: Units,
     /// What of it the holder can give away; the others are under vesting.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Wide)]
     pub free_units: Units,
     /// Its part of the whole in ten-thousandths, rounded down.
     #[schema(value_type = u16)]
@@ -504,7 +517,7 @@ pub struct SharesView {
     #[schema(value_type = u64)]
     pub time: Timestamp,
     /// All units together, those of other pages included.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Wide)]
     pub total_units: Units,
     /// The lines, by account id.
     pub items: Vec<ShareLine>,
@@ -528,6 +541,9 @@ pub struct ShareChangeView {
     /// The handle of the other side of a transfer.
     #[schema(value_type = Option<String>)]
     pub counterparty_handle: Option<Handle>,
+    /// Under which vesting the units came; null if they were free at once.
+    #[schema(value_type = Option<schema::Record>)]
+    pub vesting: Option<Vesting>,
     /// The proposal that decided it; null if a holder did it alone.
     #[schema(value_type = Option<schema::Hex32>)]
     pub decision: Option<ProposalId>,
@@ -609,6 +625,8 @@ pub struct ProposalView {
     pub buyers: Vec<BuyerView>,
     /// What must be attested before it is executed, and what has been.
     pub attested: Vec<GateView>,
+    /// Why what passed could not be carried out, in words; null unless it could not.
+    pub reason_text: Option<String>,
     /// Milliseconds until ballots stop, by this peer's clock; 0 when they have, null when ballots are over.
     pub ends_in_ms: Option<u64>,
     /// Milliseconds until what passed can be executed, by this peer's clock; 0 when it can, null unless it is queued.

@@ -5,6 +5,7 @@ use super::{
     args::{Assigned, HowMany},
     client::Client,
     context::Context,
+    dates::Dates,
     output::{Fields, Table, short, who},
     recovery,
     signing::{Nothing, Receipt, Signing},
@@ -133,8 +134,12 @@ impl AccountCommand {
                 create(context, handle, quota, &Signing::of(sponsor, sign_with, None), &policy).await
             }
             Self::Show { account } => {
-                let view = context.client()?.account(&account).await?;
-                context.answer(&view, show)
+                let client = context.client()?;
+                let view = client.account(&account).await?;
+                let known = &view.account;
+                let heights = [Some(known.created), known.member_since, known.suspended.as_ref().map(|it| it.since)];
+                let dates = Dates::of(&client, heights.into_iter().flatten()).await?;
+                context.answer(&view, |view| show(view, &dates))
             }
             Self::List { how_many } => {
                 let page = context.client()?.list::<AccountView>("/v1/accounts", how_many.limit()).await?;
@@ -187,16 +192,16 @@ async fn refuse_taken(client: &Client, handle: &Handle) -> Result<()> {
     }
 }
 
-fn show(view: &AccountView) -> String {
+fn show(view: &AccountView, dates: &Dates) -> String {
     let account = &view.account;
     let mut fields = Fields::default();
-    fields.add("account", &account.handle).add("id", account.id).add("created", format!("block {}", account.created));
+    fields.add("account", &account.handle).add("id", account.id).add("created", dates.at(account.created));
     fields.add_some("sponsor", account.sponsor.map(|id| who(view.sponsor_handle.as_ref(), id)));
-    fields.add_some("member since", account.member_since.map(|height| format!("block {height}")));
+    fields.add_some("member since", account.member_since.map(|height| dates.at(height)));
     if let Some(suspension) = &account.suspended {
         let title = view.suspension_title.as_deref().unwrap_or_default();
         let Suspension { since, reason, proposal } = suspension;
-        fields.add("SUSPENDED", format!("since block {since}: {reason}\nby proposal {proposal}\n{title}"));
+        fields.add("SUSPENDED", format!("since {}: {reason}\nby proposal {proposal}\n{title}", dates.at(*since)));
     }
     fields.add("may admit", format!("{} more accounts", account.quota));
     fields.add("open proposals", account.open_proposals);

@@ -5,7 +5,7 @@
 use super::{
     args::{HowMany, IdArg},
     context::Context,
-    output::{Fields, Table, short, who},
+    output::{Fields, Table, cut, short, who},
     signing::{Nothing, Receipt, Signing},
     units::show_time,
 };
@@ -85,7 +85,7 @@ fn show_list(approvals: &[ApprovalView]) -> String {
     for view in approvals {
         table.row([
             view.approval.id.to_string(),
-            view.approval.action.name().replace('_', " "),
+            cut(&view.does, 48),
             view.weight.to_string(),
             view.threshold.to_string(),
             show_time(view.approval.expires),
@@ -98,7 +98,7 @@ fn show(view: &ApprovalView) -> String {
     let approval = &view.approval;
     let mut fields = Fields::default();
     fields.add("request", approval.id).add("account", who(view.handle.as_ref(), approval.account));
-    fields.add("asks", serde_json::to_string_pretty(&approval.action).unwrap_or_default());
+    fields.add("asks", format!("to {}", view.does));
     fields.add("signed", format!("{} of {}", view.weight, view.threshold));
     if view.weight_against > 0 {
         fields.add("against it", format!("{} of {}", view.weight_against, view.threshold));

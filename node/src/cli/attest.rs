@@ -3,6 +3,7 @@
 use super::{
     args::{self, HowMany, Target},
     context::Context,
+    dates::Dates,
     fetch::resolve,
     output::{Table, cut, who},
     signing::{Nothing, Receipt, Signing},
@@ -94,19 +95,21 @@ impl Attestations {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let client = context.client()?;
         let path = format!("/v1/artifacts/{}/attestations", resolve(&client, &self.what).await?);
-        context.answer_list(&client.list::<AttestationView>(&path, self.how_many.limit()).await?, show)
+        let page = client.list::<AttestationView>(&path, self.how_many.limit()).await?;
+        let dates = Dates::of(&client, page.items.iter().map(|view| view.attestation.height)).await?;
+        context.answer_list(&page, |attestations| show(attestations, &dates))
     }
 }
 
-fn show(attestations: &[AttestationView]) -> String {
-    let mut table = Table::new(&["STATEMENT", "VERDICT", "BY", ">BLOCK", "NOTE"]);
+fn show(attestations: &[AttestationView], dates: &Dates) -> String {
+    let mut table = Table::new(&["STATEMENT", "VERDICT", "BY", "WHEN", "NOTE"]);
     for view in attestations {
         let attestation = &view.attestation;
         table.row([
             attestation.statement.to_string(),
             finding_text(attestation.finding).to_owned(),
             who(view.handle.as_ref(), attestation.account),
-            attestation.height.to_string(),
+            dates.date(attestation.height),
             cut(&attestation.note, 30),
         ]);
     }

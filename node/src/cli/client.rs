@@ -107,10 +107,11 @@ impl Client {
             let after = all.next.as_ref().map(|next| format!("&after={next}")).unwrap_or_default();
             let separator = if path.contains('?') { '&' } else { '?' };
             let page: Page<T> = self.get(&format!("{path}{separator}limit={wanted}{after}")).await?;
-            let stuck = page.items.is_empty();
+            // A page may be empty before the last: what was looked at did not fit. The cursor moves on in any case.
+            let is_stuck = page.items.is_empty() && page.next == all.next;
             all.items.extend(page.items);
             all.next = page.next;
-            if all.next.is_none() || stuck {
+            if all.next.is_none() || is_stuck {
                 return Ok(all);
             }
             if all.items.len() >= limit {
@@ -121,13 +122,16 @@ impl Client {
 
     /// Takes the cursor away if nothing is behind it: a page that is full may be the last.
     async fn look_ahead<T: DeserializeOwned>(&self, path: &str, mut read: Page<T>) -> Result<Page<T>> {
-        if let Some(next) = &read.next {
-            let separator = if path.contains('?') { '&' } else { '?' };
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let mut behind = read.next.clone();
+        while let Some(next) = behind {
             let page: Page<T> = self.get(&format!("{path}{separator}limit=1&after={next}")).await?;
-            if page.items.is_empty() {
-                read.next = None;
+            if !page.items.is_empty() {
+                return Ok(read);
             }
+            behind = page.next.filter(|further| *further != next);
         }
+        read.next = None;
         Ok(read)
     }
 

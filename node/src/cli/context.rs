@@ -1,7 +1,7 @@
 //! What every command has at hand: the answer's form, the node, the keys.
 
 use super::{Failure, Globals, client::Client};
-use crate::{api::views::Page, config, keys::KeyStore};
+use crate::{api::views::Page, config, json, keys::KeyStore};
 use anyhow::Result;
 use serde::Serialize;
 use std::{io::Write as _, path::PathBuf};
@@ -52,7 +52,7 @@ impl Context {
 
     /// Writes the answer: the value as JSON, or the text for people.
     pub(super) fn answer<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
-        let mut answer = if self.json { serde_json::to_string_pretty(value)? } else { text(value) };
+        let mut answer = if self.json { json::to_string_pretty(value)? } else { text(value) };
         if !answer.ends_with('\n') {
             answer.push('\n');
         }
@@ -78,7 +78,7 @@ impl Context {
 
     /// Writes one line of an answer that comes in lines: the value as JSON, or the text for people.
     pub(super) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
-        let line = if self.json { serde_json::to_string(value)? } else { text(value) };
+        let line = if self.json { json::to_string(value)? } else { text(value) };
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "{line}")?;
         stdout.flush()?;

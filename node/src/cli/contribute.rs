@@ -5,6 +5,7 @@ use super::{
     args::{HowMany, IdArg, content_hash},
     client::Client,
     context::Context,
+    dates::Dates,
     dispute::{self, Words},
     output::{Fields, cut, who},
     seals::KeptSeal,
@@ -14,11 +15,12 @@ use super::{
 use crate::api::views::{ContributionView, RoundView};
 use allod_protocol::{
     contribution::{
-        AcceptContribution, Contribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution,
+        AcceptContribution, Contribution, ContributionKind, Decline, DeclineContribution, RecordContribution,
+        RevealContribution,
     },
     dispute::DisputeTarget,
     event::Event,
-    ids::{ContentHash, ContributionId, ModelName, Units},
+    ids::{ContentHash, ContributionId, Handle, Height, ModelName, Units},
     transaction::Action,
 };
 use anyhow::Result;
@@ -265,19 +267,30 @@ impl ContributeCommand {
             }
             Self::List { model, how_many } => {
                 let path = format!("/v1/models/{model}/contributions");
-                let page = context.client()?.list::<ContributionView>(&path, how_many.limit()).await?;
-                context.answer_list(&page, show_list)
+                let client = context.client()?;
+                let page = client.list::<ContributionView>(&path, how_many.limit()).await?;
+                let dates = Dates::of(&client, page.items.iter().flat_map(heights)).await?;
+                context.answer_list(&page, |views| show_list(views, &dates))
             }
             Self::Show { contribution } => {
-                let view: ContributionView =
-                    context.client()?.get(&format!("/v1/contributions/{contribution}")).await?;
-                context.answer(&view, show)
+                let client = context.client()?;
+                let view: ContributionView = client.get(&format!("/v1/contributions/{contribution}")).await?;
+                let dates = Dates::of(&client, heights(&view)).await?;
+                context.answer(&view, |view| show(view, &dates))
             }
         }
     }
 }
 
-fn show(view: &ContributionView) -> String {
+/// The heights that an answer about a contribution speaks of.
+fn heights(view: &ContributionView) -> Vec<Height> {
+    let contribution = &view.contribution;
+    let signed = contribution.countersigned.iter().map(|one| one.height);
+    let declined = contribution.declined.iter().map(|one| one.height);
+    signed.chain(declined).chain([contribution.recorded]).chain(contribution.accepted).collect()
+}
+
+fn show(view: &ContributionView, dates: &Dates) -> String {
     let contribution = &view.contribution;
     let mut fields = Fields::default();
     fields.add("contribution", contribution.id).add_some("model", view.model_name.as_ref());
@@ -286,9 +299,9 @@ fn show(view: &ContributionView) -> String {
     fields.add_some("round", contribution.round);
     fields.add_some("evidence", contribution.evidence);
     fields.add_some("note", Some(&contribution.note).filter(|note| !note.is_empty()));
-    fields.add("recorded", format!("block {}", contribution.recorded));
-    fields.add("countersigned", countersigned(view));
-    for words in declined(view) {
+    fields.add("recorded", dates.at(contribution.recorded));
+    fields.add("countersigned", countersigned(view, dates));
+    for words in declined(view, dates) {
         fields.add("declined", words);
     }
     fields.show()
@@ -298,29 +311,32 @@ fn amount_text(contribution: &Contribution) -> String {
     if contribution.is_sealed() { "sealed".into() } else { show_count(contribution.amount) }
 }
 
-fn countersigned(view: &ContributionView) -> String {
+fn countersigned(view: &ContributionView, dates: &Dates) -> String {
     let contribution = &view.contribution;
     let mut words: Vec<String> = contribution
         .countersigned
         .iter()
         .zip(&view.countersigned_handles)
-        .map(|(one, handle)| format!("by {}, block {}", who(handle.as_ref(), one.steward), one.height))
+        .map(|(one, handle)| format!("by {}, {}", who(handle.as_ref(), one.steward), dates.date(one.height)))
         .collect();
     match contribution.accepted {
-        Some(height) if words.is_empty() => words.push(format!("counts by an appeal since block {height}")),
+        Some(height) if words.is_empty() => words.push(format!("counts by an appeal since {}", dates.date(height))),
         Some(_) => {}
         None => words.push(format!("by {} of {}; it does not count yet", words.len(), view.countersigners)),
     }
     words.join("; ")
 }
 
-fn declined(view: &ContributionView) -> Vec<String> {
+fn declined(view: &ContributionView, dates: &Dates) -> Vec<String> {
     let declined = view.contribution.declined.iter().zip(&view.declined_handles);
-    declined.map(|(one, handle)| format!("by {}: {}", who(handle.as_ref(), one.steward), one.reason)).collect()
+    let words = |(one, handle): (&Decline, &Option<Handle>)| {
+        format!("by {}, {}: {}", who(handle.as_ref(), one.steward), dates.date(one.height), one.reason)
+    };
+    declined.map(words).collect()
 }
 
 /// Each on two lines, since its id has to be copied whole.
-fn show_list(views: &[ContributionView]) -> String {
+fn show_list(views: &[ContributionView], dates: &Dates) -> String {
     if views.is_empty() {
         return "no contributions".into();
     }
@@ -331,11 +347,11 @@ fn show_list(views: &[ContributionView]) -> String {
         let (kind, amount) = (contribution.kind.name(), amount_text(contribution));
         text.push_str(&format!("{}\n", contribution.id));
         text.push_str(&format!(
-            "  block {}  {giver}  {kind} {amount}  countersigned: {}\n",
-            contribution.recorded,
-            countersigned(view)
+            "  {}  {giver}  {kind} {amount}  countersigned: {}\n",
+            dates.date(contribution.recorded),
+            countersigned(view, dates)
         ));
-        for words in declined(view) {
+        for words in declined(view, dates) {
             text.push_str(&format!("  declined {words}\n"));
         }
         if !contribution.note.is_empty() {

@@ -9,7 +9,10 @@ use super::{
     units::{show_count, show_time},
     words::{incident_status, share_reason, show_answer, show_distribution, show_licence, status_name},
 };
-use crate::api::views::{AccountView, ModelView, counterparty};
+use crate::{
+    api::views::{AccountView, ModelView, counterparty},
+    plain,
+};
 use allod_protocol::{
     emergency::SuspendedBy,
     event::Event,
@@ -56,9 +59,38 @@ impl Names {
         name
     }
 
+    /// A text of the rules, with names in place of the ids of accounts and models; other ids stay as they are.
+    pub(super) async fn text(&mut self, text: &str) -> String {
+        let mut named = text.to_owned();
+        for range in plain::ids_in(text).into_iter().rev() {
+            let Some(id) = text.get(range.clone()) else { continue };
+            if let Some(name) = self.known(id).await {
+                named.replace_range(range, &name);
+            }
+        }
+        named
+    }
+
+    /// The name of an account or a model, whichever has this id.
+    async fn known(&mut self, id: &str) -> Option<String> {
+        let (account, model) = (id.parse::<AccountId>().ok()?, id.parse::<ModelId>().ok()?);
+        if let Some(name) = self.accounts.get(&account).or_else(|| self.models.get(&model)) {
+            return Some(name.clone());
+        }
+        if let Ok(view) = self.client.get::<AccountView>(&format!("/v1/accounts/{id}")).await {
+            let name = view.account.handle.to_string();
+            self.accounts.insert(account, name.clone());
+            return Some(name);
+        }
+        let view = self.client.get::<ModelView>(&format!("/v1/models/by-id/{id}")).await.ok()?;
+        let name = view.model.name.to_string();
+        self.models.insert(model, name.clone());
+        Some(name)
+    }
+
     async fn scope(&mut self, scope: Scope) -> String {
         match scope {
-            Scope::Network => "the network".into(),
+            Scope::Network => "the members".into(),
             Scope::Model(id) => self.model(id).await,
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     args::{self, HowMany, IdArg, VersionName},
     context::Context,
+    dates::Dates,
     output::{Fields, Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     words::incident_status,
@@ -113,8 +114,11 @@ impl Incident {
                 context.answer_list(&context.client()?.list::<IncidentView>(&path, how_many.limit()).await?, show_list)
             }
             Self::Show { incident } => {
-                let view: IncidentView = context.client()?.get(&format!("/v1/incidents/{incident}")).await?;
-                context.answer(&view, show)
+                let client = context.client()?;
+                let view: IncidentView = client.get(&format!("/v1/incidents/{incident}")).await?;
+                let steps = view.history.iter().flatten().map(|step| step.update.height);
+                let dates = Dates::of(&client, steps.chain([view.incident.reported])).await?;
+                context.answer(&view, |view| show(view, &dates))
             }
         }
     }
@@ -156,13 +160,13 @@ fn show_list(incidents: &[IncidentView]) -> String {
     incidents.iter().map(line).collect()
 }
 
-fn show(view: &IncidentView) -> String {
+fn show(view: &IncidentView, dates: &Dates) -> String {
     let incident = &view.incident;
     let mut fields = Fields::default();
     fields.add("incident", incident.id);
     fields.add("version", format!("{}@{}", who(view.model_name.as_ref(), incident.model), incident.label));
     fields.add("reporter", who(view.reporter_handle.as_ref(), incident.reporter)).add("text", &incident.text);
-    fields.add_some("evidence", incident.evidence).add("reported", format!("block {}", incident.reported));
+    fields.add_some("evidence", incident.evidence).add("reported", dates.at(incident.reported));
     fields.add("status", incident_status(incident.status));
     let answer = view.responsible_answer.as_deref().map_or("", |answer| match answer {
         "accepted" => "",
@@ -171,11 +175,11 @@ fn show(view: &IncidentView) -> String {
     });
     let responsible = incident.responsible.map(|id| who(view.responsible_handle.as_ref(), id));
     fields.add_some("responsible", responsible.map(|responsible| format!("{responsible}{answer}")));
-    let mut table = Table::new(&[">BLOCK", "BY", "WHAT", "TEXT"]);
+    let mut table = Table::new(&["WHEN", "BY", "WHAT", "TEXT"]);
     for step in view.history.iter().flatten() {
         let update = &step.update;
         table.row([
-            update.height.to_string(),
+            dates.date(update.height),
             who(step.handle.as_ref(), update.account),
             step_text(step),
             cut(&update.text, 40),

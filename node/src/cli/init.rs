@@ -89,7 +89,7 @@ pub(super) fn refuse_used(directory: &Path) -> Result<()> {
 
 /// Writes a genesis as people read it. Its id does not depend on the text, only on what it says.
 pub(super) fn write_genesis(path: &Path, genesis: &Genesis) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(genesis)?;
+    let mut text = crate::json::to_string_pretty(genesis)?;
     text.push('\n');
     write_new(path, text.as_bytes())
 }

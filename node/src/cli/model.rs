@@ -6,6 +6,7 @@ use super::{
     artifacts::show_contents,
     client::Client,
     context::Context,
+    dates::Dates,
     licence::LicenceArgs,
     office,
     output::{Fields, Table, cut, who},
@@ -19,8 +20,8 @@ use crate::api::views::{LicenseeView, ModelOfficesView, ModelView, VersionView};
 use allod_protocol::{
     access::Distribution,
     event::Event,
-    ids::{ModelId, ModelName, Name, Units},
-    model::{CreateModel, FoundingLine, ParentGrant},
+    ids::{Height, ModelId, ModelName, Name, Units},
+    model::{CreateModel, FoundingLine, ParentGrant, VersionStatus},
     policy::{Class, templates::Template},
     transaction::Action,
 };
@@ -117,7 +118,8 @@ impl ModelCommand {
             Self::Show { what: Target::Version(VersionName { model, label }), .. } => {
                 let client = context.client()?;
                 let view: VersionView = client.get(&format!("/v1/models/{model}/versions/{label}")).await?;
-                context.answer(&view, show_version)
+                let dates = Dates::of(&client, heights(&view)).await?;
+                context.answer(&view, |view| show_version(view, &dates))
             }
             Self::Show { what: Target::Released(model), how_many } => {
                 let client = context.client()?;
@@ -125,15 +127,19 @@ impl ModelCommand {
                 let path = format!("/v1/models/{model}/versions");
                 let versions = client.list::<VersionView>(&path, how_many.limit()).await?;
                 let offices = client.get(&format!("/v1/models/{model}/offices")).await?;
+                let known = view.model.clone();
                 let answer = ModelWithVersions { model: view, versions: versions.items, offices };
-                context.answer(&answer, show)?;
+                let dates = Dates::of(&client, [known.created].into_iter().chain(known.retired)).await?;
+                context.answer(&answer, |answer| show(answer, &dates))?;
                 context.note_more(versions.next.is_some(), answer.versions.len(), "versions");
                 Ok(())
             }
             Self::Licensees { model, how_many } => {
                 let path = format!("/v1/models/{model}/licensees");
-                let page = context.client()?.list::<LicenseeView>(&path, how_many.limit()).await?;
-                context.answer_list(&page, show_licensees)
+                let client = context.client()?;
+                let page = client.list::<LicenseeView>(&path, how_many.limit()).await?;
+                let dates = Dates::of(&client, page.items.iter().map(|view| view.licensee.since)).await?;
+                context.answer_list(&page, |licensees| show_licensees(licensees, &dates))
             }
         }
     }
@@ -182,12 +188,12 @@ async fn grants(client: &Client, given: &[Assigned<Units>]) -> Result<Vec<Parent
     Ok(grants)
 }
 
-fn show_licensees(licensees: &[LicenseeView]) -> String {
-    let mut table = Table::new(&["LICENSEE", ">SINCE BLOCK", "UNTIL"]);
+fn show_licensees(licensees: &[LicenseeView], dates: &Dates) -> String {
+    let mut table = Table::new(&["LICENSEE", "SINCE", "UNTIL"]);
     for view in licensees {
         let until = view.licensee.expires.map_or_else(|| "for ever".into(), show_time);
         let until = if view.over { format!("{until} (over)") } else { until };
-        table.row([who(view.handle.as_ref(), view.licensee.account), view.licensee.since.to_string(), until]);
+        table.row([who(view.handle.as_ref(), view.licensee.account), dates.date(view.licensee.since), until]);
     }
     table.show("nobody has a licence; ask the owners: allod propose grant-licence MODEL ACCOUNT --as ACCOUNT")
 }
@@ -208,19 +214,19 @@ fn show_list(models: &[ModelView]) -> String {
     table.show("no models yet; found one: allod model create NAME --as ACCOUNT --holder ACCOUNT=UNITS")
 }
 
-fn show(view: &ModelWithVersions) -> String {
+fn show(view: &ModelWithVersions, dates: &Dates) -> String {
     let model = &view.model.model;
     let mut fields = Fields::default();
     fields.add("model", &model.name).add("id", model.id);
     fields.add_some("description", Some(&model.description).filter(|text| !text.is_empty()));
     fields.add("founder", who(view.model.founder_handle.as_ref(), model.founder));
-    fields.add("created", format!("block {}", model.created));
+    fields.add("created", dates.at(model.created));
     let (total, holders) = (show_count(view.model.total_units.get()), view.model.holders);
     fields.add("shares", format!("{total} units, {holders} holders"));
     fields.add("released", model.released.as_ref().map_or_else(|| "nothing yet".into(), ToString::to_string));
     fields.add("distribution", show_distribution(&model.distribution));
     fields.add("licence", model.licence.as_ref().map_or_else(|| "none set".into(), show_licence));
-    fields.add_some("RETIRED", model.retired.map(|height| format!("since block {height}")));
+    fields.add_some("RETIRED", model.retired.map(|height| format!("since {}", dates.at(height))));
     fields.add("contributions", view.model.contributions).add("proposals", view.model.proposals);
     fields.add("rounds", view.model.rounds);
     fields.add("disputes", view.model.disputes).add("incidents", view.model.incidents);
@@ -250,16 +256,25 @@ fn show(view: &ModelWithVersions) -> String {
     format!("{}\n{offices}{vacancies}\n{}{warnings}", fields.show(), table.show(&hint))
 }
 
-fn show_version(view: &VersionView) -> String {
+/// The heights that an answer about a version speaks of.
+fn heights(view: &VersionView) -> Vec<Height> {
+    let released = match view.version.status {
+        VersionStatus::Released { height, .. } => Some(height),
+        _ => None,
+    };
+    [view.version.published].into_iter().chain(released).collect()
+}
+
+fn show_version(view: &VersionView, dates: &Dates) -> String {
     let version = &view.version;
     let name = view.model_name.as_ref().map_or_else(|| version.model.to_string(), ToString::to_string);
     let mut fields = Fields::default();
-    fields.add("version", format!("{name}@{}", version.label)).add("status", version_status(&version.status));
+    fields.add("version", format!("{name}@{}", version.label)).add("status", version_status(&version.status, dates));
     for concern in &view.standing.concerns {
         fields.add("MIND", concern_text(concern));
     }
     fields.add_some("MIND", view.standing.partial.then_some("it has more ancestors than were looked at"));
-    fields.add("published", format!("block {}", version.published));
+    fields.add("published", dates.at(version.published));
     fields.add("publisher", who(view.publisher_handle.as_ref(), version.publisher));
     fields.add("artifact", version.artifact.address);
     let (size, files) = (show_size(version.artifact.size_bytes), show_count(version.artifact.files.into()));

@@ -1,24 +1,93 @@
 //! `allod network`: what the members agree on.
 
 use super::{
+    args::HowMany,
     context::Context,
-    output::Fields,
+    dates::Dates,
+    output::{Fields, Table, who},
     signing::{Nothing, Receipt, Signing},
-    units::show_duration,
-    words::show_rule,
+    units::{show_count, show_duration},
+    words::{show_part, show_rule},
 };
-use crate::api::views::NetworkView;
+use crate::api::{
+    parts,
+    views::{AccountView, NetworkView, ValidatorsView},
+};
 use allod_protocol::{network::LeaveNetwork, policy::Class, transaction::Action};
 use anyhow::Result;
 
 /// The network's members, parameters and upgrades.
 #[derive(Debug, clap::Args)]
-pub(super) struct Network {}
+pub(super) struct Network {
+    #[command(subcommand)]
+    list: Option<NetworkList>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum NetworkList {
+    /// Who decides on the network: its members, by handle
+    Members {
+        #[command(flatten)]
+        how_many: HowMany,
+    },
+    /// Who decides the next blocks, with which power, and which account answers for each
+    Validators {},
+}
 
 impl Network {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
-        context.answer(&context.client()?.get::<NetworkView>("/v1/network").await?, show)
+        let client = context.client()?;
+        match self.list {
+            None => context.answer(&client.get::<NetworkView>("/v1/network").await?, show),
+            Some(NetworkList::Members { how_many }) => {
+                let page = client.list::<AccountView>("/v1/network/members", how_many.limit()).await?;
+                let since = page.items.iter().filter_map(|view| view.account.member_since);
+                let dates = Dates::of(&client, since).await?;
+                context.answer_list(&page, |members| show_members(members, &dates))
+            }
+            Some(NetworkList::Validators {}) => {
+                context.answer(&client.get::<ValidatorsView>("/v1/validators").await?, show_validators)
+            }
+        }
     }
+}
+
+fn show_members(members: &[AccountView], dates: &Dates) -> String {
+    let mut table = Table::new(&["MEMBER", "SINCE", "SPONSOR", "STATE"]);
+    for view in members {
+        let account = &view.account;
+        let since = account.member_since.map(|since| dates.date(since)).unwrap_or_default();
+        let sponsor = account.sponsor.map(|id| who(view.sponsor_handle.as_ref(), id)).unwrap_or_default();
+        let state = if account.suspended.is_some() { "suspended" } else { "" };
+        table.row([account.handle.to_string(), since, sponsor, state.to_owned()]);
+    }
+    table.show("no members")
+}
+
+fn show_validators(view: &ValidatorsView) -> String {
+    let mut table = Table::new(&["OPERATOR", ">POWER", ">PART", "KEY"]);
+    let powers: Vec<u64> = view.current.iter().map(|one| one.power.get()).collect();
+    for (one, part) in view.current.iter().zip(parts(&powers)) {
+        table.row([
+            who(one.operator_handle.as_ref(), one.operator),
+            show_count(one.power.get()),
+            show_part(part, one.power.get()),
+            one.key.to_string(),
+        ]);
+    }
+    let decide = view.total_power.get().saturating_mul(2) / 3;
+    let mut text = format!(
+        "who decides block {}: more than {} of {} power must agree\n\n{}",
+        view.height,
+        show_count(decide),
+        show_count(view.total_power.get()),
+        table.show("nobody")
+    );
+    if view.next != view.current {
+        let height = view.height.next();
+        text.push_str(&format!("\nfrom block {height} on it is another set: allod network validators --json\n"));
+    }
+    text
 }
 
 /// Leave the network's members: the account keeps what it holds, and decides on the network no longer.

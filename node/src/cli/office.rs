@@ -5,6 +5,7 @@ use super::{
     args::{HowMany, IdArg},
     client::Client,
     context::Context,
+    dates::Dates,
     output::{Table, who},
     signing::{Nothing, Receipt, Sender, Signing},
 };
@@ -224,7 +225,8 @@ async fn list(context: &Context, whose: &str, how_many: HowMany) -> Result<()> {
     let mut found = offices(&client, whose, how_many.limit()).await?;
     let ahead: Page<OfficeView> = client.list(&format!("/v1/accounts/{whose}/offices-ahead"), how_many.limit()).await?;
     found.items.extend(ahead.items);
-    context.answer_list(&found, show)
+    let dates = Dates::of(&client, found.items.iter().filter_map(|view| view.since)).await?;
+    context.answer_list(&found, |offices| show(offices, &dates))
 }
 
 /// Of one model only: anybody can found models and name whom they like.
@@ -249,15 +251,15 @@ async fn accept(sender: &Sender, office: Office) -> Result<Receipt<Nothing>> {
     sender.submit(Action::AcceptOffice(AcceptOffice { office, proof: None })).await
 }
 
-fn show(offices: &[OfficeView]) -> String {
-    let mut table = Table::new(&["OFFICE", "OF", "ANSWER", ">SINCE BLOCK"]);
+fn show(offices: &[OfficeView], dates: &Dates) -> String {
+    let mut table = Table::new(&["OFFICE", "OF", "ANSWER", "SINCE"]);
     for view in offices {
         let answer = view.answer.replace('_', " ");
         table.row([
             view.role.clone(),
             view.of.clone(),
             answer,
-            view.since.map(|since| since.to_string()).unwrap_or_default(),
+            view.since.map(|since| dates.date(since)).unwrap_or_default(),
         ]);
     }
     table.show("this account was named for nothing")

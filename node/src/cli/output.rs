@@ -114,6 +114,24 @@ pub(super) fn cut(text: &str, characters: usize) -> String {
     cut
 }
 
+/// A text in lines of at most so many characters, each set in by so many spaces; a word is never broken.
+pub(super) fn wrap(text: &str, indent: usize, width: usize) -> String {
+    let margin = " ".repeat(indent);
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_whitespace() {
+        let is_full = !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > width;
+        if is_full {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines.iter().map(|line| format!("{margin}{line}")).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +150,13 @@ mod tests {
         let mut fields = Fields::default();
         fields.add("name", "a/b").add("text", "one\ntwo").add_some("none", None::<String>);
         assert_eq!(fields.show(), "name  a/b\ntext  one\n      two\n");
+    }
+
+    #[test]
+    fn texts_are_wrapped_between_words() {
+        assert_eq!(wrap("one two three", 2, 9), "  one two\n  three");
+        assert_eq!(wrap("unbreakable", 2, 5), "  unbreakable");
+        assert_eq!(wrap("", 2, 5), "  ");
     }
 
     #[test]

@@ -4,14 +4,15 @@ use super::{
     args::{HowMany, IdArg},
     client::Client,
     context::Context,
+    dates::Dates,
     output::{Fields, Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::{self, show_count, show_duration, show_time},
     words::{action_details, sentences, show_answer, show_effect, show_gate, verdict_text},
 };
-use crate::api::views::{BallotView, ProposalView};
+use crate::api::views::{BallotView, Page, ProposalView, UnansweredView};
 use allod_protocol::{
-    ids::{ModelName, ProposalId},
+    ids::{Height, ModelName, ProposalId},
     proposal::{CancelProposal, ExecuteProposal, ProposalStatus, Scope, WithdrawProposal},
     transaction::Action,
 };
@@ -89,6 +90,7 @@ struct ProposalWithBallots {
     #[serde(flatten)]
     proposal: ProposalView,
     ballot_list: Vec<BallotView>,
+    unanswered: Vec<UnansweredView>,
 }
 
 impl Proposals {
@@ -101,8 +103,10 @@ impl Proposals {
                     (None, true) => "/v1/proposals?scope=network".to_owned(),
                     (None, false) => "/v1/proposals?scope=open".to_owned(),
                 };
-                let page = context.client()?.list::<ProposalView>(&path, self.how_many.limit()).await?;
-                context.answer_list(&page, show_list)
+                let client = context.client()?;
+                let page = client.list::<ProposalView>(&path, self.how_many.limit()).await?;
+                let dates = Dates::of(&client, page.items.iter().flat_map(heights)).await?;
+                context.answer_list(&page, |proposals| show_list(proposals, &dates))
             }
         }
     }
@@ -116,15 +120,22 @@ impl ProposalsCommand {
                 let view: ProposalView = client.get(&format!("/v1/proposals/{proposal}")).await?;
                 let path = format!("/v1/proposals/{}/ballots", view.proposal.id);
                 let ballots = client.list(&path, how_many.limit()).await?;
-                let answer = ProposalWithBallots { proposal: view, ballot_list: ballots.items };
-                context.answer(&answer, show)?;
+                let path = format!("/v1/proposals/{}/unanswered", view.proposal.id);
+                let silent: Page<UnansweredView> = client.list(&path, how_many.limit()).await?;
+                let answer =
+                    ProposalWithBallots { proposal: view, ballot_list: ballots.items, unanswered: silent.items };
+                let answered = answer.ballot_list.iter().map(|view| view.ballot.height);
+                let dates = Dates::of(&client, heights(&answer.proposal).into_iter().chain(answered)).await?;
+                context.answer(&answer, |answer| show(answer, &dates))?;
                 context.note_more(ballots.next.is_some(), answer.ballot_list.len(), "ballots");
+                context.note_more(silent.next.is_some(), answer.unanswered.len(), "who have not answered");
                 Ok(())
             }
             Self::Wait { proposal, timeout } => {
                 let client = context.client()?;
                 let view = wait(&client, proposal.proposal(&client).await?, timeout).await?;
-                context.answer(&view, outcome)?;
+                let dates = Dates::of(&client, heights(&view)).await?;
+                context.answer(&view, |view| outcome(view, &dates))?;
                 must_be_executed(&view)
             }
             Self::Execute { proposal, signing } => {
@@ -132,7 +143,8 @@ impl ProposalsCommand {
                 let proposal = proposal.proposal(&sender.client).await?;
                 let receipt = sender.submit(Action::ExecuteProposal(ExecuteProposal { proposal })).await?;
                 let view = find(&sender.client, proposal).await?;
-                context.answer(&receipt, |receipt| format!("{}\n{}", outcome(&view), receipt.place()))?;
+                let dates = Dates::of(&sender.client, heights(&view)).await?;
+                context.answer(&receipt, |receipt| format!("{}\n{}", outcome(&view, &dates), receipt.place()))?;
                 must_be_executed(&view)
             }
             Self::Cancel { proposal, reason, signing } => {
@@ -170,7 +182,7 @@ async fn wait(client: &Client, proposal: ProposalId, timeout: Option<Duration>) 
     while !view.proposal.status.is_final() {
         if started.elapsed() >= patience {
             let waited = show_duration(units::milliseconds(patience));
-            bail!("proposal {proposal} is not settled after {waited}: {}", outcome(&view));
+            bail!("proposal {proposal} is not settled after {waited}: {}", outcome(&view, &Dates::default()));
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
         view = find(client, proposal).await?;
@@ -186,40 +198,58 @@ fn expected(view: &ProposalView) -> Duration {
 
 fn scope_name(view: &ProposalView) -> String {
     match view.proposal.scope {
-        Scope::Network => "the network".into(),
+        Scope::Network => "the members".into(),
         Scope::Model(id) => who(view.model_name.as_ref(), id),
     }
 }
 
+/// The heights that an answer about a proposal speaks of.
+fn heights(view: &ProposalView) -> Vec<Height> {
+    let proposal = &view.proposal;
+    let ended = match proposal.status {
+        ProposalStatus::Open => None,
+        ProposalStatus::Queued { height, .. }
+        | ProposalStatus::Executed { height }
+        | ProposalStatus::ExecutionFailed { height, .. }
+        | ProposalStatus::Rejected { height, .. }
+        | ProposalStatus::Withdrawn { height, .. }
+        | ProposalStatus::Cancelled { height, .. }
+        | ProposalStatus::Expired { height, .. } => Some(height),
+    };
+    [proposal.opened, proposal.snapshot].into_iter().chain(ended).collect()
+}
+
 /// What was decided, in one line.
-fn outcome(view: &ProposalView) -> String {
+fn outcome(view: &ProposalView, dates: &Dates) -> String {
     let tally = &view.tally;
     let weights =
         format!("{} yes, {} no, {} abstain", show_count(tally.yes), show_count(tally.no), show_count(tally.abstain));
     let weights = if tally.veto == 0 { weights } else { format!("{weights}, {} veto", show_count(tally.veto)) };
     let of = format!("{weights}, of {}", show_count(tally.electorate));
+    let at = |height: &Height| dates.at(*height);
+    let why = view.reason_text.as_deref().unwrap_or_default();
     match &view.proposal.status {
         ProposalStatus::Open => format!("open: {of}"),
-        ProposalStatus::Executed { height } => format!("executed in block {height}: {of}"),
-        ProposalStatus::ExecutionFailed { height, reason } => {
-            format!("passed, but could not be executed in block {height}: {reason} ({of})")
+        ProposalStatus::Executed { height } => format!("executed in {}: {of}", at(height)),
+        ProposalStatus::ExecutionFailed { height, .. } => {
+            format!("passed, but could not be executed in {}: {why} ({of})", at(height))
         }
         ProposalStatus::Rejected { height, verdict } => {
-            format!("rejected in block {height}, {}: {of}", verdict_text(*verdict))
+            format!("rejected in {}, {}: {of}", at(height), verdict_text(*verdict))
         }
         ProposalStatus::Withdrawn { height, reason } if reason.is_empty() => {
-            format!("withdrawn by its proposer in block {height}: {of}")
+            format!("withdrawn by its proposer in {}: {of}", at(height))
         }
         ProposalStatus::Withdrawn { height, reason } => {
-            format!("withdrawn by its proposer in block {height}: {reason} ({of})")
+            format!("withdrawn by its proposer in {}: {reason} ({of})", at(height))
         }
         ProposalStatus::Queued { ready, expires, .. } => {
             format!("passed; executed from {} on, or expired {}: {of}", show_time(*ready), show_time(*expires))
         }
         ProposalStatus::Cancelled { height, reason } => {
-            format!("cancelled by its guardian in block {height}: {reason} ({of})")
+            format!("cancelled by its guardian in {}: {reason} ({of})", at(height))
         }
-        ProposalStatus::Expired { height, reason } => format!("passed, and expired in block {height}: {reason} ({of})"),
+        ProposalStatus::Expired { height, .. } => format!("passed, and expired in {}: {why} ({of})", at(height)),
     }
 }
 
@@ -246,7 +276,7 @@ fn outlook(view: &ProposalView) -> Option<String> {
 }
 
 /// Each on a few lines, since its id has to be copied whole.
-fn show_list(proposals: &[ProposalView]) -> String {
+fn show_list(proposals: &[ProposalView], dates: &Dates) -> String {
     if proposals.is_empty() {
         return "no proposals".into();
     }
@@ -260,7 +290,7 @@ fn show_list(proposals: &[ProposalView]) -> String {
             cut(&view.does.join("; "), 74usize.saturating_sub(scope.chars().count()))
         ));
         text.push_str(&format!("  titled {:?}\n", cut(&proposal.title, 68)));
-        text.push_str(&format!("  {}\n", cut(&outcome(view), 78)));
+        text.push_str(&format!("  {}\n", cut(&outcome(view, dates), 100)));
         if let Some(outlook) = outlook(view) {
             text.push_str(&format!("  {outlook}\n"));
         }
@@ -268,8 +298,8 @@ fn show_list(proposals: &[ProposalView]) -> String {
     text
 }
 
-fn show(view: &ProposalWithBallots) -> String {
-    let (view, ballots) = (&view.proposal, &view.ballot_list);
+fn show(shown: &ProposalWithBallots, dates: &Dates) -> String {
+    let (view, ballots) = (&shown.proposal, &shown.ballot_list);
     let proposal = &view.proposal;
     let mut fields = Fields::default();
     fields.add("proposal", proposal.id).add("title", &proposal.title);
@@ -288,19 +318,40 @@ fn show(view: &ProposalWithBallots) -> String {
         fields.add("buyer", format!("{} {says}", who(buyer.handle.as_ref(), buyer.account)));
     }
     fields.add_some("guardian", proposal.guardian.map(|id| who(view.guardian_handle.as_ref(), id)));
-    fields.add("weights", format!("as of block {}", proposal.snapshot));
+    fields.add("weights", format!("as of {}", dates.at(proposal.snapshot)));
     let first_close = proposal.opened_at.plus_ms(proposal.rule.voting_period_ms);
     let late = if proposal.latest_close > first_close { ", moved because the outcome turned late" } else { "" };
-    fields.add("opened", format!("block {}", proposal.opened));
+    fields.add("opened", dates.at(proposal.opened));
     fields.add("closes", format!("{}{late}", show_time(proposal.closes)));
-    fields.add("outcome", outcome(view)).add_some("outlook", outlook(view));
-    let mut table = Table::new(&["ACCOUNT", "ANSWER", ">WEIGHT", ">FOR OTHERS", ">BLOCK"]);
+    fields.add("outcome", outcome(view, dates)).add_some("outlook", outlook(view));
+    let mut table = Table::new(&["ACCOUNT", "ANSWER", ">WEIGHT", ">FOR OTHERS", "WHEN"]);
     for view in ballots {
         let ballot = &view.ballot;
         let account = who(view.handle.as_ref(), ballot.account);
         let others = if ballot.delegated == 0 { String::new() } else { show_count(ballot.delegated) };
-        table.row([account, show_answer(&ballot.parts), show_count(ballot.weight), others, ballot.height.to_string()]);
+        table.row([account, show_answer(&ballot.parts), show_count(ballot.weight), others, dates.date(ballot.height)]);
     }
+    let silent = show_unanswered(&shown.unanswered, view.proposal.status == ProposalStatus::Open);
     let effect = view.effect.as_ref().map(|effect| format!("\nregister, if it passes\n{}", show_effect(effect)));
-    format!("{}{}\n{}", fields.show(), effect.unwrap_or_default(), table.show("nobody has answered yet"))
+    let answers = table.show("nobody has answered yet\n");
+    format!("{}{}\n{answers}{silent}", fields.show(), effect.unwrap_or_default())
+}
+
+/// Who could answer and has not; what a delegate said for somebody is said.
+fn show_unanswered(unanswered: &[UnansweredView], is_open: bool) -> String {
+    if unanswered.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&[if is_open { "NOT YET ANSWERED" } else { "NEVER ANSWERED" }, ">WEIGHT", ""]);
+    for view in unanswered {
+        let delegate = view.delegate.map(|id| who(view.delegate_handle.as_ref(), id));
+        let note = match (delegate, view.delegate_answered, view.is_dormant) {
+            (Some(name), true, _) => format!("{name} answered for it"),
+            (Some(name), false, _) => format!("{name} can answer for it, and has not"),
+            (None, _, true) => "dormant".to_owned(),
+            (None, _, false) => String::new(),
+        };
+        table.row([who(view.handle.as_ref(), view.account), show_count(view.weight), note]);
+    }
+    format!("\n{}", table.show(""))
 }

@@ -9,7 +9,7 @@ use super::{
     context::Context,
     output::{Table, cut, who},
     signing::{Nothing, Receipt, Signing},
-    units::show_count,
+    units::{show_count, show_time},
     words::{share_reason, show_part},
 };
 use crate::api::views::{IntakeView, ShareChangeView, SharesView, counterparty};
@@ -251,14 +251,14 @@ fn show(view: &SharesView) -> String {
             0 => String::new(),
             locked => show_count(locked),
         };
-        table.row([holder, show_count(line.units.get()), show_part(line.basis_points, line.units), vesting]);
+        table.row([holder, show_count(line.units.get()), show_part(line.basis_points, line.units.get()), vesting]);
     }
     let (name, height, total) = (&view.name, view.height, show_count(view.total_units.get()));
-    format!("{name} after block {height}: {total} units\n\n{}", table.show("nobody held any"))
+    format!("{name} after block {height}, {}: {total} units\n\n{}", show_time(view.time), table.show("nobody held any"))
 }
 
 fn show_history(changes: &[ShareChangeView]) -> String {
-    let mut table = Table::new(&[">#", ">BLOCK", "ACCOUNT", ">UNITS", ">HOLDS", "REASON", "DECISION", "TITLED"]);
+    let mut table = Table::new(&[">#", "WHEN", "ACCOUNT", ">UNITS", ">HOLDS", "REASON", "DECISION", "TITLED"]);
     for view in changes {
         let change = &view.change;
         let sign = match change.flow {
@@ -268,7 +268,7 @@ fn show_history(changes: &[ShareChangeView]) -> String {
         let counterparty = counterparty(&change.reason).map(|id| who(view.counterparty_handle.as_ref(), id));
         table.row([
             change.number.to_string(),
-            change.height.to_string(),
+            show_time(view.time),
             cut(&who(view.handle.as_ref(), change.account), 16),
             format!("{sign}{}", show_count(change.units.get())),
             show_count(change.balance.get()),

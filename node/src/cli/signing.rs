@@ -4,6 +4,7 @@ use super::{
     Exit, Failure,
     client::{Client, Taken},
     context::Context,
+    events::Names,
     output::Fields,
     units,
 };
@@ -290,7 +291,7 @@ impl Sender {
             })
         })?;
         if request.json {
-            return Ok(Requested(serde_json::to_string_pretty(&receipt)?));
+            return Ok(Requested(crate::json::to_string_pretty(&receipt)?));
         }
         let mut fields = Fields::default();
         fields.add("request", receipt.made.approval);
@@ -304,16 +305,17 @@ impl Sender {
         let transaction = self.sign(action)?;
         let id = transaction.id();
         let taken = self.client.submit(id, transaction.encode()).await.map_err(as_rejection)?;
-        receipt(taken)
+        receipt(&self.client, taken).await
     }
 }
 
-fn receipt(taken: Taken) -> Result<Receipt<Nothing>> {
+async fn receipt(client: &Client, taken: Taken) -> Result<Receipt<Nothing>> {
     let Taken { height, result } = taken;
     match result.outcome {
         Outcome::Applied => Ok(Receipt { transaction: result.id, height, made: Nothing {}, events: result.events }),
         Outcome::Rejected(rejection) => {
             let (code, id) = (rejection.code(), result.id);
+            let rejection = Names::new(client.clone()).text(&rejection.to_string()).await;
             let message = format!("rejected ({code}) in block {height}: {rejection}\ntransaction {id}");
             Err(Failure { exit: Exit::Rejected, message }.into())
         }

@@ -3,6 +3,7 @@
 use super::{
     args::{HowMany, VersionName},
     context::Context,
+    dates::Dates,
     output::{Table, cut, who},
     signing::{Nothing, Receipt, Signing},
     units::show_time,
@@ -57,20 +58,27 @@ pub(super) struct Stops {
 impl Stops {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let path = format!("/v1/models/{}/stops", self.model);
-        context.answer_list(&context.client()?.list::<StopView>(&path, self.how_many.limit()).await?, show)
+        let client = context.client()?;
+        let page = client.list::<StopView>(&path, self.how_many.limit()).await?;
+        let heights = page
+            .items
+            .iter()
+            .flat_map(|view| [Some(view.stop.height), view.stop.ended.map(|(_, height)| height)].into_iter().flatten());
+        let dates = Dates::of(&client, heights).await?;
+        context.answer_list(&page, |stops| show(stops, &dates))
     }
 }
 
-fn show(stops: &[StopView]) -> String {
-    let mut table = Table::new(&["VERSION", "BY", ">BLOCK", "STANDS", "REASON"]);
+fn show(stops: &[StopView], dates: &Dates) -> String {
+    let mut table = Table::new(&["VERSION", "BY", "WHEN", "STANDS", "REASON"]);
     for view in stops {
         let stop = &view.stop;
         let stands = match stop.ended {
             None => format!("until {}", show_time(stop.until)),
-            Some((end, height)) => format!("{} in block {height}", end_text(end)),
+            Some((end, height)) => format!("{} {}", end_text(end), dates.date(height)),
         };
         let by = who(view.handle.as_ref(), stop.account);
-        table.row([stop.label.to_string(), by, stop.height.to_string(), stands, cut(&stop.reason, 40)]);
+        table.row([stop.label.to_string(), by, dates.date(stop.height), stands, cut(&stop.reason, 40)]);
     }
     table.show("nobody has stopped a version")
 }

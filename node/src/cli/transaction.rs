@@ -32,7 +32,10 @@ async fn tell(view: &TransactionView, names: &mut Names) -> String {
     }
     match &view.result.outcome {
         Outcome::Applied => fields.add("outcome", "applied"),
-        Outcome::Rejected(rejection) => fields.add("outcome", format!("rejected ({}): {rejection}", rejection.code())),
+        Outcome::Rejected(rejection) => {
+            let text = names.text(&rejection.to_string()).await;
+            fields.add("outcome", format!("rejected ({}): {text}", rejection.code()))
+        }
     };
     for event in &view.result.events {
         fields.add("did", names.tell(event).await);

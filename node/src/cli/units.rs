@@ -81,11 +81,7 @@ pub(super) fn now() -> Timestamp {
 
 /// A block time for people, in UTC, to the second.
 pub(super) fn show_time(time: Timestamp) -> String {
-    i64::try_from(time.get() / 1_000)
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .map_or_else(|| format!("{time} ms"), |text| text.replace('T', " "))
+    Timestamp::new(time.get() / 1_000 * 1_000).to_string()
 }
 
 /// A duration for people: at most two units.

@@ -3,6 +3,7 @@
 
 use super::{
     attest::finding_text,
+    dates::Dates,
     output::{Table, cut, short, who},
     units::{show_count, show_duration, show_time},
 };
@@ -10,7 +11,7 @@ use crate::api::views::{AttestorView, EffectView, GateView};
 use allod_protocol::{
     access::{Distribution, Readers},
     account::{KeyPolicy, WeightedKey},
-    ids::{BasisPoints, Units},
+    ids::BasisPoints,
     incident::IncidentStatus,
     model::{Licence, VersionStatus},
     policy::{ModelPolicy, Rule, Verdict, explain},
@@ -50,10 +51,10 @@ pub(super) fn show_licence(licence: &Licence) -> String {
 }
 
 /// Where a version stands, with the reason if it is not to be used.
-pub(super) fn version_status(status: &VersionStatus) -> String {
+pub(super) fn version_status(status: &VersionStatus, dates: &Dates) -> String {
     match status {
         VersionStatus::Published => "published".into(),
-        VersionStatus::Released { height, .. } => format!("released, block {height}"),
+        VersionStatus::Released { height, .. } => format!("released, {}", dates.at(*height)),
         VersionStatus::Deprecated { reason, .. } => format!("DEPRECATED: {reason}"),
         VersionStatus::Withdrawn { reason, .. } => format!("WITHDRAWN: {reason}"),
     }
@@ -157,8 +158,8 @@ pub(super) fn show_vesting(vesting: &Vesting) -> String {
 }
 
 /// A holder's part; never nothing for something.
-pub(super) fn show_part(part: BasisPoints, units: Units) -> String {
-    if part == BasisPoints::ZERO && units > Units::ZERO { "< 0.01 %".into() } else { part.to_string() }
+pub(super) fn show_part(part: BasisPoints, units: u64) -> String {
+    if part == BasisPoints::ZERO && units > 0 { "< 0.01 %".into() } else { part.to_string() }
 }
 
 /// Every line of a register before and after a decision, and who can stop decisions no longer.
@@ -168,9 +169,9 @@ pub(super) fn show_effect(effect: &EffectView) -> String {
         table.row([
             who(line.handle.as_ref(), line.account),
             show_count(line.before.get()),
-            show_part(line.basis_points_before, line.before),
+            show_part(line.basis_points_before, line.before.get()),
             show_count(line.after.get()),
-            show_part(line.basis_points_after, line.after),
+            show_part(line.basis_points_after, line.after.get()),
         ]);
     }
     let (before, after) = effect.lines.iter().fold((0u64, 0u64), |(before, after), line| {

@@ -346,9 +346,11 @@ pub struct Outlook {
     /// What it comes to now.
     pub verdict: Verdict,
     /// Weight that must still answer, in whatever way, for the outcome to count; 0 when the quorum is reached.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub quorum_lacks: u64,
     /// Weight of those who have not answered that, if all of it said yes, would be just enough to pass; 0 when it
     /// passes now, none when they are too few, so that some must change their answers.
+    #[serde(deserialize_with = "crate::ids::wide::option::deserialize")]
     pub yes_lacks: Option<u64>,
 }
 
@@ -357,21 +359,29 @@ pub struct Outlook {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// For it.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub yes: u64,
     /// Against it.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub no: u64,
     /// Neither, but counted for the quorum.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub abstain: u64,
     /// Against it, with the right to reject it alone.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub veto: u64,
     /// The part of these sums that delegates answered with: those who delegated it may still answer themselves.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub delegated: u64,
     /// The weight that the quorums are parts of: all of it, less what is dormant and has not spoken, but never less than
     /// half of all of it.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub electorate: u64,
     /// All weight as of the opening, whoever sleeps.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub whole: u64,
     /// The part of all weight that was dormant at opening and has not answered.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub asleep: u64,
     /// Accounts that answered.
     pub ballots: u64,

@@ -15,7 +15,7 @@ use crate::{
     model::Model,
     policy::Tally,
     rejection::Rejection,
-    state::{Family, Overlay, Record, StateRead},
+    state::{Family, Overlay, Record, StateError, StateRead},
     transaction::Invalid,
 };
 use serde::{Deserialize, Serialize};
@@ -51,8 +51,10 @@ pub struct Ballot {
     /// What, in parts that make up the whole.
     pub parts: Vec<BallotPart>,
     /// With what weight, that delegated to it included.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub weight: u64,
     /// The part of the weight that others delegated and have not answered with themselves.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub delegated: u64,
     /// When it was cast or last changed by the account.
     pub height: Height,
@@ -65,7 +67,7 @@ impl Record for Ballot {
 
 /// The weight that a delegate cannot answer with, because those who delegated it answered themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overridden(pub u64);
+pub struct Overridden(#[serde(deserialize_with = "crate::ids::wide::deserialize")] pub u64);
 
 impl Record for Overridden {
     type Key = (ProposalId, AccountId);
@@ -116,8 +118,7 @@ impl CastBallot {
         if let Scope::Model(model) = proposal.scope {
             control::require(state, &Model::existing(state, model)?, sender.id)?;
         }
-        let own = own_weight(state, &proposal, sender);
-        let delegated = answerable(state, &proposal, sender.id);
+        let Voice { own, delegated } = Voice::of(state, &proposal, sender);
         let weight = own.saturating_add(delegated);
         if weight == 0 {
             return Err(Rejection::NoWeight { account: sender.id, snapshot: proposal.snapshot });
@@ -149,6 +150,37 @@ impl CastBallot {
         events.extend(move_close(state, context, proposal, (&before, &tally))?);
         Ok(events)
     }
+}
+
+/// With what weight an account can answer a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// Its own, as of the proposal's snapshot.
+    pub own: u64,
+    /// What others delegated to it and have not answered with themselves.
+    pub delegated: u64,
+}
+
+impl Voice {
+    fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: &Account) -> Self {
+        Self { own: own_weight(state, proposal, account), delegated: answerable(state, proposal, account.id) }
+    }
+
+    /// Whether it can answer at all.
+    pub const fn is_heard(self) -> bool {
+        self.own > 0 || self.delegated > 0
+    }
+}
+
+/// With what weight an account can answer a proposal, for whoever asks outside a block; whether ballots are taken is
+/// another question.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn voice<S: StateRead + ?Sized>(state: &S, proposal: &Proposal, account: &Account) -> Result<Voice, StateError> {
+    let overlay = Overlay::new(state);
+    let voice = Voice::of(&overlay, proposal, account);
+    overlay.finish().map(|_| voice)
 }
 
 /// What an account can answer with of what others delegated to it.

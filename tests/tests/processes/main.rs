@@ -6,6 +6,7 @@
 mod access;
 mod decisions;
 mod deeds;
+mod inbox;
 mod interop;
 mod lists;
 mod nat;

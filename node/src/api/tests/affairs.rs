@@ -196,7 +196,8 @@ async fn a_request_shows_who_has_signed_until_it_is_carried_out() {
     let listed = peer.ok("/v1/accounts/joint/approvals").await;
     let one = &listed["items"][0];
     assert_eq!((&one["weight"], &one["threshold"], &one["handle"]), (&json!(1), &json!(2), &json!("joint")));
-    let added = ["handle", "weight", "weight_against", "threshold"];
+    let added = ["handle", "does", "weight", "weight_against", "threshold"];
+    assert_eq!(one["does"], "do without guardians");
     assert_eq!(fields(one), described(schema::ApprovalRecord::FIELDS, &added));
     let path = format!("/v1/approvals/{}", one["id"].as_str().unwrap());
     assert!(peer.ok(&path).await["action"]["set_recovery"].is_object());

@@ -40,12 +40,14 @@ pub struct ScoreView {
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// The sum. As long as `seals` is not 0 it counts nothing.
+    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[schema(value_type = schema::Wide)]
     pub score: u64,
     /// Amounts that it sealed and has not told.
     pub seals: u64,
     /// The units that it got, or would get if the round closed now by the same rule; none where there are more givers
     /// than that is computed for.
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<schema::Wide>)]
     pub units: Option<Units>,
     /// The handle that names those with whom it shares the round's cap, if it shares it.
     #[schema(value_type = Option<String>)]
@@ -183,6 +185,8 @@ pub struct ApprovalView {
     /// The account's handle.
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
+    /// What it would do, in words: whoever signs it agrees to that.
+    pub does: String,
     /// What the keys that have signed weigh together.
     pub weight: u64,
     /// What the keys that are against it weigh together.

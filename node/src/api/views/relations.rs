@@ -27,7 +27,7 @@ pub struct DelegationView {
     #[schema(value_type = Option<String>)]
     pub to_handle: Option<Handle>,
     /// What who delegated holds now.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Wide)]
     pub units: Units,
 }
 

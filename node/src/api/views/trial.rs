@@ -35,12 +35,16 @@ pub struct DryRunView {
     pub rule: Rule,
     /// That rule in plain words.
     pub rule_text: String,
+    /// What each of its actions does, in words.
+    pub does: Vec<String>,
     /// What would have to be attested first, and what has been.
     pub attested: Vec<GateView>,
     /// When ballots would stop, in milliseconds since 1970.
     #[schema(value_type = u64)]
     pub closes: Timestamp,
     /// The whole weight that could answer.
+    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[schema(value_type = schema::Wide)]
     pub electorate: u64,
     /// Who could keep it from passing.
     pub blocking: BlockingView,
@@ -104,10 +108,10 @@ pub struct LineEffect {
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// Its units now.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Wide)]
     pub before: Units,
     /// Its units afterwards.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Wide)]
     pub after: Units,
     /// Its part now, in ten-thousandths; those of all lines add up to 10,000.
     #[schema(value_type = u16)]
@@ -135,6 +139,8 @@ pub struct LostBlock {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockingView {
     /// The weight that is enough.
+    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[schema(value_type = schema::Wide)]
     pub weight: u64,
     /// Holders who have it alone, the heaviest first; at most 100 are listed.
     pub alone: Vec<WeightView>,
@@ -155,5 +161,7 @@ pub struct WeightView {
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// Its weight.
+    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[schema(value_type = schema::Wide)]
     pub weight: u64,
 }

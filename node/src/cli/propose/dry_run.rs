@@ -8,12 +8,12 @@ use crate::{
         events::Names,
         output::{Fields, cut, short, who},
         signing::as_rejection,
-        units::{show_count, show_time},
+        units::{show_count, show_duration, show_time},
         words::{sentences, show_effect, show_gate},
     },
 };
 use allod_protocol::{
-    ids::{AccountId, ModelId, PublicKey},
+    ids::{AccountId, ModelId, PublicKey, Timestamp},
     model::Model,
     policy::explain,
     proposal::OpenProposal,
@@ -40,11 +40,12 @@ pub(super) async fn try_out(context: &Context, client: Client, sender: &str, pro
     let request = DryRunRequest { sender: sender.to_owned(), proposal };
     let view: DryRunView = client.ask("/v1/proposals/dry-run", &request).await.map_err(as_rejection)?;
     let mut names = Names::new(client);
-    let mut headings = Vec::new();
+    let mut changes = Vec::new();
     for change in &view.changes {
-        headings.push(heading(change, &mut names).await);
+        let heading = heading(change, &mut names).await;
+        changes.push(names.text(&show_change(change, &heading)).await);
     }
-    context.answer(&view, |view| show(view, &headings))
+    context.answer(&view, |view| show(view, &changes))
 }
 
 /// What a record is, with names in place of ids.
@@ -62,8 +63,11 @@ async fn heading(change: &RecordChange, names: &mut Names) -> String {
     heading
 }
 
-fn show(view: &DryRunView, headings: &[String]) -> String {
+fn show(view: &DryRunView, changes: &[String]) -> String {
     let mut fields = Fields::default();
+    for does in &view.does {
+        fields.add("asks", format!("to {does}"));
+    }
     match &view.outcome {
         DryRunOutcome::Done(_) => fields.add("if it passes", "it is done"),
         DryRunOutcome::Refused(refusal) => {
@@ -81,11 +85,11 @@ fn show(view: &DryRunView, headings: &[String]) -> String {
         text.push_str(&format!("\nregister\n{}", show_effect(effect)));
     }
     let mut kept = 0usize;
-    for (change, heading) in view.changes.iter().zip(headings) {
+    for (change, shown) in view.changes.iter().zip(changes) {
         match change.family.as_str() {
             "share" | "register" => {}
             family if BOOKKEEPING.contains(&family) => kept = kept.saturating_add(1),
-            _ => text.push_str(&show_change(change, heading)),
+            _ => text.push_str(shown),
         }
     }
     if kept > 0 {
@@ -194,10 +198,36 @@ fn collect(name: &str, before: Option<&Value>, after: Option<&Value>, lines: &mu
             }
         }
         _ => {
-            let show = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), leaf);
+            let show = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), |value| said(name, value));
             let change = format!("{} -> {}", show(before), show(after));
             lines.push(if name.is_empty() { change } else { format!("{name}: {change}") });
         }
+    }
+}
+
+/// Fields that hold block times.
+const TIMES: &[&str] = &[
+    "called_at",
+    "closes",
+    "expires",
+    "issued",
+    "lapses",
+    "latest_close",
+    "opened_at",
+    "ready",
+    "records_until",
+    "sleeps_at",
+    "turned_at",
+    "until",
+];
+
+/// A field's value: a time as a date, a length of time in its units.
+fn said(path: &str, value: &Value) -> String {
+    let field = path.rsplit('.').next().unwrap_or(path);
+    match value.as_u64() {
+        Some(time) if TIMES.contains(&field) => show_time(Timestamp::new(time)),
+        Some(length) if field.ends_with("_ms") => show_duration(length),
+        _ => leaf(value),
     }
 }
 
@@ -221,6 +251,11 @@ mod tests {
         let lines = leaves(Some(&before), Some(&after));
         assert_eq!(lines, ["keys.threshold: 1 -> 2", "quota: 5 -> 9", "suspended: nothing -> 7"]);
         assert_eq!(leaves(None, Some(&json!(3))), ["nothing -> 3"]);
+        let times = json!({"until": 1_795_428_000_000u64, "delay_ms": 61_000});
+        assert_eq!(
+            leaves(None, Some(&times)),
+            ["delay_ms: nothing -> 1 min 1 s", "until: nothing -> 2026-11-23 10:00:00Z"]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod ocf;
 use super::register;
 use crate::{
     api::views::{ShareChangeView, SharesView, counterparty},
-    cli::{Failure, client::Client, context::Context, output::who, words},
+    cli::{Failure, args, client::Client, context::Context, output::who, words},
 };
 use allod_protocol::{
     ids::{Height, ModelName, Timestamp},
@@ -29,6 +29,9 @@ pub(in crate::cli) struct Export {
     /// In CSV, every change instead of what everybody holds; the other format has both
     #[arg(long)]
     history: bool,
+    /// For ocf: an account behind which a person stands, and no institution; may be repeated
+    #[arg(long = "individual", value_name = "ACCOUNT")]
+    individuals: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -48,10 +51,16 @@ impl Export {
         if self.history && self.format == Format::Ocf {
             return Err(Failure::usage("--history is for csv; ocf holds the history anyway"));
         }
-        let whole = read(&context.client()?, &self.model, self.at).await?;
+        if !self.individuals.is_empty() && self.format == Format::Csv {
+            return Err(Failure::usage("--individual is for ocf; csv does not say who is a person"));
+        }
+        let client = context.client()?;
+        let whole = read(&client, &self.model, self.at).await?;
+        let individuals = args::account_ids(&client, &self.individuals).await?.into_iter().collect();
         match self.format {
-            Format::Ocf => context
-                .answer(&ocf::package(&whole)?, |package| serde_json::to_string_pretty(package).unwrap_or_default()),
+            Format::Ocf => context.answer(&ocf::package(&whole, &individuals)?, |package| {
+                crate::json::to_string_pretty(package).unwrap_or_default()
+            }),
             Format::Csv if self.history => answer_csv(context, whole.changes.iter().map(ChangeRow::of)),
             Format::Csv => answer_csv(
                 context,

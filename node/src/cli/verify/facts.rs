@@ -3,6 +3,7 @@
 use crate::{
     cli::{
         attest::finding_text,
+        dates::Dates,
         output::Fields,
         units::{show_count, show_size, show_time},
         words::{show_licence, show_rule, status_name, version_status},
@@ -118,7 +119,8 @@ fn add_version(fields: &mut Fields, facts: &VersionFacts) {
             VersionStatus::Released { proposal, height } => {
                 format!("released in block {height} by proposal\n{proposal}")
             }
-            status => version_status(status),
+            // Offline nobody knows when a block was.
+            status => version_status(status, &Dates::default()),
         },
     );
     fields.add_some("SUSPENDED", version.suspended.as_ref().map(|suspension| &suspension.reason));

@@ -45,7 +45,7 @@ const ACTIONS: [&str; 29] = [
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 38] = [
+const ENDS: [&str; 39] = [
     "applied cancel_proposal",
     "applied rule_dispute",
     "applied appeal_dispute",

@@ -1,9 +1,15 @@
 //! A register in the Open Cap Table Format, version 1.2 (<https://opencaptablecoalition.com>).
 //!
 //! The format speaks of securities, each issued once and ended by what becomes of it; the ledger speaks of balances.
-//! So every line that came to a holder is a security, and what leaves a holder leaves its oldest securities first: one
-//! that leaves in part is replaced by another with the rest. A package is a file for each kind of object and a manifest
-//! that names them; here they stand together in one document, each under its file's name.
+//! So every line that came to a holder is a security, and what leaves a holder leaves its oldest securities first, of
+//! each what is free, and what is not only where a decision takes it; one that leaves in part is replaced by another with
+//! the rest. Units under vesting carry dates and amounts: the ledger frees them by the millisecond, and what is written
+//! here is what is free after each thirty days. A package is a file for each kind of object and a manifest that names
+//! them; here they stand together in one document, each under its file's name.
+//!
+//! The ledger knows accounts, not who stands behind them: who is a person is said when the package is written.
+
+mod schedule;
 
 use super::{Whole, date_time};
 use crate::{
@@ -15,14 +21,15 @@ use allod_protocol::{
     share::{ShareFlow, ShareReason},
 };
 use anyhow::{Result, anyhow};
+use schedule::Schedule;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 const VERSION: &str = "1.2.0";
 const CLASS: &str = "shares";
 
 /// The manifest and the files that it names.
-pub(super) fn package(whole: &Whole) -> Result<Value> {
+pub(super) fn package(whole: &Whole, individuals: &BTreeSet<AccountId>) -> Result<Value> {
     let register = &whole.register;
     let first = whole.changes.first().map_or(register.time, |change| change.time);
     let mut book = Book::default();
@@ -54,7 +61,7 @@ pub(super) fn package(whole: &Whole) -> Result<Value> {
             "vesting_terms_files": [],
             "valuations_files": [],
         },
-        "Stakeholders.ocf.json": file("STAKEHOLDERS", &stakeholders(&whole.changes)),
+        "Stakeholders.ocf.json": file("STAKEHOLDERS", &stakeholders(&whole.changes, individuals)),
         "StockClasses.ocf.json": file("STOCK_CLASSES", &[json!({
             "object_type": "STOCK_CLASS",
             "id": CLASS,
@@ -62,38 +69,49 @@ pub(super) fn package(whole: &Whole) -> Result<Value> {
             "class_type": "COMMON",
             "default_id_prefix": "S-",
             "initial_shares_authorized": "UNLIMITED",
-            "votes_per_share": 1,
+            "votes_per_share": "1",
             "seniority": "1",
         })]),
         "Transactions.ocf.json": file("TRANSACTIONS", &book.transactions),
     }))
 }
 
-/// Everybody who ever held shares.
-fn stakeholders(changes: &[ShareChangeView]) -> Vec<Value> {
-    let names: BTreeMap<AccountId, String> =
-        changes.iter().map(|view| (view.change.account, who(view.handle.as_ref(), view.change.account))).collect();
-    let stakeholder = |(id, name)| {
+/// Everybody who ever held shares, and how each came to them first.
+fn stakeholders(changes: &[ShareChangeView], individuals: &BTreeSet<AccountId>) -> Vec<Value> {
+    let mut known: BTreeMap<AccountId, (String, &str)> = BTreeMap::new();
+    for view in changes {
+        let relationship = match view.change.reason {
+            ShareReason::Founding => "FOUNDER",
+            ShareReason::TransferApproved { .. } => "INVESTOR",
+            _ => "OTHER",
+        };
+        let name = || (who(view.handle.as_ref(), view.change.account), relationship);
+        known.entry(view.change.account).or_insert_with(name);
+    }
+    let stakeholder = |(id, (name, relationship)): (AccountId, (String, &str))| {
         json!({
             "object_type": "STAKEHOLDER",
             "id": id,
             "name": {"legal_name": name},
-            "stakeholder_type": "INSTITUTION",
+            "stakeholder_type": if individuals.contains(&id) { "INDIVIDUAL" } else { "INSTITUTION" },
+            "current_relationship": relationship,
         })
     };
-    names.into_iter().map(stakeholder).collect()
+    known.into_iter().map(stakeholder).collect()
 }
 
 /// Units that came together and have not left.
 struct Security {
     id: String,
     units: u64,
+    schedule: Schedule,
 }
 
 /// What is outstanding, and what led to it.
 #[derive(Default)]
 struct Book {
-    held: BTreeMap<AccountId, VecDeque<Security>>,
+    /// The oldest first.
+    held: BTreeMap<AccountId, Vec<Security>>,
     transactions: Vec<Value>,
     issued: u64,
 }
@@ -105,7 +123,9 @@ impl Book {
             // Entered with the line of who gave.
             (ShareFlow::In, ShareReason::Transferred { .. } | ShareReason::TransferApproved { .. }) => Ok(()),
             (ShareFlow::In, _) => {
-                self.issue(view, change.account, change.units.get());
+                let schedule = Schedule::new(change.units, view.time, view.vesting.as_ref());
+                let security = self.issue(view, (change.account, change.units.get()), schedule);
+                self.held.entry(change.account).or_default().push(security);
                 Ok(())
             }
             (ShareFlow::Out, _) => self.leave(view),
@@ -113,10 +133,10 @@ impl Book {
     }
 
     /// A security comes to be.
-    fn issue(&mut self, view: &ShareChangeView, holder: AccountId, units: u64) -> String {
+    fn issue(&mut self, view: &ShareChangeView, (holder, units): (AccountId, u64), schedule: Schedule) -> Security {
         self.issued = self.issued.saturating_add(1);
         let id = format!("S-{}", self.issued);
-        self.transactions.push(json!({
+        let mut issuance = json!({
             "object_type": "TX_STOCK_ISSUANCE",
             "id": format!("issuance-{}", self.issued),
             "date": date(view.time),
@@ -129,39 +149,64 @@ impl Book {
             "security_law_exemptions": [],
             "stock_legend_ids": [],
             "comments": [reason(view)],
-        }));
-        self.held.entry(holder).or_default().push_back(Security { id: id.clone(), units });
-        id
+        });
+        let vestings = schedule.steps().map(|(time, amount)| json!({"date": date(time), "amount": amount.to_string()}));
+        let vestings: Vec<Value> = vestings.collect();
+        if let Some(fields) = issuance.as_object_mut().filter(|_| !vestings.is_empty()) {
+            fields.insert("vestings".into(), vestings.into());
+        }
+        self.transactions.push(issuance);
+        Security { id, units, schedule }
     }
 
     /// Units leave a holder: to another, or for good.
     fn leave(&mut self, view: &ShareChangeView) -> Result<()> {
         let holder = view.change.account;
-        let mut left = view.change.units.get();
-        while left > 0 {
-            let oldest = self.held.get_mut(&holder).and_then(VecDeque::pop_front);
-            let Security { id, units } =
-                oldest.ok_or_else(|| anyhow!("change {} takes more than {holder} held", view.change.number))?;
-            let taken = units.min(left);
-            left = left.saturating_sub(taken);
-            let to = counterparty(&view.change.reason);
+        let mut held = self.held.remove(&holder).unwrap_or_default();
+        let takes = takes(&held, view.change.units.get(), view.time)
+            .ok_or_else(|| anyhow!("change {} takes more than {holder} held", view.change.number))?;
+        let mut kept = Vec::with_capacity(held.len());
+        for (security, taken) in held.drain(..).zip(takes) {
+            if taken == 0 {
+                kept.push(security);
+                continue;
+            }
             let place = self.transactions.len();
-            let resulting = to.map(|to| self.issue(view, to, taken));
-            let rest = units.saturating_sub(taken);
-            let balance = (rest > 0).then(|| self.issue_rest(view, holder, rest));
-            self.transactions.insert(place, ended(view, (&id, taken), resulting, balance));
+            let resulting = counterparty(&view.change.reason).map(|to| {
+                let given = self.issue(view, (to, taken), Schedule::default());
+                let id = given.id.clone();
+                self.held.entry(to).or_default().push(given);
+                id
+            });
+            let rest = security.units.saturating_sub(taken);
+            let balance = (rest > 0).then(|| self.issue(view, (holder, rest), security.schedule.less(taken)));
+            let ending = ended(view, (&security.id, taken), resulting, balance.as_ref().map(|rest| rest.id.clone()));
+            self.transactions.insert(place, ending);
+            kept.extend(balance);
         }
+        self.held.entry(holder).or_default().splice(0..0, kept);
         Ok(())
     }
+}
 
-    /// What is left of a security stays the oldest of its holder's.
-    fn issue_rest(&mut self, view: &ShareChangeView, holder: AccountId, units: u64) -> String {
-        let id = self.issue(view, holder, units);
-        if let Some(held) = self.held.get_mut(&holder) {
-            held.rotate_right(1);
-        }
-        id
+/// How much of each security leaves: of the oldest first, what is free of it; then what is not. None if there is less.
+fn takes(held: &[Security], units: u64, time: Timestamp) -> Option<Vec<u64>> {
+    let mut left = units;
+    let mut takes: Vec<u64> = held
+        .iter()
+        .map(|security| {
+            let free = security.units.saturating_sub(security.schedule.locked(time));
+            let taken = free.min(left);
+            left = left.saturating_sub(taken);
+            taken
+        })
+        .collect();
+    for (security, taken) in held.iter().zip(&mut takes) {
+        let more = security.units.saturating_sub(*taken).min(left);
+        *taken = taken.saturating_add(more);
+        left = left.saturating_sub(more);
     }
+    (left == 0).then_some(takes)
 }
 
 /// How a security ended: transferred if another came of it, cancelled if not.
@@ -199,95 +244,4 @@ fn date(time: Timestamp) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
-mod tests {
-    use super::*;
-    use crate::api::views::SharesView;
-    use allod_protocol::{
-        ids::{Height, ModelId, Units},
-        share::ShareChange,
-    };
-
-    const BAY: AccountId = AccountId::from_bytes([1; 32]);
-    const COAST: AccountId = AccountId::from_bytes([2; 32]);
-
-    fn change(account: AccountId, flow: ShareFlow, units: u64, reason: ShareReason) -> ShareChangeView {
-        let change = ShareChange {
-            number: 0,
-            height: Height::new(1),
-            transaction: None,
-            account,
-            flow,
-            units: Units::new(units),
-            balance: Units::ZERO,
-            reason,
-        };
-        ShareChangeView {
-            change,
-            time: Timestamp::new(1_795_428_000_000),
-            handle: None,
-            counterparty_handle: None,
-            decision: None,
-            decision_does: Vec::new(),
-            decision_title: None,
-        }
-    }
-
-    fn whole(changes: Vec<ShareChangeView>) -> Whole {
-        let register = SharesView {
-            model: ModelId::from_bytes([3; 32]),
-            name: "bay/digits".parse().unwrap(),
-            height: Height::new(1),
-            time: Timestamp::new(1_795_428_000_000),
-            total_units: Units::ZERO,
-            items: Vec::new(),
-            next: None,
-        };
-        Whole { register, changes }
-    }
-
-    /// What the transactions leave outstanding, by stakeholder.
-    fn outstanding(package: &Value) -> BTreeMap<String, u64> {
-        let (mut live, mut sums) = (BTreeMap::new(), BTreeMap::new());
-        for transaction in package["Transactions.ocf.json"]["items"].as_array().unwrap() {
-            let security = transaction["security_id"].as_str().unwrap().to_owned();
-            if transaction["object_type"] == "TX_STOCK_ISSUANCE" {
-                let quantity: u64 = transaction["quantity"].as_str().unwrap().parse().unwrap();
-                live.insert(security, (transaction["stakeholder_id"].as_str().unwrap().to_owned(), quantity));
-            } else {
-                assert!(live.remove(&security).is_some(), "{security} ends once, after it was issued");
-            }
-        }
-        for (holder, units) in live.into_values() {
-            *sums.entry(holder).or_default() += units;
-        }
-        sums
-    }
-
-    #[test]
-    fn what_is_outstanding_is_what_the_register_says() {
-        let given = |counterparty| ShareReason::Transferred { counterparty, reason: "sold".into() };
-        let minted = ShareReason::Minted {
-            proposal: allod_protocol::ids::ProposalId::from_bytes([4; 32]),
-            reason: "work".into(),
-        };
-        let package = package(&whole(vec![
-            change(BAY, ShareFlow::In, 60, ShareReason::Founding),
-            change(BAY, ShareFlow::In, 40, minted),
-            change(BAY, ShareFlow::Out, 70, given(COAST)),
-            change(COAST, ShareFlow::In, 70, given(BAY)),
-            change(COAST, ShareFlow::Out, 5, ShareReason::Burned { reason: "spoiled".into() }),
-        ]))
-        .unwrap();
-        let expected = [(BAY.to_string(), 30), (COAST.to_string(), 65)];
-        assert_eq!(outstanding(&package), BTreeMap::from(expected));
-        assert_eq!(package["Manifest.ocf.json"]["as_of"], "2026-11-23");
-        assert_eq!(package["Stakeholders.ocf.json"]["items"].as_array().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn a_history_that_does_not_add_up_is_refused() {
-        let burned = ShareReason::Burned { reason: String::new() };
-        assert!(package(&whole(vec![change(BAY, ShareFlow::Out, 1, burned)])).is_err());
-    }
-}
+mod tests;

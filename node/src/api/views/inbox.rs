@@ -1,0 +1,99 @@
+//! What an account is asked.
+
+use crate::api::schema;
+use allod_protocol::ids::{AccountId, Handle, ModelName, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The kinds of what an account can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InboxKind {
+    /// Answer a proposal.
+    Vote,
+    /// Agree to a burn of units that the account holds.
+    Consent,
+    /// Accept units that the account would get of another one.
+    AcceptUnits,
+    /// Attest what a release waits for.
+    Attest,
+    /// Stop what passed, as the guardian of its model; nobody has to.
+    StopDecision,
+    /// Carry out what passed.
+    Execute,
+    /// Tell the amount of a sealed contribution.
+    Reveal,
+    /// Appeal, because a steward declined a contribution of the account's; nobody has to.
+    Appeal,
+    /// Countersign a contribution, as a steward.
+    Countersign,
+    /// Answer a challenge.
+    AnswerDispute,
+    /// Rule on a challenge, as an arbiter.
+    RuleDispute,
+    /// See to an incident, as a steward or as who answers for it.
+    Incident,
+    /// Take up minted units, to keep a part.
+    TakeUp,
+    /// Confirm or lift an emergency stop, with the other owners.
+    ConfirmStop,
+    /// Speak, or leave the count.
+    Speak,
+    /// Renew a delegation that ends.
+    Delegation,
+    /// Accept an office, or decline it.
+    AcceptOffice,
+    /// Sign a request of the account, with another of its keys.
+    Sign,
+    /// Know that the account is to get other keys or guardians, and stop that if it is wrong.
+    OwnKeys,
+    /// See to the keys of an account, as one of its guardians.
+    GuardedKeys,
+    /// Know that the account is suspended.
+    Suspended,
+}
+
+/// One thing that an account is asked, or should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InboxItem {
+    /// What kind of thing.
+    pub kind: InboxKind,
+    /// What it is, in words.
+    pub text: String,
+    /// The name of the model that it is about, if it is about one.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The id of the proposal, contribution, dispute, incident or request; null if it is none of these.
+    pub id: Option<String>,
+    /// The block time until which there is time, in milliseconds since 1970; null if it has no end.
+    #[schema(value_type = Option<u64>)]
+    pub until: Option<Timestamp>,
+    /// The command line that answers it. Words in capitals are to be filled in, and of words with `|` between them one is
+    /// to be chosen.
+    pub command: String,
+}
+
+/// An account that could answer a proposal and has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnansweredView {
+    /// The account.
+    #[schema(value_type = schema::Hex32)]
+    pub account: AccountId,
+    /// Its handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// The weight of its own.
+    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[schema(value_type = schema::Wide)]
+    pub weight: u64,
+    /// Whom it delegated to when the proposal was opened; null if nobody.
+    #[schema(value_type = Option<schema::Hex32>)]
+    pub delegate: Option<AccountId>,
+    /// The delegate's handle.
+    #[schema(value_type = Option<String>)]
+    pub delegate_handle: Option<Handle>,
+    /// Whether the delegate has answered, for this account too.
+    pub delegate_answered: bool,
+    /// Whether it was dormant when the proposal was opened, and does not count for the quorum until it speaks.
+    pub is_dormant: bool,
+}
