@@ -11,7 +11,7 @@ use crate::{
     contribution::{AcceptContribution, DeclineContribution, RecordContribution, RevealContribution},
     crypto::{self, Domain, SigningKey},
     delegation::Delegate,
-    dispute::{AnswerDispute, AppealDispute, OpenDispute, RuleDispute, WithdrawDispute},
+    dispute::{AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
     dormancy::{CallOn, Present},
     emergency::StopVersion,
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
@@ -199,6 +199,7 @@ impl<Request, Sign> Action<Request, Sign> {
                 | Self::WithdrawDispute(_)
                 | Self::AppealDispute(_)
                 | Self::AnswerIncident(_)
+                | Self::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. })
                 | Self::RevealContribution(_)
                 | Self::RotateKeys(_)
                 | Self::CancelRecovery(_)

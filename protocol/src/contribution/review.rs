@@ -3,9 +3,10 @@
 //! opened.
 //!
 //! - A giver who is a steward never countersigns its own contribution, also where it is the only one: then it appeals.
-//! - Where the giver's own office leaves fewer stewards than are asked for, all the others have to.
+//! - Where the giver's own office leaves fewer stewards than are asked for, one fewer has to.
 //! - Who is no steward any more, dismissed or resigned, no longer counts among those who countersigned. How many have to
-//!   does not fall with that: a few who stay could else let in what more were asked for.
+//!   does not fall with that, whatever stewards and policy there are since: a few who stay could else let in what more were
+//!   asked for.
 //! - A steward who declines keeps no other from countersigning, and may change its mind until the contribution counts.
 //! - A giver whose contribution was declined, or lies there uncountersigned when its round no longer records, takes that
 //!   to the arbiters ([`DisputeTarget::Appeal`](crate::dispute::DisputeTarget::Appeal)), or to the owners where there are
@@ -47,11 +48,12 @@ pub struct Decline {
     pub height: Height,
 }
 
-/// How many stewards have to countersign a contribution: as many as are asked for, or all but its giver, and one at the
-/// least.
+/// How many stewards have to countersign a contribution: as many as are asked for; one fewer where the giver is a steward
+/// and they would be too few without it; and one at the least.
 pub fn needed(model: &Model, giver: AccountId, asked: u32) -> u32 {
     let others = model.stewards.iter().filter(|steward| **steward != giver).count();
-    asked.min(u32::try_from(others).unwrap_or(u32::MAX)).max(1)
+    let lacks_giver = model.stewards.contains(&giver) && u32::try_from(others).is_ok_and(|others| others < asked);
+    asked.saturating_sub(u32::from(lacks_giver)).max(1)
 }
 
 impl Contribution {

@@ -3,6 +3,7 @@
 use super::{Refused, World};
 use allod_protocol::{
     account::CreateAccount,
+    dispute::{DisputeTarget, OpenDispute},
     ids::{AccountId, Handle},
     proposal::Scope,
     transaction::Action,
@@ -116,6 +117,7 @@ impl World {
             | Action::WithdrawDispute(_)
             | Action::AppealDispute(_)
             | Action::RevealContribution(_) => {}
+            Action::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. }) => {}
             Action::Present(_) | Action::LeaveNetwork(_) | Action::ResignOffice(_) => {}
             Action::TakeUp(_) | Action::GiveConsent(_) => {}
             _ => return Err("suspended"),

@@ -230,13 +230,16 @@ impl World {
         Ok(())
     }
 
-    /// How many stewards have to countersign a contribution: as many as were asked for, or all but its giver.
+    /// How many stewards have to countersign a contribution: as many as were asked for, and one fewer if its giver is one
+    /// whom they would lack.
     pub fn countersigners_of(&self, contribution: &Contribution) -> usize {
         let model = &self.models[&contribution.model];
         let others = model.stewards.iter().filter(|steward| **steward != contribution.giver).count();
         let round = contribution.round.and_then(|number| model.rounds.get(usize::try_from(number).ok()?));
         let asked = round.map_or(model.policy.countersigners, |round| round.countersigners);
-        usize::try_from(asked).unwrap_or(usize::MAX).min(others).max(1)
+        let asked = usize::try_from(asked).unwrap_or(usize::MAX);
+        let lacks_giver = model.stewards.contains(&contribution.giver) && others < asked;
+        if lacks_giver { (asked - 1).max(1) } else { asked }
     }
 
     pub(super) fn decline(&mut self, sender: AccountId, id: ContributionId) -> Result<(), Refused> {

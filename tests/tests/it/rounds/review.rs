@@ -1,12 +1,12 @@
 //! What stewards say of contributions, and what a giver can do about it.
 
 use super::*;
-use crate::common::{found, founding};
+use crate::common::{decide_network, found, founding};
 use allod_protocol::{
     contribution::{Contribution, DeclineContribution},
     dispute::{AnswerDispute, RuleDispute},
     ids::DisputeId,
-    model::CreateModel,
+    model::{CreateModel, Model},
     policy::{Arbiters, DisputeTerms, ModelPolicy},
 };
 
@@ -96,6 +96,37 @@ fn who_is_no_longer_a_steward_no_longer_counts_and_where_the_giver_is_one_all_th
     assert_eq!(score(&ledger, model), 100);
     ledger.must(0, accept(own));
     assert_eq!(score(&ledger, model), 200, "northfield is all that is left beside hilltop, the giver");
+}
+
+#[test]
+fn owners_who_leave_one_steward_of_two_and_ask_for_one_let_nothing_in_that_two_were_asked_for() {
+    let mut ledger = ledger();
+    let model = reviewed(&mut ledger, true);
+    let id = give(&mut ledger, 3, data(model));
+    let one = ModelPolicy { countersigners: 1, ..ledger.read::<Model>(&model).unwrap().policy };
+    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(one) }, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    let stewards = vec![account(&ledger, 0)];
+    decide(&mut ledger, model, ProposalAction::SetStewards { stewards }, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    let events = ledger.must(0, accept(id)).events;
+    assert!(matches!(events[..], [Event::ContributionAccepted { lacking: 1, .. }]), "{events:?}");
+    assert_eq!(score(&ledger, model), 0, "the round asked for two when it was opened");
+}
+
+#[test]
+fn a_giver_that_is_suspended_still_appeals() {
+    let mut ledger = ledger();
+    let model = reviewed(&mut ledger, true);
+    let id = give(&mut ledger, 3, data(model));
+    ledger.must(0, decline(id));
+    let suspend = ProposalAction::SuspendAccount { account: account(&ledger, 3), reason: "spam".into() };
+    assert!(matches!(decide_network(&mut ledger, suspend), ProposalStatus::Executed { .. }));
+    assert_eq!(ledger.refused(3, data(model)), "suspended");
+    let dispute = must_appeal(&mut ledger, 3, id);
+    ledger.must(1, rule(dispute, true));
+    ledger.must(4, rule(dispute, true));
+    assert_eq!(score(&ledger, model), 100, "it would lose its work by waiting");
 }
 
 #[test]
