@@ -51,7 +51,11 @@ use crate::{
     model::{self, Model, ModelCounters},
     policy::DisputeTerms,
     rejection::Rejection,
-    round, share,
+    round::{
+        Round,
+        reserve::{self, Cause},
+    },
+    share,
     state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
 };
@@ -307,6 +311,14 @@ pub(crate) fn require_unfrozen<S: StateRead + ?Sized>(
     Frozen::of(state, target).first().map_or(Ok(()), |dispute| Err(Rejection::Frozen(dispute)))
 }
 
+/// Refuses a contribution that a dispute was upheld against.
+pub(crate) fn require_not_void<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    id: ContributionId,
+) -> Result<(), Rejection> {
+    Frozen::of(state, &DisputeTarget::Contribution(id)).settled.map_or(Ok(()), |upheld| Err(Rejection::Frozen(upheld)))
+}
+
 /// Refuses to let so many units leave a line that the disputed ones would not be left on it.
 pub(crate) fn require_undisputed<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
@@ -423,9 +435,7 @@ impl OpenDispute {
         } else {
             stake::bind(state, context, (id, sender.id), (&self.target, terms.bond_for(self.units)))?
         };
-        if let DisputeTarget::Contribution(contribution) = self.target {
-            suspend_contribution(state, context, contribution, frozen.disputes.is_empty())?;
-        }
+        hold_in_round(state, context, &self.target, frozen.disputes.is_empty())?;
         let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
         let answer_until = context.time.plus_ms(terms.answer_ms);
         let dispute = Dispute {
@@ -523,18 +533,23 @@ impl OpenDispute {
     }
 }
 
-/// A challenged contribution does not count in its round, which must still be open.
-fn suspend_contribution<S: StateRead + ?Sized>(
+/// What comes into dispute in a round, which must still be open.
+fn hold_in_round<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
-    id: ContributionId,
+    target: &DisputeTarget,
     is_first: bool,
 ) -> Result<(), Rejection> {
-    let contribution = Contribution::existing(state, id)?;
+    let (DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id)) = target else { return Ok(()) };
+    let contribution = Contribution::existing(state, *id)?;
+    if let Some(number) = contribution.round {
+        Round::existing(state, contribution.model, number)?.require_open(context.time)?;
+    }
+    if target.is_appeal() {
+        return reserve::hold(state, context, &contribution, Cause::Appeal);
+    }
     if contribution.accepted.is_some() && is_first {
-        round::count(state, context, &contribution, false)?;
-    } else if let Some(number) = contribution.round {
-        round::Round::existing(state, contribution.model, number)?.require_open(context.time)?;
+        reserve::hold(state, context, &contribution, Cause::Challenge)?;
     }
     Ok(())
 }

@@ -410,6 +410,12 @@ pub enum Event {
         artifact: ArtifactId,
         end: StopEnd,
     },
+    RoundWaits {
+        model: ModelId,
+        round: u64,
+        minted: Units,
+        held: Units,
+    },
     DisputeAppealed {
         model: ModelId,
         dispute: DisputeId,

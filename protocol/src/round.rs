@@ -9,15 +9,17 @@
 //! review, and the round closes by its rule: what was promised for work is not taken back by a decision that comes
 //! after the work, nor by the moment that somebody chooses for it.
 //!
-//! Read on: [`seals`] (amounts that are told later), [`cap`] (what one may get at most), [`closing`] (what is minted).
+//! Read on: [`seals`] (amounts that are told later), [`cap`] (what one may get at most), [`closing`] (what is minted), [`reserve`] (what is in dispute).
 
 pub mod cap;
 pub mod closing;
+pub mod reserve;
 pub mod seals;
 
 pub use cap::{Cap, CapPer};
 pub(crate) use closing::on_due;
 pub use closing::{GiverUnits, RoundGroup, preview};
+pub use reserve::{Part, Reserve};
 pub use seals::Withheld;
 
 use crate::{
@@ -136,8 +138,11 @@ pub enum RoundStatus {
     Minting {
         /// Givers that still get one unit more, for their remainders.
         left: u64,
-        /// Units minted so far.
-        minted: Units,
+    },
+    /// What is not in dispute is minted; the rest is held until the disputes are over.
+    Waiting {
+        /// Since when.
+        height: Height,
     },
     /// It is over.
     Closed {
@@ -170,9 +175,9 @@ pub struct Round {
     pub records_until: Timestamp,
     /// The block time at which it closes.
     pub closes: Timestamp,
-    /// Givers of whom something counts.
+    /// Givers of whom something counts, what is in dispute included.
     pub contributors: u64,
-    /// What counts, of all givers together.
+    /// What counts, of all givers together, what is in dispute included.
     #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub score: u64,
     /// Where it stands.
@@ -184,6 +189,10 @@ pub struct Round {
     /// What would count of givers of whom amounts are not told yet.
     #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub score_under_seal: u64,
+    /// Units minted so far.
+    pub minted: Units,
+    /// What is in dispute, see [`reserve`].
+    pub reserve: Reserve,
 }
 
 impl Record for Round {
@@ -199,17 +208,33 @@ pub struct RoundScore {
     pub score: u64,
     /// Its sealed amounts that are not told yet.
     pub seals: u64,
-    /// What it got when the round closed.
+    /// What it got since the round closed.
     pub units: Units,
     /// Those with whom it shares a cap, by the account that names them; none before the round closes, or if it shares
     /// none.
     pub group: Option<AccountId>,
+    /// What of the score is in dispute, or was when the round closed.
+    pub disputed: u64,
+    /// What came to count after the close, by appeals that were upheld.
+    pub come: u64,
+    /// What no longer counts since the close, by disputes that were upheld.
+    pub gone: u64,
 }
 
 impl RoundScore {
     /// What counts: nothing of a giver who withholds an amount.
     pub const fn counting(&self) -> u64 {
+        if self.seals == 0 { self.score.saturating_add(self.come).saturating_sub(self.gone) } else { 0 }
+    }
+
+    /// What counted when the round closed.
+    const fn at_close(&self) -> u64 {
         if self.seals == 0 { self.score } else { 0 }
+    }
+
+    /// What of that was not in dispute.
+    const fn undisputed(&self) -> u64 {
+        self.at_close().saturating_sub(self.disputed)
     }
 }
 
@@ -301,6 +326,8 @@ pub(crate) fn open<S: StateRead + ?Sized>(
         countersigners: model.policy.countersigners,
         seals: 0,
         score_under_seal: 0,
+        minted: Units::ZERO,
+        reserve: Reserve::default(),
     };
     counters.rounds = counters.rounds.saturating_add(1);
     counters.open_rounds.push(round.number);
@@ -334,7 +361,8 @@ pub(crate) fn settle<S: StateRead + ?Sized>(
     events
 }
 
-/// Counts a contribution in its round, or takes it out again.
+/// Counts a contribution in its round, or takes it out again. Once the round has closed, only what it holds for disputes
+/// still changes.
 pub(crate) fn count<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
@@ -343,12 +371,18 @@ pub(crate) fn count<S: StateRead + ?Sized>(
 ) -> Result<(), Rejection> {
     let Some(number) = contribution.round else { return Ok(()) };
     let round = Round::existing(state, contribution.model, number)?;
-    round.require_open(context.time)?;
-    let weight = u64::from(round.plan.weight(contribution.kind));
-    let worth = contribution.amount.saturating_mul(weight);
+    let worth = round.worth(contribution);
+    let is_open = round.require_open(context.time);
+    if is_open.is_err() && !round.holds() {
+        return is_open;
+    }
     change(state, round, contribution.giver, |before| {
-        let score = if counts { before.score.checked_add(worth) } else { before.score.checked_sub(worth) };
-        Some(RoundScore { score: score?, ..before })
+        Some(match (is_open.is_ok(), counts) {
+            (true, true) => RoundScore { score: before.score.checked_add(worth)?, ..before },
+            (true, false) => RoundScore { score: before.score.checked_sub(worth)?, ..before },
+            (false, true) => RoundScore { come: before.come.checked_add(worth)?, ..before },
+            (false, false) => RoundScore { gone: before.gone.checked_add(worth)?, ..before },
+        })
     })
 }
 
@@ -370,8 +404,8 @@ pub(crate) fn open_seal<S: StateRead + ?Sized>(
     change(state, round, giver, |before| Some(RoundScore { seals: before.seals.saturating_sub(1), ..before }))
 }
 
-/// Changes what is kept of a giver, and the round's sums with it. What counts and what is under seal never add up to
-/// more than a `u64`, so that opening a seal is never refused for that.
+/// Changes what is kept of a giver, and the round's sums with it. What counts, is under seal or appealed never adds up
+/// to more than a `u64`, so that opening a seal is never refused for that.
 fn change<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     mut round: Round,
@@ -387,14 +421,20 @@ fn change<S: StateRead + ?Sized>(
     let score = instead(round.score, before.counting(), after.counting()).ok_or_else(too_large)?;
     let score_under_seal =
         instead(round.score_under_seal, under_seal(&before), under_seal(&after)).ok_or_else(too_large)?;
-    score.checked_add(score_under_seal).ok_or_else(too_large)?;
     let seals = instead(round.seals, before.seals, after.seals).ok_or_else(too_large)?;
-    match (before.counting(), after.counting()) {
-        (0, 1..) => round.contributors = round.contributors.saturating_add(1),
-        (1.., 0) => round.contributors = round.contributors.saturating_sub(1),
-        _ => {}
-    }
+    let givers = |givers: u64, before: u64, after: u64| match (before, after) {
+        (0, 1..) => givers.saturating_add(1),
+        (1.., 0) => givers.saturating_sub(1),
+        _ => givers,
+    };
+    round.contributors = givers(round.contributors, before.counting(), after.counting());
+    let reserve = &mut round.reserve;
+    reserve.contributors = givers(reserve.contributors, before.undisputed(), after.undisputed());
+    reserve.score = instead(reserve.score, before.at_close(), after.at_close()).ok_or_else(too_large)?;
     (round.score, round.score_under_seal, round.seals) = (score, score_under_seal, seals);
+    if !round.has_room() {
+        return Err(too_large());
+    }
     if after == RoundScore::default() {
         state.remove::<RoundScore>(&key);
     } else {

@@ -29,7 +29,7 @@ mod versions;
 
 pub use accounts::Account;
 pub use ballots::Tally;
-pub use contributions::{Contribution, Round, RoundStatus};
+pub use contributions::{Contribution, Part, Round, RoundStatus};
 pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus, Loss};
 pub use emergency::{Stop, Suspended};

@@ -91,8 +91,9 @@ fn scores(reader: &Reader, round: &Round) -> Result<Vec<ScoreView>, Problem> {
     for GiverUnits { account, score } in givers {
         let cap_shared_with = score.group.map_or(Ok(None), |group| reader.handle(group))?;
         let units = has_units.then_some(score.units);
-        let (score, seals) = (score.score, score.seals);
-        scores.push(ScoreView { account, handle: None, score, seals, units, cap_shared_with });
+        let RoundScore { seals, disputed, .. } = score;
+        let score = score.score.saturating_add(score.come).saturating_sub(score.gone);
+        scores.push(ScoreView { account, handle: None, score, seals, disputed, units, cap_shared_with });
     }
     scores.sort_by_key(|one| std::cmp::Reverse((one.units, one.score)));
     scores.truncate(SCORES);

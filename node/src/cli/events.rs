@@ -153,6 +153,7 @@ impl Names {
             Event::RoundOpened { .. }
             | Event::RecordingEnded { .. }
             | Event::AmountsWithheld { .. }
+            | Event::RoundWaits { .. }
             | Event::RoundClosed { .. } => self.tell_round(event).await,
             Event::DisputeOpened { .. }
             | Event::DisputeAnswered { .. }
@@ -429,6 +430,11 @@ impl Names {
                 format!(
                     "round {round} of {model}: {account} WITHHELD {seals} sealed amounts; gives again in round {until}"
                 )
+            }
+            Event::RoundWaits { model, round, minted, held } => {
+                let (model, minted, held) =
+                    (self.model(*model).await, show_count(minted.get()), show_count(held.get()));
+                format!("round {round} of {model} minted {minted} units and holds {held} until its disputes are over")
             }
             Event::RoundClosed { model, round, minted, contributors } => {
                 let (model, minted) = (self.model(*model).await, show_count(minted.get()));

@@ -68,6 +68,10 @@ fn status(view: &RoundView, dates: &Dates) -> String {
         | RoundStatus::Capping { .. }
         | RoundStatus::Quotas { .. }
         | RoundStatus::Minting { .. } => "closing".into(),
+        RoundStatus::Waiting { .. } => {
+            let (minted, held) = (show_count(round.minted.get()), show_count(round.held().get()));
+            format!("{minted} units minted, {held} held until {} disputes are over", round.reserve.disputes)
+        }
         RoundStatus::Closed { height, minted } => {
             format!("closed in {}, {} units minted", dates.at(*height), show_count(minted.get()))
         }
@@ -101,7 +105,8 @@ fn show(view: &RoundView, dates: &Dates) -> String {
     if round.seals > 0 {
         fields.add("not told", format!("{} sealed amounts; who leaves one untold gets nothing", round.seals));
     }
-    let got = if round.status.is_final() { ">UNITS" } else { ">UNITS NOW" };
+    let is_minted = round.status.is_final() || matches!(round.status, RoundStatus::Waiting { .. });
+    let got = if is_minted { ">UNITS" } else { ">UNITS NOW" };
     let mut table = Table::new(&["GIVER", ">COUNTS", ">PART", got, "REMARK"]);
     for (score, part) in view.scores.iter().flatten().zip(shown_parts(view)) {
         let part = show_part(part, counting(score));
@@ -131,6 +136,9 @@ fn shown_parts(view: &RoundView) -> Vec<BasisPoints> {
 /// Why a giver gets other units than its part.
 fn remark(round: &Round, score: &ScoreView) -> String {
     match (score.seals, &score.cap_shared_with) {
+        (0, None) if score.disputed > 0 && !round.status.is_final() => {
+            format!("{} of it disputed", show_count(score.disputed))
+        }
         (0, None) => String::new(),
         (0, Some(group)) => format!("shares the cap of {group}"),
         (seals, _) if round.status.is_final() => format!("WITHHELD {seals} amounts"),

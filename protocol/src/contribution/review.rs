@@ -22,7 +22,10 @@ use crate::{
     model::Model,
     office::{self, Office},
     rejection::Rejection,
-    round::{self, Round},
+    round::{
+        self, Round,
+        reserve::{self, Cause},
+    },
     state::{Overlay, StateRead},
     transaction::{Invalid, check_text},
 };
@@ -78,6 +81,23 @@ impl Contribution {
         Ok(round)
     }
 
+    /// It counts from now on, and is in dispute where it is challenged.
+    fn begin_to_count<S: StateRead + ?Sized>(
+        &mut self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+    ) -> Result<(), Rejection> {
+        match round::count(state, context, self, true) {
+            Ok(()) | Err(Rejection::RoundOver { .. }) => {}
+            Err(rejection) => return Err(rejection),
+        }
+        self.accepted = Some(context.height);
+        if Frozen::of(state, &DisputeTarget::Contribution(self.id)).disputes.is_empty() {
+            return Ok(());
+        }
+        reserve::hold(state, context, self, Cause::Challenge)
+    }
+
     /// Forgets what a steward said of it, and what those said who are no longer stewards.
     fn forget<S: StateRead + ?Sized>(&mut self, state: &Overlay<'_, S>, steward: AccountId) {
         let office = Office::Steward(self.model);
@@ -110,15 +130,18 @@ impl AcceptContribution {
         if contribution.is_sealed() {
             return Err(Rejection::StillSealed(self.contribution));
         }
-        dispute::require_unfrozen(state, &DisputeTarget::Contribution(self.contribution))?;
+        dispute::require_not_void(state, self.contribution)?;
         contribution.forget(state, sender);
         contribution.countersigned.push(Countersignature { steward: sender, height: context.height });
         let asked = round.as_ref().map_or(model.policy.countersigners, |round| round.countersigners);
         let have = u32::try_from(contribution.countersigned.len()).unwrap_or(u32::MAX);
         let lacking = needed(&model, contribution.giver, asked).saturating_sub(have);
         if lacking == 0 {
-            round::count(state, context, &contribution, true)?;
-            contribution.accepted = Some(context.height);
+            // What it was appealed for has come true.
+            if !Frozen::of(state, &DisputeTarget::Appeal(self.contribution)).disputes.is_empty() {
+                reserve::release(state, context, &contribution, Cause::Appeal)?;
+            }
+            contribution.begin_to_count(state, context)?;
         }
         state.write(&self.contribution, &contribution);
         Ok(vec![Event::ContributionAccepted {
@@ -186,7 +209,7 @@ pub(crate) fn require_appealable<S: StateRead + ?Sized>(
     if contribution.is_sealed() {
         return Err(Rejection::StillSealed(contribution.id));
     }
-    dispute::require_unfrozen(state, &DisputeTarget::Contribution(contribution.id))?;
+    dispute::require_not_void(state, contribution.id)?;
     let round = contribution.round.map(|number| Round::existing(state, contribution.model, number)).transpose()?;
     if let Some(round) = &round {
         round.require_open(context.time)?;
@@ -202,10 +225,7 @@ pub(crate) fn require_appealable<S: StateRead + ?Sized>(
     Ok(contribution.declined.first().map(|one| one.steward).or_else(waited_for).unwrap_or(sender))
 }
 
-/// An appeal was upheld: the contribution counts, if its round is still open and no challenge of it is.
-///
-/// What an appeal that ends after its round's close would have been worth is held back nowhere: the round has minted
-/// without it.
+/// An appeal was upheld: the contribution counts, unless a challenge of it was upheld too.
 pub(crate) fn uphold_appeal<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
@@ -215,13 +235,10 @@ pub(crate) fn uphold_appeal<S: StateRead + ?Sized>(
     if contribution.accepted.is_some() {
         return Ok(());
     }
-    if dispute::require_unfrozen(state, &DisputeTarget::Contribution(id)).is_ok() {
-        match round::count(state, context, &contribution, true) {
-            Ok(()) | Err(Rejection::RoundOver { .. }) => {}
-            Err(rejection) => return Err(rejection),
-        }
+    if dispute::require_not_void(state, id).is_ok() {
+        contribution.begin_to_count(state, context)?;
     }
     contribution.accepted = Some(context.height);
     state.write(&id, &contribution);
-    Ok(())
+    reserve::release(state, context, &contribution, Cause::Appeal)
 }

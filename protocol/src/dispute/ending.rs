@@ -7,12 +7,15 @@ use crate::{
     due::{self, Due},
     event::Event,
     execute::Context,
-    ids::{AccountId, DisputeId, ProposalId, Units},
+    ids::{AccountId, ContributionId, DisputeId, ProposalId, Units},
     model::{self, Model},
     policy::{Class, Rule},
     proposal::ProposalAction,
     rejection::Rejection,
-    round,
+    round::{
+        self,
+        reserve::{self, Cause},
+    },
     share::{self, ShareReason},
     state::{Overlay, StateRead},
 };
@@ -197,8 +200,10 @@ fn end<S: StateRead + ?Sized>(
         DisputeTarget::Version { model, label } => {
             events.extend(model::withdraw_disputed(state, context, (*model, label), dispute.id)?);
         }
-        // It does not count since the challenge, and stays so.
-        DisputeTarget::Contribution(_) => frozen.settled = Some(dispute.id),
+        DisputeTarget::Contribution(id) => {
+            frozen.settled = Some(dispute.id);
+            void(state, context, *id)?;
+        }
         DisputeTarget::Appeal(id) => {
             frozen.settled = Some(dispute.id);
             review::uphold_appeal(state, context, *id)?;
@@ -224,20 +229,36 @@ impl Frozen {
     }
 }
 
-/// Frees a target, if no other dispute keeps it; a countersigned contribution counts again if its round is still open.
+/// A contribution counts no more.
+fn void<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    id: ContributionId,
+) -> Result<(), Rejection> {
+    let contribution = Contribution::existing(state, id)?;
+    if contribution.accepted.is_none() {
+        return Ok(());
+    }
+    match round::count(state, context, &contribution, false) {
+        Ok(()) | Err(Rejection::RoundOver { .. }) => {}
+        Err(rejection) => return Err(rejection),
+    }
+    reserve::release(state, context, &contribution, Cause::Challenge)
+}
+
+/// Frees a target, if no other dispute keeps it.
 fn thaw<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, dispute: &Dispute) {
     let mut frozen = Frozen::of(state, &dispute.target);
     frozen.remove(dispute);
     frozen.write(state, &dispute.target);
-    let DisputeTarget::Contribution(id) = dispute.target else { return };
-    if !frozen.disputes.is_empty() {
-        return;
-    }
-    if let Ok(contribution) = Contribution::existing(state, id)
-        && contribution.accepted.is_some()
-    {
-        // A round that closed meanwhile has minted without it.
-        let _ = round::count(state, context, &contribution, true);
+    let (DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id)) = dispute.target else { return };
+    let Ok(contribution) = Contribution::existing(state, id) else { return };
+    let cause = if dispute.target.is_appeal() { Cause::Appeal } else { Cause::Challenge };
+    // What is challenged holds its round up once it counts, what is appealed until then.
+    let holds = contribution.accepted.is_some() == (cause == Cause::Challenge);
+    if holds && frozen.disputes.is_empty() {
+        // It fails only where there is no such round, and there is.
+        let _ = reserve::release(state, context, &contribution, cause);
     }
 }
 

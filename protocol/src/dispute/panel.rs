@@ -11,6 +11,7 @@ use crate::{
     office::{self, Office},
     policy::{Arbiters, ModelPolicy},
     rejection::Rejection,
+    round::RoundScore,
     share,
     state::{Overlay, StateError, StateRead},
     transaction::{Invalid, check_text},
@@ -62,6 +63,17 @@ fn is_disinterested<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelI
         && state.read::<Account>(&account).is_some_and(|account| account.suspended.is_none())
 }
 
+/// Whether an account has spoken about a contribution as a steward, or shares in what its round mints.
+fn is_involved<S: StateRead + ?Sized>(state: &Overlay<'_, S>, contribution: &Contribution, account: AccountId) -> bool {
+    let countersigned = contribution.countersigned.iter().any(|one| one.steward == account);
+    let declined = contribution.declined.iter().any(|one| one.steward == account);
+    let gives = |number| {
+        let score = state.read::<RoundScore>(&(contribution.model, number, account));
+        score.is_some_and(|score| score.counting() > 0)
+    };
+    countersigned || declined || contribution.round.is_some_and(gives)
+}
+
 /// How many of a policy's arbiters and stand-ins could sit on a dispute of others, at most as many as there are seats.
 pub(crate) fn could_sit<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, arbiters: &Arbiters) -> u32 {
     let office = Office::Arbiter(model);
@@ -73,20 +85,20 @@ pub(crate) fn could_sit<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: Mo
 
 impl Dispute {
     /// Who sits on it now: the first of the bench who accepted and have not resigned, are no parties, hold nothing of
-    /// the model and are not suspended, as many as there are seats. That a policy no longer names them changes nothing.
+    /// the model, are not suspended, and of a contribution neither spoke about it nor gave to its round, as many as there
+    /// are seats. That a policy no longer names them changes nothing.
     pub(super) fn sitting<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> Vec<AccountId> {
         let Some(panel) = &self.panel else { return Vec::new() };
         let office = Office::Arbiter(self.model);
-        let appealed = match self.target {
-            DisputeTarget::Appeal(id) => state.read::<Contribution>(&id),
-            _ => None,
+        let contribution = match self.target {
+            DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id) => state.read::<Contribution>(&id),
+            DisputeTarget::Line { .. } | DisputeTarget::Version { .. } => None,
         };
-        let declined = |account: &AccountId| {
-            appealed.iter().flat_map(|appealed| &appealed.declined).any(|one| one.steward == *account)
-        };
+        let is_involved =
+            |account: &AccountId| contribution.as_ref().is_some_and(|one| is_involved(state, one, *account));
         let sits = |account: &AccountId| {
             !self.parties().contains(account)
-                && !declined(account)
+                && !is_involved(account)
                 && office::counts_in_copy(state, &office, *account)
                 && is_disinterested(state, self.model, *account)
         };

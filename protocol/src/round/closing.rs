@@ -9,9 +9,10 @@
 //!      -> minting:   the largest remainder first -> closed
 //! ```
 //!
-//! A round without seals and shared caps goes from open to quotas at once.
+//! A round without seals and shared caps goes from open to quotas at once. One with contributions in dispute mints twice
+//! ([`reserve`](super::reserve)): what is undisputed, after which it waits, and the rest.
 
-use super::{CapPer, Remainder, Round, RoundDue, RoundScore, RoundStatus, seals};
+use super::{CapPer, Part, Remainder, Round, RoundDue, RoundScore, RoundStatus, seals};
 use crate::{
     apportion::Quota,
     codec,
@@ -35,6 +36,8 @@ pub struct RoundGroup {
     pub units: Units,
     /// What of that no giver's quota covers, and goes to the largest remainders.
     pub left: u64,
+    /// Whether it is of the minting after the disputes were over.
+    pub again: bool,
 }
 
 impl Record for RoundGroup {
@@ -51,28 +54,27 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
 ) -> (Vec<Event>, usize) {
     let Some(mut round) = state.read::<Round>(&(model, number)) else { return (Vec::new(), 1) };
     let (events, handled) = match round.status.clone() {
-        RoundStatus::Open if round.seals > 0 || (round.is_grouped() && !round.fails()) => {
-            round.status = RoundStatus::Gathering { after: None };
-            (Vec::new(), 1)
-        }
-        RoundStatus::Open if round.fails() => (vec![fail(state, context, &mut round)], 1),
         RoundStatus::Open => {
-            round.status = RoundStatus::Quotas { after: None, due: 0 };
-            (Vec::new(), 1)
+            round.reserve.part = if round.reserve.disputes > 0 { Part::Undisputed } else { Part::All };
+            (begin(state, context, &mut round), 1)
         }
+        RoundStatus::Waiting { .. } if round.holds() => return (Vec::new(), 1),
+        RoundStatus::Waiting { .. } => (begin_rest(state, context, &mut round), 1),
         RoundStatus::Gathering { after } => gather(state, context, &mut round, after, budget),
         RoundStatus::Dividing { after, due } => (Vec::new(), divide(state, &mut round, (after, due), budget)),
         RoundStatus::Capping { left } => (Vec::new(), cap(state, &mut round, left, budget)),
         RoundStatus::Quotas { after, due } => (Vec::new(), compute_quotas(state, &mut round, (after, due), budget)),
-        RoundStatus::Minting { left, minted } => mint(state, context, &mut round, (left, minted), budget),
+        RoundStatus::Minting { left } => mint(state, context, &mut round, left, budget),
         RoundStatus::Closed { .. } | RoundStatus::Failed { .. } => return (Vec::new(), 1),
     };
     round.write(state);
-    if round.status.is_final() {
+    let waits = matches!(round.status, RoundStatus::Waiting { .. });
+    if round.status.is_final() || waits {
         let mut counters = state.read::<ModelCounters>(&model).unwrap_or_default();
         counters.open_rounds.retain(|open| *open != number);
         state.write(&model, &counters);
-    } else {
+    }
+    if !round.status.is_final() && !waits {
         // Behind everything else that is due now, so that a large round holds nothing up.
         due::set(state, context.time.plus_ms(1), Due::Round { model, number });
     }
@@ -87,14 +89,23 @@ impl RoundStatus {
 }
 
 impl Round {
-    /// Whether too few gave.
-    fn fails(&self) -> bool {
-        self.contributors == 0 || self.contributors < self.plan.min_contributors.into()
+    /// Whether too few gave what is being minted.
+    fn has_too_few(&self) -> bool {
+        let givers = match self.reserve.part {
+            Part::All | Part::Rest => self.contributors,
+            Part::Undisputed => self.reserve.contributors,
+        };
+        givers == 0 || givers < self.plan.min_contributors.into()
     }
 
     /// Whether several accounts share a cap.
     fn is_grouped(&self) -> bool {
         self.plan.cap.is_some_and(|cap| cap.per != CapPer::Account)
+    }
+
+    /// What of so many units goes to the largest remainders, after quotas took so many; nothing before disputes are over.
+    fn left_by_quotas(&self, units: u64, due: u64) -> u64 {
+        if self.reserve.part == Part::Undisputed { 0 } else { units.saturating_sub(due) }
     }
 
     /// Units that one giver, or one group of them, gets at most.
@@ -103,8 +114,54 @@ impl Round {
     }
 }
 
+/// The first step of a minting.
+fn begin<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Vec<Event> {
+    let has_seals = round.seals > 0 && round.reserve.part != Part::Rest;
+    if has_seals || (round.is_grouped() && !round.has_too_few()) {
+        round.status = RoundStatus::Gathering { after: None };
+        return Vec::new();
+    }
+    divide_or_end(state, context, round)
+}
+
+/// The disputes are over: mints the rest.
+fn begin_rest<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Vec<Event> {
+    round.reserve.part = Part::Rest;
+    begin(state, context, round)
+}
+
+/// What comes after it is known who gave.
+fn divide_or_end<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    round: &mut Round,
+) -> Vec<Event> {
+    if round.has_too_few() {
+        return match round.reserve.part {
+            Part::Undisputed => wait(state, context, round),
+            Part::All | Part::Rest => vec![fail(state, context, round)],
+        };
+    }
+    round.status = if round.is_grouped() {
+        RoundStatus::Dividing { after: None, due: 0 }
+    } else {
+        RoundStatus::Quotas { after: None, due: 0 }
+    };
+    Vec::new()
+}
+
+/// Waits for the disputes, or goes on if they ended meanwhile.
+fn wait<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Vec<Event> {
+    if !round.holds() {
+        return begin_rest(state, context, round);
+    }
+    round.status = RoundStatus::Waiting { height: context.height };
+    let (model, number) = (round.model, round.number);
+    vec![Event::RoundWaits { model, round: number, minted: round.minted, held: round.held() }]
+}
+
 fn fail<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Event {
-    share::release_reserved(state, round.model, round.plan.budget);
+    share::release_reserved(state, round.model, round.held());
     round.status = RoundStatus::Failed { height: context.height };
     Event::RoundClosed {
         model: round.model,
@@ -151,27 +208,26 @@ fn gather<S: StateRead + ?Sized>(
     let mut events = Vec::new();
     for (account, score) in &scores {
         if score.seals > 0 {
-            events.push(seals::withhold(state, (round.model, round.number), (*account, score.seals)));
+            if round.reserve.part != Part::Rest {
+                events.push(seals::withhold(state, (round.model, round.number), (*account, score.seals)));
+            }
         } else if let Some(cap) = round.plan.cap.filter(|_| round.is_grouped()) {
-            let group = cap.per.group(state, *account);
+            let group = score.group.unwrap_or_else(|| cap.per.group(state, *account));
             let key = (round.model, round.number, group);
-            let mut all = state.read::<RoundGroup>(&key).unwrap_or_default();
-            all.score = all.score.saturating_add(score.score);
+            let again = round.reserve.part == Part::Rest;
+            let known = state.read::<RoundGroup>(&key).filter(|known| known.again == again);
+            let mut all = known.unwrap_or(RoundGroup { again, ..RoundGroup::default() });
+            all.score = all.score.saturating_add(round.counts_in_group(score));
             state.write(&key, &all);
             let key = (round.model, round.number, *account);
             state.write(&key, &RoundScore { group: Some(group), ..score.clone() });
         }
     }
-    round.status = if scores.len() >= budget {
-        RoundStatus::Gathering { after: scores.last().map(|(account, _)| *account) }
-    } else if round.fails() {
-        events.push(fail(state, context, round));
-        round.status.clone()
-    } else if round.is_grouped() {
-        RoundStatus::Dividing { after: None, due: 0 }
+    if scores.len() >= budget {
+        round.status = RoundStatus::Gathering { after: scores.last().map(|(account, _)| *account) };
     } else {
-        RoundStatus::Quotas { after: None, due: 0 }
-    };
+        events.extend(divide_or_end(state, context, round));
+    }
     (events, scores.len().max(1))
 }
 
@@ -199,15 +255,16 @@ fn divide<S: StateRead + ?Sized>(
     budget: usize,
 ) -> usize {
     let groups = next_of::<RoundGroup, S>(state, round, after, budget);
-    for (group, RoundGroup { score, .. }) in &groups {
-        let quota = Quota::of(round.plan.budget.get(), *score, round.score.into());
+    let again = round.reserve.part == Part::Rest;
+    for (group, RoundGroup { score, .. }) in groups.iter().filter(|(_, group)| group.again == again) {
+        let quota = Quota::of(round.plan.budget.get(), *score, round.divisor().into());
         due = due.saturating_add(quota.units);
         put_due(state, round, *group, quota);
     }
     round.status = if groups.len() >= budget {
         RoundStatus::Dividing { after: groups.last().map(|(group, _)| *group), due }
     } else {
-        RoundStatus::Capping { left: round.plan.budget.get().saturating_sub(due) }
+        RoundStatus::Capping { left: round.left_by_quotas(round.plan.budget.get(), due) }
     };
     groups.len().max(1)
 }
@@ -220,7 +277,9 @@ fn cap<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &mut Round, mut
         let units = units.saturating_add(extra).min(round.cap_units());
         let key = (round.model, round.number, *account);
         let group = state.read::<RoundGroup>(&key).unwrap_or_default();
-        state.write(&key, &RoundGroup { units: Units::new(units), left: units, ..group });
+        // What no quota covers is not given away before the disputes are over.
+        let left = round.left_by_quotas(units, 0);
+        state.write(&key, &RoundGroup { units: Units::new(units), left, ..group });
     }
     round.status =
         if dues.len() >= budget { RoundStatus::Capping { left } } else { RoundStatus::Quotas { after: None, due: 0 } };
@@ -234,13 +293,13 @@ fn compute_quotas<S: StateRead + ?Sized>(
     budget: usize,
 ) -> usize {
     let scores = next_of::<RoundScore, S>(state, round, after, budget);
-    for (account, score) in scores.iter().filter(|(_, score)| score.counting() > 0) {
+    for (account, score) in scores.iter().filter(|(_, score)| round.counts(score) > 0) {
         let quota = match score.group {
-            None => Quota::of(round.plan.budget.get(), score.score, round.score.into()),
+            None => Quota::of(round.plan.budget.get(), round.counts(score), round.divisor().into()),
             Some(group) => {
                 let key = (round.model, round.number, group);
                 let mut all = state.read::<RoundGroup>(&key).unwrap_or_default();
-                let quota = Quota::of(all.units.get(), score.score, all.score.into());
+                let quota = Quota::of(all.units.get(), round.counts(score), all.score.into());
                 all.left = all.left.saturating_sub(quota.units);
                 state.write(&key, &all);
                 quota
@@ -252,8 +311,8 @@ fn compute_quotas<S: StateRead + ?Sized>(
     round.status = if scores.len() >= budget {
         RoundStatus::Quotas { after: scores.last().map(|(account, _)| *account), due }
     } else {
-        let left = if round.is_grouped() { 0 } else { round.plan.budget.get().saturating_sub(due) };
-        RoundStatus::Minting { left, minted: Units::ZERO }
+        let left = if round.is_grouped() { 0 } else { round.left_by_quotas(round.plan.budget.get(), due) };
+        RoundStatus::Minting { left }
     };
     scores.len().max(1)
 }
@@ -282,7 +341,7 @@ fn mint<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     round: &mut Round,
-    (mut left, mut minted): (u64, Units),
+    mut left: u64,
     budget: usize,
 ) -> (Vec<Event>, usize) {
     let dues = take_due(state, round, budget);
@@ -291,7 +350,9 @@ fn mint<S: StateRead + ?Sized>(
         let key = (round.model, round.number, *account);
         let score = state.read::<RoundScore>(&key).unwrap_or_default();
         let extra = take_extra(state, round, score.group, &mut left);
-        let units = Units::new(units.saturating_add(extra).min(round.cap_units()));
+        let whole = units.saturating_add(extra).min(round.cap_units());
+        // Besides what it got before the disputes were over.
+        let units = Units::new(whole.saturating_sub(score.units.get())).min(round.held());
         if units == Units::ZERO {
             continue;
         }
@@ -299,20 +360,22 @@ fn mint<S: StateRead + ?Sized>(
         let reason = ShareReason::Round { round: round.number };
         // It was reserved when the round was opened, so there is room for it.
         if let Ok(event) = share::change(state, context, round.model, *account, (ShareFlow::In, units), reason) {
-            minted = Units::new(minted.get().saturating_add(units.get()));
+            round.minted = Units::new(round.minted.get().saturating_add(units.get()));
             events.push(event);
+            let units = Units::new(score.units.get().saturating_add(units.get()));
             state.write(&key, &RoundScore { units, ..score });
         }
     }
-    round.status = if dues.len() >= budget {
-        RoundStatus::Minting { left, minted }
+    if dues.len() >= budget {
+        round.status = RoundStatus::Minting { left };
+    } else if round.reserve.part == Part::Undisputed {
+        events.extend(wait(state, context, round));
     } else {
-        let rest = round.plan.budget.get().saturating_sub(minted.get());
-        share::release_reserved(state, round.model, Units::new(rest));
-        let (model, number, contributors) = (round.model, round.number, round.contributors);
+        share::release_reserved(state, round.model, round.held());
+        let (model, number, minted, contributors) = (round.model, round.number, round.minted, round.contributors);
         events.push(Event::RoundClosed { model, round: number, minted, contributors });
-        RoundStatus::Closed { height: context.height, minted }
-    };
+        round.status = RoundStatus::Closed { height: context.height, minted };
+    }
     (events, dues.len().max(1))
 }
 
@@ -343,8 +406,9 @@ pub fn preview<S: StateRead + ?Sized>(
         overlay.finish()?;
         return Ok(None);
     }
+    let goes_on = |round: Round| !round.status.is_final() && !matches!(round.status, RoundStatus::Waiting { .. });
     // Each pass is over in one go.
-    while overlay.read::<Round>(&(round.model, round.number)).is_some_and(|round| !round.status.is_final()) {
+    while overlay.read::<Round>(&(round.model, round.number)).is_some_and(goes_on) {
         on_due(&mut overlay, &context, (round.model, round.number), most);
     }
     let givers = next_of::<RoundScore, S>(&overlay, round, None, most);

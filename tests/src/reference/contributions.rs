@@ -50,6 +50,8 @@ pub enum RoundStatus {
     /// It mints in so many blocks: the ledger spreads the work, one step a block. 5 is for what is withheld and for who
     /// shares a cap; where nobody does, 4 and 3 are left out.
     Closing(u8),
+    /// What is undisputed is minted; the rest waits for the disputes.
+    Waiting,
     /// It is over, and minted so much.
     Closed(u64),
     /// It is over, and too few gave.
@@ -61,6 +63,15 @@ impl RoundStatus {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Closed(_) | Self::Failed)
     }
+}
+
+/// Which part of a round's budget is minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Part {
+    All,
+    Undisputed,
+    Rest,
 }
 
 /// A round.
@@ -80,6 +91,10 @@ pub struct Round {
     pub countersigners: u32,
     /// The account that each giver who shares a cap goes back to.
     pub groups: BTreeMap<AccountId, AccountId>,
+    /// Which part it mints.
+    pub part: Part,
+    /// What each giver got of it.
+    pub got: BTreeMap<AccountId, u64>,
     /// Where it stands.
     pub status: RoundStatus,
 }
@@ -96,8 +111,9 @@ impl World {
         let records_until = self.time + plan.recording_ms;
         let closes = records_until + plan.review_ms;
         let (plan, status) = (plan.clone(), RoundStatus::Open);
-        let (wakes, counted, groups) = (closes, 0, BTreeMap::new());
-        let round = Round { plan, records_until, closes, wakes, counted, countersigners, groups, status };
+        let (wakes, counted, groups, got) = (closes, 0, BTreeMap::new(), BTreeMap::new());
+        let part = Part::All;
+        let round = Round { plan, records_until, closes, wakes, counted, countersigners, groups, part, got, status };
         self.existing_mut(id).rounds.push(round);
         Ok(())
     }
@@ -221,7 +237,7 @@ impl World {
         if contribution.is_sealed() {
             return Err("still_sealed");
         }
-        self.require_unfrozen(&DisputeTarget::Contribution(id))?;
+        self.require_not_void(id)?;
         self.say(id, sender, true);
         let enough = self.contributions[&id].countersigned.len() >= self.countersigners_of(&self.contributions[&id]);
         if let Some(contribution) = self.contributions.get_mut(&id) {
@@ -263,7 +279,7 @@ impl World {
         if contribution.is_sealed() {
             return Err("still_sealed");
         }
-        self.require_unfrozen(&DisputeTarget::Contribution(id))?;
+        self.require_not_void(id)?;
         self.require_review(contribution)?;
         let waits = match contribution.round {
             Some(number) => self.time >= self.round(contribution.model, number)?.records_until,
@@ -290,17 +306,46 @@ impl World {
         withholding
     }
 
-    /// What each giver's contributions to a round count: those countersigned and not disputed, if it told all amounts.
-    fn scores(&self, model: ModelId, number: usize) -> BTreeMap<AccountId, u64> {
+    /// Whether an account has spoken about a contribution as a steward, or has something that counts in its round.
+    pub(super) fn is_involved(&self, id: ContributionId, account: AccountId) -> bool {
+        let one = &self.contributions[&id];
+        let spoke = one.countersigned.contains(&account) || one.declined.contains(&account);
+        let number = one.round.and_then(|number| usize::try_from(number).ok());
+        spoke || number.is_some_and(|number| self.scores(one.model, number, false).contains_key(&account))
+    }
+
+    fn require_not_void(&self, id: ContributionId) -> Result<(), Refused> {
+        if self.is_settled(&DisputeTarget::Contribution(id)) { Err("frozen") } else { Ok(()) }
+    }
+
+    fn is_challenged(&self, id: ContributionId) -> bool {
+        self.pending_on(&DisputeTarget::Contribution(id)).next().is_some()
+    }
+
+    fn is_appealed(&self, id: ContributionId) -> bool {
+        self.pending_on(&DisputeTarget::Appeal(id)).next().is_some()
+    }
+
+    fn given_to(&self, model: ModelId, number: usize) -> impl Iterator<Item = (ContributionId, &Contribution)> {
+        let of_round = move |one: &Contribution| one.model == model && one.round == Some(number as u64);
+        self.contributions.iter().map(|(id, one)| (*id, one)).filter(move |(_, one)| of_round(one))
+    }
+
+    /// What a contribution to a round counts, if it does.
+    fn worth(&self, number: usize, contribution: &Contribution) -> u64 {
+        let weights = &self.models[&contribution.model].rounds[number].plan.weights;
+        let weight = weights.iter().find(|weight| weight.kind == contribution.kind);
+        contribution.amount * weight.map_or(0, |weight| u64::from(weight.weight))
+    }
+
+    /// What each giver's contributions to a round count, if it told all amounts: those countersigned, or appealed with
+    /// success, against which no challenge was upheld; or those of them that are not challenged.
+    fn scores(&self, model: ModelId, number: usize, undisputed: bool) -> BTreeMap<AccountId, u64> {
         let mut scores = BTreeMap::new();
-        for (id, contribution) in &self.contributions {
-            let of_round = contribution.model == model && contribution.round == Some(number as u64);
-            let frozen = self.is_frozen(&DisputeTarget::Contribution(*id));
-            if of_round && contribution.accepted && !frozen {
-                let weights = &self.models[&model].rounds[number].plan.weights;
-                let weight = weights.iter().find(|weight| weight.kind == contribution.kind);
-                let worth = contribution.amount * weight.map_or(0, |weight| u64::from(weight.weight));
-                *scores.entry(contribution.giver).or_insert(0) += worth;
+        for (id, contribution) in self.given_to(model, number) {
+            let is_void = self.require_not_void(id).is_err();
+            if contribution.accepted && !is_void && !(undisputed && self.is_challenged(id)) {
+                *scores.entry(contribution.giver).or_insert(0) += self.worth(number, contribution);
             }
         }
         let withholding = self.withholding(model, number);
@@ -308,49 +353,131 @@ impl World {
         scores
     }
 
-    /// A round's time has come. What counts is what stood when the last block before its close was over.
+    /// Whether something of a round is in dispute: it counts and is challenged, or it does not and is appealed.
+    fn is_disputed(&self, model: ModelId, number: usize) -> bool {
+        self.given_to(model, number).any(|(id, contribution)| {
+            let is_void = self.require_not_void(id).is_err();
+            if contribution.accepted { !is_void && self.is_challenged(id) } else { self.is_appealed(id) }
+        })
+    }
+
+    /// What givers' contributions count in what a round mints: at the close, or once nothing is in dispute.
+    fn counting(&self, model: ModelId, number: usize) -> BTreeMap<AccountId, u64> {
+        let round = &self.models[&model].rounds[number];
+        match round.part {
+            Part::All | Part::Rest => self.scores(model, number, false),
+            Part::Undisputed => self.at(round.counted).scores(model, number, true),
+        }
+    }
+
+    /// A round's time has come. What counts at the close is what stood when the last block before it was over.
     pub(super) fn round_is_due(&mut self, model: ModelId, number: usize) {
         let (height, time) = (self.height, self.time);
-        let round = &self.models[&model].rounds[number];
-        let counted = if round.status == RoundStatus::Open { height - 1 } else { round.counted };
-        let (scores, withholding) =
-            (self.at(counted).scores(model, number), self.at(counted).withholding(model, number));
-        let least = usize::try_from(round.plan.min_contributors).unwrap_or(usize::MAX).max(1);
-        let (fails, is_shared) = (scores.len() < least, round.shared_cap().is_some());
-        let status = match round.status {
-            RoundStatus::Open if !withholding.is_empty() || (is_shared && !fails) => RoundStatus::Closing(5),
-            RoundStatus::Open if fails => RoundStatus::Failed,
-            RoundStatus::Open => RoundStatus::Closing(2),
+        let status = self.models[&model].rounds[number].status;
+        match status {
+            RoundStatus::Open => {
+                let part = if self.is_disputed(model, number) { Part::Undisputed } else { Part::All };
+                let round = self.round_mut(model, number);
+                (round.counted, round.part) = (height - 1, part);
+                self.begin_minting(model, number);
+            }
+            RoundStatus::Waiting if self.is_disputed(model, number) => {}
+            RoundStatus::Waiting => self.begin_rest(model, number),
             RoundStatus::Closing(5) => {
-                self.gather(model, number, scores.keys(), withholding.keys());
-                match (fails, is_shared) {
-                    (true, _) => RoundStatus::Failed,
-                    (false, true) => RoundStatus::Closing(4),
-                    (false, false) => RoundStatus::Closing(2),
+                self.gather(model, number);
+                self.divide_or_end(model, number);
+            }
+            RoundStatus::Closing(step @ 2..) => self.round_mut(model, number).status = RoundStatus::Closing(step - 1),
+            _ => {
+                self.mint(model, number);
+                let round = self.round_mut(model, number);
+                if round.part == Part::Undisputed {
+                    self.wait(model, number);
+                } else {
+                    round.status = RoundStatus::Closed(round.got.values().sum());
                 }
             }
-            RoundStatus::Closing(step @ 2..) => RoundStatus::Closing(step - 1),
-            _ => self.mint(model, number, &scores),
-        };
-        let round = &mut self.existing_mut(model).rounds[number];
-        (round.counted, round.wakes, round.status) = (counted, time + 1, status);
+        }
+        let waits = self.models[&model].rounds[number].status == RoundStatus::Waiting;
+        self.round_mut(model, number).wakes = if waits { u64::MAX } else { time + 1 };
+    }
+
+    fn round_mut(&mut self, model: ModelId, number: usize) -> &mut Round {
+        &mut self.existing_mut(model).rounds[number]
+    }
+
+    fn begin_minting(&mut self, model: ModelId, number: usize) {
+        let round = &self.models[&model].rounds[number];
+        let withheld = !self.at(round.counted).withholding(model, number).is_empty() && round.part != Part::Rest;
+        if withheld || (round.shared_cap().is_some() && !self.has_too_few(model, number)) {
+            self.round_mut(model, number).status = RoundStatus::Closing(5);
+        } else {
+            self.divide_or_end(model, number);
+        }
+    }
+
+    fn begin_rest(&mut self, model: ModelId, number: usize) {
+        self.round_mut(model, number).part = Part::Rest;
+        self.begin_minting(model, number);
+    }
+
+    fn has_too_few(&self, model: ModelId, number: usize) -> bool {
+        let least = usize::try_from(self.models[&model].rounds[number].plan.min_contributors).unwrap_or(usize::MAX);
+        self.counting(model, number).len() < least.max(1)
+    }
+
+    fn divide_or_end(&mut self, model: ModelId, number: usize) {
+        let too_few = self.has_too_few(model, number);
+        let round = self.round_mut(model, number);
+        match (too_few, round.part) {
+            (true, Part::Undisputed) => self.wait(model, number),
+            (true, _) => round.status = RoundStatus::Failed,
+            (false, _) => round.status = RoundStatus::Closing(if round.shared_cap().is_some() { 4 } else { 2 }),
+        }
+    }
+
+    fn wait(&mut self, model: ModelId, number: usize) {
+        if self.is_disputed(model, number) {
+            self.round_mut(model, number).status = RoundStatus::Waiting;
+        } else {
+            self.begin_rest(model, number);
+        }
+    }
+
+    /// Rounds whose last dispute is over go on.
+    pub(super) fn wake_rounds(&mut self) {
+        let waiting = |round: &Round| round.status == RoundStatus::Waiting && round.wakes == u64::MAX;
+        let places: Vec<(ModelId, usize)> = self
+            .models
+            .iter()
+            .flat_map(|(id, model)| model.rounds.iter().enumerate().map(|(number, round)| (*id, number, round)))
+            .filter(|(.., round)| waiting(round))
+            .map(|(id, number, _)| (id, number))
+            .collect();
+        for (model, number) in places {
+            if !self.is_disputed(model, number) {
+                self.round_mut(model, number).wakes = self.time + 1;
+            }
+        }
     }
 
     /// Bars those who withhold from the rounds there are and one more, and finds who shares a cap with whom.
-    fn gather<'a>(
-        &mut self,
-        model: ModelId,
-        number: usize,
-        givers: impl Iterator<Item = &'a AccountId>,
-        withholding: impl Iterator<Item = &'a AccountId>,
-    ) {
+    fn gather(&mut self, model: ModelId, number: usize) {
+        let round = &self.models[&model].rounds[number];
+        let (counted, part) = (round.counted, round.part);
         let until = self.models[&model].rounds.len() as u64 + 1;
-        for account in withholding {
+        let withholding = self.at(counted).withholding(model, number);
+        for account in withholding.keys().filter(|_| part != Part::Rest) {
             self.barred.insert((model, *account), until);
         }
         let Some(per) = self.models[&model].rounds[number].shared_cap() else { return };
-        let groups = givers.map(|giver| (*giver, self.goes_back_to(*giver, per))).collect();
-        self.existing_mut(model).rounds[number].groups = groups;
+        let mut groups = self.models[&model].rounds[number].groups.clone();
+        let givers: Vec<AccountId> =
+            self.given_to(model, number).filter(|(_, one)| one.accepted).map(|(_, one)| one.giver).collect();
+        for giver in givers.into_iter().filter(|giver| !withholding.contains_key(giver)) {
+            groups.entry(giver).or_insert_with(|| self.goes_back_to(giver, per));
+        }
+        self.round_mut(model, number).groups = groups;
     }
 
     /// The founding account, or the nearest member, that an account goes back to.
@@ -364,31 +491,83 @@ impl World {
         }
     }
 
-    fn mint(&mut self, model: ModelId, number: usize, scores: &BTreeMap<AccountId, u64>) -> RoundStatus {
-        let (plan, groups) =
-            (self.models[&model].rounds[number].plan.clone(), self.models[&model].rounds[number].groups.clone());
-        // What was reserved for the round is there to be minted now.
-        self.existing_mut(model).rounds[number].status = RoundStatus::Closed(0);
-        let budget = plan.budget.get();
-        let cap = u128::from(budget) * plan.cap.map_or(10_000, |cap| u128::from(cap.part.get())) / 10_000;
+    fn mint(&mut self, model: ModelId, number: usize) {
+        let round = self.models[&model].rounds[number].clone();
+        let budget = round.plan.budget.get();
+        let cap = u128::from(budget) * round.plan.cap.map_or(10_000, |cap| u128::from(cap.part.get())) / 10_000;
         let cap = u64::try_from(cap).unwrap_or(u64::MAX);
+        let dues = match round.part {
+            Part::Undisputed => self.least_due(model, number, cap),
+            Part::All | Part::Rest => self.due(model, number, cap),
+        };
+        for (giver, units) in dues {
+            self.pay(model, number, giver, units);
+        }
+    }
+
+    /// Gives a giver what it is due beyond what it got, as far as the budget goes.
+    fn pay(&mut self, model: ModelId, number: usize, giver: AccountId, due: u64) {
+        let round = self.round_mut(model, number);
+        let held = round.plan.budget.get() - round.got.values().sum::<u64>();
+        let units = due.saturating_sub(round.got.get(&giver).copied().unwrap_or(0)).min(held);
+        if units > 0 {
+            *round.got.entry(giver).or_insert(0) += units;
+            self.give(model, giver, units).unwrap_or_else(|code| panic!("what is reserved has room: {code}"));
+        }
+    }
+
+    /// What each giver is due however the disputes end: quotas rounded down, as if all that is disputed counted.
+    fn least_due(&self, model: ModelId, number: usize, cap: u64) -> Vec<(AccountId, u64)> {
+        let round = &self.models[&model].rounds[number];
+        let then = self.at(round.counted);
+        let (all, undisputed) = (then.scores(model, number, false), then.scores(model, number, true));
+        let appealed = then.given_to(model, number).filter(|(id, one)| !one.accepted && then.is_appealed(*id));
+        let appealed: u128 = appealed.map(|(_, one)| u128::from(then.worth(number, one))).sum();
+        let whole = all.values().map(|score| u128::from(*score)).sum::<u128>() + appealed;
+        let quota = |units: u64, weight: u64, whole: u128| {
+            u64::try_from(u128::from(units) * u128::from(weight) / whole).unwrap_or(u64::MAX)
+        };
+        let due = |(giver, score): (&AccountId, &u64)| {
+            let units = match round.groups.get(giver) {
+                None => quota(round.plan.budget.get(), *score, whole),
+                Some(group) => {
+                    let in_group = |(giver, _): &(&AccountId, &u64)| round.groups.get(giver) == Some(group);
+                    let together = all.iter().filter(in_group).map(|(_, score)| *score).sum::<u64>();
+                    let units = quota(round.plan.budget.get(), together, whole).min(cap);
+                    quota(units, *score, together.into())
+                }
+            };
+            (*giver, units.min(cap))
+        };
+        undisputed.iter().map(due).collect()
+    }
+
+    /// What each giver is due: the budget by largest remainders among those who share no cap with each other, then what
+    /// they get together among those who do. The largest remainders come first.
+    fn due(&self, model: ModelId, number: usize, cap: u64) -> Vec<(AccountId, u64)> {
+        let round = &self.models[&model].rounds[number];
+        let scores = self.counting(model, number);
         // Who shares a cap with nobody is a group of one.
         let mut parts: BTreeMap<AccountId, Vec<(AccountId, u64)>> = BTreeMap::new();
-        for (giver, score) in scores {
-            parts.entry(groups.get(giver).copied().unwrap_or(*giver)).or_default().push((*giver, *score));
+        for (giver, score) in &scores {
+            parts.entry(round.groups.get(giver).copied().unwrap_or(*giver)).or_default().push((*giver, *score));
         }
         let sums: Vec<u64> = parts.values().map(|givers| givers.iter().map(|(_, score)| score).sum()).collect();
-        let mut minted = 0;
-        for (givers, units) in parts.values().zip(divide(budget, &sums)) {
+        let whole: u128 = sums.iter().map(|sum| u128::from(*sum)).sum();
+        let mut dues = Vec::new();
+        for (givers, units) in parts.values().zip(divide(round.plan.budget.get(), &sums)) {
+            let units = units.min(cap);
             let weights: Vec<u64> = givers.iter().map(|(_, score)| *score).collect();
-            for ((giver, _), units) in givers.iter().zip(divide(units.min(cap), &weights)) {
-                if units > 0 {
-                    self.give(model, *giver, units).unwrap_or_else(|code| panic!("what is reserved has room: {code}"));
-                    minted += units;
-                }
+            let together: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+            for ((giver, score), due) in givers.iter().zip(divide(units, &weights)) {
+                let (of, among) =
+                    if round.shared_cap().is_some() { (units, together) } else { (round.plan.budget.get(), whole) };
+                let remainder = u128::from(of) * u128::from(*score) % among;
+                dues.push((std::cmp::Reverse(remainder), *giver, due));
             }
         }
-        RoundStatus::Closed(minted)
+        dues.sort();
+        dues.into_iter().map(|(_, giver, due)| (giver, due)).collect()
     }
 }
 

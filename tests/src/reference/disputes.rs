@@ -104,7 +104,7 @@ pub struct Loss {
 
 impl World {
     /// Disputes of a thing that are not over.
-    fn pending_on<'a>(&'a self, target: &'a DisputeTarget) -> impl Iterator<Item = &'a Dispute> {
+    pub(super) fn pending_on<'a>(&'a self, target: &'a DisputeTarget) -> impl Iterator<Item = &'a Dispute> {
         self.disputes.values().filter(move |dispute| dispute.target == *target && !dispute.status.is_final())
     }
 
@@ -284,11 +284,11 @@ impl World {
             let is_party = *account == dispute.challenger || *account == dispute.respondent;
             let accepted = matches!(self.answer_to(&office, *account), Some(Answer::Accepted | Answer::Dismissed));
             let suspended = self.accounts.get(account).is_none_or(|account| account.suspended);
-            let declined = match &dispute.target {
-                DisputeTarget::Appeal(id) => self.contributions[id].declined.contains(account),
+            let involved = match &dispute.target {
+                DisputeTarget::Appeal(id) | DisputeTarget::Contribution(id) => self.is_involved(*id, *account),
                 _ => false,
             };
-            !is_party && !declined && accepted && !suspended && self.held(dispute.model, *account) == 0
+            !is_party && !involved && accepted && !suspended && self.held(dispute.model, *account) == 0
         };
         accounts.iter().chain(stand_ins).copied().filter(sits).take(accounts.len()).collect()
     }
@@ -372,6 +372,7 @@ impl World {
         let in_time = self.require_heard(dispute).is_err();
         self.lose(id, !in_time);
         self.pending_mut(id).status = DisputeStatus::Withdrawn;
+        self.wake_rounds();
         Ok(())
     }
 
@@ -396,6 +397,7 @@ impl World {
         if !upholds {
             self.lose(id, true);
             self.pending_mut(id).status = DisputeStatus::Lifted;
+            self.wake_rounds();
             return Ok(());
         }
         self.pending_mut(id).status = DisputeStatus::Upheld;
@@ -421,6 +423,7 @@ impl World {
                 other.status = DisputeStatus::Moot;
             }
         }
+        self.wake_rounds();
         Ok(())
     }
 
@@ -455,6 +458,7 @@ impl World {
                 self.pending_mut(id).status = DisputeStatus::Lapsed;
             }
         }
+        self.wake_rounds();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The register: who holds what, what of it is free to give, and who answers for whom.
 
-use super::{Refused, World, divide};
+use super::{Refused, Round, World, divide};
 use allod_protocol::{
     delegation::Delegate,
     ids::{AccountId, ModelId},
@@ -64,7 +64,8 @@ impl World {
     /// What running rounds may still mint, and what holders may still take up.
     pub fn reserved(&self, model: ModelId) -> u64 {
         let rounds = self.models.get(&model).map_or(&[][..], |model| &model.rounds);
-        let running = rounds.iter().filter(|round| !round.status.is_final()).map(|round| round.plan.budget.get());
+        let left = |round: &Round| round.plan.budget.get() - round.got.values().sum::<u64>();
+        let running = rounds.iter().filter(|round| !round.status.is_final()).map(left);
         let issues = self.models.get(&model).map_or(&[][..], |model| &model.issues);
         let offered = issues.iter().filter(|issue| !issue.is_over).map(|issue| issue.units - issue.taken());
         running.chain(offered).sum()

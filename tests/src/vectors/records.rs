@@ -43,7 +43,7 @@ use allod_protocol::{
     },
     recovery::{Clock, Guarded, GuardianVote, Recovery, RecoveryPolicy, SetRecovery, Stage, Unsettled},
     rejection::Rejection,
-    round::{Remainder, Round, RoundDue, RoundGroup, RoundScore, RoundStatus, Withheld},
+    round::{Part, Remainder, Reserve, Round, RoundDue, RoundGroup, RoundScore, RoundStatus, Withheld},
     sale::Purchase,
     share::{
         Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, ShareFlow, ShareReason, TakenUp, TotalAt,
@@ -302,6 +302,8 @@ fn round() -> Round {
         countersigners: 2,
         seals: 1,
         score_under_seal: 60_000,
+        minted: UNITS,
+        reserve: Reserve { disputes: 2, appealed: 4_000, contributors: 1, score: 180_000, part: Part::Undisputed },
     }
 }
 
@@ -376,7 +378,18 @@ fn further_state() -> Vec<Vector> {
         record(&(MODEL, ACCOUNT), &VestingGrants(vec![VestingGrant { units: UNITS, start: TIME, vesting }])),
         record(&((MODEL, label("v1")), (MODEL, label("v2"))), &ChildOf(child)),
         record(&(MODEL, 3), &round()),
-        record(&(MODEL, 3, OTHER), &RoundScore { score: 180_000, seals: 1, units: UNITS, group: Some(ACCOUNT) }),
+        record(
+            &(MODEL, 3, OTHER),
+            &RoundScore {
+                score: 180_000,
+                seals: 1,
+                units: UNITS,
+                group: Some(ACCOUNT),
+                disputed: 60_000,
+                come: 4_000,
+                gone: 20_000,
+            },
+        ),
         record(&((MODEL, 3), Remainder(7), OTHER), &RoundDue { account: OTHER, units: 500 }),
         record(&DISPUTE, &dispute()),
         record(&(MODEL, 0), &DisputeOf(DISPUTE)),
@@ -433,7 +446,7 @@ fn further_state() -> Vec<Vector> {
             &Commitments { made: vec![Commitment { hash: CONTENT, height: HEIGHT, until: TIME }] },
         ),
         record(&(MODEL, OTHER), &Withheld { round: 3, until: 5 }),
-        record(&(MODEL, 3, ACCOUNT), &RoundGroup { score: 180_000, units: UNITS, left: 1 }),
+        record(&(MODEL, 3, ACCOUNT), &RoundGroup { score: 180_000, units: UNITS, left: 1, again: true }),
     ]
 }
 
@@ -553,7 +566,8 @@ fn parts_of_agendas() -> Vec<Vector> {
         RoundStatus::Dividing { after: Some(ACCOUNT), due: 700 },
         RoundStatus::Capping { left: 1 },
         RoundStatus::Quotas { after: Some(ACCOUNT), due: 700 },
-        RoundStatus::Minting { left: 1, minted: UNITS },
+        RoundStatus::Minting { left: 1 },
+        RoundStatus::Waiting { height },
         RoundStatus::Closed { height, minted: UNITS },
         RoundStatus::Failed { height },
     ];

@@ -345,6 +345,7 @@ fn further_events() -> Vec<Event> {
         Event::IssueOpened { model: MODEL, number: 2, to: OTHER, units: UNITS, until: TIME },
         Event::IssueClosed { model: MODEL, number: 2, taken: Units::new(40), minted: Units::new(160) },
         Event::ConsentGiven { proposal: PROPOSAL, account, agrees: true },
+        Event::RoundWaits { model, round: 3, minted: Units::new(60), held: Units::new(40) },
         Event::DisputeAppealed { model, dispute, party: Some(account), until: TIME },
     ]
 }

@@ -205,6 +205,7 @@ variants! {
         Capping{..} => "capping",
         Quotas{..} => "quotas",
         Minting{..} => "minting",
+        Waiting{..} => "waiting",
         Closed{..} => "closed",
         Failed{..} => "failed",
     }
@@ -495,6 +496,7 @@ variants! {
         ConsentGiven{..} => "consent_given",
         VersionSuspended{..} => "version_suspended",
         SuspensionEnded{..} => "suspension_ended",
+        RoundWaits{..} => "round_waits",
         DisputeAppealed{..} => "dispute_appealed",
         IncidentAnswered{..} => "incident_answered",
         ControlChanged{..} => "control_changed",

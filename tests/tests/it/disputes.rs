@@ -1,6 +1,6 @@
 //! Disputes: what freezes, who rules, what comes of it, and what it costs.
 
-use crate::common::{account, decide, founded, founding, ledger, open, status, units, version, vote};
+use crate::common::{account, decide, decide_network, founded, founding, ledger, open, status, units, version, vote};
 use allod_protocol::{
     dispute::{
         AnswerDispute, AppealDispute, Challenger, Dispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute,
@@ -293,6 +293,106 @@ fn nobody_unseats_an_arbiter_by_a_gift_or_by_changing_the_policy_meanwhile() {
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, change), ProposalStatus::Executed { .. }));
     assert_eq!(sits(&ledger, id), [3, 4].map(|index| account(&ledger, index)), "seats are those of the opening");
+}
+
+#[test]
+fn an_arbiter_who_comes_to_hold_units_rules_no_more_and_its_ruling_takes_none() {
+    let mut ledger = ledger();
+    let model = trusted(&mut ledger);
+    let target = line(&ledger, model, 2);
+    let id = challenge(&mut ledger, 1, target, 8);
+    ledger.must(2, answer(id));
+    for arbiter in [3, 4] {
+        ledger.must(arbiter, ruling(id, true));
+    }
+    assert_eq!(standing(&ledger, id), "ruled");
+    let (to, units_minted) = (account(&ledger, 4), Units::new(1));
+    let mint = ProposalAction::MintShares { to, units: units_minted, reason: "thanks".into(), vesting: None };
+    decide(&mut ledger, model, mint, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    assert_eq!(units(&ledger, model, "seafront"), 1);
+    assert_eq!(sits(&ledger, id), [account(&ledger, 3)]);
+    ledger.block(3 * DAY_MS, vec![]);
+    assert_eq!((standing(&ledger, id), units(&ledger, model, "hilltop")), ("appealed", 20), "it is for the owners now");
+}
+
+#[test]
+fn a_panel_of_suspended_arbiters_leaves_it_to_the_owners_by_their_own_rule() {
+    let mut ledger = ledger();
+    let policy = ModelPolicy { ownership: rule(75, 75), dispute: rule(10, 50), ..policy(50, 60) };
+    let arbiters = Arbiters::new([3, 4].map(|index| account(&ledger, index)).into(), 2);
+    let model = founded(&mut ledger, ModelPolicy { arbiters: Some(arbiters), ..policy });
+    let target = line(&ledger, model, 0);
+    let id = challenge(&mut ledger, 2, target, 50);
+    ledger.must(0, answer(id));
+    for index in [3, 4] {
+        let account = account(&ledger, index);
+        decide_network(&mut ledger, ProposalAction::SuspendAccount { account, reason: "bought".into() });
+    }
+    assert!(sits(&ledger, id).is_empty());
+    assert_eq!(ledger.refused(3, ruling(id, true)), "suspended");
+    let uphold = resolve(&mut ledger, 2, model, (id, true));
+    for voter in [1, 2] {
+        vote(&mut ledger, voter, uphold, Choice::Yes);
+    }
+    ledger.block(10_000, vec![]);
+    assert!(matches!(status(&ledger, uphold), ProposalStatus::Rejected { .. }), "{:?}", status(&ledger, uphold));
+    assert_eq!((standing(&ledger, id), units(&ledger, model, "northfield")), ("open", 50));
+}
+
+#[test]
+fn an_appeal_is_in_time_until_the_ruling_stands_and_a_resolution_until_the_appeal_is_over() {
+    for (waits, expected) in [(3 * DAY_MS - 2, "appealed"), (3 * DAY_MS - 1, "upheld")] {
+        let mut ledger = ledger();
+        let model = arbitrated(&mut ledger);
+        let label = VersionLabel::new("1.0").unwrap();
+        ledger.must(0, Action::PublishVersion(version(model, "1.0")));
+        let id = challenge(&mut ledger, 2, DisputeTarget::Version { model, label }, 0);
+        ledger.must(0, answer(id));
+        for arbiter in [3, 4] {
+            ledger.must(arbiter, ruling(id, true));
+        }
+        let before = ledger.tip.time;
+        ledger.block(waits, vec![]);
+        let appeal = ledger.sign_as(0, appeal(id));
+        ledger.block(1, vec![appeal]);
+        assert_eq!(ledger.tip.time, before.plus_ms(waits + 1));
+        assert_eq!(standing(&ledger, id), expected, "{waits}");
+    }
+    let mut ledger = ledger();
+    let model = arbitrated(&mut ledger);
+    let target = line(&ledger, model, 2);
+    let id = challenge(&mut ledger, 1, target, 8);
+    ledger.must(2, answer(id));
+    for arbiter in [3, 4] {
+        ledger.must(arbiter, ruling(id, true));
+    }
+    ledger.must(2, appeal(id));
+    ledger.block(limits::APPEAL_MS - 4_000, vec![]);
+    let uphold = resolve(&mut ledger, 1, model, (id, true));
+    ledger.block(4_000, vec![]);
+    assert_eq!(standing(&ledger, id), "appealed", "it waits for the owners who were asked in time");
+    assert_eq!(ledger.refused(0, asking(model, id, false)), "dispute_over", "and nobody is asked again");
+    for voter in [0, 1] {
+        vote(&mut ledger, voter, uphold, Choice::Yes);
+    }
+    ledger.block(10_000, vec![]);
+    assert_eq!((standing(&ledger, id), units(&ledger, model, "hilltop")), ("upheld", 12));
+}
+
+#[test]
+fn an_accounts_friend_delays_no_expropriation_by_a_challenge() {
+    let mut ledger = ledger();
+    let mut policy = ModelPolicy { expropriation: Some(rule(75, 75)), ..policy(50, 60) };
+    policy.allow = policy.risks();
+    let model = founded(&mut ledger, policy);
+    let target = line(&ledger, model, 2);
+    challenge(&mut ledger, 1, target, 20);
+    let from = account(&ledger, 2);
+    let take = ProposalAction::Expropriate { from, units: Units::new(20), cause: "theft".into() };
+    decide(&mut ledger, model, take, &[0, 1]);
+    ledger.block(10_000, vec![]);
+    assert_eq!(units(&ledger, model, "hilltop"), 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Rounds: what contributions count, and what a close mints.
 
 mod caps;
+mod reserve;
 mod review;
 mod seals;
 
@@ -8,7 +9,7 @@ use crate::common::{account, decide, founded, ledger, status, units};
 use allod_protocol::{
     access::Distribution,
     contribution::{AcceptContribution, ContributionKind, RecordContribution},
-    dispute::{DisputeTarget, OpenDispute, WithdrawDispute},
+    dispute::{DisputeTarget, OpenDispute},
     event::Event,
     execute::Outcome,
     ids::{AccountId, BasisPoints, ContentHash, ContributionId, ModelId, Units},
@@ -209,36 +210,6 @@ fn contributions_are_recorded_and_countersigned_in_their_time() {
     assert_eq!(ledger.refused(1, record(model, ContributionKind::Data, 5, None)), "round_over");
     ledger.block(30_000, vec![]);
     assert_eq!(ledger.refused(0, accept(id)), "round_over");
-}
-
-#[test]
-fn a_disputed_contribution_does_not_count_until_the_dispute_is_lifted() {
-    let mut ledger = ledger();
-    let model = founded(&mut ledger, policy(50, 60));
-    open_round(&mut ledger, model, plan(100));
-    let ids: Vec<ContributionId> = (1..4)
-        .map(|by| {
-            let id = give(&mut ledger, by, record(model, ContributionKind::Data, 100, None));
-            ledger.must(0, accept(id));
-            id
-        })
-        .collect();
-    let challenge = |ledger: &mut TestLedger, contribution| {
-        let target = DisputeTarget::Contribution(contribution);
-        let action = OpenDispute { target, units: Units::ZERO, text: "copied".into(), evidence: None };
-        match ledger.must(0, Action::OpenDispute(action)).events.first() {
-            Some(Event::DisputeOpened { dispute, .. }) => *dispute,
-            other => panic!("{other:?}"),
-        }
-    };
-    let taken_back = challenge(&mut ledger, ids[0]);
-    challenge(&mut ledger, ids[1]);
-    assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 100);
-    ledger.must(0, Action::WithdrawDispute(WithdrawDispute { dispute: taken_back }));
-    assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 200);
-    close(&mut ledger, model);
-    let held = ["lakeside", "hilltop", "riverbend"].map(|handle| units(&ledger, model, handle));
-    assert_eq!(held, [80, 20, 50], "hilltop's stays out");
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct ScoreView {
     pub score: u64,
     /// Amounts that it sealed and has not told.
     pub seals: u64,
+    /// What of the sum is in dispute, or was when the round closed.
+    pub disputed: u64,
     /// The units that it got, or would get if the round closed now by the same rule; none where there are more givers
     /// than that is computed for.
     #[schema(value_type = Option<schema::Wide>)]

@@ -202,6 +202,28 @@ fn a_giver_appeals_to_arbiters_of_whom_none_has_declined_it() {
 }
 
 #[test]
+fn arbiters_do_not_rule_on_what_they_countersigned_or_on_rounds_that_pay_them() {
+    let mut ledger = ledger();
+    let model = reviewed(&mut ledger, true);
+    let id = give(&mut ledger, 2, data(model));
+    let own = give(&mut ledger, 3, data(model));
+    for steward in [0, 1] {
+        ledger.must(steward, accept(id));
+        ledger.must(steward, accept(own));
+    }
+    let target = DisputeTarget::Contribution(id);
+    let action = OpenDispute { target, units: Units::ZERO, text: "copied".into(), evidence: None };
+    let opened = ledger.must(0, Action::OpenDispute(action));
+    let Some(Event::DisputeOpened { dispute, .. }) = opened.events.first() else { panic!("{opened:?}") };
+    let answer = AnswerDispute { dispute: *dispute, text: "ours".into(), evidence: None };
+    ledger.must(2, Action::AnswerDispute(answer));
+    for arbiter in [1, 3] {
+        assert_eq!(ledger.refused(arbiter, rule(*dispute, false)), "not_arbiter");
+    }
+    assert_eq!(ledger.refused(4, rule(*dispute, false)), "for_owners", "one of two is too few");
+}
+
+#[test]
 fn an_appeal_is_judged_once_and_stewards_may_give_in_meanwhile() {
     let mut ledger = ledger();
     let model = reviewed(&mut ledger, true);
@@ -239,7 +261,13 @@ fn who_is_kept_waiting_appeals_under_review_and_without_arbiters_the_owners_deci
 }
 
 #[test]
-fn an_appeal_that_outlasts_its_round_mints_nothing_and_breaks_nothing() {
+fn an_appeal_that_outlasts_its_round_is_waited_for() {
+    for upholds in [true, false] {
+        outlast(upholds);
+    }
+}
+
+fn outlast(upholds: bool) {
     let mut ledger = ledger();
     let model = reviewed(&mut ledger, true);
     let other = give(&mut ledger, 1, data(model));
@@ -250,8 +278,13 @@ fn an_appeal_that_outlasts_its_round_mints_nothing_and_breaks_nothing() {
     ledger.must(0, decline(id));
     let dispute = must_appeal(&mut ledger, 2, id);
     close(&mut ledger, model);
-    settle(&mut ledger, (dispute, 0), true);
+    let held = |ledger: &TestLedger| ["hilltop", "lakeside"].map(|handle| units(ledger, model, handle));
+    assert_eq!(held(&ledger), [20, 30 + 50], "half is in dispute");
+    settle(&mut ledger, (dispute, 0), upholds);
     ledger.block(1_000, vec![]);
-    assert_eq!((units(&ledger, model, "hilltop"), units(&ledger, model, "lakeside")), (20, 130));
+    for _ in 0..10 {
+        ledger.block(1, vec![]);
+    }
+    assert_eq!(held(&ledger), if upholds { [20 + 50, 30 + 50] } else { [20, 30 + 100] });
     assert_eq!(ledger.refused(2, appeal(other)), "not_giver");
 }

@@ -122,11 +122,13 @@ impl History {
                 RoundStatus::Capping { .. } => reference::RoundStatus::Closing(3),
                 RoundStatus::Quotas { .. } => reference::RoundStatus::Closing(2),
                 RoundStatus::Minting { .. } => reference::RoundStatus::Closing(1),
+                RoundStatus::Waiting { .. } => reference::RoundStatus::Waiting,
                 RoundStatus::Closed { minted, .. } => reference::RoundStatus::Closed(minted.get()),
                 RoundStatus::Failed { .. } => reference::RoundStatus::Failed,
             };
             assert_eq!(status, expected.status, "round {number}");
             assert_eq!(found.closes.get(), expected.closes);
+            assert_eq!(found.minted.get(), expected.got.values().sum::<u64>(), "what round {number} minted");
         }
     }
 

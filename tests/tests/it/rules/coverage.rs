@@ -4,7 +4,7 @@ use allod_protocol::{
     dispute::DisputeTarget, emergency::StopEnd, event::Event, execute::Executed, policy::Electorate,
     proposal::ProposalAction, transaction::Action,
 };
-use allod_tests::reference::{DisputeStatus, Proposal, RoundStatus, Status, World};
+use allod_tests::reference::{DisputeStatus, Part, Proposal, RoundStatus, Status, World};
 use std::{collections::BTreeMap, fmt};
 
 /// Counts by what they count, in words.
@@ -45,7 +45,7 @@ const ACTIONS: [&str; 29] = [
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 39] = [
+const ENDS: [&str; 40] = [
     "applied cancel_proposal",
     "applied rule_dispute",
     "applied appeal_dispute",
@@ -85,6 +85,7 @@ const ENDS: [&str; 39] = [
     "contribution countersigned by several",
     "appeal upheld",
     "artifact taken over",
+    "round that waited for disputes",
 ];
 
 /// What decisions do; some of it is rare.
@@ -210,6 +211,9 @@ impl Coverage {
             });
         }
         for round in world.models.values().flat_map(|model| &model.rounds) {
+            if round.part == Part::Rest {
+                self.count("round that waited for disputes");
+            }
             match round.status {
                 RoundStatus::Failed => self.count("round failed"),
                 RoundStatus::Closed(minted) if minted < round.plan.budget.get() => {

@@ -41,6 +41,7 @@ impl Invariants {
             match event {
                 Event::ModelCreated { model, .. }
                 | Event::RoundOpened { model, .. }
+                | Event::RoundWaits { model, .. }
                 | Event::RoundClosed { model, .. }
                 | Event::IssueOpened { model, .. }
                 | Event::IssueClosed { model, .. }
@@ -136,8 +137,9 @@ fn frozen_means_frozen(before: &TestLedger, after: &TestLedger, events: &[&Event
                 assert!(!is_frozen(version), "a frozen version was released: {event:?}");
             }
             Event::ContributionAccepted { contribution, .. } => {
-                let contribution = DisputeTarget::Contribution(*contribution);
-                assert!(!is_frozen(contribution), "a frozen contribution was countersigned: {event:?}");
+                let frozen = frozen(DisputeTarget::Contribution(*contribution));
+                let is_void = frozen.is_some_and(|frozen| frozen.settled.is_some());
+                assert!(!is_void, "a void contribution was countersigned: {event:?}");
             }
             _ => {}
         }
@@ -148,7 +150,7 @@ fn frozen_means_frozen(before: &TestLedger, after: &TestLedger, events: &[&Event
 fn reserved_is_what_rounds_may_mint(ledger: &TestLedger, model: ModelId) {
     let (rounds, _) = page::<Round>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("rounds");
     let is_over = |round: &&Round| matches!(round.status, RoundStatus::Closed { .. } | RoundStatus::Failed { .. });
-    let expected: u64 = rounds.iter().filter(|round| !is_over(round)).map(|round| round.plan.budget.get()).sum();
+    let expected: u64 = rounds.iter().filter(|round| !is_over(round)).map(|round| round.held().get()).sum();
     let (issues, _) = page::<Issue>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("issues");
     let expected = expected + issues.iter().map(|issue| issue.units.get() - issue.taken.get()).sum::<u64>();
     let register: Register = ledger.read(&model).expect("register");

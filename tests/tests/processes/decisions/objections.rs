@@ -13,6 +13,7 @@ fn owners_object_and_take_back_on_four_peers_until_an_upgrade_stops_them() {
     let _turn = turn();
     let mut federation = Federation::begin(19_000);
     seal_and_reveal(&federation);
+    hold_in_reserve(&federation);
     pass_by_silence(&federation);
     take_back(&federation);
     veto(&federation);
@@ -73,6 +74,38 @@ fn seal_and_reveal(federation: &Federation) {
 }
 
 /// A founder's stewards release; owners who say nothing agree, and enough of them who object do not.
+/// A challenge just before a round closes: what it is about is held until it is taken back, and then paid.
+fn hold_in_reserve(federation: &Federation) {
+    let model = "northfield/held";
+    federation.must(
+        "model create held --as northfield --holder northfield=60 --holder lakeside=40 --steward northfield \
+         --template equal-partners --voting-period 2s --timelock 0s",
+    );
+    let plan = "cd".repeat(32);
+    let question =
+        format!("round {model} --plan {plan} --budget 90 --weight data=1 --recording 6s --review 10s --as northfield");
+    federation.decide(&question, &["northfield", "lakeside"]);
+    let give = |giver: &str, amount: u64| {
+        let given =
+            federation.must(&format!("contribute {model} --round 0 --as {giver} --kind data --amount {amount}"));
+        let contribution = text_of(&given, "contribution").to_owned();
+        federation.must(&format!("contribute accept {contribution} --as northfield"));
+        contribution
+    };
+    let (_, second) = (give("hilltop", 200), give("riverbend", 100));
+    let opened = federation.must(&format!("dispute contribution {second} --text copied --as lakeside"));
+    let dispute = text_of(&opened, "dispute").to_owned();
+    let page = || federation.must(&format!("rounds {model} --number 0"));
+    wait_until("the undisputed part to be minted", || page().to_string().contains("\"waiting\"").then_some(()));
+    let held = page();
+    assert_eq!(["hilltop", "riverbend"].map(|giver| units_of(&held, giver)), [60, 0], "{held}");
+    assert_eq!(held.get("minted").and_then(Value::as_u64), Some(60), "{held}");
+    federation.must(&format!("dispute withdraw {dispute} --as lakeside"));
+    wait_until("the rest to be minted", || page().to_string().contains("\"closed\"").then_some(()));
+    let paid = page();
+    assert_eq!(["hilltop", "riverbend"].map(|giver| units_of(&paid, giver)), [60, 30], "{paid}");
+}
+
 fn pass_by_silence(federation: &Federation) {
     federation.must(
         "model create founded --as northfield --holder northfield=60 --holder lakeside=25 --holder hilltop=15 \
