@@ -211,6 +211,7 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts/{account}/offices-ahead", get(offices::ahead))
         .route("/v1/accounts/{account}/intake", get(offices::intake))
         .route("/v1/accounts/{account}/inbox", get(inbox::inbox))
+        .route("/v1/accounts/{account}/holdings", get(shares::holdings))
         .route("/v1/models/{namespace}/{name}/offices", get(offices::of_model))
         .route("/v1/models/{namespace}/{name}/licensees", get(access::licensees))
         .route("/v1/models/{namespace}/{name}/commitments/{account}", get(access::commitments))

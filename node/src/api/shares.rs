@@ -4,7 +4,9 @@ use super::{
     Shared, effect,
     extract::{Paging, Path, Query, TimePaging},
     reader::{Json, Reader, json},
-    views::{DelegationView, IssueView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty},
+    views::{
+        DelegationView, HoldingView, IssueView, Page, Problem, ShareChangeView, ShareLine, SharesView, counterparty,
+    },
 };
 use crate::plain;
 use allod_protocol::{
@@ -12,6 +14,7 @@ use allod_protocol::{
     delegation::Delegation,
     dispute::{Dispute, DisputeStatus},
     ids::{Height, ModelId, Units},
+    model::ModelOf,
     proposal::{Proposal, ProposalAction},
     round::Round,
     share::{Issue, Register, Share, ShareChange, ShareReason, Vesting, free_units, portion},
@@ -165,6 +168,42 @@ fn decision(reader: &Reader, change: &ShareChange, model: ModelId) -> Result<Opt
         | ShareReason::Burned { .. } => None,
     };
     proposal.map_or(Ok(None), |proposal| reader.find::<Proposal>(&proposal))
+}
+
+/// What an account holds, model by model in the order of their names. Every model of the network is looked at, so that
+/// pages may be short, or empty, before the last.
+#[utoipa::path(get, path = "/v1/accounts/{account}/holdings", tag = "accounts",
+    params(("account" = String, Path, description = "An account's handle or id."), Paging),
+    responses(
+        (status = 200, description = "One page.", body = Page<HoldingView>),
+        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn holdings(
+    State(api): State<Shared>,
+    Path(account): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<HoldingView>>, Problem> {
+    json(&api, move |reader| {
+        let (account, time) = (reader.account(&account)?.id, reader.now()?);
+        let (models, next) = paging.records::<ModelOf>(&reader.state, &(), Direction::Ascending)?;
+        let overlay = Overlay::new(&reader.state);
+        let mut items = Vec::new();
+        for ModelOf(model) in models {
+            let Some(Share { units, .. }) = reader.find::<Share>(&(model, account))? else { continue };
+            let total_units = reader.find::<Register>(&model)?.map_or(Units::ZERO, |register| register.total_units);
+            items.push(HoldingView {
+                model,
+                model_name: reader.name(model)?,
+                units,
+                free_units: free_units(&overlay, model, account, time),
+                total_units,
+                basis_points: portion(units, total_units),
+            });
+        }
+        overlay.finish()?;
+        Ok(Page { items, next })
+    })
+    .await
 }
 
 /// Minted units that holders may still take up, by number.

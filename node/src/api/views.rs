@@ -15,7 +15,7 @@ pub use affairs::{
     ApprovalView, DisputeView, GuardedView, GuardianView, IncidentStepView, IncidentView, RecoveryView, RoundView,
     ScoreView,
 };
-pub use inbox::{InboxItem, InboxKind, UnansweredView};
+pub use inbox::{HoldingView, InboxItem, InboxKind, UnansweredView};
 pub use offices::{BuyerView, IntakeView, ModelOfficesView, OfficeView, VacancyView};
 pub use relations::{
     AttestationView, DelegationView, IssueView, LineageEdge, LineageVersion, LineageView, SilenceView,

@@ -10,8 +10,12 @@ use super::{
     recovery,
     signing::{Nothing, Receipt, Signing},
     units,
+    words::show_part,
 };
-use crate::{api::views::AccountView, keys::KeyStore};
+use crate::{
+    api::views::{AccountView, HoldingView},
+    keys::KeyStore,
+};
 use allod_protocol::{
     account::{CreateAccount, KeyPolicy, RotateKeys, Suspension, WeightedKey},
     event::Event,
@@ -48,6 +52,14 @@ pub(super) enum AccountCommand {
     },
     /// List accounts
     List {
+        #[command(flatten)]
+        how_many: HowMany,
+    },
+    /// List what an account holds, model by model
+    Holdings {
+        /// Its handle or id
+        #[arg(value_name = "ACCOUNT", env = "ALLOD_AS")]
+        whose: String,
         #[command(flatten)]
         how_many: HowMany,
     },
@@ -145,6 +157,11 @@ impl AccountCommand {
                 let page = context.client()?.list::<AccountView>("/v1/accounts", how_many.limit()).await?;
                 context.answer_list(&page, show_list)
             }
+            Self::Holdings { whose, how_many } => {
+                let path = format!("/v1/accounts/{whose}/holdings");
+                context
+                    .answer_list(&context.client()?.list::<HoldingView>(&path, how_many.limit()).await?, show_holdings)
+            }
             Self::Rotate { account, sign_with, request_approval, policy } => {
                 let sender = Signing::of(account, sign_with, request_approval).strongest(context).await?;
                 let keys = policy.policy(&context.keys()?)?;
@@ -220,6 +237,24 @@ fn show(view: &AccountView, dates: &Dates) -> String {
         fields.add("key", format!("{}{weight}\n{did}", key.key));
     }
     fields.show()
+}
+
+fn show_holdings(holdings: &[HoldingView]) -> String {
+    let mut table = Table::new(&["MODEL", ">UNITS", ">PART", ">OF", ">UNDER VESTING"]);
+    for view in holdings {
+        let vesting = match view.units.get().saturating_sub(view.free_units.get()) {
+            0 => String::new(),
+            locked => units::show_count(locked),
+        };
+        table.row([
+            who(view.model_name.as_ref(), view.model),
+            units::show_count(view.units.get()),
+            show_part(view.basis_points, view.units.get()),
+            units::show_count(view.total_units.get()),
+            vesting,
+        ]);
+    }
+    table.show("this account holds nothing")
 }
 
 fn show_list(accounts: &[AccountView]) -> String {

@@ -19,6 +19,7 @@ const EXAMPLES: &[&str] = &[
     "allod account create bay --sponsor operator-0 --key a --key b --key ID --threshold 2 --weight a=2",
     "allod account show northfield",
     "allod account list",
+    "allod account holdings northfield",
     "allod account rotate northfield --new-keys northfield-2",
     "allod model create digits --as northfield --holder northfield=600 --holder bay=400 --steward bay --description x",
     "allod model create digits --as a --holder a=1_000 --quorum 40 --threshold 66.67 --voting-period 5s --rule release=25,>50,1d",

@@ -144,6 +144,13 @@ async fn members_and_times_are_listed() {
     let handles: Vec<&Value> = members["items"].as_array().unwrap().iter().map(|one| &one["handle"]).collect();
     assert_eq!(handles, ["northfield", "southbank"]);
     peer.give(model).await;
+    let holdings = peer.ok("/v1/accounts/southbank/holdings").await;
+    let (one, next) = (&holdings["items"][0], &holdings["next"]);
+    assert_eq!(
+        (&one["model_name"], &one["units"], &one["basis_points"]),
+        (&json!("northfield/digits"), &json!(40), &json!(4_000))
+    );
+    assert_eq!(*next, Value::Null);
     let times = peer.ok("/v1/times?heights=2,0,1,1,999").await;
     let heights: Vec<u64> = times.as_array().unwrap().iter().map(|one| one["height"].as_u64().unwrap()).collect();
     assert_eq!((heights, &times[0]["time"]), (vec![0, 1, 2], &json!(1_000)));

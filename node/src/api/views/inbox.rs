@@ -1,7 +1,7 @@
 //! What an account is asked.
 
 use crate::api::schema;
-use allod_protocol::ids::{AccountId, Handle, ModelName, Timestamp};
+use allod_protocol::ids::{AccountId, BasisPoints, Handle, ModelId, ModelName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -71,6 +71,29 @@ pub struct InboxItem {
     /// The command line that answers it. Words in capitals are to be filled in, and of words with `|` between them one is
     /// to be chosen.
     pub command: String,
+}
+
+/// What an account holds of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HoldingView {
+    /// The model.
+    #[schema(value_type = schema::Hex32)]
+    pub model: ModelId,
+    /// Its name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// The units that it holds.
+    #[schema(value_type = schema::Wide)]
+    pub units: Units,
+    /// What of them it can give away; the others are under vesting.
+    #[schema(value_type = schema::Wide)]
+    pub free_units: Units,
+    /// All units of the model.
+    #[schema(value_type = schema::Wide)]
+    pub total_units: Units,
+    /// Its part of the whole in ten-thousandths, rounded down.
+    #[schema(value_type = u16)]
+    pub basis_points: BasisPoints,
 }
 
 /// An account that could answer a proposal and has not.
