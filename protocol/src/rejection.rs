@@ -443,7 +443,7 @@ pub enum Rejection {
     #[error("it is challenged by {max} accounts; wait until one of their disputes ends", max = limits::DISPUTES_PER_TARGET)]
     TooManyChallenges,
     #[error(
-        "account {account} lost a challenge in model {model} and is barred from another until {until} ms; others can \
+        "account {account} lost a challenge in model {model} and is barred from another until {until}; others can \
          challenge, and anybody can report an incident"
     )]
     Barred { account: AccountId, model: ModelId, until: Timestamp },
@@ -463,7 +463,7 @@ pub enum Rejection {
     )]
     Bonded { account: AccountId, model: ModelId, free: Units, asked: Units },
     #[error(
-        "who dispute {dispute} is against has until {until} ms to answer; nobody decides before, or before the answer"
+        "who dispute {dispute} is against has until {until} to answer; nobody decides before, or before the answer"
     )]
     NotHeard { dispute: DisputeId, until: Timestamp },
     #[error("dispute {0} is before the owners; they end it by a resolution")]
@@ -486,7 +486,7 @@ pub enum Rejection {
     NotOfIncident { account: AccountId, incident: IncidentId },
     #[error(
         "account {account} was named for incident {incident} and has neither answered nor spoken yet; close it from \
-         {until} ms on, or without naming anybody"
+         {until} on, or without naming anybody"
     )]
     AnswerAwaited { incident: IncidentId, account: AccountId, until: Timestamp },
     #[error(

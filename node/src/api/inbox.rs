@@ -8,6 +8,7 @@
 //! To ask something new of accounts, give it a kind ([`InboxKind`]) and say in the walk that meets it what it asks.
 
 mod agenda;
+mod disputes;
 mod keys;
 mod offices;
 mod proposals;

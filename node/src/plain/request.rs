@@ -66,7 +66,11 @@ fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String
         Action::Attest(it) => format!("attest of {} that {} {}", it.artifact, it.statement, it.finding.name()),
         Action::OpenDispute(it) => format!("challenge {}: {:?}", target(names, &it.target)?, it.text),
         Action::AnswerDispute(it) => format!("answer dispute {}: {:?}", it.dispute, it.text),
-        Action::RuleDispute(it) => format!("{} dispute {}", if it.upholds { "uphold" } else { "lift" }, it.dispute),
+        Action::RuleDispute(it) => {
+            format!("{} dispute {}: {:?}", if it.upholds { "uphold" } else { "lift" }, it.dispute, it.reasons)
+        }
+        Action::AppealDispute(it) => format!("take the ruling on dispute {} to the owners: {:?}", it.dispute, it.text),
+        Action::WithdrawDispute(it) => format!("take back dispute {}", it.dispute),
         Action::ReportIncident(it) => format!("report of {}@{}: {:?}", model(it.model)?, it.label, it.text),
         Action::UpdateIncident(it) => format!("carry on incident {}: {:?}", it.incident, it.text),
         Action::SetRecovery(it) => match &it.policy {
@@ -103,6 +107,8 @@ fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String
             let what = if it.stops { "suspend" } else { "end its stop of" };
             format!("{what} {}@{}: {:?}", model(it.model)?, it.label, it.reason)
         }
+        Action::AnswerIncident(it) => format!("say of incident {}: {:?}", it.incident, it.text),
+        Action::CommitArtifact(it) => format!("commit to an artifact for {}", model(it.model)?),
         other => other.name().replace('_', " "),
     })
 }

@@ -206,7 +206,7 @@ fn challenges(policy: &ModelPolicy) -> String {
     let terms = policy.dispute_terms;
     format!(
         "Whoever is challenged has {} to answer before anybody decides. A ruling waits {}, in which whom it goes against \
-         may take it to the owners. What takes units needs the rule of ownership too. A challenger binds {} of the units \
+         may take it to the owners. What of theirs takes units needs the rule of ownership too. A challenger binds {} of the units \
          it disputes of its own, at least {}; who loses is barred from challenging for {}, and twice as long each time.",
         duration(terms.answer_ms),
         duration(terms.ruling_timelock_ms),

@@ -1,17 +1,16 @@
 //! What has a deadline: an entry of the agenda may ask something of anybody.
 
-use super::{Asked, decoded, proposals};
+use super::{Asked, decoded, disputes, proposals};
 use crate::api::views::{InboxItem, InboxKind, Problem};
 use allod_protocol::{
     contribution::{Contribution, ContributionOf},
     delegation::Delegation,
-    dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
+    dispute::{DisputeTarget, Frozen},
     dormancy::Silence,
     due::{Deadline, Due},
     emergency::VersionStop,
-    ids::{DisputeId, ModelId, Timestamp, Units},
+    ids::{ModelId, Timestamp, Units},
     model::Model,
-    office::{Office, is_held},
     proposal::{Proposal, Scope},
     round::{Round, RoundStatus},
     share::{Issue, Share, TakenUp},
@@ -35,7 +34,7 @@ pub(super) fn due(asked: &Asked<'_>, key: &[u8], value: &[u8]) -> Result<Vec<Inb
             Some(round) => giver(asked, &round)?,
             None => Vec::new(),
         },
-        Due::Dispute(id) => dispute(asked, id)?.into_iter().collect(),
+        Due::Dispute(id) => disputes::asks(asked, id)?,
         Due::Silence { scope, account } if account == me => call(asked, scope)?.into_iter().collect(),
         Due::Issue { model, number } => issue(asked, model, number)?.into_iter().collect(),
         Due::Stop { model, number } => stop(asked, model, number)?.into_iter().collect(),
@@ -77,7 +76,7 @@ fn giver(asked: &Asked<'_>, round: &Round) -> Result<Vec<InboxItem>, Problem> {
                 "{by} declined your contribution to round {number} of {model}: {:?}; you can appeal",
                 declined.reason
             );
-            asked.item(InboxKind::Appeal, text, &format!("dispute appeal {id} --text WORDS"))
+            asked.item(InboxKind::Appeal, text, &format!("contribute appeal {id} --text WORDS"))
         } else {
             continue;
         };
@@ -102,38 +101,6 @@ fn in_round(asked: &Asked<'_>, round: &Round) -> Result<Vec<Contribution>, Probl
         }
     }
     Ok(found)
-}
-
-/// A challenge against the account, or one that it rules on.
-fn dispute(asked: &Asked<'_>, id: DisputeId) -> Result<Option<InboxItem>, Problem> {
-    let me = asked.account.id;
-    let Some(dispute) = asked.reader.find::<Dispute>(&id)?.filter(|it| it.status == DisputeStatus::Open) else {
-        return Ok(None);
-    };
-    let challenger = asked.who(dispute.challenger)?;
-    let model = asked.what(dispute.model)?;
-    let item = if dispute.respondent == me && dispute.answer.is_none() {
-        let text = format!("{challenger} challenges you in {model}: {:?}; say what is so", dispute.claim.text);
-        let command = format!("dispute answer {id} --text WORDS");
-        asked.item(InboxKind::AnswerDispute, text, &command)
-    } else {
-        let is_party = [dispute.challenger, dispute.respondent].contains(&me);
-        let has_ruled = dispute.rulings.iter().any(|ruling| ruling.arbiter == me);
-        // Who declined a contribution does not rule on the appeal.
-        let declined = match dispute.target {
-            DisputeTarget::Appeal(id) => asked.reader.find::<Contribution>(&id)?.map(|it| it.declined),
-            _ => None,
-        };
-        let has_declined = declined.iter().flatten().any(|decline| decline.steward == me);
-        if is_party || has_ruled || has_declined || !is_held(&asked.reader.state, &Office::Arbiter(dispute.model), me)?
-        {
-            return Ok(None);
-        }
-        let respondent = asked.who(dispute.respondent)?;
-        let text = format!("rule on {challenger}'s challenge of {respondent} in {model}: {:?}", dispute.claim.text);
-        asked.item(InboxKind::RuleDispute, text, &format!("dispute rule {id} --uphold|--lift"))
-    };
-    asked.about(dispute.model, InboxItem { id: Some(id.to_string()), ..item }).map(Some)
 }
 
 /// A call on the account to speak.

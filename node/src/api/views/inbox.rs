@@ -31,6 +31,10 @@ pub enum InboxKind {
     AnswerDispute,
     /// Rule on a challenge, as an arbiter.
     RuleDispute,
+    /// Take a ruling that goes against the account to the owners; nobody has to.
+    AppealRuling,
+    /// Ask the owners to decide on a ruling that is before them.
+    ResolveDispute,
     /// See to an incident, as a steward or as who answers for it.
     Incident,
     /// Take up minted units, to keep a part.

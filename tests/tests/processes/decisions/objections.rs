@@ -59,11 +59,6 @@ fn seal_and_reveal(federation: &Federation) {
     federation.must(&format!("contribute accept {second} --as lakeside"));
     // Lakeside keeps its amount to itself.
     let page = federation.must(&format!("rounds {MODEL} --number 0"));
-    let units_of = |page: &Value, giver: &str| {
-        let scores = page.get("scores").and_then(Value::as_array).expect("the scores");
-        let score = scores.iter().find(|score| score.get("handle").and_then(Value::as_str) == Some(giver));
-        score.and_then(|score| score.get("units").and_then(Value::as_u64)).expect("its units")
-    };
     assert_eq!(["hilltop", "riverbend", "lakeside"].map(|giver| units_of(&page, giver)), [60, 30, 0], "{page}");
     wait_until("the round to close", || {
         let round = federation.must(&format!("rounds {MODEL} --number 0"));
@@ -73,7 +68,13 @@ fn seal_and_reveal(federation: &Federation) {
     federation.refused(&format!("contribute reveal {untold} --as lakeside"), "took this until");
 }
 
-/// A founder's stewards release; owners who say nothing agree, and enough of them who object do not.
+/// What a giver has, or would get, of a round.
+fn units_of(page: &Value, giver: &str) -> u64 {
+    let scores = page.get("scores").and_then(Value::as_array).expect("the scores");
+    let score = scores.iter().find(|score| score.get("handle").and_then(Value::as_str) == Some(giver));
+    score.and_then(|score| score.get("units").and_then(Value::as_u64)).expect("its units")
+}
+
 /// A challenge just before a round closes: what it is about is held until it is taken back, and then paid.
 fn hold_in_reserve(federation: &Federation) {
     let model = "northfield/held";
@@ -106,6 +107,7 @@ fn hold_in_reserve(federation: &Federation) {
     assert_eq!(["hilltop", "riverbend"].map(|giver| units_of(&paid, giver)), [60, 30], "{paid}");
 }
 
+/// A founder's stewards release; owners who say nothing agree, and enough of them who object do not.
 fn pass_by_silence(federation: &Federation) {
     federation.must(
         "model create founded --as northfield --holder northfield=60 --holder lakeside=25 --holder hilltop=15 \
