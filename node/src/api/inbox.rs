@@ -218,7 +218,7 @@ mod tests {
         }
         let start = Cursor { walk: 3, ..Cursor::default() };
         assert_eq!(Cursor::parse(&start.text().unwrap(), bay), Some(start));
-        for wrong in ["", "agenda", "agenda.", "agenda.zz.0", "agenda.12.0", "nothing..0", "agenda..x", "agenda..0.0"] {
+        for wrong in ["", "agenda", "agenda.", "agenda.zz.0", "agenda.ff.0", "nothing..0", "agenda..x", "agenda..0.0"] {
             assert_eq!(Cursor::parse(wrong, bay), None, "{wrong}");
         }
     }

@@ -8,6 +8,7 @@ use allod_protocol::{
     codec,
     commitment::Commitments,
     contribution::{Contribution, ContributionOf},
+    control::{AcceptedControl, Control, ControlRuled},
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{ChallengedInVain, Challenger, Dispute, DisputeOf, Frozen},
     dormancy::{DormantAt, DormantTotalAt, Silence},
@@ -139,6 +140,9 @@ families! {
     VersionStop: "version_stop" [Field::Id("model"), Field::Number("number")];
     StopUse: "stop_use" [Field::Id("model"), Field::Text("label"), Field::Id("account")];
     StopsRunning: "stops_running" [Field::Id("model"), Field::Id("account")];
+    Control: "control" [Field::Id("account")];
+    AcceptedControl: "accepted_control" [Field::Id("model"), Field::Id("account")];
+    ControlRuled: "control_ruled" [Field::Id("model")];
     Guarded: "guarded" [Field::Id("guardian"), Field::Id("account")];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }

@@ -677,7 +677,7 @@ async fn records_look_as_described(peer: &Peer) {
         (
             schema::AccountRecord::FIELDS,
             peer.ok("/v1/accounts/northfield").await,
-            vec!["sponsor_handle", "did_keys", "suspension_title"],
+            vec!["sponsor_handle", "did_keys", "suspension_title", "control"],
         ),
         (
             schema::ModelRecord::FIELDS,

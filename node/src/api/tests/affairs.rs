@@ -62,7 +62,7 @@ async fn a_round_shows_its_plan_and_what_each_giver_counts() {
     );
     let scores = json!([{
         "account": peer.account("southbank"), "handle": "southbank", "score": 15, "seals": 0, "units": 1_000,
-        "cap_shared_with": null,
+        "cap_shared_with": null, "disputed": 0,
     }]);
     assert_eq!(one["scores"], scores, "what it would get if the round closed now");
     assert_eq!(peer.get("/v1/models/northfield/digits/rounds/7").await.1["code"], "unknown_round");

@@ -202,7 +202,8 @@ async fn what_a_double_would_lose_is_a_string() {
     };
     peer.apply(1, "northfield", Action::CreateModel(action)).await;
     let shares = peer.ok("/v1/models/northfield/vast/shares").await;
-    assert_eq!((&shares["total_units"], &shares["height"]), (&json!("9007199254740993"), &json!(1)));
+    assert_eq!(shares["total_units"], json!("9007199254740993"));
+    assert!(shares["height"].is_u64(), "what is small stays a number: {shares}");
     let read: crate::api::views::SharesView = serde_json::from_value(shares).unwrap();
     assert_eq!(read.total_units, units, "and is read back to the unit");
 

@@ -126,6 +126,7 @@ pub(in crate::cli) struct AcceptControl {
     /// namespace/name
     model: ModelName,
     /// The holder
+    #[arg(id = "holder", value_name = "HOLDER")]
     account: String,
     /// A key that it is to have, 64 hexadecimal digits; may be repeated. Without any: those that it has
     #[arg(id = "coming_keys", long = "key", value_name = "KEY")]

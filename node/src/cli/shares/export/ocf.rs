@@ -21,6 +21,7 @@ use allod_protocol::{
     share::{ShareFlow, ShareReason},
 };
 use anyhow::{Result, anyhow};
+use md5::{Digest as _, Md5};
 use schedule::Schedule;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +38,10 @@ pub(super) fn package(whole: &Whole, individuals: &BTreeSet<AccountId>) -> Resul
         book.enter(view)?;
     }
     let file = |kind: &str, items: &[Value]| json!({"file_type": format!("OCF_{kind}_FILE"), "items": items});
-    let named = |name: &str| json!([{"filepath": name}]);
+    let stakeholders = file("STAKEHOLDERS", &stakeholders(&whole.changes, individuals));
+    let classes = file("STOCK_CLASSES", &[share_class()]);
+    let transactions = file("TRANSACTIONS", &book.transactions);
+    let named = |name: &str, file: &Value| json!([{"filepath": name, "md5": md5(file)}]);
     Ok(json!({
         "Manifest.ocf.json": {
             "file_type": "OCF_MANIFEST_FILE",
@@ -53,27 +57,38 @@ pub(super) fn package(whole: &Whole, individuals: &BTreeSet<AccountId>) -> Resul
                 // ISO 3166-1 leaves it to its users; a model is founded in no country.
                 "country_of_formation": "ZZ",
             },
-            "stakeholders_files": named("Stakeholders.ocf.json"),
-            "stock_classes_files": named("StockClasses.ocf.json"),
-            "transactions_files": named("Transactions.ocf.json"),
+            "stakeholders_files": named("Stakeholders.ocf.json", &stakeholders),
+            "stock_classes_files": named("StockClasses.ocf.json", &classes),
+            "transactions_files": named("Transactions.ocf.json", &transactions),
             "stock_plans_files": [],
             "stock_legend_templates_files": [],
             "vesting_terms_files": [],
             "valuations_files": [],
         },
-        "Stakeholders.ocf.json": file("STAKEHOLDERS", &stakeholders(&whole.changes, individuals)),
-        "StockClasses.ocf.json": file("STOCK_CLASSES", &[json!({
-            "object_type": "STOCK_CLASS",
-            "id": CLASS,
-            "name": "Shares",
-            "class_type": "COMMON",
-            "default_id_prefix": "S-",
-            "initial_shares_authorized": "UNLIMITED",
-            "votes_per_share": "1",
-            "seniority": "1",
-        })]),
-        "Transactions.ocf.json": file("TRANSACTIONS", &book.transactions),
+        "Stakeholders.ocf.json": stakeholders,
+        "StockClasses.ocf.json": classes,
+        "Transactions.ocf.json": transactions,
     }))
+}
+
+/// The one class of shares that a model has.
+fn share_class() -> Value {
+    json!({
+        "object_type": "STOCK_CLASS",
+        "id": CLASS,
+        "name": "Shares",
+        "class_type": "COMMON",
+        "default_id_prefix": "S-",
+        "initial_shares_authorized": "UNLIMITED",
+        "votes_per_share": "1",
+        "seniority": "1",
+    })
+}
+
+/// The MD5 of a file as `jq` writes it: indented by two spaces, with a line break at the end.
+fn md5(file: &Value) -> String {
+    let text = format!("{}\n", crate::json::to_string_pretty(file).unwrap_or_default());
+    data_encoding::HEXLOWER.encode(&Md5::digest(text))
 }
 
 /// Everybody who ever held shares, and how each came to them first.
