@@ -85,7 +85,8 @@ fn outsiders_check_deeds_against_a_checkpoint_of_a_peer_that_they_trust() {
     let said = court.verified(&deed, &["--checkpoint", &checkpoint, "--max-age", "1h"]);
     assert_eq!(said.pointer("/trust/checkpoint/height").map(ToString::to_string).as_deref(), Some(height), "{said}");
     assert_eq!(said.pointer("/facts/share/units"), Some(&Value::from(40)), "{said}");
-    assert_eq!(said.pointer("/facts/share/frozen"), Some(&Value::Null), "{said}");
+    assert_eq!(said.pointer("/facts/share/frozen/units"), Some(&Value::from(0)), "{said}");
+    assert_eq!(said.pointer("/facts/share/disputes"), Some(&Value::Array(Vec::new())), "{said}");
 
     // For people: what burdens it, and who stands behind it, in words.
     let shown = text(&court.verify(&deed, &["--checkpoint", &checkpoint]));
@@ -138,7 +139,12 @@ fn there_is_a_deed_on_each_thing_that_outsiders_ask_for() {
         &format!("propose grant-licence {MODEL} hilltop --for 365d --as northfield"),
         &["northfield", "lakeside"],
     );
-    court.must(&format!("dispute line {MODEL} lakeside --units 5 --text theirs-is-ours --as northfield"));
+    // A challenge binds units that are free, and those of the founders are under vesting.
+    court.decide(
+        &format!("propose mint {MODEL} --to hilltop --units 10 --reason work --as northfield"),
+        &["northfield", "lakeside"],
+    );
+    court.must(&format!("dispute line {MODEL} lakeside --units 5 --text theirs-is-ours --as hilltop"));
 
     let shown = |name: &str, command: &str| text(&court.verify(&court.deed(name, command).0, &[]));
     for (name, command, words) in [
