@@ -74,7 +74,7 @@ fn an_account_answers_all_that_it_is_asked_by_the_lines_of_its_inbox() {
     let unanswered = must("proposals --network").get(0).map(|proposal| text_of(proposal, "id").to_owned()).unwrap();
     let shown = Command::new(allod()).args(["proposals", "show", &unanswered, "--api", &net.api(0)]).output().unwrap();
     let shown = text(&shown);
-    for line in ["NOT YET ANSWERED", "operator-1", "operator-3", "asks      the members"] {
+    for line in ["NOT YET ANSWERED", "operator-1", "operator-3", "  the members\n"] {
         assert!(shown.contains(line), "{line}: {shown}");
     }
     let told = Command::new(allod()).args(["inbox", "operator-1", "--api", &net.api(3)]).output().unwrap();
