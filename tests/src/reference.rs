@@ -100,6 +100,9 @@ pub struct Model {
     pub stops: Vec<Stop>,
 }
 
+/// Who was barred in which model, when, with what at stake, and until when.
+pub type Bar = ((ModelId, AccountId), u64, (u64, u64));
+
 /// The world.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -128,7 +131,7 @@ pub struct World {
     /// Challenges that came to nothing.
     pub losses: Vec<Loss>,
     /// Who was barred in which model, when, with what at stake, and until when.
-    pub bars: Vec<((ModelId, AccountId), u64, (u64, u64))>,
+    pub bars: Vec<Bar>,
     /// The model that governs an artifact, and the height since which its publisher has known it.
     pub origins: BTreeMap<ArtifactId, (ModelId, u64)>,
     /// What was committed to and not published by yet.

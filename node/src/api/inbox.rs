@@ -48,12 +48,15 @@ struct Asked<'a> {
     looked: Cell<usize>,
 }
 
+/// What the entry of a key and a value asks.
+type Asks = fn(&Asked<'_>, &[u8], &[u8]) -> Result<Vec<InboxItem>, Problem>;
+
 /// A range of keys, and what an entry of it asks.
 struct Walk {
     /// Its name in a cursor.
     name: &'static str,
     prefix: fn(AccountId) -> Vec<u8>,
-    items: fn(&Asked<'_>, &[u8], &[u8]) -> Result<Vec<InboxItem>, Problem>,
+    items: Asks,
 }
 
 const WALKS: [Walk; 5] = [

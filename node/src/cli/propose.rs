@@ -62,7 +62,7 @@ pub(super) enum Propose {
     #[command(alias = "approve-transfer")]
     Transfer(Asking<ownership::Transfer>),
     /// Accept the keys of a holder whose control changes, where the policy asks for that
-    AcceptControl(Asking<ownership::AcceptControl>),
+    AcceptControl(Box<Asking<ownership::AcceptControl>>),
     /// Open a round of contributions, which mints shares by its plan when it closes
     Round(Box<Asking<ownership::OpenRound>>),
     /// End a dispute, where the owners do
@@ -70,7 +70,7 @@ pub(super) enum Propose {
     /// Replace the stewards
     Stewards(Asking<rules::SetStewards>),
     /// Change how the owners decide
-    Policy(Asking<rules::SetPolicy>),
+    Policy(Box<Asking<rules::SetPolicy>>),
     /// End a model: nothing is published, released or minted any more
     Retire(Asking<rules::Retire>),
     /// State something in the name of all

@@ -77,7 +77,7 @@ fn who_gets_the_keys_neither_answers_nor_gives_until_the_owners_accept_them() {
 
     let new_key = std::slice::from_ref(&new);
     let yes = Action::CastBallot(CastBallot::whole(question, Choice::Yes));
-    assert_eq!(ask(&mut ledger, new_key, yes.clone()), Err("control_not_accepted"));
+    assert_eq!(ask(&mut ledger, new_key, yes), Err("control_not_accepted"));
     assert_eq!(ask(&mut ledger, new_key, give(model, hilltop)), Err("control_not_accepted"));
     let delegate = |to| Action::Delegate(Delegate { model, to, expires: None });
     assert_eq!(ask(&mut ledger, new_key, delegate(Some(hilltop))), Err("control_not_accepted"));

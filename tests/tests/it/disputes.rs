@@ -497,7 +497,7 @@ fn a_friends_challenge_shields_nothing_and_the_last_one_frees() {
     let target = line(&ledger, model, 2);
     let friendly = challenge(&mut ledger, 1, target.clone(), 20);
     assert_eq!(ledger.refused(1, challenging(target.clone(), 1)), "challenged_already");
-    let earnest = challenge(&mut ledger, 0, target.clone(), 20);
+    let earnest = challenge(&mut ledger, 0, target, 20);
     ledger.must(1, withdraw(friendly));
     let all = give(&ledger, model, 1, 1);
     assert_eq!(ledger.refused(2, all.clone()), "frozen", "the other one stands");

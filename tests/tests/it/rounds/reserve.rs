@@ -71,7 +71,7 @@ fn a_rivals_challenge_just_before_the_close_delays_a_part_and_voids_nothing() {
     assert!(matches!(round.status, RoundStatus::Waiting { .. }), "{round:?}");
     assert_eq!((held(&ledger, model), round.held().get(), reserved(&ledger, model)), ([63, 20, 33], 34, 34));
     withdraw(&mut ledger, 0, disputes[0]);
-    assert_eq!(go_on(&mut ledger, model).status.is_final(), false, "the other challenge stands");
+    assert!(!go_on(&mut ledger, model).status.is_final(), "the other challenge stands");
     withdraw(&mut ledger, 1, disputes[1]);
     let round = go_on(&mut ledger, model);
     assert!(matches!(round.status, RoundStatus::Closed { minted, .. } if minted.get() == 100), "{round:?}");

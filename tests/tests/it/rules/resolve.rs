@@ -354,6 +354,7 @@ impl History {
         wrap(&all.chain([missing]).collect::<Vec<_>>(), place)
     }
 
+    #[allow(clippy::too_many_lines, reason = "a list, a request of each kind")]
     fn of_proposer(&self, request: &Request) -> Option<(AccountId, Action)> {
         match request {
             Request::Propose { model, by, steps } => {
