@@ -155,11 +155,16 @@ pub fn unaccepted(state: &impl StateRead, model: &Model, account: AccountId) -> 
 /// That an account may answer and dispose with what it holds of a model.
 pub(crate) fn require<S: StateRead + ?Sized>(
     state: &Overlay<'_, S>,
-    model: &Model,
+    model: ModelId,
     account: AccountId,
 ) -> Result<(), Rejection> {
-    match state.noted(unaccepted(state, model, account)).flatten() {
-        Some(epoch) => Err(Rejection::ControlNotAccepted { account, model: model.id, since: epoch.since }),
+    // Most accounts never replaced a key, and a model is much to read.
+    if state.read::<Control>(&account).is_none() {
+        return Ok(());
+    }
+    let owned = Model::existing(state, model)?;
+    match state.noted(unaccepted(state, &owned, account)).flatten() {
+        Some(epoch) => Err(Rejection::ControlNotAccepted { account, model, since: epoch.since }),
         None => Ok(()),
     }
 }

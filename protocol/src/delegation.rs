@@ -90,7 +90,7 @@ impl Delegate {
             account.require_not_suspended()?;
         }
         if let Some(to) = self.to {
-            control::require(state, &model, sender)?;
+            control::require(state, self.model, sender)?;
             context.existing_account(state, to)?;
             if to == sender {
                 return Err(Rejection::OwnDelegate(sender));

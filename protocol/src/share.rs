@@ -465,7 +465,7 @@ pub(crate) fn transfer<S: StateRead + ?Sized>(
     if office::holds(state, &Office::Arbiter(model), to) {
         return Err(Rejection::ArbiterHolds(to));
     }
-    control::require(state, &Model::existing(state, model)?, from)?;
+    control::require(state, model, from)?;
     require_free(state, context, (model, from), units)?;
     let gone = change(state, context, model, from, (ShareFlow::Out, units), reason(to))?;
     let come = change(state, context, model, to, (ShareFlow::In, units), reason(from))?;

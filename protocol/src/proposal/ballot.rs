@@ -12,7 +12,6 @@ use crate::{
     event::Event,
     execute::Context,
     ids::{AccountId, BasisPoints, Height, ProposalId},
-    model::Model,
     policy::Tally,
     rejection::Rejection,
     state::{Family, Overlay, Record, StateError, StateRead},
@@ -116,7 +115,7 @@ impl CastBallot {
             sender.require_not_suspended()?;
         }
         if let Scope::Model(model) = proposal.scope {
-            control::require(state, &Model::existing(state, model)?, sender.id)?;
+            control::require(state, model, sender.id)?;
         }
         let Voice { own, delegated } = Voice::of(state, &proposal, sender);
         let weight = own.saturating_add(delegated);

@@ -11,7 +11,7 @@ use crate::{
     execute::Context,
     ids::{AccountId, ProposalId},
     limits,
-    model::{Model, Version},
+    model::Version,
     office::{self, Office},
     policy::{Tally, Verdict},
     rejection::Rejection,
@@ -90,10 +90,7 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
         }
         ProposalAction::ApproveTransfer { to, units, .. } => {
             let disputed = dispute::require_undisputed(state, (model, proposal.proposer), *units);
-            let unaccepted = || {
-                let model = state.read::<Model>(&model)?;
-                control::require(state, &model, proposal.proposer).err()
-            };
+            let unaccepted = || control::require(state, model, proposal.proposer).err();
             disputed.err().or_else(unaccepted).or_else(|| sale::lacking(state, proposal, *to))
         }
         ProposalAction::MintShares { to, .. } => action::require_asked(state, (proposal, model), *to).err(),

@@ -9,7 +9,6 @@ use crate::{
     event::Event,
     execute::Context,
     ids::{AccountId, Height, ProposalId},
-    model::Model,
     proposal::{Proposal, ProposalAction, Scope},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
@@ -60,7 +59,7 @@ impl GiveConsent {
         let key = (self.proposal, sender);
         if self.agrees {
             if let Scope::Model(model) = proposal.scope {
-                control::require(state, &Model::existing(state, model)?, sender)?;
+                control::require(state, model, sender)?;
             }
             let consent = Consent { proposal: self.proposal, account: sender, since: context.height };
             state.write(&key, &consent);

@@ -126,7 +126,7 @@ impl TakeUp {
         let (model, number) = (self.model, self.issue);
         let owned = Model::existing(state, model)?;
         owned.require_active()?;
-        control::require(state, &owned, sender)?;
+        control::require(state, model, sender)?;
         let mut issue =
             state.read::<Issue>(&(model, number)).ok_or(Rejection::UnknownIssue { model, issue: number })?;
         if context.time >= issue.until {
