@@ -51,10 +51,7 @@ use crate::{
     model::{self, Model, ModelCounters},
     policy::DisputeTerms,
     rejection::Rejection,
-    round::{
-        Round,
-        reserve::{self, Cause},
-    },
+    round::reserve::{self, Cause},
     share,
     state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_text},
@@ -542,9 +539,7 @@ fn hold_in_round<S: StateRead + ?Sized>(
 ) -> Result<(), Rejection> {
     let (DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id)) = target else { return Ok(()) };
     let contribution = Contribution::existing(state, *id)?;
-    if let Some(number) = contribution.round {
-        Round::existing(state, contribution.model, number)?.require_open(context.time)?;
-    }
+    contribution.open_round(state, context)?;
     if target.is_appeal() {
         return reserve::hold(state, context, &contribution, Cause::Appeal);
     }

@@ -18,7 +18,7 @@ use crate::{
     model::{Model, ModelCounters, Version, VersionStatus, existing_version, wrong_status},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
-    transaction::{Invalid, check_text},
+    transaction::{Invalid, check_said, check_text},
 };
 use serde::{Deserialize, Serialize};
 
@@ -194,10 +194,7 @@ impl StopVersion {
 
 /// A reason that is not blank and at most [`limits::TITLE_SIZE_BYTES`].
 pub(crate) fn check_reason(reason: &str) -> Result<(), Invalid> {
-    if reason.trim().is_empty() {
-        let problem = "is blank; say why, for whoever meets the version".into();
-        return Err(Invalid::Form { field: "reason", problem });
-    }
+    check_said("reason", reason, "is blank; say why, for whoever meets the version")?;
     check_text("reason", reason, limits::TITLE_SIZE_BYTES)
 }
 

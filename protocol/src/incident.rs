@@ -15,7 +15,7 @@ use crate::{
     office::{self, Office},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
-    transaction::{Invalid, check_text},
+    transaction::{Invalid, check_said, check_text},
 };
 use serde::{Deserialize, Serialize};
 
@@ -290,9 +290,7 @@ pub struct AnswerIncident {
 
 impl AnswerIncident {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        if self.text.trim().is_empty() {
-            return Err(Invalid::Form { field: "text", problem: "is blank; say something".into() });
-        }
+        check_said("text", &self.text, "is blank; say something")?;
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
 

@@ -42,7 +42,7 @@ use crate::{
     sale,
     share::{self, Weights},
     state::{Family, KeyField, Overlay, Record, StateRead},
-    transaction::{Invalid, check_count, check_line, check_text},
+    transaction::{Invalid, check_count, check_line, check_said, check_text},
 };
 use serde::{Deserialize, Serialize};
 
@@ -289,9 +289,7 @@ impl OpenProposal {
         check_line("title", &self.title, limits::TITLE_SIZE_BYTES)?;
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)?;
         check_count("actions", self.actions.len(), limits::PROPOSAL_ACTIONS)?;
-        if self.title.trim().is_empty() {
-            return Err(Invalid::Form { field: "title", problem: "is empty; say what is asked in one line".into() });
-        }
+        check_said("title", &self.title, "is empty; say what is asked in one line")?;
         if self.actions.is_empty() {
             return Err(Invalid::Form { field: "actions", problem: "are none; say what is done if it passes".into() });
         }

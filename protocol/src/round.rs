@@ -362,7 +362,7 @@ pub(crate) fn settle<S: StateRead + ?Sized>(
 }
 
 /// Counts a contribution in its round, or takes it out again. Once the round has closed, only what it holds for disputes
-/// still changes.
+/// still changes; where it holds nothing, nothing does.
 pub(crate) fn count<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
@@ -372,12 +372,12 @@ pub(crate) fn count<S: StateRead + ?Sized>(
     let Some(number) = contribution.round else { return Ok(()) };
     let round = Round::existing(state, contribution.model, number)?;
     let worth = round.worth(contribution);
-    let is_open = round.require_open(context.time);
-    if is_open.is_err() && !round.holds() {
-        return is_open;
+    let is_open = round.require_open(context.time).is_ok();
+    if !is_open && !round.holds() {
+        return Ok(());
     }
     change(state, round, contribution.giver, |before| {
-        Some(match (is_open.is_ok(), counts) {
+        Some(match (is_open, counts) {
             (true, true) => RoundScore { score: before.score.checked_add(worth)?, ..before },
             (true, false) => RoundScore { score: before.score.checked_sub(worth)?, ..before },
             (false, true) => RoundScore { come: before.come.checked_add(worth)?, ..before },

@@ -372,7 +372,9 @@ pub(crate) fn change<S: StateRead + ?Sized>(
     reason: ShareReason,
 ) -> Result<Event, Rejection> {
     let mut register = Register::of(state, model);
-    let held = balance(state, model, account);
+    let key = (model, account);
+    let line = state.read::<Share>(&key);
+    let held = line.as_ref().map_or(Units::ZERO, |line| line.units);
     let too_many = Rejection::TooManyUnits(model);
     let too_few = Rejection::NotEnoughShares { account, model, held, asked: units };
     let (after, total) = match flow {
@@ -382,11 +384,10 @@ pub(crate) fn change<S: StateRead + ?Sized>(
     let refused = if flow == ShareFlow::In { too_many } else { too_few };
     let (Some(after), Some(total)) = (after, total) else { return Err(refused) };
 
-    let key = (model, account);
     if after == Units::ZERO {
         state.remove::<Share>(&key);
     } else {
-        let since = state.read::<Share>(&key).map_or(context.height, |share| share.since);
+        let since = line.map_or(context.height, |line| line.since);
         state.write(&key, &Share { model, account, units: after, since });
     }
     state.write(&(model, account, context.height), &ShareAt(after));

@@ -428,6 +428,14 @@ pub(crate) fn check_text(field: &'static str, text: &str, max_bytes: usize) -> R
     Ok(())
 }
 
+/// Refuses a text that says nothing. `problem` says what to do instead.
+pub(crate) fn check_said(field: &'static str, text: &str, problem: &str) -> Result<(), Invalid> {
+    if text.trim().is_empty() {
+        return Err(Invalid::Form { field, problem: problem.into() });
+    }
+    Ok(())
+}
+
 /// Refuses a list of more than `max` entries.
 pub(crate) fn check_count(field: &'static str, count: usize, max: usize) -> Result<(), Invalid> {
     if count > max {

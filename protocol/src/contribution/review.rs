@@ -27,7 +27,7 @@ use crate::{
         reserve::{self, Cause},
     },
     state::{Overlay, StateRead},
-    transaction::{Invalid, check_text},
+    transaction::{Invalid, check_said, check_text},
 };
 use serde::{Deserialize, Serialize};
 
@@ -74,11 +74,19 @@ impl Contribution {
         if self.giver == steward {
             return Err(Rejection::OwnContribution(steward));
         }
-        let round = self.round.map(|number| Round::existing(state, self.model, number)).transpose()?;
-        if let Some(round) = &round {
-            round.require_open(context.time)?;
-        }
-        Ok(round)
+        self.open_round(state, context)
+    }
+
+    /// Its round, which must still be open; none if it was given to none.
+    pub(crate) fn open_round<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        context: &Context,
+    ) -> Result<Option<Round>, Rejection> {
+        let Some(number) = self.round else { return Ok(None) };
+        let round = Round::existing(state, self.model, number)?;
+        round.require_open(context.time)?;
+        Ok(Some(round))
     }
 
     /// It counts from now on, and is in dispute where it is challenged.
@@ -87,10 +95,7 @@ impl Contribution {
         state: &mut Overlay<'_, S>,
         context: &Context,
     ) -> Result<(), Rejection> {
-        match round::count(state, context, self, true) {
-            Ok(()) | Err(Rejection::RoundOver { .. }) => {}
-            Err(rejection) => return Err(rejection),
-        }
+        round::count(state, context, self, true)?;
         self.accepted = Some(context.height);
         if Frozen::of(state, &DisputeTarget::Contribution(self.id)).disputes.is_empty() {
             return Ok(());
@@ -164,10 +169,7 @@ pub struct DeclineContribution {
 
 impl DeclineContribution {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        if self.reason.trim().is_empty() {
-            let problem = "is empty; say why, so that the giver can answer it".into();
-            return Err(Invalid::Form { field: "reason", problem });
-        }
+        check_said("reason", &self.reason, "is empty; say why, so that the giver can answer it")?;
         check_text("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
@@ -210,10 +212,7 @@ pub(crate) fn require_appealable<S: StateRead + ?Sized>(
         return Err(Rejection::StillSealed(contribution.id));
     }
     dispute::require_not_void(state, contribution.id)?;
-    let round = contribution.round.map(|number| Round::existing(state, contribution.model, number)).transpose()?;
-    if let Some(round) = &round {
-        round.require_open(context.time)?;
-    }
+    let round = contribution.open_round(state, context)?;
     let is_kept_waiting = round.is_some_and(|round| context.time >= round.records_until);
     if contribution.declined.is_empty() && !is_kept_waiting {
         return Err(Rejection::NotDeclined(contribution.id));

@@ -239,10 +239,7 @@ fn void<S: StateRead + ?Sized>(
     if contribution.accepted.is_none() {
         return Ok(());
     }
-    match round::count(state, context, &contribution, false) {
-        Ok(()) | Err(Rejection::RoundOver { .. }) => {}
-        Err(rejection) => return Err(rejection),
-    }
+    round::count(state, context, &contribution, false)?;
     reserve::release(state, context, &contribution, Cause::Challenge)
 }
 

@@ -14,7 +14,7 @@ use crate::{
     round::RoundScore,
     share,
     state::{Overlay, StateError, StateRead},
-    transaction::{Invalid, check_text},
+    transaction::{Invalid, check_said, check_text},
 };
 use serde::{Deserialize, Serialize};
 
@@ -154,10 +154,7 @@ pub struct RuleDispute {
 
 impl RuleDispute {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        if self.reasons.trim().is_empty() {
-            let problem = "are empty; say why, for the parties and for an appeal".into();
-            return Err(Invalid::Form { field: "reasons", problem });
-        }
+        check_said("reasons", &self.reasons, "are empty; say why, for the parties and for an appeal")?;
         check_text("reasons", &self.reasons, limits::REASONS_SIZE_BYTES)
     }
 

@@ -101,9 +101,14 @@ impl Federation {
         self.must(&format!("publish {file} --model {model} --version {label} --as {publisher}"));
     }
 
-    /// What each of these holds.
+    /// What each of these holds of the model that all steps share.
     fn held(&self, handles: &[&str]) -> Vec<u64> {
-        let register = self.must(&format!("shares show {MODEL}"));
+        self.held_of(MODEL, handles)
+    }
+
+    /// What each of these holds of a model.
+    fn held_of(&self, model: &str, handles: &[&str]) -> Vec<u64> {
+        let register = self.must(&format!("shares show {model}"));
         let lines = register.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         let of = |handle: &&str| {
             let line = lines.iter().find(|line| line.get("handle").and_then(Value::as_str) == Some(handle));

@@ -135,8 +135,7 @@ fn reported(asked: &Asked<'_>, model: ModelId) -> Result<Vec<InboxItem>, Problem
 }
 
 fn open_incident(asked: &Asked<'_>, id: IncidentId) -> Result<Option<Incident>, Problem> {
-    let is_open = |it: &Incident| matches!(it.status, IncidentStatus::Reported | IncidentStatus::Investigating);
-    Ok(asked.reader.find::<Incident>(&id)?.filter(is_open))
+    Ok(asked.reader.find::<Incident>(&id)?.filter(|incident| !incident.status.is_closed()))
 }
 
 fn responsible(asked: &Asked<'_>, id: IncidentId) -> Result<Option<InboxItem>, Problem> {

@@ -27,16 +27,6 @@ fn the_few_keep_what_is_theirs_on_four_peers() {
     federation.net.wait_agreement(&[0, 1, 2, 3]);
 }
 
-fn units_of(federation: &Federation, holders: &[&str]) -> Vec<u64> {
-    let register = federation.must(&format!("shares show {MODEL}"));
-    let lines = register.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-    let of = |handle: &&str| {
-        let line = lines.iter().find(|line| line.get("handle").and_then(Value::as_str) == Some(handle));
-        line.and_then(|line| line.get("units")?.as_u64()).unwrap_or(0)
-    };
-    holders.iter().map(of).collect()
-}
-
 /// Three of four equal partners mint to one of them: within what the policy allows, and the fourth keeps its part.
 fn keep_their_part(federation: &Federation) {
     let mint =
@@ -46,11 +36,11 @@ fn keep_their_part(federation: &Federation) {
     federation.decide(mint(200).trim_end_matches(" --dry-run"), &["northfield", "lakeside", "hilltop"]);
     let issues = federation.must(&format!("shares issues {MODEL}"));
     assert_eq!(issues.pointer("/0/issue/units").or_else(|| issues.pointer("/0/units")), Some(&json!(200)), "{issues}");
-    assert_eq!(units_of(federation, &OWNERS), [250; 4], "minted units wait for those who may take them up");
+    assert_eq!(federation.held_of(MODEL, &OWNERS), [250; 4], "minted units wait for those who may take them up");
     federation.refused(&format!("shares take-up {MODEL} 0 --units 51 --as riverbend"), "may take up 50");
     federation.must(&format!("shares take-up {MODEL} 0 --units 50 --as riverbend"));
     wait_until("the rest to go where it was decided", || {
-        (units_of(federation, &OWNERS) == [400, 250, 250, 300]).then_some(())
+        (federation.held_of(MODEL, &OWNERS) == [400, 250, 250, 300]).then_some(())
     });
     federation.refused(&format!("shares take-up {MODEL} 0 --units 1 --as lakeside"), "issue 0");
     // A second decision within the year: 300 of 1,200 are a quarter, and more than half of 1,000 with the first 200.
@@ -87,7 +77,7 @@ fn stop_as_holders(federation: &Federation) {
     let shown = federation.must(&format!("proposals show {proposal}"));
     assert_eq!(shown.pointer("/status/rejected/verdict").and_then(Value::as_str), Some("blocked"), "{shown}");
     wait_until("what one stopped alone to be minted", || {
-        (units_of(federation, &OWNERS).iter().sum::<u64>() == 1_210).then_some(())
+        (federation.held_of(MODEL, &OWNERS).iter().sum::<u64>() == 1_210).then_some(())
     });
 }
 
@@ -109,10 +99,10 @@ fn expropriate_by_name(federation: &Federation) {
     change_policy(federation, named, &OWNERS);
     let explained = federation.must(&format!("policy explain {MODEL}")).to_string();
     assert!(explained.contains("without its consent"), "{explained}");
-    let before = units_of(federation, &["riverbend"])[0];
+    let before = federation.held_of(MODEL, &["riverbend"])[0];
     let question = take.trim_start_matches("propose ");
     federation.decide(question, &["northfield", "lakeside", "hilltop"]);
-    assert_eq!(units_of(federation, &["riverbend"]), [before - 5]);
+    assert_eq!(federation.held_of(MODEL, &["riverbend"]), [before - 5]);
     let history = federation.must(&format!("shares history {MODEL} --limit 1")).to_string();
     assert!(history.contains("broken"), "{history}");
 }
@@ -171,7 +161,7 @@ fn leave_and_remove(federation: &Federation) {
     for member in ["lakeside", "riverbend"] {
         federation.decide(&format!("admit-member {member} --as operator-0"), &operators);
     }
-    let before = units_of(federation, &["lakeside", "riverbend"]);
+    let before = federation.held_of(MODEL, &["lakeside", "riverbend"]);
     federation.must("leave --as lakeside");
     federation.refused("leave --as lakeside", "member");
     let removal = federation.decide("remove-member riverbend --reason lost --as operator-1", &operators);
@@ -180,5 +170,5 @@ fn leave_and_remove(federation: &Federation) {
     let account = federation.must("account show riverbend").to_string();
     assert!(account.contains("\"member_since\":null"), "{account}");
     federation.refused("propose statement --network --title x --text y --as riverbend", "member");
-    assert_eq!(units_of(federation, &["lakeside", "riverbend"]), before);
+    assert_eq!(federation.held_of(MODEL, &["lakeside", "riverbend"]), before);
 }
