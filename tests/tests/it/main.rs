@@ -24,6 +24,7 @@ mod minorities;
 mod network;
 mod offices;
 mod recovery;
+mod page;
 mod rounds;
 mod rules;
 mod safety;
