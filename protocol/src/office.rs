@@ -298,7 +298,7 @@ pub(crate) fn names(office: Office, accounts: impl IntoIterator<Item = AccountId
 /// The offices that a model's policy names accounts for.
 pub(crate) fn of_policy(model: ModelId, policy: &ModelPolicy) -> Names {
     let mut names = Names::new();
-    let arbiters = policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.iter().chain(&arbiters.stand_ins));
+    let arbiters = policy.arbiters.iter().flat_map(|arbiters| arbiters.bench());
     let arbiters = arbiters.map(|account| (Office::Arbiter(model), *account));
     let guardian = policy.guardian.iter().map(|account| (Office::Guardian(model), *account));
     let in_roles = policy.roles.iter().flat_map(|role| {

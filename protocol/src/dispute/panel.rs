@@ -33,12 +33,12 @@ pub struct Panel {
 
 impl Panel {
     pub(super) fn of(policy: &ModelPolicy) -> Option<Self> {
-        let Arbiters { accounts, needed, stand_ins, take_units } = policy.arbiters.as_ref()?;
+        let arbiters = policy.arbiters.as_ref()?;
         Some(Self {
-            bench: accounts.iter().chain(stand_ins).copied().collect(),
-            seats: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
-            needed: *needed,
-            takes_units: *take_units,
+            bench: arbiters.bench().copied().collect(),
+            seats: u32::try_from(arbiters.accounts.len()).unwrap_or(u32::MAX),
+            needed: arbiters.needed,
+            takes_units: arbiters.take_units,
         })
     }
 }
@@ -56,8 +56,7 @@ pub struct Ruling {
     pub height: Height,
 }
 
-/// Whether an account is in a state to rule on a model's disputes: it is not suspended, holds nothing of the model, and
-/// accepted the office.
+/// Whether an account is in a state to rule on a model's disputes: it is not suspended, and holds nothing of the model.
 fn is_disinterested<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, account: AccountId) -> bool {
     share::balance(state, model, account) == Units::ZERO
         && state.read::<Account>(&account).is_some_and(|account| account.suspended.is_none())
@@ -79,8 +78,7 @@ pub(crate) fn could_sit<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: Mo
     let office = Office::Arbiter(model);
     let could =
         |account: &&AccountId| office::holds(state, &office, **account) && is_disinterested(state, model, **account);
-    let all = arbiters.accounts.iter().chain(&arbiters.stand_ins);
-    u32::try_from(all.filter(could).take(arbiters.accounts.len()).count()).unwrap_or(u32::MAX)
+    u32::try_from(arbiters.bench().filter(could).take(arbiters.accounts.len()).count()).unwrap_or(u32::MAX)
 }
 
 impl Dispute {
@@ -108,7 +106,12 @@ impl Dispute {
 
     /// Whether enough arbiters sit to rule on it. Else it is for the owners.
     pub(super) fn is_for_arbiters<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> bool {
-        let sit = u32::try_from(self.sitting(state).len()).unwrap_or(u32::MAX);
+        self.are_enough(&self.sitting(state))
+    }
+
+    /// Whether those who sit are enough to rule.
+    fn are_enough(&self, sitting: &[AccountId]) -> bool {
+        let sit = u32::try_from(sitting.len()).unwrap_or(u32::MAX);
         self.panel.as_ref().is_some_and(|panel| sit >= panel.needed)
     }
 
@@ -135,9 +138,9 @@ impl Dispute {
 /// When the state cannot be read.
 pub fn sitting<S: StateRead + ?Sized>(state: &S, dispute: &Dispute) -> Result<Vec<AccountId>, StateError> {
     let overlay = Overlay::new(state);
-    let sitting = if dispute.is_for_arbiters(&overlay) { dispute.sitting(&overlay) } else { Vec::new() };
+    let sitting = dispute.sitting(&overlay);
     overlay.finish()?;
-    Ok(sitting)
+    Ok(if dispute.are_enough(&sitting) { sitting } else { Vec::new() })
 }
 
 /// Rule on a challenge, as one of the arbiters who sit. Until enough agree a later ruling replaces an earlier one; after
@@ -174,7 +177,7 @@ impl RuleDispute {
         if !sitting.contains(&sender) {
             return Err(Rejection::NotArbiter { account: sender, dispute: self.dispute });
         }
-        if !dispute.is_for_arbiters(state) {
+        if !dispute.are_enough(&sitting) {
             return Err(Rejection::ForOwners(self.dispute));
         }
         dispute.require_heard(context.time)?;

@@ -32,6 +32,11 @@ impl Arbiters {
         Self { accounts, needed, stand_ins: Vec::new(), take_units: false }
     }
 
+    /// All who may come to sit, in the order in which they take seats.
+    pub fn bench(&self) -> impl Iterator<Item = &AccountId> {
+        self.accounts.iter().chain(&self.stand_ins)
+    }
+
     pub(super) fn check(&self) -> Result<(), Invalid> {
         check_accounts("arbiters", &self.accounts)?;
         let count = u32::try_from(self.accounts.len()).unwrap_or(u32::MAX);

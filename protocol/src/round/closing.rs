@@ -68,13 +68,11 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
         RoundStatus::Closed { .. } | RoundStatus::Failed { .. } => return (Vec::new(), 1),
     };
     round.write(state);
-    let waits = matches!(round.status, RoundStatus::Waiting { .. });
-    if round.status.is_final() || waits {
+    if round.status.is_final() || matches!(round.status, RoundStatus::Waiting { .. }) {
         let mut counters = state.read::<ModelCounters>(&model).unwrap_or_default();
         counters.open_rounds.retain(|open| *open != number);
         state.write(&model, &counters);
-    }
-    if !round.status.is_final() && !waits {
+    } else {
         // Behind everything else that is due now, so that a large round holds nothing up.
         due::set(state, context.time.plus_ms(1), Due::Round { model, number });
     }

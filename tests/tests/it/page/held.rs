@@ -68,10 +68,7 @@ const HELD: &[(&str, &str)] = &[
     ),
     ("`too_many_statements` (16 of one account)", "nobody_fills_an_incident_with_words_or_names"),
     // Section 6, effects
-    (
-        "at most 1,024 holders of all parents together",
-        "a_parent_with_too_many_holders_is_granted_nothing",
-    ),
+    ("at most 1,024 holders of all parents together", "a_parent_with_too_many_holders_is_granted_nothing"),
     (
         "the commitment counts for 31 days. Of one account for one model 16 are kept",
         "a_commitment_is_of_use_to_its_maker_alone_once_and_for_a_while",
