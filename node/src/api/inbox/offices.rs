@@ -91,7 +91,8 @@ fn countersign(asked: &Asked<'_>, model: ModelId) -> Result<Vec<InboxItem>, Prob
         if !waits || contribution.giver == me || spoken.any(|steward| steward == me) {
             continue;
         }
-        if reader.find::<Frozen>(&DisputeTarget::Contribution(id))?.is_some() {
+        // A challenge keeps nobody from countersigning; one that was upheld does.
+        if reader.find::<Frozen>(&DisputeTarget::Contribution(id))?.is_some_and(|frozen| frozen.settled.is_some()) {
             continue;
         }
         let (until, round) = match contribution.round {
@@ -141,7 +142,10 @@ fn open_incident(asked: &Asked<'_>, id: IncidentId) -> Result<Option<Incident>, 
 fn responsible(asked: &Asked<'_>, id: IncidentId) -> Result<Option<InboxItem>, Problem> {
     let Some(incident) = open_incident(asked, id)? else { return Ok(None) };
     let name = asked.what(incident.model)?;
-    let text = format!("you answer for the incident {:?} of {name}@{}", incident.text, incident.label);
-    let item = Asked::notice(InboxKind::Incident, text, &format!("incident show {id}"));
+    let text = format!(
+        "you answer for the incident {:?} of {name}@{}; say what there is to say",
+        incident.text, incident.label
+    );
+    let item = asked.item(InboxKind::Incident, text, &format!("incident answer {id} --text WORDS"));
     asked.about(incident.model, InboxItem { id: Some(id.to_string()), ..item }).map(Some)
 }

@@ -5,6 +5,7 @@ use crate::cli::Cli;
 use allod_protocol::{
     dispute::{AnswerDispute, DisputeTarget, OpenDispute},
     dormancy::Present,
+    incident::{IncidentStatus, ReportIncident, UpdateIncident},
     office::{AcceptOffice, Office},
     share::GiveConsent,
 };
@@ -124,6 +125,35 @@ async fn what_is_asked_stands_there_until_it_is_answered() {
     assert_eq!((&silent[0]["handle"], &silent[0]["weight"]), (&json!("northfield"), &json!(60)));
     let silent = peer.ok(&format!("/v1/proposals/{statement}/unanswered")).await;
     assert_eq!(silent["items"][0]["handle"], "northfield", "of the network its members are asked");
+}
+
+#[tokio::test]
+async fn stewards_are_asked_to_countersign_what_is_challenged_and_who_answers_for_an_incident_to_speak() {
+    let peer = Peer::start().await;
+    let model = peer.found_model_with(quick()).await;
+    peer.give(model).await;
+    let listed = peer.ok("/v1/models/northfield/digits/contributions").await;
+    let target = DisputeTarget::Contribution(listed["items"][0]["id"].as_str().unwrap().parse().unwrap());
+    let challenge = OpenDispute { target, units: Units::ZERO, text: "half of it".into(), evidence: None };
+    peer.apply(1, "northfield", Action::OpenDispute(challenge)).await;
+    assert_eq!(peer.kinds_asked("northfield").await, ["countersign"]);
+
+    let label = peer.publish(model, "1.0", Vec::new()).await.label;
+    let report = ReportIncident { model, label, text: "reads sevens as ones".into(), evidence: None };
+    peer.apply(2, "southbank", Action::ReportIncident(report)).await;
+    let listed = peer.ok("/v1/models/northfield/digits/incidents").await;
+    let incident = listed["items"][0]["id"].as_str().unwrap();
+    let update = UpdateIncident {
+        incident: incident.parse().unwrap(),
+        responsible: Some(peer.account("northfield")),
+        status: IncidentStatus::Investigating,
+        text: "ours".into(),
+    };
+    peer.apply(1, "northfield", Action::UpdateIncident(update)).await;
+    let asked = peer.inbox("northfield", 500).await;
+    let item = asked.iter().find(|item| item["kind"] == "incident").unwrap();
+    assert_eq!(item["command"], format!("allod incident answer {incident} --text WORDS --as northfield"));
+    must_parse(item["command"].as_str().unwrap());
 }
 
 #[tokio::test]
