@@ -112,6 +112,7 @@ impl<F: Formatter> Formatter for Exact<F> {
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
+    use allod_protocol::round::{Reserve, RoundScore};
     use serde_json::json;
     use std::collections::BTreeMap;
 
@@ -126,6 +127,15 @@ mod tests {
         assert_eq!(to_string(&i128::from(u64::MAX)).unwrap(), r#""18446744073709551615""#);
         assert_eq!(to_string(&-5).unwrap(), "-5");
         assert_eq!(to_string(&BTreeMap::from([(u64::MAX, 1)])).unwrap(), r#"{"18446744073709551615":1}"#);
+    }
+
+    #[test]
+    fn the_sums_of_a_round_are_read_back_however_large_they_are() {
+        let most = u64::MAX;
+        let score = RoundScore { score: most, disputed: most, come: most, gone: most, ..RoundScore::default() };
+        assert_eq!(serde_json::from_str::<RoundScore>(&to_string(&score).unwrap()).unwrap(), score);
+        let reserve = Reserve { appealed: most, score: most, ..Reserve::default() };
+        assert_eq!(serde_json::from_str::<Reserve>(&to_string(&reserve).unwrap()).unwrap(), reserve);
     }
 
     #[test]

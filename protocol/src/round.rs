@@ -214,10 +214,13 @@ pub struct RoundScore {
     /// none.
     pub group: Option<AccountId>,
     /// What of the score is in dispute, or was when the round closed.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub disputed: u64,
     /// What came to count after the close, by appeals that were upheld.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub come: u64,
     /// What no longer counts since the close, by disputes that were upheld.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub gone: u64,
 }
 

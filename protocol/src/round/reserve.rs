@@ -38,10 +38,12 @@ pub struct Reserve {
     /// Contributions that count and are challenged, and those that do not and are appealed. The round waits for them.
     pub disputes: u64,
     /// What those that are appealed would count; it stays as it was when the round closed.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub appealed: u64,
     /// Givers of whom something counted that was not in dispute, when the round closed.
     pub contributors: u64,
     /// What counted when the round closed, of all givers together.
+    #[serde(deserialize_with = "crate::ids::wide::deserialize")]
     pub score: u64,
     /// What is being minted.
     pub part: Part,

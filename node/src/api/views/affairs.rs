@@ -46,6 +46,8 @@ pub struct ScoreView {
     /// Amounts that it sealed and has not told.
     pub seals: u64,
     /// What of the sum is in dispute, or was when the round closed.
+    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[schema(value_type = schema::Wide)]
     pub disputed: u64,
     /// The units that it got, or would get if the round closed now by the same rule; none where there are more givers
     /// than that is computed for.
