@@ -336,7 +336,8 @@ impl EventLoop {
     }
 
     fn on_submit(&mut self, checked: Checked) -> Result<(), Refused> {
-        if self.mempool.len() >= self.pace.room() && !self.mempool.contains(&checked.id) {
+        let of_sender = self.mempool.waiting_of(&checked.transaction.body.sender);
+        if !self.pace.has_room(self.mempool.len(), of_sender) && !self.mempool.contains(&checked.id) {
             let full = Refused::Full(self.mempool.len());
             self.metrics.on_refused(refused_code(&full));
             return Err(full);
@@ -504,12 +505,13 @@ impl EventLoop {
             validator_key: self.key.public_key(),
             mempool_transactions: self.mempool.len(),
             mempool_size_bytes: self.mempool.size_bytes(),
+            mempool_weight: self.mempool.weight(),
             mempool_room: self.pace.room(),
             best_known_height: self.catch_up.best_known().max(self.tip.height),
             catching_up: self.catch_up.is_behind(self.tip.height),
             reached: self.reached,
         };
-        self.metrics.set_mempool(status.mempool_transactions, status.mempool_size_bytes);
+        self.metrics.set_mempool(&self.mempool);
         self.status.send_if_modified(|known| {
             let changed = *known != status;
             *known = status;

@@ -8,6 +8,7 @@ use allod_protocol::{
     genesis::Genesis,
     ids::{BlockHash, Height, NetworkId, PublicKey, StateRoot, Timestamp},
     mempool::{Checked, Refused},
+    weight::Weight,
 };
 use allod_storage::{Ledger, artifacts::ArtifactStore};
 use serde::Serialize;
@@ -50,6 +51,8 @@ pub struct Status {
     pub mempool_transactions: usize,
     /// Their bytes.
     pub mempool_size_bytes: usize,
+    /// Their weight.
+    pub mempool_weight: Weight,
     /// How many may wait before this peer takes none from its clients.
     pub mempool_room: usize,
     /// The highest height that another peer spoke of.
@@ -132,13 +135,14 @@ impl NodeHandle {
         Ok(answered.await.map_err(|_| SubmitError::Stopping)??)
     }
 
-    /// Whether there is room for transactions of clients now, to be asked before much is done for them.
+    /// Whether there can be room for a client's transaction now, to be asked before much is done for it. Beyond
+    /// [`Status::mempool_room`] there is some left for senders that have few waiting, as much again.
     ///
     /// # Errors
     /// [`Refused::Full`].
     pub fn check_room(&self) -> Result<(), SubmitError> {
         let status = self.status.borrow();
-        if status.mempool_transactions >= status.mempool_room {
+        if status.mempool_transactions >= status.mempool_room.saturating_mul(2) {
             return Err(Refused::Full(status.mempool_transactions).into());
         }
         Ok(())

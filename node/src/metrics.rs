@@ -24,6 +24,7 @@ use allod_protocol::{
     event::Event,
     execute::Outcome,
     ids::{Height, Power, Timestamp, TransactionId},
+    mempool::Mempool,
     network::Network,
     share,
     state::read,
@@ -109,6 +110,7 @@ struct LedgerMetrics {
 struct MempoolMetrics {
     transactions: IntGauge,
     size_bytes: IntGauge,
+    weight: IntGauge,
     refusals: IntCounterVec,
 }
 
@@ -259,6 +261,7 @@ impl Make<'_> {
         Ok(MempoolMetrics {
             transactions: self.gauge("allod_mempool_transactions", "Transactions that wait for a block.")?,
             size_bytes: self.gauge("allod_mempool_size_bytes", "Encoded bytes of the transactions that wait.")?,
+            weight: self.gauge("allod_mempool_weight", "What the transactions that wait cost, in units of weight.")?,
             refusals: self.counters(
                 "allod_mempool_refusals_total",
                 "Transactions that were not taken in, by the code of the reason.",
@@ -472,9 +475,10 @@ impl Metrics {
     }
 
     /// What waits in the mempool.
-    pub fn set_mempool(&self, transactions: usize, size_bytes: usize) {
-        self.mempool.transactions.set(gauge(transactions as u64));
-        self.mempool.size_bytes.set(gauge(size_bytes as u64));
+    pub fn set_mempool(&self, mempool: &Mempool) {
+        self.mempool.transactions.set(gauge(mempool.len() as u64));
+        self.mempool.size_bytes.set(gauge(mempool.size_bytes() as u64));
+        self.mempool.weight.set(gauge(mempool.weight().get()));
     }
 
     /// The round that the present height is in.

@@ -4,6 +4,7 @@
 //! The measure is what was decided lately, so that it follows the machine and the network. What other peers gossip is
 //! taken in all the same, within the mempool's own bounds: they have asked their clients to wait already.
 
+use allod_protocol::limits;
 use std::time::{Duration, Instant};
 
 /// How long what waits may take to be decided, at the present pace.
@@ -42,6 +43,13 @@ impl Pace {
     pub(crate) const fn room(&self) -> usize {
         self.room
     }
+
+    /// Whether a client's transaction has room, when so many wait in all and so many of them are its sender's. One that
+    /// has few waiting is not to pay for another that fills the room.
+    pub(crate) const fn has_room(&self, waiting: usize, of_sender: usize) -> bool {
+        waiting < self.room
+            || (waiting < self.room.saturating_mul(2) && of_sender < self.room / limits::MEMPOOL_SENDERS)
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +73,16 @@ mod tests {
         assert!((3_900..=4_000).contains(&room), "{room}");
         let room = room_after(&mut pace, &mut now, 100, 500);
         assert!((2_500..=2_600).contains(&room), "{room}");
+    }
+
+    #[test]
+    fn who_fills_the_room_leaves_some_to_the_others() {
+        let pace = Pace::new(Instant::now());
+        let share = ROOM_MIN / limits::MEMPOOL_SENDERS;
+        assert!(pace.has_room(ROOM_MIN - 1, ROOM_MIN - 1));
+        assert!(!pace.has_room(ROOM_MIN, share));
+        assert!(pace.has_room(ROOM_MIN, share - 1));
+        assert!(!pace.has_room(2 * ROOM_MIN, 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use allod_protocol::{
     crypto::SigningKey,
     genesis::Genesis,
     ids::{Height, NetworkId},
+    weight::Weight,
 };
 use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;
@@ -179,6 +180,7 @@ fn first_status(ledger: &Ledger, key: &SigningKey) -> Status {
         validator_key: key.public_key(),
         mempool_transactions: 0,
         mempool_size_bytes: 0,
+        mempool_weight: Weight::ZERO,
         mempool_room: usize::MAX,
         best_known_height: Height::ZERO,
         catching_up: false,

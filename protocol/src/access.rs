@@ -18,6 +18,7 @@
 use crate::{
     account::Account,
     crypto::Domain,
+    due::{self, Due},
     event::Event,
     execute::Context,
     ids::{AccountId, ArtifactId, Height, ModelId, NetworkId, ProposalId, PublicKey, Signature, Timestamp, Units},
@@ -84,7 +85,7 @@ impl Record for Licensee {
     const FAMILY: Family = Family::Licensee;
 }
 
-/// For whom a peer reads. It stays when the peer is released, so that an old consent cannot be used again.
+/// For whom a peer reads. It stays when the peer is released, until its consent cannot be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerBinding {
     /// The key that is the peer's identity on the swarm.
@@ -154,6 +155,10 @@ impl BindPeer {
         if !self.peer.verifies(Domain::PeerBinding, &consent, &self.consent) {
             return Err(Rejection::PeerDisagrees { peer: self.peer, account: sender });
         }
+        let (issued, time) = (self.issued, context.time);
+        if issued.plus_ms(limits::CONSENT_MS) < time || issued > time.plus_ms(limits::TRANSACTION_LIFETIME_MS) {
+            return Err(Rejection::ConsentOver { peer: self.peer, issued, time });
+        }
         if let Some(bound) = state.read::<PeerBinding>(&self.peer) {
             if bound.issued >= self.issued {
                 return Err(Rejection::StaleConsent { peer: self.peer, issued: bound.issued });
@@ -193,7 +198,18 @@ impl ReleasePeer {
         let bound = bound.ok_or(Rejection::PeerNotBound { peer: self.peer, account: sender })?;
         state.remove::<PeerOf>(&(sender, self.peer));
         state.write(&self.peer, &PeerBinding { account: None, since: context.height, ..bound });
+        // Until then its consent could be used again.
+        let over = bound.issued.plus_ms(limits::CONSENT_MS.saturating_add(1)).max(context.time.plus_ms(1));
+        due::set(state, over, Due::Binding(self.peer));
         Ok(vec![Event::PeerReleased { peer: self.peer, account: sender }])
+    }
+}
+
+/// A consent can be used no more: a peer that is released by then is forgotten.
+pub(crate) fn forget_binding<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, peer: PublicKey) {
+    let over = |bound: &PeerBinding| bound.account.is_none() && bound.issued.plus_ms(limits::CONSENT_MS) < context.time;
+    if state.read::<PeerBinding>(&peer).is_some_and(|bound| over(&bound)) {
+        state.remove::<PeerBinding>(&peer);
     }
 }
 

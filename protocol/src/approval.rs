@@ -22,6 +22,7 @@ use crate::{
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead, prefix_end},
     transaction::{Action, Invalid},
+    weight::{self, Load},
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
@@ -44,6 +45,9 @@ pub(crate) trait OfApproval {
     /// Every rule of form.
     fn check(&self) -> Result<(), Invalid>;
 
+    /// What it can make every peer do.
+    fn load(&self) -> Load;
+
     /// Does it, on behalf of the sender, by the keys that signed.
     fn apply<S: StateRead + ?Sized>(
         &self,
@@ -56,6 +60,10 @@ pub(crate) trait OfApproval {
 
 impl OfApproval for Never {
     fn check(&self) -> Result<(), Invalid> {
+        match *self {}
+    }
+
+    fn load(&self) -> Load {
         match *self {}
     }
 
@@ -142,7 +150,18 @@ impl OfApproval for RequestApproval {
             let problem = format!("is {}; set 1 to {} ms", self.lifetime_ms, limits::APPROVAL_MS);
             return Err(Invalid::Form { field: "lifetime_ms", problem });
         }
+        let weight = weight::of_action(&self.action).weight();
+        if weight > limits::REQUESTED_WEIGHT {
+            let max = limits::REQUESTED_WEIGHT;
+            let problem =
+                format!("weighs {weight}, more than the {max} of a request; let its keys sign one transaction");
+            return Err(Invalid::Form { field: "action", problem });
+        }
         self.action.check()
+    }
+
+    fn load(&self) -> Load {
+        weight::REQUESTING
     }
 
     fn apply<S: StateRead + ?Sized>(
@@ -177,7 +196,7 @@ impl OfApproval for RequestApproval {
         state.write(&sender.id, &sender);
         state.write(&(sender.id, approval.id), &ApprovalOf { approval: approval.id, by });
         state.write(&approval.id, &approval);
-        due::set(state, approval.expires, Due::Approval(approval.id));
+        due::set(state, approval.expires, Due::Approval(approval.account, approval.id));
         Ok(vec![Event::ApprovalRequested { account: sender.id, approval: approval.id, expires: approval.expires }])
     }
 }
@@ -221,6 +240,10 @@ impl OfApproval for SignApproval {
         Ok(())
     }
 
+    fn load(&self) -> Load {
+        weight::SIGNING
+    }
+
     fn apply<S: StateRead + ?Sized>(
         &self,
         state: &mut Overlay<'_, S>,
@@ -228,7 +251,8 @@ impl OfApproval for SignApproval {
         sender: Account,
         signers: &[PublicKey],
     ) -> Result<Vec<Event>, Rejection> {
-        let approval = state.read::<Approval>(&self.approval).filter(|approval| approval.account == sender.id);
+        let waits = |approval: &Approval| approval.account == sender.id && context.time < approval.expires;
+        let approval = state.read::<Approval>(&self.approval).filter(waits);
         let mut approval = approval.ok_or(Rejection::UnknownApproval(self.approval))?;
         let Approval { keys, against, .. } = &mut approval;
         let (side, other) = if self.approve { (keys, against) } else { (against, keys) };
@@ -289,7 +313,7 @@ impl Approval {
 }
 
 fn close<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, approval: &Approval) {
-    due::clear(state, approval.expires, Due::Approval(approval.id));
+    due::clear(state, approval.expires, Due::Approval(approval.account, approval.id));
     state.remove::<Approval>(&approval.id);
     state.remove::<ApprovalOf>(&(approval.account, approval.id));
     if let Some(mut account) = state.read::<Account>(&approval.account) {

@@ -15,6 +15,7 @@ use crate::{
     model::Version,
     office::{self, Office},
     proposal::ProposalGate,
+    quota::{self, Keeps},
     rejection::Rejection,
     standing,
     state::{Family, Overlay, Record, StateRead},
@@ -69,7 +70,7 @@ impl Record for Attestation {
     const FAMILY: Family = Family::Attestation;
 }
 
-/// Say whether an artifact stood a test, or take back what was said; the last word counts.
+/// Say whether an artifact stood a test, or take back what was said, which is then gone; the last word counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attest {
     /// The artifact.
@@ -96,10 +97,18 @@ impl Attest {
         account: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let key = (self.artifact, self.statement.clone(), account);
-        if self.finding == Finding::Withdrawn {
-            let said = state.read::<Attestation>(&key).filter(|said| said.finding != Finding::Withdrawn);
+        let said = state.read::<Attestation>(&key);
+        let (artifact, statement, finding) = (self.artifact, self.statement.clone(), self.finding);
+        let event = Event::Attested { artifact, statement, account, finding };
+        if finding == Finding::Withdrawn {
             let (artifact, statement) = (self.artifact, self.statement.clone());
             said.ok_or(Rejection::NothingAttested { account, artifact, statement })?;
+            state.remove::<Attestation>(&key);
+            quota::give_back(state, account, Keeps::Attestations);
+            return Ok(vec![event]);
+        }
+        if said.is_none() {
+            quota::take(state, account, Keeps::Attestations)?;
         }
         let attestation = Attestation {
             artifact: self.artifact,
@@ -111,12 +120,7 @@ impl Attest {
             height: context.height,
         };
         state.write(&key, &attestation);
-        Ok(vec![Event::Attested {
-            artifact: self.artifact,
-            statement: self.statement.clone(),
-            account,
-            finding: self.finding,
-        }])
+        Ok(vec![event])
     }
 }
 

@@ -4,15 +4,20 @@ use crate::{
     codec,
     crypto::{self, Domain},
     ids::{
-        BlockHash, Height, NetworkId, Power, Signature, StateRoot, Timestamp, TransactionId, TransactionsRoot,
-        ValidatorAddress, ValidatorSetHash,
+        AccountId, BlockHash, Height, NetworkId, Power, Signature, StateRoot, Timestamp, TransactionId,
+        TransactionsRoot, ValidatorAddress, ValidatorSetHash,
     },
     limits,
     transaction::{Invalid, Transaction},
     validator::ValidatorSet,
+    weight::{self, Weight},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 /// What a block says of itself. Its hash is the block's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +154,17 @@ pub enum InvalidBlock {
     /// Too many bytes.
     #[error("{0} bytes are more than the {max} allowed", max = limits::BLOCK_SIZE_BYTES)]
     TooLarge(usize),
+    /// Too much work.
+    #[error("the transactions weigh {0}, more than the {max} allowed", max = limits::BLOCK_WEIGHT)]
+    TooHeavy(Weight),
+    /// Too much work for one sender.
+    #[error("the transactions of account {account} weigh {weight}, more than the {max} of one sender", max = limits::SENDER_WEIGHT)]
+    SenderTooHeavy {
+        /// Whose.
+        account: AccountId,
+        /// What they weigh.
+        weight: Weight,
+    },
     /// The same transaction twice.
     #[error("transaction {0} stands in the block twice")]
     Repeated(TransactionId),
@@ -246,6 +262,7 @@ impl Block {
         if self.header().transactions_root != transactions_root(transactions) {
             return Err(InvalidBlock::Field { hash: self.hash(), field: "transactions root" });
         }
+        check_weights(transactions)?;
         let mut seen = BTreeSet::new();
         for (index, transaction) in transactions.iter().enumerate() {
             let id = transaction.id();
@@ -259,6 +276,25 @@ impl Block {
             }
         }
         Ok(())
+    }
+}
+
+/// Before any signature is checked: that is work too.
+fn check_weights(transactions: &[Transaction]) -> Result<(), InvalidBlock> {
+    let mut all = Weight::ZERO;
+    let mut senders = BTreeMap::new();
+    for transaction in transactions {
+        let weight = weight::of(transaction);
+        all = all.plus(weight);
+        let sender = senders.entry(transaction.body.sender).or_insert(Weight::ZERO);
+        *sender = sender.plus(weight);
+    }
+    if all > limits::BLOCK_WEIGHT {
+        return Err(InvalidBlock::TooHeavy(all));
+    }
+    match senders.into_iter().find(|(_, weight)| *weight > limits::SENDER_WEIGHT) {
+        Some((account, weight)) => Err(InvalidBlock::SenderTooHeavy { account, weight }),
+        None => Ok(()),
     }
 }
 

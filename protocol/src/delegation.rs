@@ -8,7 +8,7 @@
 use crate::{
     account::Account,
     control,
-    due::{self, Due},
+    due::{self, Due, Lane},
     event::Event,
     execute::Context,
     ids::{AccountId, Height, ModelId, Timestamp},
@@ -126,11 +126,15 @@ fn begin<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, d
 /// Ends a delegation, if there is one.
 fn end<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, model: ModelId, from: AccountId) {
     let Some(Delegation { to, expires, .. }) = state.read::<Delegation>(&(model, from)) else { return };
-    state.remove::<Delegation>(&(model, from));
-    state.write(&(model, from, context.height), &DelegationAt(None));
     if let Some(expires) = expires {
         due::clear(state, expires, Due::Delegation { model, from });
+        if expires <= context.time {
+            expire(state, context, (model, from));
+            return;
+        }
     }
+    state.remove::<Delegation>(&(model, from));
+    state.write(&(model, from, context.height), &DelegationAt(None));
     let weights = Weights::of(share::balance(state, model, from));
     change_delegated(state, context, model, to, |sum| sum.minus(weights));
     change_count(state, model, |count| count.saturating_sub(1));
@@ -148,14 +152,37 @@ pub(crate) fn end_of<S: StateRead + ?Sized>(
     Some(Event::Delegated { model, from, to: None, expires: None })
 }
 
-/// A delegation's time is up.
+/// A delegation's time is up. It counts for no proposal that is opened from this block on, and so is over as of the block
+/// before, which is the one that they read.
 pub(crate) fn expire<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     (model, from): (ModelId, AccountId),
 ) -> Vec<Event> {
-    end(state, context, model, from);
+    let Some(Delegation { to, .. }) = state.read::<Delegation>(&(model, from)) else { return Vec::new() };
+    let before = context.height.previous();
+    state.remove::<Delegation>(&(model, from));
+    state.write(&(model, from, before), &DelegationAt(None));
+    let was = Weights::of(share::balance_as_of(state, model, from, before));
+    let sum = delegated_as_of(state, model, to, before).minus(was);
+    // What this block has changed before counts from this block on.
+    if let Some(DelegatedAt(now)) = state.read(&(model, to, context.height)) {
+        let is = Weights::of(share::balance(state, model, from));
+        state.write(&(model, to, context.height), &DelegatedAt(now.minus(is)));
+    }
+    state.write(&(model, to, before), &DelegatedAt(sum));
+    change_count(state, model, |count| count.saturating_sub(1));
     vec![Event::Delegated { model, from, to: None, expires: None }]
+}
+
+/// That no delegation of a model has ended by now without having been taken off: a proposal that is opened counts
+/// weights as they stand.
+pub(crate) fn require_ended<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    model: ModelId,
+) -> Result<(), Rejection> {
+    if due::is_behind(state, Lane::Ends(model), context.time) { Err(Rejection::DelegationsEnd(model)) } else { Ok(()) }
 }
 
 /// Follows a change of a holder's balance in what its delegate was given.
@@ -208,6 +235,17 @@ pub(crate) fn delegated_as_of<S: StateRead + ?Sized>(
     height: Height,
 ) -> Weights {
     state.read_as_of::<DelegatedAt>(&(model, account), &(model, account, height)).map_or(Weights::ZERO, |at| at.0)
+}
+
+/// Whom `account` delegates to now.
+pub(crate) fn now<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    model: ModelId,
+    account: AccountId,
+) -> Option<AccountId> {
+    let delegation = state.read::<Delegation>(&(model, account))?;
+    delegation.expires.is_none_or(|expires| expires > context.time).then_some(delegation.to)
 }
 
 /// Whom `account` had delegated to when block `height` was over.

@@ -382,10 +382,10 @@ impl Dispute {
 
     /// Takes it to another status, with its entry on the agenda.
     fn advance<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, status: DisputeStatus) {
-        due::clear(state, self.falls_due(), Due::Dispute(self.id));
+        due::clear(state, self.falls_due(), Due::Dispute(self.model, self.id));
         self.status = status;
         if !self.status.is_final() {
-            due::set(state, self.falls_due(), Due::Dispute(self.id));
+            due::set(state, self.falls_due(), Due::Dispute(self.model, self.id));
         }
         state.write(&self.id, self);
     }
@@ -463,7 +463,7 @@ impl OpenDispute {
         frozen.units = Units::new(frozen.units.get().saturating_add(self.units.get()));
         frozen.write(state, &self.target);
         state.write(&(id, dispute.number), &DisputeOf(dispute.id));
-        due::set(state, dispute.lapses, Due::Dispute(dispute.id));
+        due::set(state, dispute.lapses, Due::Dispute(id, dispute.id));
         state.write(&dispute.id, &dispute);
         Ok(vec![Event::DisputeOpened { model: id, dispute: dispute.id, challenger: sender.id, respondent }])
     }

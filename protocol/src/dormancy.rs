@@ -288,7 +288,7 @@ fn delegate_awake<S: StateRead + ?Sized>(
     account: AccountId,
 ) -> Option<AccountId> {
     let Scope::Model(model) = scope else { return None };
-    let delegate = delegation::delegate_as_of(state, model, account, context.height)?;
+    let delegate = delegation::now(state, context, model, account)?;
     let is_dormant = state.read::<Silence>(&(scope, delegate)).is_some_and(|silence| silence.is_dormant);
     (!is_dormant).then_some(delegate)
 }

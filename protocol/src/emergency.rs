@@ -162,11 +162,13 @@ impl StopVersion {
         &self,
         state: &mut Overlay<'_, S>,
         context: &Context,
-        (model, version): (&Model, Version),
+        (model, mut version): (&Model, Version),
         account: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let for_ms = may_stop(model, account).ok_or(Rejection::MayNotStop { account, model: model.id })?;
-        require_not_suspended(&version)?;
+        require_not_suspended(&version, context.time)?;
+        // One whose time is over makes room.
+        end_stop(state, context, &mut version, StopEnd::Lapsed);
         if matches!(version.status, VersionStatus::Withdrawn { .. }) {
             return Err(wrong_status(version));
         }
@@ -233,10 +235,11 @@ fn count_stop<S: StateRead + ?Sized>(
     Ok(())
 }
 
-/// Refuses what must not be done with a suspended version.
-pub(crate) fn require_not_suspended(version: &Version) -> Result<(), Rejection> {
+/// Refuses what must not be done with a suspended version. A stop is over when its time is, taken off or not.
+pub(crate) fn require_not_suspended(version: &Version, time: Timestamp) -> Result<(), Rejection> {
     match &version.suspended {
         None => Ok(()),
+        Some(suspension) if suspension.until().is_some_and(|until| until <= time) => Ok(()),
         Some(suspension) => Err(Rejection::VersionSuspended {
             model: version.model,
             label: version.label.clone(),
@@ -272,7 +275,7 @@ pub(crate) fn suspend<S: StateRead + ?Sized>(
         return Err(wrong_status(version));
     }
     if matches!(version.suspended, Some(Suspension { by: SuspendedBy::Decision(_), .. })) {
-        require_not_suspended(&version)?;
+        require_not_suspended(&version, context.time)?;
     }
     end_stop(state, context, &mut version, StopEnd::Confirmed(proposal));
     Ok(set(state, context, version, (SuspendedBy::Decision(proposal), reason)))

@@ -27,6 +27,7 @@ use crate::{
     state::{ChangeSet, Family, Overlay, Record, StateError, StateRead, read},
     transaction::{Action, Transaction},
     validator::{ValidatorSchedule, ValidatorSet},
+    weight::Work,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,6 +162,17 @@ pub struct Executed {
     pub deadline_events: Vec<Event>,
     /// The sets of the two heights that follow.
     pub schedule: ValidatorSchedule,
+    /// What was done for it all.
+    pub work: BlockWork,
+}
+
+/// What was done to execute a block: to be held against what it was to weigh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockWork {
+    /// For what had expired and what was due.
+    pub due: Work,
+    /// For each transaction, in the block's order.
+    pub transactions: Vec<Work>,
 }
 
 /// Executes a decided block on the state after its parent.
@@ -176,23 +188,23 @@ pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Execut
     let mut overlay = Overlay::new(state);
     forget_expired(&mut overlay, header.time);
     let deadline_events = due::handle(&mut overlay, &mut context);
+    let mut work = BlockWork { due: overlay.take_work(), transactions: Vec::new() };
     let mut senders = BTreeMap::new();
-    let results = block
-        .transactions()
-        .iter()
-        .map(|transaction| execute_transaction(&mut overlay, &mut context, &mut senders, transaction))
-        .collect();
+    let mut results = Vec::new();
+    for transaction in block.transactions() {
+        results.push(execute_transaction(&mut overlay, &mut context, &mut senders, transaction));
+        work.transactions.push(overlay.take_work());
+    }
     let schedule = write_back(&mut overlay, &before, &context);
     overlay.keep();
-    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule })
+    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule, work })
 }
 
 /// Forgets the transactions that can no longer be applied anyway.
 fn forget_expired<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp) {
     let from = Seen::key_bytes(&());
     let to = Seen::key_bytes(&time);
-    // No more than twice what a block can add, so that the work stays bounded and yet catches up.
-    for (key, _) in state.entries(&from, &to, limits::BLOCK_TRANSACTIONS.saturating_mul(2)) {
+    for (key, _) in state.entries(&from, &to, limits::FORGOTTEN_PER_BLOCK) {
         state.remove_bytes(key);
     }
     state.keep();

@@ -13,6 +13,7 @@ use crate::{
     limits,
     model::{self, Model, ModelCounters},
     office::{self, Office},
+    quota::{self, Keeps},
     rejection::Rejection,
     state::{Family, Overlay, Record, StateRead},
     transaction::{Invalid, check_said, check_text},
@@ -157,6 +158,7 @@ impl ReportIncident {
     ) -> Result<Vec<Event>, Rejection> {
         Model::existing(state, self.model)?;
         model::existing_version(state, self.model, &self.label)?;
+        quota::take(state, sender, Keeps::Incidents(self.model))?;
         let mut counters = state.read::<ModelCounters>(&self.model).unwrap_or_default();
         let incident = Incident {
             id: context.incident_id(),
@@ -251,6 +253,16 @@ impl UpdateIncident {
             incident.name(responsible, context.time.plus_ms(limits::INCIDENT_ANSWER_MS))?;
         }
         let (model, id) = (incident.model, self.incident);
+        let (was, is) = (incident.status.is_closed(), self.status.is_closed());
+        // What settles it has room, so that it can always be settled.
+        if incident.updates >= limits::INCIDENT_UPDATES && (was || !is) {
+            return Err(Rejection::TooManyUpdates(self.incident));
+        }
+        if !was && is {
+            quota::give_back(state, incident.reporter, Keeps::Incidents(incident.model));
+        } else if was && !is {
+            quota::take(state, incident.reporter, Keeps::Incidents(incident.model))?;
+        }
         let before = std::mem::replace(&mut incident.responsible, self.responsible);
         incident.status = self.status;
         let mut events = vec![Event::IncidentUpdated { model, incident: id, status: self.status }];

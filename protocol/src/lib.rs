@@ -16,6 +16,7 @@
 //! What is asked, and what is kept:
 //! - [`transaction`]: the envelope, the closed list of actions, the checks that need no state
 //! - [`state`]: typed keys, how rules read, how a block changes what they read
+//! - [`weight`]: what a transaction costs every peer
 //! - [`rejection`], [`event`]: what is said of a transaction afterwards
 //!
 //! The rules, one family each, types first and `apply` below them:
@@ -42,6 +43,7 @@
 //! - [`standing`]: what whoever meets a version should hear of it
 //! - [`dispute`]: what is frozen, and how that ends
 //! - [`incident`]: what went wrong, and who answers for it
+//! - [`quota`]: how much an account keeps on the ledger
 //! - [`due`]: what falls due by itself
 //! - [`network`]: the network's own record, its members, its upgrades
 //! - [`validator`]: the set, its quorum, its proposer
@@ -107,6 +109,7 @@ pub mod office;
 pub mod policy;
 pub mod proof;
 pub mod proposal;
+pub mod quota;
 pub mod recovery;
 pub mod rejection;
 pub mod replica;
@@ -117,3 +120,4 @@ pub mod standing;
 pub mod state;
 pub mod transaction;
 pub mod validator;
+pub mod weight;

@@ -3,6 +3,8 @@
 //! A limit bounds what a stranger can make a peer hold, hash or write. Limits that the members may want to change
 //! are in [`crate::genesis::Parameters`]; what stands here is fixed by the protocol version.
 
+use crate::weight::Weight;
+
 /// The version of the protocol that this build speaks. A ledger that decided to move to a later one at some height is
 /// not for this build to execute from that height on: see [`crate::network::Upgrade`].
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -12,7 +14,27 @@ pub const TRANSACTION_SIZE_BYTES: usize = 64 * 1024;
 /// Bytes of one encoded block, header and transactions together.
 pub const BLOCK_SIZE_BYTES: usize = 2 * 1024 * 1024;
 /// Transactions in one block.
-pub const BLOCK_TRANSACTIONS: usize = 8_192;
+pub const BLOCK_TRANSACTIONS: usize = 2_048;
+/// Remembered transactions that one block forgets: more than one can add.
+pub const FORGOTTEN_PER_BLOCK: usize = 2 * BLOCK_TRANSACTIONS;
+/// Weight of 1,024 encoded bytes of a transaction: see [`crate::weight`].
+pub const WEIGHT_OF_KIB: u64 = 100;
+/// Weight of a signature to check.
+pub const WEIGHT_OF_SIGNATURE: u64 = 200;
+/// Weight of a record read, for each 4 KiB of it that are begun.
+pub const WEIGHT_OF_READ: u64 = 8;
+/// Weight of a key written, for each 4 KiB of its value that are begun.
+pub const WEIGHT_OF_WRITE: u64 = 16;
+/// Weight of an entry put on the agenda, beside writing it: it is handled later.
+pub const WEIGHT_OF_AGENDA_ENTRY: u64 = 64;
+/// Weight of the transactions of one block.
+pub const BLOCK_WEIGHT: Weight = Weight::new(800_000);
+/// Weight of the transactions of one sender in one block, and so of one transaction.
+pub const SENDER_WEIGHT: Weight = Weight::new(200_000);
+/// Weight of what one decision does, all of its actions together.
+pub const DECISION_WEIGHT: Weight = Weight::new(60_000);
+/// Weight of an action that gathers signatures on the ledger.
+pub const REQUESTED_WEIGHT: Weight = Weight::new(65_000);
 /// Bytes of any one message or stored record that the codec agrees to read.
 pub const RECORD_SIZE_BYTES: usize = 32 * 1024 * 1024;
 /// Levels of containers, one inside the other, that the codec agrees to read: four times as many as the deepest of the
@@ -66,20 +88,24 @@ pub const STEWARDS: usize = 32;
 pub const VERSION_PARENTS: usize = 16;
 /// Data sets named by one version.
 pub const VERSION_DATASETS: usize = 64;
+/// Encoded bytes of the actions of one proposal together: each answer reads them.
+pub const PROPOSAL_ACTIONS_SIZE_BYTES: usize = 16 * 1024;
 /// Actions of one proposal.
 pub const PROPOSAL_ACTIONS: usize = 16;
 /// Proposals that one account may have open at a time.
 pub const OPEN_PROPOSALS_PER_ACCOUNT: u32 = 16;
-/// Entries of the agenda that one block handles; the others follow in the next one.
-pub const DUE_PER_BLOCK: usize = 64;
-/// Givers of closing rounds that one block handles; the others follow in the next one.
-pub const ROUND_GIVERS_PER_BLOCK: usize = 512;
 /// Rounds of one model that are not over.
 pub const OPEN_ROUNDS: usize = 16;
 /// Givers of a round for whom is computed what they would get.
 pub const ROUND_PREVIEW_GIVERS: usize = 8_192;
 /// Accounts from one to the founding account that it goes back to by its sponsor, their sponsor, and so on.
 pub const SPONSOR_CHAIN: usize = 64;
+/// Weight of the entries of the agenda that one block handles; the others follow in the next one.
+pub const AGENDA_WEIGHT: Weight = Weight::new(400_000);
+/// Lanes of the agenda that have a turn in one block; the others follow in the next one.
+pub const LANES_PER_BLOCK: usize = 1_024;
+/// Givers of a closing round that one turn of its model handles; the others follow in the next one.
+pub const ROUND_GIVERS_PER_TURN: usize = 128;
 /// Milliseconds of a voting period: at least.
 pub const VOTING_PERIOD_MIN_MS: u64 = 1_000;
 /// Milliseconds of a voting period: at most (a year).
@@ -147,6 +173,18 @@ pub const INCIDENT_STATEMENTS: u32 = 16;
 pub const INCIDENT_ANSWER_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
 /// Copies of an artifact that a model's owners may wish for.
 pub const COPIES: u32 = 64;
+/// Attestations of one account that stand.
+pub const ATTESTATIONS_PER_ACCOUNT: u32 = 4_096;
+/// Incidents of one model, reported by one account, that are not settled.
+pub const OPEN_INCIDENTS_PER_REPORTER: u32 = 4;
+/// Updates of one incident, but for those that settle it.
+pub const INCIDENT_UPDATES: u64 = 256;
+/// Milliseconds of block time that what was said of a proposal is kept after its end: ballots, consents (90 days).
+pub const BALLOTS_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
+/// Records of what was said of a proposal that one entry of the agenda removes; the others follow.
+pub const BALLOTS_PER_TURN: usize = 32;
+/// Milliseconds of block time that a peer's consent can be used for (30 days).
+pub const CONSENT_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// Peers that are bound to one account.
 pub const PEERS_PER_ACCOUNT: usize = 64;
 /// Guardians of one account.
@@ -162,7 +200,7 @@ pub const APPROVAL_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// Models that a founding table grants shares to the holders of.
 pub const PARENT_GRANTS: usize = 16;
 /// Holders of all those models together: they get their shares in the same transaction.
-pub const PARENT_GRANT_HOLDERS: usize = 1_024;
+pub const PARENT_GRANT_HOLDERS: usize = 512;
 
 /// Bytes of one deed.
 pub const DEED_SIZE_BYTES: usize = RECORD_SIZE_BYTES;
@@ -194,8 +232,10 @@ pub const ARTIFACT_RANGE_SIZE_BYTES: u64 = 2 * 1024 * 1024;
 pub const MEMPOOL_TRANSACTIONS: usize = 50_000;
 /// Bytes of encoded transactions that a mempool holds.
 pub const MEMPOOL_SIZE_BYTES: usize = 32 * 1024 * 1024;
-/// Transactions of one sender that a mempool holds.
-pub const MEMPOOL_TRANSACTIONS_PER_SENDER: usize = 20_000;
+/// Weight of the transactions that a mempool holds: a hundred blocks.
+pub const MEMPOOL_WEIGHT: Weight = Weight::new(100 * BLOCK_WEIGHT.get());
+/// The part of a mempool that one sender may fill, of its transactions, bytes and weight alike: one of so many.
+pub const MEMPOOL_SENDERS: usize = 16;
 
 const _: () = {
     assert!(TRANSACTION_SIZE_BYTES * 4 <= BLOCK_SIZE_BYTES, "a block holds at least a few of the largest transactions");
@@ -210,5 +250,9 @@ const _: () = {
     assert!(MODEL_UNITS < u64::MAX / 2);
     assert!(EMERGENCY_STOPS_AT_ONCE as usize <= PROPOSAL_ACTIONS, "one proposal lifts all stops of an account");
     assert!(CONTRIBUTION_AMOUNT < u64::MAX / KIND_WEIGHT as u64, "what one contribution counts does not overflow");
-    assert!(MEMPOOL_TRANSACTIONS_PER_SENDER < MEMPOOL_TRANSACTIONS);
+    assert!(BLOCK_WEIGHT.get() >= 4 * SENDER_WEIGHT.get(), "a block has room for several senders");
+    assert!(DECISION_WEIGHT.get() < REQUESTED_WEIGHT.get(), "several keys can ask for a decision to be carried out");
+    assert!(DECISION_WEIGHT.get() <= AGENDA_WEIGHT.get(), "a block that begins with it handles any decision");
+    assert!(2 * REQUESTED_WEIGHT.get() < SENDER_WEIGHT.get());
+    assert!(MEMPOOL_SIZE_BYTES / MEMPOOL_SENDERS >= 4 * TRANSACTION_SIZE_BYTES);
 };

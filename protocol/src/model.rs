@@ -544,7 +544,7 @@ pub(crate) fn release<S: StateRead + ?Sized>(
         return Err(wrong_status(version));
     }
     dispute::require_unfrozen(state, &DisputeTarget::Version { model: model.id, label: label.clone() })?;
-    emergency::require_not_suspended(&version)?;
+    emergency::require_not_suspended(&version, context.time)?;
     version.status = VersionStatus::Released { proposal, height: context.height };
     state.write(&(model.id, label.clone()), &version);
     model.released = Some(label.clone());

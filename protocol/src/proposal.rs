@@ -28,7 +28,7 @@ pub use closing::{CancelProposal, ExecuteProposal};
 
 use crate::{
     account::Account,
-    dispute, dormancy,
+    codec, delegation, dispute, dormancy,
     due::{self, Due},
     event::Event,
     execute::Context,
@@ -43,6 +43,7 @@ use crate::{
     share::{self, Weights},
     state::{Family, KeyField, Overlay, Record, StateRead},
     transaction::{Invalid, check_count, check_line, check_said, check_text},
+    weight,
 };
 use serde::{Deserialize, Serialize};
 
@@ -254,11 +255,18 @@ impl Proposal {
 
     /// Moves the close of an open proposal.
     fn move_close<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, closes: Timestamp) {
-        due::clear(state, self.closes, Due::Proposal(self.id));
+        due::clear(state, self.closes, Due::Proposal(self.scope, self.id));
         self.closes = closes;
-        due::set(state, closes, Due::Proposal(self.id));
+        due::set(state, closes, Due::Proposal(self.scope, self.id));
         state.write(&self.id, self);
     }
+}
+
+/// That a decision can be carried out in one block, beside others.
+fn require_light(actions: &[ProposalAction], gates: &[ProposalGate]) -> Result<(), Rejection> {
+    let attesters = gates.iter().map(|gate| gate.accounts.len()).sum();
+    let weight = weight::of_decision(actions, attesters).weight();
+    if weight > limits::DECISION_WEIGHT { Err(Rejection::DecisionTooHeavy { weight }) } else { Ok(()) }
 }
 
 /// Put a question.
@@ -297,6 +305,11 @@ impl OpenProposal {
             let problem = "resolve a dispute among other actions; put each resolution by itself".into();
             return Err(Invalid::Form { field: "actions", problem });
         }
+        let (size, max) = (codec::encode(&self.actions).len(), limits::PROPOSAL_ACTIONS_SIZE_BYTES);
+        if size > max {
+            let problem = format!("take {size} bytes; at most {max} are allowed: put several proposals");
+            return Err(Invalid::Form { field: "actions", problem });
+        }
         self.actions.iter().try_for_each(ProposalAction::check)
     }
 
@@ -328,11 +341,15 @@ impl OpenProposal {
         let snapshot = context.height.previous();
         let terms = match self.scope {
             Scope::Network => network_terms(state, context, &sender, (class, &self.actions))?,
-            Scope::Model(model) => self.model_terms(state, context, model, (&sender, class))?,
+            Scope::Model(model) => {
+                delegation::require_ended(state, context, model)?;
+                self.model_terms(state, context, model, (&sender, class))?
+            }
         };
         if terms.tally.whole == 0 {
             return Err(Rejection::EmptyElectorate(snapshot));
         }
+        require_light(&self.actions, &terms.gates)?;
         sender.open_proposals = sender.open_proposals.saturating_add(1);
         state.write(&sender.id, &sender);
         context.network.open_proposals = context.network.open_proposals.saturating_add(1);
@@ -359,7 +376,7 @@ impl OpenProposal {
             suspended_vote: terms.suspended_vote,
         };
         state.write(&(self.scope, terms.number), &ProposalOf(proposal.id));
-        due::set(state, proposal.closes, Due::Proposal(proposal.id));
+        due::set(state, proposal.closes, Due::Proposal(proposal.scope, proposal.id));
         state.write(&proposal.id, &proposal);
         state.write(&proposal.id, &terms.tally);
         if let Some((dispute, _)) = self.resolves() {

@@ -9,6 +9,8 @@ use crate::{
     },
     limits,
     office::Office,
+    quota::Keeps,
+    weight::Weight,
 };
 use serde::{Deserialize, Serialize};
 
@@ -501,6 +503,28 @@ pub enum Rejection {
          accepted: ask them to: allod propose accept-control MODEL ACCOUNT"
     )]
     ControlNotAccepted { account: AccountId, model: ModelId, since: Height },
+    #[error(
+        "what the proposal would do weighs {weight}, more than the {max} of one decision; put several proposals",
+        max = limits::DECISION_WEIGHT
+    )]
+    DecisionTooHeavy { weight: Weight },
+    #[error(
+        "many delegations of model {0} have ended and are being taken off, so that they count no more; open the proposal \
+         in a few blocks"
+    )]
+    DelegationsEnd(ModelId),
+    #[error("account {account} has {max} {keeps}", max = .keeps.most())]
+    QuotaUsedUp { account: AccountId, keeps: Keeps },
+    #[error(
+        "incident {0} has {max} updates; settle it, and report what is new as another one",
+        max = limits::INCIDENT_UPDATES
+    )]
+    TooManyUpdates(IncidentId),
+    #[error(
+        "peer {peer} agreed at {issued} by its clock, which is more than 30 days before block time {time}, or more \
+         than an hour after it; set its clock if it is wrong, and ask its operator for another consent"
+    )]
+    ConsentOver { peer: PublicKey, issued: Timestamp, time: Timestamp },
 }
 
 /// What outvotes a failed attestation.
@@ -678,6 +702,11 @@ impl Rejection {
             Self::NotDeclined(_) => "not_declined",
             Self::AppealedAlready(_) => "appealed_already",
             Self::SponsorChain(_) => "sponsor_chain",
+            Self::DecisionTooHeavy { .. } => "decision_too_heavy",
+            Self::DelegationsEnd(_) => "delegations_end",
+            Self::QuotaUsedUp { .. } => "quota_used_up",
+            Self::TooManyUpdates(_) => "too_many_updates",
+            Self::ConsentOver { .. } => "consent_over",
         }
     }
 }

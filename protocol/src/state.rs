@@ -12,8 +12,12 @@ use crate::ids::{
     AccountId, ApprovalId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId, Name, ProposalId, Timestamp,
     TransactionId, VersionLabel,
 };
+use crate::weight::Work;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 /// Why the state could not be read: the storage's own words. It ends the process; it is never a rejection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -226,6 +230,14 @@ pub enum Family {
     ControlRuled = 71,
     /// Artifacts that an account has committed to, by model and account.
     Commitments = 72,
+    /// The entries of the agenda, by lane.
+    InLane = 73,
+    /// Lanes of the agenda, by the block time of their turn.
+    Turn = 74,
+    /// The block time of a lane's turn, by lane.
+    TurnOf = 75,
+    /// How many records of a kind an account keeps.
+    Kept = 76,
 }
 }
 
@@ -403,19 +415,33 @@ fn decode_record<R: Record>(bytes: &[u8]) -> Result<R, StateError> {
 /// What a block changes: each key's new value, or its removal. Ordered, so that every peer writes alike.
 pub type ChangeSet = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// State with changes on top that nobody else sees yet.
+/// Bytes of a record that count as one read or one written: a larger one counts for each of them that is begun.
+pub const PAGE_SIZE_BYTES: u64 = 4 * 1024;
+
+fn pages(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX).div_ceil(PAGE_SIZE_BYTES).max(1)
+}
+
+/// State with changes on top that nobody else sees yet. It counts what is done on it.
 #[derive(Debug)]
 pub struct Overlay<'a, S: StateRead + ?Sized> {
     base: &'a S,
     block: ChangeSet,
     transaction: ChangeSet,
     failure: RefCell<Option<StateError>>,
+    work: Cell<Work>,
 }
 
 impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
     /// No changes yet.
     pub fn new(base: &'a S) -> Self {
-        Self { base, block: ChangeSet::new(), transaction: ChangeSet::new(), failure: RefCell::new(None) }
+        Self {
+            base,
+            block: ChangeSet::new(),
+            transaction: ChangeSet::new(),
+            failure: RefCell::new(None),
+            work: Cell::default(),
+        }
     }
 
     /// Reads one record, the pending changes included.
@@ -435,7 +461,7 @@ impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
 
     /// Writes one record.
     pub fn write<R: Record>(&mut self, key: &R::Key, record: &R) {
-        self.transaction.insert(R::key_bytes(key), Some(codec::encode(record)));
+        self.put(R::key_bytes(key), Some(codec::encode(record)));
     }
 
     /// Removes one record.
@@ -445,7 +471,35 @@ impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
 
     /// Removes an entry by the bytes of its key.
     pub fn remove_bytes(&mut self, key: Vec<u8>) {
-        self.transaction.insert(key, None);
+        self.put(key, None);
+    }
+
+    /// A key that is written again before it is kept counts once.
+    fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let written = value.as_ref().map_or(1, |value| pages(value));
+        if self.transaction.insert(key, value).is_none() {
+            self.count(|work| work.writes = work.writes.saturating_add(written));
+        }
+    }
+
+    /// What was done since this was asked last.
+    pub fn take_work(&self) -> Work {
+        self.work.take()
+    }
+
+    /// Notes that an entry was put on the agenda.
+    pub(crate) fn note_agenda_entry(&self) {
+        self.count(|work| work.agenda = work.agenda.saturating_add(1));
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Work)) {
+        let mut work = self.work.get();
+        change(&mut work);
+        self.work.set(work);
+    }
+
+    fn note_reads(&self, reads: u64) {
+        self.count(|work| work.reads = work.reads.saturating_add(reads));
     }
 
     /// Keeps what was written since the last keep or drop.
@@ -488,10 +542,12 @@ impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
 
 impl<S: StateRead + ?Sized> StateRead for Overlay<'_, S> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        match self.transaction.get(key).or_else(|| self.block.get(key)) {
-            Some(pending) => Ok(pending.clone()),
-            None => self.base.get(key),
-        }
+        let value = match self.transaction.get(key).or_else(|| self.block.get(key)) {
+            Some(pending) => pending.clone(),
+            None => self.base.get(key)?,
+        };
+        self.note_reads(value.as_ref().map_or(1, |value| pages(value)));
+        Ok(value)
     }
 
     fn range(&self, from: &[u8], to: &[u8], direction: Direction, limit: usize) -> Result<Vec<Entry>, StateError> {
@@ -510,9 +566,11 @@ impl<S: StateRead + ?Sized> StateRead for Overlay<'_, S> {
                 None => merged.remove(key),
             };
         }
-        Ok(match direction {
+        let found: Vec<Entry> = match direction {
             Direction::Ascending => merged.into_iter().take(limit).collect(),
             Direction::Descending => merged.into_iter().rev().take(limit).collect(),
-        })
+        };
+        self.note_reads(found.iter().fold(1, |sum, (_, value)| sum.saturating_add(pages(value))));
+        Ok(found)
     }
 }

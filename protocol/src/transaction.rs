@@ -25,6 +25,7 @@ use crate::{
     recovery::{CancelRecovery, RecoverAccount, SetRecovery},
     sale::AcceptTransfer,
     share::{BurnShares, GiveConsent, TakeUp, TransferShares},
+    weight::{self, Weight},
 };
 use serde::{Deserialize, Serialize};
 
@@ -363,6 +364,12 @@ pub enum Invalid {
     /// A signature that does not verify.
     #[error("the signature of key {0} does not verify: sign the transaction's exact bytes with that key")]
     Signature(PublicKey),
+    /// Too much work for every peer.
+    #[error(
+        "the transaction weighs {0}, more than the {max} that one sender has in a block; ask for less at a time",
+        max = limits::SENDER_WEIGHT
+    )]
+    TooHeavy(Weight),
     /// An action that breaks a rule of form.
     #[error("{field}: {problem}")]
     Form {
@@ -379,6 +386,7 @@ impl Invalid {
         match self {
             Self::Malformed(_) => "malformed",
             Self::TooLarge(_) => "too_large",
+            Self::TooHeavy(_) => "too_heavy",
             Self::Network { .. } => "wrong_network",
             Self::SignerCount(_) => "signer_count",
             Self::SignatureCount { .. } => "signature_count",
@@ -490,7 +498,9 @@ impl Transaction {
         if let Some(repeated) = self.body.signers.iter().find(|key| !keys.insert(**key)) {
             return Err(Invalid::RepeatedKey(*repeated));
         }
-        self.body.action.check()
+        self.body.action.check()?;
+        let weight = weight::of(self);
+        if weight > limits::SENDER_WEIGHT { Err(Invalid::TooHeavy(weight)) } else { Ok(()) }
     }
 
     /// That every signature is its signer's over the signing bytes, once [`Transaction::check_form`] has counted them.

@@ -1,4 +1,4 @@
-//! Committing a block of 1,000 transactions to RocksDB, synced, with its state tree:
+//! Committing a block of 500 transactions to RocksDB, synced, with its state tree:
 //! `cargo bench --profile release --workspace --bench commit`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
@@ -10,8 +10,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use std::{cell::RefCell, time::Duration};
 
 fn commit(c: &mut Criterion) {
-    let mut group = c.benchmark_group("commit_1000");
-    group.throughput(Throughput::Elements(1_000));
+    let mut group = c.benchmark_group("commit_500");
+    group.throughput(Throughput::Elements(500));
     for kind in Kind::ALL {
         let dir = tempfile::tempdir().unwrap();
         let mut workload = Workload::default();

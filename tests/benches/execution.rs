@@ -1,4 +1,4 @@
-//! Executing a block of 1,000 transactions on state in memory: `cargo bench --profile release --workspace --bench execution`.
+//! Executing a block of 500 transactions on state in memory: `cargo bench --profile release --workspace --bench execution`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 
@@ -41,8 +41,8 @@ fn execution(c: &mut Criterion) {
         (next, executed)
     });
 
-    let mut group = c.benchmark_group("execute_1000");
-    group.throughput(Throughput::Elements(1_000));
+    let mut group = c.benchmark_group("execute_500");
+    group.throughput(Throughput::Elements(500));
     for kind in Kind::ALL {
         let DecidedBlock { block, .. } = workload.block(kind, &tip);
         let executed = execute(&state, &block).unwrap();

@@ -14,6 +14,7 @@ use allod_protocol::{
     state::{Direction, Record, page, read},
     transaction::{Action, Transaction, TransactionBody},
     validator::operation,
+    weight,
 };
 
 /// When the test ledgers begin, in milliseconds.
@@ -102,7 +103,11 @@ pub struct TestLedger {
 impl TestLedger {
     /// A ledger at genesis.
     pub fn new(handles: &[&str]) -> Self {
-        let genesis = genesis(handles);
+        Self::of(genesis(handles))
+    }
+
+    /// The ledger of a genesis.
+    pub fn of(genesis: Genesis) -> Self {
         let mut state = MapState::default();
         state.apply(genesis.state().unwrap_or_else(|error| panic!("{error}")));
         let tip = genesis.tip(StateRoot::from_bytes([0; 32])).unwrap_or_else(|error| panic!("{error}"));
@@ -133,6 +138,10 @@ impl TestLedger {
         let block = Block::following(&self.tip, proposer, self.tip.time.plus_ms(later_ms), transactions);
         block.check(&self.tip, None, &|_| false).unwrap_or_else(|error| panic!("{error}"));
         let executed = execute(&self.state, &block).unwrap_or_else(|error| panic!("{error}"));
+        for (transaction, work) in block.transactions().iter().zip(&executed.work.transactions) {
+            let load = weight::load_of(transaction);
+            assert!(load.covers(work), "{}: {work:?} is more than {load:?}", transaction.body.action.name());
+        }
         self.state.apply(executed.changes.clone());
         self.tip = Tip {
             height: block.header().height,

@@ -6,7 +6,9 @@
 //! before it back. Nothing of the protocol is used but its plain types: ids, requests, the fields of rules and plans.
 //!
 //! A refusal is the stable code of the rule that refuses, so that a history is compared by reason and not only by
-//! outcome. Left out: keys and their recovery, requests that gather signatures, validators, incidents, rules of form.
+//! outcome. Left out: keys and their recovery, requests that gather signatures, validators, incidents, rules of form;
+//! and weights. What transactions weigh follows from their bytes and is for whoever makes blocks; what falls due is done
+//! when it is due, as no history comes near the weight that a block has for it.
 //!
 //! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
 //! `versions`, `emergency`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
@@ -51,7 +53,7 @@ use allod_protocol::{
     transaction::Action,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
 };
 
@@ -60,9 +62,6 @@ pub type Refused = &'static str;
 
 /// The founders that operate a validator come first.
 const OPERATORS: usize = 4;
-/// Entries of the agenda that one block handles.
-const DUE_PER_BLOCK: usize = 64;
-
 /// A model.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -164,6 +163,14 @@ enum Due {
     Stop(ModelId, usize),
 }
 
+/// Those whose entries take turns; none waits for another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Network,
+    Model(ModelId),
+    Ends(ModelId),
+}
+
 impl World {
     /// The world at genesis: the founders are members, each with the same quota.
     pub fn new(founders: impl IntoIterator<Item = (AccountId, Handle)>, quota: u32, network: NetworkPolicy) -> Self {
@@ -203,19 +210,49 @@ impl World {
     pub fn begin(&mut self, height: u64, time: u64) {
         (self.height, self.time) = (height, time);
         self.spoke.clear();
-        let mut due = self.agenda();
-        due.retain(|(at, _)| *at <= time);
-        due.sort();
-        for (_, due) in due.into_iter().take(DUE_PER_BLOCK) {
-            match due {
-                Due::Proposal(id) => self.proposal_is_due(id),
-                Due::Delegation(model, from) => drop(self.existing_mut(model).delegations.remove(&from)),
-                Due::Round(model, number) => self.round_is_due(model, number),
-                Due::Dispute(id) => self.dispute_is_due(id),
-                Due::Silence(scope, account) => self.silence_is_due(scope, account),
-                Due::Issue(model, number) => self.issue_is_due(model, number),
-                Due::Stop(model, number) => self.stop_is_due(model, number),
-            }
+        let due = |world: &Self, lane: Option<Lane>| {
+            let mut due = world.agenda();
+            due.retain(|(at, due)| *at <= time && lane.is_none_or(|lane| world.lane(*due) == lane));
+            due.sort();
+            due
+        };
+        // The lanes in the order of their first entries, then one entry each in turn.
+        let mut lanes: Vec<(u64, Lane)> = due(self, None).into_iter().map(|(at, due)| (at, self.lane(due))).collect();
+        let mut seen = BTreeSet::new();
+        lanes.retain(|(_, lane)| seen.insert(*lane));
+        lanes.sort();
+        let mut turns: VecDeque<Lane> = lanes.into_iter().map(|(_, lane)| lane).collect();
+        while let Some(lane) = turns.pop_front() {
+            let Some((_, first)) = due(self, Some(lane)).first().copied() else { continue };
+            self.is_due(first);
+            turns.push_back(lane);
+        }
+    }
+
+    fn is_due(&mut self, due: Due) {
+        match due {
+            Due::Proposal(id) => self.proposal_is_due(id),
+            Due::Delegation(model, from) => drop(self.existing_mut(model).delegations.remove(&from)),
+            Due::Round(model, number) => self.round_is_due(model, number),
+            Due::Dispute(id) => self.dispute_is_due(id),
+            Due::Silence(scope, account) => self.silence_is_due(scope, account),
+            Due::Issue(model, number) => self.issue_is_due(model, number),
+            Due::Stop(model, number) => self.stop_is_due(model, number),
+        }
+    }
+
+    /// With whom an entry of the agenda waits.
+    fn lane(&self, due: Due) -> Lane {
+        let of = |scope| match scope {
+            Scope::Network => Lane::Network,
+            Scope::Model(model) => Lane::Model(model),
+        };
+        match due {
+            Due::Proposal(id) => of(self.proposals[&id].scope),
+            Due::Silence(scope, _) => of(scope),
+            Due::Dispute(id) => Lane::Model(self.disputes[&id].model),
+            Due::Round(model, _) | Due::Issue(model, _) | Due::Stop(model, _) => Lane::Model(model),
+            Due::Delegation(model, _) => Lane::Ends(model),
         }
     }
 

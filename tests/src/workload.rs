@@ -1,4 +1,4 @@
-//! Blocks of a thousand transactions for benches: 250 accounts that share one model, four transactions each.
+//! Blocks of five hundred transactions for benches: 250 accounts that share one model, two transactions each.
 
 #![allow(clippy::expect_used, reason = "a bench that cannot go on should stop")]
 
@@ -24,7 +24,7 @@ use allod_protocol::{
 /// Accounts, each with its founding line.
 const ACCOUNTS: u8 = 250;
 /// Transactions of each account in one block.
-const ROUNDS: u8 = 4;
+const ROUNDS: u8 = 2;
 
 /// What the transactions of a block are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Workload {
         self.author.decide(tip, 1, vec![transaction])
     }
 
-    /// The block of a thousand transactions that follows `tip`, a millisecond later.
+    /// The block of five hundred transactions that follows `tip`, a millisecond later.
     pub fn block(&mut self, kind: Kind, tip: &Tip) -> DecidedBlock {
         let mut transactions = Vec::new();
         for round in 0..ROUNDS {

@@ -6,7 +6,10 @@ use super::{
     reader::{Json, Reader, json},
     views::{BlockSummary, BlockTime, BlockTransaction, BlockView, Page, Problem, TransactionView},
 };
-use allod_protocol::ids::{BlockHash, Height};
+use allod_protocol::{
+    ids::{BlockHash, Height},
+    weight,
+};
 use axum::extract::State;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -197,6 +200,7 @@ pub(crate) async fn transaction(
             height: found.height,
             time: found.time,
             index: found.index,
+            weight: weight::of(&found.transaction).get(),
             transaction: found.transaction,
             result: found.result,
         })

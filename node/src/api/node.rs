@@ -112,6 +112,7 @@ pub(crate) async fn status(State(api): State<Shared>) -> Json<StatusView> {
         validator_key: status.validator_key,
         mempool_transactions: status.mempool_transactions,
         mempool_size_bytes: status.mempool_size_bytes,
+        mempool_weight: status.mempool_weight.get(),
         best_known_height: status.best_known_height,
         catching_up: status.catching_up,
         listening_peers: status.reached.listening_peers,

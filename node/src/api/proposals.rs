@@ -205,7 +205,7 @@ fn open(reader: &Reader, mut paging: Paging) -> Result<Page<ProposalView>, Probl
     loop {
         let (due, next) = paging.records::<Deadline>(&reader.state, &(), Direction::Ascending)?;
         let proposals = due.into_iter().filter_map(|Deadline(due)| match due {
-            Due::Proposal(id) => Some(id),
+            Due::Proposal(_, id) => Some(id),
             _ => None,
         });
         let view = |id| view(reader, existing(reader, id)?);

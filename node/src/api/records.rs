@@ -12,7 +12,7 @@ use allod_protocol::{
     delegation::{DelegatedAt, Delegation, DelegationAt},
     dispute::{ChallengedInVain, Challenger, Dispute, DisputeOf, Frozen},
     dormancy::{DormantAt, DormantTotalAt, Silence},
-    due::Deadline,
+    due::{Deadline, InLane, Turn, TurnOf},
     emergency::{StopUse, StopsRunning, VersionStop},
     execute::Seen,
     ids::ArtifactId,
@@ -23,6 +23,7 @@ use allod_protocol::{
     office::{Ahead, Tenure},
     policy::Tally,
     proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
+    quota::Kept,
     recovery::{Guarded, GuardianVote, Recovery},
     round::{Round, RoundDue, RoundGroup, RoundScore, Withheld},
     sale::Purchase,
@@ -144,6 +145,10 @@ families! {
     AcceptedControl: "accepted_control" [Field::Id("model"), Field::Id("account")];
     ControlRuled: "control_ruled" [Field::Id("model")];
     Guarded: "guarded" [Field::Id("guardian"), Field::Id("account")];
+    InLane: "in_lane" [Field::Rest];
+    Turn: "turn" [Field::Number("time"), Field::Rest];
+    TurnOf: "turn_of" [Field::Rest];
+    Kept: "kept" [Field::Id("account"), Field::Rest];
     ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 

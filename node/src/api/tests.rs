@@ -48,6 +48,7 @@ use allod_protocol::{
     proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
     share::TransferShares,
     transaction::{Action, Transaction, TransactionBody},
+    weight::Weight,
 };
 use allod_storage::{Ledger, artifacts::ArtifactStore};
 use futures::StreamExt as _;
@@ -284,6 +285,7 @@ fn status_of(ledger: &Ledger) -> Status {
         validator_key: key(9).public_key(),
         mempool_transactions: 0,
         mempool_size_bytes: 0,
+        mempool_weight: Weight::ZERO,
         mempool_room: usize::MAX,
         best_known_height: tip.height,
         catching_up: false,

@@ -159,6 +159,8 @@ pub struct StatusView {
     pub mempool_transactions: usize,
     /// Their bytes.
     pub mempool_size_bytes: usize,
+    /// Their weight.
+    pub mempool_weight: u64,
     /// The highest height that another peer spoke of.
     #[schema(value_type = u64)]
     pub best_known_height: Height,
@@ -345,6 +347,8 @@ pub struct TransactionView {
     pub time: Timestamp,
     /// Its place in the block, from 0.
     pub index: usize,
+    /// What it costs every peer, in units of weight.
+    pub weight: u64,
     /// Itself.
     #[schema(value_type = schema::TransactionRecord)]
     pub transaction: Transaction,

@@ -49,8 +49,9 @@ fn show(status: &StatusView) -> String {
     }
     fields.add("peer id", &status.peer_id).add("peers", status.connected_peers);
     fields.add("listens on", status.listen_addresses.join("\n"));
-    let waiting = show_count(status.mempool_transactions as u64);
-    fields.add("waiting", format!("{waiting} transactions, {}", show_size(status.mempool_size_bytes as u64)));
+    let (waiting, weight) = (show_count(status.mempool_transactions as u64), show_count(status.mempool_weight));
+    let size = show_size(status.mempool_size_bytes as u64);
+    fields.add("waiting", format!("{waiting} transactions, {size}, weight {weight}"));
     fields.add(
         "running",
         format!("{} (version {})", show_duration(status.uptime_seconds.saturating_mul(1_000)), status.version),

@@ -1,6 +1,12 @@
 //! `allod transaction`: one transaction and what became of it.
 
-use super::{args::IdArg, context::Context, events::Names, output::Fields, units::show_time};
+use super::{
+    args::IdArg,
+    context::Context,
+    events::Names,
+    output::Fields,
+    units::{show_count, show_time},
+};
 use crate::api::views::TransactionView;
 use allod_protocol::execute::Outcome;
 use anyhow::Result;
@@ -26,7 +32,7 @@ async fn tell(view: &TransactionView, names: &mut Names) -> String {
     let mut fields = Fields::default();
     fields.add("transaction", view.id).add("block", format!("{} (place {})", view.height, view.index));
     fields.add("action", body.action.name()).add("sender", names.account(body.sender).await);
-    fields.add("expires", show_time(body.expires));
+    fields.add("expires", show_time(body.expires)).add("weight", show_count(view.weight));
     for key in &body.signers {
         fields.add("signed by", key);
     }

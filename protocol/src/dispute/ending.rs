@@ -94,7 +94,7 @@ pub(crate) fn resolution_over<S: StateRead + ?Sized>(
         dispute.resolutions = dispute.resolutions.saturating_sub(1);
         state.write(id, &dispute);
         if !dispute.status.is_final() && dispute.resolutions == 0 && context.time >= dispute.falls_due() {
-            due::set(state, context.time.plus_ms(1), Due::Dispute(*id));
+            due::set(state, context.time.plus_ms(1), Due::Dispute(dispute.model, *id));
         }
     }
 }
@@ -129,7 +129,8 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
     id: DisputeId,
 ) -> Vec<Event> {
     let Ok(mut dispute) = Dispute::pending(state, id) else { return Vec::new() };
-    if dispute.resolutions > 0 {
+    // A resolution that ends in the block in which a ruling would stand puts a second entry on the agenda.
+    if dispute.resolutions > 0 || context.time < dispute.falls_due() {
         return Vec::new();
     }
     match dispute.status {

@@ -1,6 +1,9 @@
 //! What comes of a proposal: judged at its close, executed at once or after its timelock, or stopped.
 
-use super::{Proposal, ProposalAction, ProposalStatus, Scope, action};
+use super::{
+    Proposal, ProposalAction, ProposalStatus, Scope, action,
+    ballot::{Ballot, Overridden},
+};
 use crate::{
     account::Account,
     attestation, control,
@@ -9,15 +12,15 @@ use crate::{
     emergency,
     event::Event,
     execute::Context,
-    ids::{AccountId, ProposalId},
+    ids::{AccountId, ProposalId, Timestamp},
     limits,
     model::Version,
     office::{self, Office},
     policy::{Tally, Verdict},
     rejection::Rejection,
-    sale,
-    share::consent,
-    state::{Overlay, StateRead},
+    sale::{self, Purchase},
+    share::{Consent, consent},
+    state::{Overlay, Record, StateRead, prefix_end},
     transaction::{Invalid, check_line},
 };
 use serde::{Deserialize, Serialize};
@@ -31,14 +34,14 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
     let Some(proposal) = state.read::<Proposal>(&id) else { return Vec::new() };
     match proposal.status {
         ProposalStatus::Open => close(state, context, proposal),
-        ProposalStatus::Queued { expires, .. } => match waits_for(state, &proposal) {
+        ProposalStatus::Queued { expires, .. } => match waits_for(state, context.time, &proposal) {
             None => run(state, context, proposal),
             Some(reason) if context.time >= expires => {
                 let height = context.height;
                 vec![settle(state, context, proposal, ProposalStatus::Expired { height, reason })]
             }
             Some(_) => {
-                due::set(state, expires, Due::Proposal(id));
+                due::set(state, expires, Due::Proposal(proposal.scope, id));
                 Vec::new()
             }
         },
@@ -57,7 +60,7 @@ fn close<S: StateRead + ?Sized>(
     if verdict != Verdict::Passed {
         return vec![settle(state, context, proposal, ProposalStatus::Rejected { height, verdict })];
     }
-    if proposal.rule.timelock_ms == 0 && waits_for(state, &proposal).is_none() {
+    if proposal.rule.timelock_ms == 0 && waits_for(state, context.time, &proposal).is_none() {
         return run(state, context, proposal);
     }
     let ready = context.time.plus_ms(proposal.rule.timelock_ms);
@@ -65,12 +68,12 @@ fn close<S: StateRead + ?Sized>(
     proposal.status = ProposalStatus::Queued { height, ready, expires };
     state.write(&proposal.id, &proposal);
     let next = if proposal.rule.timelock_ms == 0 { expires } else { ready };
-    due::set(state, next, Due::Proposal(proposal.id));
+    due::set(state, next, Due::Proposal(proposal.scope, proposal.id));
     vec![Event::ProposalQueued { proposal: proposal.id, scope: proposal.scope, ready, expires }]
 }
 
 /// What a decision that passed still waits for besides its time.
-fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal) -> Option<Rejection> {
+fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, time: Timestamp, proposal: &Proposal) -> Option<Rejection> {
     let Scope::Model(model) = proposal.scope else {
         return proposal.actions.iter().find_map(|action| operator_lacking(state, action));
     };
@@ -79,7 +82,7 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal)
             let frozen = dispute::require_unfrozen(state, &DisputeTarget::Version { model, label: label.clone() });
             let suspended = || {
                 let version = state.read::<Version>(&(model, label.clone()))?;
-                emergency::require_not_suspended(&version).err()
+                emergency::require_not_suspended(&version, time).err()
             };
             frozen.err().or_else(suspended).or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
         }
@@ -131,10 +134,10 @@ pub(super) fn settle<S: StateRead + ?Sized>(
     status: ProposalStatus,
 ) -> Event {
     // The one entry that an open or queued proposal has on the agenda.
-    due::clear(state, proposal.closes, Due::Proposal(proposal.id));
+    due::clear(state, proposal.closes, Due::Proposal(proposal.scope, proposal.id));
     if let ProposalStatus::Queued { ready, expires, .. } = proposal.status {
-        due::clear(state, ready, Due::Proposal(proposal.id));
-        due::clear(state, expires, Due::Proposal(proposal.id));
+        due::clear(state, ready, Due::Proposal(proposal.scope, proposal.id));
+        due::clear(state, expires, Due::Proposal(proposal.scope, proposal.id));
     }
     if let Some(mut proposer) = state.read::<Account>(&proposal.proposer) {
         proposer.open_proposals = proposer.open_proposals.saturating_sub(1);
@@ -144,7 +147,24 @@ pub(super) fn settle<S: StateRead + ?Sized>(
     proposal.status = status.clone();
     state.write(&proposal.id, &proposal);
     dispute::ending::resolution_over(state, context, &proposal.actions);
+    due::set(state, context.time.plus_ms(limits::BALLOTS_MS), Due::Ballots(proposal.id));
     Event::ProposalClosed { proposal: proposal.id, scope: proposal.scope, status }
+}
+
+/// What accounts said of a proposal that has long been over is forgotten, some at a time; its tally stays.
+pub(crate) fn forget_ballots<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, id: ProposalId) {
+    let prefixes =
+        [Ballot::key_bytes(&id), Overridden::key_bytes(&id), Consent::key_bytes(&id), Purchase::key_bytes(&id)];
+    let mut left = limits::BALLOTS_PER_TURN;
+    for prefix in prefixes {
+        for (key, _) in state.entries(&prefix, &prefix_end(&prefix), left) {
+            state.remove_bytes(key);
+            left = left.saturating_sub(1);
+        }
+    }
+    if left == 0 {
+        due::set(state, context.time.plus_ms(1), Due::Ballots(id));
+    }
 }
 
 /// Execute a decision that passed and whose timelock is over, once nothing is missing.
@@ -161,13 +181,17 @@ impl ExecuteProposal {
         context: &mut Context,
     ) -> Result<Vec<Event>, Rejection> {
         let proposal = Proposal::existing(state, self.proposal)?;
-        let ProposalStatus::Queued { ready, .. } = proposal.status else {
+        let ProposalStatus::Queued { ready, expires, .. } = proposal.status else {
             return Err(Rejection::NotQueued { proposal: self.proposal, status: proposal.status.name().into() });
         };
+        // Its window is over, and the agenda has the last word on it.
+        if context.time >= expires {
+            return Err(Rejection::NotQueued { proposal: self.proposal, status: "expired".into() });
+        }
         if context.time < ready {
             return Err(Rejection::Timelocked { proposal: self.proposal, ready, time: context.time });
         }
-        match waits_for(state, &proposal) {
+        match waits_for(state, context.time, &proposal) {
             Some(reason) => Err(reason),
             None => Ok(run(state, context, proposal)),
         }

@@ -24,6 +24,7 @@ use crate::{
     model::ModelCounters,
     share::{self, ShareFlow, ShareReason},
     state::{Family, Overlay, Record, StateError, StateRead, prefix_end},
+    weight::{self, Weight},
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,38 +46,49 @@ impl Record for RoundGroup {
     const FAMILY: Family = Family::RoundGroup;
 }
 
-/// A round closes, or goes on closing: handles at most `budget` givers, and says how many it handled.
+/// A round closes, or goes on closing: handles at most `budget` givers.
 pub(crate) fn on_due<S: StateRead + ?Sized>(
     state: &mut Overlay<'_, S>,
     context: &Context,
     (model, number): (ModelId, u64),
     budget: usize,
-) -> (Vec<Event>, usize) {
-    let Some(mut round) = state.read::<Round>(&(model, number)) else { return (Vec::new(), 1) };
-    let (events, handled) = match round.status.clone() {
+) -> Vec<Event> {
+    let Some(mut round) = state.read::<Round>(&(model, number)) else { return Vec::new() };
+    let events = match round.status.clone() {
         RoundStatus::Open => {
             round.reserve.part = if round.reserve.disputes > 0 { Part::Undisputed } else { Part::All };
-            (begin(state, context, &mut round), 1)
+            begin(state, context, &mut round)
         }
-        RoundStatus::Waiting { .. } if round.holds() => return (Vec::new(), 1),
-        RoundStatus::Waiting { .. } => (begin_rest(state, context, &mut round), 1),
+        RoundStatus::Waiting { .. } if round.holds() => return Vec::new(),
+        RoundStatus::Waiting { .. } => begin_rest(state, context, &mut round),
         RoundStatus::Gathering { after } => gather(state, context, &mut round, after, budget),
-        RoundStatus::Dividing { after, due } => (Vec::new(), divide(state, &mut round, (after, due), budget)),
-        RoundStatus::Capping { left } => (Vec::new(), cap(state, &mut round, left, budget)),
-        RoundStatus::Quotas { after, due } => (Vec::new(), compute_quotas(state, &mut round, (after, due), budget)),
+        RoundStatus::Dividing { after, due } => {
+            divide(state, &mut round, (after, due), budget);
+            Vec::new()
+        }
+        RoundStatus::Capping { left } => {
+            cap(state, &mut round, left, budget);
+            Vec::new()
+        }
+        RoundStatus::Quotas { after, due } => {
+            compute_quotas(state, &mut round, (after, due), budget);
+            Vec::new()
+        }
         RoundStatus::Minting { left } => mint(state, context, &mut round, left, budget),
-        RoundStatus::Closed { .. } | RoundStatus::Failed { .. } => return (Vec::new(), 1),
+        RoundStatus::Closed { .. } | RoundStatus::Failed { .. } => return Vec::new(),
     };
     round.write(state);
-    if round.status.is_final() || matches!(round.status, RoundStatus::Waiting { .. }) {
+    let waits = matches!(round.status, RoundStatus::Waiting { .. });
+    if round.status.is_final() || waits {
         let mut counters = state.read::<ModelCounters>(&model).unwrap_or_default();
         counters.open_rounds.retain(|open| *open != number);
         state.write(&model, &counters);
-    } else {
+    }
+    if !round.status.is_final() && !waits {
         // Behind everything else that is due now, so that a large round holds nothing up.
         due::set(state, context.time.plus_ms(1), Due::Round { model, number });
     }
-    (events, handled)
+    events
 }
 
 impl RoundStatus {
@@ -87,6 +99,11 @@ impl RoundStatus {
 }
 
 impl Round {
+    /// What handling some of its givers weighs at the most: those that count, and those with something under seal.
+    pub(crate) fn weight_of_turn(&self) -> Weight {
+        weight::of_round(self.contributors.saturating_add(self.seals), self.is_grouped())
+    }
+
     /// Whether too few gave what is being minted.
     fn has_too_few(&self) -> bool {
         let givers = match self.reserve.part {
@@ -201,7 +218,7 @@ fn gather<S: StateRead + ?Sized>(
     round: &mut Round,
     after: Option<AccountId>,
     budget: usize,
-) -> (Vec<Event>, usize) {
+) -> Vec<Event> {
     let scores = next_of::<RoundScore, S>(state, round, after, budget);
     let mut events = Vec::new();
     for (account, score) in &scores {
@@ -226,7 +243,7 @@ fn gather<S: StateRead + ?Sized>(
     } else {
         events.extend(divide_or_end(state, context, round));
     }
-    (events, scores.len().max(1))
+    events
 }
 
 fn put_due<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &Round, account: AccountId, quota: Quota) {
@@ -251,7 +268,7 @@ fn divide<S: StateRead + ?Sized>(
     round: &mut Round,
     (after, mut due): (Option<AccountId>, u64),
     budget: usize,
-) -> usize {
+) {
     let groups = next_of::<RoundGroup, S>(state, round, after, budget);
     let again = round.reserve.part == Part::Rest;
     for (group, RoundGroup { score, .. }) in groups.iter().filter(|(_, group)| group.again == again) {
@@ -264,10 +281,9 @@ fn divide<S: StateRead + ?Sized>(
     } else {
         RoundStatus::Capping { left: round.left_by_quotas(round.plan.budget.get(), due) }
     };
-    groups.len().max(1)
 }
 
-fn cap<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &mut Round, mut left: u64, budget: usize) -> usize {
+fn cap<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &mut Round, mut left: u64, budget: usize) {
     let dues = take_due(state, round, budget);
     for RoundDue { account, units } in &dues {
         let extra = u64::from(left > 0);
@@ -281,7 +297,6 @@ fn cap<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &mut Round, mut
     }
     round.status =
         if dues.len() >= budget { RoundStatus::Capping { left } } else { RoundStatus::Quotas { after: None, due: 0 } };
-    dues.len().max(1)
 }
 
 fn compute_quotas<S: StateRead + ?Sized>(
@@ -289,7 +304,7 @@ fn compute_quotas<S: StateRead + ?Sized>(
     round: &mut Round,
     (after, mut due): (Option<AccountId>, u64),
     budget: usize,
-) -> usize {
+) {
     let scores = next_of::<RoundScore, S>(state, round, after, budget);
     for (account, score) in scores.iter().filter(|(_, score)| round.counts(score) > 0) {
         let quota = match score.group {
@@ -312,7 +327,6 @@ fn compute_quotas<S: StateRead + ?Sized>(
         let left = if round.is_grouped() { 0 } else { round.left_by_quotas(round.plan.budget.get(), due) };
         RoundStatus::Minting { left }
     };
-    scores.len().max(1)
 }
 
 /// Takes the unit that a remainder is worth, if one is left: of its group, or of all.
@@ -341,7 +355,7 @@ fn mint<S: StateRead + ?Sized>(
     round: &mut Round,
     mut left: u64,
     budget: usize,
-) -> (Vec<Event>, usize) {
+) -> Vec<Event> {
     let dues = take_due(state, round, budget);
     let mut events = Vec::new();
     for RoundDue { account, units } in &dues {
@@ -374,7 +388,7 @@ fn mint<S: StateRead + ?Sized>(
         events.push(Event::RoundClosed { model, round: number, minted, contributors });
         round.status = RoundStatus::Closed { height: context.height, minted };
     }
-    (events, dues.len().max(1))
+    events
 }
 
 /// What a giver gets of a round.

@@ -4,7 +4,7 @@ use allod_protocol::{
     account::KeyPolicy,
     block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Tip, VoteBody, VoteKind},
     crypto::{Domain, SigningKey},
-    execute::{Executed, Outcome, TransactionResult},
+    execute::{BlockWork, Executed, Outcome, TransactionResult},
     fraction::Portion,
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{AccountId, Handle, Power, ProposalId, Timestamp},
@@ -102,6 +102,7 @@ impl Next {
             changes: self.changes,
             results: block.transactions().iter().map(result).collect(),
             deadline_events: Vec::new(),
+            work: BlockWork::default(),
             schedule: ValidatorSchedule {
                 current: tip.next_validators.clone(),
                 next: self.validators.unwrap_or_else(|| tip.next_validators.clone()),

@@ -1,7 +1,7 @@
 //! Weights, ballots, tallies. An account answers with its own weight and with that of everybody who had delegated to it
 //! by the snapshot and has not answered.
 
-use super::{Proposal, Refused, World, divide};
+use super::{Delegation, Proposal, Refused, World, divide};
 use allod_protocol::{
     fraction::Portion,
     ids::{AccountId, ModelId},
@@ -116,10 +116,12 @@ impl World {
         self.accounts.keys().map(|account| self.own_weight(proposal, *account)).sum()
     }
 
-    /// Those who had delegated to an account when the proposal was opened.
+    /// Those who had delegated to an account when the proposal was opened, and for longer than until then.
     fn delegators(&self, proposal: &Proposal, model: ModelId, account: AccountId) -> Vec<AccountId> {
         let Some(then) = self.at(proposal.snapshot).models.get(&model) else { return Vec::new() };
-        let to_account = then.delegations.iter().filter(|(_, delegation)| delegation.to == account);
+        let lasts = |expires: Option<u64>| expires.is_none_or(|expires| expires > proposal.opened_at);
+        let counts = |delegation: &Delegation| delegation.to == account && lasts(delegation.expires);
+        let to_account = then.delegations.iter().filter(|(_, delegation)| counts(delegation));
         to_account.map(|(from, _)| *from).collect()
     }
 

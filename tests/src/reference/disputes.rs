@@ -434,7 +434,8 @@ impl World {
             let ProposalAction::ResolveDispute { dispute, .. } = action else { continue };
             let dispute = self.pending_mut(*dispute);
             dispute.resolutions = if is_over { dispute.resolutions - 1 } else { dispute.resolutions + 1 };
-            if is_over && dispute.resolutions == 0 && time >= dispute.over {
+            // Its own time may come in this very block yet.
+            if is_over && dispute.resolutions == 0 && dispute.wakes == u64::MAX {
                 dispute.wakes = time + 1;
             }
         }

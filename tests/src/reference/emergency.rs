@@ -75,8 +75,13 @@ impl World {
         Ok(())
     }
 
+    /// A stop is over when its time is, in the block that takes it off too.
     pub(super) fn require_not_suspended(&self, id: ModelId, label: &VersionLabel) -> Result<(), Refused> {
-        if self.version(id, label)?.suspended.is_some() { Err("version_suspended") } else { Ok(()) }
+        match self.version(id, label)?.suspended {
+            None => Ok(()),
+            Some(Suspended::Stop(number)) if self.models[&id].stops[number].until <= self.time => Ok(()),
+            Some(_) => Err("version_suspended"),
+        }
     }
 
     pub(super) fn suspend_version(&mut self, id: ModelId, label: &VersionLabel) -> Result<(), Refused> {

@@ -14,7 +14,7 @@ const MODEL_UNITS: u64 = 1 << 62;
 /// Grants of one holder that are not all free yet, at most.
 const VESTING_GRANTS: usize = 16;
 /// Holders who can be granted shares at a founding.
-const PARENT_GRANT_HOLDERS: usize = 1_024;
+const PARENT_GRANT_HOLDERS: usize = 512;
 
 /// Units put under vesting.
 #[derive(Clone, Debug)]

@@ -46,7 +46,8 @@ impl World {
     fn has_awake_delegate(&self, scope: Scope, account: AccountId) -> bool {
         let Scope::Model(id) = scope else { return false };
         let delegation = self.models.get(&id).and_then(|model| model.delegations.get(&account));
-        delegation.is_some_and(|delegation| !self.is_dormant(scope, delegation.to))
+        let lasts = |expires: Option<u64>| expires.is_none_or(|expires| expires > self.time);
+        delegation.is_some_and(|delegation| lasts(delegation.expires) && !self.is_dormant(scope, delegation.to))
     }
 
     pub(super) fn call_on(&mut self, sender: AccountId, asked: &CallOn) -> Result<(), Refused> {

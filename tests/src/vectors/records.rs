@@ -28,7 +28,7 @@ use allod_protocol::{
         Plea, Ruling,
     },
     dormancy::{DormantAt, DormantTotalAt, Silence},
-    due::{Deadline, Due},
+    due::{Deadline, Due, InLane, Lane, Turn, TurnOf},
     execute::Seen,
     ids::{ArtifactId, Height, Timestamp, Units},
     incident::{Incident, IncidentOf, IncidentStatus, IncidentStep, IncidentUpdate, Named},
@@ -41,6 +41,7 @@ use allod_protocol::{
         Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, WithdrawProposal,
         ballot::Overridden,
     },
+    quota::{Keeps, Kept},
     recovery::{Clock, Guarded, GuardianVote, Recovery, RecoveryPolicy, SetRecovery, Stage, Unsettled},
     rejection::Rejection,
     round::{Part, Remainder, Reserve, Round, RoundDue, RoundGroup, RoundScore, RoundStatus, Withheld},
@@ -160,6 +161,8 @@ fn unsettled() -> Unsettled {
     Unsettled { keys: KeyPolicy::single(key(3).public_key()), change, clock: Clock::Stands { left_ms: 60_000 } }
 }
 
+const DUE: Due = Due::Proposal(Scope::Model(MODEL), PROPOSAL);
+
 /// One of each family, by the families' numbers.
 #[allow(clippy::too_many_lines, reason = "a list, a value of each kind")]
 pub(super) fn state() -> Vec<Vector> {
@@ -219,7 +222,7 @@ pub(super) fn state() -> Vec<Vector> {
         record(&PROPOSAL, &proposal()),
         record(&(Scope::Model(MODEL), 4), &ProposalOf(PROPOSAL)),
         Vector { name: "state.proposal_of.network".into(), ..record(&(Scope::Network, 0), &ProposalOf(PROPOSAL)) },
-        record(&(TIME, Due::Proposal(PROPOSAL)), &Deadline(Due::Proposal(PROPOSAL))),
+        record(&(TIME, Due::Proposal(Scope::Network, PROPOSAL)), &Deadline(Due::Proposal(Scope::Network, PROPOSAL))),
         record(&(PROPOSAL, ACCOUNT), &ballot),
         record(&MODEL, &sums),
         record(&MODEL, &counters),
@@ -447,6 +450,10 @@ fn further_state() -> Vec<Vector> {
         ),
         record(&(MODEL, OTHER), &Withheld { round: 3, until: 5 }),
         record(&(MODEL, 3, ACCOUNT), &RoundGroup { score: 180_000, units: UNITS, left: 1, again: true }),
+        record(&(DUE.lane(), TIME, DUE), &InLane { time: TIME, due: DUE }),
+        record(&(TIME, DUE.lane()), &Turn(DUE.lane())),
+        record(&DUE.lane(), &TurnOf(TIME)),
+        record(&(ACCOUNT, Keeps::Attestations), &Kept(3)),
     ]
 }
 
@@ -599,16 +606,18 @@ fn parts_of_agendas() -> Vec<Vector> {
         [IncidentStep::Carried { responsible: Some(OTHER), status: IncidentStatus::Resolved }, IncidentStep::Said];
     steps.iter().for_each(|one| add("incident_step", incident_step(one), vector("", one)));
     let agenda = [
-        Due::Proposal(PROPOSAL),
+        Due::Proposal(Scope::Network, PROPOSAL),
         Due::Delegation { model, from: ACCOUNT },
         Due::Round { model, number: 3 },
-        Due::Dispute(DISPUTE),
+        Due::Dispute(MODEL, DISPUTE),
         Due::Recovery(ACCOUNT),
-        Due::Approval(APPROVAL),
+        Due::Approval(ACCOUNT, APPROVAL),
         Due::Silence { scope: Scope::Model(MODEL), account: OTHER },
         Due::Issue { model: MODEL, number: 2 },
         Due::Stop { model, number: 2 },
         Due::Settling(ACCOUNT),
+        Due::Ballots(PROPOSAL),
+        Due::Binding(key(1).public_key()),
     ];
     [Stage::Sought, Stage::Contested, Stage::Confirmed]
         .iter()
@@ -616,6 +625,10 @@ fn parts_of_agendas() -> Vec<Vector> {
     [Clock::Runs { ready: TIME }, Clock::Stands { left_ms: 60_000 }]
         .iter()
         .for_each(|one| add("recovery_clock", recovery_clock(one), vector("", one)));
+    let lanes = [Lane::Network, Lane::Model(model), Lane::Ends(model), Lane::Account(ACCOUNT), Lane::Tidying];
+    let kept = [Keeps::Attestations, Keeps::Incidents(model)];
+    kept.iter().for_each(|one| add("keeps", super::variants::keeps(one), record(&(ACCOUNT, *one), &Kept(3))));
+    lanes.iter().for_each(|one| add("lane", super::variants::lane(one), record(one, &TurnOf(TIME))));
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));
     vectors.extend(parts_of_offices());

@@ -19,9 +19,11 @@ use allod_protocol::{
     model::Licence,
     office::Office,
     proposal::{ProposalStatus, Scope},
+    quota::Keeps,
     recovery::Clock,
     rejection::Rejection,
     share::{ShareFlow, ShareReason},
+    weight::Weight,
 };
 
 fn public_key() -> PublicKey {
@@ -256,6 +258,11 @@ fn of_access() -> Vec<Rejection> {
         Rejection::TooManyApprovalsOfKey { key: public_key(), max: 5 },
         Rejection::OtherKeysContested(account),
         Rejection::ContestedAlready(account),
+        Rejection::DecisionTooHeavy { weight: Weight::new(60_001) },
+        Rejection::DelegationsEnd(MODEL),
+        Rejection::QuotaUsedUp { account, keeps: Keeps::Incidents(MODEL) },
+        Rejection::TooManyUpdates(INCIDENT),
+        Rejection::ConsentOver { peer: public_key(), issued: TIME, time: TIME.plus_ms(1) },
     ]
 }
 

@@ -8,7 +8,7 @@ use allod_protocol::{
     contribution::ContributionKind,
     control::ChangeOfControl,
     dispute::{DisputeStatus, DisputeTarget},
-    due::Due,
+    due::{Due, Lane},
     emergency::{StopEnd, SuspendedBy},
     event::Event,
     execute::Outcome,
@@ -18,6 +18,7 @@ use allod_protocol::{
     office::{Office, TenureStatus},
     policy::{Class, Electorate, Proposers, Risk, TransferRule, Verdict},
     proposal::{Choice, ProposalAction, ProposalStatus, Scope},
+    quota::Keeps,
     recovery::{Clock, Stage},
     rejection::Rejection,
     replica::{DoubleSign, LogRecord, LoggedBlock, Message, RoundCertificateKind, TimerKind},
@@ -275,6 +276,19 @@ variants! {
         Issue{..} => "issue",
         Stop{..} => "stop",
         Settling(..) => "settling",
+        Ballots(..) => "ballots",
+        Binding(..) => "binding",
+    }
+    "keeps", KEEPS, keeps: Keeps {
+        Attestations() => "attestations",
+        Incidents(..) => "incidents",
+    }
+    "lane", LANES, lane: Lane {
+        Network() => "network",
+        Model(..) => "model",
+        Ends(..) => "ends",
+        Account(..) => "account",
+        Tidying() => "tidying",
     }
     "suspended_by", SUSPENDERS, suspended_by: SuspendedBy { Stop{..} => "stop", Decision(..) => "decision", }
     "stop_end", STOP_ENDS, stop_end: StopEnd {
@@ -416,6 +430,10 @@ variants! {
         AcceptedControl() => "accepted_control",
         ControlRuled() => "control_ruled",
         Commitments() => "commitments",
+        InLane() => "in_lane",
+        Turn() => "turn",
+        TurnOf() => "turn_of",
+        Kept() => "kept",
     }
     "event", EVENTS, event: Event {
         AccountCreated{..} => "account_created",
@@ -660,5 +678,10 @@ variants! {
         TooManyStatements{..} => "too_many_statements",
         TooManyNamed(..) => "too_many_named",
         ControlNotAccepted{..} => "control_not_accepted",
+        DecisionTooHeavy{..} => "decision_too_heavy",
+        DelegationsEnd(..) => "delegations_end",
+        QuotaUsedUp{..} => "quota_used_up",
+        TooManyUpdates(..) => "too_many_updates",
+        ConsentOver{..} => "consent_over",
     }
 }

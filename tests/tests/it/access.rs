@@ -13,7 +13,7 @@ use allod_protocol::{
     share::TransferShares,
     transaction::Action,
 };
-use allod_tests::ledger::{TestLedger, genesis, policy};
+use allod_tests::ledger::{GENESIS_TIME, TestLedger, genesis, policy};
 
 /// The key of a peer, not of an account.
 fn peer(seed: u8) -> SigningKey {
@@ -22,7 +22,8 @@ fn peer(seed: u8) -> SigningKey {
 
 /// A peer's word that it reads for an account, and the account's that it may.
 fn bind(ledger: &TestLedger, seed: u8, index: u8, issued: u64) -> Action {
-    let (peer, issued) = (peer(seed), Timestamp::new(issued));
+    // By the peer's clock, so long after the ledger began.
+    let (peer, issued) = (peer(seed), Timestamp::new(GENESIS_TIME + issued));
     let message = BindPeer::consent(genesis(&HANDLES).network_id(), account(ledger, index), issued);
     let consent = peer.sign(Domain::PeerBinding, &message);
     Action::BindPeer(BindPeer { peer: peer.public_key(), issued, consent })

@@ -13,6 +13,7 @@ mod artifacts;
 mod common;
 mod consent;
 mod control;
+mod cost;
 mod decisions;
 mod deeds;
 mod disputes;

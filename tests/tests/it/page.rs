@@ -25,8 +25,7 @@ use allod_protocol::{
     proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope, WithdrawProposal},
     recovery::{RecoveryPolicy, SetRecovery},
     round::{KindWeight, RoundPlan},
-    share::{BurnShares, Share, TakeUp, Vesting},
-    state::Record,
+    share::{BurnShares, TakeUp, Vesting},
     transaction::{Action, Invalid, TransactionBody},
 };
 use allod_tests::ledger::{TestLedger, key, policy};
@@ -406,32 +405,4 @@ fn a_model_that_nobody_holds_decides_nothing() {
         actions: vec![ProposalAction::Statement],
     };
     assert_eq!(ledger.refused(0, Action::OpenProposal(question)), "empty_electorate");
-}
-
-#[test]
-fn a_parent_with_too_many_holders_is_granted_nothing() {
-    let mut ledger = ledger();
-    let parent = with_model(&mut ledger);
-    // northfield, lakeside and hilltop, and as many more lines as reach the bound.
-    let held = |number: u64| (accounts(number + 1).pop().unwrap(), Units::new(1));
-    let lines = |ledger: &mut TestLedger, numbers: std::ops::Range<u64>| {
-        let mut changes = allod_protocol::state::ChangeSet::new();
-        for (account, units) in numbers.map(held) {
-            let share = Share { model: parent, account, units, since: ledger.tip.height };
-            let bytes = allod_protocol::codec::encode(&share);
-            changes.insert(<Share as Record>::key_bytes(&(parent, account)), Some(bytes));
-        }
-        ledger.state.apply(changes);
-    };
-    let derive = |ledger: &TestLedger, name: &str| {
-        let grants = vec![ParentGrant { parent, units: Units::new(1) }];
-        let name = allod_protocol::ids::Name::new(name).unwrap();
-        Action::CreateModel(CreateModel { name, grants, ..founding(ledger, policy(50, 60)) })
-    };
-    lines(&mut ledger, 0..1_021);
-    let first = derive(&ledger, "derived");
-    ledger.must(0, first);
-    lines(&mut ledger, 1_021..1_022);
-    let second = derive(&ledger, "another");
-    assert_eq!(ledger.refused(0, second), "grant_too_wide");
 }

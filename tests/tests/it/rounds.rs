@@ -273,10 +273,10 @@ fn a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up() {
             executed.deadline_events.iter().filter(|event| matches!(event, Event::SharesChanged { .. })).count();
         minted_at_most = minted_at_most.max(minted);
         blocks += 1;
-        assert!(blocks < 20, "it ends");
+        assert!(blocks < 30, "it ends");
     }
-    assert!(blocks >= 5, "{blocks} blocks for 1,300 givers, twice, 512 a block");
-    assert!(minted_at_most <= 512);
+    assert!(blocks >= 20, "{blocks} blocks for 1,300 givers, twice, 128 a block");
+    assert!(minted_at_most <= 128);
     let register: Register = ledger.read(&model).unwrap();
     assert_eq!(register.total_units, Units::new(10 + 1_000_003), "to the unit");
     assert_eq!(register.reserved, Units::ZERO);

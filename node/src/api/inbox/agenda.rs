@@ -26,7 +26,7 @@ pub(super) fn due(asked: &Asked<'_>, key: &[u8], value: &[u8]) -> Result<Vec<Inb
     let me = asked.account.id;
     let Deadline(due) = decoded(value)?;
     let mut items = match due {
-        Due::Proposal(id) => match asked.reader.find::<Proposal>(&id)? {
+        Due::Proposal(_, id) => match asked.reader.find::<Proposal>(&id)? {
             Some(proposal) => proposals::asks(asked, &proposal)?,
             None => Vec::new(),
         },
@@ -34,15 +34,19 @@ pub(super) fn due(asked: &Asked<'_>, key: &[u8], value: &[u8]) -> Result<Vec<Inb
             Some(round) => giver(asked, &round)?,
             None => Vec::new(),
         },
-        Due::Dispute(id) => disputes::asks(asked, id)?,
+        Due::Dispute(_, id) => disputes::asks(asked, id)?,
         Due::Silence { scope, account } if account == me => call(asked, scope)?.into_iter().collect(),
         Due::Issue { model, number } => issue(asked, model, number)?.into_iter().collect(),
         Due::Stop { model, number } => stop(asked, model, number)?.into_iter().collect(),
         Due::Delegation { model, from } if from == me => delegation(asked, model)?.into_iter().collect(),
-        // Told with the account itself, the accounts that it guards, and its requests.
-        Due::Silence { .. } | Due::Delegation { .. } | Due::Recovery(_) | Due::Settling(_) | Due::Approval(_) => {
-            Vec::new()
-        }
+        // Told with the account itself, the accounts that it guards, and its requests; or asks nobody.
+        Due::Silence { .. }
+        | Due::Delegation { .. }
+        | Due::Recovery(_)
+        | Due::Settling(_)
+        | Due::Approval(..)
+        | Due::Ballots(_)
+        | Due::Binding(_) => Vec::new(),
     };
     for item in &mut items {
         item.until = item.until.or(until);

@@ -10,7 +10,10 @@ const HELD: &[(&str, &str)] = &[
     // Section 5
     ("a record of at most 65,536 bytes", "faulty_transactions_are_refused_before_any_state_is_asked"),
     ("no signer, or more than 16", "what_an_account_says_of_its_keys_has_its_form_at_the_bounds_and_not_beyond"),
+    ("it weighs more than 200,000", "the_heaviest_that_fit_in_form_fit_in_a_block"),
     ("`expires` > block time + 3,600,000 ms", "a_transaction_lives_for_an_hour_at_the_most"),
+    ("weighs at most 65,000 without its bytes and signatures", "the_heaviest_that_fit_in_form_fit_in_a_block"),
+    ("may weigh at most 60,000", "a_proposal_that_would_do_too_much_at_once_is_refused"),
     // Section 6, form
     ("over 64 sponsors", "a_chain_of_sponsors_ends"),
     ("founding 1 to 256 lines", "what_founds_and_publishes_has_its_form_at_the_bounds_and_not_beyond"),
@@ -38,6 +41,10 @@ const HELD: &[(&str, &str)] = &[
         "what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond",
     ),
     (
+        "`quota_used_up` (4,096 of the account stand",
+        "incidents_and_attestations_of_one_account_are_so_many_until_some_are_settled_or_withdrawn",
+    ),
+    (
         "`salt` 32 bytes | amount 1 to 2^40",
         "what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond",
     ),
@@ -46,7 +53,19 @@ const HELD: &[(&str, &str)] = &[
         "what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond",
     ),
     ("not blank, at most 2,048 bytes", "what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond"),
+    (
+        "`quota_used_up` (4 of the account in this model",
+        "incidents_and_attestations_of_one_account_are_so_many_until_some_are_settled_or_withdrawn",
+    ),
     ("`too_many_named` (8)", "nobody_fills_an_incident_with_words_or_names"),
+    (
+        "`too_many_updates` (256, unless this one settles it)",
+        "incidents_and_attestations_of_one_account_are_so_many_until_some_are_settled_or_withdrawn",
+    ),
+    (
+        "its reporter has 4 others",
+        "incidents_and_attestations_of_one_account_are_so_many_until_some_are_settled_or_withdrawn",
+    ),
     (
         "at most 16 guardians, none twice, `needed` 1 to their number, delay 1,000 ms to 366 days",
         "what_an_account_says_of_its_keys_has_its_form_at_the_bounds_and_not_beyond",
@@ -56,6 +75,10 @@ const HELD: &[(&str, &str)] = &[
     (
         "`too_many_approvals` (16), `too_many_approvals_of_key` (16 / the number of the account's keys)",
         "one_key_leaves_the_others_room_to_ask",
+    ),
+    (
+        "(`issued` is more than 30 days before block time",
+        "a_released_peer_is_forgotten_once_its_consent_is_too_old_to_be_used_again",
     ),
     ("`too_many_peers` (64)", "an_account_has_a_bounded_number_of_peers"),
     ("`too_many_calls` (32 of the sender open)", "a_caller_has_so_many_calls_open_and_no_more"),
@@ -68,7 +91,10 @@ const HELD: &[(&str, &str)] = &[
     ),
     ("`too_many_statements` (16 of one account)", "nobody_fills_an_incident_with_words_or_names"),
     // Section 6, effects
-    ("at most 1,024 holders of all parents together", "a_parent_with_too_many_holders_is_granted_nothing"),
+    (
+        "at most 512 holders of all parents together",
+        "founding_for_the_holders_of_other_models_weighs_what_it_can_write",
+    ),
     (
         "the commitment counts for 31 days. Of one account for one model 16 are kept",
         "a_commitment_is_of_use_to_its_maker_alone_once_and_for_a_while",
@@ -107,7 +133,7 @@ const HELD: &[(&str, &str)] = &[
     ),
     ("floor(budget · `part` / 10,000)", "a_round_mints_its_budget_to_the_unit_under_its_cap"),
     (
-        "A block handles at most 512 givers of closing rounds",
+        "Of one round a block handles at most 128 givers",
         "a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up",
     ),
     ("A model has at most 16 rounds that are not over", "a_model_has_so_many_rounds_at_a_time_and_no_more"),
@@ -139,6 +165,7 @@ const HELD: &[(&str, &str)] = &[
     ("Verdicts from 0:", "every_variant_has_a_vector_and_every_name_is_used_once"),
     ("If `f` > 0, and not both", "a_failed_attestation_blocks_until_it_is_withdrawn_or_outvoted"),
     ("the first 200 bytes of its note at most", "what_is_cut_short_ends_between_characters"),
+    ("is at most 60,000 (`decision_too_heavy`)", "a_proposal_that_would_do_too_much_at_once_is_refused"),
     ("Status from 0:", "every_variant_has_a_vector_and_every_name_is_used_once"),
     ("365 days or more after the last began", "decisions_add_no_more_than_the_policy_lets_them"),
     ("`lapses` that + 60 days", "a_dispute_that_nobody_rules_on_lapses_but_waits_for_a_resolution_under_way"),
@@ -153,6 +180,12 @@ const HELD: &[(&str, &str)] = &[
     ("`bar_ms` · 2^losses, at most 1,464 days", "losing_binds_the_bond_and_bars_twice_as_long_each_time"),
     ("more than the 128 allowed", "every_variant_has_a_vector_and_every_name_is_used_once"),
     ("this page is version 1", "a_build_that_the_network_outgrew_stops_before_the_height_and_says_what_to_install"),
+];
+
+/// Parts of the page that are held as a whole: from these words to those.
+const PARTS: &[(&str, &str, &str)] = &[
+    ("**Weight.**", "No rule counts what was really read", "the_specification_names_the_loads_of_actions"),
+    ("It weighs 1,184,", "any other 1,608.", "the_specification_names_the_weights_of_what_is_decided_and_due"),
 ];
 
 /// The sections, their headings left out and their lines joined.
@@ -200,6 +233,11 @@ fn every_number_of_the_page_is_held_by_a_test() {
         assert!(!found.is_empty(), "the page does not say: {words}");
         held.extend(found);
     }
+    for (from, to, _) in PARTS {
+        let from = text.find(from).unwrap_or_else(|| panic!("the page does not say: {from}"));
+        let length = text[from..].find(to).unwrap_or_else(|| panic!("the page does not say: {to}"));
+        held.push((from, from + length + to.len()));
+    }
     let is_held = |at: &(usize, usize)| held.iter().any(|(from, to)| *from <= at.0 && at.1 <= *to);
     let loose: Vec<&str> = numbers(&text)
         .into_iter()
@@ -231,7 +269,8 @@ fn every_test_that_is_named_for_a_number_exists() {
     let mut source = String::new();
     functions(&here.join("tests/it"), &mut source);
     functions(&here.join("../protocol/src"), &mut source);
-    for (_, test) in HELD {
+    let named = HELD.iter().map(|(_, test)| test).chain(PARTS.iter().map(|(_, _, test)| test));
+    for test in named {
         assert!(source.contains(&format!("fn {test}(")), "there is no test {test}");
     }
 }
@@ -244,22 +283,30 @@ fn the_limits_are_those_of_the_page() {
     let says = |words: &str| assert!(text.contains(words), "the page does not say: {words}");
     says(&format!("over {} sponsors", limits::SPONSOR_CHAIN));
     says(&format!("`too_many_named` ({})", limits::INCIDENT_NAMED));
+    says(&format!("`too_many_updates` ({},", limits::INCIDENT_UPDATES));
+    says(&format!("its reporter has {} others", limits::OPEN_INCIDENTS_PER_REPORTER));
     says(&format!("with {} days to speak", limits::INCIDENT_ANSWER_MS / DAY_MS));
     says(&format!("`too_many_statements` ({} of", limits::INCIDENT_STATEMENTS));
+    says(&format!("more than {} days before block time", limits::CONSENT_MS / DAY_MS));
     says(&format!("`too_many_peers` ({})", limits::PEERS_PER_ACCOUNT));
     says(&format!("`too_many_ahead` ({})", limits::OFFICES_AHEAD_PER_ACCOUNT));
-    says(&format!("at most {} holders of all parents", thousands(limits::PARENT_GRANT_HOLDERS as u64)));
+    says(&format!("at most {} holders of all parents", limits::PARENT_GRANT_HOLDERS));
     says(&format!("the commitment counts for {} days", limits::COMMITMENT_MS / DAY_MS));
     says(&format!("for one model {} are kept", limits::COMMITMENTS));
     says(&format!("At most {} grants of a holder", limits::VESTING_GRANTS));
     says(&format!("{} times at most (`stops_used_up`)", limits::EMERGENCY_STOPS));
     says(&format!("no earlier than {} days", limits::EMERGENCY_REST_MS / DAY_MS));
     says(&format!("no more than {} of its stops", limits::EMERGENCY_STOPS_AT_ONCE));
+    says(&format!("at most {} givers", limits::ROUND_GIVERS_PER_TURN));
     says(&format!("at most {} rounds that are not over", limits::OPEN_ROUNDS));
     says(&format!("{} days or more after the last began", limits::DILUTION_YEAR_MS / DAY_MS));
     says(&format!("`lapses` that + {} days", limits::DISPUTE_MS / DAY_MS));
     says(&format!("`until` is block time + {} days", limits::APPEAL_MS / DAY_MS));
+    says(&format!("`quota_used_up` ({} of the account stand", thousands(limits::ATTESTATIONS_PER_ACCOUNT.into())));
     says(&format!("at most {} days, and the bond", thousands(limits::BAR_MS / DAY_MS)));
+    says(&format!("it weighs more than {}", thousands(limits::SENDER_WEIGHT.get())));
+    says(&format!("weighs at most {} without", thousands(limits::REQUESTED_WEIGHT.get())));
+    says(&format!("is at most {} (`decision_too_heavy`)", thousands(limits::DECISION_WEIGHT.get())));
     assert_eq!(limits::MODEL_UNITS, 1 << 62);
     assert_eq!(limits::PROTOCOL_VERSION, 1);
     assert_eq!(limits::VALIDATORS, 128);

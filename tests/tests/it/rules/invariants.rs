@@ -2,6 +2,7 @@
 
 use allod_protocol::{
     dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
+    due::InLane,
     event::Event,
     execute::Executed,
     ids::{AccountId, ModelId, ProposalId, Units},
@@ -32,6 +33,7 @@ impl Invariants {
         let events: Vec<&Event> = executed.deadline_events.iter().chain(of_transactions).collect();
         assert_eq!(is_conserved(&after.state, after.tip.height, events.iter().copied()), Ok(true), "shares conserved");
         self.nothing_is_executed_twice(&events);
+        every_deadline_is_met(before, after);
         frozen_means_frozen(before, after, &events);
         for event in &events {
             self.remember_ownership(before, after, event);
@@ -115,6 +117,16 @@ impl Invariants {
 
 fn electorate(ledger: &TestLedger, proposal: ProposalId) -> u64 {
     ledger.read::<Tally>(&proposal).expect("tally").whole
+}
+
+/// What was due when a block was made is off the agenda after it: no history has so much due at once that a block has no
+/// room for all of it.
+fn every_deadline_is_met(before: &TestLedger, after: &TestLedger) {
+    let (waiting, _) = page::<InLane>(&before.state, &(), None, Direction::Ascending, usize::MAX).expect("state");
+    for InLane { time, due } in waiting.into_iter().filter(|entry| entry.time <= after.tip.time) {
+        let left = after.read::<InLane>(&(due.lane(), time, due));
+        assert_eq!(left, None, "left behind by the block of {}", after.tip.time);
+    }
 }
 
 /// What is frozen by one dispute before and after a block is frozen all through it.

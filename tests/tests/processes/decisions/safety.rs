@@ -4,6 +4,7 @@
 use super::Federation;
 use crate::text_of;
 use allod_tests::processes::{text, wait_until};
+use serde_json::Value;
 
 /// The peer that has the bytes.
 const PUBLISHER: usize = 0;
@@ -77,4 +78,20 @@ fn close_on_nobody_unheard(federation: &Federation) {
     let shown = federation.must(&format!("incident show {incident}"));
     assert_eq!(text_of(&shown, "responsible_answer"), "resigned", "{shown}");
     assert_eq!(shown.get("history").and_then(|history| history.as_array()).map(Vec::len), Some(4), "{shown}");
+    bound_what_one_account_costs_all(federation);
+}
+
+/// Nobody piles up what others keep, or asks for more at once than a block can do.
+fn bound_what_one_account_costs_all(federation: &Federation) {
+    let report = "incident report northfield/scans@1.1 --text again --as hilltop";
+    let reported = (0..4).map(|_| text_of(&federation.must(report), "incident").to_owned()).collect::<Vec<_>>();
+    federation.refused(report, "not settled; its stewards have to settle one first");
+    let one = reported.first().expect("four");
+    federation.must(&format!("incident update {one} --status dismissed --text known --as northfield"));
+    let last = federation.must(report);
+    let shown = federation.must(&format!("transaction {}", text_of(&last, "transaction")));
+    assert!(shown.get("weight").and_then(Value::as_u64).is_some_and(|weight| weight > 500), "{shown}");
+    let heavy = "propose stewards northfield/scans --steward northfield --as northfield --then stewards --steward lakeside \
+                 --then stewards --steward northfield";
+    federation.refused(heavy, "weighs");
 }
