@@ -60,7 +60,8 @@ pub struct RoundPlan {
     /// What one giver, or those whom one sponsor or member answers for, get at most.
     #[serde(default)]
     pub cap: Option<Cap>,
-    /// Without this many givers nothing is minted.
+    /// Without this many givers nothing is minted; where they share a cap, without this many groups of them: several
+    /// accounts that one sponsor or member answers for are one.
     pub min_contributors: u32,
     /// How long contributions are recorded, in milliseconds of block time.
     pub recording_ms: u64,
@@ -193,6 +194,8 @@ pub struct Round {
     pub minted: Units,
     /// What is in dispute, see [`reserve`].
     pub reserve: Reserve,
+    /// Groups of givers that share a cap, of whom something counts in what is being minted; 0 before they are gathered.
+    pub groups: u64,
 }
 
 impl Record for Round {
@@ -331,6 +334,7 @@ pub(crate) fn open<S: StateRead + ?Sized>(
         score_under_seal: 0,
         minted: Units::ZERO,
         reserve: Reserve::default(),
+        groups: 0,
     };
     counters.rounds = counters.rounds.saturating_add(1);
     counters.open_rounds.push(round.number);

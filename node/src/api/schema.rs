@@ -366,7 +366,7 @@ records! {
         ["account", "parts", "weight", "delegated", "height"];
     RoundRecord = "Round": "A round of contributions: its plan, its sums, where it stands.",
         ["model", "number", "plan", "proposal", "opened", "records_until", "closes", "contributors", "score", "status",
-         "countersigners", "seals", "score_under_seal", "minted", "reserve"];
+         "countersigners", "seals", "score_under_seal", "minted", "reserve", "groups"];
     DisputeRecord = "Dispute": "A challenge of a line, a version or a contribution.",
         ["id", "model", "number", "target", "units", "challenger", "respondent", "claim", "answer", "answer_until", "panel",
          "rulings", "lapses", "terms", "bond", "appeal", "resolutions", "status"];

@@ -240,7 +240,9 @@ pub(super) fn show_plan(plan: &RoundPlan) -> String {
         CapPer::Member => format!("{part} of them at most for a member and the accounts it answers for"),
     }));
     if plan.min_contributors > 0 {
-        lines.push(format!("nothing without {} givers", plan.min_contributors));
+        let shared = plan.cap.is_some_and(|cap| cap.per != CapPer::Account);
+        let which = if shared { "givers who share no cap" } else { "givers" };
+        lines.push(format!("nothing without {} {which}", plan.min_contributors));
     }
     if plan.sealed {
         lines.push("amounts are sealed while it records".into());

@@ -39,6 +39,8 @@ pub struct RoundGroup {
     pub left: u64,
     /// Whether it is of the minting after the disputes were over.
     pub again: bool,
+    /// Whether something of them counts in that minting: they are one of the givers that there must be.
+    pub gives: bool,
 }
 
 impl Record for RoundGroup {
@@ -110,6 +112,11 @@ impl Round {
             Part::All | Part::Rest => self.contributors,
             Part::Undisputed => self.reserve.contributors,
         };
+        self.are_too_few(givers)
+    }
+
+    /// Whether so many givers, or groups of them that share a cap, are too few.
+    fn are_too_few(&self, givers: u64) -> bool {
         givers == 0 || givers < self.plan.min_contributors.into()
     }
 
@@ -132,6 +139,7 @@ impl Round {
 /// The first step of a minting.
 fn begin<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Vec<Event> {
     let has_seals = round.seals > 0 && round.reserve.part != Part::Rest;
+    round.groups = 0;
     if has_seals || (round.is_grouped() && !round.has_too_few()) {
         round.status = RoundStatus::Gathering { after: None };
         return Vec::new();
@@ -151,7 +159,7 @@ fn divide_or_end<S: StateRead + ?Sized>(
     context: &Context,
     round: &mut Round,
 ) -> Vec<Event> {
-    if round.has_too_few() {
+    if round.has_too_few() || (round.is_grouped() && round.are_too_few(round.groups)) {
         return match round.reserve.part {
             Part::Undisputed => wait(state, context, round),
             Part::All | Part::Rest => vec![fail(state, context, round)],
@@ -232,6 +240,10 @@ fn gather<S: StateRead + ?Sized>(
             let again = round.reserve.part == Part::Rest;
             let known = state.read::<RoundGroup>(&key).filter(|known| known.again == again);
             let mut all = known.unwrap_or(RoundGroup { again, ..RoundGroup::default() });
+            if !all.gives && round.counts(score) > 0 {
+                all.gives = true;
+                round.groups = round.groups.saturating_add(1);
+            }
             all.score = all.score.saturating_add(round.counts_in_group(score));
             state.write(&key, &all);
             let key = (round.model, round.number, *account);

@@ -7,7 +7,7 @@ use allod_protocol::{
     ids::{AccountId, ContentHash, ContributionId, ModelId},
     round::{CapPer, RoundPlan},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds of a model that are not over.
 const OPEN_ROUNDS: usize = 16;
@@ -409,7 +409,8 @@ impl World {
     fn begin_minting(&mut self, model: ModelId, number: usize) {
         let round = &self.models[&model].rounds[number];
         let withheld = !self.at(round.counted).withholding(model, number).is_empty() && round.part != Part::Rest;
-        if withheld || (round.shared_cap().is_some() && !self.has_too_few(model, number)) {
+        let enough = self.counting(model, number).len() >= self.least_givers(model, number);
+        if withheld || (round.shared_cap().is_some() && enough) {
             self.round_mut(model, number).status = RoundStatus::Closing(5);
         } else {
             self.divide_or_end(model, number);
@@ -421,9 +422,17 @@ impl World {
         self.begin_minting(model, number);
     }
 
+    fn least_givers(&self, model: ModelId, number: usize) -> usize {
+        let least = self.models[&model].rounds[number].plan.min_contributors;
+        usize::try_from(least).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Whether too few give; those who share a cap are one giver.
     fn has_too_few(&self, model: ModelId, number: usize) -> bool {
-        let least = usize::try_from(self.models[&model].rounds[number].plan.min_contributors).unwrap_or(usize::MAX);
-        self.counting(model, number).len() < least.max(1)
+        let groups = &self.models[&model].rounds[number].groups;
+        let givers = self.counting(model, number).into_keys();
+        let givers: BTreeSet<AccountId> = givers.map(|giver| *groups.get(&giver).unwrap_or(&giver)).collect();
+        givers.len() < self.least_givers(model, number)
     }
 
     fn divide_or_end(&mut self, model: ModelId, number: usize) {

@@ -307,6 +307,7 @@ fn round() -> Round {
         score_under_seal: 60_000,
         minted: UNITS,
         reserve: Reserve { disputes: 2, appealed: 4_000, contributors: 1, score: 180_000, part: Part::Undisputed },
+        groups: 2,
     }
 }
 
@@ -449,7 +450,7 @@ fn further_state() -> Vec<Vector> {
             &Commitments { made: vec![Commitment { hash: CONTENT, height: HEIGHT, until: TIME }] },
         ),
         record(&(MODEL, OTHER), &Withheld { round: 3, until: 5 }),
-        record(&(MODEL, 3, ACCOUNT), &RoundGroup { score: 180_000, units: UNITS, left: 1, again: true }),
+        record(&(MODEL, 3, ACCOUNT), &RoundGroup { score: 180_000, units: UNITS, left: 1, again: true, gives: true }),
         record(&(DUE.lane(), TIME, DUE), &InLane { time: TIME, due: DUE }),
         record(&(TIME, DUE.lane()), &Turn(DUE.lane())),
         record(&DUE.lane(), &TurnOf(TIME)),

@@ -191,7 +191,7 @@ pub(in crate::cli) struct OpenRound {
     /// to the same founding account by who sponsored them; or a member of the network and the accounts it sponsored
     #[arg(long, value_name = "WHO", value_enum, default_value_t = CapWord::Account, requires = "cap")]
     cap_per: CapWord,
-    /// Mint nothing if fewer give
+    /// Mint nothing if fewer give; those who share a cap are one
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     min_contributors: u32,
     /// Hide the amounts while it records, so that nobody copies another's

@@ -81,6 +81,23 @@ fn one_person_with_several_accounts_escapes_a_cap_per_account_and_no_shared_one(
 }
 
 #[test]
+fn several_accounts_of_one_person_are_one_of_the_givers_that_there_must_be_where_they_share_a_cap() {
+    let (ledger, [_, first, second, third, riverbend, member]) = sponsored();
+    let closed = |per, min_contributors, scores: &[(AccountId, u64)]| {
+        let mut ledger = ledger.clone();
+        let plan = RoundPlan { cap: Some(half(per)), min_contributors, ..plan(100) };
+        let model = scored(&mut ledger, plan, scores);
+        matches!(close(&mut ledger, model).status, RoundStatus::Closed { .. })
+    };
+    let own = [(first, 1), (second, 1), (third, 1)];
+    assert!(closed(CapPer::Account, 3, &own), "three accounts are enough for a cap per account");
+    assert!(!closed(CapPer::Sponsor, 2, &own) && closed(CapPer::Sponsor, 1, &own));
+    let two = [(first, 1), (second, 1), (riverbend, 1), (member, 1)];
+    assert!(closed(CapPer::Sponsor, 2, &two) && !closed(CapPer::Sponsor, 3, &two));
+    assert!(closed(CapPer::Member, 3, &two), "the members admitted one as one of their own");
+}
+
+#[test]
 fn a_shared_cap_closes_as_it_was_foreseen_and_is_kept_for_every_giver() {
     let (mut ledger, [northfield, first, second, third, ..]) = sponsored();
     let plan = RoundPlan { cap: Some(half(CapPer::Member)), ..plan(101) };
