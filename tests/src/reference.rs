@@ -13,7 +13,7 @@
 //! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
 //! `versions`, `emergency`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
 //! `minorities` (dilution, pre-emption, consent),
-//! `actions` (what a decision does), `offices` (who agreed to what), `takes` (who takes which units).
+//! `actions` (what a decision does), `incidents`, `offices` (who agreed to what), `takes` (who takes which units).
 
 mod accounts;
 mod actions;
@@ -22,6 +22,7 @@ mod contributions;
 mod decisions;
 mod disputes;
 mod emergency;
+mod incidents;
 mod minorities;
 mod offices;
 mod shares;
@@ -35,6 +36,7 @@ pub use contributions::{Contribution, Part, Round, RoundStatus};
 pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus, Loss};
 pub use emergency::{Stop, Suspended};
+pub use incidents::Incident;
 pub use minorities::{Added, Issue};
 pub use offices::Answer;
 pub use shares::{Delegation, Grant};
@@ -44,7 +46,9 @@ pub use versions::{Committed, Version, VersionStatus};
 use allod_protocol::{
     access::{Distribution, Readers},
     attestation::Finding,
-    ids::{AccountId, ArtifactId, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, VersionLabel},
+    ids::{
+        AccountId, ArtifactId, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, VersionLabel,
+    },
     intake::UnitsOf,
     model::{CreateModel, Licence},
     office::Office,
@@ -135,6 +139,8 @@ pub struct World {
     pub origins: BTreeMap<ArtifactId, (ModelId, u64)>,
     /// What was committed to and not published by yet.
     pub commitments: BTreeMap<(ModelId, AccountId), Vec<Committed>>,
+    /// The incidents.
+    pub incidents: BTreeMap<IncidentId, Incident>,
     /// What accounts named for an office answered, and when.
     pub offices: BTreeMap<(Office, AccountId), (Answer, u64)>,
     /// What accounts accepted before they were named.
@@ -194,6 +200,7 @@ impl World {
             bars: Vec::new(),
             origins: BTreeMap::new(),
             offices: BTreeMap::new(),
+            incidents: BTreeMap::new(),
             ahead: BTreeSet::new(),
             intakes: BTreeMap::new(),
             purchases: BTreeSet::new(),
@@ -317,6 +324,9 @@ impl World {
             Action::CallOn(asked) => self.call_on(sender, asked),
             Action::Present(asked) => self.present(sender, asked.scope),
             Action::LeaveNetwork(_) => self.remove_member(sender),
+            Action::ReportIncident(asked) => self.report(sender, asked, IncidentId::from_bytes(named)),
+            Action::UpdateIncident(asked) => self.carry(sender, asked),
+            Action::AnswerIncident(asked) => self.speak(sender, asked),
             Action::AcceptOffice(asked) => self.accept_office(sender, &asked.office),
             Action::ResignOffice(asked) => self.resign_office(sender, &asked.office),
             Action::SetIntake(asked) => self.set_intake(sender, asked.of, asked.takes),

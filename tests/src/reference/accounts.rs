@@ -116,6 +116,7 @@ impl World {
             | Action::AnswerDispute(_)
             | Action::WithdrawDispute(_)
             | Action::AppealDispute(_)
+            | Action::AnswerIncident(_)
             | Action::RevealContribution(_) => {}
             Action::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. }) => {}
             Action::Present(_) | Action::LeaveNetwork(_) | Action::ResignOffice(_) => {}

@@ -46,6 +46,9 @@ impl World {
 
     /// Who is named for an office now.
     fn named(&self, office: &Office) -> Vec<AccountId> {
+        if let Office::Responsible(id) = office {
+            return self.incidents.get(id).and_then(|incident| incident.responsible).into_iter().collect();
+        }
         let (Office::Steward(id) | Office::Arbiter(id) | Office::Guardian(id) | Office::Attester { model: id, .. }) =
             office
         else {
@@ -101,7 +104,7 @@ impl World {
         }
     }
 
-    fn no_longer_named(&mut self, office: &Office, account: AccountId) {
+    pub(super) fn no_longer_named(&mut self, office: &Office, account: AccountId) {
         let key = (office.clone(), account);
         if self.answer_to(office, account) == Some(Answer::Accepted) {
             self.offices.insert(key, (Answer::Dismissed, self.height));
@@ -110,7 +113,7 @@ impl World {
         }
     }
 
-    fn ask(&mut self, office: &Office, account: AccountId, (signer, signed_at): (AccountId, u64)) {
+    pub(super) fn ask(&mut self, office: &Office, account: AccountId, (signer, signed_at): (AccountId, u64)) {
         let key = (office.clone(), account);
         let said = self.offices.get(&key).copied();
         let resigned_since = matches!(said, Some((Answer::Resigned, height)) if height >= signed_at);
@@ -132,6 +135,11 @@ impl World {
             office
         {
             self.model(*id)?;
+        }
+        if let Office::Responsible(id) = office
+            && !self.incidents.contains_key(id)
+        {
+            return Err("unknown_incident");
         }
         let key = (office.clone(), sender);
         match self.answer_to(office, sender) {

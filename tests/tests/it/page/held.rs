@@ -89,7 +89,7 @@ const HELD: &[(&str, &str)] = &[
         "`issue` u64, `units` | units above 0",
         "what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond",
     ),
-    ("`too_many_statements` (16 of one account)", "nobody_fills_an_incident_with_words_or_names"),
+    ("`too_many_statements` (16 of one account as its reporter, and 16 as who is named)", "nobody_fills_an_incident_with_words_or_names"),
     // Section 6, effects
     (
         "at most 512 holders of all parents together",

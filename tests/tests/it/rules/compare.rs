@@ -10,6 +10,7 @@ use allod_protocol::{
     dormancy::Silence,
     emergency::{StopsRunning, SuspendedBy, VersionStop},
     ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, Units},
+    incident::Incident,
     model::{Model, Version, VersionStatus},
     network::Network,
     office::{Ahead, Office, Tenure, TenureStatus},
@@ -31,6 +32,7 @@ impl History {
         let was_over = |id: &ProposalId| before.read::<Proposal>(id).is_some_and(|found| found.status.is_final());
         self.proposals.iter().filter(|id| !was_over(id)).for_each(|id| self.compare_proposal(*id));
         self.compare_disputes();
+        self.compare_incidents();
     }
 
     /// Compares what is over, and what the ledger says of every height.
@@ -265,6 +267,17 @@ impl History {
             let panel = if self.world.rules(expected) { self.world.panel(expected) } else { Vec::new() };
             assert_eq!(sitting(&self.ledger.state, &found).expect("state"), panel, "who sits on {found:?}");
             self.compare_frozen(expected.target.clone());
+        }
+    }
+
+    fn compare_incidents(&self) {
+        for (id, expected) in &self.world.incidents {
+            let found: Incident = self.ledger.read(id).expect("incident");
+            assert_eq!((found.reporter, found.responsible), (expected.reporter, expected.responsible), "{found:?}");
+            assert_eq!((found.status, found.updates), (expected.status, expected.steps), "{found:?}");
+            let named: BTreeMap<AccountId, (u64, u32)> =
+                found.named.iter().map(|one| (one.account, (one.until.get(), one.statements))).collect();
+            assert_eq!((named, found.statements), (expected.named.clone(), expected.said), "{found:?}");
         }
     }
 

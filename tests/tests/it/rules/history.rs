@@ -11,7 +11,7 @@ use allod_protocol::{
     crypto::SigningKey,
     event::Event,
     execute::{Executed, Outcome},
-    ids::{AccountId, ContentHash, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId, Units},
+    ids::{AccountId, ContentHash, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, Units},
     model::{CreateModel, FoundingLine, ParentGrant},
     share::Vesting,
     transaction::{Action, Transaction},
@@ -42,6 +42,7 @@ pub(crate) struct History {
     pub(crate) proposals: Vec<ProposalId>,
     pub(crate) contributions: Vec<ContributionId>,
     pub(crate) disputes: Vec<DisputeId>,
+    pub(crate) incidents: Vec<IncidentId>,
     /// What sealed amounts were sealed with, and the amount, by the seal.
     pub(crate) seals: BTreeMap<ContentHash, (ContentHash, u64)>,
     /// What a unit is multiplied by.
@@ -65,6 +66,7 @@ impl History {
             proposals: Vec::new(),
             contributions: Vec::new(),
             disputes: Vec::new(),
+            incidents: Vec::new(),
             seals: BTreeMap::new(),
             scale: if story.is_huge { HUGE } else { 1 },
             invariants: Invariants::default(),
@@ -161,6 +163,7 @@ impl History {
             Some(Event::ProposalOpened { proposal, .. }) => self.proposals.push(*proposal),
             Some(Event::ContributionRecorded { contribution, .. }) => self.contributions.push(*contribution),
             Some(Event::DisputeOpened { dispute, .. }) => self.disputes.push(*dispute),
+            Some(Event::IncidentReported { incident, .. }) => self.incidents.push(*incident),
             _ => {}
         }
     }
@@ -180,6 +183,7 @@ fn named(event: Option<&Event>) -> [u8; 32] {
         Some(Event::ProposalOpened { proposal, .. }) => *proposal.as_bytes(),
         Some(Event::ContributionRecorded { contribution, .. }) => *contribution.as_bytes(),
         Some(Event::DisputeOpened { dispute, .. }) => *dispute.as_bytes(),
+        Some(Event::IncidentReported { incident, .. }) => *incident.as_bytes(),
         _ => [0; 32],
     }
 }

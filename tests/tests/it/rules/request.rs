@@ -107,6 +107,23 @@ pub(crate) enum Request {
         by: Pick,
         stops: bool,
     },
+    Report {
+        model: u8,
+        version: Pick,
+        by: Pick,
+    },
+    /// Carries an incident on: who is to answer for it, and how far it has come.
+    Carry {
+        incident: Pick,
+        by: Pick,
+        responsible: Option<u8>,
+        status: u8,
+    },
+    /// Speaks to an incident.
+    Speak {
+        incident: Pick,
+        by: Pick,
+    },
     Propose {
         model: u8,
         by: Pick,
@@ -351,6 +368,7 @@ fn request(policies: Range<u8>) -> impl Strategy<Value = Request> {
         7 => of_holders(),
         6 => of_accounts(policies.clone()),
         3 => of_officers(),
+        2 => of_incidents(),
         9 => of_proposers(policies),
         17 => of_voters(),
         10 => of_givers(),
@@ -406,6 +424,16 @@ fn of_officers() -> impl Strategy<Value = Request> {
         4 => prop::num::u32::ANY.prop_map(|answers| Request::AcceptOffers { answers }),
         2 => (model, pick(), any).prop_map(|(model, by, kind)| Request::AcceptOffice { model, by, kind }),
         1 => (model, pick(), any).prop_map(|(model, by, kind)| Request::ResignOffice { model, by, kind }),
+    ]
+}
+
+fn of_incidents() -> impl Strategy<Value = Request> {
+    let any = any::<u8>();
+    prop_oneof![
+        3 => (any, pick(), pick()).prop_map(|(model, version, by)| Request::Report { model, version, by }),
+        3 => (pick(), pick(), prop::option::weighted(0.7, any), any)
+            .prop_map(|(incident, by, responsible, status)| Request::Carry { incident, by, responsible, status }),
+        2 => (pick(), pick()).prop_map(|(incident, by)| Request::Speak { incident, by }),
     ]
 }
 

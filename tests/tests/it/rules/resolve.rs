@@ -19,9 +19,10 @@ use allod_protocol::{
     dormancy::{CallOn, Present},
     emergency::StopVersion,
     ids::{
-        AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Name, ProposalId,
-        Timestamp, Units, VersionLabel,
+        AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name,
+        ProposalId, Timestamp, Units, VersionLabel,
     },
+    incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
     intake::{SetIntake, UnitsOf},
     model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
     network::LeaveNetwork,
@@ -75,6 +76,7 @@ impl History {
             .or_else(|| self.of_taker(request))
             .or_else(|| self.of_account(request))
             .or_else(|| self.of_officer(request))
+            .or_else(|| self.of_incident(request))
             .or_else(|| self.of_proposer(request))
             .or_else(|| self.of_giver(request))
             .or_else(|| self.of_disputant(request));
@@ -269,6 +271,7 @@ impl History {
         let (id, model) = self.model(*model);
         let mut offices = vec![Office::Steward(id), Office::Arbiter(id), Office::Guardian(id)];
         offices.extend(model.policy.roles.iter().map(|role| Office::Attester { model: id, role: role.name.clone() }));
+        offices.extend(self.incidents.iter().map(|id| Office::Responsible(*id)));
         let office = wrap(&offices, *kind)?;
         let answer = |account| self.world.answer_to(&office, account);
         if matches!(request, Request::AcceptOffice { .. }) {
@@ -278,6 +281,44 @@ impl History {
         }
         let by = self.by(*by, |account| answer(account).is_some_and(|answer| answer != Answer::Resigned));
         Some((by, Action::ResignOffice(ResignOffice { office })))
+    }
+
+    fn of_incident(&self, request: &Request) -> Option<(AccountId, Action)> {
+        let incident = |pick| {
+            let is_open = |id: &IncidentId| !self.world.incidents[id].status.is_closed();
+            choose(&self.incidents, pick, is_open).map(|id| (id, &self.world.incidents[&id]))
+        };
+        let text = || String::from("wrong");
+        match request {
+            Request::Report { model, version, by } => {
+                let (id, model) = self.model(*model);
+                let labels: Vec<VersionLabel> = model.versions.keys().cloned().collect();
+                let label = choose(&labels, *version, |_| true)?;
+                let by = self.by(*by, |account| !self.world.accounts[&account].suspended);
+                let asked = ReportIncident { model: id, label, text: text(), evidence: None };
+                Some((by, Action::ReportIncident(asked)))
+            }
+            Request::Carry { incident: pick, by, responsible, status } => {
+                let (id, found) = incident(*pick)?;
+                let by = self.by(*by, |account| self.world.holds(&Office::Steward(found.model), account));
+                let status = match status % 4 {
+                    0 => IncidentStatus::Reported,
+                    1 => IncidentStatus::Investigating,
+                    2 => IncidentStatus::Resolved,
+                    _ => IncidentStatus::Dismissed,
+                };
+                let responsible = responsible.map(|place| self.any(place));
+                let asked = UpdateIncident { incident: id, responsible, status, text: text() };
+                Some((by, Action::UpdateIncident(asked)))
+            }
+            Request::Speak { incident: pick, by } => {
+                let (id, found) = incident(*pick)?;
+                let by = self.by(*by, |account| found.reporter == account || found.named.contains_key(&account));
+                let asked = AnswerIncident { incident: id, text: text(), evidence: None };
+                Some((by, Action::AnswerIncident(asked)))
+            }
+            _ => None,
+        }
     }
 
     /// What an account publishes: an artifact that it has committed to, and it tells the salt, or now and then the salt of
