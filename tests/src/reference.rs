@@ -6,11 +6,11 @@
 //! before it back. Nothing of the protocol is used but its plain types: ids, requests, the fields of rules and plans.
 //!
 //! A refusal is the stable code of the rule that refuses, so that a history is compared by reason and not only by
-//! outcome. Left out: keys and their recovery, requests that gather signatures, validators, incidents, rules of form;
+//! outcome. Left out: recovery by guardians, requests that gather signatures, validators, rules of form;
 //! and weights. What transactions weigh follows from their bytes and is for whoever makes blocks; what falls due is done
 //! when it is due, as no history comes near the weight that a block has for it.
 //!
-//! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `shares`,
+//! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `control`, `shares`,
 //! `versions`, `emergency`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
 //! `minorities` (dilution, pre-emption, consent),
 //! `actions` (what a decision does), `incidents`, `offices` (who agreed to what), `takes` (who takes which units).
@@ -19,6 +19,7 @@ mod accounts;
 mod actions;
 mod ballots;
 mod contributions;
+mod control;
 mod decisions;
 mod disputes;
 mod emergency;
@@ -33,6 +34,7 @@ mod versions;
 pub use accounts::Account;
 pub use ballots::Tally;
 pub use contributions::{Contribution, Part, Round, RoundStatus};
+pub use control::Control;
 pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus, Loss};
 pub use emergency::{Stop, Suspended};
@@ -45,9 +47,11 @@ pub use versions::{Committed, Version, VersionStatus};
 
 use allod_protocol::{
     access::{Distribution, Readers},
+    account::KeyPolicy,
     attestation::Finding,
     ids::{
-        AccountId, ArtifactId, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, VersionLabel,
+        AccountId, ArtifactId, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, PublicKey,
+        VersionLabel,
     },
     intake::UnitsOf,
     model::{CreateModel, Licence},
@@ -73,6 +77,8 @@ pub struct Model {
     pub name: (Handle, Name),
     /// Who holds how much; nobody holds zero.
     pub register: BTreeMap<AccountId, u64>,
+    /// Since which height each of them has held something without a break.
+    pub opened: BTreeMap<AccountId, u64>,
     /// Everything that was ever put under vesting.
     pub grants: Vec<Grant>,
     /// Who delegated to whom.
@@ -81,6 +87,8 @@ pub struct Model {
     pub stewards: Vec<AccountId>,
     /// How its owners decide.
     pub policy: ModelPolicy,
+    /// The height since which they have a say in who controls a holder; 0 for always.
+    pub control_ruled: u64,
     /// Under which terms it is used.
     pub licence: Option<Licence>,
     /// Who reads its artifacts.
@@ -117,6 +125,10 @@ pub struct World {
     pub network: NetworkPolicy,
     /// The accounts.
     pub accounts: BTreeMap<AccountId, Account>,
+    /// Under whose control those are whose keys were ever replaced.
+    pub controls: BTreeMap<AccountId, Control>,
+    /// The keys of holders that a model's owners accept.
+    pub accepted_controls: BTreeMap<(ModelId, AccountId), KeyPolicy>,
     /// The models.
     pub models: BTreeMap<ModelId, Model>,
     /// The proposals.
@@ -179,16 +191,22 @@ enum Lane {
 
 impl World {
     /// The world at genesis: the founders are members, each with the same quota.
-    pub fn new(founders: impl IntoIterator<Item = (AccountId, Handle)>, quota: u32, network: NetworkPolicy) -> Self {
-        let account = |(place, (id, handle))| {
+    pub fn new(
+        founders: impl IntoIterator<Item = (AccountId, Handle, KeyPolicy)>,
+        quota: u32,
+        network: NetworkPolicy,
+    ) -> Self {
+        let account = |(place, (id, handle, keys))| {
             let operates = place < OPERATORS;
-            (id, Account { handle, quota, sponsor: None, member_since: Some(0), operates, suspended: false })
+            (id, Account { handle, keys, quota, sponsor: None, member_since: Some(0), operates, suspended: false })
         };
         let mut world = Self {
             height: 0,
             time: 0,
             network,
             accounts: founders.into_iter().enumerate().map(account).collect(),
+            controls: BTreeMap::new(),
+            accepted_controls: BTreeMap::new(),
             models: BTreeMap::new(),
             proposals: BTreeMap::new(),
             contributions: BTreeMap::new(),
@@ -275,13 +293,18 @@ impl World {
         self.past.get(index).unwrap_or_else(|| panic!("height {height} is not over"))
     }
 
-    /// Does what an account asks for, or says why not. What it makes gets the id `named`.
+    /// Does what an account asks for with these signatures, or says why not. What it makes gets the id `named`.
     ///
     /// # Errors
     /// The code of the rule that refuses; then nothing has changed.
-    pub fn apply(&mut self, sender: AccountId, action: &Action, named: [u8; 32]) -> Result<(), Refused> {
+    pub fn apply(
+        &mut self,
+        sender: AccountId,
+        (action, signers): (&Action, &[PublicKey]),
+        named: [u8; 32],
+    ) -> Result<(), Refused> {
         let before = self.clone();
-        let result = self.attempt(sender, action, named);
+        let result = self.require_signed(sender, signers).and_then(|()| self.attempt(sender, action, named));
         match result {
             Ok(()) => self.note_spoken(sender, action),
             Err(_) => {
@@ -298,6 +321,7 @@ impl World {
         }
         match action {
             Action::CreateAccount(new) => self.create_account(sender, new, AccountId::from_bytes(named)),
+            Action::RotateKeys(asked) => self.rotate(sender, &asked.keys),
             Action::CreateModel(new) => self.found(sender, new, ModelId::from_bytes(named)),
             Action::TransferShares(asked) => self.transfer(sender, asked),
             Action::BurnShares(asked) => self.burn(sender, asked),
@@ -404,10 +428,12 @@ impl World {
         let model = Model {
             name,
             register: BTreeMap::new(),
+            opened: BTreeMap::new(),
             grants: Vec::new(),
             delegations: BTreeMap::new(),
             stewards: Vec::new(),
             policy: new.policy.clone(),
+            control_ruled: 0,
             licence: new.licence.clone(),
             distribution: new.distribution,
             licensees: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use super::{Refused, World};
 use allod_protocol::{
-    account::CreateAccount,
+    account::{CreateAccount, KeyPolicy},
     dispute::{DisputeTarget, OpenDispute},
     ids::{AccountId, Handle},
     proposal::Scope,
@@ -17,6 +17,8 @@ const SPONSOR_CHAIN: usize = 64;
 pub struct Account {
     /// Its handle.
     pub handle: Handle,
+    /// The keys that speak for it.
+    pub keys: KeyPolicy,
     /// Accounts that it may still admit.
     pub quota: u32,
     /// Since which height it is a member of the network, if it is.
@@ -57,6 +59,7 @@ impl World {
         self.account_mut(sender)?.quota = u32::try_from(quota - spent).unwrap_or(0);
         let account = Account {
             handle: new.handle.clone(),
+            keys: new.keys.clone(),
             quota: new.quota,
             sponsor: Some(sender),
             member_since: None,
@@ -120,7 +123,7 @@ impl World {
             | Action::RevealContribution(_) => {}
             Action::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. }) => {}
             Action::Present(_) | Action::LeaveNetwork(_) | Action::ResignOffice(_) => {}
-            Action::TakeUp(_) | Action::GiveConsent(_) => {}
+            Action::TakeUp(_) | Action::GiveConsent(_) | Action::RotateKeys(_) => {}
             _ => return Err("suspended"),
         }
         if self.spoke.insert(id) { Ok(()) } else { Err("rate_limited") }
@@ -135,7 +138,7 @@ impl World {
         Ok(())
     }
 
-    fn account_mut(&mut self, id: AccountId) -> Result<&mut Account, Refused> {
+    pub(super) fn account_mut(&mut self, id: AccountId) -> Result<&mut Account, Refused> {
         self.accounts.get_mut(&id).ok_or("unknown_account")
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Proposal, Refused, World, require_stewards};
 use allod_protocol::{
+    control::ChangeOfControl,
     ids::{AccountId, ModelId, ProposalId},
     policy::{ModelPolicy, TransferRule},
     proposal::{ProposalAction, Scope},
@@ -78,6 +79,7 @@ impl World {
                 }
                 self.hand_over(model, signed.0, *to, units.get())
             }
+            ProposalAction::AcceptControl { account, keys } => self.accept_control(model, *account, keys),
             ProposalAction::SetStewards { stewards } => self.set_stewards(model, signed, stewards),
             ProposalAction::SetPolicy { policy } => self.set_policy(model, signed, policy),
             ProposalAction::Retire { .. } => {
@@ -114,6 +116,10 @@ impl World {
     fn set_policy(&mut self, model: ModelId, signed: (AccountId, u64), policy: &ModelPolicy) -> Result<(), Refused> {
         self.require_accounts_of(policy)?;
         require_stewards(&self.model(model)?.stewards, policy)?;
+        let has_say = |policy: &ModelPolicy| policy.change_of_control == ChangeOfControl::Approval;
+        if has_say(policy) && !has_say(&self.model(model)?.policy) {
+            self.existing_mut(model).control_ruled = self.height;
+        }
         self.rename(model, signed, |model| model.policy = policy.clone());
         Ok(())
     }

@@ -165,6 +165,9 @@ impl World {
         if self.account(sender)?.suspended && !proposal.suspended_vote {
             return Err("suspended");
         }
+        if let Scope::Model(model) = proposal.scope {
+            self.require_control(model, sender)?;
+        }
         let left = proposal.scope == Scope::Network
             && self.account(sender)?.member_since.is_none_or(|since| since > proposal.snapshot);
         if left || self.weight(&proposal, sender) == 0 {

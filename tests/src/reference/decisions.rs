@@ -296,6 +296,7 @@ impl World {
                 }
                 ProposalAction::ApproveTransfer { to, units, .. } => {
                     self.require_undisputed(model, proposal.proposer, units.get())?;
+                    self.require_control(model, proposal.proposer)?;
                     self.require_sale(id, proposal.proposer, *to)?;
                 }
                 ProposalAction::MintShares { to, .. } if *to != proposal.proposer => self.require_takes(model, *to)?,

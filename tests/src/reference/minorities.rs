@@ -4,7 +4,7 @@ use super::{Refused, World};
 use allod_protocol::{
     fraction::Fraction,
     ids::{AccountId, ModelId, ProposalId},
-    proposal::ProposalAction,
+    proposal::{ProposalAction, Scope},
     share::{GiveConsent, TakeUp, Vesting},
 };
 use std::collections::BTreeMap;
@@ -107,6 +107,7 @@ impl World {
 
     pub(super) fn take_up(&mut self, sender: AccountId, asked: &TakeUp) -> Result<(), Refused> {
         self.require_active(asked.model)?;
+        self.require_control(asked.model, sender)?;
         let place = usize::try_from(asked.issue).unwrap_or(usize::MAX);
         let issue = self.model(asked.model)?.issues.get(place).filter(|issue| !issue.is_over).ok_or("unknown_issue")?;
         if self.time >= issue.until {
@@ -152,6 +153,9 @@ impl World {
             return Err("nothing_taken");
         }
         if asked.agrees {
+            if let Scope::Model(model) = proposal.scope {
+                self.require_control(model, sender)?;
+            }
             self.consents.insert((asked.proposal, sender));
         } else {
             self.consents.remove(&(asked.proposal, sender));

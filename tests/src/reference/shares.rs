@@ -93,15 +93,20 @@ impl World {
 
     pub(super) fn give(&mut self, model: ModelId, account: AccountId, units: u64) -> Result<(), Refused> {
         self.require_room(model, units)?;
-        *self.existing_mut(model).register.entry(account).or_insert(0) += units;
+        let height = self.height;
+        let model = self.existing_mut(model);
+        *model.register.entry(account).or_insert(0) += units;
+        model.opened.entry(account).or_insert(height);
         Ok(())
     }
 
     pub(super) fn take(&mut self, model: ModelId, account: AccountId, units: u64) -> Result<(), Refused> {
         let left = self.held(model, account).checked_sub(units).ok_or("not_enough_shares")?;
-        let register = &mut self.existing_mut(model).register;
-        register.insert(account, left);
-        register.retain(|_, units| *units > 0);
+        let model = self.existing_mut(model);
+        model.register.insert(account, left);
+        model.register.retain(|_, units| *units > 0);
+        let register = &model.register;
+        model.opened.retain(|account, _| register.contains_key(account));
         Ok(())
     }
 
@@ -194,6 +199,7 @@ impl World {
         if self.holds(&Office::Arbiter(model), to) {
             return Err("arbiter_holds");
         }
+        self.require_control(model, from)?;
         self.require_free(model, from, units)?;
         self.take(model, from, units)?;
         self.give(model, to, units)
@@ -220,6 +226,7 @@ impl World {
             self.existing_mut(asked.model).delegations.remove(&from);
             return Ok(());
         };
+        self.require_control(asked.model, from)?;
         self.account(to)?;
         if to == from {
             return Err("own_delegate");

@@ -32,7 +32,7 @@ fn histories(cases: u32, policies: Range<u8>) -> Coverage {
     let outcome = TestRunner::new(config).run(&request::story(policies), |story: Story| {
         let mut history = History::begin(&story);
         for block in &story.blocks {
-            history.block(block.later_ms, &block.requests);
+            history.block(block);
         }
         history.finish();
         coverage.borrow_mut().add(&history.coverage);

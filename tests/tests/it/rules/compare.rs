@@ -5,6 +5,7 @@ use allod_protocol::{
     access::{self, ArtifactOrigin},
     account::Account,
     contribution::Contribution,
+    control::{self, AcceptedControl, Control},
     delegation::Delegation,
     dispute::{Challenger, Dispute, DisputeStatus, DisputeTarget, Frozen, sitting},
     dormancy::Silence,
@@ -65,6 +66,8 @@ impl History {
     fn compare_accounts(&self) {
         for (id, expected) in &self.world.accounts {
             let found: Account = self.ledger.read(id).expect("account");
+            assert_eq!(found.keys, expected.keys, "the keys of {}", found.handle);
+            self.compare_control(*id);
             assert_eq!(found.quota, expected.quota, "the quota of {}", found.handle);
             assert_eq!(found.member_since.map(Height::get), expected.member_since);
             assert_eq!(found.open_calls as usize, self.world.open_calls(*id), "open calls of {}", found.handle);
@@ -89,6 +92,23 @@ impl History {
         );
         let running = self.world.proposals.values().filter(|proposal| !proposal.status.is_final());
         assert_eq!(network.open_proposals as usize, running.count());
+    }
+
+    fn compare_control(&self, account: AccountId) {
+        let found = self.ledger.read::<Control>(&account);
+        let found = found.map(|found| reference::Control {
+            keys: found.epoch.keys,
+            since: found.epoch.since.get(),
+            anchor: found.anchor,
+        });
+        assert_eq!(found.as_ref(), self.world.controls.get(&account), "who controls {account}");
+        for model in &self.models {
+            let accepted = self.ledger.read::<AcceptedControl>(&(*model, account)).map(|accepted| accepted.keys);
+            assert_eq!(accepted.as_ref(), self.world.accepted_controls.get(&(*model, account)), "accepted keys");
+            let record: Model = self.ledger.read(model).expect("model");
+            let unaccepted = control::unaccepted(&self.ledger.state, &record, account).expect("state");
+            assert_eq!(unaccepted.is_some(), self.world.is_unaccepted(*model, account), "control of {account}");
+        }
     }
 
     fn compare_model(&self, id: ModelId) {

@@ -12,7 +12,8 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 32] = [
+const ACTIONS: [&str; 33] = [
+    "rotate_keys",
     "report_incident",
     "update_incident",
     "answer_incident",
@@ -48,7 +49,12 @@ const ACTIONS: [&str; 32] = [
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 40] = [
+const ENDS: [&str; 45] = [
+    "control changed",
+    "done accept_control",
+    "refused cast_ballot: control_not_accepted",
+    "refused delegate: control_not_accepted",
+    "refused signature: not_authorised",
     "applied cancel_proposal",
     "applied rule_dispute",
     "applied appeal_dispute",
@@ -91,8 +97,13 @@ const ENDS: [&str; 40] = [
     "round that waited for disputes",
 ];
 
-/// What decisions do; some of it is rare.
-const DECISIONS: [&str; 33] = [
+/// What decisions do, and what else is rare.
+const DECISIONS: [&str; 38] = [
+    "proposal expired: control_not_accepted",
+    "refused give_consent: control_not_accepted",
+    "refused take_up: control_not_accepted",
+    "refused transfer_shares: control_not_accepted",
+    "refused signature: foreign_key",
     "proposal expired: not_bought",
     "proposal expired: not_asked",
     "proposal expired: frozen",
@@ -144,6 +155,7 @@ impl Coverage {
     pub(crate) fn count_outcome(&mut self, action: &Action, outcome: Result<(), &'static str>) {
         match outcome {
             Ok(()) => self.count(format!("applied {}", action.name())),
+            Err(code @ ("foreign_key" | "not_authorised")) => self.count(format!("refused signature: {code}")),
             Err(code) => self.count(format!("refused {}: {code}", action.name())),
         }
         if let (Action::CastBallot(ballot), Ok(())) = (action, outcome)
@@ -169,6 +181,7 @@ impl Coverage {
         }
         for event in executed.results.iter().flat_map(|result| &result.events) {
             match event {
+                Event::ControlChanged { .. } => self.count("control changed"),
                 Event::CloseMoved { .. } => self.count("close moved"),
                 Event::Spoke { was_dormant: true, .. } => self.count("ballot that wakes"),
                 Event::ArtifactTakenOver { .. } => self.count("artifact taken over"),

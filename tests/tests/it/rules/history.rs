@@ -4,10 +4,11 @@ use super::{
     coverage::Coverage,
     invariants::{self, Invariants},
     policies::policy,
-    request::{Request, Story},
+    request::{Story, StoryBlock},
 };
 use allod_protocol::{
     access::Distribution,
+    account::{KeyPolicy, RotateKeys, WeightedKey},
     crypto::SigningKey,
     event::Event,
     execute::{Executed, Outcome},
@@ -18,13 +19,16 @@ use allod_protocol::{
 };
 use allod_tests::{
     ledger::{TestLedger, key, parameters},
-    reference::World,
+    reference::{Account, World},
 };
 use std::collections::BTreeMap;
 
 const FOUNDERS: [&str; 6] = ["northfield", "lakeside", "hilltop", "riverbend", "seafront", "oldbridge"];
 
 const TWO_MONTHS_MS: u64 = 61 * 24 * 60 * 60 * 1_000;
+
+/// How many key policies an account has at one time or another.
+const KEYS: u8 = 6;
 
 /// Handles of accounts to admit; some look alike, and one is taken.
 pub(crate) const GUESTS: [&str; 6] = ["guest", "meadow", "rneadow", "mill-01", "lakeside", "weir"];
@@ -55,7 +59,7 @@ impl History {
         let ledger = TestLedger::new(&FOUNDERS);
         let accounts: Vec<AccountId> = FOUNDERS.iter().map(|handle| ledger.account(handle)).collect();
         let handles = ledger.genesis.accounts.iter().map(|account| account.handle.clone());
-        let founders = accounts.iter().copied().zip(handles);
+        let founders = accounts.iter().copied().zip(handles).map(|(id, handle)| (id, handle.clone(), keys(&handle, 0)));
         let world = World::new(founders, parameters().founder_quota, parameters().policy);
         let mut history = Self {
             ledger,
@@ -75,7 +79,7 @@ impl History {
         let grants = vec![ParentGrant { parent: history.models[0], units: history.scaled(13) }];
         history.found("two", story.policies[1], &[7, 7, 7, 7, 7, 7], grants);
         let accepted = history.accept_offers(u32::MAX);
-        history.run(1_000, accepted);
+        history.run(1_000, 0, accepted);
         history
     }
 
@@ -100,22 +104,22 @@ impl History {
             distribution: Distribution::default(),
             grants,
         };
-        self.run(1_000, vec![(0, Action::CreateModel(action))]);
+        self.run(1_000, 0, vec![(0, Action::CreateModel(action))]);
     }
 
     /// Runs a block of requests through the ledger and through the reference, and compares everything.
-    pub(crate) fn block(&mut self, later_ms: u64, requests: &[Request]) {
+    pub(crate) fn block(&mut self, block: &StoryBlock) {
         // A transaction lives for a minute.
-        let requests = if later_ms < 60_000 { requests } else { &[] };
+        let requests = if block.later_ms < 60_000 { &block.requests[..] } else { &[] };
         let actions = requests.iter().flat_map(|request| self.actions(request)).collect();
-        self.run(later_ms, actions);
+        self.run(block.later_ms, block.hands, actions);
     }
 
     /// Lets everything run out, and looks at the whole history once more.
     pub(crate) fn finish(&mut self) {
         let moments = [30_000, 30_000, 30_000, TWO_MONTHS_MS, TWO_MONTHS_MS, 1, 1, 1, 1, 1, 1];
         for later_ms in moments {
-            self.run(later_ms, Vec::new());
+            self.run(later_ms, 0, Vec::new());
         }
         assert!(self.world.proposals.values().all(|proposal| proposal.status.is_final()), "everything is over");
         assert!(self.world.disputes.values().all(|dispute| dispute.status.is_final()), "nothing is frozen for ever");
@@ -124,19 +128,33 @@ impl History {
         self.coverage.count_ends(&self.world);
     }
 
-    fn run(&mut self, later_ms: u64, actions: Vec<(usize, Action)>) {
-        let sign = |(by, action): (usize, Action)| {
+    /// Each account signs with the keys that it has by its turn, if what it asked before in the block applies.
+    fn sign(&mut self, hands: u64, actions: Vec<(usize, Action)>) -> Vec<(AccountId, Transaction)> {
+        let mut replaced: BTreeMap<AccountId, KeyPolicy> = BTreeMap::new();
+        let mut signed = Vec::new();
+        for (number, (by, action)) in actions.into_iter().enumerate() {
             let account = self.accounts[by];
-            (account, self.ledger.sign(account, &[signer(&self.world.accounts[&account].handle)], action))
-        };
-        let signed: Vec<(AccountId, Transaction)> = actions.into_iter().map(sign).collect();
+            let Account { handle, keys, .. } = &self.world.accounts[&account];
+            let hand = Hand::of(hands >> (3 * (number % 21)) & 7);
+            let present = replaced.get(&account).filter(|_| hand != Hand::Late).unwrap_or(keys);
+            let signers = hand.signers(handle, present);
+            if let Action::RotateKeys(RotateKeys { keys }) = &action {
+                replaced.insert(account, keys.clone());
+            }
+            signed.push((account, self.ledger.sign(account, &signers, action)));
+        }
+        signed
+    }
+
+    fn run(&mut self, later_ms: u64, hands: u64, actions: Vec<(usize, Action)>) {
+        let signed = self.sign(hands, actions);
         let transactions: Vec<Transaction> = signed.iter().map(|(_, transaction)| transaction.clone()).collect();
         let before = self.ledger.clone();
         let executed = self.ledger.block(later_ms, transactions);
         self.world.begin(self.ledger.tip.height.get(), self.ledger.tip.time.get());
         for ((sender, transaction), result) in signed.iter().zip(&executed.results) {
-            let action = &transaction.body.action;
-            let expected = self.world.apply(*sender, action, named(result.events.first()));
+            let (action, signers) = (&transaction.body.action, transaction.body.signers.as_slice());
+            let expected = self.world.apply(*sender, (action, signers), named(result.events.first()));
             let found = match &result.outcome {
                 Outcome::Applied => Ok(()),
                 Outcome::Rejected(rejection) => Err(rejection.code()),
@@ -169,10 +187,61 @@ impl History {
     }
 }
 
-/// The key of the account of a handle.
-pub(crate) fn signer(handle: &Handle) -> SigningKey {
+/// Which of its keys an account signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hand {
+    /// As many as are needed, the first ones.
+    First,
+    /// The same, the last ones.
+    Last,
+    /// All of them.
+    All,
+    /// One of those that it had before the block.
+    Late,
+}
+
+impl Hand {
+    const fn of(bits: u64) -> Self {
+        match bits {
+            0..=3 => Self::First,
+            4 | 5 => Self::Last,
+            6 => Self::All,
+            _ => Self::Late,
+        }
+    }
+
+    fn signers(self, handle: &Handle, keys: &KeyPolicy) -> Vec<SigningKey> {
+        let mut held: Vec<SigningKey> = ring(handle).into_iter().filter(|one| keys.has(&one.public_key())).collect();
+        let needed = keys.threshold as usize;
+        match self {
+            Self::First => held.truncate(needed),
+            Self::Last => drop(held.drain(..held.len() - needed)),
+            Self::All => {}
+            Self::Late => held.truncate(1),
+        }
+        held
+    }
+}
+
+/// The keys that an account of a handle ever has, the one that it begins with first.
+fn ring(handle: &Handle) -> [SigningKey; 3] {
     let place = FOUNDERS.iter().chain(&GUESTS).position(|known| *known == handle.as_str());
-    key(place.and_then(|place| u8::try_from(place).ok()).expect("a handle of this history"))
+    let place = place.and_then(|place| u8::try_from(place).ok()).expect("a handle of this history");
+    [key(place), key(120 + place), key(140 + place)]
+}
+
+/// Keys that an account of a handle can have, each with a weight of 1; number 0 is what it begins with.
+pub(crate) fn keys(handle: &Handle, number: u8) -> KeyPolicy {
+    let [first, second, third] = ring(handle).map(|key| WeightedKey { key: key.public_key(), weight: 1 });
+    let (threshold, keys) = match number % KEYS {
+        0 => (1, vec![first]),
+        1 => (1, vec![second]),
+        2 => (1, vec![first, second]),
+        3 => (2, vec![first, second]),
+        4 => (2, vec![second, third]),
+        _ => (2, vec![third, first, second]),
+    };
+    KeyPolicy { threshold, keys }
 }
 
 /// The id of what a transaction made, which the reference takes over.

@@ -2,6 +2,7 @@
 //! with their days shortened to seconds.
 
 use allod_protocol::{
+    control::ChangeOfControl,
     fraction::{Fraction, Portion},
     ids::{AccountId, Name, Units},
     limits,
@@ -73,6 +74,7 @@ fn early_and_guarded(accounts: &[AccountId]) -> ModelPolicy {
         emergency: Some(EmergencyStop { accounts: accounts[1..4].to_vec(), for_ms: limits::EMERGENCY_STOP_MIN_MS }),
         roles: vec![Role { name: name("auditor"), accounts: accounts[..3].to_vec() }],
         gates,
+        change_of_control: ChangeOfControl::Approval,
         ..ModelPolicy::uniform(&deep)
     }
 }
@@ -97,6 +99,7 @@ fn by_heads_with_arbiters(accounts: &[AccountId]) -> ModelPolicy {
         }),
         suspended_vote: false,
         countersigners: 2,
+        change_of_control: ChangeOfControl::Approval,
         ..ModelPolicy::uniform(&rule)
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Story {
 #[derive(Clone, Debug)]
 pub(crate) struct StoryBlock {
     pub(crate) later_ms: u64,
+    /// With which of their keys those who ask sign, by three bits each.
+    pub(crate) hands: u64,
     pub(crate) requests: Vec<Request>,
 }
 
@@ -44,6 +46,11 @@ pub(crate) enum Request {
         by: Pick,
         handle: u8,
         quota: u8,
+    },
+    /// Replaces its keys, by their number.
+    Rotate {
+        by: Pick,
+        keys: u8,
     },
     Found {
         by: Pick,
@@ -302,6 +309,11 @@ pub(crate) enum Step {
         to: u8,
         amount: Amount,
     },
+    /// Accepts the keys under which a holder's control began, or others.
+    Control {
+        account: Pick,
+        others: Option<u8>,
+    },
     Stewards {
         first: u8,
         count: u8,
@@ -339,8 +351,8 @@ pub(crate) enum MemberStep {
 
 /// Random histories of models that have these policies.
 pub(crate) fn story(policies: Range<u8>) -> impl Strategy<Value = Story> {
-    let block = (later_ms(), prop::collection::vec(request(policies.clone()), 0..8))
-        .prop_map(|(later_ms, requests)| StoryBlock { later_ms, requests });
+    let block = (later_ms(), any::<u64>(), prop::collection::vec(request(policies.clone()), 0..8))
+        .prop_map(|(later_ms, hands, requests)| StoryBlock { later_ms, hands, requests });
     let policies = [policies.clone(), policies];
     (policies, prop::bool::weighted(0.2), prop::collection::vec(block, 60..120))
         .prop_map(|(policies, is_huge, blocks)| Story { policies, is_huge, blocks })
@@ -398,6 +410,7 @@ fn of_accounts(policies: Range<u8>) -> impl Strategy<Value = Request> {
     let (model, any) = (any::<u8>(), any::<u8>());
     prop_oneof![
         3 => (pick(), any, 0u8..3).prop_map(|(by, handle, quota)| Request::Admit { by, handle, quota }),
+        3 => (pick(), any).prop_map(|(by, keys)| Request::Rotate { by, keys }),
         1 => (pick(), 0u8..3, policies, prop::option::of(any), any, vesting()).prop_map(
             |(by, name, policy, parent, units, vesting)| Request::Found { by, name, policy, parent, units, vesting }
         ),
@@ -485,6 +498,7 @@ fn ownership() -> impl Strategy<Value = Step> {
         3 => (pick(), amount()).prop_map(|(from, amount)| Step::Burn { from, amount }),
         1 => (pick(), amount()).prop_map(|(from, amount)| Step::Expropriate { from, amount }),
         2 => (any, amount()).prop_map(|(to, amount)| Step::Approve { to, amount }),
+        3 => (pick(), prop::option::weighted(0.2, any)).prop_map(|(account, others)| Step::Control { account, others }),
         4 => (round, prop::bool::weighted(0.4)).prop_map(|((budget, weights, cap, min, recording_ms, review_ms), sealed)| {
             Step::Round { budget, weights, cap, min, recording_ms, review_ms, sealed }
         }),

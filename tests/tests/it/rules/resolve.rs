@@ -1,13 +1,13 @@
 //! From a request to the actions it means, as the world then stands.
 
 use super::{
-    history::{GUESTS, History, signer},
+    history::{GUESTS, History, keys},
     policies::policy,
     request::{Amount, MemberStep, Pick, Request, Step, Target, VestingTerms},
 };
 use allod_protocol::{
     access::{Distribution, Readers},
-    account::{CreateAccount, KeyPolicy},
+    account::{CreateAccount, RotateKeys},
     artifact::{Artifact, ArtifactKind},
     attestation::{Attest, Finding},
     commitment::{CommitArtifact, commitment},
@@ -199,8 +199,13 @@ impl History {
             Request::Admit { by, handle, quota } => {
                 let by = self.by(*by, |account| self.world.accounts[&account].quota > u32::from(*quota));
                 let handle = Handle::new(wrap(&GUESTS, *handle)?).expect("a handle");
-                let keys = KeyPolicy::single(signer(&handle).public_key());
+                let keys = keys(&handle, 0);
                 Some((by, Action::CreateAccount(CreateAccount { handle, keys, quota: (*quota).into() })))
+            }
+            Request::Rotate { by, keys: number } => {
+                let by = self.by(*by, |account| !self.world.accounts[&account].suspended);
+                let keys = keys(&self.world.accounts[&by].handle, *number);
+                Some((by, Action::RotateKeys(RotateKeys { keys })))
             }
             Request::Found { by, name, policy: number, parent, units, vesting: terms } => {
                 let by = self.by(*by, |account| !self.world.accounts[&account].suspended);
@@ -629,6 +634,13 @@ impl History {
             Step::Approve { to, amount } => {
                 let (to, units) = (self.any(*to), self.units(*amount, self.world.free(model, by)));
                 ProposalAction::ApproveTransfer { to, units, price: String::new(), reason }
+            }
+            Step::Control { account, others } => {
+                let account = choose(&self.accounts, *account, |account| self.world.is_unaccepted(model, *account))?;
+                let begun = self.world.controls.get(&account).map(|control| control.keys.clone());
+                let other = others.map(|number| keys(&self.world.accounts[&account].handle, number));
+                let present = || self.world.accounts[&account].keys.clone();
+                ProposalAction::AcceptControl { account, keys: other.or(begun).unwrap_or_else(present) }
             }
             Step::Round { budget, weights, cap, min, recording_ms, review_ms, sealed } => {
                 let kinds = ContributionKind::ALL.into_iter().zip(1u32..);
