@@ -106,7 +106,8 @@ pub(crate) fn on_rotated<S: StateRead + ?Sized>(
     (before, after): (&Account, &Account),
 ) -> Option<Event> {
     let mut control = of(state, before);
-    if before.unsettled.is_none() || after.unsettled.is_none() {
+    // What was settled before nobody takes back, whatever waits now.
+    if before.settled_keys() == &before.keys || after.unsettled.is_none() {
         control.unsettled = None;
     }
     let lasting = after.keys.weight_of(control.anchor.keys.iter().map(|known| &known.key));

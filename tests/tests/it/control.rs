@@ -214,3 +214,29 @@ fn what_guardians_do_is_no_change_and_takes_one_back() {
     recover(&mut ledger, 95);
     assert!(unaccepted(&ledger, model).is_some());
 }
+
+#[test]
+fn guardians_take_back_no_change_that_was_settled_before() {
+    const DELAY_MS: u64 = 60_000;
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, watched(ChangeOfControl::Approval));
+    let (lakeside, hilltop) = (account(&ledger, 1), account(&ledger, 2));
+    let guarded = |delay_ms| {
+        let policy = Some(RecoveryPolicy { guardians: vec![hilltop], needed: 1, delay_ms });
+        Action::SetRecovery(SetRecovery { policy })
+    };
+    ledger.must(1, guarded(DELAY_MS));
+    let office = Office::KeyGuardian(lakeside);
+    ledger.must(2, Action::AcceptOffice(AcceptOffice { office, proof: None }));
+    let [sold, next] = [90, 91].map(signing_key);
+    assert!(rotate(&mut ledger, &[key(1)], &needing(1, std::slice::from_ref(&sold))));
+    ledger.block(DELAY_MS, vec![]);
+    // Who bought the keys asks for other terms, so that something waits again, and changes the keys once more.
+    ask(&mut ledger, std::slice::from_ref(&sold), guarded(2 * DELAY_MS)).unwrap();
+    assert!(rotate(&mut ledger, std::slice::from_ref(&sold), &needing(1, std::slice::from_ref(&next))));
+    let keys = needing(1, std::slice::from_ref(&sold));
+    ledger.must(2, Action::RecoverAccount(RecoverAccount { account: lakeside, keys: keys.clone() }));
+    ledger.block(DELAY_MS, vec![]);
+    assert_eq!(ledger.read::<Control>(&lakeside).unwrap().epoch.keys, keys, "the last change is taken back alone");
+    assert!(unaccepted(&ledger, model).is_some());
+}
