@@ -7,7 +7,9 @@
 //! holds up no light one. A network at rest makes a block when the next entry falls due.
 
 use crate::{
-    access, approval, codec, delegation, dispute, dormancy, emergency,
+    access, approval, codec, delegation,
+    dispute::{self, Dispute, Frozen},
+    dormancy, emergency,
     event::Event,
     execute::Context,
     ids::{AccountId, ApprovalId, DisputeId, ModelId, ProposalId, PublicKey, Timestamp},
@@ -353,7 +355,9 @@ fn weight_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, due: Due) -> Weight 
             round.map_or(weight::ENTRY, |round| round.weight_of_turn())
         }
         Due::Recovery(_) | Due::Settling(_) => weight::RECOVERY,
-        Due::Dispute(..) => weight::DISPUTED,
+        Due::Dispute(_, id) => state
+            .read::<Dispute>(&id)
+            .map_or(weight::ENTRY, |dispute| weight::of_dispute(Frozen::of(state, &dispute.target).disputes.len())),
         _ => weight::ENTRY,
     }
 }

@@ -187,12 +187,16 @@ const GRANTED_LINE: Load = Load::of(6, 3, 0);
 const NAMES: u64 = (limits::STEWARDS + 2 * limits::ROLE_ACCOUNTS + 1 + limits::ROLES * limits::ROLE_ACCOUNTS) as u64;
 /// Who sits on a dispute: of each who may, its office, what it holds, and whether it is suspended.
 const SITTING: Load = Load::of(TEXT, 0, 0).plus(Load::of(3, 0, 0).times(2 * limits::ROLE_ACCOUNTS as u64));
-/// The end of a dispute, and of others that have nothing left to say.
-const DISPUTE_END: Load = Load::of(20 + 4 * DISPUTE + 2 * MODEL + 3 * TEXT, 20 + 2 * DISPUTE + MODEL + 2 * TEXT, 1)
-    .plus(LINE)
-    .plus(MOVING.times(4))
-    .plus(SITTING.times(2))
-    .plus(Load::of(8 + DISPUTE, 8 + DISPUTE, 0).plus(MOVING.times(2)).times(limits::DISPUTES_PER_TARGET as u64));
+/// The end of a dispute, and of so many about the same that have nothing left to say.
+const fn of_dispute_end(alike: u64) -> Load {
+    Load::of(20 + 4 * DISPUTE + 2 * MODEL + 3 * TEXT, 20 + 2 * DISPUTE + MODEL + 2 * TEXT, 1)
+        .plus(LINE)
+        .plus(MOVING.times(4))
+        .plus(SITTING.times(2))
+        .plus(Load::of(8 + DISPUTE, 8 + DISPUTE, 0).plus(MOVING.times(2)).times(alike))
+}
+/// The same where as many are about it as there may be.
+const DISPUTE_END: Load = of_dispute_end(limits::DISPUTES_PER_TARGET as u64);
 /// The most that one decision does: see [`of_decision`].
 const DECISION: Load = Load::of(limits::DECISION_WEIGHT.get().div_ceil(limits::WEIGHT_OF_READ), 0, 0);
 /// The most that a request does which gathered its signatures.
@@ -354,10 +358,13 @@ fn of_naming(names: u64) -> Load {
 /// Handling an entry of the agenda that has nothing but its own.
 pub(crate) const ENTRY: Weight =
     Load::of(30 + 2 * MODEL + 3 * TEXT, 20 + MODEL + 3 * TEXT, 1).plus(LINE).plus(MOVING.times(3)).weight();
-/// Handling a dispute.
-pub(crate) const DISPUTED: Weight = DISPUTE_END.plus(MOVING).weight();
 /// Handling a recovery, or what was to be settled of an account.
 pub(crate) const RECOVERY: Weight = of_new_keys().plus(MOVING.times(2)).weight();
+
+/// Handling a dispute, where so many stand that are about the same.
+pub(crate) fn of_dispute(alike: usize) -> Weight {
+    of_dispute_end(count(alike)).plus(MOVING).weight()
+}
 
 /// The most that a turn of a round costs, which so many gave to. Where some of them share a cap, who does is found by
 /// their sponsors.
@@ -449,7 +456,9 @@ mod tests {
         let giver = |grouped| of_round(1, grouped).minus(of_round(0, grouped)).get();
         let (base, plain, grouped) = (of_round(0, false).get() - giver(false), giver(false), giver(true));
         let round = format!("one of a round {base}, and {plain}, or {grouped} where a cap is shared, for each of its");
-        let disputed = format!("a dispute {};", thousands(DISPUTED.get()));
+        let alike = of_dispute(1).minus(of_dispute(0)).get();
+        let of_one = thousands(of_dispute(0).get());
+        let disputed = format!("a dispute {of_one}, and {} for each that stands against the same;", thousands(alike));
         for sentence in [actions, due, kept, disputed, round] {
             assert!(page.contains(&sentence), "README.md does not say: {sentence}");
         }
