@@ -37,6 +37,7 @@ mod guard;
 mod ids;
 mod inbox;
 mod keys;
+mod licences;
 mod lineage;
 mod listener;
 mod models;
@@ -212,8 +213,13 @@ fn routes() -> Router<Shared> {
         .route("/v1/accounts/{account}/intake", get(offices::intake))
         .route("/v1/accounts/{account}/inbox", get(inbox::inbox))
         .route("/v1/accounts/{account}/holdings", get(shares::holdings))
+        .route("/v1/accounts/{account}/licences", get(licences::of_account))
+        .route("/v1/accounts/{account}/licence-requests", get(licences::requests_of))
+        .route("/v1/models/{namespace}/{name}/licensees/{account}", get(licences::one))
+        .route("/v1/models/{namespace}/{name}/licensees/{account}/history", get(licences::history))
+        .route("/v1/models/{namespace}/{name}/licence-requests", get(licences::requests))
         .route("/v1/models/{namespace}/{name}/offices", get(offices::of_model))
-        .route("/v1/models/{namespace}/{name}/licensees", get(access::licensees))
+        .route("/v1/models/{namespace}/{name}/licensees", get(licences::of_model))
         .route("/v1/models/{namespace}/{name}/commitments/{account}", get(access::commitments))
         .route("/v1/approvals/{id}", get(keys::approval))
         .route("/v1/models", get(models::list))

@@ -26,6 +26,7 @@ mod incident;
 mod init;
 mod key;
 mod licence;
+mod licences;
 mod lineage;
 mod model;
 mod network;
@@ -221,6 +222,9 @@ enum Command {
     /// See, accept and give back offices: nobody holds one without having agreed to it
     #[command(subcommand)]
     Office(office::OfficeCommand),
+    /// Ask for a licence to a model, agree to one, and see what became of it
+    #[command(subcommand)]
+    Licence(licences::LicenceCommand),
     /// Let another account answer a model's questions with your weight, or end that
     Delegate(delegate::Delegate),
     /// Who lets whom answer a model's questions
@@ -330,6 +334,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Approvals(command) => command.execute(&context).await,
         Command::Recovery(command) => command.execute(&context).await,
         Command::Office(command) => command.execute(&context).await,
+        Command::Licence(command) => command.execute(&context).await,
         Command::Peer(command) => command.execute(&context).await,
         Command::Delegate(command) => command.execute(&context).await,
         Command::Delegations(command) => command.execute(&context).await,

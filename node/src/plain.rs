@@ -4,10 +4,12 @@ mod request;
 
 pub(crate) use request::action;
 
+use crate::cli::units::show_duration;
 use allod_protocol::{
     access::Readers,
     ids::{AccountId, ModelId},
-    model::VersionRef,
+    licence::LicenceTerms,
+    model::{Licence, VersionRef},
     proposal::{Proposal, ProposalAction, Scope},
 };
 
@@ -96,6 +98,24 @@ struct Words<'a, N> {
     asked_by: Option<AccountId>,
 }
 
+/// On which terms a licence is.
+pub(crate) fn licence_on(terms: Option<&Licence>) -> String {
+    match terms {
+        None => " on no stated terms".into(),
+        Some(Licence::Spdx(expression)) => format!(" on the terms of {expression}"),
+        Some(Licence::Terms(hash)) => format!(" on the terms with hash {hash}"),
+    }
+}
+
+/// On which terms, and for how long.
+pub(crate) fn licence_terms(terms: &LicenceTerms) -> String {
+    let on = licence_on(terms.terms.as_ref());
+    match terms.for_ms {
+        None => format!("{on}, for ever"),
+        Some(ms) => format!("{on}, for {} from the grant", show_duration(ms)),
+    }
+}
+
 /// Who reads a model's artifacts.
 const fn readers(readers: Readers) -> &'static str {
     match readers {
@@ -152,8 +172,8 @@ impl<N: Names> Words<'_, N> {
             ProposalAction::SetDistribution { distribution } => {
                 format!("let {} read {model}, in {} copies", readers(distribution.readers), distribution.copies)
             }
-            ProposalAction::GrantLicence { account, .. } => {
-                format!("give {} a licence to {model}", self.account(*account)?)
+            ProposalAction::GrantLicence { account, terms } => {
+                format!("give {} a licence to {model}{}", self.account(*account)?, licence_terms(terms))
             }
             ProposalAction::RevokeLicence { account, reason } => {
                 format!("take the licence to {model} from {}: {reason:?}", self.account(*account)?)

@@ -21,7 +21,8 @@ use crate::{
     due::{self, Due},
     event::Event,
     execute::Context,
-    ids::{AccountId, ArtifactId, Height, ModelId, NetworkId, ProposalId, PublicKey, Signature, Timestamp, Units},
+    ids::{AccountId, ArtifactId, Height, ModelId, NetworkId, PublicKey, Signature, Timestamp, Units},
+    licence::Licensee,
     limits,
     model::Model,
     office::{self, Office},
@@ -63,26 +64,6 @@ impl Distribution {
         }
         Ok(())
     }
-}
-
-/// That an account has a licence to a model, given by its owners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Licensee {
-    /// The model.
-    pub model: ModelId,
-    /// The account.
-    pub account: AccountId,
-    /// Since when.
-    pub since: Height,
-    /// The block time at which it ends; none for never.
-    pub expires: Option<Timestamp>,
-    /// The decision.
-    pub proposal: ProposalId,
-}
-
-impl Record for Licensee {
-    type Key = (ModelId, AccountId);
-    const FAMILY: Family = Family::Licensee;
 }
 
 /// For whom a peer reads. It stays when the peer is released, until its consent cannot be used again.
@@ -213,32 +194,6 @@ pub(crate) fn forget_binding<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, 
     }
 }
 
-/// Gives an account a licence, or another term for the one it has, as a decision says.
-pub(crate) fn grant_licence<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    (model, proposal): (ModelId, ProposalId),
-    (account, expires): (AccountId, Option<Timestamp>),
-) -> Result<Event, Rejection> {
-    context.existing_account(state, account)?;
-    let licensee = Licensee { model, account, since: context.height, expires, proposal };
-    state.write(&(model, account), &licensee);
-    Ok(Event::LicenceGranted { model, account, expires, proposal })
-}
-
-/// Takes an account's licence back, as a decision says.
-pub(crate) fn revoke_licence<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    (model, proposal): (ModelId, ProposalId),
-    (account, reason): (AccountId, &str),
-) -> Result<Event, Rejection> {
-    if state.read::<Licensee>(&(model, account)).is_none() {
-        return Err(Rejection::NotLicensee { account, model });
-    }
-    state.remove::<Licensee>(&(model, account));
-    Ok(Event::LicenceRevoked { model, account, proposal, reason: reason.to_owned() })
-}
-
 /// Whether an account reads a model's artifacts at a block time.
 ///
 /// # Errors
@@ -257,7 +212,7 @@ pub fn reads(state: &impl StateRead, model: &Model, account: AccountId, now: Tim
         return Ok(true);
     }
     let licensed = || read::<Licensee>(state, &(model.id, account));
-    Ok(readers == Readers::Licensees && licensed()?.is_some_and(|it| it.expires.is_none_or(|expires| expires > now)))
+    Ok(readers == Readers::Licensees && licensed()?.is_some_and(|licence| licence.in_force(now).is_some()))
 }
 
 /// Whether a peer reads an artifact at a block time: for the account it is bound to, by the terms of the model that

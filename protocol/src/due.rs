@@ -13,7 +13,7 @@ use crate::{
     event::Event,
     execute::Context,
     ids::{AccountId, ApprovalId, DisputeId, ModelId, ProposalId, PublicKey, Timestamp},
-    limits,
+    licence, limits,
     proposal::{self, Proposal, Scope},
     recovery, round, share,
     state::{Direction, Family, KeyField, Overlay, Record, StateError, StateRead, prefix_end},
@@ -75,6 +75,13 @@ pub enum Due {
     Ballots(ProposalId),
     /// The consent of a peer that was released can be used no more.
     Binding(PublicKey),
+    /// An account asks for a licence no longer.
+    LicenceRequest {
+        /// Who asked.
+        account: AccountId,
+        /// The owners of which model.
+        model: ModelId,
+    },
 }
 
 impl KeyField for Due {
@@ -127,6 +134,10 @@ impl KeyField for Due {
             Self::Binding(peer) => {
                 key.push(11);
                 peer.write(key);
+            }
+            Self::LicenceRequest { account, model } => {
+                key.push(12);
+                (*account, *model).write(key);
             }
         }
     }
@@ -192,6 +203,7 @@ impl Due {
             Self::Round { model, .. } | Self::Issue { model, .. } | Self::Stop { model, .. } => Lane::Model(*model),
             Self::Dispute(model, _) => Lane::Model(*model),
             Self::Recovery(account) | Self::Settling(account) | Self::Approval(account, _) => Lane::Account(*account),
+            Self::LicenceRequest { account, .. } => Lane::Account(*account),
             Self::Ballots(..) | Self::Binding(..) => Lane::Tidying,
         }
     }
@@ -382,5 +394,6 @@ fn handle_one<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut C
             access::forget_binding(state, context, peer);
             Vec::new()
         }
+        Due::LicenceRequest { account, model } => licence::lapse(state, (account, model)),
     }
 }

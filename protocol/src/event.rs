@@ -318,6 +318,7 @@ pub enum Event {
         account: AccountId,
         expires: Option<Timestamp>,
         proposal: ProposalId,
+        accepted: bool,
     },
     LicenceRevoked {
         model: ModelId,
@@ -434,5 +435,20 @@ pub enum Event {
         model: ModelId,
         account: AccountId,
         proposal: ProposalId,
+    },
+    LicenceAsked {
+        model: ModelId,
+        account: AccountId,
+        asks: bool,
+    },
+    LicenceAnswered {
+        model: ModelId,
+        account: AccountId,
+        proposal: ProposalId,
+        accept: bool,
+    },
+    LicenceRequestLapsed {
+        model: ModelId,
+        account: AccountId,
     },
 }

@@ -313,6 +313,8 @@ fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
         Action::BurnShares(action) => action.apply(state, context, sender.id),
         Action::TakeUp(action) => action.apply(state, context, sender.id),
         Action::GiveConsent(action) => action.apply(state, context, sender.id),
+        Action::AskLicence(action) => action.apply(state, context, sender.id),
+        Action::AnswerLicence(action) => action.apply(state, context, sender.id),
         Action::Delegate(action) => action.apply(state, context, &sender),
         Action::Attest(action) => action.apply(state, context, sender.id),
         Action::RevealContribution(action) => action.apply(state, context, sender.id),

@@ -27,6 +27,7 @@
 //! - [`commitment`]: who knew an artifact first, and so governs it
 //! - [`share`]: the register, and the one function that changes it
 //! - [`intake`]: which units an account takes
+//! - [`licence`]: what owners let accounts use, and on which terms
 //! - [`sale`]: transfers that the owners approve
 //! - [`recovery`]: new keys from guardians
 //! - [`control`]: whether those who speak for an account are those who did
@@ -101,6 +102,7 @@ pub mod genesis;
 pub mod ids;
 pub mod incident;
 pub mod intake;
+pub mod licence;
 pub mod limits;
 pub mod mempool;
 pub mod model;

@@ -76,6 +76,12 @@ pub const TEXT_SIZE_BYTES: usize = 8 * 1024;
 /// Units of one model in all: sums of balances, and a balance times 10,000 basis points, stay far inside `u128`,
 /// and any sum of two totals stays inside `u64`.
 pub const MODEL_UNITS: u64 = 1 << 62;
+/// Milliseconds of a licence's term at most, other than for ever (a hundred years).
+pub const LICENCE_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
+/// Licences that one account may ask for at a time.
+pub const LICENCE_REQUESTS_PER_ACCOUNT: usize = 16;
+/// Milliseconds for which an account asks for a licence at most: until then it agrees to what it asked for.
+pub const LICENCE_REQUEST_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
 /// Lines of a model's founding table.
 pub const FOUNDING_LINES: usize = 256;
 /// Offices that one account may have accepted before it is named.

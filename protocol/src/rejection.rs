@@ -525,6 +525,18 @@ pub enum Rejection {
          than an hour after it; set its clock if it is wrong, and ask its operator for another consent"
     )]
     ConsentOver { peer: PublicKey, issued: Timestamp, time: Timestamp },
+    #[error("account {account} asks for no licence to model {model}; there is nothing to take back")]
+    NoLicenceAsked { account: AccountId, model: ModelId },
+    #[error(
+        "account {0} asks for {max} licences already; take one back, or wait until one is granted or lapses",
+        max = limits::LICENCE_REQUESTS_PER_ACCOUNT
+    )]
+    TooManyLicencesAsked(AccountId),
+    #[error(
+        "by decision {proposal} account {account} has no licence to model {model} that it could accept or give up: it was \
+         answered, taken back, or replaced by another one, or its time is over"
+    )]
+    NoSuchLicence { account: AccountId, model: ModelId, proposal: ProposalId },
 }
 
 /// What outvotes a failed attestation.
@@ -707,6 +719,9 @@ impl Rejection {
             Self::QuotaUsedUp { .. } => "quota_used_up",
             Self::TooManyUpdates(_) => "too_many_updates",
             Self::ConsentOver { .. } => "consent_over",
+            Self::NoLicenceAsked { .. } => "no_licence_asked",
+            Self::TooManyLicencesAsked(_) => "too_many_licences_asked",
+            Self::NoSuchLicence { .. } => "no_such_licence",
         }
     }
 }

@@ -238,6 +238,14 @@ pub enum Family {
     TurnOf = 75,
     /// How many records of a kind an account keeps.
     Kept = 76,
+    /// The history of licences, by model, account and number.
+    LicenceChange = 77,
+    /// The models to which an account has, or had, a licence.
+    LicenceOf = 78,
+    /// What accounts ask of models' owners, by account and model.
+    LicenceRequest = 79,
+    /// The accounts that ask for a licence, by model.
+    LicenceRequestOf = 80,
 }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     ids::{AccountId, NetworkId, PublicKey, Signature, Timestamp, TransactionId},
     incident::{AnswerIncident, ReportIncident, UpdateIncident},
     intake::SetIntake,
+    licence::{AnswerLicence, AskLicence},
     limits,
     model::{CreateModel, PublishVersion},
     network::LeaveNetwork,
@@ -123,6 +124,10 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     AnswerIncident(AnswerIncident),
     /// Commit to an artifact before anybody hears its address.
     CommitArtifact(CommitArtifact),
+    /// Ask a model's owners for a licence, or ask no longer.
+    AskLicence(AskLicence),
+    /// Agree to a licence, or do without it.
+    AnswerLicence(AnswerLicence),
 }
 
 impl<Request, Sign> Action<Request, Sign> {
@@ -167,6 +172,8 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::AcceptTransfer(_) => "accept_transfer",
             Self::TakeUp(_) => "take_up",
             Self::GiveConsent(_) => "give_consent",
+            Self::AskLicence(_) => "ask_licence",
+            Self::AnswerLicence(_) => "answer_licence",
             Self::StopVersion(_) => "stop_version",
             Self::DeclineContribution(_) => "decline_contribution",
             Self::WithdrawDispute(_) => "withdraw_dispute",
@@ -248,6 +255,7 @@ impl<Request, Sign> Action<Request, Sign> {
             Self::SignApproval(action) => action.check(),
             Self::StopVersion(action) => action.check(),
             Self::AnswerIncident(action) => action.check(),
+            Self::AskLicence(action) => action.check(),
             Self::CommitArtifact(_)
             | Self::AcceptContribution(_)
             | Self::ExecuteProposal(_)
@@ -257,6 +265,7 @@ impl<Request, Sign> Action<Request, Sign> {
             | Self::ReleasePeer(_)
             | Self::CallOn(_)
             | Self::GiveConsent(_)
+            | Self::AnswerLicence(_)
             | Self::Present(_)
             | Self::LeaveNetwork(_)
             | Self::AcceptOffice(_)

@@ -251,6 +251,12 @@ pub(crate) fn of_action<Request: OfApproval, Sign: OfApproval>(action: &Action<R
         Action::ReportIncident(_) => Load::of(3 + MODEL + TEXT, 3 + TEXT, 0),
         Action::UpdateIncident(_) => Load::of(8 + MODEL + TEXT, 2 + 2 * TEXT, 0).plus(NAMING.times(2)),
         Action::AnswerIncident(_) => Load::of(2 + TEXT, 1 + 2 * TEXT, 0),
+        // What it asks of others is looked at too, for how much that is.
+        Action::AskLicence(_) => {
+            let open = TEXT.saturating_mul(count(limits::LICENCE_REQUESTS_PER_ACCOUNT));
+            Load::of(6 + MODEL + TEXT + open, 6 + TEXT, 1).plus(MOVING.times(2))
+        }
+        Action::AnswerLicence(_) => Load::of(4 + TEXT, 2 + 2 * TEXT, 0),
         Action::CommitArtifact(_) => Load::of(4 + MODEL, 2, 0),
         // The sponsors of its sponsor are followed up to a founding account.
         Action::CreateAccount(CreateAccount { .. }) => Load::of(4 + count(limits::SPONSOR_CHAIN), 5, 0),

@@ -24,6 +24,7 @@ mod decisions;
 mod disputes;
 mod emergency;
 mod incidents;
+mod licences;
 mod minorities;
 mod offices;
 mod shares;
@@ -39,6 +40,7 @@ pub use decisions::{Proposal, Status};
 pub use disputes::{Dispute, DisputeStatus, Loss};
 pub use emergency::{Stop, Suspended};
 pub use incidents::Incident;
+pub use licences::{Granted, Licensed, Wanted};
 pub use minorities::{Added, Issue};
 pub use offices::Answer;
 pub use shares::{Delegation, Grant};
@@ -93,8 +95,10 @@ pub struct Model {
     pub licence: Option<Licence>,
     /// Who reads its artifacts.
     pub distribution: Distribution,
-    /// Who has a licence, and until when.
-    pub licensees: BTreeMap<AccountId, Option<u64>>,
+    /// How each account stands that the owners ever granted a licence.
+    pub licensees: BTreeMap<AccountId, Licensed>,
+    /// What accounts ask for.
+    pub asked: BTreeMap<AccountId, Wanted>,
     /// The versions.
     pub versions: BTreeMap<VersionLabel, Version>,
     /// The version released last.
@@ -179,6 +183,7 @@ enum Due {
     Silence(Scope, AccountId),
     Issue(ModelId, usize),
     Stop(ModelId, usize),
+    LicenceRequest(AccountId, ModelId),
 }
 
 /// Those whose entries take turns; none waits for another's.
@@ -187,6 +192,7 @@ enum Lane {
     Network,
     Model(ModelId),
     Ends(ModelId),
+    Account(AccountId),
 }
 
 impl World {
@@ -263,6 +269,7 @@ impl World {
             Due::Silence(scope, account) => self.silence_is_due(scope, account),
             Due::Issue(model, number) => self.issue_is_due(model, number),
             Due::Stop(model, number) => self.stop_is_due(model, number),
+            Due::LicenceRequest(account, model) => drop(self.existing_mut(model).asked.remove(&account)),
         }
     }
 
@@ -278,6 +285,7 @@ impl World {
             Due::Dispute(id) => Lane::Model(self.disputes[&id].model),
             Due::Round(model, _) | Due::Issue(model, _) | Due::Stop(model, _) => Lane::Model(model),
             Due::Delegation(model, _) => Lane::Ends(model),
+            Due::LicenceRequest(account, _) => Lane::Account(account),
         }
     }
 
@@ -345,6 +353,8 @@ impl World {
             Action::CancelProposal(asked) => self.cancel(sender, asked.proposal),
             Action::TakeUp(asked) => self.take_up(sender, asked),
             Action::GiveConsent(asked) => self.consent(sender, asked),
+            Action::AskLicence(asked) => self.ask_licence(sender, asked),
+            Action::AnswerLicence(asked) => self.answer_licence(sender, asked),
             Action::CallOn(asked) => self.call_on(sender, asked),
             Action::Present(asked) => self.present(sender, asked.scope),
             Action::LeaveNetwork(_) => self.remove_member(sender),
@@ -375,6 +385,8 @@ impl World {
             agenda.extend(offered.map(|(number, issue)| (issue.until, Due::Issue(*id, number))));
             let stops = model.stops.iter().enumerate().filter(|(_, stop)| stop.runs);
             agenda.extend(stops.map(|(number, stop)| (stop.until, Due::Stop(*id, number))));
+            let asked = model.asked.iter();
+            agenda.extend(asked.map(|(account, wanted)| (wanted.until, Due::LicenceRequest(*account, *id))));
         }
         for (id, dispute) in self.disputes.iter().filter(|(_, dispute)| !dispute.status.is_final()) {
             agenda.push((dispute.wakes, Due::Dispute(*id)));
@@ -401,7 +413,7 @@ impl World {
     pub fn reads(&self, id: ModelId, account: AccountId) -> bool {
         let model = &self.models[&id];
         let owns = self.is_steward(id, account) || model.register.contains_key(&account);
-        let licensed = model.licensees.get(&account).is_some_and(|until| until.is_none_or(|until| until > self.time));
+        let licensed = model.licensees.get(&account).is_some_and(|licensed| licensed.in_force(self.time).is_some());
         let entitled = match model.distribution.readers {
             Readers::Public => return true,
             Readers::Holders => owns,
@@ -437,6 +449,7 @@ impl World {
             licence: new.licence.clone(),
             distribution: new.distribution,
             licensees: BTreeMap::new(),
+            asked: BTreeMap::new(),
             versions: BTreeMap::new(),
             released: None,
             retired: false,

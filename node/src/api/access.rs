@@ -1,48 +1,18 @@
-//! Who reads restricted artifacts: the licences of a model, the peers of an account.
+//! The peers of an account, which read for it.
 
 use super::{
     Shared,
     extract::{Paging, Path, Query},
     reader::{Json, json},
-    views::{CommitmentView, LicenseeView, Page, PeerBindingView, Problem},
+    views::{CommitmentView, Page, PeerBindingView, Problem},
 };
 use crate::peer_key;
 use allod_protocol::{
-    access::{Licensee, PeerBinding, PeerOf},
+    access::{PeerBinding, PeerOf},
     commitment::{Commitment, Commitments},
     state::Direction,
 };
 use axum::extract::State;
-
-/// The accounts that the owners of a model gave a licence, by id.
-#[utoipa::path(get, path = "/v1/models/{namespace}/{name}/licensees", tag = "models",
-    params(
-        ("namespace" = String, Path, description = "The handle of the account that founded the model."),
-        ("name" = String, Path, description = "The model's name there."),
-        Paging,
-    ),
-    responses(
-        (status = 200, description = "One page.", body = Page<LicenseeView>),
-        (status = "default", description = "A problem.", body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn licensees(
-    State(api): State<Shared>,
-    Path(name): Path<(String, String)>,
-    Query(paging): Query<Paging>,
-) -> Result<Json<Page<LicenseeView>>, Problem> {
-    json(&api, move |reader| {
-        let model = reader.model(&name)?;
-        let now = reader.time_of(reader.state.height())?;
-        let (licensees, next) = paging.records::<Licensee>(&reader.state, &model.id, Direction::Ascending)?;
-        let view = |licensee: Licensee| {
-            let handle = reader.handle(licensee.account)?;
-            Ok(LicenseeView { handle, over: licensee.expires.is_some_and(|expires| expires <= now), licensee })
-        };
-        let items = licensees.into_iter().map(view).collect::<Result<_, Problem>>()?;
-        Ok(Page { items, next })
-    })
-    .await
-}
 
 /// The peers that read for an account, by key.
 #[utoipa::path(get, path = "/v1/accounts/{account}/peers", tag = "accounts",

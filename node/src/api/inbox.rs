@@ -10,6 +10,7 @@
 mod agenda;
 mod disputes;
 mod keys;
+mod licences;
 mod offices;
 mod proposals;
 
@@ -25,6 +26,7 @@ use allod_protocol::{
     codec,
     due::Deadline,
     ids::{AccountId, ModelId, Timestamp},
+    licence::LicenceOf,
     office::Tenure,
     proposal::Scope,
     recovery::Guarded,
@@ -59,12 +61,14 @@ struct Walk {
     items: Asks,
 }
 
-const WALKS: [Walk; 5] = [
+const WALKS: [Walk; 6] = [
     Walk { name: "account", prefix: |id| Account::key_bytes(&id), items: keys::of_account },
     Walk { name: "requests", prefix: |id| ApprovalOf::key_bytes(&id), items: keys::request },
     Walk { name: "guarded", prefix: |id| Guarded::key_bytes(&id), items: keys::guarded },
     Walk { name: "offices", prefix: |id| Tenure::key_bytes(&id), items: offices::tenure },
     Walk { name: "agenda", prefix: |_| Deadline::key_bytes(&()), items: agenda::due },
+    // Last, because whoever founds a model can offer a licence to anybody.
+    Walk { name: "licences", prefix: |id| LicenceOf::key_bytes(&id), items: licences::licence },
 ];
 
 /// Where to go on: in which walk, after which key, and after how many items of the entry behind it.

@@ -1,8 +1,8 @@
 //! The description of the API, made from the endpoints' own documentation. A test holds it against the routes.
 
 use super::{
-    access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, inbox, keys, lineage, models, node,
-    offices, proofs, proposals, rounds, shares, silences, standing, submit, unanswered, views,
+    access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, inbox, keys, licences, lineage,
+    models, node, offices, proofs, proposals, rounds, shares, silences, standing, submit, unanswered, views,
 };
 use axum::{
     http::header,
@@ -27,7 +27,7 @@ use utoipa::OpenApi;
         node::health, node::ready, node::metrics, node::status, node::genesis, node::network, node::peers, node::validators,
         blocks::list, blocks::one, blocks::times, blocks::transaction, submit::submit, submit::submit_batch,
         accounts::list, accounts::one, keys::recovery, keys::guarded, keys::approvals, keys::approval,
-        access::peers, access::licensees, access::commitments, artifacts::replication, offices::of_account, offices::ahead, offices::of_model, offices::intake, inbox::inbox, shares::holdings, accounts::members,
+        access::peers, access::commitments, licences::of_model, licences::one, licences::of_account, licences::history, licences::requests, licences::requests_of, artifacts::replication, offices::of_account, offices::ahead, offices::of_model, offices::intake, inbox::inbox, shares::holdings, accounts::members,
         models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
         shares::register, shares::history, shares::delegations, shares::issues, silences::of_model, silences::of_network, models::contributions, models::contribution, rounds::list, rounds::one, standing::stops,
         disputes::disputes, disputes::dispute, disputes::incidents, disputes::incident, models::proposals,

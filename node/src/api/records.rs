@@ -1,7 +1,7 @@
 //! The state's entries as JSON: the one place that says what each family holds and what its keys are made of.
 
 use allod_protocol::{
-    access::{ArtifactOrigin, Licensee, PeerBinding, PeerOf},
+    access::{ArtifactOrigin, PeerBinding, PeerOf},
     account::{Account, HandleOf, HandleShape},
     approval::{Approval, ApprovalOf},
     attestation::Attestation,
@@ -18,6 +18,7 @@ use allod_protocol::{
     ids::ArtifactId,
     incident::{Incident, IncidentOf, IncidentUpdate},
     intake::Intake,
+    licence::{LicenceChange, LicenceOf, LicenceRequest, LicenceRequestOf, Licensee},
     model::{ArtifactUse, ChildOf, Model, ModelCounters, ModelOf, Version},
     network::{MembersAt, Network, RetiredKey},
     office::{Ahead, Tenure},
@@ -120,6 +121,10 @@ families! {
     ApprovalOf: "approval_of" [Field::Id("account"), Field::Id("approval")];
     HandleShape: "handle_shape" [Field::Text("shape")];
     Licensee: "licensee" [Field::Id("model"), Field::Id("account")];
+    LicenceChange: "licence_change" [Field::Id("model"), Field::Id("account"), Field::Number("number")];
+    LicenceOf: "licence_of" [Field::Id("account"), Field::Id("model")];
+    LicenceRequest: "licence_request" [Field::Id("account"), Field::Id("model")];
+    LicenceRequestOf: "licence_request_of" [Field::Id("model"), Field::Id("account")];
     PeerBinding: "peer_binding" [Field::Id("peer")];
     PeerOf: "peer_of" [Field::Id("account"), Field::Id("peer")];
     Tenure: "tenure" [Field::Id("account"), Field::Rest];

@@ -338,8 +338,12 @@ records! {
          "released", "retired"];
     NetworkRecord = "Network": "The network's own record: its parameters, its counters, the upgrade decided last.",
         ["parameters", "members", "proposals", "open_proposals", "upgrade"];
-    LicenseeRecord = "Licensee": "A licence that the owners of a model gave an account.",
-        ["model", "account", "since", "expires", "proposal"];
+    LicenseeRecord = "Licensee": "How an account stands to the licences that a model's owners granted it: `licence` is what it agreed to last (`grant`: `proposal`, `since`, `terms`, `expires`; `ended`: null, `given_up` or `revoked`), `offer` a grant that it has not answered.",
+        ["model", "account", "licence", "offer", "changes"];
+    LicenceChangeRecord = "LicenceChange": "What became of a licence: `step` is `granted`, `accepted`, `declined`, `given_up` or `revoked`.",
+        ["number", "height", "step"];
+    LicenceRequestRecord = "LicenceRequest": "That an account asks for a licence: on which terms, for how long, what for.",
+        ["account", "model", "terms", "text", "asked", "expires"];
     PeerBindingRecord = "PeerBinding": "That a peer reads for an account.", ["peer", "account", "issued", "since"];
     VersionRecord = "Version": "A version of a model: its artifact, its lineage, whether it is released.",
         ["model", "label", "artifact", "parents", "training_plan", "datasets", "notes", "publisher", "published",
@@ -405,7 +409,7 @@ records! {
     ShareFactsRecord = "ShareFacts": "What an account holds of a model, and what burdens it: grants under vesting, units that disputes freeze, units bound for its own challenges, keys that the owners have not accepted; an account that is suspended.",
         ["model", "register", "account", "units", "vesting", "frozen", "disputes", "challenger", "unaccepted"];
     VersionFactsRecord = "VersionFacts": "A version, and the disputes that freeze it.", ["model", "version", "disputes"];
-    LicenceFactsRecord = "LicenceFacts": "An account's licence to a model; null if it has none.",
+    LicenceFactsRecord = "LicenceFacts": "How an account stands to a model's licences; null if it was never granted one.",
         ["model", "account", "licence"];
     DecisionFactsRecord = "DecisionFacts": "A proposal, its tally, and who asked.",
         ["model", "proposal", "tally", "proposer"];

@@ -7,6 +7,7 @@ mod artifacts;
 mod decisions;
 mod ids;
 mod inbox;
+mod licences;
 mod safety;
 mod sharing;
 

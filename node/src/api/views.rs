@@ -27,7 +27,7 @@ pub use trial::{
 
 use super::schema;
 use allod_protocol::{
-    access::{Licensee, PeerBinding},
+    access::PeerBinding,
     account::Account,
     artifact::{Artifact, ArtifactKind, ManifestFile},
     attestation::Finding,
@@ -42,6 +42,7 @@ use allod_protocol::{
         NetworkId, Power, ProposalId, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress,
         VersionLabel,
     },
+    licence::{LicenceChange, LicenceRequest, Licensee},
     model::{Model, Version, VersionRef},
     network::Network,
     policy::{Outlook, Tally},
@@ -743,7 +744,7 @@ pub struct DeedView {
     pub deed: String,
 }
 
-/// A licence to a model.
+/// How an account stands to the licences that a model's owners granted it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LicenseeView {
     /// The record.
@@ -753,8 +754,40 @@ pub struct LicenseeView {
     /// The account's handle.
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
-    /// Whether its time is over.
-    pub over: bool,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
+    /// Whether the account may use the model by its licence now: it agreed, and nothing ended it.
+    pub in_force: bool,
+    /// Whether it can accept the offer now: there is one, and its time is not over.
+    pub offer_stands: bool,
+}
+
+/// A step of the history of an account's licences to a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LicenceChangeView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::LicenceChangeRecord)]
+    pub change: LicenceChange,
+    /// The time of its block, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub time: Timestamp,
+}
+
+/// That an account asks a model's owners for a licence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LicenceRequestView {
+    /// The record.
+    #[serde(flatten)]
+    #[schema(value_type = schema::LicenceRequestRecord)]
+    pub request: LicenceRequest,
+    /// The account's handle.
+    #[schema(value_type = Option<String>)]
+    pub handle: Option<Handle>,
+    /// The model's name.
+    #[schema(value_type = Option<String>)]
+    pub model_name: Option<ModelName>,
 }
 
 /// A peer that reads for an account.

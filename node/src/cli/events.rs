@@ -141,8 +141,6 @@ impl Names {
             | Event::PolicyChanged { .. }
             | Event::LicenceSet { .. }
             | Event::DistributionSet { .. }
-            | Event::LicenceGranted { .. }
-            | Event::LicenceRevoked { .. }
             | Event::StewardsSet { .. }
             | Event::ModelRetired { .. }
             | Event::Delegated { .. }
@@ -150,6 +148,11 @@ impl Names {
             | Event::ContributionRevealed { .. }
             | Event::ContributionAccepted { .. }
             | Event::ContributionDeclined { .. } => self.tell_model(event).await,
+            Event::LicenceGranted { .. }
+            | Event::LicenceRevoked { .. }
+            | Event::LicenceAsked { .. }
+            | Event::LicenceAnswered { .. }
+            | Event::LicenceRequestLapsed { .. } => self.tell_licence(event).await,
             Event::RoundOpened { .. }
             | Event::RecordingEnded { .. }
             | Event::AmountsWithheld { .. }
@@ -313,14 +316,6 @@ impl Names {
             Event::DistributionSet { model, distribution, .. } => {
                 format!("distribution of {}: {}", self.model(*model).await, show_distribution(distribution))
             }
-            Event::LicenceGranted { model, account, expires, .. } => {
-                let until = expires.map(|time| format!(" until {}", show_time(time))).unwrap_or_default();
-                format!("{} has a licence to {}{until}", self.account(*account).await, self.model(*model).await)
-            }
-            Event::LicenceRevoked { model, account, reason, .. } => {
-                let (model, account) = (self.model(*model).await, self.account(*account).await);
-                format!("{account} has lost its licence to {model}: {reason}")
-            }
             Event::StewardsSet { model, stewards, .. } => {
                 let mut names = Vec::new();
                 for steward in stewards {
@@ -361,6 +356,36 @@ impl Names {
             Event::ContributionDeclined { model, steward, reason, .. } => {
                 let (model, steward) = (self.model(*model).await, self.account(*steward).await);
                 format!("contribution to {model} declined by {steward}: {reason}")
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn tell_licence(&mut self, event: &Event) -> String {
+        match event {
+            Event::LicenceGranted { model, account, expires, accepted, .. } => {
+                let until = expires.map(|time| format!(" until {}", show_time(time))).unwrap_or_default();
+                let (account, model) = (self.account(*account).await, self.model(*model).await);
+                let has = if *accepted { "has" } else { "is offered" };
+                format!("{account} {has} a licence to {model}{until}")
+            }
+            Event::LicenceAsked { model, account, asks } => {
+                let (account, model) = (self.account(*account).await, self.model(*model).await);
+                let no = if *asks { "" } else { " no longer" };
+                format!("{account} asks{no} for a licence to {model}")
+            }
+            Event::LicenceAnswered { model, account, accept, .. } => {
+                let (account, model) = (self.account(*account).await, self.model(*model).await);
+                let what = if *accept { "accepted" } else { "declined or gave up" };
+                format!("{account} {what} a licence to {model}")
+            }
+            Event::LicenceRequestLapsed { model, account } => {
+                let (account, model) = (self.account(*account).await, self.model(*model).await);
+                format!("{account} asked for a licence to {model}, and nobody granted it in time")
+            }
+            Event::LicenceRevoked { model, account, reason, .. } => {
+                let (account, model) = (self.account(*account).await, self.model(*model).await);
+                format!("{account} has lost its licence to {model}: {reason}")
             }
             _ => String::new(),
         }

@@ -1,8 +1,9 @@
 //! The terms under which a model is used, as a command line gives them.
 
-use super::args;
-use allod_protocol::model::Licence;
+use super::{args, client::Client, units};
+use allod_protocol::{ids::ModelName, licence::LicenceTerms, model::Licence};
 use anyhow::Result;
+use std::time::Duration;
 
 /// The terms under which the model is used.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,6 +25,22 @@ impl LicenceArgs {
             (None, Some(terms)) => Ok(Some(Licence::Terms(args::content_hash(terms)?))),
             (None, None) => Ok(None),
         }
+    }
+}
+
+impl LicenceArgs {
+    /// What a licence to a model is on: these terms, or else the model's present ones.
+    pub(super) async fn terms(
+        &self,
+        client: &Client,
+        model: &ModelName,
+        duration: Option<Duration>,
+    ) -> Result<LicenceTerms> {
+        let terms = match self.licence()? {
+            Some(terms) => Some(terms),
+            None => client.model(model).await?.model.licence,
+        };
+        Ok(LicenceTerms { terms, for_ms: duration.map(units::milliseconds) })
     }
 }
 

@@ -8,11 +8,11 @@ use super::{
     context::Context,
     dates::Dates,
     licence::LicenceArgs,
-    office,
+    licences, office,
     output::{Fields, Table, cut, who},
     policy::choice::PolicyArgs,
     signing::{Receipt, Signing},
-    units::{show_count, show_size, show_time},
+    units::{show_count, show_size},
     vesting::VestingArgs,
     words::{concern_text, show_distribution, show_licence, show_rule, version_status},
 };
@@ -138,7 +138,7 @@ impl ModelCommand {
                 let path = format!("/v1/models/{model}/licensees");
                 let client = context.client()?;
                 let page = client.list::<LicenseeView>(&path, how_many.limit()).await?;
-                let dates = Dates::of(&client, page.items.iter().map(|view| view.licensee.since)).await?;
+                let dates = Dates::of(&client, page.items.iter().flat_map(licences::granted)).await?;
                 context.answer_list(&page, |licensees| show_licensees(licensees, &dates))
             }
         }
@@ -189,11 +189,11 @@ async fn grants(client: &Client, given: &[Assigned<Units>]) -> Result<Vec<Parent
 }
 
 fn show_licensees(licensees: &[LicenseeView], dates: &Dates) -> String {
-    let mut table = Table::new(&["LICENSEE", "SINCE", "UNTIL"]);
+    let mut table = Table::new(&["LICENSEE", "STANDS", "GRANTED", "UNTIL", "TERMS"]);
     for view in licensees {
-        let until = view.licensee.expires.map_or_else(|| "for ever".into(), show_time);
-        let until = if view.over { format!("{until} (over)") } else { until };
-        table.row([who(view.handle.as_ref(), view.licensee.account), dates.date(view.licensee.since), until]);
+        for [stands, since, until, terms] in licences::lines(view, dates) {
+            table.row([who(view.handle.as_ref(), view.licensee.account), stands, since, until, terms]);
+        }
     }
     table.show("nobody has a licence; ask the owners: allod propose grant-licence MODEL ACCOUNT --as ACCOUNT")
 }

@@ -80,12 +80,12 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// A block time for people, in UTC, to the second.
-pub(super) fn show_time(time: Timestamp) -> String {
+pub(crate) fn show_time(time: Timestamp) -> String {
     Timestamp::new(time.get() / 1_000 * 1_000).to_string()
 }
 
 /// A duration for people: at most two units.
-pub(super) fn show_duration(milliseconds: u64) -> String {
+pub(crate) fn show_duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1_000;
     let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
         0 => format!("{large} {large_unit}"),

@@ -198,7 +198,6 @@ pub(super) fn action_details(action: &ProposalAction) -> Option<String> {
         ProposalAction::OpenRound { plan } => show_plan(plan),
         ProposalAction::AcceptControl { keys, .. } => show_keys(keys),
         ProposalAction::SetPolicy { policy } => show_policy(policy),
-        ProposalAction::GrantLicence { expires, .. } => format!("until {}", show_time((*expires)?)),
         _ => return None,
     })
     .filter(|details| !details.is_empty())

@@ -1,6 +1,6 @@
 //! What a transaction does, in words: for those who are to sign it.
 
-use super::{Names, actions_of};
+use super::{Names, actions_of, licence_terms};
 use allod_protocol::{
     dispute::DisputeTarget,
     intake::UnitsOf,
@@ -102,6 +102,17 @@ fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String
         Action::GiveConsent(it) => {
             let what = if it.agrees { "consent" } else { "no longer consent" };
             format!("{what} to the burn of its units by proposal {}", it.proposal)
+        }
+        Action::AskLicence(it) => match &it.wanted {
+            Some(wanted) => {
+                let terms = licence_terms(&wanted.terms);
+                format!("ask for a licence to {}{terms}, and so agree to it", model(it.model)?)
+            }
+            None => format!("ask for a licence to {} no longer", model(it.model)?),
+        },
+        Action::AnswerLicence(it) => {
+            let what = if it.accept { "accept" } else { "do without" };
+            format!("{what} the licence to {} of decision {}", model(it.model)?, it.proposal)
         }
         Action::StopVersion(it) => {
             let what = if it.stops { "suspend" } else { "end its stop of" };

@@ -10,7 +10,6 @@ use super::{
     root::{Checkpoint, RootProof, TrustedRoot},
 };
 use crate::{
-    access::Licensee,
     account::Account,
     attestation::Attestation,
     codec,
@@ -18,6 +17,7 @@ use crate::{
     dispute::{Challenger, Dispute, DisputeTarget, Frozen},
     genesis::Genesis,
     ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Timestamp, Units, VersionLabel},
+    licence::Licensee,
     limits,
     model::{Model, Version},
     policy::Tally,
@@ -132,14 +132,14 @@ pub struct VersionFacts {
     pub disputes: Vec<Dispute>,
 }
 
-/// A licence, or that there is none.
+/// How an account stands to the owners' licences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LicenceFacts {
-    /// The model, with the words of its licence.
+    /// The model.
     pub model: Model,
     /// The account.
     pub account: Account,
-    /// Its licence; none if the owners gave it none, or took it back.
+    /// What they granted it, and what it agreed to; none if they never granted it anything.
     pub licence: Option<Licensee>,
 }
 

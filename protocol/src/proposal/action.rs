@@ -2,14 +2,16 @@
 
 use super::{Proposal, Scope};
 use crate::{
-    access::{self, Distribution},
+    access::Distribution,
     account::KeyPolicy,
     control, dispute, emergency,
     event::Event,
     execute::Context,
     genesis::Parameters,
-    ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Timestamp, Units, VersionLabel},
-    intake, limits,
+    ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Units, VersionLabel},
+    intake,
+    licence::{self, LicenceTerms},
+    limits,
     model::{self, Licence, Model, VersionRef},
     network, office,
     policy::{Class, ModelPolicy, TransferRule},
@@ -185,10 +187,10 @@ pub enum ProposalAction {
     },
     /// Give an account a licence, or another term for the one it has.
     GrantLicence {
-        /// Whom.
+        /// Who gets it.
         account: AccountId,
-        /// The block time at which it ends; none for never.
-        expires: Option<Timestamp>,
+        /// On which terms, and for how long from then on.
+        terms: LicenceTerms,
     },
     /// Take an account's licence back.
     RevokeLicence {
@@ -351,6 +353,7 @@ impl ProposalAction {
             Self::SetPolicy { policy } => policy.check(),
             Self::AcceptControl { keys, .. } => keys.check(),
             Self::OpenRound { plan } => plan.check(),
+            Self::GrantLicence { terms, .. } => terms.check(),
             Self::AdmitValidator { power, .. } | Self::ReweightValidator { power, .. } => check_power(*power),
             Self::SetParameters { parameters } => parameters.check(),
             Self::Upgrade { release, .. } => check_line("release", release, limits::TITLE_SIZE_BYTES),
@@ -360,8 +363,7 @@ impl ProposalAction {
             | Self::RemoveValidator { .. }
             | Self::AdmitMember { .. }
             | Self::GrantQuota { .. }
-            | Self::ReinstateAccount { .. }
-            | Self::GrantLicence { .. } => Ok(()),
+            | Self::ReinstateAccount { .. } => Ok(()),
         }
     }
 }
@@ -422,11 +424,11 @@ fn run_for_model<S: StateRead + ?Sized>(
         ProposalAction::ResolveDispute { dispute, upholds } => {
             return dispute::ending::resolve(state, context, &model, (*dispute, *upholds, by));
         }
-        ProposalAction::GrantLicence { account, expires } => {
-            access::grant_licence(state, context, (id, by), (*account, *expires))?
+        ProposalAction::GrantLicence { account, terms } => {
+            licence::grant(state, context, (id, by, proposal.proposer), (*account, terms))?
         }
         ProposalAction::RevokeLicence { account, reason } => {
-            access::revoke_licence(state, (id, by), (*account, reason))?
+            licence::revoke(state, context, (id, by), (*account, reason))?
         }
         ProposalAction::Retire { reason } => {
             model.require_active()?;

@@ -51,14 +51,8 @@ impl World {
                 self.existing_mut(model).distribution = *distribution;
                 Ok(())
             }
-            ProposalAction::GrantLicence { account, expires } => {
-                self.account(*account)?;
-                self.existing_mut(model).licensees.insert(*account, expires.map(|time| time.get()));
-                Ok(())
-            }
-            ProposalAction::RevokeLicence { account, .. } => {
-                self.existing_mut(model).licensees.remove(account).map(drop).ok_or("not_licensee")
-            }
+            ProposalAction::GrantLicence { account, terms } => self.license((model, id), signed.0, *account, terms),
+            ProposalAction::RevokeLicence { account, .. } => self.revoke_licence(model, *account),
             ProposalAction::MintShares { to, units, vesting, .. } => {
                 self.require_active(model)?;
                 self.account(*to)?;

@@ -7,14 +7,14 @@ use super::{
     transactions::ballot_parts,
     variants::{
         artifact_kind, change_of_control, choice, class, contribution_kind, dispute_status, dispute_target, due,
-        electorate, incident_status, incident_step, licence, office, proposal_status, proposers, recovery_clock,
-        recovery_stage, risk, round_status, scope, share_flow, share_reason, tenure_status, transfer_rule, units_of,
-        verdict, version_status,
+        electorate, incident_status, incident_step, licence, licence_end, licence_step, office, proposal_status,
+        proposers, recovery_clock, recovery_stage, risk, round_status, scope, share_flow, share_reason, tenure_status,
+        transfer_rule, units_of, verdict, version_status,
     },
     vector, vector_read,
 };
 use allod_protocol::{
-    access::{ArtifactOrigin, Licensee, PeerBinding, PeerOf},
+    access::{ArtifactOrigin, PeerBinding, PeerOf},
     account::{Account, HandleOf, HandleShape, KeyPolicy, Suspension},
     approval::{Approval, ApprovalOf},
     artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
@@ -33,6 +33,10 @@ use allod_protocol::{
     ids::{ArtifactId, Height, Timestamp, Units},
     incident::{Incident, IncidentOf, IncidentStatus, IncidentStep, IncidentUpdate, Named},
     intake::{Intake, UnitsOf},
+    licence::{
+        AgreedLicence, LicenceChange, LicenceEnd, LicenceGrant, LicenceOf, LicenceRequest, LicenceRequestOf,
+        LicenceStep, LicenceTerms, Licensee,
+    },
     model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
     network::{MembersAt, Network, RetiredKey, Upgrade},
     office::{Ahead, Office, Tenure, TenureStatus},
@@ -375,7 +379,25 @@ fn further_state() -> Vec<Vector> {
         as_of: HEIGHT.previous(),
         until: TIME.plus_ms(60_000),
     };
-    let licensee = Licensee { model: MODEL, account: OTHER, since: HEIGHT, expires: Some(TIME), proposal: PROPOSAL };
+    let terms = Some(Licence::Spdx("MIT".into()));
+    let grant = LicenceGrant { proposal: PROPOSAL, since: HEIGHT, terms: terms.clone(), expires: Some(TIME) };
+    let licensee = Licensee {
+        model: MODEL,
+        account: OTHER,
+        licence: Some(AgreedLicence { grant: grant.clone(), ended: Some(LicenceEnd::GivenUp) }),
+        offer: Some(LicenceGrant { terms: None, expires: None, ..grant }),
+        changes: 2,
+    };
+    let granted =
+        LicenceStep::Granted { proposal: PROPOSAL, terms: terms.clone(), expires: Some(TIME), accepted: false };
+    let request = LicenceRequest {
+        account: OTHER,
+        model: MODEL,
+        terms: LicenceTerms { terms, for_ms: Some(60_000) },
+        text: "For the clinic in Bay.".into(),
+        asked: HEIGHT,
+        expires: TIME,
+    };
     vec![
         record(&(MODEL, ACCOUNT), &delegation),
         record(&(artifact(), name("bias-audit"), ACCOUNT), &attestation),
@@ -415,6 +437,10 @@ fn further_state() -> Vec<Vector> {
         record(&(ACCOUNT, APPROVAL), &ApprovalOf { approval: APPROVAL, by: key(2).public_key() }),
         record(&handle("northfie1d").shape(), &HandleShape(handle("northfie1d"))),
         record(&(MODEL, OTHER), &licensee),
+        record(&(MODEL, OTHER, 0), &LicenceChange { number: 0, height: HEIGHT, step: granted }),
+        record(&(OTHER, MODEL), &LicenceOf(MODEL)),
+        record(&(OTHER, MODEL), &request),
+        record(&(MODEL, OTHER), &LicenceRequestOf(OTHER)),
         record(&peer, &PeerBinding { peer, account: Some(ACCOUNT), issued: TIME, since: HEIGHT }),
         record(&(ACCOUNT, peer), &PeerOf(peer)),
         record(&artifact(), &ArtifactOrigin { model: MODEL, published: HEIGHT, since: HEIGHT }),
@@ -606,6 +632,25 @@ fn parts_of_agendas() -> Vec<Vector> {
     let steps =
         [IncidentStep::Carried { responsible: Some(OTHER), status: IncidentStatus::Resolved }, IncidentStep::Said];
     steps.iter().for_each(|one| add("incident_step", incident_step(one), vector("", one)));
+    [Stage::Sought, Stage::Contested, Stage::Confirmed]
+        .iter()
+        .for_each(|one| add("recovery_stage", recovery_stage(one), vector("", one)));
+    [Clock::Runs { ready: TIME }, Clock::Stands { left_ms: 60_000 }]
+        .iter()
+        .for_each(|one| add("recovery_clock", recovery_clock(one), vector("", one)));
+    vectors.extend(parts_of_dues());
+    vectors.extend(parts_of_offices());
+    vectors.extend(parts_of_licences());
+    vectors.extend(super::safety::variants());
+    vectors
+}
+
+fn parts_of_dues() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    let mut add = |kind: &str, variant: &str, vector: Vector| {
+        vectors.push(Vector { name: format!("{kind}.{variant}"), ..vector });
+    };
+    let model = MODEL;
     let agenda = [
         Due::Proposal(Scope::Network, PROPOSAL),
         Due::Delegation { model, from: ACCOUNT },
@@ -619,21 +664,32 @@ fn parts_of_agendas() -> Vec<Vector> {
         Due::Settling(ACCOUNT),
         Due::Ballots(PROPOSAL),
         Due::Binding(key(1).public_key()),
+        Due::LicenceRequest { account: ACCOUNT, model },
     ];
-    [Stage::Sought, Stage::Contested, Stage::Confirmed]
-        .iter()
-        .for_each(|one| add("recovery_stage", recovery_stage(one), vector("", one)));
-    [Clock::Runs { ready: TIME }, Clock::Stands { left_ms: 60_000 }]
-        .iter()
-        .for_each(|one| add("recovery_clock", recovery_clock(one), vector("", one)));
     let lanes = [Lane::Network, Lane::Model(model), Lane::Ends(model), Lane::Account(ACCOUNT), Lane::Tidying];
     let kept = [Keeps::Attestations, Keeps::Incidents(model)];
     kept.iter().for_each(|one| add("keeps", super::variants::keeps(one), record(&(ACCOUNT, *one), &Kept(3))));
     lanes.iter().for_each(|one| add("lane", super::variants::lane(one), record(one, &TurnOf(TIME))));
     // As it stands on the agenda, so that its key is seen too.
     agenda.iter().for_each(|one| add("due", due(one), record(&(TIME, *one), &Deadline(*one))));
-    vectors.extend(parts_of_offices());
-    vectors.extend(super::safety::variants());
+    vectors
+}
+
+fn parts_of_licences() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    let mut add = |kind: &str, variant: &str, vector: Vector| {
+        vectors.push(Vector { name: format!("{kind}.{variant}"), ..vector });
+    };
+    let licences = [
+        LicenceStep::Granted { proposal: PROPOSAL, terms: None, expires: None, accepted: true },
+        LicenceStep::Accepted,
+        LicenceStep::Declined,
+        LicenceStep::GivenUp,
+        LicenceStep::Revoked { proposal: PROPOSAL, reason: "It sold copies.".into() },
+    ];
+    licences.iter().for_each(|one| add("licence_step", licence_step(one), vector("", one)));
+    let ends = [LicenceEnd::GivenUp, LicenceEnd::Revoked];
+    ends.iter().for_each(|one| add("licence_end", licence_end(one), vector("", one)));
     vectors
 }
 

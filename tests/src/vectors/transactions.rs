@@ -22,6 +22,7 @@ use allod_protocol::{
     ids::{Power, Units},
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
     intake::{SetIntake, UnitsOf},
+    licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
     model::{Licence, PublishVersion, VersionRef},
     network::LeaveNetwork,
     office::{AcceptOffice, Office, ResignOffice},
@@ -156,6 +157,15 @@ fn further_actions() -> Vec<Action> {
             contribution: CONTRIBUTION,
             reason: "The log shows half of it.".into(),
         }),
+        Action::AskLicence(AskLicence {
+            model: MODEL,
+            wanted: Some(WantedLicence {
+                terms: LicenceTerms { terms: Some(Licence::Terms(CONTENT)), for_ms: None },
+                text: "For the clinic in Bay.".into(),
+                lifetime_ms: 86_400_000,
+            }),
+        }),
+        Action::AnswerLicence(AnswerLicence { model: MODEL, proposal: PROPOSAL, accept: true }),
     ]
 }
 
@@ -197,7 +207,10 @@ pub(super) fn proposal_actions() -> Vec<ProposalAction> {
         ProposalAction::SetParameters { parameters: Box::new(parameters()) },
         ProposalAction::Upgrade { height: HEIGHT, protocol: 2, release: "0.2.0".into() },
         ProposalAction::SetDistribution { distribution: distribution() },
-        ProposalAction::GrantLicence { account: OTHER, expires: Some(TIME) },
+        ProposalAction::GrantLicence {
+            account: OTHER,
+            terms: LicenceTerms { terms: Some(Licence::Spdx("MIT".into())), for_ms: Some(1) },
+        },
         ProposalAction::RevokeLicence { account: OTHER, reason: "It sold copies.".into() },
         ProposalAction::Expropriate { from: OTHER, units: UNITS, cause: "It sold copies.".into() },
         ProposalAction::RemoveMember { account: OTHER, reason: "It went out of business.".into() },

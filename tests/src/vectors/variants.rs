@@ -14,6 +14,7 @@ use allod_protocol::{
     execute::Outcome,
     incident::{IncidentStatus, IncidentStep},
     intake::UnitsOf,
+    licence::{LicenceEnd, LicenceStep},
     model::{Licence, VersionStatus},
     office::{Office, TenureStatus},
     policy::{Class, Electorate, Proposers, Risk, TransferRule, Verdict},
@@ -95,6 +96,8 @@ variants! {
         GiveConsent(..) => "give_consent",
         StopVersion(..) => "stop_version",
         DeclineContribution(..) => "decline_contribution",
+        AskLicence(..) => "ask_licence",
+        AnswerLicence(..) => "answer_licence",
         WithdrawDispute(..) => "withdraw_dispute",
         AppealDispute(..) => "appeal_dispute",
         AnswerIncident(..) => "answer_incident",
@@ -256,6 +259,14 @@ variants! {
         Resigned() => "resigned",
         Dismissed() => "dismissed",
     }
+    "licence_step", LICENCE_STEPS, licence_step: LicenceStep {
+        Granted{..} => "granted",
+        Accepted() => "accepted",
+        Declined() => "declined",
+        GivenUp() => "given_up",
+        Revoked{..} => "revoked",
+    }
+    "licence_end", LICENCE_ENDS, licence_end: LicenceEnd { GivenUp() => "given_up", Revoked() => "revoked", }
     "recovery_stage", RECOVERY_STAGES, recovery_stage: Stage {
         Sought() => "sought",
         Contested() => "contested",
@@ -278,6 +289,7 @@ variants! {
         Settling(..) => "settling",
         Ballots(..) => "ballots",
         Binding(..) => "binding",
+        LicenceRequest{..} => "licence_request",
     }
     "keeps", KEEPS, keeps: Keeps {
         Attestations() => "attestations",
@@ -403,6 +415,10 @@ variants! {
         ApprovalOf() => "approval_of",
         HandleShape() => "handle_shape",
         Licensee() => "licensee",
+        LicenceChange() => "licence_change",
+        LicenceOf() => "licence_of",
+        LicenceRequest() => "licence_request",
+        LicenceRequestOf() => "licence_request_of",
         PeerBinding() => "peer_binding",
         PeerOf() => "peer_of",
         ArtifactOrigin() => "artifact_origin",
@@ -497,6 +513,9 @@ variants! {
         DistributionSet{..} => "distribution_set",
         LicenceGranted{..} => "licence_granted",
         LicenceRevoked{..} => "licence_revoked",
+        LicenceAsked{..} => "licence_asked",
+        LicenceAnswered{..} => "licence_answered",
+        LicenceRequestLapsed{..} => "licence_request_lapsed",
         PeerBound{..} => "peer_bound",
         PeerReleased{..} => "peer_released",
         MemberRemoved{..} => "member_removed",
@@ -610,6 +629,9 @@ variants! {
         TooManyPeers(..) => "too_many_peers",
         PeerNotBound{..} => "peer_not_bound",
         NotLicensee{..} => "not_licensee",
+        NoLicenceAsked{..} => "no_licence_asked",
+        TooManyLicencesAsked(..) => "too_many_licences_asked",
+        NoSuchLicence{..} => "no_such_licence",
         ArtifactGoverned{..} => "artifact_governed",
         NotCommitted{..} => "not_committed",
         FailedAttestation{..} => "failed_attestation",

@@ -109,32 +109,6 @@ fn whoever_gives_all_shares_away_reads_no_more_from_the_next_block_on() {
 }
 
 #[test]
-fn a_licence_is_given_for_a_time_and_taken_back() {
-    let mut ledger = ledger();
-    let (model, artifact) = published(&mut ledger, Readers::Licensees);
-    let of_seafront = bind(&ledger, 4, 4, 1);
-    ledger.must(4, of_seafront);
-    assert!(!reads(&ledger, artifact, 4));
-    let seafront = account(&ledger, 4);
-    let expires = ledger.tip.time.plus_ms(60_000);
-    decided(&mut ledger, model, ProposalAction::GrantLicence { account: seafront, expires: Some(expires) });
-    assert!(reads(&ledger, artifact, 4));
-    ledger.block(60_000, vec![]);
-    assert!(!reads(&ledger, artifact, 4), "its time is over");
-    decided(&mut ledger, model, ProposalAction::GrantLicence { account: seafront, expires: None });
-    assert!(reads(&ledger, artifact, 4));
-    let for_holders = Distribution { readers: Readers::Holders, copies: 3 };
-    decided(&mut ledger, model, ProposalAction::SetDistribution { distribution: for_holders });
-    assert!(!reads(&ledger, artifact, 4), "licences do not count");
-    let for_licensees = Distribution { readers: Readers::Licensees, copies: 3 };
-    decided(&mut ledger, model, ProposalAction::SetDistribution { distribution: for_licensees });
-    assert!(reads(&ledger, artifact, 4));
-    let reason = || "it sold copies".to_owned();
-    decided(&mut ledger, model, ProposalAction::RevokeLicence { account: seafront, reason: reason() });
-    assert!(!reads(&ledger, artifact, 4));
-}
-
-#[test]
 fn who_publishes_an_address_again_neither_opens_nor_closes_it() {
     let mut ledger = ledger();
     let (restricted, artifact) = published(&mut ledger, Readers::Holders);

@@ -9,6 +9,7 @@ use allod_protocol::{
     event::Event,
     execute::{Executed, Outcome, execute},
     ids::{AccountId, Height, ModelId, Name, Power, ProposalId, Units, VersionLabel},
+    licence::LicenceTerms,
     limits,
     model::{CreateModel, FoundingLine},
     proof::{
@@ -200,14 +201,15 @@ fn there_are_deeds_on_versions_licences_decisions_and_attestations() {
     };
     world.must(3, Action::Attest(attest));
     let licensee = world.account(4);
-    let grant = ProposalAction::GrantLicence { account: licensee, expires: None };
+    let grant = ProposalAction::GrantLicence { account: licensee, terms: LicenceTerms { terms: None, for_ms: None } };
     let decision = world.decide(Scope::Model(model), vec![grant], 3);
     world.dispute(1, DisputeTarget::Version { model, label: label.clone() }, 0);
 
     let Facts::Version(facts) = world.facts(&Subject::Version { model, label }) else { panic!() };
     assert_eq!((facts.version.artifact.address, !facts.disputes.is_empty()), (artifact, true));
     let Facts::Licence(facts) = world.facts(&Subject::Licence { model, account: licensee }) else { panic!() };
-    assert_eq!(facts.licence.map(|licence| licence.proposal), Some(decision));
+    let licensee = facts.licence.expect("a licence that was granted");
+    assert_eq!((licensee.offer.map(|offer| offer.proposal), licensee.licence), (Some(decision), None));
     let Facts::Licence(facts) = world.facts(&Subject::Licence { model, account: world.account(3) }) else { panic!() };
     assert_eq!(facts.licence, None);
     let Facts::Decision(facts) = world.facts(&Subject::Decision(decision)) else { panic!() };

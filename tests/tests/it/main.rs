@@ -21,6 +21,7 @@ mod dormancy;
 mod formats;
 mod fuzz;
 mod incidents;
+mod licences;
 mod minorities;
 mod network;
 mod offices;

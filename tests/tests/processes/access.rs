@@ -67,6 +67,9 @@ fn a_restricted_version_is_fetched_by_peers_of_holders_and_licensees_as_long_as_
     net.wait_agreement(&[0, 1, 2, 3]);
     refused(2);
     decide(&net, "grant-licence northfield/secret hilltop --for 1h --as northfield", &["northfield", "lakeside"]);
+    refused(2);
+    must(&net, 0, "licence accept northfield/secret --as hilltop");
+    net.wait_agreement(&[0, 1, 2, 3]);
     must(&net, 2, &format!("fetch {version}"));
     let licensees = must(&net, 3, "model licensees northfield/secret");
     assert!(licensees.to_string().contains("hilltop"), "{licensees}");

@@ -1,6 +1,7 @@
 //! Ownership and decisions in full, once through a network of four real peers, by the commands that its users type.
 
 mod floors;
+mod licences;
 mod minorities;
 mod objections;
 mod safety;

@@ -139,6 +139,7 @@ fn there_is_a_deed_on_each_thing_that_outsiders_ask_for() {
         &format!("propose grant-licence {MODEL} hilltop --for 365d --as northfield"),
         &["northfield", "lakeside"],
     );
+    court.must(&format!("licence accept {MODEL} --decision {decision} --as hilltop"));
     // A challenge binds units that are free, and those of the founders are under vesting.
     court.decide(
         &format!("propose mint {MODEL} --to hilltop --units 10 --reason work --as northfield"),
@@ -149,7 +150,7 @@ fn there_is_a_deed_on_each_thing_that_outsiders_ask_for() {
     let shown = |name: &str, command: &str| text(&court.verify(&court.deed(name, command).0, &[]));
     for (name, command, words) in [
         ("version.deed", format!("deed version {version}"), vec!["v1", "published", "disputed"]),
-        ("licence.deed", format!("deed licence {MODEL} hilltop"), vec![decision.as_str(), "until"]),
+        ("licence.deed", format!("deed licence {MODEL} hilltop"), vec![decision.as_str(), "in force", "until"]),
         ("none.deed", format!("deed licence {MODEL} lakeside"), vec!["none"]),
         ("decision.deed", format!("deed decision {decision}"), vec!["EXECUTED", "tally", "hilltop"]),
         ("said.deed", format!("deed attestation {version} --statement bias-audit --by hilltop"), vec!["passed"]),

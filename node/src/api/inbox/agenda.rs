@@ -39,14 +39,16 @@ pub(super) fn due(asked: &Asked<'_>, key: &[u8], value: &[u8]) -> Result<Vec<Inb
         Due::Issue { model, number } => issue(asked, model, number)?.into_iter().collect(),
         Due::Stop { model, number } => stop(asked, model, number)?.into_iter().collect(),
         Due::Delegation { model, from } if from == me => delegation(asked, model)?.into_iter().collect(),
-        // Told with the account itself, the accounts that it guards, and its requests; or asks nobody.
+        // Told with the account itself, the accounts that it guards, its requests, and the models of its stewards; or asks
+        // nobody.
         Due::Silence { .. }
         | Due::Delegation { .. }
         | Due::Recovery(_)
         | Due::Settling(_)
         | Due::Approval(..)
         | Due::Ballots(_)
-        | Due::Binding(_) => Vec::new(),
+        | Due::Binding(_)
+        | Due::LicenceRequest { .. } => Vec::new(),
     };
     for item in &mut items {
         item.until = item.until.or(until);

@@ -1,6 +1,6 @@
 //! What offices ask: to be accepted, and then their work.
 
-use super::{Asked, decoded};
+use super::{Asked, decoded, licences};
 use crate::api::views::{InboxItem, InboxKind, Problem};
 use allod_protocol::{
     contribution::{Contribution, ContributionOf},
@@ -25,6 +25,7 @@ pub(super) fn tenure(asked: &Asked<'_>, _: &[u8], value: &[u8]) -> Result<Vec<In
         (TenureStatus::Accepted, Office::Steward(model)) => {
             let mut items = countersign(asked, model)?;
             items.extend(reported(asked, model)?);
+            items.extend(licences::asked_for(asked, model)?);
             Ok(items)
         }
         (TenureStatus::Accepted, Office::Responsible(incident)) => {

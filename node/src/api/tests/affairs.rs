@@ -12,11 +12,11 @@ use allod_protocol::{
     round::{KindWeight, RoundPlan},
 };
 
-fn fields(value: &Value) -> BTreeSet<String> {
+pub(super) fn fields(value: &Value) -> BTreeSet<String> {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-fn described(record: &[&str], added: &[&str]) -> BTreeSet<String> {
+pub(super) fn described(record: &[&str], added: &[&str]) -> BTreeSet<String> {
     record.iter().chain(added).map(|field| (*field).to_owned()).collect()
 }
 

@@ -13,7 +13,7 @@ use clap::Parser as _;
 
 impl Peer {
     /// What an account is asked, page by page; the kinds and what each is about.
-    async fn inbox(&self, account: &str, limit: usize) -> Vec<Value> {
+    pub(super) async fn inbox(&self, account: &str, limit: usize) -> Vec<Value> {
         let (mut items, mut after) = (Vec::new(), String::new());
         loop {
             let page = self.ok(&format!("/v1/accounts/{account}/inbox?limit={limit}{after}")).await;
@@ -56,7 +56,7 @@ impl Peer {
 }
 
 /// The command lines are what the parser takes, with what is to be filled in filled in.
-fn must_parse(command: &str) {
+pub(super) fn must_parse(command: &str) {
     let filled = command.split(' ').map(|word| match word {
         "WORDS" => "x".to_owned(),
         "AMOUNT" => "5".to_owned(),

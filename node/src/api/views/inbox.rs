@@ -55,6 +55,12 @@ pub enum InboxKind {
     GuardedKeys,
     /// Know that the account is suspended.
     Suspended,
+    /// Agree to a licence, or decline it.
+    AcceptLicence,
+    /// Know what became of a version that the account is licensed to use.
+    LicensedVersion,
+    /// Ask the owners to grant a licence that somebody asks for, as a steward; nobody has to.
+    GrantLicence,
 }
 
 /// One thing that an account is asked, or should know.

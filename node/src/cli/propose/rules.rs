@@ -7,6 +7,7 @@ use crate::cli::{
     client::Client,
     dispute::{self, Ruling},
     licence::LicenceArgs,
+    licences,
     output::short,
     policy::choice::PolicyArgs,
     units,
@@ -68,16 +69,30 @@ pub(in crate::cli) struct GrantLicence {
     model: ModelName,
     /// Who gets it
     licensee: String,
-    /// For how long, from now on [default: for ever]
+    /// For how long, from the block that carries the decision out [default: for ever]
     #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
     duration: Option<Duration>,
+    /// On which terms, which stay when the model's change [default: the model's present ones]
+    #[command(flatten)]
+    terms: LicenceArgs,
+    /// Just what the account asks for: it has agreed to that already
+    #[arg(long, conflicts_with_all = ["duration", "spdx", "terms"])]
+    as_asked: bool,
 }
 
 impl Ask for GrantLicence {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let account = client.account(&self.licensee).await?.account.id;
-        let expires = self.duration.map(|duration| units::now().plus_ms(units::milliseconds(duration)));
-        let action = ProposalAction::GrantLicence { account, expires };
+        let terms = if self.as_asked {
+            let (model, licensee) = (&self.model, &self.licensee);
+            let asked = licences::asked_for(client, model, account).await?;
+            let none =
+                || Failure::usage(format!("{licensee} asks for no licence to {model}; say --for, --spdx, --terms"));
+            asked.ok_or_else(none)?.request.terms
+        } else {
+            self.terms.terms(client, &self.model, self.duration).await?
+        };
+        let action = ProposalAction::GrantLicence { account, terms };
         Asked::model(client, &self.model, action, format!("License {} to {}", self.model, self.licensee)).await
     }
 }

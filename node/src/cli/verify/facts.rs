@@ -13,6 +13,7 @@ use crate::{
 use allod_protocol::{
     dispute::Dispute,
     ids::{Timestamp, Units},
+    licence::{LicenceEnd, LicenceGrant},
     model::{Model, VersionStatus},
     policy::TransferRule,
     proof::{
@@ -130,21 +131,35 @@ fn add_version(fields: &mut Fields, facts: &VersionFacts) {
 fn add_licence(fields: &mut Fields, facts: &LicenceFacts, time: Timestamp) {
     add_model(fields, &facts.model);
     fields.add("licensee", format!("{}\n{}", facts.account.handle, facts.account.id));
-    let Some(licence) = &facts.licence else {
-        fields.add("licence", "none: the owners gave it none, or took it back");
+    let Some(licensee) = &facts.licence else {
+        fields.add("licence", "none: the owners never granted it one");
         return;
     };
-    fields.add("licence", format!("given in block {} by proposal\n{}", licence.since, licence.proposal));
-    fields.add(
-        "until",
-        match licence.expires {
-            None => "it is taken back".into(),
-            Some(expires) if expires <= time => format!("{}: OVER", show_time(expires)),
-            Some(expires) => show_time(expires),
-        },
-    );
-    let terms = facts.model.licence.as_ref().map(show_licence);
-    fields.add("terms", terms.unwrap_or_else(|| "none stated by the model".into()));
+    match &licensee.licence {
+        None => {
+            fields.add("licence", "none: it never agreed to one");
+        }
+        Some(licence) => {
+            let stands = match licence.ended {
+                None if licence.grant.is_over(time) => "OVER",
+                None => "in force",
+                Some(LicenceEnd::GivenUp) => "GIVEN UP",
+                Some(LicenceEnd::Revoked) => "REVOKED",
+            };
+            fields.add("licence", stands);
+            add_grant(fields, &licence.grant);
+        }
+    }
+    if let Some(offer) = licensee.offered(time) {
+        fields.add("offered", "and NOT ACCEPTED");
+        add_grant(fields, offer);
+    }
+}
+
+fn add_grant(fields: &mut Fields, grant: &LicenceGrant) {
+    fields.add("granted", format!("in block {} by proposal\n{}", grant.since, grant.proposal));
+    fields.add("until", grant.expires.map_or_else(|| "it is given up or taken back".into(), show_time));
+    fields.add("terms", grant.terms.as_ref().map_or_else(|| "none stated".into(), show_licence));
 }
 
 fn add_decision(fields: &mut Fields, facts: &DecisionFacts) {

@@ -89,7 +89,16 @@ const HELD: &[(&str, &str)] = &[
         "`issue` u64, `units` | units above 0",
         "what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond",
     ),
-    ("`too_many_statements` (16 of one account as its reporter, and 16 as who is named)", "nobody_fills_an_incident_with_words_or_names"),
+    (
+        "`too_many_statements` (16 of one account as its reporter, and 16 as who is named)",
+        "nobody_fills_an_incident_with_words_or_names",
+    ),
+    (
+        "lifetime 1 ms to 90 days | any account",
+        "what_is_asked_for_and_granted_has_its_form_at_the_bounds_and_not_beyond",
+    ),
+    ("licences to 16 other models", "an_account_asks_for_a_bounded_number_of_licences"),
+    ("`for_ms` 1 to 36,600 days", "what_is_asked_for_and_granted_has_its_form_at_the_bounds_and_not_beyond"),
     // Section 6, effects
     (
         "at most 512 holders of all parents together",
@@ -300,6 +309,9 @@ fn the_limits_are_those_of_the_page() {
     says(&format!("at most {} givers", limits::ROUND_GIVERS_PER_TURN));
     says(&format!("at most {} rounds that are not over", limits::OPEN_ROUNDS));
     says(&format!("{} days or more after the last began", limits::DILUTION_YEAR_MS / DAY_MS));
+    says(&format!("lifetime 1 ms to {} days | any account", limits::LICENCE_REQUEST_MS / DAY_MS));
+    says(&format!("licences to {} other models", limits::LICENCE_REQUESTS_PER_ACCOUNT));
+    says(&format!("`for_ms` 1 to {} days", thousands(limits::LICENCE_MS / DAY_MS)));
     says(&format!("`lapses` that + {} days", limits::DISPUTE_MS / DAY_MS));
     says(&format!("`until` is block time + {} days", limits::APPEAL_MS / DAY_MS));
     says(&format!("`quota_used_up` ({} of the account stand", thousands(limits::ATTESTATIONS_PER_ACCOUNT.into())));

@@ -12,6 +12,7 @@ use allod_protocol::{
     emergency::{StopsRunning, SuspendedBy, VersionStop},
     ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, Units},
     incident::Incident,
+    licence::{LicenceChange, LicenceGrant, LicenceRequest, LicenceRequestOf, Licensee},
     model::{Model, Version, VersionStatus},
     network::Network,
     office::{Ahead, Office, Tenure, TenureStatus},
@@ -21,7 +22,10 @@ use allod_protocol::{
     share::{Register, Share, ShareAt, TotalAt, Weights, free_units},
     state::{Direction, Overlay, page, read_as_of},
 };
-use allod_tests::{ledger::TestLedger, reference};
+use allod_tests::{
+    ledger::TestLedger,
+    reference::{self, Granted, Wanted},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl History {
@@ -117,6 +121,20 @@ impl History {
         assert_eq!(found.stewards, expected.stewards);
         assert_eq!(found.policy, expected.policy);
         assert_eq!(found.licence, expected.licence);
+        for (account, licence) in &expected.licensees {
+            let kept = self.ledger.read::<Licensee>(&(id, *account)).expect("a licence that was granted");
+            assert_eq!(kept.licence.map(|it| (granted(it.grant), it.ended)), licence.agreed);
+            assert_eq!(kept.offer.map(granted), licence.offer);
+            assert_eq!(kept.changes, licence.steps);
+            let last: LicenceChange = self.ledger.read(&(id, *account, kept.changes - 1)).expect("its last step");
+            assert!(last.height <= self.ledger.tip.height);
+        }
+        for account in &self.accounts {
+            let asks = self.ledger.read::<LicenceRequest>(&(*account, id));
+            let listed = self.ledger.read::<LicenceRequestOf>(&(id, *account)).is_some();
+            let asks = asks.map(|request| Wanted { terms: request.terms, until: request.expires.get() });
+            assert_eq!((asks.as_ref(), listed), (expected.asked.get(account), asks.is_some()));
+        }
         assert_eq!(found.distribution, expected.distribution);
         for account in &self.accounts {
             let reads = access::reads(&self.ledger.state, &found, *account, self.ledger.tip.time).expect("state");
@@ -351,4 +369,9 @@ fn status(found: &ProposalStatus) -> reference::Status {
         ProposalStatus::Cancelled { .. } => reference::Status::Cancelled,
         ProposalStatus::Expired { reason, .. } => reference::Status::Expired(reason.code()),
     }
+}
+
+/// What was granted, as the reference puts it.
+fn granted(grant: LicenceGrant) -> Granted {
+    Granted { proposal: grant.proposal, terms: grant.terms, until: grant.expires.map(|until| until.get()) }
 }

@@ -1,8 +1,8 @@
 //! How often what happened in random histories.
 
 use allod_protocol::{
-    dispute::DisputeTarget, emergency::StopEnd, event::Event, execute::Executed, policy::Electorate,
-    proposal::ProposalAction, transaction::Action,
+    dispute::DisputeTarget, emergency::StopEnd, event::Event, execute::Executed, licence::LicenceEnd,
+    policy::Electorate, proposal::ProposalAction, transaction::Action,
 };
 use allod_tests::reference::{DisputeStatus, Part, Proposal, RoundStatus, Status, World};
 use std::{collections::BTreeMap, fmt};
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 32] = [
+const ACTIONS: [&str; 34] = [
     "rotate_keys",
     "report_incident",
     "update_incident",
@@ -44,11 +44,13 @@ const ACTIONS: [&str; 32] = [
     "set_intake",
     "accept_transfer",
     "give_consent",
+    "ask_licence",
+    "answer_licence",
     "stop_version",
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 45] = [
+const ENDS: [&str; 49] = [
     "control changed",
     "done accept_control",
     "refused cast_ballot: control_not_accepted",
@@ -94,10 +96,14 @@ const ENDS: [&str; 45] = [
     "appeal upheld",
     "artifact taken over",
     "round that waited for disputes",
+    "licence agreed to beforehand",
+    "licence accepted",
+    "licence given up",
+    "licence request lapsed",
 ];
 
 /// What decisions do, and what else is rare.
-const DECISIONS: [&str; 39] = [
+const DECISIONS: [&str; 40] = [
     "applied take_up",
     "proposal expired: control_not_accepted",
     "refused give_consent: control_not_accepted",
@@ -118,6 +124,7 @@ const DECISIONS: [&str; 39] = [
     "done set_licence",
     "done set_distribution",
     "done grant_licence",
+    "licence offered beside one in force",
     "done revoke_licence",
     "done mint_shares",
     "done burn_shares",
@@ -167,6 +174,16 @@ impl Coverage {
 
     /// Counts what happened in a block.
     pub(crate) fn count_events(&mut self, executed: &Executed, world: &World) {
+        let done = executed.results.iter().flat_map(|result| &result.events);
+        for event in executed.deadline_events.iter().chain(done) {
+            let Event::LicenceGranted { model, account, accepted, .. } = event else { continue };
+            let licensed = &world.models[model].licensees[account];
+            if *accepted {
+                self.count("licence agreed to beforehand");
+            } else if licensed.in_force(world.time).is_some() {
+                self.count("licence offered beside one in force");
+            }
+        }
         for event in &executed.deadline_events {
             match event {
                 Event::FellDormant { .. } => self.count("fell dormant"),
@@ -176,6 +193,7 @@ impl Coverage {
                 Event::SuspensionEnded { end: StopEnd::Lapsed, .. } => self.count("stop lapsed"),
                 Event::AmountsWithheld { .. } => self.count("round over with amounts withheld"),
                 Event::RecordingEnded { .. } => self.count("recording ended by retirement"),
+                Event::LicenceRequestLapsed { .. } => self.count("licence request lapsed"),
                 _ => {}
             }
         }
@@ -185,6 +203,7 @@ impl Coverage {
                 Event::CloseMoved { .. } => self.count("close moved"),
                 Event::Spoke { was_dormant: true, .. } => self.count("ballot that wakes"),
                 Event::ArtifactTakenOver { .. } => self.count("artifact taken over"),
+                Event::LicenceAnswered { accept: true, .. } => self.count("licence accepted"),
                 Event::BallotCast { proposal, account, weight, .. } => {
                     let proposal = &world.proposals[proposal];
                     let alone = Proposal { ballots: BTreeMap::new(), ..proposal.clone() };
@@ -225,6 +244,11 @@ impl Coverage {
                 DisputeStatus::Lifted => "dispute lifted",
                 DisputeStatus::Lapsed => "dispute lapsed",
             });
+        }
+        for licensed in world.models.values().flat_map(|model| model.licensees.values()) {
+            if let Some((_, Some(LicenceEnd::GivenUp))) = &licensed.agreed {
+                self.count("licence given up");
+            }
         }
         for round in world.models.values().flat_map(|model| &model.rounds) {
             if round.part == Part::Rest {

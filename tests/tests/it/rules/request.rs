@@ -172,6 +172,17 @@ pub(crate) enum Request {
         proposal: Pick,
         agrees: bool,
     },
+    /// On which terms, and how long it asks; none takes back what was asked.
+    AskLicence {
+        model: u8,
+        by: Pick,
+        terms: Option<(u8, u16)>,
+    },
+    AnswerLicence {
+        model: u8,
+        by: Pick,
+        accept: bool,
+    },
     Leave {
         by: Pick,
     },
@@ -288,8 +299,8 @@ pub(crate) enum Step {
     Licence(u8),
     Distribution(u8),
     Grant {
-        to: u8,
-        expires: bool,
+        to: Pick,
+        terms: u8,
     },
     Revoke(Pick),
     Mint {
@@ -397,6 +408,10 @@ fn of_holders() -> impl Strategy<Value = Request> {
         5 => (pick(), pick(), amount()).prop_map(|(issue, by, amount)| Request::TakeUp { issue, by, amount }),
         4 => (pick(), prop::bool::weighted(0.85))
             .prop_map(|(proposal, agrees)| Request::Consent { proposal, agrees }),
+        1 => (model, pick(), prop::option::weighted(0.8, (0u8..4, 1u16..8_000)))
+            .prop_map(|(model, by, terms)| Request::AskLicence { model, by, terms }),
+        3 => (model, pick(), prop::bool::weighted(0.7))
+            .prop_map(|(model, by, accept)| Request::AnswerLicence { model, by, accept }),
         4 => (model, pick(), prop::option::weighted(0.8, any), lasts_ms)
             .prop_map(|(model, by, to, lasts_ms)| Request::Delegate { model, by, to, lasts_ms }),
         1 => (prop::option::weighted(0.8, any), pick(), prop::option::weighted(0.8, prop::bool::weighted(0.7)))
@@ -477,7 +492,7 @@ fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
         4 => (pick(), any).prop_map(|(version, parent)| Step::Lineage { version, parent }),
         1 => any.prop_map(Step::Licence),
         1 => any.prop_map(Step::Distribution),
-        3 => (any, prop::bool::weighted(0.5)).prop_map(|(to, expires)| Step::Grant { to, expires }),
+        8 => (pick(), 0u8..4).prop_map(|(to, terms)| Step::Grant { to, terms }),
         2 => pick().prop_map(Step::Revoke),
         20 => ownership(),
         2 => (any, 1u8..4).prop_map(|(first, count)| Step::Stewards { first, count }),

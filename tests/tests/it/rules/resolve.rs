@@ -20,10 +20,11 @@ use allod_protocol::{
     emergency::StopVersion,
     ids::{
         AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name,
-        ProposalId, Timestamp, Units, VersionLabel,
+        ProposalId, Units, VersionLabel,
     },
     incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
     intake::{SetIntake, UnitsOf},
+    licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
     model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
     network::LeaveNetwork,
     office::{AcceptOffice, Office, ResignOffice},
@@ -37,7 +38,7 @@ use allod_protocol::{
     share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
     transaction::Action,
 };
-use allod_tests::reference::{Answer, DisputeStatus, Model, Proposal, Status, Suspended, VersionStatus};
+use allod_tests::reference::{Answer, DisputeStatus, Licensed, Model, Proposal, Status, Suspended, VersionStatus};
 
 fn wrap<T: Clone>(list: &[T], place: u8) -> Option<T> {
     list.get(usize::from(place).checked_rem(list.len())?).cloned()
@@ -73,6 +74,7 @@ impl History {
         }
         let asked = self
             .of_holder(request)
+            .or_else(|| self.of_licensee(request))
             .or_else(|| self.of_taker(request))
             .or_else(|| self.of_account(request))
             .or_else(|| self.of_officer(request))
@@ -164,6 +166,40 @@ impl History {
                 let to = to.map(|to| self.any(to));
                 let expires = lasts_ms.filter(|_| to.is_some()).map(|ms| self.ledger.tip.time.plus_ms(ms.into()));
                 Some((by, Action::Delegate(Delegate { model, to, expires })))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_licensee(&self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::AskLicence { model, by, terms } => {
+                let (model, _) = self.model(*model);
+                let is_asked = |account| self.world.models[&model].asked.contains_key(&account);
+                let by = self.by(*by, |account| terms.is_some() || is_asked(account));
+                let wanted = terms.map(|(terms, lifetime_ms)| WantedLicence {
+                    terms: licence_terms(terms),
+                    text: "for the clinic".into(),
+                    lifetime_ms: lifetime_ms.into(),
+                });
+                Some((by, Action::AskLicence(AskLicence { model, wanted })))
+            }
+            Request::AnswerLicence { model, by, accept } => {
+                let time = self.world.time;
+                let waits = |licensed: &Licensed| licensed.offer.is_some() || licensed.in_force(time).is_some();
+                let answers = |model: &ModelId| self.world.models[model].licensees.values().any(waits);
+                let (any, _) = self.model(*model);
+                let place = Pick { place: *model, ..*by };
+                let model = choose(&self.models, place, answers).unwrap_or(any);
+                let licensees = &self.world.models[&model].licensees;
+                let by = self.by(*by, |account| licensees.get(&account).is_some_and(waits));
+                let licensed = licensees.get(&by);
+                let offer = licensed.and_then(|licensed| licensed.offer.as_ref());
+                let agreed = licensed.and_then(|licensed| Some(&licensed.agreed.as_ref()?.0));
+                let granted =
+                    if *accept || place.place.is_multiple_of(2) { offer.or(agreed) } else { agreed.or(offer) };
+                let proposal = granted.map_or(ProposalId::from_bytes([0; 32]), |granted| granted.proposal);
+                Some((by, Action::AnswerLicence(AnswerLicence { model, proposal, accept: *accept })))
             }
             _ => None,
         }
@@ -585,13 +621,23 @@ impl History {
                 let distribution = Distribution { readers, copies: u32::from(number % 65) };
                 ProposalAction::SetDistribution { distribution }
             }
-            Step::Grant { to, expires } => {
-                let expires = expires.then(|| Timestamp::new(self.world.time + 5_000));
-                ProposalAction::GrantLicence { account: self.any(*to), expires }
+            Step::Grant { to, terms } => {
+                // Just what was asked for, or something beside what there is.
+                let (asked, licensees) = (&self.world.models[&model].asked, &self.world.models[&model].licensees);
+                let has_one = |account: &AccountId| {
+                    licensees.get(account).is_some_and(|it| it.in_force(self.world.time).is_some())
+                };
+                let as_asked = to.place.is_multiple_of(2);
+                let account =
+                    self.by(*to, |account| if as_asked { asked.contains_key(&account) } else { has_one(&account) });
+                let granted = asked.get(&account).filter(|_| to.fits && as_asked);
+                let terms = granted.map(|wanted| wanted.terms.clone()).unwrap_or_else(|| licence_terms(*terms));
+                ProposalAction::GrantLicence { account, terms }
             }
             Step::Revoke(pick) => {
                 let licensees = &self.world.models[&model].licensees;
-                let account = self.by(*pick, |account| licensees.contains_key(&account));
+                let has = |licensed: &Licensed| licensed.offer.is_some() || matches!(licensed.agreed, Some((_, None)));
+                let account = self.by(*pick, |account| licensees.get(&account).is_some_and(has));
                 ProposalAction::RevokeLicence { account, reason }
             }
             Step::Stewards { first, count } => {
@@ -920,4 +966,10 @@ fn ballot(proposal: ProposalId, parts: &[(Choice, u16)]) -> Action {
         part: BasisPoints::new(*part).expect("at most the whole"),
     };
     Action::CastBallot(CastBallot { proposal, parts: parts.iter().map(part).collect() })
+}
+
+/// A few kinds of terms: on the model's or on others, for ever or for a time.
+fn licence_terms(number: u8) -> LicenceTerms {
+    let terms = (number % 2 == 1).then(|| Licence::Terms(ContentHash::from_bytes([1; 32])));
+    LicenceTerms { terms, for_ms: (number >= 2).then_some(30_000) }
 }

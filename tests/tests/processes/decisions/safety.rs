@@ -91,7 +91,7 @@ fn bound_what_one_account_costs_all(federation: &Federation) {
     let last = federation.must(report);
     let shown = federation.must(&format!("transaction {}", text_of(&last, "transaction")));
     assert!(shown.get("weight").and_then(Value::as_u64).is_some_and(|weight| weight > 500), "{shown}");
-    let heavy = "propose stewards northfield/scans --steward northfield --as northfield --then stewards --steward lakeside \
-                 --then stewards --steward northfield";
+    let heavy = "propose stewards northfield/scans --steward northfield --as northfield --then stewards northfield/scans --steward lakeside \
+                 --then stewards northfield/scans --steward northfield";
     federation.refused(heavy, "weighs");
 }
