@@ -44,7 +44,7 @@ fn histories(cases: u32, policies: Range<u8>) -> Coverage {
 
 #[test]
 fn random_histories_agree_with_the_reference_model() {
-    let coverage = histories(160, 0..policies::OWN);
+    let coverage = histories(200, 0..policies::OWN);
     println!("{coverage}");
     coverage.require_every_action();
     coverage.require_every_end();
@@ -52,7 +52,7 @@ fn random_histories_agree_with_the_reference_model() {
 
 #[test]
 fn random_histories_under_the_templates_agree_with_the_reference_model() {
-    let coverage = histories(120, policies::OWN..policies::ALL);
+    let coverage = histories(160, policies::OWN..policies::ALL);
     println!("{coverage}");
     coverage.require_every_action();
 }

@@ -50,7 +50,7 @@ const ACTIONS: [&str; 34] = [
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 49] = [
+const ENDS: [&str; 45] = [
     "control changed",
     "done accept_control",
     "refused cast_ballot: control_not_accepted",
@@ -66,11 +66,9 @@ const ENDS: [&str; 49] = [
     "proposal rejected: no_yes_quorum",
     "proposal rejected: blocked",
     "proposal expired: no_consent",
-    "issue closed",
     "fell dormant",
     "ballot that wakes",
     "proposal rejected: vetoed",
-    "proposal rejected: objected",
     "proposal withdrawn",
     "proposal cancelled",
     "proposal expired: not_attested",
@@ -94,8 +92,6 @@ const ENDS: [&str; 49] = [
     "round over with amounts withheld",
     "contribution countersigned by several",
     "appeal upheld",
-    "artifact taken over",
-    "round that waited for disputes",
     "licence agreed to beforehand",
     "licence accepted",
     "licence given up",
@@ -103,7 +99,11 @@ const ENDS: [&str; 49] = [
 ];
 
 /// What decisions do, and what else is rare.
-const DECISIONS: [&str; 40] = [
+const DECISIONS: [&str; 44] = [
+    "artifact taken over",
+    "proposal rejected: objected",
+    "issue closed",
+    "round that waited for disputes",
     "applied take_up",
     "proposal expired: control_not_accepted",
     "refused give_consent: control_not_accepted",
