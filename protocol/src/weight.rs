@@ -25,7 +25,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What work costs, in units of about a microsecond of everything that a peer does for it.
+/// What work costs. A peer that the figures of the README were measured on executes some twenty units in a microsecond, of
+/// what is as heavy as its load says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Weight(u64);
 
