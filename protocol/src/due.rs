@@ -358,10 +358,9 @@ pub(crate) fn handle<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context:
 /// The most that handling an entry costs.
 fn weight_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, due: Due) -> Weight {
     match due {
-        Due::Proposal(_, id) => state.read::<Proposal>(&id).map_or(weight::ENTRY, |proposal| {
-            let attesters = proposal.gates.iter().map(|gate| gate.accounts.len()).sum();
-            weight::of_decision(&proposal.actions, attesters).weight()
-        }),
+        Due::Proposal(_, id) => state
+            .read::<Proposal>(&id)
+            .map_or(weight::ENTRY, |proposal| weight::of_proposed(&proposal.actions, &proposal.gates).weight()),
         Due::Round { model, number } => {
             let round = state.read::<round::Round>(&(model, number));
             round.map_or(weight::ENTRY, |round| round.weight_of_turn())

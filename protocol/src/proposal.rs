@@ -264,8 +264,7 @@ impl Proposal {
 
 /// That a decision can be carried out in one block, beside others.
 fn require_light(actions: &[ProposalAction], gates: &[ProposalGate]) -> Result<(), Rejection> {
-    let attesters = gates.iter().map(|gate| gate.accounts.len()).sum();
-    let weight = weight::of_decision(actions, attesters).weight();
+    let weight = weight::of_proposed(actions, gates).weight();
     if weight > limits::DECISION_WEIGHT { Err(Rejection::DecisionTooHeavy { weight }) } else { Ok(()) }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     limits,
     model::{CreateModel, PublishVersion},
     policy::ModelPolicy,
-    proposal::{OpenProposal, ProposalAction},
+    proposal::{OpenProposal, ProposalAction, ProposalGate},
     state::PAGE_SIZE_BYTES,
     transaction::{Action, Transaction},
 };
@@ -328,8 +328,12 @@ fn names_in(policy: &ModelPolicy) -> u64 {
 }
 
 /// The load of a decision that is carried out: all of its actions, what they wait for, and that the proposal is over.
-/// `attesters` are the accounts of all gates together.
-pub(crate) fn of_decision(actions: &[ProposalAction], attesters: usize) -> Load {
+pub(crate) fn of_proposed(actions: &[ProposalAction], gates: &[ProposalGate]) -> Load {
+    of_decision(actions, gates.iter().map(|gate| gate.accounts.len()).sum())
+}
+
+/// The same, where `attesters` are the accounts of all gates together.
+fn of_decision(actions: &[ProposalAction], attesters: usize) -> Load {
     let proposal = Load::of(4 + PROPOSAL, 3 + 2 * PROPOSAL, 1).plus(MOVING.times(5));
     actions.iter().map(|action| of_decided(action, count(attesters))).fold(proposal, Load::plus)
 }
