@@ -4,10 +4,10 @@ mod request;
 
 pub(crate) use request::action;
 
-use crate::cli::units::show_duration;
+use crate::cli::units::{show_duration, show_time};
 use allod_protocol::{
     access::Readers,
-    ids::{AccountId, ModelId},
+    ids::{AccountId, ModelId, Timestamp},
     licence::LicenceTerms,
     model::{Licence, VersionRef},
     proposal::{Proposal, ProposalAction, Scope},
@@ -105,6 +105,11 @@ pub(crate) fn licence_on(terms: Option<&Licence>) -> String {
         Some(Licence::Spdx(expression)) => format!(" on the terms of {expression}"),
         Some(Licence::Terms(hash)) => format!(" on the terms with hash {hash}"),
     }
+}
+
+/// Until when a licence that was granted lasts.
+pub(crate) fn licence_until(expires: Option<Timestamp>) -> String {
+    expires.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", show_time(end)))
 }
 
 /// On which terms, and for how long.

@@ -220,11 +220,7 @@ async fn answer(context: &Context, which: &Which, signing: &Signing, answer: Ans
 }
 
 fn on_terms(grant: &LicenceGrant) -> String {
-    format!("{}, {}", plain::licence_on(grant.terms.as_ref()), until(grant))
-}
-
-fn until(grant: &LicenceGrant) -> String {
-    grant.expires.map_or_else(|| "for ever".to_owned(), |until| format!("until {}", show_time(until)))
+    format!("{}, {}", plain::licence_on(grant.terms.as_ref()), plain::licence_until(grant.expires))
 }
 
 /// What an account asks of a model's owners, if it asks for anything.
@@ -307,8 +303,7 @@ fn show_history(changes: &[LicenceChangeView]) -> String {
         let what = match &view.change.step {
             LicenceStep::Granted { terms, expires, accepted, .. } => {
                 let on = plain::licence_on(terms.as_ref());
-                let until =
-                    expires.map_or_else(|| "for ever".to_owned(), |until| format!("until {}", show_time(until)));
+                let until = plain::licence_until(*expires);
                 let agreed = if *accepted { "; agreed to beforehand" } else { "; offered" };
                 format!("granted{on}, {until}{agreed}")
             }

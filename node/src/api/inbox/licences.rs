@@ -3,7 +3,6 @@
 use super::{Asked, decoded};
 use crate::{
     api::views::{InboxItem, InboxKind, Problem},
-    cli::units::show_time,
     plain,
 };
 use allod_protocol::{
@@ -39,7 +38,7 @@ pub(super) fn licence(asked: &Asked<'_>, _: &[u8], value: &[u8]) -> Result<Vec<I
 fn offered(asked: &Asked<'_>, model: ModelId, offer: &LicenceGrant, has_one: bool) -> Result<InboxItem, Problem> {
     let name = asked.what(model)?;
     let terms = plain::licence_on(offer.terms.as_ref());
-    let until = offer.expires.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", show_time(end)));
+    let until = plain::licence_until(offer.expires);
     let meanwhile = if has_one { "the licence that you have stays as it is" } else { "you have no licence to it" };
     let text = format!("the owners of {name} offer you a licence{terms}, {until}; until you accept it {meanwhile}");
     let id = offer.proposal.to_string();
