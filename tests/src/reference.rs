@@ -6,11 +6,11 @@
 //! before it back. Nothing of the protocol is used but its plain types: ids, requests, the fields of rules and plans.
 //!
 //! A refusal is the stable code of the rule that refuses, so that a history is compared by reason and not only by
-//! outcome. Left out: recovery by guardians, requests that gather signatures, validators, rules of form;
+//! outcome. Left out: requests that gather signatures, validators, rules of form;
 //! and weights. What transactions weigh follows from their bytes and is for whoever makes blocks; what falls due is done
 //! when it is due, as no history comes near the weight that a block has for it.
 //!
-//! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `control`, `shares`,
+//! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `recovery`, `control`, `shares`,
 //! `versions`, `emergency`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
 //! `minorities` (dilution, pre-emption, consent),
 //! `actions` (what a decision does), `incidents`, `offices` (who agreed to what), `takes` (who takes which units).
@@ -27,6 +27,7 @@ mod incidents;
 mod licences;
 mod minorities;
 mod offices;
+mod recovery;
 mod shares;
 mod silence;
 mod takes;
@@ -43,6 +44,7 @@ pub use incidents::Incident;
 pub use licences::{Granted, Licensed, Wanted};
 pub use minorities::{Added, Issue};
 pub use offices::Answer;
+pub use recovery::{Recovery, Unsettled};
 pub use shares::{Delegation, Grant};
 pub use silence::Silence;
 pub use versions::{Committed, Version, VersionStatus};
@@ -60,6 +62,7 @@ use allod_protocol::{
     office::Office,
     policy::{ModelPolicy, NetworkPolicy},
     proposal::Scope,
+    recovery::Clock,
     transaction::Action,
 };
 use std::{
@@ -129,6 +132,10 @@ pub struct World {
     pub network: NetworkPolicy,
     /// The accounts.
     pub accounts: BTreeMap<AccountId, Account>,
+    /// The recoveries under way.
+    pub recoveries: BTreeMap<AccountId, Recovery>,
+    /// Which keys an account should get, as a guardian says.
+    pub guardians_said: BTreeMap<(AccountId, AccountId), KeyPolicy>,
     /// Under whose control those are whose keys were ever replaced.
     pub controls: BTreeMap<AccountId, Control>,
     /// The keys of holders that a model's owners accept.
@@ -180,9 +187,11 @@ enum Due {
     Delegation(ModelId, AccountId),
     Round(ModelId, usize),
     Dispute(DisputeId),
+    Recovery(AccountId),
     Silence(Scope, AccountId),
     Issue(ModelId, usize),
     Stop(ModelId, usize),
+    Settling(AccountId),
     LicenceRequest(AccountId, ModelId),
 }
 
@@ -203,14 +212,16 @@ impl World {
         network: NetworkPolicy,
     ) -> Self {
         let account = |(place, (id, handle, keys))| {
-            let operates = place < OPERATORS;
-            (id, Account { handle, keys, quota, sponsor: None, member_since: Some(0), operates, suspended: false })
+            let (operates, member_since) = (place < OPERATORS, Some(0));
+            (id, Account { quota, member_since, operates, ..Account::new(handle, keys) })
         };
         let mut world = Self {
             height: 0,
             time: 0,
             network,
             accounts: founders.into_iter().enumerate().map(account).collect(),
+            recoveries: BTreeMap::new(),
+            guardians_said: BTreeMap::new(),
             controls: BTreeMap::new(),
             accepted_controls: BTreeMap::new(),
             models: BTreeMap::new(),
@@ -270,6 +281,8 @@ impl World {
             Due::Issue(model, number) => self.issue_is_due(model, number),
             Due::Stop(model, number) => self.stop_is_due(model, number),
             Due::LicenceRequest(account, model) => drop(self.existing_mut(model).asked.remove(&account)),
+            Due::Recovery(account) => self.recovery_is_due(account),
+            Due::Settling(account) => self.settling_is_due(account),
         }
     }
 
@@ -286,6 +299,7 @@ impl World {
             Due::Round(model, _) | Due::Issue(model, _) | Due::Stop(model, _) => Lane::Model(model),
             Due::Delegation(model, _) => Lane::Ends(model),
             Due::LicenceRequest(account, _) => Lane::Account(account),
+            Due::Recovery(account) | Due::Settling(account) => Lane::Account(account),
         }
     }
 
@@ -312,7 +326,7 @@ impl World {
         named: [u8; 32],
     ) -> Result<(), Refused> {
         let before = self.clone();
-        let result = self.require_signed(sender, signers).and_then(|()| self.attempt(sender, action, named));
+        let result = self.attempt(sender, (action, signers), named);
         match result {
             Ok(()) => self.note_spoken(sender, action),
             Err(_) => {
@@ -323,13 +337,22 @@ impl World {
         result
     }
 
-    fn attempt(&mut self, sender: AccountId, action: &Action, named: [u8; 32]) -> Result<(), Refused> {
+    fn attempt(
+        &mut self,
+        sender: AccountId,
+        (action, signers): (&Action, &[PublicKey]),
+        named: [u8; 32],
+    ) -> Result<(), Refused> {
+        self.require_signed(sender, (action, signers))?;
         if self.account(sender)?.suspended {
             self.admit_suspended(sender, action)?;
         }
         match action {
             Action::CreateAccount(new) => self.create_account(sender, new, AccountId::from_bytes(named)),
-            Action::RotateKeys(asked) => self.rotate(sender, &asked.keys),
+            Action::RotateKeys(asked) => self.rotate(sender, &asked.keys, signers),
+            Action::SetRecovery(asked) => self.set_recovery(sender, asked.policy.as_ref(), signers),
+            Action::RecoverAccount(asked) => self.recover(sender, asked),
+            Action::CancelRecovery(_) => self.cancel_recovery(sender, signers),
             Action::CreateModel(new) => self.found(sender, new, ModelId::from_bytes(named)),
             Action::TransferShares(asked) => self.transfer(sender, asked),
             Action::BurnShares(asked) => self.burn(sender, asked),
@@ -393,6 +416,17 @@ impl World {
         }
         let called = self.silences.iter().filter(|(_, silence)| !silence.dormant);
         agenda.extend(called.map(|((scope, account), silence)| (silence.sleeps_at, Due::Silence(*scope, *account))));
+        let runs = |clock: Clock| match clock {
+            Clock::Runs { ready } => Some(ready.get()),
+            Clock::Stands { .. } => None,
+        };
+        let recoveries = self.recoveries.iter();
+        agenda.extend(recoveries.filter_map(|(id, one)| Some((runs(one.clock)?, Due::Recovery(*id)))));
+        let accounts = self.accounts.iter();
+        let settles = |(id, account): (&AccountId, &Account)| {
+            Some((runs(account.unsettled.as_ref()?.clock)?, Due::Settling(*id)))
+        };
+        agenda.extend(accounts.filter_map(settles));
         agenda
     }
 

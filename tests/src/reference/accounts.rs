@@ -1,11 +1,12 @@
 //! Who may admit whom, and what the members of the network decide about accounts.
 
-use super::{Refused, World};
+use super::{Refused, Unsettled, World};
 use allod_protocol::{
     account::{CreateAccount, KeyPolicy},
     dispute::{DisputeTarget, OpenDispute},
     ids::{AccountId, Handle},
     proposal::Scope,
+    recovery::RecoveryPolicy,
     transaction::Action,
 };
 
@@ -29,6 +30,26 @@ pub struct Account {
     pub sponsor: Option<AccountId>,
     /// Whether it is suspended.
     pub suspended: bool,
+    /// Who can give it new keys, if anybody.
+    pub guardians: Option<RecoveryPolicy>,
+    /// What fewer than all of its keys asked and is not settled.
+    pub unsettled: Option<Unsettled>,
+}
+
+impl Account {
+    pub(super) const fn new(handle: Handle, keys: KeyPolicy) -> Self {
+        Self {
+            handle,
+            keys,
+            quota: 0,
+            member_since: None,
+            operates: false,
+            sponsor: None,
+            suspended: false,
+            guardians: None,
+            unsettled: None,
+        }
+    }
 }
 
 impl World {
@@ -57,15 +78,8 @@ impl World {
             return Err("sponsor_quota");
         }
         self.account_mut(sender)?.quota = u32::try_from(quota - spent).unwrap_or(0);
-        let account = Account {
-            handle: new.handle.clone(),
-            keys: new.keys.clone(),
-            quota: new.quota,
-            sponsor: Some(sender),
-            member_since: None,
-            operates: false,
-            suspended: false,
-        };
+        let (quota, sponsor) = (new.quota, Some(sender));
+        let account = Account { quota, sponsor, ..Account::new(new.handle.clone(), new.keys.clone()) };
         self.accounts.insert(id, account);
         Ok(())
     }
@@ -108,6 +122,7 @@ impl World {
             return Err("suspended");
         }
         account.suspended = true;
+        self.set_clocks(id);
         Ok(())
     }
 
@@ -123,7 +138,8 @@ impl World {
             | Action::RevealContribution(_) => {}
             Action::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. }) => {}
             Action::Present(_) | Action::LeaveNetwork(_) | Action::ResignOffice(_) => {}
-            Action::TakeUp(_) | Action::GiveConsent(_) | Action::RotateKeys(_) => {}
+            Action::TakeUp(_) | Action::GiveConsent(_) => {}
+            Action::RotateKeys(_) | Action::CancelRecovery(_) | Action::RecoverAccount(_) => {}
             _ => return Err("suspended"),
         }
         if self.spoke.insert(id) { Ok(()) } else { Err("rate_limited") }
@@ -135,6 +151,7 @@ impl World {
             return Err("not_suspended");
         }
         account.suspended = false;
+        self.set_clocks(id);
         Ok(())
     }
 

@@ -49,6 +49,10 @@ impl World {
         if let Office::Responsible(id) = office {
             return self.incidents.get(id).and_then(|incident| incident.responsible).into_iter().collect();
         }
+        if let Office::KeyGuardian(id) = office {
+            let guardians = self.accounts.get(id).and_then(|account| account.guardians.as_ref());
+            return guardians.map_or(Vec::new(), |policy| policy.guardians.clone());
+        }
         let (Office::Steward(id) | Office::Arbiter(id) | Office::Guardian(id) | Office::Attester { model: id, .. }) =
             office
         else {
@@ -136,6 +140,12 @@ impl World {
         {
             self.model(*id)?;
         }
+        if let Office::KeyGuardian(of) = office {
+            if *of == sender {
+                return Err("own_guardian");
+            }
+            self.account(*of)?;
+        }
         if let Office::Responsible(id) = office
             && !self.incidents.contains_key(id)
         {
@@ -165,6 +175,9 @@ impl World {
         let was_ahead = self.ahead.remove(&key);
         match self.answer_to(office, sender) {
             Some(Answer::Offered | Answer::Accepted) => {
+                if let Office::KeyGuardian(of) = office {
+                    self.guardians_said.remove(&(*of, sender));
+                }
                 self.offices.insert(key, (Answer::Resigned, self.height));
                 Ok(())
             }

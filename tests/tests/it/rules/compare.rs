@@ -18,6 +18,7 @@ use allod_protocol::{
     office::{Ahead, Office, Tenure, TenureStatus},
     policy::{Tally, Verdict},
     proposal::{BallotPart, Choice, Proposal, ProposalStatus, Scope},
+    recovery::{GuardianVote, Recovery},
     round::{Round, RoundStatus},
     share::{Register, Share, ShareAt, TotalAt, Weights, free_units},
     state::{Direction, Overlay, page, read_as_of},
@@ -72,6 +73,7 @@ impl History {
             let found: Account = self.ledger.read(id).expect("account");
             assert_eq!(found.keys, expected.keys, "the keys of {}", found.handle);
             self.compare_control(*id);
+            self.compare_recovery(&found, expected);
             assert_eq!(found.quota, expected.quota, "the quota of {}", found.handle);
             assert_eq!(found.member_since.map(Height::get), expected.member_since);
             assert_eq!(found.open_calls as usize, self.world.open_calls(*id), "open calls of {}", found.handle);
@@ -98,12 +100,34 @@ impl History {
         assert_eq!(network.open_proposals as usize, running.count());
     }
 
+    fn compare_recovery(&self, found: &Account, expected: &reference::Account) {
+        assert_eq!(found.recovery, expected.guardians, "the guardians of {}", found.handle);
+        let unsettled = found.unsettled.clone().map(|waits| reference::Unsettled {
+            keys: waits.keys,
+            change: waits.change.map(|change| change.policy),
+            clock: waits.clock,
+        });
+        assert_eq!(unsettled, expected.unsettled, "what is not settled of {}", found.handle);
+        let recovery = self.ledger.read::<Recovery>(&found.id);
+        let recovery =
+            recovery.map(|found| reference::Recovery { keys: found.keys, stage: found.stage, clock: found.clock });
+        assert_eq!(recovery.as_ref(), self.world.recoveries.get(&found.id), "the recovery of {}", found.handle);
+        for guardian in &self.accounts {
+            let key = (found.id, *guardian);
+            let said = self.ledger.read::<GuardianVote>(&key).map(|vote| vote.0);
+            assert_eq!(said.as_ref(), self.world.guardians_said.get(&key), "what {guardian} says of {}", found.handle);
+        }
+    }
+
     fn compare_control(&self, account: AccountId) {
         let found = self.ledger.read::<Control>(&account);
         let found = found.map(|found| reference::Control {
             keys: found.epoch.keys,
             since: found.epoch.since.get(),
             anchor: found.anchor,
+            before: found.unsettled.map(|(epoch, anchor)| {
+                Box::new(reference::Control { keys: epoch.keys, since: epoch.since.get(), anchor, before: None })
+            }),
         });
         assert_eq!(found.as_ref(), self.world.controls.get(&account), "who controls {account}");
         for model in &self.models {

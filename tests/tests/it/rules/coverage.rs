@@ -12,7 +12,10 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) struct Coverage(BTreeMap<String, u64>);
 
 /// Each has to apply in some history.
-const ACTIONS: [&str; 34] = [
+const ACTIONS: [&str; 37] = [
+    "set_recovery",
+    "recover_account",
+    "cancel_recovery",
     "rotate_keys",
     "report_incident",
     "update_incident",
@@ -50,7 +53,10 @@ const ACTIONS: [&str; 34] = [
 ];
 
 /// How things end, and what happens to ballots on the way, under policies that use every kind of rule.
-const ENDS: [&str; 45] = [
+const ENDS: [&str; 48] = [
+    "account recovered",
+    "recovery contested",
+    "keys settled",
     "control changed",
     "done accept_control",
     "refused cast_ballot: control_not_accepted",
@@ -99,12 +105,14 @@ const ENDS: [&str; 45] = [
 ];
 
 /// What decisions do, and what else is rare.
-const DECISIONS: [&str; 44] = [
+const DECISIONS: [&str; 46] = [
     "artifact taken over",
     "proposal rejected: objected",
     "issue closed",
     "round that waited for disputes",
     "applied take_up",
+    "recovery lapsed",
+    "recovery stopped",
     "proposal expired: control_not_accepted",
     "refused give_consent: control_not_accepted",
     "refused take_up: control_not_accepted",
@@ -186,6 +194,10 @@ impl Coverage {
         }
         for event in &executed.deadline_events {
             match event {
+                Event::AccountRecovered { .. } => self.count("account recovered"),
+                Event::RecoveryLapsed { .. } => self.count("recovery lapsed"),
+                Event::KeysSettled { .. } => self.count("keys settled"),
+                Event::RecoverySet { .. } => self.count("guardians settled"),
                 Event::FellDormant { .. } => self.count("fell dormant"),
                 Event::IssueClosed { .. } => self.count("issue closed"),
                 Event::Delegated { .. } => self.count("delegation expired"),
@@ -199,6 +211,8 @@ impl Coverage {
         }
         for event in executed.results.iter().flat_map(|result| &result.events) {
             match event {
+                Event::RecoveryStopped { .. } => self.count("recovery stopped"),
+                Event::RecoveryContested { .. } => self.count("recovery contested"),
                 Event::ControlChanged { .. } => self.count("control changed"),
                 Event::CloseMoved { .. } => self.count("close moved"),
                 Event::Spoke { was_dormant: true, .. } => self.count("ballot that wakes"),

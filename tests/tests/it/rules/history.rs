@@ -30,6 +30,9 @@ const TWO_MONTHS_MS: u64 = 61 * 24 * 60 * 60 * 1_000;
 /// How many key policies an account has at one time or another.
 const KEYS: u8 = 6;
 
+/// Twice the longest delay of a recovery, and more.
+const CLOCKS_MS: u64 = 13_000;
+
 /// Handles of accounts to admit; some look alike, and one is taken.
 pub(crate) const GUESTS: [&str; 6] = ["guest", "meadow", "rneadow", "mill-01", "lakeside", "weir"];
 
@@ -111,6 +114,10 @@ impl History {
     pub(crate) fn block(&mut self, block: &StoryBlock) {
         // A transaction lives for a minute.
         let requests = if block.later_ms < 60_000 { &block.requests[..] } else { &[] };
+        if block.later_ms >= 60_000 {
+            // What waits of keys runs out first: all at once, with disputes, may be more than a block has weight for.
+            self.run(CLOCKS_MS, 0, Vec::new());
+        }
         let actions = requests.iter().flat_map(|request| self.actions(request)).collect();
         self.run(block.later_ms, block.hands, actions);
     }
@@ -123,6 +130,8 @@ impl History {
         }
         assert!(self.world.proposals.values().all(|proposal| proposal.status.is_final()), "everything is over");
         assert!(self.world.disputes.values().all(|dispute| dispute.status.is_final()), "nothing is frozen for ever");
+        let settled = |account: &Account| account.suspended || account.unsettled.is_none();
+        assert!(self.world.accounts.values().all(settled), "everything is settled");
         self.compare_ends();
         self.models.iter().for_each(|id| invariants::history_adds_up(&self.ledger, *id));
         self.coverage.count_ends(&self.world);
@@ -137,7 +146,11 @@ impl History {
             let Account { handle, keys, .. } = &self.world.accounts[&account];
             let hand = Hand::of(hands >> (3 * (number % 21)) & 7);
             let present = replaced.get(&account).filter(|_| hand != Hand::Late).unwrap_or(keys);
-            let signers = hand.signers(handle, present);
+            let settled = self.world.settled_keys(account);
+            let signers = match hand {
+                Hand::Last | Hand::All if action.is_of_keys() => Hand::All.signers(handle, &settled),
+                hand => hand.signers(handle, present),
+            };
             if let Action::RotateKeys(RotateKeys { keys }) = &action {
                 replaced.insert(account, keys.clone());
             }

@@ -52,6 +52,28 @@ pub(crate) enum Request {
         by: Pick,
         keys: u8,
     },
+    /// Names guardians, or none.
+    Guard {
+        by: Pick,
+        guardians: Option<(u8, u8)>,
+        needed: u8,
+        delay_ms: u16,
+    },
+    /// A guardian says which keys an account should get, by their number.
+    Recover {
+        account: Pick,
+        by: Pick,
+        keys: u8,
+    },
+    /// All of an account's guardians say the same.
+    Agree {
+        account: Pick,
+        keys: u8,
+    },
+    /// Objects to its recovery, or stops it.
+    Object {
+        by: Pick,
+    },
     Found {
         by: Pick,
         name: u8,
@@ -392,6 +414,7 @@ fn request(policies: Range<u8>) -> impl Strategy<Value = Request> {
         6 => of_accounts(policies.clone()),
         3 => of_officers(),
         2 => of_incidents(),
+        3 => of_guarded(),
         9 => of_proposers(policies),
         17 => of_voters(),
         10 => of_givers(),
@@ -452,6 +475,18 @@ fn of_officers() -> impl Strategy<Value = Request> {
         4 => prop::num::u32::ANY.prop_map(|answers| Request::AcceptOffers { answers }),
         2 => (model, pick(), any).prop_map(|(model, by, kind)| Request::AcceptOffice { model, by, kind }),
         1 => (model, pick(), any).prop_map(|(model, by, kind)| Request::ResignOffice { model, by, kind }),
+    ]
+}
+
+fn of_guarded() -> impl Strategy<Value = Request> {
+    let any = any::<u8>();
+    let guardians = prop::option::weighted(0.85, (any, 1u8..4));
+    prop_oneof![
+        4 => (pick(), guardians, 0u8..3, 1_000u16..6_000)
+            .prop_map(|(by, guardians, needed, delay_ms)| Request::Guard { by, guardians, needed, delay_ms }),
+        3 => (pick(), pick(), any).prop_map(|(account, by, keys)| Request::Recover { account, by, keys }),
+        4 => (pick(), any).prop_map(|(account, keys)| Request::Agree { account, keys }),
+        3 => pick().prop_map(|by| Request::Object { by }),
     ]
 }
 

@@ -33,6 +33,7 @@ use allod_protocol::{
         BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
         WithdrawProposal,
     },
+    recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery, Stage},
     round::{Cap, KindWeight, RoundPlan},
     sale::AcceptTransfer,
     share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
@@ -68,6 +69,7 @@ impl History {
             Request::Clear { proposal } => return self.clear(*proposal).unwrap_or_default(),
             Request::Gather { model, givers } => return self.gather(*model, *givers).unwrap_or_default(),
             Request::Review { skip } => return self.review(*skip),
+            Request::Agree { account, keys } => return self.agree(*account, *keys).unwrap_or_default(),
             Request::AcceptOffers { answers } => return self.accept_offers(*answers),
             Request::Settle { dispute, upholds } => return self.settle(*dispute, *upholds).unwrap_or_default(),
             _ => {}
@@ -77,6 +79,7 @@ impl History {
             .or_else(|| self.of_licensee(request))
             .or_else(|| self.of_taker(request))
             .or_else(|| self.of_account(request))
+            .or_else(|| self.of_guarded(request))
             .or_else(|| self.of_officer(request))
             .or_else(|| self.of_incident(request))
             .or_else(|| self.of_proposer(request))
@@ -312,6 +315,7 @@ impl History {
         let (id, model) = self.model(*model);
         let mut offices = vec![Office::Steward(id), Office::Arbiter(id), Office::Guardian(id)];
         offices.extend(model.policy.roles.iter().map(|role| Office::Attester { model: id, role: role.name.clone() }));
+        offices.extend(self.accounts.iter().map(|account| Office::KeyGuardian(*account)));
         offices.extend(self.incidents.iter().map(|id| Office::Responsible(*id)));
         let office = wrap(&offices, *kind)?;
         let answer = |account| self.world.answer_to(&office, account);
@@ -322,6 +326,70 @@ impl History {
         }
         let by = self.by(*by, |account| answer(account).is_some_and(|answer| answer != Answer::Resigned));
         Some((by, Action::ResignOffice(ResignOffice { office })))
+    }
+
+    fn of_guarded(&self, request: &Request) -> Option<(AccountId, Action)> {
+        match request {
+            Request::Guard { by, guardians, needed, delay_ms } => {
+                let guarded = |account| self.world.accounts[&account].guardians.is_some();
+                let by = self.by(*by, |account| guarded(account) == guardians.is_none());
+                let policy = guardians.map(|(first, count)| {
+                    let mut guardians: Vec<AccountId> =
+                        (0..count).map(|more| self.any(first.wrapping_add(more))).collect();
+                    // Now and then it names itself.
+                    guardians.retain(|guardian| *guardian != by || delay_ms % 8 == 0);
+                    guardians.sort();
+                    guardians.dedup();
+                    let count = u32::try_from(guardians.len()).unwrap_or(u32::MAX);
+                    let needed = (u32::from(*needed) % count.max(1)) + 1;
+                    RecoveryPolicy { guardians, needed, delay_ms: (*delay_ms).into() }
+                });
+                let policy = policy.filter(|policy| !policy.guardians.is_empty());
+                Some((by, Action::SetRecovery(SetRecovery { policy })))
+            }
+            Request::Recover { account, by, keys } => {
+                let account = self.guarded(*account)?;
+                let office = Office::KeyGuardian(account);
+                let by = self.by(*by, |by| self.world.holds(&office, by));
+                Some((by, self.recovery(account, *keys)))
+            }
+            Request::Object { by } => {
+                let is_sought = |account| {
+                    let recovery = self.world.recoveries.get(&account);
+                    recovery.is_some_and(|recovery| recovery.stage == Stage::Sought)
+                };
+                Some((self.by(*by, is_sought), Action::CancelRecovery(CancelRecovery {})))
+            }
+            _ => None,
+        }
+    }
+
+    /// An account with guardians who accepted.
+    fn guarded(&self, pick: Pick) -> Option<AccountId> {
+        let holds = |account: &AccountId| {
+            let policy = self.world.accounts[account].guardians.iter();
+            let mut guardians = policy.flat_map(|policy| &policy.guardians);
+            guardians.any(|guardian| self.world.holds(&Office::KeyGuardian(*account), *guardian))
+        };
+        choose(&self.accounts, pick, holds)
+    }
+
+    /// What a guardian says: mostly the keys that the others said, where some are contested.
+    fn recovery(&self, account: AccountId, number: u8) -> Action {
+        let contested = self.world.recoveries.get(&account).filter(|_| !number.is_multiple_of(8));
+        let keys = keys(&self.world.accounts[&account].handle, number);
+        let keys = contested.map_or(keys, |recovery| recovery.keys.clone());
+        Action::RecoverAccount(RecoverAccount { account, keys })
+    }
+
+    /// The guardians of an account say the same.
+    fn agree(&self, account: Pick, number: u8) -> Option<Vec<(usize, Action)>> {
+        let account = self.guarded(account)?;
+        let guardians = self.world.accounts[&account].guardians.iter().flat_map(|policy| &policy.guardians);
+        let needed = self.world.accounts[&account].guardians.as_ref().map_or(0, |policy| policy.needed);
+        let holds = |guardian: &&AccountId| self.world.holds(&Office::KeyGuardian(account), **guardian);
+        let say = |guardian: &AccountId| (self.place(*guardian), self.recovery(account, number));
+        Some(guardians.filter(holds).take(needed as usize).map(say).collect())
     }
 
     fn of_incident(&self, request: &Request) -> Option<(AccountId, Action)> {
