@@ -26,6 +26,9 @@
 //! - **What a challenge costs**: units of the challenger's own are bound while it is open. Who loses is barred from
 //!   challenging in that model, twice as long each time, and the units stay bound as long ([`stake`]).
 //! - Several may challenge one thing, each on its own; it is frozen until the last of them ends. Nobody challenges itself.
+//!   There are so many places and no more: where all are taken, who binds more has the place of the one that binds least,
+//!   which loses nothing by it. So to keep a thing from being challenged by challenges that are not meant, one has to bind
+//!   as many times as there are places what anybody else could bind.
 //! - Upheld, the disputed units are burned, the version is withdrawn, the contribution is void ([`ending`]).
 //! - An appeal of a contribution's giver ([`review`]) is settled the same way, but it goes the other way round: it
 //!   freezes nothing and costs nothing, and upheld the contribution counts.
@@ -165,6 +168,13 @@ pub enum DisputeStatus {
         /// Which.
         upheld: DisputeId,
     },
+    /// Another challenge, which binds more, has its place.
+    Outbid {
+        /// When.
+        height: Height,
+        /// Which.
+        by: DisputeId,
+    },
 }
 
 impl DisputeStatus {
@@ -179,6 +189,7 @@ impl DisputeStatus {
             Self::Lapsed { .. } => "lapsed",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Moot { .. } => "moot",
+            Self::Outbid { .. } => "outbid",
         }
     }
 
@@ -402,6 +413,8 @@ pub struct OpenDispute {
     pub text: String,
     /// The hash of what shows it.
     pub evidence: Option<ContentHash>,
+    /// Units of the challenger's own to bind where the policy asks for fewer; 0 for an appeal, which binds nothing.
+    pub bond: Units,
 }
 
 impl OpenDispute {
@@ -410,6 +423,10 @@ impl OpenDispute {
         if is_line != (self.units > Units::ZERO) {
             let problem = "are the disputed units of a line, at least 1, and 0 for any other target".into();
             return Err(Invalid::Form { field: "units", problem });
+        }
+        if self.target.is_appeal() && self.bond > Units::ZERO {
+            let problem = "is 0 for an appeal, which binds nothing".into();
+            return Err(Invalid::Form { field: "bond", problem });
         }
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
@@ -430,8 +447,9 @@ impl OpenDispute {
         let bond = if self.target.is_appeal() {
             Units::ZERO
         } else {
-            stake::bind(state, context, (id, sender.id), (&self.target, terms.bond_for(self.units)))?
+            stake::bind(state, context, (id, sender.id), (&self.target, terms.bond_for(self.units).max(self.bond)))?
         };
+        let outbid = ending::make_place(state, context, &mut frozen, bond)?;
         hold_in_round(state, context, &self.target, frozen.disputes.is_empty())?;
         let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
         let answer_until = context.time.plus_ms(terms.answer_ms);
@@ -465,7 +483,8 @@ impl OpenDispute {
         state.write(&(id, dispute.number), &DisputeOf(dispute.id));
         due::set(state, dispute.lapses, Due::Dispute(id, dispute.id));
         state.write(&dispute.id, &dispute);
-        Ok(vec![Event::DisputeOpened { model: id, dispute: dispute.id, challenger: sender.id, respondent }])
+        let opened = Event::DisputeOpened { model: id, dispute: dispute.id, challenger: sender.id, respondent };
+        Ok([opened].into_iter().chain(outbid).collect())
     }
 
     /// The model it is about, and whom it is against, if the sender may challenge it: anybody of the model may, and the
@@ -522,9 +541,6 @@ impl OpenDispute {
         let is_own = |id: &DisputeId| state.read::<Dispute>(id).is_some_and(|other| other.challenger == sender);
         if let Some(own) = frozen.disputes.iter().find(|id| is_own(id)) {
             return Err(Rejection::ChallengedAlready(*own));
-        }
-        if frozen.disputes.len() >= limits::DISPUTES_PER_TARGET {
-            return Err(Rejection::TooManyChallenges);
         }
         Ok(frozen)
     }

@@ -7,14 +7,16 @@
 //! holds up no light one. A network at rest makes a block when the next entry falls due.
 
 use crate::{
-    access, approval, codec, delegation,
-    dispute::{self, Dispute, Frozen},
+    access,
+    account::Account,
+    approval, codec, delegation,
+    dispute::{self, Dispute},
     dormancy, emergency,
     event::Event,
     execute::Context,
     ids::{AccountId, ApprovalId, DisputeId, ModelId, ProposalId, PublicKey, Timestamp},
     licence, limits,
-    proposal::{self, Proposal, Scope},
+    proposal::{self, Proposal, ProposalAction, Scope},
     recovery, round, share,
     state::{Direction, Family, KeyField, Overlay, Record, StateError, StateRead, prefix_end},
     weight::{self, Weight},
@@ -358,19 +360,32 @@ pub(crate) fn handle<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context:
 /// The most that handling an entry costs.
 fn weight_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, due: Due) -> Weight {
     match due {
-        Due::Proposal(_, id) => state
-            .read::<Proposal>(&id)
-            .map_or(weight::ENTRY, |proposal| weight::of_proposed(&proposal.actions, &proposal.gates).weight()),
+        Due::Proposal(_, id) => {
+            state.read::<Proposal>(&id).map_or(weight::ENTRY, |proposal| weight_of_proposal(state, &proposal))
+        }
         Due::Round { model, number } => {
             let round = state.read::<round::Round>(&(model, number));
             round.map_or(weight::ENTRY, |round| round.weight_of_turn())
         }
-        Due::Recovery(_) | Due::Settling(_) => weight::RECOVERY,
+        Due::Recovery(id) | Due::Settling(id) => {
+            weight::of_keys(state.read::<Account>(&id).map_or(0, |account| account.open_approvals))
+        }
         Due::Dispute(_, id) => state
             .read::<Dispute>(&id)
-            .map_or(weight::ENTRY, |dispute| weight::of_dispute(Frozen::of(state, &dispute.target).disputes.len())),
+            .map_or(weight::ENTRY, |dispute| weight::of_dispute(dispute.would_make_moot(state))),
         _ => weight::ENTRY,
     }
+}
+
+fn weight_of_proposal<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal) -> Weight {
+    let moot = |action: &ProposalAction| match action {
+        ProposalAction::ResolveDispute { dispute, .. } => {
+            state.read::<Dispute>(dispute).map_or(0, |dispute| dispute.would_make_moot(state))
+        }
+        _ => 0,
+    };
+    let moot = proposal.actions.iter().map(moot).max().unwrap_or(0);
+    weight::of_proposal(&proposal.actions, &proposal.gates, moot)
 }
 
 fn handle_one<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context, due: Due) -> Vec<Event> {

@@ -442,8 +442,11 @@ pub enum Rejection {
     OwnDispute(AccountId),
     #[error("the same account challenges it already, by dispute {0}; add to that")]
     ChallengedAlready(DisputeId),
-    #[error("it is challenged by {max} accounts; wait until one of their disputes ends", max = limits::DISPUTES_PER_TARGET)]
-    TooManyChallenges,
+    #[error(
+        "it is challenged by {max} accounts, as many as can be; {remedy}",
+        max = limits::DISPUTES_PER_TARGET, remedy = outbidding(*.bound)
+    )]
+    TooManyChallenges { bound: Option<Units> },
     #[error(
         "account {account} lost a challenge in model {model} and is barred from another until {until}; others can \
          challenge, and anybody can report an incident"
@@ -544,6 +547,16 @@ fn outvoting(passed: u32, outvoted_by: Option<u32>) -> String {
     match outvoted_by {
         None => "; nobody outvotes it, but the owners can change who is in the role".into(),
         Some(needed) => format!(", or before {needed} in the role attest that it passed ({passed} do)"),
+    }
+}
+
+/// What makes a place among challenges, of which the least binds so much.
+fn outbidding(bound: Option<Units>) -> String {
+    match bound {
+        None => "arbiters or owners have all of them before them: wait until one ends".into(),
+        Some(bound) => {
+            format!("to take the place of the one that binds least, bind more than its {bound} units of your own")
+        }
     }
 }
 
@@ -663,7 +676,7 @@ impl Rejection {
             Self::DisputeOver { .. } => "dispute_over",
             Self::OwnDispute(_) => "own_dispute",
             Self::ChallengedAlready(_) => "challenged_already",
-            Self::TooManyChallenges => "too_many_challenges",
+            Self::TooManyChallenges { .. } => "too_many_challenges",
             Self::Barred { .. } => "barred",
             Self::ChallengedTooOften(_) => "challenged_too_often",
             Self::BondLacking { .. } => "bond_lacking",

@@ -188,16 +188,16 @@ const GRANTED_LINE: Load = Load::of(6, 3, 0);
 const NAMES: u64 = (limits::STEWARDS + 2 * limits::ROLE_ACCOUNTS + 1 + limits::ROLES * limits::ROLE_ACCOUNTS) as u64;
 /// Who sits on a dispute: of each who may, its office, what it holds, and whether it is suspended.
 const SITTING: Load = Load::of(TEXT, 0, 0).plus(Load::of(3, 0, 0).times(2 * limits::ROLE_ACCOUNTS as u64));
-/// The end of a dispute, and of so many about the same that have nothing left to say.
-const fn of_dispute_end(alike: u64) -> Load {
+/// The end of a dispute, and of so many others that it makes moot.
+const fn of_dispute_end(moot: u64) -> Load {
     Load::of(20 + 4 * DISPUTE + 2 * MODEL + 3 * TEXT, 20 + 2 * DISPUTE + MODEL + 2 * TEXT, 1)
         .plus(LINE)
         .plus(MOVING.times(4))
         .plus(SITTING.times(2))
-        .plus(Load::of(8 + DISPUTE, 8 + DISPUTE, 0).plus(MOVING.times(2)).times(alike))
+        .plus(Load::of(8 + DISPUTE, 8 + DISPUTE, 0).plus(MOVING.times(2)).times(moot))
 }
-/// The same where as many are about it as there may be.
-const DISPUTE_END: Load = of_dispute_end(limits::DISPUTES_PER_TARGET as u64);
+/// As many others as one dispute can make moot.
+const MOOT: usize = limits::DISPUTES_PER_TARGET - 1;
 /// The most that one decision does: see [`of_decision`].
 const DECISION: Load = Load::of(limits::DECISION_WEIGHT.get().div_ceil(limits::WEIGHT_OF_READ), 0, 0);
 /// The most that a request does which gathered its signatures.
@@ -238,10 +238,12 @@ pub(crate) fn of_action<Request: OfApproval, Sign: OfApproval>(action: &Action<R
             Load::of(8 + MODEL + TEXT + STEWARDS, 4 + TEXT, 0)
         }
         Action::RevealContribution(_) => Load::of(8 + MODEL + TEXT, 4 + TEXT, 0),
-        // Each of the disputes of the same thing is looked at, for one of the same challenger.
+        // Each of the disputes of the same thing is looked at, for one of the same challenger and for the one that binds
+        // least, which may be over.
         Action::OpenDispute(_) => {
             let others = Load::of(DISPUTE, 0, 0).times(count(limits::DISPUTES_PER_TARGET));
-            Load::of(20 + 2 * MODEL + 2 * TEXT + STEWARDS, 14 + 2 * TEXT, 1).plus(MOVING).plus(others)
+            let outbid = Load::of(3 + DISPUTE, 3 + DISPUTE, 0).plus(MOVING);
+            Load::of(20 + 2 * MODEL + 2 * TEXT + STEWARDS, 14 + 2 * TEXT, 1).plus(MOVING).plus(others).plus(outbid)
         }
         Action::AnswerDispute(_) => Load::of(2 + DISPUTE, DISPUTE, 0),
         Action::RuleDispute(_) => SITTING.times(2).plus(Load::of(2 + DISPUTE, DISPUTE, 1)).plus(MOVING.times(2)),
@@ -262,7 +264,7 @@ pub(crate) fn of_action<Request: OfApproval, Sign: OfApproval>(action: &Action<R
         // The sponsors of its sponsor are followed up to a founding account.
         Action::CreateAccount(CreateAccount { .. }) => Load::of(4 + count(limits::SPONSOR_CHAIN), 5, 0),
         // Every request that waits forgets the keys of before.
-        Action::RotateKeys(_) => of_new_keys(),
+        Action::RotateKeys(_) => of_new_keys(limits::OPEN_APPROVALS_PER_ACCOUNT),
         Action::SetRecovery(_) | Action::CancelRecovery(_) => of_recovery(),
         Action::RecoverAccount(_) => Load::of(8 + 2 * GUARDIANS, 4, 1).plus(MOVING.times(2)),
         Action::BindPeer(_) => Load::of(4 + count(limits::PEERS_PER_ACCOUNT), 4, 0).plus(PROOF),
@@ -284,15 +286,11 @@ const fn of_recovery() -> Load {
     Load::of(6 + 2 * GUARDIANS, 4 + 3 * GUARDIANS, 1).plus(NAMING.times(2 * GUARDIANS)).plus(MOVING.times(3))
 }
 
-/// New keys in place of those of an account: what they were to guardians, to requests, and to its control.
-const fn of_new_keys() -> Load {
-    of_recovery().plus(of_requests()).plus(Load::of(1, 1, 0))
-}
-
-/// All requests of an account that wait.
-const fn of_requests() -> Load {
+/// New keys in place of those of an account: what they were to guardians, to so many requests that wait, and to its
+/// control.
+const fn of_new_keys(requests: u32) -> Load {
     let one = Load::of(2 * LARGEST, LARGEST, 0).plus(MOVING);
-    one.times(limits::OPEN_APPROVALS_PER_ACCOUNT as u64)
+    of_recovery().plus(one.times(requests as u64)).plus(Load::of(1, 1, 0))
 }
 
 fn of_founding(action: &CreateModel) -> Load {
@@ -327,18 +325,27 @@ fn names_in(policy: &ModelPolicy) -> u64 {
     count(policy.guardian.iter().chain(arbiters).chain(in_roles).chain(for_emergencies).count())
 }
 
-/// The load of a decision that is carried out: all of its actions, what they wait for, and that the proposal is over.
+/// The most that a decision does when it is carried out: all of its actions, what they wait for, and that the proposal is
+/// over.
 pub(crate) fn of_proposed(actions: &[ProposalAction], gates: &[ProposalGate]) -> Load {
-    of_decision(actions, gates.iter().map(|gate| gate.accounts.len()).sum())
+    of_decision(actions, attesters_of(gates), MOOT)
 }
 
-/// The same, where `attesters` are the accounts of all gates together.
-fn of_decision(actions: &[ProposalAction], attesters: usize) -> Load {
+/// Handling a proposal that is due, where the dispute that it would end would make so many others moot.
+pub(crate) fn of_proposal(actions: &[ProposalAction], gates: &[ProposalGate], moot: usize) -> Weight {
+    of_decision(actions, attesters_of(gates), moot).weight()
+}
+
+fn attesters_of(gates: &[ProposalGate]) -> usize {
+    gates.iter().map(|gate| gate.accounts.len()).sum()
+}
+
+fn of_decision(actions: &[ProposalAction], attesters: usize, moot: usize) -> Load {
     let proposal = Load::of(4 + PROPOSAL, 3 + 2 * PROPOSAL, 1).plus(MOVING.times(5));
-    actions.iter().map(|action| of_decided(action, count(attesters))).fold(proposal, Load::plus)
+    actions.iter().map(|action| of_decided(action, count(attesters), count(moot))).fold(proposal, Load::plus)
 }
 
-fn of_decided(action: &ProposalAction, attesters: u64) -> Load {
+fn of_decided(action: &ProposalAction, attesters: u64, moot: u64) -> Load {
     match action {
         // A gate looks at what each of its accounts said, and whether it holds the office.
         ProposalAction::ReleaseVersion { .. } => {
@@ -347,7 +354,7 @@ fn of_decided(action: &ProposalAction, attesters: u64) -> Load {
         ProposalAction::ClaimLineage { parents, .. } => {
             Load::of(2 + MODEL + TEXT, TEXT, 0).plus(Load::of(TEXT, 1, 0).times(count(parents.len())))
         }
-        ProposalAction::ResolveDispute { .. } => DISPUTE_END,
+        ProposalAction::ResolveDispute { .. } => of_dispute_end(moot),
         ProposalAction::SetPolicy { policy } => of_naming(names_in(policy)),
         ProposalAction::SetStewards { stewards } => of_naming(count(stewards.len())),
         // Its rounds record no more.
@@ -369,12 +376,14 @@ fn of_naming(names: u64) -> Load {
 /// Handling an entry of the agenda that has nothing but its own.
 pub(crate) const ENTRY: Weight =
     Load::of(30 + 2 * MODEL + 3 * TEXT, 20 + MODEL + 3 * TEXT, 1).plus(LINE).plus(MOVING.times(3)).weight();
-/// Handling a recovery, or what was to be settled of an account.
-pub(crate) const RECOVERY: Weight = of_new_keys().plus(MOVING.times(2)).weight();
+/// Handling a recovery, or what was to be settled, of an account that so many requests of wait.
+pub(crate) const fn of_keys(requests: u32) -> Weight {
+    of_new_keys(requests).plus(MOVING.times(2)).weight()
+}
 
-/// Handling a dispute, where so many stand that are about the same.
-pub(crate) fn of_dispute(alike: usize) -> Weight {
-    of_dispute_end(count(alike)).plus(MOVING).weight()
+/// Handling a dispute that would make so many others moot.
+pub(crate) fn of_dispute(moot: usize) -> Weight {
+    of_dispute_end(count(moot)).plus(MOVING).weight()
 }
 
 /// The most that a turn of a round costs, which so many gave to. Where some of them share a cap, who does is found by
@@ -421,7 +430,7 @@ mod tests {
         };
         row("`cast_ballot`", one(Action::CastBallot(CastBallot::whole(proposal, Choice::Yes))));
         row("`execute_proposal`", one(Action::ExecuteProposal(ExecuteProposal { proposal })));
-        row("`rotate_keys`", of_new_keys());
+        row("`rotate_keys`", of_new_keys(limits::OPEN_APPROVALS_PER_ACCOUNT));
         row("`set_recovery`, `cancel_recovery`", of_recovery());
         let transfer = one(Action::TransferShares(TransferShares { model, to, units, reason: String::new() }));
         let (reads, writes, _) = parts(transfer);
@@ -437,8 +446,8 @@ mod tests {
 
     #[test]
     fn the_specification_names_the_weights_of_what_is_decided_and_due() {
-        let plain = of_decision(&[], 0).weight();
-        let of = |action: ProposalAction, attesters| of_decision(&[action], attesters).weight().minus(plain);
+        let plain = of_decision(&[], 0, MOOT).weight();
+        let of = |action: ProposalAction, attesters| of_decision(&[action], attesters, MOOT).weight().minus(plain);
         let label = crate::ids::VersionLabel::new("1.0").expect("a label");
         let release = |attesters| of(ProposalAction::ReleaseVersion { label: label.clone() }, attesters).get();
         let claim = |count| {
@@ -456,20 +465,23 @@ mod tests {
             release(1) - release(0),
             claim(0),
             claim(1) - claim(0),
-            thousands(DISPUTE_END.weight().get()),
+            thousands(of_dispute_end(count(MOOT)).weight().get()),
             thousands(of(ProposalAction::SetPolicy { policy }, 0).get()),
             NAMING.weight(),
             thousands(of(ProposalAction::Retire { reason: String::new() }, 0).get()),
             thousands(of(ProposalAction::Statement, 0).get()),
         );
         let due = format!("An entry weighs {};", thousands(ENTRY.get()));
-        let kept = format!("`recovery` and `settling` {};", thousands(RECOVERY.get()));
+        let (keys, request) = (of_keys(0), of_keys(1).minus(of_keys(0)).get());
+        let keys = thousands(keys.get());
+        let kept =
+            format!("`recovery` and `settling` {keys}, and {request} for each request of the account that waits;");
         let giver = |grouped| of_round(1, grouped).minus(of_round(0, grouped)).get();
         let (base, plain, grouped) = (of_round(0, false).get() - giver(false), giver(false), giver(true));
         let round = format!("one of a round {base}, and {plain}, or {grouped} where a cap is shared, for each of its");
         let alike = of_dispute(1).minus(of_dispute(0)).get();
         let of_one = thousands(of_dispute(0).get());
-        let disputed = format!("a dispute {of_one}, and {} for each that stands against the same;", thousands(alike));
+        let disputed = format!("a dispute {of_one}, and {} for each that it would make moot;", thousands(alike));
         for sentence in [actions, due, kept, disputed, round] {
             assert!(page.contains(&sentence), "README.md does not say: {sentence}");
         }
@@ -484,7 +496,8 @@ mod tests {
         let founding = Load::of(2, 3 + MODEL, 0).plus(lines).plus(grants).plus(NAMING.times(NAMES)).plus(bytes);
         assert!(founding.weight() <= limits::SENDER_WEIGHT, "{}", founding.weight());
         assert!(SIGNING.plus(bytes).weight() <= limits::SENDER_WEIGHT);
-        assert!(of_round(u64::MAX, true) <= limits::AGENDA_WEIGHT && RECOVERY <= limits::AGENDA_WEIGHT);
+        assert!(of_round(u64::MAX, true) <= limits::AGENDA_WEIGHT);
+        assert!(of_keys(limits::OPEN_APPROVALS_PER_ACCOUNT) <= limits::AGENDA_WEIGHT);
         // What holders of parents are granted is asked through several keys too.
         let grants = grants.plus(FOUNDING_LINE).plus(Load::of(2, 3 + MODEL, 0)).plus(NAMING);
         assert!(grants.weight() <= limits::REQUESTED_WEIGHT, "{}", grants.weight());

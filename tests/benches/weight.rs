@@ -298,7 +298,7 @@ fn agenda_of_disputes(c: &mut Criterion, mut ledger: TestLedger, parent: ModelId
         let given = ledger.must(by, Action::RecordContribution(gift));
         let Some(Event::ContributionRecorded { contribution, .. }) = given.events.first() else { panic!("{given:?}") };
         let (target, text) = (DisputeTarget::Contribution(*contribution), "t".repeat(limits::TEXT_SIZE_BYTES));
-        let dispute = OpenDispute { target, units: Units::ZERO, text, evidence: None };
+        let dispute = OpenDispute { target, units: Units::ZERO, text, evidence: None, bond: Units::ZERO };
         ledger.must(by + 100, Action::OpenDispute(dispute));
     }
     const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1_000;

@@ -247,7 +247,8 @@ impl ContributeCommand {
             }
             Self::Appeal { contribution, claim, signing } => {
                 let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
-                dispute::open(context, &signing, DisputeTarget::Appeal(contribution), Units::ZERO, claim).await
+                let appeal = (DisputeTarget::Appeal(contribution), Units::ZERO, dispute::Bond::default());
+                dispute::open(context, &signing, appeal, claim).await
             }
             Self::Reveal { contribution, amount, salt, signing } => {
                 let sender = signing.sender(context).await?;

@@ -36,6 +36,8 @@ pub(super) enum Dispute {
         #[command(flatten)]
         claim: Words,
         #[command(flatten)]
+        bond: Bond,
+        #[command(flatten)]
         signing: Signing,
     },
     /// Challenge a version: it is not released until the dispute ends
@@ -45,6 +47,8 @@ pub(super) enum Dispute {
         #[command(flatten)]
         claim: Words,
         #[command(flatten)]
+        bond: Bond,
+        #[command(flatten)]
         signing: Signing,
     },
     /// Challenge a contribution: it does not count until the dispute ends
@@ -53,6 +57,8 @@ pub(super) enum Dispute {
         contribution: IdArg,
         #[command(flatten)]
         claim: Words,
+        #[command(flatten)]
+        bond: Bond,
         #[command(flatten)]
         signing: Signing,
     },
@@ -119,6 +125,15 @@ pub(super) struct Words {
     evidence: Option<String>,
 }
 
+/// What the challenger binds.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct Bond {
+    /// Bind so many units of your own, where the policy asks for fewer: of sixteen challenges of the same thing the ones
+    /// that bind most stay
+    #[arg(long, value_name = "UNITS", value_parser = args::some_units)]
+    bond: Option<Units>,
+}
+
 /// Who is right.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
@@ -145,20 +160,21 @@ struct DisputeMade {
 impl Dispute {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
-            Self::Line { model, holder, units, claim, signing } => {
+            Self::Line { model, holder, units, claim, bond, signing } => {
                 let client = context.client()?;
                 let account = client.account(&holder).await?.account.id;
                 let target = DisputeTarget::Line { model: client.model(&model).await?.model.id, account };
-                open(context, &signing, target, units, claim).await
+                open(context, &signing, (target, units, bond), claim).await
             }
-            Self::Version { version, claim, signing } => {
+            Self::Version { version, claim, bond, signing } => {
                 let model = context.client()?.model(&version.model).await?.model.id;
                 let target = DisputeTarget::Version { model, label: version.label };
-                open(context, &signing, target, Units::ZERO, claim).await
+                open(context, &signing, (target, Units::ZERO, bond), claim).await
             }
-            Self::Contribution { contribution, claim, signing } => {
+            Self::Contribution { contribution, claim, bond, signing } => {
                 let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
-                open(context, &signing, DisputeTarget::Contribution(contribution), Units::ZERO, claim).await
+                let target = DisputeTarget::Contribution(contribution);
+                open(context, &signing, (target, Units::ZERO, bond), claim).await
             }
             Self::Answer { dispute, answer, signing } => {
                 let evidence = answer.evidence.as_deref().map(args::content_hash).transpose()?;
@@ -203,13 +219,12 @@ pub(super) async fn find(client: &Client, dispute: &IdArg) -> Result<DisputeView
 pub(super) async fn open(
     context: &Context,
     signing: &Signing,
-    target: DisputeTarget,
-    units: Units,
+    (target, units, bond): (DisputeTarget, Units, Bond),
     claim: Words,
 ) -> Result<()> {
     let evidence = claim.evidence.as_deref().map(args::content_hash).transpose()?;
     let sender = signing.sender(context).await?;
-    let action = OpenDispute { target, units, text: claim.text, evidence };
+    let action = OpenDispute { target, units, text: claim.text, evidence, bond: bond.bond.unwrap_or_default() };
     let receipt = sender.submit(Action::OpenDispute(action)).await?.with(|events| {
         events.iter().find_map(|event| match event {
             Event::DisputeOpened { dispute, .. } => Some(DisputeMade { dispute: *dispute }),
@@ -305,6 +320,9 @@ fn status(view: &DisputeView) -> String {
         DisputeStatus::Withdrawn { height } => format!("taken back in block {height}"),
         DisputeStatus::Moot { height, upheld } => {
             format!("over in block {height}: dispute {} of the same thing was upheld", short(upheld))
+        }
+        DisputeStatus::Outbid { height, by } => {
+            format!("over in block {height}: dispute {} of the same thing binds more and has its place", short(by))
         }
         DisputeStatus::Upheld { height, proposal } => format!("UPHELD in block {height} {}", by(proposal)),
         DisputeStatus::Lifted { height, proposal } => format!("lifted in block {height} {}", by(proposal)),

@@ -144,7 +144,7 @@ const EXAMPLES: &[&str] = &[
     "allod vote ID --split yes=60,no=40 --as bay",
     "allod rounds northfield/digits",
     "allod rounds northfield/digits --number 0",
-    "allod dispute line northfield/digits coast --units 5 --text t --evidence ID --as bay",
+    "allod dispute line northfield/digits coast --units 5 --bond 3 --text t --evidence ID --as bay",
     "allod dispute version northfield/digits@v1 --text t --as bay",
     "allod dispute contribution ID --text t --as bay",
     "allod dispute answer ID --text t --as coast",

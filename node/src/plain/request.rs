@@ -3,6 +3,7 @@
 use super::{Names, actions_of, licence_terms};
 use allod_protocol::{
     dispute::DisputeTarget,
+    ids::Units,
     intake::UnitsOf,
     office::Office,
     proposal::{BallotPart, Choice, Scope},
@@ -64,7 +65,10 @@ fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String
         Action::ExecuteProposal(it) => format!("execute proposal {}", it.proposal),
         Action::CancelProposal(it) => format!("stop proposal {}: {:?}", it.proposal, it.reason),
         Action::Attest(it) => format!("attest of {} that {} {}", it.artifact, it.statement, it.finding.name()),
-        Action::OpenDispute(it) => format!("challenge {}: {:?}", target(names, &it.target)?, it.text),
+        Action::OpenDispute(it) => {
+            let bound = if it.bond > Units::ZERO { format!(", binding {} units", it.bond) } else { String::new() };
+            format!("challenge {}{bound}: {:?}", target(names, &it.target)?, it.text)
+        }
         Action::AnswerDispute(it) => format!("answer dispute {}: {:?}", it.dispute, it.text),
         Action::RuleDispute(it) => {
             format!("{} dispute {}: {:?}", if it.upholds { "uphold" } else { "lift" }, it.dispute, it.reasons)

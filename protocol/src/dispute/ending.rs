@@ -1,4 +1,5 @@
-//! How disputes end: by a resolution of the owners, by a ruling that stands, by the challenger, or because their time is up.
+//! How disputes end: by a resolution of the owners, by a ruling that stands, by the challenger, by one that binds more, or
+//! because their time is up.
 
 use super::{Dispute, DisputeStatus, DisputeTarget, Frozen, stake, stake::Cost};
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     event::Event,
     execute::Context,
     ids::{AccountId, ContributionId, DisputeId, ProposalId, Units},
+    limits,
     model::{self, Model},
     policy::{Class, Rule},
     proposal::ProposalAction,
@@ -39,7 +41,7 @@ impl WithdrawDispute {
         if dispute.challenger != sender {
             return Err(Rejection::NotChallenger(dispute.challenger));
         }
-        if dispute.status != DisputeStatus::Open || !dispute.rulings.is_empty() || dispute.resolutions > 0 {
+        if !dispute.is_untouched() {
             return Err(Rejection::TooLateToWithdraw(self.dispute));
         }
         // Who sees its error before the other side had to answer pays less.
@@ -47,6 +49,44 @@ impl WithdrawDispute {
         thaw(state, context, &dispute);
         let status = DisputeStatus::Withdrawn { height: context.height };
         Ok(vec![settle(state, context, dispute, (status, cost))])
+    }
+}
+
+impl Dispute {
+    /// Whether nobody ruled on it, and no resolution of it is under way.
+    fn is_untouched(&self) -> bool {
+        self.status == DisputeStatus::Open && self.rulings.is_empty() && self.resolutions == 0
+    }
+
+    /// How many others have nothing left to say if it is upheld: those of the same version or contribution.
+    pub(crate) fn would_make_moot<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> usize {
+        if self.is_about_units() || self.status.is_final() {
+            return 0;
+        }
+        Frozen::of(state, &self.target).disputes.len().saturating_sub(1)
+    }
+}
+
+/// Makes a place among the disputes of a thing for one that binds so much. Where all places are taken, it gets that of the
+/// one that binds least, the latest of them, if that is less, and if it was neither ruled on nor put to the owners.
+pub(super) fn make_place<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    frozen: &mut Frozen,
+    bond: Units,
+) -> Result<Option<Event>, Rejection> {
+    if frozen.disputes.len() < limits::DISPUTES_PER_TARGET {
+        return Ok(None);
+    }
+    let disputes = frozen.disputes.iter().rev().filter_map(|id| state.read::<Dispute>(id));
+    let least = disputes.filter(Dispute::is_untouched).min_by_key(|dispute| dispute.bond);
+    match least {
+        Some(least) if least.bond < bond => {
+            frozen.remove(&least);
+            let outbid = DisputeStatus::Outbid { height: context.height, by: context.dispute_id() };
+            Ok(Some(settle(state, context, least, (outbid, Cost::Nothing))))
+        }
+        least => Err(Rejection::TooManyChallenges { bound: least.map(|least| least.bond) }),
     }
 }
 

@@ -39,6 +39,7 @@ pub enum DisputeStatus {
     Lapsed,
     Withdrawn,
     Moot,
+    Outbid,
 }
 
 impl DisputeStatus {
@@ -53,6 +54,8 @@ impl DisputeStatus {
 pub struct Dispute {
     /// About which model.
     pub model: ModelId,
+    /// How many of that model came before.
+    pub number: usize,
     /// Of what.
     pub target: DisputeTarget,
     /// Of how many units of a line.
@@ -191,21 +194,23 @@ impl World {
         if self.pending_on(&asked.target).any(|other| other.challenger == sender) {
             return Err("challenged_already");
         }
-        if self.pending_on(&asked.target).count() >= DISPUTES_PER_TARGET {
-            return Err("too_many_challenges");
-        }
         if self.open_disputes(sender) >= OPEN_DISPUTES_PER_ACCOUNT {
             return Err("too_many_disputes");
         }
         let bond = if is_appeal { 0 } else { self.bond(model, sender, asked)? };
         let policy = &self.models[&model].policy;
         let (terms, arbiters) = (policy.dispute_terms, policy.arbiters.clone());
+        let outbid = self.outbid(&asked.target, bond)?;
         if let DisputeTarget::Contribution(id) = asked.target {
             self.require_review(self.contribution(id)?)?;
+        }
+        if let Some(outbid) = outbid {
+            self.pending_mut(outbid).status = DisputeStatus::Outbid;
         }
         let answer_until = self.time + terms.answer_ms;
         let dispute = Dispute {
             model,
+            number: self.disputes.values().filter(|other| other.model == model).count(),
             target: asked.target.clone(),
             units,
             challenger: sender,
@@ -236,8 +241,25 @@ impl World {
         let terms = self.models[&model].policy.dispute_terms;
         let part = u128::from(asked.units.get()) * u128::from(terms.bond.numerator());
         let bond = u64::try_from(part.div_ceil(terms.bond.denominator().into())).unwrap_or(u64::MAX);
-        let bond = bond.max(terms.bond_units.get());
+        let bond = bond.max(terms.bond_units.get()).max(asked.bond.get());
         if bond > self.free(model, sender) { Err("bond_lacking") } else { Ok(bond) }
+    }
+
+    /// Whose place a challenge with this bond takes, where there is no place left.
+    fn outbid(&self, target: &DisputeTarget, bond: u64) -> Result<Option<DisputeId>, Refused> {
+        if self.pending_on(target).count() < DISPUTES_PER_TARGET {
+            return Ok(None);
+        }
+        let waits = |one: &Dispute| {
+            one.target == *target
+                && one.status == DisputeStatus::Open
+                && one.rulings.is_empty()
+                && one.resolutions == 0
+                && one.bond < bond
+        };
+        let waiting = self.disputes.iter().filter(|(_, one)| waits(one));
+        let least = waiting.min_by_key(|(_, one)| (one.bond, std::cmp::Reverse(one.number)));
+        least.map(|(id, _)| Some(*id)).ok_or("too_many_challenges")
     }
 
     fn pending(&self, id: DisputeId) -> Result<&Dispute, Refused> {

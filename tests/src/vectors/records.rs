@@ -622,6 +622,7 @@ fn parts_of_agendas() -> Vec<Vector> {
         DisputeStatus::Appealed { upholds: false, until: TIME },
         DisputeStatus::Withdrawn { height },
         DisputeStatus::Moot { height, upheld: DISPUTE },
+        DisputeStatus::Outbid { height, by: DISPUTE },
     ];
     disputes.iter().for_each(|one| add("dispute_status", dispute_status(one), vector("", one)));
     let incidents =

@@ -212,7 +212,7 @@ fn of_challenges() -> Vec<Rejection> {
     vec![
         Rejection::OwnDispute(account),
         Rejection::ChallengedAlready(dispute),
-        Rejection::TooManyChallenges,
+        Rejection::TooManyChallenges { bound: Some(UNITS) },
         Rejection::Barred { account, model, until: TIME },
         Rejection::ChallengedTooOften(account),
         Rejection::BondLacking { account, model, free, bond: Units::new(9) },

@@ -120,6 +120,7 @@ fn further_actions() -> Vec<Action> {
             units: UNITS,
             text: "They were given for data that was not theirs.".into(),
             evidence: Some(CONTENT),
+            bond: Units::new(9),
         }),
         Action::AnswerDispute(AnswerDispute { dispute: DISPUTE, text: "It was.".into(), evidence: None }),
         Action::RuleDispute(RuleDispute { dispute: DISPUTE, upholds: true, reasons: "The logs show it.".into() }),

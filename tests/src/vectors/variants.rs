@@ -228,6 +228,7 @@ variants! {
         Lapsed{..} => "lapsed",
         Withdrawn{..} => "withdrawn",
         Moot{..} => "moot",
+        Outbid{..} => "outbid",
     }
     "incident_status", INCIDENT_STATUSES, incident_status: IncidentStatus {
         Reported() => "reported",
@@ -682,7 +683,7 @@ variants! {
         SponsorChain(..) => "sponsor_chain",
         OwnDispute(..) => "own_dispute",
         ChallengedAlready(..) => "challenged_already",
-        TooManyChallenges() => "too_many_challenges",
+        TooManyChallenges{..} => "too_many_challenges",
         Barred{..} => "barred",
         ChallengedTooOften(..) => "challenged_too_often",
         BondLacking{..} => "bond_lacking",

@@ -121,7 +121,7 @@ fn units_under_vesting_can_be_given_up_though_not_away_and_frozen_ones_neither()
     ledger.must(3, up(4));
     assert_eq!(units(&ledger, model, "riverbend"), 6);
     let target = DisputeTarget::Line { model, account: account(&ledger, 3) };
-    let asked = OpenDispute { target, units: Units::new(1), text: String::new(), evidence: None };
+    let asked = OpenDispute { target, units: Units::new(1), text: String::new(), evidence: None, bond: Units::ZERO };
     ledger.must(0, Action::OpenDispute(asked));
     assert_eq!(ledger.refused(3, up(6)), "frozen", "what is challenged is not burned to hide it");
 }

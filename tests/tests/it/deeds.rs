@@ -144,7 +144,13 @@ impl World {
     }
 
     fn dispute(&mut self, by: u8, target: DisputeTarget, units: u64) {
-        let action = OpenDispute { target, units: Units::new(units), text: "not theirs".into(), evidence: None };
+        let action = OpenDispute {
+            target,
+            units: Units::new(units),
+            text: "not theirs".into(),
+            evidence: None,
+            bond: Units::ZERO,
+        };
         self.must(by, Action::OpenDispute(action));
         self.chain.block(1_000, Vec::new());
     }

@@ -1,5 +1,7 @@
 //! Disputes: what freezes, who rules, what comes of it, and what it costs.
 
+mod places;
+
 use crate::common::{account, decide, decide_network, founded, founding, ledger, open, status, units, version, vote};
 use allod_protocol::{
     dispute::{
@@ -22,7 +24,13 @@ use allod_tests::ledger::{TestLedger, policy, rule};
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 fn challenging(target: DisputeTarget, units: u64) -> Action {
-    Action::OpenDispute(OpenDispute { target, units: Units::new(units), text: "not theirs".into(), evidence: None })
+    Action::OpenDispute(OpenDispute {
+        target,
+        units: Units::new(units),
+        text: "not theirs".into(),
+        evidence: None,
+        bond: Units::ZERO,
+    })
 }
 
 fn challenge(ledger: &mut TestLedger, by: u8, target: DisputeTarget, units: u64) -> DisputeId {

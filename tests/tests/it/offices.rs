@@ -291,7 +291,7 @@ fn a_guardian_that_did_not_accept_stops_nothing() {
 
 fn challenge(ledger: &mut TestLedger, model: ModelId) -> DisputeId {
     let target = DisputeTarget::Line { model, account: account(ledger, 2) };
-    let asked = OpenDispute { target, units: Units::new(5), text: String::new(), evidence: None };
+    let asked = OpenDispute { target, units: Units::new(5), text: String::new(), evidence: None, bond: Units::ZERO };
     match ledger.must(0, Action::OpenDispute(asked)).events.first() {
         Some(Event::DisputeOpened { dispute, .. }) => *dispute,
         other => panic!("{other:?}"),

@@ -166,7 +166,13 @@ fn what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond() 
     takes(&mut ledger, ([1], [0]), burn);
     takes(&mut ledger, ([1], [0]), |units| Action::TakeUp(TakeUp { model: MODEL, issue: 0, units: Units::new(units) }));
     let challenge = |target: DisputeTarget, units| {
-        Action::OpenDispute(OpenDispute { target, units: Units::new(units), text: "copied".into(), evidence: None })
+        Action::OpenDispute(OpenDispute {
+            target,
+            units: Units::new(units),
+            text: "copied".into(),
+            evidence: None,
+            bond: Units::ZERO,
+        })
     };
     let account = AccountId::from_bytes([6; 32]);
     takes(&mut ledger, ([1], [0]), |units| challenge(DisputeTarget::Line { model: MODEL, account }, units));

@@ -12,6 +12,7 @@
 mod bounds;
 mod compare;
 mod coverage;
+mod crowd;
 mod history;
 mod invariants;
 mod policies;

@@ -202,7 +202,7 @@ fn whoever_meets_a_version_hears_what_is_the_matter_with_it_and_with_what_it_was
     ledger.must(2, stop(model, "1.0", true));
     let target = DisputeTarget::Version { model, label: label("1.1") };
     let (units, text) = (Units::ZERO, "trained on our records".into());
-    ledger.must(1, Action::OpenDispute(OpenDispute { target, units, text, evidence: None }));
+    ledger.must(1, Action::OpenDispute(OpenDispute { target, units, text, evidence: None, bond: Units::ZERO }));
     let found = standing(&ledger, model, "1.0");
     assert_eq!(found.barred().map(|concern| concern.kind), Some(ConcernKind::Suspended));
     assert!(found.barred().unwrap().until.is_some());

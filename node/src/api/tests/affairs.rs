@@ -75,7 +75,12 @@ async fn a_dispute_names_its_parties_and_how_it_stands() {
     let model = peer.found_model_with(quick()).await;
     let target = DisputeTarget::Line { model, account: peer.account("southbank") };
     let (units, text) = (Units::new(5), "never delivered".to_owned());
-    peer.apply(1, "northfield", Action::OpenDispute(OpenDispute { target, units, text, evidence: None })).await;
+    peer.apply(
+        1,
+        "northfield",
+        Action::OpenDispute(OpenDispute { target, units, text, evidence: None, bond: Units::ZERO }),
+    )
+    .await;
     let listed = peer.ok("/v1/models/northfield/digits/disputes").await;
     let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
     let dispute = id.parse().unwrap();

@@ -81,7 +81,8 @@ async fn what_is_asked_stands_there_until_it_is_answered() {
     let burn = peer.open(Scope::Model(model), burn).await;
     let statement = peer.open(Scope::Network, ProposalAction::Statement).await;
     let target = DisputeTarget::Line { model, account: south };
-    let challenge = OpenDispute { target, units: Units::new(5), text: "never delivered".into(), evidence: None };
+    let challenge =
+        OpenDispute { target, units: Units::new(5), text: "never delivered".into(), evidence: None, bond: Units::ZERO };
     peer.apply(1, "northfield", Action::OpenDispute(challenge)).await;
     peer.give(model).await;
 
@@ -134,7 +135,8 @@ async fn stewards_are_asked_to_countersign_what_is_challenged_and_who_answers_fo
     peer.give(model).await;
     let listed = peer.ok("/v1/models/northfield/digits/contributions").await;
     let target = DisputeTarget::Contribution(listed["items"][0]["id"].as_str().unwrap().parse().unwrap());
-    let challenge = OpenDispute { target, units: Units::ZERO, text: "half of it".into(), evidence: None };
+    let challenge =
+        OpenDispute { target, units: Units::ZERO, text: "half of it".into(), evidence: None, bond: Units::ZERO };
     peer.apply(1, "northfield", Action::OpenDispute(challenge)).await;
     assert_eq!(peer.kinds_asked("northfield").await, ["countersign"]);
 

@@ -177,6 +177,11 @@ const HELD: &[(&str, &str)] = &[
     ("is at most 60,000 (`decision_too_heavy`)", "a_proposal_that_would_do_too_much_at_once_is_refused"),
     ("Status from 0:", "every_variant_has_a_vector_and_every_name_is_used_once"),
     ("365 days or more after the last began", "decisions_add_no_more_than_the_policy_lets_them"),
+    (
+        "One thing has at most 16 disputes that are not over. Where there are 16",
+        "sixteen_who_shield_a_line_by_challenging_it_give_way_to_one_who_binds_more",
+    ),
+    ("`bond` 0 for an appeal", "an_appeal_binds_nothing"),
     ("`lapses` that + 60 days", "a_dispute_that_nobody_rules_on_lapses_but_waits_for_a_resolution_under_way"),
     (
         "`until` is block time + 14 days",

@@ -19,7 +19,7 @@ fn given(ledger: &mut TestLedger, model: ModelId, amounts: [u64; 3]) -> [Contrib
 
 fn challenge(ledger: &mut TestLedger, by: u8, contribution: ContributionId) -> DisputeId {
     let target = DisputeTarget::Contribution(contribution);
-    let action = OpenDispute { target, units: Units::ZERO, text: "copied".into(), evidence: None };
+    let action = OpenDispute { target, units: Units::ZERO, text: "copied".into(), evidence: None, bond: Units::ZERO };
     match ledger.must(by, Action::OpenDispute(action)).events.first() {
         Some(Event::DisputeOpened { dispute, .. }) => *dispute,
         other => panic!("{other:?}"),

@@ -31,7 +31,13 @@ fn decline(contribution: ContributionId) -> Action {
 
 fn appeal(contribution: ContributionId) -> Action {
     let target = DisputeTarget::Appeal(contribution);
-    Action::OpenDispute(OpenDispute { target, units: Units::ZERO, text: "it was given".into(), evidence: None })
+    Action::OpenDispute(OpenDispute {
+        target,
+        units: Units::ZERO,
+        text: "it was given".into(),
+        evidence: None,
+        bond: Units::ZERO,
+    })
 }
 
 fn must_appeal(ledger: &mut TestLedger, by: u8, contribution: ContributionId) -> DisputeId {
@@ -212,7 +218,7 @@ fn arbiters_do_not_rule_on_what_they_countersigned_or_on_rounds_that_pay_them() 
         ledger.must(steward, accept(own));
     }
     let target = DisputeTarget::Contribution(id);
-    let action = OpenDispute { target, units: Units::ZERO, text: "copied".into(), evidence: None };
+    let action = OpenDispute { target, units: Units::ZERO, text: "copied".into(), evidence: None, bond: Units::ZERO };
     let opened = ledger.must(0, Action::OpenDispute(action));
     let Some(Event::DisputeOpened { dispute, .. }) = opened.events.first() else { panic!("{opened:?}") };
     let answer = AnswerDispute { dispute: *dispute, text: "ours".into(), evidence: None };

@@ -320,6 +320,7 @@ impl History {
                 DisputeStatus::Appealed { upholds, .. } => reference::DisputeStatus::Appealed(upholds),
                 DisputeStatus::Withdrawn { .. } => reference::DisputeStatus::Withdrawn,
                 DisputeStatus::Moot { .. } => reference::DisputeStatus::Moot,
+                DisputeStatus::Outbid { .. } => reference::DisputeStatus::Outbid,
                 DisputeStatus::Upheld { .. } => reference::DisputeStatus::Upheld,
                 DisputeStatus::Lifted { .. } => reference::DisputeStatus::Lifted,
                 DisputeStatus::Lapsed { .. } => reference::DisputeStatus::Lapsed,

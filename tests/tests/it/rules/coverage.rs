@@ -254,6 +254,7 @@ impl Coverage {
                 DisputeStatus::Appealed(_) => "dispute appealed",
                 DisputeStatus::Withdrawn => "dispute withdrawn",
                 DisputeStatus::Moot => "dispute moot",
+                DisputeStatus::Outbid => "dispute outbid",
                 DisputeStatus::Upheld => "dispute upheld",
                 DisputeStatus::Lifted => "dispute lifted",
                 DisputeStatus::Lapsed => "dispute lapsed",
@@ -327,7 +328,8 @@ impl Coverage {
         DECISIONS.into_iter().for_each(|what| self.require(what));
     }
 
-    fn require(&self, what: &str) {
+    /// That something happened.
+    pub(crate) fn require(&self, what: &str) {
         assert!(self.0.contains_key(what), "no history had: {what}\n{self}");
     }
 }

@@ -25,13 +25,16 @@ use std::collections::BTreeMap;
 
 const FOUNDERS: [&str; 6] = ["northfield", "lakeside", "hilltop", "riverbend", "seafront", "oldbridge"];
 
+/// Who founds a network beside them where many are wanted.
+const MORE: [&str; 18] = [
+    "alder", "ash", "aspen", "beech", "birch", "cedar", "elm", "fir", "hazel", "juniper", "larch", "maple", "oak",
+    "pine", "rowan", "spruce", "willow", "yew",
+];
+
 const TWO_MONTHS_MS: u64 = 61 * 24 * 60 * 60 * 1_000;
 
 /// How many key policies an account has at one time or another.
 const KEYS: u8 = 6;
-
-/// Twice the longest delay of a recovery, and more.
-const CLOCKS_MS: u64 = 13_000;
 
 /// Handles of accounts to admit; some look alike, and one is taken.
 pub(crate) const GUESTS: [&str; 6] = ["guest", "meadow", "rneadow", "mill-01", "lakeside", "weir"];
@@ -59,12 +62,32 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn begin(story: &Story) -> Self {
-        let ledger = TestLedger::new(&FOUNDERS);
-        let accounts: Vec<AccountId> = FOUNDERS.iter().map(|handle| ledger.account(handle)).collect();
+        let mut history = Self::of(&FOUNDERS, if story.is_huge { HUGE } else { 1 });
+        history.found("one", story.policies[0], &[40, 30, 20, 10], Vec::new());
+        let grants = vec![ParentGrant { parent: history.models[0], units: history.scaled(13) }];
+        history.found("two", story.policies[1], &[7, 7, 7, 7, 7, 7], grants);
+        let accepted = history.accept_offers(u32::MAX);
+        history.run(1_000, 0, accepted);
+        history
+    }
+
+    /// A model in which more accounts hold the same than can challenge one thing.
+    pub(crate) fn of_many(policy: u8) -> Self {
+        let founders: Vec<&str> = FOUNDERS.into_iter().chain(MORE).collect();
+        let mut history = Self::of(&founders, 1);
+        history.found("one", policy, &[12; FOUNDERS.len() + MORE.len()], Vec::new());
+        let accepted = history.accept_offers(u32::MAX);
+        history.run(1_000, 0, accepted);
+        history
+    }
+
+    fn of(founders: &[&str], scale: u64) -> Self {
+        let ledger = TestLedger::new(founders);
+        let accounts: Vec<AccountId> = founders.iter().map(|handle| ledger.account(handle)).collect();
         let handles = ledger.genesis.accounts.iter().map(|account| account.handle.clone());
         let founders = accounts.iter().copied().zip(handles).map(|(id, handle)| (id, handle.clone(), keys(&handle, 0)));
         let world = World::new(founders, parameters().founder_quota, parameters().policy);
-        let mut history = Self {
+        Self {
             ledger,
             world,
             coverage: Coverage::default(),
@@ -75,18 +98,12 @@ impl History {
             disputes: Vec::new(),
             incidents: Vec::new(),
             seals: BTreeMap::new(),
-            scale: if story.is_huge { HUGE } else { 1 },
+            scale,
             invariants: Invariants::default(),
-        };
-        history.found("one", story.policies[0], &[40, 30, 20, 10], Vec::new());
-        let grants = vec![ParentGrant { parent: history.models[0], units: history.scaled(13) }];
-        history.found("two", story.policies[1], &[7, 7, 7, 7, 7, 7], grants);
-        let accepted = history.accept_offers(u32::MAX);
-        history.run(1_000, 0, accepted);
-        history
+        }
     }
 
-    fn scaled(&self, units: u64) -> Units {
+    pub(crate) fn scaled(&self, units: u64) -> Units {
         Units::new(units * self.scale)
     }
 
@@ -114,10 +131,6 @@ impl History {
     pub(crate) fn block(&mut self, block: &StoryBlock) {
         // A transaction lives for a minute.
         let requests = if block.later_ms < 60_000 { &block.requests[..] } else { &[] };
-        if block.later_ms >= 60_000 {
-            // What waits of keys runs out first: all at once, with disputes, may be more than a block has weight for.
-            self.run(CLOCKS_MS, 0, Vec::new());
-        }
         let actions = requests.iter().flat_map(|request| self.actions(request)).collect();
         self.run(block.later_ms, block.hands, actions);
     }
@@ -159,7 +172,7 @@ impl History {
         signed
     }
 
-    fn run(&mut self, later_ms: u64, hands: u64, actions: Vec<(usize, Action)>) {
+    pub(crate) fn run(&mut self, later_ms: u64, hands: u64, actions: Vec<(usize, Action)>) {
         let signed = self.sign(hands, actions);
         let transactions: Vec<Transaction> = signed.iter().map(|(_, transaction)| transaction.clone()).collect();
         let before = self.ledger.clone();
@@ -238,9 +251,9 @@ impl Hand {
 
 /// The keys that an account of a handle ever has, the one that it begins with first.
 fn ring(handle: &Handle) -> [SigningKey; 3] {
-    let place = FOUNDERS.iter().chain(&GUESTS).position(|known| *known == handle.as_str());
+    let place = FOUNDERS.iter().chain(&MORE).chain(&GUESTS).position(|known| *known == handle.as_str());
     let place = place.and_then(|place| u8::try_from(place).ok()).expect("a handle of this history");
-    [key(place), key(120 + place), key(140 + place)]
+    [key(place), key(60 + place), key(150 + place)]
 }
 
 /// Keys that an account of a handle can have, each with a weight of 1; number 0 is what it begins with.

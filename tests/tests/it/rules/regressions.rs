@@ -55,7 +55,7 @@ fn vote(ledger: &mut TestLedger, by: u8, proposal: ProposalId, choice: Choice) {
 }
 
 fn challenge(ledger: &mut TestLedger, by: u8, target: DisputeTarget) -> DisputeId {
-    let asked = OpenDispute { target, units: Units::new(20), text: String::new(), evidence: None };
+    let asked = OpenDispute { target, units: Units::new(20), text: String::new(), evidence: None, bond: Units::ZERO };
     match ledger.must(by, Action::OpenDispute(asked)).events.first() {
         Some(Event::DisputeOpened { dispute, .. }) => *dispute,
         other => panic!("{other:?}"),

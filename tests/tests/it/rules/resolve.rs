@@ -88,7 +88,7 @@ impl History {
         asked.into_iter().map(|(account, action)| (self.place(account), action)).collect()
     }
 
-    fn place(&self, account: AccountId) -> usize {
+    pub(crate) fn place(&self, account: AccountId) -> usize {
         self.accounts.iter().position(|known| *known == account).expect("an account of this history")
     }
 
@@ -847,7 +847,8 @@ impl History {
                 let id = choose(&self.contributions, *contribution, waits)?;
                 let by = self.by(*by, |account| account == self.world.contributions[&id].giver);
                 let target = DisputeTarget::Appeal(id);
-                let asked = OpenDispute { target, units: Units::ZERO, text: String::new(), evidence: None };
+                let asked =
+                    OpenDispute { target, units: Units::ZERO, text: String::new(), evidence: None, bond: Units::ZERO };
                 Some((by, Action::OpenDispute(asked)))
             }
             _ => None,
@@ -940,7 +941,14 @@ impl History {
             Request::Challenge { model, by, target, amount } => {
                 let (model, target, units) = self.target(*model, *target, *amount)?;
                 let by = self.by(*by, |account| self.world.held(model, account) > 0);
-                Some((by, Action::OpenDispute(OpenDispute { target, units, text: String::new(), evidence: None })))
+                let bond = match amount {
+                    Amount::Few(number) => self.scaled(u64::from(number % 4)),
+                    _ => Units::ZERO,
+                };
+                Some((
+                    by,
+                    Action::OpenDispute(OpenDispute { target, units, text: String::new(), evidence: None, bond }),
+                ))
             }
             Request::Plead { dispute, by } => {
                 let id = self.open_dispute(*dispute)?;

@@ -19,6 +19,7 @@ fn owners_object_and_take_back_on_four_peers_until_an_upgrade_stops_them() {
     veto(&federation);
     rule_as_arbiters(&federation);
     appeal(&federation);
+    outbid_a_shield(&federation);
     burn_and_rename(&federation);
     answer_late(&federation);
     reweight(&federation);
@@ -219,6 +220,32 @@ fn appeal(federation: &Federation) {
         shown.get("accepted").is_some_and(Value::is_u64).then_some(())
     });
     federation.refused(&format!("contribute accept {contribution} --as hilltop"), "counts already");
+}
+
+/// Sixteen of one mind take all places to challenge a line, so that nobody else can; one who binds more can.
+fn outbid_a_shield(federation: &Federation) {
+    let model = "lakeside/shielded";
+    let friends: Vec<String> = (0..16).map(|number| format!("friend-{number}")).collect();
+    for friend in &friends {
+        federation.must(&format!("account create {friend} --new-key {friend} --sponsor operator-2"));
+    }
+    let holders: Vec<String> = friends.iter().map(|friend| format!("--holder {friend}=1")).collect();
+    federation.must(&format!(
+        "model create shielded --as lakeside --holder lakeside=50 --holder hilltop=34 {} --steward lakeside \
+         --template equal-partners --voting-period 2s --timelock 0s",
+        holders.join(" ")
+    ));
+    for friend in &friends {
+        federation.must(&format!("dispute line {model} lakeside --units 1 --text show --as {friend}"));
+    }
+    let challenge = format!("dispute line {model} lakeside --units 9 --text copied-data --as hilltop");
+    federation.refused(&challenge, "bind more than its 1 units");
+    let opened = federation.must(&format!("{challenge} --bond 5"));
+    let dispute = text_of(&opened, "dispute").to_owned();
+    let shown = federation.must(&format!("dispute show {dispute}"));
+    assert_eq!(shown.get("bond").and_then(Value::as_u64), Some(5), "{shown}");
+    let all = federation.must(&format!("dispute list {model} --limit 20")).to_string();
+    assert_eq!(all.matches("\"outbid\"").count(), 1, "{all}");
 }
 
 fn burn_and_rename(federation: &Federation) {

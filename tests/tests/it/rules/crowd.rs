@@ -1,0 +1,120 @@
+//! Many who challenge the same: more than there are places for.
+
+use super::{coverage::Coverage, history::History, policies};
+use allod_protocol::{
+    dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
+    ids::{DisputeId, Units},
+    limits,
+    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+    transaction::Action,
+};
+use allod_tests::reference::Dispute;
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use std::cell::RefCell;
+
+/// Who of the crowd does what; disputes are those that are not over, counted back from the newest.
+#[derive(Clone, Debug)]
+enum Move {
+    Challenge { by: u8, line: u8, units: u8, bond: u8 },
+    Answer { dispute: u8 },
+    Rule { dispute: u8, upholds: bool },
+    TakeBack { dispute: u8 },
+    Ask { dispute: u8, upholds: bool },
+    Vote { by: u8, choice: Choice },
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    let dispute = || 0u8..20;
+    let choice = prop_oneof![Just(Choice::Yes), Just(Choice::No)];
+    prop_oneof![
+        24 => (any::<u8>(), 0u8..2, 1u8..4, 0u8..12)
+            .prop_map(|(by, line, units, bond)| Move::Challenge { by, line, units, bond }),
+        3 => dispute().prop_map(|dispute| Move::Answer { dispute }),
+        1 => (dispute(), any::<bool>()).prop_map(|(dispute, upholds)| Move::Rule { dispute, upholds }),
+        1 => dispute().prop_map(|dispute| Move::TakeBack { dispute }),
+        3 => (dispute(), any::<bool>()).prop_map(|(dispute, upholds)| Move::Ask { dispute, upholds }),
+        4 => (any::<u8>(), choice).prop_map(|(by, choice)| Move::Vote { by, choice }),
+    ]
+}
+
+impl History {
+    fn disputed_line(&self, number: u8) -> DisputeTarget {
+        DisputeTarget::Line { model: self.models[0], account: self.accounts[usize::from(number)] }
+    }
+
+    /// Disputes that are not over, the newest first.
+    fn pending(&self) -> impl Iterator<Item = (DisputeId, &Dispute)> {
+        let disputes = self.disputes.iter().rev().map(|id| (*id, &self.world.disputes[id]));
+        disputes.filter(|(_, dispute)| !dispute.status.is_final())
+    }
+
+    fn resolve_move(&self, made: &Move) -> Option<(usize, Action)> {
+        let dispute = |number: u8| self.pending().nth(number.into());
+        let any = |by: u8| usize::from(by) % self.accounts.len();
+        Some(match *made {
+            Move::Challenge { by, line, units, bond } => {
+                let (units, bond) = (Units::new(units.into()), Units::new(bond.into()));
+                let target = self.disputed_line(line);
+                (any(by), Action::OpenDispute(OpenDispute { target, units, text: String::new(), evidence: None, bond }))
+            }
+            Move::Answer { dispute: number } => {
+                let (id, of) = dispute(number)?;
+                let asked = AnswerDispute { dispute: id, text: String::new(), evidence: None };
+                (self.place(of.respondent), Action::AnswerDispute(asked))
+            }
+            Move::Rule { dispute: number, upholds } => {
+                let (id, of) = dispute(number)?;
+                let by = self.world.panel(of).first().map_or(0, |arbiter| self.place(*arbiter));
+                (by, Action::RuleDispute(RuleDispute { dispute: id, upholds, reasons: "so it is".into() }))
+            }
+            Move::TakeBack { dispute: number } => {
+                let (id, of) = dispute(number)?;
+                (self.place(of.challenger), Action::WithdrawDispute(WithdrawDispute { dispute: id }))
+            }
+            Move::Ask { dispute: number, upholds } => {
+                let (scope, title, text) = (Scope::Model(self.models[0]), "a question".into(), String::new());
+                let actions = vec![ProposalAction::ResolveDispute { dispute: dispute(number)?.0, upholds }];
+                (any(number), Action::OpenProposal(OpenProposal { scope, title, text, actions }))
+            }
+            Move::Vote { by, choice } => {
+                (any(by), Action::CastBallot(CastBallot::whole(*self.proposals.last()?, choice)))
+            }
+        })
+    }
+}
+
+/// Runs histories of a crowd, and counts what happened in them.
+fn crowds(cases: u32) -> Coverage {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let coverage = RefCell::new(Coverage::default());
+    let block = (1u64..600, prop::collection::vec(a_move(), 0..12));
+    let story = (0..policies::OWN, prop::collection::vec(block, 12..30));
+    let outcome = TestRunner::new(config).run(&story, |(policy, blocks)| {
+        let mut history = History::of_many(policy);
+        for (later_ms, moves) in &blocks {
+            let actions = moves.iter().filter_map(|made| history.resolve_move(made)).collect();
+            history.run(*later_ms, 0, actions);
+            for line in [0, 1].map(|number| history.disputed_line(number)) {
+                let of_line = history.pending().filter(|(_, dispute)| dispute.target == line).count();
+                assert!(of_line <= limits::DISPUTES_PER_TARGET, "no more than there are places for");
+            }
+        }
+        history.finish();
+        coverage.borrow_mut().add(&history.coverage);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+    coverage.into_inner()
+}
+
+#[test]
+fn a_crowd_that_challenges_the_same_agrees_with_the_reference_model() {
+    let coverage = crowds(40);
+    println!("{coverage}");
+    let met =
+        ["dispute outbid", "refused open_dispute: too_many_challenges", "dispute lapsed", "applied open_proposal"];
+    met.into_iter().for_each(|what| coverage.require(what));
+}
