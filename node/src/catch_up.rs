@@ -251,12 +251,7 @@ impl EventLoop {
     }
 
     fn verify(&self, decided: &DecidedBlock) -> Result<(), String> {
-        let DecidedBlock { block, certificate } = decided;
-        if certificate.block != block.hash() || certificate.height != block.header().height {
-            return Err("its certificate is for another block".into());
-        }
-        certificate.verify(self.tip.network, &self.tip.validators).map_err(|error| error.to_string())?;
-        block.check(&self.tip, None, &|transaction| self.mempool.holds(transaction)).map_err(|error| error.to_string())
+        decided.verify(&self.tip, &|transaction| self.mempool.holds(transaction)).map_err(|error| error.to_string())
     }
 
     /// The replica refused a fetched block; who sent it is known where it was fed.

@@ -9,7 +9,7 @@ use crate::{
     },
     limits,
     transaction::{Invalid, Transaction},
-    validator::ValidatorSet,
+    validator::{ValidatorSchedule, ValidatorSet},
     weight::{self, Weight},
 };
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,22 @@ pub struct Tip {
     pub validators: ValidatorSet,
     /// The set that decides the block after that.
     pub next_validators: ValidatorSet,
+}
+
+impl Tip {
+    /// Where the ledger stands after the next block, given what executing it made of the root and the sets.
+    #[must_use]
+    pub fn after(&self, block: &Block, state_root: StateRoot, schedule: &ValidatorSchedule) -> Self {
+        Self {
+            network: self.network,
+            height: block.header().height,
+            hash: block.hash(),
+            time: block.header().time,
+            state_root,
+            validators: schedule.current.clone(),
+            next_validators: schedule.next.clone(),
+        }
+    }
 }
 
 /// Why a block breaks a rule that can be checked without executing it.
@@ -230,24 +246,37 @@ impl Block {
         verified: &impl Fn(&Transaction) -> bool,
     ) -> Result<(), InvalidBlock> {
         let header = self.header();
-        let field =
-            |holds: bool, field| if holds { Ok(()) } else { Err(InvalidBlock::Field { hash: self.hash(), field }) };
-        field(header.network == tip.network, "network")?;
-        field(header.height == tip.height.next(), "height")?;
-        field(header.parent == tip.hash, "parent")?;
-        field(header.state_root == tip.state_root, "state root")?;
-        field(tip.validators.by_address(&header.proposer).is_some(), "proposer")?;
-        field(header.validators == tip.validators.hash(), "validator set hash")?;
-        field(header.next_validators == tip.next_validators.hash(), "next validator set hash")?;
-        if header.time <= tip.time {
-            return Err(InvalidBlock::TimeNotLater { time: header.time, parent: tip.time });
-        }
+        self.check_follows(tip)?;
         if let Some((now, drift_ms)) = clock
             && header.time.get().abs_diff(now.get()) > drift_ms
         {
             return Err(InvalidBlock::TimeDrift { time: header.time, now, drift_ms });
         }
         self.check_transactions(tip, verified)
+    }
+
+    /// That the header is one of a block after the tip.
+    ///
+    /// # Errors
+    /// The first field that is not.
+    pub fn check_follows(&self, tip: &Tip) -> Result<(), InvalidBlock> {
+        let header = self.header();
+        let fields = [
+            (header.network == tip.network, "network"),
+            (header.height == tip.height.next(), "height"),
+            (header.parent == tip.hash, "parent"),
+            (header.state_root == tip.state_root, "state root"),
+            (tip.validators.by_address(&header.proposer).is_some(), "proposer"),
+            (header.validators == tip.validators.hash(), "validator set hash"),
+            (header.next_validators == tip.next_validators.hash(), "next validator set hash"),
+        ];
+        if let Some((_, field)) = fields.into_iter().find(|(holds, _)| !holds) {
+            return Err(InvalidBlock::Field { hash: self.hash(), field });
+        }
+        if header.time <= tip.time {
+            return Err(InvalidBlock::TimeNotLater { time: header.time, parent: tip.time });
+        }
+        Ok(())
     }
 
     fn check_transactions(&self, tip: &Tip, verified: &impl Fn(&Transaction) -> bool) -> Result<(), InvalidBlock> {
@@ -362,6 +391,14 @@ pub struct CommitCertificate {
 /// Why a certificate proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCertificate {
+    /// It is for another block.
+    #[error("the certificate is for block {block} of height {height}, which is another")]
+    OtherBlock {
+        /// The height that it names.
+        height: Height,
+        /// The block that it names.
+        block: BlockHash,
+    },
     /// A signer who is not in the set.
     #[error("validator {0} is not in the set of height {1}")]
     UnknownValidator(ValidatorAddress, Height),
@@ -382,6 +419,17 @@ pub enum InvalidCertificate {
 }
 
 impl CommitCertificate {
+    /// That it names a block.
+    ///
+    /// # Errors
+    /// [`InvalidCertificate::OtherBlock`].
+    pub fn check_names(&self, height: Height, block: BlockHash) -> Result<(), InvalidCertificate> {
+        if (self.height, self.block) == (height, block) {
+            return Ok(());
+        }
+        Err(InvalidCertificate::OtherBlock { height: self.height, block: self.block })
+    }
+
     /// Checks that more than two thirds of `validators` precommitted the block.
     ///
     /// # Errors
@@ -425,4 +473,37 @@ pub struct DecidedBlock {
     pub block: Block,
     /// Its certificate.
     pub certificate: CommitCertificate,
+}
+
+/// Why a decided block is not to be committed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDecision {
+    /// Its certificate does not prove it.
+    #[error(transparent)]
+    Certificate(#[from] InvalidCertificate),
+    /// It breaks a rule, or does not follow the tip.
+    #[error(transparent)]
+    Block(#[from] InvalidBlock),
+}
+
+impl DecidedBlock {
+    /// That the certificate names the block; not that it proves anything.
+    ///
+    /// # Errors
+    /// [`InvalidCertificate::OtherBlock`].
+    pub fn check_names(&self) -> Result<(), InvalidCertificate> {
+        self.certificate.check_names(self.block.header().height, self.block.hash())
+    }
+
+    /// Whether it is decided and is the block after the tip: all that a peer asks of a block that another one sends.
+    /// `verified` says of a transaction whether these very signatures were already checked by this peer.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn verify(&self, tip: &Tip, verified: &impl Fn(&Transaction) -> bool) -> Result<(), InvalidDecision> {
+        self.check_names()?;
+        self.block.check_follows(tip)?;
+        self.certificate.verify(tip.network, &tip.validators)?;
+        Ok(self.block.check(tip, None, verified)?)
+    }
 }

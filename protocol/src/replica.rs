@@ -712,6 +712,7 @@ impl Replica {
     }
 
     fn on_synced(&mut self, decided: DecidedBlock) -> Result<(), ReplicaError> {
+        let names = decided.check_names();
         let DecidedBlock { block, certificate } = decided;
         let height = certificate.height;
         let check = self.effects.notes.checks.get(&(certificate.block, true));
@@ -719,12 +720,9 @@ impl Replica {
         if height != self.height() || self.is_finalized() || under_check {
             return Ok(());
         }
-        let reason = if block.hash() != certificate.block || block.header().height != height {
-            Some("the certificate is for another block".to_string())
-        } else {
-            wire::check_names_its_transactions(&block).err().map(|error| error.to_string())
-        };
-        if let Some(reason) = reason {
+        let names = names.map_err(|error| error.to_string());
+        let names = names.and_then(|()| wire::check_names_its_transactions(&block).map_err(|error| error.to_string()));
+        if let Err(reason) = names {
             self.effects.outputs.push(Output::SyncRejected { height, reason });
             return Ok(());
         }

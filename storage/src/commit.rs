@@ -61,15 +61,7 @@ impl Ledger {
         let height = decided.block.header().height;
 
         let update = update_tree(&StoredTree::for_commit(database, &writer.nodes), height, &executed.changes)?;
-        let tip = Tip {
-            network: before.network,
-            height,
-            hash: decided.block.hash(),
-            time: decided.block.header().time,
-            state_root: update.root,
-            validators: executed.schedule.current.clone(),
-            next_validators: executed.schedule.next.clone(),
-        };
+        let tip = before.after(&decided.block, update.root, &executed.schedule);
         let mut batch = database.batch()?;
         put_block(&mut batch, &before, decided, executed)?;
         put_changes(&mut batch, height, &executed.changes);
@@ -103,23 +95,17 @@ fn update_tree(reader: &StoredTree<'_>, height: Height, changes: &ChangeSet) -> 
 
 /// That a block is the next one and the results are as many as its transactions.
 pub(crate) fn check_follows(tip: &Tip, decided: &DecidedBlock, executed: &Executed) -> Result<(), StorageError> {
-    let (header, certificate) = (decided.block.header(), &decided.certificate);
-    let conditions = [
-        (header.network == tip.network, "network"),
-        (header.height == tip.height.next(), "height"),
-        (header.parent == tip.hash, "parent"),
-        (header.time > tip.time, "time"),
-        (header.state_root == tip.state_root, "state root"),
-        (header.validators == tip.validators.hash(), "validator set"),
-        (header.next_validators == tip.next_validators.hash(), "next validator set"),
-        (certificate.height == header.height && certificate.block == decided.block.hash(), "certificate"),
-        (executed.results.len() == decided.block.transactions().len(), "number of results"),
-        (executed.schedule.current == tip.next_validators, "validator schedule"),
-    ];
-    match conditions.into_iter().find(|(holds, _)| !holds) {
-        Some((_, problem)) => Err(StorageError::NotNext { height: header.height, tip: tip.height, problem }),
-        None => Ok(()),
+    let not_next =
+        |problem: String| StorageError::NotNext { height: decided.block.header().height, tip: tip.height, problem };
+    decided.check_names().map_err(|error| not_next(error.to_string()))?;
+    decided.block.check_follows(tip).map_err(|error| not_next(error.to_string()))?;
+    if executed.results.len() != decided.block.transactions().len() {
+        return Err(not_next("it has another number of results than of transactions".into()));
     }
+    if executed.schedule.current != tip.next_validators {
+        return Err(not_next("its execution made another set decide next than the tip says".into()));
+    }
+    Ok(())
 }
 
 fn put_block(

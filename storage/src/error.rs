@@ -90,14 +90,14 @@ pub enum StorageError {
         problem: String,
     },
     /// A block that does not follow the newest one, or results that are not the block's.
-    #[error("block {height} cannot be committed on height {tip}: it has the wrong {problem}")]
+    #[error("block {height} cannot be committed on height {tip}: {problem}")]
     NotNext {
         /// The block's height.
         height: Height,
         /// The newest height.
         tip: Height,
         /// What does not fit.
-        problem: &'static str,
+        problem: String,
     },
     /// A height that is still to come.
     #[error("height {asked} is not reached yet: the ledger stands at height {tip}")]

@@ -92,15 +92,7 @@ impl MemoryLedger {
         let events =
             BlockEvents { results: executed.results.clone(), deadline_events: executed.deadline_events.clone() };
         self.blocks.push((decided.clone(), events));
-        self.tip = Tip {
-            network: self.tip.network,
-            height,
-            hash: decided.block.hash(),
-            time: decided.block.header().time,
-            state_root: update.root,
-            validators: executed.schedule.current.clone(),
-            next_validators: executed.schedule.next.clone(),
-        };
+        self.tip = self.tip.after(&decided.block, update.root, &executed.schedule);
         Ok(self.tip())
     }
 

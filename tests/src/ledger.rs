@@ -143,14 +143,7 @@ impl TestLedger {
             assert!(load.covers(work), "{}: {work:?} is more than {load:?}", transaction.body.action.name());
         }
         self.state.apply(executed.changes.clone());
-        self.tip = Tip {
-            height: block.header().height,
-            hash: block.hash(),
-            time: block.header().time,
-            validators: executed.schedule.current.clone(),
-            next_validators: executed.schedule.next.clone(),
-            ..self.tip.clone()
-        };
+        self.tip = self.tip.after(&block, self.tip.state_root, &executed.schedule);
         executed
     }
 

@@ -76,9 +76,7 @@ impl CertifiedHeader {
     fn verify(&self, network: NetworkId, validators: &ValidatorSet) -> Result<(), InvalidProof> {
         let height = self.header.height;
         check_network(&self.header, network)?;
-        if self.certificate.height != height || self.certificate.block != self.header.hash() {
-            return Err(InvalidProof::Mismatch(height));
-        }
+        self.certificate.check_names(height, self.header.hash()).map_err(|_| InvalidProof::Mismatch(height))?;
         if self.header.validators != validators.hash() {
             return Err(InvalidProof::ValidatorSet(height));
         }
