@@ -2,7 +2,6 @@
 
 pub mod api;
 pub mod artifact_service;
-mod catch_up;
 pub mod cli;
 pub mod config;
 mod event_loop;
@@ -11,15 +10,13 @@ mod gate;
 pub mod handle;
 mod json;
 pub mod keys;
+mod machine;
 pub mod metrics;
 pub mod network;
-mod pace;
 pub mod peer_key;
-mod perform;
 mod plain;
 pub mod quorum;
 pub mod replication;
 mod retire;
 pub mod run;
-mod timers;
 mod verifier;

@@ -28,10 +28,10 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use allod_protocol::host::Verdict;
 pub use audience::Audience;
 pub use behaviour::{protocol_prefix, transport};
-pub use gossip::{GossipToken, Topic, Verdict};
-pub use guard::SYNC_REQUESTS_PER_SECOND;
+pub use gossip::{GossipToken, Topic};
 pub use peers::{Direction, PeerInfo};
 pub use stats::{NetworkStats, TopicStats};
 pub use sync::{SyncChannel, SyncError, SyncRequest, SyncResponse};

@@ -6,28 +6,13 @@
 //! destroy: backups, copies that a file system or a flash disk keeps of what was overwritten, and the keys of others.
 
 use crate::keys;
-use allod_protocol::{
-    block::Tip,
-    crypto::SigningKey,
-    ids::PublicKey,
-    network::RetiredKey,
-    state::{StateError, StateRead, read},
-};
+use allod_protocol::{block::Tip, crypto::SigningKey, network::RetiredKey, state::StateRead};
 use anyhow::{Context as _, Result};
 use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
 };
-
-/// That a key was removed for good, and neither decides the next block nor the one after it.
-pub(crate) fn is_retired(state: &impl StateRead, tip: &Tip, key: PublicKey) -> Result<Option<RetiredKey>, StateError> {
-    let address = key.validator_address();
-    if [&tip.validators, &tip.next_validators].iter().any(|set| set.by_address(&address).is_some()) {
-        return Ok(None);
-    }
-    read(state, &key)
-}
 
 /// The key in a file, or the one that takes its place if the ledger retired it. A crash on the way leaves nothing that
 /// the next call does not finish.
@@ -40,7 +25,7 @@ pub(crate) fn load(file: &Path, state: &impl StateRead, tip: &Tip) -> Result<Sig
         take_place(&next, file)?;
     }
     let key = keys::load(file)?;
-    match is_retired(state, tip, key.public_key())? {
+    match RetiredKey::of(state, tip, key.public_key())? {
         Some(retired) => replace(file, &retired),
         None => Ok(key),
     }
@@ -106,7 +91,7 @@ mod tests {
     use allod_protocol::{
         codec,
         ids::{AccountId, BlockHash, Height, NetworkId, Power, StateRoot, Timestamp},
-        state::{Direction, Entry, Record as _},
+        state::{Direction, Entry, Record as _, StateError},
         validator::{Validator, ValidatorSet},
     };
 
@@ -149,11 +134,15 @@ mod tests {
         let (own, other) = (keys::generate().unwrap(), keys::generate().unwrap());
         let state = Retired(Some(retired(&own)));
         for tip in [tip(&own, &own), tip(&own, &other), tip(&other, &own)] {
-            assert_eq!(is_retired(&state, &tip, own.public_key()), Ok(None));
+            assert_eq!(RetiredKey::of(&state, &tip, own.public_key()), Ok(None));
         }
         let gone = tip(&other, &other);
-        assert_eq!(is_retired(&state, &gone, own.public_key()), Ok(Some(retired(&own))));
-        assert_eq!(is_retired(&Retired(None), &gone, own.public_key()), Ok(None), "an observer's key is not retired");
+        assert_eq!(RetiredKey::of(&state, &gone, own.public_key()), Ok(Some(retired(&own))));
+        assert_eq!(
+            RetiredKey::of(&Retired(None), &gone, own.public_key()),
+            Ok(None),
+            "an observer's key is not retired"
+        );
     }
 
     #[test]

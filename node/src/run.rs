@@ -7,6 +7,7 @@ use crate::{
     event_loop::{EventLoop, Parts, Sources},
     handle::{COMMAND_BACKLOG, NOTICE_BACKLOG, NodeHandle, Role, Status},
     keys,
+    machine::NodeMachine,
     metrics::Metrics,
     network::{self, Audience, NetworkConfig},
     quorum::Reached,
@@ -106,18 +107,18 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         notices: notices.clone(),
         status,
     };
-    let parts = Parts {
+    let machine = NodeMachine {
         ledger,
         log,
         guard,
-        verifier,
-        metrics,
-        notices,
-        key: validator_key,
         key_file,
         network: network.clone(),
-        status: status_in,
+        metrics,
+        notices,
+        started: tokio::time::Instant::now(),
+        rest_at: None,
     };
+    let parts = Parts { machine, key: validator_key, verifier, status: status_in };
     let sources = Sources { network: network_events, commands, verified, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
     let mut server = tokio::spawn(api::serve(api_listener, handle, config.artifact_options(), stop));

@@ -6,12 +6,12 @@
 //! do the costly part.
 
 use allod_protocol::{
-    codec::{self, DecodeError},
+    codec::DecodeError,
+    host::gossip,
     ids::NetworkId,
-    limits,
     mempool::{Checked, Refused, check_sender},
     state::StateRead,
-    transaction::{Invalid, Transaction},
+    transaction::Invalid,
 };
 use allod_storage::Ledger;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -51,15 +51,10 @@ pub(crate) enum Faulty {
     Invalid(#[from] Invalid),
 }
 
-/// The batch of transactions that one gossip message carries.
-pub(crate) fn encode_batch(transactions: &[Transaction]) -> Vec<u8> {
-    codec::encode(transactions)
-}
-
 /// A transaction without its sender's leave is no fault of whoever relayed it: this peer may be behind the block that
 /// admits the account or its keys.
 fn verify(data: &[u8], network: NetworkId, state: &impl StateRead) -> Result<Vec<Result<Checked, Refused>>, Faulty> {
-    let transactions: Vec<Transaction> = codec::decode(data, limits::GOSSIP_SIZE_BYTES)?;
+    let transactions = gossip::decode_batch(data)?;
     let check = |transaction| match check_sender(&transaction, state) {
         Ok(_) => Ok(Ok(Checked::new(transaction, network)?)),
         Err(refused) => Ok(Err(refused)),
@@ -113,7 +108,7 @@ mod tests {
         ids::{AccountId, Handle, Height, Signature, Timestamp},
         rejection::Rejection,
         state::{Direction, Entry, Record as _, StateError},
-        transaction::{Action, TransactionBody},
+        transaction::{Action, Transaction, TransactionBody},
     };
 
     const NETWORK: NetworkId = NetworkId::from_bytes([1; 32]);
@@ -123,7 +118,7 @@ mod tests {
 
     impl StateRead for OneAccount {
         fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-            Ok((key == Account::key_bytes(&self.0.id)).then(|| codec::encode(&self.0)))
+            Ok((key == Account::key_bytes(&self.0.id)).then(|| allod_protocol::codec::encode(&self.0)))
         }
         fn range(&self, _: &[u8], _: &[u8], _: Direction, _: usize) -> Result<Vec<Entry>, StateError> {
             Ok(Vec::new())
@@ -154,7 +149,7 @@ mod tests {
     #[test]
     fn no_signature_is_checked_for_a_stranger_or_a_strangers_key() {
         // A bad signature that was looked at would make the whole message faulty.
-        let batch = encode_batch(&[badly_signed(9, 1), badly_signed(1, 2), transaction(1, 1)]);
+        let batch = gossip::encode_batch(&[badly_signed(9, 1), badly_signed(1, 2), transaction(1, 1)]);
         let verified = verify(&batch, NETWORK, &state()).unwrap();
         assert!(
             matches!(
@@ -171,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_bad_signature_in_a_known_senders_name_is_a_fault() {
-        let batch = encode_batch(&[transaction(1, 1), badly_signed(1, 1)]);
+        let batch = gossip::encode_batch(&[transaction(1, 1), badly_signed(1, 1)]);
         assert!(matches!(verify(&batch, NETWORK, &state()), Err(Faulty::Invalid(Invalid::Signature(_)))));
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     codec,
     crypto::{self, Domain},
     ids::{
-        AccountId, BlockHash, Height, NetworkId, Power, Signature, StateRoot, Timestamp, TransactionId,
+        AccountId, BlockHash, Height, NetworkId, Power, PublicKey, Signature, StateRoot, Timestamp, TransactionId,
         TransactionsRoot, ValidatorAddress, ValidatorSetHash,
     },
     limits,
@@ -120,6 +120,12 @@ pub struct Tip {
 }
 
 impl Tip {
+    /// Whether a consensus key is in the set that decides the next block, or the one after it.
+    pub fn has_key(&self, key: &PublicKey) -> bool {
+        let address = key.validator_address();
+        [&self.validators, &self.next_validators].iter().any(|set| set.by_address(&address).is_some())
+    }
+
     /// Where the ledger stands after the next block, given what executing it made of the root and the sets.
     #[must_use]
     pub fn after(&self, block: &Block, state_root: StateRoot, schedule: &ValidatorSchedule) -> Self {

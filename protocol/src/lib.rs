@@ -59,6 +59,7 @@
 //! - [`bft`]: the ledger's types as Malachite's core sees them
 //! - [`replica`]: one peer's part, as `step(Input) -> Vec<Output>`; its page says what a host owes it
 //! - [`mempool`]: what waits for a block, in turns between senders
+//! - [`host`]: all that a peer decides about the three above, over the machine that it runs on
 //!
 //! # Invariants
 //!
@@ -99,6 +100,7 @@ pub mod event;
 pub mod execute;
 pub mod fraction;
 pub mod genesis;
+pub mod host;
 pub mod ids;
 pub mod incident;
 pub mod intake;

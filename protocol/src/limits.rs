@@ -44,6 +44,8 @@ pub const DECODE_DEPTH: usize = 48;
 pub const GOSSIP_SIZE_BYTES: usize = BLOCK_SIZE_BYTES + 16 * 1024;
 /// Bytes of one catch-up response.
 pub const SYNC_RESPONSE_SIZE_BYTES: usize = 4 * 1024 * 1024;
+/// Requests for decided blocks that a peer answers to another one in a second, over time.
+pub const SYNC_REQUESTS_PER_SECOND: u32 = 50;
 /// Blocks in one catch-up response.
 pub const SYNC_BLOCKS: usize = 128;
 

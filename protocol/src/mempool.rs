@@ -93,6 +93,20 @@ pub enum Refused {
     State(#[from] StateError),
 }
 
+impl Refused {
+    /// A stable code for programs and metrics: the name of the rule.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(invalid) => invalid.code(),
+            Self::Rejected(rejection) => rejection.code(),
+            Self::Known(_) => "known",
+            Self::Full(_) => "mempool_full",
+            Self::SenderFull { .. } => "sender_full",
+            Self::State(_) => "state",
+        }
+    }
+}
+
 /// A transaction with what was computed of it once.
 #[derive(Clone, Debug)]
 pub struct Checked {

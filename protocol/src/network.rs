@@ -3,6 +3,7 @@
 
 use crate::{
     account::{Account, Suspension},
+    block::Tip,
     dormancy,
     event::Event,
     execute::{Context, ExecuteError},
@@ -13,7 +14,7 @@ use crate::{
     proposal::Scope,
     recovery,
     rejection::Rejection,
-    state::{Family, Overlay, Record, StateRead},
+    state::{Family, Overlay, Record, StateError, StateRead, read},
     validator::{Validator, ValidatorSchedule, ValidatorSet},
 };
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,16 @@ pub struct RetiredKey {
 impl Record for RetiredKey {
     type Key = PublicKey;
     const FAMILY: Family = Family::RetiredKey;
+}
+
+impl RetiredKey {
+    /// The record of a key that was removed for good, and decides neither the next block nor the one after it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn of(state: &impl StateRead, tip: &Tip, key: PublicKey) -> Result<Option<Self>, StateError> {
+        if tip.has_key(&key) { Ok(None) } else { read(state, &key) }
+    }
 }
 
 /// Admits a validator; its operator becomes a member.

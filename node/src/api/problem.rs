@@ -2,9 +2,7 @@
 //! shown beyond what its own error texts say.
 
 use super::views::Problem;
-use crate::{
-    artifact_service::ServiceError, event_loop::refused_code, exchange::fetch::FetchError, handle::SubmitError, json,
-};
+use crate::{artifact_service::ServiceError, exchange::fetch::FetchError, handle::SubmitError, json};
 use allod_protocol::{mempool::Refused, rejection::Rejection, state::StateError, transaction::Invalid};
 use allod_storage::{StorageError, artifacts::ArtifactError};
 use axum::{
@@ -116,7 +114,7 @@ impl From<Refused> for Problem {
             Refused::SenderFull { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refused::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, refused_code(&refused), refused.to_string())
+        Self::new(status, refused.code(), refused.to_string())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading the ledger for one request: one snapshot, on a thread where waiting for the disk is allowed.
 
 use super::{Shared, views::Problem};
-use crate::{event_loop::clock, handle::NodeHandle, json as written, plain::Names};
+use crate::{handle::NodeHandle, json as written, machine::clock, plain::Names};
 use allod_protocol::{
     account::{Account, HandleOf},
     ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},

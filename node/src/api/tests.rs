@@ -21,8 +21,8 @@ use super::{
 use crate::{
     artifact_service::Scrubbing,
     config::Sources,
-    event_loop::clock,
     handle::{Command, NodeHandle, Notice, Role, Status},
+    machine::clock,
     metrics::Metrics,
     network::{self, NetworkConfig},
     quorum::Reached,

@@ -6,7 +6,7 @@
 //! the disk is removed without anybody asking.
 
 use super::{ArtifactService, ServiceError, require_absolute};
-use crate::{event_loop::clock, gate};
+use crate::{gate, machine::clock};
 use allod_protocol::{
     ids::{ArtifactId, ModelId},
     limits,

@@ -11,7 +11,7 @@
 //! one is as old as the operator says.
 
 use super::{ArtifactService, FetchJob, ServiceError};
-use crate::event_loop::clock;
+use crate::machine::clock;
 use allod_protocol::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, DamageNews, Place, Salvaged, Step};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

@@ -11,7 +11,7 @@ use super::{
     guard::{Offence, Spending},
     stats,
 };
-use allod_protocol::limits;
+use allod_protocol::{host::Verdict, limits};
 use libp2p::{
     PeerId,
     gossipsub::{
@@ -64,18 +64,6 @@ impl Topic {
             Self::Artifacts => "artifact",
         }
     }
-}
-
-/// What became of a gossip message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Good: relay it.
-    Accept,
-    /// Known, late, or not for now: do not relay it, and hold it against nobody.
-    Ignore,
-    /// No honest peer would have relayed it, whatever it knows of the ledger: who sent it is avoided, and after a few
-    /// of them blocked. A message whose worth depends on the state of the ledger is to be ignored instead.
-    Reject,
 }
 
 /// Names one gossip message, for its verdict.

@@ -30,8 +30,7 @@ const TRANSACTION_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0
 const ARTIFACT_MESSAGES: Rate = Rate { per_second: 50.0, at_once: 500.0 };
 const GOSSIP_BYTES: Rate = Rate { per_second: 64.0 * 1024.0 * 1024.0, at_once: 256.0 * 1024.0 * 1024.0 };
 /// Requests for blocks a second that a peer may make of another one.
-pub const SYNC_REQUESTS_PER_SECOND: u32 = 50;
-const SYNC_REQUESTS: Rate = Rate { per_second: SYNC_REQUESTS_PER_SECOND as f64, at_once: 200.0 };
+const SYNC_REQUESTS: Rate = Rate { per_second: limits::SYNC_REQUESTS_PER_SECOND as f64, at_once: 200.0 };
 const PROVIDER_RECORDS: Rate = Rate { per_second: 200.0, at_once: 5_000.0 };
 /// Offences are paid from this one, in points; who cannot pay is blocked.
 const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };

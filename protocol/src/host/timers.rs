@@ -1,43 +1,43 @@
-//! The replica's timers on the machine's clock: one deadline a key, the next one to wait for.
+//! The replica's timers: one deadline a key, the next one to wait for.
 
-use allod_protocol::replica::Timer;
+use super::Moment;
+use crate::replica::Timer;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use tokio::time::Instant;
 
 /// Running timers. At most a few a round: the replica cancels what it no longer needs.
 #[derive(Debug, Default)]
-pub(crate) struct Timers {
-    deadlines: BTreeMap<Timer, Instant>,
-    order: BTreeSet<(Instant, Timer)>,
+pub(super) struct Timers {
+    deadlines: BTreeMap<Timer, Moment>,
+    order: BTreeSet<(Moment, Timer)>,
 }
 
 impl Timers {
     /// Starts a timer, in place of one with the same key.
-    pub(crate) fn schedule(&mut self, timer: Timer, after: Duration) {
+    pub(super) fn schedule(&mut self, timer: Timer, now: Moment, after: Duration) {
         self.cancel(timer);
-        let deadline = Instant::now() + after;
+        let deadline = now.plus(after);
         self.deadlines.insert(timer, deadline);
         self.order.insert((deadline, timer));
     }
 
     /// Stops a timer, if it runs.
-    pub(crate) fn cancel(&mut self, timer: Timer) {
+    pub(super) fn cancel(&mut self, timer: Timer) {
         if let Some(deadline) = self.deadlines.remove(&timer) {
             self.order.remove(&(deadline, timer));
         }
     }
 
     /// Stops all.
-    pub(crate) fn cancel_all(&mut self) {
+    pub(super) fn cancel_all(&mut self) {
         self.deadlines.clear();
         self.order.clear();
     }
 
     /// Takes the first timer that is due.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+    pub(super) fn pop_due(&mut self, now: Moment) -> Option<Timer> {
         let (deadline, timer) = *self.order.first()?;
         if deadline > now {
             return None;
@@ -47,7 +47,7 @@ impl Timers {
     }
 
     /// When the first one is due.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
         self.order.first().map(|(deadline, _)| *deadline)
     }
 }

@@ -9,20 +9,14 @@
 //! - After an answer that brought nothing the wait grows, up to [`LONGEST_WAIT`], until blocks come.
 //! - A vote for a height ahead is a reason to ask only if a validator signed it.
 
+use super::{Host, HostError, HostEvent, Machine, Moment};
 use crate::{
-    event_loop::EventLoop,
-    network::{NetworkHandle, SYNC_REQUESTS_PER_SECOND, SyncChannel, SyncError, SyncRequest, SyncResponse},
-};
-use allod_protocol::{
     block::DecidedBlock,
     ids::Height,
     limits,
     replica::{Input, Message, Replica},
 };
-use allod_storage::Ledger;
-use libp2p::PeerId;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How long a peer has to answer before another one is asked.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,31 +32,30 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 const _: () = assert!(
-    1_000 / INTERVAL.as_millis() < SYNC_REQUESTS_PER_SECOND as u128,
+    1_000 < INTERVAL.as_millis().saturating_mul(limits::SYNC_REQUESTS_PER_SECOND as u128),
     "an honest peer stays below what it allows others"
 );
 
 /// Where catching up stands.
 #[derive(Debug)]
-pub(crate) struct CatchUp {
-    asked: Option<(PeerId, Instant)>,
+pub(super) struct CatchUp<P> {
+    asked: Option<(P, Moment)>,
     /// Whether there was a reason to ask while another request was under way, or it was too early.
     wanted: bool,
     /// Before this nobody is asked.
-    ask_at: Instant,
+    ask_at: Moment,
     wait: Duration,
     /// Before this no hint's signature is checked.
-    hint_at: Instant,
-    answered_at: Instant,
+    hint_at: Moment,
+    answered_at: Moment,
     best_known: Height,
-    hinted_at: Instant,
-    peers: Vec<PeerId>,
+    hinted_at: Moment,
+    peers: Vec<P>,
     next_peer: usize,
 }
 
-impl CatchUp {
-    pub(crate) fn new(height: Height) -> Self {
-        let now = Instant::now();
+impl<P: Copy + Eq> CatchUp<P> {
+    pub(super) fn new(height: Height, now: Moment) -> Self {
         Self {
             asked: None,
             wanted: false,
@@ -78,19 +71,19 @@ impl CatchUp {
     }
 
     /// Whether somebody may be asked now; if not, that there was a reason is remembered.
-    fn may_ask(&mut self, now: Instant) -> bool {
-        let under_way = self.asked.is_some_and(|(_, at)| now.saturating_duration_since(at) < PATIENCE);
+    fn may_ask(&mut self, now: Moment) -> bool {
+        let under_way = self.asked.is_some_and(|(_, at)| now.since(at) < PATIENCE);
         self.wanted = under_way || now < self.ask_at;
         !self.wanted
     }
 
-    fn on_asked(&mut self, peer: PeerId, now: Instant) {
+    fn on_asked(&mut self, peer: P, now: Moment) {
         self.asked = Some((peer, now));
-        self.ask_at = now + INTERVAL;
+        self.ask_at = now.plus(INTERVAL);
     }
 
     /// An answer came, or none; `useful` if it brought blocks.
-    fn on_answer(&mut self, peer: PeerId, useful: bool, now: Instant) {
+    fn on_answer(&mut self, peer: P, useful: bool, now: Moment) {
         if self.asked.is_some_and(|(asked, _)| asked == peer) {
             self.asked = None;
         }
@@ -98,133 +91,139 @@ impl CatchUp {
         if useful {
             self.wait = FIRST_WAIT;
         } else {
-            self.ask_at = self.ask_at.max(now + self.wait);
+            self.ask_at = self.ask_at.max(now.plus(self.wait));
             self.wait = self.wait.saturating_mul(2).min(LONGEST_WAIT);
         }
     }
 
     /// When a request that was too early is due.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Moment> {
         (self.wanted && self.asked.is_none()).then_some(self.ask_at)
     }
 
     /// Whether the signature of a hint may be checked now.
-    fn may_look_at_hint(&mut self, now: Instant) -> bool {
+    fn may_look_at_hint(&mut self, now: Moment) -> bool {
         let may = !self.wanted && self.hint_at <= now;
         if may {
-            self.hint_at = now + INTERVAL;
+            self.hint_at = now.plus(INTERVAL);
         }
         may
     }
 
     /// A peer that served blocks which proved themselves says how far it is.
-    pub(crate) fn heard_of(&mut self, height: Height) {
+    fn heard_of(&mut self, height: Height, now: Moment) {
         if height > self.best_known {
             self.best_known = height;
-            self.hinted_at = Instant::now();
+            self.hinted_at = now;
         }
     }
 
     /// This peer has executed a height.
-    pub(crate) fn reached(&mut self, height: Height) {
+    pub(super) fn reached(&mut self, height: Height, now: Moment) {
         self.best_known = self.best_known.max(height);
-        self.hinted_at = Instant::now();
+        self.hinted_at = now;
     }
 
-    pub(crate) const fn best_known(&self) -> Height {
+    pub(super) const fn best_known(&self) -> Height {
         self.best_known
     }
 
     /// Whether others are ahead, as far as is known.
-    pub(crate) fn is_behind(&self, height: Height) -> bool {
-        self.best_known > height && self.hinted_at.elapsed() < HINT_LIFETIME
+    pub(super) fn is_behind(&self, height: Height, now: Moment) -> bool {
+        self.best_known > height && now.since(self.hinted_at) < HINT_LIFETIME
     }
 
     /// A peer is gone.
-    pub(crate) fn forget(&mut self, peer: &PeerId) {
-        self.peers.retain(|known| known != peer);
-        if self.asked.is_some_and(|(asked, _)| asked == *peer) {
+    fn forget(&mut self, peer: P) {
+        self.peers.retain(|known| *known != peer);
+        if self.asked.is_some_and(|(asked, _)| asked == peer) {
             self.asked = None;
         }
     }
 
-    fn add(&mut self, peer: PeerId, now: Instant) {
+    fn add(&mut self, peer: P, now: Moment) {
         if !self.peers.contains(&peer) {
             self.peers.push(peer);
         }
         // Whoever is new may know more than those that knew nothing.
-        self.ask_at = self.ask_at.min(now + INTERVAL);
+        self.ask_at = self.ask_at.min(now.plus(INTERVAL));
     }
 
-    fn choose(&mut self) -> Option<PeerId> {
+    fn choose(&mut self) -> Option<P> {
         self.next_peer = self.next_peer.wrapping_add(1);
         self.peers.get(self.next_peer.checked_rem(self.peers.len())?).copied()
     }
 }
 
-impl EventLoop {
-    /// Asks a peer for the blocks after the tip, unless a request is under way. A peer that is named is remembered.
-    pub(crate) fn ask_for_blocks(&mut self, peer: Option<PeerId>) {
-        let now = Instant::now();
-        if let Some(peer) = peer {
-            self.catch_up.add(peer, now);
-        }
+impl<M: Machine> Host<M> {
+    /// A peer is connected.
+    pub fn on_connected(&mut self, peer: M::Peer) {
+        self.catch_up.add(peer, self.machine.now());
+        self.ask_for_blocks(Some(peer));
+    }
+
+    /// A peer is gone.
+    pub fn on_disconnected(&mut self, peer: M::Peer) {
+        self.catch_up.forget(peer);
+    }
+
+    /// Asks a peer, or the next one, for the blocks after the tip, unless a request is under way.
+    pub(super) fn ask_for_blocks(&mut self, peer: Option<M::Peer>) {
+        let now = self.machine.now();
         if !self.catch_up.may_ask(now) {
             return;
         }
         let Some(peer) = peer.or_else(|| self.catch_up.choose()) else { return };
-        let max_blocks = u32::try_from(limits::SYNC_BLOCKS).unwrap_or(u32::MAX);
         self.catch_up.on_asked(peer, now);
-        self.network.request_blocks(peer, SyncRequest { from: self.next_height(), max_blocks });
+        self.machine.request_blocks(peer, self.tip.height.next(), limits::SYNC_BLOCKS);
     }
 
     /// A message of a height that is not reached came.
-    pub(crate) fn on_hint(&mut self, message: &Message) {
-        if self.catch_up.may_look_at_hint(Instant::now()) && self.replica.is_genuine_hint(message) {
+    pub(super) fn on_hint(&mut self, message: &Message) {
+        if self.catch_up.may_look_at_hint(self.machine.now()) && self.replica.is_genuine_hint(message) {
             self.ask_for_blocks(None);
         }
     }
 
     /// Asks now and then even if nothing points to it: the last message of a busy time may have been lost.
-    pub(crate) fn look_for_blocks(&mut self) {
-        let quiet = self.catch_up.answered_at.elapsed() >= LOOK_AROUND;
-        if quiet || self.catch_up.is_behind(self.tip.height) {
+    pub(super) fn look_for_blocks(&mut self) {
+        let now = self.machine.now();
+        let quiet = now.since(self.catch_up.answered_at) >= LOOK_AROUND;
+        if quiet || self.catch_up.is_behind(self.tip.height, now) {
             self.ask_for_blocks(None);
         }
     }
 
-    pub(crate) fn on_sync_answered(
-        &mut self,
-        peer: PeerId,
-        result: Result<SyncResponse, SyncError>,
-    ) -> anyhow::Result<()> {
+    /// A peer gave no blocks.
+    pub fn on_no_blocks(&mut self, peer: M::Peer, reason: &str) {
+        self.machine.report(HostEvent::NoBlocks { peer, reason });
+        self.catch_up.on_answer(peer, false, self.machine.now());
+    }
+
+    /// A peer gave blocks, and says how far it is itself.
+    ///
+    /// # Errors
+    /// When the process has to end.
+    pub fn on_blocks(&mut self, peer: M::Peer, tip: Height, blocks: &[DecidedBlock]) -> Result<(), HostError> {
         let before = self.tip.height;
-        let response = match result {
-            Ok(response) => response,
-            Err(reason) => {
-                tracing::debug!(%peer, %reason, "no blocks");
-                self.catch_up.on_answer(peer, false, Instant::now());
-                return Ok(());
-            }
-        };
-        for decided in &response.blocks {
-            if decided.block.header().height != self.next_height() {
+        for decided in blocks {
+            if decided.block.header().height != self.tip.height.next() {
                 continue;
             }
             if let Err(reason) = self.take_block(decided)? {
-                tracing::warn!(%peer, height = %self.next_height(), reason, "a fetched block was refused");
-                self.network.block_peer(peer, &reason);
-                self.catch_up.forget(&peer);
+                let height = self.tip.height.next();
+                self.machine.report(HostEvent::RefusedBlock { peer, height, reason: &reason });
+                self.machine.block_peer(peer, &reason);
+                self.catch_up.forget(peer);
                 break;
             }
         }
-        self.catch_up.on_answer(peer, self.tip.height > before, Instant::now());
+        let now = self.machine.now();
+        self.catch_up.on_answer(peer, self.tip.height > before, now);
         if self.tip.height > before {
-            let taken = self.tip.height.get().saturating_sub(before.get());
-            self.metrics.on_sync_blocks(usize::try_from(taken).unwrap_or(usize::MAX));
-            tracing::info!(from = %before, to = %self.tip.height, %peer, "caught up");
-            self.catch_up.heard_of(response.tip);
-            if response.tip > self.tip.height {
+            self.machine.report(HostEvent::CaughtUp { peer, from: before, to: self.tip.height });
+            self.catch_up.heard_of(tip, now);
+            if tip > self.tip.height {
                 self.ask_for_blocks(None);
             }
         }
@@ -232,44 +231,23 @@ impl EventLoop {
     }
 
     /// Takes one decided block: through the replica if it is at work on that height, else directly.
-    fn take_block(&mut self, decided: &DecidedBlock) -> anyhow::Result<Result<(), String>> {
-        let height = self.next_height();
-        if self.is_deciding(height) {
+    fn take_block(&mut self, decided: &DecidedBlock) -> Result<Result<(), String>, HostError> {
+        let height = self.tip.height.next();
+        if self.replica.height() == height && !self.replica.is_finalized() {
+            self.refused_block = None;
             self.drive(Input::Synced(decided.clone()))?;
-            let taken = self.tip.height == height;
-            return Ok(if taken { Ok(()) } else { Err("it does not prove its height".into()) });
+            let refused = self.refused_block.take().unwrap_or_else(|| "it does not prove its height".into());
+            return Ok(if self.tip.height == height { Ok(()) } else { Err(refused) });
         }
-        if let Err(reason) = self.verify(decided) {
-            return Ok(Err(reason));
+        if let Err(reason) = decided.verify(&self.tip, &|transaction| self.mempool.holds(transaction)) {
+            return Ok(Err(reason.to_string()));
         }
         self.commit(decided)?;
         // The replica waits at an older height: put it behind this one.
         let last_signed = self.replica.last_signed().clone();
-        self.replica = Replica::new(Some(self.key.clone()), last_signed, &self.tip);
+        self.replica = Replica::new(self.key.clone(), last_signed, &self.tip);
         self.timers.cancel_all();
         Ok(Ok(()))
-    }
-
-    fn verify(&self, decided: &DecidedBlock) -> Result<(), String> {
-        decided.verify(&self.tip, &|transaction| self.mempool.holds(transaction)).map_err(|error| error.to_string())
-    }
-
-    /// The replica refused a fetched block; who sent it is known where it was fed.
-    pub(crate) fn on_bad_block(&mut self, reason: &str) {
-        self.metrics.on_refused("bad_block");
-        tracing::debug!(reason, "bad block");
-    }
-}
-
-/// Answers another peer's request from the ledger.
-pub(crate) fn answer(ledger: &Ledger, network: &NetworkHandle, request: SyncRequest, channel: SyncChannel) {
-    let max_blocks = usize::try_from(request.max_blocks).unwrap_or(usize::MAX).min(limits::SYNC_BLOCKS);
-    // Room for the response's own fields.
-    let max_bytes = limits::SYNC_RESPONSE_SIZE_BYTES.saturating_sub(1_024);
-    match ledger.blocks(request.from, max_blocks, max_bytes) {
-        Ok(blocks) => network.respond_blocks(channel, SyncResponse { tip: ledger.tip().height, blocks }),
-        // The event loop meets the same failure at its next commit and ends the process.
-        Err(error) => tracing::error!(%error, "the ledger cannot be read"),
     }
 }
 
@@ -277,48 +255,53 @@ pub(crate) fn answer(ledger: &Ledger, network: &NetworkHandle, request: SyncRequ
 mod tests {
     use super::*;
 
+    /// A millisecond later.
+    fn next(now: Moment) -> Moment {
+        now.plus(Duration::from_millis(1))
+    }
+
     #[test]
     fn whoever_gives_a_reason_to_ask_cannot_make_it_often() {
-        let (mut catch_up, peer) = (CatchUp::new(Height::ZERO), PeerId::random());
-        let start = Instant::now();
-        let (mut now, mut asked) = (start, 0u32);
+        let (mut now, peer) = (Moment::default(), 1);
+        let mut catch_up = CatchUp::new(Height::ZERO, now);
+        let (end, mut asked) = (now.plus(Duration::from_secs(10)), 0u32);
         // A hint a millisecond, and every answer at once: with blocks, it is the interval that holds.
-        while now < start + Duration::from_secs(10) {
+        while now < end {
             if catch_up.may_ask(now) {
                 catch_up.on_asked(peer, now);
                 catch_up.on_answer(peer, true, now);
                 asked += 1;
             }
-            now += Duration::from_millis(1);
+            now = next(now);
         }
         assert!((390..=400).contains(&asked), "{asked} requests in 10 s");
         // Without, the wait grows.
-        let (start, mut asked) = (now, 0u32);
-        while now < start + Duration::from_secs(60) {
+        let (end, mut asked) = (now.plus(Duration::from_secs(60)), 0u32);
+        while now < end {
             if catch_up.may_ask(now) {
                 catch_up.on_asked(peer, now);
                 catch_up.on_answer(peer, false, now);
                 asked += 1;
             }
-            now += Duration::from_millis(1);
+            now = next(now);
         }
         assert!((15..=20).contains(&asked), "{asked} requests in 60 s");
         // Blocks, or a new peer, end the long wait.
-        catch_up.add(PeerId::random(), now);
-        assert!(catch_up.may_ask(now + INTERVAL));
+        catch_up.add(2, now);
+        assert!(catch_up.may_ask(now.plus(INTERVAL)));
     }
 
     #[test]
     fn what_was_too_early_is_asked_when_it_is_due() {
-        let (mut catch_up, peer) = (CatchUp::new(Height::ZERO), PeerId::random());
-        let now = Instant::now();
+        let (now, peer) = (Moment::default(), 1);
+        let mut catch_up = CatchUp::new(Height::ZERO, now);
         assert!(catch_up.may_ask(now));
         catch_up.on_asked(peer, now);
         assert!(!catch_up.may_ask(now) && catch_up.due().is_none(), "an answer comes first");
         catch_up.on_answer(peer, true, now);
         assert!(!catch_up.may_ask(now));
-        assert_eq!(catch_up.due(), Some(now + INTERVAL));
-        assert!(catch_up.may_ask(now + INTERVAL) && catch_up.due().is_none());
+        assert_eq!(catch_up.due(), Some(now.plus(INTERVAL)));
+        assert!(catch_up.may_ask(now.plus(INTERVAL)) && catch_up.due().is_none());
         assert!(catch_up.may_look_at_hint(now) && !catch_up.may_look_at_hint(now), "one signature an interval");
     }
 }
