@@ -39,7 +39,7 @@ use crate::{
     due,
     execute::ExecuteError,
     genesis::Parameters,
-    ids::{Height, PublicKey, Timestamp},
+    ids::{Height, PublicKey, Timestamp, ValidatorAddress},
     mempool::{Checked, Mempool, Refused},
     network::{Network as NetworkRecord, RetiredKey},
     replica::{Admission, Ignored, Input, LastSigned, LogEntry, Replica, ReplicaError, Timeouts},
@@ -48,7 +48,10 @@ use crate::{
 };
 use catch_up::CatchUp;
 use pace::Pace;
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 use timers::Timers;
 
 /// How long submitted transactions are gathered into one gossip message.
@@ -113,6 +116,8 @@ pub struct Host<M: Machine> {
     tip: Tip,
     parameters: Parameters,
     catch_up: CatchUp<M::Peer>,
+    /// Validators that are known to have decided the height under way.
+    decided_elsewhere: BTreeSet<ValidatorAddress>,
     /// Why the replica refused the last block that was fed to it.
     refused_block: Option<String>,
     /// Whether the tip's block changed the state, so that a block is due that carries the new root.
@@ -156,6 +161,7 @@ impl<M: Machine> Host<M> {
             mempool: Mempool::new(),
             pace: Pace::new(now),
             timers: Timers::default(),
+            decided_elsewhere: BTreeSet::new(),
             refused_block: None,
             untold: Vec::new(),
             untold_bytes: 0,
@@ -186,6 +192,11 @@ impl<M: Machine> Host<M> {
     /// The machine.
     pub const fn machine_mut(&mut self) -> &mut M {
         &mut self.machine
+    }
+
+    /// The machine alone: the process is gone.
+    pub fn into_machine(self) -> M {
+        self.machine
     }
 
     /// Where the ledger stands.
@@ -257,7 +268,11 @@ impl<M: Machine> Host<M> {
             Admission::Accept => {
                 self.machine.judge(token, Verdict::Accept);
                 // Another validator began the next height: so does this one.
-                let begins = message.height() > self.replica.height() && self.replica.is_finalized();
+                let is_next = message.height() > self.replica.height();
+                let begins = is_next && self.replica.is_finalized();
+                if is_next && !begins {
+                    self.on_decided_elsewhere(&message);
+                }
                 self.drive(Input::Message(message))?;
                 if begins { self.start_height() } else { Ok(()) }
             }

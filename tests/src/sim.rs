@@ -1,13 +1,15 @@
-//! The deterministic simulator: real replicas on a virtual clock, network and disk.
+//! The deterministic simulator: real hosts, the ones that the node runs, on a virtual clock, network and disk.
 //!
 //! One [`Plan`] describes a run and its seed replays it: the same plan gives the same [`Report`], trace hash included.
-//! Nothing here sleeps, reads a clock or spawns a thread. The host below does what the node does, in the order that
-//! `allod_protocol::replica` asks for; it crashes between any two outputs, loses what was not synced, and recovers.
+//! Nothing here sleeps, reads a clock or spawns a thread. What a peer decides is decided by
+//! [`allod_protocol::host::Host`]; this is the machine under it, which is slow, loses power between any two things that it
+//! is asked to do, and with it what was not synced.
 //!
-//! - `sim::app`: what is agreed on; replace it to simulate another ledger
-//! - `sim::network`, `sim::disk`: what fails
+//! - `sim::machine`, `sim::disk`, `sim::network`: what fails
+//! - `sim::clients`: what is asked of the ledger
 //! - `sim::misbehave`: validators that break the rules
 //! - `sim::check`: what must hold all the same
+//! - `sim::plans`: the runs that tests make, by name
 
 #![allow(
     clippy::expect_used,
@@ -16,43 +18,43 @@
     reason = "peers are indexed by their number, and a simulator that is wrong should stop the test"
 )]
 
-pub mod app;
 pub mod check;
+mod clients;
 pub mod disk;
+mod machine;
 pub mod misbehave;
 pub mod network;
+pub mod plans;
 
 pub use misbehave::Behaviour;
 pub use network::{Network, Partition};
 
 use allod_protocol::{
-    block::{Block, DecidedBlock},
-    crypto::SigningKey,
-    ids::{AccountId, Height, NetworkId, Power, Timestamp, ValidatorAddress},
-    replica::{Admission, Input, Message, Output, Replica, ReplicaError, Timeouts, Timer, Warning},
-    validator::{Validator, ValidatorSet},
+    block::DecidedBlock,
+    host::{Channel, Host, HostError, gossip},
+    ids::{Height, NetworkId, ValidatorAddress},
+    limits,
+    mempool::Checked,
+    replica::{Message, Timeouts},
+    transaction::Transaction,
 };
-use app::{App, Sets};
+use allod_storage::MemoryLedger;
 use check::Checker;
+use clients::{Clients, Wish, consensus_key, genesis};
 use disk::Disk;
+use machine::{Committed, DiskFull, EPOCH_MS, Outcome, PowerFailed, Sent, SimMachine};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     sync::Arc,
 };
 
-/// How often a peer says how far it is, in virtual microseconds.
-const STATUS_EVERY_US: u64 = 100_000;
-/// How long a peer waits for an answer before it asks another, in virtual microseconds.
-const REQUEST_PATIENCE_US: u64 = 150_000;
-/// Decided blocks in one answer.
-const BLOCKS_PER_ANSWER: usize = 32;
-/// From this many on, blocks are committed without the replica, which is then started behind them.
-const BULK: usize = 4;
-/// Where virtual time begins, in block time.
-const EPOCH_MS: u64 = 1_800_000_000_000;
+/// How often somebody asks for something where the plan does not say, in virtual milliseconds.
+const ASK_EVERY_MS: u64 = 25;
+/// After how long a peer hears that its request, or the answer, was lost with the connection, in virtual microseconds.
+const BROKEN_AFTER_US: u64 = 300_000;
 
 /// When peers lose power.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +81,8 @@ pub struct Plan {
     pub observers: usize,
     /// Whether observers have no key at all.
     pub keyless_observers: bool,
-    /// Later validator sets: from which height, which peers with which power.
+    /// Later validator sets, which the members decide on once a height is reached: which peers with which power. The run
+    /// does not end before they are in force.
     pub changes: Vec<(u64, Vec<(usize, u64)>)>,
     /// The network.
     pub network: Network,
@@ -95,10 +98,14 @@ pub struct Plan {
     pub keeps_last_signed: bool,
     /// A peer half of whose crashes delete its log as well. One at most: see `allod_protocol::replica::guard`.
     pub loses_log: Option<usize>,
-    /// How many blocks are built and checked with a delay, 0 to 1.
-    pub slow_answers: f64,
-    /// Virtual milliseconds between a decision and the start of the next height.
-    pub pause_ms: u64,
+    /// How many writes take up to 30 ms, 0 to 1: meanwhile the peer does nothing else.
+    pub slow_disk: f64,
+    /// How many writes the disk refuses for lack of space, 0 to 1: the process ends, and is started again.
+    pub full_disk: f64,
+    /// How far the clocks of peers may jump from true time, in milliseconds.
+    pub clock_jumps_ms: u64,
+    /// Virtual milliseconds between two things that clients ask for: with nothing to do, no height begins.
+    pub ask_every_ms: u64,
     /// How long the steps of a round wait.
     pub timeouts: Timeouts,
     /// Virtual milliseconds without progress that count as a standstill.
@@ -124,8 +131,10 @@ impl Default for Plan {
             keeps_log: true,
             keeps_last_signed: true,
             loses_log: None,
-            slow_answers: 0.0,
-            pause_ms: 0,
+            slow_disk: 0.0,
+            full_disk: 0.0,
+            clock_jumps_ms: 0,
+            ask_every_ms: ASK_EVERY_MS,
             timeouts: Timeouts { propose_ms: 120, vote_ms: 50, delta_ms: 35, rebroadcast_ms: 220 },
             patience_ms: 60_000,
             verbose: false,
@@ -153,8 +162,10 @@ pub struct Counts {
     pub replayed: u64,
     /// Syncs of a disk.
     pub syncs: u64,
-    /// Timers that elapsed.
-    pub timeouts: u64,
+    /// Transactions that a peer took in from a client.
+    pub accepted: u64,
+    /// Transactions decided, each once.
+    pub decided: u64,
     /// Blocks decided in a later round than the first.
     pub later_rounds: u64,
     /// Blocks that came by catch-up.
@@ -168,7 +179,7 @@ pub struct Counts {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The run's seed.
     pub seed: u64,
@@ -196,12 +207,14 @@ impl Report {
     pub fn expect_good(&self, what: &str) {
         assert!(
             self.violations.is_empty(),
-            "{what}: seed {} failed after {} virtual ms at heights {:?}\n{}\n{:?}",
+            "{what}: seed {} failed after {} virtual ms at heights {:?}\n{}\n{:?}\nall of it: cargo run --release --bin \
+             allod-sim -- {what} {}",
             self.seed,
             self.virtual_ms,
             self.heights,
             self.violations.iter().take(5).cloned().collect::<Vec<_>>().join("\n"),
             self.counts,
+            self.seed,
         );
     }
 }
@@ -209,93 +222,86 @@ impl Report {
 #[derive(Clone)]
 enum Packet {
     Consensus(Arc<[u8]>),
-    Status(Height),
+    Transactions(Arc<[u8]>),
     Request(Height),
-    Blocks(Arc<[DecidedBlock]>),
+    Blocks(Height, Arc<[DecidedBlock]>),
+    NoBlocks,
 }
 
 enum Event {
     Deliver { from: usize, to: usize, packet: Packet },
-    Timer { peer: usize, boot: u64, timer: Timer, generation: u64 },
-    Input { peer: usize, boot: u64, input: Input },
-    Status { peer: usize, boot: u64 },
+    Submit { to: usize, transaction: Box<Transaction> },
+    Wake { peer: usize, boot: u64 },
+    Ask,
     Crash,
     Restart { peer: usize },
 }
 
 struct Peer {
-    key: Option<SigningKey>,
     address: ValidatorAddress,
     behaviour: Behaviour,
-    clock_ahead_ms: u64,
-    disk: Disk,
-    replica: Option<Replica>,
+    keyless: bool,
+    host: Option<Host<SimMachine>>,
+    /// The machine while it is off.
+    machine: Option<SimMachine>,
     /// Counts starts: what was scheduled for an earlier one is void.
     boot: u64,
-    timers: BTreeMap<Timer, u64>,
-    /// Power fails within the next step's outputs.
+    /// Power fails within the next event.
     doomed: bool,
-    requested_at_us: Option<u64>,
-    /// Blocks sent by others that the replica has not yet come to.
-    synced: VecDeque<DecidedBlock>,
+    /// Until when it is at work on what it was given last.
+    busy_until_us: u64,
+    /// When it is woken next.
+    wakes_us: Option<u64>,
 }
 
 /// A run under way.
 pub struct Simulation {
     plan: Plan,
+    network: NetworkId,
     now_us: u64,
     sequence: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     rng: ChaCha8Rng,
     peers: Vec<Peer>,
+    /// Pairs of peers of which one has nothing to do with the other.
+    parted: BTreeSet<(usize, usize)>,
     honest: Vec<ValidatorAddress>,
-    generation: u64,
+    clients: Clients,
     checker: Checker,
     trace: blake3::Hasher,
     counts: Counts,
-}
-
-fn set_of_peers(keys: &[SigningKey], powers: &[(usize, u64)]) -> ValidatorSet {
-    let validator = |(peer, power): &(usize, u64)| {
-        Validator::new(keys[*peer].public_key(), Power::new(*power), AccountId::from_bytes([0; 32]))
-    };
-    powers.iter().map(validator).collect::<Vec<_>>().try_into().expect("a plan has proper validator sets")
 }
 
 impl Simulation {
     /// Sets a run up.
     pub fn new(plan: Plan) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
-        let network = NetworkId::from_bytes(*blake3::hash(b"simulated").as_bytes());
-        let count = plan.validators + plan.observers;
-        let keys: Vec<SigningKey> = (0..count)
-            .map(|peer| SigningKey::from_seed(blake3::hash(&(peer as u64).to_le_bytes()).as_bytes()))
-            .collect();
-        let first: Vec<(usize, u64)> = (0..plan.validators).map(|peer| (peer, 1)).collect();
-        let mut sets = Sets::from([(Height::new(1), set_of_peers(&keys, &first))]);
-        for (height, powers) in &plan.changes {
-            sets.insert(Height::new(*height), set_of_peers(&keys, powers));
-        }
-        let sets = Arc::new(sets);
+        let genesis = genesis(plan.validators, plan.timeouts);
+        let ledger = MemoryLedger::new(&genesis).expect("a genesis that begins a network");
         let behaviour = |peer: usize| plan.behaviours.get(&peer).copied().unwrap_or_default();
-        let peers: Vec<Peer> = (0..count)
-            .map(|peer| Peer {
-                key: (peer < plan.validators || !plan.keyless_observers).then(|| keys[peer].clone()),
-                address: keys[peer].public_key().validator_address(),
-                behaviour: behaviour(peer),
-                clock_ahead_ms: rng.random_range(0..100),
-                disk: Disk::new(App::genesis(network, sets.clone()), plan.keeps_log, plan.keeps_last_signed),
-                replica: None,
-                boot: 0,
-                timers: BTreeMap::new(),
-                doomed: false,
-                requested_at_us: None,
-                synced: VecDeque::new(),
+        let peers: Vec<Peer> = (0..plan.validators + plan.observers)
+            .map(|peer| {
+                let disk = Disk::new(ledger.clone(), plan.keeps_log, plan.keeps_last_signed);
+                let (seed, ahead_ms) = (rng.random(), rng.random_range(0..100));
+                Peer {
+                    address: consensus_key(peer).public_key().validator_address(),
+                    behaviour: behaviour(peer),
+                    keyless: peer >= plan.validators && plan.keyless_observers,
+                    host: None,
+                    machine: Some(SimMachine::new(disk, seed, ahead_ms, (plan.slow_disk, plan.full_disk))),
+                    boot: 0,
+                    doomed: false,
+                    busy_until_us: 0,
+                    wakes_us: None,
+                }
             })
             .collect();
         let honest = peers.iter().filter(|peer| peer.behaviour == Behaviour::Honest).map(|peer| peer.address).collect();
+        let wishes = plan.changes.iter().map(|(height, powers)| Wish { height: *height, powers: powers.clone() });
         Self {
+            network: genesis.network_id(),
+            clients: Clients::new(genesis, wishes.collect()),
             plan,
             now_us: 0,
             sequence: 0,
@@ -303,9 +309,9 @@ impl Simulation {
             events: BTreeMap::new(),
             rng,
             peers,
+            parted: BTreeSet::new(),
             honest,
-            generation: 0,
-            checker: Checker::new(sets),
+            checker: Checker::default(),
             trace: blake3::Hasher::new(),
             counts: Counts::default(),
         }
@@ -318,6 +324,7 @@ impl Simulation {
                 self.boot(peer);
             }
         }
+        self.schedule(0, Event::Ask);
         if let Crashes::One(every_ms) | Crashes::All(every_ms) = self.plan.crashes {
             self.schedule(every_ms * 1_000, Event::Crash);
         }
@@ -327,14 +334,15 @@ impl Simulation {
             let event = self.events.remove(&sequence).expect("a queued event is there");
             self.on_event(event);
             let lowest = self.lowest();
-            if lowest >= self.plan.heights || !self.checker.violations.is_empty() {
+            let is_done = lowest >= self.plan.heights && self.clients.are_content();
+            if is_done || !self.checker.violations.is_empty() {
                 break;
             }
             if lowest > reached {
                 (reached, reached_us) = (lowest, self.now_us);
             }
             if self.now_us > reached_us + self.plan.patience_ms * 1_000 {
-                let rounds = self.peers.iter().map(|peer| peer.replica.as_ref().and_then(Replica::round)).collect();
+                let rounds = self.peers.iter().map(|peer| peer.host.as_ref().map(Host::round)).collect();
                 self.checker.on_standstill(Height::new(reached), self.now_us, rounds);
                 break;
             }
@@ -342,23 +350,28 @@ impl Simulation {
         self.report()
     }
 
-    /// The height that every peer that can decide has decided.
+    fn height(&self, peer: usize) -> Height {
+        use allod_protocol::host::Ledger as _;
+        let peer = &self.peers[peer];
+        let running = peer.host.as_ref().map(|host| host.tip().height);
+        running.or_else(|| peer.machine.as_ref().map(|machine| machine.tip().height)).unwrap_or(Height::ZERO)
+    }
+
+    /// The height that every honest peer has decided.
     fn lowest(&self) -> u64 {
-        let alive = self.peers.iter().filter(|peer| peer.behaviour != Behaviour::Dead);
-        alive.map(|peer| peer.disk.app.tip().height.get()).min().unwrap_or(0)
+        let honest = (0..self.peers.len()).filter(|peer| self.peers[*peer].behaviour == Behaviour::Honest);
+        honest.map(|peer| self.height(peer).get()).min().unwrap_or(0)
     }
 
     fn report(mut self) -> Report {
-        for peer in &self.peers {
-            self.counts.rejected += peer.replica.as_ref().map_or(0, |replica| replica.counters().rejected);
-        }
+        self.counts.decided = self.checker.transactions();
         Report {
             seed: self.plan.seed,
+            heights: (0..self.peers.len()).map(|peer| self.height(peer).get()).collect(),
             violations: self.checker.violations,
             double_signs: self.checker.double_signs,
             double_votes: self.checker.double_votes,
             double_proposals: self.checker.double_proposals,
-            heights: self.peers.iter().map(|peer| peer.disk.app.tip().height.get()).collect(),
             virtual_ms: self.now_us / 1_000,
             trace: self.trace.finalize().to_hex().to_string(),
             counts: self.counts,
@@ -376,68 +389,83 @@ impl Simulation {
         self.trace.update(&(content.len() as u64).to_le_bytes()).update(content);
     }
 
-    fn send(&mut self, from: usize, to: usize, packet: Packet) {
-        self.counts.packets += 1;
-        let arrivals = self.plan.network.arrivals(&mut self.rng, self.now_us, from, to);
-        self.counts.lost += u64::from(arrivals.is_empty());
-        for after_us in arrivals {
-            self.schedule(after_us, Event::Deliver { from, to, packet: packet.clone() });
+    /// For whoever looks for the cause of a failed run.
+    fn say(&self, peer: usize, text: impl FnOnce() -> String) {
+        if self.plan.verbose {
+            let text: String = text().chars().take(300).collect();
+            println!("{:>9} us  peer {peer} {text}", self.now_us);
         }
     }
 
-    fn send_to_all(&mut self, from: usize, packet: &Packet) {
-        for to in 0..self.peers.len() {
-            if to != from {
-                self.send(from, to, packet.clone());
+    fn send(&mut self, (from, to): (usize, usize), after_us: u64, packet: Packet) {
+        if self.parted.contains(&(from, to)) || self.parted.contains(&(to, from)) {
+            return;
+        }
+        self.counts.packets += 1;
+        let arrivals = self.plan.network.arrivals(&mut self.rng, self.now_us + after_us, from, to);
+        if arrivals.is_empty() {
+            self.counts.lost += 1;
+            let broken = match packet {
+                Packet::Request(_) => Some((to, from)),
+                Packet::Blocks(..) => Some((from, to)),
+                Packet::Consensus(_) | Packet::Transactions(_) | Packet::NoBlocks => None,
+            };
+            if let Some((from, to)) = broken {
+                self.schedule(after_us + BROKEN_AFTER_US, Event::Deliver { from, to, packet: Packet::NoBlocks });
             }
         }
+        for travel_us in arrivals {
+            let packet = match &packet {
+                Packet::Consensus(bytes) => Packet::Consensus(self.plan.network.corrupt(&mut self.rng, bytes)),
+                Packet::Transactions(bytes) => Packet::Transactions(self.plan.network.corrupt(&mut self.rng, bytes)),
+                // Streams have checksums of their own.
+                Packet::Request(_) | Packet::Blocks(..) | Packet::NoBlocks => packet.clone(),
+            };
+            self.schedule(after_us + travel_us, Event::Deliver { from, to, packet });
+        }
     }
 
-    fn is_current(&self, peer: usize, boot: u64) -> bool {
-        self.peers[peer].boot == boot && self.peers[peer].replica.is_some()
+    fn others(&self, peer: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.peers.len()).filter(move |other| *other != peer)
     }
 
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Deliver { from, to, packet } => {
-                if self.peers[to].replica.is_some() {
-                    self.on_packet(from, to, packet);
+                let busy_us = self.peers[to].busy_until_us.saturating_sub(self.now_us);
+                if busy_us > 0 {
+                    return self.schedule(busy_us, Event::Deliver { from, to, packet });
+                }
+                self.on_packet(from, to, packet);
+            }
+            Event::Submit { to, transaction } => self.on_submit(to, transaction),
+            Event::Wake { peer, boot } => {
+                if self.peers[peer].boot == boot && self.peers[peer].wakes_us == Some(self.now_us) {
+                    self.peers[peer].wakes_us = None;
+                    self.give(peer, |_| Ok(()));
                 }
             }
-            Event::Timer { peer, boot, timer, generation } => {
-                if self.is_current(peer, boot) && self.peers[peer].timers.get(&timer) == Some(&generation) {
-                    self.peers[peer].timers.remove(&timer);
-                    self.counts.timeouts += 1;
-                    self.drive(peer, Input::Timeout(timer));
-                }
-            }
-            Event::Input { peer, boot, input } => {
-                if self.is_current(peer, boot) {
-                    let input = self.refresh(peer, input);
-                    if let Some(input) = input {
-                        self.drive(peer, input);
-                    }
-                }
-            }
-            Event::Status { peer, boot } => {
-                if self.is_current(peer, boot) {
-                    let height = self.peers[peer].disk.app.tip().height;
-                    if self.peers[peer].behaviour != Behaviour::Silent {
-                        self.send_to_all(peer, &Packet::Status(height));
-                    }
-                    self.schedule(STATUS_EVERY_US, Event::Status { peer, boot });
-                }
+            Event::Ask => {
+                let now_ms = EPOCH_MS + self.now_us / 1_000;
+                let transaction = self.clients.any(&mut self.rng, now_ms);
+                self.submit(transaction);
+                self.let_a_clock_jump();
+                self.schedule(self.plan.ask_every_ms * 1_000, Event::Ask);
             }
             Event::Crash => self.on_crash(),
             Event::Restart { peer } => self.boot(peer),
         }
     }
 
-    /// A start that was put off may have been overtaken by catching up.
-    fn refresh(&self, peer: usize, input: Input) -> Option<Input> {
-        match input {
-            Input::Start { tip, .. } if tip.height != self.peers[peer].disk.app.tip().height => None,
-            input => Some(input),
+    fn let_a_clock_jump(&mut self) {
+        if self.plan.clock_jumps_ms > 0 && self.rng.random_bool(0.02) {
+            let peer = self.rng.random_range(0..self.peers.len());
+            let ahead_ms = self.rng.random_range(0..self.plan.clock_jumps_ms);
+            let jumping = &mut self.peers[peer];
+            let running = jumping.host.as_mut().map(Host::machine_mut);
+            if let Some(machine) = running.or(jumping.machine.as_mut()) {
+                machine.set_clock(ahead_ms);
+            }
         }
     }
 
@@ -449,7 +477,7 @@ impl Simulation {
                 let all_up = self
                     .peers
                     .iter()
-                    .all(|peer| (peer.replica.is_some() && !peer.doomed) || peer.behaviour == Behaviour::Dead);
+                    .all(|peer| (peer.host.is_some() && !peer.doomed) || peer.behaviour == Behaviour::Dead);
                 let victim = self.rng.random_range(0..self.peers.len());
                 (every_ms, if all_up { vec![victim] } else { Vec::new() })
             }
@@ -459,7 +487,7 @@ impl Simulation {
             return;
         }
         for peer in doomed {
-            self.peers[peer].doomed = self.peers[peer].replica.is_some();
+            self.peers[peer].doomed = self.peers[peer].host.is_some();
         }
         let after_us = self.rng.random_range(every_ms * 500..every_ms * 1_500);
         self.schedule(after_us, Event::Crash);
@@ -467,15 +495,23 @@ impl Simulation {
 
     fn kill(&mut self, peer: usize) {
         self.counts.crashes += 1;
-        self.say(peer, "loses", &"power");
+        self.say(peer, || "loses power".into());
         self.note(peer, 0, &[]);
         let loses_log = self.plan.loses_log == Some(peer) && self.rng.random_bool(0.5);
         let victim = &mut self.peers[peer];
-        victim.replica = None;
+        let mut machine = victim.host.take().expect("a running peer").into_machine();
         victim.doomed = false;
-        victim.disk.crash(&mut self.rng);
+        victim.wakes_us = None;
+        machine.crash();
         if loses_log {
-            victim.disk.lose_log();
+            machine.disk.lose_log();
+        }
+        victim.machine = Some(machine);
+        for other in self.others(peer) {
+            self.give(other, |host| {
+                host.on_disconnected(peer);
+                Ok(())
+            });
         }
         let after_us = match self.plan.crashes {
             Crashes::All(_) => self.rng.random_range(0..30_000),
@@ -485,309 +521,213 @@ impl Simulation {
     }
 
     fn boot(&mut self, peer: usize) {
-        let timeouts = self.plan.timeouts;
         let booting = &mut self.peers[peer];
         booting.boot += 1;
-        booting.timers.clear();
-        booting.synced.clear();
-        booting.requested_at_us = None;
-        let boot = booting.boot;
-        let tip = booting.disk.app.tip().clone();
-        let height = tip.height.next();
-        let log = booting.disk.read_log();
-        if self.plan.verbose {
-            println!("{:>9} us  peer {peer} starts with {} log entries", self.now_us, log.len());
-        }
-        let (key, last_signed) = (booting.key.clone(), booting.disk.last_signed());
-        let entries = log.iter().filter(|entry| entry.height == height).count();
+        booting.busy_until_us = self.now_us;
+        let mut machine = booting.machine.take().expect("a machine that is off");
+        machine.at(self.now_us, false);
+        machine.make_room(true);
+        let next = machine.disk.ledger.tip().height.next();
+        let entries = machine.disk.entries(next).len();
         self.counts.replayed += entries as u64;
-        let started = if entries > 0 {
-            Replica::recover(key, last_signed, tip, timeouts, &log)
-        } else {
-            booting.disk.truncate();
-            let mut replica = Replica::new(key, last_signed, &tip);
-            replica.step(Input::Start { tip, timeouts }).map(|outputs| (replica, outputs))
+        let key = (!booting.keyless).then(|| machine.key().unwrap_or_else(|| consensus_key(peer)));
+        let mut host = match Host::resume(machine, key) {
+            Ok(host) => host,
+            Err(error) => return self.checker.on_failure(peer, &error),
         };
-        match started {
-            Ok((replica, outputs)) => {
-                self.peers[peer].replica = Some(replica);
-                let after_us = self.rng.random_range(0..STATUS_EVERY_US);
-                self.schedule(after_us, Event::Status { peer, boot });
-                self.perform(peer, outputs);
+        host.machine_mut().make_room(false);
+        self.peers[peer].host = Some(host);
+        self.say(peer, || format!("starts above height {next} with {entries} log entries"));
+        for other in self.others(peer).filter(|other| self.peers[*other].host.is_some()).collect::<Vec<_>>() {
+            for (one, two) in [(peer, other), (other, peer)] {
+                self.give(one, |host| {
+                    host.on_connected(two);
+                    Ok(())
+                });
+            }
+        }
+        self.give(peer, |_| Ok(()));
+    }
+
+    /// Gives an event to a peer that runs, and carries out what comes of it.
+    fn give(&mut self, peer: usize, event: impl FnOnce(&mut Host<SimMachine>) -> Result<(), HostError>) {
+        let giving = &mut self.peers[peer];
+        let Some(host) = &mut giving.host else { return };
+        let doomed = giving.doomed;
+        host.machine_mut().at(self.now_us, doomed);
+        let done = event(host).and_then(|()| host.advance());
+        giving.busy_until_us = self.now_us + host.machine().spent_us();
+        let outcome = host.machine_mut().take_outcome();
+        self.on_outcome(peer, outcome);
+        match done {
+            Err(HostError::Machine { source, .. }) if source.is::<PowerFailed>() || source.is::<DiskFull>() => {
+                self.kill(peer);
             }
             Err(error) => self.checker.on_failure(peer, &error),
+            Ok(()) if doomed => self.kill(peer),
+            Ok(()) => self.wake_later(peer),
+        }
+    }
+
+    fn wake_later(&mut self, peer: usize) {
+        let waking = &mut self.peers[peer];
+        let Some(host) = &waking.host else { return };
+        let wake_us = u64::try_from(host.next_wake().since_start().as_micros()).expect("a short run");
+        // A microsecond later at least, so that time goes on.
+        let wake_us = wake_us.max(waking.busy_until_us).max(self.now_us + 1);
+        if waking.wakes_us.is_none_or(|at| wake_us < at) {
+            waking.wakes_us = Some(wake_us);
+            let boot = waking.boot;
+            self.schedule(wake_us - self.now_us, Event::Wake { peer, boot });
         }
     }
 
     fn on_packet(&mut self, from: usize, to: usize, packet: Packet) {
         match packet {
-            Packet::Consensus(bytes) => {
-                let message = Message::decode(&bytes).expect("peers of a run encode what they send");
-                self.drive(to, Input::Message(message));
+            Packet::Consensus(bytes) => self.give(to, |host| host.on_consensus(&bytes, ())),
+            Packet::Transactions(bytes) => {
+                let network = self.network;
+                self.give(to, |host| {
+                    use allod_protocol::host::Ledger as _;
+                    let checked = gossip::check_batch(&bytes, network, &host.machine().snapshot());
+                    host.on_transactions(checked.map_err(|faulty| faulty.to_string()), ());
+                    Ok(())
+                });
             }
-            Packet::Status(height) => {
-                let peer = &self.peers[to];
-                let mine = peer.disk.app.tip().height;
-                let waiting = peer.requested_at_us.is_some_and(|at| self.now_us < at + REQUEST_PATIENCE_US);
-                if height > mine && !waiting {
-                    self.peers[to].requested_at_us = Some(self.now_us);
-                    self.send(to, from, Packet::Request(mine.next()));
-                }
-            }
-            Packet::Request(height) => {
-                let mut blocks = self.peers[to].disk.app.blocks_from(height, BLOCKS_PER_ANSWER);
-                if self.peers[to].behaviour == Behaviour::Liar {
-                    blocks = blocks.iter().map(misbehave::forged_decision).collect();
-                }
-                if !blocks.is_empty() && self.peers[to].behaviour != Behaviour::Silent {
-                    self.send(to, from, Packet::Blocks(blocks.into()));
-                }
-            }
-            Packet::Blocks(blocks) => self.on_blocks(to, &blocks),
+            Packet::Request(height) => self.serve(to, from, height),
+            Packet::Blocks(tip, blocks) => self.give(to, |host| host.on_blocks(from, tip, &blocks)),
+            Packet::NoBlocks => self.give(to, |host| {
+                host.on_no_blocks(from, "the connection broke");
+                Ok(())
+            }),
         }
     }
 
-    /// A few blocks go through the replica one by one; many are committed first, and the replica starts behind them.
-    fn on_blocks(&mut self, peer: usize, blocks: &[DecidedBlock]) {
-        let mine = self.peers[peer].disk.app.tip().height;
-        let new: Vec<&DecidedBlock> = blocks.iter().filter(|decided| decided.block.header().height > mine).collect();
-        if new.len() < BULK {
-            self.peers[peer].synced = new.into_iter().cloned().collect();
-            self.feed_synced(peer);
-            return;
+    fn serve(&mut self, peer: usize, asker: usize, from: Height) {
+        let Peer { host: Some(host), behaviour, .. } = &self.peers[peer] else { return };
+        let ledger = &host.machine().disk.ledger;
+        let heights = (from.get()..).take(limits::SYNC_BLOCKS).map(Height::new);
+        let mut blocks: Vec<DecidedBlock> = heights.map_while(|height| ledger.block(height).cloned()).collect();
+        let tip = host.tip().height;
+        if *behaviour == Behaviour::Liar {
+            blocks = blocks.iter().map(misbehave::forged_decision).collect();
         }
-        let mut committed = false;
-        for decided in new {
-            let tip = self.peers[peer].disk.app.tip().clone();
-            if decided.verify(&tip, &|_| false).is_err() {
-                self.counts.refused_blocks += 1;
-                break;
-            }
-            self.counts.caught_up += 1;
-            self.commit(peer, decided.clone());
-            committed = true;
-        }
-        if committed {
-            let start = self.start_input(peer);
-            self.drive(peer, start);
+        if *behaviour != Behaviour::Silent {
+            self.send((peer, asker), 0, Packet::Blocks(tip, blocks.into()));
         }
     }
 
-    fn feed_synced(&mut self, peer: usize) {
-        while let Some(decided) = self.peers[peer].synced.pop_front() {
-            let Some(replica) = &self.peers[peer].replica else { return };
-            let height = decided.certificate.height;
-            if height > replica.height() || (height == replica.height() && !replica.is_finalized()) {
-                let before = self.peers[peer].disk.app.tip().height;
-                self.drive(peer, Input::Synced(decided));
-                if self.peers[peer].disk.app.tip().height == before {
-                    return;
-                }
-            }
+    /// A client hands a transaction to some peer that runs.
+    fn submit(&mut self, transaction: Transaction) {
+        let to = self.rng.random_range(0..self.peers.len());
+        self.schedule(0, Event::Submit { to, transaction: Box::new(transaction) });
+    }
+
+    fn on_submit(&mut self, to: usize, transaction: Box<Transaction>) {
+        let busy_us = self.peers[to].busy_until_us.saturating_sub(self.now_us);
+        if busy_us > 0 {
+            return self.schedule(busy_us, Event::Submit { to, transaction });
         }
+        let Ok(checked) = Checked::new(*transaction, self.network) else { return };
+        let mut accepted = false;
+        self.give(to, |host| {
+            accepted = host.on_submit(checked).is_ok();
+            Ok(())
+        });
+        self.counts.accepted += u64::from(accepted);
     }
 
-    fn start_input(&self, peer: usize) -> Input {
-        Input::Start { tip: self.peers[peer].disk.app.tip().clone(), timeouts: self.plan.timeouts }
-    }
-
-    /// For whoever looks for the cause of a failed run.
-    fn say(&self, peer: usize, verb: &str, what: &impl std::fmt::Debug) {
-        if self.plan.verbose {
-            let text: String = format!("{what:?}").chars().take(300).collect();
-            println!("{:>9} us  peer {peer} {verb:<6} {text}", self.now_us);
+    fn on_outcome(&mut self, peer: usize, outcome: Outcome) {
+        let Outcome { sent, committed, evidence, seen } = outcome;
+        self.counts.syncs += seen.syncs;
+        self.counts.rejected += seen.rejected;
+        self.counts.refused_blocks += seen.refused_blocks;
+        self.counts.caught_up += seen.caught_up;
+        self.counts.withheld += seen.withheld;
+        for one in committed {
+            self.on_committed(peer, &one);
         }
-    }
-
-    fn step(&mut self, peer: usize, input: Input) -> Result<Vec<Output>, ReplicaError> {
-        self.say(peer, "takes", &input);
-        let Peer { replica, disk, .. } = &mut self.peers[peer];
-        let replica = replica.as_mut().expect("only running replicas are driven");
-        if let Input::Message(message) = &input
-            && replica.admit(message) != Admission::Accept
-        {
-            return Ok(Vec::new());
-        }
-        if matches!(input, Input::Start { .. }) {
-            // Here and not before: outputs of the old height may follow its end within a step.
-            disk.truncate();
-        }
-        replica.step(input)
-    }
-
-    fn drive(&mut self, peer: usize, input: Input) {
-        match self.step(peer, input) {
-            Ok(outputs) => self.perform(peer, outputs),
-            Err(error) => self.checker.on_failure(peer, &error),
-        }
-    }
-
-    /// Performs every output in order, then feeds what came of them, until there is nothing left or the power fails.
-    fn perform(&mut self, peer: usize, outputs: Vec<Output>) {
-        let mut inputs = VecDeque::new();
-        let mut outputs = outputs;
-        loop {
-            let fails_after =
-                (self.peers[peer].doomed && !outputs.is_empty()).then(|| self.rng.random_range(0..=outputs.len()));
-            for (index, output) in outputs.into_iter().enumerate() {
-                if fails_after == Some(index) {
-                    break;
-                }
-                self.perform_one(peer, output, &mut inputs);
-            }
-            if fails_after.is_some() {
-                self.kill(peer);
-                return;
-            }
-            let Some(input) = inputs.pop_front() else { return };
-            match self.step(peer, input) {
-                Ok(next) => outputs = next,
-                Err(error) => {
-                    self.checker.on_failure(peer, &error);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn sync(&mut self, peer: usize) {
-        self.counts.syncs += u64::from(self.peers[peer].disk.sync());
-    }
-
-    fn perform_one(&mut self, peer: usize, output: Output, inputs: &mut VecDeque<Input>) {
-        self.say(peer, "does", &output);
-        match output {
-            Output::Signed(last_signed) => self.peers[peer].disk.set_last_signed(last_signed),
-            Output::Log(entry) => {
-                self.note(peer, 1, &entry.encode());
-                self.peers[peer].disk.append(&entry);
-            }
-            Output::Publish(message) | Output::Republish(message) => {
-                self.sync(peer);
-                self.publish(peer, message);
-            }
-            Output::Schedule(timer, wait) => {
-                self.generation += 1;
-                let (boot, generation) = (self.peers[peer].boot, self.generation);
-                self.peers[peer].timers.insert(timer, generation);
-                let wait_us = u64::try_from(wait.as_micros()).expect("waits are short");
-                self.schedule(wait_us, Event::Timer { peer, boot, timer, generation });
-            }
-            Output::Cancel(timer) => {
-                self.peers[peer].timers.remove(&timer);
-            }
-            Output::CancelAll => self.peers[peer].timers.clear(),
-            Output::StartedRound { height, round, .. } => {
-                self.sync(peer);
-                self.note(peer, 2, &[height.get().to_le_bytes(), u64::from(round).to_le_bytes()].concat());
-            }
-            Output::Build { height, round } => {
-                let block = self.build(peer);
-                self.answer(peer, Input::Built { height, round, block }, inputs);
-            }
-            Output::Check { height, block, certified } => {
-                let clock = (!certified).then(|| self.clock(peer));
-                let valid = self.peers[peer].disk.app.check(&block, clock).is_ok();
-                let input = Input::Checked { height, block: block.hash(), certified, valid };
-                self.answer(peer, input, inputs);
-            }
-            Output::Decided(decided) => {
-                self.sync(peer);
-                self.counts.later_rounds += u64::from(decided.certificate.round > 0);
-                self.commit(peer, decided);
-            }
-            Output::Finalized { evidence, .. } => self.on_finalized(peer, &evidence, inputs),
-            Output::SyncRejected { .. } => {
-                self.counts.refused_blocks += 1;
-                self.peers[peer].synced.clear();
-            }
-            Output::Warning(Warning::WithheldSignature { .. }) => self.counts.withheld += 1,
-            Output::Warning(Warning::NoPolkaCertificate { .. }) => {}
-        }
-    }
-
-    fn clock(&self, peer: usize) -> Timestamp {
-        Timestamp::new(EPOCH_MS + self.now_us / 1_000 + self.peers[peer].clock_ahead_ms)
-    }
-
-    fn build(&self, peer: usize) -> Block {
-        let builder = &self.peers[peer];
-        let transactions = builder.disk.app.build();
-        Block::following(builder.disk.app.tip(), builder.address, self.clock(peer), transactions)
-    }
-
-    /// Gives the host's answer now, or later as a busy machine would.
-    fn answer(&mut self, peer: usize, input: Input, inputs: &mut VecDeque<Input>) {
-        if self.rng.random_bool(self.plan.slow_answers) {
-            let after_us = self.rng.random_range(0..60_000);
-            let boot = self.peers[peer].boot;
-            self.schedule(after_us, Event::Input { peer, boot, input });
-        } else {
-            inputs.push_back(input);
-        }
-    }
-
-    fn commit(&mut self, peer: usize, decided: DecidedBlock) {
-        self.note(peer, 3, decided.block.hash().as_bytes());
-        let tip = self.peers[peer].disk.app.tip().clone();
-        self.checker.on_decided(peer, &tip, &decided);
-        if self.checker.violations.is_empty() {
-            self.peers[peer].disk.app.commit(decided);
-        }
-    }
-
-    fn on_finalized(
-        &mut self,
-        peer: usize,
-        evidence: &[allod_protocol::replica::DoubleSign],
-        inputs: &mut VecDeque<Input>,
-    ) {
-        let tip = self.peers[peer].disk.app.tip().clone();
         for proof in evidence {
-            self.checker.on_evidence(peer, &tip, proof, &self.honest);
+            self.checker.on_evidence(peer, self.network, &proof, &self.honest);
         }
-        if self.plan.pause_ms == 0 {
-            inputs.push_back(self.start_input(peer));
-        } else {
-            let (boot, input) = (self.peers[peer].boot, self.start_input(peer));
-            self.schedule(self.plan.pause_ms * 1_000, Event::Input { peer, boot, input });
+        for (after_us, sent) in sent {
+            match sent {
+                Sent::Gossip(Channel::Consensus, bytes) => self.publish(peer, after_us, bytes),
+                Sent::Gossip(Channel::Transactions, bytes) => {
+                    if self.peers[peer].behaviour != Behaviour::Silent {
+                        self.send_to_all(peer, after_us, &Packet::Transactions(bytes.into()));
+                    }
+                }
+                Sent::Request { peer: to, from } => {
+                    self.say(peer, || format!("asks peer {to} for blocks from height {from}"));
+                    self.send((peer, to), after_us, Packet::Request(from));
+                }
+                Sent::Block { peer: other } => {
+                    self.say(peer, || format!("wants no more of peer {other}"));
+                    self.parted.insert((peer, other));
+                }
+            }
+        }
+    }
+
+    fn on_committed(&mut self, peer: usize, committed: &Committed) {
+        let Committed { decided, after, .. } = committed;
+        self.say(peer, || format!("commits block {} of height {}", decided.block.hash(), after.height));
+        self.note(peer, 3, decided.block.hash().as_bytes());
+        self.counts.later_rounds += u64::from(decided.certificate.round > 0);
+        if self.checker.on_decided(peer, committed) {
+            let running = self.peers[peer].host.as_ref().map(Host::machine);
+            if let Some(machine) = running {
+                self.checker.on_state(&machine.disk.ledger.snapshot(), committed);
+            }
+            let asked = self.clients.on_committed(committed, after);
+            asked.into_iter().for_each(|transaction| self.submit(transaction));
+        }
+    }
+
+    fn send_to_all(&mut self, from: usize, after_us: u64, packet: &Packet) {
+        for to in self.others(from) {
+            self.send((from, to), after_us, packet.clone());
         }
     }
 
     /// Sends a message as the peer's behaviour has it.
-    fn publish(&mut self, peer: usize, message: Message) {
+    fn publish(&mut self, peer: usize, after_us: u64, bytes: Vec<u8>) {
+        let message = gossip::decode_consensus(&bytes).expect("a host encodes what it sends");
         let (behaviour, address) = (self.peers[peer].behaviour, self.peers[peer].address);
+        self.say(peer, || format!("says {message:?}"));
         let own = message.sender() == Some(address);
         if behaviour == Behaviour::Honest {
             self.checker.on_published(peer, address, &message);
         }
-        let key = self.peers[peer].key.clone();
-        let altered = match (&key, behaviour) {
-            (Some(key), Behaviour::Equivocator) if own => misbehave::twin(&message, key),
-            (Some(key), Behaviour::BadProposer) if own => {
-                let spoiled = misbehave::spoiled(&message, key);
-                return self.send_message(peer, &spoiled.unwrap_or(message));
+        let key = consensus_key(peer);
+        let altered = match behaviour {
+            Behaviour::Honest | Behaviour::Dead => None,
+            Behaviour::Silent => return,
+            Behaviour::Equivocator => misbehave::twin(&message, &key).filter(|_| own),
+            Behaviour::Liar => misbehave::forged(&message),
+            Behaviour::BadProposer => {
+                let spoiled = misbehave::spoiled(&message, &key).filter(|_| own);
+                let bytes = spoiled.map_or(bytes, |spoiled| gossip::encode_consensus(0, &spoiled));
+                return self.send_consensus(peer, after_us, bytes);
             }
-            (_, Behaviour::Liar) => misbehave::forged(&message),
-            (_, Behaviour::Silent) => return,
-            _ => None,
         };
-        let Some(altered) = altered else { return self.send_message(peer, &message) };
+        let Some(altered) = altered else { return self.send_consensus(peer, after_us, bytes) };
         // Some hear one thing, some the other, and some both.
         for (index, version) in [message, altered].iter().enumerate() {
-            let packet = Packet::Consensus(version.encode().into());
-            self.note(peer, 4, &version.encode());
-            for to in 0..self.peers.len() {
-                if to != peer && (to % 2 == index || self.rng.random_bool(0.3)) {
-                    self.send(peer, to, packet.clone());
+            let bytes = Message::encode(version);
+            self.note(peer, 4, &bytes);
+            let packet = Packet::Consensus(gossip::encode_consensus(0, version).into());
+            for to in self.others(peer) {
+                if to % 2 == index || self.rng.random_bool(0.3) {
+                    self.send((peer, to), after_us, packet.clone());
                 }
             }
         }
     }
 
-    fn send_message(&mut self, peer: usize, message: &Message) {
-        let bytes = message.encode();
+    fn send_consensus(&mut self, peer: usize, after_us: u64, bytes: Vec<u8>) {
         self.note(peer, 4, &bytes);
-        self.send_to_all(peer, &Packet::Consensus(bytes.into()));
+        self.send_to_all(peer, after_us, &Packet::Consensus(bytes.into()));
     }
 }

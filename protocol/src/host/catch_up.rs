@@ -7,7 +7,8 @@
 //! # Invariants
 //! - Between two requests passes at least [`INTERVAL`], whoever gives a reason to ask: fewer than a peer allows others.
 //! - After an answer that brought nothing the wait grows, up to [`LONGEST_WAIT`], until blocks come.
-//! - A vote for a height ahead is a reason to ask only if a validator signed it.
+//! - A vote for a height ahead is a reason to ask only if a validator signed it. One for the next height says that whoever
+//!   signed it has decided this one: once for each validator and height it ends a wait that has grown.
 
 use super::{Host, HostError, HostEvent, Machine, Moment};
 use crate::{
@@ -110,6 +111,12 @@ impl<P: Copy + Eq> CatchUp<P> {
         may
     }
 
+    /// There is a good reason to ask, however often it was in vain.
+    fn hurry(&mut self, now: Moment) {
+        self.wait = FIRST_WAIT;
+        self.ask_at = self.ask_at.min(now.plus(INTERVAL));
+    }
+
     /// A peer that served blocks which proved themselves says how far it is.
     fn heard_of(&mut self, height: Height, now: Moment) {
         if height > self.best_known {
@@ -181,6 +188,14 @@ impl<M: Machine> Host<M> {
     /// A message of a height that is not reached came.
     pub(super) fn on_hint(&mut self, message: &Message) {
         if self.catch_up.may_look_at_hint(self.machine.now()) && self.replica.is_genuine_hint(message) {
+            self.ask_for_blocks(None);
+        }
+    }
+
+    /// A genuine message of the next height came while this one is under way: who signed it has decided this one.
+    pub(super) fn on_decided_elsewhere(&mut self, message: &Message) {
+        if message.sender().is_some_and(|sender| self.decided_elsewhere.insert(sender)) {
+            self.catch_up.hurry(self.machine.now());
             self.ask_for_blocks(None);
         }
     }
@@ -286,8 +301,12 @@ mod tests {
             now = next(now);
         }
         assert!((15..=20).contains(&asked), "{asked} requests in 60 s");
-        // Blocks, or a new peer, end the long wait.
+        // Blocks, a new peer, or a good reason end the long wait.
         catch_up.add(2, now);
+        assert!(catch_up.may_ask(now.plus(INTERVAL)));
+        catch_up.on_answer(peer, false, now);
+        assert!(!catch_up.may_ask(now.plus(INTERVAL)));
+        catch_up.hurry(now);
         assert!(catch_up.may_ask(now.plus(INTERVAL)));
     }
 

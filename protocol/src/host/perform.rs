@@ -139,6 +139,7 @@ impl<M: Machine> Host<M> {
         self.tip = self.machine.commit(decided, &executed).map_err(failed("the block cannot be committed"))?;
         let now = self.machine.now();
         let commit = now.since(begun).saturating_sub(execution);
+        self.decided_elsewhere.clear();
         self.unsealed = self.tip.state_root != decided.block.header().state_root;
 
         let snapshot = self.machine.snapshot();

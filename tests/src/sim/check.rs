@@ -1,27 +1,33 @@
 //! What must hold in every run, whatever fails: checked as things happen, not at the end.
 
-use super::app::{Sets, set_of};
+use super::machine::Committed;
 use allod_protocol::{
-    block::{DecidedBlock, Tip},
     codec,
-    ids::{BlockHash, Height, ValidatorAddress},
-    replica::{DoubleSign, Message, ReplicaError},
+    execute::Outcome,
+    host::HostError,
+    ids::{BlockHash, Height, NetworkId, StateRoot, TransactionId, ValidatorAddress},
+    replica::{DoubleSign, Message},
+    share::is_conserved,
+    state::StateRead,
+    validator::ValidatorSet,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of message, its sender, height and round: of these, an honest key signs one.
 type Slot = (&'static str, ValidatorAddress, Height, u32);
 
 /// Watches one run.
+#[derive(Default)]
 pub struct Checker {
-    sets: Arc<Sets>,
-    decided: BTreeMap<Height, BlockHash>,
-    /// Certificates found good, by their bytes: several replicas decide by the same one.
+    /// Who decides each height, as those say who decided it.
+    sets: BTreeMap<Height, ValidatorSet>,
+    /// The block of each height, and the state root after it.
+    decided: BTreeMap<Height, (BlockHash, StateRoot)>,
+    /// Certificates found good, by their bytes: several peers decide by the same one.
     certified: BTreeSet<Vec<u8>>,
     signed: BTreeMap<Slot, Vec<u8>>,
+    /// Transactions that were executed.
+    executed: BTreeSet<TransactionId>,
     /// What went wrong, in words; empty in a good run.
     pub violations: Vec<String>,
     /// Honest validators seen signing twice.
@@ -33,43 +39,52 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// A checker for a run with these validator sets.
-    pub fn new(sets: Arc<Sets>) -> Self {
-        Self {
-            sets,
-            decided: BTreeMap::new(),
-            certified: BTreeSet::new(),
-            signed: BTreeMap::new(),
-            violations: Vec::new(),
-            double_signs: 0,
-            double_votes: 0,
-            double_proposals: 0,
-        }
+    /// How many transactions were executed.
+    pub fn transactions(&self) -> u64 {
+        self.executed.len() as u64
     }
 
-    /// Agreement: every replica decides the same block at each height, in order, by a certificate that proves it.
-    pub fn on_decided(&mut self, peer: usize, tip: &Tip, decided: &DecidedBlock) {
-        let height = decided.certificate.height;
-        let hash = decided.block.hash();
-        if height != tip.height.next() || decided.block.header().height != height {
-            self.violations.push(format!("peer {peer} decided height {height} on top of {}", tip.height));
+    /// Agreement: every peer decides the same block at each height, in order, by a certificate that proves it, and gets the
+    /// same state from it. Says whether it is the first to decide that height.
+    pub(super) fn on_decided(&mut self, peer: usize, committed: &Committed) -> bool {
+        let Committed { before, decided, after, executed, .. } = committed;
+        let (height, hash) = (decided.block.header().height, decided.block.hash());
+        if height != before.height.next() {
+            self.violations.push(format!("peer {peer} decided height {height} on top of {}", before.height));
         }
-        if decided.certificate.block != hash {
-            self.violations.push(format!("peer {peer} decided a block at {height} that is not the certified one"));
-        }
-        if let Err(error) = decided.block.check(tip, None, &|_| false) {
+        if self.certified.insert(codec::encode(&(&decided.certificate, hash)))
+            && let Err(error) = decided.verify(before, &|_| false)
+        {
             self.violations.push(format!("peer {peer} decided an invalid block at {height}: {error}"));
         }
-        match self.decided.insert(height, hash) {
-            Some(other) if other != hash => {
-                self.violations.push(format!("peer {peer} decided {hash} at {height}, another peer {other}"));
+        let outcome = (hash, after.state_root);
+        if let Some(other) = self.decided.get(&height) {
+            if *other != outcome {
+                self.violations
+                    .push(format!("peer {peer} got {outcome:?} from height {height}, another peer {other:?}"));
             }
-            _ => {}
+            return false;
         }
-        if self.certified.insert(codec::encode(&decided.certificate))
-            && let Err(error) = decided.certificate.verify(tip.network, set_of(&self.sets, height))
-        {
-            self.violations.push(format!("peer {peer} decided {height} by a bad certificate: {error}"));
+        self.decided.insert(height, outcome);
+        self.sets.insert(height, before.validators.clone());
+        for result in executed {
+            let is_replay = matches!(&result.outcome, Outcome::Rejected(rejection) if rejection.code() == "replayed");
+            if !is_replay && !self.executed.insert(result.id) {
+                self.violations
+                    .push(format!("transaction {} was executed twice, the second time at {height}", result.id));
+            }
+        }
+        true
+    }
+
+    /// No unit is made or lost but by what the events of the block say.
+    pub(super) fn on_state(&mut self, state: &impl StateRead, committed: &Committed) {
+        let height = committed.after.height;
+        let of_results = committed.executed.iter().flat_map(|result| &result.events);
+        match is_conserved(state, height, committed.deadline_events.iter().chain(of_results)) {
+            Ok(true) => {}
+            Ok(false) => self.violations.push(format!("units were made or lost at height {height}")),
+            Err(error) => self.violations.push(format!("the state of height {height} cannot be read: {error}")),
         }
     }
 
@@ -95,14 +110,15 @@ impl Checker {
     }
 
     /// A proof of signing twice holds, and accuses none that is honest.
-    pub fn on_evidence(&mut self, peer: usize, tip: &Tip, proof: &DoubleSign, honest: &[ValidatorAddress]) {
+    pub fn on_evidence(&mut self, peer: usize, network: NetworkId, proof: &DoubleSign, honest: &[ValidatorAddress]) {
         match proof {
             DoubleSign::Votes(..) => self.double_votes += 1,
             DoubleSign::Proposals(..) => self.double_proposals += 1,
         }
         let accused = proof.validator();
-        let key = set_of(&self.sets, proof.height()).by_address(&accused).map(|validator| validator.key);
-        let holds = key.is_some_and(|key| proof.verify(tip.network, &key).is_ok());
+        let set = self.sets.range(..=proof.height()).next_back().map(|(_, set)| set);
+        let key = set.and_then(|set| set.by_address(&accused)).map(|validator| validator.key);
+        let holds = key.is_some_and(|key| proof.verify(network, &key).is_ok());
         if !holds {
             self.violations.push(format!("peer {peer} holds a proof against {accused} that does not verify"));
         }
@@ -111,9 +127,10 @@ impl Checker {
         }
     }
 
-    /// No input makes a replica fail.
-    pub fn on_failure(&mut self, peer: usize, error: &ReplicaError) {
-        self.violations.push(format!("peer {peer} failed: {error}"));
+    /// Nothing that happens makes an honest host fail.
+    pub fn on_failure(&mut self, peer: usize, error: &HostError) {
+        let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        self.violations.push(format!("peer {peer} failed: {error}: {source}"));
     }
 
     /// Something decides within the bound.

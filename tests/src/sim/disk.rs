@@ -1,20 +1,19 @@
 //! A virtual disk: what was synced survives a crash, what was not may survive in part.
 
-use super::app::App;
-use allod_protocol::replica::{LastSigned, LogEntry};
+use allod_protocol::ids::Height;
+use allod_storage::MemoryLedger;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-/// Bytes before each entry: its length and the start of its hash.
-const FRAME_BYTES: usize = 4 + 8;
+/// Bytes before each entry: its length, its height, and the start of its hash.
+const FRAME_BYTES: usize = 4 + 8 + 8;
 
 /// What one peer keeps.
 pub struct Disk {
     /// The ledger: committed atomically and synced, one block at a time.
-    pub app: App,
+    pub ledger: MemoryLedger,
     log: Log,
-    last_signed: LastSigned,
-    unsynced_last_signed: Option<LastSigned>,
+    last_signed: Option<Vec<u8>>,
     /// Whether the log and the last-signed record are written at all; off only to see the checker fail.
     keeps_log: bool,
     keeps_last_signed: bool,
@@ -31,32 +30,18 @@ struct Log {
 
 impl Disk {
     /// An empty disk with the ledger at genesis.
-    pub fn new(app: App, keeps_log: bool, keeps_last_signed: bool) -> Self {
-        Self {
-            app,
-            log: Log::default(),
-            last_signed: LastSigned::default(),
-            unsynced_last_signed: None,
-            keeps_log,
-            keeps_last_signed,
-        }
+    pub fn new(ledger: MemoryLedger, keeps_log: bool, keeps_last_signed: bool) -> Self {
+        Self { ledger, log: Log::default(), last_signed: None, keeps_log, keeps_last_signed }
     }
 
     /// Appends an entry, not yet synced.
-    pub fn append(&mut self, entry: &LogEntry) {
+    pub fn append(&mut self, height: Height, entry: &[u8]) {
         if self.keeps_log {
-            let bytes = entry.encode();
-            let length = u32::try_from(bytes.len()).expect("an entry is far below 4 GiB");
+            let length = u32::try_from(entry.len()).expect("an entry is far below 4 GiB");
             self.log.unsynced.extend_from_slice(&length.to_le_bytes());
-            self.log.unsynced.extend_from_slice(&blake3::hash(&bytes).as_bytes()[..8]);
-            self.log.unsynced.extend_from_slice(&bytes);
-        }
-    }
-
-    /// Records what was signed last, not yet synced.
-    pub fn set_last_signed(&mut self, last_signed: LastSigned) {
-        if self.keeps_last_signed {
-            self.unsynced_last_signed = Some(last_signed);
+            self.log.unsynced.extend_from_slice(&height.get().to_le_bytes());
+            self.log.unsynced.extend_from_slice(&blake3::hash(entry).as_bytes()[..8]);
+            self.log.unsynced.extend_from_slice(entry);
         }
     }
 
@@ -66,43 +51,46 @@ impl Disk {
         self.log.truncated = true;
     }
 
-    /// Makes everything durable; says whether there was anything to do.
+    /// Makes the log durable; says whether there was anything to do.
     pub fn sync(&mut self) -> bool {
-        let dirty = !self.log.unsynced.is_empty() || self.unsynced_last_signed.is_some();
+        let dirty = !self.log.unsynced.is_empty();
         if dirty {
             if std::mem::take(&mut self.log.truncated) {
                 self.log.synced.clear();
             }
             self.log.synced.append(&mut self.log.unsynced);
-            if let Some(last_signed) = self.unsynced_last_signed.take() {
-                self.last_signed = last_signed;
-            }
         }
         dirty
     }
 
-    /// The machine loses power: of what was not synced, some prefix is on the disk, often ending inside an entry. The
-    /// last-signed record is written once the log is synced.
+    /// Replaces the last-signed record, durably.
+    pub fn set_last_signed(&mut self, record: &[u8]) {
+        if self.keeps_last_signed {
+            self.last_signed = Some(record.to_vec());
+        }
+    }
+
+    /// What was signed last.
+    pub fn last_signed(&self) -> Option<Vec<u8>> {
+        self.last_signed.clone()
+    }
+
+    /// The machine loses power: of what was not synced, some prefix is on the disk, often ending inside an entry.
     pub fn crash(&mut self, rng: &mut ChaCha8Rng) {
         let lost_truncation = self.log.truncated && rng.random_bool(0.5);
-        let mut log_is_whole = false;
         if !lost_truncation {
             if self.log.truncated {
                 self.log.synced.clear();
             }
             let all = self.log.unsynced.len();
             let kept = if rng.random_bool(0.2) { all } else { rng.random_range(0..=all) };
-            log_is_whole = kept == all;
             self.log.synced.extend_from_slice(&self.log.unsynced[..kept]);
         }
         self.log.unsynced.clear();
         self.log.truncated = false;
-        if let Some(last_signed) = self.unsynced_last_signed.take()
-            && log_is_whole
-            && rng.random_bool(0.5)
-        {
-            self.last_signed = last_signed;
-        }
+        // What opening the log does: a torn tail is cut off.
+        let whole: usize = self.frames().map(|(_, entry)| FRAME_BYTES + entry.len()).sum();
+        self.log.synced.truncate(whole);
     }
 
     /// Somebody deletes the log.
@@ -110,28 +98,26 @@ impl Disk {
         self.log = Log::default();
     }
 
-    /// What was signed last, as read at start-up.
-    pub fn last_signed(&self) -> LastSigned {
-        self.last_signed.clone()
+    /// The entries of a height, as read at start-up.
+    pub fn entries(&self, height: Height) -> Vec<Vec<u8>> {
+        self.frames().filter(|(of, _)| *of == height).map(|(_, entry)| entry.to_vec()).collect()
     }
 
-    /// The entries read at start-up; a torn tail is cut off.
-    pub fn read_log(&mut self) -> Vec<LogEntry> {
-        let mut entries = Vec::new();
-        let mut at = 0;
-        while let Some(payload) = frame(&self.log.synced[at..]) {
-            entries.push(LogEntry::decode(payload).expect("an entry with the right hash is whole"));
-            at += FRAME_BYTES + payload.len();
-        }
-        self.log.synced.truncate(at);
-        entries
+    fn frames(&self) -> impl Iterator<Item = (Height, &[u8])> {
+        let mut rest = &self.log.synced[..];
+        std::iter::from_fn(move || {
+            let (height, entry) = frame(rest)?;
+            rest = &rest[FRAME_BYTES + entry.len()..];
+            Some((height, entry))
+        })
     }
 }
 
-/// The payload of the first frame, if it is whole and its hash is right.
-fn frame(bytes: &[u8]) -> Option<&[u8]> {
+/// The first frame, if it is whole and its hash is right.
+fn frame(bytes: &[u8]) -> Option<(Height, &[u8])> {
     let length = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
-    let hash = bytes.get(4..FRAME_BYTES)?;
+    let height = u64::from_le_bytes(bytes.get(4..12)?.try_into().ok()?);
+    let hash = bytes.get(12..FRAME_BYTES)?;
     let payload = bytes.get(FRAME_BYTES..FRAME_BYTES + length)?;
-    (blake3::hash(payload).as_bytes()[..8] == *hash).then_some(payload)
+    (blake3::hash(payload).as_bytes()[..8] == *hash).then_some((Height::new(height), payload))
 }

@@ -1,8 +1,8 @@
-//! A virtual network: delay, loss, duplication and partition, all from the run's seed.
+//! A virtual network: delay, loss, duplication, corruption and partition, all from the run's seed.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// A stretch of virtual time in which some peers are cut off from the others (and not from each other).
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Partition {
     pub during_ms: Range<u64>,
     /// Who is on the smaller side.
     pub isolated: Vec<usize>,
+    /// Whether they hear the others all the same, who do not hear them.
+    pub one_way: bool,
 }
 
 /// How badly the network behaves.
@@ -22,13 +24,15 @@ pub struct Network {
     pub loss: f64,
     /// How many packets arrive twice, 0 to 1.
     pub duplication: f64,
+    /// How many gossip messages arrive with another byte somewhere, 0 to 1.
+    pub corruption: f64,
     /// Who is cut off when.
     pub partitions: Vec<Partition>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { delay_us: 1_000..20_000, loss: 0.0, duplication: 0.0, partitions: Vec::new() }
+        Self { delay_us: 1_000..20_000, loss: 0.0, duplication: 0.0, corruption: 0.0, partitions: Vec::new() }
     }
 }
 
@@ -38,11 +42,23 @@ impl Network {
         let cut = self.partitions.iter().any(|partition| {
             partition.during_ms.contains(&(now_us / 1_000))
                 && partition.isolated.contains(&from) != partition.isolated.contains(&to)
+                && (!partition.one_way || partition.isolated.contains(&from))
         });
         if cut || rng.random_bool(self.loss) {
             return Vec::new();
         }
         let copies = if rng.random_bool(self.duplication) { 2 } else { 1 };
         (0..copies).map(|_| rng.random_range(self.delay_us.clone())).collect()
+    }
+
+    /// The bytes of a gossip message as they arrive.
+    pub fn corrupt(&self, rng: &mut ChaCha8Rng, bytes: &Arc<[u8]>) -> Arc<[u8]> {
+        if bytes.is_empty() || self.corruption == 0.0 || !rng.random_bool(self.corruption) {
+            return bytes.clone();
+        }
+        let mut changed = bytes.to_vec();
+        let at = rng.random_range(0..changed.len());
+        changed[at] ^= rng.random_range(1..=255u8);
+        changed.into()
     }
 }
