@@ -24,6 +24,7 @@
 //! - [`office`]: what accounts do for others, once they agreed to it
 //! - [`model`]: models, versions, their lineage
 //! - [`artifact`]: addresses, manifests
+//! - [`access`]: who may read artifacts, and how many copies are wished for
 //! - [`commitment`]: who knew an artifact first, and so governs it
 //! - [`share`]: the register, and the one function that changes it
 //! - [`intake`]: which units an account takes

@@ -2,7 +2,7 @@
 //!
 //! [`Replica::step`] takes an [`Input`] and returns [`Output`]s; [`Replica::recover`] does the same for the consensus
 //! log of a crashed process. Signatures are made and checked inline. The replica has no clock, no disk and no network:
-//! the *host* (the node, or the simulator) performs the outputs and feeds what comes of them.
+//! the *host* ([`crate::host`]) performs the outputs and feeds what comes of them.
 //!
 //! # What a host does
 //!

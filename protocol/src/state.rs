@@ -532,7 +532,7 @@ impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
         self.transaction = pending;
     }
 
-    /// Everything kept, without the writes that leave a key as it was.
+    /// Everything kept, a write that leaves a key as it was included.
     ///
     /// # Errors
     /// When any read failed on the way: then nothing of it may be used.

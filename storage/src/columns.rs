@@ -2,7 +2,7 @@
 //!
 //! | column | key | value |
 //! |---|---|---|
-//! | `meta` | a name | schema version, network, tip, validator sets, and the node's own small records |
+//! | `meta` | a name | schema version, network, tip, validator sets |
 //! | `state` | a state key | height of its last change (8 bytes, big-endian), then the value |
 //! | `history` | state key, escaped and ended, then height (big-endian) | 1 and the value, or 0 for a removal |
 //! | `tree_nodes` | version (big-endian), number of nibbles, a byte a nibble | the node as `jmt` encodes it |

@@ -76,16 +76,6 @@ impl Ledger {
         *self.inner.tip.write().unwrap_or_else(PoisonError::into_inner) = tip.clone();
         Ok(tip)
     }
-
-    /// The state root that would stand after the next block if it made these changes. Nothing is written.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn root_after(&self, changes: &ChangeSet) -> Result<StateRoot, StorageError> {
-        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = StoredTree::for_commit(&self.inner.database, &writer.nodes);
-        Ok(update_tree(&reader, self.tip().height.next(), changes)?.root)
-    }
 }
 
 fn update_tree(reader: &StoredTree<'_>, height: Height, changes: &ChangeSet) -> Result<TreeUpdate, StorageError> {

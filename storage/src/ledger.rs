@@ -1,11 +1,6 @@
 //! The open ledger: what every part of the node holds a clone of.
 
-use crate::{
-    columns::{Column, Database},
-    error::StorageError,
-    read::Snapshot,
-    tree::NodeCache,
-};
+use crate::{columns::Database, error::StorageError, read::Snapshot, tree::NodeCache};
 use allod_protocol::{block::Tip, ids::Height};
 use std::{
     cell::RefCell,
@@ -51,9 +46,6 @@ pub struct Stats {
     pub keys: u64,
 }
 
-/// Where in `meta` the node's own records are.
-const NODE_META: &str = "node/";
-
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Ledger(height {})", self.tip().height)
@@ -89,24 +81,6 @@ impl Ledger {
         Ok(Snapshot { inner: self.inner.clone(), height })
     }
 
-    /// A small record of the node's own, such as the peers it knows.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn get_meta(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.inner.database.get(Column::Meta, node_meta(name).as_bytes())?.map(|bytes| bytes.to_vec()))
-    }
-
-    /// Keeps a small record of the node's own; it is on the disk when this returns.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn put_meta(&self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-        let mut batch = self.inner.database.batch()?;
-        batch.put(Column::Meta, node_meta(name), bytes);
-        self.inner.database.write(batch)
-    }
-
     /// Gives back the memory that a busy time took. It fills again as it is needed.
     ///
     /// # Errors
@@ -129,8 +103,4 @@ impl Ledger {
             keys: sum("rocksdb.estimate-num-keys"),
         }
     }
-}
-
-fn node_meta(name: &str) -> String {
-    format!("{NODE_META}{name}")
 }

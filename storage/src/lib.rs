@@ -14,7 +14,6 @@
 //!   snapshot() -> Snapshot                                        Snapshot: StateRead + Clone + Send + Sync + 'static
 //!   snapshot_at(height: Height) -> Result<Snapshot, StorageError>
 //!   commit(&DecidedBlock, &Executed) -> Result<Tip, StorageError>
-//!   root_after(&ChangeSet) -> Result<StateRoot, StorageError>
 //!   block(Height) -> Result<Option<DecidedBlock>, StorageError>
 //!   blocks(from: Height, limit_blocks: usize, limit_bytes: usize) -> Result<Vec<DecidedBlock>, StorageError>
 //!   certified_header(Height) -> Result<Option<CertifiedHeader>, StorageError>      header(Height), certificate(Height)
@@ -26,7 +25,6 @@
 //!   deed(&Subject, tied_to: &BTreeSet<Height>) -> Result<Option<Deed>, StorageError>
 //!   root_proof(CertifiedHeader, tied_to: &BTreeSet<Height>) -> Result<RootProof, StorageError>
 //!   validator_changes_before(Height) -> Result<Vec<ValidatorChange>, StorageError>
-//!   get_meta(name: &str) -> Result<Option<Vec<u8>>, StorageError> put_meta(name: &str, &[u8]) -> Result<(), StorageError>
 //!   stats() -> Stats
 //!
 //! ConsensusLog: Send
@@ -41,7 +39,7 @@
 //!   load() -> Option<Vec<u8>>
 //!   store(&[u8]) -> Result<(), LogError>                           durable when it returns
 //!
-//! MemoryLedger: new(&Genesis), tip, snapshot, snapshot_at, commit, root_after, block, block_events, prove_at
+//! MemoryLedger: new(&Genesis), tip, snapshot, snapshot_at, commit, block, block_events, prove_at
 //! ```
 //!
 //! # What it never does

@@ -96,14 +96,6 @@ impl MemoryLedger {
         Ok(self.tip())
     }
 
-    /// The state root that would stand after the next block if it made these changes.
-    ///
-    /// # Errors
-    /// When the tree contradicts itself, which is a defect.
-    pub fn root_after(&self, changes: &ChangeSet) -> Result<StateRoot, StorageError> {
-        Ok(self.update_tree(changes)?.root)
-    }
-
     /// The block of a height with its certificate; none for genesis and for heights to come.
     pub fn block(&self, height: Height) -> Option<&DecidedBlock> {
         self.at(height).map(|(block, _)| block)
