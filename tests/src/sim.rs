@@ -604,13 +604,15 @@ impl Simulation {
     }
 
     fn serve(&mut self, peer: usize, asker: usize, from: Height) {
+        // The first blocks of a lie are true now and then: a host goes other ways with the first of an answer and the rest.
+        let honest_blocks = self.rng.random_range(0..3);
         let Peer { host: Some(host), behaviour, .. } = &self.peers[peer] else { return };
         let ledger = &host.machine().disk.ledger;
         let heights = (from.get()..).take(limits::SYNC_BLOCKS).map(Height::new);
         let mut blocks: Vec<DecidedBlock> = heights.map_while(|height| ledger.block(height).cloned()).collect();
         let tip = host.tip().height;
         if *behaviour == Behaviour::Liar {
-            blocks = blocks.iter().map(misbehave::forged_decision).collect();
+            blocks.iter_mut().skip(honest_blocks).for_each(|block| *block = misbehave::forged_decision(block));
         }
         if *behaviour != Behaviour::Silent {
             self.send((peer, asker), 0, Packet::Blocks(tip, blocks.into()));
