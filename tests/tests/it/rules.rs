@@ -22,19 +22,30 @@ mod resolve;
 
 use coverage::Coverage;
 use history::History;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, TestRunner},
+};
 use request::Story;
 use std::{cell::RefCell, ops::Range};
 
 /// Runs random histories of models with these policies, and counts what happened in them.
 fn histories(cases: u32, policies: Range<u8>) -> Coverage {
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    let coverage = RefCell::new(Coverage::default());
-    let outcome = TestRunner::new(config).run(&request::story(policies), |story: Story| {
+    tell(cases, request::story(policies), |story: Story| {
         let mut history = History::begin(&story);
         for block in &story.blocks {
             history.block(block);
         }
+        history
+    })
+}
+
+/// Tells so many stories, each to its end, and counts what happened in them.
+fn tell<S: Strategy>(cases: u32, stories: S, begin: impl Fn(S::Value) -> History) -> Coverage {
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let coverage = RefCell::new(Coverage::default());
+    let outcome = TestRunner::new(config).run(&stories, |story| {
+        let mut history = begin(story);
         history.finish();
         coverage.borrow_mut().add(&history.coverage);
         Ok(())

@@ -1,6 +1,6 @@
 //! Many who challenge the same: more than there are places for.
 
-use super::{coverage::Coverage, history::History, policies};
+use super::{coverage::Coverage, history::History, policies, tell};
 use allod_protocol::{
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
     ids::{DisputeId, Units},
@@ -9,11 +9,7 @@ use allod_protocol::{
     transaction::Action,
 };
 use allod_tests::reference::Dispute;
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestRunner},
-};
-use std::cell::RefCell;
+use proptest::prelude::*;
 
 /// Who of the crowd does what; disputes are those that are not over, counted back from the newest.
 #[derive(Clone, Debug)]
@@ -88,11 +84,9 @@ impl History {
 
 /// Runs histories of a crowd, and counts what happened in them.
 fn crowds(cases: u32) -> Coverage {
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let coverage = RefCell::new(Coverage::default());
     let block = (1u64..600, prop::collection::vec(a_move(), 0..12));
     let story = (0..policies::OWN, prop::collection::vec(block, 12..30));
-    let outcome = TestRunner::new(config).run(&story, |(policy, blocks)| {
+    tell(cases, story, |(policy, blocks)| {
         let mut history = History::of_many(policy);
         for (later_ms, moves) in &blocks {
             let actions = moves.iter().filter_map(|made| history.resolve_move(made)).collect();
@@ -102,12 +96,8 @@ fn crowds(cases: u32) -> Coverage {
                 assert!(of_line <= limits::DISPUTES_PER_TARGET, "no more than there are places for");
             }
         }
-        history.finish();
-        coverage.borrow_mut().add(&history.coverage);
-        Ok(())
-    });
-    outcome.unwrap_or_else(|error| panic!("{error}"));
-    coverage.into_inner()
+        history
+    })
 }
 
 #[test]
