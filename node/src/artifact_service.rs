@@ -34,13 +34,17 @@ use crate::{
     replication::ReplicationOptions,
 };
 use allod_protocol::{
-    access::{self, ArtifactOrigin, Readers},
-    artifact::{Artifact, ArtifactKind, total_size_bytes},
-    event::Event,
-    ids::{ArtifactId, ModelName},
-    limits,
-    model::{ArtifactUse, Version},
-    state::{StateError, StateRead, read},
+    ground::{
+        ids::{ArtifactId, ModelName},
+        limits,
+        state::{StateError, StateRead, read},
+    },
+    rules::{
+        access::{self, ArtifactOrigin, Readers},
+        artifact::{Artifact, ArtifactKind, total_size_bytes},
+        event::Event,
+        model::{ArtifactUse, Version},
+    },
 };
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, Collected, Overwrite, Progress, Selection};
 use futures::{Stream, StreamExt as _};

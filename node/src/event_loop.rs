@@ -12,11 +12,9 @@ use crate::{
     verifier::{Unverified, Verified, Verifier},
 };
 use allod_protocol::{
-    crypto::SigningKey,
-    host::{Host, Verdict},
-    ids::PublicKey,
-    limits,
-    validator::ValidatorSet,
+    agreement::host::{Host, Verdict},
+    ground::{crypto::SigningKey, ids::PublicKey, limits},
+    rules::validator::ValidatorSet,
 };
 use allod_storage::Ledger;
 use anyhow::Context as _;

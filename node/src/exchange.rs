@@ -3,7 +3,7 @@
 //! **The protocol**, `/allod/<first 16 hexadecimal digits of the network id>/artifact/2`, on libp2p streams. The peer
 //! that opened a stream sends requests, as many as it likes, without waiting; the other answers each in order. A
 //! request and the head of an answer are a frame: a length (`u32`, little-endian, at most
-//! [`limits::ARTIFACT_FRAME_SIZE_BYTES`](allod_protocol::limits::ARTIFACT_FRAME_SIZE_BYTES)) and that many bytes of the
+//! [`limits::ARTIFACT_FRAME_SIZE_BYTES`](allod_protocol::ground::limits::ARTIFACT_FRAME_SIZE_BYTES)) and that many bytes of the
 //! canonical encoding. After a head that says `Found` follow the bytes of the slice: the range asked for with its
 //! proof against the address (`allod_storage::artifacts`). The first request for a blob asks for its *tail*, the last
 //! groups of it, because these prove its size; a blob that fits in one piece arrives whole that way.
@@ -36,7 +36,7 @@ mod tests;
 mod wire;
 mod worker;
 
-use allod_protocol::ids::NetworkId;
+use allod_protocol::ground::ids::NetworkId;
 use libp2p::StreamProtocol;
 
 /// The artifact protocol of a network.

@@ -16,11 +16,15 @@
 
 use crate::{exchange::serve::Asked, peer_key};
 use allod_protocol::{
-    access::{self, ArtifactOrigin, Readers},
-    artifact::ArtifactKind,
-    ids::{ArtifactId, ModelId, ModelName, Timestamp},
-    model::{ArtifactUse, Model, Version, VersionStatus},
-    state::{Direction, StateError, StateRead, page, read},
+    ground::{
+        ids::{ArtifactId, ModelId, ModelName, Timestamp},
+        state::{Direction, StateError, StateRead, page, read},
+    },
+    rules::{
+        access::{self, ArtifactOrigin, Readers},
+        artifact::ArtifactKind,
+        model::{ArtifactUse, Model, Version, VersionStatus},
+    },
 };
 use allod_storage::{
     Ledger,

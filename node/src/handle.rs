@@ -3,12 +3,13 @@
 
 use crate::{artifact_service::Scrubbing, metrics::Metrics, network::NetworkHandle, quorum::Reached};
 use allod_protocol::{
-    event::Event,
-    execute::TransactionResult,
-    genesis::Genesis,
-    ids::{BlockHash, Height, NetworkId, PublicKey, StateRoot, Timestamp},
-    mempool::{Checked, Refused},
-    weight::Weight,
+    agreement::mempool::{Checked, Refused},
+    ground::{
+        ids::{BlockHash, Height, NetworkId, PublicKey, StateRoot, Timestamp},
+        weight::Weight,
+    },
+    ledger::{execute::TransactionResult, genesis::Genesis},
+    rules::event::Event,
 };
 use allod_storage::{Ledger, artifacts::ArtifactStore};
 use serde::Serialize;

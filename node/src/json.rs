@@ -3,7 +3,7 @@
 //! JSON says nothing of how large a number may be, and most readers hold it in a double, which is exact up to 2^53. A model
 //! has up to 2^62 units, and a transaction's nonce is any 64 bits. So every integer beyond [`EXACT`], whichever field it is
 //! in, is written as a string of its digits; up to there it is a number. What this program reads takes either
-//! ([`allod_protocol::ids::wide`]).
+//! ([`allod_protocol::ground::ids::wide`]).
 
 use serde::Serialize;
 use serde_json::{
@@ -112,7 +112,7 @@ impl<F: Formatter> Formatter for Exact<F> {
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-    use allod_protocol::round::{Reserve, RoundScore};
+    use allod_protocol::rules::round::{Reserve, RoundScore};
     use serde_json::json;
     use std::collections::BTreeMap;
 

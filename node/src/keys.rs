@@ -4,7 +4,7 @@
 //! the right key without a passphrase; what it says is checked whenever the key is opened. A secret never reaches a
 //! log, an error or an argument list, and its memory is zeroed.
 
-use allod_protocol::{crypto::SigningKey, ids::PublicKey};
+use allod_protocol::ground::{crypto::SigningKey, ids::PublicKey};
 use anyhow::{Context as _, Result, anyhow, bail};
 use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding, SecretDocument};
 use std::{

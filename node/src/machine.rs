@@ -8,12 +8,16 @@ use crate::{
     retire,
 };
 use allod_protocol::{
-    block::{DecidedBlock, Header, Tip},
-    crypto::SigningKey,
-    execute::Executed,
-    host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},
-    ids::{Height, Timestamp},
-    network::RetiredKey,
+    agreement::host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},
+    ground::{
+        crypto::SigningKey,
+        ids::{Height, Timestamp},
+    },
+    ledger::{
+        block::{DecidedBlock, Header, Tip},
+        execute::Executed,
+    },
+    rules::network::RetiredKey,
 };
 use allod_storage::{ConsensusLog, Ledger as Database, SignGuard, Snapshot};
 use libp2p::PeerId;

@@ -20,15 +20,13 @@ use crate::{
     network::{NetworkStats, Topic},
 };
 use allod_protocol::{
-    block::Block,
-    event::Event,
-    execute::Outcome,
-    ids::{Height, Power, Timestamp, TransactionId},
-    mempool::Mempool,
-    network::Network,
-    share,
-    state::read,
-    validator::ValidatorSchedule,
+    agreement::mempool::Mempool,
+    ground::{
+        ids::{Height, Power, Timestamp, TransactionId},
+        state::read,
+    },
+    ledger::{block::Block, execute::Outcome},
+    rules::{event::Event, network::Network, share, validator::ValidatorSchedule},
 };
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,

@@ -28,7 +28,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use allod_protocol::host::Verdict;
+pub use allod_protocol::agreement::host::Verdict;
 pub use audience::Audience;
 pub use behaviour::{protocol_prefix, transport};
 pub use gossip::{GossipToken, Topic};
@@ -36,7 +36,7 @@ pub use peers::{Direction, PeerInfo};
 pub use stats::{NetworkStats, TopicStats};
 pub use sync::{SyncChannel, SyncError, SyncRequest, SyncResponse};
 
-use allod_protocol::{
+use allod_protocol::ground::{
     crypto::SigningKey,
     ids::{ArtifactId, NetworkId, PublicKey},
     limits,

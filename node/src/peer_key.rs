@@ -1,6 +1,6 @@
 //! A peer's id on the swarm and its key on the ledger: the same key, written in two ways.
 
-use allod_protocol::ids::PublicKey;
+use allod_protocol::ground::ids::PublicKey;
 use libp2p::{PeerId, identity};
 
 /// The key of a peer; none for kinds of keys that this network does not use.

@@ -6,11 +6,13 @@ pub(crate) use request::action;
 
 use crate::cli::units::{show_duration, show_time};
 use allod_protocol::{
-    access::Readers,
-    ids::{AccountId, ModelId, Timestamp},
-    licence::LicenceTerms,
-    model::{Licence, VersionRef},
-    proposal::{Proposal, ProposalAction, Scope},
+    ground::ids::{AccountId, ModelId, Timestamp},
+    rules::{
+        access::Readers,
+        licence::LicenceTerms,
+        model::{Licence, VersionRef},
+        proposal::{Proposal, ProposalAction, Scope},
+    },
 };
 
 /// What accounts and models are called.

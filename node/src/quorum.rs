@@ -6,8 +6,8 @@
 
 use crate::network::Audience;
 use allod_protocol::{
-    ids::{Power, PublicKey},
-    validator::ValidatorSet,
+    ground::ids::{Power, PublicKey},
+    rules::validator::ValidatorSet,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -72,7 +72,10 @@ impl Watch {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use allod_protocol::{crypto::SigningKey, ids::AccountId, validator::Validator};
+    use allod_protocol::{
+        ground::{crypto::SigningKey, ids::AccountId},
+        rules::validator::Validator,
+    };
 
     fn key(seed: u8) -> PublicKey {
         SigningKey::from_seed(&[seed; 32]).public_key()

@@ -20,12 +20,16 @@ use crate::{
     peer_key,
 };
 use allod_protocol::{
-    access::{self, PeerBinding},
-    account::Account,
-    artifact::ArtifactKind,
-    ids::{ArtifactId, ModelName, PublicKey, VersionLabel},
-    model::{Model, Version, VersionStatus},
-    state::{Direction, StateError, StateRead, page, read},
+    ground::{
+        ids::{ArtifactId, ModelName, PublicKey, VersionLabel},
+        state::{Direction, StateError, StateRead, page, read},
+    },
+    rules::{
+        access::{self, PeerBinding},
+        account::Account,
+        artifact::ArtifactKind,
+        model::{Model, Version, VersionStatus},
+    },
 };
 use futures::StreamExt as _;
 use libp2p::PeerId;

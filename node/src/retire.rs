@@ -6,7 +6,11 @@
 //! destroy: backups, copies that a file system or a flash disk keeps of what was overwritten, and the keys of others.
 
 use crate::keys;
-use allod_protocol::{block::Tip, crypto::SigningKey, network::RetiredKey, state::StateRead};
+use allod_protocol::{
+    ground::{crypto::SigningKey, state::StateRead},
+    ledger::block::Tip,
+    rules::network::RetiredKey,
+};
 use anyhow::{Context as _, Result};
 use std::{
     fs,
@@ -25,7 +29,7 @@ pub(crate) fn load(file: &Path, state: &impl StateRead, tip: &Tip) -> Result<Sig
         take_place(&next, file)?;
     }
     let key = keys::load(file)?;
-    match RetiredKey::of(state, tip, key.public_key())? {
+    match tip.retired(state, &key.public_key())? {
         Some(retired) => replace(file, &retired),
         None => Ok(key),
     }
@@ -89,10 +93,12 @@ fn take_place(next: &Path, file: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use allod_protocol::{
-        codec,
-        ids::{AccountId, BlockHash, Height, NetworkId, Power, StateRoot, Timestamp},
-        state::{Direction, Entry, Record as _, StateError},
-        validator::{Validator, ValidatorSet},
+        ground::{
+            codec,
+            ids::{AccountId, BlockHash, Height, NetworkId, Power, StateRoot, Timestamp},
+            state::{Direction, Entry, Record as _, StateError},
+        },
+        rules::validator::{Validator, ValidatorSet},
     };
 
     /// A state in which at most one key is retired.
@@ -134,15 +140,11 @@ mod tests {
         let (own, other) = (keys::generate().unwrap(), keys::generate().unwrap());
         let state = Retired(Some(retired(&own)));
         for tip in [tip(&own, &own), tip(&own, &other), tip(&other, &own)] {
-            assert_eq!(RetiredKey::of(&state, &tip, own.public_key()), Ok(None));
+            assert_eq!(tip.retired(&state, &own.public_key()), Ok(None));
         }
         let gone = tip(&other, &other);
-        assert_eq!(RetiredKey::of(&state, &gone, own.public_key()), Ok(Some(retired(&own))));
-        assert_eq!(
-            RetiredKey::of(&Retired(None), &gone, own.public_key()),
-            Ok(None),
-            "an observer's key is not retired"
-        );
+        assert_eq!(gone.retired(&state, &own.public_key()), Ok(Some(retired(&own))));
+        assert_eq!(gone.retired(&Retired(None), &own.public_key()), Ok(None), "an observer's key is not retired");
     }
 
     #[test]

@@ -15,10 +15,12 @@ use crate::{
     verifier::Verifier,
 };
 use allod_protocol::{
-    crypto::SigningKey,
-    genesis::Genesis,
-    ids::{Height, NetworkId},
-    weight::Weight,
+    ground::{
+        crypto::SigningKey,
+        ids::{Height, NetworkId},
+        weight::Weight,
+    },
+    ledger::genesis::Genesis,
 };
 use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;

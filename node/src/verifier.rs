@@ -6,9 +6,11 @@
 //! do the costly part.
 
 use allod_protocol::{
-    host::gossip::{self, Faulty},
-    ids::NetworkId,
-    mempool::{Checked, Refused},
+    agreement::{
+        host::gossip::{self, Faulty},
+        mempool::{Checked, Refused},
+    },
+    ground::ids::NetworkId,
 };
 use allod_storage::Ledger;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};

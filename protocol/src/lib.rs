@@ -4,68 +4,65 @@
 //! the whole point of the crate. The format is written out in `README.md`, from which a second implementation can be
 //! built, and held by the golden vectors in `tests/vectors`.
 //!
-//! # Reading order
+//! # Rooms
 //!
-//! The ground:
-//! - [`limits`]: every maximum, with their relations asserted
-//! - [`codec`]: the only canonical bytes
-//! - [`crypto`]: hashes and signatures, each for one purpose
-//! - [`ids`]: newtypes and their text forms
-//! - [`fraction`]: exact parts of a whole
+//! Each room of this crate uses those before it in the list, and never one after it (`tests/tests/it/rooms.rs` checks).
 //!
-//! What is asked, and what is kept:
-//! - [`transaction`]: the envelope, the closed list of actions, the checks that need no state
-//! - [`state`]: typed keys, how rules read, how a block changes what they read
-//! - [`weight`]: what a transaction costs every peer
-//! - [`rejection`], [`event`]: what is said of a transaction afterwards
+//! | room | is | never |
+//! |---|---|---|
+//! | [`ground`] | bytes, numbers, names, the state as a map of typed keys | knows a rule |
+//! | [`rules`] | what can be asked, one family a file, and what each request does | sees a block, a peer or a clock |
+//! | [`ledger`] | genesis, blocks, and the one function that executes them | decides what comes next |
+//! | [`proof`] | proofs of single keys, and deeds that stand by themselves | trusts whoever hands one over |
+//! | [`agreement`] | consensus, the mempool, and the host that decides for a peer | does I/O: it asks its machine |
 //!
-//! The rules, one family each, types first and `apply` below them:
-//! - [`account`]: who can hold and sign
-//! - [`office`]: what accounts do for others, once they agreed to it
-//! - [`model`]: models, versions, their lineage
-//! - [`artifact`]: addresses, manifests
-//! - [`access`]: who may read artifacts, and how many copies are wished for
-//! - [`commitment`]: who knew an artifact first, and so governs it
-//! - [`share`]: the register, and the one function that changes it
-//! - [`intake`]: which units an account takes
-//! - [`licence`]: what owners let accounts use, and on which terms
-//! - [`sale`]: transfers that the owners approve
-//! - [`recovery`]: new keys from guardians
-//! - [`control`]: whether those who speak for an account are those who did
-//! - [`approval`]: requests that several keys sign, one after the other
-//! - [`contribution`]: what was given, signed by both sides
-//! - [`round`]: what a period of contributions mints
-//! - [`apportion`](apportion::apportion): dividing units in proportion, to the unit
-//! - [`policy`]: rules of decision, and how a tally is judged
-//! - [`delegation`]: who answers for whom
-//! - [`dormancy`]: weight that has fallen silent
-//! - [`attestation`]: what a release may wait for
-//! - [`proposal`]: questions, ballots, what the ledger does about them
-//! - [`emergency`]: who suspends a version at once, and how that ends
-//! - [`standing`]: what whoever meets a version should hear of it
-//! - [`dispute`]: what is frozen, and how that ends
-//! - [`incident`]: what went wrong, and who answers for it
-//! - [`quota`]: how much an account keeps on the ledger
-//! - [`due`]: what falls due by itself
-//! - [`network`]: the network's own record, its members, its upgrades
-//! - [`validator`]: the set, its quorum, its proposer
+//! The crates around it:
 //!
-//! The ledger:
-//! - [`genesis`]: how a network begins
-//! - [`block`]: headers, blocks, commit certificates
-//! - [`execute`]: THE transition; nothing else changes the ledger
-//! - [`proof`]: proofs of single keys, and deeds that stand by themselves
+//! | crate | is | never |
+//! |---|---|---|
+//! | `storage` | the ledger on RocksDB, the consensus log and the last-signed record, artifacts on disk | holds a rule, opens a socket |
+//! | `node` | the machine under the host: tokio, libp2p, HTTP, the command line | decides what a peer decides |
+//! | `tests` | another machine under the same host, which fails on purpose; the rules written a second time | is used by the others |
 //!
-//! Agreement:
-//! - [`bft`]: the ledger's types as Malachite's core sees them
-//! - [`replica`]: one peer's part, as `step(Input) -> Vec<Output>`; its page says what a host owes it
-//! - [`mempool`]: what waits for a block, in turns between senders
-//! - [`host`]: all that a peer decides about the three above, over the machine that it runs on
+//! # Where to look
+//!
+//! | what happens | where it is handled |
+//! |---|---|
+//! | a vote arrives late, early or twice | [`agreement::replica`] |
+//! | a disk is full, power fails | `agreement/host/perform.rs`: nothing is said before it is durable, and a write that fails ends the process |
+//! | a peer lies while another one catches up | `agreement/host/catch_up.rs`, [`ledger::block::DecidedBlock::verify`] |
+//! | a transaction waits, or is refused a place | [`agreement::mempool`] |
+//! | an action is added | [`rules::action`]; `README.md` lists every place |
+//! | something falls due | [`rules::due`] |
+//!
+//! # Choices, and what was rejected
+//!
+//! - **Malachite's core, not its engine.** The core is a pure state machine that asks for effects, so one host runs it on
+//!   a real machine and on a simulated one. The engine would bring an actor runtime, a second and older libp2p, and its
+//!   own idea of when a write is durable. Writing a Tendermint of our own was never considered.
+//! - **The state root is one block late.** A header holds the root after its parent. Validators vote without executing,
+//!   so a block that is slow to execute delays no vote, and nobody has to undo what was not decided. The price is that a
+//!   proof of the newest block waits for the next one; a network at rest makes one sealing block for that.
+//! - **Executing is total.** A transaction in a decided block applies or is rejected with a reason. To drop invalid
+//!   transactions before the vote instead would mean to execute before the vote.
+//! - **Gossip, not a mesh of streams.** Consensus messages and transactions travel by gossipsub, so a validator behind a
+//!   NAT, or with some connections down, still takes part. Artifacts and catch-up use streams: they are large, and one
+//!   peer asks another one for them.
+//! - **bincode's bytes.** Fixed-width integers, no optional forms, fast to read. The crate is no longer maintained, so the
+//!   format is the contract and the vectors hold it: any encoder that writes the same bytes can replace it. Protobuf
+//!   and CBOR allow several encodings of one value, and a hash must name one.
+//! - **One thread decides.** Everything that changes a peer's ledger passes through one loop, one event at a time. What
+//!   costs time and decides nothing (signatures of gossiped transactions, artifacts, HTTP) runs elsewhere. Locks would
+//!   let two orders of events exist, and the simulator could not replay them.
+//! - **ZIP-215 signatures.** Single and batch verification agree on every input. Under stricter or unspecified rules two
+//!   peers can disagree on a crafted key, and the network splits.
+//! - **No fees.** There is no coin. Accounts enter under a sponsor with a quota, and blocks, the mempool and the agenda are
+//!   bounded by weight, in turns between senders.
 //!
 //! # Invariants
 //!
 //! - One value has one encoding, and a hash or a signature is for one purpose on one network.
-//! - The balances of a model add up to its total after every block: [`share::is_conserved`] checks it.
+//! - The balances of a model add up to its total after every block: [`rules::share::is_conserved`] checks it.
 //! - A transaction applies whole or leaves nothing but its remembered id. It is executed once.
 //! - A proposal counts weights as of the height before it was opened, by the rule of that moment, and is executed once.
 //! - A header names the set that decides it and the one after, so a deed needs no more than the headers between sets.
@@ -77,52 +74,10 @@
 //! - No floating point, no hash maps, no order that depends on a seed or a machine.
 //! - No unchecked arithmetic, no indexing, no panic on any input. The exceptions carry their reason.
 //! - No rule outside this crate: storage keeps bytes, the node moves them.
-//! - No decoder that trusts a stranger. [`codec::decode_trusted`] is for what this machine wrote itself.
+//! - No decoder that trusts a stranger. [`ground::codec::decode_trusted`] is for what this machine wrote itself.
 
-pub mod access;
-pub mod account;
-pub mod apportion;
-pub mod approval;
-pub mod artifact;
-pub mod attestation;
-pub mod bft;
-pub mod block;
-pub mod codec;
-pub mod commitment;
-pub mod contribution;
-pub mod control;
-pub mod crypto;
-pub mod delegation;
-pub mod dispute;
-pub mod dormancy;
-pub mod due;
-pub mod emergency;
-pub mod event;
-pub mod execute;
-pub mod fraction;
-pub mod genesis;
-pub mod host;
-pub mod ids;
-pub mod incident;
-pub mod intake;
-pub mod licence;
-pub mod limits;
-pub mod mempool;
-pub mod model;
-pub mod network;
-pub mod office;
-pub mod policy;
+pub mod agreement;
+pub mod ground;
+pub mod ledger;
 pub mod proof;
-pub mod proposal;
-pub mod quota;
-pub mod recovery;
-pub mod rejection;
-pub mod replica;
-pub mod round;
-pub mod sale;
-pub mod share;
-pub mod standing;
-pub mod state;
-pub mod transaction;
-pub mod validator;
-pub mod weight;
+pub mod rules;

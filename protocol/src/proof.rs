@@ -12,13 +12,14 @@ pub use deed::{Deed, Subject};
 pub use root::{CertifiedHeader, Checkpoint, RootProof, Trust, ValidatorChange};
 
 use crate::{
-    block::InvalidCertificate,
-    codec::DecodeError,
-    crypto::{self, Domain},
-    genesis::GenesisError,
-    ids::{Height, NetworkId, StateRoot},
-    limits,
-    state::Family,
+    ground::{
+        codec::DecodeError,
+        crypto::{self, Domain},
+        ids::{Height, NetworkId, StateRoot},
+        limits,
+        state::Family,
+    },
+    ledger::{block::InvalidCertificate, genesis::GenesisError},
 };
 use jmt::{KeyHash, RootHash, SimpleHasher, proof::SparseMerkleProof};
 use serde::{Deserialize, Serialize};
@@ -144,7 +145,7 @@ pub enum InvalidProof {
 /// That a key has a value, or none, under a state root.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StateProof {
-    /// The key's bytes, see [`crate::state`].
+    /// The key's bytes, see [`crate::ground::state`].
     pub key: Vec<u8>,
     /// The value's bytes; none for a proof of absence.
     pub value: Option<Vec<u8>>,
@@ -158,7 +159,7 @@ impl StateProof {
     /// # Errors
     /// When the bytes are not one, or its key is of no family of the tree.
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidProof> {
-        let proof: Self = crate::codec::decode(bytes, limits::DEED_SIZE_BYTES)?;
+        let proof: Self = crate::ground::codec::decode(bytes, limits::DEED_SIZE_BYTES)?;
         proof.check_family()?;
         Ok(proof)
     }
@@ -193,7 +194,8 @@ mod tests {
         // The root of an empty tree, under which everything that the tree can have is absent.
         let empty = StateRoot::from_bytes(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
         let absent = |key: &[u8]| {
-            let path = crate::codec::decode::<SparseMerkleProof<TreeHasher>>(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 64);
+            let path =
+                crate::ground::codec::decode::<SparseMerkleProof<TreeHasher>>(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 64);
             StateProof { key: key.to_vec(), value: None, path: path.expect("a path without siblings") }
         };
         for byte in 0..=u8::MAX {
@@ -202,7 +204,7 @@ mod tests {
                 let proof = absent(key);
                 let expected = if known { Ok(()) } else { Err(InvalidProof::Family(Some(byte))) };
                 assert_eq!(proof.verify(empty), expected, "{key:?}");
-                assert_eq!(StateProof::decode(&crate::codec::encode(&proof)).is_ok(), known, "{key:?}");
+                assert_eq!(StateProof::decode(&crate::ground::codec::encode(&proof)).is_ok(), known, "{key:?}");
             }
         }
         assert_eq!(absent(&[]).verify(empty), Err(InvalidProof::Family(None)));

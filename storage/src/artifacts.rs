@@ -62,10 +62,12 @@ pub use scrub::{Place, Scrub, Step};
 pub use slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind, Manifest, ManifestFile},
-    codec,
-    ids::{ArtifactId, ContentHash},
-    limits,
+    ground::{
+        codec,
+        ids::{ArtifactId, ContentHash},
+        limits,
+    },
+    rules::artifact::{Artifact, ArtifactKind, Manifest, ManifestFile},
 };
 use error::at;
 use files::{Layout, TemporaryFile};

@@ -8,12 +8,16 @@ use crate::{
     tree::{self, StoredTree},
 };
 use allod_protocol::{
-    block::{Block, Tip, transactions_root},
-    codec,
-    genesis::Genesis,
-    ids::{BlockHash, Height, NetworkId},
+    ground::{
+        codec,
+        ids::{BlockHash, Height, NetworkId},
+    },
+    ledger::{
+        block::{Block, Tip, transactions_root},
+        genesis::Genesis,
+    },
     proof::CertifiedHeader,
-    transaction::Transaction,
+    rules::transaction::Transaction,
 };
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};

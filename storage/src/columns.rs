@@ -17,7 +17,7 @@
 //! The names and layouts are the schema: change one and [`SCHEMA_VERSION`] goes up.
 
 use crate::error::StorageError;
-use allod_protocol::{codec, ids::Height, state::Family};
+use allod_protocol::ground::{codec, ids::Height, state::Family};
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBPinnableSlice, DBRawIterator, DBRecoveryMode, FlushOptions, LogLevel, Options, ReadOptions, WriteBatch,

@@ -9,15 +9,18 @@ use crate::{
     tree::{self, EncodedUpdate, StoredTree, TreeUpdate},
 };
 use allod_protocol::{
-    block::{DecidedBlock, Tip},
-    codec,
-    execute::{Executed, Outcome},
-    genesis::Genesis,
-    ids::{BlockHash, Height, StateRoot, Timestamp},
+    ground::{
+        codec,
+        ids::{BlockHash, Height, StateRoot, Timestamp},
+        state::ChangeSet,
+    },
+    ledger::{
+        block::{DecidedBlock, Tip},
+        execute::{Executed, Outcome},
+        genesis::Genesis,
+    },
     proof::CertifiedHeader,
-    rejection::Rejection,
-    state::ChangeSet,
-    validator::ValidatorSet,
+    rules::{rejection::Rejection, validator::ValidatorSet},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{PoisonError, atomic::Ordering};

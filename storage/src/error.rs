@@ -1,9 +1,11 @@
 //! What can go wrong with the ledger on disk. Every message names the thing and the remedy.
 
 use allod_protocol::{
-    genesis::GenesisError,
-    ids::{Height, NetworkId},
-    state::StateError,
+    ground::{
+        ids::{Height, NetworkId},
+        state::StateError,
+    },
+    ledger::genesis::GenesisError,
 };
 use std::path::PathBuf;
 

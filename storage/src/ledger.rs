@@ -1,7 +1,7 @@
 //! The open ledger: what every part of the node holds a clone of.
 
 use crate::{columns::Database, error::StorageError, read::Snapshot, tree::NodeCache};
-use allod_protocol::{block::Tip, ids::Height};
+use allod_protocol::{ground::ids::Height, ledger::block::Tip};
 use std::{
     cell::RefCell,
     sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},

@@ -7,12 +7,16 @@ use crate::{
     tree::{self, TreeUpdate},
 };
 use allod_protocol::{
-    block::{DecidedBlock, Tip},
-    execute::Executed,
-    genesis::{Genesis, GenesisError},
-    ids::{Height, StateRoot},
+    ground::{
+        ids::{Height, StateRoot},
+        state::{ChangeSet, Direction, Entry, StateError, StateRead},
+    },
+    ledger::{
+        block::{DecidedBlock, Tip},
+        execute::Executed,
+        genesis::{Genesis, GenesisError},
+    },
     proof::StateProof,
-    state::{ChangeSet, Direction, Entry, StateError, StateRead},
 };
 use jmt::{
     KeyHash, OwnedValue, Version,

@@ -11,15 +11,17 @@ use crate::{
     tree::{self, StoredTree},
 };
 use allod_protocol::{
-    block::{Block, CommitCertificate, DecidedBlock, Header},
-    codec,
-    event::Event,
-    execute::TransactionResult,
-    ids::{BlockHash, Height, StateRoot, Timestamp, TransactionId},
+    ground::{
+        codec,
+        ids::{BlockHash, Height, StateRoot, Timestamp, TransactionId},
+        state::{Direction, Entry, StateError, StateRead},
+    },
+    ledger::{
+        block::{Block, CommitCertificate, DecidedBlock, Header},
+        execute::TransactionResult,
+    },
     proof::{CertifiedHeader, Deed, RootProof, StateProof, Subject, ValidatorChange, deed::NoFacts},
-    state::{Direction, Entry, StateError, StateRead},
-    transaction::Transaction,
-    validator::ValidatorSet,
+    rules::{event::Event, transaction::Transaction, validator::ValidatorSet},
 };
 use rocksdb::DBRawIterator;
 use serde::{Deserialize, Serialize};

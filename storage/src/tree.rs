@@ -9,9 +9,11 @@ use crate::{
     error::StorageError,
 };
 use allod_protocol::{
-    ids::{Height, StateRoot},
+    ground::{
+        ids::{Height, StateRoot},
+        state::{ChangeSet, Family},
+    },
     proof::{StateProof, TreeHasher, tree_key},
-    state::{ChangeSet, Family},
 };
 use jmt::{
     JellyfishMerkleTree, KeyHash, OwnedValue, Version,

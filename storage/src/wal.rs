@@ -11,7 +11,7 @@
 //! Entries carry their height and [`ConsensusLog::entries`] skips those of others. So a reset does not have to be
 //! atomic, nor to happen at every height: the file is emptied once it has grown past [`RESET_BYTES`].
 
-use allod_protocol::{ids::Height, limits};
+use allod_protocol::ground::{ids::Height, limits};
 use std::{
     fs::{File, OpenOptions},
     io,

@@ -3,7 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 
-use allod_protocol::execute::execute;
+use allod_protocol::ledger::execute::execute;
 use allod_storage::Ledger;
 use allod_tests::workload::{Kind, Workload};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

@@ -4,16 +4,23 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 
 use allod_protocol::{
-    access::Distribution,
-    block::Block,
-    codec,
-    event::Event,
-    execute::{Outcome, execute},
-    ids::{AccountId, ModelId, ProposalId, Units},
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    share::{Register, Share, ShareAt, TotalAt, Weights},
-    state::{ChangeSet, Record},
-    transaction::{Action, Transaction},
+    ground::{
+        codec,
+        ids::{AccountId, ModelId, ProposalId, Units},
+        state::{ChangeSet, Record},
+    },
+    ledger::{
+        block::Block,
+        execute::{Outcome, execute},
+    },
+    rules::{
+        access::Distribution,
+        action::Action,
+        event::Event,
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        share::{Register, Share, ShareAt, TotalAt, Weights},
+        transaction::Transaction,
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -26,9 +33,9 @@ const HOLDERS: [u64; 3] = [10, 10_000, 1_000_000];
 fn with_holders(holders: u64) -> (TestLedger, ModelId) {
     let mut ledger = TestLedger::new(&["northfield", "lakeside", "hilltop", "riverbend"]);
     let founder = ledger.account("northfield");
-    let line = allod_protocol::model::FoundingLine { account: founder, units: Units::new(1_000), vesting: None };
-    let found = allod_protocol::model::CreateModel {
-        name: allod_protocol::ids::Name::new("crowd").unwrap(),
+    let line = allod_protocol::rules::model::FoundingLine { account: founder, units: Units::new(1_000), vesting: None };
+    let found = allod_protocol::rules::model::CreateModel {
+        name: allod_protocol::ground::ids::Name::new("crowd").unwrap(),
         description: String::new(),
         founding: vec![line],
         stewards: vec![founder],

@@ -3,9 +3,11 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 
 use allod_protocol::{
-    block::{Block, DecidedBlock, Tip},
-    execute::{Executed, Outcome, execute},
-    ids::StateRoot,
+    ground::ids::StateRoot,
+    ledger::{
+        block::{Block, DecidedBlock, Tip},
+        execute::{Executed, Outcome, execute},
+    },
 };
 use allod_tests::{
     map_state::MapState,

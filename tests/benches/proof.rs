@@ -8,14 +8,18 @@
 )]
 
 use allod_protocol::{
-    account::Account,
-    crypto::SigningKey,
-    event::Event,
-    ids::{AccountId, ArtifactId, Handle, Name, Power},
+    ground::{
+        crypto::SigningKey,
+        ids::{AccountId, ArtifactId, Handle, Name, Power},
+        state::Record,
+    },
     proof::Subject,
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    state::Record,
-    transaction::Action,
+    rules::{
+        account::Account,
+        action::Action,
+        event::Event,
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+    },
 };
 use allod_tests::{
     chain::{Author, Chain},

@@ -3,10 +3,11 @@
 #![allow(missing_docs, reason = "criterion's macros write the entry points")]
 
 use allod_protocol::{
-    contribution::AcceptContribution,
-    crypto::{Domain, SigningKey},
-    ids::{AccountId, ContributionId, NetworkId, Timestamp},
-    transaction::{Action, TransactionBody},
+    ground::{
+        crypto::{Domain, SigningKey},
+        ids::{AccountId, ContributionId, NetworkId, Timestamp},
+    },
+    rules::{action::Action, contribution::AcceptContribution, transaction::TransactionBody},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{hint::black_box, time::Duration};
@@ -33,7 +34,7 @@ fn signatures(c: &mut Criterion) {
         b.iter(|| public.verifies(Domain::Transaction, black_box(&bytes), &signature));
     });
     group.bench_function("decode_transaction", |b| {
-        b.iter(|| allod_protocol::transaction::Transaction::decode(black_box(&encoded)).is_ok());
+        b.iter(|| allod_protocol::rules::transaction::Transaction::decode(black_box(&encoded)).is_ok());
     });
     group.bench_function("check_transaction", |b| {
         b.iter(|| transaction.check_form(body.network).is_ok() && transaction.check_signatures().is_ok());

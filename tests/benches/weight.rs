@@ -5,28 +5,36 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros write the entry points; a bench may stop")]
 
 use allod_protocol::{
-    access::Distribution,
-    account::{KeyPolicy, RotateKeys, WeightedKey},
-    approval::RequestApproval,
-    block::Block,
-    codec,
-    contribution::{ContributionKind, RecordContribution},
-    crypto::SigningKey,
-    dispute::{DisputeTarget, OpenDispute},
-    event::Event,
-    execute::{Outcome, execute},
-    ids::{AccountId, ContentHash, ModelId, Name, ProposalId, Units},
-    intake::{Intake, SetIntake, UnitsOf},
-    limits,
-    model::{CreateModel, FoundingLine, ParentGrant},
-    policy::{Gate, ModelPolicy, Role},
-    proposal::{CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope},
-    recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
-    round::{KindWeight, Round, RoundPlan, RoundScore, RoundStatus},
-    share::TransferShares,
-    state::Record,
-    transaction::{Action, Transaction},
-    weight::{self, Weight},
+    ground::{
+        codec,
+        crypto::SigningKey,
+        ids::{AccountId, ContentHash, ModelId, Name, ProposalId, Units},
+        limits,
+        state::Record,
+        weight::Weight,
+    },
+    ledger::{
+        block::Block,
+        execute::{Outcome, execute},
+    },
+    rules::{
+        access::Distribution,
+        account::{KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        approval::RequestApproval,
+        contribution::{ContributionKind, RecordContribution},
+        dispute::{DisputeTarget, OpenDispute},
+        event::Event,
+        intake::{Intake, SetIntake, UnitsOf},
+        load,
+        model::{CreateModel, FoundingLine, ParentGrant},
+        policy::{Gate, ModelPolicy, Role},
+        proposal::{CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope},
+        recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
+        round::{KindWeight, Round, RoundPlan, RoundScore, RoundStatus},
+        share::TransferShares,
+        transaction::Transaction,
+    },
 };
 use allod_storage::Ledger;
 use allod_tests::{
@@ -100,7 +108,7 @@ fn fill(ledger: &mut TestLedger, action: impl Fn(u8, u32) -> Action) -> Vec<Tran
     for round in 0.. {
         for by in 0..ACCOUNTS {
             let signed = ledger.sign_as(by, action(by, round));
-            all = all.plus(weight::of(&signed));
+            all = all.plus(load::of(&signed));
             bytes += signed.encode().len();
             let full = transactions.len() >= limits::BLOCK_TRANSACTIONS || bytes > limits::BLOCK_SIZE_BYTES;
             if all > limits::BLOCK_WEIGHT || full {
@@ -121,7 +129,7 @@ fn block(ledger: &TestLedger, later_ms: u64, transactions: Vec<Transaction>) -> 
 
 fn measure(c: &mut Criterion, name: &str, ledger: &TestLedger, block: &Block) {
     let executed = execute(&ledger.state, block).unwrap();
-    let weight = block.transactions().iter().map(weight::of).fold(Weight::ZERO, Weight::plus);
+    let weight = block.transactions().iter().map(load::of).fold(Weight::ZERO, Weight::plus);
     let applied = executed.results.iter().filter(|result| result.outcome == Outcome::Applied).count();
     let (mut reads, mut writes) = (executed.work.due.reads, executed.work.due.writes);
     for work in &executed.work.transactions {

@@ -3,13 +3,20 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 use allod_protocol::{
-    block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Header, Tip, VoteBody, VoteKind},
-    crypto::{Domain, SigningKey},
-    execute::{Executed, execute},
-    genesis::Genesis,
-    ids::{AccountId, Height, ValidatorAddress},
+    ground::{
+        crypto::{Domain, SigningKey},
+        ids::{AccountId, Height, ValidatorAddress},
+    },
+    ledger::{
+        block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Header, Tip, VoteBody, VoteKind},
+        execute::{Executed, execute},
+        genesis::Genesis,
+    },
     proof::{CertifiedHeader, Deed, RootProof, StateProof, Subject, ValidatorChange},
-    transaction::{Action, Transaction, TransactionBody},
+    rules::{
+        action::Action,
+        transaction::{Transaction, TransactionBody},
+    },
 };
 use allod_storage::MemoryLedger;
 use std::collections::BTreeMap;

@@ -8,16 +8,21 @@
 
 use crate::{map_state::MapState, vectors};
 use allod_protocol::{
-    artifact::Manifest,
-    block::{DecidedBlock, Tip},
-    codec,
-    execute::{execute, try_transaction},
-    genesis::Genesis,
-    ids::{ArtifactId, BlockHash, Handle, Height, ModelName, NetworkId, PublicKey, Signature, StateRoot, VersionLabel},
-    limits,
+    agreement::replica::{Input, LastSigned, LogEntry, Message, Replica, Timeouts},
+    ground::{
+        codec,
+        ids::{
+            ArtifactId, BlockHash, Handle, Height, ModelName, NetworkId, PublicKey, Signature, StateRoot, VersionLabel,
+        },
+        limits,
+    },
+    ledger::{
+        block::{DecidedBlock, Tip},
+        execute::{execute, try_transaction},
+        genesis::Genesis,
+    },
     proof::{Checkpoint, Deed, StateProof},
-    replica::{Input, LastSigned, LogEntry, Message, Replica, Timeouts},
-    transaction::Transaction,
+    rules::{artifact::Manifest, transaction::Transaction},
 };
 use allod_storage::artifacts::{Card, Format};
 use std::{str::FromStr, sync::LazyLock};

@@ -2,19 +2,27 @@
 
 use crate::map_state::MapState;
 use allod_protocol::{
-    account::KeyPolicy,
-    block::{Block, Tip},
-    crypto::{Domain, SigningKey},
-    execute::{Executed, Outcome, TransactionResult, execute},
-    fraction::{Fraction, Portion},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{AccountId, Handle, NetworkId, Power, StateRoot, Timestamp},
-    office::{AcceptOffice, Office, Tenure, TenureStatus},
-    policy::{Dormancy, ModelPolicy, NetworkPolicy, Risk, Rule},
-    state::{Direction, Record, page, read},
-    transaction::{Action, Transaction, TransactionBody},
-    validator::operation,
-    weight,
+    ground::{
+        crypto::{Domain, SigningKey},
+        fraction::{Fraction, Portion},
+        ids::{AccountId, Handle, NetworkId, Power, StateRoot, Timestamp},
+        state::{Direction, Record, page, read},
+    },
+    ledger::{
+        block::{Block, Tip},
+        execute::{Executed, Outcome, TransactionResult, execute},
+        genesis::{Genesis, GenesisAccount, GenesisValidator},
+    },
+    rules::{
+        account::KeyPolicy,
+        action::Action,
+        load,
+        office::{AcceptOffice, Office, Tenure, TenureStatus},
+        parameters::Parameters,
+        policy::{Dormancy, ModelPolicy, NetworkPolicy, Risk, Rule},
+        transaction::{Transaction, TransactionBody},
+        validator::operation,
+    },
 };
 
 /// When the test ledgers begin, in milliseconds.
@@ -139,7 +147,7 @@ impl TestLedger {
         block.check(&self.tip, None, &|_| false).unwrap_or_else(|error| panic!("{error}"));
         let executed = execute(&self.state, &block).unwrap_or_else(|error| panic!("{error}"));
         for (transaction, work) in block.transactions().iter().zip(&executed.work.transactions) {
-            let load = weight::load_of(transaction);
+            let load = load::load_of(transaction);
             assert!(load.covers(work), "{}: {work:?} is more than {load:?}", transaction.body.action.name());
         }
         self.state.apply(executed.changes.clone());

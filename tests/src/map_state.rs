@@ -1,6 +1,6 @@
 //! State as a plain sorted map: the smallest thing that the rules can run on.
 
-use allod_protocol::state::{ChangeSet, Direction, Entry, StateError, StateRead};
+use allod_protocol::ground::state::{ChangeSet, Direction, Entry, StateError, StateRead};
 use std::collections::BTreeMap;
 
 /// State in memory, without history or proofs.

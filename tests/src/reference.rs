@@ -50,20 +50,22 @@ pub use silence::Silence;
 pub use versions::{Committed, Version, VersionStatus};
 
 use allod_protocol::{
-    access::{Distribution, Readers},
-    account::KeyPolicy,
-    attestation::Finding,
-    ids::{
+    ground::ids::{
         AccountId, ArtifactId, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, PublicKey,
         VersionLabel,
     },
-    intake::UnitsOf,
-    model::{CreateModel, Licence},
-    office::Office,
-    policy::{ModelPolicy, NetworkPolicy},
-    proposal::Scope,
-    recovery::Clock,
-    transaction::Action,
+    rules::{
+        access::{Distribution, Readers},
+        account::KeyPolicy,
+        action::Action,
+        attestation::Finding,
+        intake::UnitsOf,
+        model::{CreateModel, Licence},
+        office::Office,
+        policy::{ModelPolicy, NetworkPolicy},
+        proposal::Scope,
+        recovery::Clock,
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

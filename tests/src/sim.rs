@@ -2,7 +2,7 @@
 //!
 //! One [`Plan`] describes a run and its seed replays it: the same plan gives the same [`Report`], trace hash included.
 //! Nothing here sleeps, reads a clock or spawns a thread. What a peer decides is decided by
-//! [`allod_protocol::host::Host`]; this is the machine under it, which is slow, loses power between any two things that it
+//! [`allod_protocol::agreement::host::Host`]; this is the machine under it, which is slow, loses power between any two things that it
 //! is asked to do, and with it what was not synced.
 //!
 //! - `sim::machine`, `sim::disk`, `sim::network`: what fails
@@ -30,13 +30,17 @@ pub use misbehave::Behaviour;
 pub use network::{Network, Partition};
 
 use allod_protocol::{
-    block::DecidedBlock,
-    host::{Channel, Host, HostError, gossip},
-    ids::{Height, NetworkId, ValidatorAddress},
-    limits,
-    mempool::Checked,
-    replica::{Message, Timeouts},
-    transaction::Transaction,
+    agreement::{
+        host::{Channel, Host, HostError, gossip},
+        mempool::Checked,
+        replica::{Message, Timeouts},
+    },
+    ground::{
+        ids::{Height, NetworkId, ValidatorAddress},
+        limits,
+    },
+    ledger::block::DecidedBlock,
+    rules::transaction::Transaction,
 };
 use allod_storage::MemoryLedger;
 use check::Checker;
@@ -96,7 +100,7 @@ pub struct Plan {
     pub keeps_log: bool,
     /// Whether last-signed records are written; only a control turns it off.
     pub keeps_last_signed: bool,
-    /// A peer half of whose crashes delete its log as well. One at most: see `allod_protocol::replica::guard`.
+    /// A peer half of whose crashes delete its log as well. One at most: see `allod_protocol::agreement::replica::guard`.
     pub loses_log: Option<usize>,
     /// How many writes take up to 30 ms, 0 to 1: meanwhile the peer does nothing else.
     pub slow_disk: f64,
@@ -351,7 +355,7 @@ impl Simulation {
     }
 
     fn height(&self, peer: usize) -> Height {
-        use allod_protocol::host::Ledger as _;
+        use allod_protocol::agreement::host::Ledger as _;
         let peer = &self.peers[peer];
         let running = peer.host.as_ref().map(|host| host.tip().height);
         running.or_else(|| peer.machine.as_ref().map(|machine| machine.tip().height)).unwrap_or(Height::ZERO)
@@ -588,7 +592,7 @@ impl Simulation {
             Packet::Transactions(bytes) => {
                 let network = self.network;
                 self.give(to, |host| {
-                    use allod_protocol::host::Ledger as _;
+                    use allod_protocol::agreement::host::Ledger as _;
                     let checked = gossip::check_batch(&bytes, network, &host.machine().snapshot());
                     host.on_transactions(checked.map_err(|faulty| faulty.to_string()), ());
                     Ok(())

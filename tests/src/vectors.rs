@@ -22,9 +22,11 @@ pub use fixed::{chain, genesis, network};
 pub use variants::required;
 
 use allod_protocol::{
-    codec, limits,
+    ground::{
+        codec, limits,
+        state::{Family, Record},
+    },
     proof::tree_key,
-    state::{Family, Record},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

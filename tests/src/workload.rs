@@ -7,18 +7,24 @@ use crate::{
     ledger::{genesis, key, policy},
 };
 use allod_protocol::{
-    access::Distribution,
-    block::{DecidedBlock, Tip},
-    contribution::{ContributionKind, RecordContribution},
-    crypto::SigningKey,
-    event::Event,
-    execute::Executed,
-    genesis::Genesis,
-    ids::{AccountId, ModelId, Name, ProposalId, Units},
-    model::{CreateModel, FoundingLine},
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    share::TransferShares,
-    transaction::Action,
+    ground::{
+        crypto::SigningKey,
+        ids::{AccountId, ModelId, Name, ProposalId, Units},
+    },
+    ledger::{
+        block::{DecidedBlock, Tip},
+        execute::Executed,
+        genesis::Genesis,
+    },
+    rules::{
+        access::Distribution,
+        action::Action,
+        contribution::{ContributionKind, RecordContribution},
+        event::Event,
+        model::{CreateModel, FoundingLine},
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        share::TransferShares,
+    },
 };
 
 /// Accounts, each with its founding line.

@@ -10,7 +10,7 @@ use allod::{
     },
     network,
 };
-use allod_protocol::ids::NetworkId;
+use allod_protocol::ground::ids::NetworkId;
 use allod_storage::artifacts::{ArtifactStore, ImportMode};
 use anyhow::{Context as _, Result, bail};
 use futures::StreamExt as _;
@@ -182,7 +182,7 @@ impl Fetching {
 
 /// A provider that speaks the protocol, and lies.
 mod liar {
-    use allod_protocol::{codec, ids::ArtifactId, limits};
+    use allod_protocol::ground::{codec, ids::ArtifactId, limits};
     use allod_storage::artifacts::{ArtifactStore, ByteRange, encoded_size_bytes};
     use anyhow::{Context as _, Result};
     use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};

@@ -8,9 +8,11 @@ use super::{
 };
 use crate::peer_key;
 use allod_protocol::{
-    access::{PeerBinding, PeerOf},
-    commitment::{Commitment, Commitments},
-    state::Direction,
+    ground::state::Direction,
+    rules::{
+        access::{PeerBinding, PeerOf},
+        commitment::{Commitment, Commitments},
+    },
 };
 use axum::extract::State;
 

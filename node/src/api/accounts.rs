@@ -8,10 +8,12 @@ use super::{
 };
 use crate::keys::did_key;
 use allod_protocol::{
-    account::{Account, HandleOf},
-    control::Control,
-    proposal::Proposal,
-    state::Direction,
+    ground::state::Direction,
+    rules::{
+        account::{Account, HandleOf},
+        control::Control,
+        proposal::Proposal,
+    },
 };
 use axum::extract::State;
 

@@ -19,12 +19,16 @@ use crate::{
     replication::Copies,
 };
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind, ArtifactPath},
-    ids::ArtifactId,
-    limits,
-    model::{ArtifactUse, VersionRef},
-    standing::{ConcernKind, Standing},
-    state::{Direction, page},
+    ground::{
+        ids::ArtifactId,
+        limits,
+        state::{Direction, page},
+    },
+    rules::{
+        artifact::{Artifact, ArtifactKind, ArtifactPath},
+        model::{ArtifactUse, VersionRef},
+        standing::{ConcernKind, Standing},
+    },
 };
 use allod_storage::artifacts::{
     ArtifactError, BlobReader, ByteRange, Contents, GROUP_SIZE_BYTES, ImportMode, Overwrite, Selection,

@@ -6,7 +6,10 @@ use super::{
     reader::{Json, json},
     views::{AttestationView, Page, Problem},
 };
-use allod_protocol::{attestation::Attestation, ids::ArtifactId, state::Direction};
+use allod_protocol::{
+    ground::{ids::ArtifactId, state::Direction},
+    rules::attestation::Attestation,
+};
 use axum::extract::State;
 
 /// What was attested of an artifact, by statement and account. This peer need not have it.

@@ -7,8 +7,8 @@ use super::{
     views::{BlockSummary, BlockTime, BlockTransaction, BlockView, Page, Problem, TransactionView},
 };
 use allod_protocol::{
-    ids::{BlockHash, Height},
-    weight,
+    ground::ids::{BlockHash, Height},
+    rules::load,
 };
 use axum::extract::State;
 use serde::Deserialize;
@@ -200,7 +200,7 @@ pub(crate) async fn transaction(
             height: found.height,
             time: found.time,
             index: found.index,
-            weight: weight::of(&found.transaction).get(),
+            weight: load::of(&found.transaction).get(),
             transaction: found.transaction,
             result: found.result,
         })

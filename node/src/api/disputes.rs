@@ -7,11 +7,15 @@ use super::{
     views::{DisputeView, IncidentStepView, IncidentView, Page, Problem},
 };
 use allod_protocol::{
-    dispute::{self, Challenger, Dispute, DisputeOf},
-    ids::{DisputeId, IncidentId},
-    incident::{Incident, IncidentOf, IncidentStep, IncidentUpdate},
-    office::Office,
-    state::{Direction, page},
+    ground::{
+        ids::{DisputeId, IncidentId},
+        state::{Direction, page},
+    },
+    rules::{
+        dispute::{self, Challenger, Dispute, DisputeOf},
+        incident::{Incident, IncidentOf, IncidentStep, IncidentUpdate},
+        office::Office,
+    },
 };
 use axum::extract::State;
 

@@ -10,16 +10,21 @@ use super::{
 };
 use crate::plain;
 use allod_protocol::{
-    account::Account,
-    ids::{ModelId, PublicKey, Signature},
-    mempool::Refused,
-    proposal::{
-        OpenProposal, Proposal, Scope,
-        dry_run::{DryRun, dry_run},
+    agreement::mempool::Refused,
+    ground::{
+        ids::{ModelId, PublicKey, Signature},
+        state::{ChangeSet, Direction, StateRead as _, page},
     },
-    share::{Register, Share, Weights},
-    state::{ChangeSet, Direction, StateRead as _, page},
-    transaction::{Action, Transaction, TransactionBody},
+    rules::{
+        account::Account,
+        action::Action,
+        proposal::{
+            OpenProposal, Proposal, Scope,
+            dry_run::{DryRun, dry_run},
+        },
+        share::{Register, Share, Weights},
+        transaction::{Transaction, TransactionBody},
+    },
 };
 use axum::extract::State;
 
@@ -166,7 +171,7 @@ fn smallest_group(heaviest_first: &[WeightView], weight: u64) -> &[WeightView] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use allod_protocol::ids::AccountId;
+    use allod_protocol::ground::ids::AccountId;
 
     #[test]
     fn the_fewest_holders_that_reach_a_weight_are_the_heaviest() {

@@ -5,13 +5,17 @@ use super::{
     views::{EffectView, LineEffect, LostBlock, Problem},
 };
 use allod_protocol::{
-    apportion::apportion,
-    codec,
-    ids::{AccountId, BasisPoints, ModelId, Units},
-    model::Model,
-    policy::{Class, ModelPolicy},
-    share::{Register, Share, Weights},
-    state::{ChangeSet, Direction, Record as _, page},
+    ground::{
+        apportion::apportion,
+        codec,
+        ids::{AccountId, BasisPoints, ModelId, Units},
+        state::{ChangeSet, Direction, Record as _, page},
+    },
+    rules::{
+        model::Model,
+        policy::{Class, ModelPolicy},
+        share::{Register, Share, Weights},
+    },
 };
 use std::collections::BTreeMap;
 
@@ -121,7 +125,7 @@ fn policy_after(model: ModelId, changes: &ChangeSet) -> Option<ModelPolicy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use allod_protocol::policy::templates::Template;
+    use allod_protocol::rules::policy::templates::Template;
 
     #[test]
     fn parts_add_up_to_the_whole() {

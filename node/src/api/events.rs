@@ -24,7 +24,7 @@ use super::{
     views::{GapView, NoticeView, Problem},
 };
 use crate::{handle::Notice, json, replication::Copies};
-use allod_protocol::{event::Event as LedgerEvent, execute::TransactionResult, ids::Height};
+use allod_protocol::{ground::ids::Height, ledger::execute::TransactionResult, rules::event::Event as LedgerEvent};
 use allod_storage::{Ledger, StorageError};
 use axum::{
     extract::State,
@@ -333,8 +333,8 @@ fn name(event: &LedgerEvent) -> Option<String> {
 mod unit_tests {
     use super::*;
     use allod_protocol::{
-        execute::Outcome,
-        ids::{AccountId, BlockHash, Timestamp, TransactionId},
+        ground::ids::{AccountId, BlockHash, Timestamp, TransactionId},
+        ledger::execute::Outcome,
     };
 
     fn block(transactions: usize) -> Notice {

@@ -1,7 +1,7 @@
 //! What a handler takes from a request, with problems instead of plain-text refusals.
 
 use super::views::Problem;
-use allod_protocol::state::{Direction, KeyField, Record, StateRead, page};
+use allod_protocol::ground::state::{Direction, KeyField, Record, StateRead, page};
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, request::Parts},

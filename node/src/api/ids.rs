@@ -8,7 +8,7 @@ use super::{
     reader::Reader,
     views::{Candidate, Problem},
 };
-use allod_protocol::{
+use allod_protocol::ground::{
     codec,
     ids::TransactionId,
     state::{Direction, Record, StateRead as _},

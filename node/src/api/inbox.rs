@@ -21,16 +21,15 @@ use super::{
     views::{InboxItem, InboxKind, Page, Problem},
 };
 use allod_protocol::{
-    account::Account,
-    approval::ApprovalOf,
-    codec,
-    due::Deadline,
-    ids::{AccountId, ModelId, Timestamp},
-    licence::LicenceOf,
-    office::Tenure,
-    proposal::Scope,
-    recovery::Guarded,
-    state::{Direction, Record, StateRead as _, prefix_end},
+    ground::{
+        codec,
+        ids::{AccountId, ModelId, Timestamp},
+        state::{Direction, Record, StateRead as _, prefix_end},
+    },
+    rules::{
+        account::Account, approval::ApprovalOf, due::Deadline, licence::LicenceOf, office::Tenure, proposal::Scope,
+        recovery::Guarded,
+    },
 };
 use axum::extract::State;
 use data_encoding::HEXLOWER;

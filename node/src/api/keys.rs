@@ -8,12 +8,16 @@ use super::{
 };
 use crate::plain;
 use allod_protocol::{
-    account::Account,
-    approval::{Approval, ApprovalOf},
-    ids::{AccountId, ApprovalId, PublicKey},
-    office::{Office, TenureStatus},
-    recovery::{Guarded, GuardianVote, Recovery, RecoveryPolicy},
-    state::Direction,
+    ground::{
+        ids::{AccountId, ApprovalId, PublicKey},
+        state::Direction,
+    },
+    rules::{
+        account::Account,
+        approval::{Approval, ApprovalOf},
+        office::{Office, TenureStatus},
+        recovery::{Guarded, GuardianVote, Recovery, RecoveryPolicy},
+    },
 };
 use axum::extract::State;
 

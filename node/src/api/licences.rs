@@ -7,8 +7,8 @@ use super::{
     views::{LicenceChangeView, LicenceRequestView, LicenseeView, Page, Problem},
 };
 use allod_protocol::{
-    licence::{LicenceChange, LicenceOf, LicenceRequest, LicenceRequestOf, Licensee},
-    state::Direction,
+    ground::state::Direction,
+    rules::licence::{LicenceChange, LicenceOf, LicenceRequest, LicenceRequestOf, Licensee},
 };
 use axum::extract::State;
 

@@ -8,10 +8,14 @@ use super::{
     views::{LineageEdge, LineageVersion, LineageView, Problem},
 };
 use allod_protocol::{
-    ids::{ModelId, VersionLabel},
-    model::{ChildOf, Version, VersionRef},
-    standing,
-    state::{Direction, page},
+    ground::{
+        ids::{ModelId, VersionLabel},
+        state::{Direction, page},
+    },
+    rules::{
+        model::{ChildOf, Version, VersionRef},
+        standing,
+    },
 };
 use axum::extract::State;
 use serde::Deserialize;

@@ -9,14 +9,18 @@ use super::{
     views::{ContributionView, ModelView, Page, Problem, ProposalView, VersionView},
 };
 use allod_protocol::{
-    contribution::{Contribution, ContributionOf, review},
-    ids::{AccountId, ContributionId, Handle, ModelId, VersionLabel},
-    model::{Model, ModelCounters, ModelOf, Version},
-    proposal::Scope,
-    round::Round,
-    share::Register,
-    standing,
-    state::Direction,
+    ground::{
+        ids::{AccountId, ContributionId, Handle, ModelId, VersionLabel},
+        state::Direction,
+    },
+    rules::{
+        contribution::{Contribution, ContributionOf, review},
+        model::{Model, ModelCounters, ModelOf, Version},
+        proposal::Scope,
+        round::Round,
+        share::Register,
+        standing,
+    },
 };
 use allod_storage::artifacts::Contents;
 use axum::{

@@ -8,11 +8,13 @@ use super::{
 };
 use crate::{handle::Role, quorum::Reached};
 use allod_protocol::{
-    genesis::Genesis,
-    limits,
-    network::Network,
+    ground::limits,
+    ledger::genesis::Genesis,
     proof::Checkpoint,
-    validator::{ValidatorSchedule, ValidatorSet},
+    rules::{
+        network::Network,
+        validator::{ValidatorSchedule, ValidatorSet},
+    },
 };
 use axum::{
     extract::State,

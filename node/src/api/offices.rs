@@ -7,10 +7,14 @@ use super::{
     views::{IntakeView, ModelOfficesView, OfficeView, Page, Problem, VacancyView},
 };
 use allod_protocol::{
-    ids::{AccountId, Height},
-    intake::{Intake, UnitsOf},
-    office::{self, Ahead, Office, Tenure, TenureStatus},
-    state::Direction,
+    ground::{
+        ids::{AccountId, Height},
+        state::Direction,
+    },
+    rules::{
+        intake::{Intake, UnitsOf},
+        office::{self, Ahead, Office, Tenure, TenureStatus},
+    },
 };
 use axum::extract::State;
 

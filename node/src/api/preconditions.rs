@@ -1,7 +1,7 @@
 //! What a client asks of bytes some of which it has already: RFC 9110, sections 13 (conditional requests) and 14
 //! (ranges), for bytes that never change under their name.
 
-use allod_protocol::ids::ArtifactId;
+use allod_protocol::ground::ids::ArtifactId;
 use allod_storage::artifacts::ByteRange;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use http_range_header::{EndPosition, RangeUnsatisfiableError, StartPosition, parse_range_header};

@@ -3,7 +3,11 @@
 
 use super::views::Problem;
 use crate::{artifact_service::ServiceError, exchange::fetch::FetchError, handle::SubmitError, json};
-use allod_protocol::{mempool::Refused, rejection::Rejection, state::StateError, transaction::Invalid};
+use allod_protocol::{
+    agreement::mempool::Refused,
+    ground::{invalid::Invalid, state::StateError},
+    rules::rejection::Rejection,
+};
 use allod_storage::{StorageError, artifacts::ArtifactError};
 use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},

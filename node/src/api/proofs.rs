@@ -11,13 +11,14 @@ use super::{
     views::{DeedView, Problem, ProofView},
 };
 use allod_protocol::{
-    codec,
-    ids::{ArtifactId, Height},
-    limits,
+    ground::{
+        codec,
+        ids::{ArtifactId, Height},
+        limits,
+        state::Record,
+    },
     proof::{Deed, Subject},
-    proposal::Proposal,
-    share::Share,
-    state::Record,
+    rules::{proposal::Proposal, share::Share},
 };
 use axum::{
     extract::State,

@@ -8,15 +8,19 @@ use super::{
 };
 use crate::plain;
 use allod_protocol::{
-    attestation::{Attestation, GateVerdict},
-    due::{Deadline, Due},
-    ids::{ArtifactId, ModelId, ProposalId, Timestamp, VersionLabel},
-    model::Version,
-    office::Office,
-    policy::Tally,
-    proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, dry_run},
-    sale::Purchase,
-    state::Direction,
+    ground::{
+        ids::{ArtifactId, ModelId, ProposalId, Timestamp, VersionLabel},
+        state::Direction,
+    },
+    rules::{
+        attestation::{Attestation, GateVerdict},
+        due::{Deadline, Due},
+        model::Version,
+        office::Office,
+        policy::Tally,
+        proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, dry_run},
+        sale::Purchase,
+    },
 };
 use axum::extract::State;
 use serde::Deserialize;

@@ -3,10 +3,14 @@
 use super::{Shared, views::Problem};
 use crate::{handle::NodeHandle, json as written, machine::clock, plain::Names};
 use allod_protocol::{
-    account::{Account, HandleOf},
-    ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},
-    model::{Model, ModelOf},
-    state::{Record, read},
+    ground::{
+        ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},
+        state::{Record, read},
+    },
+    rules::{
+        account::{Account, HandleOf},
+        model::{Model, ModelOf},
+    },
 };
 use allod_storage::Snapshot;
 use axum::{

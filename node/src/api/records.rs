@@ -1,36 +1,36 @@
 //! The state's entries as JSON: the one place that says what each family holds and what its keys are made of.
 
 use allod_protocol::{
-    access::{ArtifactOrigin, PeerBinding, PeerOf},
-    account::{Account, HandleOf, HandleShape},
-    approval::{Approval, ApprovalOf},
-    attestation::Attestation,
-    codec,
-    commitment::Commitments,
-    contribution::{Contribution, ContributionOf},
-    control::{AcceptedControl, Control, ControlRuled},
-    delegation::{DelegatedAt, Delegation, DelegationAt},
-    dispute::{ChallengedInVain, Challenger, Dispute, DisputeOf, Frozen},
-    dormancy::{DormantAt, DormantTotalAt, Silence},
-    due::{Deadline, InLane, Turn, TurnOf},
-    emergency::{StopUse, StopsRunning, VersionStop},
-    execute::Seen,
-    ids::ArtifactId,
-    incident::{Incident, IncidentOf, IncidentUpdate},
-    intake::Intake,
-    licence::{LicenceChange, LicenceOf, LicenceRequest, LicenceRequestOf, Licensee},
-    model::{ArtifactUse, ChildOf, Model, ModelCounters, ModelOf, Version},
-    network::{MembersAt, Network, RetiredKey},
-    office::{Ahead, Tenure},
-    policy::Tally,
-    proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
-    quota::Kept,
-    recovery::{Guarded, GuardianVote, Recovery},
-    round::{Round, RoundDue, RoundGroup, RoundScore, Withheld},
-    sale::Purchase,
-    share::{Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, TakenUp, TotalAt, VestingGrants},
-    state::Record,
-    validator::ValidatorSchedule,
+    ground::{codec, ids::ArtifactId, state::Record},
+    ledger::execute::Seen,
+    rules::{
+        access::{ArtifactOrigin, PeerBinding, PeerOf},
+        account::{Account, HandleOf, HandleShape},
+        approval::{Approval, ApprovalOf},
+        attestation::Attestation,
+        commitment::Commitments,
+        contribution::{Contribution, ContributionOf},
+        control::{AcceptedControl, Control, ControlRuled},
+        delegation::{DelegatedAt, Delegation, DelegationAt},
+        dispute::{ChallengedInVain, Challenger, Dispute, DisputeOf, Frozen},
+        dormancy::{DormantAt, DormantTotalAt, Silence},
+        due::{Deadline, InLane, Turn, TurnOf},
+        emergency::{StopUse, StopsRunning, VersionStop},
+        incident::{Incident, IncidentOf, IncidentUpdate},
+        intake::Intake,
+        licence::{LicenceChange, LicenceOf, LicenceRequest, LicenceRequestOf, Licensee},
+        model::{ArtifactUse, ChildOf, Model, ModelCounters, ModelOf, Version},
+        network::{MembersAt, Network, RetiredKey},
+        office::{Ahead, Tenure},
+        policy::Tally,
+        proposal::{Ballot, Proposal, ProposalOf, ballot::Overridden},
+        quota::Kept,
+        recovery::{Guarded, GuardianVote, Recovery},
+        round::{Round, RoundDue, RoundGroup, RoundScore, Withheld},
+        sale::Purchase,
+        share::{Consent, Issuance, Issue, Register, Share, ShareAt, ShareChange, TakenUp, TotalAt, VestingGrants},
+        validator::ValidatorSchedule,
+    },
 };
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
@@ -211,7 +211,7 @@ impl Field {
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-    use allod_protocol::{
+    use allod_protocol::ground::{
         ids::{AccountId, Height, ModelId, Units, VersionLabel},
         state::Family,
     };

@@ -8,11 +8,15 @@ use super::{
 };
 use crate::plain;
 use allod_protocol::{
-    codec,
-    ids::AccountId,
-    proposal::Proposal,
-    round::{self, GiverUnits, Round, RoundScore},
-    state::{Direction, Record as _, StateRead as _, prefix_end},
+    ground::{
+        codec,
+        ids::AccountId,
+        state::{Direction, Record as _, StateRead as _, prefix_end},
+    },
+    rules::{
+        proposal::Proposal,
+        round::{self, GiverUnits, Round, RoundScore},
+    },
 };
 use axum::extract::State;
 

@@ -10,16 +10,20 @@ use super::{
 };
 use crate::plain;
 use allod_protocol::{
-    control,
-    delegation::Delegation,
-    dispute::{Dispute, DisputeStatus},
-    ids::{Height, ModelId, Units},
-    model::ModelOf,
-    proposal::{Proposal, ProposalAction},
-    round::Round,
-    share::{Issue, Register, Share, ShareChange, ShareReason, Vesting, free_units, portion},
-    state::{Direction, Overlay, read},
-    transaction::Action,
+    ground::{
+        ids::{Height, ModelId, Units},
+        state::{Direction, Overlay, read},
+    },
+    rules::{
+        action::Action,
+        control,
+        delegation::Delegation,
+        dispute::{Dispute, DisputeStatus},
+        model::ModelOf,
+        proposal::{Proposal, ProposalAction},
+        round::Round,
+        share::{Issue, Register, Share, ShareChange, ShareReason, Vesting, free_units, portion},
+    },
 };
 use axum::extract::State;
 use serde::Deserialize;

@@ -6,7 +6,10 @@ use super::{
     reader::{Json, Reader, json},
     views::{Page, Problem, SilenceView},
 };
-use allod_protocol::{dormancy::Silence, proposal::Scope, state::Direction};
+use allod_protocol::{
+    ground::state::Direction,
+    rules::{dormancy::Silence, proposal::Scope},
+};
 use axum::extract::State;
 
 fn page(reader: &Reader, paging: &Paging, scope: Scope) -> Result<Page<SilenceView>, Problem> {

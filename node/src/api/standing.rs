@@ -8,11 +8,13 @@ use super::{
     views::{Page, Problem, StopView},
 };
 use allod_protocol::{
-    access::ArtifactOrigin,
-    emergency::VersionStop,
-    ids::ArtifactId,
-    model::{ArtifactUse, Version, VersionRef},
-    standing::{self, Concern, ConcernKind, Standing},
+    ground::ids::ArtifactId,
+    rules::{
+        access::ArtifactOrigin,
+        emergency::VersionStop,
+        model::{ArtifactUse, Version, VersionRef},
+        standing::{self, Concern, ConcernKind, Standing},
+    },
 };
 use axum::{
     extract::State,

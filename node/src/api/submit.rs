@@ -16,10 +16,9 @@ use crate::{
     plain,
 };
 use allod_protocol::{
-    codec,
-    ids::TransactionId,
-    mempool::{Checked, Refused},
-    transaction::{Invalid, Transaction},
+    agreement::mempool::{Checked, Refused},
+    ground::{codec, ids::TransactionId, invalid::Invalid},
+    rules::transaction::Transaction,
 };
 use axum::{
     extract::State,

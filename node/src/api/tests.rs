@@ -28,28 +28,36 @@ use crate::{
     quorum::Reached,
 };
 use allod_protocol::{
-    access::Distribution,
-    account::{CreateAccount, KeyPolicy},
-    block::{Block, CommitCertificate, CommitSignature, DecidedBlock, VoteBody, VoteKind},
-    codec,
-    contribution::{ContributionKind, RecordContribution},
-    crypto::{Domain, SigningKey},
-    execute::execute,
-    fraction::Portion,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{
-        AccountId, BasisPoints, ContentHash, Handle, Height, ModelId, Name, NetworkId, Power, Timestamp, TransactionId,
-        Units, VersionLabel,
+    agreement::mempool::{Checked, Mempool},
+    ground::{
+        codec,
+        crypto::{Domain, SigningKey},
+        fraction::Portion,
+        ids::{
+            AccountId, BasisPoints, ContentHash, Handle, Height, ModelId, Name, NetworkId, Power, Timestamp,
+            TransactionId, Units, VersionLabel,
+        },
+        limits,
+        weight::Weight,
     },
-    limits,
-    mempool::{Checked, Mempool},
-    model::{CreateModel, FoundingLine, PublishVersion},
-    policy::{ModelPolicy, NetworkPolicy, Risk, Rule},
+    ledger::{
+        block::{Block, CommitCertificate, CommitSignature, DecidedBlock, VoteBody, VoteKind},
+        execute::execute,
+        genesis::{Genesis, GenesisAccount, GenesisValidator},
+    },
     proof::{Checkpoint, Deed, Trust},
-    proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    share::TransferShares,
-    transaction::{Action, Transaction, TransactionBody},
-    weight::Weight,
+    rules::{
+        access::Distribution,
+        account::{CreateAccount, KeyPolicy},
+        action::Action,
+        contribution::{ContributionKind, RecordContribution},
+        model::{CreateModel, FoundingLine, PublishVersion},
+        parameters::Parameters,
+        policy::{ModelPolicy, NetworkPolicy, Risk, Rule},
+        proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        share::TransferShares,
+        transaction::{Transaction, TransactionBody},
+    },
 };
 use allod_storage::{Ledger, artifacts::ArtifactStore};
 use futures::StreamExt as _;
@@ -510,7 +518,7 @@ async fn refusals_carry_the_code_of_the_rule() {
     let peer = Peer::start().await;
     let action = || {
         Action::CastBallot(CastBallot {
-            proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
+            proposal: allod_protocol::ground::ids::ProposalId::from_bytes([0; 32]),
             parts: answer(Choice::Yes),
         })
     };
@@ -607,9 +615,9 @@ async fn a_register_is_shown_now_and_as_of_any_height_with_its_reasons() {
 async fn a_proposal_says_what_it_still_needs() {
     let peer = Peer::start().await;
     let model = peer.found_model().await;
-    let artifact = allod_protocol::artifact::Artifact {
-        address: allod_protocol::ids::ArtifactId::of(b"weights"),
-        kind: allod_protocol::artifact::ArtifactKind::File,
+    let artifact = allod_protocol::rules::artifact::Artifact {
+        address: allod_protocol::ground::ids::ArtifactId::of(b"weights"),
+        kind: allod_protocol::rules::artifact::ArtifactKind::File,
         size_bytes: 7,
         files: 1,
     };
@@ -770,7 +778,7 @@ async fn deeds_and_proofs_hold_against_the_genesis_alone() {
     let nothing = peer.ok("/v1/proofs/share/northfield/digits/outsider").await;
     assert_eq!(nothing["share"], Value::Null);
     let bytes = data_encoding::HEXLOWER.decode(nothing["proof"].as_str().unwrap().as_bytes()).unwrap();
-    let proof: allod_protocol::proof::StateProof = allod_protocol::codec::decode(&bytes, 1 << 20).unwrap();
+    let proof: allod_protocol::proof::StateProof = allod_protocol::ground::codec::decode(&bytes, 1 << 20).unwrap();
     let root = nothing["state_root"].as_str().unwrap().parse().unwrap();
     assert_eq!((proof.verify(root), proof.value.is_none()), (Ok(()), true));
     assert_eq!(peer.get("/v1/deeds/version/northfield/digits/9.9").await.1["code"], "unknown_version");
@@ -1093,7 +1101,7 @@ fn every_route_is_described_and_every_description_has_a_route() {
 fn a_checked_transaction_is_what_was_sent() {
     // What the handler hands on keeps the sender's bytes: encoding, decoding and checking change nothing.
     let action = Action::CastBallot(CastBallot {
-        proposal: allod_protocol::ids::ProposalId::from_bytes([0; 32]),
+        proposal: allod_protocol::ground::ids::ProposalId::from_bytes([0; 32]),
         parts: answer(Choice::No),
     });
     let network = genesis().network_id();

@@ -8,13 +8,17 @@ use super::{
     views::{Page, Problem, UnansweredView},
 };
 use allod_protocol::{
-    account::{Account, HandleOf},
-    delegation::DelegationAt,
-    dormancy::DormantAt,
-    ids::AccountId,
-    proposal::{Ballot, Proposal, Scope, ballot},
-    share::Share,
-    state::{Direction, read_as_of},
+    ground::{
+        ids::AccountId,
+        state::{Direction, read_as_of},
+    },
+    rules::{
+        account::{Account, HandleOf},
+        delegation::DelegationAt,
+        dormancy::DormantAt,
+        proposal::{Ballot, Proposal, Scope, ballot},
+        share::Share,
+    },
 };
 use axum::extract::State;
 

@@ -27,30 +27,34 @@ pub use trial::{
 
 use super::schema;
 use allod_protocol::{
-    access::PeerBinding,
-    account::Account,
-    artifact::{Artifact, ArtifactKind, ManifestFile},
-    attestation::Finding,
-    block::{CommitCertificate, Header},
-    contribution::Contribution,
-    control::Epoch,
-    emergency::VersionStop,
-    event::Event,
-    execute::TransactionResult,
-    ids::{
+    ground::ids::{
         AccountId, ArtifactId, BasisPoints, BlockHash, ContentHash, Handle, Height, ModelId, ModelName, Name,
         NetworkId, Power, ProposalId, PublicKey, StateRoot, Timestamp, TransactionId, Units, ValidatorAddress,
         VersionLabel,
     },
-    licence::{LicenceChange, LicenceRequest, Licensee},
-    model::{Model, Version, VersionRef},
-    network::Network,
-    policy::{Outlook, Tally},
+    ledger::{
+        block::{CommitCertificate, Header},
+        execute::TransactionResult,
+    },
     proof::{Checkpoint, Subject, deed::Facts},
-    proposal::{Ballot, Proposal},
-    share::{Share, ShareChange, ShareReason, Vesting},
-    standing::{ConcernKind, Standing},
-    transaction::Transaction,
+    rules::{
+        access::PeerBinding,
+        account::Account,
+        artifact::{Artifact, ArtifactKind, ManifestFile},
+        attestation::Finding,
+        contribution::Contribution,
+        control::Epoch,
+        emergency::VersionStop,
+        event::Event,
+        licence::{LicenceChange, LicenceRequest, Licensee},
+        model::{Model, Version, VersionRef},
+        network::Network,
+        policy::{Outlook, Tally},
+        proposal::{Ballot, Proposal},
+        share::{Share, ShareChange, ShareReason, Vesting},
+        standing::{ConcernKind, Standing},
+        transaction::Transaction,
+    },
 };
 use allod_storage::artifacts::Contents;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@
 
 use super::{ArtifactService, ServiceError, require_absolute};
 use crate::{gate, machine::clock};
-use allod_protocol::{
+use allod_protocol::ground::{
     ids::{ArtifactId, ModelId},
     limits,
 };

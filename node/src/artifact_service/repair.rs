@@ -12,7 +12,7 @@
 
 use super::{ArtifactService, FetchJob, ServiceError};
 use crate::machine::clock;
-use allod_protocol::ids::ArtifactId;
+use allod_protocol::ground::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, DamageNews, Place, Salvaged, Step};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;

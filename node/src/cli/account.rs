@@ -17,10 +17,12 @@ use crate::{
     keys::KeyStore,
 };
 use allod_protocol::{
-    account::{CreateAccount, KeyPolicy, RotateKeys, Suspension, WeightedKey},
-    event::Event,
-    ids::{AccountId, Handle, PublicKey},
-    transaction::Action,
+    ground::ids::{AccountId, Handle, PublicKey},
+    rules::{
+        account::{CreateAccount, KeyPolicy, RotateKeys, Suspension, WeightedKey},
+        action::Action,
+        event::Event,
+    },
 };
 use anyhow::Result;
 use serde::Serialize;

@@ -10,7 +10,7 @@ use super::{
     units::show_time,
 };
 use crate::api::views::ApprovalView;
-use allod_protocol::{approval::SignApproval, event::Event, transaction::Action};
+use allod_protocol::rules::{action::Action, approval::SignApproval, event::Event};
 use anyhow::Result;
 
 /// See and sign the requests of an account with several keys.

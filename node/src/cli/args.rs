@@ -3,10 +3,14 @@
 use super::{Failure, client::Client};
 use crate::api::DIGITS_MIN;
 use allod_protocol::{
-    access::{BindPeer, Readers},
-    codec,
-    ids::{AccountId, ArtifactId, ContentHash, ModelName, ProposalId, Units, VersionLabel},
-    model::VersionRef,
+    ground::{
+        codec,
+        ids::{AccountId, ArtifactId, ContentHash, ModelName, ProposalId, Units, VersionLabel},
+    },
+    rules::{
+        access::{BindPeer, Readers},
+        model::VersionRef,
+    },
 };
 use anyhow::{Context as _, Result};
 use serde::{
@@ -64,9 +68,9 @@ impl FromStr for Target {
             return text
                 .parse()
                 .map(Self::Released)
-                .map_err(|error: allod_protocol::ids::ParseError| error.to_string());
+                .map_err(|error: allod_protocol::ground::ids::ParseError| error.to_string());
         }
-        text.parse().map(Self::Address).map_err(|error: allod_protocol::ids::ParseError| {
+        text.parse().map(Self::Address).map_err(|error: allod_protocol::ground::ids::ParseError| {
             format!("{error}; or name a version as namespace/name@label")
         })
     }

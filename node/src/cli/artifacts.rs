@@ -16,8 +16,8 @@ use crate::{
     replication::Copies,
 };
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind},
-    ids::ArtifactId,
+    ground::ids::ArtifactId,
+    rules::artifact::{Artifact, ArtifactKind},
 };
 use allod_storage::artifacts::{Card, Contents, Format, ModelFile, UnreadFile};
 use anyhow::Result;

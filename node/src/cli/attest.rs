@@ -10,9 +10,11 @@ use super::{
 };
 use crate::api::views::AttestationView;
 use allod_protocol::{
-    attestation::{Attest as AttestAction, Finding},
-    ids::Name,
-    transaction::Action,
+    ground::ids::Name,
+    rules::{
+        action::Action,
+        attestation::{Attest as AttestAction, Finding},
+    },
 };
 use anyhow::Result;
 

@@ -7,7 +7,7 @@ use super::{
     units::show_time,
 };
 use crate::api::views::BlockView;
-use allod_protocol::execute::Outcome;
+use allod_protocol::ledger::execute::Outcome;
 use anyhow::Result;
 
 /// Show a block.

@@ -3,8 +3,8 @@
 use super::{Exit, Failure};
 use crate::api::views::{AccountView, BatchView, GapView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
 use allod_protocol::{
-    execute::TransactionResult,
-    ids::{AccountId, Height, ModelName, TransactionId},
+    ground::ids::{AccountId, Height, ModelName, TransactionId},
+    ledger::execute::TransactionResult,
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use reqwest::{Response, StatusCode, header};
@@ -143,7 +143,7 @@ impl Client {
     /// An account by handle or id.
     pub(super) async fn account(&self, name: &str) -> Result<AccountView> {
         if name.parse::<AccountId>().is_err() {
-            name.parse::<allod_protocol::ids::Handle>().map_err(|error| Failure::usage(error.to_string()))?;
+            name.parse::<allod_protocol::ground::ids::Handle>().map_err(|error| Failure::usage(error.to_string()))?;
         }
         self.get(&format!("/v1/accounts/{name}")).await
     }

@@ -14,14 +14,16 @@ use super::{
 };
 use crate::api::views::{ContributionView, RoundView};
 use allod_protocol::{
-    contribution::{
-        AcceptContribution, Contribution, ContributionKind, Decline, DeclineContribution, RecordContribution,
-        RevealContribution,
+    ground::ids::{ContentHash, ContributionId, Handle, Height, ModelName, Units},
+    rules::{
+        action::Action,
+        contribution::{
+            AcceptContribution, Contribution, ContributionKind, Decline, DeclineContribution, RecordContribution,
+            RevealContribution,
+        },
+        dispute::DisputeTarget,
+        event::Event,
     },
-    dispute::DisputeTarget,
-    event::Event,
-    ids::{ContentHash, ContributionId, Handle, Height, ModelName, Units},
-    transaction::Action,
 };
 use anyhow::Result;
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use super::{client::Client, units::show_time};
 use crate::api::views::BlockTime;
-use allod_protocol::ids::{Height, Timestamp};
+use allod_protocol::ground::ids::{Height, Timestamp};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,7 +8,7 @@ use super::{
     units::show_size,
 };
 use allod_protocol::{
-    ids::{Height, ModelName, Name},
+    ground::ids::{Height, ModelName, Name},
     proof::{Checkpoint, Deed as Proof},
 };
 use anyhow::{Context as _, Result, bail};

@@ -8,7 +8,10 @@ use super::{
     units::{self, now, show_count, show_time},
 };
 use crate::api::views::DelegationView;
-use allod_protocol::{delegation::Delegate as DelegateAction, ids::ModelName, transaction::Action};
+use allod_protocol::{
+    ground::ids::ModelName,
+    rules::{action::Action, delegation::Delegate as DelegateAction},
+};
 use anyhow::Result;
 use std::time::Duration;
 

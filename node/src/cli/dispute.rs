@@ -10,12 +10,14 @@ use super::{
 };
 use crate::api::views::DisputeView;
 use allod_protocol::{
-    dispute::{
-        AnswerDispute, AppealDispute, DisputeStatus, DisputeTarget, OpenDispute, Plea, RuleDispute, WithdrawDispute,
+    ground::ids::{AccountId, DisputeId, Handle, ModelName, Units},
+    rules::{
+        action::Action,
+        dispute::{
+            AnswerDispute, AppealDispute, DisputeStatus, DisputeTarget, OpenDispute, Plea, RuleDispute, WithdrawDispute,
+        },
+        event::Event,
     },
-    event::Event,
-    ids::{AccountId, DisputeId, Handle, ModelName, Units},
-    transaction::Action,
 };
 use anyhow::Result;
 use serde::Serialize;

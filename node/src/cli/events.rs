@@ -14,13 +14,8 @@ use crate::{
     plain,
 };
 use allod_protocol::{
-    emergency::SuspendedBy,
-    event::Event,
-    ids::{AccountId, ModelId},
-    intake::UnitsOf,
-    office::Office,
-    proposal::Scope,
-    share::ShareFlow,
+    ground::ids::{AccountId, ModelId},
+    rules::{emergency::SuspendedBy, event::Event, intake::UnitsOf, office::Office, proposal::Scope, share::ShareFlow},
 };
 use std::collections::HashMap;
 

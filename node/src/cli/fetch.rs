@@ -12,10 +12,12 @@ use super::{
 };
 use crate::api::views::{FetchLine, FetchRequest, FetchedView, Problem, VersionView};
 use allod_protocol::{
-    artifact::ArtifactKind,
-    ids::{ArtifactId, ModelName, VersionLabel},
-    model::VersionRef,
-    standing::{Concern, ConcernKind, Standing},
+    ground::ids::{ArtifactId, ModelName, VersionLabel},
+    rules::{
+        artifact::ArtifactKind,
+        model::VersionRef,
+        standing::{Concern, ConcernKind, Standing},
+    },
 };
 use anyhow::{Context as _, Result, anyhow};
 use std::{ops::ControlFlow, path::PathBuf};

@@ -45,7 +45,7 @@ fn show(items: &[InboxItem]) -> String {
 mod tests {
     use super::*;
     use crate::api::views::InboxKind;
-    use allod_protocol::ids::Timestamp;
+    use allod_protocol::ground::ids::Timestamp;
 
     #[test]
     fn an_item_says_by_when_what_and_how() {

@@ -10,10 +10,12 @@ use super::{
 };
 use crate::api::views::{IncidentStepView, IncidentView};
 use allod_protocol::{
-    event::Event,
-    ids::{IncidentId, ModelName},
-    incident::{AnswerIncident, IncidentStatus, IncidentStep, ReportIncident, UpdateIncident},
-    transaction::Action,
+    ground::ids::{IncidentId, ModelName},
+    rules::{
+        action::Action,
+        event::Event,
+        incident::{AnswerIncident, IncidentStatus, IncidentStep, ReportIncident, UpdateIncident},
+    },
 };
 use anyhow::Result;
 use serde::Serialize;

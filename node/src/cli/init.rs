@@ -2,7 +2,7 @@
 
 use super::{context::Context, output::Fields};
 use crate::{config, keys, run};
-use allod_protocol::{genesis::Genesis, ids::PublicKey};
+use allod_protocol::{ground::ids::PublicKey, ledger::genesis::Genesis};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::{
@@ -58,8 +58,8 @@ impl Init {
 pub(super) fn make_node(
     data_dir: &Path,
     genesis: &Genesis,
-    node_key: &allod_protocol::crypto::SigningKey,
-    validator_key: &allod_protocol::crypto::SigningKey,
+    node_key: &allod_protocol::ground::crypto::SigningKey,
+    validator_key: &allod_protocol::ground::crypto::SigningKey,
     settings: &[(&'static str, Vec<String>)],
 ) -> Result<NodeMade> {
     refuse_used(data_dir)?;

@@ -5,7 +5,7 @@ use super::{
     output::{Fields, Table},
 };
 use crate::keys;
-use allod_protocol::ids::PublicKey;
+use allod_protocol::ground::ids::PublicKey;
 use anyhow::Result;
 use serde::Serialize;
 use std::path::PathBuf;

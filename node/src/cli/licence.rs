@@ -1,7 +1,10 @@
 //! The terms under which a model is used, as a command line gives them.
 
 use super::{args, client::Client, units};
-use allod_protocol::{ids::ModelName, licence::LicenceTerms, model::Licence};
+use allod_protocol::{
+    ground::ids::ModelName,
+    rules::{licence::LicenceTerms, model::Licence},
+};
 use anyhow::Result;
 use std::time::Duration;
 

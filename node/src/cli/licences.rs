@@ -16,9 +16,11 @@ use crate::{
     plain,
 };
 use allod_protocol::{
-    ids::{AccountId, Height, ModelName},
-    licence::{AnswerLicence, AskLicence, LicenceEnd, LicenceGrant, LicenceStep, WantedLicence},
-    transaction::Action,
+    ground::ids::{AccountId, Height, ModelName},
+    rules::{
+        action::Action,
+        licence::{AnswerLicence, AskLicence, LicenceEnd, LicenceGrant, LicenceStep, WantedLicence},
+    },
 };
 use anyhow::{Result, anyhow};
 use std::time::Duration;

@@ -18,12 +18,14 @@ use super::{
 };
 use crate::api::views::{LicenseeView, ModelOfficesView, ModelView, VersionView};
 use allod_protocol::{
-    access::Distribution,
-    event::Event,
-    ids::{Height, ModelId, ModelName, Name, Units},
-    model::{CreateModel, FoundingLine, ParentGrant, VersionStatus},
-    policy::{Class, templates::Template},
-    transaction::Action,
+    ground::ids::{Height, ModelId, ModelName, Name, Units},
+    rules::{
+        access::Distribution,
+        action::Action,
+        event::Event,
+        model::{CreateModel, FoundingLine, ParentGrant, VersionStatus},
+        policy::{Class, templates::Template},
+    },
 };
 use anyhow::{Result, bail};
 use serde::Serialize;

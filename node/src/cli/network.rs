@@ -13,7 +13,7 @@ use crate::api::{
     parts,
     views::{AccountView, NetworkView, ValidatorsView},
 };
-use allod_protocol::{network::LeaveNetwork, policy::Class, transaction::Action};
+use allod_protocol::rules::{action::Action, network::LeaveNetwork, policy::Class};
 use anyhow::Result;
 
 /// The network's members, parameters and upgrades.

@@ -14,11 +14,15 @@ use crate::{
     config, keys,
 };
 use allod_protocol::{
-    crypto::Domain,
-    ids::{AccountId, ModelName, Name, NetworkId, PublicKey, Signature},
-    office::{AcceptOffice, Office, ResignOffice},
-    transaction::Action,
-    validator,
+    ground::{
+        crypto::Domain,
+        ids::{AccountId, ModelName, Name, NetworkId, PublicKey, Signature},
+    },
+    rules::{
+        action::Action,
+        office::{AcceptOffice, Office, ResignOffice},
+        validator,
+    },
 };
 use anyhow::Result;
 use serde::Serialize;

@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{api::views::PeerBindingView, config, keys, peer_key};
 use allod_protocol::{
-    access::{BindPeer, ReleasePeer},
-    crypto::Domain,
-    ids::AccountId,
-    transaction::Action,
+    ground::{crypto::Domain, ids::AccountId},
+    rules::{
+        access::{BindPeer, ReleasePeer},
+        action::Action,
+    },
 };
 use anyhow::{Context as _, Result};
 use libp2p::PeerId;
@@ -106,7 +107,11 @@ impl Peer {
 }
 
 /// The word of this machine's peer.
-fn consent(data: Option<PathBuf>, network: allod_protocol::ids::NetworkId, account: AccountId) -> Result<BindPeer> {
+fn consent(
+    data: Option<PathBuf>,
+    network: allod_protocol::ground::ids::NetworkId,
+    account: AccountId,
+) -> Result<BindPeer> {
     let data_dir = match data {
         Some(directory) => directory,
         None => config::default_data_dir()?,

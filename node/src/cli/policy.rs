@@ -6,9 +6,8 @@ pub(super) mod choice;
 use super::{args, client::Client, context::Context, output::Table, units::show_duration, words::sentences};
 use crate::api::views::{ModelOfficesView, VacancyView};
 use allod_protocol::{
-    fraction::Portion,
-    ids::ModelName,
-    policy::{Class, Electorate, ModelPolicy, explain, templates::Template},
+    ground::{fraction::Portion, ids::ModelName},
+    rules::policy::{Class, Electorate, ModelPolicy, explain, templates::Template},
 };
 use anyhow::Result;
 use serde::Serialize;

@@ -12,9 +12,11 @@ use super::{
 };
 use crate::api::views::{BallotView, Page, ProposalView, UnansweredView};
 use allod_protocol::{
-    ids::{Height, ModelName, ProposalId},
-    proposal::{CancelProposal, ExecuteProposal, ProposalStatus, Scope, WithdrawProposal},
-    transaction::Action,
+    ground::ids::{Height, ModelName, ProposalId},
+    rules::{
+        action::Action,
+        proposal::{CancelProposal, ExecuteProposal, ProposalStatus, Scope, WithdrawProposal},
+    },
 };
 use anyhow::{Result, bail};
 use serde::Serialize;

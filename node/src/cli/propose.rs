@@ -19,11 +19,15 @@ use super::{
 };
 use crate::api::views::ProposalView;
 use allod_protocol::{
-    event::Event,
-    ids::{ModelName, ProposalId, Timestamp},
-    limits,
-    proposal::{OpenProposal, ProposalAction, Scope},
-    transaction::Action,
+    ground::{
+        ids::{ModelName, ProposalId, Timestamp},
+        limits,
+    },
+    rules::{
+        action::Action,
+        event::Event,
+        proposal::{OpenProposal, ProposalAction, Scope},
+    },
 };
 use anyhow::Result;
 use clap::Parser as _;

@@ -13,13 +13,17 @@ use crate::api::views::{
     ArtifactView, CommitmentView, ImportLine, ImportModeView, ImportRequest, LetGoView, Page, PublishedView,
 };
 use allod_protocol::{
-    codec,
-    commitment::{CommitArtifact, commitment},
-    crypto::Domain,
-    event::Event,
-    ids::{ArtifactId, ContentHash, ModelName, VersionLabel},
-    model::{Model, PublishVersion},
-    transaction::Action,
+    ground::{
+        codec,
+        crypto::Domain,
+        ids::{ArtifactId, ContentHash, ModelName, VersionLabel},
+    },
+    rules::{
+        action::Action,
+        commitment::{CommitArtifact, commitment},
+        event::Event,
+        model::{Model, PublishVersion},
+    },
 };
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;

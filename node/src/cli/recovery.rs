@@ -9,10 +9,10 @@ use super::{
     units::{self, show_duration, show_time},
 };
 use crate::api::views::{GuardedView, RecoveryView};
-use allod_protocol::{
+use allod_protocol::rules::{
+    action::Action,
     event::Event,
     recovery::{CancelRecovery, Clock, RecoverAccount, RecoveryPolicy, SetRecovery, Stage, Unsettled},
-    transaction::Action,
 };
 use anyhow::Result;
 use std::time::Duration;

@@ -13,9 +13,11 @@ use crate::api::{
     views::{RoundView, ScoreView},
 };
 use allod_protocol::{
-    ids::{BasisPoints, Height, ModelName, Units},
-    round::{Round, RoundStatus},
-    share::portion,
+    ground::ids::{BasisPoints, Height, ModelName, Units},
+    rules::{
+        round::{Round, RoundStatus},
+        share::portion,
+    },
 };
 use anyhow::Result;
 

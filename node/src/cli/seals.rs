@@ -9,8 +9,8 @@
 use super::context::Context;
 use crate::keys::{self, KeyStore};
 use allod_protocol::{
-    contribution::{Contribution, seal},
-    ids::{AccountId, ContentHash, ModelId},
+    ground::ids::{AccountId, ContentHash, ModelId},
+    rules::contribution::{Contribution, seal},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};

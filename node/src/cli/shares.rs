@@ -14,13 +14,15 @@ use super::{
 };
 use crate::api::views::{IntakeView, ShareChangeView, SharesView, counterparty};
 use allod_protocol::{
-    ids::{Height, ModelName, Units},
-    intake::{SetIntake, UnitsOf},
-    model::Model,
-    policy::TransferRule,
-    sale::AcceptTransfer,
-    share::{BurnShares, ShareFlow, TransferShares},
-    transaction::Action,
+    ground::ids::{Height, ModelName, Units},
+    rules::{
+        action::Action,
+        intake::{SetIntake, UnitsOf},
+        model::Model,
+        policy::TransferRule,
+        sale::AcceptTransfer,
+        share::{BurnShares, ShareFlow, TransferShares},
+    },
 };
 use anyhow::{Result, bail};
 

@@ -13,14 +13,19 @@ use crate::{
     keys::{self, Description, KeyStore},
 };
 use allod_protocol::{
-    account::{Account, KeyPolicy},
-    approval::RequestApproval,
-    crypto::{self, Domain, SigningKey},
-    event::Event,
-    execute::Outcome,
-    ids::{ApprovalId, ContentHash, Height, NetworkId, PublicKey, Timestamp, TransactionId},
-    limits,
-    transaction::{Action, Transaction, TransactionBody},
+    ground::{
+        crypto::{self, Domain, SigningKey},
+        ids::{ApprovalId, ContentHash, Height, NetworkId, PublicKey, Timestamp, TransactionId},
+        limits,
+    },
+    ledger::execute::Outcome,
+    rules::{
+        account::{Account, KeyPolicy},
+        action::Action,
+        approval::RequestApproval,
+        event::Event,
+        transaction::{Transaction, TransactionBody},
+    },
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
@@ -369,9 +374,8 @@ fn nonce() -> Result<u64> {
 mod tests {
     use super::*;
     use allod_protocol::{
-        account::WeightedKey,
-        ids::{AccountId, Handle, ModelId, Units},
-        share::TransferShares,
+        ground::ids::{AccountId, Handle, ModelId, Units},
+        rules::{account::WeightedKey, share::TransferShares},
     };
 
     fn key(seed: u8) -> SigningKey {

@@ -10,11 +10,13 @@ use super::{
 };
 use crate::api::views::SilenceView;
 use allod_protocol::{
-    dormancy::{CallOn, Present},
-    event::Event,
-    ids::{ModelName, Timestamp},
-    proposal::Scope,
-    transaction::Action,
+    ground::ids::{ModelName, Timestamp},
+    rules::{
+        action::Action,
+        dormancy::{CallOn, Present},
+        event::Event,
+        proposal::Scope,
+    },
 };
 use anyhow::Result;
 use serde::Serialize;

@@ -10,9 +10,11 @@ use super::{
 };
 use crate::api::views::StopView;
 use allod_protocol::{
-    emergency::{StopEnd, StopVersion},
-    ids::ModelName,
-    transaction::Action,
+    ground::ids::ModelName,
+    rules::{
+        action::Action,
+        emergency::{StopEnd, StopVersion},
+    },
 };
 use anyhow::Result;
 

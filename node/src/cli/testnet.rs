@@ -8,13 +8,18 @@ use super::{
 };
 use crate::keys;
 use allod_protocol::{
-    account::KeyPolicy,
-    crypto::SigningKey,
-    fraction::Portion,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{Handle, Power, PublicKey, Timestamp},
-    limits,
-    policy::{NetworkPolicy, Rule},
+    ground::{
+        crypto::SigningKey,
+        fraction::Portion,
+        ids::{Handle, Power, PublicKey, Timestamp},
+        limits,
+    },
+    ledger::genesis::{Genesis, GenesisAccount, GenesisValidator},
+    rules::{
+        account::KeyPolicy,
+        parameters::Parameters,
+        policy::{NetworkPolicy, Rule},
+    },
 };
 use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;

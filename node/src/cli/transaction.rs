@@ -8,7 +8,7 @@ use super::{
     units::{show_count, show_time},
 };
 use crate::api::views::TransactionView;
-use allod_protocol::execute::Outcome;
+use allod_protocol::ledger::execute::Outcome;
 use anyhow::Result;
 
 /// Show a transaction.

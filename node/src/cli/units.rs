@@ -1,6 +1,6 @@
 //! Numbers as people write and read them: percentages, durations, times, sizes, counts.
 
-use allod_protocol::{
+use allod_protocol::ground::{
     fraction::{Fraction, Portion},
     ids::{BasisPoints, Timestamp},
 };
@@ -25,7 +25,7 @@ pub(super) fn fraction(text: &str) -> Result<Fraction, String> {
     let text = text.trim();
     let is_bare = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let parsed = if is_bare { format!("{text}%").parse() } else { text.parse() };
-    parsed.map_err(|error: allod_protocol::fraction::FractionError| error.to_string())
+    parsed.map_err(|error: allod_protocol::ground::fraction::FractionError| error.to_string())
 }
 
 /// How much of a whole it takes: a part for at least that, `>` before it for more than that.

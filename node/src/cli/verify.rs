@@ -10,9 +10,8 @@ use super::{
 };
 use crate::run::read_genesis;
 use allod_protocol::{
-    genesis::Genesis,
-    ids::Timestamp,
-    limits,
+    ground::{ids::Timestamp, limits},
+    ledger::genesis::Genesis,
     proof::{
         Checkpoint, Deed, Subject, Trust,
         deed::Facts,
@@ -173,7 +172,7 @@ fn trust(root: &TrustedRoot) -> String {
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-    use allod_protocol::ids::{BlockHash, Height, NetworkId, Power, StateRoot};
+    use allod_protocol::ground::ids::{BlockHash, Height, NetworkId, Power, StateRoot};
 
     #[test]
     fn what_is_no_deed_proves_nothing() {
@@ -223,7 +222,7 @@ mod tests {
     fn a_maximum_age_is_held_by_the_clock_of_the_verifier() {
         let (genesis, _) = crate::cli::testnet::local_genesis_for_tests(1);
         let account = genesis.account_id(&genesis.accounts[0].handle);
-        let subject = Subject::Licence { model: allod_protocol::ids::ModelId::from_bytes([1; 32]), account };
+        let subject = Subject::Licence { model: allod_protocol::ground::ids::ModelId::from_bytes([1; 32]), account };
         let held = |age_ms, now| {
             let facts = facts::tests::nothing_attested(account);
             let root = root(Trust::GenesisOnly, 0);

@@ -1,7 +1,7 @@
 //! When shares that are given become their holder's to give away.
 
 use super::units;
-use allod_protocol::share::Vesting;
+use allod_protocol::rules::share::Vesting;
 use std::time::Duration;
 
 /// When the units become the holder's to give away.

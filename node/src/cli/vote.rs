@@ -8,10 +8,12 @@ use super::{
     words::show_answer,
 };
 use allod_protocol::{
-    event::Event,
-    ids::BasisPoints,
-    proposal::{BallotPart, CastBallot, Choice},
-    transaction::Action,
+    ground::ids::BasisPoints,
+    rules::{
+        action::Action,
+        event::Event,
+        proposal::{BallotPart, CastBallot, Choice},
+    },
 };
 use anyhow::Result;
 use serde::Serialize;

@@ -9,7 +9,7 @@ use super::{
     units::{milliseconds, show_duration, show_time},
 };
 use crate::api::views::{GapView, NoticeView};
-use allod_protocol::execute::Outcome;
+use allod_protocol::ledger::execute::Outcome;
 use anyhow::Result;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -9,16 +9,18 @@ use super::{
 };
 use crate::api::views::{AttestorView, EffectView, GateView};
 use allod_protocol::{
-    access::{Distribution, Readers},
-    account::{KeyPolicy, WeightedKey},
-    ids::BasisPoints,
-    incident::IncidentStatus,
-    model::{Licence, VersionStatus},
-    policy::{ModelPolicy, Rule, Verdict, explain},
-    proposal::{BallotPart, Choice, ProposalAction, ProposalStatus},
-    round::{Cap, CapPer, RoundPlan},
-    share::{ShareFlow, ShareReason, Vesting},
-    standing::{Concern, ConcernKind},
+    ground::ids::BasisPoints,
+    rules::{
+        access::{Distribution, Readers},
+        account::{KeyPolicy, WeightedKey},
+        incident::IncidentStatus,
+        model::{Licence, VersionStatus},
+        policy::{ModelPolicy, Rule, Verdict, explain},
+        proposal::{BallotPart, Choice, ProposalAction, ProposalStatus},
+        round::{Cap, CapPer, RoundPlan},
+        share::{ShareFlow, ShareReason, Vesting},
+        standing::{Concern, ConcernKind},
+    },
 };
 
 /// An answer in one word.

@@ -8,10 +8,8 @@ use super::{
     worker,
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, total_size_bytes},
-    ids::ArtifactId,
-    limits,
-    state::StateError,
+    ground::{ids::ArtifactId, limits, state::StateError},
+    rules::artifact::{ArtifactKind, total_size_bytes},
 };
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, Begun, Fate, Progress, Selection};
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};

@@ -4,7 +4,7 @@ use super::{
     fetch::Fetcher,
     wire::{self, Asked, Head, Request, WireError},
 };
-use allod_protocol::limits;
+use allod_protocol::ground::limits;
 use allod_storage::artifacts::{GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 use libp2p::PeerId;
 

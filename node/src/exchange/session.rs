@@ -12,7 +12,7 @@ use super::{
     speed::{Memory, Meter, time_for},
     wire::{Asked, Request},
 };
-use allod_protocol::ids::ArtifactId;
+use allod_protocol::ground::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, ByteRange, PartialFile, Progress};
 use libp2p::PeerId;
 use std::{

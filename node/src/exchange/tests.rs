@@ -8,8 +8,8 @@ use super::{
     wire::{self, Asked, Head, Request},
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, Manifest, ManifestFile},
-    ids::{ArtifactId, NetworkId},
+    ground::ids::{ArtifactId, NetworkId},
+    rules::artifact::{ArtifactKind, Manifest, ManifestFile},
 };
 use allod_storage::artifacts::{ArtifactStore, ByteRange, ImportMode, encoded_size_bytes};
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _, stream};

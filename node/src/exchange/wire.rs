@@ -1,6 +1,6 @@
 //! Requests, heads of answers, and their frames.
 
-use allod_protocol::{
+use allod_protocol::ground::{
     codec::{self, DecodeError},
     ids::ArtifactId,
     limits,

@@ -5,7 +5,7 @@ use super::{
     session::{Ask, Claimed, Session, Target},
     wire::{self, Head, WireError},
 };
-use allod_protocol::limits;
+use allod_protocol::ground::limits;
 use allod_storage::artifacts::{ArtifactError, ByteRange, ReceiveError, Started, encoded_size_bytes, proves};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::Control;

@@ -6,7 +6,7 @@
 
 use super::{Topic, driver::Driver, guard::Offence};
 use crate::peer_key;
-use allod_protocol::ids::PublicKey;
+use allod_protocol::ground::ids::PublicKey;
 use libp2p::PeerId;
 use std::{
     collections::{BTreeSet, HashSet},

@@ -12,7 +12,7 @@ use super::{
     introduction::Introduction,
     sync,
 };
-use allod_protocol::{crypto::SigningKey, ids::NetworkId};
+use allod_protocol::ground::{crypto::SigningKey, ids::NetworkId};
 use futures::io::BufReader;
 use libp2p::{
     PeerId, StreamProtocol, Swarm, Transport as _,

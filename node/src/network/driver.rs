@@ -14,7 +14,7 @@ use super::{
     stats,
     sync::SyncRequest,
 };
-use allod_protocol::ids::{NetworkId, PublicKey};
+use allod_protocol::ground::ids::{NetworkId, PublicKey};
 use futures::StreamExt as _;
 use libp2p::{
     Multiaddr, PeerId, Swarm, TransportError,

@@ -11,7 +11,7 @@ use super::{
     guard::{Offence, Spending},
     stats,
 };
-use allod_protocol::{host::Verdict, limits};
+use allod_protocol::{agreement::host::Verdict, ground::limits};
 use libp2p::{
     PeerId,
     gossipsub::{

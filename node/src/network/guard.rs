@@ -1,7 +1,7 @@
 //! What we put up with: how much a peer may send, what is held against it, who is refused for a while.
 
 use super::gossip::Topic;
-use allod_protocol::limits;
+use allod_protocol::ground::limits;
 use libp2p::PeerId;
 use std::{
     collections::HashMap,

@@ -7,10 +7,12 @@
 //! busy. A peer without a record, or with one that cannot be read, is a peer all the same.
 
 use allod_protocol::{
-    codec,
-    crypto::{Domain, SigningKey},
-    ids::{NetworkId, PublicKey, Signature},
-    validator,
+    ground::{
+        codec,
+        crypto::{Domain, SigningKey},
+        ids::{NetworkId, PublicKey, Signature},
+    },
+    rules::validator,
 };
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@
 //! `peers.json` in the data directory: replaced as a whole, never half written, and no loss if it is.
 
 use super::introduction::{Claim, Introduction};
-use allod_protocol::ids::PublicKey;
+use allod_protocol::ground::ids::PublicKey;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use serde::{Deserialize, Serialize};
 use std::{

@@ -11,7 +11,7 @@ use super::{
     guard::{Offence, Spending},
     peers::ADDRESSES,
 };
-use allod_protocol::{
+use allod_protocol::ground::{
     codec,
     ids::{ArtifactId, NetworkId, PublicKey, Signature, Timestamp},
 };

@@ -9,7 +9,10 @@ use super::{
     guard::{Offence, Spending},
     stats,
 };
-use allod_protocol::{block::DecidedBlock, codec, ids::Height, limits};
+use allod_protocol::{
+    ground::{codec, ids::Height, limits},
+    ledger::block::DecidedBlock,
+};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::{
     PeerId, StreamProtocol,

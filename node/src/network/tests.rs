@@ -4,8 +4,8 @@
 
 use super::*;
 use allod_protocol::{
-    block::{Block, CommitCertificate, DecidedBlock, Header},
-    ids::{BlockHash, Height, StateRoot, Timestamp, TransactionsRoot, ValidatorAddress, ValidatorSetHash},
+    ground::ids::{BlockHash, Height, StateRoot, Timestamp, TransactionsRoot, ValidatorAddress, ValidatorSetHash},
+    ledger::block::{Block, CommitCertificate, DecidedBlock, Header},
 };
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use libp2p::{
@@ -362,9 +362,9 @@ async fn blocks_are_asked_for_and_answered() {
 async fn a_response_that_is_too_large_is_not_sent() {
     let (mut a, mut b) = pair().await;
     let mut large = block(1);
-    let signature = allod_protocol::block::CommitSignature {
+    let signature = allod_protocol::ledger::block::CommitSignature {
         validator: ValidatorAddress::from_bytes([0; 32]),
-        signature: allod_protocol::ids::Signature::from_bytes([0; 64]),
+        signature: allod_protocol::ground::ids::Signature::from_bytes([0; 64]),
     };
     large.certificate.signatures = vec![signature; limits::SYNC_RESPONSE_SIZE_BYTES / 96];
     a.handle.request_blocks(b.id(), SyncRequest { from: Height::new(1), max_blocks: 1 });

@@ -2,12 +2,14 @@
 
 use super::{Names, actions_of, licence_terms};
 use allod_protocol::{
-    dispute::DisputeTarget,
-    ids::Units,
-    intake::UnitsOf,
-    office::Office,
-    proposal::{BallotPart, Choice, Scope},
-    transaction::Action,
+    ground::ids::Units,
+    rules::{
+        action::Action,
+        dispute::DisputeTarget,
+        intake::UnitsOf,
+        office::Office,
+        proposal::{BallotPart, Choice, Scope},
+    },
 };
 
 /// What an action does, as what follows "to".

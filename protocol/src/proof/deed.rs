@@ -10,20 +10,24 @@ use super::{
     root::{Checkpoint, RootProof, TrustedRoot},
 };
 use crate::{
-    account::Account,
-    attestation::Attestation,
-    codec,
-    control::{self, Epoch},
-    dispute::{Challenger, Dispute, DisputeTarget, Frozen},
-    genesis::Genesis,
-    ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Timestamp, Units, VersionLabel},
-    licence::Licensee,
-    limits,
-    model::{Model, Version},
-    policy::Tally,
-    proposal::{Proposal, Scope},
-    share::{self, Register, Share, VestingGrants},
-    state::{Direction, Entry, Record, StateError, StateRead, read},
+    ground::{
+        codec,
+        ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Timestamp, Units, VersionLabel},
+        limits,
+        state::{Direction, Entry, Record, StateError, StateRead, read},
+    },
+    ledger::genesis::Genesis,
+    rules::{
+        account::Account,
+        attestation::Attestation,
+        control::{self, Epoch},
+        dispute::{Challenger, Dispute, DisputeTarget, Frozen},
+        licence::Licensee,
+        model::{Model, Version},
+        policy::Tally,
+        proposal::{Proposal, Scope},
+        share::{self, Register, Share, VestingGrants},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{cell::RefCell, collections::BTreeMap};

@@ -17,11 +17,15 @@
 
 use super::InvalidProof;
 use crate::{
-    block::{CommitCertificate, Header},
-    genesis::Genesis,
-    ids::{BlockHash, Height, NetworkId, ParseError, Power, StateRoot, Timestamp},
-    limits,
-    validator::ValidatorSet,
+    ground::{
+        ids::{BlockHash, Height, NetworkId, ParseError, Power, StateRoot, Timestamp},
+        limits,
+    },
+    ledger::{
+        block::{CommitCertificate, Header},
+        genesis::Genesis,
+    },
+    rules::validator::ValidatorSet,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};

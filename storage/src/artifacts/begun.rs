@@ -18,9 +18,11 @@ use super::{
     keep::each_file,
 };
 use allod_protocol::{
-    artifact::ArtifactKind,
-    codec,
-    ids::{ArtifactId, ModelId, Timestamp},
+    ground::{
+        codec,
+        ids::{ArtifactId, ModelId, Timestamp},
+    },
+    rules::artifact::ArtifactKind,
 };
 use serde::{Deserialize, Serialize};
 use std::{

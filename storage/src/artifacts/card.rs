@@ -11,7 +11,7 @@ use super::{
     error::ArtifactError,
     slice::{BlobReader, ByteRange, GROUP_SIZE_BYTES},
 };
-use allod_protocol::artifact::Manifest;
+use allod_protocol::rules::artifact::Manifest;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},

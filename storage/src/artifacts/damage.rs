@@ -22,8 +22,8 @@ use super::{
     slice::{self, BlobReader, ByteRange, GROUP_SIZE_BYTES, Source},
 };
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind},
-    ids::ArtifactId,
+    ground::ids::ArtifactId,
+    rules::artifact::{Artifact, ArtifactKind},
 };
 use std::{
     collections::BTreeSet,

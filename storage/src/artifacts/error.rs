@@ -1,6 +1,9 @@
 //! What can go wrong with bytes on disk, each with the address or the path, and what to do.
 
-use allod_protocol::{artifact::ManifestError, codec::DecodeError, ids::ArtifactId, limits};
+use allod_protocol::{
+    ground::{codec::DecodeError, ids::ArtifactId, limits},
+    rules::artifact::ManifestError,
+};
 use std::{
     io,
     path::{Path, PathBuf},

@@ -11,8 +11,8 @@ use super::{
     patterns::Selection,
 };
 use allod_protocol::{
-    artifact::{ArtifactKind, ArtifactPath, ManifestFile, total_size_bytes},
-    ids::ArtifactId,
+    ground::ids::ArtifactId,
+    rules::artifact::{ArtifactKind, ArtifactPath, ManifestFile, total_size_bytes},
 };
 use std::{
     fs::{self, File},

@@ -4,7 +4,7 @@ use super::{
     BUFFER_SIZE_BYTES, direct,
     error::{ArtifactError, at},
 };
-use allod_protocol::ids::ArtifactId;
+use allod_protocol::ground::ids::ArtifactId;
 use std::{
     fs::{self, File},
     io::{self, Write},

@@ -12,7 +12,7 @@ use super::{
     files::{self, Layout},
     slice::{self, ReferenceRecord},
 };
-use allod_protocol::{
+use allod_protocol::ground::{
     codec,
     ids::{ArtifactId, ContentHash},
 };

@@ -18,8 +18,8 @@ use super::{
     error::{ArtifactError, at},
 };
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest},
-    ids::ArtifactId,
+    ground::ids::ArtifactId,
+    rules::artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest},
 };
 use serde::{Deserialize, Serialize};
 use std::{

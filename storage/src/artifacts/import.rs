@@ -21,10 +21,12 @@ use super::{
     slice::{self, GROUP_SIZE_BYTES, ReferenceRecord, open_source},
 };
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestError, ManifestFile},
-    codec,
-    ids::{ArtifactId, ContentHash, ModelId, Timestamp},
-    limits,
+    ground::{
+        codec,
+        ids::{ArtifactId, ContentHash, ModelId, Timestamp},
+        limits,
+    },
+    rules::artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestError, ManifestFile},
 };
 use ignore::gitignore::Gitignore;
 use sha2::{Digest, Sha256};

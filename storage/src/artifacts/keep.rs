@@ -16,7 +16,7 @@ use super::{
     files::{self, Layout},
     slice::GROUP_SIZE_BYTES,
 };
-use allod_protocol::{artifact::ArtifactKind, ids::ArtifactId};
+use allod_protocol::{ground::ids::ArtifactId, rules::artifact::ArtifactKind};
 use std::{
     collections::BTreeSet,
     fs::{self, DirEntry, File},

@@ -14,7 +14,7 @@ use super::{
     files::{self, Layout},
     slice::{self, BlobReader, ByteRange, GROUP_SIZE_BYTES, Proven},
 };
-use allod_protocol::{ids::ArtifactId, limits};
+use allod_protocol::ground::{ids::ArtifactId, limits};
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,

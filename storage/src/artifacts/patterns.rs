@@ -1,7 +1,7 @@
 //! Which files: patterns in the syntax of `.gitignore`, for what a collection leaves out and for what of one is fetched.
 
 use super::error::{ArtifactError, at};
-use allod_protocol::artifact::ArtifactPath;
+use allod_protocol::rules::artifact::ArtifactPath;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::{fs, io, path::Path};
 

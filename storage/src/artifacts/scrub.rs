@@ -10,7 +10,7 @@ use super::{
     files::TemporaryFile,
     slice::{BlobReader, ByteRange},
 };
-use allod_protocol::{codec, ids::ArtifactId};
+use allod_protocol::ground::{codec, ids::ArtifactId};
 use serde::{Deserialize, Serialize};
 use std::fs;
 

@@ -11,7 +11,7 @@ use super::{
     error::{ArtifactError, ReceiveError, Reference, at},
     files::Layout,
 };
-use allod_protocol::{codec, ids::ArtifactId};
+use allod_protocol::ground::{codec, ids::ArtifactId};
 use bao_tree::{
     BaoTree, BlockSize, ChunkNum, ChunkRanges,
     io::{

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
-use allod_protocol::ids::{ModelId, Timestamp};
+use allod_protocol::ground::ids::{ModelId, Timestamp};
 use proptest::prelude::*;
 use std::os::unix::fs::{FileExt, symlink};
 use std::sync::atomic::AtomicBool;

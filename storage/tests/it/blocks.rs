@@ -2,11 +2,12 @@
 
 use crate::chain::{Next, genesis, transaction};
 use allod_protocol::{
-    block::DecidedBlock,
-    codec,
-    execute::Executed,
-    ids::{BlockHash, Height, TransactionId},
-    state::StateRead as _,
+    ground::{
+        codec,
+        ids::{BlockHash, Height, TransactionId},
+        state::StateRead as _,
+    },
+    ledger::{block::DecidedBlock, execute::Executed},
 };
 use allod_storage::{Ledger, StorageError};
 use std::path::Path;
@@ -189,7 +190,7 @@ fn a_block_that_does_not_follow_changes_nothing() {
     executed.results.clear();
     refused(&block, &executed, "number of results");
     let mut other = tip.clone();
-    other.state_root = allod_protocol::ids::StateRoot::from_bytes([7; 32]);
+    other.state_root = allod_protocol::ground::ids::StateRoot::from_bytes([7; 32]);
     let (block, executed) = Next::default().after(&other);
     refused(&block, &executed, "state root");
     let (mut block, executed) = Next::default().after(&tip);

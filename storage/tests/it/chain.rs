@@ -1,18 +1,26 @@
 //! A chain of blocks for tests: any changes, any transactions, certificates that verify.
 
 use allod_protocol::{
-    account::KeyPolicy,
-    block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Tip, VoteBody, VoteKind},
-    crypto::{Domain, SigningKey},
-    execute::{BlockWork, Executed, Outcome, TransactionResult},
-    fraction::Portion,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{AccountId, Handle, Power, ProposalId, Timestamp},
-    policy::{NetworkPolicy, Rule},
-    proposal::WithdrawProposal,
-    state::ChangeSet,
-    transaction::{Action, Transaction, TransactionBody},
-    validator::{Validator, ValidatorSchedule, ValidatorSet},
+    ground::{
+        crypto::{Domain, SigningKey},
+        fraction::Portion,
+        ids::{AccountId, Handle, Power, ProposalId, Timestamp},
+        state::ChangeSet,
+    },
+    ledger::{
+        block::{Block, CommitCertificate, CommitSignature, DecidedBlock, Tip, VoteBody, VoteKind},
+        execute::{BlockWork, Executed, Outcome, TransactionResult},
+        genesis::{Genesis, GenesisAccount, GenesisValidator},
+    },
+    rules::{
+        account::KeyPolicy,
+        action::Action,
+        parameters::Parameters,
+        policy::{NetworkPolicy, Rule},
+        proposal::WithdrawProposal,
+        transaction::{Transaction, TransactionBody},
+        validator::{Validator, ValidatorSchedule, ValidatorSet},
+    },
 };
 
 pub(crate) fn key(index: u8) -> SigningKey {

@@ -1,6 +1,6 @@
 //! The consensus log: what survives a crash, what is cut, what is refused.
 
-use allod_protocol::ids::Height;
+use allod_protocol::ground::ids::Height;
 use allod_storage::{
     ConsensusLog, LogError,
     wal::{ENTRY_BYTES, LOG_FILE, RESET_BYTES},

@@ -8,7 +8,7 @@ const TRANSACTIONS: u64 = 1_000;
 const KEYS_PER_TRANSACTION: u64 = 5;
 
 /// Each transaction remembers its id, and writes one new key and three of those there are.
-fn next(height: u64, tip: &allod_protocol::block::Tip) -> Next {
+fn next(height: u64, tip: &allod_protocol::ledger::block::Tip) -> Next {
     let key = |family: u8, number: u64| {
         let mut key = vec![family];
         key.extend_from_slice(blake3::hash(&number.to_le_bytes()).as_bytes());
@@ -78,7 +78,7 @@ fn measure_the_commit_of_a_thousand_transactions() {
     }
     let start = Instant::now();
     for height in 100..200 {
-        ledger.block(allod_protocol::ids::Height::new(height)).unwrap().unwrap();
+        ledger.block(allod_protocol::ground::ids::Height::new(height)).unwrap().unwrap();
     }
     println!("read a block of {TRANSACTIONS} transactions: {:?}", start.elapsed() / 100);
     let start = Instant::now();

@@ -1,7 +1,7 @@
 //! What opening refuses, and that it says what to do.
 
 use crate::chain::{Next, genesis, genesis_named, transaction};
-use allod_protocol::codec;
+use allod_protocol::ground::codec;
 use allod_storage::{Ledger, OpenError, SCHEMA_VERSION};
 use rocksdb::{DB, Options};
 use std::path::Path;

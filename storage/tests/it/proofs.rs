@@ -2,10 +2,12 @@
 
 use crate::chain::{Next, genesis, genesis_named, set};
 use allod_protocol::{
-    account::Account,
-    ids::{AccountId, ArtifactId, Handle, Height, Name},
+    ground::{
+        ids::{AccountId, ArtifactId, Handle, Height, Name},
+        state::{Record as _, StateRead as _},
+    },
     proof::{Checkpoint, Deed, InvalidProof, Subject, Trust},
-    state::{Record as _, StateRead as _},
+    rules::account::Account,
 };
 use allod_storage::{Ledger, PROVABLE_HEIGHTS, StorageError};
 use rocksdb::{DB, IteratorMode, Options};

@@ -1,7 +1,7 @@
 //! The ledger on disk against the one in memory: whatever is committed, both answer alike.
 
 use crate::chain::{Next, genesis};
-use allod_protocol::{
+use allod_protocol::ground::{
     ids::Height,
     state::{ChangeSet, Direction, Family, StateRead},
 };

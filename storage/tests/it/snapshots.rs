@@ -1,7 +1,7 @@
 //! A snapshot does not move, whatever is committed meanwhile.
 
 use crate::chain::{Next, genesis};
-use allod_protocol::state::{Direction, StateRead};
+use allod_protocol::ground::state::{Direction, StateRead};
 use allod_storage::Ledger;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -67,7 +67,7 @@ fn snapshots_stay_as_they_are_while_commits_go_on() {
         }
     });
     for height in 0..=300 {
-        assert_is_of_height(&ledger.snapshot_at(allod_protocol::ids::Height::new(height)).unwrap(), height);
+        assert_is_of_height(&ledger.snapshot_at(allod_protocol::ground::ids::Height::new(height)).unwrap(), height);
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::{Refused, Unsettled, World};
 use allod_protocol::{
-    account::{CreateAccount, KeyPolicy},
-    dispute::{DisputeTarget, OpenDispute},
-    ids::{AccountId, Handle},
-    proposal::Scope,
-    recovery::RecoveryPolicy,
-    transaction::Action,
+    ground::ids::{AccountId, Handle},
+    rules::{
+        account::{CreateAccount, KeyPolicy},
+        action::Action,
+        dispute::{DisputeTarget, OpenDispute},
+        proposal::Scope,
+        recovery::RecoveryPolicy,
+    },
 };
 
 /// Accounts from one to the founding account that it goes back to.

@@ -2,10 +2,12 @@
 
 use super::{Proposal, Refused, World, require_stewards};
 use allod_protocol::{
-    control::ChangeOfControl,
-    ids::{AccountId, ModelId, ProposalId},
-    policy::{ModelPolicy, TransferRule},
-    proposal::{ProposalAction, Scope},
+    ground::ids::{AccountId, ModelId, ProposalId},
+    rules::{
+        control::ChangeOfControl,
+        policy::{ModelPolicy, TransferRule},
+        proposal::{ProposalAction, Scope},
+    },
 };
 
 impl World {

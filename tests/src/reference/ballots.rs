@@ -3,10 +3,14 @@
 
 use super::{Delegation, Proposal, Refused, World, divide};
 use allod_protocol::{
-    fraction::Portion,
-    ids::{AccountId, ModelId},
-    policy::{Electorate, Rule},
-    proposal::{BallotPart, CastBallot, Choice, Scope},
+    ground::{
+        fraction::Portion,
+        ids::{AccountId, ModelId},
+    },
+    rules::{
+        policy::{Electorate, Rule},
+        proposal::{BallotPart, CastBallot, Choice, Scope},
+    },
 };
 
 /// The weights of the answers to one proposal.

@@ -2,10 +2,12 @@
 
 use super::{Refused, World, divide};
 use allod_protocol::{
-    contribution::{ContributionKind, RecordContribution, RevealContribution, seal},
-    dispute::DisputeTarget,
-    ids::{AccountId, ContentHash, ContributionId, ModelId},
-    round::{CapPer, RoundPlan},
+    ground::ids::{AccountId, ContentHash, ContributionId, ModelId},
+    rules::{
+        contribution::{ContributionKind, RecordContribution, RevealContribution, seal},
+        dispute::DisputeTarget,
+        round::{CapPer, RoundPlan},
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,10 +2,8 @@
 
 use super::{Account, Refused, World};
 use allod_protocol::{
-    account::KeyPolicy,
-    control::ChangeOfControl,
-    ids::{AccountId, ModelId, PublicKey},
-    transaction::Action,
+    ground::ids::{AccountId, ModelId, PublicKey},
+    rules::{account::KeyPolicy, action::Action, control::ChangeOfControl},
 };
 
 /// Under whose control an account is.

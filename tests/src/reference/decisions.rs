@@ -3,13 +3,17 @@
 
 use super::{Refused, World};
 use allod_protocol::{
-    attestation::Finding,
-    dispute::DisputeTarget,
-    fraction::Portion,
-    ids::{AccountId, ModelId, ProposalId, VersionLabel},
-    office::Office,
-    policy::{Class, Gate, ModelPolicy, Proposers, Rule},
-    proposal::{BallotPart, OpenProposal, ProposalAction, Scope},
+    ground::{
+        fraction::Portion,
+        ids::{AccountId, ModelId, ProposalId, VersionLabel},
+    },
+    rules::{
+        attestation::Finding,
+        dispute::DisputeTarget,
+        office::Office,
+        policy::{Class, Gate, ModelPolicy, Proposers, Rule},
+        proposal::{BallotPart, OpenProposal, ProposalAction, Scope},
+    },
 };
 use std::collections::BTreeMap;
 

@@ -2,12 +2,16 @@
 
 use super::{Answer, Refused, VersionStatus, World};
 use allod_protocol::{
-    dispute::{DisputeTarget, OpenDispute},
-    fraction::Portion,
-    ids::{AccountId, DisputeId, ModelId},
-    office::Office,
-    policy::{Arbiters, DisputeTerms, Rule},
-    proposal::ProposalAction,
+    ground::{
+        fraction::Portion,
+        ids::{AccountId, DisputeId, ModelId},
+    },
+    rules::{
+        dispute::{DisputeTarget, OpenDispute},
+        office::Office,
+        policy::{Arbiters, DisputeTerms, Rule},
+        proposal::ProposalAction,
+    },
 };
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 
 use super::{Refused, VersionStatus, World};
 use allod_protocol::{
-    emergency::StopVersion,
-    ids::{AccountId, ModelId, VersionLabel},
+    ground::ids::{AccountId, ModelId, VersionLabel},
+    rules::emergency::StopVersion,
 };
 
 /// How long after the term of its last stop an account may stop the same version again: 90 days.

@@ -3,9 +3,11 @@
 
 use super::{Answer, Refused, World};
 use allod_protocol::{
-    ids::{AccountId, IncidentId, ModelId},
-    incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
-    office::Office,
+    ground::ids::{AccountId, IncidentId, ModelId},
+    rules::{
+        incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
+        office::Office,
+    },
 };
 use std::collections::BTreeMap;
 

@@ -2,9 +2,11 @@
 
 use super::{Refused, World};
 use allod_protocol::{
-    ids::{AccountId, ModelId, ProposalId},
-    licence::{AnswerLicence, AskLicence, LicenceEnd, LicenceTerms},
-    model::Licence,
+    ground::ids::{AccountId, ModelId, ProposalId},
+    rules::{
+        licence::{AnswerLicence, AskLicence, LicenceEnd, LicenceTerms},
+        model::Licence,
+    },
 };
 
 /// Licences that one account may ask for at a time.

@@ -2,10 +2,14 @@
 
 use super::{Refused, World};
 use allod_protocol::{
-    fraction::Fraction,
-    ids::{AccountId, ModelId, ProposalId},
-    proposal::{ProposalAction, Scope},
-    share::{GiveConsent, TakeUp, Vesting},
+    ground::{
+        fraction::Fraction,
+        ids::{AccountId, ModelId, ProposalId},
+    },
+    rules::{
+        proposal::{ProposalAction, Scope},
+        share::{GiveConsent, TakeUp, Vesting},
+    },
 };
 use std::collections::BTreeMap;
 

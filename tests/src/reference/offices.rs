@@ -2,9 +2,8 @@
 
 use super::{Refused, World};
 use allod_protocol::{
-    ids::{AccountId, ModelId},
-    office::Office,
-    policy::ModelPolicy,
+    ground::ids::{AccountId, ModelId},
+    rules::{office::Office, policy::ModelPolicy},
 };
 
 /// Offices that an account may have accepted without being named.

@@ -2,11 +2,13 @@
 
 use super::{Refused, World, control::lists};
 use allod_protocol::{
-    account::KeyPolicy,
-    ids::{AccountId, PublicKey, Timestamp},
-    office::Office,
-    recovery::{Clock, RecoverAccount, RecoveryPolicy, Stage},
-    transaction::Action,
+    ground::ids::{AccountId, PublicKey, Timestamp},
+    rules::{
+        account::KeyPolicy,
+        action::Action,
+        office::Office,
+        recovery::{Clock, RecoverAccount, RecoveryPolicy, Stage},
+    },
 };
 
 /// What fewer than all keys asked, until it is settled.

@@ -2,11 +2,13 @@
 
 use super::{Refused, Round, World, divide};
 use allod_protocol::{
-    delegation::Delegate,
-    ids::{AccountId, ModelId},
-    office::Office,
-    policy::TransferRule,
-    share::{BurnShares, TransferShares, Vesting},
+    ground::ids::{AccountId, ModelId},
+    rules::{
+        delegation::Delegate,
+        office::Office,
+        policy::TransferRule,
+        share::{BurnShares, TransferShares, Vesting},
+    },
 };
 
 /// Units of one model at most.

@@ -1,7 +1,10 @@
 //! Who was called on and has not spoken, and what that does to quorums.
 
 use super::{Proposal, Refused, World};
-use allod_protocol::{dormancy::CallOn, ids::AccountId, policy::Dormancy, proposal::Scope, transaction::Action};
+use allod_protocol::{
+    ground::ids::AccountId,
+    rules::{action::Action, dormancy::CallOn, policy::Dormancy, proposal::Scope},
+};
 
 /// Calls that one account may have open.
 const OPEN_CALLS_PER_ACCOUNT: usize = 32;

@@ -2,9 +2,8 @@
 
 use super::{Refused, Status, World};
 use allod_protocol::{
-    ids::{AccountId, ModelId, ProposalId},
-    intake::UnitsOf,
-    proposal::ProposalAction,
+    ground::ids::{AccountId, ModelId, ProposalId},
+    rules::{intake::UnitsOf, proposal::ProposalAction},
 };
 
 /// Models of which one account says something, and that of all together.

@@ -2,12 +2,14 @@
 
 use super::{Model, Refused, Suspended, World};
 use allod_protocol::{
-    access::Readers,
-    attestation::{Attest, Finding},
-    commitment::{CommitArtifact, commitment},
-    dispute::DisputeTarget,
-    ids::{AccountId, ArtifactId, ContentHash, ModelId, VersionLabel},
-    model::{PublishVersion, VersionRef},
+    ground::ids::{AccountId, ArtifactId, ContentHash, ModelId, VersionLabel},
+    rules::{
+        access::Readers,
+        attestation::{Attest, Finding},
+        commitment::{CommitArtifact, commitment},
+        dispute::DisputeTarget,
+        model::{PublishVersion, VersionRef},
+    },
 };
 
 /// Commitments of an account for a model.

@@ -2,14 +2,17 @@
 
 use super::machine::Committed;
 use allod_protocol::{
-    codec,
-    execute::Outcome,
-    host::HostError,
-    ids::{BlockHash, Height, NetworkId, StateRoot, TransactionId, ValidatorAddress},
-    replica::{DoubleSign, Message},
-    share::is_conserved,
-    state::StateRead,
-    validator::ValidatorSet,
+    agreement::{
+        host::HostError,
+        replica::{DoubleSign, Message},
+    },
+    ground::{
+        codec,
+        ids::{BlockHash, Height, NetworkId, StateRoot, TransactionId, ValidatorAddress},
+        state::StateRead,
+    },
+    ledger::execute::Outcome,
+    rules::{share::is_conserved, validator::ValidatorSet},
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,22 +4,30 @@
 use super::machine::Committed;
 use crate::ledger::{key, parameters, percent, policy};
 use allod_protocol::{
-    access::Distribution,
-    account::KeyPolicy,
-    block::Tip,
-    crypto::{Domain, SigningKey},
-    delegation::Delegate,
-    event::Event,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{AccountId, Handle, ModelId, Name, Power, ProposalId, PublicKey, Timestamp, Units},
-    model::{CreateModel, FoundingLine},
-    office::{AcceptOffice, Office},
-    policy::{NetworkPolicy, Risk, Rule},
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    replica::Timeouts,
-    share::{BurnShares, TransferShares},
-    transaction::{Action, Transaction, TransactionBody},
-    validator::operation,
+    agreement::replica::Timeouts,
+    ground::{
+        crypto::{Domain, SigningKey},
+        ids::{AccountId, Handle, ModelId, Name, Power, ProposalId, PublicKey, Timestamp, Units},
+    },
+    ledger::{
+        block::Tip,
+        genesis::{Genesis, GenesisAccount, GenesisValidator},
+    },
+    rules::{
+        access::Distribution,
+        account::KeyPolicy,
+        action::Action,
+        delegation::Delegate,
+        event::Event,
+        model::{CreateModel, FoundingLine},
+        office::{AcceptOffice, Office},
+        parameters::Parameters,
+        policy::{NetworkPolicy, Risk, Rule},
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        share::{BurnShares, TransferShares},
+        transaction::{Transaction, TransactionBody},
+        validator::operation,
+    },
 };
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;

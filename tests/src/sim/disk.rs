@@ -1,6 +1,6 @@
 //! A virtual disk: what was synced survives a crash, what was not may survive in part.
 
-use allod_protocol::ids::Height;
+use allod_protocol::ground::ids::Height;
 use allod_storage::MemoryLedger;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;

@@ -3,14 +3,19 @@
 
 use super::disk::Disk;
 use allod_protocol::{
-    block::{DecidedBlock, Header, Tip},
-    crypto::SigningKey,
-    event::Event,
-    execute::{Executed, TransactionResult},
-    host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},
-    ids::{Height, Timestamp},
-    network::RetiredKey,
-    replica::{DoubleSign, Warning},
+    agreement::{
+        host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},
+        replica::{DoubleSign, Warning},
+    },
+    ground::{
+        crypto::SigningKey,
+        ids::{Height, Timestamp},
+    },
+    ledger::{
+        block::{DecidedBlock, Header, Tip},
+        execute::{Executed, TransactionResult},
+    },
+    rules::{event::Event, network::RetiredKey},
 };
 use allod_storage::memory::MemorySnapshot;
 use rand::{RngExt as _, SeedableRng as _};

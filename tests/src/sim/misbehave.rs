@@ -1,10 +1,12 @@
 //! Validators that break the rules. Each still runs an honest replica, so that it knows what to say when.
 
 use allod_protocol::{
-    block::{Block, DecidedBlock},
-    crypto::{Domain, SigningKey},
-    ids::{BlockHash, Signature, StateRoot},
-    replica::{Message, SignedProposal, SignedVote},
+    agreement::replica::{Message, SignedProposal, SignedVote},
+    ground::{
+        crypto::{Domain, SigningKey},
+        ids::{BlockHash, Signature, StateRoot},
+    },
+    ledger::block::{Block, DecidedBlock},
 };
 
 /// How a peer behaves.

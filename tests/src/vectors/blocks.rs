@@ -3,16 +3,22 @@
 use super::{Read, Vector, chain, fixed::*, genesis, hex, human, network, variants::vote_kind, vector, vector_read};
 use crate::chain::Chain;
 use allod_protocol::{
-    account::{Account, HandleOf},
-    block::{CommitSignature, DecidedBlock, VoteBody, VoteKind},
-    crypto::Domain,
-    genesis::GenesisAccount,
-    ids::{Height, ModelId},
-    model::{Model, ModelOf},
+    ground::{
+        crypto::Domain,
+        ids::{Height, ModelId},
+        state::Record,
+    },
+    ledger::{
+        block::{CommitSignature, DecidedBlock, VoteBody, VoteKind},
+        genesis::GenesisAccount,
+    },
     proof::{CertifiedHeader, Checkpoint, Deed, Subject, ValidatorChange},
-    proposal::{ProposalOf, Scope},
-    share::Share,
-    state::Record,
+    rules::{
+        account::{Account, HandleOf},
+        model::{Model, ModelOf},
+        proposal::{ProposalOf, Scope},
+        share::Share,
+    },
 };
 
 pub(super) fn genesis_vectors() -> Vec<Vector> {
@@ -82,7 +88,7 @@ pub(super) fn vectors() -> Vec<Vector> {
 
     let northfield = chain.genesis.account_id(&handle("northfield"));
     let name = model_name();
-    let ModelOf(model) = allod_protocol::state::read(&chain.ledger.snapshot(), &(name.namespace, name.name))
+    let ModelOf(model) = allod_protocol::ground::state::read(&chain.ledger.snapshot(), &(name.namespace, name.name))
         .expect("a readable state")
         .expect("a model");
     let absent = ModelId::from_bytes([0; 32]);
@@ -92,7 +98,7 @@ pub(super) fn vectors() -> Vec<Vector> {
         Share::key_bytes(&(model, northfield)),
         Model::key_bytes(&absent),
     ];
-    let proposal = allod_protocol::state::read(&chain.ledger.snapshot(), &(Scope::Network, 0));
+    let proposal = allod_protocol::ground::state::read(&chain.ledger.snapshot(), &(Scope::Network, 0));
     let ProposalOf(proposal) = proposal.expect("a readable state").expect("a proposal");
     let share = Subject::Share { model, account: northfield };
     let deed = chain.deed(&share, &[]);
@@ -124,8 +130,8 @@ pub(super) fn chain_vectors() -> Vec<Vector> {
         let events = chain.ledger.block_events(height).expect("its events");
         vector(format!("decided_block.{height}"), block)
             .with("hash", block.block.hash())
-            .with("results_hex", hex(&allod_protocol::codec::encode(&events.results)))
-            .with("deadline_events_hex", hex(&allod_protocol::codec::encode(&events.deadline_events)))
+            .with("results_hex", hex(&allod_protocol::ground::codec::encode(&events.results)))
+            .with("deadline_events_hex", hex(&allod_protocol::ground::codec::encode(&events.deadline_events)))
             .with("state_root_before", block.block.header().state_root)
     });
     decided.collect()

@@ -8,16 +8,20 @@ use super::{
     vector, vector_read,
 };
 use allod_protocol::{
-    bft::ProposalBody,
-    block::{Block, CommitSignature, VoteBody, VoteKind},
-    codec,
-    crypto::Domain,
-    ids::{BlockHash, Height, Signature},
-    replica::{
-        DoubleSign, LastSigned, LogEntry, LogRecord, LoggedBlock, Message, PolkaCertificate, RoundCertificate,
-        RoundCertificateKind, RoundVote, SignedKind, SignedProposal, SignedVote, TimerKind,
-        evidence::SignedProposalBody,
+    agreement::{
+        bft::ProposalBody,
+        replica::{
+            DoubleSign, LastSigned, LogEntry, LogRecord, LoggedBlock, Message, PolkaCertificate, RoundCertificate,
+            RoundCertificateKind, RoundVote, SignedKind, SignedProposal, SignedVote, TimerKind,
+            evidence::SignedProposalBody,
+        },
     },
+    ground::{
+        codec,
+        crypto::Domain,
+        ids::{BlockHash, Height, Signature},
+    },
+    ledger::block::{Block, CommitSignature, VoteBody, VoteKind},
 };
 
 fn read_message(bytes: &[u8]) -> Result<Read, String> {

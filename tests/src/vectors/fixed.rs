@@ -5,26 +5,31 @@ use crate::{
     ledger::operates,
 };
 use allod_protocol::{
-    access::{Distribution, Readers},
-    account::{KeyPolicy, WeightedKey},
-    contribution::ContributionKind,
-    control::ChangeOfControl,
-    crypto::SigningKey,
-    fraction::{Fraction, Portion},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{
-        AccountId, ApprovalId, ArtifactId, BasisPoints, BlockHash, ContentHash, ContributionId, DisputeId, Handle,
-        Height, IncidentId, ModelId, ModelName, Name, NetworkId, Power, ProposalId, Timestamp, TransactionId, Units,
-        VersionLabel,
+    ground::{
+        crypto::SigningKey,
+        fraction::{Fraction, Portion},
+        ids::{
+            AccountId, ApprovalId, ArtifactId, BasisPoints, BlockHash, ContentHash, ContributionId, DisputeId, Handle,
+            Height, IncidentId, ModelId, ModelName, Name, NetworkId, Power, ProposalId, Timestamp, TransactionId,
+            Units, VersionLabel,
+        },
     },
-    model::{CreateModel, FoundingLine, Licence},
-    policy::{
-        Arbiters, Dilution, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Preemption, Proposers, Risk, Role,
-        Rule, TransferRule,
+    ledger::genesis::{Genesis, GenesisAccount, GenesisValidator},
+    rules::{
+        access::{Distribution, Readers},
+        account::{KeyPolicy, WeightedKey},
+        action::Action,
+        contribution::ContributionKind,
+        control::ChangeOfControl,
+        model::{CreateModel, FoundingLine, Licence},
+        parameters::Parameters,
+        policy::{
+            Arbiters, Dilution, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Preemption, Proposers, Risk,
+            Role, Rule, TransferRule,
+        },
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        round::{Cap, CapPer, KindWeight, RoundPlan},
     },
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    round::{Cap, CapPer, KindWeight, RoundPlan},
-    transaction::Action,
 };
 
 pub(super) const ACCOUNT: AccountId = AccountId::from_bytes([0x11; 32]);
@@ -239,7 +244,7 @@ pub fn chain() -> Chain {
     let again = chain.sign(northfield, &[key(1)], Action::CreateModel(create_model([northfield, lakeside])));
     let results = chain.block(1_000, vec![found, ask, again]).results;
     let proposal = results.iter().flat_map(|result| &result.events).find_map(|event| match event {
-        allod_protocol::event::Event::ProposalOpened { proposal, .. } => Some(*proposal),
+        allod_protocol::rules::event::Event::ProposalOpened { proposal, .. } => Some(*proposal),
         _ => None,
     });
     let ballot = Action::CastBallot(CastBallot::whole(proposal.expect("a proposal"), Choice::Yes));

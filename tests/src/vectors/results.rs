@@ -8,22 +8,26 @@ use super::{
     vector,
 };
 use allod_protocol::{
-    attestation::Finding,
-    contribution::ContributionKind,
-    dispute::DisputeStatus,
-    event::Event,
-    execute::{Outcome, TransactionResult},
-    ids::{Power, PublicKey, Units},
-    incident::IncidentStatus,
-    intake::UnitsOf,
-    model::Licence,
-    office::Office,
-    proposal::{ProposalStatus, Scope},
-    quota::Keeps,
-    recovery::Clock,
-    rejection::Rejection,
-    share::{ShareFlow, ShareReason},
-    weight::Weight,
+    ground::{
+        ids::{Power, PublicKey, Units},
+        weight::Weight,
+    },
+    ledger::execute::{Outcome, TransactionResult},
+    rules::{
+        attestation::Finding,
+        contribution::ContributionKind,
+        dispute::DisputeStatus,
+        event::Event,
+        incident::IncidentStatus,
+        intake::UnitsOf,
+        model::Licence,
+        office::Office,
+        proposal::{ProposalStatus, Scope},
+        quota::Keeps,
+        recovery::Clock,
+        rejection::Rejection,
+        share::{ShareFlow, ShareReason},
+    },
 };
 
 fn public_key() -> PublicKey {

@@ -7,14 +7,14 @@ use super::{
     variants::{finding, stop_end, suspended_by},
     vector,
 };
-use allod_protocol::{
+use allod_protocol::rules::{
+    action::Action,
     attestation::Finding,
     emergency::{StopEnd, StopUse, StopVersion, StopsRunning, SuspendedBy, VersionStop},
     event::Event,
     incident::AnswerIncident,
     proposal::ProposalAction,
     rejection::Rejection,
-    transaction::Action,
 };
 
 fn reason() -> String {

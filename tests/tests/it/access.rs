@@ -2,16 +2,20 @@
 
 use crate::common::{HANDLES, account, decide, found, founded, founding, ledger, version};
 use allod_protocol::{
-    access::{self, ArtifactOrigin, BindPeer, Distribution, PeerBinding, Readers, ReleasePeer},
-    commitment::{CommitArtifact, Commitments, commitment},
-    crypto::{Domain, SigningKey},
-    event::Event,
-    ids::{ArtifactId, ContentHash, ModelId, Name, Timestamp, Units},
-    limits,
-    model::PublishVersion,
-    proposal::ProposalAction,
-    share::TransferShares,
-    transaction::Action,
+    ground::{
+        crypto::{Domain, SigningKey},
+        ids::{ArtifactId, ContentHash, ModelId, Name, Timestamp, Units},
+        limits,
+    },
+    rules::{
+        access::{self, ArtifactOrigin, BindPeer, Distribution, PeerBinding, Readers, ReleasePeer},
+        action::Action,
+        commitment::{CommitArtifact, Commitments, commitment},
+        event::Event,
+        model::PublishVersion,
+        proposal::ProposalAction,
+        share::TransferShares,
+    },
 };
 use allod_tests::ledger::{GENESIS_TIME, TestLedger, genesis, policy};
 

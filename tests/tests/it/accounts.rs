@@ -2,17 +2,23 @@
 
 use crate::common::{account, founded, ledger, units};
 use allod_protocol::{
-    account::{Account, CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
-    approval::{Approval, RequestApproval, SignApproval},
-    codec,
-    crypto::SigningKey,
-    event::Event,
-    execute::{Outcome, TransactionResult},
-    ids::{AccountId, ApprovalId, Handle, Units},
-    limits,
-    recovery::{CancelRecovery, Clock, RecoverAccount, RecoveryPolicy, SetRecovery},
-    share::TransferShares,
-    transaction::{Action, Invalid, Transaction},
+    ground::{
+        codec,
+        crypto::SigningKey,
+        ids::{AccountId, ApprovalId, Handle, Units},
+        invalid::Invalid,
+        limits,
+    },
+    ledger::execute::{Outcome, TransactionResult},
+    rules::{
+        account::{Account, CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        approval::{Approval, RequestApproval, SignApproval},
+        event::Event,
+        recovery::{CancelRecovery, Clock, RecoverAccount, RecoveryPolicy, SetRecovery},
+        share::TransferShares,
+        transaction::Transaction,
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 
@@ -91,7 +97,7 @@ struct Consortium {
     ledger: TestLedger,
     id: AccountId,
     give: TransferShares,
-    model: allod_protocol::ids::ModelId,
+    model: allod_protocol::ground::ids::ModelId,
 }
 
 fn consortium() -> Consortium {

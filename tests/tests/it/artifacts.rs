@@ -1,7 +1,7 @@
 //! Bad files, full disks and others at work in the same place: each ends with an error that says what to do, and leaves
 //! neither a wrong file under a final name nor anything else.
 
-use allod_protocol::{artifact::ArtifactKind, ids::ArtifactId};
+use allod_protocol::{ground::ids::ArtifactId, rules::artifact::ArtifactKind};
 use allod_storage::artifacts::{
     ArtifactError, ArtifactStore, ByteRange, GROUP_SIZE_BYTES, ImportMode, KEPT_FREE_BYTES, Overwrite, PartialFile,
     Progress, ReceiveError, Started,

@@ -1,15 +1,17 @@
 //! What stories of the rules have in common: the accounts, a model, and the steps that nearly every story takes.
 
 use allod_protocol::{
-    access::Distribution,
-    artifact::{Artifact, ArtifactKind},
-    event::Event,
-    ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Units, VersionLabel},
-    model::{CreateModel, FoundingLine, PublishVersion},
-    policy::{ModelPolicy, Tally},
-    proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
-    share::Share,
-    transaction::Action,
+    ground::ids::{AccountId, ArtifactId, ModelId, Name, ProposalId, Units, VersionLabel},
+    rules::{
+        access::Distribution,
+        action::Action,
+        artifact::{Artifact, ArtifactKind},
+        event::Event,
+        model::{CreateModel, FoundingLine, PublishVersion},
+        policy::{ModelPolicy, Tally},
+        proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
+        share::Share,
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 

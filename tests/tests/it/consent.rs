@@ -2,17 +2,21 @@
 
 use crate::common::{account, decide, decide_network, founded, founding, ledger, open, status, units, vote};
 use allod_protocol::{
-    dispute::{DisputeTarget, OpenDispute},
-    event::Event,
-    ids::{ModelId, Name, ProposalId, Units},
-    intake::{SetIntake, UnitsOf},
-    limits,
-    model::{CreateModel, ParentGrant},
-    policy::{ModelPolicy, TransferRule},
-    proposal::{Choice, ExecuteProposal, ProposalAction, ProposalStatus, Scope, WithdrawProposal},
-    sale::AcceptTransfer,
-    share::{BurnShares, TransferShares, Vesting},
-    transaction::Action,
+    ground::{
+        ids::{ModelId, Name, ProposalId, Units},
+        limits,
+    },
+    rules::{
+        action::Action,
+        dispute::{DisputeTarget, OpenDispute},
+        event::Event,
+        intake::{SetIntake, UnitsOf},
+        model::{CreateModel, ParentGrant},
+        policy::{ModelPolicy, TransferRule},
+        proposal::{Choice, ExecuteProposal, ProposalAction, ProposalStatus, Scope, WithdrawProposal},
+        sale::AcceptTransfer,
+        share::{BurnShares, TransferShares, Vesting},
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 

@@ -2,21 +2,25 @@
 
 use crate::common::{account, decide, founded, ledger, open, status, tally, units, vote};
 use allod_protocol::{
-    account::{KeyPolicy, RotateKeys, WeightedKey},
-    control::{ChangeOfControl, Control},
-    crypto::SigningKey,
-    delegation::Delegate,
-    event::Event,
-    execute::Outcome,
-    ids::{AccountId, Height, ModelId, Units},
-    office::{AcceptOffice, Office},
-    policy::{ModelPolicy, TransferRule},
+    ground::{
+        crypto::SigningKey,
+        ids::{AccountId, Height, ModelId, Units},
+    },
+    ledger::execute::Outcome,
     proof::{Subject, deed::Facts},
-    proposal::{CastBallot, Choice, ProposalAction, ProposalStatus, Scope},
-    recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
-    sale::AcceptTransfer,
-    share::{BurnShares, TransferShares},
-    transaction::Action,
+    rules::{
+        account::{KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        control::{ChangeOfControl, Control},
+        delegation::Delegate,
+        event::Event,
+        office::{AcceptOffice, Office},
+        policy::{ModelPolicy, TransferRule},
+        proposal::{CastBallot, Choice, ProposalAction, ProposalStatus, Scope},
+        recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
+        sale::AcceptTransfer,
+        share::{BurnShares, TransferShares},
+    },
 };
 use allod_tests::ledger::{TestLedger, key, policy};
 
@@ -174,7 +178,7 @@ fn an_approved_sale_waits_while_the_sellers_keys_are_not_accepted() {
     let accept = ProposalAction::AcceptControl { account: account(&ledger, 1), keys };
     decide(&mut ledger, model, accept, &[0, 2]);
     ledger.block(10_000, vec![]);
-    let execute = allod_protocol::proposal::ExecuteProposal { proposal: sold };
+    let execute = allod_protocol::rules::proposal::ExecuteProposal { proposal: sold };
     ledger.must(2, Action::ExecuteProposal(execute));
     assert_eq!(units(&ledger, model, "riverbend"), 5);
 }

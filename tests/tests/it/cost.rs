@@ -2,29 +2,37 @@
 
 use super::common::{HANDLES, account, open, status, tally, version, vote, with_model};
 use allod_protocol::{
-    access::{BindPeer, Distribution, PeerBinding, ReleasePeer},
-    account::{CreateAccount, KeyPolicy, RotateKeys, WeightedKey},
-    approval::{Approval, ApprovalOf, RequestApproval, SignApproval},
-    attestation::{Attest, Finding},
-    block::{Block, InvalidBlock},
-    codec,
-    crypto::{Domain, SigningKey},
-    delegation::{Delegate, DelegatedAt},
-    due::{Turn, TurnOf},
-    emergency::{StopVersion, VersionStop},
-    event::Event,
-    execute::Outcome,
-    ids::{AccountId, Handle, ModelId, Name, Units},
-    incident::{Incident, IncidentStatus, ReportIncident, UpdateIncident},
-    limits,
-    model::{CreateModel, FoundingLine, ParentGrant},
-    policy::{EmergencyStop, Gate, Role},
-    proposal::{Ballot, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope},
-    quota::{Keeps, Kept},
-    share::TransferShares,
-    state::{Overlay, Record},
-    transaction::{Action, Invalid, Transaction},
-    weight,
+    ground::{
+        codec,
+        crypto::{Domain, SigningKey},
+        ids::{AccountId, Handle, ModelId, Name, Units},
+        invalid::Invalid,
+        limits,
+        state::{Overlay, Record},
+    },
+    ledger::{
+        block::{Block, InvalidBlock},
+        execute::Outcome,
+    },
+    rules::{
+        access::{BindPeer, Distribution, PeerBinding, ReleasePeer},
+        account::{CreateAccount, KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        approval::{Approval, ApprovalOf, RequestApproval, SignApproval},
+        attestation::{Attest, Finding},
+        delegation::{Delegate, DelegatedAt},
+        due::{Turn, TurnOf},
+        emergency::{StopVersion, VersionStop},
+        event::Event,
+        incident::{Incident, IncidentStatus, ReportIncident, UpdateIncident},
+        load,
+        model::{CreateModel, FoundingLine, ParentGrant},
+        policy::{EmergencyStop, Gate, Role},
+        proposal::{Ballot, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope},
+        quota::{Keeps, Kept},
+        share::TransferShares,
+        transaction::Transaction,
+    },
 };
 use allod_tests::ledger::{TestLedger, key, policy};
 
@@ -80,7 +88,7 @@ fn no_block_is_heavier_than_all_may_be_nor_one_sender_than_its_part() {
     let model = with_model(&mut ledger);
     let proposal = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
     let mut heavy = |by| ledger.sign_as(by, Action::ExecuteProposal(ExecuteProposal { proposal }));
-    let one = weight::of(&heavy(0)).get();
+    let one = load::of(&heavy(0)).get();
     let of_sender = usize::try_from(limits::SENDER_WEIGHT.get() / one).expect("few");
     let by = |count: usize, by: u8, heavy: &mut dyn FnMut(u8) -> Transaction| {
         (0..count).map(|_| heavy(by)).collect::<Vec<_>>()
@@ -104,7 +112,7 @@ fn founding_for_the_holders_of_other_models_weighs_what_it_can_write() {
     let derived = founding_of(&ledger, "derived", &accounts[..1], grants);
     let plain = ledger.sign_as(0, Action::CreateModel(plain));
     let derived = ledger.sign_as(0, Action::CreateModel(derived));
-    let (light, heavy) = (weight::of(&plain).get(), weight::of(&derived).get());
+    let (light, heavy) = (load::of(&plain).get(), load::of(&derived).get());
     assert!(heavy > light + 512 * 3 * limits::WEIGHT_OF_WRITE, "{heavy} beside {light}");
     // Its 120 holders are served, and the count is within the weight: the ledger of the tests sees to that.
     let executed = ledger.block(1_000, vec![derived]);

@@ -3,23 +3,27 @@
 
 use crate::common::{account, decide, found, founded, founding, ledger, open, status, tally, units, version, vote};
 use allod_protocol::{
-    attestation::{Attest, Finding},
-    delegation::Delegate,
-    event::Event,
-    execute::Outcome,
-    fraction::Portion,
-    ids::{AccountId, BasisPoints, ModelId, Name, ProposalId, Units, VersionLabel},
-    model::{ChildOf, Licence, Model, ParentGrant, PublishVersion, Version, VersionRef, VersionStatus},
-    policy::{Arbiters, Electorate, Gate, ModelPolicy, Proposers, Role, Rule, TransferRule, Verdict},
-    proposal::{
-        BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, Proposal, ProposalAction,
-        ProposalStatus, Scope, WithdrawProposal, dry_run::dry_run,
+    ground::{
+        fraction::Portion,
+        ids::{AccountId, BasisPoints, ModelId, Name, ProposalId, Units, VersionLabel},
+        state::{ChangeSet, Direction, Record, page},
     },
-    rejection::Rejection,
-    sale::AcceptTransfer,
-    share::{BurnShares, GiveConsent, Share, ShareChange, ShareReason, TransferShares, Vesting},
-    state::{ChangeSet, Direction, Record, page},
-    transaction::Action,
+    ledger::execute::Outcome,
+    rules::{
+        action::Action,
+        attestation::{Attest, Finding},
+        delegation::Delegate,
+        event::Event,
+        model::{ChildOf, Licence, Model, ParentGrant, PublishVersion, Version, VersionRef, VersionStatus},
+        policy::{Arbiters, Electorate, Gate, ModelPolicy, Proposers, Role, Rule, TransferRule, Verdict},
+        proposal::{
+            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, Proposal, ProposalAction,
+            ProposalStatus, Scope, WithdrawProposal, dry_run::dry_run,
+        },
+        rejection::Rejection,
+        sale::AcceptTransfer,
+        share::{BurnShares, GiveConsent, Share, ShareChange, ShareReason, TransferShares, Vesting},
+    },
 };
 use allod_tests::ledger::{TestLedger, percent, policy, rule};
 
@@ -34,7 +38,7 @@ fn name(text: &str) -> Name {
 /// The lenient policy of the tests with another rule for every class.
 fn with_rule(change: impl Fn(&mut Rule)) -> ModelPolicy {
     let mut policy = policy(50, 60);
-    for class in allod_protocol::policy::Class::OF_MODELS {
+    for class in allod_protocol::rules::policy::Class::OF_MODELS {
         change(policy.rule_mut(class));
     }
     policy
@@ -381,7 +385,7 @@ fn gated(ledger: &mut TestLedger) -> ModelId {
 }
 
 fn attested(finding: Finding, note: &str) -> Action {
-    let (artifact, statement) = (allod_protocol::ids::ArtifactId::of(b"1.0"), name("safety-review"));
+    let (artifact, statement) = (allod_protocol::ground::ids::ArtifactId::of(b"1.0"), name("safety-review"));
     Action::Attest(Attest { artifact, statement, finding, evidence: None, note: note.into() })
 }
 
@@ -495,7 +499,7 @@ fn heads_and_roots_count_as_the_rule_says() {
     let mut ledger = ledger();
     for (electorate, expected) in [(Electorate::Members, [1, 2, 0, 0]), (Electorate::SquareRoot, [7, 9, 0, 0])] {
         let mut policy = with_rule(|rule| rule.electorate = electorate);
-        policy.allow.push(allod_protocol::policy::Risk::SplitVoices);
+        policy.allow.push(allod_protocol::rules::policy::Risk::SplitVoices);
         let mut action = founding(&ledger, policy);
         action.name = name(if electorate == Electorate::Members { "heads" } else { "roots" });
         let model = found(&mut ledger, action);
@@ -712,7 +716,7 @@ fn a_dry_run_says_exactly_what_the_decision_then_does() {
     let key = Share::key_bytes(&(model, account(&ledger, 3)));
     let held = |changes: &ChangeSet| {
         let bytes = changes.get(&key).cloned().flatten().expect("a line");
-        allod_protocol::codec::decode::<Share>(&bytes, bytes.len()).expect("a share").units
+        allod_protocol::ground::codec::decode::<Share>(&bytes, bytes.len()).expect("a share").units
     };
     assert_eq!(held(&run.changes), held(&executed.changes));
 

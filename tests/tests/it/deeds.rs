@@ -2,24 +2,28 @@
 
 use crate::common::{HANDLES, version};
 use allod_protocol::{
-    access::Distribution,
-    attestation::{Attest, Finding},
-    crypto::SigningKey,
-    dispute::{DisputeTarget, OpenDispute},
-    event::Event,
-    execute::{Executed, Outcome, execute},
-    ids::{AccountId, Height, ModelId, Name, Power, ProposalId, Units, VersionLabel},
-    licence::LicenceTerms,
-    limits,
-    model::{CreateModel, FoundingLine},
+    ground::{
+        crypto::SigningKey,
+        ids::{AccountId, Height, ModelId, Name, Power, ProposalId, Units, VersionLabel},
+        limits,
+        state::Record,
+    },
+    ledger::execute::{Executed, Outcome, execute},
     proof::{
         Checkpoint, Deed, InvalidProof, Subject, Trust,
         deed::{Facts, ShareFacts},
     },
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
-    share::{Share, Vesting},
-    state::Record,
-    transaction::Action,
+    rules::{
+        access::Distribution,
+        action::Action,
+        attestation::{Attest, Finding},
+        dispute::{DisputeTarget, OpenDispute},
+        event::Event,
+        licence::LicenceTerms,
+        model::{CreateModel, FoundingLine},
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        share::{Share, Vesting},
+    },
 };
 use allod_tests::{
     chain::{Author, Chain},
@@ -274,7 +278,7 @@ fn nothing_can_be_taken_out_of_a_deed_put_in_or_exchanged() {
     assert!(matches!(refused, Err(InvalidProof::Root { .. })), "{refused:?}");
     let mut more_units = deed;
     let share = Share { model, account, units: Units::new(1_000), since: Height::new(1) };
-    more_units.proofs[3].value = Some(allod_protocol::codec::encode(&share));
+    more_units.proofs[3].value = Some(allod_protocol::ground::codec::encode(&share));
     let refused = more_units.verify(&world.chain.genesis, None);
     assert!(matches!(refused, Err(InvalidProof::Root { .. })), "{refused:?}");
 }
@@ -325,7 +329,7 @@ fn forge(world: &World) -> Chain {
             since: Height::new(1),
         };
         let key = Share::key_bytes(&(world.model, world.account(4)));
-        executed.changes.insert(key, Some(allod_protocol::codec::encode(&share)));
+        executed.changes.insert(key, Some(allod_protocol::ground::codec::encode(&share)));
         forged.ledger.commit(&decided, &executed).unwrap();
     }
     forged

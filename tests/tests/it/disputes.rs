@@ -4,20 +4,24 @@ mod places;
 
 use crate::common::{account, decide, decide_network, founded, founding, ledger, open, status, units, version, vote};
 use allod_protocol::{
-    dispute::{
-        AnswerDispute, AppealDispute, Challenger, Dispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute,
-        sitting,
+    ground::{
+        ids::{AccountId, DisputeId, ModelId, ProposalId, Units, VersionLabel},
+        limits,
+        state::Overlay,
     },
-    event::Event,
-    ids::{AccountId, DisputeId, ModelId, ProposalId, Units, VersionLabel},
-    limits,
-    model::{CreateModel, Version},
-    office::{Office, ResignOffice, vacancies},
-    policy::{Arbiters, ModelPolicy, Rule, Tally, templates::Template},
-    proposal::{Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
-    share::{TransferShares, free_units},
-    state::Overlay,
-    transaction::Action,
+    rules::{
+        action::Action,
+        dispute::{
+            AnswerDispute, AppealDispute, Challenger, Dispute, DisputeTarget, OpenDispute, RuleDispute,
+            WithdrawDispute, sitting,
+        },
+        event::Event,
+        model::{CreateModel, Version},
+        office::{Office, ResignOffice, vacancies},
+        policy::{Arbiters, ModelPolicy, Rule, Tally, templates::Template},
+        proposal::{Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        share::{TransferShares, free_units},
+    },
 };
 use allod_tests::ledger::{TestLedger, policy, rule};
 
@@ -255,7 +259,7 @@ fn who_holds_units_or_is_a_party_does_not_rule_and_a_founder_is_not_its_own_pane
     for arbiter in [0, 1] {
         assert_eq!(ledger.refused(arbiter, ruling(id, true)), "not_arbiter");
     }
-    let found: allod_protocol::model::Model = ledger.read(&model).unwrap();
+    let found: allod_protocol::rules::model::Model = ledger.read(&model).unwrap();
     let lacking = vacancies(&ledger.state, &found).unwrap();
     assert!(lacking.iter().any(|one| one.to_string().starts_with("0 arbiters who hold nothing")), "{lacking:?}");
     resolve(&mut ledger, 1, model, (id, false));
@@ -410,8 +414,9 @@ fn a_small_holder_with_an_accomplice_takes_nothing_from_a_large_one() {
     let target = line(&ledger, model, 0);
     assert_eq!(ledger.refused(2, challenging(target.clone(), 70)), "bond_lacking", "it has one unit to bind");
     let id = challenge(&mut ledger, 1, target, 70);
-    let proposal_rule =
-        |ledger: &TestLedger, id: ProposalId| ledger.read::<allod_protocol::proposal::Proposal>(&id).unwrap().rule;
+    let proposal_rule = |ledger: &TestLedger, id: ProposalId| {
+        ledger.read::<allod_protocol::rules::proposal::Proposal>(&id).unwrap().rule
+    };
     ledger.block(7 * DAY_MS, vec![]);
     let uphold = resolve(&mut ledger, 2, model, (id, true));
     assert_eq!(ledger.read::<Tally>(&uphold).unwrap().electorate, 100, "parties stay in the electorate");
@@ -426,7 +431,7 @@ fn a_small_holder_with_an_accomplice_takes_nothing_from_a_large_one() {
 /// everybody's voice, the parties' among them.
 #[test]
 fn no_resolution_takes_units_without_the_rule_of_ownership() {
-    let by_heads = Rule { electorate: allod_protocol::policy::Electorate::Members, ..rule(30, 50) };
+    let by_heads = Rule { electorate: allod_protocol::rules::policy::Electorate::Members, ..rule(30, 50) };
     let by_silence = Rule { objection: Some(allod_tests::ledger::percent(60)), ..rule(30, 50) };
     let disputes = [rule(10, 50), by_heads, by_silence, rule(90, 90)];
     for (dispute, ownership) in disputes
@@ -645,7 +650,7 @@ fn a_disputed_version_is_not_released_until_it_is_free() {
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, release), ProposalStatus::Queued { .. }));
     ledger.must(2, withdraw(id));
-    let execute = allod_protocol::proposal::ExecuteProposal { proposal: release };
+    let execute = allod_protocol::rules::proposal::ExecuteProposal { proposal: release };
     ledger.must(4, Action::ExecuteProposal(execute));
     assert!(matches!(status(&ledger, release), ProposalStatus::Executed { .. }));
 }

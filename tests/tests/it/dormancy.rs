@@ -2,16 +2,20 @@
 
 use crate::common::{account, decide, found, founded, founding, ledger, open, status, tally, units, vote};
 use allod_protocol::{
-    delegation::{Delegate, Delegation},
-    dormancy::{CallOn, Present, Silence},
-    event::Event,
-    fraction::Portion,
-    ids::{AccountId, ModelId, Name, ProposalId, Units},
-    network::{LeaveNetwork, Network},
-    policy::{Dormancy, ModelPolicy, Risk, Rule, Tally, Verdict},
-    proposal::{CastBallot, Choice, ProposalAction, ProposalStatus, Scope},
-    share::TransferShares,
-    transaction::Action,
+    ground::{
+        fraction::Portion,
+        ids::{AccountId, ModelId, Name, ProposalId, Units},
+    },
+    rules::{
+        action::Action,
+        delegation::{Delegate, Delegation},
+        dormancy::{CallOn, Present, Silence},
+        event::Event,
+        network::{LeaveNetwork, Network},
+        policy::{Dormancy, ModelPolicy, Risk, Rule, Tally, Verdict},
+        proposal::{CastBallot, Choice, ProposalAction, ProposalStatus, Scope},
+        share::TransferShares,
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 

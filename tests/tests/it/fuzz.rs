@@ -32,7 +32,7 @@ fn corpus() -> Vec<Vec<u8>> {
         every.iter().filter(|vector| vector.name.starts_with(prefix)).map(|vector| vector.bytes.0.clone()).collect()
     };
     for message in bodies("message.") {
-        corpus.push(allod_protocol::codec::encode(&(7u64, message)));
+        corpus.push(allod_protocol::ground::codec::encode(&(7u64, message)));
     }
     // A list is its length and its members, which stand in it without their version byte.
     let list = |members: &[Vec<u8>]| -> Vec<u8> {

@@ -2,14 +2,18 @@
 
 use crate::common::{account, founded, ledger, version};
 use allod_protocol::{
-    event::Event,
-    ids::{AccountId, IncidentId, VersionLabel},
-    incident::{
-        AnswerIncident, Incident, IncidentStatus, IncidentStep, IncidentUpdate, ReportIncident, UpdateIncident,
+    ground::{
+        ids::{AccountId, IncidentId, VersionLabel},
+        limits,
     },
-    limits,
-    office::{AcceptOffice, Office, ResignOffice},
-    transaction::Action,
+    rules::{
+        action::Action,
+        event::Event,
+        incident::{
+            AnswerIncident, Incident, IncidentStatus, IncidentStep, IncidentUpdate, ReportIncident, UpdateIncident,
+        },
+        office::{AcceptOffice, Office, ResignOffice},
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 
@@ -104,10 +108,10 @@ fn nobody_fills_an_incident_with_words_or_names() {
     assert_eq!(ledger.refused(4, answer(id)), "too_many_statements");
     let others: Vec<AccountId> = (0..5).map(|index| account(&ledger, index)).collect();
     let admit = |ledger: &mut TestLedger, number: usize| {
-        let handle = allod_protocol::ids::Handle::new(format!("guest-{number}")).unwrap();
-        let keys = allod_protocol::account::KeyPolicy::single(allod_tests::ledger::key(9).public_key());
+        let handle = allod_protocol::ground::ids::Handle::new(format!("guest-{number}")).unwrap();
+        let keys = allod_protocol::rules::account::KeyPolicy::single(allod_tests::ledger::key(9).public_key());
         let by = u8::try_from(number % 5).unwrap();
-        let admit = allod_protocol::account::CreateAccount { handle, keys, quota: 0 };
+        let admit = allod_protocol::rules::account::CreateAccount { handle, keys, quota: 0 };
         match ledger.must(by, Action::CreateAccount(admit)).events.first() {
             Some(Event::AccountCreated { account, .. }) => *account,
             other => panic!("{other:?}"),

@@ -2,19 +2,24 @@
 
 use crate::common::{account, decide, found, founding, ledger, version};
 use allod_protocol::{
-    access::{self, Distribution, Readers},
-    due::Deadline,
-    event::Event,
-    ids::{AccountId, ContentHash, ModelId, Name, Timestamp},
-    licence::{
-        AnswerLicence, AskLicence, LicenceChange, LicenceEnd, LicenceGrant, LicenceOf, LicenceRequest,
-        LicenceRequestOf, LicenceStep, LicenceTerms, Licensee, WantedLicence,
+    ground::{
+        ids::{AccountId, ContentHash, ModelId, Name, Timestamp},
+        invalid::Invalid,
+        limits,
+        state::{Direction, Record, StateRead, prefix_end},
     },
-    limits,
-    model::{Licence, Model},
-    proposal::{ProposalAction, ProposalStatus, Scope},
-    state::{Direction, Record, StateRead, prefix_end},
-    transaction::{Action, Invalid},
+    rules::{
+        access::{self, Distribution, Readers},
+        action::Action,
+        due::Deadline,
+        event::Event,
+        licence::{
+            AnswerLicence, AskLicence, LicenceChange, LicenceEnd, LicenceGrant, LicenceOf, LicenceRequest,
+            LicenceRequestOf, LicenceStep, LicenceTerms, Licensee, WantedLicence,
+        },
+        model::{Licence, Model},
+        proposal::{ProposalAction, ProposalStatus, Scope},
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 
@@ -329,7 +334,7 @@ fn what_is_asked_for_and_granted_has_its_form_at_the_bounds_and_not_beyond() {
     }
     let open = |for_ms| {
         let grant = ProposalAction::GrantLicence { account: AccountId::from_bytes([1; 32]), terms: terms(1, for_ms) };
-        Action::OpenProposal(allod_protocol::proposal::OpenProposal {
+        Action::OpenProposal(allod_protocol::rules::proposal::OpenProposal {
             scope: Scope::Model(model),
             title: "a licence".into(),
             text: String::new(),

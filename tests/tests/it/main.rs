@@ -27,6 +27,7 @@ mod network;
 mod offices;
 mod page;
 mod recovery;
+mod rooms;
 mod rounds;
 mod rules;
 mod safety;

@@ -3,13 +3,17 @@
 
 use crate::common::{HANDLES, account, decide, founded, ledger, open, status, units, vote};
 use allod_protocol::{
-    fraction::Fraction,
-    ids::{AccountId, ModelId, Units},
-    policy::{Dilution, ModelPolicy, Preemption, Risk, Rule, Verdict},
-    proposal::{Choice, ProposalAction, ProposalStatus, Scope},
-    rejection::Rejection,
-    share::{GiveConsent, Register, TakeUp},
-    transaction::Action,
+    ground::{
+        fraction::Fraction,
+        ids::{AccountId, ModelId, Units},
+    },
+    rules::{
+        action::Action,
+        policy::{Dilution, ModelPolicy, Preemption, Risk, Rule, Verdict},
+        proposal::{Choice, ProposalAction, ProposalStatus, Scope},
+        rejection::Rejection,
+        share::{GiveConsent, Register, TakeUp},
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 
@@ -29,7 +33,7 @@ fn take_up(model: ModelId, units: u64) -> Action {
     Action::TakeUp(TakeUp { model, issue: 0, units: Units::new(units) })
 }
 
-fn failure(ledger: &TestLedger, id: allod_protocol::ids::ProposalId) -> Rejection {
+fn failure(ledger: &TestLedger, id: allod_protocol::ground::ids::ProposalId) -> Rejection {
     match status(ledger, id) {
         ProposalStatus::ExecutionFailed { reason, .. } | ProposalStatus::Expired { reason, .. } => reason,
         other => panic!("{other:?}"),
@@ -69,7 +73,7 @@ fn owners_expropriate_only_by_a_rule_that_says_so_by_name() {
     let ask = |take| {
         let (scope, title, text) = (Scope::Model(model), "t".into(), String::new());
         let actions = vec![take];
-        Action::OpenProposal(allod_protocol::proposal::OpenProposal { scope, title, text, actions })
+        Action::OpenProposal(allod_protocol::rules::proposal::OpenProposal { scope, title, text, actions })
     };
     assert_eq!(ledger.refused(0, ask(take.clone())), "no_expropriation");
     let rule = Rule { voting_period_ms: 5_000, ..policy(90, 90).rules };
@@ -170,7 +174,7 @@ fn a_number_of_holders_stops_a_decision_however_little_they_hold() {
     assert!(matches!(status(&ledger, id), ProposalStatus::Executed { .. }), "one is not two");
     ledger.must(
         0,
-        Action::TransferShares(allod_protocol::share::TransferShares {
+        Action::TransferShares(allod_protocol::rules::share::TransferShares {
             model,
             to: account(&ledger, 3),
             units: Units::new(1),

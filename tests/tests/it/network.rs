@@ -2,21 +2,28 @@
 
 use crate::common::{account, decide_network, founded, ledger, open, status, tally, vote, with_model};
 use allod_protocol::{
-    account::{Account, CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
-    approval::{Approvable, RequestApproval, SignApproval},
-    block::Block,
-    crypto::SigningKey,
-    delegation::Delegate,
-    event::Event,
-    execute::{ExecuteError, Outcome, TransactionResult, execute},
-    ids::{Handle, Power, Units},
-    limits,
-    network::{Network, RetiredKey},
-    policy::ModelPolicy,
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
-    rejection::Rejection,
-    share::TransferShares,
-    transaction::Action,
+    ground::{
+        crypto::SigningKey,
+        ids::{Handle, Power, Units},
+        limits,
+    },
+    ledger::{
+        block::Block,
+        execute::{Outcome, TransactionResult, execute},
+    },
+    rules::{
+        account::{Account, CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        approval::{Approvable, RequestApproval, SignApproval},
+        context::ExecuteError,
+        delegation::Delegate,
+        event::Event,
+        network::{Network, RetiredKey},
+        policy::ModelPolicy,
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        rejection::Rejection,
+        share::TransferShares,
+    },
 };
 use allod_tests::ledger::{TestLedger, operates};
 
@@ -36,13 +43,13 @@ fn members_suspend_an_account_and_reinstate_it() {
     let suspend = ProposalAction::SuspendAccount { account: seafront, reason: "stolen keys".into() };
     assert!(executed(&decide_network(&mut ledger, suspend.clone())));
     assert_eq!(ledger.refused(4, create("branch")), "suspended");
-    let id = crate::common::open(&mut ledger, 0, allod_protocol::proposal::Scope::Network, vec![suspend]);
-    (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::proposal::Choice::Yes));
+    let id = crate::common::open(&mut ledger, 0, allod_protocol::rules::proposal::Scope::Network, vec![suspend]);
+    (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::rules::proposal::Choice::Yes));
     ledger.block(10_000, vec![]);
     assert_eq!(crate::common::status(&ledger, id).name(), "execution_failed");
     let reinstate = ProposalAction::ReinstateAccount { account: seafront };
-    let id = crate::common::open(&mut ledger, 0, allod_protocol::proposal::Scope::Network, vec![reinstate]);
-    (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::proposal::Choice::Yes));
+    let id = crate::common::open(&mut ledger, 0, allod_protocol::rules::proposal::Scope::Network, vec![reinstate]);
+    (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::rules::proposal::Choice::Yes));
     ledger.block(10_000, vec![]);
     assert!(executed(&crate::common::status(&ledger, id)));
     ledger.must(4, create("branch"));
@@ -188,10 +195,12 @@ fn parameters_change_from_the_next_block_on_and_within_bounds() {
     assert!(executed(&decide_network(&mut ledger, set)));
     let three: Vec<_> = (0..3).map(|index| ledger.sign_as(1, create(&format!("branch-{index}")))).collect();
     let results = ledger.block(1_000, three).results;
-    assert!(matches!(&results[2].outcome, allod_protocol::execute::Outcome::Rejected(r) if r.code() == "rate_limited"));
+    assert!(
+        matches!(&results[2].outcome, allod_protocol::ledger::execute::Outcome::Rejected(r) if r.code() == "rate_limited")
+    );
     parameters.heartbeat_ms = 1;
-    let question = allod_protocol::proposal::OpenProposal {
-        scope: allod_protocol::proposal::Scope::Network,
+    let question = allod_protocol::rules::proposal::OpenProposal {
+        scope: allod_protocol::rules::proposal::Scope::Network,
         title: "t".into(),
         text: String::new(),
         actions: vec![ProposalAction::SetParameters { parameters: Box::new(parameters) }],
@@ -207,7 +216,7 @@ fn a_build_that_the_network_outgrew_stops_before_the_height_and_says_what_to_ins
     let soon = ledger.tip.height.next();
     let old = decide_network(&mut ledger, upgrade(soon, limits::PROTOCOL_VERSION));
     assert!(matches!(&old, ProposalStatus::ExecutionFailed { reason, .. } if reason.code() == "upgrade_too_soon"));
-    let height = allod_protocol::ids::Height::new(ledger.tip.height.get() + 10);
+    let height = allod_protocol::ground::ids::Height::new(ledger.tip.height.get() + 10);
     assert!(executed(&decide_network(&mut ledger, upgrade(height, limits::PROTOCOL_VERSION + 1))));
     while ledger.tip.height < height.previous() {
         ledger.block(1, vec![]);

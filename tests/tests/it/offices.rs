@@ -2,22 +2,28 @@
 
 use crate::common::{account, decide, found, founded, founding, ledger, open, status, version, vote};
 use allod_protocol::{
-    access::{self, Distribution, Readers},
-    account::KeyPolicy,
-    attestation::{Attest, Finding},
-    contribution::{AcceptContribution, ContributionKind, RecordContribution},
-    crypto::SigningKey,
-    dispute::{AnswerDispute, Dispute, DisputeTarget, OpenDispute, RuleDispute},
-    event::Event,
-    ids::{AccountId, ArtifactId, ContributionId, DisputeId, IncidentId, ModelId, Name, Power, Units, VersionLabel},
-    incident::{IncidentStatus, ReportIncident, UpdateIncident},
-    limits,
-    model::{CreateModel, Model},
-    office::{self, AcceptOffice, Ahead, Office, ResignOffice, TenureStatus, Vacancy},
-    policy::{Arbiters, Gate, ModelPolicy, Proposers, Role},
-    proposal::{CancelProposal, Choice, ExecuteProposal, OpenProposal, ProposalAction, ProposalStatus, Scope},
-    recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
-    transaction::Action,
+    ground::{
+        crypto::SigningKey,
+        ids::{
+            AccountId, ArtifactId, ContributionId, DisputeId, IncidentId, ModelId, Name, Power, Units, VersionLabel,
+        },
+        limits,
+    },
+    rules::{
+        access::{self, Distribution, Readers},
+        account::KeyPolicy,
+        action::Action,
+        attestation::{Attest, Finding},
+        contribution::{AcceptContribution, ContributionKind, RecordContribution},
+        dispute::{AnswerDispute, Dispute, DisputeTarget, OpenDispute, RuleDispute},
+        event::Event,
+        incident::{IncidentStatus, ReportIncident, UpdateIncident},
+        model::{CreateModel, Model},
+        office::{self, AcceptOffice, Ahead, Office, ResignOffice, TenureStatus, Vacancy},
+        policy::{Arbiters, Gate, ModelPolicy, Proposers, Role},
+        proposal::{CancelProposal, Choice, ExecuteProposal, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
+    },
 };
 use allod_tests::ledger::{TestLedger, operates, policy};
 

@@ -5,28 +5,34 @@ mod held;
 
 use crate::common::{account, founded, founding, ledger, open, version, with_model};
 use allod_protocol::{
-    account::KeyPolicy,
-    approval::RequestApproval,
-    artifact::{Artifact, ArtifactKind},
-    contribution::{ContributionKind, RecordContribution, RevealContribution},
-    crypto::SigningKey,
-    dispute::{DisputeTarget, OpenDispute, RuleDispute},
-    dormancy::CallOn,
-    event::Event,
-    execute::Outcome,
-    ids::{
-        AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Power, ProposalId,
-        Timestamp, Units, VersionLabel,
+    ground::{
+        crypto::SigningKey,
+        ids::{
+            AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, ModelId, Power,
+            ProposalId, Timestamp, Units, VersionLabel,
+        },
+        invalid::Invalid,
+        limits,
     },
-    intake::{SetIntake, UnitsOf},
-    limits,
-    model::{CreateModel, FoundingLine, ParentGrant, PublishVersion, VersionRef},
-    policy::Dormancy,
-    proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope, WithdrawProposal},
-    recovery::{RecoveryPolicy, SetRecovery},
-    round::{KindWeight, RoundPlan},
-    share::{BurnShares, TakeUp, Vesting},
-    transaction::{Action, Invalid, TransactionBody},
+    ledger::execute::Outcome,
+    rules::{
+        account::KeyPolicy,
+        action::Action,
+        approval::RequestApproval,
+        artifact::{Artifact, ArtifactKind},
+        contribution::{ContributionKind, RecordContribution, RevealContribution},
+        dispute::{DisputeTarget, OpenDispute, RuleDispute},
+        dormancy::CallOn,
+        event::Event,
+        intake::{SetIntake, UnitsOf},
+        model::{CreateModel, FoundingLine, ParentGrant, PublishVersion, VersionRef},
+        policy::Dormancy,
+        proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope, WithdrawProposal},
+        recovery::{RecoveryPolicy, SetRecovery},
+        round::{KindWeight, RoundPlan},
+        share::{BurnShares, TakeUp, Vesting},
+        transaction::TransactionBody,
+    },
 };
 use allod_tests::ledger::{TestLedger, key, policy};
 
@@ -296,7 +302,7 @@ fn a_transaction_lives_for_an_hour_at_the_most() {
 fn an_account_has_so_much_open_and_no_more() {
     let mut ledger = ledger();
     let dormancy = Some(Dormancy { after_ms: 30 * DAY_MS });
-    let mut rules = allod_protocol::policy::ModelPolicy { dormancy, ..policy(50, 60) };
+    let mut rules = allod_protocol::rules::policy::ModelPolicy { dormancy, ..policy(50, 60) };
     rules.rules.voting_period_ms = DAY_MS;
     let model = founded(&mut ledger, rules);
     for _ in 0..16 {
@@ -323,7 +329,7 @@ fn an_account_has_so_much_open_and_no_more() {
 fn founded_by(ledger: &mut TestLedger, seed: AccountId) -> ModelId {
     let name = format!("m{}", &seed.to_string()[..16]);
     let founding = CreateModel {
-        name: allod_protocol::ids::Name::new(name).unwrap(),
+        name: allod_protocol::ground::ids::Name::new(name).unwrap(),
         founding: vec![FoundingLine { account: account(ledger, 1), units: Units::new(1), vesting: None }],
         stewards: vec![account(ledger, 1)],
         ..founding(ledger, policy(50, 60))
@@ -338,13 +344,13 @@ fn founded_by(ledger: &mut TestLedger, seed: AccountId) -> ModelId {
 fn a_caller_has_so_many_calls_open_and_no_more() {
     let mut ledger = ledger();
     let dormancy = Some(Dormancy { after_ms: 30 * DAY_MS });
-    let rules = allod_protocol::policy::ModelPolicy { dormancy, ..policy(50, 60) };
+    let rules = allod_protocol::rules::policy::ModelPolicy { dormancy, ..policy(50, 60) };
     // Holders enough to be called on, admitted by each of the founders.
     let admit = |ledger: &mut TestLedger, number: u8| {
         let by = number % 5;
         let handle = Handle::new(format!("guest-{number}")).unwrap();
         let keys = KeyPolicy::single(key(9).public_key());
-        let action = allod_protocol::account::CreateAccount { handle, keys, quota: 0 };
+        let action = allod_protocol::rules::account::CreateAccount { handle, keys, quota: 0 };
         match ledger.must(by, Action::CreateAccount(action)).events.first() {
             Some(Event::AccountCreated { account, .. }) => *account,
             other => panic!("{other:?}"),
@@ -357,7 +363,7 @@ fn a_caller_has_so_many_calls_open_and_no_more() {
         let lines = std::iter::once(account(&ledger, 0)).chain(holders.iter().copied());
         let line = |account| FoundingLine { account, units: Units::new(1), vesting: None };
         let founding = CreateModel {
-            name: allod_protocol::ids::Name::new(name).unwrap(),
+            name: allod_protocol::ground::ids::Name::new(name).unwrap(),
             founding: lines.map(line).collect(),
             ..founding(&ledger, rules.clone())
         };
@@ -389,10 +395,12 @@ fn a_holder_has_so_many_grants_under_vesting_and_no_more() {
         crate::common::status(ledger, id)
     };
     for _ in 0..limits::VESTING_GRANTS {
-        assert!(matches!(grant(&mut ledger), allod_protocol::proposal::ProposalStatus::Executed { .. }));
+        assert!(matches!(grant(&mut ledger), allod_protocol::rules::proposal::ProposalStatus::Executed { .. }));
     }
     let failed = grant(&mut ledger);
-    let allod_protocol::proposal::ProposalStatus::ExecutionFailed { reason, .. } = failed else { panic!("{failed:?}") };
+    let allod_protocol::rules::proposal::ProposalStatus::ExecutionFailed { reason, .. } = failed else {
+        panic!("{failed:?}")
+    };
     assert_eq!(reason.code(), "too_many_vesting_grants");
 }
 

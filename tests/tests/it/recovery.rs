@@ -4,16 +4,20 @@
 
 use crate::common::{account, ledger, open, status, vote};
 use allod_protocol::{
-    account::{Account, KeyPolicy, RotateKeys, WeightedKey},
-    crypto::SigningKey,
-    due::{Deadline, Due},
-    event::Event,
-    execute::{Executed, Outcome},
-    ids::AccountId,
-    proposal::{Choice, ProposalAction, Scope},
-    recovery::{CancelRecovery, Clock, GuardianVote, RecoverAccount, Recovery, RecoveryPolicy, SetRecovery, Stage},
-    state::{Direction, page},
-    transaction::Action,
+    ground::{
+        crypto::SigningKey,
+        ids::AccountId,
+        state::{Direction, page},
+    },
+    ledger::execute::{Executed, Outcome},
+    rules::{
+        account::{Account, KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        due::{Deadline, Due},
+        event::Event,
+        proposal::{Choice, ProposalAction, Scope},
+        recovery::{CancelRecovery, Clock, GuardianVote, RecoverAccount, Recovery, RecoveryPolicy, SetRecovery, Stage},
+    },
 };
 use allod_tests::ledger::{TestLedger, key};
 use std::collections::BTreeSet;

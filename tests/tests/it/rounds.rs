@@ -7,16 +7,18 @@ mod seals;
 
 use crate::common::{account, decide, founded, ledger, status, units};
 use allod_protocol::{
-    access::Distribution,
-    contribution::{AcceptContribution, ContributionKind, RecordContribution},
-    dispute::{DisputeTarget, OpenDispute},
-    event::Event,
-    execute::Outcome,
-    ids::{AccountId, BasisPoints, ContentHash, ContributionId, ModelId, Units},
-    proposal::{ProposalAction, ProposalStatus},
-    round::{self, Cap, CapPer, KindWeight, Round, RoundPlan, RoundStatus},
-    share::Register,
-    transaction::Action,
+    ground::ids::{AccountId, BasisPoints, ContentHash, ContributionId, ModelId, Units},
+    ledger::execute::Outcome,
+    rules::{
+        access::Distribution,
+        action::Action,
+        contribution::{AcceptContribution, ContributionKind, RecordContribution},
+        dispute::{DisputeTarget, OpenDispute},
+        event::Event,
+        proposal::{ProposalAction, ProposalStatus},
+        round::{self, Cap, CapPer, KindWeight, Round, RoundPlan, RoundStatus},
+        share::Register,
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 
@@ -158,7 +160,7 @@ fn a_retired_model_settles_its_rounds_and_cuts_nobody_off() {
 fn a_model_has_so_many_rounds_at_a_time_and_no_more() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, policy(50, 60));
-    for _ in 0..allod_protocol::limits::OPEN_ROUNDS {
+    for _ in 0..allod_protocol::ground::limits::OPEN_ROUNDS {
         let long = RoundPlan { recording_ms: 1_000_000, ..plan(1) };
         open_round(&mut ledger, model, long);
     }
@@ -218,15 +220,15 @@ fn a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up() {
     let handles: Vec<String> =
         (0..GIVERS).map(|index| format!("giver-{}-{index}", char::from(b'a' + index % 26))).collect();
     let mut ledger = TestLedger::new(&handles.iter().map(String::as_str).collect::<Vec<_>>());
-    let founding = allod_protocol::model::FoundingLine {
+    let founding = allod_protocol::rules::model::FoundingLine {
         account: ledger.account(&handles[0]),
         units: Units::new(10),
         vesting: None,
     };
     let model = crate::common::found(
         &mut ledger,
-        allod_protocol::model::CreateModel {
-            name: allod_protocol::ids::Name::new("crowd").unwrap(),
+        allod_protocol::rules::model::CreateModel {
+            name: allod_protocol::ground::ids::Name::new("crowd").unwrap(),
             description: String::new(),
             founding: vec![founding.clone()],
             stewards: vec![founding.account],
@@ -240,27 +242,30 @@ fn a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up() {
     let open = decide(&mut ledger, model, ProposalAction::OpenRound { plan: plan(1_000_003) }, &[0]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, open), ProposalStatus::Executed { .. }));
-    let mut scores = allod_protocol::state::ChangeSet::new();
+    let mut scores = allod_protocol::ground::state::ChangeSet::new();
     let mut round: Round = ledger.read(&(model, 0)).unwrap();
     for number in 0..1_300u32 {
         let mut id = [0u8; 32];
         id[..4].copy_from_slice(&number.to_be_bytes());
-        let id = allod_protocol::ids::AccountId::from_bytes(id);
-        let score = allod_protocol::round::RoundScore { score: u64::from(number % 17 + 1), ..Default::default() };
+        let id = allod_protocol::ground::ids::AccountId::from_bytes(id);
+        let score =
+            allod_protocol::rules::round::RoundScore { score: u64::from(number % 17 + 1), ..Default::default() };
         round.score += score.score;
         round.contributors += 1;
-        let key = <allod_protocol::round::RoundScore as allod_protocol::state::Record>::key_bytes(&(model, 0, id));
-        scores.insert(key, Some(allod_protocol::codec::encode(&score)));
+        let key = <allod_protocol::rules::round::RoundScore as allod_protocol::ground::state::Record>::key_bytes(&(
+            model, 0, id,
+        ));
+        scores.insert(key, Some(allod_protocol::ground::codec::encode(&score)));
     }
-    let key = <Round as allod_protocol::state::Record>::key_bytes(&(model, 0));
-    scores.insert(key, Some(allod_protocol::codec::encode(&round)));
+    let key = <Round as allod_protocol::ground::state::Record>::key_bytes(&(model, 0));
+    scores.insert(key, Some(allod_protocol::ground::codec::encode(&round)));
     ledger.state.apply(scores);
 
     ledger.block(60_000, vec![]);
     let mut blocks = 0;
     let mut minted_at_most = 0;
     while !matches!(ledger.read::<Round>(&(model, 0)).unwrap().status, RoundStatus::Closed { .. }) {
-        let transfer = allod_protocol::share::TransferShares {
+        let transfer = allod_protocol::rules::share::TransferShares {
             model,
             to: ledger.account(&handles[1]),
             units: Units::new(1),

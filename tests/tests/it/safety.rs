@@ -2,17 +2,21 @@
 
 use crate::common::{account, decide, founded, ledger, open, status, version, vote};
 use allod_protocol::{
-    dispute::{DisputeTarget, OpenDispute},
-    emergency::{StopEnd, StopVersion, SuspendedBy, VersionStop},
-    event::Event,
-    execute::Executed,
-    ids::{ModelId, Units, VersionLabel},
-    limits,
-    model::{Model, PublishVersion, Version, VersionRef, VersionStatus},
-    policy::{EmergencyStop, ModelPolicy, Rule},
-    proposal::{Choice, ExecuteProposal, ProposalAction, ProposalStatus, Scope},
-    standing::{self, ConcernKind, Standing},
-    transaction::Action,
+    ground::{
+        ids::{ModelId, Units, VersionLabel},
+        limits,
+    },
+    ledger::execute::Executed,
+    rules::{
+        action::Action,
+        dispute::{DisputeTarget, OpenDispute},
+        emergency::{StopEnd, StopVersion, SuspendedBy, VersionStop},
+        event::Event,
+        model::{Model, PublishVersion, Version, VersionRef, VersionStatus},
+        policy::{EmergencyStop, ModelPolicy, Rule},
+        proposal::{Choice, ExecuteProposal, ProposalAction, ProposalStatus, Scope},
+        standing::{self, ConcernKind, Standing},
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 

@@ -2,19 +2,25 @@
 
 use crate::common::{ledger, open, status, units, version, vote, with_model};
 use allod_protocol::{
-    account::{CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
-    contribution::{AcceptContribution, Contribution, ContributionKind, RecordContribution},
-    crypto::SigningKey,
-    event::Event,
-    execute::Outcome,
-    ids::{AccountId, ContributionId, Handle, Power, Timestamp, Units, VersionLabel},
-    model::{Model, PublishVersion, Version, VersionRef, VersionStatus},
-    network::Network,
-    policy::{Tally, Verdict},
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
-    rejection::Rejection,
-    share::{Register, TransferShares},
-    transaction::{Action, Invalid, TransactionBody},
+    ground::{
+        crypto::SigningKey,
+        ids::{AccountId, ContributionId, Handle, Power, Timestamp, Units, VersionLabel},
+        invalid::Invalid,
+    },
+    ledger::execute::Outcome,
+    rules::{
+        account::{CreateAccount, HandleOf, KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        contribution::{AcceptContribution, Contribution, ContributionKind, RecordContribution},
+        event::Event,
+        model::{Model, PublishVersion, Version, VersionRef, VersionStatus},
+        network::Network,
+        policy::{Tally, Verdict},
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        rejection::Rejection,
+        share::{Register, TransferShares},
+        transaction::TransactionBody,
+    },
 };
 use allod_tests::ledger::{TestLedger, key, operates};
 
@@ -360,7 +366,7 @@ fn faulty_transactions_are_refused_before_any_state_is_asked() {
     let mut forged = good.clone();
     forged.body.nonce += 1;
     assert!(matches!(forged.check_signatures(), Err(Invalid::Signature(_))));
-    let other = allod_protocol::ids::NetworkId::from_bytes([9; 32]);
+    let other = allod_protocol::ground::ids::NetworkId::from_bytes([9; 32]);
     assert!(matches!(good.check_form(other), Err(Invalid::Network { .. })));
     let mut unsigned = good.clone();
     unsigned.signatures.clear();
@@ -375,7 +381,7 @@ fn faulty_transactions_are_refused_before_any_state_is_asked() {
     let large = ledger.sign_as(0, Action::PublishVersion(large));
     assert!(matches!(large.check_form(network), Err(Invalid::Form { field: "notes", .. })));
     assert!(matches!(
-        allod_protocol::transaction::Transaction::decode(&vec![1; 100_000]),
+        allod_protocol::rules::transaction::Transaction::decode(&vec![1; 100_000]),
         Err(Invalid::TooLarge(100_000))
     ));
     let stale = TransactionBody {
@@ -397,7 +403,7 @@ fn the_hash_of_a_block_covers_the_signatures() {
     let mut other = signed.clone();
     other.signatures.clear();
     assert_eq!(signed.id(), other.id());
-    let root = allod_protocol::block::transactions_root;
+    let root = allod_protocol::ledger::block::transactions_root;
     assert_ne!(root(&[signed]), root(&[other]), "which keys signed decides what a transaction does");
 }
 

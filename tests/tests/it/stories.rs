@@ -2,14 +2,16 @@
 
 use crate::common::{account, decide, found, founded, founding, ledger, open, status, units, version, vote};
 use allod_protocol::{
-    attestation::{Attest, Finding},
-    delegation::Delegate,
-    ids::{ArtifactId, Name, Units, VersionLabel},
-    model::Model,
-    policy::{Verdict, templates::Template},
-    proposal::{Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
-    share::TransferShares,
-    transaction::Action,
+    ground::ids::{ArtifactId, Name, Units, VersionLabel},
+    rules::{
+        action::Action,
+        attestation::{Attest, Finding},
+        delegation::Delegate,
+        model::Model,
+        policy::{Verdict, templates::Template},
+        proposal::{Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        share::TransferShares,
+    },
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -144,7 +146,7 @@ fn a_regulated_consortium_releases_what_was_reviewed() {
     ledger.block(2 * DAY_MS, vec![]);
     assert!(matches!(status(&ledger, release), ProposalStatus::Queued { .. }), "one review of two");
     ledger.must(1, review(Finding::Passed));
-    let execute = allod_protocol::proposal::ExecuteProposal { proposal: release };
+    let execute = allod_protocol::rules::proposal::ExecuteProposal { proposal: release };
     ledger.must(2, Action::ExecuteProposal(execute));
     assert_eq!(ledger.read::<Model>(&model).unwrap().released, Some(label("1.0")));
 }

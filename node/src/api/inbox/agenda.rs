@@ -3,18 +3,22 @@
 use super::{Asked, decoded, disputes, proposals};
 use crate::api::views::{InboxItem, InboxKind, Problem};
 use allod_protocol::{
-    contribution::{Contribution, ContributionOf},
-    delegation::Delegation,
-    dispute::{DisputeTarget, Frozen},
-    dormancy::Silence,
-    due::{Deadline, Due},
-    emergency::VersionStop,
-    ids::{ModelId, Timestamp, Units},
-    model::Model,
-    proposal::{Proposal, Scope},
-    round::{Round, RoundStatus},
-    share::{Issue, Share, TakenUp},
-    state::{Direction, Overlay, page},
+    ground::{
+        ids::{ModelId, Timestamp, Units},
+        state::{Direction, Overlay, page},
+    },
+    rules::{
+        contribution::{Contribution, ContributionOf},
+        delegation::Delegation,
+        dispute::{DisputeTarget, Frozen},
+        dormancy::Silence,
+        due::{Deadline, Due},
+        emergency::VersionStop,
+        model::Model,
+        proposal::{Proposal, Scope},
+        round::{Round, RoundStatus},
+        share::{Issue, Share, TakenUp},
+    },
 };
 
 /// Contributions of a model that are looked through for those of one round, the newest first.

@@ -3,9 +3,11 @@
 use super::Asked;
 use crate::api::views::{InboxItem, InboxKind, Problem};
 use allod_protocol::{
-    dispute::{Dispute, DisputeStatus, sitting},
-    ids::{DisputeId, Timestamp, Units},
-    share::Share,
+    ground::ids::{DisputeId, Timestamp, Units},
+    rules::{
+        dispute::{Dispute, DisputeStatus, sitting},
+        share::Share,
+    },
 };
 
 /// Everything that a dispute which is not over asks.

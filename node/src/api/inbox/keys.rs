@@ -6,10 +6,12 @@ use crate::{
     plain,
 };
 use allod_protocol::{
-    account::{Account, Suspension},
-    approval::{Approval, ApprovalOf},
-    ids::Timestamp,
-    recovery::{Clock, Guarded, Recovery, Stage},
+    ground::ids::Timestamp,
+    rules::{
+        account::{Account, Suspension},
+        approval::{Approval, ApprovalOf},
+        recovery::{Clock, Guarded, Recovery, Stage},
+    },
 };
 
 /// When a clock's time comes; none while it stands.

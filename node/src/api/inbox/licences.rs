@@ -6,11 +6,15 @@ use crate::{
     plain,
 };
 use allod_protocol::{
-    ids::{AccountId, Height, ModelId},
-    licence::{LicenceGrant, LicenceOf, LicenceRequest, LicenceRequestOf, Licensee},
-    model::{Version, VersionStatus},
-    standing::{self, Concern, ConcernKind},
-    state::{Direction, page},
+    ground::{
+        ids::{AccountId, Height, ModelId},
+        state::{Direction, page},
+    },
+    rules::{
+        licence::{LicenceGrant, LicenceOf, LicenceRequest, LicenceRequestOf, Licensee},
+        model::{Version, VersionStatus},
+        standing::{self, Concern, ConcernKind},
+    },
 };
 
 /// Versions of a model that are looked through for what is the matter with them.

@@ -3,13 +3,17 @@
 use super::{Asked, decoded, licences};
 use crate::api::views::{InboxItem, InboxKind, Problem};
 use allod_protocol::{
-    contribution::{Contribution, ContributionOf},
-    dispute::{DisputeTarget, Frozen},
-    ids::{IncidentId, ModelId},
-    incident::{Incident, IncidentOf, IncidentStatus},
-    office::{Office, Tenure, TenureStatus},
-    round::{Round, RoundStatus},
-    state::{Direction, page},
+    ground::{
+        ids::{IncidentId, ModelId},
+        state::{Direction, page},
+    },
+    rules::{
+        contribution::{Contribution, ContributionOf},
+        dispute::{DisputeTarget, Frozen},
+        incident::{Incident, IncidentOf, IncidentStatus},
+        office::{Office, Tenure, TenureStatus},
+        round::{Round, RoundStatus},
+    },
 };
 
 /// Contributions of a model that are looked through for those that wait, the newest first.

@@ -9,13 +9,14 @@ use crate::{
     plain,
 };
 use allod_protocol::{
-    delegation::DelegationAt,
-    ids::AccountId,
-    office::{Office, is_held},
-    proposal::{Ballot, Proposal, ProposalAction, ProposalStatus, Scope, ballot},
-    sale::Purchase,
-    share::Consent,
-    state::read_as_of,
+    ground::{ids::AccountId, state::read_as_of},
+    rules::{
+        delegation::DelegationAt,
+        office::{Office, is_held},
+        proposal::{Ballot, Proposal, ProposalAction, ProposalStatus, Scope, ballot},
+        sale::Purchase,
+        share::Consent,
+    },
 };
 
 /// Everything that a proposal which is not over asks.

@@ -1,7 +1,7 @@
 //! Rounds, disputes, incidents, recovery and approvals, as the API tells them.
 
 use super::{decisions::quick, *};
-use allod_protocol::{
+use allod_protocol::rules::{
     account::WeightedKey,
     approval::{RequestApproval, SignApproval},
     contribution::AcceptContribution,

@@ -3,10 +3,11 @@
 use super::{decisions::quick, *};
 use crate::exchange::{probe::Probe, serve::Asked};
 use allod_protocol::{
-    access::{BindPeer, Readers, ReleasePeer},
-    crypto::Domain,
-    ids::ArtifactId,
-    model::VersionRef,
+    ground::{crypto::Domain, ids::ArtifactId},
+    rules::{
+        access::{BindPeer, Readers, ReleasePeer},
+        model::VersionRef,
+    },
 };
 
 /// Two peers that are connected, with these identities. Each has a ledger of its own.
@@ -393,7 +394,7 @@ async fn what_an_artifact_says_of_itself_is_shown_with_it_and_with_its_version()
     std::fs::write(directory.join("newer.gguf"), [b"GGUF\x09\0\0\0".as_slice(), &[0; 16]].concat()).unwrap();
     std::fs::write(directory.join("README.md"), "---\nlicense: mit\ntags: [small]\n---\n# Model\n").unwrap();
     let published = peer.lines("/v1/artifacts", json!({"path": directory})).await.pop().unwrap();
-    let artifact: allod_protocol::artifact::Artifact =
+    let artifact: allod_protocol::rules::artifact::Artifact =
         serde_json::from_value(published["artifact"].clone()).expect("an artifact");
     let address = artifact.address;
     let publish = PublishVersion {

@@ -2,16 +2,18 @@
 
 use super::*;
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind},
-    attestation::{Attest, Finding},
-    delegation::Delegate,
-    ids::ArtifactId,
-    model::VersionRef,
-    office::{AcceptOffice, Office},
-    policy::{Class, Gate, Role, TransferRule},
-    proposal::ExecuteProposal,
-    sale::AcceptTransfer,
-    share::Vesting,
+    ground::ids::ArtifactId,
+    rules::{
+        artifact::{Artifact, ArtifactKind},
+        attestation::{Attest, Finding},
+        delegation::Delegate,
+        model::VersionRef,
+        office::{AcceptOffice, Office},
+        policy::{Class, Gate, Role, TransferRule},
+        proposal::ExecuteProposal,
+        sale::AcceptTransfer,
+        share::Vesting,
+    },
 };
 
 /// Ballots may stop as soon as nothing can change the outcome, so that a test need not wait.

@@ -1,7 +1,10 @@
 //! Short ids, where there are thousands of what they could stand for.
 
 use super::{decisions::quick, *};
-use allod_protocol::{event::Event, ids::ProposalId, proposal::WithdrawProposal};
+use allod_protocol::{
+    ground::ids::ProposalId,
+    rules::{event::Event, proposal::WithdrawProposal},
+};
 
 /// Rounds of asking and taking back.
 const ROUNDS: usize = 63;

@@ -2,7 +2,7 @@
 
 use super::{decisions::quick, *};
 use crate::cli::Cli;
-use allod_protocol::{
+use allod_protocol::rules::{
     dispute::{AnswerDispute, DisputeTarget, OpenDispute},
     dormancy::Present,
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
@@ -34,7 +34,7 @@ impl Peer {
         kinds
     }
 
-    async fn open(&self, scope: Scope, action: ProposalAction) -> allod_protocol::ids::ProposalId {
+    async fn open(&self, scope: Scope, action: ProposalAction) -> allod_protocol::ground::ids::ProposalId {
         let proposal = OpenProposal { scope, title: "Asked".into(), text: String::new(), actions: vec![action] };
         let id = self.apply(1, "northfield", Action::OpenProposal(proposal)).await;
         let told = self.ok(&format!("/v1/transactions/{id}")).await;
@@ -199,7 +199,7 @@ async fn a_refusal_speaks_of_accounts_and_models_by_their_names() {
     assert!(status == 403 && text.contains("southbank") && !text.contains(&id), "{text}");
     let action = ProposalAction::MintShares {
         to: peer.account("southbank"),
-        units: Units::new(allod_protocol::limits::MODEL_UNITS),
+        units: Units::new(allod_protocol::ground::limits::MODEL_UNITS),
         reason: "more".into(),
         vesting: None,
     };
@@ -212,7 +212,10 @@ async fn a_refusal_speaks_of_accounts_and_models_by_their_names() {
     assert!(refused.contains("northfield/digits") && !refused.contains(&model.to_string()), "{refused}");
     assert_eq!(
         tried["does"][0],
-        format!("mint {} units of northfield/digits for southbank: \"more\"", allod_protocol::limits::MODEL_UNITS)
+        format!(
+            "mint {} units of northfield/digits for southbank: \"more\"",
+            allod_protocol::ground::limits::MODEL_UNITS
+        )
     );
 }
 

@@ -6,7 +6,7 @@ use super::{
     inbox::must_parse,
     *,
 };
-use allod_protocol::{
+use allod_protocol::rules::{
     licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
     model::Licence,
     transaction::TransactionBody,

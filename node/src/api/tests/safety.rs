@@ -2,11 +2,13 @@
 
 use super::{artifacts::connected, decisions::quick, *};
 use allod_protocol::{
-    artifact::{Artifact, ArtifactKind},
-    emergency::StopVersion,
-    ids::ArtifactId,
-    model::VersionRef,
-    policy::EmergencyStop,
+    ground::ids::ArtifactId,
+    rules::{
+        artifact::{Artifact, ArtifactKind},
+        emergency::StopVersion,
+        model::VersionRef,
+        policy::EmergencyStop,
+    },
 };
 
 const MODEL: &str = "/v1/models/northfield/digits";

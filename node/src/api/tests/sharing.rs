@@ -8,11 +8,12 @@ use crate::exchange::{
     serve::Asked,
 };
 use allod_protocol::{
-    access::{ArtifactOrigin, Readers},
-    artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
-    commitment::{CommitArtifact, commitment},
-    ids::ArtifactId,
-    state::read,
+    ground::{ids::ArtifactId, state::read},
+    rules::{
+        access::{ArtifactOrigin, Readers},
+        artifact::{Artifact, ArtifactKind, ArtifactPath, Manifest, ManifestFile},
+        commitment::{CommitArtifact, commitment},
+    },
 };
 
 /// Large enough to come in several pieces.

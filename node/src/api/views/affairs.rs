@@ -2,13 +2,15 @@
 
 use crate::api::schema;
 use allod_protocol::{
-    account::KeyPolicy,
-    approval::Approval,
-    dispute::Dispute,
-    ids::{AccountId, Handle, ModelName, Units},
-    incident::{Incident, IncidentUpdate},
-    recovery::{Recovery, RecoveryPolicy, Unsettled},
-    round::Round,
+    ground::ids::{AccountId, Handle, ModelName, Units},
+    rules::{
+        account::KeyPolicy,
+        approval::Approval,
+        dispute::Dispute,
+        incident::{Incident, IncidentUpdate},
+        recovery::{Recovery, RecoveryPolicy, Unsettled},
+        round::Round,
+    },
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,13 +42,13 @@ pub struct ScoreView {
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// The sum. As long as `seals` is not 0 it counts nothing.
-    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
     #[schema(value_type = schema::Wide)]
     pub score: u64,
     /// Amounts that it sealed and has not told.
     pub seals: u64,
     /// What of the sum is in dispute, or was when the round closed.
-    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
     #[schema(value_type = schema::Wide)]
     pub disputed: u64,
     /// The units that it got, or would get if the round closed now by the same rule; none where there are more givers

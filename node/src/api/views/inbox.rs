@@ -1,7 +1,7 @@
 //! What an account is asked.
 
 use crate::api::schema;
-use allod_protocol::ids::{AccountId, BasisPoints, Handle, ModelId, ModelName, Timestamp, Units};
+use allod_protocol::ground::ids::{AccountId, BasisPoints, Handle, ModelId, ModelName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -116,7 +116,7 @@ pub struct UnansweredView {
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// The weight of its own.
-    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
     #[schema(value_type = schema::Wide)]
     pub weight: u64,
     /// Whom it delegated to when the proposal was opened; null if nobody.

@@ -2,9 +2,11 @@
 
 use super::schema;
 use allod_protocol::{
-    ids::{AccountId, Handle, Height, ModelName},
-    intake::UnitsOf,
-    office::{Office, Vacancy},
+    ground::ids::{AccountId, Handle, Height, ModelName},
+    rules::{
+        intake::UnitsOf,
+        office::{Office, Vacancy},
+    },
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -2,13 +2,15 @@
 
 use crate::api::schema;
 use allod_protocol::{
-    attestation::Attestation,
-    delegation::Delegation,
-    dormancy::Silence,
-    ids::{ArtifactId, Handle, ModelId, ModelName, Units, VersionLabel},
-    model::{VersionRef, VersionStatus},
-    share::Issue,
-    standing::Concern,
+    ground::ids::{ArtifactId, Handle, ModelId, ModelName, Units, VersionLabel},
+    rules::{
+        attestation::Attestation,
+        delegation::Delegation,
+        dormancy::Silence,
+        model::{VersionRef, VersionStatus},
+        share::Issue,
+        standing::Concern,
+    },
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

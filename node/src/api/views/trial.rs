@@ -3,10 +3,8 @@
 use super::GateView;
 use crate::api::schema;
 use allod_protocol::{
-    event::Event,
-    ids::{AccountId, BasisPoints, Handle, Height, Timestamp, Units},
-    policy::Rule,
-    proposal::OpenProposal,
+    ground::ids::{AccountId, BasisPoints, Handle, Height, Timestamp, Units},
+    rules::{event::Event, policy::Rule, proposal::OpenProposal},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,7 +41,7 @@ pub struct DryRunView {
     #[schema(value_type = u64)]
     pub closes: Timestamp,
     /// The whole weight that could answer.
-    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
     #[schema(value_type = schema::Wide)]
     pub electorate: u64,
     /// Who could keep it from passing.
@@ -139,7 +137,7 @@ pub struct LostBlock {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockingView {
     /// The weight that is enough.
-    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
     #[schema(value_type = schema::Wide)]
     pub weight: u64,
     /// Holders who have it alone, the heaviest first; at most 100 are listed.
@@ -161,7 +159,7 @@ pub struct WeightView {
     #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// Its weight.
-    #[serde(deserialize_with = "allod_protocol::ids::wide::deserialize")]
+    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
     #[schema(value_type = schema::Wide)]
     pub weight: u64,
 }

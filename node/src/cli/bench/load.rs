@@ -6,11 +6,13 @@ use crate::{
     cli::client::{Client, Notices, Notified},
 };
 use allod_protocol::{
-    codec,
-    execute::{Outcome, TransactionResult},
-    ids::{Height, TransactionId},
-    limits,
-    transaction::Transaction,
+    ground::{
+        codec,
+        ids::{Height, TransactionId},
+        limits,
+    },
+    ledger::execute::{Outcome, TransactionResult},
+    rules::transaction::Transaction,
 };
 use anyhow::{Result, anyhow, bail};
 use std::{
@@ -286,10 +288,15 @@ impl Measured {
 mod tests {
     use super::*;
     use allod_protocol::{
-        account::{KeyPolicy, RotateKeys},
-        crypto::SigningKey,
-        ids::{AccountId, NetworkId, Timestamp},
-        transaction::{Action, TransactionBody},
+        ground::{
+            crypto::SigningKey,
+            ids::{AccountId, NetworkId, Timestamp},
+        },
+        rules::{
+            account::{KeyPolicy, RotateKeys},
+            action::Action,
+            transaction::TransactionBody,
+        },
     };
 
     fn problem(status: u16) -> Problem {

@@ -10,19 +10,24 @@ use crate::{
     keys,
 };
 use allod_protocol::{
-    access::Distribution,
-    account::{Account, CreateAccount, KeyPolicy},
-    codec,
-    contribution::{ContributionKind, RecordContribution},
-    crypto::SigningKey,
-    event::Event,
-    fraction::Portion,
-    ids::{AccountId, Handle, Height, ModelId, Name, NetworkId, TransactionId, Units},
-    limits,
-    model::{CreateModel, FoundingLine},
-    policy::{ModelPolicy, Rule},
-    share::TransferShares,
-    transaction::{Action, Transaction},
+    ground::{
+        codec,
+        crypto::SigningKey,
+        fraction::Portion,
+        ids::{AccountId, Handle, Height, ModelId, Name, NetworkId, TransactionId, Units},
+        limits,
+    },
+    rules::{
+        access::Distribution,
+        account::{Account, CreateAccount, KeyPolicy},
+        action::Action,
+        contribution::{ContributionKind, RecordContribution},
+        event::Event,
+        model::{CreateModel, FoundingLine},
+        policy::{ModelPolicy, Rule},
+        share::TransferShares,
+        transaction::Transaction,
+    },
 };
 use anyhow::{Result, anyhow};
 use futures::future::try_join_all;

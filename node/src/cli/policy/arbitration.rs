@@ -2,8 +2,8 @@
 
 use crate::cli::{client::Client, units};
 use allod_protocol::{
-    ids::AccountId,
-    policy::{Arbiters, ModelPolicy},
+    ground::ids::AccountId,
+    rules::policy::{Arbiters, ModelPolicy},
 };
 use anyhow::Result;
 use std::time::Duration;

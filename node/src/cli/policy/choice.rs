@@ -3,12 +3,16 @@
 use super::arbitration::ArbitrationArgs;
 use crate::cli::{Failure, args, client::Client, units};
 use allod_protocol::{
-    control::ChangeOfControl,
-    fraction::{Fraction, Portion},
-    ids::AccountId,
-    policy::{
-        Class, Dilution, Dormancy, EmergencyStop, ModelPolicy, Preemption, Risk, Rule, TransferRule,
-        templates::Template,
+    ground::{
+        fraction::{Fraction, Portion},
+        ids::AccountId,
+    },
+    rules::{
+        control::ChangeOfControl,
+        policy::{
+            Class, Dilution, Dormancy, EmergencyStop, ModelPolicy, Preemption, Risk, Rule, TransferRule,
+            templates::Template,
+        },
     },
 };
 use anyhow::Result;

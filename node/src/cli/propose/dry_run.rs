@@ -13,11 +13,13 @@ use crate::{
     },
 };
 use allod_protocol::{
-    ids::{AccountId, ModelId, PublicKey, Timestamp},
-    model::Model,
-    policy::explain,
-    proposal::OpenProposal,
-    validator::{Validator, ValidatorSchedule},
+    ground::ids::{AccountId, ModelId, PublicKey, Timestamp},
+    rules::{
+        model::Model,
+        policy::explain,
+        proposal::OpenProposal,
+        validator::{Validator, ValidatorSchedule},
+    },
 };
 use anyhow::Result;
 use serde_json::{Map, Value};
@@ -265,9 +267,10 @@ mod tests {
             ["number: nothing -> 0", "plan.budget: nothing -> 9"]
         );
         let schedule = |power: u64| {
-            let key = allod_protocol::crypto::SigningKey::from_seed(&[1; 32]).public_key();
-            let one = Validator::new(key, allod_protocol::ids::Power::new(power), AccountId::from_bytes([1; 32]));
-            let set = allod_protocol::validator::ValidatorSet::try_from(vec![one]).ok();
+            let key = allod_protocol::ground::crypto::SigningKey::from_seed(&[1; 32]).public_key();
+            let one =
+                Validator::new(key, allod_protocol::ground::ids::Power::new(power), AccountId::from_bytes([1; 32]));
+            let set = allod_protocol::rules::validator::ValidatorSet::try_from(vec![one]).ok();
             set.map(|set| json!(ValidatorSchedule { current: set.clone(), next: set }))
         };
         let (family, key) = ("validators".into(), json!({}));

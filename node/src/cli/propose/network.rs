@@ -6,9 +6,8 @@ use crate::{
     cli::{Failure, args, client::Client, output::short},
 };
 use allod_protocol::{
-    genesis::Parameters,
-    ids::{Height, Power, PublicKey},
-    proposal::ProposalAction,
+    ground::ids::{Height, Power, PublicKey},
+    rules::{parameters::Parameters, proposal::ProposalAction},
 };
 use anyhow::Result;
 use serde_json::Value;
@@ -233,7 +232,7 @@ impl Ask for Upgrade {
 mod tests {
     use super::*;
     use crate::cli::testnet::local_genesis_for_tests;
-    use allod_protocol::fraction::Portion;
+    use allod_protocol::ground::fraction::Portion;
 
     #[test]
     fn parameters_are_changed_by_their_names_and_no_others_exist() {

@@ -9,11 +9,13 @@ use crate::cli::{
     vesting::VestingArgs,
 };
 use allod_protocol::{
-    account::{KeyPolicy, WeightedKey},
-    contribution::ContributionKind,
-    ids::{BasisPoints, ModelName, PublicKey, Units},
-    proposal::ProposalAction,
-    round::{Cap, CapPer, KindWeight, RoundPlan},
+    ground::ids::{BasisPoints, ModelName, PublicKey, Units},
+    rules::{
+        account::{KeyPolicy, WeightedKey},
+        contribution::ContributionKind,
+        proposal::ProposalAction,
+        round::{Cap, CapPer, KindWeight, RoundPlan},
+    },
 };
 use anyhow::{Result, anyhow, bail};
 use std::time::Duration;

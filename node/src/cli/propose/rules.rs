@@ -13,9 +13,11 @@ use crate::cli::{
     units,
 };
 use allod_protocol::{
-    access::Distribution,
-    ids::ModelName,
-    proposal::{ProposalAction, Scope},
+    ground::ids::ModelName,
+    rules::{
+        access::Distribution,
+        proposal::{ProposalAction, Scope},
+    },
 };
 use anyhow::Result;
 use std::time::Duration;

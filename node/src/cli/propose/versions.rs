@@ -5,7 +5,7 @@ use crate::cli::{
     args::{self, VersionName},
     client::Client,
 };
-use allod_protocol::proposal::ProposalAction;
+use allod_protocol::rules::proposal::ProposalAction;
 use anyhow::Result;
 
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,8 @@ use crate::{
     cli::{Failure, args, client::Client, context::Context, output::who, words},
 };
 use allod_protocol::{
-    ids::{Height, ModelName, Timestamp},
-    share::ShareFlow,
+    ground::ids::{Height, ModelName, Timestamp},
+    rules::share::ShareFlow,
 };
 use anyhow::{Context as _, Result};
 use serde::Serialize;

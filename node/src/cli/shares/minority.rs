@@ -9,9 +9,11 @@ use super::super::{
 };
 use crate::api::views::IssueView;
 use allod_protocol::{
-    ids::{ModelName, Units},
-    share::{GiveConsent, TakeUp as TakeUpAction},
-    transaction::Action,
+    ground::ids::{ModelName, Units},
+    rules::{
+        action::Action,
+        share::{GiveConsent, TakeUp as TakeUpAction},
+    },
 };
 use anyhow::Result;
 

@@ -3,8 +3,8 @@
 use super::super::{Cli, args::ConsentArg};
 use crate::config::{SETTINGS, Sources};
 use allod_protocol::{
-    access::BindPeer,
-    ids::{PublicKey, Signature, Timestamp},
+    ground::ids::{PublicKey, Signature, Timestamp},
+    rules::access::BindPeer,
 };
 use clap::{Parser as _, error::ErrorKind};
 

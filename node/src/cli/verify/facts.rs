@@ -11,14 +11,16 @@ use crate::{
     plain,
 };
 use allod_protocol::{
-    dispute::Dispute,
-    ids::{Timestamp, Units},
-    licence::{LicenceEnd, LicenceGrant},
-    model::{Model, VersionStatus},
-    policy::TransferRule,
+    ground::ids::{Timestamp, Units},
     proof::{
         Subject,
         deed::{AttestationFacts, DecisionFacts, Facts, LicenceFacts, ShareFacts, VersionFacts},
+    },
+    rules::{
+        dispute::Dispute,
+        licence::{LicenceEnd, LicenceGrant},
+        model::{Model, VersionStatus},
+        policy::TransferRule,
     },
 };
 
@@ -208,9 +210,11 @@ fn add_attestation(fields: &mut Fields, subject: &Subject, facts: &AttestationFa
 pub(super) mod tests {
     use super::*;
     use allod_protocol::{
-        account::{Account, KeyPolicy},
-        crypto::SigningKey,
-        ids::{AccountId, Handle, Height},
+        ground::{
+            crypto::SigningKey,
+            ids::{AccountId, Handle, Height},
+        },
+        rules::account::{Account, KeyPolicy},
     };
 
     /// That an account attested nothing.

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::{
-    block::{CommitSignature, VoteBody, VoteKind},
-    crypto::{Domain, SigningKey},
-    ids::{AccountId, Power, TransactionsRoot},
-    validator::Validator,
+    ground::{
+        crypto::{Domain, SigningKey},
+        ids::{AccountId, Power, TransactionsRoot},
+    },
+    ledger::block::{CommitSignature, VoteBody, VoteKind},
+    rules::validator::Validator,
 };
 
 const NETWORK: NetworkId = NetworkId::from_bytes([7; 32]);

@@ -3,16 +3,20 @@
 use super::{ruling, standing};
 use crate::common::{founding, open};
 use allod_protocol::{
-    dispute::{AnswerDispute, Challenger, Dispute, DisputeTarget, Frozen, OpenDispute},
-    event::Event,
-    ids::{ContributionId, DisputeId, ModelId, Units},
-    limits,
-    model::FoundingLine,
-    policy::{Arbiters, ModelPolicy},
-    proposal::{ProposalAction, Scope},
-    share::free_units,
-    state::Overlay,
-    transaction::Action,
+    ground::{
+        ids::{ContributionId, DisputeId, ModelId, Units},
+        limits,
+        state::Overlay,
+    },
+    rules::{
+        action::Action,
+        dispute::{AnswerDispute, Challenger, Dispute, DisputeTarget, Frozen, OpenDispute},
+        event::Event,
+        model::FoundingLine,
+        policy::{Arbiters, ModelPolicy},
+        proposal::{ProposalAction, Scope},
+        share::free_units,
+    },
 };
 use allod_tests::ledger::{TestLedger, policy};
 

@@ -1,6 +1,6 @@
 //! Which test holds which number of the page.
 
-use allod_protocol::limits;
+use allod_protocol::ground::limits;
 use std::{fs, path::Path};
 
 const PAGE: &str = include_str!("../../../../protocol/README.md");

@@ -2,11 +2,15 @@
 
 use super::*;
 use allod_protocol::{
-    account::{CreateAccount, KeyPolicy},
-    codec,
-    ids::Handle,
-    round::RoundScore,
-    state::{ChangeSet, Record as _},
+    ground::{
+        codec,
+        ids::Handle,
+        state::{ChangeSet, Record as _},
+    },
+    rules::{
+        account::{CreateAccount, KeyPolicy},
+        round::RoundScore,
+    },
 };
 use allod_tests::ledger::key;
 use proptest::prelude::*;
@@ -119,7 +123,7 @@ fn a_chain_of_sponsors_ends() {
     let mut ledger = ledger();
     decide_network_quota(&mut ledger);
     let mut last = (account(&ledger, 0), 0);
-    for link in 0..allod_protocol::limits::SPONSOR_CHAIN {
+    for link in 0..allod_protocol::ground::limits::SPONSOR_CHAIN {
         let seed = 50 + u8::try_from(link).unwrap();
         last = (admit(&mut ledger, last, &format!("link-{link}-a"), seed, 100 - u32::from(seed - 50)), seed);
     }
@@ -174,7 +178,7 @@ proptest! {
         }
         // All of the budget, but for what is above a cap.
         let sums: Vec<u64> = groups.iter().map(|group| group.iter().map(|place| scores[*place]).sum()).collect();
-        let uncapped = allod_protocol::apportion::apportion(budget, &sums);
+        let uncapped = allod_protocol::ground::apportion::apportion(budget, &sums);
         let minted: u64 = uncapped.iter().map(|units| (*units).min(most)).sum();
         let unlucky = groups.len() as u64;
         let all = units.values().sum::<u64>();

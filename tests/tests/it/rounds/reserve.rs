@@ -2,8 +2,8 @@
 
 use super::*;
 use allod_protocol::{
-    dispute::{AnswerDispute, Dispute, WithdrawDispute},
-    ids::DisputeId,
+    ground::ids::DisputeId,
+    rules::dispute::{AnswerDispute, Dispute, WithdrawDispute},
 };
 
 /// Lakeside, hilltop and riverbend give so much each; northfield countersigns it.

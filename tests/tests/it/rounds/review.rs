@@ -3,11 +3,13 @@
 use super::*;
 use crate::common::{decide_network, found, founding};
 use allod_protocol::{
-    contribution::{Contribution, DeclineContribution},
-    dispute::{AnswerDispute, RuleDispute},
-    ids::DisputeId,
-    model::{CreateModel, Model},
-    policy::{Arbiters, DisputeTerms, ModelPolicy},
+    ground::ids::DisputeId,
+    rules::{
+        contribution::{Contribution, DeclineContribution},
+        dispute::{AnswerDispute, RuleDispute},
+        model::{CreateModel, Model},
+        policy::{Arbiters, DisputeTerms, ModelPolicy},
+    },
 };
 
 /// Northfield, lakeside and hilltop are stewards, two of whom countersign; lakeside and riverbend arbitrate, seafront stands
@@ -160,7 +162,7 @@ fn a_policy_cannot_ask_for_more_stewards_than_there_are() {
 fn reviewed_of(ledger: &mut TestLedger) -> ModelId {
     let stewards = [0, 1].map(|index| account(ledger, index)).into();
     let policy = ModelPolicy { countersigners: 2, ..policy(50, 60) };
-    let name = allod_protocol::ids::Name::new("other").unwrap();
+    let name = allod_protocol::ground::ids::Name::new("other").unwrap();
     let founding = CreateModel { stewards, name, ..founding(ledger, policy) };
     found(ledger, founding)
 }

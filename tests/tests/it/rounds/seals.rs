@@ -1,7 +1,7 @@
 //! Sealed amounts: nobody copies another's, and nobody has an amount that it may leave untold.
 
 use super::*;
-use allod_protocol::{
+use allod_protocol::rules::{
     contribution::{RevealContribution, seal},
     round::{RoundScore, Withheld},
 };

@@ -2,19 +2,23 @@
 //! unit, whatever the numbers are.
 
 use allod_protocol::{
-    access::Distribution,
-    contribution::{AcceptContribution, ContributionKind, RecordContribution},
-    delegation::Delegate,
-    event::Event,
-    fraction::{Fraction, Portion},
-    ids::{BasisPoints, ContentHash, ModelId, Name, ProposalId, Units},
-    limits,
-    model::{CreateModel, FoundingLine, ParentGrant},
-    policy::{ModelPolicy, Rule, Tally},
-    proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    round::{Cap, CapPer, KindWeight, RoundPlan},
-    share::{Register, Share, TransferShares},
-    transaction::Action,
+    ground::{
+        fraction::{Fraction, Portion},
+        ids::{BasisPoints, ContentHash, ModelId, Name, ProposalId, Units},
+        limits,
+    },
+    rules::{
+        access::Distribution,
+        action::Action,
+        contribution::{AcceptContribution, ContributionKind, RecordContribution},
+        delegation::Delegate,
+        event::Event,
+        model::{CreateModel, FoundingLine, ParentGrant},
+        policy::{ModelPolicy, Rule, Tally},
+        proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        round::{Cap, CapPer, KindWeight, RoundPlan},
+        share::{Register, Share, TransferShares},
+    },
 };
 use allod_tests::{
     ledger::{TestLedger, policy},
@@ -63,7 +67,7 @@ fn found(
     ledger.accept_offers();
     match (result.events.first(), result.outcome) {
         (Some(Event::ModelCreated { model, .. }), _) => Ok(*model),
-        (_, allod_protocol::execute::Outcome::Rejected(rejection)) => Err(rejection.code()),
+        (_, allod_protocol::ledger::execute::Outcome::Rejected(rejection)) => Err(rejection.code()),
         other => panic!("{other:?}"),
     }
 }
@@ -239,7 +243,7 @@ proptest! {
             veto: (vetoed + says[3]) * scale,
             ..tally
         };
-        let passes = |tally: &Tally| rule.judge(tally) == allod_protocol::policy::Verdict::Passed;
+        let passes = |tally: &Tally| rule.judge(tally) == allod_protocol::rules::policy::Verdict::Passed;
         if rule.is_settled(&tally) {
             prop_assert_eq!(passes(&tally), passes(&then));
         }

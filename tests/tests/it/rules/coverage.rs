@@ -1,8 +1,11 @@
 //! How often what happened in random histories.
 
 use allod_protocol::{
-    dispute::DisputeTarget, emergency::StopEnd, event::Event, execute::Executed, licence::LicenceEnd,
-    policy::Electorate, proposal::ProposalAction, transaction::Action,
+    ledger::execute::Executed,
+    rules::{
+        action::Action, dispute::DisputeTarget, emergency::StopEnd, event::Event, licence::LicenceEnd,
+        policy::Electorate, proposal::ProposalAction,
+    },
 };
 use allod_tests::reference::{DisputeStatus, Part, Proposal, RoundStatus, Status, World};
 use std::{collections::BTreeMap, fmt};

@@ -2,11 +2,15 @@
 
 use super::{coverage::Coverage, history::History, policies, tell};
 use allod_protocol::{
-    dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
-    ids::{DisputeId, Units},
-    limits,
-    proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-    transaction::Action,
+    ground::{
+        ids::{DisputeId, Units},
+        limits,
+    },
+    rules::{
+        action::Action,
+        dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
+        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+    },
 };
 use allod_tests::reference::Dispute;
 use proptest::prelude::*;

@@ -7,15 +7,22 @@ use super::{
     request::{Story, StoryBlock},
 };
 use allod_protocol::{
-    access::Distribution,
-    account::{KeyPolicy, RotateKeys, WeightedKey},
-    crypto::SigningKey,
-    event::Event,
-    execute::{Executed, Outcome},
-    ids::{AccountId, ContentHash, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, Units},
-    model::{CreateModel, FoundingLine, ParentGrant},
-    share::Vesting,
-    transaction::{Action, Transaction},
+    ground::{
+        crypto::SigningKey,
+        ids::{
+            AccountId, ContentHash, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, Units,
+        },
+    },
+    ledger::execute::{Executed, Outcome},
+    rules::{
+        access::Distribution,
+        account::{KeyPolicy, RotateKeys, WeightedKey},
+        action::Action,
+        event::Event,
+        model::{CreateModel, FoundingLine, ParentGrant},
+        share::Vesting,
+        transaction::Transaction,
+    },
 };
 use allod_tests::{
     ledger::{TestLedger, key, parameters},

@@ -1,18 +1,22 @@
 //! What must hold of any ledger, whatever the reference says.
 
 use allod_protocol::{
-    dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
-    due::InLane,
-    event::Event,
-    execute::Executed,
-    ids::{AccountId, ModelId, ProposalId, Units},
-    limits,
-    model::Model,
-    policy::{Rule, Tally},
-    proposal::{Proposal, ProposalStatus, Scope},
-    round::{Round, RoundStatus},
-    share::{Issue, Register, Share, ShareChange, ShareFlow, ShareReason, TotalAt, is_conserved},
-    state::{Direction, page, read_as_of},
+    ground::{
+        ids::{AccountId, ModelId, ProposalId, Units},
+        limits,
+        state::{Direction, page, read_as_of},
+    },
+    ledger::execute::Executed,
+    rules::{
+        dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
+        due::InLane,
+        event::Event,
+        model::Model,
+        policy::{Rule, Tally},
+        proposal::{Proposal, ProposalStatus, Scope},
+        round::{Round, RoundStatus},
+        share::{Issue, Register, Share, ShareChange, ShareFlow, ShareReason, TotalAt, is_conserved},
+    },
 };
 use allod_tests::ledger::TestLedger;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,13 +2,17 @@
 //! with their days shortened to seconds.
 
 use allod_protocol::{
-    control::ChangeOfControl,
-    fraction::{Fraction, Portion},
-    ids::{AccountId, Name, Units},
-    limits,
-    policy::{
-        Arbiters, Class, Dilution, DisputeTerms, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Preemption,
-        Proposers, Risk, Role, Rule, TransferRule, templates::Template,
+    ground::{
+        fraction::{Fraction, Portion},
+        ids::{AccountId, Name, Units},
+        limits,
+    },
+    rules::{
+        control::ChangeOfControl,
+        policy::{
+            Arbiters, Class, Dilution, DisputeTerms, Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy,
+            Preemption, Proposers, Risk, Role, Rule, TransferRule, templates::Template,
+        },
     },
 };
 

@@ -1,19 +1,23 @@
 //! What random histories found that the rules promised and did not keep; each is kept now, but for the ignored ones.
 
 use allod_protocol::{
-    access::Distribution,
-    contribution::{AcceptContribution, ContributionKind, RecordContribution},
-    delegation::Delegate,
-    dispute::{DisputeTarget, OpenDispute},
-    event::Event,
-    fraction::Portion,
-    ids::{BasisPoints, ContentHash, DisputeId, ModelId, Name, ProposalId, Units},
-    model::{CreateModel, FoundingLine, Model},
-    policy::{ModelPolicy, Rule, Tally},
-    proposal::{BallotPart, CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
-    round::{KindWeight, RoundPlan},
-    share::{GiveConsent, Register, TransferShares, Vesting},
-    transaction::Action,
+    ground::{
+        fraction::Portion,
+        ids::{BasisPoints, ContentHash, DisputeId, ModelId, Name, ProposalId, Units},
+    },
+    rules::{
+        access::Distribution,
+        action::Action,
+        contribution::{AcceptContribution, ContributionKind, RecordContribution},
+        delegation::Delegate,
+        dispute::{DisputeTarget, OpenDispute},
+        event::Event,
+        model::{CreateModel, FoundingLine, Model},
+        policy::{ModelPolicy, Rule, Tally},
+        proposal::{BallotPart, CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
+        round::{KindWeight, RoundPlan},
+        share::{GiveConsent, Register, TransferShares, Vesting},
+    },
 };
 use allod_tests::ledger::{TestLedger, percent, policy, rule};
 

@@ -1,6 +1,6 @@
 //! What random histories ask for, by places in lists that wrap around.
 
-use allod_protocol::{attestation::Finding, contribution::ContributionKind, proposal::Choice, round::CapPer};
+use allod_protocol::rules::{attestation::Finding, contribution::ContributionKind, proposal::Choice, round::CapPer};
 use proptest::{prelude::*, sample::select};
 use std::ops::Range;
 

@@ -6,38 +6,40 @@ use super::{
     request::{Amount, MemberStep, Pick, Request, Step, Target, VestingTerms},
 };
 use allod_protocol::{
-    access::{Distribution, Readers},
-    account::{CreateAccount, RotateKeys},
-    artifact::{Artifact, ArtifactKind},
-    attestation::{Attest, Finding},
-    commitment::{CommitArtifact, commitment},
-    contribution::{
-        AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution, seal,
-    },
-    delegation::Delegate,
-    dispute::{AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
-    dormancy::{CallOn, Present},
-    emergency::StopVersion,
-    ids::{
+    ground::ids::{
         AccountId, ArtifactId, BasisPoints, ContentHash, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name,
         ProposalId, Units, VersionLabel,
     },
-    incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
-    intake::{SetIntake, UnitsOf},
-    licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
-    model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
-    network::LeaveNetwork,
-    office::{AcceptOffice, Office, ResignOffice},
-    policy::Proposers,
-    proposal::{
-        BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
-        WithdrawProposal,
+    rules::{
+        access::{Distribution, Readers},
+        account::{CreateAccount, RotateKeys},
+        action::Action,
+        artifact::{Artifact, ArtifactKind},
+        attestation::{Attest, Finding},
+        commitment::{CommitArtifact, commitment},
+        contribution::{
+            AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution, seal,
+        },
+        delegation::Delegate,
+        dispute::{AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
+        dormancy::{CallOn, Present},
+        emergency::StopVersion,
+        incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
+        intake::{SetIntake, UnitsOf},
+        licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
+        model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
+        network::LeaveNetwork,
+        office::{AcceptOffice, Office, ResignOffice},
+        policy::Proposers,
+        proposal::{
+            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
+            WithdrawProposal,
+        },
+        recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery, Stage},
+        round::{Cap, KindWeight, RoundPlan},
+        sale::AcceptTransfer,
+        share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
     },
-    recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery, Stage},
-    round::{Cap, KindWeight, RoundPlan},
-    sale::AcceptTransfer,
-    share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
-    transaction::Action,
 };
 use allod_tests::reference::{Answer, DisputeStatus, Licensed, Model, Proposal, Status, Suspended, VersionStatus};
 

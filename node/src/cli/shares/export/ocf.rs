@@ -17,8 +17,8 @@ use crate::{
     cli::{output::who, units::now, words},
 };
 use allod_protocol::{
-    ids::{AccountId, Timestamp},
-    share::{ShareFlow, ShareReason},
+    ground::ids::{AccountId, Timestamp},
+    rules::share::{ShareFlow, ShareReason},
 };
 use anyhow::{Result, anyhow};
 use md5::{Digest as _, Md5};

@@ -1,8 +1,8 @@
 //! When units of a security become free, in dates and amounts.
 
 use allod_protocol::{
-    ids::{Timestamp, Units},
-    share::{Vesting, VestingGrant},
+    ground::ids::{Timestamp, Units},
+    rules::share::{Vesting, VestingGrant},
 };
 
 /// Thirty days: the step in which what was freed is told.
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_longest_vesting_is_told_in_a_bounded_number_of_steps() {
-        let vesting = Vesting { cliff_ms: 0, duration_ms: allod_protocol::limits::VESTING_MS };
+        let vesting = Vesting { cliff_ms: 0, duration_ms: allod_protocol::ground::limits::VESTING_MS };
         let schedule = Schedule::new(Units::new(u64::MAX / 4), Timestamp::new(0), Some(&vesting));
         let sum: u64 = schedule.steps().map(|(_, amount)| amount).sum();
         assert_eq!((schedule.steps().count(), sum), (244, u64::MAX / 4));

@@ -6,8 +6,8 @@ mod schema;
 use super::*;
 use crate::api::views::SharesView;
 use allod_protocol::{
-    ids::{Height, ModelId, ProposalId, Units},
-    share::{ShareChange, Vesting},
+    ground::ids::{Height, ModelId, ProposalId, Units},
+    rules::share::{ShareChange, Vesting},
 };
 use schema::Schemas;
 

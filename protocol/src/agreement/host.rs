@@ -1,0 +1,415 @@
+//! One peer's host: everything that a peer decides about consensus, what waits for a block, and catching up.
+//!
+//! A synchronous state machine around the [`Replica`], over the machine that it runs on: the ledger, the consensus log,
+//! the last-signed record, the way to other peers and the clocks, each a small trait ([`machine`]). The node implements
+//! them with RocksDB, files and libp2p, and pumps events into it; it decides nothing of this itself.
+//!
+//! ```text
+//! resume          takes up where the ledger and the log left off, and performs what a crash left undone
+//! on_consensus    a gossip message of consensus       on_transactions   one of transactions, checked
+//! on_submit       a client's transaction              on_connected, on_disconnected, on_blocks, on_no_blocks
+//! advance         what is due by now; to be called after each of the others and at next_wake()
+//! ```
+//!
+//! Read on: `perform` does what the replica asks for, in order; `catch_up` fetches decided blocks from other peers;
+//! `pace` bounds what may wait; `gossip` is the bytes of gossip messages.
+//!
+//! # Invariants
+//! - Nothing that this peer signed leaves it before the log that says so is durable.
+//! - A block is committed only with its certificate, in the order of heights, each once.
+//! - A ledger or a log that fails ends the process: nothing is reported and carried on.
+//! - A network at rest makes no blocks: the next height starts when there is work ([`Host::has_work`]) or when another
+//!   validator speaks of it.
+
+mod catch_up;
+pub mod gossip;
+pub mod machine;
+mod pace;
+mod perform;
+mod timers;
+
+pub use machine::{
+    Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Machine, Moment, Reporter, Verdict, Wire,
+};
+
+use crate::{
+    agreement::{
+        mempool::{Checked, Mempool, Refused},
+        replica::{Admission, Ignored, Input, LastSigned, LogEntry, Replica, ReplicaError, Timeouts},
+    },
+    ground::{
+        codec::{self, DecodeError},
+        crypto::SigningKey,
+        ids::{Height, PublicKey, Timestamp, ValidatorAddress},
+        state::{StateError, read},
+    },
+    ledger::block::Tip,
+    rules::{
+        context::ExecuteError, due, network::Network as NetworkRecord, parameters::Parameters, transaction::Transaction,
+    },
+};
+use catch_up::CatchUp;
+use pace::Pace;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
+use timers::Timers;
+
+/// How long submitted transactions are gathered into one gossip message.
+const GOSSIP_DELAY: Duration = Duration::from_millis(2);
+/// Encoded bytes of one gossip message of transactions.
+const GOSSIP_BATCH_BYTES: usize = 128 * 1024;
+/// How often a host looks around when nothing happens: heartbeat, deadlines, catching up.
+const TICK: Duration = Duration::from_millis(500);
+/// How close to a deadline a host starts waiting for it exactly.
+const MAX_NAP: Duration = Duration::from_secs(3_600);
+
+/// Why the process has to end.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The machine failed.
+    #[error("{what}")]
+    Machine {
+        /// What could not be done.
+        what: &'static str,
+        /// Why.
+        source: Failure,
+    },
+    /// The replica failed.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A decided block cannot be executed, or may not be by this build.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// The ledger has no network record.
+    #[error("no network record")]
+    NoNetwork,
+    /// The last-signed record cannot be read.
+    #[error("the last-signed record is damaged")]
+    LastSigned(#[source] DecodeError),
+    /// An entry of the log cannot be read.
+    #[error("an entry of the consensus log cannot be read; it was written by another version")]
+    LogEntry(#[source] DecodeError),
+}
+
+/// What could not be done.
+fn failed(what: &'static str) -> impl FnOnce(Failure) -> HostError {
+    move |source| HostError::Machine { what, source }
+}
+
+/// One peer's host.
+pub struct Host<M: Machine> {
+    machine: M,
+    key: Option<SigningKey>,
+    /// Whether a set in force or announced had the key when this was looked at last.
+    decides: bool,
+    replica: Replica,
+    /// What the key signed last, if that is not on disk yet.
+    unguarded: Option<LastSigned>,
+    /// The number that the last repetition of a message had.
+    repetition: u64,
+    mempool: Mempool,
+    pace: Pace,
+    timers: Timers,
+    tip: Tip,
+    parameters: Parameters,
+    catch_up: CatchUp<M::Peer>,
+    /// Validators that are known to have decided the height under way.
+    decided_elsewhere: BTreeSet<ValidatorAddress>,
+    /// Why the replica refused the last block that was fed to it.
+    refused_block: Option<String>,
+    /// Whether the tip's block changed the state, so that a block is due that carries the new root.
+    unsealed: bool,
+    /// When the ledger itself has something to do next.
+    deadline: Option<Timestamp>,
+    /// Submitted here, not yet told to the others.
+    untold: Vec<Transaction>,
+    untold_bytes: usize,
+    tell_at: Option<Moment>,
+    tick_at: Moment,
+}
+
+impl<M: Machine> Host<M> {
+    /// Takes up where the ledger and the log on disk left off, and performs what a crash may have left undone.
+    ///
+    /// # Errors
+    /// When the disk fails, what is on it contradicts itself, or this build is too old for the ledger.
+    pub fn resume(machine: M, key: Option<SigningKey>) -> Result<Self, HostError> {
+        let tip = machine.tip();
+        let last_signed = machine.last_signed().map(|bytes| codec::decode_trusted::<LastSigned>(&bytes));
+        let last_signed = last_signed.transpose().map_err(HostError::LastSigned)?.unwrap_or_default();
+        let snapshot = machine.snapshot();
+        let network = read::<NetworkRecord>(&snapshot, &())?.ok_or(HostError::NoNetwork)?;
+        network.require_current(tip.height.next())?;
+        let parameters = network.parameters;
+        let entries = machine.log_entries(tip.height.next()).map_err(failed("the consensus log cannot be read"))?;
+        let entries: Result<Vec<LogEntry>, _> = entries.iter().map(|bytes| LogEntry::decode(bytes)).collect();
+        let entries = entries.map_err(HostError::LogEntry)?;
+        let (replica, outputs) = if entries.is_empty() {
+            (Replica::new(key.clone(), last_signed, &tip), Vec::new())
+        } else {
+            Replica::recover(key.clone(), last_signed, tip.clone(), Timeouts::from(&parameters), &entries)?
+        };
+        let header = machine.header(tip.height).map_err(failed("the ledger cannot be read"))?;
+        let now = machine.now();
+        let mut host = Self {
+            unsealed: header.is_some_and(|header| header.state_root != tip.state_root),
+            deadline: due::next(&snapshot)?,
+            catch_up: CatchUp::new(tip.height, now),
+            mempool: Mempool::new(),
+            pace: Pace::new(now),
+            timers: Timers::default(),
+            decided_elsewhere: BTreeSet::new(),
+            refused_block: None,
+            untold: Vec::new(),
+            untold_bytes: 0,
+            tell_at: None,
+            tick_at: now,
+            unguarded: None,
+            repetition: 0,
+            decides: false,
+            machine,
+            key,
+            replica,
+            tip,
+            parameters,
+        };
+        let mut answers = VecDeque::new();
+        for output in outputs {
+            host.perform(output, &mut answers)?;
+        }
+        host.drive_all(answers)?;
+        Ok(host)
+    }
+
+    /// The machine.
+    pub const fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The machine.
+    pub const fn machine_mut(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
+    /// The machine alone: the process is gone.
+    pub fn into_machine(self) -> M {
+        self.machine
+    }
+
+    /// Where the ledger stands.
+    pub const fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// The consensus key, whether or not it is in a set; none of a peer without one.
+    pub fn key(&self) -> Option<PublicKey> {
+        self.key.as_ref().map(SigningKey::public_key)
+    }
+
+    /// The round of the height being decided.
+    pub fn round(&self) -> u32 {
+        self.replica.round().unwrap_or(0)
+    }
+
+    /// Whether this peer votes on the block after the tip.
+    pub fn is_validator(&self) -> bool {
+        self.tip.validators.by_address(&self.replica.address()).is_some()
+    }
+
+    /// What waits for a block.
+    pub const fn mempool(&self) -> &Mempool {
+        &self.mempool
+    }
+
+    /// How many transactions may wait before this peer takes none from its clients.
+    pub const fn room(&self) -> usize {
+        self.pace.room()
+    }
+
+    /// The highest height that is known of.
+    pub fn best_known(&self) -> Height {
+        self.catch_up.best_known().max(self.tip.height)
+    }
+
+    /// Whether others are ahead, as far as is known.
+    pub fn is_behind(&self) -> bool {
+        self.catch_up.is_behind(self.tip.height, self.machine.now())
+    }
+
+    /// When there is something to do if nothing happens before.
+    pub fn next_wake(&self) -> Moment {
+        let due = self.deadline.map(|deadline| {
+            let wait = deadline.get().saturating_sub(self.machine.block_time().get());
+            self.machine.now().plus(Duration::from_millis(wait).clamp(Duration::from_millis(1), MAX_NAP))
+        });
+        // A deadline that is due already has started a height; waiting for it again would spin.
+        let due = due.filter(|_| self.replica.is_finalized());
+        let waits = [self.timers.next_deadline(), self.tell_at, self.catch_up.due(), due];
+        waits.into_iter().flatten().fold(self.tick_at, Moment::min)
+    }
+
+    /// A gossip message of consensus came.
+    ///
+    /// # Errors
+    /// When the process has to end.
+    pub fn on_consensus(&mut self, data: &[u8], token: M::Token) -> Result<(), HostError> {
+        let message = match gossip::decode_consensus(data) {
+            Ok(message) => message,
+            Err(reason) => {
+                self.machine.report(HostEvent::FaultyMessage { height: None, reason: reason.to_string() });
+                self.machine.judge(token, Verdict::Reject);
+                return Ok(());
+            }
+        };
+        match self.replica.admit(&message) {
+            Admission::Accept => {
+                self.machine.judge(token, Verdict::Accept);
+                // Another validator began the next height: so does this one.
+                let is_next = message.height() > self.replica.height();
+                let begins = is_next && self.replica.is_finalized();
+                if is_next && !begins {
+                    self.on_decided_elsewhere(&message);
+                }
+                self.drive(Input::Message(message))?;
+                if begins { self.start_height() } else { Ok(()) }
+            }
+            Admission::Ignore(reason) => {
+                self.machine.judge(token, Verdict::Ignore);
+                if reason == Ignored::Ahead {
+                    self.on_hint(&message);
+                }
+                Ok(())
+            }
+            Admission::Reject(reason) => {
+                self.machine.judge(token, Verdict::Reject);
+                let (height, reason) = (Some(message.height()), reason.to_string());
+                self.machine.report(HostEvent::FaultyMessage { height, reason });
+                Ok(())
+            }
+        }
+    }
+
+    /// A gossip message of transactions came and was checked: each is fit to wait or not, or the message is one that no
+    /// honest peer sends.
+    pub fn on_transactions(&mut self, transactions: Result<Vec<Result<Checked, Refused>>, String>, token: M::Token) {
+        let transactions = match transactions {
+            Ok(transactions) => transactions,
+            Err(reason) => {
+                self.machine.report(HostEvent::FaultyTransactions { reason });
+                return self.machine.judge(token, Verdict::Reject);
+            }
+        };
+        let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
+        let mut taken = false;
+        for checked in transactions {
+            match checked.and_then(|checked| self.mempool.insert(checked, &snapshot, time)) {
+                Ok(()) => taken = true,
+                Err(refused) => self.machine.report(HostEvent::Refused(&refused)),
+            }
+        }
+        self.machine.judge(token, if taken { Verdict::Accept } else { Verdict::Ignore });
+    }
+
+    /// Takes in a client's transaction, and tells the others of it.
+    ///
+    /// # Errors
+    /// When there is no room, or the state does not allow it.
+    pub fn on_submit(&mut self, checked: Checked) -> Result<(), Refused> {
+        let (transaction, size_bytes) = (checked.transaction.clone(), checked.size_bytes);
+        self.take_in(checked).inspect_err(|refused| self.machine.report(HostEvent::Refused(refused)))?;
+        self.untold_bytes = self.untold_bytes.saturating_add(size_bytes);
+        self.untold.push(transaction);
+        if self.untold_bytes >= GOSSIP_BATCH_BYTES {
+            self.tell_transactions();
+        } else if self.tell_at.is_none() {
+            self.tell_at = Some(self.machine.now().plus(GOSSIP_DELAY));
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, checked: Checked) -> Result<(), Refused> {
+        let of_sender = self.mempool.waiting_of(&checked.transaction.body.sender);
+        if !self.pace.has_room(self.mempool.len(), of_sender) && !self.mempool.contains(&checked.id) {
+            return Err(Refused::Full(self.mempool.len()));
+        }
+        let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
+        self.mempool.insert(checked, &snapshot, time)
+    }
+
+    /// What expiry is judged by before a block does it: this clock, but never behind the ledger's.
+    fn judging_time(&self) -> Timestamp {
+        self.machine.block_time().max(self.tip.time)
+    }
+
+    fn tell_transactions(&mut self) {
+        self.tell_at = None;
+        self.untold_bytes = 0;
+        if !self.untold.is_empty() {
+            let batch = gossip::encode_batch(&std::mem::take(&mut self.untold));
+            self.machine.publish(Channel::Transactions, batch);
+        }
+    }
+
+    /// Does what is due by now: tells gathered transactions, lets timers elapse, looks around, begins a height if there is
+    /// work.
+    ///
+    /// # Errors
+    /// When the process has to end.
+    pub fn advance(&mut self) -> Result<(), HostError> {
+        let now = self.machine.now();
+        if self.tell_at.is_some_and(|at| at <= now) {
+            self.tell_transactions();
+        }
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.drive(Input::Timeout(timer))?;
+        }
+        if self.catch_up.due().is_some_and(|at| at <= now) {
+            self.ask_for_blocks(None);
+        }
+        if self.tick_at <= now {
+            self.tick_at = now.plus(TICK);
+            self.mempool.expire(self.tip.time);
+            self.look_for_blocks();
+        }
+        self.retire_key()?;
+        while self.replica.is_finalized() && self.has_work() {
+            self.start_height()?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a reason to make a block.
+    pub fn has_work(&self) -> bool {
+        let now = self.machine.block_time();
+        !self.mempool.is_empty()
+            || self.unsealed
+            || self.deadline.is_some_and(|deadline| deadline <= now)
+            || self.tip.time.plus_ms(self.parameters.heartbeat_ms) <= now
+    }
+
+    /// Destroys the consensus key once the ledger retired it, and goes on with a new one: the record of what the old one
+    /// signed last only makes the new one more careful.
+    fn retire_key(&mut self) -> Result<(), HostError> {
+        let Some(key) = self.key() else { return Ok(()) };
+        if self.tip.has_key(&key) {
+            self.decides = true;
+        }
+        // Between heights alone: a replica at work is not to lose its key.
+        else if self.decides && self.replica.is_finalized() {
+            self.decides = false;
+            let retired = self.tip.retired(&self.machine.snapshot(), &key)?;
+            if let Some(key) = retired.and_then(|retired| self.machine.replace_key(&retired)) {
+                let last_signed = self.replica.last_signed().clone();
+                self.replica = Replica::new(Some(key.clone()), last_signed, &self.tip);
+                self.timers.cancel_all();
+                self.key = Some(key);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,325 @@
+//! Catching up: decided blocks from other peers, each proven by its certificate, verified in order.
+//!
+//! One request is under way at a time, to one peer of those connected in turn; one that does not answer in time, or
+//! serves a block that proves nothing, is passed over, and the range is asked elsewhere. What another peer claims of its
+//! height counts only beside blocks that prove themselves, and holds nothing up.
+//!
+//! # Invariants
+//! - Between two requests passes at least [`INTERVAL`], whoever gives a reason to ask: fewer than a peer allows others.
+//! - After an answer that brought nothing the wait grows, up to [`LONGEST_WAIT`], until blocks come.
+//! - A vote for a height ahead is a reason to ask only if a validator signed it. One for the next height says that whoever
+//!   signed it has decided this one: once for each validator and height it ends a wait that has grown.
+
+use super::{Host, HostError, HostEvent, Machine, Moment};
+use crate::{
+    agreement::replica::{Input, Message, Replica},
+    ground::{ids::Height, limits},
+    ledger::block::DecidedBlock,
+};
+use std::time::Duration;
+
+/// How long a peer has to answer before another one is asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a peer at rest asks another one whether it missed something.
+const LOOK_AROUND: Duration = Duration::from_secs(10);
+/// How long a hint of a greater height counts without a block to show for it.
+const HINT_LIFETIME: Duration = Duration::from_secs(10);
+
+/// The least time between two requests, and between two looks at who signed a hint.
+const INTERVAL: Duration = Duration::from_millis(25);
+/// The wait after an answer that brought nothing; each further one doubles it.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+const _: () = assert!(
+    1_000 < INTERVAL.as_millis().saturating_mul(limits::SYNC_REQUESTS_PER_SECOND as u128),
+    "an honest peer stays below what it allows others"
+);
+
+/// Where catching up stands.
+#[derive(Debug)]
+pub(super) struct CatchUp<P> {
+    asked: Option<(P, Moment)>,
+    /// Whether there was a reason to ask while another request was under way, or it was too early.
+    wanted: bool,
+    /// Before this nobody is asked.
+    ask_at: Moment,
+    wait: Duration,
+    /// Before this no hint's signature is checked.
+    hint_at: Moment,
+    answered_at: Moment,
+    best_known: Height,
+    hinted_at: Moment,
+    peers: Vec<P>,
+    next_peer: usize,
+}
+
+impl<P: Copy + Eq> CatchUp<P> {
+    pub(super) fn new(height: Height, now: Moment) -> Self {
+        Self {
+            asked: None,
+            wanted: false,
+            ask_at: now,
+            wait: FIRST_WAIT,
+            hint_at: now,
+            answered_at: now,
+            best_known: height,
+            hinted_at: now,
+            peers: Vec::new(),
+            next_peer: 0,
+        }
+    }
+
+    /// Whether somebody may be asked now; if not, that there was a reason is remembered.
+    fn may_ask(&mut self, now: Moment) -> bool {
+        let under_way = self.asked.is_some_and(|(_, at)| now.since(at) < PATIENCE);
+        self.wanted = under_way || now < self.ask_at;
+        !self.wanted
+    }
+
+    fn on_asked(&mut self, peer: P, now: Moment) {
+        self.asked = Some((peer, now));
+        self.ask_at = now.plus(INTERVAL);
+    }
+
+    /// An answer came, or none; `useful` if it brought blocks.
+    fn on_answer(&mut self, peer: P, useful: bool, now: Moment) {
+        if self.asked.is_some_and(|(asked, _)| asked == peer) {
+            self.asked = None;
+        }
+        self.answered_at = now;
+        if useful {
+            self.wait = FIRST_WAIT;
+        } else {
+            self.ask_at = self.ask_at.max(now.plus(self.wait));
+            self.wait = self.wait.saturating_mul(2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// When a request that was too early is due.
+    pub(super) fn due(&self) -> Option<Moment> {
+        (self.wanted && self.asked.is_none()).then_some(self.ask_at)
+    }
+
+    /// Whether the signature of a hint may be checked now.
+    fn may_look_at_hint(&mut self, now: Moment) -> bool {
+        let may = !self.wanted && self.hint_at <= now;
+        if may {
+            self.hint_at = now.plus(INTERVAL);
+        }
+        may
+    }
+
+    /// There is a good reason to ask, however often it was in vain.
+    fn hurry(&mut self, now: Moment) {
+        self.wait = FIRST_WAIT;
+        self.ask_at = self.ask_at.min(now.plus(INTERVAL));
+    }
+
+    /// A peer that served blocks which proved themselves says how far it is.
+    fn heard_of(&mut self, height: Height, now: Moment) {
+        if height > self.best_known {
+            self.best_known = height;
+            self.hinted_at = now;
+        }
+    }
+
+    /// This peer has executed a height.
+    pub(super) fn reached(&mut self, height: Height, now: Moment) {
+        self.best_known = self.best_known.max(height);
+        self.hinted_at = now;
+    }
+
+    pub(super) const fn best_known(&self) -> Height {
+        self.best_known
+    }
+
+    /// Whether others are ahead, as far as is known.
+    pub(super) fn is_behind(&self, height: Height, now: Moment) -> bool {
+        self.best_known > height && now.since(self.hinted_at) < HINT_LIFETIME
+    }
+
+    /// A peer is gone.
+    fn forget(&mut self, peer: P) {
+        self.peers.retain(|known| *known != peer);
+        if self.asked.is_some_and(|(asked, _)| asked == peer) {
+            self.asked = None;
+        }
+    }
+
+    fn add(&mut self, peer: P, now: Moment) {
+        if !self.peers.contains(&peer) {
+            self.peers.push(peer);
+        }
+        // Whoever is new may know more than those that knew nothing.
+        self.ask_at = self.ask_at.min(now.plus(INTERVAL));
+    }
+
+    fn choose(&mut self) -> Option<P> {
+        self.next_peer = self.next_peer.wrapping_add(1);
+        self.peers.get(self.next_peer.checked_rem(self.peers.len())?).copied()
+    }
+}
+
+impl<M: Machine> Host<M> {
+    /// A peer is connected.
+    pub fn on_connected(&mut self, peer: M::Peer) {
+        self.catch_up.add(peer, self.machine.now());
+        self.ask_for_blocks(Some(peer));
+    }
+
+    /// A peer is gone.
+    pub fn on_disconnected(&mut self, peer: M::Peer) {
+        self.catch_up.forget(peer);
+    }
+
+    /// Asks a peer, or the next one, for the blocks after the tip, unless a request is under way.
+    pub(super) fn ask_for_blocks(&mut self, peer: Option<M::Peer>) {
+        let now = self.machine.now();
+        if !self.catch_up.may_ask(now) {
+            return;
+        }
+        let Some(peer) = peer.or_else(|| self.catch_up.choose()) else { return };
+        self.catch_up.on_asked(peer, now);
+        self.machine.request_blocks(peer, self.tip.height.next(), limits::SYNC_BLOCKS);
+    }
+
+    /// A message of a height that is not reached came.
+    pub(super) fn on_hint(&mut self, message: &Message) {
+        if self.catch_up.may_look_at_hint(self.machine.now()) && self.replica.is_genuine_hint(message) {
+            self.ask_for_blocks(None);
+        }
+    }
+
+    /// A genuine message of the next height came while this one is under way: who signed it has decided this one.
+    pub(super) fn on_decided_elsewhere(&mut self, message: &Message) {
+        if message.sender().is_some_and(|sender| self.decided_elsewhere.insert(sender)) {
+            self.catch_up.hurry(self.machine.now());
+            self.ask_for_blocks(None);
+        }
+    }
+
+    /// Asks now and then even if nothing points to it: the last message of a busy time may have been lost.
+    pub(super) fn look_for_blocks(&mut self) {
+        let now = self.machine.now();
+        let quiet = now.since(self.catch_up.answered_at) >= LOOK_AROUND;
+        if quiet || self.catch_up.is_behind(self.tip.height, now) {
+            self.ask_for_blocks(None);
+        }
+    }
+
+    /// A peer gave no blocks.
+    pub fn on_no_blocks(&mut self, peer: M::Peer, reason: &str) {
+        self.machine.report(HostEvent::NoBlocks { peer, reason });
+        self.catch_up.on_answer(peer, false, self.machine.now());
+    }
+
+    /// A peer gave blocks, and says how far it is itself.
+    ///
+    /// # Errors
+    /// When the process has to end.
+    pub fn on_blocks(&mut self, peer: M::Peer, tip: Height, blocks: &[DecidedBlock]) -> Result<(), HostError> {
+        let before = self.tip.height;
+        for decided in blocks {
+            if decided.block.header().height != self.tip.height.next() {
+                continue;
+            }
+            if let Err(reason) = self.take_block(decided)? {
+                let height = self.tip.height.next();
+                self.machine.report(HostEvent::RefusedBlock { peer, height, reason: &reason });
+                self.machine.block_peer(peer, &reason);
+                self.catch_up.forget(peer);
+                break;
+            }
+        }
+        let now = self.machine.now();
+        self.catch_up.on_answer(peer, self.tip.height > before, now);
+        if self.tip.height > before {
+            self.machine.report(HostEvent::CaughtUp { peer, from: before, to: self.tip.height });
+            self.catch_up.heard_of(tip, now);
+            if tip > self.tip.height {
+                self.ask_for_blocks(None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one decided block: through the replica if it is at work on that height, else directly.
+    fn take_block(&mut self, decided: &DecidedBlock) -> Result<Result<(), String>, HostError> {
+        let height = self.tip.height.next();
+        if self.replica.height() == height && !self.replica.is_finalized() {
+            self.refused_block = None;
+            self.drive(Input::Synced(decided.clone()))?;
+            let refused = self.refused_block.take().unwrap_or_else(|| "it does not prove its height".into());
+            return Ok(if self.tip.height == height { Ok(()) } else { Err(refused) });
+        }
+        if let Err(reason) = decided.verify(&self.tip, &|transaction| self.mempool.holds(transaction)) {
+            return Ok(Err(reason.to_string()));
+        }
+        self.commit(decided)?;
+        // The replica waits at an older height: put it behind this one.
+        let last_signed = self.replica.last_signed().clone();
+        self.replica = Replica::new(self.key.clone(), last_signed, &self.tip);
+        self.timers.cancel_all();
+        Ok(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A millisecond later.
+    fn next(now: Moment) -> Moment {
+        now.plus(Duration::from_millis(1))
+    }
+
+    #[test]
+    fn whoever_gives_a_reason_to_ask_cannot_make_it_often() {
+        let (mut now, peer) = (Moment::default(), 1);
+        let mut catch_up = CatchUp::new(Height::ZERO, now);
+        let (end, mut asked) = (now.plus(Duration::from_secs(10)), 0u32);
+        // A hint a millisecond, and every answer at once: with blocks, it is the interval that holds.
+        while now < end {
+            if catch_up.may_ask(now) {
+                catch_up.on_asked(peer, now);
+                catch_up.on_answer(peer, true, now);
+                asked += 1;
+            }
+            now = next(now);
+        }
+        assert!((390..=400).contains(&asked), "{asked} requests in 10 s");
+        // Without, the wait grows.
+        let (end, mut asked) = (now.plus(Duration::from_secs(60)), 0u32);
+        while now < end {
+            if catch_up.may_ask(now) {
+                catch_up.on_asked(peer, now);
+                catch_up.on_answer(peer, false, now);
+                asked += 1;
+            }
+            now = next(now);
+        }
+        assert!((15..=20).contains(&asked), "{asked} requests in 60 s");
+        // Blocks, a new peer, or a good reason end the long wait.
+        catch_up.add(2, now);
+        assert!(catch_up.may_ask(now.plus(INTERVAL)));
+        catch_up.on_answer(peer, false, now);
+        assert!(!catch_up.may_ask(now.plus(INTERVAL)));
+        catch_up.hurry(now);
+        assert!(catch_up.may_ask(now.plus(INTERVAL)));
+    }
+
+    #[test]
+    fn what_was_too_early_is_asked_when_it_is_due() {
+        let (now, peer) = (Moment::default(), 1);
+        let mut catch_up = CatchUp::new(Height::ZERO, now);
+        assert!(catch_up.may_ask(now));
+        catch_up.on_asked(peer, now);
+        assert!(!catch_up.may_ask(now) && catch_up.due().is_none(), "an answer comes first");
+        catch_up.on_answer(peer, true, now);
+        assert!(!catch_up.may_ask(now));
+        assert_eq!(catch_up.due(), Some(now.plus(INTERVAL)));
+        assert!(catch_up.may_ask(now.plus(INTERVAL)) && catch_up.due().is_none());
+        assert!(catch_up.may_look_at_hint(now) && !catch_up.may_look_at_hint(now), "one signature an interval");
+    }
+}

@@ -1,0 +1,165 @@
+//! The bytes of gossip messages.
+
+use crate::{
+    agreement::{
+        mempool::{Checked, Refused, check_sender},
+        replica::{MalformedMessage, Message},
+    },
+    ground::{
+        codec::{self, DecodeError},
+        ids::NetworkId,
+        invalid::Invalid,
+        limits,
+        state::StateRead,
+    },
+    rules::transaction::Transaction,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a consensus gossip message carries: the bytes of a message, and a number that makes a repetition a message of
+/// its own to the gossip layer, which drops what it has seen.
+#[derive(Serialize, Deserialize)]
+struct ConsensusEnvelope {
+    repetition: u64,
+    message: Vec<u8>,
+}
+
+/// A consensus message as it is gossiped; `repetition` is 0 for the first time, and another number for each time that the
+/// same message is sent again.
+pub fn encode_consensus(repetition: u64, message: &Message) -> Vec<u8> {
+    codec::encode(&ConsensusEnvelope { repetition, message: message.encode() })
+}
+
+/// Why no honest peer sends such a consensus message.
+#[derive(Debug, thiserror::Error)]
+pub enum MalformedGossip {
+    /// It is no envelope.
+    #[error(transparent)]
+    Envelope(#[from] DecodeError),
+    /// What is in it is no message.
+    #[error(transparent)]
+    Message(#[from] MalformedMessage),
+}
+
+/// The consensus message of a gossip message; that it is genuine is for the replica to judge.
+///
+/// # Errors
+/// See [`MalformedGossip`].
+pub fn decode_consensus(bytes: &[u8]) -> Result<Message, MalformedGossip> {
+    let envelope = codec::decode::<ConsensusEnvelope>(bytes, limits::GOSSIP_SIZE_BYTES)?;
+    Ok(Message::decode(&envelope.message)?)
+}
+
+/// The batch of transactions that one gossip message carries.
+pub fn encode_batch(transactions: &[Transaction]) -> Vec<u8> {
+    codec::encode(transactions)
+}
+
+/// Why no honest peer sends such a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum Faulty {
+    /// Not a batch of transactions.
+    #[error("not a batch of transactions: {0}")]
+    Malformed(#[from] DecodeError),
+    /// One of its transactions is invalid.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+/// The transactions of a gossip message, each checked by itself: the costly part, which needs no mempool and can run on any
+/// thread. The sender is looked up before any signature is checked, so that only the keys of accounts that exist can make a
+/// peer do it. A transaction without its sender's leave is no fault of whoever relayed it: this peer may be behind the
+/// block that admits the account or its keys.
+///
+/// # Errors
+/// When no honest peer sends such a message.
+pub fn check_batch(
+    data: &[u8],
+    network: NetworkId,
+    state: &impl StateRead,
+) -> Result<Vec<Result<Checked, Refused>>, Faulty> {
+    let transactions: Vec<Transaction> = codec::decode(data, limits::GOSSIP_SIZE_BYTES)?;
+    let check = |transaction| match check_sender(&transaction, state) {
+        Ok(_) => Ok(Ok(Checked::new(transaction, network)?)),
+        Err(refused) => Ok(Err(refused)),
+    };
+    transactions.into_iter().map(check).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use crate::{
+        ground::{
+            crypto::SigningKey,
+            ids::{AccountId, Handle, Height, Signature, Timestamp},
+            state::{Direction, Entry, Record as _, StateError},
+        },
+        rules::{
+            account::{Account, KeyPolicy, RotateKeys},
+            action::Action,
+            rejection::Rejection,
+            transaction::TransactionBody,
+        },
+    };
+
+    const NETWORK: NetworkId = NetworkId::from_bytes([1; 32]);
+
+    /// A state that holds one account.
+    struct OneAccount(Account);
+
+    impl StateRead for OneAccount {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+            Ok((key == Account::key_bytes(&self.0.id)).then(|| codec::encode(&self.0)))
+        }
+        fn range(&self, _: &[u8], _: &[u8], _: Direction, _: usize) -> Result<Vec<Entry>, StateError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32])
+    }
+
+    fn state() -> OneAccount {
+        let keys = KeyPolicy::single(key(1).public_key());
+        let handle = Handle::new("northfield").unwrap();
+        OneAccount(Account::new(AccountId::from_bytes([1; 32]), handle, keys, Height::ZERO))
+    }
+
+    fn transaction(sender: u8, signer: u8) -> Transaction {
+        let action = Action::RotateKeys(RotateKeys { keys: KeyPolicy::single(key(3).public_key()) });
+        let (sender, expires) = (AccountId::from_bytes([sender; 32]), Timestamp::new(1_000));
+        TransactionBody { network: NETWORK, sender, nonce: 0, expires, action, signers: Vec::new() }
+            .sign(&[key(signer)])
+    }
+
+    fn badly_signed(sender: u8, signer: u8) -> Transaction {
+        Transaction { signatures: vec![Signature::from_bytes([9; 64])], ..transaction(sender, signer) }
+    }
+
+    #[test]
+    fn no_signature_is_checked_for_a_stranger_or_a_strangers_key() {
+        // A bad signature that was looked at would make the whole message faulty.
+        let batch = encode_batch(&[badly_signed(9, 1), badly_signed(1, 2), transaction(1, 1)]);
+        let verified = check_batch(&batch, NETWORK, &state()).unwrap();
+        assert!(
+            matches!(
+                verified.as_slice(),
+                [
+                    Err(Refused::Rejected(Rejection::UnknownAccount(_))),
+                    Err(Refused::Rejected(Rejection::ForeignKey { .. })),
+                    Ok(_),
+                ]
+            ),
+            "{verified:?}"
+        );
+    }
+
+    #[test]
+    fn a_bad_signature_in_a_known_senders_name_is_a_fault() {
+        let batch = encode_batch(&[transaction(1, 1), badly_signed(1, 1)]);
+        assert!(matches!(check_batch(&batch, NETWORK, &state()), Err(Faulty::Invalid(Invalid::Signature(_)))));
+    }
+}

@@ -1,0 +1,437 @@
+//! What validators send each other, and what each keeps in its log.
+//!
+//! A [`Message`] comes from strangers: [`Message::decode`] is total, and what it returns is of bounded size and has
+//! a sane round. Whether it is signed by whom it says is for [`crate::agreement::replica::Replica::admit`]. A [`LogEntry`] comes
+//! from this machine's own disk; it carries its height, so that one left over from another height is recognised.
+
+use crate::{
+    agreement::bft::{self, Bft, ProposalBody, nil_or},
+    ground::{
+        codec::{self, DecodeError},
+        crypto::Domain,
+        ids::{BlockHash, Height, NetworkId, PublicKey, Signature, ValidatorAddress},
+        limits,
+    },
+    ledger::block::{Block, CommitCertificate, CommitSignature, VoteBody, VoteKind, transactions_root},
+};
+use arc_malachitebft_core_types::{
+    self as malachite, NilOrVal, PolkaSignature, Round, RoundCertificateType, RoundSignature, SignedMessage,
+};
+use serde::{Deserialize, Serialize};
+
+/// Rounds of one height: at the longest timeouts this many take years, so a higher one is no honest validator's.
+pub const ROUNDS: u32 = 1_000_000;
+
+/// A vote with its signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedVote {
+    /// What is voted.
+    pub body: VoteBody,
+    /// Over [`VoteBody::signing_bytes`] in [`Domain::Vote`].
+    pub signature: Signature,
+}
+
+impl SignedVote {
+    /// Whether the key signed this vote.
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        key.verifies(Domain::Vote, &self.body.signing_bytes(), &self.signature)
+    }
+
+    pub(crate) fn from_core(vote: &SignedMessage<Bft, bft::Vote>, network: NetworkId) -> Self {
+        Self { body: vote.message.body(network), signature: vote.signature }
+    }
+
+    pub(crate) fn to_core(&self) -> SignedMessage<Bft, bft::Vote> {
+        SignedMessage::new(bft::Vote::from_body(&self.body), self.signature)
+    }
+}
+
+/// A proposal with its block and its signature. Network and height are the block's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedProposal {
+    /// The round proposed for.
+    pub round: u32,
+    /// The earlier round in which more than two thirds prevoted this block, if one is claimed.
+    pub pol_round: Option<u32>,
+    /// Who proposes it.
+    pub proposer: ValidatorAddress,
+    /// The block.
+    pub block: Block,
+    /// Over [`ProposalBody::signing_bytes`] in [`Domain::Proposal`].
+    pub signature: Signature,
+}
+
+impl SignedProposal {
+    /// What the proposal signs.
+    pub fn body(&self) -> ProposalBody {
+        ProposalBody {
+            network: self.block.header().network,
+            height: self.block.header().height,
+            round: self.round,
+            pol_round: self.pol_round,
+            block: self.block.hash(),
+            proposer: self.proposer,
+        }
+    }
+
+    pub(crate) fn from_core(proposal: &SignedMessage<Bft, bft::Proposal>) -> Self {
+        Self {
+            round: round_number(proposal.round),
+            pol_round: proposal.pol_round.as_u32(),
+            proposer: proposal.proposer,
+            block: proposal.block.clone(),
+            signature: proposal.signature,
+        }
+    }
+
+    pub(crate) fn to_core(&self) -> SignedMessage<Bft, bft::Proposal> {
+        let proposal = bft::Proposal {
+            height: self.block.header().height,
+            round: Round::new(self.round),
+            pol_round: self.pol_round.into(),
+            block: self.block.clone(),
+            proposer: self.proposer,
+        };
+        SignedMessage::new(proposal, self.signature)
+    }
+}
+
+/// The prevotes of more than two thirds of the power for one block: what lets a later round propose it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolkaCertificate {
+    /// The height voted on.
+    pub height: Height,
+    /// The round of that height.
+    pub round: u32,
+    /// The block.
+    pub block: BlockHash,
+    /// The prevotes, each validator's once.
+    pub signatures: Vec<CommitSignature>,
+}
+
+impl PolkaCertificate {
+    pub(crate) fn from_core(certificate: &malachite::PolkaCertificate<Bft>) -> Self {
+        Self {
+            height: certificate.height,
+            round: round_number(certificate.round),
+            block: certificate.value_id,
+            signatures: certificate
+                .polka_signatures
+                .iter()
+                .map(|one| CommitSignature { validator: one.address, signature: one.signature })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn to_core(&self) -> malachite::PolkaCertificate<Bft> {
+        malachite::PolkaCertificate {
+            height: self.height,
+            round: Round::new(self.round),
+            value_id: self.block,
+            polka_signatures: self
+                .signatures
+                .iter()
+                .map(|one| PolkaSignature::new(one.validator, one.signature))
+                .collect(),
+        }
+    }
+}
+
+/// Why a round may be entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoundCertificateKind {
+    /// More than a third of the power is already in the certificate's round.
+    Skip,
+    /// More than two thirds precommitted in the certificate's round without agreeing; the next round begins.
+    Precommit,
+}
+
+/// One vote of a round certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundVote {
+    /// Prevote or precommit.
+    pub kind: VoteKind,
+    /// The block, or nil.
+    pub block: Option<BlockHash>,
+    /// Who votes.
+    pub validator: ValidatorAddress,
+    /// Over the vote's [`VoteBody`].
+    pub signature: Signature,
+}
+
+/// Votes that show why a round was entered, so that others enter it too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundCertificate {
+    /// The height of the votes.
+    pub height: Height,
+    /// Their round.
+    pub round: u32,
+    /// What they show.
+    pub kind: RoundCertificateKind,
+    /// The votes, each validator's once.
+    pub votes: Vec<RoundVote>,
+}
+
+impl RoundCertificate {
+    pub(crate) fn from_core(certificate: &malachite::RoundCertificate<Bft>) -> Self {
+        let vote = |one: &RoundSignature<Bft>| RoundVote {
+            kind: one.vote_type.into(),
+            block: match one.value_id {
+                NilOrVal::Nil => None,
+                NilOrVal::Val(hash) => Some(hash),
+            },
+            validator: one.address,
+            signature: one.signature,
+        };
+        Self {
+            height: certificate.height,
+            round: round_number(certificate.round),
+            kind: match certificate.cert_type {
+                RoundCertificateType::Skip => RoundCertificateKind::Skip,
+                RoundCertificateType::Precommit => RoundCertificateKind::Precommit,
+            },
+            votes: certificate.round_signatures.iter().map(vote).collect(),
+        }
+    }
+
+    pub(crate) fn to_core(&self) -> malachite::RoundCertificate<Bft> {
+        let vote =
+            |one: &RoundVote| RoundSignature::new(one.kind.into(), nil_or(one.block), one.validator, one.signature);
+        malachite::RoundCertificate {
+            height: self.height,
+            round: Round::new(self.round),
+            cert_type: match self.kind {
+                RoundCertificateKind::Skip => RoundCertificateType::Skip,
+                RoundCertificateKind::Precommit => RoundCertificateType::Precommit,
+            },
+            round_signatures: self.votes.iter().map(vote).collect(),
+        }
+    }
+}
+
+/// What travels on the consensus topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// A vote.
+    Vote(SignedVote),
+    /// A proposal with its block.
+    Proposal(SignedProposal),
+    /// Why a block may be proposed again.
+    Polka(PolkaCertificate),
+    /// Why a round was entered.
+    Round(RoundCertificate),
+}
+
+/// Why bytes are not a consensus message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedMessage {
+    /// The bytes are no message.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The round is no honest validator's.
+    #[error("round {0} is not below {ROUNDS}")]
+    Round(u32),
+    /// More signatures than validators can be.
+    #[error("{0} signatures are more than the {max} validators allowed", max = limits::VALIDATORS)]
+    Signatures(usize),
+    /// The block's transactions are not those of its header, so its hash does not name them.
+    #[error("the transactions of block {0} are not those of its header")]
+    Transactions(BlockHash),
+}
+
+impl Message {
+    /// The canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads a message that came from a stranger.
+    ///
+    /// # Errors
+    /// When the bytes are not one, or it breaks a bound; see [`MalformedMessage`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, MalformedMessage> {
+        let message: Self = codec::decode(bytes, limits::GOSSIP_SIZE_BYTES)?;
+        message.check_bounds()?;
+        Ok(message)
+    }
+
+    fn check_bounds(&self) -> Result<(), MalformedMessage> {
+        if self.round() >= ROUNDS {
+            return Err(MalformedMessage::Round(self.round()));
+        }
+        let signatures = match self {
+            Self::Vote(_) => 1,
+            Self::Proposal(proposal) => {
+                if let Some(round) = proposal.pol_round.filter(|round| *round >= ROUNDS) {
+                    return Err(MalformedMessage::Round(round));
+                }
+                check_names_its_transactions(&proposal.block)?;
+                1
+            }
+            Self::Polka(certificate) => certificate.signatures.len(),
+            Self::Round(certificate) => certificate.votes.len(),
+        };
+        if signatures > limits::VALIDATORS {
+            return Err(MalformedMessage::Signatures(signatures));
+        }
+        Ok(())
+    }
+
+    /// The height it speaks of.
+    pub fn height(&self) -> Height {
+        match self {
+            Self::Vote(vote) => vote.body.height,
+            Self::Proposal(proposal) => proposal.block.header().height,
+            Self::Polka(certificate) => certificate.height,
+            Self::Round(certificate) => certificate.height,
+        }
+    }
+
+    /// The round it speaks of.
+    pub fn round(&self) -> u32 {
+        match self {
+            Self::Vote(vote) => vote.body.round,
+            Self::Proposal(proposal) => proposal.round,
+            Self::Polka(certificate) => certificate.round,
+            Self::Round(certificate) => certificate.round,
+        }
+    }
+
+    /// The validator that signed it; a certificate has many signers and none of its own.
+    pub fn sender(&self) -> Option<ValidatorAddress> {
+        match self {
+            Self::Vote(vote) => Some(vote.body.validator),
+            Self::Proposal(proposal) => Some(proposal.proposer),
+            Self::Polka(_) | Self::Round(_) => None,
+        }
+    }
+
+    /// A short name for logs and metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Vote(vote) => match vote.body.kind {
+                VoteKind::Prevote => "prevote",
+                VoteKind::Precommit => "precommit",
+            },
+            Self::Proposal(_) => "proposal",
+            Self::Polka(_) => "polka_certificate",
+            Self::Round(_) => "round_certificate",
+        }
+    }
+}
+
+/// A block is handled by its hash, which is its header's: a block whose transactions are others must not get in.
+pub(crate) fn check_names_its_transactions(block: &Block) -> Result<(), MalformedMessage> {
+    if transactions_root(block.transactions()) == block.header().transactions_root {
+        Ok(())
+    } else {
+        Err(MalformedMessage::Transactions(block.hash()))
+    }
+}
+
+/// Which wait of a round ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TimerKind {
+    /// For the proposal.
+    Propose,
+    /// For more prevotes.
+    Prevote,
+    /// For more precommits.
+    Precommit,
+    /// Before own votes are sent again.
+    Rebroadcast,
+}
+
+/// A block in the log: whole where it first stands, by its hash in later entries of the same height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LoggedBlock {
+    /// The block.
+    Whole(Block),
+    /// A block that stands whole in an earlier entry.
+    Earlier(BlockHash),
+}
+
+/// What a log entry holds: those of the core's inputs from which its state can be derived again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogRecord {
+    /// A vote, own or another's.
+    Vote(SignedVote),
+    /// A proposal, own or another's.
+    Proposal {
+        /// The round proposed for.
+        round: u32,
+        /// The round of the polka claimed.
+        pol_round: Option<u32>,
+        /// Who proposes.
+        proposer: ValidatorAddress,
+        /// The block.
+        block: LoggedBlock,
+        /// The proposer's signature.
+        signature: Signature,
+    },
+    /// A polka certificate.
+    Polka(PolkaCertificate),
+    /// A wait that ended.
+    Timeout {
+        /// Which.
+        kind: TimerKind,
+        /// Of which round.
+        round: u32,
+    },
+    /// A block with the verdict on it: built here, checked here, or certified by others.
+    Verdict {
+        /// The round it was proposed for.
+        round: u32,
+        /// The round of the polka claimed.
+        pol_round: Option<u32>,
+        /// Who proposed it.
+        proposer: ValidatorAddress,
+        /// The block.
+        block: LoggedBlock,
+        /// Whether it breaks no rule.
+        valid: bool,
+    },
+}
+
+/// One entry of the consensus log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// The height it belongs to: an entry of another height than the one to recover is no part of it.
+    pub height: Height,
+    /// What happened.
+    pub record: LogRecord,
+}
+
+impl LogEntry {
+    /// The bytes to store. The store guards their integrity.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads back what [`LogEntry::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not an entry.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode_trusted(bytes)
+    }
+}
+
+/// The core's commit certificate in the ledger's form.
+pub(crate) fn commit_certificate(certificate: &malachite::CommitCertificate<Bft>) -> CommitCertificate {
+    CommitCertificate {
+        height: certificate.height,
+        round: round_number(certificate.round),
+        block: certificate.value_id,
+        signatures: certificate
+            .commit_signatures
+            .iter()
+            .map(|one| CommitSignature { validator: one.address, signature: one.signature })
+            .collect(),
+    }
+}
+
+/// The core's rounds are nil only before a height begins; no message, certificate or timer has such a one.
+pub(crate) fn round_number(round: Round) -> u32 {
+    round.as_u32().unwrap_or(0)
+}

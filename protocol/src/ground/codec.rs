@@ -1,0 +1,175 @@
+//! The only canonical bytes: what is signed, hashed, stored and sent.
+//!
+//! The format is that of bincode 1: fixed-width little-endian integers, `u64` lengths, `u32` enum tags. It is written
+//! by `bincode` 2.0.1 in its `legacy` configuration; the format is the contract, not the crate, and the golden vectors
+//! hold it. Every record starts with [`FORMAT_VERSION`].
+//!
+//! Decoding never trusts its input: it has a size limit and a bound on depth, refuses trailing bytes, and refuses bytes
+//! that do not re-encode to themselves, so one value has exactly one encoding and a hash names one value.
+
+mod depth;
+
+use crate::ground::limits;
+use depth::Shallow;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The first byte of every stored or sent record.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// Why bytes are not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes are longer than their place allows.
+    #[error("{len} bytes are more than the {max} that are allowed here")]
+    TooLong {
+        /// Bytes given.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// There is not even a version byte.
+    #[error("no bytes to decode")]
+    Empty,
+    /// The version byte is of another format.
+    #[error("the record has format version {0}; this build reads version {FORMAT_VERSION}")]
+    Version(u8),
+    /// The bytes are not of this type.
+    #[error("malformed bytes: {0}")]
+    Malformed(String),
+    /// Bytes were left over.
+    #[error("{0} bytes after the end of the record")]
+    Trailing(usize),
+    /// The value has another, canonical encoding.
+    #[error("the bytes are not the canonical encoding of their value")]
+    NotCanonical,
+}
+
+fn configuration() -> impl bincode::config::Config {
+    bincode::config::legacy().with_limit::<{ limits::RECORD_SIZE_BYTES }>()
+}
+
+/// The canonical bytes of a value: the version byte, then the value.
+///
+/// # Panics
+/// Never for the types of this crate: a value that serde cannot write is a defect of its type.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut bytes = vec![FORMAT_VERSION];
+    #[allow(clippy::expect_used, reason = "writing to a Vec cannot fail and every type of this crate is writable")]
+    bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::legacy()).expect("encodable type");
+    bytes
+}
+
+/// Reads back what [`encode`] wrote, from at most `max_bytes` bytes.
+///
+/// # Errors
+/// See [`DecodeError`]; nothing of the value is used in that case.
+pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, DecodeError> {
+    if bytes.len() > max_bytes {
+        return Err(DecodeError::TooLong { len: bytes.len(), max: max_bytes });
+    }
+    let (version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    if *version != FORMAT_VERSION {
+        return Err(DecodeError::Version(*version));
+    }
+    let (Shallow(value), read) =
+        bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration()).map_err(malformed)?;
+    let trailing = body.len().saturating_sub(read);
+    if trailing > 0 {
+        return Err(DecodeError::Trailing(trailing));
+    }
+    if encode(&value) != bytes {
+        return Err(DecodeError::NotCanonical);
+    }
+    Ok(value)
+}
+
+/// Reads a record that this machine itself wrote and whose integrity the storage guards: no canonical check.
+///
+/// # Errors
+/// As [`decode`], without [`DecodeError::NotCanonical`].
+pub fn decode_trusted<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    if *version != FORMAT_VERSION {
+        return Err(DecodeError::Version(*version));
+    }
+    bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration())
+        .map(|(Shallow(value), _)| value)
+        .map_err(malformed)
+}
+
+fn malformed(error: bincode::error::DecodeError) -> DecodeError {
+    DecodeError::Malformed(match error {
+        // Our own words, which the library would quote.
+        bincode::error::DecodeError::OtherString(words) => words,
+        error => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn refuses_what_is_not_exactly_one_canonical_record() {
+        let bytes = encode(&(7u32, true));
+        assert_eq!(bytes, [1, 7, 0, 0, 0, 1]);
+        assert_eq!(decode::<(u32, bool)>(&bytes, 64), Ok((7, true)));
+        assert_eq!(decode::<(u32, bool)>(&bytes, 5), Err(DecodeError::TooLong { len: 6, max: 5 }));
+        assert_eq!(decode::<(u32, bool)>(&[], 64), Err(DecodeError::Empty));
+        assert_eq!(decode::<(u32, bool)>(&[9, 7, 0, 0, 0, 1], 64), Err(DecodeError::Version(9)));
+        assert_eq!(decode::<(u32, bool)>(&[1, 7, 0, 0, 0, 1, 0], 64), Err(DecodeError::Trailing(1)));
+        assert!(matches!(decode::<(u32, bool)>(&[1, 7, 0, 0, 0, 2], 64), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode::<(u32, bool)>(&[1, 7, 0], 64), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn refuses_an_absurd_length_without_allocating_it() {
+        let mut bytes = vec![FORMAT_VERSION];
+        bytes.extend_from_slice(&u64::MAX.to_le_bytes());
+        assert!(matches!(decode::<Vec<u8>>(&bytes, 64), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode::<String>(&bytes, 64), Err(DecodeError::Malformed(_))));
+    }
+
+    /// A type as none of the ledger may be: it can hold itself.
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    enum Nested {
+        Leaf,
+        Boxed(Box<Nested>),
+        Listed(Vec<Nested>),
+        Named { inner: Option<Box<Nested>> },
+    }
+
+    #[test]
+    fn refuses_to_nest_deeper_than_any_record_does() {
+        // One level each: the choice of a variant.
+        let boxed = |levels: usize| {
+            let mut bytes = vec![FORMAT_VERSION];
+            bytes.extend(std::iter::repeat_n([1u8, 0, 0, 0], levels).flatten());
+            bytes.extend([0; 4]);
+            bytes
+        };
+        assert!(decode::<Nested>(&boxed(limits::DECODE_DEPTH - 1), 1 << 20).is_ok());
+        for levels in [limits::DECODE_DEPTH, 2_000, 250_000] {
+            let refused = decode::<Nested>(&boxed(levels), 1 << 20).expect_err("too deep");
+            assert!(matches!(&refused, DecodeError::Malformed(why) if why.contains("nested deeper")), "{refused}");
+            assert!(decode_trusted::<Nested>(&boxed(levels)).is_err());
+        }
+        // Lists, fields and options count as well.
+        let listed = [vec![FORMAT_VERSION], [2u8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0].repeat(1_000)].concat();
+        let named = [vec![FORMAT_VERSION], [3u8, 0, 0, 0, 1].repeat(1_000)].concat();
+        for bytes in [listed, named] {
+            let refused = decode::<Nested>(&bytes, 1 << 20).expect_err("too deep");
+            assert!(matches!(&refused, DecodeError::Malformed(why) if why.contains("nested deeper")), "{refused}");
+        }
+        let shallow = Nested::Listed(vec![Nested::Leaf, Nested::Named { inner: Some(Box::new(Nested::Leaf)) }]);
+        assert_eq!(decode::<Nested>(&encode(&shallow), 64), Ok(shallow));
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_random_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let _ = decode::<Vec<(String, Option<u64>)>>(&bytes, 256);
+        }
+    }
+}

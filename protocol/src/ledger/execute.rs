@@ -1,0 +1,205 @@
+//! THE transition: a state and a decided block give changes, results and events. Nothing else changes the ledger.
+//!
+//! Executing is total. A transaction either applies or is rejected with a reason that is kept; nothing panics, nothing
+//! overflows, no half of a transaction stays. The order is: what is due by the block's time, then the transactions,
+//! each seeing what those before it did.
+//!
+//! Signatures are not checked here: a validator checks them before it votes ([`crate::ledger::block::Block::check`]), so that
+//! a decided block has been checked by more than two thirds. Whether the keys are the sender's is checked here.
+
+use crate::{
+    ground::{
+        ids::{AccountId, Height, NetworkId, Timestamp, TransactionId},
+        limits,
+        state::{ChangeSet, Family, Overlay, Record, StateError, StateRead},
+        weight::Work,
+    },
+    ledger::block::Block,
+    rules::{
+        account::Account,
+        action::apply,
+        context::{Context, ExecuteError, context_at, write_back},
+        due,
+        event::Event,
+        rejection::Rejection,
+        transaction::Transaction,
+        validator::ValidatorSchedule,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// That a transaction was executed; kept until it expires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen;
+
+impl Record for Seen {
+    type Key = (Timestamp, TransactionId);
+    const FAMILY: Family = Family::Seen;
+}
+
+/// What became of one transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it asked for.
+    Applied,
+    /// It changed nothing.
+    Rejected(Rejection),
+}
+
+/// One transaction's outcome and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionResult {
+    /// Which.
+    pub id: TransactionId,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// What it did; empty if it was rejected.
+    pub events: Vec<Event>,
+}
+
+/// What a block does: a value to look at before anything is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// Every key that changes.
+    pub changes: ChangeSet,
+    /// Each transaction's result, in the block's order.
+    pub results: Vec<TransactionResult>,
+    /// What deadlines did, before the transactions.
+    pub deadline_events: Vec<Event>,
+    /// The sets of the two heights that follow.
+    pub schedule: ValidatorSchedule,
+    /// What was done for it all.
+    pub work: BlockWork,
+}
+
+/// What was done to execute a block: to be held against what it was to weigh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockWork {
+    /// For what had expired and what was due.
+    pub due: Work,
+    /// For each transaction, in the block's order.
+    pub transactions: Vec<Work>,
+}
+
+/// Executes a decided block on the state after its parent.
+///
+/// # Errors
+/// Only when the state cannot be read or was never set up by a genesis, or when the network moved to a version of the
+/// protocol that this build does not speak: then nothing may be committed.
+pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Executed, ExecuteError> {
+    let header = block.header();
+    let mut context = context_at(state, header.network, (header.height, header.time))?;
+    context.network.require_current(header.height)?;
+    let before = context.clone();
+    let mut overlay = Overlay::new(state);
+    forget_expired(&mut overlay, header.time);
+    let deadline_events = due::handle(&mut overlay, &mut context);
+    let mut work = BlockWork { due: overlay.take_work(), transactions: Vec::new() };
+    let mut senders = BTreeMap::new();
+    let mut results = Vec::new();
+    for transaction in block.transactions() {
+        results.push(execute_transaction(&mut overlay, &mut context, &mut senders, transaction));
+        work.transactions.push(overlay.take_work());
+    }
+    let schedule = write_back(&mut overlay, &before, &context);
+    overlay.keep();
+    Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule, work })
+}
+
+/// Forgets the transactions that can no longer be applied anyway.
+fn forget_expired<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp) {
+    let from = Seen::key_bytes(&());
+    let to = Seen::key_bytes(&time);
+    for (key, _) in state.entries(&from, &to, limits::FORGOTTEN_PER_BLOCK) {
+        state.remove_bytes(key);
+    }
+    state.keep();
+}
+
+fn execute_transaction<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    senders: &mut BTreeMap<AccountId, u32>,
+    transaction: &Transaction,
+) -> TransactionResult {
+    let id = transaction.id();
+    context.transaction = Some(id);
+    let before = context.changeable();
+    let admitted = admit(state, context, senders, transaction, id);
+    // Remembered once its sender is known to have asked for it: a stranger's copy must not use it up.
+    let remembered = admitted.is_ok();
+    let asked = (&transaction.body.action, transaction.body.signers.as_slice());
+    let result = admitted.and_then(|sender| apply(state, context, sender, asked));
+    let (outcome, events) = match result {
+        Ok(events) => (Outcome::Applied, events),
+        Err(rejection) => {
+            state.drop_pending();
+            context.restore(before);
+            (Outcome::Rejected(rejection), Vec::new())
+        }
+    };
+    if remembered {
+        state.write(&(transaction.body.expires, id), &Seen);
+    }
+    state.keep();
+    context.transaction = None;
+    TransactionResult { id, outcome, events }
+}
+
+/// Whether a transaction may be considered at all at this point of the ledger, and on whose behalf.
+fn admit<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    senders: &mut BTreeMap<AccountId, u32>,
+    transaction: &Transaction,
+    id: TransactionId,
+) -> Result<Account, Rejection> {
+    let body = &transaction.body;
+    check_expiry(body.expires, context.time)?;
+    if state.read::<Seen>(&(body.expires, id)).is_some() {
+        return Err(Rejection::Replayed);
+    }
+    let account = context.existing_account(state, body.sender)?;
+    account.authorises(transaction)?;
+    let of_all = context.parameters.transactions_per_account_per_block;
+    let max = if account.suspended.is_some() { limits::SUSPENDED_TRANSACTIONS_PER_BLOCK } else { of_all };
+    let count = senders.entry(account.id).or_insert(0);
+    if *count >= max {
+        return Err(Rejection::RateLimited { account: account.id, max });
+    }
+    *count = count.saturating_add(1);
+    Ok(account)
+}
+
+/// The rule of expiry, for the ledger and for the mempool alike.
+///
+/// # Errors
+/// [`Rejection::Expired`] or [`Rejection::ExpiryTooFar`].
+pub fn check_expiry(expires: Timestamp, time: Timestamp) -> Result<(), Rejection> {
+    if expires < time {
+        return Err(Rejection::Expired { expires, time });
+    }
+    if expires > time.plus_ms(limits::TRANSACTION_LIFETIME_MS) {
+        return Err(Rejection::ExpiryTooFar { expires, time });
+    }
+    Ok(())
+}
+
+/// What a transaction would do if it were alone in the next block: for a dry run, and for telling a client early.
+///
+/// # Errors
+/// Only when the state cannot be read.
+pub fn try_transaction<S: StateRead + ?Sized>(
+    state: &S,
+    network: NetworkId,
+    (height, time): (Height, Timestamp),
+    transaction: &Transaction,
+) -> Result<TransactionResult, StateError> {
+    let mut context = context_at(state, network, (height, time))?;
+    let mut overlay = Overlay::new(state);
+    let result = execute_transaction(&mut overlay, &mut context, &mut BTreeMap::new(), transaction);
+    overlay.finish()?;
+    Ok(result)
+}

@@ -1,0 +1,326 @@
+//! Accounts: who can hold shares and sign, under a unique handle, with keys that can be replaced.
+
+use crate::{
+    ground::{
+        ids::{AccountId, Handle, Height, ProposalId, PublicKey, Shape},
+        invalid::{Invalid, check_count},
+        limits,
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        action::Action,
+        approval,
+        context::Context,
+        control,
+        event::Event,
+        recovery::{self, RecoveryPolicy, Unsettled, settling},
+        rejection::Rejection,
+        transaction::Transaction,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// One key of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightedKey {
+    /// The key.
+    pub key: PublicKey,
+    /// What its signature counts towards the threshold; at least 1.
+    pub weight: u32,
+}
+
+/// Which keys, together, speak for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPolicy {
+    /// The weight that the signatures of a transaction must reach.
+    pub threshold: u32,
+    /// The keys, 1 to [`limits::ACCOUNT_KEYS`], each once.
+    pub keys: Vec<WeightedKey>,
+}
+
+impl KeyPolicy {
+    /// One key that speaks alone.
+    pub fn single(key: PublicKey) -> Self {
+        Self { threshold: 1, keys: vec![WeightedKey { key, weight: 1 }] }
+    }
+
+    /// That the policy can be met, and not by nobody.
+    ///
+    /// # Errors
+    /// Says what is wrong with the policy.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let form = |problem: &str| Err(Invalid::Form { field: "keys", problem: problem.into() });
+        check_count("keys", self.keys.len(), limits::ACCOUNT_KEYS)?;
+        if self.threshold == 0 {
+            return form("the threshold is 0; at least one signature must be needed");
+        }
+        if self.keys.iter().any(|key| key.weight == 0) {
+            return form("a key has weight 0; leave it out, or give it a weight");
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if !self.keys.iter().all(|key| seen.insert(key.key)) {
+            return form("a key is listed twice; list each once");
+        }
+        if self.weight_of(self.keys.iter().map(|key| &key.key)) < u64::from(self.threshold) {
+            return form("all keys together do not reach the threshold; nobody could sign");
+        }
+        Ok(())
+    }
+
+    /// Whether a key is one of them.
+    pub fn has(&self, key: &PublicKey) -> bool {
+        self.keys.iter().any(|known| known.key == *key)
+    }
+
+    /// What keys weigh together, those that are not of the policy nothing.
+    pub fn weight_of<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> u64 {
+        keys.filter_map(|key| self.keys.iter().find(|known| known.key == *key))
+            .fold(0u64, |sum, known| sum.saturating_add(u64::from(known.weight)))
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its unique name.
+    pub handle: Handle,
+    /// Who speaks for it.
+    pub keys: KeyPolicy,
+    /// The height at which it was admitted.
+    pub created: Height,
+    /// The account that admitted it; none for those of genesis.
+    pub sponsor: Option<AccountId>,
+    /// Since when it is a member of the network, with a vote on its validators; none if it is not.
+    pub member_since: Option<Height>,
+    /// Accounts that it may still admit, itself or through those whom it gives a part of it.
+    pub quota: u32,
+    /// Its proposals that are open or queued now.
+    pub open_proposals: u32,
+    /// Its disputes that are open now.
+    pub open_disputes: u32,
+    /// Its requests that wait for signatures now.
+    pub open_approvals: u32,
+    /// Its calls on silent accounts that are open now.
+    pub open_calls: u32,
+    /// Who can give it new keys, if anybody.
+    pub recovery: Option<RecoveryPolicy>,
+    /// That it is suspended by a decision of the members; none if it is not.
+    pub suspended: Option<Suspension>,
+    /// What fewer than all of its keys asked of its keys and guardians, until the delay of its recovery is over.
+    pub unsettled: Option<Unsettled>,
+}
+
+/// Why an account is suspended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Since when.
+    pub since: Height,
+    /// The reason that the decision gives.
+    pub reason: String,
+    /// The decision.
+    pub proposal: ProposalId,
+}
+
+impl Record for Account {
+    type Key = AccountId;
+    const FAMILY: Family = Family::Account;
+}
+
+/// The account of a handle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandleOf(pub AccountId);
+
+impl Record for HandleOf {
+    type Key = Handle;
+    const FAMILY: Family = Family::Handle;
+}
+
+/// The handle that looks like a shape: see [`Handle::shape`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandleShape(pub Handle);
+
+impl Record for HandleShape {
+    type Key = Shape;
+    const FAMILY: Family = Family::HandleShape;
+}
+
+impl Account {
+    /// A new account that has done nothing yet.
+    pub const fn new(id: AccountId, handle: Handle, keys: KeyPolicy, created: Height) -> Self {
+        Self {
+            id,
+            handle,
+            keys,
+            created,
+            sponsor: None,
+            member_since: None,
+            quota: 0,
+            open_proposals: 0,
+            open_disputes: 0,
+            open_approvals: 0,
+            open_calls: 0,
+            recovery: None,
+            suspended: None,
+            unsettled: None,
+        }
+    }
+
+    /// Whether the account, with the keys that signed a transaction and whose signatures were checked, may ask for it at
+    /// all. Every key is one of its own, and their weights reach the threshold, unless the transaction is about gathering
+    /// approvals, which any key may do; or they are all its settled keys, and it is about its keys. If it is suspended,
+    /// it may ask for little.
+    ///
+    /// # Errors
+    /// [`Rejection::ForeignKey`], [`Rejection::NotAuthorised`] or [`Rejection::Suspended`].
+    pub fn authorises(&self, transaction: &Transaction) -> Result<(), Rejection> {
+        let (action, signers) = (&transaction.body.action, transaction.body.signers.as_slice());
+        let is_own = |key: &PublicKey| self.keys.has(key) || self.settled_keys().has(key);
+        match self.is_signed_by(signers) {
+            Err(Rejection::NotAuthorised { .. }) if action.is_of_approval() => {}
+            Err(_) if action.is_of_keys() && self.are_all_keys(signers) && signers.iter().all(is_own) => {}
+            checked => checked?,
+        }
+        self.require_open_to(action)
+    }
+
+    /// The keys of which all together have the last word: see [`crate::rules::recovery`].
+    pub fn settled_keys(&self) -> &KeyPolicy {
+        self.unsettled.as_ref().map_or(&self.keys, |waits| &waits.keys)
+    }
+
+    /// Whether all settled keys are among these, and are more than one.
+    pub fn are_all_keys(&self, signers: &[PublicKey]) -> bool {
+        let settled = &self.settled_keys().keys;
+        settled.len() > 1 && settled.iter().all(|known| signers.contains(&known.key))
+    }
+
+    /// Whether these keys speak for the account: each is one of its own, and their weights reach the threshold.
+    ///
+    /// # Errors
+    /// [`Rejection::ForeignKey`] or [`Rejection::NotAuthorised`].
+    pub fn is_signed_by(&self, signers: &[PublicKey]) -> Result<(), Rejection> {
+        if let Some(key) = signers.iter().find(|key| !self.keys.has(key)) {
+            return Err(Rejection::ForeignKey { account: self.id, key: *key });
+        }
+        let weight = self.keys.weight_of(signers.iter());
+        let threshold = u64::from(self.keys.threshold);
+        if weight < threshold {
+            return Err(Rejection::NotAuthorised { account: self.id, weight, threshold });
+        }
+        Ok(())
+    }
+
+    /// That the account may ask for this, suspended or not.
+    ///
+    /// # Errors
+    /// [`Rejection::Suspended`].
+    pub fn require_open_to<Request, Sign>(&self, action: &Action<Request, Sign>) -> Result<(), Rejection> {
+        if action.is_open_to_suspended() { Ok(()) } else { self.require_not_suspended() }
+    }
+
+    /// # Errors
+    /// [`Rejection::Suspended`].
+    pub fn require_not_suspended(&self) -> Result<(), Rejection> {
+        match &self.suspended {
+            Some(suspension) => Err(Rejection::Suspended { account: self.id, height: suspension.since }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Admit a new account. The sender is its sponsor, and spends one of its quota and what it passes on: however many
+/// accounts admit others, together they admit no more than the founders' quotas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateAccount {
+    /// The new account's handle.
+    pub handle: Handle,
+    /// The new account's keys.
+    pub keys: KeyPolicy,
+    /// The part of the sponsor's quota that goes to the new account; usually 0.
+    pub quota: u32,
+}
+
+impl CreateAccount {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.keys.check()
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        mut sponsor: Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        if state.read::<HandleOf>(&self.handle).is_some() {
+            return Err(Rejection::HandleTaken(self.handle.clone()));
+        }
+        if let Some(HandleShape(existing)) = state.read::<HandleShape>(&self.handle.shape()) {
+            return Err(Rejection::HandleLooksLike { handle: self.handle.clone(), existing });
+        }
+        require_short_chain(state, &sponsor)?;
+        let needed = u64::from(self.quota).saturating_add(1);
+        let left = u64::from(sponsor.quota).checked_sub(needed).and_then(|left| u32::try_from(left).ok());
+        let short = Rejection::SponsorQuota { account: sponsor.id, quota: sponsor.quota, needed };
+        sponsor.quota = left.ok_or(short)?;
+        state.write(&sponsor.id, &sponsor);
+        let account = Account {
+            sponsor: Some(sponsor.id),
+            quota: self.quota,
+            ..Account::new(context.account_id(), self.handle.clone(), self.keys.clone(), context.height)
+        };
+        state.write(&account.handle, &HandleOf(account.id));
+        state.write(&self.handle.shape(), &HandleShape(account.handle.clone()));
+        state.write(&account.id, &account);
+        Ok(vec![Event::AccountCreated { account: account.id, handle: account.handle, sponsor: Some(sponsor.id) }])
+    }
+}
+
+/// That a sponsor goes back to a founding account over fewer sponsors than the most: whoever asks on whom an account
+/// depends looks no further.
+fn require_short_chain<S: StateRead + ?Sized>(state: &Overlay<'_, S>, sponsor: &Account) -> Result<(), Rejection> {
+    let mut next = sponsor.sponsor;
+    for _ in 1..limits::SPONSOR_CHAIN {
+        let Some(id) = next else { return Ok(()) };
+        next = state.read::<Account>(&id).and_then(|account| account.sponsor);
+    }
+    if next.is_none() { Ok(()) } else { Err(Rejection::SponsorChain(sponsor.id)) }
+}
+
+/// Replace the sender's keys at once. Signed by all of its keys, it ends a recovery, and whatever fewer asked is void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotateKeys {
+    /// The keys from now on.
+    pub keys: KeyPolicy,
+}
+
+impl RotateKeys {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.keys.check()
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        mut sender: Account,
+        signers: &[PublicKey],
+    ) -> Result<Vec<Event>, Rejection> {
+        let before = sender.clone();
+        let mut events = vec![Event::KeysRotated { account: sender.id }];
+        if sender.are_all_keys(signers) {
+            events.extend(recovery::stop(state, &sender));
+            settling::clear(state, &mut sender);
+            sender.keys = self.keys.clone();
+        } else {
+            settling::replace_keys(state, context, &mut sender, self.keys.clone());
+        }
+        state.write(&sender.id, &sender);
+        events.extend(control::on_rotated(state, context, (&before, &sender)));
+        events.extend(approval::forget_old_keys(state, &sender));
+        Ok(events)
+    }
+}

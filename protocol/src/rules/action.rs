@@ -1,0 +1,364 @@
+//! The closed list of what a transaction can ask for, and where each action is carried out.
+
+use crate::{
+    ground::{
+        codec,
+        ids::PublicKey,
+        invalid::Invalid,
+        limits,
+        state::{Overlay, StateRead},
+    },
+    rules::{
+        access::{BindPeer, ReleasePeer},
+        account::{Account, CreateAccount, RotateKeys},
+        approval::{Approvable, OfApproval, RequestApproval, SignApproval},
+        attestation::Attest,
+        commitment::CommitArtifact,
+        context::Context,
+        contribution::{AcceptContribution, DeclineContribution, RecordContribution, RevealContribution},
+        delegation::Delegate,
+        dispute::{AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
+        dormancy::{self, CallOn, Present},
+        emergency::StopVersion,
+        event::Event,
+        incident::{AnswerIncident, ReportIncident, UpdateIncident},
+        intake::SetIntake,
+        licence::{AnswerLicence, AskLicence},
+        model::{CreateModel, PublishVersion},
+        network::{self, LeaveNetwork},
+        office::{AcceptOffice, ResignOffice},
+        proposal::{CancelProposal, CastBallot, ExecuteProposal, OpenProposal, WithdrawProposal},
+        recovery::{CancelRecovery, RecoverAccount, SetRecovery},
+        rejection::Rejection,
+        sale::AcceptTransfer,
+        share::{BurnShares, GiveConsent, TakeUp, TransferShares},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What a transaction asks for. The rules of each are in the module that its type lives in.
+///
+/// The parameters are what stands in the two places about approvals: in a transaction, the actions themselves; in a
+/// request that waits for approval, [`crate::rules::approval::Never`], so that none can hold another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "founding a model is rare, and a box would show wherever one is made")]
+pub enum Action<Request = RequestApproval, Sign = SignApproval> {
+    /// Admit a new account, the sender being its sponsor.
+    CreateAccount(CreateAccount),
+    /// Replace the sender's keys.
+    RotateKeys(RotateKeys),
+    /// Found a model in the sender's namespace.
+    CreateModel(CreateModel),
+    /// Record an artifact as a version of a model.
+    PublishVersion(PublishVersion),
+    /// Record what the sender gave to a model.
+    RecordContribution(RecordContribution),
+    /// Countersign a contribution, as a steward.
+    AcceptContribution(AcceptContribution),
+    /// Give shares to another account.
+    TransferShares(TransferShares),
+    /// Put a question to the owners of a model, or to the members of the network.
+    OpenProposal(OpenProposal),
+    /// Answer a question, or change the answer.
+    CastBallot(CastBallot),
+    /// Take back a proposal that is still open.
+    WithdrawProposal(WithdrawProposal),
+    /// Execute a decision whose timelock is over, once nothing is missing.
+    ExecuteProposal(ExecuteProposal),
+    /// Stop a proposal, as its guardian.
+    CancelProposal(CancelProposal),
+    /// Let another account answer a model's questions.
+    Delegate(Delegate),
+    /// Give up shares.
+    BurnShares(BurnShares),
+    /// Say whether an artifact stood a test.
+    Attest(Attest),
+    /// Tell the amount of a sealed contribution.
+    RevealContribution(RevealContribution),
+    /// Challenge a line, a version or a contribution.
+    OpenDispute(OpenDispute),
+    /// Answer a challenge.
+    AnswerDispute(AnswerDispute),
+    /// Rule on a challenge.
+    RuleDispute(RuleDispute),
+    /// Report what went wrong with a version.
+    ReportIncident(ReportIncident),
+    /// Carry an incident on.
+    UpdateIncident(UpdateIncident),
+    /// Name the sender's guardians.
+    SetRecovery(SetRecovery),
+    /// Say which keys an account should get, as one of its guardians.
+    RecoverAccount(RecoverAccount),
+    /// Object to a recovery of the sender, or stop it.
+    CancelRecovery(CancelRecovery),
+    /// Put a request that other keys of the sender are to sign.
+    RequestApproval(Request),
+    /// Sign a request that waits, or be against it.
+    SignApproval(Sign),
+    /// Bind a peer to the sender: it reads what the sender may read.
+    BindPeer(BindPeer),
+    /// Let go of a peer of the sender.
+    ReleasePeer(ReleasePeer),
+    /// Call on an account that is silent, to speak or to leave the count.
+    CallOn(CallOn),
+    /// Say that the sender, who was called on, is there.
+    Present(Present),
+    /// Be a member of the network no longer.
+    LeaveNetwork(LeaveNetwork),
+    /// Accept an office, offered or to come.
+    AcceptOffice(AcceptOffice),
+    /// Decline an office, or give it back.
+    ResignOffice(ResignOffice),
+    /// Say whether the sender takes units that it did not ask for.
+    SetIntake(SetIntake),
+    /// Accept the units that a proposal would give the sender.
+    AcceptTransfer(AcceptTransfer),
+    /// Take up units that a decision minted, to keep one's part.
+    TakeUp(TakeUp),
+    /// Agree to a decision that takes units of the sender, or take that back.
+    GiveConsent(GiveConsent),
+    /// Suspend a version at once, or take that back.
+    StopVersion(StopVersion),
+    /// Decline to countersign a contribution, as a steward.
+    DeclineContribution(DeclineContribution),
+    /// Take a challenge back.
+    WithdrawDispute(WithdrawDispute),
+    /// Take a ruling to the owners.
+    AppealDispute(AppealDispute),
+    /// Speak to an incident, as who reported it or who was named.
+    AnswerIncident(AnswerIncident),
+    /// Commit to an artifact before anybody hears its address.
+    CommitArtifact(CommitArtifact),
+    /// Ask a model's owners for a licence, or ask no longer.
+    AskLicence(AskLicence),
+    /// Agree to a licence, or do without it.
+    AnswerLicence(AnswerLicence),
+}
+
+impl<Request, Sign> Action<Request, Sign> {
+    /// The action's name, as in JSON and in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CreateAccount(_) => "create_account",
+            Self::RotateKeys(_) => "rotate_keys",
+            Self::CreateModel(_) => "create_model",
+            Self::PublishVersion(_) => "publish_version",
+            Self::CommitArtifact(_) => "commit_artifact",
+            Self::RecordContribution(_) => "record_contribution",
+            Self::AcceptContribution(_) => "accept_contribution",
+            Self::TransferShares(_) => "transfer_shares",
+            Self::OpenProposal(_) => "open_proposal",
+            Self::CastBallot(_) => "cast_ballot",
+            Self::WithdrawProposal(_) => "withdraw_proposal",
+            Self::ExecuteProposal(_) => "execute_proposal",
+            Self::CancelProposal(_) => "cancel_proposal",
+            Self::Delegate(_) => "delegate",
+            Self::BurnShares(_) => "burn_shares",
+            Self::Attest(_) => "attest",
+            Self::RevealContribution(_) => "reveal_contribution",
+            Self::OpenDispute(_) => "open_dispute",
+            Self::AnswerDispute(_) => "answer_dispute",
+            Self::RuleDispute(_) => "rule_dispute",
+            Self::ReportIncident(_) => "report_incident",
+            Self::UpdateIncident(_) => "update_incident",
+            Self::SetRecovery(_) => "set_recovery",
+            Self::RecoverAccount(_) => "recover_account",
+            Self::CancelRecovery(_) => "cancel_recovery",
+            Self::RequestApproval(_) => "request_approval",
+            Self::SignApproval(_) => "sign_approval",
+            Self::BindPeer(_) => "bind_peer",
+            Self::ReleasePeer(_) => "release_peer",
+            Self::CallOn(_) => "call_on",
+            Self::Present(_) => "present",
+            Self::LeaveNetwork(_) => "leave_network",
+            Self::AcceptOffice(_) => "accept_office",
+            Self::ResignOffice(_) => "resign_office",
+            Self::SetIntake(_) => "set_intake",
+            Self::AcceptTransfer(_) => "accept_transfer",
+            Self::TakeUp(_) => "take_up",
+            Self::GiveConsent(_) => "give_consent",
+            Self::AskLicence(_) => "ask_licence",
+            Self::AnswerLicence(_) => "answer_licence",
+            Self::StopVersion(_) => "stop_version",
+            Self::DeclineContribution(_) => "decline_contribution",
+            Self::WithdrawDispute(_) => "withdraw_dispute",
+            Self::AppealDispute(_) => "appeal_dispute",
+            Self::AnswerIncident(_) => "answer_incident",
+        }
+    }
+
+    /// Whether it gathers approvals, which any one key of an account may do.
+    pub const fn is_of_approval(&self) -> bool {
+        matches!(self, Self::RequestApproval(_) | Self::SignApproval(_))
+    }
+
+    /// Whether it is about the account's own keys, and so for all of its settled keys to ask for, whatever the present
+    /// ones are.
+    pub const fn is_of_keys(&self) -> bool {
+        matches!(self, Self::RotateKeys(_) | Self::SetRecovery(_) | Self::CancelRecovery(_))
+    }
+
+    /// Whether a suspended account may ask for it: suspension keeps it from starting things, and takes nothing from it. It
+    /// votes, keeps its keys and those whom it looks after, and answers and completes what would be lost by waiting.
+    /// What it asks several of its own keys for is judged when it is put and when it is carried out.
+    pub const fn is_open_to_suspended(&self) -> bool {
+        matches!(
+            self,
+            Self::CastBallot(_)
+                | Self::Delegate(_)
+                | Self::TakeUp(_)
+                | Self::GiveConsent(_)
+                | Self::AnswerDispute(_)
+                | Self::WithdrawDispute(_)
+                | Self::AppealDispute(_)
+                | Self::AnswerIncident(_)
+                | Self::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. })
+                | Self::RevealContribution(_)
+                | Self::RotateKeys(_)
+                | Self::CancelRecovery(_)
+                | Self::RecoverAccount(_)
+                | Self::RequestApproval(_)
+                | Self::SignApproval(_)
+                | Self::Present(_)
+                | Self::LeaveNetwork(_)
+                | Self::ResignOffice(_)
+        )
+    }
+
+    /// Every rule of form.
+    pub(crate) fn check(&self) -> Result<(), Invalid>
+    where
+        Request: OfApproval,
+        Sign: OfApproval,
+    {
+        match self {
+            Self::CreateAccount(action) => action.check(),
+            Self::RotateKeys(action) => action.check(),
+            Self::CreateModel(action) => action.check(),
+            Self::PublishVersion(action) => action.check(),
+            Self::RecordContribution(action) => action.check(),
+            Self::RevealContribution(action) => action.check(),
+            Self::DeclineContribution(action) => action.check(),
+            Self::TransferShares(action) => action.check(),
+            Self::TakeUp(action) => action.check(),
+            Self::BurnShares(action) => action.check(),
+            Self::OpenProposal(action) => action.check(),
+            Self::CastBallot(action) => action.check(),
+            Self::WithdrawProposal(action) => action.check(),
+            Self::CancelProposal(action) => action.check(),
+            Self::Delegate(action) => action.check(),
+            Self::Attest(action) => action.check(),
+            Self::OpenDispute(action) => action.check(),
+            Self::AnswerDispute(action) => action.check(),
+            Self::RuleDispute(action) => action.check(),
+            Self::AppealDispute(action) => action.check(),
+            Self::ReportIncident(action) => action.check(),
+            Self::UpdateIncident(action) => action.check(),
+            Self::SetRecovery(action) => action.check(),
+            Self::RecoverAccount(action) => action.check(),
+            Self::RequestApproval(action) => action.check(),
+            Self::SignApproval(action) => action.check(),
+            Self::StopVersion(action) => action.check(),
+            Self::AnswerIncident(action) => action.check(),
+            Self::AskLicence(action) => action.check(),
+            Self::CommitArtifact(_)
+            | Self::AcceptContribution(_)
+            | Self::ExecuteProposal(_)
+            | Self::WithdrawDispute(_)
+            | Self::CancelRecovery(_)
+            | Self::BindPeer(_)
+            | Self::ReleasePeer(_)
+            | Self::CallOn(_)
+            | Self::GiveConsent(_)
+            | Self::AnswerLicence(_)
+            | Self::Present(_)
+            | Self::LeaveNetwork(_)
+            | Self::AcceptOffice(_)
+            | Self::ResignOffice(_)
+            | Self::SetIntake(_)
+            | Self::AcceptTransfer(_) => Ok(()),
+        }
+    }
+}
+
+impl Action {
+    /// The same action, to be put as a request that waits for approval.
+    ///
+    /// # Errors
+    /// When it is itself about approvals.
+    pub fn for_approval(&self) -> Result<Approvable, Invalid> {
+        // The two types share their bytes, but for what the other one cannot hold.
+        Ok(codec::decode(&codec::encode(self), limits::TRANSACTION_SIZE_BYTES)?)
+    }
+}
+
+/// Does what an account asks for, once it is known that it asks; and takes note that it spoke.
+pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    sender: Account,
+    (action, signers): (&Action<Request, Sign>, &[PublicKey]),
+) -> Result<Vec<Event>, Rejection> {
+    let account = sender.id;
+    let mut events = dispatch(state, context, sender, (action, signers))?;
+    if let Some(scope) = dormancy::spoken_in(state, action) {
+        events.extend(dormancy::heard(state, context, scope, account));
+    }
+    Ok(events)
+}
+
+fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
+    state: &mut Overlay<'_, S>,
+    context: &mut Context,
+    sender: Account,
+    (action, signers): (&Action<Request, Sign>, &[PublicKey]),
+) -> Result<Vec<Event>, Rejection> {
+    match action {
+        Action::CreateAccount(action) => action.apply(state, context, sender),
+        Action::RotateKeys(action) => action.apply(state, context, sender, signers),
+        Action::CreateModel(action) => action.apply(state, context, &sender),
+        Action::PublishVersion(action) => action.apply(state, context, sender.id),
+        Action::CommitArtifact(action) => action.apply(state, context, sender.id),
+        Action::RecordContribution(action) => action.apply(state, context, sender.id),
+        Action::AcceptContribution(action) => action.apply(state, context, sender.id),
+        Action::DeclineContribution(action) => action.apply(state, context, sender.id),
+        Action::TransferShares(action) => action.apply(state, context, sender.id),
+        Action::BurnShares(action) => action.apply(state, context, sender.id),
+        Action::TakeUp(action) => action.apply(state, context, sender.id),
+        Action::GiveConsent(action) => action.apply(state, context, sender.id),
+        Action::AskLicence(action) => action.apply(state, context, sender.id),
+        Action::AnswerLicence(action) => action.apply(state, context, sender.id),
+        Action::Delegate(action) => action.apply(state, context, &sender),
+        Action::Attest(action) => action.apply(state, context, sender.id),
+        Action::RevealContribution(action) => action.apply(state, context, sender.id),
+        Action::OpenDispute(action) => action.apply(state, context, sender),
+        Action::AnswerDispute(action) => action.apply(state, context, sender.id),
+        Action::RuleDispute(action) => action.apply(state, context, sender.id),
+        Action::WithdrawDispute(action) => action.apply(state, context, sender.id),
+        Action::AppealDispute(action) => action.apply(state, context, sender.id),
+        Action::ReportIncident(action) => action.apply(state, context, sender.id),
+        Action::UpdateIncident(action) => action.apply(state, context, sender.id),
+        Action::SetRecovery(action) => action.apply(state, context, sender, signers),
+        Action::RecoverAccount(action) => action.apply(state, context, sender.id),
+        Action::CancelRecovery(_) => CancelRecovery::apply(state, context, sender, signers),
+        Action::RequestApproval(action) => action.apply(state, context, sender, signers),
+        Action::SignApproval(action) => action.apply(state, context, sender, signers),
+        Action::BindPeer(action) => action.apply(state, context, sender.id),
+        Action::ReleasePeer(action) => action.apply(state, context, sender.id),
+        Action::AcceptOffice(action) => action.apply(state, context, sender.id),
+        Action::ResignOffice(action) => action.apply(state, context, &sender),
+        Action::SetIntake(action) => action.apply(state, sender.id),
+        Action::AcceptTransfer(action) => action.apply(state, context, sender.id),
+        Action::StopVersion(action) => action.apply(state, context, sender.id),
+        Action::OpenProposal(action) => action.apply(state, context, sender),
+        Action::CastBallot(action) => action.apply(state, context, &sender),
+        Action::WithdrawProposal(action) => action.apply(state, context, sender.id),
+        Action::ExecuteProposal(action) => action.apply(state, context),
+        Action::CancelProposal(action) => action.apply(state, context, sender.id),
+        Action::CallOn(action) => action.apply(state, context, sender),
+        Action::Present(action) => action.apply(state, context, sender.id),
+        Action::LeaveNetwork(_) => network::leave(state, context, sender),
+        Action::AnswerIncident(action) => action.apply(state, context, sender.id),
+    }
+}

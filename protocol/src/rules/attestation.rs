@@ -1,0 +1,223 @@
+//! Attestations: signed statements about an artifact, such as a safety review or a bias audit, that a release may wait
+//! for. What counts is what an account said last, and it may take that back.
+//!
+//! A gate is passed when enough of its accounts attested that the artifact passed, and none of them that it failed. A
+//! `failed` of one of them blocks the release until that account withdraws it, or until those who say `passed` are as
+//! many as the gate's own rule asks for to outvote it. Without such a rule nobody outvotes it; an account that blocks
+//! for no good reason is taken out of the role by a decision of class rules, for everybody to see, and the release is
+//! asked for again.
+
+use crate::{
+    ground::{
+        ids::{AccountId, ArtifactId, ContentHash, Height, ModelId, Name, VersionLabel},
+        invalid::{Invalid, check_text},
+        limits,
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        context::Context,
+        event::Event,
+        model::Version,
+        office::{self, Office},
+        proposal::ProposalGate,
+        quota::{self, Keeps},
+        rejection::Rejection,
+        standing,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What an account found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The artifact stood the test.
+    Passed,
+    /// It did not.
+    Failed,
+    /// The account takes back what it said before.
+    Withdrawn,
+}
+
+impl Finding {
+    /// The finding's name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// What one account says of one artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    /// The artifact.
+    pub artifact: ArtifactId,
+    /// What it is about, such as `bias-audit`.
+    pub statement: Name,
+    /// Who says it.
+    pub account: AccountId,
+    /// What was found.
+    pub finding: Finding,
+    /// The hash of the report.
+    pub evidence: Option<ContentHash>,
+    /// In its words.
+    pub note: String,
+    /// When.
+    pub height: Height,
+}
+
+impl Record for Attestation {
+    type Key = (ArtifactId, Name, AccountId);
+    const FAMILY: Family = Family::Attestation;
+}
+
+/// Say whether an artifact stood a test, or take back what was said, which is then gone; the last word counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attest {
+    /// The artifact.
+    pub artifact: ArtifactId,
+    /// What it is about.
+    pub statement: Name,
+    /// What was found.
+    pub finding: Finding,
+    /// The hash of the report.
+    pub evidence: Option<ContentHash>,
+    /// In the sender's words.
+    pub note: String,
+}
+
+impl Attest {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_text("note", &self.note, limits::TEXT_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        account: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let key = (self.artifact, self.statement.clone(), account);
+        let said = state.read::<Attestation>(&key);
+        let (artifact, statement, finding) = (self.artifact, self.statement.clone(), self.finding);
+        let event = Event::Attested { artifact, statement, account, finding };
+        if finding == Finding::Withdrawn {
+            let (artifact, statement) = (self.artifact, self.statement.clone());
+            said.ok_or(Rejection::NothingAttested { account, artifact, statement })?;
+            state.remove::<Attestation>(&key);
+            quota::give_back(state, account, Keeps::Attestations);
+            return Ok(vec![event]);
+        }
+        if said.is_none() {
+            quota::take(state, account, Keeps::Attestations)?;
+        }
+        let attestation = Attestation {
+            artifact: self.artifact,
+            statement: self.statement.clone(),
+            account,
+            finding: self.finding,
+            evidence: self.evidence,
+            note: self.note.clone(),
+            height: context.height,
+        };
+        state.write(&key, &attestation);
+        Ok(vec![event])
+    }
+}
+
+/// How a gate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateVerdict {
+    /// It lets the release through.
+    Met,
+    /// This account, the first in the gate's order, attested that the artifact failed, and is not outvoted.
+    Failed(AccountId),
+    /// Too few attested that it passed.
+    Lacking,
+}
+
+impl ProposalGate {
+    /// Judges what the gate's accounts said last: `found` answers for each of them. Gives also how many said `passed`.
+    pub fn judge(&self, found: impl Fn(AccountId) -> Option<Finding>) -> (GateVerdict, u32) {
+        let said = |finding: Finding| {
+            let accounts = self.accounts.iter().filter(|account| found(**account) == Some(finding));
+            (accounts.clone().next().copied(), u32::try_from(accounts.count()).unwrap_or(u32::MAX))
+        };
+        let ((_, passed), (first, failed)) = (said(Finding::Passed), said(Finding::Failed));
+        let is_outvoted = self.outvoted_by.is_some_and(|needed| passed >= needed && passed > failed);
+        let verdict = match first {
+            Some(account) if !is_outvoted => GateVerdict::Failed(account),
+            _ if passed >= self.attestors => GateVerdict::Met,
+            _ => GateVerdict::Lacking,
+        };
+        (verdict, passed)
+    }
+}
+
+/// The first gate that the artifact of a version has not passed.
+pub(crate) fn lacking<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    (model, label): (ModelId, &VersionLabel),
+    gates: &[ProposalGate],
+) -> Option<Rejection> {
+    // A version that is not there is for the action itself to refuse.
+    let artifact = state.read::<Version>(&(model, label.clone()))?.artifact.address;
+    gates.iter().find_map(|gate| {
+        let said = |account| state.read::<Attestation>(&(artifact, gate.statement.clone(), account));
+        // What is said by who did not accept the role counts for nothing, either way.
+        let role = Office::Attester { model, role: gate.role.clone() };
+        let found = |account| said(account).filter(|_| office::counts_in_copy(state, &role, account));
+        let statement = gate.statement.clone();
+        match gate.judge(|account| found(account).map(|attestation| attestation.finding)) {
+            (GateVerdict::Met, _) => None,
+            (GateVerdict::Failed(account), passed) => {
+                let note = said(account).map_or_else(String::new, |attestation| standing::shortened(&attestation.note));
+                let outvoted_by = gate.outvoted_by;
+                Some(Rejection::FailedAttestation { artifact, statement, account, note, passed, outvoted_by })
+            }
+            (GateVerdict::Lacking, have) => {
+                Some(Rejection::NotAttested { artifact, statement, have, needed: gate.attestors })
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn account(byte: u8) -> AccountId {
+        AccountId::from_bytes([byte; 32])
+    }
+
+    fn verdict(outvoted_by: Option<u32>, said: &[(u8, Finding)]) -> (GateVerdict, u32) {
+        let accounts = (1..=5).map(account).collect();
+        let statement = Name::new("safety-review").expect("a name");
+        let role = Name::new("reviewer").expect("a name");
+        let gate = ProposalGate { statement, role, accounts, attestors: 2, outvoted_by };
+        let said: BTreeMap<AccountId, Finding> = said.iter().map(|(byte, it)| (account(*byte), *it)).collect();
+        gate.judge(|account| said.get(&account).copied())
+    }
+
+    #[test]
+    fn a_failed_attestation_blocks_until_it_is_withdrawn_or_outvoted() {
+        use Finding::{Failed, Passed, Withdrawn};
+        let two = [(1, Passed), (2, Passed)];
+        assert_eq!(verdict(None, &two[..1]), (GateVerdict::Lacking, 1));
+        assert_eq!(verdict(None, &two), (GateVerdict::Met, 2));
+        let against = |more: &[(u8, Finding)]| [&two, more].concat();
+        assert_eq!(verdict(None, &against(&[(5, Failed)])), (GateVerdict::Failed(account(5)), 2));
+        assert_eq!(verdict(None, &against(&[(5, Withdrawn)])), (GateVerdict::Met, 2));
+        assert_eq!(verdict(None, &against(&[(9, Failed)])), (GateVerdict::Met, 2), "nobody of the role");
+        let all = against(&[(3, Passed), (4, Passed), (5, Failed)]);
+        assert_eq!(verdict(None, &all), (GateVerdict::Failed(account(5)), 4), "nobody outvotes without a rule");
+        assert_eq!(verdict(Some(3), &against(&[(5, Failed)])), (GateVerdict::Failed(account(5)), 2));
+        assert_eq!(verdict(Some(3), &against(&[(3, Passed), (5, Failed)])), (GateVerdict::Met, 3));
+        let even = against(&[(3, Failed), (4, Failed)]);
+        assert_eq!(verdict(Some(2), &even), (GateVerdict::Failed(account(3)), 2), "as many against as for");
+    }
+}

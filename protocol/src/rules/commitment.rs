@@ -1,0 +1,140 @@
+//! Committing to an artifact before anybody hears its address.
+//!
+//! An address is heard by many before its version is on the ledger: by whoever waits with transactions, and by everybody
+//! once the artifact is announced. If the first to *name* an address governed the artifact, a stranger who is quick would
+//! decide for ever who reads it. So governing follows from having known the bytes first. A publisher commits to the address
+//! under a salt ([`CommitArtifact`]), waits until that is in a block, and only then publishes, telling the salt. Its model
+//! governs since the commitment, and takes over from a model that published the address meanwhile.
+//!
+//! A commitment counts for [`limits::COMMITMENT_MS`]: nobody hoards claims to what others may make one day, and who governs
+//! an artifact is settled that long after it was published first. Whoever had the same bytes in time, and committed to
+//! them first, is as good a publisher as any.
+
+use crate::{
+    ground::{
+        codec,
+        crypto::{self, Domain},
+        ids::{AccountId, ArtifactId, ContentHash, Height, ModelId, Timestamp},
+        limits,
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        access::{ArtifactOrigin, Readers},
+        context::Context,
+        event::Event,
+        model::Model,
+        rejection::Rejection,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What stands for an artifact in a commitment: nobody can tell the address without the salt, and it is of use to no other
+/// publisher and in no other model.
+pub fn commitment(model: ModelId, publisher: AccountId, artifact: ArtifactId, salt: ContentHash) -> ContentHash {
+    let committed = codec::encode(&(model, publisher, artifact, salt));
+    ContentHash::from_bytes(crypto::hash(Domain::Commitment, &committed))
+}
+
+/// One commitment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commitment {
+    /// See [`commitment`].
+    pub hash: ContentHash,
+    /// In which block it was made.
+    pub height: Height,
+    /// Until when it counts.
+    pub until: Timestamp,
+}
+
+/// The commitments of an account for a model that it has not published by yet, the oldest first; at most
+/// [`limits::COMMITMENTS`], the oldest give way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commitments {
+    /// In the order in which they were made.
+    pub made: Vec<Commitment>,
+}
+
+impl Record for Commitments {
+    type Key = (ModelId, AccountId);
+    const FAMILY: Family = Family::Commitments;
+}
+
+/// Commit to an artifact that the sender is about to publish as a version of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitArtifact {
+    /// The model.
+    pub model: ModelId,
+    /// See [`commitment`].
+    pub commitment: ContentHash,
+}
+
+impl CommitArtifact {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let model = Model::existing(state, self.model)?;
+        model.require_active()?;
+        model.require_own(state, sender)?;
+        let key = (self.model, sender);
+        let mut commitments = state.read::<Commitments>(&key).unwrap_or_default();
+        commitments.made.retain(|one| one.until > context.time && one.hash != self.commitment);
+        while commitments.made.len() >= limits::COMMITMENTS {
+            commitments.made.remove(0);
+        }
+        let until = context.time.plus_ms(limits::COMMITMENT_MS);
+        commitments.made.push(Commitment { hash: self.commitment, height: context.height, until });
+        state.write(&key, &commitments);
+        Ok(vec![Event::ArtifactCommitted { model: self.model, account: sender, commitment: self.commitment }])
+    }
+}
+
+/// Since when a publisher has known an artifact, by the commitment that it tells the salt of; the commitment is used up.
+pub(crate) fn known_since<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, publisher): (ModelId, AccountId),
+    artifact: ArtifactId,
+    salt: Option<ContentHash>,
+) -> Result<Height, Rejection> {
+    let Some(salt) = salt else { return Ok(context.height) };
+    let hash = commitment(model, publisher, artifact, salt);
+    let mut commitments = state.read::<Commitments>(&(model, publisher)).unwrap_or_default();
+    let place = commitments.made.iter().position(|one| one.hash == hash && one.until > context.time);
+    let found = place.map(|place| commitments.made.remove(place));
+    let found = found.ok_or(Rejection::NotCommitted { artifact, model, account: publisher })?;
+    if commitments.made.is_empty() {
+        state.remove::<Commitments>(&(model, publisher));
+    } else {
+        state.write(&(model, publisher), &commitments);
+    }
+    Ok(found.height)
+}
+
+/// A model publishes an artifact that its publisher has known since a height: it governs the artifact from now on if no
+/// model did, or if the one that did has known it for less long.
+pub(crate) fn govern<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, since): (&Model, Height),
+    artifact: ArtifactId,
+) -> Result<Option<Event>, Rejection> {
+    let own = ArtifactOrigin { model: model.id, published: context.height, since };
+    match state.read::<ArtifactOrigin>(&artifact) {
+        None => {
+            state.write(&artifact, &own);
+            Ok(None)
+        }
+        Some(origin) if origin.model == model.id => Ok(None),
+        Some(origin) if since < origin.since => {
+            state.write(&artifact, &own);
+            Ok(Some(Event::ArtifactTakenOver { artifact, model: model.id, from: origin.model }))
+        }
+        Some(origin) if model.distribution.readers != Readers::Public => {
+            Err(Rejection::ArtifactGoverned { artifact, model: origin.model })
+        }
+        Some(_) => Ok(None),
+    }
+}

@@ -1,0 +1,199 @@
+//! Control of an account: whether those who speak for it are those who did.
+//!
+//! Keys are replaced in the ordinary course, one by one or all at once, and the ledger cannot see why. What it sees is
+//! whether the keys that an account had could still act for it: as long as some of them reach the threshold of the new
+//! ones, control goes on. When they do not, it has *changed*, as when an organisation hands its keys to another. Small
+//! steps are no way around that: they are all measured against the keys with which the present control began. What
+//! guardians do is a recovery, and no change; it also takes back a change that they stepped in against.
+//!
+//! A model's owners can treat a change of a holder's control as a transfer ([`ChangeOfControl::Approval`]). Then who got
+//! the keys neither answers with what the account holds nor gives it away until the owners accept those keys, by a
+//! decision like one on a transfer; before the change, by the old keys' own proposal, or after it. The units stay where
+//! they are, count in every quorum, and can be given up.
+//!
+//! Who gives a key itself away changes nothing on the ledger, and no policy sees that.
+
+use crate::{
+    ground::{
+        ids::{AccountId, Height, ModelId, ProposalId},
+        state::{Family, Overlay, Record, StateError, StateRead, read},
+    },
+    rules::{
+        account::{Account, KeyPolicy},
+        context::Context,
+        event::Event,
+        model::Model,
+        rejection::Rejection,
+        share::Share,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What a change of a holder's control is to a model's owners.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeOfControl {
+    /// The holder's own business.
+    #[default]
+    Free,
+    /// As a transfer that they approve.
+    Approval,
+}
+
+/// A time under one control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// The keys with which it began.
+    pub keys: KeyPolicy,
+    /// The height at which it began; 0 for an account whose control never changed.
+    pub since: Height,
+}
+
+/// Under whose control an account is. One that never replaced a key has no such record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// The account.
+    pub account: AccountId,
+    /// Since when, and with which keys.
+    pub epoch: Epoch,
+    /// The keys that new ones are measured against: those with which the epoch began, or the last that guardians gave.
+    pub anchor: KeyPolicy,
+    /// The epoch and the anchor of before, while guardians can still take the change back.
+    pub unsettled: Option<(Epoch, KeyPolicy)>,
+}
+
+impl Record for Control {
+    type Key = AccountId;
+    const FAMILY: Family = Family::Control;
+}
+
+/// The keys of a holder that a model's owners accept, whether it has them already or is to have them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedControl {
+    /// The model.
+    pub model: ModelId,
+    /// The holder.
+    pub account: AccountId,
+    /// The keys with which its control begins.
+    pub keys: KeyPolicy,
+    /// The decision.
+    pub proposal: ProposalId,
+}
+
+impl Record for AcceptedControl {
+    type Key = (ModelId, AccountId);
+    const FAMILY: Family = Family::AcceptedControl;
+}
+
+/// Since when a model's owners have a say in changes of control: none of before is their business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlRuled(pub Height);
+
+impl Record for ControlRuled {
+    type Key = ModelId;
+    const FAMILY: Family = Family::ControlRuled;
+}
+
+fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, account: &Account) -> Control {
+    state.read::<Control>(&account.id).unwrap_or_else(|| Control {
+        account: account.id,
+        epoch: Epoch { keys: account.keys.clone(), since: Height::ZERO },
+        anchor: account.keys.clone(),
+        unsettled: None,
+    })
+}
+
+/// The keys of an account were replaced by its own keys.
+pub(crate) fn on_rotated<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (before, after): (&Account, &Account),
+) -> Option<Event> {
+    let mut control = of(state, before);
+    // What was settled before nobody takes back, whatever waits now.
+    if before.settled_keys() == &before.keys || after.unsettled.is_none() {
+        control.unsettled = None;
+    }
+    let lasting = after.keys.weight_of(control.anchor.keys.iter().map(|known| &known.key));
+    let goes_on = lasting >= u64::from(after.keys.threshold);
+    if !goes_on {
+        let begun = Epoch { keys: after.keys.clone(), since: context.height };
+        let ended = std::mem::replace(&mut control.epoch, begun);
+        let anchor = std::mem::replace(&mut control.anchor, after.keys.clone());
+        if after.unsettled.is_some() {
+            control.unsettled.get_or_insert((ended, anchor));
+        }
+    }
+    state.write(&after.id, &control);
+    (!goes_on).then_some(Event::ControlChanged { account: after.id })
+}
+
+/// Guardians gave an account new keys. `before` is the account as it was.
+pub(crate) fn on_recovered<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, before: &Account, keys: &KeyPolicy) {
+    let mut control = of(state, before);
+    let against = before.unsettled.as_ref().is_some_and(|waits| waits.keys != before.keys);
+    if let Some((epoch, _)) = control.unsettled.take().filter(|_| against) {
+        control.epoch = epoch;
+    }
+    control.anchor = keys.clone();
+    state.write(&before.id, &control);
+}
+
+/// The control of a holder that a model's owners have not accepted; none if there is nothing to accept.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn unaccepted(state: &impl StateRead, model: &Model, account: AccountId) -> Result<Option<Epoch>, StateError> {
+    if model.policy.change_of_control == ChangeOfControl::Free {
+        return Ok(None);
+    }
+    let Some(Control { epoch, .. }) = read::<Control>(state, &account)? else { return Ok(None) };
+    let ruled = read::<ControlRuled>(state, &model.id)?.map_or(Height::ZERO, |ruled| ruled.0);
+    let held = read::<Share>(state, &(model.id, account))?.is_some_and(|share| share.since <= epoch.since);
+    if epoch.since <= ruled || !held {
+        return Ok(None);
+    }
+    let accepted = read::<AcceptedControl>(state, &(model.id, account))?;
+    Ok(Some(epoch).filter(|epoch| accepted.is_none_or(|accepted| accepted.keys != epoch.keys)))
+}
+
+/// That an account may answer and dispose with what it holds of a model.
+pub(crate) fn require<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+) -> Result<(), Rejection> {
+    // Most accounts never replaced a key, and a model is much to read.
+    if state.read::<Control>(&account).is_none() {
+        return Ok(());
+    }
+    let owned = Model::existing(state, model)?;
+    match state.noted(unaccepted(state, &owned, account)).flatten() {
+        Some(epoch) => Err(Rejection::ControlNotAccepted { account, model, since: epoch.since }),
+        None => Ok(()),
+    }
+}
+
+/// The owners accept the keys of a holder.
+pub(crate) fn accept<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, proposal): (ModelId, ProposalId),
+    (account, keys): (AccountId, &KeyPolicy),
+) -> Result<Event, Rejection> {
+    context.existing_account(state, account)?;
+    state.write(&(model, account), &AcceptedControl { model, account, keys: keys.clone(), proposal });
+    Ok(Event::ControlAccepted { model, account, proposal })
+}
+
+/// The owners changed how they decide.
+pub(crate) fn on_policy<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: &Model,
+    before: ChangeOfControl,
+) {
+    if before == ChangeOfControl::Free && model.policy.change_of_control == ChangeOfControl::Approval {
+        state.write(&model.id, &ControlRuled(context.height));
+    }
+}

@@ -1,0 +1,322 @@
+//! How disputes end: by a resolution of the owners, by a ruling that stands, by the challenger, by one that binds more, or
+//! because their time is up.
+
+use super::{Dispute, DisputeStatus, DisputeTarget, Frozen, stake, stake::Cost};
+use crate::{
+    ground::{
+        ids::{AccountId, ContributionId, DisputeId, ProposalId, Units},
+        limits,
+        state::{Overlay, StateRead},
+    },
+    rules::{
+        account::Account,
+        context::Context,
+        contribution::{Contribution, review},
+        due::{self, Due},
+        event::Event,
+        model::{self, Model},
+        policy::{Class, Rule},
+        proposal::ProposalAction,
+        rejection::Rejection,
+        round::{
+            self,
+            reserve::{self, Cause},
+        },
+        share::{self, ShareReason},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// Take a challenge back, as the challenger, before anybody ruled on it and while no resolution of it is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawDispute {
+    /// Which.
+    pub dispute: DisputeId,
+}
+
+impl WithdrawDispute {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let dispute = Dispute::pending(state, self.dispute)?;
+        if dispute.challenger != sender {
+            return Err(Rejection::NotChallenger(dispute.challenger));
+        }
+        if !dispute.is_untouched() {
+            return Err(Rejection::TooLateToWithdraw(self.dispute));
+        }
+        // Who sees its error before the other side had to answer pays less.
+        let cost = if dispute.require_heard(context.time).is_err() { Cost::Counted } else { Cost::Barred };
+        thaw(state, context, &dispute);
+        let status = DisputeStatus::Withdrawn { height: context.height };
+        Ok(vec![settle(state, context, dispute, (status, cost))])
+    }
+}
+
+impl Dispute {
+    /// Whether nobody ruled on it, and no resolution of it is under way.
+    fn is_untouched(&self) -> bool {
+        self.status == DisputeStatus::Open && self.rulings.is_empty() && self.resolutions == 0
+    }
+
+    /// How many others have nothing left to say if it is upheld: those of the same version or contribution.
+    pub(crate) fn would_make_moot<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> usize {
+        if self.is_about_units() || self.status.is_final() {
+            return 0;
+        }
+        Frozen::of(state, &self.target).disputes.len().saturating_sub(1)
+    }
+}
+
+/// Makes a place among the disputes of a thing for one that binds so much. Where all places are taken, it gets that of the
+/// one that binds least, the latest of them, if that is less, and if it was neither ruled on nor put to the owners.
+pub(super) fn make_place<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    frozen: &mut Frozen,
+    bond: Units,
+) -> Result<Option<Event>, Rejection> {
+    if frozen.disputes.len() < limits::DISPUTES_PER_TARGET {
+        return Ok(None);
+    }
+    let disputes = frozen.disputes.iter().rev().filter_map(|id| state.read::<Dispute>(id));
+    let least = disputes.filter(Dispute::is_untouched).min_by_key(|dispute| dispute.bond);
+    match least {
+        Some(least) if least.bond < bond => {
+            frozen.remove(&least);
+            let outbid = DisputeStatus::Outbid { height: context.height, by: context.dispute_id() };
+            Ok(Some(settle(state, context, least, (outbid, Cost::Nothing))))
+        }
+        least => Err(Rejection::TooManyChallenges { bound: least.map(|least| least.bond) }),
+    }
+}
+
+/// The rule of a resolution that is to end a dispute, if the owners may open one now. What takes units needs the rule of
+/// ownership as well.
+pub(crate) fn rule_for_owners<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    model: &Model,
+    (id, upholds): (DisputeId, bool),
+) -> Result<Rule, Rejection> {
+    let dispute = pending_of(state, model, id)?;
+    match dispute.status {
+        DisputeStatus::Open if dispute.is_for_arbiters(state) && dispute.resolutions == 0 => {
+            return Err(Rejection::ForArbiters(id));
+        }
+        DisputeStatus::Ruled { .. } => return Err(Rejection::ForArbiters(id)),
+        _ => {}
+    }
+    dispute.require_heard(context.time)?;
+    if context.time >= dispute.falls_due() {
+        return Err(dispute.over());
+    }
+    let rule = model.policy.rule(Class::Dispute);
+    let takes_units = upholds && dispute.is_about_units();
+    Ok(if takes_units { rule.both(model.policy.rule(Class::Ownership)) } else { rule.clone() })
+}
+
+/// A resolution of a dispute was opened.
+pub(crate) fn resolution_opened<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, id: DisputeId) {
+    let Some(mut dispute) = state.read::<Dispute>(&id) else { return };
+    dispute.resolutions = dispute.resolutions.saturating_add(1);
+    state.write(&id, &dispute);
+}
+
+/// A resolution is over, whatever came of it. A dispute that waited for it goes on.
+pub(crate) fn resolution_over<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    actions: &[ProposalAction],
+) {
+    for action in actions {
+        let ProposalAction::ResolveDispute { dispute: id, .. } = action else { continue };
+        let Some(mut dispute) = state.read::<Dispute>(id) else { continue };
+        dispute.resolutions = dispute.resolutions.saturating_sub(1);
+        state.write(id, &dispute);
+        if !dispute.status.is_final() && dispute.resolutions == 0 && context.time >= dispute.falls_due() {
+            due::set(state, context.time.plus_ms(1), Due::Dispute(dispute.model, *id));
+        }
+    }
+}
+
+/// Ends a dispute, as the owners decided.
+pub(crate) fn resolve<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: &Model,
+    (id, upholds, proposal): (DisputeId, bool, ProposalId),
+) -> Result<Vec<Event>, Rejection> {
+    // Whose it is was settled when the owners were asked: an arbiter who accepts at the last moment voids nothing.
+    let dispute = pending_of(state, model, id)?;
+    end(state, context, dispute, (upholds, Some(proposal)))
+}
+
+/// A dispute of a model that is not over.
+fn pending_of<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: &Model,
+    id: DisputeId,
+) -> Result<Dispute, Rejection> {
+    let dispute = Dispute::pending(state, id)?;
+    if dispute.model == model.id { Ok(dispute) } else { Err(Rejection::UnknownDispute(id)) }
+}
+
+/// A dispute's time has come: nobody ruled, a ruling stands, or the owners have not answered an appeal. While a
+/// resolution is under way it waits for that.
+pub(crate) fn on_due<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    id: DisputeId,
+) -> Vec<Event> {
+    let Ok(mut dispute) = Dispute::pending(state, id) else { return Vec::new() };
+    // A resolution that ends in the block in which a ruling would stand puts a second entry on the agenda.
+    if dispute.resolutions > 0 || context.time < dispute.falls_due() {
+        return Vec::new();
+    }
+    match dispute.status {
+        DisputeStatus::Ruled { upholds, .. } if !dispute.stands_alone(state, upholds) => {
+            vec![dispute.refer(state, context, upholds)]
+        }
+        DisputeStatus::Ruled { upholds, .. } => carry_out(state, context, dispute, upholds),
+        DisputeStatus::Appealed { upholds, .. } if dispute.stands_alone(state, upholds) => {
+            carry_out(state, context, dispute, upholds)
+        }
+        // Arbiters found it right, though the owners did not take the units: that is no loss.
+        DisputeStatus::Appealed { .. } => lapse(state, context, dispute, Cost::Nothing),
+        _ => lapse(state, context, dispute, Cost::Barred),
+    }
+}
+
+/// Does what was ruled; where that cannot be done, the target is free again.
+fn carry_out<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    dispute: Dispute,
+    upholds: bool,
+) -> Vec<Event> {
+    let pending = state.suspend();
+    end(state, context, dispute.clone(), (upholds, None)).unwrap_or_else(|_| {
+        state.resume(pending);
+        lapse(state, context, dispute, Cost::Nothing)
+    })
+}
+
+fn lapse<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    dispute: Dispute,
+    cost: Cost,
+) -> Vec<Event> {
+    thaw(state, context, &dispute);
+    vec![settle(state, context, dispute, (DisputeStatus::Lapsed { height: context.height }, cost))]
+}
+
+fn end<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    dispute: Dispute,
+    (upholds, proposal): (bool, Option<ProposalId>),
+) -> Result<Vec<Event>, Rejection> {
+    let height = context.height;
+    if !upholds {
+        thaw(state, context, &dispute);
+        if dispute.target.is_appeal() {
+            let judged = Frozen { settled: Some(dispute.id), ..Frozen::default() };
+            judged.write(state, &dispute.target);
+        }
+        let lifted = (DisputeStatus::Lifted { height, proposal }, Cost::Barred);
+        return Ok(vec![settle(state, context, dispute, lifted)]);
+    }
+    let mut frozen = Frozen::of(state, &dispute.target);
+    frozen.remove(&dispute);
+    let mut events = Vec::new();
+    match &dispute.target {
+        DisputeTarget::Line { model, account } => {
+            let burned = dispute.units.min(share::balance(state, *model, *account));
+            if burned > Units::ZERO {
+                let reason = ShareReason::BurnedByDispute { dispute: dispute.id };
+                events.push(share::seize(state, context, (*model, *account), burned, reason)?);
+            }
+        }
+        DisputeTarget::Version { model, label } => {
+            events.extend(model::withdraw_disputed(state, context, (*model, label), dispute.id)?);
+        }
+        DisputeTarget::Contribution(id) => {
+            frozen.settled = Some(dispute.id);
+            void(state, context, *id)?;
+        }
+        DisputeTarget::Appeal(id) => {
+            frozen.settled = Some(dispute.id);
+            review::uphold_appeal(state, context, *id)?;
+        }
+    }
+    // Others who said the same of a version or a contribution have nothing left to say, and lose nothing.
+    let moot = if dispute.is_about_units() { Vec::new() } else { std::mem::take(&mut frozen.disputes) };
+    frozen.write(state, &dispute.target);
+    let upheld = dispute.id;
+    events.push(settle(state, context, dispute, (DisputeStatus::Upheld { height, proposal }, Cost::Nothing)));
+    for other in moot {
+        let Ok(other) = Dispute::pending(state, other) else { continue };
+        events.push(settle(state, context, other, (DisputeStatus::Moot { height, upheld }, Cost::Nothing)));
+    }
+    Ok(events)
+}
+
+impl Frozen {
+    /// Takes a dispute out.
+    fn remove(&mut self, dispute: &Dispute) {
+        self.disputes.retain(|other| *other != dispute.id);
+        self.units = Units::new(self.units.get().saturating_sub(dispute.units.get()));
+    }
+}
+
+/// A contribution counts no more.
+fn void<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    id: ContributionId,
+) -> Result<(), Rejection> {
+    let contribution = Contribution::existing(state, id)?;
+    if contribution.accepted.is_none() {
+        return Ok(());
+    }
+    round::count(state, context, &contribution, false)?;
+    reserve::release(state, context, &contribution, Cause::Challenge)
+}
+
+/// Frees a target, if no other dispute keeps it.
+fn thaw<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, dispute: &Dispute) {
+    let mut frozen = Frozen::of(state, &dispute.target);
+    frozen.remove(dispute);
+    frozen.write(state, &dispute.target);
+    let (DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id)) = dispute.target else { return };
+    let Ok(contribution) = Contribution::existing(state, id) else { return };
+    let cause = if dispute.target.is_appeal() { Cause::Appeal } else { Cause::Challenge };
+    // What is challenged holds its round up once it counts, what is appealed until then.
+    let holds = contribution.accepted.is_some() == (cause == Cause::Challenge);
+    if holds && frozen.disputes.is_empty() {
+        // It fails only where there is no such round, and there is.
+        let _ = reserve::release(state, context, &contribution, cause);
+    }
+}
+
+fn settle<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    mut dispute: Dispute,
+    (status, cost): (DisputeStatus, Cost),
+) -> Event {
+    if let Some(mut challenger) = state.read::<Account>(&dispute.challenger) {
+        challenger.open_disputes = challenger.open_disputes.saturating_sub(1);
+        state.write(&challenger.id, &challenger);
+    }
+    if !dispute.target.is_appeal() {
+        stake::release(state, context, &dispute, cost);
+    }
+    dispute.advance(state, status.clone());
+    Event::DisputeEnded { model: dispute.model, dispute: dispute.id, status }
+}

@@ -1,0 +1,253 @@
+//! Who rules on a dispute, and how a ruling comes to stand.
+
+use super::{Dispute, DisputeAppeal, DisputeStatus, DisputeTarget};
+use crate::{
+    ground::{
+        ids::{AccountId, DisputeId, Height, ModelId, Units},
+        invalid::{Invalid, check_said, check_text},
+        limits,
+        state::{Overlay, StateError, StateRead},
+    },
+    rules::{
+        account::Account,
+        context::Context,
+        contribution::Contribution,
+        event::Event,
+        office::{self, Office},
+        policy::{Arbiters, ModelPolicy},
+        rejection::Rejection,
+        round::RoundScore,
+        share,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// Who can rule on a dispute: what the policy said when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panel {
+    /// The arbiters, and behind them the stand-ins, in the order in which they take seats.
+    pub bench: Vec<AccountId>,
+    /// How many sit.
+    pub seats: u32,
+    /// How many of them must agree. It never falls.
+    pub needed: u32,
+    /// Whether they may take units by themselves, if every seat is taken and all rule alike.
+    pub takes_units: bool,
+}
+
+impl Panel {
+    pub(super) fn of(policy: &ModelPolicy) -> Option<Self> {
+        let arbiters = policy.arbiters.as_ref()?;
+        Some(Self {
+            bench: arbiters.bench().copied().collect(),
+            seats: u32::try_from(arbiters.accounts.len()).unwrap_or(u32::MAX),
+            needed: arbiters.needed,
+            takes_units: arbiters.take_units,
+        })
+    }
+}
+
+/// One arbiter's ruling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// Who.
+    pub arbiter: AccountId,
+    /// Whether the challenge is right.
+    pub upholds: bool,
+    /// Why.
+    pub reasons: String,
+    /// When.
+    pub height: Height,
+}
+
+/// Whether an account is in a state to rule on a model's disputes: it is not suspended, and holds nothing of the model.
+fn is_disinterested<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, account: AccountId) -> bool {
+    share::balance(state, model, account) == Units::ZERO
+        && state.read::<Account>(&account).is_some_and(|account| account.suspended.is_none())
+}
+
+/// Whether an account has spoken about a contribution as a steward, or shares in what its round mints.
+fn is_involved<S: StateRead + ?Sized>(state: &Overlay<'_, S>, contribution: &Contribution, account: AccountId) -> bool {
+    let countersigned = contribution.countersigned.iter().any(|one| one.steward == account);
+    let declined = contribution.declined.iter().any(|one| one.steward == account);
+    let gives = |number| {
+        let score = state.read::<RoundScore>(&(contribution.model, number, account));
+        score.is_some_and(|score| score.counting() > 0)
+    };
+    countersigned || declined || contribution.round.is_some_and(gives)
+}
+
+/// How many of a policy's arbiters and stand-ins could sit on a dispute of others, at most as many as there are seats.
+pub(crate) fn could_sit<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, arbiters: &Arbiters) -> u32 {
+    let office = Office::Arbiter(model);
+    let could =
+        |account: &&AccountId| office::holds(state, &office, **account) && is_disinterested(state, model, **account);
+    u32::try_from(arbiters.bench().filter(could).take(arbiters.accounts.len()).count()).unwrap_or(u32::MAX)
+}
+
+impl Dispute {
+    /// Who sits on it now: the first of the bench who accepted and have not resigned, are no parties, hold nothing of
+    /// the model, are not suspended, and of a contribution neither spoke about it nor gave to its round, as many as there
+    /// are seats. That a policy no longer names them changes nothing.
+    pub(super) fn sitting<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> Vec<AccountId> {
+        let Some(panel) = &self.panel else { return Vec::new() };
+        let office = Office::Arbiter(self.model);
+        let contribution = match self.target {
+            DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id) => state.read::<Contribution>(&id),
+            DisputeTarget::Line { .. } | DisputeTarget::Version { .. } => None,
+        };
+        let is_involved =
+            |account: &AccountId| contribution.as_ref().is_some_and(|one| is_involved(state, one, *account));
+        let sits = |account: &AccountId| {
+            !self.parties().contains(account)
+                && !is_involved(account)
+                && office::counts_in_copy(state, &office, *account)
+                && is_disinterested(state, self.model, *account)
+        };
+        let seats = usize::try_from(panel.seats).unwrap_or(usize::MAX);
+        panel.bench.iter().copied().filter(sits).take(seats).collect()
+    }
+
+    /// Whether enough arbiters sit to rule on it. Else it is for the owners.
+    pub(super) fn is_for_arbiters<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> bool {
+        self.are_enough(&self.sitting(state))
+    }
+
+    /// Whether those who sit are enough to rule.
+    fn are_enough(&self, sitting: &[AccountId]) -> bool {
+        let sit = u32::try_from(sitting.len()).unwrap_or(u32::MAX);
+        self.panel.as_ref().is_some_and(|panel| sit >= panel.needed)
+    }
+
+    /// How many of those who sit rule so.
+    fn agree(&self, sitting: &[AccountId], upholds: bool) -> u32 {
+        let alike = self.rulings.iter().filter(|one| one.upholds == upholds && sitting.contains(&one.arbiter));
+        u32::try_from(alike.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether what was ruled can be done without the owners: it takes no units, or all seats are taken, all of them
+    /// uphold the challenge, and the policy lets arbiters take units.
+    pub(super) fn stands_alone<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, upholds: bool) -> bool {
+        if !upholds || !self.is_about_units() {
+            return true;
+        }
+        let sitting = self.sitting(state);
+        self.panel.as_ref().is_some_and(|panel| panel.takes_units && self.agree(&sitting, true) >= panel.seats)
+    }
+}
+
+/// Who sits on a dispute now; nobody where too few do, so that it is for the owners.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn sitting<S: StateRead + ?Sized>(state: &S, dispute: &Dispute) -> Result<Vec<AccountId>, StateError> {
+    let overlay = Overlay::new(state);
+    let sitting = dispute.sitting(&overlay);
+    overlay.finish()?;
+    Ok(if dispute.are_enough(&sitting) { sitting } else { Vec::new() })
+}
+
+/// Rule on a challenge, as one of the arbiters who sit. Until enough agree a later ruling replaces an earlier one; after
+/// that those who have not ruled may still do so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleDispute {
+    /// Which.
+    pub dispute: DisputeId,
+    /// Whether the challenge is right.
+    pub upholds: bool,
+    /// Why; never empty.
+    pub reasons: String,
+}
+
+impl RuleDispute {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_said("reasons", &self.reasons, "are empty; say why, for the parties and for an appeal")?;
+        check_text("reasons", &self.reasons, limits::REASONS_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let mut dispute = Dispute::pending(state, self.dispute)?;
+        // Whose it is was settled when the owners were asked: who sits since then takes nothing from them.
+        let is_with_owners = matches!(dispute.status, DisputeStatus::Appealed { .. }) || dispute.resolutions > 0;
+        if is_with_owners {
+            return Err(Rejection::ForOwners(self.dispute));
+        }
+        let sitting = dispute.sitting(state);
+        if !sitting.contains(&sender) {
+            return Err(Rejection::NotArbiter { account: sender, dispute: self.dispute });
+        }
+        if !dispute.are_enough(&sitting) {
+            return Err(Rejection::ForOwners(self.dispute));
+        }
+        dispute.require_heard(context.time)?;
+        let is_ruled = dispute.status != DisputeStatus::Open;
+        if is_ruled && dispute.rulings.iter().any(|ruling| ruling.arbiter == sender) {
+            return Err(Rejection::RuledAlready { account: sender, dispute: self.dispute });
+        }
+        dispute.rulings.retain(|ruling| ruling.arbiter != sender);
+        let (upholds, reasons) = (self.upholds, self.reasons.clone());
+        dispute.rulings.push(Ruling { arbiter: sender, upholds, reasons, height: context.height });
+        let needed = dispute.panel.as_ref().map_or(u32::MAX, |panel| panel.needed);
+        if !is_ruled && dispute.agree(&sitting, upholds) >= needed {
+            let stands = context.time.plus_ms(dispute.terms.ruling_timelock_ms);
+            dispute.advance(state, DisputeStatus::Ruled { upholds, height: context.height, stands });
+        } else {
+            state.write(&self.dispute, &dispute);
+        }
+        let (model, id) = (dispute.model, self.dispute);
+        Ok(vec![Event::DisputeRuled { model, dispute: id, arbiter: sender, upholds }])
+    }
+}
+
+/// Take a ruling to the owners, as the party that it goes against, before it stands. It can be done once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppealDispute {
+    /// Which.
+    pub dispute: DisputeId,
+    /// Why.
+    pub text: String,
+}
+
+impl AppealDispute {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let mut dispute = Dispute::pending(state, self.dispute)?;
+        let DisputeStatus::Ruled { upholds, .. } = dispute.status else {
+            return Err(Rejection::NothingToAppeal(self.dispute));
+        };
+        let party = if upholds { dispute.respondent } else { dispute.challenger };
+        if sender != party {
+            return Err(Rejection::NotAppellant(party));
+        }
+        dispute.appeal = Some(DisputeAppeal { party, text: self.text.clone(), height: context.height });
+        Ok(vec![dispute.refer(state, context, upholds)])
+    }
+}
+
+impl Dispute {
+    /// Puts a ruling before the owners.
+    pub(super) fn refer<S: StateRead + ?Sized>(
+        &mut self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        upholds: bool,
+    ) -> Event {
+        let until = context.time.plus_ms(limits::APPEAL_MS);
+        self.advance(state, DisputeStatus::Appealed { upholds, until });
+        let party = self.appeal.as_ref().map(|appeal| appeal.party);
+        Event::DisputeAppealed { model: self.model, dispute: self.id, party, until }
+    }
+}

@@ -1,0 +1,327 @@
+//! Dormancy: weight that has fallen silent leaves the count of quorums until it speaks again, so that lost holders and
+//! members do not stop everybody else for ever.
+//!
+//! Whoever has a voice in a scope may *call on* another that has one. That one is then told, by event, by when to speak:
+//! the time that the policy in force gives it (see [`crate::rules::policy::Dormancy`]). Any word in the scope will do, a
+//! ballot, a proposal, a delegation, a transfer, or [`Present`]; it ends the call. If none comes, the account is
+//! *dormant*: proposals opened from the next block on take their quorums of what is awake, though never of less than
+//! half of the whole. Its first word wakes it; and if that word is a ballot, its weight counts in that very vote.
+//!
+//! A holder whose delegate is awake has spoken through it. Who falls dormant loses its own delegation, as its weight
+//! could otherwise be answered with and not be counted.
+
+use crate::{
+    ground::{
+        ids::{AccountId, Height, Timestamp},
+        limits,
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        account::Account,
+        action::Action,
+        context::Context,
+        delegation::{self, Delegate},
+        due::{self, Due},
+        event::Event,
+        model::Model,
+        policy::Dormancy,
+        proposal::{Proposal, Scope},
+        rejection::Rejection,
+        share::{self, BurnShares, Register, TakeUp, TransferShares, Weights},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// An account that was called on and has not spoken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Where it has a voice.
+    pub scope: Scope,
+    /// Who is silent.
+    pub account: AccountId,
+    /// Who called.
+    pub by: AccountId,
+    /// When it was called on, in block time.
+    pub called_at: Timestamp,
+    /// The block time from which it is dormant, unless it speaks before.
+    pub sleeps_at: Timestamp,
+    /// Whether it is.
+    pub is_dormant: bool,
+}
+
+impl Record for Silence {
+    type Key = (Scope, AccountId);
+    const FAMILY: Family = Family::Silence;
+}
+
+/// Whether an account was dormant from a height on, until its next entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DormantAt(pub bool);
+
+impl Record for DormantAt {
+    type Key = (Scope, AccountId, Height);
+    const FAMILY: Family = Family::DormantAt;
+}
+
+/// What all dormant accounts of a scope count with together from a height on, until the next entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DormantTotalAt(pub Weights);
+
+impl Record for DormantTotalAt {
+    type Key = (Scope, Height);
+    const FAMILY: Family = Family::DormantTotalAt;
+}
+
+/// Call on an account that is silent, to speak or to leave the count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallOn {
+    /// Where it has a voice, and the sender too.
+    pub scope: Scope,
+    /// Who.
+    pub account: AccountId,
+}
+
+impl CallOn {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        mut sender: Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (scope, account) = (self.scope, self.account);
+        context.existing_account(state, account)?;
+        let dormancy = dormancy(state, context, scope)?.ok_or(Rejection::NoDormancy)?;
+        if account == sender.id {
+            return Err(Rejection::OwnCall(account));
+        }
+        for one in [sender.id, account] {
+            if !has_voice(state, scope, one) {
+                return Err(Rejection::NoVoice(one));
+            }
+        }
+        if state.read::<Silence>(&(scope, account)).is_some() {
+            return Err(Rejection::CalledAlready(account));
+        }
+        if let Some(delegate) = delegate_awake(state, context, scope, account) {
+            return Err(Rejection::DelegateAnswers { account, delegate });
+        }
+        if sender.open_calls >= limits::OPEN_CALLS_PER_ACCOUNT {
+            return Err(Rejection::TooManyCalls(sender.id));
+        }
+        sender.open_calls = sender.open_calls.saturating_add(1);
+        state.write(&sender.id, &sender);
+        let sleeps_at = context.time.plus_ms(dormancy.after_ms);
+        let silence = Silence { scope, account, by: sender.id, called_at: context.time, sleeps_at, is_dormant: false };
+        state.write(&(scope, account), &silence);
+        due::set(state, sleeps_at, Due::Silence { scope, account });
+        count(state, scope, |silent| silent.saturating_add(1));
+        Ok(vec![Event::CalledOn { scope, account, by: sender.id, sleeps_at }])
+    }
+}
+
+/// Say that the sender is there, with nothing else to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Where it was called on.
+    pub scope: Scope,
+}
+
+impl Present {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        heard(state, context, self.scope, sender).map(|event| vec![event]).ok_or(Rejection::NotCalledOn(sender))
+    }
+}
+
+/// The scope in which whoever does this speaks; none if it says nothing anywhere, or nobody is silent there.
+pub(crate) fn spoken_in<S: StateRead + ?Sized, Request, Sign>(
+    state: &Overlay<'_, S>,
+    action: &Action<Request, Sign>,
+) -> Option<Scope> {
+    match action {
+        Action::OpenProposal(action) => Some(action.scope),
+        Action::CastBallot(action) => state.read::<Proposal>(&action.proposal).map(|proposal| proposal.scope),
+        Action::Delegate(Delegate { model, .. })
+        | Action::TransferShares(TransferShares { model, .. })
+        | Action::BurnShares(BurnShares { model, .. })
+        | Action::TakeUp(TakeUp { model, .. }) => Some(Scope::Model(*model)),
+        _ => None,
+    }
+    .filter(|scope| match scope {
+        Scope::Model(model) => Register::of(state, *model).silent > 0,
+        Scope::Network => true,
+    })
+}
+
+/// An account spoke in a scope: a call on it is over, and it is awake.
+pub(crate) fn heard<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    scope: Scope,
+    account: AccountId,
+) -> Option<Event> {
+    let silence = state.read::<Silence>(&(scope, account))?;
+    end(state, context, &silence);
+    Some(Event::Spoke { scope, account, was_dormant: silence.is_dormant })
+}
+
+/// Forgets that an account is silent, because it has no voice any more.
+pub(crate) fn forget<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    scope: Scope,
+    account: AccountId,
+) {
+    if let Some(silence) = state.read::<Silence>(&(scope, account)) {
+        end(state, context, &silence);
+    }
+}
+
+fn end<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, silence: &Silence) {
+    let Silence { scope, account, by, sleeps_at, is_dormant, .. } = *silence;
+    state.remove::<Silence>(&(scope, account));
+    count(state, scope, |silent| silent.saturating_sub(1));
+    if is_dormant {
+        state.write(&(scope, account, context.height), &DormantAt(false));
+        let weights = weights(state, scope, account);
+        change_total(state, context, scope, |sum| sum.minus(weights));
+    } else {
+        due::clear(state, sleeps_at, Due::Silence { scope, account });
+        close_call(state, by);
+    }
+}
+
+fn close_call<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, by: AccountId) {
+    if let Some(mut caller) = state.read::<Account>(&by) {
+        caller.open_calls = caller.open_calls.saturating_sub(1);
+        state.write(&by, &caller);
+    }
+}
+
+/// The time to speak is over.
+pub(crate) fn on_due<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    scope: Scope,
+    account: AccountId,
+) -> Vec<Event> {
+    let Some(silence) = state.read::<Silence>(&(scope, account)).filter(|silence| !silence.is_dormant) else {
+        return Vec::new();
+    };
+    let still_called = has_voice(state, scope, account)
+        && dormancy(state, context, scope).is_ok_and(|dormancy| dormancy.is_some())
+        && delegate_awake(state, context, scope, account).is_none();
+    if !still_called {
+        end(state, context, &silence);
+        return vec![Event::Spoke { scope, account, was_dormant: false }];
+    }
+    close_call(state, silence.by);
+    let mut events = Vec::new();
+    if let Scope::Model(model) = scope {
+        events.extend(delegation::end_of(state, context, model, account));
+    }
+    state.write(&(scope, account), &Silence { is_dormant: true, ..silence });
+    state.write(&(scope, account, context.height), &DormantAt(true));
+    let weights = weights(state, scope, account);
+    change_total(state, context, scope, |sum| sum.plus(weights));
+    events.push(Event::FellDormant { scope, account });
+    events
+}
+
+/// Follows a change of a holder's balance in what the dormant count with.
+pub(crate) fn follow<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    register: &Register,
+    (account, before, after): (AccountId, Weights, Weights),
+) {
+    if register.silent == 0 {
+        return;
+    }
+    let scope = Scope::Model(register.model);
+    if state.read::<Silence>(&(scope, account)).is_some_and(|silence| silence.is_dormant) {
+        change_total(state, context, scope, |sum| sum.minus(before).plus(after));
+    }
+}
+
+/// Whether `account` was dormant when block `height` was over.
+pub(crate) fn was_dormant<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    scope: Scope,
+    account: AccountId,
+    height: Height,
+) -> bool {
+    state.read_as_of::<DormantAt>(&(scope, account), &(scope, account, height)).is_some_and(|at| at.0)
+}
+
+/// What the dormant of a scope counted with together when block `height` was over; nothing where no policy says that
+/// they leave the count.
+pub(crate) fn asleep_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, height: Height) -> Weights {
+    state.read_as_of::<DormantTotalAt>(&scope, &(scope, height)).map_or(Weights::ZERO, |at| at.0)
+}
+
+fn dormancy<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    scope: Scope,
+) -> Result<Option<Dormancy>, Rejection> {
+    match scope {
+        Scope::Network => Ok(context.parameters.policy.dormancy),
+        Scope::Model(model) => Ok(Model::existing(state, model)?.policy.dormancy),
+    }
+}
+
+/// Whether an account can answer the scope's questions at all now, with its own weight or with others'.
+fn has_voice<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, account: AccountId) -> bool {
+    let is_delegate = match scope {
+        Scope::Network => false,
+        Scope::Model(model) => delegation::delegated_now(state, model, account) != Weights::ZERO,
+    };
+    is_delegate || weights(state, scope, account) != Weights::ZERO
+}
+
+/// The account that answers for this one, if that is awake.
+fn delegate_awake<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    scope: Scope,
+    account: AccountId,
+) -> Option<AccountId> {
+    let Scope::Model(model) = scope else { return None };
+    let delegate = delegation::now(state, context, model, account)?;
+    let is_dormant = state.read::<Silence>(&(scope, delegate)).is_some_and(|silence| silence.is_dormant);
+    (!is_dormant).then_some(delegate)
+}
+
+/// What an account counts with now.
+fn weights<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, account: AccountId) -> Weights {
+    match scope {
+        Scope::Model(model) => Weights::of(share::balance(state, model, account)),
+        Scope::Network if state.read::<Account>(&account).is_some_and(|account| account.member_since.is_some()) => {
+            Weights::MEMBER
+        }
+        Scope::Network => Weights::ZERO,
+    }
+}
+
+fn change_total<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    scope: Scope,
+    change: impl FnOnce(Weights) -> Weights,
+) {
+    let sum = asleep_as_of(state, scope, context.height);
+    state.write(&(scope, context.height), &DormantTotalAt(change(sum)));
+}
+
+fn count<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, scope: Scope, change: impl FnOnce(u64) -> u64) {
+    if let Scope::Model(model) = scope {
+        let mut register = Register::of(state, model);
+        register.silent = change(register.silent);
+        state.write(&model, &register);
+    }
+}

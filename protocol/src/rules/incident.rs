@@ -1,0 +1,340 @@
+//! Incident reports: what went wrong with a version, who answers for it, and how far that has come. They move nothing;
+//! they make accountability readable.
+//!
+//! Any account reports; the model's stewards carry it on. Whom they name as the one who answers for it is offered that
+//! office (see [`crate::rules::office`]) and accepts or declines. An incident is not closed on an account that has neither
+//! answered nor spoken, unless the time for that is up ([`limits::INCIDENT_ANSWER_MS`]). Who was ever named, and who
+//! reported it, may speak, also after it is closed; all of it stands in one history, in order.
+
+use crate::{
+    ground::{
+        ids::{AccountId, ContentHash, Height, IncidentId, ModelId, Timestamp, VersionLabel},
+        invalid::{Invalid, check_said, check_text},
+        limits,
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        context::Context,
+        event::Event,
+        model::{self, Model, ModelCounters},
+        office::{self, Office},
+        quota::{self, Keeps},
+        rejection::Rejection,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// How far an incident has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentStatus {
+    /// Nobody has taken it up.
+    Reported,
+    /// Somebody looks into it.
+    Investigating,
+    /// It is settled.
+    Resolved,
+    /// It was none.
+    Dismissed,
+}
+
+impl IncidentStatus {
+    /// Whether nothing more is to come.
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::Resolved | Self::Dismissed)
+    }
+}
+
+/// An account that was named as the one who answers for an incident. What it says to that is its answer to the office.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The account.
+    pub account: AccountId,
+    /// The block time until which its word is waited for, counted from when it was named first.
+    pub until: Timestamp,
+    /// How often it has spoken.
+    pub statements: u32,
+}
+
+/// What went wrong with a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its id.
+    pub id: IncidentId,
+    /// The model.
+    pub model: ModelId,
+    /// Its number among the model's incidents, from 0.
+    pub number: u64,
+    /// The version's label.
+    pub label: VersionLabel,
+    /// Who reported it.
+    pub reporter: AccountId,
+    /// What went wrong, in the reporter's words.
+    pub text: String,
+    /// The hash of what shows it.
+    pub evidence: Option<ContentHash>,
+    /// When.
+    pub reported: Height,
+    /// Who is named to answer for it, by the stewards; only who accepted does: see [`crate::rules::office`].
+    pub responsible: Option<AccountId>,
+    /// How far it has come.
+    pub status: IncidentStatus,
+    /// Steps of its history so far.
+    pub updates: u64,
+    /// Who was ever named, the first first.
+    pub named: Vec<Named>,
+    /// How often the reporter has spoken since the report.
+    pub statements: u32,
+}
+
+impl Record for Incident {
+    type Key = IncidentId;
+    const FAMILY: Family = Family::Incident;
+}
+
+/// An incident of a model, by number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentOf(pub IncidentId);
+
+impl Record for IncidentOf {
+    type Key = (ModelId, u64);
+    const FAMILY: Family = Family::IncidentOf;
+}
+
+/// What a step of an incident's history is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentStep {
+    /// A steward carried it on.
+    Carried {
+        /// Who is named to answer for it from then on.
+        responsible: Option<AccountId>,
+        /// How far it has come.
+        status: IncidentStatus,
+    },
+    /// The reporter, or who was named, spoke.
+    Said,
+}
+
+/// One step of an incident's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentUpdate {
+    /// Whose.
+    pub account: AccountId,
+    /// What it is.
+    pub step: IncidentStep,
+    /// In its words.
+    pub text: String,
+    /// The hash of what shows it.
+    pub evidence: Option<ContentHash>,
+    /// When.
+    pub height: Height,
+}
+
+impl Record for IncidentUpdate {
+    type Key = (IncidentId, u64);
+    const FAMILY: Family = Family::IncidentUpdate;
+}
+
+/// Report what went wrong with a version. Any account may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportIncident {
+    /// The model.
+    pub model: ModelId,
+    /// The version's label.
+    pub label: VersionLabel,
+    /// What went wrong.
+    pub text: String,
+    /// The hash of what shows it.
+    pub evidence: Option<ContentHash>,
+}
+
+impl ReportIncident {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        Model::existing(state, self.model)?;
+        model::existing_version(state, self.model, &self.label)?;
+        quota::take(state, sender, Keeps::Incidents(self.model))?;
+        let mut counters = state.read::<ModelCounters>(&self.model).unwrap_or_default();
+        let incident = Incident {
+            id: context.incident_id(),
+            model: self.model,
+            number: counters.incidents,
+            label: self.label.clone(),
+            reporter: sender,
+            text: self.text.clone(),
+            evidence: self.evidence,
+            reported: context.height,
+            responsible: None,
+            status: IncidentStatus::Reported,
+            updates: 0,
+            named: Vec::new(),
+            statements: 0,
+        };
+        counters.incidents = counters.incidents.saturating_add(1);
+        state.write(&self.model, &counters);
+        state.write(&(self.model, incident.number), &IncidentOf(incident.id));
+        state.write(&incident.id, &incident);
+        let (model, label) = (self.model, self.label.clone());
+        Ok(vec![Event::IncidentReported { model, label, incident: incident.id, reporter: sender }])
+    }
+}
+
+impl Incident {
+    fn existing<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: IncidentId) -> Result<Self, Rejection> {
+        state.read::<Self>(&id).ok_or(Rejection::UnknownIncident(id))
+    }
+
+    /// What is known of an account that was named; none if it never was.
+    pub fn named(&self, account: AccountId) -> Option<&Named> {
+        self.named.iter().find(|named| named.account == account)
+    }
+
+    /// Whether the word of who is named is still waited for: it has neither answered nor spoken, and has time to.
+    fn awaits<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, time: Timestamp) -> Option<Named> {
+        let named = *self.named(self.responsible?)?;
+        let silent = named.statements == 0 && time < named.until;
+        let unanswered = || office::is_unanswered(state, &Office::Responsible(self.id), named.account);
+        (silent && unanswered()).then_some(named)
+    }
+
+    /// Takes note that an account was named, unless it was before.
+    fn name(&mut self, account: AccountId, until: Timestamp) -> Result<(), Rejection> {
+        if self.named(account).is_some() {
+            return Ok(());
+        }
+        if self.named.len() >= limits::INCIDENT_NAMED {
+            return Err(Rejection::TooManyNamed(self.id));
+        }
+        self.named.push(Named { account, until, statements: 0 });
+        Ok(())
+    }
+
+    /// Adds a step to the history, and writes both.
+    fn step<S: StateRead + ?Sized>(mut self, state: &mut Overlay<'_, S>, update: &IncidentUpdate) {
+        state.write(&(self.id, self.updates), update);
+        self.updates = self.updates.saturating_add(1);
+        state.write(&self.id, &self);
+    }
+}
+
+/// Carry an incident on, as a steward of its model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateIncident {
+    /// Which.
+    pub incident: IncidentId,
+    /// Who is named to answer for it from now on.
+    pub responsible: Option<AccountId>,
+    /// How far it has come.
+    pub status: IncidentStatus,
+    /// In the steward's words.
+    pub text: String,
+}
+
+impl UpdateIncident {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let mut incident = Incident::existing(state, self.incident)?;
+        Model::existing(state, incident.model)?.require_steward(state, sender)?;
+        if let Some(responsible) = self.responsible {
+            context.existing_account(state, responsible)?;
+            incident.name(responsible, context.time.plus_ms(limits::INCIDENT_ANSWER_MS))?;
+        }
+        let (model, id) = (incident.model, self.incident);
+        let (was, is) = (incident.status.is_closed(), self.status.is_closed());
+        // What settles it has room, so that it can always be settled.
+        if incident.updates >= limits::INCIDENT_UPDATES && (was || !is) {
+            return Err(Rejection::TooManyUpdates(self.incident));
+        }
+        if !was && is {
+            quota::give_back(state, incident.reporter, Keeps::Incidents(incident.model));
+        } else if was && !is {
+            quota::take(state, incident.reporter, Keeps::Incidents(incident.model))?;
+        }
+        let before = std::mem::replace(&mut incident.responsible, self.responsible);
+        incident.status = self.status;
+        let mut events = vec![Event::IncidentUpdated { model, incident: id, status: self.status }];
+        // An update that names the same account again only carries it along.
+        if before != self.responsible {
+            let names = |account: Option<AccountId>| office::names(Office::Responsible(id), account);
+            let signed = Some((sender, context.height));
+            events.extend(office::rename(state, context, (&names(before), &names(self.responsible)), signed));
+        }
+        if self.status.is_closed()
+            && let Some(Named { account, until, .. }) = incident.awaits(state, context.time)
+        {
+            return Err(Rejection::AnswerAwaited { incident: id, account, until });
+        }
+        let update = IncidentUpdate {
+            account: sender,
+            step: IncidentStep::Carried { responsible: self.responsible, status: self.status },
+            text: self.text.clone(),
+            evidence: None,
+            height: context.height,
+        };
+        incident.step(state, &update);
+        Ok(events)
+    }
+}
+
+/// Speak to an incident, as who reported it, or as who was named to answer for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerIncident {
+    /// Which.
+    pub incident: IncidentId,
+    /// In the sender's words; not blank.
+    pub text: String,
+    /// The hash of what shows it.
+    pub evidence: Option<ContentHash>,
+}
+
+impl AnswerIncident {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_said("text", &self.text, "is blank; say something")?;
+        check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let mut incident = Incident::existing(state, self.incident)?;
+        let (model, id) = (incident.model, self.incident);
+        let spoken = match incident.named.iter_mut().find(|named| named.account == sender) {
+            Some(named) => &mut named.statements,
+            None if incident.reporter == sender => &mut incident.statements,
+            None => return Err(Rejection::NotOfIncident { account: sender, incident: id }),
+        };
+        if *spoken >= limits::INCIDENT_STATEMENTS {
+            return Err(Rejection::TooManyStatements { account: sender, incident: id });
+        }
+        *spoken = spoken.saturating_add(1);
+        let update = IncidentUpdate {
+            account: sender,
+            step: IncidentStep::Said,
+            text: self.text.clone(),
+            evidence: self.evidence,
+            height: context.height,
+        };
+        incident.step(state, &update);
+        Ok(vec![Event::IncidentAnswered { model, incident: id, account: sender }])
+    }
+}

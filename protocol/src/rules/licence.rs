@@ -1,0 +1,416 @@
+//! Licences: what a model's owners let an account use, on which terms, until when; what was asked for, what was agreed to,
+//! and how it came to be as it is.
+//!
+//! The owners decide to grant one. It pins its terms: what the model's own licence becomes afterwards changes nothing of
+//! it. Its term runs from the block that carries the decision out. The account has to agree by its own signature, to that
+//! very grant; until then it owes nothing, and what it agreed to before stays as it is. It has agreed beforehand if it
+//! asked for just that, if the decision is its own proposal, or if it has a licence on the same terms that ends no later.
+//!
+//! ```text
+//!            +---- the owners grant it: no one's word yet ----> offered --accept---> in force
+//! (asked) ---+                                                    |                    |
+//!            +---- ... with the account's word -------------------|------> in force    |
+//!                                                                 +----> declined      +----> given up
+//!                                                                 +----> revoked       +----> revoked, over
+//! ```
+//!
+//! What becomes of a licence is kept for good, step by step ([`LicenceChange`]). What is asked for is not: it is used up by
+//! a licence, taken back, or lapses.
+
+use crate::{
+    ground::{
+        ids::{AccountId, Height, ModelId, ProposalId, Timestamp},
+        invalid::{Invalid, check_text},
+        limits,
+        state::{Family, Overlay, Record, StateRead, prefix_end},
+    },
+    rules::{
+        context::Context,
+        due::{self, Due},
+        event::Event,
+        model::{Licence, Model},
+        rejection::Rejection,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// On which terms a licence is, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LicenceTerms {
+    /// The terms of use; none where the owners state none.
+    pub terms: Option<Licence>,
+    /// How long, in milliseconds of block time from the grant, 1 to [`limits::LICENCE_MS`]; none for ever.
+    pub for_ms: Option<u64>,
+}
+
+impl LicenceTerms {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if let Some(for_ms) = self.for_ms.filter(|ms| !(1..=limits::LICENCE_MS).contains(ms)) {
+            let problem = format!("is {for_ms} ms; set 1 to {}, or leave it out for ever", limits::LICENCE_MS);
+            return Err(Invalid::Form { field: "for_ms", problem });
+        }
+        self.terms.as_ref().map_or(Ok(()), Licence::check)
+    }
+}
+
+/// What the owners granted an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenceGrant {
+    /// The decision.
+    pub proposal: ProposalId,
+    /// When it was carried out.
+    pub since: Height,
+    /// The terms, as they were granted.
+    pub terms: Option<Licence>,
+    /// The block time at which it ends; none for never.
+    pub expires: Option<Timestamp>,
+}
+
+impl LicenceGrant {
+    /// Whether its time is over at a block time.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// Whether it ends before another one.
+    fn ends_before(&self, other: &Self) -> bool {
+        self.expires.is_some_and(|ends| other.expires.is_none_or(|other| ends < other))
+    }
+}
+
+/// How a licence ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LicenceEnd {
+    /// The account gave it up.
+    GivenUp,
+    /// The owners took it back.
+    Revoked,
+}
+
+/// A licence that an account agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedLicence {
+    /// What was granted.
+    pub grant: LicenceGrant,
+    /// How it ended; none if it did not, or ran out.
+    pub ended: Option<LicenceEnd>,
+}
+
+/// How an account stands to the licences that a model's owners granted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Licensee {
+    /// The model.
+    pub model: ModelId,
+    /// The account.
+    pub account: AccountId,
+    /// What it agreed to last.
+    pub licence: Option<AgreedLicence>,
+    /// What it was granted last and has not answered. It leaves the licence beside it as it is.
+    pub offer: Option<LicenceGrant>,
+    /// Steps of its history so far.
+    pub changes: u64,
+}
+
+impl Record for Licensee {
+    type Key = (ModelId, AccountId);
+    const FAMILY: Family = Family::Licensee;
+}
+
+impl Licensee {
+    /// The licence by which the account may use the model at a block time.
+    pub fn in_force(&self, now: Timestamp) -> Option<&LicenceGrant> {
+        let agreed = self.licence.as_ref().filter(|licence| licence.ended.is_none())?;
+        Some(&agreed.grant).filter(|grant| !grant.is_over(now))
+    }
+
+    /// What the account can still agree to at a block time.
+    pub fn offered(&self, now: Timestamp) -> Option<&LicenceGrant> {
+        self.offer.as_ref().filter(|grant| !grant.is_over(now))
+    }
+}
+
+/// What became of a licence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LicenceStep {
+    /// The owners granted it.
+    Granted {
+        /// By which decision.
+        proposal: ProposalId,
+        /// On which terms.
+        terms: Option<Licence>,
+        /// Until when.
+        expires: Option<Timestamp>,
+        /// Whether the account had agreed beforehand.
+        accepted: bool,
+    },
+    /// The account agreed.
+    Accepted,
+    /// The account did not agree.
+    Declined,
+    /// The account gave it up.
+    GivenUp,
+    /// The owners took it back.
+    Revoked {
+        /// By which decision.
+        proposal: ProposalId,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One step of the history of an account's licences to a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenceChange {
+    /// Its number, from 0.
+    pub number: u64,
+    /// When.
+    pub height: Height,
+    /// What.
+    pub step: LicenceStep,
+}
+
+impl Record for LicenceChange {
+    type Key = (ModelId, AccountId, u64);
+    const FAMILY: Family = Family::LicenceChange;
+}
+
+/// A model to which an account has, or had, a licence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenceOf(pub ModelId);
+
+impl Record for LicenceOf {
+    type Key = (AccountId, ModelId);
+    const FAMILY: Family = Family::LicenceOf;
+}
+
+/// That an account asks for a licence. A licence uses it up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenceRequest {
+    /// The account.
+    pub account: AccountId,
+    /// The model.
+    pub model: ModelId,
+    /// What it asks for, and so agrees to.
+    pub terms: LicenceTerms,
+    /// What for, in its words.
+    pub text: String,
+    /// When it asked.
+    pub asked: Height,
+    /// The block time at which it asks no longer.
+    pub expires: Timestamp,
+}
+
+impl Record for LicenceRequest {
+    type Key = (AccountId, ModelId);
+    const FAMILY: Family = Family::LicenceRequest;
+}
+
+/// An account that asks for a licence to a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenceRequestOf(pub AccountId);
+
+impl Record for LicenceRequestOf {
+    type Key = (ModelId, AccountId);
+    const FAMILY: Family = Family::LicenceRequestOf;
+}
+
+/// What an account asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedLicence {
+    /// On which terms, and for how long. Until it takes the request back, the account agrees to just that.
+    pub terms: LicenceTerms,
+    /// What for, in its words.
+    pub text: String,
+    /// How long it asks, in milliseconds of block time: 1 to [`limits::LICENCE_REQUEST_MS`].
+    pub lifetime_ms: u64,
+}
+
+/// Ask a model's owners for a licence, in place of what the sender asked of them before; or ask no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskLicence {
+    /// The model.
+    pub model: ModelId,
+    /// What is asked for; none to ask no longer.
+    pub wanted: Option<WantedLicence>,
+}
+
+impl AskLicence {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let Some(wanted) = &self.wanted else { return Ok(()) };
+        check_text("text", &wanted.text, limits::TEXT_SIZE_BYTES)?;
+        if !(1..=limits::LICENCE_REQUEST_MS).contains(&wanted.lifetime_ms) {
+            let problem = format!("is {}; set 1 to {} ms", wanted.lifetime_ms, limits::LICENCE_REQUEST_MS);
+            return Err(Invalid::Form { field: "lifetime_ms", problem });
+        }
+        wanted.terms.check()
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let model = self.model;
+        Model::existing(state, model)?;
+        let asked = forget_request(state, (model, sender));
+        let Some(wanted) = &self.wanted else {
+            if !asked {
+                return Err(Rejection::NoLicenceAsked { account: sender, model });
+            }
+            return Ok(vec![Event::LicenceAsked { model, account: sender, asks: false }]);
+        };
+        let prefix = LicenceRequest::key_bytes(&sender);
+        let open = state.entries(&prefix, &prefix_end(&prefix), limits::LICENCE_REQUESTS_PER_ACCOUNT).len();
+        if open >= limits::LICENCE_REQUESTS_PER_ACCOUNT {
+            return Err(Rejection::TooManyLicencesAsked(sender));
+        }
+        let WantedLicence { terms, text, lifetime_ms } = wanted.clone();
+        let expires = context.time.plus_ms(lifetime_ms);
+        let request = LicenceRequest { account: sender, model, terms, text, asked: context.height, expires };
+        state.write(&(sender, model), &request);
+        state.write(&(model, sender), &LicenceRequestOf(sender));
+        due::set(state, expires, Due::LicenceRequest { account: sender, model });
+        Ok(vec![Event::LicenceAsked { model, account: sender, asks: true }])
+    }
+}
+
+/// Takes what an account asks for off the list and the agenda, and says whether it asked for anything.
+fn forget_request<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, (model, account): (ModelId, AccountId)) -> bool {
+    let Some(request) = state.read::<LicenceRequest>(&(account, model)) else { return false };
+    due::clear(state, request.expires, Due::LicenceRequest { account, model });
+    state.remove::<LicenceRequest>(&(account, model));
+    state.remove::<LicenceRequestOf>(&(model, account));
+    true
+}
+
+/// An account asks for a licence no longer: nobody granted it in time.
+pub(crate) fn lapse<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    (account, model): (AccountId, ModelId),
+) -> Vec<Event> {
+    if forget_request(state, (model, account)) {
+        vec![Event::LicenceRequestLapsed { model, account }]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Agree to a licence that was granted to the sender, or decline it, or give it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerLicence {
+    /// The model.
+    pub model: ModelId,
+    /// The decision that granted it, so that nobody agrees to another grant than it saw.
+    pub proposal: ProposalId,
+    /// Whether the sender agrees; otherwise it does without.
+    pub accept: bool,
+}
+
+impl AnswerLicence {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (model, proposal, accept) = (self.model, self.proposal, self.accept);
+        let lacks = Rejection::NoSuchLicence { account: sender, model, proposal };
+        let Some(mut licensee) = state.read::<Licensee>(&(model, sender)) else { return Err(lacks) };
+        let offer = licensee.offered(context.time).filter(|offer| offer.proposal == proposal).cloned();
+        let step = match (offer, accept) {
+            (Some(grant), true) => {
+                licensee.licence = Some(AgreedLicence { grant, ended: None });
+                licensee.offer = None;
+                forget_request(state, (model, sender));
+                LicenceStep::Accepted
+            }
+            (Some(_), false) => {
+                licensee.offer = None;
+                LicenceStep::Declined
+            }
+            (None, false) if licensee.in_force(context.time).is_some_and(|grant| grant.proposal == proposal) => {
+                licensee.end(LicenceEnd::GivenUp);
+                LicenceStep::GivenUp
+            }
+            (None, _) => return Err(lacks),
+        };
+        put(state, context, licensee, step);
+        Ok(vec![Event::LicenceAnswered { model, account: sender, proposal, accept }])
+    }
+}
+
+impl Licensee {
+    /// Ends the licence that the account agreed to, if it has not ended yet, and says whether it did.
+    fn end(&mut self, how: LicenceEnd) -> bool {
+        match self.licence.as_mut().filter(|licence| licence.ended.is_none()) {
+            Some(licence) => licence.ended.replace(how).is_none(),
+            None => false,
+        }
+    }
+}
+
+/// Writes how an account stands, with one more step of its history.
+fn put<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    mut licensee: Licensee,
+    step: LicenceStep,
+) {
+    let (line, number) = ((licensee.model, licensee.account), licensee.changes);
+    licensee.changes = number.saturating_add(1);
+    state.write(&(line.0, line.1, number), &LicenceChange { number, height: context.height, step });
+    state.write(&line, &licensee);
+}
+
+/// Grants an account a licence, as a decision says that `asked_by` proposed: in place of the one that it has if it agreed
+/// to that beforehand, and of what it was offered before in any case.
+pub(crate) fn grant<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, proposal, asked_by): (ModelId, ProposalId, AccountId),
+    (account, granted): (AccountId, &LicenceTerms),
+) -> Result<Event, Rejection> {
+    context.existing_account(state, account)?;
+    let mut licensee = state.read::<Licensee>(&(model, account)).unwrap_or_else(|| {
+        state.write(&(account, model), &LicenceOf(model));
+        Licensee { model, account, licence: None, offer: None, changes: 0 }
+    });
+    let (terms, expires) = (granted.terms.clone(), granted.for_ms.map(|for_ms| context.time.plus_ms(for_ms)));
+    let grant = LicenceGrant { proposal, since: context.height, terms: terms.clone(), expires };
+    let asked = state.read::<LicenceRequest>(&(account, model)).is_some_and(|request| request.terms == *granted);
+    let renews = licensee.in_force(context.time).is_some_and(|it| it.terms == grant.terms && !grant.ends_before(it));
+    let accepted = asked || renews || asked_by == account;
+    if asked {
+        forget_request(state, (model, account));
+    }
+    if accepted {
+        licensee.licence = Some(AgreedLicence { grant, ended: None });
+        licensee.offer = None;
+    } else {
+        licensee.offer = Some(grant);
+    }
+    put(state, context, licensee, LicenceStep::Granted { proposal, terms, expires, accepted });
+    Ok(Event::LicenceGranted { model, account, expires, proposal, accepted })
+}
+
+/// Takes back what an account has by licence, and what it is offered, as a decision says.
+pub(crate) fn revoke<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, proposal): (ModelId, ProposalId),
+    (account, reason): (AccountId, &str),
+) -> Result<Event, Rejection> {
+    let lacks = Rejection::NotLicensee { account, model };
+    let Some(mut licensee) = state.read::<Licensee>(&(model, account)) else { return Err(lacks) };
+    let ended = licensee.end(LicenceEnd::Revoked);
+    if licensee.offer.take().is_none() && !ended {
+        return Err(lacks);
+    }
+    put(state, context, licensee, LicenceStep::Revoked { proposal, reason: reason.to_owned() });
+    Ok(Event::LicenceRevoked { model, account, proposal, reason: reason.to_owned() })
+}

@@ -1,0 +1,655 @@
+//! Models and their versions: what is owned, and what was released of it.
+
+use crate::{
+    ground::{
+        apportion::apportion,
+        ids::{
+            AccountId, ArtifactId, ContentHash, DisputeId, Height, ModelId, ModelName, Name, ProposalId, Units,
+            VersionLabel,
+        },
+        invalid::{Invalid, check_count, check_text},
+        limits,
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        access::Distribution,
+        artifact::Artifact,
+        commitment,
+        context::Context,
+        dispute::{self, DisputeTarget},
+        emergency::{self, StopEnd, Suspension},
+        event::Event,
+        intake,
+        office::{self, Office},
+        policy::ModelPolicy,
+        rejection::Rejection,
+        share::{self, ShareFlow, ShareReason, Vesting},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// A model: a named thing that is owned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its id.
+    pub id: ModelId,
+    /// Its full name.
+    pub name: ModelName,
+    /// What it is, in its founder's words.
+    pub description: String,
+    /// The account that founded it.
+    pub founder: AccountId,
+    /// The height of its founding.
+    pub created: Height,
+    /// Who is named to countersign contributions and publish versions without holding shares. Only those who accepted
+    /// are stewards: see [`crate::rules::office`].
+    pub stewards: Vec<AccountId>,
+    /// How its owners decide.
+    pub policy: ModelPolicy,
+    /// The terms under which it is used, if the owners set any.
+    pub licence: Option<Licence>,
+    /// Who reads its artifacts, and how many copies there should be.
+    pub distribution: Distribution,
+    /// The version released last, unless it was withdrawn.
+    pub released: Option<VersionLabel>,
+    /// The height at which its owners ended it.
+    pub retired: Option<Height>,
+}
+
+impl Record for Model {
+    type Key = ModelId;
+    const FAMILY: Family = Family::Model;
+}
+
+/// What was numbered of a model so far. It changes often, and so stands apart from the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCounters {
+    /// Contributions recorded.
+    pub contributions: u64,
+    /// Proposals opened.
+    pub proposals: u64,
+    /// Rounds opened.
+    pub rounds: u64,
+    /// Disputes opened.
+    pub disputes: u64,
+    /// Incidents reported.
+    pub incidents: u64,
+    /// Issues that holders could take up.
+    pub issues: u64,
+    /// Emergency stops.
+    pub stops: u64,
+    /// Numbers of the rounds that are not over, [`limits::OPEN_ROUNDS`] at most.
+    pub open_rounds: Vec<u64>,
+}
+
+impl Record for ModelCounters {
+    type Key = ModelId;
+    const FAMILY: Family = Family::ModelCounters;
+}
+
+/// The model of a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelOf(pub ModelId);
+
+impl Record for ModelOf {
+    type Key = (crate::ground::ids::Handle, Name);
+    const FAMILY: Family = Family::ModelName;
+}
+
+impl Model {
+    pub(crate) fn existing<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: ModelId) -> Result<Self, Rejection> {
+        state.read::<Self>(&id).ok_or(Rejection::UnknownModel(id))
+    }
+
+    /// Whether an account has a say in the model's affairs: a steward, or a holder of shares.
+    pub(crate) fn require_own<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        account: AccountId,
+    ) -> Result<(), Rejection> {
+        if self.is_steward(state, account) || share::balance(state, self.id, account) > Units::ZERO {
+            Ok(())
+        } else {
+            Err(Rejection::NotOfModel { account, model: self.id })
+        }
+    }
+
+    /// That its owners have not ended it.
+    pub(crate) fn require_active(&self) -> Result<(), Rejection> {
+        match self.retired {
+            Some(height) => Err(Rejection::Retired { model: self.id, height }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an account is named a steward, and accepted.
+    pub(crate) fn is_steward<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, account: AccountId) -> bool {
+        self.stewards.contains(&account) && office::holds(state, &Office::Steward(self.id), account)
+    }
+
+    pub(crate) fn require_steward<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        account: AccountId,
+    ) -> Result<(), Rejection> {
+        if self.is_steward(state, account) {
+            return Ok(());
+        }
+        Err(Rejection::NotSteward { account, model: self.id })
+    }
+
+    /// Who is named for which office of the model.
+    pub fn names(&self) -> office::Names {
+        let mut names = office::of_policy(self.id, &self.policy);
+        names.insert(Office::Steward(self.id), self.stewards.iter().copied().collect());
+        names
+    }
+}
+
+/// The terms under which a model is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Licence {
+    /// An SPDX licence expression, such as `Apache-2.0 OR MIT`. The ledger checks its letters only.
+    Spdx(String),
+    /// The hash of the terms.
+    Terms(ContentHash),
+}
+
+impl Licence {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let Self::Spdx(expression) = self else { return Ok(()) };
+        let letters = |c: char| c.is_ascii_alphanumeric() || " .-+():".contains(c);
+        let sound = (1..=limits::TITLE_SIZE_BYTES).contains(&expression.len()) && expression.chars().all(letters);
+        if sound {
+            return Ok(());
+        }
+        let problem = "is not an SPDX expression, such as `Apache-2.0 OR MIT`; for other terms give their hash".into();
+        Err(Invalid::Form { field: "licence", problem })
+    }
+}
+
+/// A list of 1 to [`limits::STEWARDS`] stewards, each once.
+pub(crate) fn check_stewards(stewards: &[AccountId]) -> Result<(), Invalid> {
+    check_count("stewards", stewards.len(), limits::STEWARDS)?;
+    let form = |problem: &str| Err(Invalid::Form { field: "stewards", problem: problem.into() });
+    if stewards.is_empty() {
+        return form("are none; a model has at least one, or nobody could countersign what is given to it");
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    if !stewards.iter().all(|steward| seen.insert(*steward)) {
+        return form("an account is listed twice; list each once");
+    }
+    Ok(())
+}
+
+/// That a model has as many stewards as its policy asks for countersignatures.
+pub(crate) fn check_countersigners(stewards: &[AccountId], policy: &ModelPolicy) -> Result<(), Rejection> {
+    let stewards = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
+    let countersigners = policy.countersigners;
+    if countersigners <= stewards { Ok(()) } else { Err(Rejection::TooFewStewards { stewards, countersigners }) }
+}
+
+/// That every account a policy names exists.
+pub(crate) fn check_policy_accounts<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &Context,
+    policy: &ModelPolicy,
+) -> Result<(), Rejection> {
+    let arbiters = policy.arbiters.iter().flat_map(|arbiters| &arbiters.accounts);
+    let in_roles = policy.roles.iter().flat_map(|role| &role.accounts);
+    let for_emergencies = policy.emergency.iter().flat_map(|emergency| &emergency.accounts);
+    let mut named = policy.guardian.iter().chain(arbiters).chain(in_roles).chain(for_emergencies);
+    named.try_for_each(|account| context.existing_account(state, *account).map(drop))
+}
+
+/// One line of a founding table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundingLine {
+    /// Who holds.
+    pub account: AccountId,
+    /// How many units; at least 1.
+    pub units: Units,
+    /// When they become the holder's to give away; none for at once.
+    pub vesting: Option<Vesting>,
+}
+
+/// Found a model in the sender's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateModel {
+    /// Its name within the namespace.
+    pub name: Name,
+    /// What it is.
+    pub description: String,
+    /// Who holds what from the start, each account once.
+    pub founding: Vec<FoundingLine>,
+    /// Its stewards, each account once.
+    pub stewards: Vec<AccountId>,
+    /// How its owners decide.
+    pub policy: ModelPolicy,
+    /// The terms under which it is used, if they are settled.
+    pub licence: Option<Licence>,
+    /// Who reads its artifacts, and how many copies there should be.
+    pub distribution: Distribution,
+    /// What the holders of models it is derived from get, in proportion to what each of them holds there.
+    pub grants: Vec<ParentGrant>,
+}
+
+/// Founding units for the holders of another model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentGrant {
+    /// The model that the new one is derived from.
+    pub parent: ModelId,
+    /// Units for all its holders together; at least 1.
+    pub units: Units,
+}
+
+impl CreateModel {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_text("description", &self.description, limits::TEXT_SIZE_BYTES)?;
+        check_count("founding", self.founding.len(), limits::FOUNDING_LINES)?;
+        check_stewards(&self.stewards)?;
+        self.licence.as_ref().map_or(Ok(()), Licence::check)?;
+        self.distribution.check()?;
+        check_count("grants", self.grants.len(), limits::PARENT_GRANTS)?;
+        self.founding.iter().filter_map(|line| line.vesting).try_for_each(|vesting| vesting.check())?;
+        let form = |field, problem: &str| Err(Invalid::Form { field, problem: problem.into() });
+        if self.founding.is_empty() {
+            return form("founding", "a model has at least one holder; name who owns it");
+        }
+        if self.founding.iter().any(|line| line.units == Units::ZERO) {
+            return form("founding", "a line holds zero units; leave it out, or give it units");
+        }
+        if self.grants.iter().any(|grant| grant.units == Units::ZERO) {
+            return form("grants", "a grant is of zero units; leave it out, or give it units");
+        }
+        let mut parents = std::collections::BTreeSet::new();
+        if !self.grants.iter().all(|grant| parents.insert(grant.parent)) {
+            return form("grants", "a model is listed twice; add its units up in one grant");
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if !self.founding.iter().all(|line| seen.insert(line.account)) {
+            return form("founding", "an account is listed twice; add its units up in one line");
+        }
+        self.policy.check()
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: &crate::rules::account::Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        let name = ModelName { namespace: sender.handle.clone(), name: self.name.clone() };
+        let key = (name.namespace.clone(), name.name.clone());
+        if state.read::<ModelOf>(&key).is_some() {
+            return Err(Rejection::ModelNameTaken(name));
+        }
+        for account in self.stewards.iter().chain(self.founding.iter().map(|line| &line.account)) {
+            context.existing_account(state, *account)?;
+        }
+        check_policy_accounts(state, context, &self.policy)?;
+        check_countersigners(&self.stewards, &self.policy)?;
+        let model = Model {
+            id: context.model_id(),
+            name,
+            description: self.description.clone(),
+            founder: sender.id,
+            created: context.height,
+            stewards: self.stewards.clone(),
+            policy: self.policy.clone(),
+            licence: self.licence.clone(),
+            distribution: self.distribution,
+            released: None,
+            retired: None,
+        };
+        state.write(&key, &ModelOf(model.id));
+        state.write(&model.id, &model);
+        let mut events = vec![Event::ModelCreated { model: model.id, name: model.name.clone(), founder: sender.id }];
+        for line in &self.founding {
+            // Who signs has asked.
+            if line.account != sender.id {
+                intake::require(state, model.id, line.account)?;
+            }
+            let flow = (ShareFlow::In, line.units);
+            events.push(share::change(state, context, model.id, line.account, flow, ShareReason::Founding)?);
+            if let Some(vesting) = &line.vesting {
+                share::vest(state, context, (model.id, line.account), line.units, vesting)?;
+            }
+        }
+        let mut room = limits::PARENT_GRANT_HOLDERS;
+        for grant in &self.grants {
+            events.extend(grant_to_parent(state, context, model.id, grant, &mut room)?);
+        }
+        let signed = Some((sender.id, context.height));
+        events.extend(office::rename(state, context, (&office::Names::new(), &model.names()), signed));
+        Ok(events)
+    }
+}
+
+/// Divides a grant among the holders of the parent as they stand now; `room` is how many more holders can be served.
+fn grant_to_parent<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: ModelId,
+    grant: &ParentGrant,
+    room: &mut usize,
+) -> Result<Vec<Event>, Rejection> {
+    Model::existing(state, grant.parent)?;
+    let holders = share::lines(state, grant.parent, room.saturating_add(1));
+    *room = room.checked_sub(holders.len()).ok_or(Rejection::GrantTooWide(grant.parent))?;
+    let held: Vec<u64> = holders.iter().map(|line| line.units.get()).collect();
+    let mut events = Vec::new();
+    for (line, units) in holders.iter().zip(apportion(grant.units.get(), &held)) {
+        // Who takes none unasked keeps nobody from deriving a model; the units are not granted to anybody else.
+        if units > 0 && intake::takes(state, model, line.account) {
+            let (flow, reason) = ((ShareFlow::In, Units::new(units)), ShareReason::Lineage { parent: grant.parent });
+            events.push(share::change(state, context, model, line.account, flow, reason)?);
+        }
+    }
+    Ok(events)
+}
+
+/// Where a version stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionStatus {
+    /// Recorded, not decided on.
+    Published,
+    /// Released by a decision.
+    Released {
+        /// The proposal.
+        proposal: ProposalId,
+        /// The height at which it was executed.
+        height: Height,
+    },
+    /// Released, and warned off since.
+    Deprecated {
+        /// The proposal that said so.
+        proposal: ProposalId,
+        /// When.
+        height: Height,
+        /// Why.
+        reason: String,
+    },
+    /// Taken back: not to be used or served.
+    Withdrawn {
+        /// The proposal that said so; none if a dispute over it was upheld.
+        proposal: Option<ProposalId>,
+        /// When.
+        height: Height,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl VersionStatus {
+    /// The status's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Released { .. } => "released",
+            Self::Deprecated { .. } => "deprecated",
+            Self::Withdrawn { .. } => "withdrawn",
+        }
+    }
+}
+
+/// A version named across models.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRef {
+    /// The model.
+    pub model: ModelId,
+    /// The version's label.
+    pub label: VersionLabel,
+}
+
+/// One artifact of a model, with its lineage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The model.
+    pub model: ModelId,
+    /// Its label.
+    pub label: VersionLabel,
+    /// The artifact.
+    pub artifact: Artifact,
+    /// The versions it was made from.
+    pub parents: Vec<VersionRef>,
+    /// The training plan, by hash.
+    pub training_plan: Option<ContentHash>,
+    /// The data sets, by hash.
+    pub datasets: Vec<ContentHash>,
+    /// What changed, in the publisher's words.
+    pub notes: String,
+    /// Who published it.
+    pub publisher: AccountId,
+    /// When.
+    pub published: Height,
+    /// Where it stands.
+    pub status: VersionStatus,
+    /// By what it is suspended, if it is.
+    pub suspended: Option<Suspension>,
+}
+
+impl Record for Version {
+    type Key = (ModelId, VersionLabel);
+    const FAMILY: Family = Family::Version;
+}
+
+/// That an artifact is a version of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactUse(pub VersionRef);
+
+impl Record for ArtifactUse {
+    type Key = (ArtifactId, ModelId);
+    const FAMILY: Family = Family::ArtifactUse;
+}
+
+/// Record an artifact as a version of a model, to be released by a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishVersion {
+    /// The model.
+    pub model: ModelId,
+    /// The version's label, new to the model.
+    pub label: VersionLabel,
+    /// The artifact.
+    pub artifact: Artifact,
+    /// The versions it was made from.
+    pub parents: Vec<VersionRef>,
+    /// The training plan, by hash.
+    pub training_plan: Option<ContentHash>,
+    /// The data sets, by hash.
+    pub datasets: Vec<ContentHash>,
+    /// What changed.
+    pub notes: String,
+    /// The salt of the publisher's commitment to the artifact, if it made one: see [`crate::rules::commitment`].
+    pub committed: Option<ContentHash>,
+}
+
+impl PublishVersion {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.artifact.check()?;
+        check_text("notes", &self.notes, limits::TEXT_SIZE_BYTES)?;
+        check_count("parents", self.parents.len(), limits::VERSION_PARENTS)?;
+        check_count("datasets", self.datasets.len(), limits::VERSION_DATASETS)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let model = Model::existing(state, self.model)?;
+        model.require_active()?;
+        model.require_own(state, sender)?;
+        let key = (self.model, self.label.clone());
+        if state.read::<Version>(&key).is_some() {
+            return Err(Rejection::VersionExists { model: self.model, label: self.label.clone() });
+        }
+        let artifact_key = (self.artifact.address, self.model);
+        if let Some(ArtifactUse(used)) = state.read::<ArtifactUse>(&artifact_key) {
+            return Err(Rejection::ArtifactIsVersion { artifact: self.artifact.address, label: used.label });
+        }
+        let version = Version {
+            model: self.model,
+            label: self.label.clone(),
+            artifact: self.artifact.clone(),
+            parents: self.parents.clone(),
+            training_plan: self.training_plan,
+            datasets: self.datasets.clone(),
+            notes: self.notes.clone(),
+            publisher: sender,
+            published: context.height,
+            status: VersionStatus::Published,
+            suspended: None,
+        };
+        for parent in &self.parents {
+            add_child(state, parent, &version)?;
+        }
+        let address = self.artifact.address;
+        let since = commitment::known_since(state, context, (self.model, sender), address, self.committed)?;
+        let taken_over = commitment::govern(state, context, (&model, since), address)?;
+        state.write(&key, &version);
+        state.write(&artifact_key, &ArtifactUse(VersionRef { model: self.model, label: self.label.clone() }));
+        let published = Event::VersionPublished {
+            model: self.model,
+            label: self.label.clone(),
+            artifact: self.artifact.address,
+            publisher: sender,
+        };
+        Ok(std::iter::once(published).chain(taken_over).collect())
+    }
+}
+
+pub(crate) fn existing_version<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    label: &VersionLabel,
+) -> Result<Version, Rejection> {
+    let unknown = || Rejection::UnknownVersion { model, label: label.clone() };
+    state.read::<Version>(&(model, label.clone())).ok_or_else(unknown)
+}
+
+pub(crate) fn wrong_status(version: Version) -> Rejection {
+    let status = version.status.name().into();
+    Rejection::WrongVersionStatus { model: version.model, label: version.label, status }
+}
+
+/// Releases a published version, as a decision says.
+pub(crate) fn release<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: &mut Model,
+    (label, proposal): (&VersionLabel, ProposalId),
+) -> Result<Event, Rejection> {
+    model.require_active()?;
+    let mut version = existing_version(state, model.id, label)?;
+    if version.status != VersionStatus::Published {
+        return Err(wrong_status(version));
+    }
+    dispute::require_unfrozen(state, &DisputeTarget::Version { model: model.id, label: label.clone() })?;
+    emergency::require_not_suspended(&version, context.time)?;
+    version.status = VersionStatus::Released { proposal, height: context.height };
+    state.write(&(model.id, label.clone()), &version);
+    model.released = Some(label.clone());
+    state.write(&model.id, model);
+    Ok(Event::VersionReleased { model: model.id, label: label.clone(), artifact: version.artifact.address, proposal })
+}
+
+/// Warns everybody off a released version, as a decision says.
+pub(crate) fn deprecate<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: &Model,
+    (label, proposal, reason): (&VersionLabel, ProposalId, &str),
+) -> Result<Event, Rejection> {
+    let mut version = existing_version(state, model.id, label)?;
+    if !matches!(version.status, VersionStatus::Released { .. }) {
+        return Err(wrong_status(version));
+    }
+    version.status = VersionStatus::Deprecated { proposal, height: context.height, reason: reason.to_owned() };
+    state.write(&(model.id, label.clone()), &version);
+    Ok(Event::VersionDeprecated { model: model.id, label: label.clone(), proposal, reason: reason.to_owned() })
+}
+
+/// Takes a version back, as a decision says.
+pub(crate) fn withdraw<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    model: &mut Model,
+    (label, proposal, reason): (&VersionLabel, Option<ProposalId>, &str),
+) -> Result<Event, Rejection> {
+    let mut version = existing_version(state, model.id, label)?;
+    if matches!(version.status, VersionStatus::Withdrawn { .. }) {
+        return Err(wrong_status(version));
+    }
+    emergency::end_stop(state, context, &mut version, StopEnd::Withdrawn(proposal));
+    version.status = VersionStatus::Withdrawn { proposal, height: context.height, reason: reason.to_owned() };
+    state.write(&(model.id, label.clone()), &version);
+    if model.released.as_ref() == Some(label) {
+        model.released = None;
+        state.write(&model.id, model);
+    }
+    let artifact = version.artifact.address;
+    Ok(Event::VersionWithdrawn { model: model.id, label: label.clone(), artifact, proposal, reason: reason.to_owned() })
+}
+
+/// Takes a version back because a dispute over it was upheld; nothing if it was taken back meanwhile.
+pub(crate) fn withdraw_disputed<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (id, label): (ModelId, &VersionLabel),
+    dispute: DisputeId,
+) -> Result<Option<Event>, Rejection> {
+    let mut model = Model::existing(state, id)?;
+    if matches!(existing_version(state, id, label)?.status, VersionStatus::Withdrawn { .. }) {
+        return Ok(None);
+    }
+    withdraw(state, context, &mut model, (label, None, &format!("dispute {dispute} was upheld"))).map(Some)
+}
+
+/// Adds to what a version was made from, as a decision says.
+pub(crate) fn claim_lineage<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    model: &Model,
+    (label, proposal): (&VersionLabel, ProposalId),
+    parents: &[VersionRef],
+) -> Result<Event, Rejection> {
+    let mut version = existing_version(state, model.id, label)?;
+    for parent in parents {
+        let itself = parent.model == model.id && parent.label == *label;
+        if itself || version.parents.contains(parent) {
+            return Err(Rejection::KnownParent { model: parent.model, label: parent.label.clone() });
+        }
+        add_child(state, parent, &version)?;
+        version.parents.push(parent.clone());
+    }
+    if version.parents.len() > limits::VERSION_PARENTS {
+        return Err(Rejection::TooManyParents { model: model.id, label: label.clone() });
+    }
+    state.write(&(model.id, label.clone()), &version);
+    Ok(Event::LineageClaimed { model: model.id, label: label.clone(), parents: parents.to_vec(), proposal })
+}
+
+/// That a version was made from another: the lineage, asked downwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildOf(pub VersionRef);
+
+impl Record for ChildOf {
+    /// The parent, then the child.
+    type Key = ((ModelId, VersionLabel), (ModelId, VersionLabel));
+    const FAMILY: Family = Family::ChildOf;
+}
+
+/// Records a version under one of its parents, which must exist.
+fn add_child<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    parent: &VersionRef,
+    child: &Version,
+) -> Result<(), Rejection> {
+    existing_version(state, parent.model, &parent.label)?;
+    let key = ((parent.model, parent.label.clone()), (child.model, child.label.clone()));
+    state.write(&key, &ChildOf(VersionRef { model: child.model, label: child.label.clone() }));
+    Ok(())
+}

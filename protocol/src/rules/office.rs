@@ -1,0 +1,525 @@
+//! Offices: what an account is to do for others, and that nobody holds one without having agreed to it.
+//!
+//! Who is named stands where it always stood: in a model's list of stewards, in its policy, in an account's recovery, in
+//! an incident, in the validator set. Beside each name stands a [`Tenure`], which says what the account named answered.
+//! Only who is named *and* accepted holds the office; what a name alone would do counts for nothing.
+//!
+//! ```text
+//!  named ----> offered --accept--> accepted ---resign---> resigned --accept, or named anew--> ...
+//!    |            |                   |                      |
+//!    |            +------- no longer named: gone ------------+
+//!    |                                +--- no longer named: dismissed (counts where a proposal copied the name)
+//!    +--- with its own signature, or one given ahead: accepted at once
+//! ```
+//!
+//! A signature given ahead ([`Ahead`]) is for one office and one naming, which uses it up. An account that signs what
+//! names itself has agreed by that; resigning after it has signed takes that back.
+
+use crate::{
+    ground::{
+        crypto::Domain,
+        ids::{AccountId, Height, IncidentId, ModelId, Name, PublicKey, Signature},
+        limits,
+        state::{Family, KeyField, Overlay, Record, StateError, StateRead, prefix_end, read},
+    },
+    rules::{
+        account::Account, context::Context, dispute, event::Event, incident::Incident, model::Model, network,
+        policy::ModelPolicy, recovery::GuardianVote, rejection::Rejection, validator,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an account can be asked to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Office {
+    /// A steward of a model: it countersigns, publishes, and asks the owners.
+    Steward(ModelId),
+    /// An arbiter of a model's disputes.
+    Arbiter(ModelId),
+    /// Who may stop what the owners of a model decided.
+    Guardian(ModelId),
+    /// Who attests in a role of a model's policy.
+    Attester {
+        /// The model.
+        model: ModelId,
+        /// The role's name.
+        role: Name,
+    },
+    /// A guardian of an account's keys.
+    KeyGuardian(AccountId),
+    /// Who answers for an incident.
+    Responsible(IncidentId),
+    /// Who operates the validator of a consensus key.
+    Operator(PublicKey),
+}
+
+impl Office {
+    /// The office's name, as in JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Steward(_) => "steward",
+            Self::Arbiter(_) => "arbiter",
+            Self::Guardian(_) => "guardian",
+            Self::Attester { .. } => "attester",
+            Self::KeyGuardian(_) => "key_guardian",
+            Self::Responsible(_) => "responsible",
+            Self::Operator(_) => "operator",
+        }
+    }
+}
+
+impl std::fmt::Display for Office {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Steward(model) => write!(f, "steward of model {model}"),
+            Self::Arbiter(model) => write!(f, "arbiter of model {model}"),
+            Self::Guardian(model) => write!(f, "guardian of model {model}"),
+            Self::Attester { model, role } => write!(f, "{role} of model {model}"),
+            Self::KeyGuardian(account) => write!(f, "guardian of account {account}"),
+            Self::Responsible(incident) => write!(f, "responsible for incident {incident}"),
+            Self::Operator(key) => write!(f, "operator of validator {key}"),
+        }
+    }
+}
+
+impl KeyField for Office {
+    fn write(&self, key: &mut Vec<u8>) {
+        match self {
+            Self::Steward(model) => {
+                key.push(0);
+                model.write(key);
+            }
+            Self::Arbiter(model) => {
+                key.push(1);
+                model.write(key);
+            }
+            Self::Guardian(model) => {
+                key.push(2);
+                model.write(key);
+            }
+            Self::Attester { model, role } => {
+                key.push(3);
+                (*model, role.clone()).write(key);
+            }
+            Self::KeyGuardian(account) => {
+                key.push(4);
+                account.write(key);
+            }
+            Self::Responsible(incident) => {
+                key.push(5);
+                incident.write(key);
+            }
+            Self::Operator(validator) => {
+                key.push(6);
+                validator.write(key);
+            }
+        }
+    }
+}
+
+/// What an account answered to being named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenureStatus {
+    /// Nothing yet: it counts for nothing.
+    Offered,
+    /// It holds the office.
+    Accepted,
+    /// It declined, or gave the office back.
+    Resigned,
+    /// It held the office until it was no longer named. Where a proposal copied the name before, it still counts.
+    Dismissed,
+}
+
+impl TenureStatus {
+    /// Whether it counts where a proposal copied the name.
+    pub const fn counts_in_copy(self) -> bool {
+        matches!(self, Self::Accepted | Self::Dismissed)
+    }
+
+    /// The status's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Accepted => "accepted",
+            Self::Resigned => "resigned",
+            Self::Dismissed => "dismissed",
+        }
+    }
+}
+
+/// How an account stands to an office that it is or was named for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenure {
+    /// The account.
+    pub account: AccountId,
+    /// The office.
+    pub office: Office,
+    /// What it answered.
+    pub status: TenureStatus,
+    /// Since when.
+    pub since: Height,
+}
+
+impl Record for Tenure {
+    type Key = (AccountId, Office);
+    const FAMILY: Family = Family::Tenure;
+}
+
+/// That an account accepted an office before it was named for it. The naming uses it up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// The account.
+    pub account: AccountId,
+    /// The office.
+    pub office: Office,
+    /// Since when.
+    pub since: Height,
+}
+
+impl Record for Ahead {
+    type Key = (AccountId, Office);
+    const FAMILY: Family = Family::Ahead;
+}
+
+/// How an account stands to an office; none if it is not named for it.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn status(state: &impl StateRead, office: &Office, account: AccountId) -> Result<Option<TenureStatus>, StateError> {
+    Ok(read::<Tenure>(state, &(account, office.clone()))?.map(|tenure| tenure.status))
+}
+
+/// Whether an account holds an office: it is named for it, and accepted. Every rule that asks for an office asks this.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn is_held(state: &impl StateRead, office: &Office, account: AccountId) -> Result<bool, StateError> {
+    Ok(status(state, office, account)? == Some(TenureStatus::Accepted))
+}
+
+fn tenure<S: StateRead + ?Sized>(state: &Overlay<'_, S>, office: &Office, account: AccountId) -> Option<Tenure> {
+    state.read::<Tenure>(&(account, office.clone()))
+}
+
+/// [`is_held`], for rules.
+pub(crate) fn holds<S: StateRead + ?Sized>(state: &Overlay<'_, S>, office: &Office, account: AccountId) -> bool {
+    tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Accepted)
+}
+
+/// Whether an account is named for an office, and has answered nothing.
+pub(crate) fn is_unanswered<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    office: &Office,
+    account: AccountId,
+) -> bool {
+    tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Offered)
+}
+
+/// Whether an account counts where a proposal copied its name: it accepted, and has not resigned since. That it is no
+/// longer named takes nothing from what was opened before.
+pub(crate) fn counts_in_copy<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    office: &Office,
+    account: AccountId,
+) -> bool {
+    tenure(state, office, account).is_some_and(|tenure| tenure.status.counts_in_copy())
+}
+
+fn write<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (office, account): (&Office, AccountId),
+    status: TenureStatus,
+) {
+    let tenure = Tenure { account, office: office.clone(), status, since: context.height };
+    state.write(&(account, office.clone()), &tenure);
+}
+
+/// Names an account for an office. `signed` is when it signed what names it, if it did.
+fn appoint<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (office, account): (&Office, AccountId),
+    signed: Option<Height>,
+) -> Option<Event> {
+    let before = tenure(state, office, account);
+    if before.as_ref().is_some_and(|before| before.status == TenureStatus::Accepted) {
+        return None;
+    }
+    // What it said last counts: a resignation takes back what it signed before.
+    let resigned = before.as_ref().filter(|before| before.status == TenureStatus::Resigned).map(|before| before.since);
+    let signed = signed.is_some_and(|signed| resigned.is_none_or(|resigned| signed > resigned));
+    let key = (account, office.clone());
+    let ahead = state.read::<Ahead>(&key).is_some();
+    if signed || ahead {
+        state.remove::<Ahead>(&key);
+        write(state, context, (office, account), TenureStatus::Accepted);
+        return Some(Event::OfficeAccepted { office: office.clone(), account, ahead: false });
+    }
+    if before.is_some_and(|before| before.status == TenureStatus::Offered) {
+        return None;
+    }
+    write(state, context, (office, account), TenureStatus::Offered);
+    Some(Event::OfficeOffered { office: office.clone(), account })
+}
+
+/// An account is no longer named for an office.
+fn dismiss<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    office: &Office,
+    account: AccountId,
+) -> Option<Event> {
+    let status = tenure(state, office, account)?.status;
+    if status == TenureStatus::Accepted {
+        write(state, context, (office, account), TenureStatus::Dismissed);
+    } else {
+        state.remove::<Tenure>(&(account, office.clone()));
+    }
+    (status != TenureStatus::Resigned).then(|| Event::OfficeEnded { office: office.clone(), account })
+}
+
+/// Who is named for which office.
+pub type Names = BTreeMap<Office, BTreeSet<AccountId>>;
+
+/// One office, and who is named for it.
+pub(crate) fn names(office: Office, accounts: impl IntoIterator<Item = AccountId>) -> Names {
+    BTreeMap::from([(office, accounts.into_iter().collect())])
+}
+
+/// The offices that a model's policy names accounts for.
+pub(crate) fn of_policy(model: ModelId, policy: &ModelPolicy) -> Names {
+    let mut names = Names::new();
+    let arbiters = policy.arbiters.iter().flat_map(|arbiters| arbiters.bench());
+    let arbiters = arbiters.map(|account| (Office::Arbiter(model), *account));
+    let guardian = policy.guardian.iter().map(|account| (Office::Guardian(model), *account));
+    let in_roles = policy.roles.iter().flat_map(|role| {
+        let office = Office::Attester { model, role: role.name.clone() };
+        role.accounts.iter().map(move |account| (office.clone(), *account))
+    });
+    for (office, account) in arbiters.chain(guardian).chain(in_roles) {
+        names.entry(office).or_default().insert(account);
+    }
+    names
+}
+
+/// Puts one list of names in place of another. Who is named again, and had resigned, is asked again. `signed` is an
+/// account that signed what names it, and when.
+pub(crate) fn rename<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (before, after): (&Names, &Names),
+    signed: Option<(AccountId, Height)>,
+) -> Vec<Event> {
+    let is_named = |names: &Names, office: &Office, account: &AccountId| {
+        names.get(office).is_some_and(|accounts| accounts.contains(account))
+    };
+    let mut events = Vec::new();
+    for (office, accounts) in before {
+        for account in accounts.iter().filter(|account| !is_named(after, office, account)) {
+            events.extend(dismiss(state, context, office, *account));
+        }
+    }
+    for (office, accounts) in after {
+        for account in accounts {
+            let signed = signed.filter(|(signer, _)| signer == account).map(|(_, height)| height);
+            events.extend(appoint(state, context, (office, *account), signed));
+        }
+    }
+    events
+}
+
+/// Accept an office, offered or to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptOffice {
+    /// Which.
+    pub office: Office,
+    /// For an operator: the consensus key's signature of [`validator::operation`]. Nobody operates the key of
+    /// somebody else.
+    pub proof: Option<Signature>,
+}
+
+impl AcceptOffice {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        self.require_sound(state, context, sender)?;
+        let (office, key) = (self.office.clone(), (sender, self.office.clone()));
+        let status = tenure(state, &office, sender).map(|tenure| tenure.status);
+        match status {
+            Some(TenureStatus::Accepted) => return Err(Rejection::OfficeHeld { office, account: sender }),
+            Some(TenureStatus::Offered | TenureStatus::Resigned) => {
+                write(state, context, (&office, sender), TenureStatus::Accepted);
+                return Ok(vec![Event::OfficeAccepted { office, account: sender, ahead: false }]);
+            }
+            Some(TenureStatus::Dismissed) | None => {}
+        }
+        if state.read::<Ahead>(&key).is_some() {
+            return Err(Rejection::OfficeHeld { office, account: sender });
+        }
+        let prefix = Ahead::key_bytes(&sender);
+        let kept = state.entries(&prefix, &prefix_end(&prefix), limits::OFFICES_AHEAD_PER_ACCOUNT).len();
+        if kept >= limits::OFFICES_AHEAD_PER_ACCOUNT {
+            return Err(Rejection::TooManyAhead(sender));
+        }
+        state.write(&key, &Ahead { account: sender, office: office.clone(), since: context.height });
+        Ok(vec![Event::OfficeAccepted { office, account: sender, ahead: true }])
+    }
+
+    /// That what the office is of exists, and that it is the sender's to take.
+    fn require_sound<S: StateRead + ?Sized>(
+        &self,
+        state: &Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<(), Rejection> {
+        match &self.office {
+            Office::Steward(model)
+            | Office::Arbiter(model)
+            | Office::Guardian(model)
+            | Office::Attester { model, .. } => Model::existing(state, *model).map(drop),
+            Office::KeyGuardian(of) if *of == sender => Err(Rejection::OwnGuardian(sender)),
+            Office::KeyGuardian(of) => context.existing_account(state, *of).map(drop),
+            Office::Responsible(id) => state.read::<Incident>(id).map(drop).ok_or(Rejection::UnknownIncident(*id)),
+            Office::Operator(key) => {
+                let agreed = validator::operation(context.network_id, sender);
+                let proven = self.proof.is_some_and(|proof| key.verifies(Domain::Operation, &agreed, &proof));
+                if proven { Ok(()) } else { Err(Rejection::KeyDisagrees { key: *key, account: sender }) }
+            }
+        }
+    }
+}
+
+/// Decline an office, give it back, or take back that it was accepted ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResignOffice {
+    /// Which.
+    pub office: Office,
+}
+
+impl ResignOffice {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &mut Context,
+        sender: &Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (office, key) = (self.office.clone(), (sender.id, self.office.clone()));
+        let ahead = state.read::<Ahead>(&key).is_some();
+        state.remove::<Ahead>(&key);
+        let mut events = vec![Event::OfficeResigned { office: office.clone(), account: sender.id }];
+        match tenure(state, &office, sender.id).map(|tenure| tenure.status) {
+            Some(TenureStatus::Offered | TenureStatus::Accepted) => {
+                write(state, context, (&office, sender.id), TenureStatus::Resigned);
+                match office {
+                    Office::Operator(key) => events.extend(network::remove_validator(state, context, key)?),
+                    // What it said as a guardian is not to count again when it accepts again.
+                    Office::KeyGuardian(of) => state.remove::<GuardianVote>(&(of, sender.id)),
+                    _ => {}
+                }
+            }
+            // It no longer counts where a proposal copied its name.
+            Some(TenureStatus::Dismissed) => state.remove::<Tenure>(&key),
+            Some(TenureStatus::Resigned) | None if ahead => {}
+            Some(TenureStatus::Resigned) | None => {
+                return Err(Rejection::NotInOffice { office, account: sender.id });
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// What a model cannot do because too few hold an office. Its owners fill it by a decision, or those named accept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vacancy {
+    /// Nobody countersigns what is given to it.
+    NoSteward,
+    /// The guardian that the policy names cannot stop anything.
+    NoGuardian,
+    /// Fewer arbiters than must agree.
+    TooFewArbiters {
+        /// Who hold the office.
+        held: u32,
+        /// How many must agree.
+        needed: u32,
+    },
+    /// Fewer attesters than a gate asks for: nothing can be released.
+    TooFewAttesters {
+        /// What is to be attested.
+        statement: Name,
+        /// In which role.
+        role: Name,
+        /// Who hold the office.
+        held: u32,
+        /// How many must attest.
+        needed: u32,
+    },
+}
+
+impl std::fmt::Display for Vacancy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoSteward => f.write_str(
+                "no steward has accepted: nobody countersigns contributions; those named can accept, or the owners name others",
+            ),
+            Self::NoGuardian => {
+                f.write_str("the guardian has not accepted: nobody stops a decision; it can accept, or the owners name another")
+            }
+            Self::TooFewArbiters { held, needed } => write!(
+                f,
+                "{held} arbiters who hold nothing of the model have accepted and {needed} must agree: the owners settle disputes until enough accept, or others are named"
+            ),
+            Self::TooFewAttesters { statement, role, held, needed } => write!(
+                f,
+                "{held} in the role {role} have accepted and {needed} must attest {statement}: nothing can be released until enough accept, or others are named"
+            ),
+        }
+    }
+}
+
+/// Where too few hold an office of a model.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn vacancies(state: &impl StateRead, model: &Model) -> Result<Vec<Vacancy>, StateError> {
+    let holders = |office: &Office, accounts: &[AccountId]| {
+        let mut count = 0u32;
+        for account in accounts {
+            count = count.saturating_add(is_held(state, office, *account)?.into());
+        }
+        Ok::<_, StateError>(count)
+    };
+    let (id, policy) = (model.id, &model.policy);
+    let mut found = Vec::new();
+    if holders(&Office::Steward(id), &model.stewards)? == 0 {
+        found.push(Vacancy::NoSteward);
+    }
+    if let Some(guardian) = policy.guardian
+        && holders(&Office::Guardian(id), &[guardian])? == 0
+    {
+        found.push(Vacancy::NoGuardian);
+    }
+    if let Some(arbiters) = &policy.arbiters {
+        let overlay = Overlay::new(state);
+        let held = dispute::panel::could_sit(&overlay, id, arbiters);
+        overlay.finish()?;
+        if held < arbiters.needed {
+            found.push(Vacancy::TooFewArbiters { held, needed: arbiters.needed });
+        }
+    }
+    for gate in &policy.gates {
+        let (statement, role) = (gate.statement.clone(), gate.role.clone());
+        let held = holders(&Office::Attester { model: id, role: role.clone() }, policy.in_role(&role))?;
+        if held < gate.attestors {
+            found.push(Vacancy::TooFewAttesters { statement, role, held, needed: gate.attestors });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,550 @@
+//! Proposals, ballots, decisions.
+//!
+//! The rule and the weights of a proposal are those of its opening: the rule, the gates and the guardian are copied
+//! into it, the weights are read as of the block before. Nothing that happens to shares, delegations or policies
+//! afterwards changes them. When block time passes the close, the ledger judges the tally; a decision that stands is
+//! executed at once, or after its timelock: all of its actions, or, if one cannot be done, none, with the reason kept.
+//!
+//! ```text
+//!            +-> rejected
+//! open ------+-> executed | execution_failed
+//!   |        +-> queued -----> executed | execution_failed | expired
+//!   |               |
+//!   +-> withdrawn   +-> cancelled
+//!   +-> cancelled
+//! ```
+//!
+//! Read on: [`action`] (what can be decided), [`ballot`] (answers and delegation), [`closing`] (what comes of them),
+//! [`dry_run`] (what would come of it).
+
+pub mod action;
+pub mod ballot;
+pub mod closing;
+pub mod dry_run;
+
+pub use action::ProposalAction;
+pub use ballot::{Ballot, BallotPart, CastBallot, Choice};
+pub use closing::{CancelProposal, ExecuteProposal};
+
+use crate::{
+    ground::{
+        codec,
+        fraction::Portion,
+        ids::{AccountId, DisputeId, Height, ModelId, Name, ProposalId, Timestamp, Units},
+        invalid::{Invalid, check_count, check_line, check_said, check_text},
+        limits,
+        state::{Family, KeyField, Overlay, Record, StateRead},
+    },
+    rules::{
+        account::Account,
+        context::Context,
+        delegation, dispute, dormancy,
+        due::{self, Due},
+        event::Event,
+        load,
+        model::{Model, ModelCounters},
+        network::MembersAt,
+        policy::{Class, Electorate, Gate, Proposers, Rule, Tally, Verdict, explain},
+        rejection::Rejection,
+        sale,
+        share::{self, Weights},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// Whose question it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The owners of a model answer.
+    Model(ModelId),
+    /// The members of the network answer, one voice each.
+    Network,
+}
+
+impl KeyField for Scope {
+    fn write(&self, key: &mut Vec<u8>) {
+        match self {
+            Self::Network => key.push(0),
+            Self::Model(model) => {
+                key.push(1);
+                model.write(key);
+            }
+        }
+    }
+}
+
+/// Where a proposal stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProposalStatus {
+    /// Ballots are taken.
+    Open,
+    /// It passed and waits to be executed.
+    Queued {
+        /// When it passed.
+        height: Height,
+        /// The block time from which it can be executed.
+        ready: Timestamp,
+        /// The block time at which it expires.
+        expires: Timestamp,
+    },
+    /// It passed and the ledger did what it says.
+    Executed {
+        /// When.
+        height: Height,
+    },
+    /// It passed and one of its actions could not be done, so none was.
+    ExecutionFailed {
+        /// When.
+        height: Height,
+        /// Why.
+        reason: Rejection,
+    },
+    /// It did not pass.
+    Rejected {
+        /// When.
+        height: Height,
+        /// Why.
+        verdict: Verdict,
+    },
+    /// Its proposer took it back before it closed.
+    Withdrawn {
+        /// When.
+        height: Height,
+        /// The proposer's words.
+        reason: String,
+    },
+    /// The guardian stopped it.
+    Cancelled {
+        /// When.
+        height: Height,
+        /// The guardian's words.
+        reason: String,
+    },
+    /// It passed, and could not be executed in time.
+    Expired {
+        /// When.
+        height: Height,
+        /// What it waited for.
+        reason: Rejection,
+    },
+}
+
+impl ProposalStatus {
+    /// The status's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Queued { .. } => "queued",
+            Self::Executed { .. } => "executed",
+            Self::ExecutionFailed { .. } => "execution_failed",
+            Self::Rejected { .. } => "rejected",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Expired { .. } => "expired",
+        }
+    }
+
+    /// Whether nothing more comes of it.
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Open | Self::Queued { .. })
+    }
+}
+
+/// What must be attested before the decision is executed, as it was at opening.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalGate {
+    /// What.
+    pub statement: Name,
+    /// In which role.
+    pub role: Name,
+    /// By whom: those named in the role.
+    pub accounts: Vec<AccountId>,
+    /// By how many of them.
+    pub attestors: u32,
+    /// How many of them that attest `passed` outvote those that attest `failed`; none for never.
+    pub outvoted_by: Option<u32>,
+}
+
+/// A question carrying typed actions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Its id, made from the transaction that opened it, and so from who asks.
+    pub id: ProposalId,
+    /// Whose question.
+    pub scope: Scope,
+    /// Its place among the scope's proposals, from 0.
+    pub number: u64,
+    /// Who asks.
+    pub proposer: AccountId,
+    /// In one line.
+    pub title: String,
+    /// In full.
+    pub text: String,
+    /// What is done if it passes.
+    pub actions: Vec<ProposalAction>,
+    /// The class of all its actions.
+    pub class: Class,
+    /// The rule, as it was at opening.
+    pub rule: Rule,
+    /// What must be attested, as it was at opening.
+    pub gates: Vec<ProposalGate>,
+    /// Who may stop it, as it was at opening.
+    pub guardian: Option<AccountId>,
+    /// The height as of which weights are read: that before opening.
+    pub snapshot: Height,
+    /// The height of opening.
+    pub opened: Height,
+    /// The block time of opening.
+    pub opened_at: Timestamp,
+    /// The block time at which ballots stop.
+    pub closes: Timestamp,
+    /// The block time at which they stop unless the outcome is settled before.
+    pub latest_close: Timestamp,
+    /// When an answer last turned the outcome, to passing or from it; at first the block time of opening.
+    pub turned_at: Timestamp,
+    /// Where it stands.
+    pub status: ProposalStatus,
+    /// Whether suspended accounts answer, as it was at opening.
+    pub suspended_vote: bool,
+}
+
+impl Record for Proposal {
+    type Key = ProposalId;
+    const FAMILY: Family = Family::Proposal;
+}
+
+/// A proposal of a scope, by number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalOf(pub ProposalId);
+
+impl Record for ProposalOf {
+    type Key = (Scope, u64);
+    const FAMILY: Family = Family::ProposalOf;
+}
+
+impl Proposal {
+    pub(crate) fn existing<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: ProposalId) -> Result<Self, Rejection> {
+        state.read::<Self>(&id).ok_or(Rejection::UnknownProposal(id))
+    }
+
+    /// The proposal, if ballots are taken on it.
+    fn open<S: StateRead + ?Sized>(
+        state: &Overlay<'_, S>,
+        context: &Context,
+        id: ProposalId,
+    ) -> Result<Self, Rejection> {
+        let proposal = Self::existing(state, id)?;
+        if proposal.status != ProposalStatus::Open {
+            return Err(Rejection::NotOpen { proposal: id, status: proposal.status.name().into() });
+        }
+        if context.time >= proposal.closes {
+            return Err(Rejection::VotingClosed { proposal: id, closes: proposal.closes, time: context.time });
+        }
+        Ok(proposal)
+    }
+
+    /// Its rule, in a sentence or two.
+    pub fn rule_text(&self) -> String {
+        match self.scope {
+            Scope::Model(_) => explain::rule(&self.rule),
+            Scope::Network => explain::network_rule(&self.rule),
+        }
+    }
+
+    /// Beyond which nothing moves the close.
+    fn last_close(&self) -> Timestamp {
+        self.opened_at.plus_ms(self.rule.voting_period_ms.saturating_mul(limits::VOTING_PERIODS))
+    }
+
+    /// Moves the close of an open proposal.
+    fn move_close<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, closes: Timestamp) {
+        due::clear(state, self.closes, Due::Proposal(self.scope, self.id));
+        self.closes = closes;
+        due::set(state, closes, Due::Proposal(self.scope, self.id));
+        state.write(&self.id, self);
+    }
+}
+
+/// That a decision can be carried out in one block, beside others.
+fn require_light(actions: &[ProposalAction], gates: &[ProposalGate]) -> Result<(), Rejection> {
+    let weight = load::of_proposed(actions, gates).weight();
+    if weight > limits::DECISION_WEIGHT { Err(Rejection::DecisionTooHeavy { weight }) } else { Ok(()) }
+}
+
+/// Put a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenProposal {
+    /// To whom.
+    pub scope: Scope,
+    /// In one line.
+    pub title: String,
+    /// In full.
+    pub text: String,
+    /// What is done if it passes: 1 to [`limits::PROPOSAL_ACTIONS`], all of one class.
+    pub actions: Vec<ProposalAction>,
+}
+
+/// What a proposal takes over from the rules in force.
+struct Terms {
+    rule: Rule,
+    gates: Vec<ProposalGate>,
+    guardian: Option<AccountId>,
+    suspended_vote: bool,
+    tally: Tally,
+    number: u64,
+}
+
+impl OpenProposal {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_line("title", &self.title, limits::TITLE_SIZE_BYTES)?;
+        check_text("text", &self.text, limits::TEXT_SIZE_BYTES)?;
+        check_count("actions", self.actions.len(), limits::PROPOSAL_ACTIONS)?;
+        check_said("title", &self.title, "is empty; say what is asked in one line")?;
+        if self.actions.is_empty() {
+            return Err(Invalid::Form { field: "actions", problem: "are none; say what is done if it passes".into() });
+        }
+        if self.resolves().is_some() && self.actions.len() > 1 {
+            let problem = "resolve a dispute among other actions; put each resolution by itself".into();
+            return Err(Invalid::Form { field: "actions", problem });
+        }
+        let (size, max) = (codec::encode(&self.actions).len(), limits::PROPOSAL_ACTIONS_SIZE_BYTES);
+        if size > max {
+            let problem = format!("take {size} bytes; at most {max} are allowed: put several proposals");
+            return Err(Invalid::Form { field: "actions", problem });
+        }
+        self.actions.iter().try_for_each(ProposalAction::check)
+    }
+
+    /// The one class of all actions, each of which must belong to the scope.
+    fn class(&self) -> Result<Class, Rejection> {
+        let mut classes = Vec::new();
+        for action in &self.actions {
+            let wrong = || Rejection::WrongScope(action.name().into());
+            classes.push(action.class(self.scope).ok_or_else(wrong)?);
+        }
+        let class = classes.first().copied().unwrap_or(Class::Rules);
+        match classes.iter().find(|other| **other != class) {
+            Some(other) => Err(Rejection::MixedClasses(class.name().into(), other.name().into())),
+            None => Ok(class),
+        }
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &mut Context,
+        mut sender: Account,
+    ) -> Result<Vec<Event>, Rejection> {
+        let class = self.class()?;
+        if sender.open_proposals >= limits::OPEN_PROPOSALS_PER_ACCOUNT {
+            let max = limits::OPEN_PROPOSALS_PER_ACCOUNT;
+            return Err(Rejection::TooManyOpenProposals { account: sender.id, max });
+        }
+        let snapshot = context.height.previous();
+        let terms = match self.scope {
+            Scope::Network => network_terms(state, context, &sender, (class, &self.actions))?,
+            Scope::Model(model) => {
+                delegation::require_ended(state, context, model)?;
+                self.model_terms(state, context, model, (&sender, class))?
+            }
+        };
+        if terms.tally.whole == 0 {
+            return Err(Rejection::EmptyElectorate(snapshot));
+        }
+        require_light(&self.actions, &terms.gates)?;
+        sender.open_proposals = sender.open_proposals.saturating_add(1);
+        state.write(&sender.id, &sender);
+        context.network.open_proposals = context.network.open_proposals.saturating_add(1);
+        let closes = context.time.plus_ms(terms.rule.voting_period_ms);
+        let proposal = Proposal {
+            id: context.proposal_id(),
+            scope: self.scope,
+            number: terms.number,
+            proposer: sender.id,
+            title: self.title.clone(),
+            text: self.text.clone(),
+            actions: self.actions.clone(),
+            class,
+            closes,
+            latest_close: closes,
+            rule: terms.rule,
+            gates: terms.gates,
+            guardian: terms.guardian,
+            snapshot,
+            opened: context.height,
+            opened_at: context.time,
+            turned_at: context.time,
+            status: ProposalStatus::Open,
+            suspended_vote: terms.suspended_vote,
+        };
+        state.write(&(self.scope, terms.number), &ProposalOf(proposal.id));
+        due::set(state, proposal.closes, Due::Proposal(proposal.scope, proposal.id));
+        state.write(&proposal.id, &proposal);
+        state.write(&proposal.id, &terms.tally);
+        if let Some((dispute, _)) = self.resolves() {
+            dispute::ending::resolution_opened(state, dispute);
+        }
+        Ok(vec![Event::ProposalOpened {
+            proposal: proposal.id,
+            scope: self.scope,
+            proposer: sender.id,
+            closes: proposal.closes,
+        }])
+    }
+
+    fn model_terms<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        id: ModelId,
+        (sender, class): (&Account, Class),
+    ) -> Result<Terms, Rejection> {
+        let snapshot = context.height.previous();
+        let model = Model::existing(state, id)?;
+        if class == Class::Expropriation && model.policy.expropriation.is_none() {
+            return Err(Rejection::NoExpropriation(id));
+        }
+        require_proposer(state, &model, (model.policy.rule(class), class), sender.id)?;
+        let rule = match self.resolves() {
+            Some(resolution) => dispute::ending::rule_for_owners(state, context, &model, resolution)?,
+            None => model.policy.rule(class).clone(),
+        };
+        let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
+        let number = counters.proposals;
+        counters.proposals = number.saturating_add(1);
+        state.write(&id, &counters);
+        let resolve = |gate: &Gate| ProposalGate {
+            statement: gate.statement.clone(),
+            role: gate.role.clone(),
+            accounts: model.policy.in_role(&gate.role).to_vec(),
+            attestors: gate.attestors,
+            outvoted_by: gate.outvoted_by,
+        };
+        let gates = if class == Class::Release { model.policy.gates.iter().map(resolve).collect() } else { Vec::new() };
+        let whole = share::total_as_of(state, id, snapshot).by(rule.electorate);
+        let mut asleep = 0;
+        if model.policy.dormancy.is_some() {
+            asleep = dormancy::asleep_as_of(state, self.scope, snapshot).by(rule.electorate);
+        }
+        let tally = Tally::opening(whole, asleep);
+        let (guardian, suspended_vote) = (model.policy.guardian, model.policy.suspended_vote);
+        Ok(Terms { rule, gates, guardian, suspended_vote, tally, number })
+    }
+
+    /// The dispute that it is to end, and how.
+    fn resolves(&self) -> Option<(DisputeId, bool)> {
+        self.actions.iter().find_map(|action| match action {
+            ProposalAction::ResolveDispute { dispute, upholds } => Some((*dispute, *upholds)),
+            _ => None,
+        })
+    }
+}
+
+fn network_terms<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    context: &mut Context,
+    sender: &Account,
+    (class, actions): (Class, &[ProposalAction]),
+) -> Result<Terms, Rejection> {
+    if sender.member_since.is_none() {
+        return Err(Rejection::NotMember(sender.id));
+    }
+    let number = context.network.proposals;
+    context.network.proposals = number.saturating_add(1);
+    let snapshot = context.height.previous();
+    let policy = &context.parameters.policy;
+    let mut rule = policy.rule(class).clone();
+    let of_all = actions.iter().any(ProposalAction::needs_majority_of_all);
+    if of_all {
+        rule = rule.by_majority_of_all();
+    }
+    let mut asleep = 0;
+    if policy.dormancy.is_some() && !of_all {
+        asleep = dormancy::asleep_as_of(state, Scope::Network, snapshot).by(rule.electorate);
+    }
+    let tally = Tally::opening(members_as_of(state, snapshot), asleep);
+    Ok(Terms { rule, gates: Vec::new(), guardian: None, suspended_vote: true, tally, number })
+}
+
+fn require_proposer<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: &Model,
+    (rule, class): (&Rule, Class),
+    sender: AccountId,
+) -> Result<(), Rejection> {
+    // Where nobody holds the office that may ask, nobody could ever fill it.
+    let no_steward = || !model.stewards.iter().any(|steward| model.is_steward(state, *steward));
+    match rule.proposers {
+        Proposers::Stewards if class == Class::Stewards && no_steward() => model.require_own(state, sender),
+        Proposers::Owners => model.require_own(state, sender),
+        Proposers::Stewards => model.require_steward(state, sender),
+        Proposers::Holders(_) if model.is_steward(state, sender) => Ok(()),
+        Proposers::Holders(least) => {
+            let total = share::Register::of(state, model.id).total_units;
+            let held = share::balance(state, model.id, sender);
+            if held > Units::ZERO && Portion::at_least(least).is_met(held.get().into(), total.get().into()) {
+                Ok(())
+            } else {
+                Err(Rejection::TooFewShares { account: sender, model: model.id, held, least })
+            }
+        }
+    }
+}
+
+/// What an account counts with by itself, as of a proposal's opening.
+fn own_weight<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: &Account) -> u64 {
+    match proposal.scope {
+        Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
+        Scope::Model(model) => model_weight(state, model, account.id, (proposal.snapshot, proposal.rule.electorate)),
+    }
+}
+
+fn model_weight<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    model: ModelId,
+    account: AccountId,
+    (height, electorate): (Height, Electorate),
+) -> u64 {
+    Weights::of(share::balance_as_of(state, model, account, height)).by(electorate)
+}
+
+/// The number of members when block `height` was over.
+fn members_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, height: Height) -> u64 {
+    state.read_as_of::<MembersAt>(&(), &height).map_or(0, |at| at.0)
+}
+
+/// Take back a proposal that is still open, as its proposer; one to move units of the proposer until it is executed. The
+/// answers given stay on the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawProposal {
+    /// Which.
+    pub proposal: ProposalId,
+    /// Why, for everybody to read.
+    pub reason: String,
+}
+
+impl WithdrawProposal {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &mut Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let mut proposal = Proposal::existing(state, self.proposal)?;
+        // What sells the proposer's own units is its to take back until it runs.
+        if !sale::is_sale(&proposal) || proposal.proposer != sender || proposal.status.is_final() {
+            proposal = Proposal::open(state, context, self.proposal)?;
+        }
+        if proposal.proposer != sender {
+            return Err(Rejection::NotProposer(proposal.proposer));
+        }
+        let status = ProposalStatus::Withdrawn { height: context.height, reason: self.reason.clone() };
+        Ok(vec![closing::settle(state, context, proposal, status)])
+    }
+}

@@ -1,0 +1,81 @@
+//! What a decision would do if it stood now: the same code that would do it, on a copy that is thrown away.
+
+use super::{OpenProposal, Proposal, action};
+use crate::{
+    ground::{
+        ids::{AccountId, Height, NetworkId, Timestamp, TransactionId},
+        state::{ChangeSet, Overlay, StateError, StateRead, read},
+    },
+    rules::{
+        account::Account,
+        context::{context_at, write_back},
+        event::Event,
+        policy::Tally,
+        rejection::Rejection,
+    },
+};
+
+/// What would come of a proposal.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// The proposal as it would be opened, with its rule, its weights' height and its close.
+    pub proposal: Proposal,
+    /// The whole weight that could answer.
+    pub electorate: u64,
+    /// What its actions would do, or why one of them could not be done.
+    pub outcome: Result<Vec<Event>, Rejection>,
+    /// Every key of the state that its actions would change; empty if one of them could not be done.
+    pub changes: ChangeSet,
+}
+
+/// Opens a proposal and carries out its actions as if all owners had said yes, without changing anything.
+///
+/// # Errors
+/// The outer error when the state cannot be read; the inner one when the proposal could not even be opened.
+pub fn dry_run<S: StateRead + ?Sized>(
+    state: &S,
+    network: NetworkId,
+    (height, time): (Height, Timestamp),
+    sender: AccountId,
+    question: &OpenProposal,
+) -> Result<Result<DryRun, Rejection>, StateError> {
+    let mut context = context_at(state, network, (height, time))?;
+    context.transaction = Some(TransactionId::from_bytes([0; 32]));
+    let Some(account) = read::<Account>(&state, &sender)? else { return Ok(Err(Rejection::UnknownAccount(sender))) };
+    let mut overlay = Overlay::new(state);
+    if let Err(rejection) = question.apply(&mut overlay, &mut context, account) {
+        return Ok(Err(rejection));
+    }
+    let id = context.proposal_id();
+    let Some(proposal) = overlay.read::<Proposal>(&id) else { return Ok(Err(Rejection::UnknownProposal(id))) };
+    let electorate = overlay.read::<Tally>(&id).unwrap_or_default().electorate;
+    overlay.finish()?;
+    // The actions on a state of their own, so that what opening writes is no part of the difference.
+    let (outcome, changes) = effect(state, network, (height, time), &proposal)?;
+    Ok(Ok(DryRun { proposal, electorate, outcome, changes }))
+}
+
+/// What a proposal's actions would do if they were carried out now, whatever its ballots: the events, or why one of them
+/// could not be done; and every key of the state that they would change.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn effect<S: StateRead + ?Sized>(
+    state: &S,
+    network: NetworkId,
+    (height, time): (Height, Timestamp),
+    proposal: &Proposal,
+) -> Result<(Result<Vec<Event>, Rejection>, ChangeSet), StateError> {
+    let mut overlay = Overlay::new(state);
+    let mut context = context_at(state, network, (height, time))?;
+    let before = context.clone();
+    let outcome = action::run_all(&mut overlay, &mut context, proposal);
+    match outcome {
+        Ok(_) => {
+            write_back(&mut overlay, &before, &context);
+            overlay.keep();
+        }
+        Err(_) => overlay.drop_pending(),
+    }
+    Ok((outcome, overlay.finish()?))
+}

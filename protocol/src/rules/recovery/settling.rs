@@ -1,0 +1,155 @@
+//! What fewer keys than all asked of an account with guardians, until its delay is over: other guardians, and that the
+//! present keys count as all of them.
+//!
+//! The functions change the account in memory, and the agenda; the caller writes the account.
+
+use super::{Clock, Guarded, Recovery, RecoveryPolicy, SetRecovery, forget_votes};
+use crate::{
+    ground::{
+        ids::AccountId,
+        state::{Overlay, StateRead},
+    },
+    rules::{
+        account::{Account, KeyPolicy},
+        context::Context,
+        due::Due,
+        event::Event,
+        office::{self, Office},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What waits to be settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// The keys that were settled last: all of them together count as all keys of the account until then.
+    pub keys: KeyPolicy,
+    /// The guardians that were asked for, if any.
+    pub change: Option<SetRecovery>,
+    /// When it is settled.
+    pub clock: Clock,
+}
+
+/// Keys that fewer than all settled ones signed for are put in place of the present ones.
+pub(crate) fn replace_keys<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    account: &mut Account,
+    keys: KeyPolicy,
+) {
+    let settled = account.settled_keys().clone();
+    let change = account.unsettled.take().and_then(|waits| {
+        waits.clock.take(state, Due::Settling(account.id));
+        waits.change
+    });
+    account.keys = keys;
+    wait(state, context, account, (settled, change));
+}
+
+/// Guardians that fewer than all keys signed for are to replace the present ones.
+pub(super) fn ask<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    account: &mut Account,
+    change: SetRecovery,
+) -> Event {
+    let settled = account.settled_keys().clone();
+    clear(state, account);
+    wait(state, context, account, (settled, Some(change)));
+    let ready = account.unsettled.as_ref().map(|waits| waits.clock);
+    Event::GuardiansAsked { account: account.id, ready }
+}
+
+/// Puts what waits on the clock, from its start, if the account has guardians who can act meanwhile.
+fn wait<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    account: &mut Account,
+    (keys, change): (KeyPolicy, Option<SetRecovery>),
+) {
+    let Some(policy) = &account.recovery else { return };
+    if change.is_none() && keys == account.keys {
+        return;
+    }
+    let runs = account.suspended.is_none() && state.read::<Recovery>(&account.id).is_none();
+    let clock = Clock::new(context.time, policy.delay_ms, runs);
+    clock.put(state, Due::Settling(account.id));
+    account.unsettled = Some(Unsettled { keys, change, clock });
+}
+
+/// Gives an account other guardians, or none. What its keys are waits anew; whatever the guardians of before said is
+/// void.
+pub(super) fn install<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    account: &mut Account,
+    policy: Option<RecoveryPolicy>,
+) -> Vec<Event> {
+    forget_votes(state, account);
+    let settled = account.settled_keys().clone();
+    clear(state, account);
+    for guardian in account.recovery.iter().flat_map(|policy| &policy.guardians) {
+        state.remove::<Guarded>(&(*guardian, account.id));
+    }
+    let names = |policy: &Option<RecoveryPolicy>| {
+        let guardians = policy.iter().flat_map(|policy| policy.guardians.clone());
+        office::names(Office::KeyGuardian(account.id), guardians)
+    };
+    let (before, after) = (names(&account.recovery), names(&policy));
+    account.recovery = policy;
+    for guardian in account.recovery.iter().flat_map(|policy| &policy.guardians) {
+        state.write(&(*guardian, account.id), &Guarded(account.id));
+    }
+    wait(state, context, account, (settled, None));
+    let mut events = vec![Event::RecoverySet { account: account.id }];
+    events.extend(office::rename(state, context, (&before, &after), None));
+    events
+}
+
+/// Nothing waits any more, and the present keys are settled.
+pub(crate) fn clear<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: &mut Account) {
+    if let Some(waits) = account.unsettled.take() {
+        waits.clock.take(state, Due::Settling(account.id));
+    }
+}
+
+/// Holds the clock up.
+pub(super) fn hold<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+    if let Some(waits) = &mut account.unsettled {
+        waits.clock.take(state, Due::Settling(account.id));
+        waits.clock = waits.clock.standing(context.time);
+    }
+}
+
+/// Lets the clock go on.
+pub(super) fn go_on<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+    if let Some(waits) = &mut account.unsettled {
+        waits.clock = waits.clock.running(context.time);
+        waits.clock.put(state, Due::Settling(account.id));
+    }
+}
+
+/// A recovery ended without new keys: what waits starts anew, so that the guardians have their time to act again.
+pub(super) fn start_anew<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+    if let Some(Unsettled { keys, change, clock }) = account.unsettled.take() {
+        clock.take(state, Due::Settling(account.id));
+        wait(state, context, account, (keys, change));
+    }
+}
+
+/// The delay is over.
+pub(crate) fn on_due<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    id: AccountId,
+) -> Vec<Event> {
+    let Some(mut account) = state.read::<Account>(&id) else { return Vec::new() };
+    let Some(waits) = account.unsettled.take() else { return Vec::new() };
+    let are_new = waits.keys != account.keys;
+    let mut events: Vec<Event> = are_new.then_some(Event::KeysSettled { account: id }).into_iter().collect();
+    if let Some(SetRecovery { policy }) = waits.change {
+        events.extend(install(state, context, &mut account, policy));
+    }
+    state.write(&id, &account);
+    events
+}

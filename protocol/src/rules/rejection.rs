@@ -1,0 +1,740 @@
+//! Why a transaction of a decided block did not apply. Stored with the transaction and shown to whoever asks.
+
+use crate::{
+    ground::{
+        fraction::Fraction,
+        ids::{
+            AccountId, ApprovalId, ArtifactId, ContributionId, DisputeId, Handle, Height, IncidentId, ModelId,
+            ModelName, Name, ProposalId, PublicKey, Timestamp, Units, ValidatorAddress, VersionLabel,
+        },
+        limits,
+        weight::Weight,
+    },
+    rules::{contribution::ContributionKind, office::Office, quota::Keeps},
+};
+use serde::{Deserialize, Serialize};
+
+/// A rule that the state does not satisfy. The text names the thing and, where there is one, the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the error texts say what each field is")]
+pub enum Rejection {
+    #[error("the transaction expired at {expires}, before block time {time}; sign it again with a later expiry")]
+    Expired { expires: Timestamp, time: Timestamp },
+    #[error("the expiry {expires} is more than an hour of block time ahead of {time}; choose an earlier one")]
+    ExpiryTooFar { expires: Timestamp, time: Timestamp },
+    #[error("the transaction was already executed; a new request needs a new nonce")]
+    Replayed,
+    #[error("account {0} does not exist on this network")]
+    UnknownAccount(AccountId),
+    #[error(
+        "the signatures weigh {weight} of the {threshold} that account {account} asks for; sign with more of its keys, \
+         or put a request that the others sign"
+    )]
+    NotAuthorised { account: AccountId, weight: u64, threshold: u64 },
+    #[error("key {key} is not a key of account {account}; sign with its present keys only")]
+    ForeignKey { account: AccountId, key: PublicKey },
+    #[error("account {account} already has {max} transactions in this block; send it again for a later one")]
+    RateLimited { account: AccountId, max: u32 },
+
+    #[error("the handle {0} is taken; choose another")]
+    HandleTaken(Handle),
+    #[error(
+        "account {account} may admit {quota} more accounts, and {needed} are asked for; pass less on, or ask another \
+         account to sponsor"
+    )]
+    SponsorQuota { account: AccountId, quota: u32, needed: u64 },
+
+    #[error("the model {0} exists already; choose another name")]
+    ModelNameTaken(ModelName),
+    #[error("model {0} does not exist on this network")]
+    UnknownModel(ModelId),
+    #[error("account {account} is neither a steward nor a holder of shares of model {model}")]
+    NotOfModel { account: AccountId, model: ModelId },
+    #[error(
+        "account {account} is not a steward of model {model}, or has not accepted to be one; ask one of its stewards"
+    )]
+    NotSteward { account: AccountId, model: ModelId },
+    #[error("model {model} already has a version {label}; choose another label")]
+    VersionExists { model: ModelId, label: VersionLabel },
+    #[error("model {model} has no version {label}; publish it first")]
+    UnknownVersion { model: ModelId, label: VersionLabel },
+    #[error("version {label} of model {model} is {status}, so this cannot be done with it")]
+    WrongVersionStatus { model: ModelId, label: VersionLabel, status: String },
+    #[error("artifact {artifact} is already version {label} of this model")]
+    ArtifactIsVersion { artifact: ArtifactId, label: VersionLabel },
+
+    #[error("account {account} holds {held} units of model {model}, less than the {asked} asked for")]
+    NotEnoughShares { account: AccountId, model: ModelId, held: Units, asked: Units },
+    #[error("model {0} would have more units than the ledger can count; mint less")]
+    TooManyUnits(ModelId),
+    #[error("a transfer moves at least one unit, to another account")]
+    EmptyTransfer,
+
+    #[error("contribution {0} does not exist on this network")]
+    UnknownContribution(ContributionId),
+    #[error("contribution {0} counts already; there is nothing left to say about it, but by a challenge")]
+    AlreadyAccepted(ContributionId),
+    #[error("account {0} cannot countersign its own contribution; ask another steward")]
+    OwnContribution(AccountId),
+
+    #[error("proposal {0} does not exist on this network")]
+    UnknownProposal(ProposalId),
+    #[error("proposal {proposal} is {status}, no longer open")]
+    NotOpen { proposal: ProposalId, status: String },
+    #[error("proposal {proposal} closed at {closes}; block time is {time}")]
+    VotingClosed { proposal: ProposalId, closes: Timestamp, time: Timestamp },
+    #[error(
+        "account {account} had no weight when the proposal opened (register as of height {snapshot}), so it has no ballot"
+    )]
+    NoWeight { account: AccountId, snapshot: Height },
+    #[error("nobody had a vote as of height {0}; open the proposal once the register is recorded in an earlier block")]
+    EmptyElectorate(Height),
+    #[error("account {account} already has {max} open proposals; wait until one closes")]
+    TooManyOpenProposals { account: AccountId, max: u32 },
+    #[error("only its proposer, {0}, can withdraw the proposal")]
+    NotProposer(AccountId),
+    #[error(
+        "this answer would make proposal {proposal} pass too late for the others to answer it: ballots cannot be taken \
+         beyond {last_close}; open a new proposal"
+    )]
+    TooLateToPass { proposal: ProposalId, last_close: Timestamp },
+    #[error("account {0} is not a member of the network; only members open and answer the network's proposals")]
+    NotMember(AccountId),
+    #[error(
+        "the actions of the proposal belong to different classes of decision ({0} and {1}); open one proposal for each"
+    )]
+    MixedClasses(String, String),
+    #[error(
+        "{0} is not an action for this scope: models decide on versions, shares and policies, the network on validators"
+    )]
+    WrongScope(String),
+    #[error("validator key {0} is in the set already")]
+    ValidatorExists(PublicKey),
+    #[error(
+        "validator key {key} was removed in block {height}, for good: its holder may have destroyed it; make a new key \
+         (`allod init` on a new data directory, or `allod key retire`) and have that one admitted"
+    )]
+    RetiredValidatorKey { key: PublicKey, height: Height },
+    #[error("validator {0} is not in the set")]
+    UnknownValidator(ValidatorAddress),
+    #[error("the validator set would not be sound: {0}")]
+    BadValidatorSet(String),
+
+    #[error(
+        "account {account} is suspended since block {height}; it can vote, keep its keys and answer what it is asked, and \
+         the members of the network can reinstate it"
+    )]
+    Suspended { account: AccountId, height: Height },
+    #[error("account {0} is not suspended")]
+    NotSuspended(AccountId),
+    #[error("account {0} is a member of the network already")]
+    AlreadyMember(AccountId),
+    #[error("an upgrade at height {height} leaves no time; choose {earliest} or later")]
+    UpgradeTooSoon { height: Height, earliest: Height },
+    #[error("version {protocol} of the protocol is not later than {current}, the present one")]
+    OldProtocol { protocol: u32, current: u32 },
+
+    #[error(
+        "model {model} was retired at height {height}; nothing is published or released any more, and what is minted is what its open \
+         rounds had promised"
+    )]
+    Retired { model: ModelId, height: Height },
+    #[error("version {label} of model {model} is a parent already, or the version itself")]
+    KnownParent { model: ModelId, label: VersionLabel },
+    #[error("version {label} of model {model} would name more than {max} parents", max = limits::VERSION_PARENTS)]
+    TooManyParents { model: ModelId, label: VersionLabel },
+
+    #[error(
+        "{free} units of account {account} in model {model} are free to give, less than the {asked} asked for; the \
+         others are under vesting"
+    )]
+    NotVested { account: AccountId, model: ModelId, free: Units, asked: Units },
+    #[error(
+        "account {account} has {max} grants under vesting in model {model}; wait until one is over",
+        max = limits::VESTING_GRANTS
+    )]
+    TooManyVestingGrants { account: AccountId, model: ModelId },
+    #[error("a transfer of shares of model {0} needs its owners' approval; open a proposal to approve it")]
+    TransferNeedsApproval(ModelId),
+    #[error("shares of model {0} cannot be transferred; its owners can change its policy")]
+    TransfersLocked(ModelId),
+
+    #[error("account {0} cannot delegate to itself; name another account, or none to answer for itself")]
+    OwnDelegate(AccountId),
+    #[error("the delegation would end at {expires}, not after block time {time}; choose a later time")]
+    DelegationExpired { expires: Timestamp, time: Timestamp },
+    #[error(
+        "account {account} holds {held} units of model {model}; to ask this, hold at least {least} of all, or ask a \
+         steward"
+    )]
+    TooFewShares { account: AccountId, model: ModelId, held: Units, least: Fraction },
+    #[error("proposal {proposal} is {status}; only a queued one can be executed")]
+    NotQueued { proposal: ProposalId, status: String },
+    #[error("proposal {proposal} can be executed from {ready} on; block time is {time}")]
+    Timelocked { proposal: ProposalId, ready: Timestamp, time: Timestamp },
+    #[error("account {account} is not the guardian of proposal {proposal}, or has not accepted to be one")]
+    NotGuardian { account: AccountId, proposal: ProposalId },
+    #[error("artifact {artifact} has {have} of the {needed} attestations of {statement} that its release waits for")]
+    NotAttested { artifact: ArtifactId, statement: Name, have: u32, needed: u32 },
+
+    #[error("the handle {handle} looks like {existing}; choose one that nobody can take for it")]
+    HandleLooksLike { handle: Handle, existing: Handle },
+    #[error("account {0} cannot be its own guardian; name others")]
+    OwnGuardian(AccountId),
+    #[error("account {account} is not a guardian of account {of}, or has not accepted to be one")]
+    NotKeyGuardian { account: AccountId, of: AccountId },
+    #[error("a recovery of account {0} is under way already; its guardians say more only if its keys object")]
+    RecoveryPending(AccountId),
+    #[error("no recovery of account {0} is under way")]
+    NoRecovery(AccountId),
+    #[error("these signatures are enough for account {0}; send the request itself")]
+    NoApprovalNeeded(AccountId),
+    #[error(
+        "account {0} has {max} requests waiting for signatures; sign or drop some",
+        max = limits::OPEN_APPROVALS_PER_ACCOUNT
+    )]
+    TooManyApprovals(AccountId),
+    #[error("no request {0} of this account waits for signatures; it was carried out, dropped, or waited too long")]
+    UnknownApproval(ApprovalId),
+    #[error("these keys answered request {0} so already; another key has to")]
+    SignedAlready(ApprovalId),
+
+    #[error("model {model} has no round {round}")]
+    UnknownRound { model: ModelId, round: u64 },
+    #[error("round {round} of model {model} took this until {until}; block time is {time}")]
+    RoundOver { model: ModelId, round: u64, until: Timestamp, time: Timestamp },
+    #[error(
+        "round {round} of model {model} takes {kind} amounts",
+        kind = if *.sealed { "sealed" } else { "open" }
+    )]
+    SealExpected { model: ModelId, round: u64, sealed: bool },
+    #[error("what counts in round {round} of model {model} would be more than the ledger can count")]
+    ScoreTooLarge { model: ModelId, round: u64 },
+    #[error("only its giver, {0}, can do this")]
+    NotGiver(AccountId),
+    #[error("contribution {0} has no sealed amount to tell")]
+    NotSealed(ContributionId),
+    #[error(
+        "the round of contribution {contribution} records until {until}, block time is {time}; tell the amount \
+         then, when nobody can copy it"
+    )]
+    StillRecording { contribution: ContributionId, until: Timestamp, time: Timestamp },
+    #[error("amount and salt are not what contribution {0} was sealed with")]
+    SealMismatch(ContributionId),
+    #[error("contribution {0} is sealed; its giver has to tell the amount first")]
+    StillSealed(ContributionId),
+    #[error(
+        "round {round} of model {model} gives no weight to {kind}, only to {}; record it outside rounds, where it mints \
+         nothing, or ask the owners for a round that weighs it",
+        kind_names(weighed), kind = .kind.name()
+    )]
+    KindNotWeighed { model: ModelId, round: u64, kind: ContributionKind, weighed: Vec<ContributionKind> },
+    #[error(
+        "account {account} left an amount untold in round {withheld} of model {model}, so the model takes contributions \
+         from it again in round {until}, not before"
+    )]
+    BarredFromRound { account: AccountId, model: ModelId, withheld: u64, until: u64 },
+    #[error("model {0} has {max} rounds that are not over; wait until one is", max = limits::OPEN_ROUNDS)]
+    TooManyRounds(ModelId),
+    #[error(
+        "the policy asks {countersigners} stewards to countersign, and the model has {stewards}; name more stewards \
+         first, or ask for fewer countersignatures"
+    )]
+    TooFewStewards { stewards: u32, countersigners: u32 },
+    #[error("steward {steward} has countersigned contribution {contribution} already; others have to, too")]
+    AlreadyCountersigned { contribution: ContributionId, steward: AccountId },
+    #[error(
+        "no steward has declined contribution {0}, and its round still records; appeal when one has, or when the round \
+         is under review"
+    )]
+    NotDeclined(ContributionId),
+    #[error("an appeal was made already, in dispute {0}; it is judged once")]
+    AppealedAlready(DisputeId),
+    #[error(
+        "account {0} goes back to a founding account over {max} sponsors, so it cannot admit others; ask one that stands \
+         nearer to a founding account",
+        max = limits::SPONSOR_CHAIN
+    )]
+    SponsorChain(AccountId),
+    #[error("the holders of model {0} are too many to be granted shares at a founding; mint for them later")]
+    GrantTooWide(ModelId),
+
+    #[error("it is frozen by dispute {0} until that ends")]
+    Frozen(DisputeId),
+    #[error("dispute {0} does not exist")]
+    UnknownDispute(DisputeId),
+    #[error("dispute {dispute} is {status}; nothing more can be asked of it")]
+    DisputeOver { dispute: DisputeId, status: String },
+    #[error(
+        "account {0} has {max} disputes open; wait until one ends",
+        max = limits::OPEN_DISPUTES_PER_ACCOUNT
+    )]
+    TooManyDisputes(AccountId),
+    #[error("only {0}, whom the dispute is against, can answer it")]
+    NotRespondent(AccountId),
+    #[error(
+        "account {account} does not sit on dispute {dispute}: those do who accepted to be its arbiters, are no parties to \
+         it, hold nothing of the model, and come first in its list"
+    )]
+    NotArbiter { account: AccountId, dispute: DisputeId },
+    #[error("dispute {0} is for the arbiters that the model's policy names; whom a ruling goes against can appeal")]
+    ForArbiters(DisputeId),
+    #[error("incident {0} does not exist")]
+    UnknownIncident(IncidentId),
+
+    #[error("peer {peer} did not agree to read for account {account}; ask its operator for another consent")]
+    PeerDisagrees { peer: PublicKey, account: AccountId },
+    #[error("peer {peer} has agreed at {issued}, no earlier than this; ask its operator for another consent")]
+    StaleConsent { peer: PublicKey, issued: Timestamp },
+    #[error("account {0} has {max} peers; release one first", max = limits::PEERS_PER_ACCOUNT)]
+    TooManyPeers(AccountId),
+    #[error("peer {peer} is not bound to account {account}")]
+    PeerNotBound { peer: PublicKey, account: AccountId },
+    #[error("account {account} has no licence to model {model}")]
+    NotLicensee { account: AccountId, model: ModelId },
+    #[error(
+        "model {model} knew the artifact {artifact} first and governs it, so what this model says of its readers would \
+         not count; change a byte of it, commit to it before you publish it, or ask the owners of that model"
+    )]
+    ArtifactGoverned { artifact: ArtifactId, model: ModelId },
+    #[error(
+        "account {account} has no commitment to artifact {artifact} with this salt for model {model}; commit to it first, \
+         or again, and publish once that is in a block"
+    )]
+    NotCommitted { artifact: ArtifactId, model: ModelId, account: AccountId },
+
+    #[error(
+        "account {account} attested that artifact {artifact} failed {statement}{said}; it is not released before that \
+         account withdraws this{remedy}",
+        said = if .note.is_empty() { String::new() } else { format!(" ({})", .note) },
+        remedy = outvoting(*.passed, *.outvoted_by)
+    )]
+    FailedAttestation {
+        artifact: ArtifactId,
+        statement: Name,
+        account: AccountId,
+        note: String,
+        passed: u32,
+        outvoted_by: Option<u32>,
+    },
+    #[error("account {account} says nothing of {statement} of artifact {artifact} that it could withdraw")]
+    NothingAttested { account: AccountId, artifact: ArtifactId, statement: Name },
+    #[error("the rule of proposal {0} gives nobody a veto; answer no, which counts against it")]
+    NoVeto(ProposalId),
+    #[error("the rules in force here let no weight leave the count; change the policy first (its dormancy)")]
+    NoDormancy,
+    #[error("account {0} cannot call on itself")]
+    OwnCall(AccountId),
+    #[error("account {0} has no voice here, so that its silence stops nothing")]
+    NoVoice(AccountId),
+    #[error("account {0} was called on already, and has not spoken since")]
+    CalledAlready(AccountId),
+    #[error("account {delegate} answers for account {account}; call on that one")]
+    DelegateAnswers { account: AccountId, delegate: AccountId },
+    #[error(
+        "account {0} has {max} calls open; wait until one is answered or over",
+        max = limits::OPEN_CALLS_PER_ACCOUNT
+    )]
+    TooManyCalls(AccountId),
+    #[error("nobody has called on account {0} here, and it counts; there is nothing to answer")]
+    NotCalledOn(AccountId),
+    #[error("account {account} operates the validator {key}; remove that from the set first")]
+    OperatesValidator { account: AccountId, key: PublicKey },
+    #[error("account {0} is the last member of the network; admit another first")]
+    LastMember(AccountId),
+    #[error("account {account} has accepted already to be {office}")]
+    OfficeHeld { office: Office, account: AccountId },
+    #[error("account {account} is not named to be {office}, and has not accepted it ahead; there is nothing to resign")]
+    NotInOffice { office: Office, account: AccountId },
+    #[error("account {account} has not accepted yet to be {office}; it has to, by accept_office")]
+    NotAccepted { office: Office, account: AccountId },
+    #[error(
+        "account {0} has accepted {max} offices that it is not named for; resign one first",
+        max = limits::OFFICES_AHEAD_PER_ACCOUNT
+    )]
+    TooManyAhead(AccountId),
+    #[error("the consensus key {key} did not agree that account {account} operates it; sign that with the key itself")]
+    KeyDisagrees { key: PublicKey, account: AccountId },
+    #[error(
+        "account {account} takes no units of model {model} unasked; it has to ask for them first: allod shares take MODEL"
+    )]
+    NotAsked { account: AccountId, model: ModelId },
+    #[error(
+        "account {0} says of {max} models whether it takes their units; let it say nothing of one of them first",
+        max = limits::INTAKES_PER_ACCOUNT
+    )]
+    TooManyIntakes(AccountId),
+    #[error(
+        "account {buyer} has not accepted the units that proposal {proposal} would give it; it has to, before they move"
+    )]
+    NotBought { proposal: ProposalId, buyer: AccountId },
+    #[error("proposal {proposal} gives no units to account {account}")]
+    NotBuyer { account: AccountId, proposal: ProposalId },
+    #[error(
+        "decisions would have added {added} units to the {base} there were in model {model}; its policy lets them add {most} \
+         of these at most"
+    )]
+    TooDilutive { model: ModelId, added: Units, base: Units, most: Fraction },
+    #[error("model {model} has no issue {issue} whose units can be taken up")]
+    UnknownIssue { model: ModelId, issue: u64 },
+    #[error("units of issue {issue} of model {model} could be taken up until {until}; block time is {time}")]
+    IssueOver { model: ModelId, issue: u64, until: Timestamp, time: Timestamp },
+    #[error("account {account} may take up {left} more units, less than the {asked} asked for")]
+    BeyondEntitlement { account: AccountId, left: Units, asked: Units },
+    #[error(
+        "the policy of model {0} lets nobody take a holder's units without its consent; propose to burn them with its consent, \
+         or open a dispute"
+    )]
+    NoExpropriation(ModelId),
+    #[error(
+        "account {account} has not agreed that proposal {proposal} takes its units; it has to consent, or the owners have to withdraw the proposal"
+    )]
+    NoConsent { account: AccountId, proposal: ProposalId },
+    #[error("proposal {proposal} takes no units of account {account} that it could agree to")]
+    NothingTaken { account: AccountId, proposal: ProposalId },
+
+    #[error(
+        "version {label} of model {model} is suspended{}; its owners can lift that",
+        .until.map_or_else(String::new, |until| format!(" until {until}"))
+    )]
+    VersionSuspended { model: ModelId, label: VersionLabel, until: Option<Timestamp> },
+    #[error("version {label} of model {model} is not suspended")]
+    VersionNotSuspended { model: ModelId, label: VersionLabel },
+    #[error(
+        "account {account} is not one that the policy of model {model} names for emergencies; ask its owners to suspend \
+         the version, by a decision of class safety"
+    )]
+    MayNotStop { account: AccountId, model: ModelId },
+    #[error(
+        "account {account} stopped version {label} before, and may again from {from} on; until then ask its owners, \
+         by a decision of class safety"
+    )]
+    StoppedBefore { account: AccountId, label: VersionLabel, from: Timestamp },
+    #[error(
+        "account {account} has stopped version {label} {max} times; now it is for its owners, by a decision of class \
+         safety",
+        max = limits::EMERGENCY_STOPS
+    )]
+    StopsUsedUp { account: AccountId, label: VersionLabel },
+    #[error(
+        "{max} stops of account {account} run in model {model}; for more, ask its owners, by a decision of class safety",
+        max = limits::EMERGENCY_STOPS_AT_ONCE
+    )]
+    TooManyStops { account: AccountId, model: ModelId },
+    #[error("version {label} is not suspended by a stop of account {account}; its owners can lift the suspension")]
+    NotOwnStop { account: AccountId, label: VersionLabel },
+
+    #[error(
+        "key {key} has put {max} requests of its account that wait for signatures, as many as one of its keys may; take \
+         one back, or put this with another key"
+    )]
+    TooManyApprovalsOfKey { key: PublicKey, max: u32 },
+    #[error("the keys of account {0} objected to those that its guardians chose: say the same again, or let it lapse")]
+    OtherKeysContested(AccountId),
+    #[error(
+        "the keys of account {0} objected to its recovery already; it is stopped by all of its keys, two at least, \
+         signing together: sign with each of them, or request it of every key"
+    )]
+    ContestedAlready(AccountId),
+
+    #[error("account {0} would challenge itself; say what is wrong in another way, and leave disputes to others")]
+    OwnDispute(AccountId),
+    #[error("the same account challenges it already, by dispute {0}; add to that")]
+    ChallengedAlready(DisputeId),
+    #[error(
+        "it is challenged by {max} accounts, as many as can be; {remedy}",
+        max = limits::DISPUTES_PER_TARGET, remedy = outbidding(*.bound)
+    )]
+    TooManyChallenges { bound: Option<Units> },
+    #[error(
+        "account {account} lost a challenge in model {model} and is barred from another until {until}; others can \
+         challenge, and anybody can report an incident"
+    )]
+    Barred { account: AccountId, model: ModelId, until: Timestamp },
+    #[error(
+        "account {0} has challenged this {max} times in vain; others can challenge it",
+        max = limits::CHALLENGES_IN_VAIN
+    )]
+    ChallengedTooOften(AccountId),
+    #[error(
+        "to challenge this, {bond} units of account {account} in model {model} are bound until it ends, and {free} are \
+         free; challenge fewer units, or leave it to a larger holder"
+    )]
+    BondLacking { account: AccountId, model: ModelId, free: Units, bond: Units },
+    #[error(
+        "account {account} has {free} units of model {model} that are not bound for its challenges, which is less than \
+         the {asked} asked for; wait until these end"
+    )]
+    Bonded { account: AccountId, model: ModelId, free: Units, asked: Units },
+    #[error(
+        "who dispute {dispute} is against has until {until} to answer; nobody decides before, or before the answer"
+    )]
+    NotHeard { dispute: DisputeId, until: Timestamp },
+    #[error("dispute {0} is before the owners; they end it by a resolution")]
+    ForOwners(DisputeId),
+    #[error(
+        "account {account} has ruled on dispute {dispute}, and enough arbiters agreed; it changes nothing any more"
+    )]
+    RuledAlready { account: AccountId, dispute: DisputeId },
+    #[error("dispute {0} has no ruling that waits and was not appealed")]
+    NothingToAppeal(DisputeId),
+    #[error("only {0}, whom the ruling goes against, can appeal")]
+    NotAppellant(AccountId),
+    #[error("only {0}, who challenged, can take it back")]
+    NotChallenger(AccountId),
+    #[error("dispute {0} was ruled on, or a resolution of it is under way; it goes its way now")]
+    TooLateToWithdraw(DisputeId),
+    #[error("account {0} is an arbiter of the model, and arbiters hold nothing of it; it can resign first")]
+    ArbiterHolds(AccountId),
+    #[error("account {account} neither reported incident {incident} nor was named as the one who answers for it")]
+    NotOfIncident { account: AccountId, incident: IncidentId },
+    #[error(
+        "account {account} was named for incident {incident} and has neither answered nor spoken yet; close it from \
+         {until} on, or without naming anybody"
+    )]
+    AnswerAwaited { incident: IncidentId, account: AccountId, until: Timestamp },
+    #[error(
+        "account {account} has spoken {max} times to incident {incident}; name what is longer by its hash",
+        max = limits::INCIDENT_STATEMENTS
+    )]
+    TooManyStatements { account: AccountId, incident: IncidentId },
+    #[error("{max} accounts were named for incident {0} already; name one of them", max = limits::INCIDENT_NAMED)]
+    TooManyNamed(IncidentId),
+    #[error(
+        "account {account} has been under other keys since block {since}, which the owners of model {model} have not \
+         accepted: ask them to: allod propose accept-control MODEL ACCOUNT"
+    )]
+    ControlNotAccepted { account: AccountId, model: ModelId, since: Height },
+    #[error(
+        "what the proposal would do weighs {weight}, more than the {max} of one decision; put several proposals",
+        max = limits::DECISION_WEIGHT
+    )]
+    DecisionTooHeavy { weight: Weight },
+    #[error(
+        "many delegations of model {0} have ended and are being taken off, so that they count no more; open the proposal \
+         in a few blocks"
+    )]
+    DelegationsEnd(ModelId),
+    #[error("account {account} has {max} {keeps}", max = .keeps.most())]
+    QuotaUsedUp { account: AccountId, keeps: Keeps },
+    #[error(
+        "incident {0} has {max} updates; settle it, and report what is new as another one",
+        max = limits::INCIDENT_UPDATES
+    )]
+    TooManyUpdates(IncidentId),
+    #[error(
+        "peer {peer} agreed at {issued} by its clock, which is more than 30 days before block time {time}, or more \
+         than an hour after it; set its clock if it is wrong, and ask its operator for another consent"
+    )]
+    ConsentOver { peer: PublicKey, issued: Timestamp, time: Timestamp },
+    #[error("account {account} asks for no licence to model {model}; there is nothing to take back")]
+    NoLicenceAsked { account: AccountId, model: ModelId },
+    #[error(
+        "account {0} asks for {max} licences already; take one back, or wait until one is granted or lapses",
+        max = limits::LICENCE_REQUESTS_PER_ACCOUNT
+    )]
+    TooManyLicencesAsked(AccountId),
+    #[error(
+        "by decision {proposal} account {account} has no licence to model {model} that it could accept or give up: it was \
+         answered, taken back, or replaced by another one, or its time is over"
+    )]
+    NoSuchLicence { account: AccountId, model: ModelId, proposal: ProposalId },
+}
+
+/// What outvotes a failed attestation.
+fn outvoting(passed: u32, outvoted_by: Option<u32>) -> String {
+    match outvoted_by {
+        None => "; nobody outvotes it, but the owners can change who is in the role".into(),
+        Some(needed) => format!(", or before {needed} in the role attest that it passed ({passed} do)"),
+    }
+}
+
+/// What makes a place among challenges, of which the least binds so much.
+fn outbidding(bound: Option<Units>) -> String {
+    match bound {
+        None => "arbiters or owners have all of them before them: wait until one ends".into(),
+        Some(bound) => {
+            format!("to take the place of the one that binds least, bind more than its {bound} units of your own")
+        }
+    }
+}
+
+/// The names of some kinds of contribution.
+fn kind_names(kinds: &[ContributionKind]) -> String {
+    kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl Rejection {
+    /// A stable code for programs: the name of the rule.
+    #[allow(clippy::too_many_lines, reason = "a list, a line for each rule")]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Expired { .. } => "expired",
+            Self::ExpiryTooFar { .. } => "expiry_too_far",
+            Self::Replayed => "replayed",
+            Self::UnknownAccount(_) => "unknown_account",
+            Self::NotAuthorised { .. } => "not_authorised",
+            Self::ForeignKey { .. } => "foreign_key",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::HandleTaken(_) => "handle_taken",
+            Self::SponsorQuota { .. } => "sponsor_quota",
+            Self::ModelNameTaken(_) => "model_name_taken",
+            Self::UnknownModel(_) => "unknown_model",
+            Self::NotOfModel { .. } => "not_of_model",
+            Self::NotSteward { .. } => "not_steward",
+            Self::VersionExists { .. } => "version_exists",
+            Self::UnknownVersion { .. } => "unknown_version",
+            Self::WrongVersionStatus { .. } => "wrong_version_status",
+            Self::ArtifactIsVersion { .. } => "artifact_is_version",
+            Self::NotEnoughShares { .. } => "not_enough_shares",
+            Self::TooManyUnits(_) => "too_many_units",
+            Self::EmptyTransfer => "empty_transfer",
+            Self::UnknownContribution(_) => "unknown_contribution",
+            Self::AlreadyAccepted(_) => "already_accepted",
+            Self::OwnContribution(_) => "own_contribution",
+            Self::UnknownProposal(_) => "unknown_proposal",
+            Self::NotOpen { .. } => "not_open",
+            Self::VotingClosed { .. } => "voting_closed",
+            Self::NoWeight { .. } => "no_weight",
+            Self::EmptyElectorate(_) => "empty_electorate",
+            Self::TooManyOpenProposals { .. } => "too_many_open_proposals",
+            Self::NotProposer(_) => "not_proposer",
+            Self::TooLateToPass { .. } => "too_late_to_pass",
+            Self::NoVeto(_) => "no_veto",
+            Self::NoDormancy => "no_dormancy",
+            Self::OwnCall(_) => "own_call",
+            Self::NoVoice(_) => "no_voice",
+            Self::CalledAlready(_) => "called_already",
+            Self::DelegateAnswers { .. } => "delegate_answers",
+            Self::TooManyCalls(_) => "too_many_calls",
+            Self::NotCalledOn(_) => "not_called_on",
+            Self::OperatesValidator { .. } => "operates_validator",
+            Self::LastMember(_) => "last_member",
+            Self::TooDilutive { .. } => "too_dilutive",
+            Self::UnknownIssue { .. } => "unknown_issue",
+            Self::IssueOver { .. } => "issue_over",
+            Self::BeyondEntitlement { .. } => "beyond_entitlement",
+            Self::NoExpropriation(_) => "no_expropriation",
+            Self::NoConsent { .. } => "no_consent",
+            Self::NothingTaken { .. } => "nothing_taken",
+            Self::NotMember(_) => "not_member",
+            Self::MixedClasses(..) => "mixed_classes",
+            Self::WrongScope(_) => "wrong_scope",
+            Self::ValidatorExists(_) => "validator_exists",
+            Self::RetiredValidatorKey { .. } => "retired_validator_key",
+            Self::UnknownValidator(_) => "unknown_validator",
+            Self::BadValidatorSet(_) => "bad_validator_set",
+            Self::Suspended { .. } => "suspended",
+            Self::NotSuspended(_) => "not_suspended",
+            Self::AlreadyMember(_) => "already_member",
+            Self::UpgradeTooSoon { .. } => "upgrade_too_soon",
+            Self::OldProtocol { .. } => "old_protocol",
+            Self::Retired { .. } => "retired",
+            Self::KnownParent { .. } => "known_parent",
+            Self::TooManyParents { .. } => "too_many_parents",
+            Self::NotVested { .. } => "not_vested",
+            Self::TooManyVestingGrants { .. } => "too_many_vesting_grants",
+            Self::TransferNeedsApproval(_) => "transfer_needs_approval",
+            Self::TransfersLocked(_) => "transfers_locked",
+            Self::OwnDelegate(_) => "own_delegate",
+            Self::DelegationExpired { .. } => "delegation_expired",
+            Self::TooFewShares { .. } => "too_few_shares",
+            Self::NotQueued { .. } => "not_queued",
+            Self::Timelocked { .. } => "timelocked",
+            Self::NotGuardian { .. } => "not_guardian",
+            Self::NotAttested { .. } => "not_attested",
+            Self::HandleLooksLike { .. } => "handle_looks_like",
+            Self::OwnGuardian(_) => "own_guardian",
+            Self::NotKeyGuardian { .. } => "not_key_guardian",
+            Self::RecoveryPending(_) => "recovery_pending",
+            Self::NoRecovery(_) => "no_recovery",
+            Self::NoApprovalNeeded(_) => "no_approval_needed",
+            Self::TooManyApprovals(_) => "too_many_approvals",
+            Self::UnknownApproval(_) => "unknown_approval",
+            Self::SignedAlready(_) => "signed_already",
+            Self::TooManyApprovalsOfKey { .. } => "too_many_approvals_of_key",
+            Self::OtherKeysContested(_) => "other_keys_contested",
+            Self::ContestedAlready(_) => "contested_already",
+            Self::NotOfIncident { .. } => "not_of_incident",
+            Self::AnswerAwaited { .. } => "answer_awaited",
+            Self::TooManyStatements { .. } => "too_many_statements",
+            Self::TooManyNamed(_) => "too_many_named",
+            Self::ControlNotAccepted { .. } => "control_not_accepted",
+            Self::UnknownRound { .. } => "unknown_round",
+            Self::RoundOver { .. } => "round_over",
+            Self::SealExpected { .. } => "seal_expected",
+            Self::ScoreTooLarge { .. } => "score_too_large",
+            Self::NotGiver(_) => "not_giver",
+            Self::NotSealed(_) => "not_sealed",
+            Self::StillRecording { .. } => "still_recording",
+            Self::SealMismatch(_) => "seal_mismatch",
+            Self::StillSealed(_) => "still_sealed",
+            Self::GrantTooWide(_) => "grant_too_wide",
+            Self::Frozen(_) => "frozen",
+            Self::UnknownDispute(_) => "unknown_dispute",
+            Self::DisputeOver { .. } => "dispute_over",
+            Self::OwnDispute(_) => "own_dispute",
+            Self::ChallengedAlready(_) => "challenged_already",
+            Self::TooManyChallenges { .. } => "too_many_challenges",
+            Self::Barred { .. } => "barred",
+            Self::ChallengedTooOften(_) => "challenged_too_often",
+            Self::BondLacking { .. } => "bond_lacking",
+            Self::Bonded { .. } => "bonded",
+            Self::NotHeard { .. } => "not_heard",
+            Self::ForOwners(_) => "for_owners",
+            Self::RuledAlready { .. } => "ruled_already",
+            Self::NothingToAppeal(_) => "nothing_to_appeal",
+            Self::NotAppellant(_) => "not_appellant",
+            Self::NotChallenger(_) => "not_challenger",
+            Self::TooLateToWithdraw(_) => "too_late_to_withdraw",
+            Self::ArbiterHolds(_) => "arbiter_holds",
+            Self::TooManyDisputes(_) => "too_many_disputes",
+            Self::NotRespondent(_) => "not_respondent",
+            Self::NotArbiter { .. } => "not_arbiter",
+            Self::ForArbiters(_) => "for_arbiters",
+            Self::UnknownIncident(_) => "unknown_incident",
+            Self::PeerDisagrees { .. } => "peer_disagrees",
+            Self::StaleConsent { .. } => "stale_consent",
+            Self::TooManyPeers(_) => "too_many_peers",
+            Self::PeerNotBound { .. } => "peer_not_bound",
+            Self::NotLicensee { .. } => "not_licensee",
+            Self::ArtifactGoverned { .. } => "artifact_governed",
+            Self::NotCommitted { .. } => "not_committed",
+            Self::FailedAttestation { .. } => "failed_attestation",
+            Self::NothingAttested { .. } => "nothing_attested",
+            Self::OfficeHeld { .. } => "office_held",
+            Self::NotInOffice { .. } => "not_in_office",
+            Self::NotAccepted { .. } => "not_accepted",
+            Self::TooManyAhead(_) => "too_many_ahead",
+            Self::KeyDisagrees { .. } => "key_disagrees",
+            Self::NotAsked { .. } => "not_asked",
+            Self::TooManyIntakes(_) => "too_many_intakes",
+            Self::NotBought { .. } => "not_bought",
+            Self::NotBuyer { .. } => "not_buyer",
+            Self::VersionSuspended { .. } => "version_suspended",
+            Self::VersionNotSuspended { .. } => "version_not_suspended",
+            Self::MayNotStop { .. } => "may_not_stop",
+            Self::StoppedBefore { .. } => "stopped_before",
+            Self::StopsUsedUp { .. } => "stops_used_up",
+            Self::TooManyStops { .. } => "too_many_stops",
+            Self::NotOwnStop { .. } => "not_own_stop",
+            Self::KindNotWeighed { .. } => "kind_not_weighed",
+            Self::BarredFromRound { .. } => "barred_from_round",
+            Self::TooManyRounds(_) => "too_many_rounds",
+            Self::TooFewStewards { .. } => "too_few_stewards",
+            Self::AlreadyCountersigned { .. } => "already_countersigned",
+            Self::NotDeclined(_) => "not_declined",
+            Self::AppealedAlready(_) => "appealed_already",
+            Self::SponsorChain(_) => "sponsor_chain",
+            Self::DecisionTooHeavy { .. } => "decision_too_heavy",
+            Self::DelegationsEnd(_) => "delegations_end",
+            Self::QuotaUsedUp { .. } => "quota_used_up",
+            Self::TooManyUpdates(_) => "too_many_updates",
+            Self::ConsentOver { .. } => "consent_over",
+            Self::NoLicenceAsked { .. } => "no_licence_asked",
+            Self::TooManyLicencesAsked(_) => "too_many_licences_asked",
+            Self::NoSuchLicence { .. } => "no_such_licence",
+        }
+    }
+}

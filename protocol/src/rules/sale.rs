@@ -1,0 +1,90 @@
+//! Transfers that the owners approve: the seller asks, the owners decide, and the buyer accepts.
+//!
+//! The proposer of an [`ProposalAction::ApproveTransfer`] is the seller: nobody else's units move by it. What the owners approved
+//! runs once the account that receives the units has accepted by its own signature, for this very proposal, and not while the seller is
+//! suspended. Until it runs the seller can take the proposal back, whatever was answered.
+
+use crate::{
+    ground::{
+        ids::{AccountId, ProposalId},
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        account::Account,
+        context::Context,
+        event::Event,
+        proposal::{Proposal, ProposalAction},
+        rejection::Rejection,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// That an account accepted the units that a proposal would give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// The proposal.
+    pub proposal: ProposalId,
+    /// The account.
+    pub buyer: AccountId,
+    /// Since when.
+    pub since: crate::ground::ids::Height,
+}
+
+impl Record for Purchase {
+    type Key = (ProposalId, AccountId);
+    const FAMILY: Family = Family::Purchase;
+}
+
+/// Whether a proposal is to move units of its proposer.
+pub(crate) fn is_sale(proposal: &Proposal) -> bool {
+    proposal.actions.iter().any(|action| matches!(action, ProposalAction::ApproveTransfer { .. }))
+}
+
+/// What an approved transfer still waits for: its buyer, or that its seller is no longer suspended.
+pub(crate) fn lacking<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    proposal: &Proposal,
+    buyer: AccountId,
+) -> Option<Rejection> {
+    let seller = state.read::<Account>(&proposal.proposer);
+    if let Some(Err(suspended)) = seller.map(|seller| seller.require_not_suspended()) {
+        return Some(suspended);
+    }
+    let accepted = state.read::<Purchase>(&(proposal.id, buyer)).is_some();
+    (!accepted).then_some(Rejection::NotBought { proposal: proposal.id, buyer })
+}
+
+/// Accept the units that a proposal would give the sender, or take that back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptTransfer {
+    /// The proposal that asks the owners for the transfer.
+    pub proposal: ProposalId,
+    /// Whether the sender takes the units, on the terms of that proposal.
+    pub accept: bool,
+}
+
+impl AcceptTransfer {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let proposal = Proposal::existing(state, self.proposal)?;
+        let buys =
+            |action: &ProposalAction| matches!(action, ProposalAction::ApproveTransfer { to, .. } if *to == sender);
+        if !proposal.actions.iter().any(buys) {
+            return Err(Rejection::NotBuyer { account: sender, proposal: self.proposal });
+        }
+        if proposal.status.is_final() {
+            return Err(Rejection::NotOpen { proposal: self.proposal, status: proposal.status.name().into() });
+        }
+        let key = (self.proposal, sender);
+        if self.accept {
+            state.write(&key, &Purchase { proposal: self.proposal, buyer: sender, since: context.height });
+        } else {
+            state.remove::<Purchase>(&key);
+        }
+        Ok(vec![Event::TransferAnswered { proposal: self.proposal, buyer: sender, accepted: self.accept }])
+    }
+}

@@ -1,0 +1,85 @@
+//! Consent: units leave a holder by a decision only if the holder agrees to that very decision by its own signature.
+//!
+//! A proposal that burns a holder's units waits, once it passed, for the consent of each whose units it takes. Until it is
+//! carried out a holder may take its consent back. What needs none is what the policy names as such: a dispute that was
+//! upheld, and an expropriation by the rule that the policy has for it.
+
+use crate::{
+    ground::{
+        ids::{AccountId, Height, ProposalId},
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{
+        context::Context,
+        control,
+        event::Event,
+        proposal::{Proposal, ProposalAction, Scope},
+        rejection::Rejection,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// That a holder agrees to a decision that takes its units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// The proposal.
+    pub proposal: ProposalId,
+    /// The holder.
+    pub account: AccountId,
+    /// Since when.
+    pub since: Height,
+}
+
+impl Record for Consent {
+    type Key = (ProposalId, AccountId);
+    const FAMILY: Family = Family::Consent;
+}
+
+/// Agree to a decision that takes units of the sender, or take that back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GiveConsent {
+    /// The proposal.
+    pub proposal: ProposalId,
+    /// Whether the sender agrees.
+    pub agrees: bool,
+}
+
+impl GiveConsent {
+    pub(crate) fn apply<S: StateRead + ?Sized>(
+        &self,
+        state: &mut Overlay<'_, S>,
+        context: &Context,
+        sender: AccountId,
+    ) -> Result<Vec<Event>, Rejection> {
+        let proposal = Proposal::existing(state, self.proposal)?;
+        if proposal.status.is_final() {
+            return Err(Rejection::NotOpen { proposal: self.proposal, status: proposal.status.name().into() });
+        }
+        let takes =
+            |action: &ProposalAction| matches!(action, ProposalAction::BurnShares { from, .. } if *from == sender);
+        if !proposal.actions.iter().any(takes) {
+            return Err(Rejection::NothingTaken { account: sender, proposal: self.proposal });
+        }
+        let key = (self.proposal, sender);
+        if self.agrees {
+            if let Scope::Model(model) = proposal.scope {
+                control::require(state, model, sender)?;
+            }
+            let consent = Consent { proposal: self.proposal, account: sender, since: context.height };
+            state.write(&key, &consent);
+        } else {
+            state.remove::<Consent>(&key);
+        }
+        Ok(vec![Event::ConsentGiven { proposal: self.proposal, account: sender, agrees: self.agrees }])
+    }
+}
+
+/// What a burn still waits for.
+pub(crate) fn lacking<S: StateRead + ?Sized>(
+    state: &Overlay<'_, S>,
+    proposal: ProposalId,
+    account: AccountId,
+) -> Option<Rejection> {
+    let is_given = state.read::<Consent>(&(proposal, account)).is_some();
+    (!is_given).then_some(Rejection::NoConsent { account, proposal })
+}

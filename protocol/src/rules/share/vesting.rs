@@ -1,0 +1,171 @@
+//! Shares under vesting: held, with their voice, and not yet all free to give away.
+
+use super::balance;
+use crate::{
+    ground::{
+        ids::{AccountId, ModelId, Timestamp, Units},
+        invalid::Invalid,
+        limits,
+        state::{Family, Overlay, Record, StateRead},
+    },
+    rules::{context::Context, rejection::Rejection},
+};
+use serde::{Deserialize, Serialize};
+
+/// When units become their holder's to give away: none before the cliff, then in proportion to the time since the
+/// start, all at the end. They are the holder's, with their voice, from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vesting {
+    /// How long nothing is free, in milliseconds of block time; at most the duration.
+    pub cliff_ms: u64,
+    /// After how long all is free, in milliseconds of block time; 1 to [`limits::VESTING_MS`].
+    pub duration_ms: u64,
+}
+
+impl Vesting {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let form = |problem: String| Err(Invalid::Form { field: "vesting", problem });
+        if !(1..=limits::VESTING_MS).contains(&self.duration_ms) {
+            return form(format!("a duration of {} ms; set 1 to {} ms", self.duration_ms, limits::VESTING_MS));
+        }
+        if self.cliff_ms > self.duration_ms {
+            return form(format!("a cliff of {} ms is after the end, {} ms", self.cliff_ms, self.duration_ms));
+        }
+        Ok(())
+    }
+}
+
+/// Units of a holder that are not yet, or not all, free to give away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VestingGrant {
+    /// How many were given.
+    pub units: Units,
+    /// When.
+    pub start: Timestamp,
+    /// On which terms.
+    pub vesting: Vesting,
+}
+
+/// A holder's grants that are not all free yet, the oldest first: at most [`limits::VESTING_GRANTS`]. They are one
+/// record, and there is none without grants, so that a proof of one key shows what is locked or that nothing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VestingGrants(pub Vec<VestingGrant>);
+
+impl Record for VestingGrants {
+    type Key = (ModelId, AccountId);
+    const FAMILY: Family = Family::VestingGrants;
+}
+
+impl VestingGrants {
+    /// Units that are not free at a block time, of all grants together.
+    pub fn locked(&self, time: Timestamp) -> Units {
+        let sum = |sum: u64, grant: &VestingGrant| sum.saturating_add(grant.locked(time).get());
+        Units::new(self.0.iter().fold(0, sum))
+    }
+
+    pub(super) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, line: (ModelId, AccountId)) -> Self {
+        state.read::<Self>(&line).unwrap_or_default()
+    }
+
+    fn write<S: StateRead + ?Sized>(&self, state: &mut Overlay<'_, S>, line: (ModelId, AccountId)) {
+        if self.0.is_empty() {
+            state.remove::<Self>(&line);
+        } else {
+            state.write(&line, self);
+        }
+    }
+}
+
+impl VestingGrant {
+    /// Units that are not free at a block time.
+    pub fn locked(&self, time: Timestamp) -> Units {
+        let elapsed = time.get().saturating_sub(self.start.get());
+        let Vesting { cliff_ms, duration_ms } = self.vesting;
+        if elapsed >= duration_ms {
+            return Units::ZERO;
+        }
+        if elapsed < cliff_ms {
+            return self.units;
+        }
+        let free = u128::from(self.units.get()).saturating_mul(elapsed.into()).checked_div(duration_ms.into());
+        let free = free.and_then(|free| u64::try_from(free).ok()).unwrap_or(0);
+        Units::new(self.units.get().saturating_sub(free))
+    }
+
+    /// What is left of the grant when only `locked` units of it are still locked at a block time: the same end and, if
+    /// it is still to come, the same cliff.
+    fn with_locked(&self, locked: Units, time: Timestamp) -> Self {
+        let elapsed = time.get().saturating_sub(self.start.get());
+        let Vesting { cliff_ms, duration_ms } = self.vesting;
+        if elapsed < cliff_ms {
+            return Self { units: locked, ..self.clone() };
+        }
+        let vesting = Vesting { cliff_ms: 0, duration_ms: duration_ms.saturating_sub(elapsed) };
+        Self { units: locked, start: time, vesting }
+    }
+}
+
+/// Puts units that a holder was just given under vesting; grants that are over make room.
+pub(crate) fn vest<S: StateRead + ?Sized>(
+    state: &mut Overlay<'_, S>,
+    context: &Context,
+    (model, account): (ModelId, AccountId),
+    units: Units,
+    vesting: &Vesting,
+) -> Result<(), Rejection> {
+    let mut grants = VestingGrants::of(state, (model, account));
+    grants.0.retain(|grant| grant.locked(context.time) > Units::ZERO);
+    if grants.0.len() >= limits::VESTING_GRANTS {
+        return Err(Rejection::TooManyVestingGrants { account, model });
+    }
+    grants.0.push(VestingGrant { units, start: context.time, vesting: *vesting });
+    grants.write(state, (model, account));
+    Ok(())
+}
+
+/// After units were taken from a holder: what is locked is at most what it still holds. The newest grants give way.
+pub(super) fn shrink<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, line: (ModelId, AccountId), time: Timestamp) {
+    let mut grants = VestingGrants::of(state, line);
+    let mut excess = grants.locked(time).get().saturating_sub(balance(state, line.0, line.1).get());
+    if excess == 0 {
+        return;
+    }
+    for grant in grants.0.iter_mut().rev() {
+        let locked = grant.locked(time).get();
+        let gone = locked.min(excess);
+        excess = excess.saturating_sub(gone);
+        if gone > 0 {
+            *grant = grant.with_locked(Units::new(locked.saturating_sub(gone)), time);
+        }
+    }
+    grants.0.retain(|grant| grant.locked(time) > Units::ZERO);
+    grants.write(state, line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vesting_frees_nothing_before_the_cliff_and_all_at_the_end() {
+        let vesting = Vesting { cliff_ms: 250, duration_ms: 1_000 };
+        let grant = VestingGrant { units: Units::new(10), start: Timestamp::new(5_000), vesting };
+        let locked = |time| grant.locked(Timestamp::new(time)).get();
+        assert_eq!([0, 5_000, 5_249, 5_250, 5_300, 5_999, 6_000, u64::MAX].map(locked), [10, 10, 10, 8, 7, 1, 0, 0]);
+        let huge = VestingGrant { units: Units::new(limits::MODEL_UNITS), ..grant };
+        assert_eq!(huge.locked(Timestamp::new(5_500)).get(), limits::MODEL_UNITS / 2);
+    }
+
+    #[test]
+    fn what_is_left_of_a_grant_ends_when_the_grant_would_have() {
+        let vesting = Vesting { cliff_ms: 250, duration_ms: 1_000 };
+        let grant = VestingGrant { units: Units::new(100), start: Timestamp::new(5_000), vesting };
+        let left = |at, locked| grant.with_locked(Units::new(locked), Timestamp::new(at));
+        let locked = |grant: &VestingGrant, at| grant.locked(Timestamp::new(at)).get();
+        let early = left(5_100, 30);
+        assert_eq!([5_100, 5_249, 5_250, 6_000].map(|at| locked(&early, at)), [30, 30, 23, 0]);
+        let late = left(5_500, 30);
+        assert_eq!([5_500, 5_750, 5_999, 6_000].map(|at| locked(&late, at)), [30, 15, 1, 0]);
+    }
+}
