@@ -433,18 +433,29 @@ fn pages(bytes: &[u8]) -> u64 {
 }
 
 /// State with changes on top that nobody else sees yet. It counts what is done on it.
-#[derive(Debug)]
-pub struct Overlay<'a, S: StateRead + ?Sized> {
-    base: &'a S,
+pub struct Overlay<'a> {
+    base: &'a dyn StateRead,
     block: ChangeSet,
     transaction: ChangeSet,
     failure: RefCell<Option<StateError>>,
     work: Cell<Work>,
 }
 
-impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
+impl std::fmt::Debug for Overlay<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { base: _, block, transaction, failure, work } = self;
+        f.debug_struct("Overlay")
+            .field("block", block)
+            .field("transaction", transaction)
+            .field("failure", failure)
+            .field("work", work)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Overlay<'a> {
     /// No changes yet.
-    pub fn new(base: &'a S) -> Self {
+    pub fn new(base: &'a dyn StateRead) -> Self {
         Self {
             base,
             block: ChangeSet::new(),
@@ -550,7 +561,7 @@ impl<'a, S: StateRead + ?Sized> Overlay<'a, S> {
     }
 }
 
-impl<S: StateRead + ?Sized> StateRead for Overlay<'_, S> {
+impl StateRead for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         let value = match self.transaction.get(key).or_else(|| self.block.get(key)) {
             Some(pending) => pending.clone(),

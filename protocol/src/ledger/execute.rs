@@ -88,7 +88,7 @@ pub struct BlockWork {
 /// # Errors
 /// Only when the state cannot be read or was never set up by a genesis, or when the network moved to a version of the
 /// protocol that this build does not speak: then nothing may be committed.
-pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Executed, ExecuteError> {
+pub fn execute(state: &dyn StateRead, block: &Block) -> Result<Executed, ExecuteError> {
     let header = block.header();
     let mut context = context_at(state, header.network, (header.height, header.time))?;
     context.network.require_current(header.height)?;
@@ -109,7 +109,7 @@ pub fn execute<S: StateRead + ?Sized>(state: &S, block: &Block) -> Result<Execut
 }
 
 /// Forgets the transactions that can no longer be applied anyway.
-fn forget_expired<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp) {
+fn forget_expired(state: &mut Overlay<'_>, time: Timestamp) {
     let from = Seen::key_bytes(&());
     let to = Seen::key_bytes(&time);
     for (key, _) in state.entries(&from, &to, limits::FORGOTTEN_PER_BLOCK) {
@@ -118,8 +118,8 @@ fn forget_expired<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Times
     state.keep();
 }
 
-fn execute_transaction<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn execute_transaction(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     senders: &mut BTreeMap<AccountId, u32>,
     transaction: &Transaction,
@@ -149,8 +149,8 @@ fn execute_transaction<S: StateRead + ?Sized>(
 }
 
 /// Whether a transaction may be considered at all at this point of the ledger, and on whose behalf.
-fn admit<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+fn admit(
+    state: &Overlay<'_>,
     context: &Context,
     senders: &mut BTreeMap<AccountId, u32>,
     transaction: &Transaction,
@@ -191,8 +191,8 @@ pub fn check_expiry(expires: Timestamp, time: Timestamp) -> Result<(), Rejection
 ///
 /// # Errors
 /// Only when the state cannot be read.
-pub fn try_transaction<S: StateRead + ?Sized>(
-    state: &S,
+pub fn try_transaction(
+    state: &dyn StateRead,
     network: NetworkId,
     (height, time): (Height, Timestamp),
     transaction: &Transaction,

@@ -130,9 +130,9 @@ impl BindPeer {
         crate::ground::codec::encode(&(network, account, issued))
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -173,9 +173,9 @@ pub struct ReleasePeer {
 }
 
 impl ReleasePeer {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -191,7 +191,7 @@ impl ReleasePeer {
 }
 
 /// A consent can be used no more: a peer that is released by then is forgotten.
-pub(crate) fn forget_binding<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, peer: PublicKey) {
+pub(crate) fn forget_binding(state: &mut Overlay<'_>, context: &Context, peer: PublicKey) {
     let over = |bound: &PeerBinding| bound.account.is_none() && bound.issued.plus_ms(limits::CONSENT_MS) < context.time;
     if state.read::<PeerBinding>(&peer).is_some_and(|bound| over(&bound)) {
         state.remove::<PeerBinding>(&peer);

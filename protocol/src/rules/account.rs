@@ -5,7 +5,7 @@ use crate::{
         ids::{AccountId, Handle, Height, ProposalId, PublicKey, Shape},
         invalid::{Invalid, check_count},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         action::Action,
@@ -249,9 +249,9 @@ impl CreateAccount {
         self.keys.check()
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         mut sponsor: Account,
     ) -> Result<Vec<Event>, Rejection> {
@@ -281,7 +281,7 @@ impl CreateAccount {
 
 /// That a sponsor goes back to a founding account over fewer sponsors than the most: whoever asks on whom an account
 /// depends looks no further.
-fn require_short_chain<S: StateRead + ?Sized>(state: &Overlay<'_, S>, sponsor: &Account) -> Result<(), Rejection> {
+fn require_short_chain(state: &Overlay<'_>, sponsor: &Account) -> Result<(), Rejection> {
     let mut next = sponsor.sponsor;
     for _ in 1..limits::SPONSOR_CHAIN {
         let Some(id) = next else { return Ok(()) };
@@ -302,9 +302,9 @@ impl RotateKeys {
         self.keys.check()
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         mut sender: Account,
         signers: &[PublicKey],

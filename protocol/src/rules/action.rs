@@ -1,13 +1,7 @@
 //! The closed list of what a transaction can ask for, and where each action is carried out.
 
 use crate::{
-    ground::{
-        codec,
-        ids::PublicKey,
-        invalid::Invalid,
-        limits,
-        state::{Overlay, StateRead},
-    },
+    ground::{codec, ids::PublicKey, invalid::Invalid, limits, state::Overlay},
     rules::{
         access::{BindPeer, ReleasePeer},
         account::{Account, CreateAccount, RotateKeys},
@@ -294,8 +288,8 @@ impl Action {
 }
 
 /// Does what an account asks for, once it is known that it asks; and takes note that it spoke.
-pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn apply<Request: OfApproval, Sign: OfApproval>(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     sender: Account,
     (action, signers): (&Action<Request, Sign>, &[PublicKey]),
@@ -308,8 +302,8 @@ pub(crate) fn apply<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval
     Ok(events)
 }
 
-fn dispatch<S: StateRead + ?Sized, Request: OfApproval, Sign: OfApproval>(
-    state: &mut Overlay<'_, S>,
+fn dispatch<Request: OfApproval, Sign: OfApproval>(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     sender: Account,
     (action, signers): (&Action<Request, Sign>, &[PublicKey]),

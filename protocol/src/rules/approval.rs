@@ -17,7 +17,7 @@ use crate::{
         ids::{AccountId, ApprovalId, Height, PublicKey, Timestamp},
         invalid::Invalid,
         limits,
-        state::{Family, Overlay, Record, StateRead, prefix_end},
+        state::{Family, Overlay, Record, prefix_end},
         weight::Load,
     },
     rules::action,
@@ -56,9 +56,9 @@ pub(crate) trait OfApproval {
     fn load(&self) -> Load;
 
     /// Does it, on behalf of the sender, by the keys that signed.
-    fn apply<S: StateRead + ?Sized>(
+    fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         sender: Account,
         signers: &[PublicKey],
@@ -74,9 +74,9 @@ impl OfApproval for Never {
         match *self {}
     }
 
-    fn apply<S: StateRead + ?Sized>(
+    fn apply(
         &self,
-        _: &mut Overlay<'_, S>,
+        _: &mut Overlay<'_>,
         _: &mut Context,
         _: Account,
         _: &[PublicKey],
@@ -171,9 +171,9 @@ impl OfApproval for RequestApproval {
         load::REQUESTING
     }
 
-    fn apply<S: StateRead + ?Sized>(
+    fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         mut sender: Account,
         signers: &[PublicKey],
@@ -209,11 +209,7 @@ impl OfApproval for RequestApproval {
 }
 
 /// That the account has room for another request, and the key that puts it.
-fn require_room<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    account: &Account,
-    by: PublicKey,
-) -> Result<(), Rejection> {
+fn require_room(state: &Overlay<'_>, account: &Account, by: PublicKey) -> Result<(), Rejection> {
     if account.open_approvals >= limits::OPEN_APPROVALS_PER_ACCOUNT {
         return Err(Rejection::TooManyApprovals(account.id));
     }
@@ -227,7 +223,7 @@ fn require_room<S: StateRead + ?Sized>(
 }
 
 /// The requests of an account that wait.
-fn waiting<S: StateRead + ?Sized>(state: &Overlay<'_, S>, account: AccountId) -> Vec<ApprovalOf> {
+fn waiting(state: &Overlay<'_>, account: AccountId) -> Vec<ApprovalOf> {
     let from = ApprovalOf::key_bytes(&account);
     let entries = state.entries(&from, &prefix_end(&from), limits::OPEN_APPROVALS_PER_ACCOUNT as usize);
     entries.iter().filter_map(|(_, value)| codec::decode_trusted(value).ok()).collect()
@@ -251,9 +247,9 @@ impl OfApproval for SignApproval {
         load::SIGNING
     }
 
-    fn apply<S: StateRead + ?Sized>(
+    fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         sender: Account,
         signers: &[PublicKey],
@@ -272,9 +268,9 @@ impl OfApproval for SignApproval {
 
 impl Approval {
     /// Keys came to those that sign.
-    fn sign<S: StateRead + ?Sized>(
+    fn sign(
         self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         sender: &Account,
         new: Vec<PublicKey>,
@@ -299,12 +295,7 @@ impl Approval {
     }
 
     /// Keys came to those that are against it.
-    fn oppose<S: StateRead + ?Sized>(
-        self,
-        state: &mut Overlay<'_, S>,
-        sender: &Account,
-        new: Vec<PublicKey>,
-    ) -> Result<Vec<Event>, Rejection> {
+    fn oppose(self, state: &mut Overlay<'_>, sender: &Account, new: Vec<PublicKey>) -> Result<Vec<Event>, Rejection> {
         let is_over = self.keys.is_empty() || self.is_enough(&sender.keys, &self.against);
         if new.is_empty() && !is_over {
             return Err(Rejection::SignedAlready(self.id));
@@ -319,7 +310,7 @@ impl Approval {
     }
 }
 
-fn close<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, approval: &Approval) {
+fn close(state: &mut Overlay<'_>, approval: &Approval) {
     due::clear(state, approval.expires, Due::Approval(approval.account, approval.id));
     state.remove::<Approval>(&approval.id);
     state.remove::<ApprovalOf>(&(approval.account, approval.id));
@@ -329,19 +320,19 @@ fn close<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, approval: &Approval)
     }
 }
 
-fn drop_request<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, approval: &Approval) -> Event {
+fn drop_request(state: &mut Overlay<'_>, approval: &Approval) -> Event {
     close(state, approval);
     Event::ApprovalClosed { account: approval.account, approval: approval.id, carried_out: false }
 }
 
 /// A request waited too long.
-pub(crate) fn expire<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, id: ApprovalId) -> Vec<Event> {
+pub(crate) fn expire(state: &mut Overlay<'_>, id: ApprovalId) -> Vec<Event> {
     state.read::<Approval>(&id).map(|approval| drop_request(state, &approval)).into_iter().collect()
 }
 
 /// The account's keys were replaced: what waits forgets those that are no longer among them, so that none counts again
 /// when it comes back, and no request holds more keys than an account has.
-pub(crate) fn forget_old_keys<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: &Account) -> Vec<Event> {
+pub(crate) fn forget_old_keys(state: &mut Overlay<'_>, account: &Account) -> Vec<Event> {
     let mut events = Vec::new();
     for ApprovalOf { approval, .. } in waiting(state, account.id) {
         let Some(mut approval) = state.read::<Approval>(&approval) else { continue };

@@ -12,7 +12,7 @@ use crate::{
         ids::{AccountId, ArtifactId, ContentHash, Height, ModelId, Name, VersionLabel},
         invalid::{Invalid, check_text},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         context::Context,
@@ -94,9 +94,9 @@ impl Attest {
         check_text("note", &self.note, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         account: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -158,8 +158,8 @@ impl ProposalGate {
 }
 
 /// The first gate that the artifact of a version has not passed.
-pub(crate) fn lacking<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn lacking(
+    state: &Overlay<'_>,
     (model, label): (ModelId, &VersionLabel),
     gates: &[ProposalGate],
 ) -> Option<Rejection> {

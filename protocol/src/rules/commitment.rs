@@ -16,7 +16,7 @@ use crate::{
         crypto::{self, Domain},
         ids::{AccountId, ArtifactId, ContentHash, Height, ModelId, Timestamp},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         access::{ArtifactOrigin, Readers},
@@ -69,9 +69,9 @@ pub struct CommitArtifact {
 }
 
 impl CommitArtifact {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -92,8 +92,8 @@ impl CommitArtifact {
 }
 
 /// Since when a publisher has known an artifact, by the commitment that it tells the salt of; the commitment is used up.
-pub(crate) fn known_since<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn known_since(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, publisher): (ModelId, AccountId),
     artifact: ArtifactId,
@@ -115,8 +115,8 @@ pub(crate) fn known_since<S: StateRead + ?Sized>(
 
 /// A model publishes an artifact that its publisher has known since a height: it governs the artifact from now on if no
 /// model did, or if the one that did has known it for less long.
-pub(crate) fn govern<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn govern(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, since): (&Model, Height),
     artifact: ArtifactId,

@@ -85,11 +85,7 @@ impl Context {
         ApprovalId::from_bytes(self.derived(Domain::Approval))
     }
 
-    pub(crate) fn existing_account<S: StateRead + ?Sized>(
-        &self,
-        state: &Overlay<'_, S>,
-        id: AccountId,
-    ) -> Result<Account, Rejection> {
+    pub(crate) fn existing_account(&self, state: &Overlay<'_>, id: AccountId) -> Result<Account, Rejection> {
         state.read::<Account>(&id).ok_or(Rejection::UnknownAccount(id))
     }
 }
@@ -111,11 +107,7 @@ pub enum ExecuteError {
 
 /// Writes what the context holds of the state, as far as it changed: a block that does nothing leaves the state root as
 /// it was.
-pub(crate) fn write_back<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    before: &Context,
-    after: &Context,
-) -> ValidatorSchedule {
+pub(crate) fn write_back(state: &mut Overlay<'_>, before: &Context, after: &Context) -> ValidatorSchedule {
     if after.network != before.network {
         state.write(&(), &after.network);
     }
@@ -127,8 +119,8 @@ pub(crate) fn write_back<S: StateRead + ?Sized>(
 }
 
 /// The context of a block that is to come, with nothing changed yet.
-pub(crate) fn context_at<S: StateRead + ?Sized>(
-    state: &S,
+pub(crate) fn context_at(
+    state: &dyn StateRead,
     network_id: NetworkId,
     (height, time): (Height, Timestamp),
 ) -> Result<Context, StateError> {

@@ -18,7 +18,7 @@ use crate::{
         ids::{AccountId, ContentHash, ContributionId, Height, ModelId},
         invalid::{Invalid, check_text},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         context::Context,
@@ -108,10 +108,7 @@ impl Record for ContributionOf {
 }
 
 impl Contribution {
-    pub(crate) fn existing<S: StateRead + ?Sized>(
-        state: &Overlay<'_, S>,
-        id: ContributionId,
-    ) -> Result<Self, Rejection> {
+    pub(crate) fn existing(state: &Overlay<'_>, id: ContributionId) -> Result<Self, Rejection> {
         state.read::<Self>(&id).ok_or(Rejection::UnknownContribution(id))
     }
 
@@ -166,9 +163,9 @@ impl RecordContribution {
         check_text("note", &self.note, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -200,9 +197,9 @@ impl RecordContribution {
     }
 
     /// That the round takes it from the sender; a seal is counted until it is opened.
-    fn apply_to_round<S: StateRead + ?Sized>(
+    fn apply_to_round(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
         number: u64,
@@ -240,9 +237,9 @@ impl RevealContribution {
         check_amount(self.amount)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {

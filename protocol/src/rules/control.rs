@@ -94,7 +94,7 @@ impl Record for ControlRuled {
     const FAMILY: Family = Family::ControlRuled;
 }
 
-fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, account: &Account) -> Control {
+fn of(state: &Overlay<'_>, account: &Account) -> Control {
     state.read::<Control>(&account.id).unwrap_or_else(|| Control {
         account: account.id,
         epoch: Epoch { keys: account.keys.clone(), since: Height::ZERO },
@@ -104,8 +104,8 @@ fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, account: &Account) -> Contr
 }
 
 /// The keys of an account were replaced by its own keys.
-pub(crate) fn on_rotated<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn on_rotated(
+    state: &mut Overlay<'_>,
     context: &Context,
     (before, after): (&Account, &Account),
 ) -> Option<Event> {
@@ -129,7 +129,7 @@ pub(crate) fn on_rotated<S: StateRead + ?Sized>(
 }
 
 /// Guardians gave an account new keys. `before` is the account as it was.
-pub(crate) fn on_recovered<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, before: &Account, keys: &KeyPolicy) {
+pub(crate) fn on_recovered(state: &mut Overlay<'_>, before: &Account, keys: &KeyPolicy) {
     let mut control = of(state, before);
     let against = before.unsettled.as_ref().is_some_and(|waits| waits.keys != before.keys);
     if let Some((epoch, _)) = control.unsettled.take().filter(|_| against) {
@@ -158,11 +158,7 @@ pub fn unaccepted(state: &impl StateRead, model: &Model, account: AccountId) -> 
 }
 
 /// That an account may answer and dispose with what it holds of a model.
-pub(crate) fn require<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-) -> Result<(), Rejection> {
+pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Result<(), Rejection> {
     // Most accounts never replaced a key, and a model is much to read.
     if state.read::<Control>(&account).is_none() {
         return Ok(());
@@ -175,8 +171,8 @@ pub(crate) fn require<S: StateRead + ?Sized>(
 }
 
 /// The owners accept the keys of a holder.
-pub(crate) fn accept<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn accept(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, proposal): (ModelId, ProposalId),
     (account, keys): (AccountId, &KeyPolicy),
@@ -187,12 +183,7 @@ pub(crate) fn accept<S: StateRead + ?Sized>(
 }
 
 /// The owners changed how they decide.
-pub(crate) fn on_policy<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    model: &Model,
-    before: ChangeOfControl,
-) {
+pub(crate) fn on_policy(state: &mut Overlay<'_>, context: &Context, model: &Model, before: ChangeOfControl) {
     if before == ChangeOfControl::Free && model.policy.change_of_control == ChangeOfControl::Approval {
         state.write(&model.id, &ControlRuled(context.height));
     }

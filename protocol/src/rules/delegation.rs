@@ -9,7 +9,7 @@ use crate::{
     ground::{
         ids::{AccountId, Height, ModelId, Timestamp},
         invalid::Invalid,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         account::Account,
@@ -82,9 +82,9 @@ impl Delegate {
         Ok(())
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         account: &Account,
     ) -> Result<Vec<Event>, Rejection> {
@@ -115,7 +115,7 @@ impl Delegate {
     }
 }
 
-fn begin<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, delegation: Delegation) {
+fn begin(state: &mut Overlay<'_>, context: &Context, delegation: Delegation) {
     let Delegation { model, from, to, expires, .. } = delegation;
     state.write(&(model, from), &delegation);
     state.write(&(model, from, context.height), &DelegationAt(Some(to)));
@@ -128,7 +128,7 @@ fn begin<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, d
 }
 
 /// Ends a delegation, if there is one.
-fn end<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, model: ModelId, from: AccountId) {
+fn end(state: &mut Overlay<'_>, context: &Context, model: ModelId, from: AccountId) {
     let Some(Delegation { to, expires, .. }) = state.read::<Delegation>(&(model, from)) else { return };
     if let Some(expires) = expires {
         due::clear(state, expires, Due::Delegation { model, from });
@@ -145,12 +145,7 @@ fn end<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, mod
 }
 
 /// Ends an account's delegation, because it fell dormant.
-pub(crate) fn end_of<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    model: ModelId,
-    from: AccountId,
-) -> Option<Event> {
+pub(crate) fn end_of(state: &mut Overlay<'_>, context: &Context, model: ModelId, from: AccountId) -> Option<Event> {
     state.read::<Delegation>(&(model, from))?;
     end(state, context, model, from);
     Some(Event::Delegated { model, from, to: None, expires: None })
@@ -158,11 +153,7 @@ pub(crate) fn end_of<S: StateRead + ?Sized>(
 
 /// A delegation's time is up. It counts for no proposal that is opened from this block on, and so is over as of the block
 /// before, which is the one that they read.
-pub(crate) fn expire<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    (model, from): (ModelId, AccountId),
-) -> Vec<Event> {
+pub(crate) fn expire(state: &mut Overlay<'_>, context: &Context, (model, from): (ModelId, AccountId)) -> Vec<Event> {
     let Some(Delegation { to, .. }) = state.read::<Delegation>(&(model, from)) else { return Vec::new() };
     let before = context.height.previous();
     state.remove::<Delegation>(&(model, from));
@@ -181,17 +172,13 @@ pub(crate) fn expire<S: StateRead + ?Sized>(
 
 /// That no delegation of a model has ended by now without having been taken off: a proposal that is opened counts
 /// weights as they stand.
-pub(crate) fn require_ended<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    context: &Context,
-    model: ModelId,
-) -> Result<(), Rejection> {
+pub(crate) fn require_ended(state: &Overlay<'_>, context: &Context, model: ModelId) -> Result<(), Rejection> {
     if due::is_behind(state, Lane::Ends(model), context.time) { Err(Rejection::DelegationsEnd(model)) } else { Ok(()) }
 }
 
 /// Follows a change of a holder's balance in what its delegate was given.
-pub(crate) fn follow<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn follow(
+    state: &mut Overlay<'_>,
     context: &Context,
     register: &Register,
     (account, before, after): (AccountId, Weights, Weights),
@@ -205,8 +192,8 @@ pub(crate) fn follow<S: StateRead + ?Sized>(
     }
 }
 
-fn change_delegated<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn change_delegated(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: ModelId,
     to: AccountId,
@@ -216,45 +203,31 @@ fn change_delegated<S: StateRead + ?Sized>(
     state.write(&(model, to, context.height), &DelegatedAt(change(sum)));
 }
 
-fn change_count<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, model: ModelId, change: impl FnOnce(u64) -> u64) {
+fn change_count(state: &mut Overlay<'_>, model: ModelId, change: impl FnOnce(u64) -> u64) {
     let mut register = Register::of(state, model);
     register.delegations = change(register.delegations);
     state.write(&model, &register);
 }
 
 /// What `account` is given by others now.
-pub(crate) fn delegated_now<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-) -> Weights {
+pub(crate) fn delegated_now(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Weights {
     delegated_as_of(state, model, account, Height::new(u64::MAX))
 }
 
 /// What `account` was given by others when block `height` was over.
-pub(crate) fn delegated_as_of<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-    height: Height,
-) -> Weights {
+pub(crate) fn delegated_as_of(state: &Overlay<'_>, model: ModelId, account: AccountId, height: Height) -> Weights {
     state.read_as_of::<DelegatedAt>(&(model, account), &(model, account, height)).map_or(Weights::ZERO, |at| at.0)
 }
 
 /// Whom `account` delegates to now.
-pub(crate) fn now<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    context: &Context,
-    model: ModelId,
-    account: AccountId,
-) -> Option<AccountId> {
+pub(crate) fn now(state: &Overlay<'_>, context: &Context, model: ModelId, account: AccountId) -> Option<AccountId> {
     let delegation = state.read::<Delegation>(&(model, account))?;
     delegation.expires.is_none_or(|expires| expires > context.time).then_some(delegation.to)
 }
 
 /// Whom `account` had delegated to when block `height` was over.
-pub(crate) fn delegate_as_of<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn delegate_as_of(
+    state: &Overlay<'_>,
     model: ModelId,
     account: AccountId,
     height: Height,

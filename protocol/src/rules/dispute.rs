@@ -49,7 +49,7 @@ use crate::{
         },
         invalid::{Invalid, check_text},
         limits,
-        state::{Family, KeyField, Overlay, Record, StateRead},
+        state::{Family, KeyField, Overlay, Record},
     },
     rules::{
         account::Account,
@@ -299,7 +299,7 @@ impl Record for Frozen {
 }
 
 impl Frozen {
-    pub(crate) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, target: &DisputeTarget) -> Self {
+    pub(crate) fn of(state: &Overlay<'_>, target: &DisputeTarget) -> Self {
         state.read::<Self>(target).unwrap_or_default()
     }
 
@@ -308,7 +308,7 @@ impl Frozen {
         self.settled.or_else(|| self.disputes.first().copied())
     }
 
-    fn write<S: StateRead + ?Sized>(&self, state: &mut Overlay<'_, S>, target: &DisputeTarget) {
+    fn write(&self, state: &mut Overlay<'_>, target: &DisputeTarget) {
         match self.first() {
             None => state.remove::<Self>(target),
             Some(_) => state.write(target, self),
@@ -317,24 +317,18 @@ impl Frozen {
 }
 
 /// Refuses what is frozen.
-pub(crate) fn require_unfrozen<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    target: &DisputeTarget,
-) -> Result<(), Rejection> {
+pub(crate) fn require_unfrozen(state: &Overlay<'_>, target: &DisputeTarget) -> Result<(), Rejection> {
     Frozen::of(state, target).first().map_or(Ok(()), |dispute| Err(Rejection::Frozen(dispute)))
 }
 
 /// Refuses a contribution that a dispute was upheld against.
-pub(crate) fn require_not_void<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    id: ContributionId,
-) -> Result<(), Rejection> {
+pub(crate) fn require_not_void(state: &Overlay<'_>, id: ContributionId) -> Result<(), Rejection> {
     Frozen::of(state, &DisputeTarget::Contribution(id)).settled.map_or(Ok(()), |upheld| Err(Rejection::Frozen(upheld)))
 }
 
 /// Refuses to let so many units leave a line that the disputed ones would not be left on it.
-pub(crate) fn require_undisputed<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn require_undisputed(
+    state: &Overlay<'_>,
     (model, account): (ModelId, AccountId),
     units: Units,
 ) -> Result<(), Rejection> {
@@ -347,17 +341,13 @@ pub(crate) fn require_undisputed<S: StateRead + ?Sized>(
 }
 
 /// Units of a line that disputes are about.
-pub(crate) fn disputed_units<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-) -> Units {
+pub(crate) fn disputed_units(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Units {
     Frozen::of(state, &DisputeTarget::Line { model, account }).units
 }
 
 impl Dispute {
     /// The dispute, if it is not over.
-    fn pending<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: DisputeId) -> Result<Self, Rejection> {
+    fn pending(state: &Overlay<'_>, id: DisputeId) -> Result<Self, Rejection> {
         let dispute = state.read::<Self>(&id).ok_or(Rejection::UnknownDispute(id))?;
         if dispute.status.is_final() {
             return Err(dispute.over());
@@ -397,7 +387,7 @@ impl Dispute {
     }
 
     /// Takes it to another status, with its entry on the agenda.
-    fn advance<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, status: DisputeStatus) {
+    fn advance(&mut self, state: &mut Overlay<'_>, status: DisputeStatus) {
         due::clear(state, self.falls_due(), Due::Dispute(self.model, self.id));
         self.status = status;
         if !self.status.is_final() {
@@ -436,9 +426,9 @@ impl OpenDispute {
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         mut sender: Account,
     ) -> Result<Vec<Event>, Rejection> {
@@ -494,9 +484,9 @@ impl OpenDispute {
 
     /// The model it is about, and whom it is against, if the sender may challenge it: anybody of the model may, and the
     /// giver alone may appeal.
-    fn subject<S: StateRead + ?Sized>(
+    fn subject(
         &self,
-        state: &Overlay<'_, S>,
+        state: &Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<(ModelId, AccountId), Rejection> {
@@ -510,7 +500,7 @@ impl OpenDispute {
         Ok((model, against))
     }
 
-    fn challenged<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> Result<(ModelId, AccountId), Rejection> {
+    fn challenged(&self, state: &Overlay<'_>) -> Result<(ModelId, AccountId), Rejection> {
         match &self.target {
             DisputeTarget::Line { model, account } => {
                 let held = share::balance(state, *model, *account);
@@ -531,9 +521,9 @@ impl OpenDispute {
     }
 
     /// What the target is frozen by, if this sender may challenge it besides.
-    fn require_challengeable<S: StateRead + ?Sized>(
+    fn require_challengeable(
         &self,
-        state: &Overlay<'_, S>,
+        state: &Overlay<'_>,
         (sender, respondent): (AccountId, AccountId),
     ) -> Result<Frozen, Rejection> {
         if sender == respondent && !self.target.is_appeal() {
@@ -552,8 +542,8 @@ impl OpenDispute {
 }
 
 /// What comes into dispute in a round, which must still be open.
-fn hold_in_round<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn hold_in_round(
+    state: &mut Overlay<'_>,
     context: &Context,
     target: &DisputeTarget,
     is_first: bool,
@@ -586,9 +576,9 @@ impl AnswerDispute {
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {

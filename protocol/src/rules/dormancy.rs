@@ -14,7 +14,7 @@ use crate::{
     ground::{
         ids::{AccountId, Height, Timestamp},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         account::Account,
@@ -82,9 +82,9 @@ pub struct CallOn {
 }
 
 impl CallOn {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         mut sender: Account,
     ) -> Result<Vec<Event>, Rejection> {
@@ -127,9 +127,9 @@ pub struct Present {
 }
 
 impl Present {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -138,10 +138,7 @@ impl Present {
 }
 
 /// The scope in which whoever does this speaks; none if it says nothing anywhere, or nobody is silent there.
-pub(crate) fn spoken_in<S: StateRead + ?Sized, Request, Sign>(
-    state: &Overlay<'_, S>,
-    action: &Action<Request, Sign>,
-) -> Option<Scope> {
+pub(crate) fn spoken_in<Request, Sign>(state: &Overlay<'_>, action: &Action<Request, Sign>) -> Option<Scope> {
     match action {
         Action::OpenProposal(action) => Some(action.scope),
         Action::CastBallot(action) => state.read::<Proposal>(&action.proposal).map(|proposal| proposal.scope),
@@ -158,30 +155,20 @@ pub(crate) fn spoken_in<S: StateRead + ?Sized, Request, Sign>(
 }
 
 /// An account spoke in a scope: a call on it is over, and it is awake.
-pub(crate) fn heard<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    scope: Scope,
-    account: AccountId,
-) -> Option<Event> {
+pub(crate) fn heard(state: &mut Overlay<'_>, context: &Context, scope: Scope, account: AccountId) -> Option<Event> {
     let silence = state.read::<Silence>(&(scope, account))?;
     end(state, context, &silence);
     Some(Event::Spoke { scope, account, was_dormant: silence.is_dormant })
 }
 
 /// Forgets that an account is silent, because it has no voice any more.
-pub(crate) fn forget<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    scope: Scope,
-    account: AccountId,
-) {
+pub(crate) fn forget(state: &mut Overlay<'_>, context: &Context, scope: Scope, account: AccountId) {
     if let Some(silence) = state.read::<Silence>(&(scope, account)) {
         end(state, context, &silence);
     }
 }
 
-fn end<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, silence: &Silence) {
+fn end(state: &mut Overlay<'_>, context: &Context, silence: &Silence) {
     let Silence { scope, account, by, sleeps_at, is_dormant, .. } = *silence;
     state.remove::<Silence>(&(scope, account));
     count(state, scope, |silent| silent.saturating_sub(1));
@@ -195,7 +182,7 @@ fn end<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, sil
     }
 }
 
-fn close_call<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, by: AccountId) {
+fn close_call(state: &mut Overlay<'_>, by: AccountId) {
     if let Some(mut caller) = state.read::<Account>(&by) {
         caller.open_calls = caller.open_calls.saturating_sub(1);
         state.write(&by, &caller);
@@ -203,12 +190,7 @@ fn close_call<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, by: AccountId) 
 }
 
 /// The time to speak is over.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    scope: Scope,
-    account: AccountId,
-) -> Vec<Event> {
+pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, scope: Scope, account: AccountId) -> Vec<Event> {
     let Some(silence) = state.read::<Silence>(&(scope, account)).filter(|silence| !silence.is_dormant) else {
         return Vec::new();
     };
@@ -233,8 +215,8 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
 }
 
 /// Follows a change of a holder's balance in what the dormant count with.
-pub(crate) fn follow<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn follow(
+    state: &mut Overlay<'_>,
     context: &Context,
     register: &Register,
     (account, before, after): (AccountId, Weights, Weights),
@@ -249,26 +231,17 @@ pub(crate) fn follow<S: StateRead + ?Sized>(
 }
 
 /// Whether `account` was dormant when block `height` was over.
-pub(crate) fn was_dormant<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    scope: Scope,
-    account: AccountId,
-    height: Height,
-) -> bool {
+pub(crate) fn was_dormant(state: &Overlay<'_>, scope: Scope, account: AccountId, height: Height) -> bool {
     state.read_as_of::<DormantAt>(&(scope, account), &(scope, account, height)).is_some_and(|at| at.0)
 }
 
 /// What the dormant of a scope counted with together when block `height` was over; nothing where no policy says that
 /// they leave the count.
-pub(crate) fn asleep_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, height: Height) -> Weights {
+pub(crate) fn asleep_as_of(state: &Overlay<'_>, scope: Scope, height: Height) -> Weights {
     state.read_as_of::<DormantTotalAt>(&scope, &(scope, height)).map_or(Weights::ZERO, |at| at.0)
 }
 
-fn dormancy<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    context: &Context,
-    scope: Scope,
-) -> Result<Option<Dormancy>, Rejection> {
+fn dormancy(state: &Overlay<'_>, context: &Context, scope: Scope) -> Result<Option<Dormancy>, Rejection> {
     match scope {
         Scope::Network => Ok(context.parameters.policy.dormancy),
         Scope::Model(model) => Ok(Model::existing(state, model)?.policy.dormancy),
@@ -276,7 +249,7 @@ fn dormancy<S: StateRead + ?Sized>(
 }
 
 /// Whether an account can answer the scope's questions at all now, with its own weight or with others'.
-fn has_voice<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, account: AccountId) -> bool {
+fn has_voice(state: &Overlay<'_>, scope: Scope, account: AccountId) -> bool {
     let is_delegate = match scope {
         Scope::Network => false,
         Scope::Model(model) => delegation::delegated_now(state, model, account) != Weights::ZERO,
@@ -285,12 +258,7 @@ fn has_voice<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, accoun
 }
 
 /// The account that answers for this one, if that is awake.
-fn delegate_awake<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    context: &Context,
-    scope: Scope,
-    account: AccountId,
-) -> Option<AccountId> {
+fn delegate_awake(state: &Overlay<'_>, context: &Context, scope: Scope, account: AccountId) -> Option<AccountId> {
     let Scope::Model(model) = scope else { return None };
     let delegate = delegation::now(state, context, model, account)?;
     let is_dormant = state.read::<Silence>(&(scope, delegate)).is_some_and(|silence| silence.is_dormant);
@@ -298,7 +266,7 @@ fn delegate_awake<S: StateRead + ?Sized>(
 }
 
 /// What an account counts with now.
-fn weights<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, account: AccountId) -> Weights {
+fn weights(state: &Overlay<'_>, scope: Scope, account: AccountId) -> Weights {
     match scope {
         Scope::Model(model) => Weights::of(share::balance(state, model, account)),
         Scope::Network if state.read::<Account>(&account).is_some_and(|account| account.member_since.is_some()) => {
@@ -308,17 +276,12 @@ fn weights<S: StateRead + ?Sized>(state: &Overlay<'_, S>, scope: Scope, account:
     }
 }
 
-fn change_total<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    scope: Scope,
-    change: impl FnOnce(Weights) -> Weights,
-) {
+fn change_total(state: &mut Overlay<'_>, context: &Context, scope: Scope, change: impl FnOnce(Weights) -> Weights) {
     let sum = asleep_as_of(state, scope, context.height);
     state.write(&(scope, context.height), &DormantTotalAt(change(sum)));
 }
 
-fn count<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, scope: Scope, change: impl FnOnce(u64) -> u64) {
+fn count(state: &mut Overlay<'_>, scope: Scope, change: impl FnOnce(u64) -> u64) {
     if let Scope::Model(model) = scope {
         let mut register = Register::of(state, model);
         register.silent = change(register.silent);

@@ -261,7 +261,7 @@ impl Record for TurnOf {
 }
 
 /// Puts an entry on the agenda.
-pub(crate) fn set<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp, due: Due) {
+pub(crate) fn set(state: &mut Overlay<'_>, time: Timestamp, due: Due) {
     state.note_agenda_entry();
     let lane = due.lane();
     if !due.is_tidying() {
@@ -274,7 +274,7 @@ pub(crate) fn set<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Times
 }
 
 /// Takes an entry off the agenda.
-pub(crate) fn clear<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp, due: Due) {
+pub(crate) fn clear(state: &mut Overlay<'_>, time: Timestamp, due: Due) {
     let lane = due.lane();
     if state.read::<InLane>(&(lane, time, due)).is_none() {
         return;
@@ -285,7 +285,7 @@ pub(crate) fn clear<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Tim
     move_turn(state, lane, first.map(|first| first.time.max(turn)));
 }
 
-fn take<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp, due: Due) {
+fn take(state: &mut Overlay<'_>, time: Timestamp, due: Due) {
     if !due.is_tidying() {
         state.remove::<Deadline>(&(time, due));
     }
@@ -293,19 +293,19 @@ fn take<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, time: Timestamp, due:
 }
 
 /// The entry of a lane that falls due first.
-fn first_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, lane: Lane) -> Option<InLane> {
+fn first_of(state: &Overlay<'_>, lane: Lane) -> Option<InLane> {
     let from = InLane::key_bytes(&lane);
     let first = state.entries(&from, &prefix_end(&from), 1);
     first.first().and_then(|(_, value)| codec::decode_trusted(value).ok())
 }
 
 /// Whether something in a lane should have been handled by a block time and was not.
-pub(crate) fn is_behind<S: StateRead + ?Sized>(state: &Overlay<'_, S>, lane: Lane, time: Timestamp) -> bool {
+pub(crate) fn is_behind(state: &Overlay<'_>, lane: Lane, time: Timestamp) -> bool {
     first_of(state, lane).is_some_and(|first| first.time <= time)
 }
 
 /// Gives a lane its turn at another time, or none.
-fn move_turn<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, lane: Lane, time: Option<Timestamp>) {
+fn move_turn(state: &mut Overlay<'_>, lane: Lane, time: Option<Timestamp>) {
     let before = state.read::<TurnOf>(&lane).map(|turn| turn.0);
     if before == time {
         return;
@@ -334,7 +334,7 @@ pub fn next(state: &impl StateRead) -> Result<Option<Timestamp>, StateError> {
 }
 
 /// Handles what is due at the context's block time.
-pub(crate) fn handle<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context) -> Vec<Event> {
+pub(crate) fn handle(state: &mut Overlay<'_>, context: &mut Context) -> Vec<Event> {
     let from = Turn::key_bytes(&());
     let to = Turn::key_bytes(&context.time.plus_ms(1));
     let turns = state.entries(&from, &to, limits::LANES_PER_BLOCK);
@@ -365,7 +365,7 @@ pub(crate) fn handle<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context:
 }
 
 /// The most that handling an entry costs.
-fn weight_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, due: Due) -> Weight {
+fn weight_of(state: &Overlay<'_>, due: Due) -> Weight {
     match due {
         Due::Proposal(_, id) => {
             state.read::<Proposal>(&id).map_or(load::ENTRY, |proposal| weight_of_proposal(state, &proposal))
@@ -384,7 +384,7 @@ fn weight_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, due: Due) -> Weight 
     }
 }
 
-fn weight_of_proposal<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal) -> Weight {
+fn weight_of_proposal(state: &Overlay<'_>, proposal: &Proposal) -> Weight {
     let moot = |action: &ProposalAction| match action {
         ProposalAction::ResolveDispute { dispute, .. } => {
             state.read::<Dispute>(dispute).map_or(0, |dispute| dispute.would_make_moot(state))
@@ -395,7 +395,7 @@ fn weight_of_proposal<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &
     load::of_proposal(&proposal.actions, &proposal.gates, moot)
 }
 
-fn handle_one<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context, due: Due) -> Vec<Event> {
+fn handle_one(state: &mut Overlay<'_>, context: &mut Context, due: Due) -> Vec<Event> {
     match due {
         Due::Proposal(_, id) => proposal::closing::on_due(state, context, id),
         Due::Delegation { model, from } => delegation::expire(state, context, (model, from)),

@@ -14,7 +14,7 @@ use crate::{
         ids::{AccountId, Height, ModelId, ProposalId, Timestamp, VersionLabel},
         invalid::{Invalid, check_said, check_text},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         context::Context,
@@ -147,9 +147,9 @@ impl StopVersion {
         check_reason(&self.reason)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -162,9 +162,9 @@ impl StopVersion {
         }
     }
 
-    fn stop<S: StateRead + ?Sized>(
+    fn stop(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         (model, mut version): (&Model, Version),
         account: AccountId,
@@ -211,8 +211,8 @@ fn may_stop(model: &Model, account: AccountId) -> Option<u64> {
 }
 
 /// Counts a stop, unless the account has had its share of them.
-fn count_stop<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn count_stop(
+    state: &mut Overlay<'_>,
     context: &Context,
     (version, account): (&Version, AccountId),
     until: Timestamp,
@@ -252,8 +252,8 @@ pub(crate) fn require_not_suspended(version: &Version, time: Timestamp) -> Resul
     }
 }
 
-fn take_back<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn take_back(
+    state: &mut Overlay<'_>,
     context: &Context,
     version: Version,
     account: AccountId,
@@ -268,8 +268,8 @@ fn take_back<S: StateRead + ?Sized>(
 }
 
 /// Suspends a version until it is lifted, as a decision says; a stop that runs is confirmed by it.
-pub(crate) fn suspend<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn suspend(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
     (label, proposal, reason): (&VersionLabel, ProposalId, &str),
@@ -286,8 +286,8 @@ pub(crate) fn suspend<S: StateRead + ?Sized>(
 }
 
 /// Ends a suspension, as a decision says.
-pub(crate) fn lift<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn lift(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
     (label, proposal): (&VersionLabel, ProposalId),
@@ -300,22 +300,13 @@ pub(crate) fn lift<S: StateRead + ?Sized>(
 }
 
 /// The time of a stop is up.
-pub(crate) fn lapse<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    key: (ModelId, u64),
-) -> Vec<Event> {
+pub(crate) fn lapse(state: &mut Overlay<'_>, context: &Context, key: (ModelId, u64)) -> Vec<Event> {
     let stop = state.read::<VersionStop>(&key).filter(|stop| stop.ended.is_none());
     let version = stop.and_then(|stop| state.read::<Version>(&(stop.model, stop.label)));
     version.map(|version| clear(state, context, version, StopEnd::Lapsed)).into_iter().collect()
 }
 
-fn set<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    mut version: Version,
-    (by, reason): (SuspendedBy, &str),
-) -> Event {
+fn set(state: &mut Overlay<'_>, context: &Context, mut version: Version, (by, reason): (SuspendedBy, &str)) -> Event {
     version.suspended = Some(Suspension { by, reason: reason.to_owned(), height: context.height });
     state.write(&(version.model, version.label.clone()), &version);
     Event::VersionSuspended {
@@ -327,12 +318,7 @@ fn set<S: StateRead + ?Sized>(
     }
 }
 
-fn clear<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    mut version: Version,
-    end: StopEnd,
-) -> Event {
+fn clear(state: &mut Overlay<'_>, context: &Context, mut version: Version, end: StopEnd) -> Event {
     end_stop(state, context, &mut version, end);
     state.write(&(version.model, version.label.clone()), &version);
     let artifact = version.artifact.address;
@@ -340,12 +326,7 @@ fn clear<S: StateRead + ?Sized>(
 }
 
 /// Takes a suspension off a version, and closes the stop that it was by, if it was by one; the caller writes the version.
-pub(crate) fn end_stop<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    version: &mut Version,
-    end: StopEnd,
-) {
+pub(crate) fn end_stop(state: &mut Overlay<'_>, context: &Context, version: &mut Version, end: StopEnd) {
     let Some(Suspension { by: SuspendedBy::Stop { number, account, until }, .. }) = version.suspended.take() else {
         return;
     };

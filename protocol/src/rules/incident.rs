@@ -11,7 +11,7 @@ use crate::{
         ids::{AccountId, ContentHash, Height, IncidentId, ModelId, Timestamp, VersionLabel},
         invalid::{Invalid, check_said, check_text},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         context::Context,
@@ -154,9 +154,9 @@ impl ReportIncident {
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -189,7 +189,7 @@ impl ReportIncident {
 }
 
 impl Incident {
-    fn existing<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: IncidentId) -> Result<Self, Rejection> {
+    fn existing(state: &Overlay<'_>, id: IncidentId) -> Result<Self, Rejection> {
         state.read::<Self>(&id).ok_or(Rejection::UnknownIncident(id))
     }
 
@@ -199,7 +199,7 @@ impl Incident {
     }
 
     /// Whether the word of who is named is still waited for: it has neither answered nor spoken, and has time to.
-    fn awaits<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, time: Timestamp) -> Option<Named> {
+    fn awaits(&self, state: &Overlay<'_>, time: Timestamp) -> Option<Named> {
         let named = *self.named(self.responsible?)?;
         let silent = named.statements == 0 && time < named.until;
         let unanswered = || office::is_unanswered(state, &Office::Responsible(self.id), named.account);
@@ -219,7 +219,7 @@ impl Incident {
     }
 
     /// Adds a step to the history, and writes both.
-    fn step<S: StateRead + ?Sized>(mut self, state: &mut Overlay<'_, S>, update: &IncidentUpdate) {
+    fn step(mut self, state: &mut Overlay<'_>, update: &IncidentUpdate) {
         state.write(&(self.id, self.updates), update);
         self.updates = self.updates.saturating_add(1);
         state.write(&self.id, &self);
@@ -244,9 +244,9 @@ impl UpdateIncident {
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -310,9 +310,9 @@ impl AnswerIncident {
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {

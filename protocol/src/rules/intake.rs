@@ -10,7 +10,7 @@ use crate::{
     ground::{
         ids::{AccountId, ModelId},
         limits,
-        state::{Family, KeyField, Overlay, Record, StateRead, prefix_end},
+        state::{Family, KeyField, Overlay, Record, prefix_end},
     },
     rules::{event::Event, rejection::Rejection},
 };
@@ -55,17 +55,13 @@ impl Record for Intake {
 }
 
 /// Whether an account takes units of a model.
-pub(crate) fn takes<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, account: AccountId) -> bool {
+pub(crate) fn takes(state: &Overlay<'_>, model: ModelId, account: AccountId) -> bool {
     let said = |of| state.read::<Intake>(&(account, of)).map(|intake| intake.takes);
     said(UnitsOf::Model(model)).or_else(|| said(UnitsOf::Any)).unwrap_or(true)
 }
 
 /// [`takes`], or else the refusal that names the remedy.
-pub(crate) fn require<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-) -> Result<(), Rejection> {
+pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Result<(), Rejection> {
     if takes(state, model, account) { Ok(()) } else { Err(Rejection::NotAsked { account, model }) }
 }
 
@@ -79,11 +75,7 @@ pub struct SetIntake {
 }
 
 impl SetIntake {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
-        &self,
-        state: &mut Overlay<'_, S>,
-        sender: AccountId,
-    ) -> Result<Vec<Event>, Rejection> {
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, sender: AccountId) -> Result<Vec<Event>, Rejection> {
         if let UnitsOf::Model(model) = self.of {
             crate::rules::model::Model::existing(state, model)?;
         }

@@ -22,7 +22,7 @@ use crate::{
         ids::{AccountId, Height, ModelId, ProposalId, Timestamp},
         invalid::{Invalid, check_text},
         limits,
-        state::{Family, Overlay, Record, StateRead, prefix_end},
+        state::{Family, Overlay, Record, prefix_end},
     },
     rules::{
         context::Context,
@@ -249,9 +249,9 @@ impl AskLicence {
         wanted.terms.check()
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -280,7 +280,7 @@ impl AskLicence {
 }
 
 /// Takes what an account asks for off the list and the agenda, and says whether it asked for anything.
-fn forget_request<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, (model, account): (ModelId, AccountId)) -> bool {
+fn forget_request(state: &mut Overlay<'_>, (model, account): (ModelId, AccountId)) -> bool {
     let Some(request) = state.read::<LicenceRequest>(&(account, model)) else { return false };
     due::clear(state, request.expires, Due::LicenceRequest { account, model });
     state.remove::<LicenceRequest>(&(account, model));
@@ -289,10 +289,7 @@ fn forget_request<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, (model, acc
 }
 
 /// An account asks for a licence no longer: nobody granted it in time.
-pub(crate) fn lapse<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    (account, model): (AccountId, ModelId),
-) -> Vec<Event> {
+pub(crate) fn lapse(state: &mut Overlay<'_>, (account, model): (AccountId, ModelId)) -> Vec<Event> {
     if forget_request(state, (model, account)) {
         vec![Event::LicenceRequestLapsed { model, account }]
     } else {
@@ -312,9 +309,9 @@ pub struct AnswerLicence {
 }
 
 impl AnswerLicence {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -355,12 +352,7 @@ impl Licensee {
 }
 
 /// Writes how an account stands, with one more step of its history.
-fn put<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    mut licensee: Licensee,
-    step: LicenceStep,
-) {
+fn put(state: &mut Overlay<'_>, context: &Context, mut licensee: Licensee, step: LicenceStep) {
     let (line, number) = ((licensee.model, licensee.account), licensee.changes);
     licensee.changes = number.saturating_add(1);
     state.write(&(line.0, line.1, number), &LicenceChange { number, height: context.height, step });
@@ -369,8 +361,8 @@ fn put<S: StateRead + ?Sized>(
 
 /// Grants an account a licence, as a decision says that `asked_by` proposed: in place of the one that it has if it agreed
 /// to that beforehand, and of what it was offered before in any case.
-pub(crate) fn grant<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn grant(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, proposal, asked_by): (ModelId, ProposalId, AccountId),
     (account, granted): (AccountId, &LicenceTerms),
@@ -399,8 +391,8 @@ pub(crate) fn grant<S: StateRead + ?Sized>(
 }
 
 /// Takes back what an account has by licence, and what it is offered, as a decision says.
-pub(crate) fn revoke<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn revoke(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, proposal): (ModelId, ProposalId),
     (account, reason): (AccountId, &str),

@@ -9,7 +9,7 @@ use crate::{
         },
         invalid::{Invalid, check_count, check_text},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         access::Distribution,
@@ -97,16 +97,12 @@ impl Record for ModelOf {
 }
 
 impl Model {
-    pub(crate) fn existing<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: ModelId) -> Result<Self, Rejection> {
+    pub(crate) fn existing(state: &Overlay<'_>, id: ModelId) -> Result<Self, Rejection> {
         state.read::<Self>(&id).ok_or(Rejection::UnknownModel(id))
     }
 
     /// Whether an account has a say in the model's affairs: a steward, or a holder of shares.
-    pub(crate) fn require_own<S: StateRead + ?Sized>(
-        &self,
-        state: &Overlay<'_, S>,
-        account: AccountId,
-    ) -> Result<(), Rejection> {
+    pub(crate) fn require_own(&self, state: &Overlay<'_>, account: AccountId) -> Result<(), Rejection> {
         if self.is_steward(state, account) || share::balance(state, self.id, account) > Units::ZERO {
             Ok(())
         } else {
@@ -123,15 +119,11 @@ impl Model {
     }
 
     /// Whether an account is named a steward, and accepted.
-    pub(crate) fn is_steward<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, account: AccountId) -> bool {
+    pub(crate) fn is_steward(&self, state: &Overlay<'_>, account: AccountId) -> bool {
         self.stewards.contains(&account) && office::holds(state, &Office::Steward(self.id), account)
     }
 
-    pub(crate) fn require_steward<S: StateRead + ?Sized>(
-        &self,
-        state: &Overlay<'_, S>,
-        account: AccountId,
-    ) -> Result<(), Rejection> {
+    pub(crate) fn require_steward(&self, state: &Overlay<'_>, account: AccountId) -> Result<(), Rejection> {
         if self.is_steward(state, account) {
             return Ok(());
         }
@@ -191,8 +183,8 @@ pub(crate) fn check_countersigners(stewards: &[AccountId], policy: &ModelPolicy)
 }
 
 /// That every account a policy names exists.
-pub(crate) fn check_policy_accounts<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn check_policy_accounts(
+    state: &Overlay<'_>,
     context: &Context,
     policy: &ModelPolicy,
 ) -> Result<(), Rejection> {
@@ -274,9 +266,9 @@ impl CreateModel {
         self.policy.check()
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: &crate::rules::account::Account,
     ) -> Result<Vec<Event>, Rejection> {
@@ -328,8 +320,8 @@ impl CreateModel {
 }
 
 /// Divides a grant among the holders of the parent as they stand now; `room` is how many more holders can be served.
-fn grant_to_parent<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn grant_to_parent(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: ModelId,
     grant: &ParentGrant,
@@ -474,9 +466,9 @@ impl PublishVersion {
         check_count("datasets", self.datasets.len(), limits::VERSION_DATASETS)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -522,8 +514,8 @@ impl PublishVersion {
     }
 }
 
-pub(crate) fn existing_version<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn existing_version(
+    state: &Overlay<'_>,
     model: ModelId,
     label: &VersionLabel,
 ) -> Result<Version, Rejection> {
@@ -537,8 +529,8 @@ pub(crate) fn wrong_status(version: Version) -> Rejection {
 }
 
 /// Releases a published version, as a decision says.
-pub(crate) fn release<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn release(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &mut Model,
     (label, proposal): (&VersionLabel, ProposalId),
@@ -558,8 +550,8 @@ pub(crate) fn release<S: StateRead + ?Sized>(
 }
 
 /// Warns everybody off a released version, as a decision says.
-pub(crate) fn deprecate<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn deprecate(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
     (label, proposal, reason): (&VersionLabel, ProposalId, &str),
@@ -574,8 +566,8 @@ pub(crate) fn deprecate<S: StateRead + ?Sized>(
 }
 
 /// Takes a version back, as a decision says.
-pub(crate) fn withdraw<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn withdraw(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &mut Model,
     (label, proposal, reason): (&VersionLabel, Option<ProposalId>, &str),
@@ -596,8 +588,8 @@ pub(crate) fn withdraw<S: StateRead + ?Sized>(
 }
 
 /// Takes a version back because a dispute over it was upheld; nothing if it was taken back meanwhile.
-pub(crate) fn withdraw_disputed<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn withdraw_disputed(
+    state: &mut Overlay<'_>,
     context: &Context,
     (id, label): (ModelId, &VersionLabel),
     dispute: DisputeId,
@@ -610,8 +602,8 @@ pub(crate) fn withdraw_disputed<S: StateRead + ?Sized>(
 }
 
 /// Adds to what a version was made from, as a decision says.
-pub(crate) fn claim_lineage<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn claim_lineage(
+    state: &mut Overlay<'_>,
     model: &Model,
     (label, proposal): (&VersionLabel, ProposalId),
     parents: &[VersionRef],
@@ -643,11 +635,7 @@ impl Record for ChildOf {
 }
 
 /// Records a version under one of its parents, which must exist.
-fn add_child<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    parent: &VersionRef,
-    child: &Version,
-) -> Result<(), Rejection> {
+fn add_child(state: &mut Overlay<'_>, parent: &VersionRef, child: &Version) -> Result<(), Rejection> {
     existing_version(state, parent.model, &parent.label)?;
     let key = ((parent.model, parent.label.clone()), (child.model, child.label.clone()));
     state.write(&key, &ChildOf(VersionRef { model: child.model, label: child.label.clone() }));

@@ -5,7 +5,7 @@ use crate::{
     ground::{
         ids::{AccountId, Height, Power, ProposalId, PublicKey},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         account::{Account, Suspension},
@@ -98,8 +98,8 @@ impl Record for RetiredKey {
 }
 
 /// Admits a validator; its operator becomes a member.
-pub(crate) fn admit_validator<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn admit_validator(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     validator: Validator,
 ) -> Result<Vec<Event>, Rejection> {
@@ -135,8 +135,8 @@ pub(crate) fn reweight_validator(context: &mut Context, key: PublicKey, power: P
 }
 
 /// Removes a validator, and its key for good; its operator stays a member.
-pub(crate) fn remove_validator<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn remove_validator(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     key: PublicKey,
 ) -> Result<Vec<Event>, Rejection> {
@@ -166,8 +166,8 @@ fn set_validators(context: &mut Context, validators: Vec<Validator>) -> Result<(
 }
 
 /// Makes an account a member: it votes on proposals opened from the next block on.
-pub(crate) fn admit_member<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn admit_member(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     id: AccountId,
 ) -> Result<Vec<Event>, Rejection> {
@@ -188,18 +188,14 @@ pub(crate) fn admit_member<S: StateRead + ?Sized>(
 pub struct LeaveNetwork {}
 
 /// The sender is a member no longer.
-pub(crate) fn leave<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    sender: Account,
-) -> Result<Vec<Event>, Rejection> {
+pub(crate) fn leave(state: &mut Overlay<'_>, context: &mut Context, sender: Account) -> Result<Vec<Event>, Rejection> {
     remove_member(state, context, sender.id, "it left")
 }
 
 /// Makes a member one no longer. Its ballots that are cast stand; it casts no more, and proposals opened from the next
 /// block on do not count it.
-pub(crate) fn remove_member<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn remove_member(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     id: AccountId,
     reason: &str,
@@ -223,8 +219,8 @@ pub(crate) fn remove_member<S: StateRead + ?Sized>(
 }
 
 /// Lets an account admit more accounts.
-pub(crate) fn grant_quota<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn grant_quota(
+    state: &mut Overlay<'_>,
     context: &Context,
     id: AccountId,
     quota: u32,
@@ -236,8 +232,8 @@ pub(crate) fn grant_quota<S: StateRead + ?Sized>(
 }
 
 /// Suspends an account: it starts nothing more, and the clocks of its recovery stand.
-pub(crate) fn suspend<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn suspend(
+    state: &mut Overlay<'_>,
     context: &Context,
     id: AccountId,
     (proposal, reason): (ProposalId, &str),
@@ -252,11 +248,7 @@ pub(crate) fn suspend<S: StateRead + ?Sized>(
 }
 
 /// Reinstates a suspended account.
-pub(crate) fn reinstate<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    id: AccountId,
-) -> Result<Vec<Event>, Rejection> {
+pub(crate) fn reinstate(state: &mut Overlay<'_>, context: &Context, id: AccountId) -> Result<Vec<Event>, Rejection> {
     let mut account: Account = context.existing_account(state, id)?;
     if account.suspended.take().is_none() {
         return Err(Rejection::NotSuspended(id));

@@ -200,47 +200,34 @@ pub fn is_held(state: &impl StateRead, office: &Office, account: AccountId) -> R
     Ok(status(state, office, account)? == Some(TenureStatus::Accepted))
 }
 
-fn tenure<S: StateRead + ?Sized>(state: &Overlay<'_, S>, office: &Office, account: AccountId) -> Option<Tenure> {
+fn tenure(state: &Overlay<'_>, office: &Office, account: AccountId) -> Option<Tenure> {
     state.read::<Tenure>(&(account, office.clone()))
 }
 
 /// [`is_held`], for rules.
-pub(crate) fn holds<S: StateRead + ?Sized>(state: &Overlay<'_, S>, office: &Office, account: AccountId) -> bool {
+pub(crate) fn holds(state: &Overlay<'_>, office: &Office, account: AccountId) -> bool {
     tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Accepted)
 }
 
 /// Whether an account is named for an office, and has answered nothing.
-pub(crate) fn is_unanswered<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    office: &Office,
-    account: AccountId,
-) -> bool {
+pub(crate) fn is_unanswered(state: &Overlay<'_>, office: &Office, account: AccountId) -> bool {
     tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Offered)
 }
 
 /// Whether an account counts where a proposal copied its name: it accepted, and has not resigned since. That it is no
 /// longer named takes nothing from what was opened before.
-pub(crate) fn counts_in_copy<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    office: &Office,
-    account: AccountId,
-) -> bool {
+pub(crate) fn counts_in_copy(state: &Overlay<'_>, office: &Office, account: AccountId) -> bool {
     tenure(state, office, account).is_some_and(|tenure| tenure.status.counts_in_copy())
 }
 
-fn write<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    (office, account): (&Office, AccountId),
-    status: TenureStatus,
-) {
+fn write(state: &mut Overlay<'_>, context: &Context, (office, account): (&Office, AccountId), status: TenureStatus) {
     let tenure = Tenure { account, office: office.clone(), status, since: context.height };
     state.write(&(account, office.clone()), &tenure);
 }
 
 /// Names an account for an office. `signed` is when it signed what names it, if it did.
-fn appoint<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn appoint(
+    state: &mut Overlay<'_>,
     context: &Context,
     (office, account): (&Office, AccountId),
     signed: Option<Height>,
@@ -267,12 +254,7 @@ fn appoint<S: StateRead + ?Sized>(
 }
 
 /// An account is no longer named for an office.
-fn dismiss<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    office: &Office,
-    account: AccountId,
-) -> Option<Event> {
+fn dismiss(state: &mut Overlay<'_>, context: &Context, office: &Office, account: AccountId) -> Option<Event> {
     let status = tenure(state, office, account)?.status;
     if status == TenureStatus::Accepted {
         write(state, context, (office, account), TenureStatus::Dismissed);
@@ -308,8 +290,8 @@ pub(crate) fn of_policy(model: ModelId, policy: &ModelPolicy) -> Names {
 
 /// Puts one list of names in place of another. Who is named again, and had resigned, is asked again. `signed` is an
 /// account that signed what names it, and when.
-pub(crate) fn rename<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn rename(
+    state: &mut Overlay<'_>,
     context: &Context,
     (before, after): (&Names, &Names),
     signed: Option<(AccountId, Height)>,
@@ -343,9 +325,9 @@ pub struct AcceptOffice {
 }
 
 impl AcceptOffice {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -373,12 +355,7 @@ impl AcceptOffice {
     }
 
     /// That what the office is of exists, and that it is the sender's to take.
-    fn require_sound<S: StateRead + ?Sized>(
-        &self,
-        state: &Overlay<'_, S>,
-        context: &Context,
-        sender: AccountId,
-    ) -> Result<(), Rejection> {
+    fn require_sound(&self, state: &Overlay<'_>, context: &Context, sender: AccountId) -> Result<(), Rejection> {
         match &self.office {
             Office::Steward(model)
             | Office::Arbiter(model)
@@ -404,9 +381,9 @@ pub struct ResignOffice {
 }
 
 impl ResignOffice {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         sender: &Account,
     ) -> Result<Vec<Event>, Rejection> {

@@ -33,7 +33,7 @@ use crate::{
         ids::{AccountId, DisputeId, Height, ModelId, Name, ProposalId, Timestamp, Units},
         invalid::{Invalid, check_count, check_line, check_said, check_text},
         limits,
-        state::{Family, KeyField, Overlay, Record, StateRead},
+        state::{Family, KeyField, Overlay, Record},
     },
     rules::{
         account::Account,
@@ -225,16 +225,12 @@ impl Record for ProposalOf {
 }
 
 impl Proposal {
-    pub(crate) fn existing<S: StateRead + ?Sized>(state: &Overlay<'_, S>, id: ProposalId) -> Result<Self, Rejection> {
+    pub(crate) fn existing(state: &Overlay<'_>, id: ProposalId) -> Result<Self, Rejection> {
         state.read::<Self>(&id).ok_or(Rejection::UnknownProposal(id))
     }
 
     /// The proposal, if ballots are taken on it.
-    fn open<S: StateRead + ?Sized>(
-        state: &Overlay<'_, S>,
-        context: &Context,
-        id: ProposalId,
-    ) -> Result<Self, Rejection> {
+    fn open(state: &Overlay<'_>, context: &Context, id: ProposalId) -> Result<Self, Rejection> {
         let proposal = Self::existing(state, id)?;
         if proposal.status != ProposalStatus::Open {
             return Err(Rejection::NotOpen { proposal: id, status: proposal.status.name().into() });
@@ -259,7 +255,7 @@ impl Proposal {
     }
 
     /// Moves the close of an open proposal.
-    fn move_close<S: StateRead + ?Sized>(&mut self, state: &mut Overlay<'_, S>, closes: Timestamp) {
+    fn move_close(&mut self, state: &mut Overlay<'_>, closes: Timestamp) {
         due::clear(state, self.closes, Due::Proposal(self.scope, self.id));
         self.closes = closes;
         due::set(state, closes, Due::Proposal(self.scope, self.id));
@@ -331,9 +327,9 @@ impl OpenProposal {
         }
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         mut sender: Account,
     ) -> Result<Vec<Event>, Rejection> {
@@ -394,9 +390,9 @@ impl OpenProposal {
         }])
     }
 
-    fn model_terms<S: StateRead + ?Sized>(
+    fn model_terms(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         id: ModelId,
         (sender, class): (&Account, Class),
@@ -442,8 +438,8 @@ impl OpenProposal {
     }
 }
 
-fn network_terms<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+fn network_terms(
+    state: &Overlay<'_>,
     context: &mut Context,
     sender: &Account,
     (class, actions): (Class, &[ProposalAction]),
@@ -468,8 +464,8 @@ fn network_terms<S: StateRead + ?Sized>(
     Ok(Terms { rule, gates: Vec::new(), guardian: None, suspended_vote: true, tally, number })
 }
 
-fn require_proposer<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+fn require_proposer(
+    state: &Overlay<'_>,
     model: &Model,
     (rule, class): (&Rule, Class),
     sender: AccountId,
@@ -494,15 +490,15 @@ fn require_proposer<S: StateRead + ?Sized>(
 }
 
 /// What an account counts with by itself, as of a proposal's opening.
-fn own_weight<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: &Account) -> u64 {
+fn own_weight(state: &Overlay<'_>, proposal: &Proposal, account: &Account) -> u64 {
     match proposal.scope {
         Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
         Scope::Model(model) => model_weight(state, model, account.id, (proposal.snapshot, proposal.rule.electorate)),
     }
 }
 
-fn model_weight<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+fn model_weight(
+    state: &Overlay<'_>,
     model: ModelId,
     account: AccountId,
     (height, electorate): (Height, Electorate),
@@ -511,7 +507,7 @@ fn model_weight<S: StateRead + ?Sized>(
 }
 
 /// The number of members when block `height` was over.
-fn members_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, height: Height) -> u64 {
+fn members_as_of(state: &Overlay<'_>, height: Height) -> u64 {
     state.read_as_of::<MembersAt>(&(), &height).map_or(0, |at| at.0)
 }
 
@@ -530,9 +526,9 @@ impl WithdrawProposal {
         check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {

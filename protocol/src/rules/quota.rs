@@ -6,7 +6,7 @@ use crate::{
     ground::{
         ids::{AccountId, ModelId},
         limits,
-        state::{Family, KeyField, Overlay, Record, StateRead},
+        state::{Family, KeyField, Overlay, Record},
     },
     rules::rejection::Rejection,
 };
@@ -69,11 +69,7 @@ impl Record for Kept {
 }
 
 /// An account keeps one more, if it may.
-pub(crate) fn take<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    account: AccountId,
-    keeps: Keeps,
-) -> Result<(), Rejection> {
+pub(crate) fn take(state: &mut Overlay<'_>, account: AccountId, keeps: Keeps) -> Result<(), Rejection> {
     let kept = state.read::<Kept>(&(account, keeps)).map_or(0, |kept| kept.0);
     if kept >= keeps.most() {
         return Err(Rejection::QuotaUsedUp { account, keeps });
@@ -83,7 +79,7 @@ pub(crate) fn take<S: StateRead + ?Sized>(
 }
 
 /// An account keeps one less.
-pub(crate) fn give_back<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: AccountId, keeps: Keeps) {
+pub(crate) fn give_back(state: &mut Overlay<'_>, account: AccountId, keeps: Keeps) {
     match state.read::<Kept>(&(account, keeps)) {
         Some(Kept(kept)) if kept > 1 => state.write(&(account, keeps), &Kept(kept.saturating_sub(1))),
         _ => state.remove::<Kept>(&(account, keeps)),

@@ -57,7 +57,7 @@ use crate::{
         ids::{AccountId, PublicKey},
         invalid::{Invalid, check_count},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         account::{Account, KeyPolicy},
@@ -170,9 +170,9 @@ impl SetRecovery {
         self.policy.as_ref().map_or(Ok(()), RecoveryPolicy::check)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         mut sender: Account,
         signers: &[PublicKey],
@@ -209,9 +209,9 @@ impl RecoverAccount {
         self.keys.check()
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -241,7 +241,7 @@ impl RecoverAccount {
         Ok(vec![Event::RecoverySought { account: self.account, guardian: sender, ready }])
     }
 
-    fn is_said_by_enough<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, policy: &RecoveryPolicy) -> bool {
+    fn is_said_by_enough(&self, state: &Overlay<'_>, policy: &RecoveryPolicy) -> bool {
         let says_so = |guardian: &&AccountId| {
             office::holds(state, &Office::KeyGuardian(self.account), **guardian)
                 && state.read::<GuardianVote>(&(self.account, **guardian)).is_some_and(|vote| vote.0 == self.keys)
@@ -250,13 +250,7 @@ impl RecoverAccount {
         agree >= policy.needed
     }
 
-    fn begin<S: StateRead + ?Sized>(
-        &self,
-        state: &mut Overlay<'_, S>,
-        context: &Context,
-        account: &mut Account,
-        delay_ms: u64,
-    ) -> Recovery {
+    fn begin(&self, state: &mut Overlay<'_>, context: &Context, account: &mut Account, delay_ms: u64) -> Recovery {
         settling::hold(state, context, account);
         state.write(&account.id, account);
         let clock = Clock::new(context.time, delay_ms, account.suspended.is_none());
@@ -270,8 +264,8 @@ impl RecoverAccount {
 pub struct CancelRecovery {}
 
 impl CancelRecovery {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
-        state: &mut Overlay<'_, S>,
+    pub(crate) fn apply(
+        state: &mut Overlay<'_>,
         context: &Context,
         mut sender: Account,
         signers: &[PublicKey],
@@ -297,7 +291,7 @@ impl CancelRecovery {
 }
 
 /// Ends whatever guardians have said of an account and begun.
-pub(crate) fn stop<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: &Account) -> Option<Event> {
+pub(crate) fn stop(state: &mut Overlay<'_>, account: &Account) -> Option<Event> {
     let had_votes = forget_votes(state, account);
     let recovery = state.read::<Recovery>(&account.id);
     if let Some(recovery) = &recovery {
@@ -307,7 +301,7 @@ pub(crate) fn stop<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: &
     (had_votes || recovery.is_some()).then_some(Event::RecoveryStopped { account: account.id })
 }
 
-fn forget_votes<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: &Account) -> bool {
+fn forget_votes(state: &mut Overlay<'_>, account: &Account) -> bool {
     let mut had_votes = false;
     for guardian in account.recovery.iter().flat_map(|policy| &policy.guardians) {
         let key = (account.id, *guardian);
@@ -320,11 +314,7 @@ fn forget_votes<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: &Acc
 }
 
 /// A recovery's time is over: the account gets its keys, unless they were contested and not confirmed.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    id: AccountId,
-) -> Vec<Event> {
+pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: AccountId) -> Vec<Event> {
     let (Some(recovery), Some(mut account)) = (state.read::<Recovery>(&id), state.read::<Account>(&id)) else {
         return Vec::new();
     };
@@ -345,7 +335,7 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
 }
 
 /// The account was suspended: its clocks stand. The caller writes the account.
-pub(crate) fn pause<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+pub(crate) fn pause(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     settling::hold(state, context, account);
     if let Some(recovery) = state.read::<Recovery>(&account.id) {
         recovery.clock.take(state, Due::Recovery(account.id));
@@ -355,7 +345,7 @@ pub(crate) fn pause<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: 
 }
 
 /// The account was reinstated: its clocks go on with what was left. The caller writes the account.
-pub(crate) fn resume<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+pub(crate) fn resume(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     let Some(recovery) = state.read::<Recovery>(&account.id) else {
         return settling::go_on(state, context, account);
     };

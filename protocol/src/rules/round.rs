@@ -27,7 +27,7 @@ use crate::{
         ids::{AccountId, ContentHash, Height, ModelId, ProposalId, Timestamp, Units},
         invalid::{Invalid, check_count},
         limits,
-        state::{Family, KeyField, Overlay, Record, StateRead},
+        state::{Family, KeyField, Overlay, Record},
     },
     rules::{
         context::Context,
@@ -278,15 +278,11 @@ impl Record for RoundDue {
 }
 
 impl Round {
-    pub(crate) fn existing<S: StateRead + ?Sized>(
-        state: &Overlay<'_, S>,
-        model: ModelId,
-        number: u64,
-    ) -> Result<Self, Rejection> {
+    pub(crate) fn existing(state: &Overlay<'_>, model: ModelId, number: u64) -> Result<Self, Rejection> {
         state.read::<Self>(&(model, number)).ok_or(Rejection::UnknownRound { model, round: number })
     }
 
-    fn write<S: StateRead + ?Sized>(&self, state: &mut Overlay<'_, S>) {
+    fn write(&self, state: &mut Overlay<'_>) {
         state.write(&(self.model, self.number), self);
     }
 
@@ -308,8 +304,8 @@ impl Round {
 }
 
 /// Opens a round, as a decision says.
-pub(crate) fn open<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn open(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
     (plan, proposal): (&RoundPlan, ProposalId),
@@ -350,11 +346,7 @@ pub(crate) fn open<S: StateRead + ?Sized>(
 
 /// Ends the recording of a model's rounds, because its owners retired it; their review goes its whole length from now,
 /// and they close by their rule.
-pub(crate) fn settle<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    model: ModelId,
-) -> Vec<Event> {
+pub(crate) fn settle(state: &mut Overlay<'_>, context: &Context, model: ModelId) -> Vec<Event> {
     let counters = state.read::<ModelCounters>(&model).unwrap_or_default();
     let mut events = Vec::new();
     for number in counters.open_rounds {
@@ -374,8 +366,8 @@ pub(crate) fn settle<S: StateRead + ?Sized>(
 
 /// Counts a contribution in its round, or takes it out again. Once the round has closed, only what it holds for disputes
 /// still changes; where it holds nothing, nothing does.
-pub(crate) fn count<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn count(
+    state: &mut Overlay<'_>,
     context: &Context,
     contribution: &Contribution,
     counts: bool,
@@ -398,27 +390,19 @@ pub(crate) fn count<S: StateRead + ?Sized>(
 }
 
 /// A giver sealed an amount.
-pub(crate) fn add_seal<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    round: Round,
-    giver: AccountId,
-) -> Result<(), Rejection> {
+pub(crate) fn add_seal(state: &mut Overlay<'_>, round: Round, giver: AccountId) -> Result<(), Rejection> {
     change(state, round, giver, |before| Some(RoundScore { seals: before.seals.checked_add(1)?, ..before }))
 }
 
 /// A giver told an amount that it had sealed.
-pub(crate) fn open_seal<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    round: Round,
-    giver: AccountId,
-) -> Result<(), Rejection> {
+pub(crate) fn open_seal(state: &mut Overlay<'_>, round: Round, giver: AccountId) -> Result<(), Rejection> {
     change(state, round, giver, |before| Some(RoundScore { seals: before.seals.saturating_sub(1), ..before }))
 }
 
 /// Changes what is kept of a giver, and the round's sums with it. What counts, is under seal or appealed never adds up
 /// to more than a `u64`, so that opening a seal is never refused for that.
-fn change<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn change(
+    state: &mut Overlay<'_>,
     mut round: Round,
     giver: AccountId,
     change: impl FnOnce(RoundScore) -> Option<RoundScore>,

@@ -7,7 +7,7 @@
 use crate::{
     ground::{
         ids::{AccountId, ProposalId},
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         account::Account,
@@ -41,11 +41,7 @@ pub(crate) fn is_sale(proposal: &Proposal) -> bool {
 }
 
 /// What an approved transfer still waits for: its buyer, or that its seller is no longer suspended.
-pub(crate) fn lacking<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    proposal: &Proposal,
-    buyer: AccountId,
-) -> Option<Rejection> {
+pub(crate) fn lacking(state: &Overlay<'_>, proposal: &Proposal, buyer: AccountId) -> Option<Rejection> {
     let seller = state.read::<Account>(&proposal.proposer);
     if let Some(Err(suspended)) = seller.map(|seller| seller.require_not_suspended()) {
         return Some(suspended);
@@ -64,9 +60,9 @@ pub struct AcceptTransfer {
 }
 
 impl AcceptTransfer {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {

@@ -96,7 +96,7 @@ impl Register {
         }
     }
 
-    pub(crate) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId) -> Self {
+    pub(crate) fn of(state: &Overlay<'_>, model: ModelId) -> Self {
         state.read::<Self>(&model).unwrap_or_else(|| Self::empty(model))
     }
 
@@ -282,29 +282,24 @@ impl Record for ShareChange {
 }
 
 /// What `account` holds of `model` now.
-pub fn balance<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, account: AccountId) -> Units {
+pub fn balance(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Units {
     state.read::<Share>(&(model, account)).map_or(Units::ZERO, |share| share.units)
 }
 
 /// The lines of a model's register, by account, at most `limit` of them.
-pub(crate) fn lines<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, limit: usize) -> Vec<Share> {
+pub(crate) fn lines(state: &Overlay<'_>, model: ModelId, limit: usize) -> Vec<Share> {
     let from = Share::key_bytes(&model);
     let entries = state.entries(&from, &prefix_end(&from), limit);
     entries.iter().filter_map(|(_, bytes)| codec::decode_trusted(bytes).ok()).collect()
 }
 
 /// What `account` held of `model` when block `height` was over.
-pub fn balance_as_of<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-    height: Height,
-) -> Units {
+pub fn balance_as_of(state: &Overlay<'_>, model: ModelId, account: AccountId, height: Height) -> Units {
     state.read_as_of::<ShareAt>(&(model, account), &(model, account, height)).map_or(Units::ZERO, |at| at.0)
 }
 
 /// What all holders of `model` counted with together when block `height` was over.
-pub fn total_as_of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, height: Height) -> Weights {
+pub fn total_as_of(state: &Overlay<'_>, model: ModelId, height: Height) -> Weights {
     state.read_as_of::<TotalAt>(&model, &(model, height)).map_or(Weights::ZERO, |at| at.0)
 }
 
@@ -369,8 +364,8 @@ pub fn is_conserved<'a>(
 }
 
 /// Changes one line and all that depends on it.
-pub(crate) fn change<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn change(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: ModelId,
     account: AccountId,
@@ -437,9 +432,9 @@ impl TransferShares {
         check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -456,8 +451,8 @@ impl TransferShares {
 }
 
 /// Moves units that the giver is free to give. `reason` is asked for each side, with the other one.
-pub(crate) fn transfer<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn transfer(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: ModelId,
     (from, to): (AccountId, AccountId),
@@ -480,11 +475,7 @@ pub(crate) fn transfer<S: StateRead + ?Sized>(
 }
 
 /// Sets units aside for a round, so that it can mint them whatever else is minted meanwhile.
-pub(crate) fn reserve<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    model: ModelId,
-    units: Units,
-) -> Result<(), Rejection> {
+pub(crate) fn reserve(state: &mut Overlay<'_>, model: ModelId, units: Units) -> Result<(), Rejection> {
     let mut register = Register::of(state, model);
     register.with_room_for(units).ok_or(Rejection::TooManyUnits(model))?;
     register.reserved = Units::new(register.reserved.get().saturating_add(units.get()));
@@ -493,7 +484,7 @@ pub(crate) fn reserve<S: StateRead + ?Sized>(
 }
 
 /// Gives back units that were set aside, to be minted or not.
-pub(crate) fn release_reserved<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, model: ModelId, units: Units) {
+pub(crate) fn release_reserved(state: &mut Overlay<'_>, model: ModelId, units: Units) {
     let mut register = Register::of(state, model);
     register.reserved = Units::new(register.reserved.get().saturating_sub(units.get()));
     state.write(&model, &register);
@@ -518,9 +509,9 @@ impl BurnShares {
         check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -537,24 +528,14 @@ impl BurnShares {
 
 /// What a holder can give away now: what it holds, less what is under vesting or disputed, whichever is more, for units
 /// under vesting can be those that a dispute takes; and less what is bound for its challenges.
-pub fn free_units<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: ModelId,
-    account: AccountId,
-    time: Timestamp,
-) -> Units {
+pub fn free_units(state: &Overlay<'_>, model: ModelId, account: AccountId, time: Timestamp) -> Units {
     let locked = VestingGrants::of(state, (model, account)).locked(time);
     let kept = locked.max(dispute::disputed_units(state, model, account));
     left_besides(state, (model, account), kept, time)
 }
 
 /// What a holder has besides units that are kept from it, and those that are bound for its challenges.
-fn left_besides<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    (model, account): (ModelId, AccountId),
-    kept: Units,
-    time: Timestamp,
-) -> Units {
+fn left_besides(state: &Overlay<'_>, (model, account): (ModelId, AccountId), kept: Units, time: Timestamp) -> Units {
     let bound = dispute::stake::bound_units(state, (model, account), time);
     free(balance(state, model, account), kept, bound)
 }
@@ -566,8 +547,8 @@ pub(crate) fn free(held: Units, kept: Units, bound: Units) -> Units {
 
 /// Takes units from a holder whether or not they are free to give, as a decision or a dispute demands. Free
 /// units go first; what is under vesting is never more than what is left.
-pub(crate) fn seize<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn seize(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, account): (ModelId, AccountId),
     units: Units,
@@ -579,11 +560,7 @@ pub(crate) fn seize<S: StateRead + ?Sized>(
 }
 
 /// That a holder has so many units, under vesting or not, and keeps its disputed ones without them.
-fn require_held<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    (model, account): (ModelId, AccountId),
-    units: Units,
-) -> Result<(), Rejection> {
+fn require_held(state: &Overlay<'_>, (model, account): (ModelId, AccountId), units: Units) -> Result<(), Rejection> {
     let held = balance(state, model, account);
     if units > held {
         return Err(Rejection::NotEnoughShares { account, model, held, asked: units });
@@ -591,8 +568,8 @@ fn require_held<S: StateRead + ?Sized>(
     dispute::require_undisputed(state, (model, account), units)
 }
 
-fn require_free<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+fn require_free(
+    state: &Overlay<'_>,
     context: &Context,
     (model, account): (ModelId, AccountId),
     units: Units,

@@ -18,7 +18,7 @@ use crate::{
         ids::{AccountId, ContributionId, Height},
         invalid::{Invalid, check_said, check_text},
         limits,
-        state::{Overlay, StateRead},
+        state::Overlay,
     },
     rules::{
         context::Context,
@@ -65,9 +65,9 @@ pub fn needed(model: &Model, giver: AccountId, asked: u32) -> u32 {
 
 impl Contribution {
     /// That a steward may speak about it: it does not count yet, is open for review, and is not the steward's own.
-    fn require_review<S: StateRead + ?Sized>(
+    fn require_review(
         &self,
-        state: &Overlay<'_, S>,
+        state: &Overlay<'_>,
         context: &Context,
         (model, steward): (&Model, AccountId),
     ) -> Result<Option<Round>, Rejection> {
@@ -82,11 +82,7 @@ impl Contribution {
     }
 
     /// Its round, which must still be open; none if it was given to none.
-    pub(crate) fn open_round<S: StateRead + ?Sized>(
-        &self,
-        state: &Overlay<'_, S>,
-        context: &Context,
-    ) -> Result<Option<Round>, Rejection> {
+    pub(crate) fn open_round(&self, state: &Overlay<'_>, context: &Context) -> Result<Option<Round>, Rejection> {
         let Some(number) = self.round else { return Ok(None) };
         let round = Round::existing(state, self.model, number)?;
         round.require_open(context.time)?;
@@ -94,11 +90,7 @@ impl Contribution {
     }
 
     /// It counts from now on, and is in dispute where it is challenged.
-    fn begin_to_count<S: StateRead + ?Sized>(
-        &mut self,
-        state: &mut Overlay<'_, S>,
-        context: &Context,
-    ) -> Result<(), Rejection> {
+    fn begin_to_count(&mut self, state: &mut Overlay<'_>, context: &Context) -> Result<(), Rejection> {
         round::count(state, context, self, true)?;
         self.accepted = Some(context.height);
         if Frozen::of(state, &DisputeTarget::Contribution(self.id)).disputes.is_empty() {
@@ -108,7 +100,7 @@ impl Contribution {
     }
 
     /// Forgets what a steward said of it, and what those said who are no longer stewards.
-    fn forget<S: StateRead + ?Sized>(&mut self, state: &Overlay<'_, S>, steward: AccountId) {
+    fn forget(&mut self, state: &Overlay<'_>, steward: AccountId) {
         let office = Office::Steward(self.model);
         let stays = |who: AccountId| who != steward && office::holds(state, &office, who);
         self.countersigned.retain(|one| stays(one.steward));
@@ -124,9 +116,9 @@ pub struct AcceptContribution {
 }
 
 impl AcceptContribution {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -177,9 +169,9 @@ impl DeclineContribution {
         check_text("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -197,8 +189,8 @@ impl DeclineContribution {
 
 /// Whom an appeal over a contribution is against, if its giver may appeal now: who declined it first, or, where nobody
 /// did, the first steward who can countersign it.
-pub(crate) fn require_appealable<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn require_appealable(
+    state: &Overlay<'_>,
     context: &Context,
     contribution: &Contribution,
     sender: AccountId,
@@ -229,11 +221,7 @@ pub(crate) fn require_appealable<S: StateRead + ?Sized>(
 }
 
 /// An appeal was upheld: the contribution counts, unless a challenge of it was upheld too.
-pub(crate) fn uphold_appeal<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    id: ContributionId,
-) -> Result<(), Rejection> {
+pub(crate) fn uphold_appeal(state: &mut Overlay<'_>, context: &Context, id: ContributionId) -> Result<(), Rejection> {
     let mut contribution = Contribution::existing(state, id)?;
     if contribution.accepted.is_some() {
         return Ok(());

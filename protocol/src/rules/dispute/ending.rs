@@ -6,7 +6,7 @@ use crate::{
     ground::{
         ids::{AccountId, ContributionId, DisputeId, ProposalId, Units},
         limits,
-        state::{Overlay, StateRead},
+        state::Overlay,
     },
     rules::{
         account::Account,
@@ -35,9 +35,9 @@ pub struct WithdrawDispute {
 }
 
 impl WithdrawDispute {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -63,7 +63,7 @@ impl Dispute {
     }
 
     /// How many others have nothing left to say if it is upheld: those of the same version or contribution.
-    pub(crate) fn would_make_moot<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> usize {
+    pub(crate) fn would_make_moot(&self, state: &Overlay<'_>) -> usize {
         if self.is_about_units() || self.status.is_final() {
             return 0;
         }
@@ -73,8 +73,8 @@ impl Dispute {
 
 /// Makes a place among the disputes of a thing for one that binds so much. Where all places are taken, it gets that of the
 /// one that binds least, the latest of them, if that is less, and if it was neither ruled on nor put to the owners.
-pub(super) fn make_place<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(super) fn make_place(
+    state: &mut Overlay<'_>,
     context: &Context,
     frozen: &mut Frozen,
     bond: Units,
@@ -96,8 +96,8 @@ pub(super) fn make_place<S: StateRead + ?Sized>(
 
 /// The rule of a resolution that is to end a dispute, if the owners may open one now. What takes units needs the rule of
 /// ownership as well.
-pub(crate) fn rule_for_owners<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn rule_for_owners(
+    state: &Overlay<'_>,
     context: &Context,
     model: &Model,
     (id, upholds): (DisputeId, bool),
@@ -120,18 +120,14 @@ pub(crate) fn rule_for_owners<S: StateRead + ?Sized>(
 }
 
 /// A resolution of a dispute was opened.
-pub(crate) fn resolution_opened<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, id: DisputeId) {
+pub(crate) fn resolution_opened(state: &mut Overlay<'_>, id: DisputeId) {
     let Some(mut dispute) = state.read::<Dispute>(&id) else { return };
     dispute.resolutions = dispute.resolutions.saturating_add(1);
     state.write(&id, &dispute);
 }
 
 /// A resolution is over, whatever came of it. A dispute that waited for it goes on.
-pub(crate) fn resolution_over<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    actions: &[ProposalAction],
-) {
+pub(crate) fn resolution_over(state: &mut Overlay<'_>, context: &Context, actions: &[ProposalAction]) {
     for action in actions {
         let ProposalAction::ResolveDispute { dispute: id, .. } = action else { continue };
         let Some(mut dispute) = state.read::<Dispute>(id) else { continue };
@@ -144,8 +140,8 @@ pub(crate) fn resolution_over<S: StateRead + ?Sized>(
 }
 
 /// Ends a dispute, as the owners decided.
-pub(crate) fn resolve<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn resolve(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
     (id, upholds, proposal): (DisputeId, bool, ProposalId),
@@ -156,22 +152,14 @@ pub(crate) fn resolve<S: StateRead + ?Sized>(
 }
 
 /// A dispute of a model that is not over.
-fn pending_of<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    model: &Model,
-    id: DisputeId,
-) -> Result<Dispute, Rejection> {
+fn pending_of(state: &Overlay<'_>, model: &Model, id: DisputeId) -> Result<Dispute, Rejection> {
     let dispute = Dispute::pending(state, id)?;
     if dispute.model == model.id { Ok(dispute) } else { Err(Rejection::UnknownDispute(id)) }
 }
 
 /// A dispute's time has come: nobody ruled, a ruling stands, or the owners have not answered an appeal. While a
 /// resolution is under way it waits for that.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    id: DisputeId,
-) -> Vec<Event> {
+pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: DisputeId) -> Vec<Event> {
     let Ok(mut dispute) = Dispute::pending(state, id) else { return Vec::new() };
     // A resolution that ends in the block in which a ruling would stand puts a second entry on the agenda.
     if dispute.resolutions > 0 || context.time < dispute.falls_due() {
@@ -192,12 +180,7 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
 }
 
 /// Does what was ruled; where that cannot be done, the target is free again.
-fn carry_out<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    dispute: Dispute,
-    upholds: bool,
-) -> Vec<Event> {
+fn carry_out(state: &mut Overlay<'_>, context: &Context, dispute: Dispute, upholds: bool) -> Vec<Event> {
     let pending = state.suspend();
     end(state, context, dispute.clone(), (upholds, None)).unwrap_or_else(|_| {
         state.resume(pending);
@@ -205,18 +188,13 @@ fn carry_out<S: StateRead + ?Sized>(
     })
 }
 
-fn lapse<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    dispute: Dispute,
-    cost: Cost,
-) -> Vec<Event> {
+fn lapse(state: &mut Overlay<'_>, context: &Context, dispute: Dispute, cost: Cost) -> Vec<Event> {
     thaw(state, context, &dispute);
     vec![settle(state, context, dispute, (DisputeStatus::Lapsed { height: context.height }, cost))]
 }
 
-fn end<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn end(
+    state: &mut Overlay<'_>,
     context: &Context,
     dispute: Dispute,
     (upholds, proposal): (bool, Option<ProposalId>),
@@ -275,11 +253,7 @@ impl Frozen {
 }
 
 /// A contribution counts no more.
-fn void<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    id: ContributionId,
-) -> Result<(), Rejection> {
+fn void(state: &mut Overlay<'_>, context: &Context, id: ContributionId) -> Result<(), Rejection> {
     let contribution = Contribution::existing(state, id)?;
     if contribution.accepted.is_none() {
         return Ok(());
@@ -289,7 +263,7 @@ fn void<S: StateRead + ?Sized>(
 }
 
 /// Frees a target, if no other dispute keeps it.
-fn thaw<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, dispute: &Dispute) {
+fn thaw(state: &mut Overlay<'_>, context: &Context, dispute: &Dispute) {
     let mut frozen = Frozen::of(state, &dispute.target);
     frozen.remove(dispute);
     frozen.write(state, &dispute.target);
@@ -304,8 +278,8 @@ fn thaw<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, di
     }
 }
 
-fn settle<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn settle(
+    state: &mut Overlay<'_>,
     context: &Context,
     mut dispute: Dispute,
     (status, cost): (DisputeStatus, Cost),

@@ -61,13 +61,13 @@ pub struct Ruling {
 }
 
 /// Whether an account is in a state to rule on a model's disputes: it is not suspended, and holds nothing of the model.
-fn is_disinterested<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, account: AccountId) -> bool {
+fn is_disinterested(state: &Overlay<'_>, model: ModelId, account: AccountId) -> bool {
     share::balance(state, model, account) == Units::ZERO
         && state.read::<Account>(&account).is_some_and(|account| account.suspended.is_none())
 }
 
 /// Whether an account has spoken about a contribution as a steward, or shares in what its round mints.
-fn is_involved<S: StateRead + ?Sized>(state: &Overlay<'_, S>, contribution: &Contribution, account: AccountId) -> bool {
+fn is_involved(state: &Overlay<'_>, contribution: &Contribution, account: AccountId) -> bool {
     let countersigned = contribution.countersigned.iter().any(|one| one.steward == account);
     let declined = contribution.declined.iter().any(|one| one.steward == account);
     let gives = |number| {
@@ -78,7 +78,7 @@ fn is_involved<S: StateRead + ?Sized>(state: &Overlay<'_, S>, contribution: &Con
 }
 
 /// How many of a policy's arbiters and stand-ins could sit on a dispute of others, at most as many as there are seats.
-pub(crate) fn could_sit<S: StateRead + ?Sized>(state: &Overlay<'_, S>, model: ModelId, arbiters: &Arbiters) -> u32 {
+pub(crate) fn could_sit(state: &Overlay<'_>, model: ModelId, arbiters: &Arbiters) -> u32 {
     let office = Office::Arbiter(model);
     let could =
         |account: &&AccountId| office::holds(state, &office, **account) && is_disinterested(state, model, **account);
@@ -89,7 +89,7 @@ impl Dispute {
     /// Who sits on it now: the first of the bench who accepted and have not resigned, are no parties, hold nothing of
     /// the model, are not suspended, and of a contribution neither spoke about it nor gave to its round, as many as there
     /// are seats. That a policy no longer names them changes nothing.
-    pub(super) fn sitting<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> Vec<AccountId> {
+    pub(super) fn sitting(&self, state: &Overlay<'_>) -> Vec<AccountId> {
         let Some(panel) = &self.panel else { return Vec::new() };
         let office = Office::Arbiter(self.model);
         let contribution = match self.target {
@@ -109,7 +109,7 @@ impl Dispute {
     }
 
     /// Whether enough arbiters sit to rule on it. Else it is for the owners.
-    pub(super) fn is_for_arbiters<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>) -> bool {
+    pub(super) fn is_for_arbiters(&self, state: &Overlay<'_>) -> bool {
         self.are_enough(&self.sitting(state))
     }
 
@@ -127,7 +127,7 @@ impl Dispute {
 
     /// Whether what was ruled can be done without the owners: it takes no units, or all seats are taken, all of them
     /// uphold the challenge, and the policy lets arbiters take units.
-    pub(super) fn stands_alone<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, upholds: bool) -> bool {
+    pub(super) fn stands_alone(&self, state: &Overlay<'_>, upholds: bool) -> bool {
         if !upholds || !self.is_about_units() {
             return true;
         }
@@ -140,7 +140,7 @@ impl Dispute {
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn sitting<S: StateRead + ?Sized>(state: &S, dispute: &Dispute) -> Result<Vec<AccountId>, StateError> {
+pub fn sitting(state: &dyn StateRead, dispute: &Dispute) -> Result<Vec<AccountId>, StateError> {
     let overlay = Overlay::new(state);
     let sitting = dispute.sitting(&overlay);
     overlay.finish()?;
@@ -165,9 +165,9 @@ impl RuleDispute {
         check_text("reasons", &self.reasons, limits::REASONS_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -218,9 +218,9 @@ impl AppealDispute {
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -239,12 +239,7 @@ impl AppealDispute {
 
 impl Dispute {
     /// Puts a ruling before the owners.
-    pub(super) fn refer<S: StateRead + ?Sized>(
-        &mut self,
-        state: &mut Overlay<'_, S>,
-        context: &Context,
-        upholds: bool,
-    ) -> Event {
+    pub(super) fn refer(&mut self, state: &mut Overlay<'_>, context: &Context, upholds: bool) -> Event {
         let until = context.time.plus_ms(limits::APPEAL_MS);
         self.advance(state, DisputeStatus::Appealed { upholds, until });
         let party = self.appeal.as_ref().map(|appeal| appeal.party);

@@ -7,7 +7,7 @@ use crate::{
     ground::{
         ids::{AccountId, ModelId, Timestamp, Units},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{context::Context, rejection::Rejection, share},
 };
@@ -66,17 +66,13 @@ pub(super) enum Cost {
 }
 
 /// Units of a holder that are bound for its challenges.
-pub(crate) fn bound_units<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    (model, account): (ModelId, AccountId),
-    time: Timestamp,
-) -> Units {
+pub(crate) fn bound_units(state: &Overlay<'_>, (model, account): (ModelId, AccountId), time: Timestamp) -> Units {
     state.read::<Challenger>(&(model, account)).map_or(Units::ZERO, |one| one.bound(time))
 }
 
 /// Binds a challenger's units, if it may challenge the target at all.
-pub(super) fn bind<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(super) fn bind(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, account): (ModelId, AccountId),
     (target, bond): (&DisputeTarget, Units),
@@ -99,12 +95,7 @@ pub(super) fn bind<S: StateRead + ?Sized>(
 }
 
 /// Lets go of what was bound for a dispute, or does not.
-pub(super) fn release<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    dispute: &super::Dispute,
-    cost: Cost,
-) {
+pub(super) fn release(state: &mut Overlay<'_>, context: &Context, dispute: &super::Dispute, cost: Cost) {
     let key = (dispute.model, dispute.challenger);
     let mut challenger = state.read::<Challenger>(&key).unwrap_or_default();
     challenger.bonded = Units::new(challenger.bonded.get().saturating_sub(dispute.bond.get()));

@@ -6,7 +6,7 @@ use crate::{
         ids::{AccountId, DisputeId, Height, ModelId, Power, ProposalId, PublicKey, Units, VersionLabel},
         invalid::{Invalid, check_count, check_line},
         limits,
-        state::{Overlay, StateRead},
+        state::Overlay,
     },
     rules::{
         access::Distribution,
@@ -387,8 +387,8 @@ fn check_power(power: Power) -> Result<(), Invalid> {
 }
 
 /// Carries out all actions of a decision, or gives the first refusal; the caller drops what was written before it.
-pub(super) fn run_all<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(super) fn run_all(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     proposal: &Proposal,
 ) -> Result<Vec<Event>, Rejection> {
@@ -403,8 +403,8 @@ pub(super) fn run_all<S: StateRead + ?Sized>(
     Ok(events)
 }
 
-fn run_for_model<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn run_for_model(
+    state: &mut Overlay<'_>,
     context: &Context,
     (proposal, id): (&Proposal, ModelId),
     action: &ProposalAction,
@@ -452,8 +452,8 @@ fn run_for_model<S: StateRead + ?Sized>(
     Ok(vec![event])
 }
 
-fn change_shares<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn change_shares(
+    state: &mut Overlay<'_>,
     context: &Context,
     (proposal, model): (&Proposal, &Model),
     action: &ProposalAction,
@@ -505,8 +505,8 @@ fn change_shares<S: StateRead + ?Sized>(
 }
 
 /// That an account takes what a decision mints for it. Who asks for units of its own has asked.
-pub(super) fn require_asked<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(super) fn require_asked(
+    state: &Overlay<'_>,
     (proposal, model): (&Proposal, ModelId),
     to: AccountId,
 ) -> Result<(), Rejection> {
@@ -514,8 +514,8 @@ pub(super) fn require_asked<S: StateRead + ?Sized>(
 }
 
 /// What a decision sets in the model's own record.
-fn change_model<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn change_model(
+    state: &mut Overlay<'_>,
     context: &Context,
     (proposal, model): (&Proposal, &mut Model),
     action: &ProposalAction,
@@ -557,8 +557,8 @@ fn change_model<S: StateRead + ?Sized>(
     Ok(events)
 }
 
-fn run_for_network<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn run_for_network(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     proposal: ProposalId,
     action: &ProposalAction,

@@ -108,9 +108,9 @@ impl CastBallot {
         Ok(())
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: &Account,
     ) -> Result<Vec<Event>, Rejection> {
@@ -165,7 +165,7 @@ pub struct Voice {
 }
 
 impl Voice {
-    fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: &Account) -> Self {
+    fn of(state: &Overlay<'_>, proposal: &Proposal, account: &Account) -> Self {
         Self { own: own_weight(state, proposal, account), delegated: answerable(state, proposal, account.id) }
     }
 
@@ -180,14 +180,14 @@ impl Voice {
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn voice<S: StateRead + ?Sized>(state: &S, proposal: &Proposal, account: &Account) -> Result<Voice, StateError> {
+pub fn voice(state: &dyn StateRead, proposal: &Proposal, account: &Account) -> Result<Voice, StateError> {
     let overlay = Overlay::new(state);
     let voice = Voice::of(&overlay, proposal, account);
     overlay.finish().map(|_| voice)
 }
 
 /// What an account can answer with of what others delegated to it.
-fn answerable<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal, account: AccountId) -> u64 {
+fn answerable(state: &Overlay<'_>, proposal: &Proposal, account: AccountId) -> u64 {
     let Scope::Model(model) = proposal.scope else { return 0 };
     let given = delegated_as_of(state, model, account, proposal.snapshot).by(proposal.rule.electorate);
     let overridden = state.read::<Overridden>(&(proposal.id, account)).unwrap_or_default();
@@ -195,8 +195,8 @@ fn answerable<S: StateRead + ?Sized>(state: &Overlay<'_, S>, proposal: &Proposal
 }
 
 /// Takes an account's own weight out of what its delegate, if it had one, answers or has answered with.
-fn take_back_delegated<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn take_back_delegated(
+    state: &mut Overlay<'_>,
     tally: &mut Tally,
     proposal: &Proposal,
     (account, own): (AccountId, u64),
@@ -220,8 +220,8 @@ fn take_back_delegated<S: StateRead + ?Sized>(
 ///
 /// Ballots are taken for at least the rule's late extension after the outcome turned. Where that would reach beyond the
 /// last close there is, an answer that makes the proposal pass is refused; one that keeps it from passing is taken.
-fn move_close<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn move_close(
+    state: &mut Overlay<'_>,
     context: &Context,
     mut proposal: Proposal,
     (before, after): (&Tally, &Tally),

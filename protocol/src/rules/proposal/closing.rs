@@ -9,7 +9,7 @@ use crate::{
         ids::{AccountId, ProposalId, Timestamp},
         invalid::{Invalid, check_line},
         limits,
-        state::{Overlay, Record, StateRead, prefix_end},
+        state::{Overlay, Record, prefix_end},
     },
     rules::{
         account::Account,
@@ -31,11 +31,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// A proposal's time has come: its close, the end of its timelock, or the end of its execution window.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    id: ProposalId,
-) -> Vec<Event> {
+pub(crate) fn on_due(state: &mut Overlay<'_>, context: &mut Context, id: ProposalId) -> Vec<Event> {
     let Some(proposal) = state.read::<Proposal>(&id) else { return Vec::new() };
     match proposal.status {
         ProposalStatus::Open => close(state, context, proposal),
@@ -54,11 +50,7 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
     }
 }
 
-fn close<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &mut Context,
-    mut proposal: Proposal,
-) -> Vec<Event> {
+fn close(state: &mut Overlay<'_>, context: &mut Context, mut proposal: Proposal) -> Vec<Event> {
     let height = context.height;
     let tally = state.read::<Tally>(&proposal.id).unwrap_or_default();
     let verdict = proposal.rule.judge(&tally);
@@ -78,7 +70,7 @@ fn close<S: StateRead + ?Sized>(
 }
 
 /// What a decision that passed still waits for besides its time.
-fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, time: Timestamp, proposal: &Proposal) -> Option<Rejection> {
+fn waits_for(state: &Overlay<'_>, time: Timestamp, proposal: &Proposal) -> Option<Rejection> {
     let Scope::Model(model) = proposal.scope else {
         return proposal.actions.iter().find_map(|action| operator_lacking(state, action));
     };
@@ -107,7 +99,7 @@ fn waits_for<S: StateRead + ?Sized>(state: &Overlay<'_, S>, time: Timestamp, pro
 }
 
 /// A validator that an account has not accepted to operate yet.
-fn operator_lacking<S: StateRead + ?Sized>(state: &Overlay<'_, S>, action: &ProposalAction) -> Option<Rejection> {
+fn operator_lacking(state: &Overlay<'_>, action: &ProposalAction) -> Option<Rejection> {
     let ProposalAction::AdmitValidator { key, operator, .. } = action else { return None };
     let office = Office::Operator(*key);
     let accepted = state.read::<office::Ahead>(&(*operator, office.clone())).is_some();
@@ -115,7 +107,7 @@ fn operator_lacking<S: StateRead + ?Sized>(state: &Overlay<'_, S>, action: &Prop
 }
 
 /// Runs a decision that stands: all of its actions, or none.
-fn run<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context, proposal: Proposal) -> Vec<Event> {
+fn run(state: &mut Overlay<'_>, context: &mut Context, proposal: Proposal) -> Vec<Event> {
     let height = context.height;
     let (pending, before) = (state.suspend(), context.changeable());
     match action::run_all(state, context, &proposal) {
@@ -132,8 +124,8 @@ fn run<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &mut Context,
 }
 
 /// Ends a proposal that is open or queued.
-pub(super) fn settle<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(super) fn settle(
+    state: &mut Overlay<'_>,
     context: &mut Context,
     mut proposal: Proposal,
     status: ProposalStatus,
@@ -157,7 +149,7 @@ pub(super) fn settle<S: StateRead + ?Sized>(
 }
 
 /// What accounts said of a proposal that has long been over is forgotten, some at a time; its tally stays.
-pub(crate) fn forget_ballots<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, id: ProposalId) {
+pub(crate) fn forget_ballots(state: &mut Overlay<'_>, context: &Context, id: ProposalId) {
     let prefixes =
         [Ballot::key_bytes(&id), Overridden::key_bytes(&id), Consent::key_bytes(&id), Purchase::key_bytes(&id)];
     let mut left = limits::BALLOTS_PER_TURN;
@@ -180,11 +172,7 @@ pub struct ExecuteProposal {
 }
 
 impl ExecuteProposal {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
-        &self,
-        state: &mut Overlay<'_, S>,
-        context: &mut Context,
-    ) -> Result<Vec<Event>, Rejection> {
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, context: &mut Context) -> Result<Vec<Event>, Rejection> {
         let proposal = Proposal::existing(state, self.proposal)?;
         let ProposalStatus::Queued { ready, expires, .. } = proposal.status else {
             return Err(Rejection::NotQueued { proposal: self.proposal, status: proposal.status.name().into() });
@@ -217,9 +205,9 @@ impl CancelProposal {
         check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &mut Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {

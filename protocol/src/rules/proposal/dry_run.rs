@@ -32,8 +32,8 @@ pub struct DryRun {
 ///
 /// # Errors
 /// The outer error when the state cannot be read; the inner one when the proposal could not even be opened.
-pub fn dry_run<S: StateRead + ?Sized>(
-    state: &S,
+pub fn dry_run(
+    state: &dyn StateRead,
     network: NetworkId,
     (height, time): (Height, Timestamp),
     sender: AccountId,
@@ -60,8 +60,8 @@ pub fn dry_run<S: StateRead + ?Sized>(
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn effect<S: StateRead + ?Sized>(
-    state: &S,
+pub fn effect(
+    state: &dyn StateRead,
     network: NetworkId,
     (height, time): (Height, Timestamp),
     proposal: &Proposal,

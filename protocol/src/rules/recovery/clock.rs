@@ -1,10 +1,7 @@
 //! A time that comes unless something holds it up: then what is left of it is kept.
 
 use crate::{
-    ground::{
-        ids::Timestamp,
-        state::{Overlay, StateRead},
-    },
+    ground::{ids::Timestamp, state::Overlay},
     rules::due::{self, Due},
 };
 use serde::{Deserialize, Serialize};
@@ -47,14 +44,14 @@ impl Clock {
     }
 
     /// Puts what it is for on the agenda, if it runs.
-    pub(super) fn put<S: StateRead + ?Sized>(self, state: &mut Overlay<'_, S>, due: Due) {
+    pub(super) fn put(self, state: &mut Overlay<'_>, due: Due) {
         if let Self::Runs { ready } = self {
             due::set(state, ready, due);
         }
     }
 
     /// Takes what it is for off the agenda.
-    pub(super) fn take<S: StateRead + ?Sized>(self, state: &mut Overlay<'_, S>, due: Due) {
+    pub(super) fn take(self, state: &mut Overlay<'_>, due: Due) {
         if let Self::Runs { ready } = self {
             due::clear(state, ready, due);
         }

@@ -5,10 +5,7 @@
 
 use super::{Clock, Guarded, Recovery, RecoveryPolicy, SetRecovery, forget_votes};
 use crate::{
-    ground::{
-        ids::AccountId,
-        state::{Overlay, StateRead},
-    },
+    ground::{ids::AccountId, state::Overlay},
     rules::{
         account::{Account, KeyPolicy},
         context::Context,
@@ -31,12 +28,7 @@ pub struct Unsettled {
 }
 
 /// Keys that fewer than all settled ones signed for are put in place of the present ones.
-pub(crate) fn replace_keys<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    account: &mut Account,
-    keys: KeyPolicy,
-) {
+pub(crate) fn replace_keys(state: &mut Overlay<'_>, context: &Context, account: &mut Account, keys: KeyPolicy) {
     let settled = account.settled_keys().clone();
     let change = account.unsettled.take().and_then(|waits| {
         waits.clock.take(state, Due::Settling(account.id));
@@ -47,12 +39,7 @@ pub(crate) fn replace_keys<S: StateRead + ?Sized>(
 }
 
 /// Guardians that fewer than all keys signed for are to replace the present ones.
-pub(super) fn ask<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    account: &mut Account,
-    change: SetRecovery,
-) -> Event {
+pub(super) fn ask(state: &mut Overlay<'_>, context: &Context, account: &mut Account, change: SetRecovery) -> Event {
     let settled = account.settled_keys().clone();
     clear(state, account);
     wait(state, context, account, (settled, Some(change)));
@@ -61,8 +48,8 @@ pub(super) fn ask<S: StateRead + ?Sized>(
 }
 
 /// Puts what waits on the clock, from its start, if the account has guardians who can act meanwhile.
-fn wait<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn wait(
+    state: &mut Overlay<'_>,
     context: &Context,
     account: &mut Account,
     (keys, change): (KeyPolicy, Option<SetRecovery>),
@@ -79,8 +66,8 @@ fn wait<S: StateRead + ?Sized>(
 
 /// Gives an account other guardians, or none. What its keys are waits anew; whatever the guardians of before said is
 /// void.
-pub(super) fn install<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(super) fn install(
+    state: &mut Overlay<'_>,
     context: &Context,
     account: &mut Account,
     policy: Option<RecoveryPolicy>,
@@ -107,14 +94,14 @@ pub(super) fn install<S: StateRead + ?Sized>(
 }
 
 /// Nothing waits any more, and the present keys are settled.
-pub(crate) fn clear<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, account: &mut Account) {
+pub(crate) fn clear(state: &mut Overlay<'_>, account: &mut Account) {
     if let Some(waits) = account.unsettled.take() {
         waits.clock.take(state, Due::Settling(account.id));
     }
 }
 
 /// Holds the clock up.
-pub(super) fn hold<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+pub(super) fn hold(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     if let Some(waits) = &mut account.unsettled {
         waits.clock.take(state, Due::Settling(account.id));
         waits.clock = waits.clock.standing(context.time);
@@ -122,7 +109,7 @@ pub(super) fn hold<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &
 }
 
 /// Lets the clock go on.
-pub(super) fn go_on<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+pub(super) fn go_on(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     if let Some(waits) = &mut account.unsettled {
         waits.clock = waits.clock.running(context.time);
         waits.clock.put(state, Due::Settling(account.id));
@@ -130,7 +117,7 @@ pub(super) fn go_on<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: 
 }
 
 /// A recovery ended without new keys: what waits starts anew, so that the guardians have their time to act again.
-pub(super) fn start_anew<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, account: &mut Account) {
+pub(super) fn start_anew(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     if let Some(Unsettled { keys, change, clock }) = account.unsettled.take() {
         clock.take(state, Due::Settling(account.id));
         wait(state, context, account, (keys, change));
@@ -138,11 +125,7 @@ pub(super) fn start_anew<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, cont
 }
 
 /// The delay is over.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    id: AccountId,
-) -> Vec<Event> {
+pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: AccountId) -> Vec<Event> {
     let Some(mut account) = state.read::<Account>(&id) else { return Vec::new() };
     let Some(waits) = account.unsettled.take() else { return Vec::new() };
     let are_new = waits.keys != account.keys;

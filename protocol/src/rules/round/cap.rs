@@ -14,7 +14,7 @@ use crate::{
     ground::{
         ids::{AccountId, BasisPoints, Units},
         limits,
-        state::{Overlay, StateRead},
+        state::Overlay,
     },
     rules::account::Account,
 };
@@ -56,7 +56,7 @@ impl Cap {
 
 impl CapPer {
     /// The account that names the group of another. Sponsors go at most [`limits::SPONSOR_CHAIN`] back.
-    pub(super) fn group<S: StateRead + ?Sized>(self, state: &Overlay<'_, S>, account: AccountId) -> AccountId {
+    pub(super) fn group(self, state: &Overlay<'_>, account: AccountId) -> AccountId {
         if self == Self::Account {
             return account;
         }

@@ -54,8 +54,8 @@ impl Record for RoundGroup {
 }
 
 /// A round closes, or goes on closing: handles at most `budget` givers.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn on_due(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, number): (ModelId, u64),
     budget: usize,
@@ -142,7 +142,7 @@ impl Round {
 }
 
 /// The first step of a minting.
-fn begin<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Vec<Event> {
+fn begin(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Vec<Event> {
     let has_seals = round.seals > 0 && round.reserve.part != Part::Rest;
     round.groups = 0;
     if has_seals || (round.is_grouped() && !round.has_too_few()) {
@@ -153,17 +153,13 @@ fn begin<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, r
 }
 
 /// The disputes are over: mints the rest.
-fn begin_rest<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Vec<Event> {
+fn begin_rest(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Vec<Event> {
     round.reserve.part = Part::Rest;
     begin(state, context, round)
 }
 
 /// What comes after it is known who gave.
-fn divide_or_end<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    round: &mut Round,
-) -> Vec<Event> {
+fn divide_or_end(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Vec<Event> {
     if round.has_too_few() || (round.is_grouped() && round.are_too_few(round.groups)) {
         return match round.reserve.part {
             Part::Undisputed => wait(state, context, round),
@@ -179,7 +175,7 @@ fn divide_or_end<S: StateRead + ?Sized>(
 }
 
 /// Waits for the disputes, or goes on if they ended meanwhile.
-fn wait<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Vec<Event> {
+fn wait(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Vec<Event> {
     if !round.holds() {
         return begin_rest(state, context, round);
     }
@@ -188,7 +184,7 @@ fn wait<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, ro
     vec![Event::RoundWaits { model, round: number, minted: round.minted, held: round.held() }]
 }
 
-fn fail<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, round: &mut Round) -> Event {
+fn fail(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Event {
     share::release_reserved(state, round.model, round.held());
     round.status = RoundStatus::Failed { height: context.height };
     Event::RoundClosed {
@@ -200,8 +196,8 @@ fn fail<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, context: &Context, ro
 }
 
 /// The next records of a round that its accounts name, in the order of accounts.
-fn next_of<R: Record<Key = (ModelId, u64, AccountId)>, S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+fn next_of<R: Record<Key = (ModelId, u64, AccountId)>>(
+    state: &Overlay<'_>,
     round: &Round,
     after: Option<AccountId>,
     budget: usize,
@@ -225,14 +221,14 @@ fn account_at_end(key: &[u8]) -> Option<AccountId> {
     Some(AccountId::from_bytes(account.try_into().ok()?))
 }
 
-fn gather<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn gather(
+    state: &mut Overlay<'_>,
     context: &Context,
     round: &mut Round,
     after: Option<AccountId>,
     budget: usize,
 ) -> Vec<Event> {
-    let scores = next_of::<RoundScore, S>(state, round, after, budget);
+    let scores = next_of::<RoundScore>(state, round, after, budget);
     let mut events = Vec::new();
     for (account, score) in &scores {
         if score.seals > 0 {
@@ -263,13 +259,13 @@ fn gather<S: StateRead + ?Sized>(
     events
 }
 
-fn put_due<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &Round, account: AccountId, quota: Quota) {
+fn put_due(state: &mut Overlay<'_>, round: &Round, account: AccountId, quota: Quota) {
     let key = ((round.model, round.number), Remainder(quota.remainder), account);
     state.write(&key, &RoundDue { account, units: quota.units });
 }
 
 /// Takes the next that are due off the list, the largest remainders first.
-fn take_due<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &Round, budget: usize) -> Vec<RoundDue> {
+fn take_due(state: &mut Overlay<'_>, round: &Round, budget: usize) -> Vec<RoundDue> {
     let prefix = RoundDue::key_bytes(&(round.model, round.number));
     let entries = state.entries(&prefix, &prefix_end(&prefix), budget);
     let mut dues = Vec::new();
@@ -280,13 +276,8 @@ fn take_due<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &Round, bu
     dues
 }
 
-fn divide<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    round: &mut Round,
-    (after, mut due): (Option<AccountId>, u64),
-    budget: usize,
-) {
-    let groups = next_of::<RoundGroup, S>(state, round, after, budget);
+fn divide(state: &mut Overlay<'_>, round: &mut Round, (after, mut due): (Option<AccountId>, u64), budget: usize) {
+    let groups = next_of::<RoundGroup>(state, round, after, budget);
     let again = round.reserve.part == Part::Rest;
     for (group, RoundGroup { score, .. }) in groups.iter().filter(|(_, group)| group.again == again) {
         let quota = Quota::of(round.plan.budget.get(), *score, round.divisor().into());
@@ -300,7 +291,7 @@ fn divide<S: StateRead + ?Sized>(
     };
 }
 
-fn cap<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &mut Round, mut left: u64, budget: usize) {
+fn cap(state: &mut Overlay<'_>, round: &mut Round, mut left: u64, budget: usize) {
     let dues = take_due(state, round, budget);
     for RoundDue { account, units } in &dues {
         let extra = u64::from(left > 0);
@@ -316,13 +307,13 @@ fn cap<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, round: &mut Round, mut
         if dues.len() >= budget { RoundStatus::Capping { left } } else { RoundStatus::Quotas { after: None, due: 0 } };
 }
 
-fn compute_quotas<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn compute_quotas(
+    state: &mut Overlay<'_>,
     round: &mut Round,
     (after, mut due): (Option<AccountId>, u64),
     budget: usize,
 ) {
-    let scores = next_of::<RoundScore, S>(state, round, after, budget);
+    let scores = next_of::<RoundScore>(state, round, after, budget);
     for (account, score) in scores.iter().filter(|(_, score)| round.counts(score) > 0) {
         let quota = match score.group {
             None => Quota::of(round.plan.budget.get(), round.counts(score), round.divisor().into()),
@@ -347,12 +338,7 @@ fn compute_quotas<S: StateRead + ?Sized>(
 }
 
 /// Takes the unit that a remainder is worth, if one is left: of its group, or of all.
-fn take_extra<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    round: &Round,
-    group: Option<AccountId>,
-    left: &mut u64,
-) -> u64 {
+fn take_extra(state: &mut Overlay<'_>, round: &Round, group: Option<AccountId>, left: &mut u64) -> u64 {
     let Some(group) = group else {
         let extra = u64::from(*left > 0);
         *left = left.saturating_sub(extra);
@@ -366,13 +352,7 @@ fn take_extra<S: StateRead + ?Sized>(
     extra
 }
 
-fn mint<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    round: &mut Round,
-    mut left: u64,
-    budget: usize,
-) -> Vec<Event> {
+fn mint(state: &mut Overlay<'_>, context: &Context, round: &mut Round, mut left: u64, budget: usize) -> Vec<Event> {
     let dues = take_due(state, round, budget);
     let mut events = Vec::new();
     for RoundDue { account, units } in &dues {
@@ -422,8 +402,8 @@ pub struct GiverUnits {
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn preview<S: StateRead + ?Sized>(
-    state: &S,
+pub fn preview(
+    state: &dyn StateRead,
     network: NetworkId,
     (height, time): (Height, Timestamp),
     round: &Round,
@@ -431,7 +411,7 @@ pub fn preview<S: StateRead + ?Sized>(
     let context = context_at(state, network, (height, time))?;
     let mut overlay = Overlay::new(state);
     let most = limits::ROUND_PREVIEW_GIVERS.saturating_add(1);
-    if next_of::<RoundScore, S>(&overlay, round, None, most).len() >= most {
+    if next_of::<RoundScore>(&overlay, round, None, most).len() >= most {
         overlay.finish()?;
         return Ok(None);
     }
@@ -440,7 +420,7 @@ pub fn preview<S: StateRead + ?Sized>(
     while overlay.read::<Round>(&(round.model, round.number)).is_some_and(goes_on) {
         on_due(&mut overlay, &context, (round.model, round.number), most);
     }
-    let givers = next_of::<RoundScore, S>(&overlay, round, None, most);
+    let givers = next_of::<RoundScore>(&overlay, round, None, most);
     overlay.finish()?;
     Ok(Some(givers.into_iter().map(|(account, score)| GiverUnits { account, score }).collect()))
 }

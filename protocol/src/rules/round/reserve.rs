@@ -10,10 +10,7 @@
 
 use super::{Round, RoundScore, RoundStatus, change};
 use crate::{
-    ground::{
-        ids::Units,
-        state::{Overlay, StateRead},
-    },
+    ground::{ids::Units, state::Overlay},
     rules::{
         context::Context,
         contribution::Contribution,
@@ -113,8 +110,8 @@ impl Round {
 }
 
 /// A contribution comes into dispute. It counts as before, and its round waits for the end.
-pub(crate) fn hold<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn hold(
+    state: &mut Overlay<'_>,
     context: &Context,
     contribution: &Contribution,
     cause: Cause,
@@ -149,8 +146,8 @@ pub(crate) fn hold<S: StateRead + ?Sized>(
 }
 
 /// A contribution is no longer in dispute. A round that waited for this mints the rest.
-pub(crate) fn release<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn release(
+    state: &mut Overlay<'_>,
     context: &Context,
     contribution: &Contribution,
     cause: Cause,

@@ -17,7 +17,7 @@
 use crate::{
     ground::{
         ids::{AccountId, ModelId},
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{event::Event, model::ModelCounters, rejection::Rejection},
 };
@@ -38,8 +38,8 @@ impl Record for Withheld {
 }
 
 /// That an account did not withhold an amount not long ago.
-pub(crate) fn require_not_barred<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
+pub(crate) fn require_not_barred(
+    state: &Overlay<'_>,
     (model, round): (ModelId, u64),
     account: AccountId,
 ) -> Result<(), Rejection> {
@@ -52,8 +52,8 @@ pub(crate) fn require_not_barred<S: StateRead + ?Sized>(
 }
 
 /// A round closed while amounts of a giver were sealed.
-pub(super) fn withhold<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(super) fn withhold(
+    state: &mut Overlay<'_>,
     (model, round): (ModelId, u64),
     (account, seals): (AccountId, u64),
 ) -> Event {

@@ -7,7 +7,7 @@
 use crate::{
     ground::{
         ids::{AccountId, Height, ProposalId},
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         context::Context,
@@ -45,9 +45,9 @@ pub struct GiveConsent {
 }
 
 impl GiveConsent {
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -75,11 +75,7 @@ impl GiveConsent {
 }
 
 /// What a burn still waits for.
-pub(crate) fn lacking<S: StateRead + ?Sized>(
-    state: &Overlay<'_, S>,
-    proposal: ProposalId,
-    account: AccountId,
-) -> Option<Rejection> {
+pub(crate) fn lacking(state: &Overlay<'_>, proposal: ProposalId, account: AccountId) -> Option<Rejection> {
     let is_given = state.read::<Consent>(&(proposal, account)).is_some();
     (!is_given).then_some(Rejection::NoConsent { account, proposal })
 }

@@ -11,7 +11,7 @@ use crate::{
     ground::{
         ids::{ModelId, ProposalId, Timestamp, Units},
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{context::Context, model::Model, rejection::Rejection},
 };
@@ -43,8 +43,8 @@ impl Record for Issuance {
 ///
 /// # Errors
 /// [`Rejection::TooDilutive`].
-pub(crate) fn add<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn add(
+    state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
     (decision, units): (ProposalId, Units),

@@ -9,7 +9,7 @@ use crate::{
     ground::{
         ids::{AccountId, Height, ModelId, ProposalId, Timestamp, Units},
         invalid::Invalid,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{
         context::Context,
@@ -63,7 +63,7 @@ impl Record for TakenUp {
 
 impl Issue {
     /// What a holder may take up of it in all: the part that it held of all units, rounded down.
-    pub fn entitlement<S: StateRead + ?Sized>(&self, state: &Overlay<'_, S>, account: AccountId) -> Units {
+    pub fn entitlement(&self, state: &Overlay<'_>, account: AccountId) -> Units {
         let held = balance_as_of(state, self.model, account, self.as_of);
         let total = total_as_of(state, self.model, self.as_of).units;
         let part = u128::from(self.units.get()).saturating_mul(held.get().into()).checked_div(total.into());
@@ -72,8 +72,8 @@ impl Issue {
 }
 
 /// Sets minted units aside for the holders.
-pub(crate) fn open<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn open(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, proposal): (&Model, ProposalId),
     (to, units, vesting): (AccountId, Units, Option<Vesting>),
@@ -121,9 +121,9 @@ impl TakeUp {
         Ok(())
     }
 
-    pub(crate) fn apply<S: StateRead + ?Sized>(
+    pub(crate) fn apply(
         &self,
-        state: &mut Overlay<'_, S>,
+        state: &mut Overlay<'_>,
         context: &Context,
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
@@ -155,11 +155,7 @@ impl TakeUp {
 
 /// The time to take up is over: what is left goes to whom the decision named. Where the rules refuse that by now, it is
 /// minted for nobody.
-pub(crate) fn on_due<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
-    context: &Context,
-    (model, number): (ModelId, u64),
-) -> Vec<Event> {
+pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, (model, number): (ModelId, u64)) -> Vec<Event> {
     let Some(issue) = state.read::<Issue>(&(model, number)) else { return Vec::new() };
     let rest = Units::new(issue.units.get().saturating_sub(issue.taken.get()));
     release_reserved(state, model, rest);
@@ -176,8 +172,8 @@ pub(crate) fn on_due<S: StateRead + ?Sized>(
     events
 }
 
-fn mint_rest<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+fn mint_rest(
+    state: &mut Overlay<'_>,
     context: &Context,
     issue: &Issue,
     rest: Units,

@@ -6,7 +6,7 @@ use crate::{
         ids::{AccountId, ModelId, Timestamp, Units},
         invalid::Invalid,
         limits,
-        state::{Family, Overlay, Record, StateRead},
+        state::{Family, Overlay, Record},
     },
     rules::{context::Context, rejection::Rejection},
 };
@@ -64,11 +64,11 @@ impl VestingGrants {
         Units::new(self.0.iter().fold(0, sum))
     }
 
-    pub(super) fn of<S: StateRead + ?Sized>(state: &Overlay<'_, S>, line: (ModelId, AccountId)) -> Self {
+    pub(super) fn of(state: &Overlay<'_>, line: (ModelId, AccountId)) -> Self {
         state.read::<Self>(&line).unwrap_or_default()
     }
 
-    fn write<S: StateRead + ?Sized>(&self, state: &mut Overlay<'_, S>, line: (ModelId, AccountId)) {
+    fn write(&self, state: &mut Overlay<'_>, line: (ModelId, AccountId)) {
         if self.0.is_empty() {
             state.remove::<Self>(&line);
         } else {
@@ -107,8 +107,8 @@ impl VestingGrant {
 }
 
 /// Puts units that a holder was just given under vesting; grants that are over make room.
-pub(crate) fn vest<S: StateRead + ?Sized>(
-    state: &mut Overlay<'_, S>,
+pub(crate) fn vest(
+    state: &mut Overlay<'_>,
     context: &Context,
     (model, account): (ModelId, AccountId),
     units: Units,
@@ -125,7 +125,7 @@ pub(crate) fn vest<S: StateRead + ?Sized>(
 }
 
 /// After units were taken from a holder: what is locked is at most what it still holds. The newest grants give way.
-pub(super) fn shrink<S: StateRead + ?Sized>(state: &mut Overlay<'_, S>, line: (ModelId, AccountId), time: Timestamp) {
+pub(super) fn shrink(state: &mut Overlay<'_>, line: (ModelId, AccountId), time: Timestamp) {
     let mut grants = VestingGrants::of(state, line);
     let mut excess = grants.locked(time).get().saturating_sub(balance(state, line.0, line.1).get());
     if excess == 0 {
