@@ -53,7 +53,6 @@ mod tests;
 mod wire;
 
 pub use crate::agreement::bft::Timeouts;
-pub use effects::Counters;
 pub use evidence::DoubleSign;
 pub use guard::{LastSigned, SignedKind};
 pub use wire::{
@@ -473,22 +472,10 @@ impl Replica {
         &self.effects.last_signed
     }
 
-    /// What was counted since the start.
-    pub fn counters(&self) -> Counters {
-        self.effects.counters
-    }
-
     /// Judges a message: its network, height, round, sender and signature. What it verifies is remembered, so that
     /// [`Replica::step`] does not check it again.
     pub fn admit(&mut self, message: &Message) -> Admission {
-        let admission = self.judge(message).err().unwrap_or(Admission::Accept);
-        let counters = &mut self.effects.counters;
-        match admission {
-            Admission::Accept => {}
-            Admission::Ignore(_) => counters.ignored = counters.ignored.saturating_add(1),
-            Admission::Reject(_) => counters.rejected = counters.rejected.saturating_add(1),
-        }
-        admission
+        self.judge(message).err().unwrap_or(Admission::Accept)
     }
 
     /// Whether a message that is [`Ignored::Ahead`] is a vote which a validator known here did sign: a reason to ask others

@@ -526,6 +526,6 @@ impl DecidedBlock {
         self.check_names()?;
         self.block.check_follows(tip)?;
         self.certificate.verify(tip.network, &tip.validators)?;
-        Ok(self.block.check(tip, None, verified)?)
+        Ok(self.block.check_transactions(tip, verified)?)
     }
 }

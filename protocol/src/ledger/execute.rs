@@ -9,9 +9,9 @@
 
 use crate::{
     ground::{
-        ids::{AccountId, Height, NetworkId, Timestamp, TransactionId},
+        ids::{AccountId, Timestamp, TransactionId},
         limits,
-        state::{ChangeSet, Family, Overlay, Record, StateError, StateRead},
+        state::{ChangeSet, Family, Overlay, Record, StateRead},
         weight::Work,
     },
     ledger::block::Block,
@@ -185,21 +185,4 @@ pub fn check_expiry(expires: Timestamp, time: Timestamp) -> Result<(), Rejection
         return Err(Rejection::ExpiryTooFar { expires, time });
     }
     Ok(())
-}
-
-/// What a transaction would do if it were alone in the next block: for a dry run, and for telling a client early.
-///
-/// # Errors
-/// Only when the state cannot be read.
-pub fn try_transaction(
-    state: &dyn StateRead,
-    network: NetworkId,
-    (height, time): (Height, Timestamp),
-    transaction: &Transaction,
-) -> Result<TransactionResult, StateError> {
-    let mut context = context_at(state, network, (height, time))?;
-    let mut overlay = Overlay::new(state);
-    let result = execute_transaction(&mut overlay, &mut context, &mut BTreeMap::new(), transaction);
-    overlay.finish()?;
-    Ok(result)
 }

@@ -33,23 +33,6 @@ const WITHHELD: Signature = Signature::from_bytes([0; 64]);
 /// Signatures of one height remembered as verified: every honest message of some dozens of rounds of the largest set.
 const VERIFIED_PER_HEIGHT: usize = 16 * 1024;
 
-/// What was counted since the start; for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Signatures made.
-    pub signed: u64,
-    /// Signatures checked.
-    pub verified: u64,
-    /// Signatures not checked because the same had been.
-    pub remembered: u64,
-    /// Messages ignored: too early, too late, known.
-    pub ignored: u64,
-    /// Messages refused as faulty.
-    pub rejected: u64,
-    /// Own messages that were not signed because another had been for the same height, round and kind.
-    pub withheld: u64,
-}
-
 /// What stands behind a block besides its proposer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Support {
@@ -109,7 +92,9 @@ pub(super) struct Effects {
     address: ValidatorAddress,
     pub(super) last_signed: LastSigned,
     pub(super) notes: HeightNotes,
-    pub(super) counters: Counters,
+    /// Signatures checked, which a test counts.
+    #[cfg(test)]
+    pub(super) verified_count: u64,
     verified: BTreeMap<Height, BTreeSet<[u8; 32]>>,
     /// While the log is replayed, only what is newly signed is logged.
     pub(super) replaying: bool,
@@ -134,7 +119,8 @@ impl Effects {
             address,
             last_signed,
             notes: HeightNotes::default(),
-            counters: Counters::default(),
+            #[cfg(test)]
+            verified_count: 0,
             verified: BTreeMap::new(),
             replaying: false,
             newly_signed: BTreeSet::new(),
@@ -388,11 +374,9 @@ impl Effects {
     fn sign(&mut self, kind: SignedKind, height: Height, round: u32, signing_bytes: &[u8]) -> Signature {
         let Some(key) = &self.key else { return WITHHELD };
         if !self.last_signed.permits(kind, height, round, signing_bytes) {
-            self.counters.withheld = self.counters.withheld.saturating_add(1);
             self.outputs.push(Output::Warning(Warning::WithheldSignature { kind, height, round }));
             return WITHHELD;
         }
-        self.counters.signed = self.counters.signed.saturating_add(1);
         let domain = kind.domain();
         let signature = key.sign(domain, signing_bytes);
         let digest = digest(domain, signing_bytes, &key.public_key(), &signature);
@@ -421,10 +405,12 @@ impl Effects {
     ) -> bool {
         let digest = digest(domain, bytes, key, signature);
         if self.verified.get(&height).is_some_and(|verified| verified.contains(&digest)) {
-            self.counters.remembered = self.counters.remembered.saturating_add(1);
             return true;
         }
-        self.counters.verified = self.counters.verified.saturating_add(1);
+        #[cfg(test)]
+        {
+            self.verified_count = self.verified_count.saturating_add(1);
+        }
         let valid = key.verifies(domain, bytes, signature);
         if valid {
             self.remember(height, digest);
