@@ -1,5 +1,5 @@
-# What the testnet's commands share. Sourced, never run.
-# The network lives in testnet/run: node-0, node-1, ... (one data directory a peer), keys, logs and pids.
+# Functions shared by the testnet's commands. Sourced, never run.
+# The network lives in testnet/run: node-0, node-1, ... (one data directory per peer), keys, logs and pids.
 
 set -euo pipefail
 
@@ -39,12 +39,12 @@ need_network() {
 
 need_node() {
   case ${1:-} in
-    '' | *[!0-9]*) fail "Say which peer, by its number:  $(basename "$0") N   (peers: $(nodes | tr '\n' ' '))" ;;
+    '' | *[!0-9]*) fail "Name the peer by its number:  $(basename "$0") N   (peers: $(nodes | tr '\n' ' '))" ;;
   esac
   [ -d "$RUN/node-$1" ] || fail "There is no peer $1 (peers: $(nodes | tr '\n' ' '))"
 }
 
-# A process is named by its id and the moment it began, so that a number used again is never taken for ours.
+# A process is identified by its id and its start time, so that a reused id is never taken for ours.
 began() { awk '{print $22}' "/proc/$1/stat" 2>/dev/null || true; }
 
 pid_of() { # prints the pid of peer $1 if the process that we started is alive
@@ -88,18 +88,18 @@ wait_for() { # wait_for SECONDS WHAT COMMAND...: until the command succeeds
   deadline=$((SECONDS + seconds))
   until "$@" >/dev/null 2>&1; do
     if [ "$SECONDS" -ge "$deadline" ]; then
-      say "waited $seconds s for $what, in vain" >&2
+      say "waited $seconds s in vain for $what" >&2
       return 1
     fi
     sleep 0.1
   done
 }
 
-# Whether peer $1 can take part, or does not because too few of the others run: that is not its fault.
+# is_up: whether peer $1 can take part, or cannot only because too few of the others run, which is not its fault.
 is_ready() { curl -fsS -m 2 "$(api_of "$1")/readyz"; }
 is_up() { is_ready "$1" || curl -sS -m 2 "$(api_of "$1")/readyz" | grep -q '"code": *"cut_off"'; }
 
-wait_ready() { # until peer $1 can take part; with $2 = is_up, also without the others
+wait_ready() { # waits until peer $1 can take part; with $2 = is_up, even without the others
   local deadline=$((SECONDS + 60))
   until "${2:-is_ready}" "$1" >/dev/null 2>&1; do
     if ! pid_of "$1" >/dev/null; then
@@ -111,7 +111,7 @@ wait_ready() { # until peer $1 can take part; with $2 = is_up, also without the 
   done
 }
 
-# A number or text at the top level of a small JSON answer: no JSON tool is asked of the machine.
+# A number or text at the top level of a small JSON answer, without requiring a JSON tool.
 field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\)\"\{0,1\}.*/\1/p" | head -n 1; }
 
 height_of() { curl -fsS -m 2 "$(api_of "$1")/v1/status" 2>/dev/null | tr -d '\n' | sed -n 's/.*"height": *\([0-9]*\).*/\1/p'; }

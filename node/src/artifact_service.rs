@@ -1,18 +1,18 @@
-//! Publishing and fetching artifacts: the store, the swarm and the exchange put together, for the
-//! API and for the keeping of copies ([`crate::replication`]).
+//! Publishing and fetching artifacts: the store, the swarm and the exchange combined, for the API and for replication
+//! ([`crate::replication`]).
 //!
-//! Publishing takes bytes into the store, tells the others, and serves. Fetching finds providers, fetches, tells the
-//! others that this peer has the artifact now, and writes a copy out if asked to. What is in the store is told again at
-//! every start; between starts the swarm repeats it, on Kademlia's schedule
+//! Publishing imports bytes into the store, announces them, and serves them. Fetching finds providers, fetches from
+//! them, announces that this peer now has the artifact, and exports a copy if requested. Everything in the store is
+//! announced again at every start; between starts the swarm repeats the announcements on Kademlia's schedule
 //! ([`crate::network::NetworkHandle::provide`]).
 //!
-//! Work is bounded: [`IMPORTS`], [`FETCHES`] and [`CHECKS`] at a time; more is refused at once instead of queued, so
-//! that a client hears of it. A provider that sent wrong bytes is blocked on the swarm.
+//! Work is bounded: [`IMPORTS`], [`FETCHES`] and [`CHECKS`] at a time. Anything beyond is refused at once instead of
+//! queued, so that the client knows. A provider that sent wrong bytes is blocked on the swarm.
 //!
-//! Every artifact that is here whole is served to every peer of the network, but for those that were withdrawn, are
-//! restricted, or wait for their version ([`crate::gate`]). What this peer published is pinned, once the ledger has the
-//! version (`publishing`); what it fetched stays until a collection finds it neither pinned nor released. What rots on the
-//! disk is found and mended: `repair`.
+//! Every artifact that is here whole is served to every peer of the network, except those that are withdrawn,
+//! suspended, restricted, or waiting for their version ([`crate::gate`]). What this peer published is pinned once the
+//! ledger has the version (`publishing`). What it fetched stays until a garbage collection finds it neither pinned nor
+//! released. Bit rot is found and repaired: `repair`.
 
 mod publishing;
 mod repair;
@@ -46,7 +46,7 @@ use allod_protocol::{
         model::{ArtifactUse, Version},
     },
 };
-use allod_storage::artifacts::{ArtifactError, ArtifactStore, Collected, Overwrite, Progress, Selection};
+use allod_storage::artifacts::{ArtifactError, ArtifactStore, Garbage, Overwrite, Progress, Selection};
 use futures::{Stream, StreamExt as _};
 use libp2p::PeerId;
 use std::{
@@ -58,22 +58,22 @@ use std::{
 };
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
-/// Imports at a time: each reads and hashes at the disk's speed.
+/// Maximum number of imports at a time: each reads and hashes at the disk's speed.
 pub const IMPORTS: usize = 2;
-/// Fetches at a time.
+/// Maximum number of fetches at a time.
 pub const FETCHES: usize = 8;
-/// Verifications and downloads by clients at a time.
+/// Maximum number of verifications and downloads by clients at a time.
 pub const CHECKS: usize = 8;
-/// Artifacts that are told of at once at the start, and the pause between, so that the swarm's queue has room.
+/// Number of artifacts announced at once at the start, and the pause between, so that the swarm's queue has room.
 const TOLD_AT_ONCE: usize = 256;
 const TELLING_PAUSE: Duration = Duration::from_millis(200);
-/// How long the store is left alone that could not be read.
+/// How long to wait before reading a store again that could not be read.
 const REFRESH_RETRY: Duration = Duration::from_secs(5);
 
 /// Why an artifact could not be published, fetched or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The store refuses.
+    /// The store failed or refused.
     #[error(transparent)]
     Store(#[from] ArtifactError),
     /// It could not be fetched.
@@ -82,20 +82,20 @@ pub enum ServiceError {
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] StateError),
-    /// Too much work of the kind is under way.
-    #[error("{limit} {what} are under way already, as many as this peer does at a time; try again when one has ended")]
+    /// Too much work of this kind is in progress.
+    #[error("{limit} {what} are already in progress, the maximum of this peer; try again when one has ended")]
     Busy {
-        /// What kind of work.
+        /// The kind of work.
         what: &'static str,
-        /// How many at a time.
+        /// The maximum number at a time.
         limit: usize,
     },
     /// Neither the ledger nor the caller says whether the address is that of a file or of a collection.
-    #[error("no version on the ledger has the artifact {0}; say whether it is a file or a collection (`kind`)")]
+    #[error("no version on the ledger has the artifact {0}; state whether it is a file or a collection (`kind`)")]
     UnknownKind(ArtifactId),
-    /// A path that means something else to the node than to its client.
+    /// A path that would mean something else to the node than to its client.
     #[error(
-        "{} is not an absolute path; the node runs in another directory than its client, so give the whole path",
+        "{} is not an absolute path; the node runs in a different directory than its client, so give an absolute path",
         path.display()
     )]
     NotAbsolute {
@@ -114,8 +114,8 @@ pub enum ServiceError {
     Suspended(ArtifactId),
     /// The ledger does not entitle this peer.
     #[error(
-        "the owners of {model} give {artifact} to {} only, and this peer reads for nobody who is one; an account that \
-         is binds it with `allod peer bind`",
+        "the owners of {model} give {artifact} to {} only, and this peer reads for no such account; an account that \
+         is one can bind it with `allod peer bind`",
         if *readers == Readers::Holders { "holders" } else { "holders and licensees" }
     )]
     Restricted {
@@ -126,19 +126,19 @@ pub enum ServiceError {
         /// Who reads.
         readers: Readers,
     },
-    /// Damaged bytes that could not be had again.
-    #[error("{blob} is damaged on this disk and could not be mended: {reason}")]
+    /// Damaged bytes that could not be fetched again.
+    #[error("{blob} is damaged on this disk and could not be repaired: {reason}")]
     Unrepaired {
-        /// The blob.
+        /// The damaged blob.
         blob: ArtifactId,
-        /// Why not.
+        /// Why it could not be repaired.
         reason: String,
     },
-    /// Files of a file.
-    #[error("{0} is one file, so there is nothing to choose from; leave the patterns out")]
+    /// A selection of files in an artifact that is one file.
+    #[error("{0} is one file, so there is nothing to choose from; omit the patterns")]
     NotACollection(ArtifactId),
-    /// A task died.
-    #[error("the work ended by a defect, please report it: {0}")]
+    /// A task ended abnormally.
+    #[error("the work failed because of a defect, please report it: {0}")]
     Defect(String),
 }
 
@@ -179,13 +179,13 @@ pub struct ArtifactService {
     fetches: Room,
     checks: Room,
     gate: Gate,
-    /// Whether the gate has been made.
+    /// Whether the gate has been built.
     is_gated: watch::Receiver<bool>,
-    /// Held by who mends what is damaged.
+    /// Held while damage is repaired.
     mending: Arc<Mutex<()>>,
-    /// There may be files that nobody names.
+    /// Notified when there may be files that nothing names.
     untidy: Arc<Notify>,
-    /// Something was found damaged, or mended.
+    /// Notified when something was found damaged, or was repaired.
     damage: Arc<Notify>,
 }
 
@@ -196,18 +196,18 @@ pub struct FetchJob {
     pub address: ArtifactId,
     /// File or collection, for an artifact that is not on the ledger.
     pub kind: Option<ArtifactKind>,
-    /// The peers to ask; none: those that are found.
+    /// The peers to ask. `None` means those that are found.
     pub providers: Option<Vec<PeerId>>,
-    /// Where to write a copy.
+    /// Where to export a copy. `None` means nowhere.
     pub output: Option<PathBuf>,
-    /// What to do with other files there.
+    /// What to do with files there that have other content.
     pub overwrite: Overwrite,
-    /// The files of a collection that are wanted; `None` for all.
+    /// The wanted files of a collection. `None` means all.
     pub selection: Option<Selection>,
 }
 
 impl FetchJob {
-    /// All of an artifact, from whoever is found, into the store alone.
+    /// The whole artifact, from any providers, into the store only.
     pub fn whole(artifact: &Artifact) -> Self {
         Self {
             address: artifact.address,
@@ -220,36 +220,36 @@ impl FetchJob {
     }
 }
 
-/// What the caller of a fetch is told while it goes on.
+/// What the caller of a fetch is told during the fetch.
 #[derive(Clone, Debug)]
 pub enum Told {
     /// A provider was found.
     Provider(PeerId),
-    /// Something happened in the exchange.
+    /// An event of the exchange.
     Exchange(FetchEvent),
     /// The copy is being written.
     Export(Progress),
 }
 
-/// What an operator settles of artifacts.
+/// The operator's settings for artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArtifactOptions {
-    /// How much of the network they may take.
+    /// The limits on network use.
     pub limits: ArtifactLimits,
-    /// This peer's part in keeping copies.
+    /// This peer's part in replication.
     pub replication: ReplicationOptions,
 }
 
-/// How much of the network artifacts may take.
+/// Limits on network use for artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArtifactLimits {
-    /// Bytes a second that are served, to all peers together.
+    /// Maximum bytes served per second, to all peers together. `None` means no limit.
     pub upload_rate: Option<NonZeroU32>,
-    /// Bytes a second that are fetched, by all fetches together.
+    /// Maximum bytes fetched per second, by all fetches together. `None` means no limit.
     pub download_rate: Option<NonZeroU32>,
-    /// Streams that are served at a time; one peer may have a quarter of them.
+    /// Maximum number of streams served at a time; one peer may use a quarter of them.
     pub upload_streams: NonZeroUsize,
-    /// Providers that one fetch asks at a time.
+    /// Maximum number of providers that one fetch uses at a time.
     pub download_providers: NonZeroUsize,
 }
 
@@ -267,20 +267,20 @@ impl ArtifactLimits {
     }
 }
 
-/// What the caller of a verification is told while it goes on.
+/// What the caller of a verification is told during the verification.
 #[derive(Clone, Debug)]
 pub enum Checked {
-    /// How far it has come; after a repair, from the beginning.
+    /// How far it has come. After a repair it starts again.
     Progress(Progress),
-    /// A fault was found, and is being mended.
+    /// A fault was found, and is being repaired.
     Damaged(String),
 }
 
 impl ArtifactService {
-    /// Begins to serve what is in the store and to tell the others of it, until `stop` becomes true.
+    /// Starts to serve and announce what is in the store, until `stop` becomes true.
     ///
     /// # Errors
-    /// When the artifact protocol has a handler already.
+    /// When the artifact protocol already has a handler.
     pub fn start(node: NodeHandle, limits: ArtifactLimits, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
         let protocol = exchange::protocol(&node.network_id);
         let mut control = node.network.stream_control();
@@ -293,7 +293,7 @@ impl ArtifactService {
             admit: {
                 let (gate, ledger, store) = (gate.clone(), node.ledger.clone(), node.artifacts.clone());
                 Arc::new(move |peer, asked| {
-                    // Also of a blob that a stream has open.
+                    // Also for a blob that a stream already has open.
                     if store.is_damaged(&asked.blob) {
                         return false;
                     }
@@ -350,7 +350,7 @@ impl ArtifactService {
         Ok(service)
     }
 
-    /// Tells the others of everything in the store.
+    /// Announces everything in the store.
     async fn tell_all(&self) {
         let whole = |store: &ArtifactStore| {
             Ok(store.list()?.into_iter().filter(|artifact| store.has(&artifact.address)).collect::<Vec<_>>())
@@ -368,13 +368,13 @@ impl ArtifactService {
         }
     }
 
-    /// Holds back what decisions withdraw or restrict, and tells of what has waited for the ledger, as blocks are
-    /// executed.
+    /// As blocks are executed, holds back what decisions withdraw or restrict, and announces what was waiting for the
+    /// ledger.
     async fn follow(&self, mut notices: broadcast::Receiver<Arc<Notice>>) {
         loop {
             match notices.recv().await {
                 Ok(notice) => self.on_block(&notice).await,
-                // Anything may have been in those that were missed.
+                // The missed blocks may have contained anything.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     self.refresh_gate().await;
                     self.tell_all().await;
@@ -408,16 +408,16 @@ impl ArtifactService {
             self.tell(artifact).await;
         }
         for artifact in published {
-            // Also of what is damaged in part: the terms of the rest are new.
+            // Even if it is partly damaged: the terms of the rest have changed.
             if self.blocking(move |store| Ok(store.artifact(&artifact).is_ok())).await.unwrap_or(false) {
                 self.serve_from_now(artifact).await;
             }
-            // Last: what waits for no answer any more is served.
+            // Last: what no longer waits for an answer is served.
             self.answer_publish(artifact).await;
         }
     }
 
-    /// Makes the list of who may have what anew, and stops telling of what is served to nobody.
+    /// Rebuilds the list of who may have what, and stops announcing what is served to nobody.
     async fn refresh_gate(&self) {
         loop {
             let service = self.clone();
@@ -442,11 +442,11 @@ impl ArtifactService {
         Ok(terms?.0)
     }
 
-    /// Tells the others of an artifact that is here, unless it is served to nobody.
+    /// Announces an artifact that is here, unless it is served to nobody.
     async fn tell(&self, address: ArtifactId) {
         match self.terms(address).await {
             Ok(Terms::Free | Terms::Restricted { .. }) => {
-                // Of what is damaged in part, others are not told.
+                // A partly damaged artifact is not announced.
                 if self.blocking(move |store| Ok(store.has(&address))).await.unwrap_or(false) {
                     self.node.network.provide(address);
                 }
@@ -456,7 +456,7 @@ impl ArtifactService {
         }
     }
 
-    /// Serves an artifact that has come into the store, and tells the others of it.
+    /// Serves and announces an artifact that has arrived in the store.
     async fn serve_from_now(&self, address: ArtifactId) {
         let service = self.clone();
         let work = move || service.gate.look(&service.node.artifacts, &service.node.ledger, &address);
@@ -467,7 +467,7 @@ impl ArtifactService {
         }
     }
 
-    /// Pins an artifact, or takes the pin back; gives whether that changed anything.
+    /// Pins or unpins an artifact. Returns whether that changed anything.
     ///
     /// # Errors
     /// See [`ServiceError`].
@@ -483,12 +483,12 @@ impl ArtifactService {
         .await
     }
 
-    /// Removes every artifact that is neither pinned nor of a released version, and, if `downloads` are to go, also what
-    /// interrupted fetches left not long ago; with `try_out`, only says which.
+    /// Removes every artifact that is neither pinned nor of a released version. With `downloads`, also removes what
+    /// recently interrupted fetches left. With `dry_run`, only reports what would be removed.
     ///
     /// # Errors
     /// See [`ServiceError`].
-    pub async fn collect(&self, try_out: bool, downloads: bool) -> Result<Collected, ServiceError> {
+    pub async fn collect_garbage(&self, dry_run: bool, downloads: bool) -> Result<Garbage, ServiceError> {
         let (node, gate) = (self.node.clone(), self.gate.clone());
         let work = move || {
             let state = node.ledger.snapshot();
@@ -499,8 +499,8 @@ impl ArtifactService {
                 }
             }
             let is_released = |address: &ArtifactId| released.contains(address);
-            let collected = node.artifacts.collect_with((try_out, downloads), is_released)?;
-            for address in collected.artifacts.iter().filter(|_| !try_out) {
+            let collected = node.artifacts.collect_garbage_with((dry_run, downloads), is_released)?;
+            for address in collected.artifacts.iter().filter(|_| !dry_run) {
                 node.network.stop_providing(*address);
                 gate.look(&node.artifacts, &node.ledger, address)?;
             }
@@ -509,8 +509,8 @@ impl ArtifactService {
         tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Defect(error.to_string()))?
     }
 
-    /// Fetches an artifact, tells the others that it is here too, and writes a copy out if asked to. Dropping the
-    /// future stops the fetch; what has arrived is kept.
+    /// Fetches an artifact, announces that it is here too, and exports a copy if requested. Dropping the future stops
+    /// the fetch; what has arrived is kept.
     ///
     /// # Errors
     /// See [`ServiceError`].
@@ -524,7 +524,7 @@ impl ArtifactService {
             require_absolute(output)?;
         }
         let address = job.address;
-        // Until its copy is written: nothing is collected under it.
+        // Held until the copy is written: no garbage is collected meanwhile.
         let _hold = self.blocking(|store| Ok(store.hold())).await?;
         let report = if self.blocking(move |store| Ok(store.has(&address))).await? {
             let present_bytes = self.blocking(move |store| store.artifact(&address)).await?.size_bytes;
@@ -558,7 +558,7 @@ impl ArtifactService {
         tell: &Arc<dyn Fn(Told) + Send + Sync>,
     ) -> Result<FetchReport, ServiceError> {
         let wanted = self.wanted(job).await?;
-        // Whose the bytes are that are here is known before others are asked for.
+        // It must be known on whose behalf the bytes are here before others are asked for more.
         let mut is_gated = self.is_gated.clone();
         is_gated.wait_for(|is_gated| *is_gated).await.map_err(|_| ServiceError::Defect("serving has ended".into()))?;
         let observer: Observer = {
@@ -592,7 +592,7 @@ impl ArtifactService {
         }
     }
 
-    /// What the ledger says of the artifact; what the job says, if no version has it.
+    /// What the ledger says about the artifact; otherwise what the job says, if no version has it.
     async fn wanted(&self, job: &FetchJob) -> Result<Wanted, ServiceError> {
         let (address, given) = (job.address, job.kind);
         let node = self.node.clone();
@@ -624,11 +624,11 @@ impl ArtifactService {
         Ok(Wanted { address, kind, limit_bytes })
     }
 
-    /// Reads every byte of an artifact and checks it. What is found damaged is not served any more; with `repair`, it is
-    /// fetched again from other peers, and the artifact is checked anew.
+    /// Reads and checks every byte of an artifact. What is damaged is no longer served; with `repair`, it is fetched
+    /// again from other peers, and the artifact is checked again.
     ///
     /// # Errors
-    /// The first fault; with `repair`, the first that cannot be mended.
+    /// The first fault; with `repair`, the first that cannot be repaired.
     pub async fn verify(
         &self,
         address: ArtifactId,
@@ -685,7 +685,7 @@ impl ArtifactService {
     }
 }
 
-/// What of the bytes that are here a fetch may take over: see [`crate::gate`].
+/// Which of the bytes that are here a fetch may take over: see [`crate::gate`].
 fn lending(gate: &Gate, node: &NodeHandle) -> Lending {
     let (begins, lends, node) = (gate.clone(), gate.clone(), node.clone());
     Lending {
@@ -699,7 +699,7 @@ fn lending(gate: &Gate, node: &NodeHandle) -> Lending {
     }
 }
 
-/// The artifact as the version records it that was it first: what others say of its size counts for nothing.
+/// The artifact as the first version that has it records it: what later versions say about its size does not count.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -709,7 +709,7 @@ pub fn known_artifact(state: &impl StateRead, address: &ArtifactId) -> Result<Op
     Ok(read::<Version>(state, &(version.model, version.label))?.map(|version| version.artifact))
 }
 
-/// What of a collection is selected: the collection's address, and the size and number of the files meant.
+/// The selected part of a collection: the collection's address, and the size and number of the selected files.
 fn selected(store: &ArtifactStore, address: &ArtifactId, selection: &Selection) -> Result<Artifact, ArtifactError> {
     let files = store.selected(address, selection)?;
     let size_bytes = total_size_bytes(&files);
@@ -721,7 +721,7 @@ fn require_absolute(path: &Path) -> Result<(), ServiceError> {
     if path.is_absolute() { Ok(()) } else { Err(ServiceError::NotAbsolute { path: path.to_owned() }) }
 }
 
-/// Providers as they are found.
+/// The providers, as they are found.
 pub(crate) fn found(mut providers: mpsc::Receiver<PeerId>) -> impl Stream<Item = PeerId> + Send {
     futures::stream::poll_fn(move |cx| providers.poll_recv(cx))
 }

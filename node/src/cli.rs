@@ -1,8 +1,8 @@
-//! The command line. One command is one file in `cli/`; this one says which there are and what becomes of an error.
+//! The command line. Each command is a file in `cli/`; this one lists the commands and handles their errors.
 //!
-//! A command writes its answer to standard output and nothing else there: progress, notes and errors go to standard
-//! error. With `--json` the answer is JSON, in the types of [`crate::api::views`]. Reading order: [`Command`],
-//! [`Exit`], then `cli/context.rs` (what every command has at hand) and the file of the command.
+//! A command writes its answer, and nothing else, to standard output; progress, notes and errors go to standard error.
+//! With `--json` the answer is JSON, in the types of [`crate::api::views`]. Reading order: [`Command`], [`Exit`], then
+//! `cli/context.rs` (what every command uses) and the file of the command.
 
 mod account;
 mod approvals;
@@ -64,29 +64,29 @@ use clap::{Args, Parser, Subcommand};
 use context::Context;
 use std::{path::PathBuf, process::ExitCode};
 
-/// What the process's exit code means.
+/// The exit code of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It was done.
+    /// The command did what it was asked to do.
     Done = 0,
-    /// It was refused, or failed.
+    /// It was refused, or it failed.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
     /// The node does not answer.
     Unreachable = 3,
-    /// A rule of the ledger rejects the transaction.
+    /// A rule of the ledger rejected the transaction.
     Rejected = 4,
-    /// The version was withdrawn or is suspended, and was not asked for by that name.
+    /// The version was withdrawn or is suspended, and `--despite` did not allow that.
     Barred = 5,
-    /// A deed holds, and is older than was asked for.
+    /// The deed is valid, but older than the allowed maximum.
     TooOld = 6,
-    /// It was done, and something is the matter with the version that was not asked for by that name.
+    /// It was done, but there is a concern about the version that `--despite` did not allow.
     Warned = 7,
 }
 
-/// An error that asks for an exit code other than [`Exit::Failed`].
+/// An error that needs an exit code other than [`Exit::Failed`].
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Failure {
@@ -99,7 +99,7 @@ impl Failure {
         Self { exit: Exit::Usage, message: message.into() }.into()
     }
 
-    /// Whether an error says that the node does not answer.
+    /// Whether an error means that the node does not answer.
     pub(crate) fn is_unreachable(error: &anyhow::Error) -> bool {
         error.downcast_ref::<Self>().is_some_and(|failure| failure.exit == Exit::Unreachable)
     }
@@ -114,8 +114,8 @@ Exit codes:
   2  the command line is wrong
   3  the node does not answer
   4  a rule of the ledger rejects the transaction
-  5  the version was withdrawn or is suspended, and was not asked for by that name (fetch --despite)
-  6  the deed holds, and is older than --max-age
+  5  the version was withdrawn or is suspended (allow it with fetch --despite)
+  6  the deed is valid, but older than --max-age
   7  done, but the version is deprecated, disputed, or made from one that should not be used (fetch)
 
 Environment:
@@ -172,7 +172,7 @@ enum Command {
     /// Create and show accounts, replace their keys
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Say for which account a peer reads artifacts that are for holders or licensees
+    /// Set for which account a peer reads artifacts that are for holders or licensees
     #[command(subcommand)]
     Peer(peer::Peer),
     /// Found and show models
@@ -190,7 +190,7 @@ enum Command {
     /// Show a model's share register and its history; transfer, burn and export shares
     #[command(subcommand)]
     Shares(shares::Shares),
-    /// Write a proof of what the ledger holds, which anyone checks offline
+    /// Write a proof of what the ledger says, which anyone can check offline
     #[command(subcommand)]
     Deed(deed::Deed),
     /// Check a deed offline against a genesis and a checkpoint
@@ -203,48 +203,48 @@ enum Command {
     /// Answer a proposal, or change the answer
     Vote(vote::Vote),
 
-    /// What an account is asked: to vote, reveal, countersign, answer, accept
+    /// What an account is asked to do: vote, reveal, countersign, answer, accept
     Inbox(inbox::Inbox),
     /// List a model's rounds of contributions, or show one
     Rounds(rounds::Rounds),
-    /// Challenge a line of a register, a version or a contribution; answer and settle challenges
+    /// Challenge a register line, a version or a contribution; answer and settle challenges
     #[command(subcommand)]
     Dispute(dispute::Dispute),
-    /// Report what went wrong with a version, and carry it on
+    /// Report what went wrong with a version, and update the report
     #[command(subcommand)]
     Incident(incident::Incident),
     /// See and sign the requests of an account with several keys
     #[command(subcommand)]
     Approvals(approvals::Approvals),
-    /// Choose who can give your account new keys, and help others to theirs
+    /// Choose who can give your account new keys, and help others to get theirs
     #[command(subcommand)]
     Recovery(recovery::Recovery),
-    /// See, accept and give back offices: nobody holds one without having agreed to it
+    /// See, accept and resign offices: nobody holds one without having accepted it
     #[command(subcommand)]
     Office(office::OfficeCommand),
-    /// Ask for a licence to a model, agree to one, and see what became of it
+    /// Ask for a licence to a model, accept one, and see what became of it
     #[command(subcommand)]
     Licence(licences::LicenceCommand),
     /// Let another account answer a model's questions with your weight, or end that
     Delegate(delegate::Delegate),
-    /// Who lets whom answer a model's questions
+    /// Which accounts let which others answer a model's questions
     Delegations(delegate::Delegations),
     /// Suspend a version at once, in an emergency
     Stop(stop::Stop),
     /// The emergency stops of a model's versions
     Stops(stop::Stops),
-    /// Say whether an artifact stood a test, such as a safety review
+    /// Say whether an artifact passed a test, such as a safety review
     Attest(attest::Attest),
     /// What was said of an artifact
     Attestations(attest::Attestations),
     /// What a version was made from, and what was made from it
     Lineage(lineage::Lineage),
 
-    /// Where the node stands
+    /// The state of the node
     Status(status::Status),
     /// The network's members, parameters and upgrades
     Network(network::Network),
-    /// Who was called on and has not spoken; call on somebody; answer a call
+    /// Accounts that were called on and have not answered; call on one; answer a call
     #[command(subcommand)]
     Silence(silence::Silence),
     /// Leave the network's members
@@ -269,7 +269,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are answers: they go to standard output and are no failure.
+            // Help and version are answers: they go to standard output and are not failures.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
         }
@@ -292,7 +292,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     error.downcast_ref::<Failure>().map_or(Exit::Failed, |failure| failure.exit)
 }
 
-/// Whether the reader of the answer went away, as `head` does once it has enough.
+/// Whether the reader of the answer is gone, as `head` is once it has enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
@@ -304,7 +304,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Run(_) | Command::Bench(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
     };
-    // Boxed because the future of a whole node is large, and lives on the stack of the main thread otherwise.
+    // Boxed because the future of a whole node is large, and would otherwise be on the stack of the main thread.
     runtime.block_on(Box::pin(dispatch(Context::new(cli.globals)?, cli.command)))
 }
 

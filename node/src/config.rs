@@ -1,8 +1,8 @@
-//! What a peer is told: where its data lies, where it listens, whom it knows.
+//! The settings of a peer: where its data is, where it listens, which peers it knows.
 //!
-//! Each setting comes from the last of four places that names it: the default, `config.toml` in the data directory,
-//! the environment (`ALLOD_` and the setting's name), the command line. A name that is none of ours is an error, and
-//! the error says the nearest one that is. Reading order: [`SETTINGS`], [`Sources`], [`Loaded`].
+//! Each setting comes from the last of four sources that names it: the default, `config.toml` in the data directory,
+//! the environment (`ALLOD_` and the setting's name), the command line. An unknown name is an error, and the error
+//! suggests the nearest known one. Reading order: [`SETTINGS`], [`Sources`], [`Loaded`].
 
 use crate::{
     artifact_service::{ArtifactLimits, ArtifactOptions},
@@ -25,12 +25,12 @@ use std::{
 /// The name of the file in the data directory.
 pub const FILE: &str = "config.toml";
 
-/// What log lines look like.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
@@ -46,7 +46,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// How many bytes something may take; as many as there are, if none is set.
+/// A maximum number of bytes. `None` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota(pub Option<u64>);
 
@@ -63,7 +63,7 @@ impl FromStr for Quota {
     }
 }
 
-/// How many bytes a second may pass; as many as can, if none is set.
+/// A maximum number of bytes per second. `None` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate(pub Option<NonZeroU32>);
 
@@ -82,7 +82,7 @@ impl FromStr for Rate {
     }
 }
 
-/// How long it is until something is done again; never, if none is set.
+/// The time until something is repeated. `None` means never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(pub Option<Duration>);
 
@@ -100,51 +100,51 @@ impl FromStr for Interval {
 /// The effective configuration of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where everything of this peer lies: genesis, keys, ledger, consensus log, artifacts.
+    /// The directory of everything this peer stores: genesis, keys, ledger, consensus log, artifacts.
     pub data_dir: PathBuf,
-    /// Where the HTTP API listens.
+    /// The address on which the HTTP API listens.
     pub api_address: SocketAddr,
-    /// Where the swarm listens.
+    /// The addresses on which the swarm listens.
     pub listen: Vec<Multiaddr>,
-    /// Addresses at which others reach this peer, if they are not those it listens on.
+    /// Addresses at which others reach this peer, if they differ from those it listens on.
     pub external: Vec<Multiaddr>,
     /// Peers to dial first, each with its peer id.
     pub peers: Vec<Multiaddr>,
-    /// How much of the disk artifacts may take.
+    /// Maximum bytes of disk for artifacts.
     pub artifact_quota: Quota,
-    /// Bytes of artifacts a second that this peer serves.
+    /// Maximum bytes of artifacts served per second.
     pub upload_rate: Rate,
-    /// Bytes of artifacts a second that this peer fetches.
+    /// Maximum bytes of artifacts fetched per second.
     pub download_rate: Rate,
-    /// Streams of artifacts that this peer serves at a time.
+    /// Maximum number of artifact streams served at a time.
     pub upload_streams: NonZeroUsize,
-    /// Providers that a fetch asks at a time.
+    /// Maximum number of providers that a fetch uses at a time.
     pub download_providers: NonZeroUsize,
-    /// Whether this peer fetches copies of releases that their owners miss.
+    /// Whether this peer fetches missing copies of releases.
     pub replicate: bool,
-    /// How often it looks how many copies there are, in seconds.
+    /// How often it counts the copies, in seconds.
     pub replication_interval_s: NonZeroU32,
-    /// How often everything that is stored is gone over for damage.
+    /// How often all stored artifacts are scrubbed for damage.
     pub scrub_interval: Interval,
-    /// How many bytes of it are read in a second.
+    /// Maximum bytes read per second by scrubbing.
     pub scrub_rate: Quota,
     /// Whether this peer relays, within bounds, for peers that others cannot reach.
     pub relay: bool,
-    /// Whether this peer tells the local network of itself, and looks for others there.
+    /// Whether this peer announces itself on the local network, and looks for others there.
     pub mdns: bool,
-    /// Which log lines are written, in the syntax of `tracing` filters.
+    /// Which log lines are written, as a `tracing` filter.
     pub log_level: String,
-    /// What they look like.
+    /// The format of log lines.
     pub log_format: LogFormat,
 }
 
 impl Config {
-    /// The genesis of the network.
+    /// The file of the network's genesis.
     pub fn genesis_path(&self) -> PathBuf {
         self.data_dir.join("genesis.json")
     }
 
-    /// How artifacts are served, fetched and copied.
+    /// How artifacts are served, fetched and replicated.
     pub const fn artifact_options(&self) -> ArtifactOptions {
         let limits = ArtifactLimits {
             upload_rate: self.upload_rate.0,
@@ -156,18 +156,18 @@ impl Config {
         ArtifactOptions { limits, replication: ReplicationOptions { volunteer: self.replicate, interval } }
     }
 
-    /// The key that is the peer's identity on the swarm.
+    /// The file of the key that is the peer's identity on the swarm.
     pub fn node_key_path(&self) -> PathBuf {
         self.data_dir.join("node.key")
     }
 
-    /// The key that signs votes, should it be in the validator set.
+    /// The file of the key that signs votes if it is in the validator set.
     pub fn validator_key_path(&self) -> PathBuf {
         self.data_dir.join("validator.key")
     }
 }
 
-/// One setting: its name is the key in the file; its variable and its flag follow from it.
+/// A setting. Its name is the key in the file; the names of its variable and its flag are derived from it.
 #[derive(Debug)]
 pub struct Setting {
     /// The key in `config.toml`.
@@ -185,14 +185,14 @@ impl Setting {
     }
 }
 
-/// What a setting takes in the file, apart from text.
+/// The values that a setting accepts in the file, besides text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
-    /// Nothing else. Such as this.
+    /// Nothing else. The text is an example.
     Text(&'static str),
-    /// `true` and `false`.
+    /// `true` or `false`.
     Truth,
-    /// A whole number of what the setting counts.
+    /// A whole number.
     Count,
     /// A whole number of bytes.
     Bytes,
@@ -201,7 +201,7 @@ enum Takes {
 }
 
 impl Setting {
-    /// The texts of a value in the file, if the setting takes such a value.
+    /// The value in the file as texts. `None` if the setting does not accept such a value.
     fn texts_of(&self, value: &toml::Value) -> Option<Vec<String>> {
         match (self.takes, value) {
             (_, toml::Value::String(text)) => Some(vec![text.clone()]),
@@ -216,7 +216,7 @@ impl Setting {
         }
     }
 
-    /// What to write instead of something that it does not take.
+    /// What to write instead of a value that it does not accept.
     fn wanted(&self) -> String {
         match self.takes {
             Takes::Text(example) if self.many => format!("a list of texts, such as [{example:?}]"),
@@ -231,7 +231,7 @@ impl Setting {
     }
 }
 
-/// Every setting there is.
+/// All settings.
 pub const SETTINGS: &[Setting] = &[
     Setting { name: "api_address", many: false, takes: Takes::Text("127.0.0.1:7640"), default: &["127.0.0.1:7640"] },
     Setting {
@@ -257,7 +257,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "log_format", many: false, takes: Takes::Text("json"), default: &["text"] },
 ];
 
-/// `ALLOD_` variables that are not settings of a peer: where it lives, and what its client and its tests use.
+/// `ALLOD_` variables that are not settings of a peer: where its data is, and what its client and its tests use.
 const OTHER_VARIABLES: &[&str] = &[
     "ALLOD_HOME",
     "ALLOD_API",
@@ -268,16 +268,16 @@ const OTHER_VARIABLES: &[&str] = &[
     "ALLOD_UPDATE_VECTORS",
 ];
 
-/// Where a value came from.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// It is the default.
     Default,
-    /// The file.
+    /// The file of this path.
     File(PathBuf),
-    /// An environment variable.
+    /// The environment variable of this name.
     Environment(String),
-    /// A flag on the command line.
+    /// The command line flag of this name.
     Flag(String),
 }
 
@@ -292,7 +292,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What the command line says of each setting.
+/// The settings given on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
     /// Where the HTTP API listens [default: 127.0.0.1:7640]
@@ -307,49 +307,50 @@ pub struct Flags {
     /// A peer to dial first, as a multiaddress that ends in /p2p/PEERID; may be repeated
     #[arg(long = "peer", value_name = "MULTIADDR")]
     pub peers: Vec<String>,
-    /// How much of the disk artifacts may take, such as 500GiB [default: none, as much as there is]
+    /// Maximum size of the stored artifacts, such as 500GiB [default: none, no limit]
     #[arg(long, value_name = "SIZE")]
     pub artifact_quota: Option<String>,
-    /// Bytes of artifacts to serve in a second at most, such as 20MB [default: none, as many as can pass]
+    /// Maximum bytes of artifacts to serve per second, such as 20MB [default: none, no limit]
     #[arg(long, value_name = "SIZE")]
     pub upload_rate: Option<String>,
-    /// Bytes of artifacts to fetch in a second at most, such as 20MB [default: none, as many as can pass]
+    /// Maximum bytes of artifacts to fetch per second, such as 20MB [default: none, no limit]
     #[arg(long, value_name = "SIZE")]
     pub download_rate: Option<String>,
-    /// Streams of artifacts to serve at a time; one peer may have a quarter of them [default: 64]
+    /// Maximum artifact streams to serve at a time; one peer may use a quarter of them [default: 64]
     #[arg(long, value_name = "NUMBER")]
     pub upload_streams: Option<String>,
-    /// Providers that a fetch asks at a time [default: 8]
+    /// Maximum providers that a fetch uses at a time [default: 8]
     #[arg(long, value_name = "NUMBER")]
     pub download_providers: Option<String>,
-    /// Whether to fetch copies of releases whose owners wish for more than there are: true or false [default: false]
+    /// Whether to fetch missing copies of releases when their owners want more than there are: true or false [default:
+    /// false]
     #[arg(long, value_name = "BOOL")]
     pub replicate: Option<String>,
-    /// How often to look how many copies there are, in seconds [default: 60]
+    /// How often to count the copies of releases, in seconds [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub replication_interval_s: Option<String>,
-    /// How often to go over all stored artifacts for damage, and mend it, such as 7d; none for never [default: 30d]
+    /// How often to scrub all stored artifacts for damage and repair it, such as 7d; none for never [default: 30d]
     #[arg(long, value_name = "DURATION")]
     pub scrub_interval: Option<String>,
-    /// How much of them to read in a second at most, such as 100MiB; none for no bound [default: 20MiB]
+    /// Maximum bytes per second to read for scrubbing, such as 100MiB; none for no limit [default: 20MiB]
     #[arg(long, value_name = "SIZE")]
     pub scrub_rate: Option<String>,
     /// Whether to relay, within bounds, for peers that others cannot reach: true or false [default: true]
     #[arg(long, value_name = "BOOL")]
     pub relay: Option<String>,
-    /// Whether to tell the local network of this peer and to look for others there: true or false [default: false]
+    /// Whether to announce this peer on the local network and to look for others there: true or false [default: false]
     #[arg(long, value_name = "BOOL")]
     pub mdns: Option<String>,
-    /// Which log lines are written: error, warn, info, debug, trace, or a filter such as info,allod::network=debug
+    /// Log filter: error, warn, info, debug, trace, or a filter such as info,allod::network=debug
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
-    /// What log lines look like: text or json
+    /// Format of log lines: text or json
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 }
 
 impl Flags {
-    /// Each setting that is given, with the flag's name.
+    /// The settings that are given, each with the name of its flag.
     pub fn given(&self) -> Vec<(&'static str, &'static str, Vec<String>)> {
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let all = [
@@ -375,12 +376,12 @@ impl Flags {
     }
 }
 
-/// The places that settings come from, before they are joined.
+/// The sources of settings, before they are merged.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// The text of its `config.toml`, if there is one.
+    /// The text of its `config.toml`, if that exists.
     pub file: Option<String>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
@@ -392,7 +393,7 @@ impl Sources {
     /// Reads the file of a data directory and the environment of this process.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When the file exists but cannot be read.
     pub fn of_process(data_dir: PathBuf, flags: Flags) -> Result<Self> {
         let path = data_dir.join(FILE);
         let file = match std::fs::read_to_string(&path) {
@@ -406,10 +407,10 @@ impl Sources {
         Ok(Self { data_dir, file, environment, flags })
     }
 
-    /// Joins the places, last one wins.
+    /// Merges the sources; the last one wins.
     ///
     /// # Errors
-    /// For a name that is no setting, and for a value that its setting cannot take; both say where it stands.
+    /// For an unknown name, and for a value that its setting does not accept. The error says where it was found.
     pub fn load(self) -> Result<Loaded> {
         let mut values = BTreeMap::new();
         for setting in SETTINGS {
@@ -493,17 +494,17 @@ impl Sources {
     }
 }
 
-/// `; the nearest is ..., all are ...`
+/// `; did you mean ...? There are: ...`
 fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
     let known: Vec<String> = known.collect();
     let best = known.iter().min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate));
     best.map(|best| format!("; did you mean {best}? There are: {}", known.join(", "))).unwrap_or_default()
 }
 
-/// What a setting is set to, and by what.
+/// The value of a setting, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// The values, as they were written.
+    /// The values as they were written.
     pub texts: Vec<String>,
     /// Where they were written.
     pub origin: Origin,
@@ -540,7 +541,7 @@ where
     value.texts.iter().map(|text| parse(name, text, &value.origin)).collect()
 }
 
-/// The effective configuration, and where each value of it came from.
+/// The effective configuration, and the origin of each value.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The configuration.
@@ -549,7 +550,7 @@ pub struct Loaded {
     pub values: BTreeMap<&'static str, Value>,
 }
 
-/// The text of a `config.toml` that holds these settings and says nothing of the others.
+/// The text of a `config.toml` with these settings and no others.
 pub fn file_text(settings: &[(&'static str, Vec<String>)]) -> String {
     let mut text = String::from("# Settings of this peer; `allod config show` prints all of them with their origin.\n");
     for (name, values) in settings {
@@ -559,7 +560,7 @@ pub fn file_text(settings: &[(&'static str, Vec<String>)]) -> String {
     text
 }
 
-/// One value as TOML writes it.
+/// A value in TOML syntax.
 pub fn toml_value(values: &[String], many: bool) -> String {
     match values {
         [value] if !many => toml::Value::String(value.clone()).to_string(),
@@ -662,7 +663,7 @@ mod tests {
         let load = |file: &str| sources(file, &[], Flags::default()).load().unwrap().config;
         assert_eq!(load(numbers), load(texts));
         assert_eq!(load(numbers).upload_rate, Rate(NonZeroU32::new(1_000_000)));
-        // In the environment everything is text, also a number.
+        // In the environment every value is text, even a number.
         let environment = [("ALLOD_SCRUB_INTERVAL", "86400"), ("ALLOD_UPLOAD_RATE", "1000000")];
         let loaded = sources("", &environment, Flags::default()).load().unwrap().config;
         assert_eq!((loaded.scrub_interval, loaded.upload_rate), (load(texts).scrub_interval, load(texts).upload_rate));

@@ -1,8 +1,8 @@
-//! One owner, one closed event enum: everything that changes this peer's ledger goes through here, one event at a
-//! time. It runs on a thread of its own, because it waits for the disk.
+//! One owner, one closed event enum: every change to this peer's ledger goes through here, one event at a time. The
+//! loop runs on a thread of its own, because it waits for the disk.
 //!
-//! A pump and no more: it hands each event to the [`Host`], which decides, and tells the rest of the peer where that
-//! stands. What the host does to the machine is in `machine`.
+//! It is only a pump: it hands each event to the [`Host`], which decides, and reports the host's status to the rest of
+//! the peer. `machine` has what the host does to the machine.
 
 use crate::{
     handle::{Command, Role, Status},
@@ -24,26 +24,26 @@ use tokio::{
     time::Instant,
 };
 
-/// How often the loop looks who hears this peer.
+/// How often the loop checks who hears this peer.
 const TICK: Duration = Duration::from_millis(500);
 
-/// All that can happen to the loop.
+/// Everything that can happen to the loop.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "one at a time is held, and it is moved once")]
+#[allow(clippy::large_enum_variant, reason = "only one is held at a time, and it is moved once")]
 enum Event {
-    /// The swarm has something.
+    /// An event of the swarm.
     Network(NetworkEvent),
-    /// The API asks for something.
+    /// A command from the API.
     Command(Command),
-    /// A gossip message of transactions was checked.
+    /// A gossip message of transactions has been checked.
     Verified(Verified<GossipToken>),
-    /// Time passed: a timer may be due.
+    /// Time has passed: a timer may be due.
     Time,
     /// The process is to stop.
     Stop,
 }
 
-/// Where the events come from. Every channel is bounded.
+/// The sources of the events. Every channel is bounded.
 pub(crate) struct Sources {
     pub(crate) network: NetworkEvents,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -51,7 +51,7 @@ pub(crate) struct Sources {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
-/// What the loop is made of.
+/// The parts of which the loop is made.
 pub(crate) struct Parts {
     pub(crate) machine: NodeMachine,
     pub(crate) key: SigningKey,
@@ -70,7 +70,7 @@ pub(crate) struct EventLoop {
 }
 
 impl EventLoop {
-    /// Takes up where the ledger and the log on disk left off.
+    /// Resumes from the ledger and the log on disk.
     ///
     /// # Errors
     /// As [`Host::resume`].
@@ -87,7 +87,7 @@ impl EventLoop {
     /// Handles events until told to stop.
     ///
     /// # Errors
-    /// When the process has to end.
+    /// When the process must end.
     pub(crate) async fn run(mut self, mut sources: Sources) -> anyhow::Result<()> {
         loop {
             let event = self.next_event(&mut sources).await;
@@ -118,7 +118,7 @@ impl EventLoop {
         match event {
             Event::Network(event) => self.on_network(event)?,
             Event::Command(Command::Submit(checked, answer)) => {
-                // The submitter may have gone; the transaction counts all the same.
+                // The submitter may be gone; the transaction counts all the same.
                 let _ = answer.send(self.host.on_submit(checked));
             }
             Event::Verified(Verified { transactions, token }) => {
@@ -141,7 +141,7 @@ impl EventLoop {
             }
             NetworkEvent::SyncRequested { peer: _, request, channel } => {
                 let (ledger, network) = (self.host.machine().ledger.clone(), self.host.machine().network.clone());
-                // Reading blocks takes a while and changes nothing: not on this thread's time.
+                // Reading blocks takes a while and changes nothing, so it runs on another thread.
                 tokio::task::spawn_blocking(move || serve_blocks(&ledger, &network, request, channel));
             }
             NetworkEvent::SyncAnswered { peer, result: Ok(SyncResponse { tip, blocks }) } => {
@@ -152,7 +152,7 @@ impl EventLoop {
             }
             NetworkEvent::PeerConnected(peer) => self.host.on_connected(peer),
             NetworkEvent::PeerDisconnected(peer) => self.host.on_disconnected(peer),
-            // The swarm judges announcements itself, and whoever wants to know of them or of addresses asks it.
+            // The swarm judges announcements itself. Code that needs announcements or addresses asks the swarm.
             NetworkEvent::Gossip { topic: Topic::Artifacts, .. }
             | NetworkEvent::ArtifactAnnounced { .. }
             | NetworkEvent::Listening(_) => {}
@@ -160,7 +160,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Now and then: tells the swarm who decides, and looks who of them hears this peer.
+    /// Tells the swarm who the validators are, and checks which of them hear this peer. Called periodically.
     fn look_around(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         if now < self.tick_at {
@@ -211,7 +211,7 @@ impl EventLoop {
 /// Answers another peer's request from the ledger.
 fn serve_blocks(ledger: &Ledger, network: &NetworkHandle, request: SyncRequest, channel: SyncChannel) {
     let max_blocks = usize::try_from(request.max_blocks).unwrap_or(usize::MAX).min(limits::SYNC_BLOCKS);
-    // Room for the response's own fields.
+    // Leaves room for the response's own fields.
     let max_bytes = limits::SYNC_RESPONSE_SIZE_BYTES.saturating_sub(1_024);
     match ledger.blocks(request.from, max_blocks, max_bytes) {
         Ok(blocks) => network.respond_blocks(channel, SyncResponse { tip: ledger.tip().height, blocks }),

@@ -1,29 +1,29 @@
 //! Serving artifacts to other peers, and fetching them from several at once.
 //!
-//! **The protocol**, `/allod/<first 16 hexadecimal digits of the network id>/artifact/2`, on libp2p streams. The peer
-//! that opened a stream sends requests, as many as it likes, without waiting; the other answers each in order. A
-//! request and the head of an answer are a frame: a length (`u32`, little-endian, at most
+//! **The protocol**, `/allod/<first 16 hexadecimal digits of the network id>/artifact/2`, runs on libp2p streams. The
+//! peer that opened a stream sends any number of requests without waiting; the other answers them in order. A request,
+//! and the head of an answer, is a frame: a length (`u32`, little-endian, at most
 //! [`limits::ARTIFACT_FRAME_SIZE_BYTES`](allod_protocol::ground::limits::ARTIFACT_FRAME_SIZE_BYTES)) and that many bytes of the
-//! canonical encoding. After a head that says `Found` follow the bytes of the slice: the range asked for with its
-//! proof against the address (`allod_storage::artifacts`). The first request for a blob asks for its *tail*, the last
-//! groups of it, because these prove its size; a blob that fits in one piece arrives whole that way.
+//! canonical encoding. After a `Found` head, the bytes of the slice follow: the requested range with its proof against
+//! the address (`allod_storage::artifacts`). The first request for a blob asks for its *tail*, its last groups, because
+//! these prove its size. A blob that fits into one piece arrives whole that way.
 //!
-//! **Serving** ([`serve`]) is bounded in streams per peer, streams in all, bytes per request, and in the time in which
-//! a request must come and an answer must be taken. A frame that breaks a rule closes its stream and nothing else.
+//! **Serving** ([`serve`]) is bounded in streams per peer, total streams, bytes per request, and the time in which a
+//! request must arrive and an answer must be taken. A frame that breaks a rule closes its stream and nothing else.
 //!
-//! **Fetching** ([`fetch`]) cuts blobs into pieces that all providers' streams take from one queue, the larger the faster
-//! their provider is. Every piece is proven before it is written. A piece of a provider that fails goes back into the
-//! queue; when nothing else is left, a piece is asked for a second time of who would bring it much sooner. A provider
-//! that sends wrong bytes is dropped and reported; one that is slow is dropped, remembered, and asked again only when
-//! nobody else has the bytes. What has arrived survives the process.
+//! **Fetching** ([`fetch`]) cuts blobs into pieces that the streams of all providers take from one queue; the faster
+//! the provider, the larger its pieces. Every piece is proven before it is written. A piece of a provider that fails
+//! goes back into the queue; when nothing else is left, a piece is requested a second time from a provider that would
+//! bring it much sooner. A provider that sends wrong bytes is dropped and reported. A slow one is dropped, remembered,
+//! and asked again only when nobody else has the bytes. What has arrived survives the process.
 //!
-//! A request names the blob and the artifact that it is asked for: whose terms they are by which it is given.
+//! A request names the blob and the artifact on whose behalf it is requested: that artifact's terms decide.
 //!
-//! Nothing here decides who may read: the caller gives [`serve::Admit`] and [`fetch::Lending`]. Nothing here finds providers: the caller gives
-//! a stream of them.
+//! Nothing here decides who may read: the caller supplies [`serve::Admit`] and [`fetch::Lending`]. Nothing here finds
+//! providers: the caller supplies a stream of them.
 //!
-//! Read on in `wire`, [`serve`], then [`fetch`], `session` (who takes what), `speed` (how fast they are) and `worker`
-//! (one stream).
+//! Continue with `wire`, [`serve`], then [`fetch`], `session` (who takes which piece), `speed` (how fast providers are)
+//! and `worker` (one stream).
 
 pub mod fetch;
 pub mod probe;

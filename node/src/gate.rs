@@ -1,18 +1,19 @@
-//! Whose a blob is, and so who gets it: by the terms of the artifact that it is asked for.
+//! Who may get a blob: the terms of the artifact on whose behalf it is requested decide.
 //!
-//! A request names an artifact and a blob. It is answered if the artifact is here whole, if it has the blob, and if the
-//! artifact's own terms admit who asks: those of the model that governs it. What other artifacts have the same file is
-//! nobody's concern: a LICENSE that a stranger published for holders only hides no public model, and a public model that
-//! claims the address of a private file is answered for like any other.
+//! A request names an artifact and a blob. It is answered if the whole artifact is here, if the blob belongs to it, and
+//! if the artifact's own terms admit the requester: those of the model that governs it. Whether other artifacts contain
+//! the same file does not matter. A LICENSE file that a stranger published for holders only hides no public model, and
+//! a public model that claims the address of a private file is answered for like any other.
 //!
-//! So that such a claim opens nothing, an artifact becomes whole here only with bytes that came for it: out of the
-//! operator's own directory, or from peers that have it whole, who were asked for them on its behalf. A file that is here
-//! already counts as having come if everybody may read it here, or if it is here for another version of the same model.
-//! Otherwise it is asked for again ([`crate::exchange::fetch::Lending`]): an address is no proof of having the bytes, and
-//! who has none of them finds nobody to begin with.
+//! To keep such a claim from opening anything, an artifact becomes whole here only with bytes that came for it: from
+//! the operator's own directory, or from peers that have it whole and were asked on its behalf. A file that is already
+//! here counts as having come for it if everybody may read the file here, or if it is here for another version of the
+//! same model. Otherwise it is requested again ([`crate::exchange::fetch::Lending`]): an address is not a proof of
+//! having the bytes, and a publisher who has none of them finds no provider in the first place.
 //!
-//! The list of what is here for which artifact is made anew when the terms of a model change and when a version is
-//! withdrawn or suspended, or is suspended no more; what comes into the store is added. Who reads what is not free is asked of the ledger at every request.
+//! The list of which blobs are here for which artifacts is rebuilt when the terms of a model change and when a version
+//! is withdrawn, suspended, or reinstated; artifacts that arrive in the store are added. For artifacts that are not
+//! free, the ledger is asked at every request.
 
 use crate::{exchange::serve::Asked, peer_key};
 use allod_protocol::{
@@ -36,32 +37,32 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-/// Versions of one artifact that are looked at, in the order of their models: the question stays bounded, whoever
-/// publishes the artifact again and again.
+/// Maximum number of versions of one artifact that are examined, in the order of their models. It bounds the work,
+/// however often the artifact is published again.
 const VERSIONS: usize = 1_024;
 
-/// On what terms an artifact is served.
+/// The terms on which an artifact is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Terms {
     /// To everybody.
     Free,
-    /// To whom the ledger entitles.
+    /// To those whom the ledger entitles.
     Restricted {
         /// The model whose owners decide.
         model: ModelName,
-        /// Who reads.
+        /// Which accounts read.
         readers: Readers,
     },
     /// To nobody: the version was withdrawn.
     Withdrawn,
     /// To nobody for now: the version is suspended.
     Suspended,
-    /// To nobody yet: it was brought for a version, and the ledger has not answered.
+    /// To nobody yet: it was imported for a version, and the ledger has not answered.
     Waiting,
 }
 
 impl Terms {
-    /// The terms of an artifact, and the model that governs it, if one does.
+    /// The terms of an artifact, and the model that governs it, if any.
     ///
     /// # Errors
     /// When the ledger or the store cannot be read.
@@ -81,7 +82,7 @@ impl Terms {
         Ok((terms, governor))
     }
 
-    /// The terms of an artifact that some version is.
+    /// The terms of an artifact that is a version on the ledger.
     fn on_ledger(state: &impl StateRead, address: &ArtifactId, origin: &ArtifactOrigin) -> Result<Self, StateError> {
         let version = match read::<ArtifactUse>(state, &(*address, origin.model))? {
             Some(ArtifactUse(version)) => read::<Version>(state, &(version.model, version.label))?,
@@ -104,13 +105,13 @@ impl Terms {
     }
 }
 
-/// Whether what a publish brought is served to nobody: before its version is on the ledger, nobody is to hear the address,
-/// and what another model that was quicker says of it does not count here.
+/// Whether what a publish brought is served to nobody yet. Before its version is on the ledger, nobody is to learn the
+/// address; and what another, quicker model says about it does not count here.
 fn waits(state: &impl StateRead, address: &ArtifactId, awaited: &Awaited) -> Result<bool, StateError> {
     Ok(awaited.brought && !is_version(state, address, &awaited.model)?)
 }
 
-/// Whether some version of a model is the artifact.
+/// Whether the artifact is a version of the model.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -135,7 +136,7 @@ pub(crate) fn admits(
     }
 }
 
-/// Whether some version that has the artifact is released, deprecated ones included.
+/// Whether the artifact belongs to some released version, including deprecated ones.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -151,7 +152,7 @@ pub(crate) fn is_released(state: &impl StateRead, address: &ArtifactId) -> Resul
     Ok(false)
 }
 
-/// Why the list could not be made.
+/// Why the list could not be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GateError {
     /// The store cannot be read.
@@ -162,15 +163,15 @@ pub(crate) enum GateError {
     Ledger(#[from] StateError),
 }
 
-/// What the list says of a request.
+/// The list's answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ruling {
     /// Everybody may have it.
     Free,
-    /// Who may have it is asked of the ledger, by the artifact.
+    /// The ledger decides, by the artifact's terms.
     ByLedger,
-    /// The artifact is not here whole, or has no such blob: nobody may. So it is while an artifact arrives, and where a
-    /// manifest cannot be read.
+    /// The artifact is not here whole, or does not have the blob: nobody may have it. This is the case while an
+    /// artifact arrives, and where a manifest cannot be read.
     Unknown,
 }
 
@@ -179,26 +180,27 @@ pub(crate) enum Ruling {
 struct Entry {
     is_whole: bool,
     is_free: bool,
-    /// The model that governs it.
+    /// The model that governs it, if any.
     model: Option<ModelId>,
 }
 
 impl Entry {
-    /// Whether what is here for this artifact may be taken over by the other: their readers are the same, or all.
+    /// Whether the other artifact may take over what is here for this one: they have the same readers, or everybody
+    /// reads this one.
     fn lends_to(&self, other: &Self) -> bool {
         self.is_free || (self.model.is_some() && self.model == other.model)
     }
 }
 
-/// What is here, and for which artifact.
+/// What is here, and for which artifacts.
 #[derive(Debug, Default)]
 struct List {
-    /// Whether it is of all that is here: nothing can be told of others before.
+    /// Whether the list covers everything that is here. Before that, it cannot rule on other artifacts.
     is_complete: bool,
     artifacts: BTreeMap<ArtifactId, Entry>,
-    /// Each blob with each artifact that has it.
+    /// Pairs of a blob and an artifact that has it.
     blobs: BTreeSet<(ArtifactId, ArtifactId)>,
-    /// Artifacts of which it is not known which blobs they have.
+    /// Artifacts whose blobs are not known.
     unreadable: BTreeSet<ArtifactId>,
 }
 
@@ -250,11 +252,11 @@ impl List {
     }
 }
 
-/// The list of what may be asked for. It starts empty: then nobody gets anything. Cheap to clone.
+/// The list of what may be requested. While it is empty, at the start, nobody gets anything. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gate {
     list: Arc<RwLock<List>>,
-    /// Held while the list is changed, so that an older view of the ledger never replaces a newer one.
+    /// Held while the list is changed, so an older view of the ledger never replaces a newer one.
     changing: Arc<Mutex<()>>,
 }
 
@@ -274,12 +276,12 @@ impl Gate {
         }
     }
 
-    /// Whether an artifact that is fetched may take over a blob that is here.
+    /// Whether an artifact that is being fetched may take over a blob that is here.
     pub(crate) fn lends(&self, asked: &Asked) -> bool {
         self.list.read().unwrap_or_else(PoisonError::into_inner).lends(asked)
     }
 
-    /// Makes the list anew; gives the artifacts that are served to nobody. Blocks.
+    /// Rebuilds the list. Returns the artifacts that are served to nobody. Blocks.
     ///
     /// # Errors
     /// When the store or the ledger cannot be read: the list is empty then.
@@ -294,11 +296,11 @@ impl Gate {
         to_nobody
     }
 
-    /// Adds an artifact that has come into the store, has begun to, or has just been published; or takes it out, if it
-    /// is gone. Blocks.
+    /// Adds an artifact that has arrived in the store, has begun to arrive, or has just been published; or removes it,
+    /// if it is gone. Blocks.
     ///
     /// # Errors
-    /// When the store or the ledger cannot be read: then it is not added.
+    /// When the store or the ledger cannot be read: the artifact is not added then.
     pub(crate) fn look(&self, store: &ArtifactStore, ledger: &Ledger, address: &ArtifactId) -> Result<(), GateError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let here = match store.artifact(address) {
@@ -324,14 +326,14 @@ fn entry(
     is_whole: bool,
 ) -> Result<(Entry, Terms), GateError> {
     let (terms, model) = Terms::of(store, state, address)?;
-    // Who was quicker to publish what waits for another model is no kin of it.
+    // While an artifact waits for one model, another model that published it first does not govern it here.
     let model = model.filter(|_| terms != Terms::Waiting);
     Ok((Entry { is_whole, is_free: terms == Terms::Free, model }, terms))
 }
 
 fn make(store: &ArtifactStore, state: &impl StateRead) -> Result<(List, Vec<ArtifactId>), GateError> {
     let (mut list, mut to_nobody) = (List { is_complete: true, ..List::default() }, Vec::new());
-    // What becomes whole meanwhile is in one of the two, and is whole then.
+    // What becomes whole meanwhile is in one of the two, and counts as whole then.
     let begun = store.begun()?.into_iter().map(|(address, begun)| (address, begun.kind, false));
     let whole = store.list()?.into_iter().map(|artifact| (artifact.address, artifact.kind, true));
     for (address, kind, is_whole) in begun.chain(whole) {
@@ -344,14 +346,14 @@ fn make(store: &ArtifactStore, state: &impl StateRead) -> Result<(List, Vec<Arti
     Ok((list, to_nobody))
 }
 
-/// The blobs of an artifact beside itself; none if its manifest is here and cannot be read.
+/// The blobs of an artifact other than itself. `None` if its manifest is here but cannot be read.
 fn blobs_of(store: &ArtifactStore, address: &ArtifactId, kind: ArtifactKind) -> Option<Vec<ArtifactId>> {
     if kind == ArtifactKind::File {
         return Some(Vec::new());
     }
     match store.manifest(address) {
         Ok(manifest) => Some(manifest.files().iter().map(|file| file.address).collect()),
-        // Before its manifest is here, nothing else of a collection is.
+        // Before a collection's manifest is here, none of its files is.
         Err(ArtifactError::NotFound(_) | ArtifactError::NotACollection(_)) => Some(Vec::new()),
         Err(error) => {
             tracing::warn!(artifact = %address, %error, "cannot tell which files an artifact has; they are not served");

@@ -1,5 +1,5 @@
-//! What the rest of a peer may ask of its event loop: submit a transaction, follow blocks, read the status. Reading
-//! the ledger needs nobody's leave: a snapshot is taken from [`Ledger`] directly.
+//! What the rest of a peer may request from its event loop: submit a transaction, follow blocks, read the status.
+//! Reading the ledger does not involve the loop: a snapshot comes directly from [`Ledger`].
 
 use crate::{artifact_service::Scrubbing, metrics::Metrics, network::NetworkHandle, quorum::Reached};
 use allod_protocol::{
@@ -16,91 +16,91 @@ use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Blocks that a slow subscriber may lag behind before it is told that it missed some.
+/// Number of blocks that a slow subscriber may lag before it is told that it missed some.
 pub const NOTICE_BACKLOG: usize = 1_024;
-/// Requests that may wait for the event loop.
+/// Number of commands that may wait for the event loop.
 pub const COMMAND_BACKLOG: usize = 1_024;
 
-/// What this peer is in the validator set that decides the next block.
+/// The role of this peer in the validator set that decides the next block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// It votes.
     Validator,
-    /// It follows.
+    /// It follows without voting.
     Observer,
 }
 
-/// Where this peer stands.
+/// The state of this peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// The last executed block.
+    /// The height of the last executed block.
     pub height: Height,
-    /// Its hash.
+    /// The hash of that block.
     pub block: BlockHash,
-    /// Its time.
+    /// The time of that block.
     pub block_time: Timestamp,
-    /// The state root after it.
+    /// The state root after that block.
     pub state_root: StateRoot,
-    /// The round of the height being decided.
+    /// The current round of the height being decided.
     pub round: u32,
-    /// Whether this peer votes.
+    /// Whether this peer votes or follows.
     pub role: Role,
-    /// Its consensus key, validator or not.
+    /// Its consensus key, whether it is a validator or not.
     pub validator_key: PublicKey,
-    /// Transactions that wait.
+    /// Number of transactions that wait in the mempool.
     pub mempool_transactions: usize,
-    /// Their bytes.
+    /// Encoded bytes of the transactions that wait.
     pub mempool_size_bytes: usize,
-    /// Their weight.
+    /// Total weight of the transactions that wait.
     pub mempool_weight: Weight,
-    /// How many may wait before this peer takes none from its clients.
+    /// Number of waiting transactions above which this peer accepts none from its clients.
     pub mempool_room: usize,
-    /// The highest height that another peer spoke of.
+    /// The highest height that another peer reported.
     pub best_known_height: Height,
     /// Whether this peer is behind the others.
     pub catching_up: bool,
-    /// Whom this peer reaches.
+    /// Which peers and how much voting power this peer reaches.
     pub reached: Reached,
 }
 
 /// A block that was executed and is durable.
 #[derive(Clone, Debug, Serialize)]
 pub struct Notice {
-    /// Its height.
+    /// The height of the block.
     pub height: Height,
-    /// Its hash.
+    /// The hash of the block.
     pub block: BlockHash,
-    /// Its time.
+    /// The time of the block.
     pub time: Timestamp,
-    /// What deadlines did, before the transactions.
+    /// The effects of deadlines, which come before the transactions.
     pub deadline_events: Vec<Event>,
-    /// What became of each transaction.
+    /// The result of each transaction, in block order.
     pub results: Vec<TransactionResult>,
 }
 
-/// A request to the event loop.
+/// A command for the event loop.
 #[derive(Debug)]
 pub enum Command {
-    /// Take a checked transaction in and tell the others of it.
+    /// Put a checked transaction into the mempool and gossip it.
     Submit(Checked, oneshot::Sender<Result<(), Refused>>),
 }
 
-/// Why the event loop did not answer.
+/// Why a transaction was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// The transaction was refused.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// Too many requests wait already.
+    /// Too many commands are already waiting.
     #[error("this peer is busy: {COMMAND_BACKLOG} requests are waiting; try again shortly")]
     Busy,
-    /// The peer is on its way out.
+    /// The peer is stopping.
     #[error("this peer is stopping")]
     Stopping,
 }
 
-/// The handle itself. Cheap to clone.
+/// The handle to a running peer. Cheap to clone.
 #[derive(Clone)]
 pub struct NodeHandle {
     /// The network's genesis.
@@ -113,9 +113,9 @@ pub struct NodeHandle {
     pub artifacts: Arc<ArtifactStore>,
     /// The swarm.
     pub network: NetworkHandle,
-    /// The metrics.
+    /// The metrics of this process.
     pub metrics: Arc<Metrics>,
-    /// How the artifacts are gone over in the background.
+    /// How the stored artifacts are scrubbed in the background.
     pub scrubbing: Scrubbing,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
@@ -123,10 +123,10 @@ pub struct NodeHandle {
 }
 
 impl NodeHandle {
-    /// Hands in a transaction whose form and signatures were checked.
+    /// Submits a transaction whose form and signatures have been checked.
     ///
     /// # Errors
-    /// When the mempool refuses it, or the event loop cannot take it.
+    /// When the mempool refuses it, or the event loop cannot accept it.
     pub async fn submit(&self, checked: Checked) -> Result<(), SubmitError> {
         let (answer, answered) = oneshot::channel();
         self.commands.try_send(Command::Submit(checked, answer)).map_err(|error| match error {
@@ -136,8 +136,8 @@ impl NodeHandle {
         Ok(answered.await.map_err(|_| SubmitError::Stopping)??)
     }
 
-    /// Whether there can be room for a client's transaction now, to be asked before much is done for it. Beyond
-    /// [`Status::mempool_room`] there is some left for senders that have few waiting, as much again.
+    /// Checks whether there can be room for a client's transaction now; call it before doing much work for one. Above
+    /// [`Status::mempool_room`], as much again is left for senders that have few waiting.
     ///
     /// # Errors
     /// [`Refused::Full`].
@@ -149,17 +149,17 @@ impl NodeHandle {
         Ok(())
     }
 
-    /// Follows blocks from the next one on.
+    /// Follows blocks, starting with the next one.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Notice>> {
         self.notices.subscribe()
     }
 
-    /// Where this peer stands.
+    /// The state of this peer.
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 
-    /// Changes of [`NodeHandle::status`].
+    /// Watches changes of [`NodeHandle::status`].
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }

@@ -1,8 +1,8 @@
-//! The one way in which this program writes JSON for others: an integer that a reader could lose digits of is a string.
+//! The one way in which this program writes JSON for others: an integer whose digits a reader could lose is a string.
 //!
-//! JSON says nothing of how large a number may be, and most readers hold it in a double, which is exact up to 2^53. A model
-//! has up to 2^62 units, and a transaction's nonce is any 64 bits. So every integer beyond [`EXACT`], whichever field it is
-//! in, is written as a string of its digits; up to there it is a number. What this program reads takes either
+//! JSON does not limit the size of a number, and most readers hold numbers in a double, which is exact up to 2^53. A
+//! model has up to 2^62 units, and a transaction's nonce is any 64-bit number. So every integer above [`EXACT`],
+//! whatever its field, is written as a string of its digits; up to that it is a number. Input may use either form
 //! ([`allod_protocol::ground::ids::wide`]).
 
 use serde::Serialize;
@@ -12,20 +12,20 @@ use serde_json::{
 };
 use std::io::{self, Write};
 
-/// The largest integer up to which a double holds every one exactly: 2^53.
+/// The largest integer up to which a double represents every integer exactly: 2^53.
 pub(crate) const EXACT: u64 = 1 << 53;
 
-/// JSON without spaces.
+/// Compact JSON.
 pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     write(value, CompactFormatter)
 }
 
-/// The same, as a string.
+/// Compact JSON, as a string.
 pub(crate) fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     text(to_vec(value)?)
 }
 
-/// JSON in lines, for people and for files.
+/// Indented JSON, for people and for files.
 pub(crate) fn to_string_pretty<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     text(write(value, PrettyFormatter::new())?)
 }
@@ -40,10 +40,10 @@ fn text(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
-/// A layout whose large integers stand in quotes.
+/// A formatter that quotes large integers.
 struct Exact<F> {
     layout: F,
-    /// A number that is an object's key stands in quotes already.
+    /// Whether the number is an object key, which is quoted already.
     in_string: bool,
 }
 
@@ -58,7 +58,7 @@ impl<F: Formatter> Exact<F> {
     }
 }
 
-/// What a layout says of itself is taken over.
+/// Forwards to the inner formatter.
 macro_rules! as_the_layout {
     ($($name:ident($($first:ident)?);)*) => { $(
         fn $name<W: ?Sized + Write>(&mut self, writer: &mut W $(, $first: bool)?) -> io::Result<()> {

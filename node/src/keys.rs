@@ -1,8 +1,8 @@
-//! Secret keys in files: PKCS#8 PEM, either readable by their owner alone or encrypted with a passphrase.
+//! Secret keys in files: PKCS#8 PEM, either readable by the owner alone or encrypted with a passphrase.
 //!
-//! A key file starts with its public key as the explanatory text that RFC 7468 allows, so that a client can look for
-//! the right key without a passphrase; what it says is checked whenever the key is opened. A secret never reaches a
-//! log, an error or an argument list, and its memory is zeroed.
+//! A key file starts with its public key, in the explanatory text that RFC 7468 allows, so that a client can find the
+//! right key without a passphrase. It is checked against the secret whenever the key is opened. A secret never reaches
+//! a log, an error or an argument list, and its memory is zeroed.
 
 use allod_protocol::ground::{crypto::SigningKey, ids::PublicKey};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -15,27 +15,27 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// The variable that holds the passphrase where nobody can be asked for it.
+/// The environment variable that holds the passphrase when nobody can be asked for it.
 pub const PASSPHRASE_VARIABLE: &str = "ALLOD_PASSPHRASE";
 const PUBLIC_KEY_LINE: &str = "allod public key: ";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
-/// Bytes of a key file, at most: a PEM of an ed25519 key is a few hundred.
+/// Maximum size of a key file, in bytes: a PEM of an ed25519 key has a few hundred.
 const FILE_SIZE_BYTES: u64 = 16 * 1024;
 
 /// A passphrase, zeroed when dropped.
 pub type Passphrase = Zeroizing<String>;
 
-/// A new key from the system's randomness.
+/// Generates a key from the system's randomness.
 ///
 /// # Errors
-/// When the system has none to give.
+/// When the system has no randomness.
 pub fn generate() -> Result<SigningKey> {
     let mut seed = Zeroizing::new([0u8; 32]);
     getrandom::fill(seed.as_mut_slice()).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
     Ok(SigningKey::from_seed(&seed))
 }
 
-/// The name that a peer with this key has on the swarm.
+/// The peer id on the swarm that belongs to a key.
 ///
 /// # Errors
 /// Never for an ed25519 key of the right length.
@@ -52,30 +52,33 @@ pub fn did_key(key: &PublicKey) -> String {
     format!("did:key:{}", multibase::encode(multibase::Base::Base58Btc, bytes))
 }
 
-/// Writes a key to a new file, whole or not at all, readable by its owner alone.
+/// Writes a key to a new file, atomically and readable by its owner alone.
 ///
 /// # Errors
-/// When the file exists already: a key is never overwritten.
+/// When the file already exists: a key is never overwritten.
 pub fn create(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<()> {
     write_private(path, pem(key, passphrase)?.as_bytes())
 }
 
-/// Writes a secret to a new file, whole or not at all, readable by its owner alone. It is durable when this returns.
+/// Writes a secret to a new file, atomically and readable by its owner alone. It is durable when this returns.
 ///
 /// # Errors
-/// When the file exists already: a secret is never overwritten.
+/// When the file already exists: a secret is never overwritten.
 pub(crate) fn write_private(path: &Path, secret: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_new = !directory.exists();
     create_private_dir(directory)?;
-    // A temporary file is made with mode 0600, so the secret is at no moment readable by others.
+    // A temporary file has mode 0600, so others can read the secret at no moment.
     let mut file = tempfile::NamedTempFile::new_in(directory)
         .with_context(|| format!("cannot write to {}", directory.display()))?;
     file.write_all(secret)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            anyhow!("{} exists; a key is never overwritten: choose another name, or move it away", path.display())
+            anyhow!(
+                "{} already exists; a key is never overwritten: choose another name, or move it away",
+                path.display()
+            )
         }
         _ => anyhow!("cannot write {}: {}", path.display(), error.error),
     })?;
@@ -86,7 +89,7 @@ pub(crate) fn write_private(path: &Path, secret: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Makes a directory, and those above it, that only its owner can look into. One that exists is left as it is.
+/// Creates a directory, and its parents, that only its owner can read. An existing directory is left as it is.
 pub(crate) fn create_private_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -96,7 +99,7 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<()> {
 }
 
 fn pem(key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<Zeroizing<String>> {
-    // Without the public half the document is PKCS#8 version 1, which other tools read; with it, many refuse it.
+    // Without the public half, the document is PKCS#8 version 1, which other tools read; with it, many refuse it.
     let pair = ed25519_dalek::pkcs8::KeypairBytes { secret_key: key.as_dalek().to_bytes(), public_key: None };
     let secret = Zeroizing::new(pair.secret_key);
     let text = match passphrase {
@@ -108,28 +111,28 @@ fn pem(key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<Zeroizing<St
     Ok(Zeroizing::new(format!("{PUBLIC_KEY_LINE}{}\n{}", key.public_key(), *text)))
 }
 
-/// What a key file says of itself without a passphrase.
+/// What a key file shows without a passphrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// Its name in the store: the file's name without `.pem`.
+    /// Its name in the key store: the file name without `.pem`.
     pub name: String,
-    /// Where it lies.
+    /// The path of the file.
     pub path: PathBuf,
     /// The public key.
     pub public_key: PublicKey,
-    /// Whether opening it takes a passphrase.
+    /// Whether opening it needs a passphrase.
     pub encrypted: bool,
 }
 
-/// Opens a key file; asks for its passphrase if it has one.
+/// Opens a key file. Asks for its passphrase if it is encrypted.
 ///
 /// # Errors
-/// When others can read the file, when it is no key, or when the passphrase is wrong.
+/// When others can read the file, when it is not a key, or when the passphrase is wrong.
 pub fn load(path: &Path) -> Result<SigningKey> {
     load_with(path, || ask_passphrase(&format!("Passphrase of {}: ", path.display())))
 }
 
-/// [`load`], with another way of asking.
+/// As [`load`], with another way of asking for the passphrase.
 ///
 /// # Errors
 /// As [`load`].
@@ -145,7 +148,7 @@ pub fn load_with(path: &Path, passphrase: impl FnOnce() -> Result<Passphrase>) -
     };
     let key = SigningKey::from_dalek(key);
     if stated_public_key(&text).is_some_and(|stated| stated != key.public_key()) {
-        bail!("{} states another public key than the one it holds; somebody changed the file", path.display());
+        bail!("{} states a public key that does not match the secret; somebody changed the file", path.display());
     }
     Ok(key)
 }
@@ -153,7 +156,7 @@ pub fn load_with(path: &Path, passphrase: impl FnOnce() -> Result<Passphrase>) -
 fn read(path: &Path) -> Result<Zeroizing<String>> {
     let metadata = fs::metadata(path).with_context(|| format!("cannot open the key {}", path.display()))?;
     if metadata.len() > FILE_SIZE_BYTES {
-        bail!("{} has {} bytes; that is no key", path.display(), metadata.len());
+        bail!("{} has {} bytes; that is not a key", path.display(), metadata.len());
     }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -189,8 +192,8 @@ fn describe(path: &Path) -> Result<Description> {
     Ok(Description { name, path: path.to_owned(), public_key, encrypted })
 }
 
-/// The passphrase for a key that takes the place of the one in a file: none if that one has none, else the one in the
-/// environment, as nobody may be there to be asked.
+/// The passphrase for a key that replaces the one in a file. `None` if that one is not encrypted; otherwise the one in
+/// the environment, because nobody may be there to be asked.
 ///
 /// # Errors
 /// When the file is encrypted and the environment has no passphrase.
@@ -200,14 +203,14 @@ pub(crate) fn passphrase_for(path: &Path) -> Result<Option<Passphrase>> {
     }
     let passphrase = std::env::var(PASSPHRASE_VARIABLE).map_err(|_| {
         anyhow!(
-            "{} is encrypted, and so is the key to come: set {PASSPHRASE_VARIABLE} and start the node again",
+            "{} is encrypted, so its successor must be too: set {PASSPHRASE_VARIABLE} and start the node again",
             path.display()
         )
     })?;
     Ok(Some(Zeroizing::new(passphrase)))
 }
 
-/// The passphrase in the environment, else the one typed at the terminal.
+/// The passphrase from the environment, otherwise the one typed at the terminal.
 ///
 /// # Errors
 /// When there is neither.
@@ -224,14 +227,14 @@ pub fn ask_passphrase(prompt: &str) -> Result<Passphrase> {
 /// Asks for a new passphrase, twice.
 ///
 /// # Errors
-/// When it is empty, or the two differ.
+/// When it is empty, or the two do not match.
 pub fn ask_new_passphrase(name: &str) -> Result<Passphrase> {
     let first = ask_passphrase(&format!("New passphrase for {name}: "))?;
     if first.is_empty() {
-        bail!("an empty passphrase protects nothing; choose one, or leave --encrypt out");
+        bail!("an empty passphrase protects nothing; choose one, or omit --encrypt");
     }
     if std::env::var_os(PASSPHRASE_VARIABLE).is_none() && first != ask_passphrase("The same again: ")? {
-        bail!("the two passphrases differ; nothing was written");
+        bail!("the two passphrases do not match; nothing was written");
     }
     Ok(first)
 }
@@ -248,12 +251,12 @@ impl KeyStore {
         Self { directory }
     }
 
-    /// Where the keys lie.
+    /// The directory of the keys.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The file of a name.
+    /// The file for a key name.
     ///
     /// # Errors
     /// When the name could lead out of the directory.
@@ -267,7 +270,7 @@ impl KeyStore {
         Ok(self.directory.join(format!("{name}.pem")))
     }
 
-    /// Makes a new key under a name.
+    /// Generates a key and stores it under a name.
     ///
     /// # Errors
     /// When the name is taken.
@@ -277,19 +280,19 @@ impl KeyStore {
         Ok(key)
     }
 
-    /// What the key of a name is.
+    /// The description of a key, by name.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such key.
     pub fn describe(&self, name: &str) -> Result<Description> {
         describe(&self.path(name)?)
-            .with_context(|| format!("there is no usable key {name:?}; `allod key list` shows those there are"))
+            .with_context(|| format!("there is no usable key {name:?}; `allod key list` lists the existing ones"))
     }
 
-    /// Every key, by name. Files that are not keys are passed over with the reason why.
+    /// Every key, sorted by name. Files that are not keys are skipped, and returned with the reason.
     ///
     /// # Errors
-    /// When the directory is there and cannot be read.
+    /// When the directory exists but cannot be read.
     pub fn list(&self) -> Result<(Vec<Description>, Vec<String>)> {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
@@ -351,7 +354,7 @@ mod tests {
         let error = create(&path, &generate().unwrap(), None).unwrap_err().to_string();
         assert!(error.contains("never overwritten"), "{error}");
         assert_eq!(load_with(&path, no_passphrase).unwrap().public_key(), key.public_key());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -391,7 +394,12 @@ mod tests {
         let other = generate().unwrap().public_key();
         let body = text.split_once('\n').unwrap().1;
         fs::write(&path, format!("{PUBLIC_KEY_LINE}{other}\n{body}")).unwrap();
-        assert!(load_with(&path, no_passphrase).unwrap_err().to_string().contains("another public key"));
+        assert!(
+            load_with(&path, no_passphrase)
+                .unwrap_err()
+                .to_string()
+                .contains("states a public key that does not match")
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The machine that a host runs on, as it is: RocksDB, files, the swarm, the system's clocks; and what people see of it,
-//! in the log, the metrics and the notices of blocks.
+//! The real machine that a host runs on: RocksDB, files, the swarm, the system's clocks. Also what people see of it:
+//! the log, the metrics and the notices of blocks.
 
 use crate::{
     handle::Notice,
@@ -28,37 +28,37 @@ use std::{
 };
 use tokio::{sync::broadcast, time::Instant};
 
-/// How long after its last block a peer gives back the memory that blocks took.
+/// How long after its last block a peer releases the memory that blocks took.
 const REST_AFTER: Duration = Duration::from_secs(10);
 
-/// This machine's clock as block time.
+/// The system's clock, as block time.
 pub(crate) fn clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The parts of a machine that a host uses.
+/// The parts of the machine that a host uses.
 pub(crate) struct NodeMachine {
     pub(crate) ledger: Database,
     pub(crate) log: ConsensusLog,
     pub(crate) guard: SignGuard,
-    /// Where the consensus key lies, to be destroyed once the ledger retires it.
+    /// The file of the consensus key, to be destroyed when the ledger retires it.
     pub(crate) key_file: PathBuf,
     pub(crate) network: NetworkHandle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
     pub(crate) started: Instant,
-    /// When memory is given back, unless a block comes first.
+    /// When memory is released, unless a block comes first.
     pub(crate) rest_at: Option<Instant>,
 }
 
 impl NodeMachine {
-    /// A moment on the runtime's clock.
+    /// A moment, on the runtime's clock.
     pub(crate) fn instant(&self, moment: Moment) -> Instant {
         self.started.checked_add(moment.since_start()).unwrap_or_else(Instant::now)
     }
 
-    /// Gives memory back, if it is time to.
+    /// Releases memory, if it is time to.
     ///
     /// # Errors
     /// When the database fails.
@@ -153,11 +153,11 @@ impl Clock for NodeMachine {
 
 impl Keys for NodeMachine {
     fn replace_key(&mut self, retired: &RetiredKey) -> Option<SigningKey> {
-        // A peer that follows is worth more than one that stops.
+        // A peer that only follows is worth more than one that stops.
         let replaced = retire::replace(&self.key_file, retired);
         replaced
             .inspect_err(|error| {
-                tracing::error!(error = format!("{error:#}"), "a retired consensus key is not destroyed");
+                tracing::error!(error = format!("{error:#}"), "a retired consensus key could not be destroyed");
             })
             .ok()
     }

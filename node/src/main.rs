@@ -1,6 +1,6 @@
 //! The `allod` binary: see [`allod::cli`].
 
-/// The system's allocator keeps what a busy time used; this one gives it back, and a peer at rest is small again.
+/// Unlike the system's allocator, jemalloc returns memory after a busy period, so an idle peer is small again.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -1,17 +1,17 @@
-//! What an operator sees of this peer: every metric, in one place, under one registry.
+//! What an operator sees of this peer: every metric, in one place, in one registry.
 //!
-//! The event loop reports what happens with one call each ([`Metrics::on_block`], [`Metrics::set_round`], ...); none of
-//! them blocks or reads the ledger. What others keep count of (the swarm, the database, the ledger itself) is read when
-//! somebody scrapes: [`Metrics::render`].
+//! The event loop reports each event with one call ([`Metrics::on_block`], [`Metrics::set_round`], ...), which neither
+//! blocks nor reads the ledger. Counts that others keep (the swarm, the database, the ledger itself) are read at each
+//! scrape: [`Metrics::render`].
 //!
-//! Base units (seconds, bytes), `_total` on counters, and only labels with few values: no id, address or handle is
+//! Names use base units (seconds, bytes) and `_total` on counters. Labels have few values: no id, address or handle is
 //! ever a label.
 //!
-//! Two things are read back from the ledger after each block, by a task beside the event loop ([`follow`]), at a cost
-//! in proportion to the block:
+//! Two things are read from the ledger after each block, by a task beside the event loop ([`follow`]), at a cost
+//! proportional to the block:
 //! - `allod_ledger_shares_conserved`: whether the changes of every register line that the block touched add up to the
-//!   change of the model's total ([`share::is_conserved`]). It starts at 1 and never returns to it: as a register
-//!   begins with nothing, 1 says that no unit was lost or invented in any block that this process saw;
+//!   change of the model's total ([`share::is_conserved`]). It starts at 1 and, once 0, never returns to 1. A register
+//!   starts empty, so 1 means that no unit was lost or invented in any block that this process saw.
 //! - `allod_consensus_missed_proposals_total`: rounds that did not decide and in which this peer was the proposer.
 
 use crate::{
@@ -42,15 +42,15 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Own submissions whose finality is being timed; when there are more, the oldest are given up.
+/// Maximum number of own submissions whose finality is being timed; when there are more, the oldest are dropped.
 const TIMED_SUBMISSIONS: usize = 65_536;
-/// After this long a submission is no longer timed: it expired, or was lost.
+/// A submission is no longer timed after this: it has expired, or was lost.
 const TIMED_AT_MOST: Duration = Duration::from_secs(3_600);
 
 /// From a tenth of a millisecond, for what a disk or a processor does.
 const WORK_BUCKETS_SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-/// From five milliseconds to half a minute, for what takes an agreement.
+/// From five milliseconds to half a minute, for what needs agreement.
 const AGREEMENT_BUCKETS_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0];
 
@@ -59,7 +59,7 @@ const AGREEMENT_BUCKETS_SECONDS: [f64; 14] =
 pub struct Metrics {
     registry: Registry,
     started: Instant,
-    /// Milliseconds after `started` at which the event loop last came round.
+    /// Milliseconds after `started` at which the event loop last ran.
     last_tick_ms: AtomicU64,
     submissions: Mutex<HashMap<TransactionId, Instant>>,
     served: OnceLock<Arc<ServeCounters>>,
@@ -150,7 +150,7 @@ struct HttpMetrics {
     subscribers: IntGauge,
 }
 
-/// Makes metrics and registers them.
+/// Creates metrics and registers them.
 struct Make<'a>(&'a Registry);
 
 impl Make<'_> {
@@ -181,22 +181,21 @@ impl Make<'_> {
 
     fn consensus(&self) -> Result<Consensus, prometheus::Error> {
         Ok(Consensus {
-            height: self.gauge("allod_consensus_height", "The last executed block.")?,
+            height: self.gauge("allod_consensus_height", "The height of the last executed block.")?,
             best_known_height: self
-                .gauge("allod_consensus_best_known_height", "The highest height that another peer spoke of.")?,
+                .gauge("allod_consensus_best_known_height", "The highest height that another peer reported.")?,
             catching_up: self.gauge("allod_consensus_catching_up", "1 while this peer is behind the others.")?,
-            listening_peers: self
-                .gauge("allod_consensus_listening_peers", "Connected peers that hear what this one says.")?,
+            listening_peers: self.gauge("allod_consensus_listening_peers", "Connected peers that hear this one.")?,
             reached_power: self.gauge(
                 "allod_consensus_reached_power",
-                "The power of the validators that hear this peer, itself included.",
+                "The voting power of the validators that hear this peer, including its own.",
             )?,
-            total_power: self.gauge("allod_consensus_total_power", "The power of all validators.")?,
+            total_power: self.gauge("allod_consensus_total_power", "The voting power of all validators.")?,
             cut_off: self.gauge("allod_consensus_cut_off", "1 while this peer reaches too few to take part.")?,
             round: self.gauge("allod_consensus_round", "The round of the height being decided.")?,
             rounds_above_zero: self.counter(
                 "allod_consensus_rounds_above_zero_total",
-                "Rounds entered after the first of a height: each is a proposer that was absent or too slow.",
+                "Rounds entered after the first of a height: in each, a proposer was absent or too slow.",
             )?,
             block_interval: self.histogram(
                 "allod_consensus_block_interval_seconds",
@@ -216,10 +215,10 @@ impl Make<'_> {
             )?,
             double_signs: self.counter(
                 "allod_consensus_double_signs_total",
-                "Times that a validator was seen to sign twice in one round; each deserves a look.",
+                "Times that a validator was seen to sign twice in one round; each needs to be investigated.",
             )?,
             sync_blocks: self
-                .counter("allod_sync_blocks_total", "Blocks taken over from other peers in catching up.")?,
+                .counter("allod_sync_blocks_total", "Blocks received from other peers while catching up.")?,
         })
     }
 
@@ -245,7 +244,7 @@ impl Make<'_> {
                 "Executed transactions by action, whatever their result.",
                 &["action"],
             )?,
-            open_proposals: self.gauge("allod_ledger_open_proposals", "Proposals on which ballots are taken.")?,
+            open_proposals: self.gauge("allod_ledger_open_proposals", "Proposals that accept ballots.")?,
             shares_conserved: self.gauge(
                 "allod_ledger_shares_conserved",
                 "1 while the changes of every register's lines add up to the change of its total; 0 is a defect.",
@@ -259,10 +258,10 @@ impl Make<'_> {
         Ok(MempoolMetrics {
             transactions: self.gauge("allod_mempool_transactions", "Transactions that wait for a block.")?,
             size_bytes: self.gauge("allod_mempool_size_bytes", "Encoded bytes of the transactions that wait.")?,
-            weight: self.gauge("allod_mempool_weight", "What the transactions that wait cost, in units of weight.")?,
+            weight: self.gauge("allod_mempool_weight", "Total weight of the transactions that wait.")?,
             refusals: self.counters(
                 "allod_mempool_refusals_total",
-                "Transactions that were not taken in, by the code of the reason.",
+                "Transactions that were refused, by the code of the reason.",
                 &["code"],
             )?,
         })
@@ -270,16 +269,16 @@ impl Make<'_> {
 
     fn network(&self) -> Result<NetworkMetrics, prometheus::Error> {
         Ok(NetworkMetrics {
-            peers: self.gauges("allod_network_peers", "Connected peers by who dialled.", &["direction"])?,
-            blocked_peers: self.gauge("allod_network_blocked_peers", "Peers that are refused for a while.")?,
+            peers: self.gauges("allod_network_peers", "Connected peers, by which side dialled.", &["direction"])?,
+            blocked_peers: self.gauge("allod_network_blocked_peers", "Peers that are blocked for a while.")?,
             refused_connections: self.counter(
                 "allod_network_refused_connections_total",
-                "Connections that another peer could not open: limits, blocks, failed handshakes.",
+                "Inbound connections that failed: limits, blocks, failed handshakes.",
             )?,
             failed_dials: self.counter("allod_network_failed_dials_total", "Dials that failed.")?,
             gossip: self.counters(
                 "allod_network_gossip_messages_total",
-                "Gossip messages by topic and by what became of them; published are this peer's own.",
+                "Gossip messages by topic and outcome; published are this peer's own.",
                 &["topic", "verdict"],
             )?,
             gossip_bytes: self.counters(
@@ -289,12 +288,12 @@ impl Make<'_> {
             )?,
             sync_requests: self.counters(
                 "allod_sync_requests_total",
-                "Requests for blocks: served to others, made by this peer, and those of the latter that failed.",
+                "Requests for blocks: served to others, made by this peer, and of the latter those that failed.",
                 &["result"],
             )?,
             dropped: self.counters(
                 "allod_network_dropped_total",
-                "What was dropped because a queue was full, by what it was.",
+                "Items dropped because a queue was full, by kind.",
                 &["kind"],
             )?,
         })
@@ -310,25 +309,25 @@ impl Make<'_> {
                 .counter("allod_artifacts_fetched_bytes_total", "Verified bytes of artifacts received from peers.")?,
             requests: self.counters(
                 "allod_artifacts_requests_total",
-                "Requests of peers for ranges of artifacts, by the answer.",
+                "Requests of peers for ranges of artifacts, by answer.",
                 &["answer"],
             )?,
             fetches: self.counters("allod_artifacts_fetches_total", "Fetches that ended, by result.", &["result"])?,
             under_replicated: self.gauge(
                 "allod_artifacts_under_replicated",
-                "Releases of which this peer found fewer copies with peers of members than their owners wish for.",
+                "Releases of which this peer found fewer copies at members' peers than their owners want.",
             )?,
             scrubbed_bytes: self.counter(
                 "allod_artifacts_scrubbed_bytes_total",
-                "Bytes of stored artifacts that were read in the background and checked.",
+                "Bytes of stored artifacts that were scrubbed in the background.",
             )?,
             damaged_found: self.counter(
                 "allod_artifacts_damaged_found_total",
-                "Stored files that did not hash to their address any more.",
+                "Stored files that no longer hashed to their address.",
             )?,
-            repaired: self.counter("allod_artifacts_repaired_total", "Damaged files that were mended.")?,
+            repaired: self.counter("allod_artifacts_repaired_total", "Damaged files that were repaired.")?,
             damaged: self
-                .gauge("allod_artifacts_damaged", "Damaged files that could not be mended yet; they are not served.")?,
+                .gauge("allod_artifacts_damaged", "Damaged files that are not repaired yet; they are not served.")?,
         })
     }
 
@@ -340,7 +339,7 @@ impl Make<'_> {
                  compaction_pending still to be rewritten.",
                 &["kind"],
             )?,
-            keys: self.gauge("allod_storage_keys", "Keys in the ledger's database, by its own estimate.")?,
+            keys: self.gauge("allod_storage_keys", "Estimated number of keys in the ledger's database.")?,
         })
     }
 
@@ -360,14 +359,14 @@ impl Make<'_> {
 }
 
 impl Metrics {
-    /// Registers everything, at zero.
+    /// Registers every metric, at zero.
     ///
     /// # Errors
-    /// When two metrics have one name: a defect of this file.
+    /// When two metrics have the same name: a defect of this file.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let make = Make(&registry);
-        make.gauges("allod_build_info", "Always 1; the labels say what runs.", &["version"])?
+        make.gauges("allod_build_info", "Always 1; the labels show the running version.", &["version"])?
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
         #[cfg(target_os = "linux")]
@@ -387,7 +386,7 @@ impl Metrics {
             storage: make.storage()?,
             registry,
         };
-        // A counter that exists from the start can be told from one that was never reached.
+        // A counter that exists from the start shows zero when its event never happened.
         for result in ["applied", "rejected"] {
             metrics.ledger.transactions.with_label_values(&[result]);
         }
@@ -398,17 +397,17 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// How long this process has been up.
+    /// How long this process has been running.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The event loop came round. It does so at least once a second, even at rest: `/healthz` relies on it.
+    /// The event loop ran. It does so at least once a second, even at rest: `/healthz` relies on it.
     pub fn tick(&self) {
         self.last_tick_ms.store(millis(self.started.elapsed()), Ordering::Relaxed);
     }
 
-    /// How long ago the event loop last came round.
+    /// How long ago the event loop last ran.
     pub fn since_tick(&self) -> Duration {
         self.started.elapsed().saturating_sub(Duration::from_millis(self.last_tick_ms.load(Ordering::Relaxed)))
     }
@@ -451,7 +450,7 @@ impl Metrics {
         }
     }
 
-    /// A transaction is about to be handed to this peer's event loop by a client: its finality is timed from now.
+    /// A client's transaction is about to be passed to this peer's event loop: its finality is timed from now.
     pub fn on_submitted(&self, id: TransactionId) {
         let mut submissions = self.submissions.lock().unwrap_or_else(PoisonError::into_inner);
         if submissions.len() >= TIMED_SUBMISSIONS {
@@ -462,24 +461,24 @@ impl Metrics {
         }
     }
 
-    /// The transaction was not taken in after all, so there is nothing to time.
+    /// The transaction was refused after all, so there is nothing to time.
     pub fn on_submission_failed(&self, id: &TransactionId) {
         self.submissions.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    /// A transaction, or a block, was not taken in, for the reason of this stable code.
+    /// A transaction or a block was refused, for the reason of this stable code.
     pub fn on_refused(&self, code: &'static str) {
         self.mempool.refusals.with_label_values(&[code]).inc();
     }
 
-    /// What waits in the mempool.
+    /// Updates the gauges of the mempool.
     pub fn set_mempool(&self, mempool: &Mempool) {
         self.mempool.transactions.set(gauge(mempool.len() as u64));
         self.mempool.size_bytes.set(gauge(mempool.size_bytes() as u64));
         self.mempool.weight.set(gauge(mempool.weight().get()));
     }
 
-    /// The round that the present height is in.
+    /// The current height entered a round.
     pub fn set_round(&self, round: u32) {
         let before = self.consensus.round.get();
         self.consensus.round.set(i64::from(round));
@@ -493,23 +492,23 @@ impl Metrics {
         self.consensus.double_signs.inc();
     }
 
-    /// Blocks were taken over from another peer.
+    /// Blocks were received from another peer.
     pub fn on_sync_blocks(&self, count: usize) {
         self.consensus.sync_blocks.inc_by(count as u64);
     }
 
-    /// A fetch ended, having brought this many verified bytes.
+    /// A fetch ended, having brought `fetched_bytes` verified bytes.
     pub fn on_fetched(&self, fetched_bytes: u64, succeeded: bool) {
         self.artifacts.fetched_bytes.inc_by(fetched_bytes);
         self.artifacts.fetches.with_label_values(&[if succeeded { "fetched" } else { "failed" }]).inc();
     }
 
-    /// Releases that have fewer copies than wished for.
+    /// Sets the number of releases with fewer copies than wanted.
     pub fn set_under_replicated(&self, releases: usize) {
         self.artifacts.under_replicated.set(gauge(releases as u64));
     }
 
-    /// So many bytes of artifacts were checked in the background.
+    /// `checked_bytes` of artifacts were scrubbed.
     pub fn on_scrubbed(&self, checked_bytes: u64) {
         self.artifacts.scrubbed_bytes.inc_by(checked_bytes);
     }
@@ -519,19 +518,19 @@ impl Metrics {
         self.artifacts.damaged_found.inc();
     }
 
-    /// Damaged files were mended.
+    /// `files` damaged files were repaired.
     pub fn on_repaired(&self, files: u64) {
         self.artifacts.repaired.inc_by(files);
     }
 
-    /// So many files are damaged now.
+    /// Sets the number of files that are damaged now.
     pub fn set_damaged(&self, files: usize) {
         self.artifacts.damaged.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
 
     /// A request was answered.
     pub fn on_http_request(&self, method: &axum::http::Method, status: u16, duration: Duration) {
-        // A client may invent methods; labels must not follow it.
+        // A client may invent methods; the labels must not follow.
         let method = match method.as_str() {
             known @ ("GET" | "POST" | "HEAD" | "OPTIONS") => known,
             _ => "other",
@@ -540,12 +539,12 @@ impl Metrics {
         self.http.duration.with_label_values(&[method]).observe(duration.as_secs_f64());
     }
 
-    /// Streams of live events that are open.
+    /// Sets the number of open streams of live events.
     pub fn set_event_subscribers(&self, count: usize) {
         self.http.subscribers.set(gauge(count as u64));
     }
 
-    /// The exposition of everything, in Prometheus' text format; what others count is read now. Reads the database.
+    /// All metrics in Prometheus' text format. Counts that others keep are read now. Reads the database.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -645,12 +644,12 @@ impl Metrics {
         }
     }
 
-    /// What the artifact server counts, to be read at every scrape from now on. Only the first call counts.
+    /// Sets the artifact server's counters, which are read at every scrape from now on. Only the first call counts.
     pub fn read_served(&self, counters: Arc<ServeCounters>) {
         let _ = self.served.set(counters);
     }
 
-    /// Reads back what the block of a height did: see the head of this file.
+    /// Reads back what the block of a height did: see the top of this file.
     fn look_back(&self, node: &NodeHandle, height: Height) -> anyhow::Result<()> {
         let Some(block) = node.ledger.block_events(height)? else { return Ok(()) };
         let events = || block.deadline_events.iter().chain(block.results.iter().flat_map(|result| &result.events));
@@ -660,7 +659,7 @@ impl Metrics {
             self.ledger.shares_conserved.set(0);
             tracing::error!(
                 %height,
-                "the shares of a model changed without their total, or the total without them: stop trusting this \
+                "the shares of a model and their total changed by different amounts: stop trusting this \
                  ledger, keep its directory, and compare `allod block {height}` with other peers"
             );
         }
@@ -677,8 +676,8 @@ impl Metrics {
     }
 }
 
-/// Looks back at every block from the next one on, until the process ends. A failing ledger is the event loop's to
-/// meet; here it only ends the looking back.
+/// Reads back every block from the next one on, until the process ends. If the ledger fails, this only stops reading
+/// back; the event loop handles the failure.
 pub async fn follow(node: NodeHandle, mut stop: watch::Receiver<bool>) {
     let mut status = node.watch_status();
     let mut height = status.borrow_and_update().height;
@@ -698,13 +697,15 @@ pub async fn follow(node: NodeHandle, mut stop: watch::Receiver<bool>) {
         });
         match looked.await {
             Ok(Ok(())) => height = tip,
-            Ok(Err(error)) => return tracing::error!(%error, "the ledger cannot be read back; metrics of it stop here"),
+            Ok(Err(error)) => {
+                return tracing::error!(%error, "the ledger cannot be read back; its metrics are no longer updated");
+            }
             Err(_) => return,
         }
     }
 }
 
-/// Brings a counter up to what somebody else counted.
+/// Raises a counter to a value that somebody else counted.
 fn raise(counter: &IntCounter, counted: u64) {
     counter.inc_by(counted.saturating_sub(counter.get()));
 }
@@ -713,7 +714,7 @@ fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-/// A gauge takes an `i64`; nothing that is counted here comes near its end.
+/// A gauge takes an `i64`; nothing that is counted here comes near its maximum.
 fn gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -1,17 +1,18 @@
-//! The swarm: everything that passes between this peer and the others.
+//! The swarm: all communication between this peer and the others.
 //!
-//! One task owns the libp2p swarm (`driver`); the rest of the peer speaks to it through a [`NetworkHandle`] and hears
-//! of it through [`NetworkEvents`]. Every queue between them is bounded: nothing here blocks the event loop, and what
-//! does not fit is dropped and counted in [`NetworkStats`]. Consensus messages have queues of their own in both
-//! directions, so a flood of transactions cannot hold a vote up.
+//! One task owns the libp2p swarm (`driver`). The rest of the peer sends it commands through a [`NetworkHandle`] and
+//! receives its events through [`NetworkEvents`]. Every queue between them is bounded: nothing here blocks the event
+//! loop, and what does not fit is dropped and counted in [`NetworkStats`]. Consensus messages have queues of their own
+//! in both directions, so a flood of transactions cannot delay a vote.
 //!
 //! This module moves bytes. It never judges a transaction, a vote or a block: gossip is relayed only after the event
-//! loop said so ([`NetworkHandle::report`]), and blocks are handed over unverified. What strangers send is bounded in
-//! size and rate, decoded totally, and held against them when it is malformed; it never ends the process.
+//! loop has accepted it ([`NetworkHandle::report`]), and blocks are handed over unverified. What strangers send is
+//! bounded in size and rate and decoded without panics. If it is malformed, it counts as an offence of the sender; it
+//! never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
-//! job each), `peers` (whom we know), `introduction` (what peers say of themselves), `audience` (who hears us), `reach`
-//! (how others come to us), `guard` (what we put up with).
+//! job each), `peers` (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears
+//! us), `reach` (how others reach us), `guard` (what we tolerate).
 
 mod audience;
 mod behaviour;
@@ -55,121 +56,121 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Messages that may wait to be published, on the consensus topic and on the others each.
+/// Messages that may wait to be published: on the consensus topic, and on the other topics together.
 const PUBLISH_BACKLOG: usize = 1_024;
-/// Verdicts that may wait: as many as there can be messages without one.
+/// Verdicts that may wait: as many as there can be messages without a verdict.
 const VERDICT_BACKLOG: usize = CONSENSUS_BACKLOG + BULK_BACKLOG;
 /// Other requests to the swarm that may wait.
 const COMMAND_BACKLOG: usize = 1_024;
-/// Events that concern peers and blocks and wait for the event loop.
+/// Events about peers and blocks that may wait for the event loop.
 const CONTROL_BACKLOG: usize = 1_024;
-/// Consensus messages that wait for the event loop.
+/// Consensus messages that may wait for the event loop.
 const CONSENSUS_BACKLOG: usize = 8_192;
-/// Other gossip messages that wait for the event loop.
+/// Other gossip messages that may wait for the event loop.
 const BULK_BACKLOG: usize = 8_192;
-/// Bytes of consensus messages, and of other gossip messages, that wait for the event loop.
+/// Bytes of consensus messages, and separately of other gossip messages, that may wait for the event loop.
 const WAITING_SIZE_BYTES: usize = 64 * 1024 * 1024;
-/// Providers that one search may have found and not yet told.
+/// Providers that one search may have found and not reported yet.
 const FOUND_BACKLOG: usize = 64;
 
-/// What a swarm is started with.
+/// The settings that a swarm starts with.
 #[derive(Debug)]
 pub struct NetworkConfig {
-    /// The network: peers of another one share no protocol with us.
+    /// The network. Peers of another network share no protocol with us.
     pub network_id: NetworkId,
     /// The key that is this peer's identity.
     pub secret: SigningKey,
-    /// The key that it signs consensus messages with, of a validator or of one to be.
+    /// The key with which it signs consensus messages, if it is a validator or is to become one.
     pub validator: Option<SigningKey>,
     /// Where to listen. Port 0 lets the system choose.
     pub listen: Vec<Multiaddr>,
-    /// Addresses to tell others beside those we listen on.
+    /// Addresses to announce to others in addition to those we listen on.
     pub external: Vec<Multiaddr>,
-    /// Peers to know from the start, with or without `/p2p/PEERID`.
+    /// Peers known from the start, with or without `/p2p/PEERID`.
     pub bootstrap: Vec<Multiaddr>,
-    /// Whether to relay, within bounds, for peers that others cannot reach, if others can reach us.
+    /// Whether to relay, within bounds, for peers that others cannot reach, provided that others can reach us.
     pub relay: bool,
-    /// Whether to tell the local network of this peer, and to look for others there.
+    /// Whether to announce this peer on the local network, and to look for others there.
     pub mdns: bool,
-    /// Where `peers.json` lies, in which good peers are remembered across restarts.
+    /// The directory of `peers.json`, in which good peers are remembered across restarts.
     pub data_dir: PathBuf,
 }
 
 /// Why the swarm cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// Somebody else listens there.
+    /// Another process listens on that port.
     #[error(
         "cannot listen on {0}: another process uses that port; stop it (perhaps another peer that runs from the same \
          configuration), or set another address with --listen"
     )]
     AddressInUse(Multiaddr),
-    /// The address is not this machine's.
+    /// This machine does not have the address.
     #[error(
         "cannot listen on {0}: this machine has no such address; set one that it has, or /ip4/0.0.0.0, with --listen"
     )]
     AddressNotLocal(Multiaddr),
-    /// The system does not let us.
+    /// The system does not permit it.
     #[error(
         "cannot listen on {0}: the system does not permit it; ports below 1024 need a privilege, set a higher one with --listen"
     )]
     NotPermitted(Multiaddr),
-    /// Not an address that can be listened on.
+    /// Not an address that we can listen on.
     #[error("cannot listen on {0}: write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1 (or ip6)")]
     Unsupported(Multiaddr),
-    /// Anything else the system says.
+    /// Any other error from the system.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
         /// The address.
         address: Multiaddr,
-        /// What the system said.
+        /// The system's message.
         reason: String,
     },
-    /// A part of the swarm refused its settings: a defect, or a key that cannot be used.
+    /// A part of the swarm refused its settings: a defect, or an unusable key.
     #[error("the swarm cannot be set up: {0}")]
     Setup(String),
 }
 
-/// What the swarm has to say.
+/// An event of the swarm.
 #[derive(Debug)]
 pub enum NetworkEvent {
-    /// A message on a topic, to be judged with [`NetworkHandle::report`] within 10 s, or it is not relayed.
+    /// A message on a topic. It is relayed only if it is accepted with [`NetworkHandle::report`] within 10 s.
     Gossip {
-        /// The topic: consensus or transactions. Announcements of artifacts are judged here.
+        /// The topic: consensus or transactions. Artifact announcements are judged inside this module.
         topic: Topic,
         /// The message, at most [`limits::GOSSIP_SIZE_BYTES`] bytes.
         data: Vec<u8>,
-        /// What names it in the verdict.
+        /// The token that identifies the message in the verdict.
         token: GossipToken,
     },
     /// A peer asks for blocks. Dropping the channel refuses.
     SyncRequested {
-        /// Who asks.
+        /// The peer that asks.
         peer: PeerId,
-        /// What for; `max_blocks` is at most [`limits::SYNC_BLOCKS`].
+        /// What it asks for; `max_blocks` is at most [`limits::SYNC_BLOCKS`].
         request: SyncRequest,
-        /// Where the answer goes, within 20 s.
+        /// Where to send the answer, within 20 s.
         channel: SyncChannel,
     },
-    /// The answer to [`NetworkHandle::request_blocks`]: one for each request that the swarm took.
+    /// The answer to [`NetworkHandle::request_blocks`]: one for each request that the swarm accepted.
     SyncAnswered {
-        /// Who was asked.
+        /// The peer that was asked.
         peer: PeerId,
-        /// Blocks of consecutive heights from the one asked for, none of them verified; or why there are none.
+        /// Unverified blocks of consecutive heights, starting at the height asked for; or why there are none.
         result: Result<SyncResponse, SyncError>,
     },
-    /// A peer of this network is connected.
+    /// A peer of this network has connected.
     PeerConnected(PeerId),
-    /// The last connection to it is gone.
+    /// The last connection to the peer is gone.
     PeerDisconnected(PeerId),
-    /// A peer says, signed, that it serves an artifact.
+    /// A peer announces, with its signature, that it serves an artifact.
     ArtifactAnnounced {
         /// The artifact.
         artifact: ArtifactId,
-        /// Who serves it.
+        /// The peer that serves it.
         provider: PeerId,
     },
-    /// We listen on another address.
+    /// We listen on one more address.
     Listening(Multiaddr),
 }
 
@@ -182,7 +183,7 @@ impl NetworkEvent {
     }
 }
 
-/// A request to the swarm's task.
+/// A command for the swarm's task.
 #[derive(Debug)]
 enum Command {
     RequestBlocks { peer: PeerId, request: SyncRequest },
@@ -195,14 +196,14 @@ enum Command {
     BlockPeer { peer: PeerId, reason: String },
 }
 
-/// Bytes of gossip that wait for the event loop, by queue.
+/// Bytes of gossip that wait for the event loop, per queue.
 #[derive(Debug, Default)]
 struct Waiting {
     consensus: AtomicUsize,
     bulk: AtomicUsize,
 }
 
-/// The event loop's end of the swarm's events.
+/// The event loop's end of the event queues.
 #[derive(Debug)]
 pub struct NetworkEvents {
     control: mpsc::Receiver<NetworkEvent>,
@@ -212,8 +213,8 @@ pub struct NetworkEvents {
 }
 
 impl NetworkEvents {
-    /// The next event: first what concerns peers and blocks, then consensus, then the rest. `None` when the swarm has
-    /// ended. Giving up on the future loses nothing.
+    /// The next event: first those about peers and blocks, then consensus, then the rest. `None` when the swarm has
+    /// ended. Cancel safe.
     pub async fn recv(&mut self) -> Option<NetworkEvent> {
         tokio::select! {
             biased;
@@ -224,7 +225,7 @@ impl NetworkEvents {
         }
     }
 
-    /// The next event, if one waits already, in the same order.
+    /// The next event in the same order, if one is already waiting.
     pub fn try_recv(&mut self) -> Option<NetworkEvent> {
         if let Ok(event) = self.control.try_recv() {
             return Some(event);
@@ -241,7 +242,7 @@ fn released(event: NetworkEvent, waiting: &AtomicUsize) -> NetworkEvent {
     event
 }
 
-/// The swarm's end of its events: never waits, drops what does not fit and counts it.
+/// The swarm's end of the event queues. It never waits; what does not fit is dropped and counted.
 #[derive(Debug)]
 struct EventSender {
     control: mpsc::Sender<NetworkEvent>,
@@ -252,7 +253,7 @@ struct EventSender {
 }
 
 impl EventSender {
-    /// Whether there was room.
+    /// Sends an event. Returns whether there was room.
     fn send(&self, event: NetworkEvent) -> bool {
         let (queue, waiting) = match &event {
             NetworkEvent::Gossip { topic: Topic::Consensus, .. } => (&self.consensus, Some(&self.waiting.consensus)),
@@ -263,7 +264,7 @@ impl EventSender {
         };
         let size_bytes = event.gossip_size_bytes();
         if let Some(waiting) = waiting {
-            // Only this task adds, so the sum cannot pass the bound between the test and the addition.
+            // Only this task adds, so the sum cannot exceed the bound between the check and the addition.
             if waiting.load(Ordering::Relaxed).saturating_add(size_bytes) > WAITING_SIZE_BYTES {
                 stats::add(&self.stats.dropped_events, 1);
                 return false;
@@ -301,9 +302,9 @@ struct Queues {
     stop: Arc<Notify>,
 }
 
-/// What the rest of a peer asks of the swarm. Cheap to clone.
+/// The rest of the peer's access to the swarm. Cheap to clone.
 ///
-/// Nothing here waits except where it is `async`; a request that finds its queue full is dropped, logged and counted.
+/// Only the `async` methods wait. A command that finds its queue full is dropped, logged and counted.
 #[derive(Clone)]
 pub struct NetworkHandle {
     local_peer_id: PeerId,
@@ -331,7 +332,7 @@ impl NetworkHandle {
         self.local_peer_id
     }
 
-    /// The addresses that this peer listens on, as far as they are known: without `/p2p`.
+    /// The addresses that this peer is known to listen on, without `/p2p`.
     pub fn listen_addrs(&self) -> Vec<Multiaddr> {
         self.listening.read().map(|addresses| addresses.clone()).unwrap_or_default()
     }
@@ -341,12 +342,13 @@ impl NetworkHandle {
         &self.stats
     }
 
-    /// Opens streams to peers and accepts theirs: see [`protocol_prefix`] for their names.
+    /// Opens streams to peers and accepts streams from them. [`protocol_prefix`] gives the prefix of their protocol
+    /// names.
     pub fn stream_control(&self) -> libp2p_stream::Control {
         self.streams.clone()
     }
 
-    /// Sends a message to every peer of a topic. Bytes that were sent in the last minute are not sent again.
+    /// Sends a message to every peer of a topic. Bytes that were sent within the last minute are not sent again.
     pub fn publish(&self, topic: Topic, data: Vec<u8>) {
         if data.len() > limits::GOSSIP_SIZE_BYTES {
             stats::add(&self.stats.dropped_publishes, 1);
@@ -363,7 +365,7 @@ impl NetworkHandle {
         }
     }
 
-    /// Says what became of a gossip message: see [`Verdict`].
+    /// Reports the verdict on a gossip message: see [`Verdict`].
     pub fn report(&self, token: GossipToken, verdict: Verdict) {
         if self.verdicts.try_send((token, verdict)).is_err() {
             stats::add(&self.stats.dropped_commands, 1);
@@ -381,7 +383,7 @@ impl NetworkHandle {
         self.command(Command::RespondBlocks { channel, response });
     }
 
-    /// The peers that are connected now; none if the swarm has ended.
+    /// The currently connected peers. Empty if the swarm has ended.
     pub async fn peers(&self) -> Vec<PeerInfo> {
         let (answer, answered) = oneshot::channel();
         if self.commands.send(Command::Peers(answer)).await.is_err() {
@@ -390,32 +392,32 @@ impl NetworkHandle {
         answered.await.unwrap_or_default()
     }
 
-    /// Connects to an address, with or without `/p2p/PEERID`. Whether it worked shows in the events and the log.
+    /// Connects to an address, with or without `/p2p/PEERID`. The events and the log show whether it worked.
     pub fn dial(&self, address: Multiaddr) {
         self.command(Command::Dial(address));
     }
 
-    /// Tells the others that this peer serves an artifact, now and again until told otherwise. With nobody connected
-    /// it is told as soon as somebody is.
+    /// Announces that this peer serves an artifact, now and repeatedly until [`NetworkHandle::stop_providing`]. If
+    /// nobody is connected, announces it as soon as somebody is.
     pub fn provide(&self, artifact: ArtifactId) {
         self.command(Command::Provide(artifact));
     }
 
-    /// Stops telling. What others remember of it runs out within a day.
+    /// Stops announcing an artifact. What others remember of it expires within a day.
     pub fn stop_providing(&self, artifact: ArtifactId) {
         self.command(Command::StopProviding(artifact));
     }
 
-    /// Peers that serve an artifact, each once, each connected when it is named: first those that announced it and are
-    /// connected already, then those that the distributed hash table knows. The channel closes when the search is
-    /// over, after a minute at most.
+    /// Peers that serve an artifact, each reported once, and connected when it is reported: first those that announced
+    /// it and are already connected, then those that the distributed hash table knows. The channel closes when the
+    /// search is over, after at most one minute.
     pub fn find_providers(&self, artifact: ArtifactId) -> mpsc::Receiver<PeerId> {
         let (found, providers) = mpsc::channel(FOUND_BACKLOG);
         self.command(Command::FindProviders { artifact, found });
         providers
     }
 
-    /// Says whose keys decide the next blocks: their peers are not refused for being busy, and are counted in
+    /// Sets the validators that decide the next blocks. Their peers are not refused for being busy, and are counted in
     /// [`NetworkHandle::audience`].
     pub fn set_validators(&self, validators: &BTreeSet<PublicKey>) {
         self.validators.send_if_modified(|known| {
@@ -427,7 +429,7 @@ impl NetworkHandle {
         });
     }
 
-    /// Who hears what this peer says of consensus now.
+    /// Which peers hear this peer's consensus messages now.
     pub fn audience(&self) -> Audience {
         self.audience.borrow().clone()
     }
@@ -437,7 +439,7 @@ impl NetworkHandle {
         self.command(Command::BlockPeer { peer, reason: reason.to_owned() });
     }
 
-    /// Remembers the peers, closes the connections and ends the task; its [`JoinHandle`] says when.
+    /// Saves the known peers, closes the connections and ends the task. Its [`JoinHandle`] then completes.
     pub fn shutdown(&self) {
         self.stop.notify_one();
     }
@@ -450,7 +452,8 @@ impl NetworkHandle {
     }
 }
 
-/// Starts the swarm: listens on every address, or fails naming the one it cannot; reads the remembered peers; dials.
+/// Starts the swarm: listens on every address, or fails and names the one it cannot listen on; reads the remembered
+/// peers; dials.
 ///
 /// # Errors
 /// See [`NetworkError`].
@@ -482,7 +485,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         validators: Arc::new(validators_in),
         audience,
     };
-    // Too large to be moved about.
+    // Boxed because it is too large to move.
     let mut driver = Box::new(driver::Driver::new(driver::Parts {
         swarm,
         names,

@@ -1,16 +1,16 @@
-//! A peer's id on the swarm and its key on the ledger: the same key, written in two ways.
+//! A peer's id on the swarm and its key on the ledger are the same key, written in two ways.
 
 use allod_protocol::ground::ids::PublicKey;
 use libp2p::{PeerId, identity};
 
-/// The key of a peer; none for kinds of keys that this network does not use.
+/// The key of a peer. `None` for key types that this network does not use.
 pub fn of_peer(peer: &PeerId) -> Option<PublicKey> {
     // An Ed25519 key is short enough for its id to contain it.
     let key = identity::PublicKey::try_decode_protobuf(peer.as_ref().digest()).ok()?;
     Some(PublicKey::from_bytes(key.try_into_ed25519().ok()?.to_bytes()))
 }
 
-/// The peer of a key; none if the bytes are no key.
+/// The peer of a key. `None` if the bytes are not a valid key.
 pub fn to_peer(key: &PublicKey) -> Option<PeerId> {
     let key = identity::ed25519::PublicKey::try_from_bytes(key.as_bytes()).ok()?;
     Some(identity::PublicKey::from(key).to_peer_id())

@@ -1,4 +1,5 @@
-//! What a decision or a request does, in words, with names in place of ids. A title is its author's; these words are not.
+//! What a decision or a request does, in words, with names instead of ids. The title is the author's; these words are
+//! not.
 
 mod request;
 
@@ -15,7 +16,7 @@ use allod_protocol::{
     },
 };
 
-/// What accounts and models are called.
+/// The names of accounts and models.
 pub(crate) trait Names {
     /// Why a name could not be found.
     type Error;
@@ -27,7 +28,7 @@ pub(crate) trait Names {
     fn model(&self, id: ModelId) -> Result<String, Self::Error>;
 }
 
-/// Where nobody can be asked, ids stand for names.
+/// Shows ids, where there is nobody to ask for names.
 pub(crate) struct Ids;
 
 impl Names for Ids {
@@ -42,7 +43,7 @@ impl Names for Ids {
     }
 }
 
-/// Where the whole ids in a text stand: 64 lowercase hexadecimal digits, and no more of them around.
+/// The positions of whole ids in a text: exactly 64 lowercase hexadecimal digits.
 pub(crate) fn ids_in(text: &str) -> Vec<std::ops::Range<usize>> {
     const DIGITS: usize = 64;
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -62,7 +63,7 @@ pub(crate) fn ids_in(text: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// A text of the rules, which know ids alone, with names in their place wherever they are of accounts or models.
+/// A text of the rules, which know only ids, with the ids of accounts and models replaced by names.
 pub(crate) fn with_names<N: Names>(names: &N, text: &str) -> Result<String, N::Error> {
     let mut named = text.to_owned();
     for range in ids_in(text).into_iter().rev() {
@@ -79,12 +80,12 @@ pub(crate) fn with_names<N: Names>(names: &N, text: &str) -> Result<String, N::E
     Ok(named)
 }
 
-/// What each of a proposal's actions does, a line each.
+/// What each of a proposal's actions does, one line per action.
 pub(crate) fn actions<N: Names>(names: &N, proposal: &Proposal) -> Result<Vec<String>, N::Error> {
     actions_of(names, (proposal.scope, Some(proposal.proposer)), &proposal.actions)
 }
 
-/// The same, of a proposal that is still to be put: `asked_by` is who puts it, if that is known.
+/// As [`actions`], for a proposal that is not open yet. `asked_by` is its proposer, if known.
 fn actions_of<N: Names>(
     names: &N,
     (scope, asked_by): (Scope, Option<AccountId>),
@@ -100,7 +101,7 @@ struct Words<'a, N> {
     asked_by: Option<AccountId>,
 }
 
-/// On which terms a licence is.
+/// The terms of a licence.
 pub(crate) fn licence_on(terms: Option<&Licence>) -> String {
     match terms {
         None => " on no stated terms".into(),
@@ -109,12 +110,12 @@ pub(crate) fn licence_on(terms: Option<&Licence>) -> String {
     }
 }
 
-/// Until when a licence that was granted lasts.
+/// Until when a granted licence lasts.
 pub(crate) fn licence_until(expires: Option<Timestamp>) -> String {
     expires.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", show_time(end)))
 }
 
-/// On which terms, and for how long.
+/// The terms of a licence, and how long it lasts.
 pub(crate) fn licence_terms(terms: &LicenceTerms) -> String {
     let on = licence_on(terms.terms.as_ref());
     match terms.for_ms {
@@ -123,7 +124,7 @@ pub(crate) fn licence_terms(terms: &LicenceTerms) -> String {
     }
 }
 
-/// Who reads a model's artifacts.
+/// Who may read a model's artifacts.
 const fn readers(readers: Readers) -> &'static str {
     match readers {
         Readers::Public => "everybody",
@@ -142,7 +143,7 @@ impl<N: Names> Words<'_, N> {
         Ok(names.join(", "))
     }
 
-    /// The model that is decided on.
+    /// The model that the decision is about.
     fn model(&self) -> Result<String, N::Error> {
         let Scope::Model(model) = self.scope else { return Ok("the network".into()) };
         self.names.model(model)

@@ -1,8 +1,8 @@
-//! Whether this peer can take part: who hears it, and whether they are enough to decide with.
+//! Whether this peer can take part: who hears it, and whether they are enough for a decision.
 //!
-//! A validator needs direct connections to validators with more than two thirds of the power, itself included; an
-//! observer needs somebody that listens. One that has neither is *cut off*: what it submits and signs reaches nobody that
-//! matters, however many connections are open. It is not ready, and says so.
+//! A validator needs direct connections to validators with more than two thirds of the voting power, counting itself.
+//! An observer needs at least one listening peer. A peer without that is *cut off*: what it submits and signs does not
+//! reach those who decide, however many connections are open. It is not ready, and reports that.
 
 use crate::network::Audience;
 use allod_protocol::{
@@ -13,24 +13,24 @@ use serde::Serialize;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a peer may be cut off before the log says so: it takes a moment to connect.
+/// How long a peer may be cut off before that is logged: connecting takes a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whom this peer reaches.
+/// The peers and the voting power that this peer reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Reached {
-    /// Connected peers that hear what this one says.
+    /// Number of connected peers that hear this one.
     pub listening_peers: usize,
-    /// The power of the validators among them, and of this peer.
+    /// The voting power of the validators among them, plus this peer's own.
     pub power: Power,
-    /// The power of all validators.
+    /// The voting power of all validators.
     pub total_power: Power,
-    /// Whether that is too little to take part.
+    /// Whether this is too little to take part.
     pub cut_off: bool,
 }
 
 impl Reached {
-    /// Of a peer with this consensus key, by who hears it.
+    /// What a peer with this consensus key reaches, given who hears it.
     pub(crate) fn of(audience: &Audience, validators: &ValidatorSet, own: PublicKey) -> Self {
         let is_validator = validators.by_address(&own.validator_address()).is_some();
         let mut keys = audience.validators.clone();
@@ -41,7 +41,7 @@ impl Reached {
     }
 }
 
-/// Says in the log when this peer is cut off, and when it no longer is.
+/// Logs when this peer is cut off, and when it no longer is.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     since: Option<Instant>,
@@ -49,7 +49,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Looks at where the peer stands now.
+    /// Checks the current state of the peer.
     pub(crate) fn look(&mut self, reached: &Reached, now: Instant) {
         let Reached { listening_peers, power, total_power, cut_off } = reached;
         if !cut_off {
@@ -61,8 +61,8 @@ impl Watch {
             self.told = true;
             tracing::warn!(
                 listening_peers, %power, %total_power,
-                "cut off: what this peer says reaches validators with no more than two thirds of the power; see that the \
-                 others run, and that their addresses can be reached from here"
+                "cut off: what this peer says reaches validators with no more than two thirds of the power; check that the \
+                others run, and that their addresses can be reached from here"
             );
         }
     }
@@ -105,6 +105,6 @@ mod tests {
         assert!(of(&[1], 7, 0, &[]), "an observer without a peer");
         assert!(!of(&[1, 1, 1, 1], 7, 1, &[]), "an observer with one that need not be a validator");
         let reached = Reached::of(&audience(2, &[1, 9]), &set(&[3, 4]), key(0));
-        assert_eq!((reached.power, reached.total_power), (Power::new(7), Power::new(7)), "9 is no validator");
+        assert_eq!((reached.power, reached.total_power), (Power::new(7), Power::new(7)), "9 is not a validator");
     }
 }

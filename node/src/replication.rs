@@ -1,17 +1,18 @@
-//! Copies: how many peers of members hold each release whose owners wish for some, and this peer's part in it.
+//! Replication: how many members' peers hold each release whose owners want copies, and this peer's part in it.
 //!
-//! Every peer looks, once in an interval, who provides such a release, counts the providers that read for a member of
-//! the network, and tells when there are fewer than wished for: as a metric, in the log, and to whoever follows events.
-//! A peer that volunteers (setting `replicate`) then fetches what is missing, within its quota, if it may read it.
+//! Once per interval, every peer searches the providers of each such release and counts those that read for a member of
+//! the network. If there are fewer than the owners want, it reports that: as a metric, in the log, and to followers of
+//! events. A peer that volunteers (setting `replicate`) then fetches missing copies, within its quota, if it may read
+//! the artifact.
 //!
-//! Volunteers do not talk about whose turn it is. All order the peers of members by the hash of peer and artifact; the
-//! first that do not hold it, as many as copies are missing, fetch it; each interval in which copies stay missing adds
-//! one more, so that those who do not volunteer, or are away, keep nobody waiting for ever. So there are seldom more
-//! copies than wished for, and a copy too many is left alone.
+//! Volunteers do not negotiate whose turn it is. All of them order the members' peers by the hash of peer and artifact.
+//! The first ones that do not hold the artifact, as many as copies are missing, fetch it. Each further interval with
+//! missing copies adds one more peer, so that peers which do not volunteer, or are away, do not block the others for
+//! ever. So there are seldom more copies than wanted, and a surplus copy is left alone.
 //!
-//! A provider counts if it proves that it has the end of the artifact (of a collection that is here, of one of its files,
-//! another each time), if it is too busy to, or if this peer is not to read the artifact and so cannot ask. This module
-//! never removes anything.
+//! A provider counts if it proves that it has the end of the artifact (for a collection that is here, of one of its
+//! files, a different one each time), if it is too busy to prove it, or if this peer may not read the artifact and so
+//! cannot ask. This module never removes anything.
 
 use crate::{
     artifact_service::{ArtifactService, FetchJob, ServiceError, found},
@@ -45,43 +46,43 @@ use tokio::{
 };
 use utoipa::ToSchema;
 
-/// Models, and peers of members, that are read at a time.
+/// Number of models, and of members' peers, that are read at a time.
 const PAGE: usize = 1_024;
-/// Releases that are looked after, in the order of their models' ids.
+/// Maximum number of releases that are watched, in the order of their models' ids.
 const RELEASES: usize = 4_096;
-/// How long providers of one artifact are searched.
+/// How long providers of one artifact are searched for.
 const SEARCH_TIME: Duration = Duration::from_secs(10);
-/// Releases whose providers are searched at a time.
+/// Maximum number of releases whose providers are searched for at a time.
 const SEARCHES: usize = 4;
-/// Peers that are asked at a time.
+/// Maximum number of peers that are asked at a time.
 const PROBES: usize = 16;
-/// Events that a slow subscriber may leave waiting.
+/// Maximum number of events that may wait for a slow subscriber.
 const BACKLOG: usize = 256;
 
-/// This peer's part.
+/// This peer's part in replication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicationOptions {
-    /// Whether this peer fetches what is missing.
+    /// Whether this peer fetches missing copies.
     pub volunteer: bool,
-    /// How often it looks.
+    /// How often it counts the copies.
     pub interval: Duration,
 }
 
-/// How many copies of a release there are.
+/// How many copies of a release exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Copies {
-    /// The model.
+    /// The name of the model.
     #[schema(value_type = String)]
     pub model: ModelName,
-    /// The release.
+    /// The label of the release.
     #[schema(value_type = String)]
     pub label: VersionLabel,
-    /// Its artifact.
+    /// The address of its artifact.
     #[schema(value_type = String)]
     pub artifact: ArtifactId,
-    /// How many copies its owners wish for.
+    /// How many copies its owners want.
     pub wished: u32,
-    /// How many peers of members were found to provide it when this peer looked last.
+    /// How many members' peers provided it when this peer last looked.
     pub found: u32,
     /// Whether this peer holds it.
     pub here: bool,
@@ -93,7 +94,7 @@ impl Copies {
     }
 }
 
-/// What was seen last. Cheap to clone.
+/// The results of the last look. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Replication {
     seen: Arc<Mutex<Vec<Copies>>>,
@@ -106,7 +107,7 @@ impl Default for Replication {
     }
 }
 
-/// A release whose owners wish for copies.
+/// A release whose owners want copies.
 struct Release {
     model: ModelName,
     version: Version,
@@ -114,17 +115,17 @@ struct Release {
 }
 
 impl Replication {
-    /// The releases whose owners wish for copies, as this peer saw them last.
+    /// The releases whose owners want copies, as this peer last saw them.
     pub fn seen(&self) -> Vec<Copies> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Follows releases of which copies have begun to be missing, or no longer are.
+    /// Follows releases that begin to lack copies, or no longer do.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Copies>> {
         self.told.subscribe()
     }
 
-    /// Looks and fetches until `stop` becomes true.
+    /// Counts copies and fetches missing ones until `stop` becomes true.
     pub(crate) async fn run(
         self,
         node: NodeHandle,
@@ -135,7 +136,7 @@ impl Replication {
         let mut clock = tokio::time::interval(options.interval);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut missing_for = BTreeMap::new();
-        // A long fetch holds up no look. Dropped with this future, and the fetch with it.
+        // A long fetch does not delay a look. Dropping this future drops the fetch too.
         let mut fetching = JoinSet::new();
         let rounds = async {
             loop {
@@ -143,7 +144,7 @@ impl Replication {
                 let wanted = match self.round(&node, &service, &mut missing_for).await {
                     Ok(wanted) => wanted,
                     Err(error) => {
-                        tracing::error!(%error, "cannot tell how many copies there are");
+                        tracing::error!(%error, "cannot count the copies of releases");
                         continue;
                     }
                 };
@@ -164,8 +165,8 @@ impl Replication {
         }
     }
 
-    /// Looks once at every release; gives those that it is this peer's turn to fetch. `missing_for` counts the rounds in
-    /// which copies of an artifact were missing.
+    /// Counts the copies of every release once. Returns the releases that it is this peer's turn to fetch.
+    /// `missing_for` counts the rounds in which copies of an artifact were missing.
     async fn round(
         &self,
         node: &NodeHandle,
@@ -206,7 +207,7 @@ impl Replication {
         Ok(wanted)
     }
 
-    /// Publishes what was seen, and tells of what has changed for better or worse.
+    /// Publishes the results, and reports changes for better or worse.
     fn tell(&self, node: &NodeHandle, seen: Vec<Copies>) {
         let missing = seen.iter().filter(|copies| copies.is_missing_some()).count();
         node.metrics.set_under_replicated(missing);
@@ -218,9 +219,9 @@ impl Replication {
             }
             let Copies { model, label, artifact, wished, found, .. } = &copies;
             if copies.is_missing_some() {
-                tracing::warn!(%model, %label, %artifact, wished, found, "a release has fewer copies than its owners wish for");
+                tracing::warn!(%model, %label, %artifact, wished, found, "a release has fewer copies than its owners want");
             } else {
-                tracing::info!(%model, %label, %artifact, wished, found, "a release has the copies that its owners wish for");
+                tracing::info!(%model, %label, %artifact, wished, found, "a release has as many copies as its owners want");
             }
             // Nobody may be listening.
             let _ = self.told.send(Arc::new(copies));
@@ -228,7 +229,7 @@ impl Replication {
     }
 }
 
-/// Those of the members' peers that provide an artifact.
+/// The members' peers that provide an artifact.
 async fn providers(
     node: &NodeHandle,
     service: &ArtifactService,
@@ -241,7 +242,7 @@ async fn providers(
         |peer: PeerId| peer_key::of_peer(&peer).filter(|key| members.contains(key)).map(|key| (peer, key));
     let mut found: BTreeMap<PeerId, PublicKey> =
         search.filter_map(|peer| std::future::ready(members_peer(peer))).collect().await;
-    // Of itself a peer knows better than its search.
+    // Whether it has the artifact itself, a peer knows without a search.
     found.remove(&own);
     let (asked, may_read) = (Asked { artifact, blob: some_blob(node, version) }, may_read(node, artifact));
     let counts = |probe: Probe| match probe {
@@ -260,7 +261,7 @@ async fn providers(
     providers
 }
 
-/// What providers of a version are asked for: another file each time, where its manifest is here.
+/// The blob of a version that providers are asked for: a different file each time, if its manifest is here.
 fn some_blob(node: &NodeHandle, version: &Version) -> ArtifactId {
     let artifact = &version.artifact;
     let manifest =
@@ -282,7 +283,7 @@ fn may_read(node: &NodeHandle, artifact: ArtifactId) -> bool {
     matches!(asked, Some(Ok(true)))
 }
 
-/// The releases in force of models whose owners wish for copies.
+/// The releases in force of models whose owners want copies.
 fn releases(state: &impl StateRead) -> Result<Vec<Release>, StateError> {
     let (mut releases, mut after) = (Vec::new(), None);
     loop {
@@ -301,7 +302,7 @@ fn releases(state: &impl StateRead) -> Result<Vec<Release>, StateError> {
     }
 }
 
-/// The peers that read for members of the network who are not suspended.
+/// The peers that read for network members who are not suspended.
 fn peers_of_members(state: &impl StateRead) -> Result<BTreeSet<PublicKey>, StateError> {
     let (mut peers, mut after) = (BTreeSet::new(), None);
     loop {
@@ -320,7 +321,7 @@ fn peers_of_members(state: &impl StateRead) -> Result<BTreeSet<PublicKey>, State
     }
 }
 
-/// Whether this peer is among those that are to fetch what is missing now.
+/// Whether this peer is among those that should fetch the missing copies now.
 fn is_turn(
     node: &NodeHandle,
     members: &BTreeSet<PublicKey>,
@@ -358,11 +359,11 @@ async fn fetch(node: &NodeHandle, service: &ArtifactService, version: &Version, 
         return;
     }
     if let Err(error) = node.artifacts.check_quota(size_bytes) {
-        return tracing::info!(%artifact, %error, "a copy is missing and does not find room here");
+        return tracing::info!(%artifact, %error, "a copy is missing, and there is no room for it here");
     }
     tracing::info!(model = %copies.model, label = %copies.label, %artifact, size_bytes, "fetching a missing copy");
     match service.fetch(FetchJob::whole(&version.artifact), Arc::new(|_| {})).await {
-        // The model that published it first took it back, or suspends it.
+        // The model that first published it has withdrawn it, or has suspended it.
         Ok(_) | Err(ServiceError::Withdrawn(_) | ServiceError::Suspended(_)) => {}
         Err(error) => tracing::warn!(%artifact, %error, "a missing copy could not be fetched; trying again later"),
     }

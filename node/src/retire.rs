@@ -1,9 +1,10 @@
-//! Destroying a consensus key that the ledger retired.
+//! Destroying a consensus key that the ledger has retired.
 //!
-//! A validator's key that left the set has no use but one: with others of its set, to sign another past and fool whoever
-//! checks deeds by the genesis alone. The ledger never admits it again, so a peer that sees its own key retired
-//! overwrites it and goes on with a new one, which can be admitted in its place. What this cannot reach, it does not
-//! destroy: backups, copies that a file system or a flash disk keeps of what was overwritten, and the keys of others.
+//! A key that left the validator set has only one use: with others of its set, it could sign another past and deceive
+//! those who check deeds by the genesis alone. The ledger never admits it again. So a peer that sees its own key
+//! retired overwrites it and continues with a new one, which can be admitted in its place. It cannot destroy what it
+//! does not reach: backups, copies of the overwritten bytes that a file system or a flash disk keeps, and the keys of
+//! others.
 
 use crate::keys;
 use allod_protocol::{
@@ -18,11 +19,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The key in a file, or the one that takes its place if the ledger retired it. A crash on the way leaves nothing that
-/// the next call does not finish.
+/// The key in a file, or its replacement if the ledger has retired it. If this crashes, the next call finishes the
+/// work.
 ///
 /// # Errors
-/// When there is no key in the file, or it cannot be replaced.
+/// When the file holds no key, or it cannot be replaced.
 pub(crate) fn load(file: &Path, state: &impl StateRead, tip: &Tip) -> Result<SigningKey> {
     let next = next_file(file);
     if next.exists() && is_overwritten(file)? {
@@ -52,8 +53,8 @@ pub(crate) fn replace(file: &Path, retired: &RetiredKey) -> Result<SigningKey> {
     take_place(&next, file)?;
     tracing::warn!(
         retired = %retired.key, height = %retired.height, new = %key.public_key(),
-        "the consensus key was removed from the validator set for good; it is destroyed, and a new one is in its place: \
-         destroy its backups too"
+        "the consensus key was removed from the validator set for good; it was destroyed and replaced by a new one: \
+        destroy its backups too"
     );
     Ok(key)
 }
@@ -158,7 +159,7 @@ mod tests {
         let kept = load(&file, &Retired(None), &gone).unwrap();
         assert_eq!(kept.public_key(), own.public_key());
 
-        // The very bytes on the disk are overwritten, which a second name of the file shows.
+        // The bytes on disk are overwritten in place, as a second name of the file shows.
         let witness = directory.path().join("witness");
         fs::hard_link(&file, &witness).unwrap();
         let new = load(&file, &Retired(Some(retired(&own))), &gone).unwrap();
@@ -166,7 +167,7 @@ mod tests {
         assert_eq!(fs::read(&witness).unwrap(), vec![0; secret.len()]);
         assert_eq!(keys::load(&file).unwrap().public_key(), new.public_key());
         let again = load(&file, &Retired(Some(retired(&own))), &gone).unwrap();
-        assert_eq!(again.public_key(), new.public_key(), "the new one is not retired");
+        assert_eq!(again.public_key(), new.public_key(), "the new key is not retired");
         assert!(!next_file(&file).exists());
     }
 
@@ -180,7 +181,7 @@ mod tests {
         keys::create(&file, &own, None).unwrap();
         keys::create(&next_file(&file), &next, None).unwrap();
         assert_eq!(load(&file, &state, &gone).unwrap().public_key(), next.public_key());
-        // The old one is overwritten, the new one is not in its place.
+        // The old key is overwritten, the new one is not in its place yet.
         fs::remove_file(&file).unwrap();
         keys::create(&file, &own, None).unwrap();
         keys::create(&next_file(&file), &next, None).unwrap();

@@ -28,20 +28,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{path::Path, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
 
-/// Files and connections that are open at a time: more than all limits of the parts add up to.
+/// Maximum number of open files and connections: more than the sum of the limits of all parts.
 const OPEN_FILES: u64 = 16_384;
 
 /// Reads a genesis file.
 ///
 /// # Errors
-/// Names the file and what is wrong with it.
+/// Names the file and says what is wrong with it.
 pub fn read_genesis(path: &Path) -> anyhow::Result<Genesis> {
     let text = std::fs::read_to_string(path).with_context(|| {
         format!("the genesis {} cannot be read; get it from a member of the network", path.display())
     })?;
     let genesis: Genesis =
         serde_json::from_str(&text).with_context(|| format!("{} is not a genesis", path.display()))?;
-    genesis.state().with_context(|| format!("{} cannot begin a network", path.display()))?;
+    genesis.state().with_context(|| format!("{} cannot start a network", path.display()))?;
     Ok(genesis)
 }
 
@@ -56,15 +56,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ended.map_err(|error| if is_disk_full(&error) { error.context(disk_full(&data)) } else { error })
 }
 
-/// Lets this process open as many files as it may ask for: what a shell or a service manager gives at first, often 1,024,
-/// is less than the connections alone that the API and the swarm accept, and a database that cannot open a file fails.
+/// Raises this process's limit of open files to the maximum. The initial limit of a shell or a service manager, often
+/// 1,024, is less than the number of connections that the API and the swarm accept, and a database that cannot open a
+/// file fails.
 pub(crate) fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
     if limit.current.is_some_and(|current| current < wanted)
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
     {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
 }
 
@@ -143,7 +144,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-/// Whether the operating system refused to write for lack of space. The database says so in words only.
+/// Whether the operating system refused a write for lack of space. The database reports that only as text.
 fn is_disk_full(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}");
     ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words))
@@ -191,7 +192,7 @@ fn first_status(ledger: &Ledger, key: &SigningKey) -> Status {
     }
 }
 
-/// The event loop waits for the disk, so it has a thread, and a runtime, of its own.
+/// Starts the event loop on a thread and a runtime of its own, because it waits for the disk.
 fn spawn_event_loop(
     parts: Parts,
     sources: Sources,

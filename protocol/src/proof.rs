@@ -1,9 +1,9 @@
-//! Proofs: that a key of the state has a value, or none, under a state root; why a root is to be trusted ([`root`]); and
-//! deeds, which carry everything an outsider needs to check what the ledger holds, offline ([`deed`]).
+//! Proofs: that a key of the state has a value, or none, under a state root; why a root can be trusted ([`root`]); and
+//! deeds, which carry everything an outsider needs to check offline what the ledger says ([`deed`]).
 //!
 //! A state root is signed one block later: the header of `H + 1` carries the root after `H`, and the certificate of
-//! `H + 1` makes it final. From genesis to that header an outsider needs no blocks, only the moments at which the
-//! validator set changed: the header that announces the next set, certified by the set before.
+//! `H + 1` makes it final. To get from genesis to that header, an outsider needs no blocks, only the points at which
+//! the validator set changed: each header that announces the next set, certified by the previous set.
 
 pub mod deed;
 pub mod root;
@@ -24,7 +24,7 @@ use crate::{
 use jmt::{KeyHash, RootHash, SimpleHasher, proof::SparseMerkleProof};
 use serde::{Deserialize, Serialize};
 
-/// BLAKE3 for the state tree.
+/// BLAKE3, for the state tree.
 #[derive(Clone, Debug, Default)]
 pub struct TreeHasher(blake3::Hasher);
 
@@ -40,7 +40,7 @@ impl SimpleHasher for TreeHasher {
     }
 }
 
-/// Where a key stands in the tree.
+/// The position of a key in the tree.
 pub fn tree_key(key: &[u8]) -> KeyHash {
     KeyHash(crypto::hash(Domain::StateKey, key))
 }
@@ -48,20 +48,20 @@ pub fn tree_key(key: &[u8]) -> KeyHash {
 /// Why a proof proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProof {
-    /// Not the bytes of a proof.
+    /// The bytes are not a proof.
     #[error("not a proof: {0}")]
     Malformed(#[from] DecodeError),
-    /// More of something than any proof has.
+    /// There is more of something than any proof has.
     #[error("{found} {what} are more than the {max} that a deed can have")]
     TooMany {
-        /// Of what.
+        /// What there is too much of.
         what: &'static str,
         /// How many there are.
         found: usize,
-        /// How many there may be.
+        /// The maximum.
         max: usize,
     },
-    /// The key is not in the tree, where it would always seem absent.
+    /// The key cannot be in the tree, where it would always seem absent.
     #[error(
         "nothing can be proven of a key that begins with {}: that is no family of the state tree",
         .0.map_or_else(|| "nothing".to_owned(), |byte| format!("byte {byte}"))
@@ -72,32 +72,32 @@ pub enum InvalidProof {
     Root {
         /// The root that was trusted.
         root: StateRoot,
-        /// What the tree says.
+        /// The tree's error.
         detail: String,
     },
-    /// The genesis cannot begin a network.
+    /// The genesis cannot start a network.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
-    /// Made on another network than the trusted genesis.
+    /// The deed was made on a different network than the trusted genesis.
     #[error("the deed is of network {found}, the trusted genesis of network {expected}")]
     Network {
-        /// The deed's.
+        /// The deed's network.
         found: NetworkId,
-        /// The genesis's.
+        /// The genesis's network.
         expected: NetworkId,
     },
     /// A header was not decided by the set that had to decide it.
     #[error("the header of height {height} is not certified: {detail}")]
     Certificate {
-        /// Its height.
+        /// The height of the header.
         height: Height,
-        /// Why.
+        /// Why it is not certified.
         detail: InvalidCertificate,
     },
-    /// A certificate is for another block than the header beside it.
+    /// A certificate is for a different block than the header next to it.
     #[error("the certificate beside the header of height {0} is for another block")]
     Mismatch(Height),
-    /// A header names another validator set than the chain of sets gives.
+    /// A header names a different validator set than the chain of sets leads to.
     #[error("the header of height {0} names a validator set that does not follow from the genesis")]
     ValidatorSet(Height),
     /// The steps do not go forward.
@@ -106,65 +106,65 @@ pub enum InvalidProof {
     /// A later header does not follow from the one before it.
     #[error("the header of height {0} does not follow from the one before it in the deed")]
     Parent(Height),
-    /// A checkpoint that is none.
+    /// The checkpoint is not a valid checkpoint.
     #[error("block 0 is the genesis, which is given anyway; a checkpoint is a later block")]
     NotACheckpoint,
-    /// The deed does not say what the block of the checkpoint's height is.
+    /// The deed does not show which block is at the checkpoint's height.
     #[error(
         "nothing in the deed leads to the checkpoint, block {checkpoint}: it stands on block {header}. Take the hash of \
          block {header} as the checkpoint (`allod block {header}`, asked of whom you trust), or have the deed made with \
          `--checkpoint {checkpoint}`"
     )]
     NotTied {
-        /// The checkpoint's.
+        /// The checkpoint's height.
         checkpoint: Height,
-        /// That of the deed's own header.
+        /// The height of the deed's own header.
         header: Height,
     },
-    /// The deed and the checkpoint are of different histories.
+    /// The deed and the checkpoint belong to different histories.
     #[error(
         "the deed's block {} is not the checkpoint's, {}: the checkpoint is mistyped, or the deed is forged",
         .found, .checkpoint
     )]
     Forked {
-        /// What is trusted.
+        /// The trusted checkpoint.
         checkpoint: Checkpoint,
-        /// What the deed has at that height.
+        /// The block that the deed has at that height.
         found: Checkpoint,
     },
-    /// A proof is missing, or one is there that the subject does not ask for.
+    /// A proof is missing, or there is one that the subject does not need.
     #[error("the deed does not prove exactly what a deed on {subject} proves: {problem}")]
     Incomplete {
-        /// What it is on.
+        /// The subject of the deed.
         subject: &'static str,
-        /// What is amiss.
+        /// What is wrong.
         problem: String,
     },
 }
 
-/// That a key has a value, or none, under a state root.
+/// A proof that a key has a value, or none, under a state root.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StateProof {
     /// The key's bytes, see [`crate::ground::state`].
     pub key: Vec<u8>,
-    /// The value's bytes; none for a proof of absence.
+    /// The value's bytes. `None` for a proof of absence.
     pub value: Option<Vec<u8>>,
     /// The path in the tree.
     pub path: SparseMerkleProof<TreeHasher>,
 }
 
 impl StateProof {
-    /// Reads a proof that stands by itself.
+    /// Reads a standalone proof.
     ///
     /// # Errors
-    /// When the bytes are not one, or its key is of no family of the tree.
+    /// When the bytes are not a proof, or its key belongs to no family of the tree.
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidProof> {
         let proof: Self = crate::ground::codec::decode(bytes, limits::DEED_SIZE_BYTES)?;
         proof.check_family()?;
         Ok(proof)
     }
 
-    /// That the tree can have the key at all.
+    /// Checks that the tree can have the key at all.
     fn check_family(&self) -> Result<(), InvalidProof> {
         let family = self.key.first().copied();
         match family {
@@ -173,7 +173,7 @@ impl StateProof {
         }
     }
 
-    /// Checks the proof against a state root that is trusted.
+    /// Checks the proof against a trusted state root.
     ///
     /// # Errors
     /// [`InvalidProof::Family`], [`InvalidProof::Root`].
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn no_key_outside_the_tree_is_ever_proven_absent() {
-        // The root of an empty tree, under which everything that the tree can have is absent.
+        // The root of an empty tree, under which everything that the tree could have is absent.
         let empty = StateRoot::from_bytes(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
         let absent = |key: &[u8]| {
             let path =

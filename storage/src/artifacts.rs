@@ -1,32 +1,32 @@
-//! The bytes of artifacts: plain files with their BLAKE3 trees beside them, never in the database.
+//! The bytes of artifacts: plain files with their BLAKE3 trees next to them, never in the database.
 //!
-//! Every blob (a file, or a collection's manifest) is named by its address. Next to it lies its *outboard*: the inner
-//! nodes of the hash tree over groups of 16 KiB (64 bytes a group), with which any range can be proven against the
-//! address alone. A blob of one group has none. Wrong bytes never leave this module: every read for serving, every
-//! received slice and every export is checked against the address first.
+//! Every blob (a file, or the manifest of a collection) is named by its address. Next to it lies its *outboard*: the
+//! inner nodes of the hash tree over groups of 16 KiB (64 bytes per group). With it, any range can be proven against
+//! the address alone. A blob of one group has no outboard. Wrong bytes never leave this module: every read for serving,
+//! every received slice and every export is checked against the address first.
 //!
 //! ```text
 //! DATA/artifacts/lock                 held by the process that has the store open
-//! DATA/artifacts/blobs/<address>      the bytes, or <address>.ref: where they lie, when imported by reference; a file
-//!                                     imported by hard link has its other names outside
+//! DATA/artifacts/blobs/<address>      the bytes, or <address>.ref: where they are, if imported by reference; a file
+//!                                     imported by hard link has its other names outside the store
 //! DATA/artifacts/blobs/<address>.obao the outboard, in post-order
 //! DATA/artifacts/roots/<address>      the record of a whole artifact, written after everything it names is durable
-//! DATA/artifacts/pins/<address>       the operator's word that the artifact stays
-//! DATA/artifacts/begun/<address>      that files of an artifact may be here which is not whole
-//! DATA/artifacts/awaited/<address>    that a publish brought it, which the ledger has not answered
-//! DATA/artifacts/damaged/<address>    the mark of a blob that was found damaged, and is not read
-//! DATA/artifacts/scrub                where the last pass over all blobs has come to
-//! DATA/artifacts/partial/<address>.*  a download under way: data, outboard, bits of verified groups
-//! DATA/artifacts/temporary/           swept at every opening
+//! DATA/artifacts/pins/<address>       marks an artifact that the operator keeps
+//! DATA/artifacts/begun/<address>      marks an artifact that is not whole, of which files may be here
+//! DATA/artifacts/awaited/<address>    marks an artifact whose publish the ledger has not answered yet
+//! DATA/artifacts/damaged/<address>    marks a blob that was found damaged and is not read
+//! DATA/artifacts/scrub                how far the last pass over all blobs has come
+//! DATA/artifacts/partial/<address>.*  a download in progress: data, outboard, bits of verified groups
+//! DATA/artifacts/temporary/           emptied whenever the store is opened
 //! ```
 //!
-//! A file gets its final name by renaming, after an fsync, outboard first: a blob that has its name is whole. A
-//! *root* is what a user published or fetched, and what a peer announces; blobs without a root are files of a
-//! collection, or of one that arrives or goes (`begun`).
+//! A file gets its final name by renaming, after an fsync, outboard first: a blob that has its name is whole. A *root*
+//! is what a user published or fetched, and what a peer announces. Blobs without a root are files of a collection that
+//! has one, or of an artifact that is arriving or going (`begun`).
 //!
-//! This module never uses the network, never decides who may read, and never follows a symbolic link of an imported
-//! directory. Read on in `import`, `headers`, `card`, `slice`, `partial`, `export`,
-//! `begun`, `keep`, `own`, `damage`, `scrub`.
+//! This module never uses the network, never decides who may read, and never follows a symbolic link inside an imported
+//! directory. Continue with `import`, `headers`, `card`, `slice`, `partial`, `export`, `begun`, `garbage_collection`,
+//! `own`, `damage`, `scrub`.
 
 mod begun;
 mod card;
@@ -35,10 +35,10 @@ mod direct;
 mod error;
 mod export;
 mod files;
+mod garbage_collection;
 mod hashed;
 mod headers;
 mod import;
-mod keep;
 mod own;
 mod partial;
 mod patterns;
@@ -53,9 +53,9 @@ pub use damage::{DamageNews, Salvaged};
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
 pub use files::KEPT_FREE_BYTES;
+pub use garbage_collection::{ABANDONED_AFTER, Garbage, Hold};
 pub use headers::{Contents, Format, Header, HeaderError, ModelFile, UnreadFile};
 pub use import::{ImportMode, Imported, Publication};
-pub use keep::{ABANDONED_AFTER, Collected, Hold};
 pub use partial::{PartialFile, Started};
 pub use patterns::{IGNORE_FILE, IGNORED, Selection};
 pub use scrub::{Place, Scrub, Step};
@@ -80,7 +80,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
-/// Bytes of the buffers in which files are read and written.
+/// Bytes of the buffers with which files are read and written.
 const BUFFER_SIZE_BYTES: usize = 1024 * 1024;
 
 /// How far a long operation on bytes has come.
@@ -88,39 +88,38 @@ const BUFFER_SIZE_BYTES: usize = 1024 * 1024;
 pub struct Progress {
     /// Bytes done.
     pub done_bytes: u64,
-    /// Bytes to do in all.
+    /// Bytes to do in total.
     pub total_bytes: u64,
 }
 
-/// A function that is told how far a long operation has come, about once a mebibyte.
+/// A callback for the progress of a long operation, called about once per mebibyte.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress);
 
 /// The artifacts on this machine. Every method may be called from several threads at once; all of them block.
 #[derive(Debug)]
 pub struct ArtifactStore {
     layout: Arc<Layout>,
-    /// Addresses with an open [`PartialFile`]: two would overwrite each other's record of what is verified.
+    /// Addresses with an open [`PartialFile`]: two of them would overwrite each other's record of what is verified.
     arriving: Arc<Mutex<BTreeSet<ArtifactId>>>,
-    /// Who adds to the store, and whether it is being collected.
-    holds: Arc<keep::Holds>,
-    /// What was found damaged.
+    /// Who is adding to the store, and whether garbage is being collected.
+    holds: Arc<garbage_collection::Holds>,
+    /// The marks of damaged blobs.
     marks: Arc<damage::Marks>,
     known: headers::Known,
     quota_bytes: Option<u64>,
     used_bytes: AtomicU64,
-    /// The node's own files lie there.
+    /// The directory with the node's own files.
     data_dir: Option<PathBuf>,
-    /// Held for the exclusive lock on it.
+    /// The lock file of the store, locked exclusively.
     _lock: File,
 }
 
 impl ArtifactStore {
-    /// Opens the store in `directory` (`DATA/artifacts`), creating it when it is not there. Leftovers of interrupted
-    /// imports are removed; interrupted downloads are kept for [`ArtifactStore::resume`], unless nothing can come of
-    /// them.
+    /// Opens the store in `directory` (`DATA/artifacts`), creating it if it does not exist. Removes leftovers of
+    /// interrupted imports. Keeps interrupted downloads for [`ArtifactStore::resume`], unless they cannot be resumed.
     ///
     /// # Errors
-    /// When another process has it open, or the file system refuses.
+    /// When another process has it open, or the file system fails.
     pub fn open(directory: &Path) -> Result<Self, ArtifactError> {
         let layout = Layout::create(directory)?;
         let lock_path = layout.lock();
@@ -147,23 +146,24 @@ impl ArtifactStore {
         Ok(store)
     }
 
-    /// Whether the artifact is here whole: the file, or the manifest and every file it names, and none of them known to be
-    /// damaged.
+    /// Whether the whole artifact is here: the file, or the manifest and every file it names, with none of them known
+    /// to be damaged.
     pub fn has(&self, address: &ArtifactId) -> bool {
         self.layout.root(address).is_file() && self.artifact(address).is_ok_and(|artifact| self.is_sound(&artifact))
     }
 
-    /// Whether these bytes are here, as an artifact of their own or as a file of a collection.
+    /// Whether these bytes are here, as an artifact or as a file of a collection.
     pub fn has_blob(&self, address: &ArtifactId) -> bool {
         self.has_copy(address) || (!self.marks.has(address) && self.layout.reference(address).is_file())
     }
 
-    /// Whether the bytes lie in the store itself.
+    /// Whether the store itself holds the bytes.
     fn has_copy(&self, address: &ArtifactId) -> bool {
         !self.marks.has(address) && self.layout.data(address).is_file()
     }
 
-    /// Whether they do, and stand the check: what is taken in again would mend them.
+    /// Whether the store itself holds the bytes and they pass the check. If they do not, importing them again repairs
+    /// them.
     fn has_sound_copy(&self, address: &ArtifactId) -> bool {
         let check = || {
             let reader = self.reader(address)?;
@@ -183,7 +183,7 @@ impl ArtifactStore {
             let path = entry.map_err(at("list", &directory))?.path();
             let bytes = match fs::read(&path) {
                 Ok(bytes) => bytes,
-                // It was collected since the directory was read.
+                // It was garbage-collected after the directory was read.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(at("read", &path)(error)),
             };
@@ -214,10 +214,10 @@ impl ArtifactStore {
         }
     }
 
-    /// Bytes of one blob.
+    /// Size of one blob, in bytes.
     ///
     /// # Errors
-    /// [`ArtifactError::NotFound`], or a reference whose file changed.
+    /// [`ArtifactError::NotFound`], or a reference whose file has changed.
     pub fn size(&self, address: &ArtifactId) -> Result<u64, ArtifactError> {
         Ok(self.reader(address)?.size_bytes())
     }
@@ -225,8 +225,8 @@ impl ArtifactStore {
     /// Opens a blob for reading proven ranges of it.
     ///
     /// # Errors
-    /// [`ArtifactError::NotFound`]; [`ArtifactError::Marked`]; [`ArtifactError::ReferenceChanged`] when a file imported by
-    /// reference is gone, or has another size or time of change than it had.
+    /// [`ArtifactError::NotFound`]; [`ArtifactError::Marked`]; [`ArtifactError::ReferenceChanged`] when a file imported
+    /// by reference is gone, or its size or modification time has changed.
     pub fn reader(&self, address: &ArtifactId) -> Result<BlobReader, ArtifactError> {
         if self.marks.has(address) {
             return Err(ArtifactError::Marked(*address));
@@ -240,7 +240,7 @@ impl ArtifactStore {
     /// The manifest of a collection, checked against its address. The files it names need not be here.
     ///
     /// # Errors
-    /// When the blob is not here, or is no manifest.
+    /// When the blob is not here, or is not a manifest.
     pub fn manifest(&self, address: &ArtifactId) -> Result<Manifest, ArtifactError> {
         let reader = self.reader(address)?;
         if reader.size_bytes() > limits::MANIFEST_SIZE_BYTES as u64 {
@@ -250,8 +250,7 @@ impl ArtifactStore {
         Manifest::decode(&bytes).map_err(|_| ArtifactError::NotACollection(*address))
     }
 
-    /// Those of a collection's files whose bytes are not here yet, or are here and cannot be taken over, each address
-    /// once.
+    /// The files of a collection whose bytes are not here yet, or are here but cannot be taken over; each address once.
     pub fn missing_files(&self, files: &[ManifestFile], is_lent: impl Fn(&ArtifactId) -> bool) -> Vec<ManifestFile> {
         let mut seen = BTreeSet::new();
         let is_here = |address: &ArtifactId| self.has_blob(address) && is_lent(address);
@@ -259,10 +258,10 @@ impl ArtifactStore {
         files.iter().filter(absent).cloned().collect()
     }
 
-    /// Stores bytes under the address given, after checking that it is theirs. For what fits in memory.
+    /// Stores bytes that fit in memory under the given address, after checking that it is theirs.
     ///
     /// # Errors
-    /// [`ArtifactError::Damaged`] when the address is not that of the bytes; or the file system refuses.
+    /// [`ArtifactError::Damaged`] when the address is not that of the bytes, or the file system's error.
     pub fn insert(&self, address: &ArtifactId, bytes: &[u8]) -> Result<(), ArtifactError> {
         if self.has_blob(address) {
             return Ok(());
@@ -277,7 +276,7 @@ impl ArtifactStore {
     /// Records that an artifact is here whole, so that it is listed and announced: the last step of a fetch.
     ///
     /// # Errors
-    /// When a blob of it is not here, or the address of a collection is not that of a manifest.
+    /// When one of its blobs is not here, or the address of a collection is not that of a manifest.
     pub fn adopt(&self, address: &ArtifactId, kind: ArtifactKind) -> Result<Artifact, ArtifactError> {
         let artifact = match kind {
             ArtifactKind::File => Artifact { address: *address, kind, size_bytes: self.size(address)?, files: 1 },
@@ -290,7 +289,7 @@ impl ArtifactStore {
                 Artifact { address: *address, kind, size_bytes: manifest.size_bytes(), files }
             }
         };
-        // The names of the blobs first: a root must not outlive one of them.
+        // The names of the blobs first: a root must not outlive any of them.
         files::sync_directory(&self.layout.blobs())?;
         let mut record = TemporaryFile::create(&self.layout)?;
         record.append(&codec::encode(&artifact))?;
@@ -300,11 +299,11 @@ impl ArtifactStore {
         Ok(artifact)
     }
 
-    /// Reads every byte of a blob, or of a collection and all its files, and checks hashes and outboards. What was marked as
-    /// damaged and stands the check is not damaged any more.
+    /// Reads every byte of a blob, or of a collection and all its files, and checks hashes and outboards. A blob that
+    /// was marked as damaged and passes the check loses its mark.
     ///
     /// # Errors
-    /// The first fault found, naming the address and the file; what to do is in its text.
+    /// The first fault found. Its text names the address and the file, and says what to do.
     pub fn verify(&self, address: &ArtifactId, progress: OnProgress<'_>) -> Result<(), ArtifactError> {
         let artifact = self.artifact(address);
         let mut state = Progress { done_bytes: 0, total_bytes: self.any_reader(address)?.size_bytes() };
@@ -322,10 +321,10 @@ impl ArtifactStore {
         Ok(())
     }
 
-    /// As [`ArtifactStore::reader`], whether the blob is marked or not.
+    /// As [`ArtifactStore::reader`], but also for a marked blob.
     fn any_reader(&self, address: &ArtifactId) -> Result<BlobReader, ArtifactError> {
         match BlobReader::open(&self.layout, address) {
-            // What is sound of it lies with the downloads.
+            // Its sound part is among the downloads.
             Err(ArtifactError::NotFound(_)) if self.marks.has(address) => Err(ArtifactError::Marked(*address)),
             other => other,
         }
@@ -340,7 +339,7 @@ impl ArtifactStore {
     ) -> Result<(), ArtifactError> {
         let reader = self.any_reader(address)?;
         let mut sha256 = Sha256::new();
-        // Proving the pieces against the address checks data and outboard alike.
+        // Proving the pieces against the address checks both data and outboard.
         reader.for_each_piece(state, progress, |bytes| {
             if listed.is_some() {
                 sha256.update(bytes);
@@ -363,7 +362,7 @@ impl ArtifactStore {
         Ok(files::Placement::stored(&self.layout, address, data.close(), self.stage_outboard(outboard)?))
     }
 
-    /// Writes an outboard to a temporary file; a blob of one group has none.
+    /// Writes an outboard to a temporary file. A blob of one group has none.
     fn stage_outboard(&self, outboard: &[u8]) -> Result<Option<TemporaryFile>, ArtifactError> {
         if outboard.is_empty() {
             return Ok(None);
@@ -374,7 +373,7 @@ impl ArtifactStore {
     }
 }
 
-/// Removes `address` from the set of open partial files when the last holder lets go.
+/// Removes `address` from the set of open partial files when the last holder drops it.
 #[derive(Debug)]
 struct Arriving {
     address: ArtifactId,

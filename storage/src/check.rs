@@ -1,4 +1,4 @@
-//! Opening a ledger: what has to hold before anything may rely on it, and a clear word when it does not.
+//! Opening a ledger: what must hold before anything may rely on it, and a clear message when it does not.
 
 use crate::{
     columns::{Column, Database, SCHEMA_VERSION, height_key},
@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
 impl Ledger {
-    /// Opens the ledger in a directory; if there is none yet, begins it with the genesis as height 0.
+    /// Opens the ledger in a directory. If there is none yet, creates it with the genesis as height 0.
     ///
     /// # Errors
     /// See [`OpenError`]: each names the directory and what to do.
@@ -94,7 +94,7 @@ impl At {
         }
     }
 
-    /// Whether there is nothing at all: a crash before the genesis was committed leaves this too.
+    /// Whether the database is empty. A crash before the genesis was committed leaves it so, too.
     fn is_new(&self, database: &Database) -> Result<bool, OpenError> {
         for column in Column::ALL {
             if !database.is_empty(column).map_err(|error| self.failed(error))? {
@@ -146,20 +146,20 @@ impl At {
         };
         let above: Option<CertifiedHeader> =
             database.get_record(Column::Headers, &height_key(height.next())).map_err(|error| self.failed(error))?;
-        holds(above.is_none(), "has another above it")?;
+        holds(above.is_none(), "has a block above it")?;
         if height == Height::ZERO {
             return holds(
                 tip.hash == BlockHash::from_bytes(*network.as_bytes()),
-                "does not have the network's id as hash",
+                "does not have the network's id as its hash",
             );
         }
         let CertifiedHeader { header, certificate } = self.read(database, Column::Headers, &height_key(height))?;
         let transactions: Vec<Transaction> = self.read(database, Column::Bodies, &height_key(height))?;
-        holds(header.height == height && header.network == network, "has the header of another")?;
-        holds(transactions_root(&transactions) == header.transactions_root, "has the transactions of another")?;
+        holds(header.height == height && header.network == network, "has the header of another block")?;
+        holds(transactions_root(&transactions) == header.transactions_root, "has the transactions of another block")?;
         let block = Block::new(header, transactions);
-        holds(block.hash() == tip.hash, "is not the one that the tip names")?;
-        holds(block.header().time == tip.time, "has another time than the tip")?;
-        holds(certificate.check_names(height, tip.hash).is_ok(), "has the certificate of another")
+        holds(block.hash() == tip.hash, "is not the block that the tip names")?;
+        holds(block.header().time == tip.time, "does not have the tip's time")?;
+        holds(certificate.check_names(height, tip.hash).is_ok(), "has the certificate of another block")
     }
 }

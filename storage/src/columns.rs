@@ -1,20 +1,20 @@
-//! The database: which columns there are, what their keys are, and every RocksDB setting, in one place.
+//! The database: its columns, their keys, and every RocksDB setting, in one place.
 //!
 //! | column | key | value |
 //! |---|---|---|
 //! | `meta` | a name | schema version, network, tip, validator sets |
 //! | `state` | a state key | height of its last change (8 bytes, big-endian), then the value |
-//! | `history` | state key, escaped and ended, then height (big-endian) | 1 and the value, or 0 for a removal |
-//! | `tree_nodes` | version (big-endian), number of nibbles, a byte a nibble | the node as `jmt` encodes it |
+//! | `history` | state key, escaped and terminated, then height (big-endian) | 1 and the value, or 0 for a removal |
+//! | `tree_nodes` | version (big-endian), number of nibbles, one byte per nibble | the node as `jmt` encodes it |
 //! | `tree_stale` | height (big-endian) | keys of the nodes that this height replaced, each after its length |
 //! | `headers` | height (big-endian) | header and certificate |
 //! | `bodies` | height (big-endian) | transactions |
 //! | `results` | height (big-endian) | results and deadline events |
-//! | `transactions` | transaction id | height and place in the block |
+//! | `transactions` | transaction id | height and index in the block |
 //! | `block_hashes` | block hash | height |
 //! | `validator_changes` | height (big-endian) of the header that announces a set | the set |
 //!
-//! The names and layouts are the schema: change one and [`SCHEMA_VERSION`] goes up.
+//! The names and layouts are the schema. Changing one raises [`SCHEMA_VERSION`].
 
 use crate::error::StorageError;
 use allod_protocol::ground::{codec, ids::Height, state::Family};
@@ -26,20 +26,20 @@ use rocksdb::{
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
-/// The version of the layout. A build opens its own version only.
+/// The version of the layout. A build opens only its own version.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Bytes of blocks, indexes and filters held in memory.
 const BLOCK_CACHE_BYTES: usize = 32 * 1024 * 1024;
-/// Bytes of writes held in memory before they become files, all columns together.
+/// Bytes of writes held in memory before they are flushed to files, over all columns.
 const WRITE_BUFFERS_BYTES: usize = 32 * 1024 * 1024;
-/// Bytes of writes that stay in memory at rest: files as small as these would cost more than they free.
+/// Bytes of writes that stay in memory when the ledger is at rest. Smaller files would cost more than they free.
 const RESTING_WRITE_BUFFERS_BYTES: u64 = 8 * 1024 * 1024;
-/// Bytes of write-ahead log after which the oldest columns are written out, which bounds the time to start.
+/// Bytes of write-ahead log after which the oldest columns are flushed. This bounds the time that a start takes.
 const WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// Files that RocksDB keeps open.
 const OPEN_FILES: i32 = 256;
-/// Values from this size on lie in blob files, which compaction does not copy.
+/// Values of at least this size are stored in blob files, which compaction does not copy.
 const BLOB_BYTES: u64 = 4 * 1024;
 
 /// A column family.
@@ -93,8 +93,8 @@ impl Column {
     fn options(self, cache: &Cache) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(cache);
-        // Inside the cache, so that memory stays bounded; in small parts, so that a lookup does not push out megabytes
-        // to read the whole index and filter of a file; with what every lookup passes pinned.
+        // They live in the cache, so memory stays bounded. They are partitioned, so a lookup does not evict megabytes
+        // to read the whole index and filter of a file. The parts that every lookup passes are pinned.
         table.set_cache_index_and_filter_blocks(true);
         table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
         table.set_partition_filters(true);
@@ -105,14 +105,14 @@ impl Column {
         let mut options = Options::default();
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_size(8 * 1024 * 1024);
-        options.set_max_write_buffer_number(3); // so that a commit seldom waits for one to be written out
+        options.set_max_write_buffer_number(3); // so a commit seldom waits for a flush
         options.set_level_compaction_dynamic_level_bytes(true);
         match self {
             Self::State | Self::Transactions | Self::BlockHashes => table.set_bloom_filter(10.0, false),
-            // No filter: a node that is asked for exists, and as keys begin with the version, files hardly overlap.
-            // No compression: nearly all of a node is hashes.
+            // No filter: a node that is asked for exists, and files hardly overlap because keys begin with the version.
+            // No compression: a node is nearly all hashes.
             Self::TreeNodes => options.set_compression_type(DBCompressionType::None),
-            // Successive values of a key are neighbours and much alike: larger blocks compress them together.
+            // Successive values of a key are adjacent and similar: larger blocks compress them together.
             Self::History => table.set_block_size(16 * 1024),
             Self::Bodies | Self::Results => {
                 options.set_enable_blob_files(true);
@@ -136,8 +136,8 @@ fn database_options() -> Options {
     options.set_max_background_jobs(2);
     options.set_bytes_per_sync(1024 * 1024);
     options.set_paranoid_checks(true);
-    // A recycled log file already has its size on disk, so that a sync writes data only. Recycling needs recovery to a
-    // point in time: a torn log gives a shorter ledger, never a wrong one, and the peers have the blocks that it lacks.
+    // A recycled log file already has its size on disk, so a sync writes data only. Recycling requires point-in-time
+    // recovery: a torn log gives a shorter ledger, never a wrong one, and the peers have the blocks that it lacks.
     options.set_recycle_log_file_num(2);
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_log_level(LogLevel::Warn);
@@ -147,7 +147,7 @@ fn database_options() -> Options {
     options
 }
 
-/// Bytes on the disk that the database may need all at once: what is in memory, and a log that has become full.
+/// Bytes of disk that the database may need at once: its write buffers, and a full log.
 pub(crate) const WRITTEN_OUT_BYTES: u64 = WRITE_BUFFERS_BYTES as u64 + WAL_BYTES;
 
 /// RocksDB with the columns above.
@@ -157,7 +157,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// The columns that a directory already has; none if there is no database yet.
+    /// The columns that a directory already has. Empty if there is no database yet.
     pub(crate) fn existing_columns(dir: &Path) -> Result<Vec<String>, rocksdb::Error> {
         if dir.join("CURRENT").exists() { DB::list_cf(&Options::default(), dir) } else { Ok(Vec::new()) }
     }
@@ -169,7 +169,7 @@ impl Database {
         Ok(Self { db, cache })
     }
 
-    /// Reads one record of `meta` from a database that may have columns this build does not know.
+    /// Reads one record of `meta` from a database that may have columns which this build does not know.
     pub(crate) fn foreign_meta(dir: &Path, columns: &[String], name: &str) -> Result<Option<Vec<u8>>, rocksdb::Error> {
         let db = DB::open_cf_for_read_only(&Options::default(), dir, columns, false)?;
         match db.cf_handle(Column::Meta.name()) {
@@ -187,7 +187,7 @@ impl Database {
         Ok(self.db.get_pinned_cf(self.handle(column)?, key)?)
     }
 
-    /// What is committed now, for as long as it is held.
+    /// A snapshot of what is committed now, valid for as long as it is held.
     pub(crate) fn snapshot(&self) -> rocksdb::Snapshot<'_> {
         self.db.snapshot()
     }
@@ -212,7 +212,7 @@ impl Database {
         codec::decode_trusted(&bytes).map(Some).map_err(unreadable)
     }
 
-    /// An iterator over `from <= key < to`, on what is committed now; what is committed later does not change it.
+    /// An iterator over `from <= key < to`, on what is committed now. Later commits do not change it.
     pub(crate) fn iterator(&self, column: Column, from: &[u8], to: &[u8]) -> Result<DBRawIterator<'_>, StorageError> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(from);
@@ -235,14 +235,14 @@ impl Database {
         Ok(Batch { handles, writes: WriteBatch::default() })
     }
 
-    /// Writes a batch whole or not at all, and returns when it is on the disk.
+    /// Writes a batch atomically, and returns when it is on disk.
     pub(crate) fn write(&self, batch: Batch<'_>) -> Result<(), StorageError> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         Ok(self.db.write_opt(batch.writes, &options)?)
     }
 
-    /// Gives back what a busy time took in memory: writes go to files, cached blocks are dropped.
+    /// Releases the memory that a busy period took: flushes writes and drops cached blocks.
     pub(crate) fn rest(&self) -> Result<(), StorageError> {
         if self.property_sum("rocksdb.cur-size-all-mem-tables") >= RESTING_WRITE_BUFFERS_BYTES {
             let handles = Column::ALL.into_iter().map(|column| self.handle(column)).collect::<Result<Vec<_>, _>>()?;
@@ -254,7 +254,7 @@ impl Database {
         Ok(())
     }
 
-    /// A number that RocksDB reports, summed over all columns; 0 for what it does not report.
+    /// A number that RocksDB reports, summed over all columns. 0 if it does not report it.
     pub(crate) fn property_sum(&self, name: &str) -> u64 {
         let value = |column: Column| {
             let handle = self.db.cf_handle(column.name())?;
@@ -268,14 +268,14 @@ impl Database {
     }
 }
 
-/// Writes that are made together.
+/// Writes that are made together, atomically.
 pub(crate) struct Batch<'a> {
     handles: Vec<&'a ColumnFamily>,
     writes: WriteBatch,
 }
 
 impl<'a> Batch<'a> {
-    #[allow(clippy::indexing_slicing, reason = "there is a handle for every column, in the order of their numbers")]
+    #[allow(clippy::indexing_slicing, reason = "every column has a handle, in the order of their numbers")]
     fn handle(&self, column: Column) -> &'a ColumnFamily {
         self.handles[column as usize]
     }
@@ -291,23 +291,23 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The key of what is kept by height.
+/// The key of a record that is kept by height.
 pub(crate) fn height_key(height: Height) -> [u8; 8] {
     height.get().to_be_bytes()
 }
 
-/// The height at the start of some bytes, and the rest.
+/// Splits bytes into the height at their start and the rest.
 pub(crate) fn split_height(bytes: &[u8]) -> Option<(Height, &[u8])> {
     let (height, rest) = bytes.split_first_chunk::<8>()?;
     Some((Height::new(u64::from_be_bytes(*height)), rest))
 }
 
-/// Whether a key's past values are kept. Those of the remembered transaction ids are not: the blocks have them.
+/// Whether a key's past values are kept. Those of remembered transaction ids are not: the blocks have them.
 pub(crate) fn has_history(key: &[u8]) -> bool {
     key.first().is_none_or(|family| *family != Family::Seen as u8)
 }
 
-/// What all history keys of a state key begin with: a zero byte becomes `00 ff` and the end is `00 00`, so that keys
+/// The common prefix of all history keys of a state key. A zero byte becomes `00 ff` and the end is `00 00`, so keys
 /// keep their order and no key's entries stand between another's.
 pub(crate) fn history_prefix(key: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(key.len().saturating_add(16));

@@ -1,5 +1,5 @@
-//! Committing: everything that a decided block leaves behind, in one synced batch. Either all of it is on the disk
-//! when [`Ledger::commit`] returns, or, after a crash, none of it.
+//! Committing: everything that a decided block leaves behind, in one synced batch. When [`Ledger::commit`] returns, all
+//! of it is on disk; after a crash, all of it is or none.
 
 use crate::{
     columns::{Batch, Column, Database, SCHEMA_VERSION, has_history, height_key, history_key},
@@ -31,7 +31,7 @@ pub(crate) const NETWORK: &str = "network";
 pub(crate) const TIP: &str = "tip";
 pub(crate) const VALIDATORS: &str = "validators";
 
-/// The tip without its validator sets, which are a record of their own because they seldom change.
+/// The tip without its validator sets, which are a separate record because they seldom change.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TipRecord {
     pub(crate) height: Height,
@@ -40,7 +40,7 @@ pub(crate) struct TipRecord {
     pub(crate) state_root: StateRoot,
 }
 
-/// The sets that decide the next block and the one after.
+/// The validator sets that decide the next block and the one after it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ValidatorsRecord {
     pub(crate) current: ValidatorSet,
@@ -48,14 +48,15 @@ pub(crate) struct ValidatorsRecord {
 }
 
 impl Ledger {
-    /// Commits a decided block and what executing it gave. When this returns, it is on the disk and is the new tip.
+    /// Commits a decided block and the result of executing it. When this returns, the block is on disk and is the new
+    /// tip.
     ///
-    /// That the certificate is valid and the results are those of the block is the caller's affair; that the block
-    /// follows the tip is checked.
+    /// The caller vouches that the certificate is valid and that the results are those of the block. This checks that
+    /// the block follows the tip.
     ///
     /// # Errors
-    /// [`StorageError::NotNext`] changes nothing. Any other error ends the process: whether the block is on the disk
-    /// is seen at the next start.
+    /// [`StorageError::NotNext`] changes nothing. Any other error must end the process: the next start sees whether the
+    /// block is on disk.
     pub fn commit(&self, decided: &DecidedBlock, executed: &Executed) -> Result<Tip, StorageError> {
         let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let database = &self.inner.database;
@@ -86,17 +87,19 @@ fn update_tree(reader: &StoredTree<'_>, height: Height, changes: &ChangeSet) -> 
         .map_err(|error| StorageError::damaged(format!("the state tree before height {height}"), format!("{error:#}")))
 }
 
-/// That a block is the next one and the results are as many as its transactions.
+/// Checks that a block is the next one and has one result per transaction.
 pub(crate) fn check_follows(tip: &Tip, decided: &DecidedBlock, executed: &Executed) -> Result<(), StorageError> {
     let not_next =
         |problem: String| StorageError::NotNext { height: decided.block.header().height, tip: tip.height, problem };
     decided.check_names().map_err(|error| not_next(error.to_string()))?;
     decided.block.check_follows(tip).map_err(|error| not_next(error.to_string()))?;
     if executed.results.len() != decided.block.transactions().len() {
-        return Err(not_next("it has another number of results than of transactions".into()));
+        return Err(not_next("the number of results is not the number of transactions".into()));
     }
     if executed.schedule.current != tip.next_validators {
-        return Err(not_next("its execution made another set decide next than the tip says".into()));
+        return Err(not_next(
+            "the set that its execution names for the next block is not the one that the tip names".into(),
+        ));
     }
     Ok(())
 }
@@ -117,7 +120,7 @@ fn put_block(
     batch.put(Column::Bodies, key, codec::encode(decided.block.transactions()));
     batch.put(Column::BlockHashes, decided.block.hash().as_bytes(), codec::encode(&height));
     for (index, result) in executed.results.iter().enumerate() {
-        // A copy of an executed transaction says nothing new: the id keeps leading to what became of the first.
+        // A copy of an executed transaction is not indexed: its id keeps leading to the result of the first.
         if result.outcome == Outcome::Rejected(Rejection::Replayed) {
             continue;
         }
@@ -156,7 +159,7 @@ fn put_tip(batch: &mut Batch<'_>, tip: &Tip, before: Option<&Tip>) {
     }
 }
 
-/// Commits the genesis as height 0 of an empty database.
+/// Commits the genesis as height 0 into an empty database.
 pub(crate) fn commit_genesis(
     database: &Database,
     genesis: &Genesis,

@@ -1,4 +1,4 @@
-//! What can go wrong with the ledger on disk. Every message names the thing and the remedy.
+//! What can go wrong with the ledger on disk. Every message names the object and the remedy.
 
 use allod_protocol::{
     ground::{
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Why the ledger does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Another process, or another part of this one, has it open.
+    /// Another process, or another part of this one, has the ledger open.
     #[error(
         "the ledger in {dir} is in use by another process: stop that node, or give this one another data directory",
         dir = .dir.display()
@@ -21,7 +21,7 @@ pub enum OpenError {
         /// The ledger's directory.
         dir: PathBuf,
     },
-    /// Written by a newer build.
+    /// A newer build wrote the ledger.
     #[error(
         "the ledger in {dir} has schema version {found}; this build reads version {known}: start the newer build that \
          wrote it, or remove the directory and let the node catch up from its peers",
@@ -30,26 +30,26 @@ pub enum OpenError {
     NewerSchema {
         /// The ledger's directory.
         dir: PathBuf,
-        /// The version found.
+        /// The schema version found.
         found: u32,
-        /// The version of this build.
+        /// The schema version of this build.
         known: u32,
     },
-    /// The ledger of another network.
+    /// The ledger belongs to another network.
     #[error(
-        "the ledger in {dir} is of network {found}, the genesis of network {expected}: give the genesis that belongs to \
+        "the ledger in {dir} belongs to network {found}, the genesis to network {expected}: give the genesis that belongs to \
          this directory, or another data directory",
         dir = .dir.display()
     )]
     OtherNetwork {
         /// The ledger's directory.
         dir: PathBuf,
-        /// The network on disk.
+        /// The network whose ledger is on disk.
         found: NetworkId,
-        /// The network of the genesis given.
+        /// The network of the given genesis.
         expected: NetworkId,
     },
-    /// What is on disk contradicts itself.
+    /// The data on disk contradicts itself.
     #[error(
         "the ledger in {dir} is damaged: {problem}. Check the disk, remove the directory (keep the keys and the \
          last-signed file, which lie beside it) and let the node catch up from its peers",
@@ -58,7 +58,7 @@ pub enum OpenError {
     Damaged {
         /// The ledger's directory.
         dir: PathBuf,
-        /// What was found.
+        /// What is wrong.
         problem: String,
     },
     /// The operating system refused.
@@ -69,57 +69,57 @@ pub enum OpenError {
     Unavailable {
         /// The ledger's directory.
         dir: PathBuf,
-        /// The system's words.
+        /// The system's message.
         detail: String,
     },
-    /// The genesis cannot begin a network.
+    /// The genesis cannot start a network.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
 }
 
-/// Why the open ledger cannot do what was asked.
+/// Why the open ledger cannot do what it was asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
-    /// The database refused. After a failed commit the process has to end: what is on disk decides at the next start.
+    /// The database failed. After a failed commit the process must end: the next start sees what is on disk.
     #[error("the database failed: {0}. Check the disk and its free space, then start the node again")]
     Database(String),
     /// A record that this build wrote cannot be read back.
     #[error("the ledger is damaged: {what}: {problem}. Remove its directory and let the node catch up from its peers")]
     Damaged {
-        /// Which record.
+        /// The record that is damaged.
         what: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// A block that does not follow the newest one, or results that are not the block's.
+    /// The block does not follow the newest one, or the results are not the block's.
     #[error("block {height} cannot be committed on height {tip}: {problem}")]
     NotNext {
         /// The block's height.
         height: Height,
         /// The newest height.
         tip: Height,
-        /// What does not fit.
+        /// What does not match.
         problem: String,
     },
-    /// A height that is still to come.
-    #[error("height {asked} is not reached yet: the ledger stands at height {tip}")]
+    /// The height is in the future.
+    #[error("height {asked} has not been reached yet: the ledger is at height {tip}")]
     NotReached {
         /// The height asked for.
         asked: Height,
         /// The newest height.
         tip: Height,
     },
-    /// What a deed is asked on was not there yet.
+    /// The subject of a deed did not exist yet at that height.
     #[error(
         "the ledger had no such {what} at height {height}, the newest that can be proven; the next block can prove more"
     )]
     NoFacts {
-        /// What it lacked.
+        /// The kind of subject that is missing.
         what: &'static str,
-        /// The height.
+        /// The height at which it is missing: the newest that can be proven.
         height: Height,
     },
-    /// A height whose tree is no longer kept.
+    /// The tree of the height has been pruned.
     #[error("the state of height {asked} can no longer be proven: proofs are made for heights {oldest} to {tip}")]
     Pruned {
         /// The height asked for.

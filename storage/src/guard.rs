@@ -1,11 +1,11 @@
-//! The last-signed record on disk, see `allod_protocol::agreement::replica::guard`: opaque bytes here, durable before a signature
-//! leaves the machine.
+//! The last-signed record on disk, see `allod_protocol::agreement::replica::guard`. It is opaque bytes here, and durable before a
+//! signature leaves the machine.
 //!
-//! It is a file of its own, not a record of the consensus log: the remedy for a damaged log is to move the log away, and
-//! that must not take along what keeps the key from signing twice. The file is two slots of one sector, written in turn
-//! with a rising number and a checksum: a torn write loses the slot that was being written, whose signature had not left
-//! yet, and never the other. Its size never changes, so a store is one write and one `fdatasync` without file-system
-//! metadata.
+//! It is a file of its own, not a record of the consensus log: the remedy for a damaged log is to move the log away,
+//! and that must not remove the record that keeps the key from signing twice. The file is two slots of one sector each,
+//! written in turn with a rising number and a checksum. A torn write loses the slot being written, whose signature had
+//! not left yet, and never the other. The size of the file never changes, so a store is one write and one `fdatasync`
+//! without file-system metadata.
 
 use crate::wal::{LogError, sync_directory};
 use std::{
@@ -19,7 +19,7 @@ pub const GUARD_FILE: &str = "last-signed";
 /// Bytes of the largest record.
 pub const GUARD_RECORD_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
 
-/// A sector, which disks write whole or not at all.
+/// A sector, which disks write atomically.
 const SLOT_BYTES: usize = 512;
 const SLOTS: usize = 2;
 /// Marker, number, length and checksum.
@@ -31,15 +31,15 @@ const MARKER: [u8; 4] = *b"aSg1";
 pub struct SignGuard {
     path: PathBuf,
     file: File,
-    /// The newest record and its number; none if nothing was stored yet.
+    /// The newest record and its number. `None` if nothing has been stored yet.
     newest: Option<(u64, Vec<u8>)>,
 }
 
 impl SignGuard {
-    /// Opens the record in a directory; makes an empty one if there is none.
+    /// Opens the record in a directory. Creates an empty one if there is none.
     ///
     /// # Errors
-    /// [`LogError::Io`], and [`LogError::Guard`] if neither slot can be read though something was stored.
+    /// [`LogError::Io`], and [`LogError::Guard`] if something was stored but neither slot can be read.
     pub fn open(dir: &Path) -> Result<Self, LogError> {
         let path = dir.join(GUARD_FILE);
         let failed = |doing| move |error| LogError::Io { path: dir.join(GUARD_FILE), doing, error };
@@ -58,7 +58,7 @@ impl SignGuard {
         }
         let mut slots = [[0u8; SLOT_BYTES]; SLOTS];
         for (place, slot) in (0u64..).zip(&mut slots) {
-            // A file cut short lacks slots; what is there decides.
+            // A truncated file lacks slots; those that are there decide.
             if let Err(error) = file.read_exact_at(slot, offset(place))
                 && error.kind() != std::io::ErrorKind::UnexpectedEof
             {
@@ -72,16 +72,16 @@ impl SignGuard {
         Ok(Self { path, file, newest })
     }
 
-    /// The record stored last; none if nothing was stored yet.
+    /// The record that was stored last. `None` if nothing has been stored yet.
     pub fn load(&self) -> Option<Vec<u8>> {
         self.newest.as_ref().map(|(_, record)| record.clone())
     }
 
-    /// Stores a record. When this returns, it is on the disk.
+    /// Stores a record. When this returns, it is on disk.
     ///
     /// # Errors
-    /// [`LogError::TooLarge`] for more than [`GUARD_RECORD_BYTES`]; [`LogError::Io`], after which the process has to
-    /// end and nothing may be signed.
+    /// [`LogError::TooLarge`] for more than [`GUARD_RECORD_BYTES`]; [`LogError::Io`], after which the process must end
+    /// and nothing may be signed.
     pub fn store(&mut self, record: &[u8]) -> Result<(), LogError> {
         let number = self.newest.as_ref().map_or(0, |(number, _)| number.saturating_add(1));
         let too_large = || LogError::TooLarge { path: self.path.clone(), bytes: record.len(), max: GUARD_RECORD_BYTES };

@@ -1,4 +1,4 @@
-//! The open ledger: what every part of the node holds a clone of.
+//! The open ledger, of which every part of the node holds a clone.
 
 use crate::{columns::Database, error::StorageError, read::Snapshot, tree::NodeCache};
 use allod_protocol::{ground::ids::Height, ledger::block::Tip};
@@ -7,7 +7,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
 };
 
-/// The ledger on disk. Cheap to clone; all clones are the same ledger. Any number may read while one commits.
+/// The ledger on disk. Cheap to clone; all clones are the same ledger. Any number of threads may read while one
+/// commits.
 #[derive(Clone)]
 pub struct Ledger {
     pub(crate) inner: Arc<Inner>,
@@ -16,25 +17,25 @@ pub struct Ledger {
 pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) tip: RwLock<Tip>,
-    /// The newest height that may be in the database: set before it is written, where `tip` is set after.
+    /// The newest height that may be in the database. It is set before the write; `tip` is set after it.
     pub(crate) begun: AtomicU64,
     pub(crate) writer: Mutex<Writer>,
 }
 
-/// What only a commit uses.
+/// State that only a commit uses.
 #[derive(Default)]
 pub(crate) struct Writer {
     pub(crate) nodes: RefCell<NodeCache>,
-    /// Stale nodes of lower heights are gone. Zero after opening, which has the first commit look for left ones.
+    /// Stale nodes below this height are gone. Zero after opening, which makes the first commit look for leftovers.
     pub(crate) pruned_to: Height,
 }
 
-/// What the database reports of itself, for metrics.
+/// What the database reports about itself, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Bytes in table files.
     pub table_bytes: u64,
-    /// Bytes in blob files, where large block bodies and results are.
+    /// Bytes in blob files, which hold large block bodies and results.
     pub blob_bytes: u64,
     /// Bytes of writes held in memory.
     pub write_buffer_bytes: u64,
@@ -42,7 +43,7 @@ pub struct Stats {
     pub cache_bytes: u64,
     /// Bytes that compaction still has to rewrite.
     pub compaction_pending_bytes: u64,
-    /// Keys, by RocksDB's estimate.
+    /// Number of keys, by RocksDB's estimate.
     pub keys: u64,
 }
 
@@ -59,17 +60,17 @@ impl Ledger {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Where the ledger stands.
+    /// The newest committed height, its block and the validator sets.
     pub fn tip(&self) -> Tip {
         self.inner.tip.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The state as it stands now, unmoved by later commits.
+    /// The current state. Later commits do not change it.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { inner: self.inner.clone(), height: self.tip().height }
     }
 
-    /// The state as it stood after a height.
+    /// The state after the block of a height.
     ///
     /// # Errors
     /// [`StorageError::NotReached`].
@@ -81,7 +82,7 @@ impl Ledger {
         Ok(Snapshot { inner: self.inner.clone(), height })
     }
 
-    /// Gives back the memory that a busy time took. It fills again as it is needed.
+    /// Releases the memory that a busy period took. It fills again as needed.
     ///
     /// # Errors
     /// When the database fails.
@@ -91,7 +92,7 @@ impl Ledger {
         self.inner.database.rest()
     }
 
-    /// What the database reports of itself.
+    /// What the database reports about itself.
     pub fn stats(&self) -> Stats {
         let sum = |name| self.inner.database.property_sum(name);
         Stats {

@@ -1,9 +1,10 @@
-//! The ledger, the consensus log and the artifacts on disk. Synchronous; knows no network, no tasks and no rules.
+//! The ledger, the consensus log and the artifacts on disk. Synchronous; it knows nothing of the network, tasks or
+//! rules.
 //!
-//! Read in this order: `columns` (what is stored and under which keys), `ledger` and `commit` (one synced batch a
-//! block), `read` (state at any height, blocks, proofs, deeds), `tree` (the authenticated map), `check` (what opening
-//! verifies); then [`wal`] and [`guard`], which consensus needs, and [`artifacts`]. [`memory`] is the same ledger in a
-//! few maps: the reference that tests hold the disk against, and what the simulator runs on.
+//! Read in this order: `columns` (what is stored, and under which keys), `ledger` and `commit` (one synced batch per
+//! block), `read` (the state at any height, blocks, proofs, deeds), `tree` (the authenticated map), `check` (what
+//! opening verifies); then [`wal`] and [`guard`], which consensus needs, and [`artifacts`]. [`memory`] is the same
+//! ledger in a few maps: the reference that tests compare the disk with, and the store that the simulator runs on.
 //!
 //! # The interface
 //!
@@ -44,9 +45,9 @@
 //!
 //! # What it never does
 //!
-//! It never judges a transaction, a certificate or a vote; it never repairs in silence: whatever contradicts itself is
-//! an error that names the place and the remedy. Nothing here retries a failed write: the process ends and the next
-//! start sees what is on the disk.
+//! It never judges a transaction, a certificate or a vote. It never repairs silently: a contradiction on disk is an
+//! error that names the place and the remedy. Nothing here retries a failed write: the process ends, and the next start
+//! sees what is on disk.
 
 pub mod artifacts;
 mod check;

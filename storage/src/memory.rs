@@ -1,4 +1,4 @@
-//! The ledger in memory: the readable reference that the one on disk is held against, and what the simulator runs on.
+//! The ledger in memory: the readable reference that the one on disk is compared with, and what the simulator runs on.
 
 use crate::{
     commit::check_follows,
@@ -24,10 +24,10 @@ use jmt::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Each key's values and the heights at which it got them, in order.
+/// Each key's values and the heights at which they were set, in order. `None` is a removal.
 type Versions = BTreeMap<Vec<u8>, Vec<(Height, Option<Vec<u8>>)>>;
 
-/// A ledger that is gone when it is dropped. A clone is a copy.
+/// A ledger in memory, gone when it is dropped. A clone is an independent copy.
 #[derive(Clone, Debug)]
 pub struct MemoryLedger {
     tip: Tip,
@@ -36,7 +36,7 @@ pub struct MemoryLedger {
     blocks: Vec<(DecidedBlock, BlockEvents)>,
 }
 
-/// The state as it stands after a height.
+/// The state after the block of a height.
 #[derive(Clone, Debug)]
 pub struct MemorySnapshot {
     state: Arc<Versions>,
@@ -47,7 +47,7 @@ impl MemoryLedger {
     /// A ledger with the genesis as height 0.
     ///
     /// # Errors
-    /// When the genesis cannot begin a network.
+    /// When the genesis cannot start a network.
     pub fn new(genesis: &Genesis) -> Result<Self, GenesisError> {
         let changes = genesis.state()?;
         let mut ledger = Self {
@@ -56,24 +56,24 @@ impl MemoryLedger {
             tree: MemoryTree::default(),
             blocks: Vec::new(),
         };
-        #[allow(clippy::expect_used, reason = "a tree in memory, made a line above, has nothing to miss")]
+        #[allow(clippy::expect_used, reason = "the tree in memory was created one line above and cannot lack a node")]
         let update = tree::update(&ledger.tree, Height::ZERO, &changes).expect("the first tree");
         ledger.tip.state_root = update.root;
         ledger.apply(Height::ZERO, &changes, &update);
         Ok(ledger)
     }
 
-    /// Where the ledger stands.
+    /// The newest committed height, its block and the validator sets.
     pub fn tip(&self) -> Tip {
         self.tip.clone()
     }
 
-    /// The state as it stands now, unmoved by later commits.
+    /// The current state. Later commits do not change it.
     pub fn snapshot(&self) -> MemorySnapshot {
         MemorySnapshot { state: self.state.clone(), height: self.tip.height }
     }
 
-    /// The state as it stood after a height.
+    /// The state after the block of a height.
     ///
     /// # Errors
     /// [`StorageError::NotReached`].
@@ -84,7 +84,7 @@ impl MemoryLedger {
         Ok(MemorySnapshot { state: self.state.clone(), height })
     }
 
-    /// Commits a decided block and what executing it gave.
+    /// Commits a decided block and the result of executing it.
     ///
     /// # Errors
     /// [`StorageError::NotNext`] changes nothing.
@@ -100,7 +100,7 @@ impl MemoryLedger {
         Ok(self.tip())
     }
 
-    /// The block of a height with its certificate; none for genesis and for heights to come.
+    /// The block of a height with its certificate. `None` for genesis and for future heights.
     pub fn block(&self, height: Height) -> Option<&DecidedBlock> {
         self.at(height).map(|(block, _)| block)
     }
@@ -110,7 +110,7 @@ impl MemoryLedger {
         self.at(height).map(|(_, events)| events)
     }
 
-    /// Proves what a key has at one of the last [`crate::PROVABLE_HEIGHTS`] heights.
+    /// Proves the value of a key at one of the last [`crate::PROVABLE_HEIGHTS`] heights.
     ///
     /// # Errors
     /// [`StorageError::NotReached`] or [`StorageError::Pruned`].
@@ -143,7 +143,7 @@ impl MemoryLedger {
 }
 
 impl MemorySnapshot {
-    /// The height after which the state stands so.
+    /// The height whose block led to this state.
     pub fn height(&self) -> Height {
         self.height
     }
@@ -175,7 +175,7 @@ impl StateRead for MemorySnapshot {
     }
 }
 
-/// The nodes of the tree, those replaced up to [`crate::PROVABLE_HEIGHTS`] ago included.
+/// The nodes of the tree, including those replaced within the last [`crate::PROVABLE_HEIGHTS`] heights.
 #[derive(Clone, Debug, Default)]
 struct MemoryTree {
     nodes: BTreeMap<NodeKey, Node>,

@@ -1,8 +1,8 @@
-//! Reading: the state as it stood after any height, and what the blocks left behind.
+//! Reading: the state after any height, and what the blocks left behind.
 //!
-//! A [`Snapshot`] is a height and a handle, so it can be held as long as one likes and sent anywhere. It stays
-//! consistent without pinning anything in the database: every value of `state` carries the height of its last change.
-//! One that is not newer than the snapshot is the snapshot's; where `state` has gone on, `history` has what was before.
+//! A [`Snapshot`] is a height and a handle, so it can be held indefinitely and sent anywhere. It stays consistent
+//! without pinning anything in the database: every value in `state` carries the height of its last change. A value that
+//! is not newer than the snapshot belongs to the snapshot; for a newer one, `history` has the earlier value.
 
 use crate::{
     columns::{Column, has_history, height_key, history_key, history_prefix, split_height, state_key_of},
@@ -30,9 +30,9 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-/// The state as it stands after a height. Owned, cheap to clone, and unmoved by later commits.
+/// The state after the block of a height. Owned, cheap to clone, and not changed by later commits.
 ///
-/// The remembered transaction ids (family `Seen`) have no history: of a past height they are those still remembered.
+/// The remembered transaction ids (family `Seen`) have no history: a past height shows those that are still remembered.
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) inner: Arc<Inner>,
@@ -46,12 +46,13 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    /// The height after which the state stands so.
+    /// The height whose block led to this state.
     pub fn height(&self) -> Height {
         self.height
     }
 
-    /// Whether no later height had begun to be written. Asked *after* reading: then what was read is this height's.
+    /// Whether no later height has begun to be written. Asked *after* reading: if so, what was read belongs to this
+    /// height.
     fn is_newest(&self) -> bool {
         self.inner.begun.load(Ordering::SeqCst) <= self.height.get()
     }
@@ -65,7 +66,7 @@ impl Snapshot {
         as_of(&mut iterator, &prefix, &newest)
     }
 
-    /// All of `from <= key < to` that stands in `state` and is not newer than this height.
+    /// All of `from <= key < to` in `state` that is not newer than this height.
     fn range_of_state(
         &self,
         mut iterator: DBRawIterator<'_>,
@@ -113,7 +114,7 @@ impl Snapshot {
             }
             match direction {
                 Direction::Ascending => {
-                    prefix.extend_from_slice(&[0xff; 9]); // past every height of this key
+                    prefix.extend_from_slice(&[0xff; 9]); // after every height of this key
                     iterator.seek(&prefix);
                 }
                 Direction::Descending => iterator.seek_for_prev(&prefix),
@@ -168,7 +169,7 @@ impl StateRead for Snapshot {
             return Ok(Vec::new());
         }
         let iterator = self.inner.database.iterator(Column::State, from, to)?;
-        // The iterator stands on what was committed when it was made.
+        // The iterator sees what was committed when it was created.
         if self.is_newest() {
             return Ok(self.range_of_state(iterator, direction, limit)?);
         }
@@ -176,7 +177,7 @@ impl StateRead for Snapshot {
     }
 }
 
-/// The value of the last history entry that is not after `newest` and starts with `prefix`.
+/// The value of the last history entry that starts with `prefix` and is not after `newest`.
 fn as_of(iterator: &mut DBRawIterator<'_>, prefix: &[u8], newest: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
     iterator.seek_for_prev(newest);
     let Some((key, stored)) = iterator.item() else {
@@ -197,12 +198,12 @@ fn split_stored(stored: &[u8]) -> Result<(Height, &[u8]), StorageError> {
     split_height(stored).ok_or_else(|| StorageError::damaged("a value of the state", "it is too short"))
 }
 
-/// What a block did: each transaction's result, and what deadlines did before them.
+/// What a block did: the result of each transaction, and before them the effects of deadlines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockEvents {
-    /// Each transaction's result, in the block's order.
+    /// The result of each transaction, in block order.
     pub results: Vec<TransactionResult>,
-    /// What deadlines did, before the transactions.
+    /// The effects of deadlines, which come before the transactions.
     pub deadline_events: Vec<Event>,
 }
 
@@ -213,30 +214,30 @@ pub struct DecidedTransaction {
     pub height: Height,
     /// The block's time.
     pub time: Timestamp,
-    /// Its place in the block, from 0.
+    /// Its index in the block, from 0.
     pub index: usize,
     /// The transaction.
     pub transaction: Transaction,
-    /// What became of it.
+    /// The result of executing it.
     pub result: TransactionResult,
 }
 
-/// A proof with the root it leads to and the height whose state that is.
+/// A proof, the root that it leads to, and the height whose state has that root.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proven {
     /// The proof.
     pub proof: StateProof,
     /// The state root after `height`; the header of the next height carries it.
     pub root: StateRoot,
-    /// The height after which the state stands so.
+    /// The height whose block led to the proven state.
     pub height: Height,
 }
 
 impl Ledger {
-    /// The header of a height and its certificate; none for genesis and for heights to come.
+    /// The header of a height and its certificate. `None` for genesis and for future heights.
     ///
     /// # Errors
-    /// When the database fails or holds what is not a header.
+    /// When the database fails or holds something that is not a header.
     pub fn certified_header(&self, height: Height) -> Result<Option<CertifiedHeader>, StorageError> {
         self.inner.database.get_record(Column::Headers, &height_key(height))
     }
@@ -271,8 +272,8 @@ impl Ledger {
         Ok(Some(DecidedBlock { block: Block::new(header, transactions), certificate }))
     }
 
-    /// Blocks in order from a height on, at most `limit_blocks` and about `limit_bytes` of them encoded, but at least
-    /// one if there is one: what a peer that catches up is sent.
+    /// Consecutive blocks from a height on: at most `limit_blocks`, and about `limit_bytes` of them encoded, but at
+    /// least one if there is one. This is what a peer that catches up is sent.
     ///
     /// # Errors
     /// As [`Ledger::certified_header`].
@@ -305,23 +306,23 @@ impl Ledger {
         self.inner.database.get_record(Column::BlockHashes, hash.as_bytes())
     }
 
-    /// What the block of a height did; none for genesis and for heights to come.
+    /// What the block of a height did. `None` for genesis and for future heights.
     ///
     /// # Errors
-    /// When the database fails or holds what is not a block's results.
+    /// When the database fails or holds something that is not the results of a block.
     pub fn block_events(&self, height: Height) -> Result<Option<BlockEvents>, StorageError> {
         self.inner.database.get_record(Column::Results, &height_key(height))
     }
 
-    /// A decided transaction by its id.
+    /// A decided transaction, by its id.
     ///
     /// # Errors
-    /// When the database fails or holds what is not a transaction.
+    /// When the database fails or holds something that is not a transaction.
     pub fn transaction(&self, id: &TransactionId) -> Result<Option<DecidedTransaction>, StorageError> {
         let found: Option<(Height, u32)> = self.inner.database.get_record(Column::Transactions, id.as_bytes())?;
         let Some((height, index)) = found else { return Ok(None) };
         let missing = |what| StorageError::damaged(format!("transaction {id} of block {height}"), what);
-        let index = usize::try_from(index).map_err(|_| missing("its place is out of bounds"))?;
+        let index = usize::try_from(index).map_err(|_| missing("its index is out of bounds"))?;
         let decided = self.block(height)?.ok_or_else(|| missing("its block is missing"))?;
         let events = self.block_events(height)?.ok_or_else(|| missing("its block's results are missing"))?;
         let transaction = decided.block.transactions().get(index).ok_or_else(|| missing("it is not in the block"))?;
@@ -330,10 +331,10 @@ impl Ledger {
         Ok(Some(DecidedTransaction { height, time, index, transaction: transaction.clone(), result }))
     }
 
-    /// Ids of decided transactions, from `first` to `last` with both of them, in order: at most `limit`.
+    /// Ids of decided transactions from `first` to `last`, both included, in order; at most `limit`.
     ///
     /// # Errors
-    /// When the database fails or holds what is not an id.
+    /// When the database fails or holds something that is not an id.
     pub fn transaction_ids(
         &self,
         first: &TransactionId,
@@ -353,8 +354,8 @@ impl Ledger {
         Ok(ids)
     }
 
-    /// Proves what a key has, or that it has nothing, at the newest height whose root a decided header already
-    /// carries: one before the tip. None at genesis.
+    /// Proves the value of a key, or its absence, at the newest height whose root a decided header already carries: one
+    /// before the tip. `None` at genesis.
     ///
     /// # Errors
     /// When the database fails.
@@ -364,7 +365,7 @@ impl Ledger {
         })
     }
 
-    /// Proves what a key has at a height: one of the last [`crate::PROVABLE_HEIGHTS`].
+    /// Proves the value of a key at one of the last [`crate::PROVABLE_HEIGHTS`] heights.
     ///
     /// # Errors
     /// [`StorageError::NotReached`], [`StorageError::Pruned`], or when the database fails.
@@ -378,7 +379,7 @@ impl Ledger {
         let value = snapshot.get(key).map_err(|error| StorageError::Database(error.0))?;
         let reader = StoredTree::at_this_moment(&self.inner.database);
         tree::prove(&reader, height, key, value).map_err(|error| {
-            // Commits may have pruned the height before that moment: one that is not the tip yet, too.
+            // Commits may have pruned the height before the snapshot was taken, even one that is not the tip yet.
             let tip = self.tip().height;
             let oldest = tree::oldest_provable(tip.next());
             if height < oldest {
@@ -389,12 +390,12 @@ impl Ledger {
         })
     }
 
-    /// A portable proof of what the ledger says of a subject one height before the tip, tied to the blocks of these
-    /// earlier heights; none at genesis.
+    /// A portable proof of what the ledger says about a subject one height before the tip, linked to the blocks of the
+    /// heights in `tied_to`. `None` at genesis.
     ///
     /// # Errors
-    /// [`StorageError::NoFacts`] when the ledger knows no such subject, [`StorageError::NotReached`] for a height that
-    /// is not before the tip's, or when the database fails.
+    /// [`StorageError::NoFacts`] when the ledger does not know the subject, [`StorageError::NotReached`] for a height
+    /// in `tied_to` that is not before the tip, or when the database fails.
     pub fn deed(&self, subject: &Subject, tied_to: &BTreeSet<Height>) -> Result<Option<Deed>, StorageError> {
         self.at_newest_certified(|height, header| {
             let keys = subject.keys(&self.snapshot_at(height)?).map_err(|error| match error {
@@ -406,14 +407,14 @@ impl Ledger {
         })
     }
 
-    /// What makes a header final in the eyes of an outsider, tied to the blocks of these earlier heights.
+    /// The proof that a header is final, for an outsider, linked to the blocks of the heights in `tied_to`.
     ///
     /// # Errors
-    /// [`StorageError::NotReached`] for a height that is after the header's, or when the database fails.
+    /// [`StorageError::NotReached`] for a height in `tied_to` after the header's, or when the database fails.
     pub fn root_proof(&self, header: CertifiedHeader, tied_to: &BTreeSet<Height>) -> Result<RootProof, StorageError> {
         let height = header.header.height;
         let not_reached = |asked: Height| StorageError::NotReached { asked, tip: height };
-        // The header itself ties to its own height.
+        // The header itself is the link to its own height.
         let links = tied_to.iter().filter(|asked| **asked != height).map(|asked| match self.header(*asked)? {
             Some(link) if *asked < height => Ok(link),
             _ => Err(not_reached(*asked)),
@@ -422,8 +423,8 @@ impl Ledger {
         Ok(RootProof { changes: self.validator_changes_before(height)?, header, links })
     }
 
-    /// Does something at the height before the tip, with the tip's header. Should commits overtake it so far that the
-    /// height is pruned meanwhile, it is done again at the then newest.
+    /// Runs `make` at the height before the tip, with the tip's header. If commits advance so far that the height is
+    /// pruned meanwhile, runs it again at the newest height.
     fn at_newest_certified<T>(
         &self,
         make: impl Fn(Height, CertifiedHeader) -> Result<T, StorageError>,
@@ -443,7 +444,7 @@ impl Ledger {
         }
     }
 
-    /// The changes of the validator set that headers before `height` announced.
+    /// The validator set changes that headers below `height` announced.
     ///
     /// # Errors
     /// When the database fails.
@@ -453,7 +454,7 @@ impl Ledger {
         iterator.seek_to_first();
         let mut changes = Vec::new();
         while let Some((key, set)) = iterator.item() {
-            let unreadable = |problem: &str| StorageError::damaged("a change of the validator set", problem);
+            let unreadable = |problem: &str| StorageError::damaged("a validator set change", problem);
             let (announced_at, _) = split_height(key).ok_or_else(|| unreadable("its key is too short"))?;
             let validators: ValidatorSet =
                 codec::decode_trusted(set).map_err(|error| unreadable(&error.to_string()))?;

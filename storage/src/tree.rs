@@ -1,8 +1,8 @@
-//! The authenticated map: a Jellyfish Merkle tree over the state's keys, its version being the height.
+//! The authenticated map: a Jellyfish Merkle tree over the state's keys, versioned by height.
 //!
-//! Nodes are immutable and named by version and path, so an update writes the nodes on the paths it touches and leaves
-//! the rest. What it replaces is kept for [`PROVABLE_HEIGHTS`] heights and then deleted. Values are not kept here a
-//! second time: a proof takes them from the state.
+//! Nodes are immutable and named by version and path, so an update writes only the nodes on the paths it touches. The
+//! nodes it replaces are kept for [`PROVABLE_HEIGHTS`] heights and then deleted. The tree holds no second copy of the
+//! values: a proof takes them from the state.
 
 use crate::{
     columns::{Batch, Column, Database, height_key},
@@ -21,8 +21,8 @@ use jmt::{
 };
 use std::{cell::RefCell, collections::HashMap};
 
-/// Proofs can be made for this many heights, the newest included: long enough for an answer to a question about the
-/// newest certified header, and short enough that a busy network does not fill the disk with replaced nodes.
+/// The number of heights, including the newest, for which proofs can be made. It is long enough to answer a question
+/// about the newest certified header, and short enough that a busy network does not fill the disk with replaced nodes.
 pub const PROVABLE_HEIGHTS: u64 = 32;
 
 /// The oldest height that can still be proven.
@@ -30,7 +30,7 @@ pub(crate) fn oldest_provable(tip: Height) -> Height {
     Height::new(tip.get().saturating_add(1).saturating_sub(PROVABLE_HEIGHTS))
 }
 
-/// What a height changes in the tree.
+/// The changes that a height makes to the tree.
 #[derive(Debug)]
 pub(crate) struct TreeUpdate {
     pub(crate) root: StateRoot,
@@ -49,7 +49,7 @@ impl TreeUpdate {
     }
 }
 
-/// Computes the tree of `height` from the one before it; at height 0, from nothing.
+/// Computes the tree of `height` from the previous one. At height 0 it starts from nothing.
 pub(crate) fn update(reader: &impl TreeReader, height: Height, changes: &ChangeSet) -> anyhow::Result<TreeUpdate> {
     let version = height.get();
     let tree = JellyfishMerkleTree::<_, TreeHasher>::new(reader);
@@ -57,23 +57,23 @@ pub(crate) fn update(reader: &impl TreeReader, height: Height, changes: &ChangeS
     let puts: Option<Vec<(KeyHash, OwnedValue)>> =
         authenticated().map(|(key, value)| Some((tree_key(key), value.clone()?))).collect();
     let (root, mut batch) = match puts {
-        // Hashes each touched node once. It cannot remove keys.
+        // Hashes each touched node once, but cannot remove keys.
         Some(puts) if !puts.is_empty() => {
             let (roots, batch) = tree.batch_put_value_sets(vec![puts], None, version)?;
-            (roots.first().copied().ok_or_else(|| anyhow::anyhow!("the tree gave no root"))?, batch)
+            (roots.first().copied().ok_or_else(|| anyhow::anyhow!("the tree returned no root"))?, batch)
         }
-        // Hashes the path of every key anew. Also copies the root when nothing changes, so that every height has one.
+        // Rehashes the path of every key. Also copies the root when nothing changes, so every height has one.
         _ => tree.put_value_set(authenticated().map(|(key, value)| (tree_key(key), value.clone())), version)?,
     };
     if let Some(before) = version.checked_sub(1) {
-        // jmt forgets this one when the tree was empty or does not change.
+        // jmt omits this one when the tree was empty or does not change.
         let index = StaleNodeIndex { stale_since_version: version, node_key: root_key(before) };
         batch.stale_node_index_batch.insert(index);
     }
     Ok(TreeUpdate { root: StateRoot::from_bytes(root.0), batch })
 }
 
-/// Proves that `key` has `value`, or none, in the tree of a height.
+/// Proves that `key` has `value` in the tree of a height, or that it is absent.
 pub(crate) fn prove(
     reader: &impl TreeReader,
     height: Height,
@@ -98,7 +98,7 @@ pub(crate) fn root_key(version: Version) -> NodeKey {
     NodeKey::new(version, NibblePath::from_iter([]))
 }
 
-/// A tree for the proof of one key: jmt asks for that key's value only.
+/// A reader for the proof of one key: jmt asks for the value of that key only.
 struct WithValue<'a, R> {
     reader: &'a R,
     value: &'a Option<Vec<u8>>,
@@ -123,19 +123,20 @@ pub(crate) struct StoredTree<'a> {
 }
 
 enum Source<'a> {
-    /// What is committed, through the cache.
+    /// The newest committed tree, through the cache.
     Newest(&'a RefCell<NodeCache>),
-    /// What was committed at one moment. Questions are not cached: they would push out what the next commit needs.
+    /// The tree as committed at one moment. Queries are not cached: they would evict what the next commit needs.
     Moment(rocksdb::Snapshot<'a>),
 }
 
 impl<'a> StoredTree<'a> {
-    /// For the one who commits.
+    /// The reader for a commit.
     pub(crate) fn for_commit(database: &'a Database, cache: &'a RefCell<NodeCache>) -> Self {
         Self { database, source: Source::Newest(cache) }
     }
 
-    /// For questions, as it is now: nodes that a commit prunes meanwhile stay, as jmt panics when a sibling is missing.
+    /// The reader for queries, on a snapshot: nodes that a commit prunes meanwhile stay. jmt panics when a sibling is
+    /// missing.
     pub(crate) fn at_this_moment(database: &'a Database) -> Self {
         Self { database, source: Source::Moment(database.snapshot()) }
     }
@@ -169,8 +170,8 @@ impl TreeReader for StoredTree<'_> {
     }
 }
 
-/// Writes an update, and deletes the nodes that became stale too long ago, from those of height `pruned_to` on. Gives
-/// the height to go on from next time.
+/// Writes an update and deletes the nodes that have been stale too long, from those of height `pruned_to` on. Returns
+/// the height from which the next call continues.
 pub(crate) fn write(
     batch: &mut Batch<'_>,
     database: &Database,
@@ -183,7 +184,7 @@ pub(crate) fn write(
     }
     batch.put(Column::TreeStale, height_key(height), update.encode_stale()?);
     let oldest = oldest_provable(height);
-    // A node replaced at the oldest provable height is in no tree from there on.
+    // A node replaced at the oldest provable height is in no tree from that height on.
     let mut iterator = database.iterator(Column::TreeStale, &height_key(pruned_to), &height_key(oldest.next()))?;
     iterator.seek_to_first();
     while let Some((key, mut nodes)) = iterator.item() {
@@ -201,7 +202,7 @@ pub(crate) fn write(
     Ok(oldest.next())
 }
 
-/// An update as it is stored.
+/// An update in its stored form.
 #[derive(Debug)]
 pub(crate) struct EncodedUpdate {
     nodes: Vec<(Vec<u8>, Vec<u8>)>,
@@ -227,7 +228,7 @@ impl EncodedUpdate {
     }
 }
 
-/// Version first, so that a commit writes neighbours.
+/// The version comes first, so a commit writes adjacent keys.
 fn node_key_bytes(key: &NodeKey) -> Vec<u8> {
     let path = key.nibble_path();
     let mut bytes = Vec::with_capacity(path.num_nibbles().saturating_add(8));
@@ -236,8 +237,9 @@ fn node_key_bytes(key: &NodeKey) -> Vec<u8> {
     bytes
 }
 
-/// Recently used nodes as they are stored, in two generations: a full young one becomes the old one. A node never
-/// changes, so the cache is never wrong. RocksDB's own cache holds whole blocks, of which a node is a small part.
+/// Recently used nodes in their stored form, in two generations: when the young one is full, it becomes the old one. A
+/// node never changes, so the cache is never stale. RocksDB's own cache holds whole blocks, of which a node is a small
+/// part.
 #[derive(Default)]
 pub(crate) struct NodeCache {
     young: HashMap<Vec<u8>, Vec<u8>>,
@@ -248,7 +250,7 @@ pub(crate) struct NodeCache {
 impl NodeCache {
     /// Bytes of one generation.
     const BYTES: usize = 8 * 1024 * 1024;
-    /// What an entry takes besides its key and its value, roughly: two allocations and a place in the map.
+    /// Approximate bytes that an entry takes besides its key and value: two allocations and a slot in the map.
     const ENTRY_BYTES: usize = 96;
 
     fn get(&mut self, key: &[u8]) -> Option<&[u8]> {
@@ -278,7 +280,7 @@ impl NodeCache {
         key.len().saturating_add(node.len()).saturating_add(Self::ENTRY_BYTES)
     }
 
-    /// Takes over a committed update: the next one begins with its nodes.
+    /// Takes over a committed update: the next one starts with its nodes.
     pub(crate) fn keep(&mut self, update: EncodedUpdate) {
         for key in &update.stale {
             self.remove(key);

@@ -1,15 +1,15 @@
-//! The consensus log: what a restarted validator replays to stand where it stood.
+//! The consensus log: what a restarted validator replays to return to the state it was in.
 //!
-//! Entries are gathered in memory and written by [`ConsensusLog::sync`] as one frame: a marker, the length, a checksum
-//! of the content, and a checksum of these three and of the frame's place in the file; then the entries, each with its
-//! height. A frame begins only after the one before was synced. Two things follow:
+//! Entries are collected in memory, and [`ConsensusLog::sync`] writes them as one frame: a marker, the length, a
+//! checksum of the content, and a checksum of these three and of the frame's offset in the file; then the entries, each
+//! with its height. A frame begins only after the previous one was synced. Two things follow:
 //!
-//! - A crash can only tear the last frame, and nothing of it had left the machine: it is cut off on opening.
-//! - A bad frame with anything whole behind it was synced and has been damaged since. Going on without it could sign
-//!   what contradicts an earlier signature, so opening refuses.
+//! - A crash can only tear the last frame, of which nothing had left the machine. Opening cuts it off.
+//! - A bad frame followed by a whole one had been synced and has been damaged since. Going on without it could sign
+//!   something that contradicts an earlier signature, so opening refuses.
 //!
-//! Entries carry their height and [`ConsensusLog::entries`] skips those of others. So a reset does not have to be
-//! atomic, nor to happen at every height: the file is emptied once it has grown past [`RESET_BYTES`].
+//! Entries carry their height, and [`ConsensusLog::entries`] skips those of other heights. So a reset need not be
+//! atomic, nor happen at every height: the file is emptied once it has grown past [`RESET_BYTES`].
 
 use allod_protocol::ground::{ids::Height, limits};
 use std::{
@@ -21,33 +21,33 @@ use std::{
 
 /// The file's name in its directory.
 pub const LOG_FILE: &str = "consensus.log";
-/// Bytes of one entry: a block with its certificate and then some.
+/// Maximum bytes of one entry: a block with its certificate, with some margin.
 pub const ENTRY_BYTES: usize = limits::SYNC_RESPONSE_SIZE_BYTES;
-/// A reset empties a file that has grown past this; until then old entries stay in it, unread.
+/// A reset empties a file that has grown past this many bytes; until then old entries stay in it, unread.
 pub const RESET_BYTES: u64 = 1024 * 1024;
 
-/// Bytes of one frame's content. More than this is synced early, as frames of their own.
+/// Maximum bytes of one frame's content. Anything beyond it is synced early, as frames of its own.
 const FRAME_BYTES: usize = limits::RECORD_SIZE_BYTES;
 const MARKER: [u8; 4] = *b"aLg1";
 /// Marker, length, checksum of the content, checksum of the header.
 const HEADER_BYTES: usize = 4 + 4 + 4 + 4;
-/// Height and length before each entry.
+/// Height and length, before each entry.
 const ENTRY_HEADER_BYTES: usize = 8 + 4;
 
-/// Why the consensus log or the last-signed record failed. After any of these a validator must not sign.
+/// Why the consensus log or the last-signed record failed. After any of these errors a validator must not sign.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The operating system refused.
     #[error("{doing} {path} failed: {error}. Check that it is writable and the disk not full, then start again", path = .path.display())]
     Io {
-        /// The file.
+        /// The file that failed.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that was tried.
         doing: &'static str,
-        /// The system's words.
+        /// The system's error.
         error: io::Error,
     },
-    /// The log was damaged after it had been written.
+    /// The log was damaged after it was written.
     #[error(
         "the consensus log {path} is damaged at byte {offset}, before records that were written later: the disk lost \
          data that it had confirmed. Check the disk, then move this file away and start again; leave the file \
@@ -57,10 +57,10 @@ pub enum LogError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where the bad record begins.
+        /// The offset at which the bad record begins, in bytes.
         offset: u64,
     },
-    /// The last-signed record was damaged after it had been written.
+    /// The last-signed record was damaged after it was written.
     #[error(
         "the last-signed record {path} is damaged: nothing would keep this validator from signing twice. Check the \
          disk, wait until the network has decided a later height than this peer last voted in, then remove the file \
@@ -71,17 +71,17 @@ pub enum LogError {
         /// The file.
         path: PathBuf,
     },
-    /// More than one entry may have.
+    /// The entry is larger than one record may be.
     #[error("{bytes} bytes are more than the {max} that one record of {path} may have", path = .path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Bytes given.
+        /// Size of the entry, in bytes.
         bytes: usize,
-        /// Bytes allowed.
+        /// Maximum size, in bytes.
         max: usize,
     },
-    /// An earlier write failed, so what is in the file is not known.
+    /// An earlier write failed, so the content of the file is unknown.
     #[error("the consensus log {path} failed before: end the process and start it again", path = .path.display())]
     Failed {
         /// The file.
@@ -89,20 +89,20 @@ pub enum LogError {
     },
 }
 
-/// The log of one validator. Opened once: nothing guards it against a second process but the ledger's own lock.
+/// The log of one validator. Open it once: only the ledger's own lock guards it against a second process.
 #[derive(Debug)]
 pub struct ConsensusLog {
     path: PathBuf,
     file: File,
     /// Bytes of whole frames in the file.
     len: u64,
-    /// Entries that are not written yet, encoded.
+    /// Encoded entries that have not been written yet.
     pending: Vec<u8>,
     failed: bool,
 }
 
 impl ConsensusLog {
-    /// Opens the log in a directory, cuts a torn tail, and makes an empty log if there is none.
+    /// Opens the log in a directory and cuts a torn tail. Creates an empty log if there is none.
     ///
     /// # Errors
     /// [`LogError::Damaged`] or [`LogError::Io`].
@@ -128,7 +128,7 @@ impl ConsensusLog {
         if log.len < size {
             tracing::warn!(
                 file = %log.path.display(), offset = log.len, bytes = size.saturating_sub(log.len),
-                "cut the torn tail of the consensus log: a crash interrupted its last write, of which nothing was sent"
+                "cut the torn tail of the consensus log: a crash interrupted its last write, and nothing of it had been sent"
             );
             log.file.set_len(log.len).map_err(failed("cutting"))?;
             log.file.sync_all().map_err(failed("syncing"))?;
@@ -136,10 +136,10 @@ impl ConsensusLog {
         Ok(log)
     }
 
-    /// Adds an entry. It is in memory only until the next [`ConsensusLog::sync`].
+    /// Adds an entry. It is only in memory until the next [`ConsensusLog::sync`].
     ///
     /// # Errors
-    /// [`LogError::TooLarge`]; [`LogError::Io`] if so much was gathered that it had to be written.
+    /// [`LogError::TooLarge`]; [`LogError::Io`] if the pending entries filled a frame and had to be written.
     pub fn append(&mut self, height: Height, entry: &[u8]) -> Result<(), LogError> {
         let too_large = || LogError::TooLarge { path: self.path.clone(), bytes: entry.len(), max: ENTRY_BYTES };
         let len = u32::try_from(entry.len()).ok().filter(|_| entry.len() <= ENTRY_BYTES).ok_or_else(too_large)?;
@@ -152,12 +152,12 @@ impl ConsensusLog {
         Ok(())
     }
 
-    /// Whether there are entries that are not on the disk.
+    /// Whether some entries are not on disk yet.
     pub fn is_dirty(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Puts every entry on the disk; does nothing if they are there already.
+    /// Writes every pending entry to disk. Does nothing if there are none.
     ///
     /// # Errors
     /// [`LogError::Io`], after which the log refuses everything: a second `fsync` after a failed one proves nothing.
@@ -166,7 +166,7 @@ impl ConsensusLog {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.failed = true; // until it is known to be otherwise
+        self.failed = true; // until the write is known to have succeeded
         let mut frame = frame_header(&self.pending, self.len);
         frame.append(&mut self.pending);
         self.file.write_all_at(&frame, self.len).map_err(|error| self.io("writing", error))?;
@@ -176,7 +176,7 @@ impl ConsensusLog {
         Ok(())
     }
 
-    /// The entries of a height in the order they were added, those not synced included.
+    /// The entries of a height in the order in which they were added, including those not synced yet.
     ///
     /// # Errors
     /// [`LogError::Io`], or [`LogError::Damaged`] if the file has changed since it was opened.
@@ -194,7 +194,7 @@ impl ConsensusLog {
         Ok(entries)
     }
 
-    /// Forgets the entries of every height but this one, which consensus begins now. They may stay in the file.
+    /// Forgets the entries of every height except this one, which consensus now starts. They may stay in the file.
     ///
     /// # Errors
     /// [`LogError::Io`].
@@ -205,10 +205,10 @@ impl ConsensusLog {
         }
         let kept = self.entries(height)?;
         if !kept.is_empty() {
-            return Ok(()); // replayed after a restart: they are needed until the next height
+            return Ok(()); // the entries were replayed after a restart and are needed until the next height
         }
         self.failed = true;
-        // Synced at once, so that no frame is ever written over a longer file that a crash could bring back.
+        // Synced at once, so no frame is ever written over a longer file that a crash could bring back.
         self.file.set_len(0).map_err(|error| self.io("emptying", error))?;
         self.file.sync_all().map_err(|error| self.io("syncing", error))?;
         self.len = 0;
@@ -224,7 +224,7 @@ impl ConsensusLog {
         LogError::Io { path: self.path.clone(), doing, error }
     }
 
-    /// Where the whole frames of a file of `size` bytes end.
+    /// The offset at which the whole frames of a file of `size` bytes end.
     fn whole_frames(&self, size: u64) -> Result<u64, LogError> {
         let mut offset = 0u64;
         while offset < size {
@@ -261,7 +261,7 @@ impl ConsensusLog {
         Ok(if crc32fast::hash(&content) == sum { Frame::Whole(content) } else { Frame::Bad { end } })
     }
 
-    /// Whether a whole frame begins anywhere behind `offset`.
+    /// Whether a whole frame begins anywhere after `offset`.
     fn has_frame_after(&self, offset: u64, size: u64) -> Result<bool, LogError> {
         let rest = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; rest];
@@ -275,16 +275,16 @@ impl ConsensusLog {
     }
 }
 
-/// What stands at a place of the file.
+/// What is found at an offset of the file.
 enum Frame {
     Whole(Vec<u8>),
-    /// A header whose content ends behind the file.
+    /// A header whose content extends past the end of the file.
     Torn,
-    /// A header whose content is not what was written.
+    /// A header whose content does not match its checksum.
     Bad {
         end: u64,
     },
-    /// No header that belongs here.
+    /// No header that belongs at this offset.
     Headless,
 }
 
@@ -308,7 +308,7 @@ fn read_header(header: &[u8; HEADER_BYTES], offset: u64) -> Option<(u32, u32)> {
     (*marker == MARKER && u32::from_le_bytes(*header_sum) == header_checksum(len, sum, offset)).then_some((len, sum))
 }
 
-/// Covers the place, so that bytes inside an entry, or left from before a reset, are never taken for a frame.
+/// Covers the offset, so bytes inside an entry, or left from before a reset, are never taken for a frame.
 fn header_checksum(len: u32, sum: u32, offset: u64) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&MARKER);
@@ -338,7 +338,7 @@ fn bytes_of(slice: &[u8]) -> u64 {
     u64::try_from(slice.len()).unwrap_or(u64::MAX)
 }
 
-/// Makes the entries of a directory durable: without it a crash may forget a file that was synced.
+/// Makes the entries of a directory durable. Without it, a crash may lose a file that was synced.
 pub(crate) fn sync_directory(dir: &Path) -> Result<(), LogError> {
     let sync = || File::open(dir)?.sync_all();
     sync().map_err(|error| LogError::Io { path: dir.to_owned(), doing: "syncing", error })

@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a server may take to be ready.
+/// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends the process when the measurement ends, however it ends.
 struct Running(Child);
 
 impl Running {
-    /// Ends it by a signal that lets it say good-bye, and waits, so that its CPU time is counted.
+    /// Ends it with a signal that lets it shut down cleanly, and waits, so that its CPU time is counted.
     fn end(&mut self) -> Result<()> {
         Command::new("kill").arg(self.0.id().to_string()).status()?;
         self.0.wait()?;
@@ -32,7 +32,7 @@ impl Drop for Running {
     }
 }
 
-/// Whether a program can be run at all.
+/// Whether a program is installed.
 pub(crate) fn is_installed(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
@@ -49,7 +49,7 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path in UTF-8")
 }
 
-/// `nginx` serves `file` of `directory` by TLS, `curl` writes it to the disk, `sha256sum` reads it again.
+/// `nginx` serves `file` from `directory` over TLS, `curl` writes it to disk, `sha256sum` reads it again.
 pub(crate) fn https(directory: &Path, file: &str, size_bytes: u64) -> Result<Outcome> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let (key, certificate) = (directory.join("key.pem"), directory.join("certificate.pem"));
@@ -76,7 +76,7 @@ pub(crate) fn https(directory: &Path, file: &str, size_bytes: u64) -> Result<Out
     Ok(Outcome { size_bytes, elapsed, cpu_seconds: children_cpu_seconds()? - used })
 }
 
-/// One process that serves the directory, and nothing outside it.
+/// A configuration with one process that serves the directory and nothing else.
 fn nginx(directory: &str, port: u16) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary: String = temporary.map(|kind| format!("{kind}_temp_path {directory}/nginx-{kind};")).concat();
@@ -100,7 +100,7 @@ pub(crate) fn sendme(directory: &Path, file: &str, size_bytes: u64) -> Result<Ou
     let ticket = ticket.context("sendme printed no ticket")?;
     let target = directory.join("received");
     std::fs::create_dir(&target)?;
-    // What the sender used until now was for hashing.
+    // What the sender has used so far was for hashing.
     let before = cpu_seconds_of(sender.0.id())?;
     let (used, started) = (children_cpu_seconds()?, Instant::now());
     let mut receiver = Command::new("sendme");

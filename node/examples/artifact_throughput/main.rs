@@ -1,4 +1,4 @@
-//! How fast artifacts pass from peer to peer over loopback TCP, and at what cost.
+//! How fast artifacts are transferred from peer to peer over loopback TCP, and at what cost.
 //!
 //! ```text
 //! cargo run --release -p allod --example artifact_throughput -- file [MiB] [rounds]
@@ -7,10 +7,10 @@
 //! cargo run --release -p allod --example artifact_throughput -- four-providers [MiB]
 //! ```
 //!
-//! `file` fetches one file; `compare` does so in turns with `nginx`, `curl` and `sha256sum`, and with `sendme` where it
-//! is installed (`cargo install sendme`); `small-files` imports and fetches a directory of many; `four-providers`
-//! fetches from two honest ones, a slow one and a liar. Each provider is a process of its own. Files are read warm;
-//! what `allod` fetches is on the disk at the end, what `curl` and `sendme` fetch may still be in memory.
+//! `file` fetches one file; `compare` does so in turns with `nginx`, `curl` and `sha256sum`, and with `sendme` if it is
+//! installed (`cargo install sendme`); `small-files` imports and fetches a directory of many files; `four-providers` fetches
+//! from two honest providers, a slow one and a liar. Each provider is a process of its own. Files are read from a warm cache;
+//! what `allod` fetches is on disk at the end, what `curl` and `sendme` fetch may still be in memory.
 //!
 //! The directory for the files and stores is `ALLOD_BENCH_DIR`, or a temporary one.
 
@@ -29,12 +29,12 @@ use std::{
 };
 use usage::Outcome;
 
-/// As the peer itself has it.
+/// The allocator of the peer itself.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const FILE: &str = "bytes";
-/// Bytes a second of each honest provider of four, and of the slow one: so that their sum is below what one machine can do.
+/// Bytes per second of each of the two honest providers, and of the slow one: low enough that one machine can do their sum.
 const HONEST_BYTES_PER_S: u32 = 100_000_000;
 const SLOW_BYTES_PER_S: u32 = 2_000_000;
 
@@ -69,10 +69,10 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-/// Another way to bring a file here: its name, the program that it needs, and how.
+/// Another way to transfer a file: its name, the program that it needs, and the function.
 type Other = (&'static str, &'static str, fn(&Path, &str, u64) -> Result<Outcome>);
 
-/// One file, in turns by every way there is; then the medians.
+/// One file, by every available way in turn; then the medians.
 async fn files(directory: &Path, mib: u64, rounds: u64, others: &[Other]) -> Result<()> {
     write_file(&directory.join(FILE), mib)?;
     let mut all: Vec<(&str, Vec<Outcome>)> = vec![("allod", Vec::new())];
@@ -113,7 +113,7 @@ fn median(outcomes: &[Outcome]) -> Option<Outcome> {
     sorted.get(sorted.len() / 2).copied()
 }
 
-/// Nothing that an earlier step wrote is still on its way to the disk.
+/// Waits until nothing that an earlier step wrote is still on its way to disk.
 fn settle() -> Result<()> {
     std::process::Command::new("sync").status()?;
     Ok(())
@@ -128,7 +128,7 @@ async fn by_allod(directory: &Path) -> Result<Outcome> {
     outcome
 }
 
-/// Fetches into a new store, and removes it again.
+/// Fetches into a new store, and removes it afterwards.
 async fn fetch(directory: &Path, providers: Vec<Provider>) -> Result<Outcome> {
     let home = directory.join("fetcher");
     let store = Arc::new(ArtifactStore::open(&home)?);
@@ -156,7 +156,7 @@ async fn fetch(directory: &Path, providers: Vec<Provider>) -> Result<Outcome> {
 async fn small_files(directory: &Path, files: u64) -> Result<()> {
     let path = directory.join("model");
     for number in 0..files {
-        // A thousand in one directory.
+        // A thousand per directory.
         let file = path.join((number / 1_000).to_string()).join(format!("{number}.json"));
         std::fs::create_dir_all(file.parent().context("a directory")?)?;
         std::fs::write(&file, format!("{{\"file\": {number}}}\n").repeat(64))?;
@@ -180,7 +180,7 @@ async fn small_files(directory: &Path, files: u64) -> Result<()> {
     Ok(())
 }
 
-/// Two honest providers whose uploads are bounded, one that is slow, and one that lies.
+/// Two honest providers whose uploads are limited, one that is slow, and one that lies.
 async fn four_providers(directory: &Path, mib: u64) -> Result<()> {
     let path = directory.join(FILE);
     write_file(&path, mib)?;
@@ -200,7 +200,7 @@ async fn four_providers(directory: &Path, mib: u64) -> Result<()> {
     Ok(())
 }
 
-/// Bytes that look random, written as fast as they can be.
+/// Pseudorandom bytes, generated as fast as possible.
 fn write_file(path: &Path, mib: u64) -> Result<()> {
     let mut bytes = vec![0; 1024 * 1024];
     let mut stream = blake3::Hasher::new().finalize_xof();

@@ -35,9 +35,9 @@ const NETWORK: NetworkId = NetworkId::from_bytes([7; 32]);
 /// How a provider behaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Behaviour {
-    /// As it should, with so many bytes a second.
+    /// Correctly, with at most this many bytes per second.
     Honest(Option<u32>),
-    /// What it sends has a wrong byte in every answer.
+    /// With a wrong byte in every answer.
     Lying,
 }
 
@@ -100,7 +100,7 @@ impl Provider {
         Ok(Self { child, output, peer, address, wanted, import_seconds })
     }
 
-    /// Ends it; gives the processor time that serving took.
+    /// Ends it. Returns the processor time that serving took.
     pub(crate) fn end(mut self) -> Result<f64> {
         drop(self.child.stdin.take());
         let mut line = String::new();
@@ -113,7 +113,7 @@ impl Provider {
     }
 }
 
-/// What [`Provider::start`] runs: imports, serves, and says what it took when its input ends.
+/// What [`Provider::start`] runs: imports, serves, and reports what it used when its input ends.
 pub(crate) async fn serve_until_told(store: &Path, path: &Path, behaviour: Behaviour) -> Result<()> {
     let store = Arc::new(ArtifactStore::open(store)?);
     let started = Instant::now();
@@ -190,7 +190,7 @@ mod liar {
     use serde::{Deserialize, Serialize};
     use std::sync::Arc;
 
-    /// As `allod::exchange` writes them on the wire.
+    /// The wire format of `allod::exchange`.
     #[derive(Serialize, Deserialize)]
     enum Request {
         Tail { address: ArtifactId, max_bytes: u64 },

@@ -1,4 +1,4 @@
-//! What a transfer took: time, processors, memory.
+//! The cost of a transfer: time, processors, memory.
 
 use anyhow::{Context as _, Result};
 use std::{fmt, time::Duration};
@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 pub(crate) struct Outcome {
     pub(crate) size_bytes: u64,
     pub(crate) elapsed: Duration,
-    /// Of both sides.
+    /// Processor time of both sides, in seconds.
     pub(crate) cpu_seconds: f64,
 }
 
@@ -29,17 +29,17 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// User and system time of this process so far; Linux counts it in hundredths.
+/// User and system time of this process so far; Linux counts it in hundredths of a second.
 pub(crate) fn own_cpu_seconds() -> Result<f64> {
     cpu_seconds("self", 11)
 }
 
-/// The same of the children that have ended.
+/// User and system time of the children that have ended.
 pub(crate) fn children_cpu_seconds() -> Result<f64> {
     cpu_seconds("self", 13)
 }
 
-/// The same of another process.
+/// User and system time of another process.
 pub(crate) fn cpu_seconds_of(process: u32) -> Result<f64> {
     cpu_seconds(&process.to_string(), 11)
 }
@@ -51,7 +51,7 @@ fn cpu_seconds(process: &str, first_field: usize) -> Result<f64> {
     Ok(ticks / 100.0)
 }
 
-/// The most memory that this process has held.
+/// The maximum memory that this process has held.
 pub(crate) fn max_resident_mib() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;

@@ -421,7 +421,7 @@ pub(crate) async fn collect(
     State(api): State<Shared>,
     JsonBody(request): JsonBody<CollectRequest>,
 ) -> Result<Json<CollectedView>, Problem> {
-    let collected = api.artifacts.collect(request.dry_run, request.downloads).await?;
+    let collected = api.artifacts.collect_garbage(request.dry_run, request.downloads).await?;
     let store = &api.node.artifacts;
     Ok(Json(CollectedView {
         artifacts: collected.artifacts,

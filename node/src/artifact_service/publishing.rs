@@ -1,9 +1,9 @@
-//! Taking files in, for a version or for themselves, and leaving nothing behind that nobody asked for.
+//! Importing files, for a version or on their own, and removing what is left over.
 //!
-//! What is imported for a version waits for the ledger's answer: from the block on that has the version it is pinned; if
-//! the ledger refuses, or does not answer in time, what the publish brought goes, and what was here before stays as it
-//! was. An import ends when whoever asked for it goes away. What failed imports, and fetches that nobody took up, left on
-//! the disk is removed without anybody asking.
+//! What is imported for a version waits for the ledger's answer. It is pinned from the block that has the version on.
+//! If the ledger refuses, or does not answer in time, what the publish brought is removed, and what was here before
+//! stays as it was. An import ends when its caller disconnects. Leftovers on disk from failed imports and abandoned
+//! fetches are removed automatically.
 
 use super::{ArtifactService, ServiceError, require_absolute};
 use crate::{gate, machine::clock};
@@ -21,23 +21,23 @@ use std::{
     time::Duration,
 };
 
-/// How often the store is looked over without a reason.
+/// How often the store is tidied without a reason.
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
-/// How long it is left alone while somebody adds to it.
+/// How long to wait while somebody is adding to it.
 const TIDY_RETRY: Duration = Duration::from_secs(1);
 
-/// For which version something is imported.
+/// The version for which something is imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForVersion {
     /// The model.
     pub model: ModelId,
-    /// How long the ledger may take to answer, in milliseconds of block time from the end of the import on, and
-    /// at most [`ForVersion::ANSWER_MS`].
+    /// How long the ledger may take to answer, in milliseconds of block time from the end of the import; at most
+    /// [`ForVersion::ANSWER_MS`].
     pub answer_ms: u64,
 }
 
 impl ForVersion {
-    /// As long as a request for approval and then its last signature may take.
+    /// The longest time that a request for approval and then its last signature may take.
     pub const ANSWER_MS: u64 = limits::APPROVAL_MS + limits::TRANSACTION_LIFETIME_MS;
 }
 
@@ -51,9 +51,8 @@ impl Drop for GivenUp {
 }
 
 impl ArtifactService {
-    /// Takes a file or a directory into the store, tells the others, and serves it from now on; or, if it is for a version,
-    /// from the block on that has the version. It is pinned at once, or from that
-    /// block on. Dropping the future ends the import.
+    /// Imports a file or a directory into the store, announces it, serves it from now on, and pins it. If it is for a
+    /// version, all of that happens only from the block that has the version on. Dropping the future ends the import.
     ///
     /// # Errors
     /// See [`ServiceError`].
@@ -68,7 +67,7 @@ impl ArtifactService {
         let work = self.clone();
         let given_up = GivenUp(Arc::default());
         let seen = given_up.0.clone();
-        // Not dropped with the caller: what it has brought by then is removed where it ends.
+        // Not dropped with the caller: whatever it has brought by then is removed where it ends.
         let importing = tokio::spawn(async move {
             let _place = place;
             let ledger = work.node.ledger.clone();
@@ -99,8 +98,8 @@ impl ArtifactService {
         imported
     }
 
-    /// Takes the ledger's no for an answer: what a publish brought goes. Gives whether anything does; a version that is on
-    /// the ledger stays.
+    /// Accepts that the ledger refused: removes what a publish brought. Returns whether anything is removed; a version
+    /// that is on the ledger stays.
     ///
     /// # Errors
     /// See [`ServiceError`].
@@ -115,7 +114,7 @@ impl ArtifactService {
         Ok(goes)
     }
 
-    /// Keeps what waits for its version, if the ledger has that by now.
+    /// Keeps what waits for its version, if the ledger now has it.
     pub(super) async fn answer_publish(&self, address: ArtifactId) {
         let node = self.node.clone();
         let work = move || {
@@ -139,7 +138,7 @@ impl ArtifactService {
         Ok(looked.map_err(|error| ServiceError::Defect(error.to_string()))??)
     }
 
-    /// Lets go of what no publish will be of any more, and removes what nobody names. Never ends.
+    /// Releases what no longer waits for a publish, and removes what nothing names. Never ends.
     pub(super) async fn keep_tidy(&self) {
         loop {
             if let Err(error) = self.end_publishes().await {
@@ -158,7 +157,7 @@ impl ArtifactService {
                 }
                 Err(error) => tracing::warn!(%error, "cannot tell which files nobody needs; trying again later"),
             }
-            // Whatever asks for it, or after a while.
+            // Whenever requested, or after a while.
             let _ = tokio::time::timeout(TIDY_INTERVAL, self.untidy.notified()).await;
         }
     }
@@ -168,7 +167,7 @@ impl ArtifactService {
         for (address, awaited) in self.blocking(|store| store.all_awaited()).await? {
             self.answer_publish(address).await;
             if awaited.until < now && self.let_go(address).await? {
-                tracing::warn!(%address, "the ledger has no version of what was published; it is let go");
+                tracing::warn!(%address, "the ledger has no version of what was published; it is removed");
             }
         }
         Ok(())

@@ -1,14 +1,14 @@
-//! Finding and mending bit rot: the background pass over everything that is stored, and the fetching again of what it, or
-//! anybody who reads, found.
+//! Finding and repairing bit rot: scrubbing everything that is stored in the background, and fetching again what
+//! scrubbing or any reader found damaged.
 //!
-//! A blob that does not stand the check is marked by whoever reads it, for whatever reason
-//! ([`ArtifactStore::on_damage`]): it is not served from then on, the artifacts that name it are not told of, and mending
-//! begins at once. It salvages what is sound ([`ArtifactStore::salvage`]), fetches the rest from other peers as any fetch
-//! does, and tells of the artifacts again, as it does when somebody else brought the bytes. What nobody has stays marked,
-//! and is asked for again every [`RETRY`].
+//! A blob that fails the check is marked by its reader, whatever the read was for ([`ArtifactStore::on_damage`]). From
+//! then on it is not served, the artifacts that name it are not announced, and repair starts at once. Repair salvages
+//! what is sound ([`ArtifactStore::salvage`]), fetches the rest from other peers like any fetch, and announces the
+//! artifacts again, also when somebody else brought the bytes. What nobody has stays marked, and is requested again
+//! every [`RETRY`].
 //!
-//! The pass is slow on purpose: it reads no more than the operator allows in a second, and begins anew only when the last
-//! one is as old as the operator says.
+//! The pass is slow on purpose: it reads at most as many bytes per second as the operator allows, and a new pass starts
+//! only when the last one is as old as the operator says.
 
 use super::{ArtifactService, FetchJob, ServiceError};
 use crate::machine::clock;
@@ -17,33 +17,33 @@ use allod_storage::artifacts::{ArtifactError, ArtifactStore, DamageNews, Place, 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// How long what could not be mended waits until it is tried again.
+/// How long to wait before repair is tried again.
 const RETRY: Duration = Duration::from_secs(3_600);
-/// How long, if it was only that too much is fetched already.
+/// How long to wait if only too many fetches were in progress.
 const BUSY_RETRY: Duration = Duration::from_secs(5);
-/// How often the place of a pass is written down.
+/// How often the place of a pass is saved.
 const KEEP_PLACE: Duration = Duration::from_secs(10);
 
-/// How the background pass goes about it.
+/// The settings of the background pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scrubbing {
-    /// How long after the beginning of a pass the next one begins; never, if none is set.
+    /// The time from the start of one pass to the start of the next. `None` means never.
     pub interval: Option<Duration>,
-    /// Bytes read in a second at most; as many as can be, if none is set.
+    /// Maximum bytes read per second. `None` means no limit.
     pub bytes_per_second: Option<u64>,
 }
 
-/// What mending came to.
+/// The result of a repair.
 #[derive(Debug, Default)]
 pub(crate) struct Mended {
-    /// Blobs that are whole again.
+    /// Number of blobs that are whole again.
     pub(crate) repaired: u64,
-    /// Why others are not, the last reason.
+    /// The last reason why others are not.
     pub(crate) failure: Option<ServiceError>,
 }
 
 impl ArtifactService {
-    /// Goes over everything that is stored, again and again. Never ends.
+    /// Scrubs everything that is stored, again and again. Never ends.
     pub(super) async fn scrub(&self) {
         let Scrubbing { interval: Some(interval), .. } = self.node.scrubbing else {
             return std::future::pending().await;
@@ -62,18 +62,18 @@ impl ArtifactService {
             match self.scrub_once(place).await {
                 Ok(reached) => place = reached,
                 Err(error) => {
-                    tracing::error!(%error, "cannot go over the stored artifacts; trying again in an hour");
+                    tracing::error!(%error, "cannot scrub the stored artifacts; trying again in an hour");
                     tokio::time::sleep(RETRY).await;
                 }
             }
         }
     }
 
-    /// One pass, from where it is to its end.
+    /// One pass, from its place to the end.
     async fn scrub_once(&self, place: Place) -> Result<Place, ServiceError> {
         let mut scrub = self.blocking(move |store| store.scrub(place)).await?;
         let mut kept = Instant::now();
-        tracing::debug!(?place, "going over the stored artifacts");
+        tracing::debug!(?place, "scrubbing the stored artifacts");
         while !scrub.place().ended {
             let started = Instant::now();
             let step: Step;
@@ -86,7 +86,7 @@ impl ArtifactService {
             self.node.metrics.on_scrubbed(step.checked_bytes);
             match step.fault {
                 Some((blob, error)) if error.is_damage() => drop(self.found_damaged(blob, error).await?),
-                Some((blob, error)) => tracing::warn!(%blob, %error, "cannot check a stored file; going on without it"),
+                Some((blob, error)) => tracing::warn!(%blob, %error, "cannot check a stored file; skipping it"),
                 None => {}
             }
             let place = *scrub.place();
@@ -99,14 +99,14 @@ impl ArtifactService {
         Ok(*scrub.place())
     }
 
-    /// How long so many bytes may take.
+    /// How long `checked_bytes` may take.
     fn pause(&self, checked_bytes: u64) -> Duration {
         let rate = self.node.scrubbing.bytes_per_second.map(|rate| rate.max(1));
         rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(checked_bytes as f64 / rate as f64))
     }
 
-    /// Takes note that a blob is damaged: it is not served, and its artifacts are not told of, until it is mended. Gives
-    /// the reason back.
+    /// Records that a blob is damaged: it is not served, and its artifacts are not announced, until it is repaired.
+    /// Returns the reason.
     pub(super) async fn found_damaged(
         &self,
         blob: ArtifactId,
@@ -118,15 +118,15 @@ impl ArtifactService {
         Ok(reason)
     }
 
-    /// Counts and tells what the store finds damaged, and has it mended.
+    /// Counts and logs what the store finds damaged, and has it repaired.
     pub(super) fn follow_damage(&self) {
         let (metrics, damage) = (self.node.metrics.clone(), self.damage.clone());
-        // Weak, as the store holds it.
+        // Weak, because the store holds it.
         let store = Arc::downgrade(&self.node.artifacts);
         self.node.artifacts.on_damage(move |news| {
             match news {
                 DamageNews::Found(blob, reason) => {
-                    tracing::error!(%blob, %reason, "stored bytes are damaged; they are not served until they are mended");
+                    tracing::error!(%blob, %reason, "stored bytes are damaged; they are not served until they are repaired");
                     metrics.on_damaged();
                 }
                 DamageNews::Ended(blob) => tracing::info!(%blob, "a damaged file is whole again, or gone"),
@@ -139,7 +139,8 @@ impl ArtifactService {
         self.node.metrics.set_damaged(self.node.artifacts.damaged_blobs().len());
     }
 
-    /// Mends what is found damaged, whoever found it, and tells of what is whole again, whoever brought it. Never ends.
+    /// Repairs damaged artifacts, no matter who found the damage, and announces artifacts that are whole again, no
+    /// matter who brought the bytes. Never ends.
     pub(super) async fn keep_sound(&self) {
         let mut withheld = BTreeSet::new();
         loop {
@@ -157,7 +158,7 @@ impl ArtifactService {
                 Err(error) => tracing::error!(%error, "cannot tell which artifacts are damaged"),
             }
             let _ = tokio::time::timeout(wait, self.damage.notified()).await;
-            // So that what is marked is told of to nobody while it is mended.
+            // So that damaged artifacts are not announced while they are repaired.
             match self.withdraw_damaged().await {
                 Ok(damaged) => withheld.extend(damaged),
                 Err(error) => tracing::error!(%error, "cannot tell which artifacts are damaged"),
@@ -165,7 +166,7 @@ impl ArtifactService {
         }
     }
 
-    /// Tells nobody any more of the artifacts that are not whole; gives them.
+    /// Stops announcing the artifacts that are not whole, and returns them.
     async fn withdraw_damaged(&self) -> Result<BTreeSet<ArtifactId>, ServiceError> {
         let artifacts = self.blocking(ArtifactStore::damaged_artifacts).await?;
         let damaged: BTreeSet<ArtifactId> = artifacts.into_iter().map(|artifact| artifact.address).collect();
@@ -173,7 +174,7 @@ impl ArtifactService {
         Ok(damaged)
     }
 
-    /// Mends what is marked as damaged, as far as it can be; one caller at a time.
+    /// Repairs what is marked as damaged, as far as possible; one caller at a time.
     pub(super) async fn mend(&self) -> Mended {
         let _turn = self.mending.lock().await;
         let mut mended = Mended::default();
@@ -181,7 +182,7 @@ impl ArtifactService {
             mended.failure = Some(error);
         }
         if let Some(error) = &mended.failure {
-            tracing::error!(%error, "damaged bytes could not be mended; trying again in an hour");
+            tracing::error!(%error, "damaged bytes could not be repaired; trying again in an hour");
         }
         mended
     }
@@ -196,7 +197,7 @@ impl ArtifactService {
         for blob in &blobs {
             let blob = *blob;
             match self.blocking(move |store| store.salvage(&blob)).await {
-                Ok(Salvaged::Whole) => tracing::info!(%blob, "damaged bytes were mended without a fetch"),
+                Ok(Salvaged::Whole) => tracing::info!(%blob, "damaged bytes were repaired without a fetch"),
                 Ok(Salvaged::Part | Salvaged::Nothing) => {}
                 Err(error) => mended.failure = Some(error),
             }

@@ -1,4 +1,4 @@
-//! `allod account`: who can hold shares and sign.
+//! `allod account`: accounts, which hold shares and sign.
 
 use super::{
     Failure,
@@ -38,7 +38,7 @@ pub(super) enum AccountCommand {
         /// The account that admits it
         #[arg(long, value_name = "ACCOUNT", env = "ALLOD_AS")]
         sponsor: String,
-        /// Sign with this key of yours and not with whichever fits; may be repeated
+        /// Sign with this key instead of whichever fits; may be repeated
         #[arg(long = "sign-with", value_name = "KEY")]
         sign_with: Vec<String>,
         /// How many accounts the new one may admit in turn, out of the sponsor's own quota
@@ -69,11 +69,10 @@ pub(super) enum AccountCommand {
     Rotate {
         /// Its handle or id; its present keys sign
         account: String,
-        /// Sign with this key of yours and not with whichever fits; may be repeated
+        /// Sign with this key instead of whichever fits; may be repeated
         #[arg(long = "sign-with", value_name = "KEY")]
         sign_with: Vec<String>,
-        /// Where your keys alone do not speak for the account: put this as a request, which the others sign within
-        /// this time
+        /// If your keys alone cannot speak for the account: make this a request, which the others sign within this time
         #[arg(long, value_name = "DURATION", value_parser = units::duration)]
         request_approval: Option<Duration>,
         #[command(flatten)]
@@ -81,13 +80,13 @@ pub(super) enum AccountCommand {
     },
 }
 
-/// The keys that are to speak for an account.
+/// The keys that will speak for an account.
 #[derive(Debug, clap::Args)]
 pub(super) struct KeyPolicyArgs {
     /// A key: the name of one of yours, or 64 hexadecimal digits; may be repeated
     #[arg(id = "account_keys", long = "key", value_name = "KEY")]
     keys: Vec<String>,
-    /// A key that is made first, under this name; may be repeated
+    /// A key to generate first, under this name; may be repeated
     #[arg(long = "new-key", alias = "new-keys", value_name = "NAME", value_delimiter = ',')]
     new_keys: Vec<String>,
     /// The weight that signatures must reach
@@ -99,7 +98,7 @@ pub(super) struct KeyPolicyArgs {
 }
 
 impl KeyPolicyArgs {
-    /// Reads the policy; makes the new keys once everything else is in order.
+    /// Reads the policy. Generates the new keys once everything else is in order.
     pub(super) fn policy(&self, store: &KeyStore) -> Result<KeyPolicy> {
         let names: Vec<&String> = self.keys.iter().chain(&self.new_keys).collect();
         if names.is_empty() {
@@ -203,7 +202,7 @@ async fn create(
     })
 }
 
-/// So that no key is made for an account that cannot come to be.
+/// Checked first, so that no key is generated for an account that cannot be created.
 async fn refuse_taken(client: &Client, handle: &Handle) -> Result<()> {
     match client.find::<AccountView>(&format!("/v1/accounts/{handle}")).await? {
         Some(_) => Err(anyhow::anyhow!("the handle {handle} is taken; choose another")),

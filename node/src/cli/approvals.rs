@@ -1,6 +1,7 @@
-//! `allod approvals`: requests of an account with several keys, signed one after the other.
+//! `allod approvals`: requests of an account with several keys, which its keys sign one after the other.
 //!
-//! Any command that signs puts such a request with `--request-approval DURATION`; here it is seen and signed.
+//! Any command that signs can make such a request with `--request-approval DURATION`; these commands show and sign
+//! them.
 
 use super::{
     args::{HowMany, IdArg},
@@ -23,19 +24,19 @@ pub(super) enum Approvals {
         #[command(flatten)]
         how_many: HowMany,
     },
-    /// Show what is asked, and who has signed
+    /// Show what is requested, and who has signed
     Show {
         /// The request's id, or the start of it
         approval: IdArg,
     },
-    /// Sign a request; the signature that reaches the threshold carries it out
+    /// Sign a request; the signature that reaches the threshold executes it
     Sign {
         /// The request's id, or the start of it
         approval: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Take your signature back, or be against a request: as many keys against it as it takes to sign it drop it
+    /// Withdraw your signature, or oppose a request: it is dropped when as many keys oppose it as are needed to sign it
     Drop {
         /// The request's id, or the start of it
         approval: IdArg,

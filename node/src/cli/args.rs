@@ -1,4 +1,4 @@
-//! Arguments with a form of their own.
+//! Arguments with a syntax of their own.
 
 use super::{Failure, client::Client};
 use crate::api::DIGITS_MIN;
@@ -19,9 +19,9 @@ use serde::{
 };
 use std::{fmt, path::Path, str::FromStr};
 
-/// Bytes of a peer's consent at most.
+/// Maximum size of a peer's consent, in bytes.
 const CONSENT_SIZE_BYTES: usize = 256;
-/// Digits of a whole id.
+/// Hexadecimal digits of a whole id.
 const DIGITS: usize = 64;
 
 /// A version: `namespace/name@label`.
@@ -76,7 +76,7 @@ impl FromStr for Target {
     }
 }
 
-/// The id of something on the ledger, or enough of its start to tell it from all others of its kind.
+/// The id of something on the ledger, or enough of its start to distinguish it from all others of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IdArg(String);
 
@@ -84,7 +84,7 @@ impl FromStr for IdArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // Where an id is shown cut, its end is this mark.
+        // A truncated id is shown with this mark at the end.
         let digits = text.strip_suffix('…').unwrap_or(text);
         let sound =
             (DIGITS_MIN..=DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -104,15 +104,15 @@ impl fmt::Display for IdArg {
     }
 }
 
-/// Whatever has an id.
+/// Anything with an id.
 #[derive(Deserialize)]
 struct Identified<T> {
     id: T,
 }
 
 impl IdArg {
-    /// The whole id. A short one is the node's to complete: it looks among all there are below `path`, such as
-    /// `/v1/proposals`, and refuses what fits several.
+    /// The whole id. The node completes a short one: it looks among everything below `path`, such as `/v1/proposals`,
+    /// and refuses an ambiguous start.
     pub(super) async fn resolve<T: FromStr + DeserializeOwned>(&self, client: &Client, path: &str) -> Result<T> {
         match self.0.parse() {
             Ok(id) => Ok(id),
@@ -126,13 +126,13 @@ impl IdArg {
     }
 }
 
-/// How much of a list.
+/// How much of a list to show.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct HowMany {
-    /// How many at most
+    /// The maximum number of entries
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
-    /// The whole list, however long it is
+    /// The whole list, however long
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 }
@@ -143,7 +143,7 @@ impl HowMany {
     }
 }
 
-/// Who reads a model's artifacts.
+/// Who may read a model's artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ReadersArg {
     /// Everybody
@@ -164,7 +164,7 @@ impl From<ReadersArg> for Readers {
     }
 }
 
-/// A peer's word that it reads for an account, in one word of text.
+/// A peer's consent to read for an account, as one word of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ConsentArg(pub(super) BindPeer);
 
@@ -204,7 +204,7 @@ where
     }
 }
 
-/// A whole number of units, with `_` between the thousands if one likes.
+/// A whole number of units; `_` may separate the thousands.
 pub(super) fn units(text: &str) -> Result<Units, String> {
     text.replace('_', "").parse().map_err(|_| format!("{text:?} is not a whole number of units"))
 }
@@ -212,12 +212,12 @@ pub(super) fn units(text: &str) -> Result<Units, String> {
 /// At least one unit.
 pub(super) fn some_units(text: &str) -> Result<Units, String> {
     match units(text)? {
-        Units::ZERO => Err("0 units are nothing; name at least 1".into()),
+        Units::ZERO => Err("0 units are nothing; give at least 1".into()),
         units => Ok(units),
     }
 }
 
-/// The hash of something outside the ledger: 64 hexadecimal digits, or a file that is hashed here.
+/// A content hash: 64 hexadecimal digits, or a file that is hashed here.
 pub(super) fn content_hash(text: &str) -> Result<ContentHash> {
     if let Ok(hash) = text.parse() {
         return Ok(hash);
@@ -230,7 +230,7 @@ pub(super) fn content_hash(text: &str) -> Result<ContentHash> {
     Ok(ContentHash::from_bytes(*hasher.finalize().as_bytes()))
 }
 
-/// The ids behind names of versions.
+/// The ids of versions, given by name.
 pub(super) async fn version_refs(client: &Client, names: &[VersionName]) -> Result<Vec<VersionRef>> {
     let mut refs = Vec::new();
     for name in names {
@@ -239,14 +239,14 @@ pub(super) async fn version_refs(client: &Client, names: &[VersionName]) -> Resu
     Ok(refs)
 }
 
-/// A word out of a closed list of the ledger's, such as a class of decision; dashes may stand for underscores.
+/// A word from one of the ledger's closed lists, such as a class of decision; dashes may replace underscores.
 pub(super) fn word<'a, T: Deserialize<'a>>(text: &str) -> Result<T, String> {
     let text = text.replace('-', "_");
     let deserializer: StringDeserializer<serde::de::value::Error> = text.into_deserializer();
     T::deserialize(deserializer).map_err(|error| error.to_string())
 }
 
-/// Reads a value from a file: TOML if its name says so, else JSON.
+/// Reads a value from a file: as TOML if its name ends so, otherwise as JSON.
 pub(super) fn from_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let parsed = if path.extension().is_some_and(|extension| extension == "toml") {
@@ -257,7 +257,7 @@ pub(super) fn from_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
     parsed.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
-/// The ids behind names of accounts.
+/// The ids of accounts, given by name.
 pub(super) async fn account_ids(client: &Client, names: &[String]) -> Result<Vec<AccountId>> {
     let mut ids = Vec::new();
     for name in names {

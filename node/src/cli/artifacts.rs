@@ -36,35 +36,35 @@ pub(super) enum Artifacts {
         /// An artifact's address, or a version as namespace/name@label
         what: Target,
     },
-    /// Keep one whatever is collected; what this node published is pinned already
+    /// Keep one through every garbage collection; what this node published is pinned already
     Pin {
         /// An artifact's address, or a version as namespace/name@label
         what: Target,
     },
-    /// Take a pin back
+    /// Remove a pin
     Unpin {
         /// An artifact's address, or a version as namespace/name@label
         what: Target,
     },
-    /// Remove what is neither pinned nor of a released version, and downloads that nobody took up for a week
+    /// Remove what is neither pinned nor of a released version, and downloads that nobody resumed for a week
     #[command(alias = "collect")]
     Gc {
-        /// Remove nothing; say what would go
+        /// Remove nothing; show what would be removed
         #[arg(long)]
         dry_run: bool,
-        /// Give up interrupted fetches too, without waiting a week
+        /// Also remove interrupted fetches, without waiting a week
         #[arg(long)]
         downloads: bool,
     },
-    /// Who has one, as far as this node can find out
+    /// Which peers have one, as far as this node can find out
     Providers(providers::Providers),
-    /// How many copies there are of the releases whose owners wish for some
+    /// How many copies exist of the releases whose owners want copies
     Copies,
-    /// Hash every byte again; without an address, of all. What is damaged is not served from then on
+    /// Hash every byte again; without an address, of all artifacts. What is damaged is no longer served
     Verify {
         /// An artifact's address, or a version as namespace/name@label
         what: Option<Target>,
-        /// Get what is damaged again from other peers
+        /// Fetch what is damaged again from other peers
         #[arg(long)]
         repair: bool,
     },
@@ -100,7 +100,7 @@ impl Artifacts {
                     Some(what) => vec![resolve(&client, &what).await?],
                     None => all(&client).await?,
                 };
-                // One that is damaged does not keep the others from being looked at.
+                // A damaged one does not prevent the others from being checked.
                 let mut faults = Vec::new();
                 for address in addresses {
                     match verify(&client, address, repair).await {
@@ -130,7 +130,7 @@ fn show_copies(copies: &[Copies]) -> String {
         ]);
     }
     table.show(
-        "nothing is released whose owners wish for copies; ask them: allod propose distribution MODEL --copies NUMBER --as ACCOUNT",
+        "no release has owners who want copies; ask them: allod propose distribution MODEL --copies NUMBER --as ACCOUNT",
     )
 }
 
@@ -145,7 +145,7 @@ async fn pin(context: &Context, client: &Client, what: &Target, pin: bool) -> Re
 
 fn show_collected(collected: &CollectedView, dry_run: bool) -> String {
     let mut fields = Fields::default();
-    let removed = if dry_run { "would go" } else { "removed" };
+    let removed = if dry_run { "would remove" } else { "removed" };
     let count = |count: u64, what: &str| format!("{} {what}", show_count(count));
     let artifacts = collected.artifacts.iter().map(|address| format!("\n{address}")).collect::<String>();
     fields.add(removed, format!("{}{artifacts}", count(collected.artifacts.len() as u64, "artifacts")));
@@ -167,7 +167,7 @@ async fn verify(client: &Client, address: ArtifactId, repair: bool) -> Result<Ar
     client
         .post_lines(&format!("/v1/artifacts/{address}/verify?repair={repair}"), &(), |line| match line {
             VerifyLine::Damaged(fault) => {
-                progress.note(&format!("mending: {fault}"));
+                progress.note(&format!("repairing: {fault}"));
                 Ok(ControlFlow::Continue(()))
             }
             VerifyLine::Progress(done) => {
@@ -195,7 +195,7 @@ fn versions(view: &ArtifactView) -> String {
     if names.is_empty() { "of no model".into() } else { names }
 }
 
-/// Each on two lines, since its address has to be copied whole.
+/// Each entry takes two lines, because its address must be copied whole.
 fn show_list(artifacts: &[ArtifactView]) -> String {
     if artifacts.is_empty() {
         return "no artifacts here; publish or fetch one".into();
@@ -212,7 +212,7 @@ fn show_list(artifacts: &[ArtifactView]) -> String {
 fn show(view: &ArtifactView) -> String {
     let mut text = show_list(std::slice::from_ref(view));
     for concern in &view.standing.concerns {
-        text.push_str(&format!("  MIND: {}\n", concern_text(concern)));
+        text.push_str(&format!("  WARNING: {}\n", concern_text(concern)));
     }
     for file in view.manifest.iter().flatten() {
         text.push_str(&format!("  {:>10}  {}\n", show_size(file.size_bytes), file.path));
@@ -221,7 +221,7 @@ fn show(view: &ArtifactView) -> String {
     text
 }
 
-/// What an artifact says of itself, line by line.
+/// What an artifact says about itself, line by line.
 pub(super) fn show_contents(contents: &Contents) -> String {
     let mut text = String::new();
     for ModelFile { path, header } in &contents.model_files {
@@ -240,13 +240,13 @@ pub(super) fn show_contents(contents: &Contents) -> String {
     }
     for UnreadFile { path, reason } in &contents.unread_files {
         let path = path.as_ref().map_or("the file", |path| path.as_str());
-        text.push_str(&format!("  {path}: its header is not told: {}\n", plain(reason)));
+        text.push_str(&format!("  {path}: its header cannot be shown: {}\n", plain(reason)));
     }
     if let Some(card) = &contents.card {
         text.push_str(&show_card(card));
     }
     if let Some(fault) = &contents.card_fault {
-        text.push_str(&format!("  README.md has no card that can be read: {}\n", plain(fault)));
+        text.push_str(&format!("  README.md has no readable card: {}\n", plain(fault)));
     }
     text
 }
@@ -275,7 +275,7 @@ fn show_card(card: &Card) -> String {
     text
 }
 
-/// A stranger's words, without what would steer a terminal.
+/// Text from a stranger, without characters that would control a terminal.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }

@@ -18,7 +18,7 @@ use allod_protocol::{
 };
 use anyhow::Result;
 
-/// Say whether an artifact stood a test, or take back what you said; your last word counts.
+/// Say whether an artifact passed a test, or withdraw what you said; your last statement counts.
 #[derive(Debug, clap::Args)]
 pub(super) struct Attest {
     /// An artifact's address, or a version as namespace/name@label
@@ -31,7 +31,7 @@ pub(super) struct Attest {
     /// The report: a file that is hashed here, or its hash
     #[arg(long, value_name = "FILE|HASH")]
     evidence: Option<String>,
-    /// In your words
+    /// A note in your own words
     #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
     #[command(flatten)]
@@ -41,13 +41,13 @@ pub(super) struct Attest {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Verdict {
-    /// It stood the test
+    /// It passed the test
     #[arg(long)]
     passed: bool,
-    /// It did not: a release that waits for this statement is blocked
+    /// It failed: a release that waits for this statement is blocked
     #[arg(long)]
     failed: bool,
-    /// Take back what you said before
+    /// Withdraw what you said before
     #[arg(long)]
     withdraw: bool,
 }
@@ -62,7 +62,7 @@ impl Verdict {
     }
 }
 
-/// A finding as it is told: one that blocks is not overlooked.
+/// The words for a finding. One that blocks is hard to overlook.
 pub(super) const fn finding_text(finding: Finding) -> &'static str {
     match finding {
         Finding::Failed => "FAILED",
@@ -84,7 +84,7 @@ impl Attest {
     }
 }
 
-/// What was said of an artifact.
+/// What was said about an artifact.
 #[derive(Debug, clap::Args)]
 pub(super) struct Attestations {
     /// An artifact's address, or a version as namespace/name@label
@@ -115,5 +115,5 @@ fn show(attestations: &[AttestationView], dates: &Dates) -> String {
             cut(&attestation.note, 30),
         ]);
     }
-    table.show("nobody has said anything of it yet")
+    table.show("nobody has said anything about it yet")
 }

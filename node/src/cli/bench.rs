@@ -1,14 +1,14 @@
-//! `allod bench`: loads a network with real transactions and measures what comes of them.
+//! `allod bench`: loads a network with real transactions and measures the result.
 //!
-//! The load must not be what limits the measurement, on a machine that runs the network too. So everything that costs
-//! time is done before the clock starts: accounts and a model are created, every transaction is signed and every
-//! request's body is made. Under load the client only posts bodies on open connections and reads the stream of blocks.
+//! The load generator must not be the bottleneck, even on a machine that also runs the network. So everything that
+//! takes time is done before the clock starts: accounts and a model are created, every transaction is signed, and the
+//! body of every request is made. Under load the client only posts bodies on open connections and reads the stream of
+//! blocks.
 //!
-//! A transaction's latency runs from when its request was due, sent in time or not, until the block that holds it
-//! arrives on the stream of events: what a user sees as final, however busy the node. Without a rate nothing is due at
-//! a time: a bounded number is under way at once, a node that is busy is asked again, and a latency runs from the
-//! request that the node took.
-//! Reading order: `bench/prepare.rs`, `bench/load.rs`, `bench/report.rs`.
+//! A transaction's latency runs from when its request was due, whether or not it was sent in time, until the block that
+//! contains it arrives on the event stream: what a user sees as final, however busy the node is. Without a rate no
+//! request has a due time: a bounded number is in flight at once, a busy node is asked again, and a latency runs from
+//! the request that the node accepted. Reading order: `bench/prepare.rs`, `bench/load.rs`, `bench/report.rs`.
 
 mod load;
 mod prepare;
@@ -18,20 +18,20 @@ use super::{Failure, client::Client, context::Context, signing::Signing, units};
 use anyhow::Result;
 use std::time::Duration;
 
-/// Transactions a second that are signed ahead of a run without a rate. A network that takes more ends the run early.
+/// Transactions per second that are signed in advance for a run without a rate. A faster network ends the run early.
 const FLAT_OUT_PER_SECOND: u64 = 8_000;
-/// Transactions in one request, at most.
+/// Maximum number of transactions in one request.
 const BATCH: u64 = 250;
-/// Requests a second, at most: beyond it they grow instead.
+/// Maximum number of requests per second; above it, requests grow instead.
 const REQUESTS_PER_SECOND: u64 = 100;
 
 /// Load a network and measure it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Bench {
-    /// Transactions a second [default: as many as the network takes]
+    /// Transactions per second [default: as many as the network accepts]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: Option<u64>,
-    /// How long
+    /// How long to send
     #[arg(long, default_value = "60s", value_parser = units::duration)]
     duration: Duration,
     /// How many accounts send
@@ -40,19 +40,19 @@ pub(super) struct Bench {
     /// What they send
     #[arg(long, value_enum, default_value_t = Load::Contribution)]
     action: Load,
-    /// Without a rate: how many transactions may be under way at once
+    /// Without a rate: the maximum number of transactions in flight
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(250..=40_000))]
     in_flight: u32,
     #[command(flatten)]
     signing: Signing,
 }
 
-/// What is sent under load.
+/// The kind of transactions sent under load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Load {
-    /// Contributions recorded
+    /// Record contributions
     Contribution,
-    /// Shares transferred
+    /// Transfer shares
     Transfer,
 }
 
@@ -80,7 +80,7 @@ impl Bench {
         context.answer(&report, report::Report::show)
     }
 
-    /// How many transactions, and how many of them in a request.
+    /// The total number of transactions, and the number in each request.
     fn size(&self) -> (u64, u64) {
         let seconds = self.duration.as_millis().div_ceil(1_000);
         let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! `allod block`: one block with what it did.
+//! `allod block`: one block and its effects.
 
 use super::{
     context::Context,

@@ -1,4 +1,4 @@
-//! One node's API, as the client uses it: JSON in and out, transactions in their canonical bytes, answers in lines.
+//! A node's API as the client uses it: JSON in and out, transactions in canonical bytes, streamed answers in lines.
 
 use super::{Exit, Failure};
 use crate::api::views::{AccountView, BatchView, GapView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
@@ -13,18 +13,18 @@ use std::{ops::ControlFlow, time::Duration};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a question that needs no work may go unanswered.
+/// How long a question that needs no work may take.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long a transaction may wait for its block before the client stops looking.
+/// How long a transaction may wait for its block before the client gives up.
 const DECISION: Duration = Duration::from_secs(60);
-/// Entries asked for at a time.
+/// Entries requested at a time.
 const PAGE: usize = 200;
-/// Bytes of one line of an answer: a block's events are the longest.
+/// Maximum size of one line of an answer, in bytes: a block's events are the longest.
 const LINE_SIZE_BYTES: usize = 64 * 1024 * 1024;
-/// The canonical bytes of the ledger.
+/// The media type of the ledger's canonical bytes.
 pub(super) const BYTES: &str = "application/octet-stream";
 
-/// A node that answers on HTTP.
+/// A node reached over HTTP.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     base: String,
@@ -33,12 +33,12 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(base: &str) -> Result<Self> {
-        // A proxy that the environment names is for the world outside; the node is one's own.
+        // A proxy named by the environment is for the outside world; the node is local.
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).tcp_nodelay(true).build()?;
         Ok(Self { base: base.to_owned(), http })
     }
 
-    /// Where the node is.
+    /// The base URL of the node.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
@@ -47,7 +47,7 @@ impl Client {
         format!("{}{path}", self.base)
     }
 
-    /// Sends a request, tells a node that is not there from one that refuses.
+    /// Sends a request, and distinguishes an unreachable node from one that refuses.
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
@@ -66,7 +66,7 @@ impl Client {
         let cause = innermost(error);
         let base = &self.base;
         let message =
-            format!("the node at {base} {why} ({cause}); start it with `allod run`, or name another with --api URL");
+            format!("the node at {base} {why} ({cause}); start it with `allod run`, or choose another with --api URL");
         Failure { exit: Exit::Unreachable, message }.into()
     }
 
@@ -79,11 +79,11 @@ impl Client {
 
     fn read<T: DeserializeOwned>(&self, bytes: &[u8], path: &str) -> Result<T> {
         serde_json::from_slice(bytes).with_context(|| {
-            format!("{}{path} answers what this client does not understand; do their versions fit?", self.base)
+            format!("{}{path} sent an answer that this client does not understand; do their versions match?", self.base)
         })
     }
 
-    /// Reads what is at a path, if there is anything.
+    /// Reads what is at a path. `None` if there is nothing.
     pub(super) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         match self.get(path).await {
             Ok(found) => Ok(Some(found)),
@@ -99,7 +99,7 @@ impl Client {
         Ok(response.bytes().await.map_err(|error| self.unreachable(&error))?.to_vec())
     }
 
-    /// Reads a list from its start: at most `limit` entries. Its `next` is there only if more follow.
+    /// Reads a list from its start: at most `limit` entries. Its `next` is present only if more follow.
     pub(super) async fn list<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<Page<T>> {
         let mut all = Page { items: Vec::new(), next: None };
         loop {
@@ -107,7 +107,8 @@ impl Client {
             let after = all.next.as_ref().map(|next| format!("&after={next}")).unwrap_or_default();
             let separator = if path.contains('?') { '&' } else { '?' };
             let page: Page<T> = self.get(&format!("{path}{separator}limit={wanted}{after}")).await?;
-            // A page may be empty before the last: what was looked at did not fit. The cursor moves on in any case.
+            // A page may be empty before the last one, if nothing that was examined matched. The cursor advances in any
+            // case.
             let is_stuck = page.items.is_empty() && page.next == all.next;
             all.items.extend(page.items);
             all.next = page.next;
@@ -120,7 +121,7 @@ impl Client {
         }
     }
 
-    /// Takes the cursor away if nothing is behind it: a page that is full may be the last.
+    /// Removes the cursor if nothing follows it: a full page may be the last one.
     async fn look_ahead<T: DeserializeOwned>(&self, path: &str, mut read: Page<T>) -> Result<Page<T>> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let mut behind = read.next.clone();
@@ -135,7 +136,7 @@ impl Client {
         Ok(read)
     }
 
-    /// Where the node stands.
+    /// The status of the node.
     pub(super) async fn status(&self) -> Result<StatusView> {
         self.get("/v1/status").await
     }
@@ -153,7 +154,7 @@ impl Client {
         self.get(&format!("/v1/models/{name}")).await
     }
 
-    /// Asks a question that takes a body, in JSON.
+    /// Sends a question with a JSON body.
     pub(super) async fn ask<Question: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
@@ -164,7 +165,7 @@ impl Client {
         self.read(&bytes, path)
     }
 
-    /// Has the node set something, or with `set` false, take it back.
+    /// Sets something on the node, or unsets it if `set` is false.
     pub(super) async fn set<T: DeserializeOwned>(&self, path: &str, set: bool) -> Result<T> {
         let url = self.url(path);
         let request = if set { self.http.put(url) } else { self.http.delete(url) };
@@ -173,7 +174,7 @@ impl Client {
         self.read(&bytes, path)
     }
 
-    /// Hands in a transaction and waits until it is in a block.
+    /// Submits a transaction and waits until it is in a block.
     pub(super) async fn submit(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
         let request = self.http.post(self.url("/v1/transactions?wait=true"));
         let request = request.header(header::CONTENT_TYPE, BYTES).body(bytes).timeout(DECISION);
@@ -186,7 +187,7 @@ impl Client {
         self.await_block(id).await
     }
 
-    /// Looks until a transaction is in a block, should the node have stopped waiting for it first.
+    /// Polls until a transaction is in a block, in case the node stops waiting first.
     async fn await_block(&self, id: TransactionId) -> Result<Taken> {
         let path = format!("/v1/transactions/{id}");
         let deadline = tokio::time::Instant::now() + DECISION;
@@ -196,7 +197,7 @@ impl Client {
             }
             if tokio::time::Instant::now() >= deadline {
                 bail!(
-                    "transaction {id} is in no block yet; do more than two thirds of the validators run? \
+                    "transaction {id} is not in a block yet; are more than two thirds of the validators running? \
                      Look again with: allod transaction {id}"
                 );
             }
@@ -204,7 +205,7 @@ impl Client {
         }
     }
 
-    /// Hands in a list of transactions, in its canonical bytes, and does not wait: what load is made of.
+    /// Submits a list of transactions in canonical bytes, and does not wait: the load of a bench.
     pub(super) async fn submit_batch(&self, bytes: Vec<u8>) -> Result<BatchView> {
         let path = "/v1/transactions/batch";
         let request = self.http.post(self.url(path)).header(header::CONTENT_TYPE, BYTES).body(bytes).timeout(ANSWER);
@@ -213,7 +214,7 @@ impl Client {
         self.read(&bytes, path)
     }
 
-    /// Asks for work whose answer comes in lines of JSON, and gives each line to `on_line` until it breaks with the
+    /// Requests work whose answer is a stream of JSON lines. Passes each line to `on_line`, until that breaks with the
     /// result.
     pub(super) async fn post_lines<Request, Line, Done>(
         &self,
@@ -238,7 +239,7 @@ impl Client {
         bail!("the node at {} stopped in the middle of its answer; see its log", self.base)
     }
 
-    /// Follows the blocks: from the next one on, or from after the event of an id, which any node may have given.
+    /// Follows the blocks: from the next one on, or from after the event of an id, which any node may have assigned.
     pub(super) async fn follow(&self, after: Option<&str>) -> Result<Notices> {
         let request = self.http.get(self.url("/v1/events")).header(header::ACCEPT, "text/event-stream");
         let request = after.iter().fold(request, |request, id| request.query(&[("after", id)]));
@@ -265,7 +266,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// Whether an error is the node's problem of this code.
+/// Whether an error is a problem that the node reported with this code.
 pub(super) fn has_code(error: &anyhow::Error, code: &str) -> bool {
     error.downcast_ref::<Problem>().is_some_and(|problem| problem.code == code)
 }

@@ -23,12 +23,12 @@ impl Context {
         Ok(Self { json: globals.json, api, keys: globals.keys })
     }
 
-    /// Whether the answer is JSON.
+    /// Whether to answer in JSON.
     pub(super) fn json(&self) -> bool {
         self.json
     }
 
-    /// The URLs of the nodes that are named.
+    /// The URLs of the nodes given on the command line.
     pub(super) fn urls(&self) -> &[String] {
         &self.api
     }
@@ -37,7 +37,7 @@ impl Context {
     pub(super) fn client(&self) -> Result<Client> {
         match self.api.as_slice() {
             [url] => Client::new(url),
-            urls => Err(Failure::usage(format!("{} nodes are named by --api; this command asks one", urls.len()))),
+            urls => Err(Failure::usage(format!("--api names {} nodes; this command uses one", urls.len()))),
         }
     }
 
@@ -62,21 +62,21 @@ impl Context {
         Ok(())
     }
 
-    /// Writes what was read of a list, as [`Self::answer`] does, and says beside it if there is more.
+    /// Writes the part of a list that was read, as [`Self::answer`] does, and notes if there is more.
     pub(super) fn answer_list<T: Serialize>(&self, page: &Page<T>, text: impl FnOnce(&[T]) -> String) -> Result<()> {
         self.answer(&page.items, |items| text(items))?;
         self.note_more(page.next.is_some(), page.items.len(), "entries");
         Ok(())
     }
 
-    /// Says beside an answer that a list goes on after what was shown of it, if it does.
+    /// Notes, outside the answer, that a list continues after what was shown, if it does.
     pub(super) fn note_more(&self, more: bool, shown: usize, what: &str) {
         if more {
             self.note(format!("these are the first {shown} {what}, and there are more: --limit NUMBER, or --all"));
         }
     }
 
-    /// Writes one line of an answer that comes in lines: the value as JSON, or the text for people.
+    /// Writes one line of a streamed answer: the value as JSON, or the text for people.
     pub(super) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
         let line = if self.json { json::to_string(value)? } else { text(value) };
         let mut stdout = std::io::stdout().lock();
@@ -85,7 +85,7 @@ impl Context {
         Ok(())
     }
 
-    /// Says something beside the answer.
+    /// Writes a note to standard error, outside the answer.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
         eprintln!("{text}");
     }

@@ -37,7 +37,7 @@ pub(super) struct Contribute {
     command: Option<ContributeCommand>,
     #[command(flatten)]
     record: Option<Record>,
-    // Not inside `Record`: clap takes an optional group with another group in it for absent.
+    // Not inside `Record`: clap treats an optional group that contains another group as absent.
     #[command(flatten)]
     signing: Option<Signing>,
 }
@@ -61,7 +61,7 @@ enum ContributeCommand {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Appeal that a contribution of yours was declined, or not countersigned: if the arbiters uphold it, it counts
+    /// Appeal if a contribution of yours was declined, or not countersigned: if the arbiters uphold it, it counts
     Appeal {
         /// The contribution's id, or the start of it
         contribution: IdArg,
@@ -70,15 +70,15 @@ enum ContributeCommand {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Tell the amount of a sealed contribution of yours, once its round no longer records; an amount that is never told
-    /// loses you everything in that round
+    /// Reveal the amount of a sealed contribution of yours, once its round no longer records; an amount that is never
+    /// revealed loses you everything in that round
     Reveal {
         /// The contribution's id, or the start of it
         contribution: IdArg,
-        /// The amount that was sealed, where it is not kept beside your keys
+        /// The sealed amount, if it is not kept with your keys
         #[arg(long, value_parser = amount, requires = "salt")]
         amount: Option<u64>,
-        /// The salt that it was sealed with, where that is not kept beside your keys
+        /// The salt of the seal, if it is not kept with your keys
         #[arg(long, value_name = "HEX", requires = "amount")]
         salt: Option<ContentHash>,
         #[command(flatten)]
@@ -103,7 +103,7 @@ enum ContributeCommand {
 struct Record {
     /// The model: namespace/name
     model: ModelName,
-    /// In which round; in a sealed one the amount is hidden until it is revealed
+    /// The round; in a sealed one the amount is hidden until it is revealed
     #[arg(long, value_name = "ROUND")]
     round: Option<u64>,
     /// What was given
@@ -115,7 +115,7 @@ struct Record {
     /// What shows it: a hash, or a file that is hashed here
     #[arg(long, value_name = "FILE|HASH")]
     evidence: Option<String>,
-    /// In your words
+    /// A note in your own words
     #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
 }
@@ -148,7 +148,7 @@ fn amount(text: &str) -> Result<u64, String> {
 #[derive(Debug, Serialize)]
 struct ContributionRecorded {
     contribution: ContributionId,
-    /// Where it is kept what the amount was sealed with, if it was.
+    /// The file with the amount and the salt, if the amount was sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<PathBuf>,
 }
@@ -174,7 +174,7 @@ impl Record {
             }
             _ => None,
         };
-        // On the disk before the ledger hears of it: an amount that cannot be told costs its giver the round.
+        // On disk before the ledger learns of it: an amount that cannot be revealed costs its giver the round.
         let kept = sealed.as_ref().map(|sealed| sealed.keep(&context.keys()?)).transpose()?;
         let sealed = sealed.map(|sealed| sealed.seal());
         let action = RecordContribution {
@@ -200,7 +200,7 @@ impl Record {
             receipt.add_place(&mut fields);
             match &receipt.made.kept {
                 Some(path) => {
-                    let words = "keep it: without it the amount cannot be told, and you get nothing from the round";
+                    let words = "keep it: without it the amount cannot be revealed, and you get nothing from the round";
                     fields.add("sealed", format!("{}\n{words}", path.display()));
                     fields.add("next", "after recording: allod contribute reveal ID");
                 }
@@ -214,7 +214,7 @@ impl Record {
 }
 
 impl Record {
-    /// Whether a round asks for sealed amounts.
+    /// Whether a round requires sealed amounts.
     async fn is_sealed(&self, client: &Client, round: u64) -> Result<bool> {
         let view: RoundView = client.get(&format!("/v1/models/{}/rounds/{round}", self.model)).await?;
         Ok(view.round.plan.sealed)
@@ -285,7 +285,7 @@ impl ContributeCommand {
     }
 }
 
-/// The heights that an answer about a contribution speaks of.
+/// The heights that an answer about a contribution mentions.
 fn heights(view: &ContributionView) -> Vec<Height> {
     let contribution = &view.contribution;
     let signed = contribution.countersigned.iter().map(|one| one.height);
@@ -338,7 +338,7 @@ fn declined(view: &ContributionView, dates: &Dates) -> Vec<String> {
     declined.map(words).collect()
 }
 
-/// Each on two lines, since its id has to be copied whole.
+/// Each entry takes two lines, because its id must be copied whole.
 fn show_list(views: &[ContributionView], dates: &Dates) -> String {
     if views.is_empty() {
         return "no contributions".into();

@@ -1,4 +1,4 @@
-//! Heights as dates: the ledger counts in blocks, people in days.
+//! Heights as dates: the ledger counts blocks, people count days.
 
 use super::{client::Client, units::show_time};
 use crate::api::views::BlockTime;
@@ -6,10 +6,10 @@ use allod_protocol::ground::ids::{Height, Timestamp};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Heights that one request asks for.
+/// Maximum number of heights in one request.
 const BATCH: usize = 200;
 
-/// When blocks were decided, asked for once for a whole answer.
+/// The times of blocks, requested once for a whole answer.
 #[derive(Debug, Default)]
 pub(super) struct Dates(BTreeMap<Height, Timestamp>);
 
@@ -26,7 +26,7 @@ impl Dates {
         Ok(Self(dates))
     }
 
-    /// The date of a height, for a table; the block where the node does not know its date.
+    /// The date of a height, for a table; the block number if the node does not know its date.
     pub(super) fn date(&self, height: Height) -> String {
         self.0.get(&height).map_or_else(|| format!("block {height}"), |time| show_time(*time))
     }

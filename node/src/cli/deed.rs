@@ -1,4 +1,4 @@
-//! `allod deed`: proofs of what the ledger holds, written to files that anyone checks offline.
+//! `allod deed`: proofs of what the ledger says, written to files that anyone can check offline.
 
 use super::{
     args::{Target, VersionName},
@@ -19,19 +19,19 @@ use std::{
     time::Duration,
 };
 
-/// Write a proof of what the ledger holds, which anyone checks offline with `allod verify`.
+/// Write a proof of what the ledger says, which anyone can check offline with `allod verify`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Deed {
-    /// What an account holds of a model, and what burdens it: vesting, a dispute, a suspension
+    /// What an account holds of a model, and what restricts it: vesting, a dispute, a suspension
     Shares {
         /// namespace/name
         model: ModelName,
-        /// Whose line
+        /// The account of the line
         account: String,
         #[command(flatten)]
         to: To,
     },
-    /// A version, where it stands, and whether it is disputed
+    /// A version, its status, and whether it is disputed
     Version {
         /// namespace/name@label
         version: VersionName,
@@ -47,21 +47,21 @@ pub(super) enum Deed {
         #[command(flatten)]
         to: To,
     },
-    /// A proposal, its tally and what became of it
+    /// A proposal, its tally and its outcome
     Decision {
         /// The proposal's id, or its first digits
         proposal: String,
         #[command(flatten)]
         to: To,
     },
-    /// What an account said of an artifact, or that it said nothing
+    /// What an account said about an artifact, or that it said nothing
     Attestation {
         /// An artifact's address, or a version as namespace/name@label
         what: Target,
-        /// What it is about, such as bias-audit
+        /// The subject of the statement, such as bias-audit
         #[arg(long, value_name = "NAME")]
         statement: Name,
-        /// Who said it, or did not
+        /// The account that said it, or did not
         #[arg(long, value_name = "ACCOUNT")]
         by: String,
         #[command(flatten)]
@@ -69,18 +69,18 @@ pub(super) enum Deed {
     },
 }
 
-/// Where the deed goes, and for whom it is.
+/// The target of a deed, and the block that it is linked to.
 #[derive(Debug, clap::Args)]
 pub(super) struct To {
-    /// The file to write, new
+    /// The new file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Tie it to this block, which whoever checks the deed trusts as a checkpoint
+    /// Link it to this block, which those who check the deed trust as a checkpoint
     #[arg(long, value_name = "HEIGHT[:HASH]")]
     checkpoint: Option<Tie>,
 }
 
-/// A height to tie a deed to, with the hash that the block must have, if it is known.
+/// A height to link a deed to, with the hash that the block must have, if it is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tie {
     height: Height,
@@ -95,7 +95,7 @@ impl FromStr for Tie {
             let checkpoint: Checkpoint = text.parse().map_err(|error| format!("{error}"))?;
             return Ok(Self { height: checkpoint.height, checkpoint: Some(checkpoint) });
         }
-        let height = text.parse().map_err(|_| format!("{text:?} is no height; give HEIGHT, or HEIGHT:HASH"))?;
+        let height = text.parse().map_err(|_| format!("{text:?} is not a height; give HEIGHT, or HEIGHT:HASH"))?;
         Ok(Self { height: Height::new(height), checkpoint: None })
     }
 }
@@ -105,11 +105,11 @@ impl FromStr for Tie {
 struct Written {
     file: PathBuf,
     size_bytes: u64,
-    /// The height after which what it proves stood so.
+    /// The height whose state the deed proves.
     height: Height,
-    /// The block that certifies it: a verifier may take it as a checkpoint if a peer that it trusts has the same.
+    /// The block that certifies it. A verifier may use it as a checkpoint if a peer that it trusts has the same block.
     block: String,
-    /// The checkpoint that it is tied to.
+    /// The checkpoint that it is linked to.
     checkpoint: Option<String>,
 }
 
@@ -140,7 +140,7 @@ impl To {
     async fn write(&self, context: &Context, client: &Client, path: &str) -> Result<()> {
         let tied = self.checkpoint.map(|tie| format!("?checkpoint={}", tie.height)).unwrap_or_default();
         let bytes = certified(client, &format!("/v1/deeds/{path}{tied}")).await?;
-        let deed = Proof::decode(&bytes).context("the node gave what is no deed")?;
+        let deed = Proof::decode(&bytes).context("the node did not send a deed")?;
         let checkpoint = self.checkpoint.map(|tie| tied_to(&deed, tie)).transpose()?;
         super::init::write_new(&self.output, &bytes)?;
         let header = &deed.root.header.header;
@@ -161,22 +161,22 @@ fn show(written: &Written, file: &Path) -> String {
     let checkpoint = written.checkpoint.as_ref().unwrap_or(block);
     format!(
         "{file}: {size}, as of block {height}, certified by block\n  {block}\ncheck it with\n  allod verify {file} \
-         --genesis GENESIS --checkpoint {checkpoint}\nwhere the checkpoint is one that a peer whom the checker trusts \
-         has too"
+        --genesis GENESIS --checkpoint {checkpoint}\nwhere the checkpoint is one that a peer trusted by the checker \
+        also has"
     )
 }
 
-/// The block of the height that a deed is tied to: the one that was asked for, if its hash was.
+/// The block at the height that a deed is linked to: the requested one, if its hash was given.
 fn tied_to(deed: &Proof, tie: Tie) -> Result<Checkpoint> {
     let root = &deed.root;
     let announced = root.changes.iter().map(|change| &change.announced.header);
     let mut headers = announced.chain([&root.header.header]).chain(&root.links);
     let header = headers.find(|header| header.height == tie.height);
-    let header = header.with_context(|| format!("the node gave a deed that is not tied to block {}", tie.height))?;
+    let header = header.with_context(|| format!("the node sent a deed that is not linked to block {}", tie.height))?;
     let found = Checkpoint { height: tie.height, block: header.hash() };
     match tie.checkpoint {
         Some(asked) if asked != found => bail!(
-            "the node's block is {found}, not {asked}: one of the two is of another history. Ask other peers for the \
+            "the node's block is {found}, not {asked}: one of the two belongs to another history. Ask other peers for the \
              hash of that block (`allod block {}`) before you trust either",
             tie.height
         ),
@@ -184,7 +184,7 @@ fn tied_to(deed: &Proof, tie: Tie) -> Result<Checkpoint> {
     }
 }
 
-/// A deed, as soon as a block certifies what it is on: the one after that which wrote it, which follows at once.
+/// A deed, as soon as a block certifies its subject: the block after the one that wrote it, which follows at once.
 async fn certified(client: &Client, path: &str) -> Result<Vec<u8>> {
     const TRIES: u32 = 40;
     const PAUSE: Duration = Duration::from_millis(250);

@@ -1,4 +1,4 @@
-//! `allod delegate` and `allod delegations`: who answers a model's questions for whom.
+//! `allod delegate` and `allod delegations`: accounts that answer a model's questions for others.
 
 use super::{
     args::HowMany,
@@ -32,7 +32,7 @@ pub(super) struct Delegate {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Whom {
-    /// Who answers from now on; you may still answer any question yourself
+    /// The account that answers from now on; you may still answer any question yourself
     #[arg(long, value_name = "ACCOUNT")]
     to: Option<String>,
     /// Answer for yourself again
@@ -63,7 +63,7 @@ impl Delegate {
     }
 }
 
-/// Who lets whom answer a model's questions.
+/// Which accounts let which others answer a model's questions.
 #[derive(Debug, clap::Args)]
 pub(super) struct Delegations {
     /// namespace/name

@@ -1,4 +1,4 @@
-//! `allod dispute`: challenges of a line, a version or a contribution.
+//! `allod dispute`: challenges of a register line, a version or a contribution.
 
 use super::{
     args::{self, HowMany, IdArg, VersionName},
@@ -22,15 +22,15 @@ use allod_protocol::{
 use anyhow::Result;
 use serde::Serialize;
 
-/// Challenge a line of a register, a version or a contribution; answer and settle challenges.
+/// Challenge a register line, a version or a contribution; answer and settle challenges.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Dispute {
     /// Challenge units of a holder: they cannot leave its line until the dispute ends. Units of your own are bound
-    /// meanwhile; who loses is barred from challenging for a while
+    /// meanwhile; a challenger that loses is barred from challenging for a while
     Line {
         /// namespace/name
         model: ModelName,
-        /// Whose line
+        /// The holder of the line
         holder: String,
         /// How many units
         #[arg(long, value_parser = args::some_units)]
@@ -73,29 +73,29 @@ pub(super) enum Dispute {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Rule on a challenge as an arbiter, with your reasons; the ruling waits before it stands
+    /// Rule on a challenge as an arbiter, with your reasons; the ruling waits before it takes effect
     Rule {
         /// The dispute's id, or the start of it
         dispute: IdArg,
         #[command(flatten)]
         ruling: Ruling,
-        /// Why
+        /// Your reasons
         #[arg(long)]
         reasons: String,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Take a ruling that goes against you to the owners, before it stands; it can be done once
+    /// Take a ruling that goes against you to the owners, before it takes effect; possible once
     Appeal {
         /// The dispute's id, or the start of it
         dispute: IdArg,
-        /// Why
+        /// Your reasons
         #[arg(long)]
         text: String,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Take your challenge back, before anybody ruled on it
+    /// Withdraw your challenge, before anybody has ruled on it
     Withdraw {
         /// The dispute's id, or the start of it
         dispute: IdArg,
@@ -116,10 +116,10 @@ pub(super) enum Dispute {
     },
 }
 
-/// What a party says.
+/// The words of a party.
 #[derive(Debug, clap::Args)]
 pub(super) struct Words {
-    /// In your words
+    /// Your statement
     #[arg(long)]
     text: String,
     /// What shows it: a hash, or a file that is hashed here
@@ -130,13 +130,13 @@ pub(super) struct Words {
 /// What the challenger binds.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct Bond {
-    /// Bind so many units of your own, where the policy asks for fewer: of sixteen challenges of the same thing the ones
+    /// Bind this many units of your own, if the policy requires fewer: of sixteen challenges of the same thing, those
     /// that bind most stay
     #[arg(long, value_name = "UNITS", value_parser = args::some_units)]
     bond: Option<Units>,
 }
 
-/// Who is right.
+/// The decision on a challenge.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Ruling {
@@ -293,7 +293,7 @@ fn decides(view: &DisputeView) -> String {
     format!("{needed} of the arbiters {}{heard}", sitting.join(", "))
 }
 
-/// What it costs the challenger to lose.
+/// What the challenger loses if the challenge fails.
 fn stake(view: &DisputeView) -> String {
     let bond = show_count(view.dispute.bond.get());
     format!("{bond} units of the challenger; a loss bars it for {}", show_duration(view.loss_bars_ms))

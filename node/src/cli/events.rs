@@ -1,4 +1,4 @@
-//! What happened on the ledger, told in one line each, with names in place of ids.
+//! What happened on the ledger, in one line per event, with names instead of ids.
 
 use super::{
     attest::finding_text,
@@ -19,7 +19,7 @@ use allod_protocol::{
 };
 use std::collections::HashMap;
 
-/// The names behind ids, asked for once.
+/// The names for ids, each requested once.
 #[derive(Debug)]
 pub(super) struct Names {
     client: Client,
@@ -32,7 +32,7 @@ impl Names {
         Self { client, accounts: HashMap::new(), models: HashMap::new() }
     }
 
-    /// An account's handle; the start of its id if the node does not say.
+    /// An account's handle, or the start of its id if the node does not know it.
     pub(super) async fn account(&mut self, id: AccountId) -> String {
         if let Some(name) = self.accounts.get(&id) {
             return name.clone();
@@ -43,7 +43,7 @@ impl Names {
         name
     }
 
-    /// A model's name; the start of its id if the node does not say.
+    /// A model's name, or the start of its id if the node does not know it.
     pub(super) async fn model(&mut self, id: ModelId) -> String {
         if let Some(name) = self.models.get(&id) {
             return name.clone();
@@ -54,7 +54,7 @@ impl Names {
         name
     }
 
-    /// A text of the rules, with names in place of the ids of accounts and models; other ids stay as they are.
+    /// A text of the rules, with the ids of accounts and models replaced by names; other ids stay as they are.
     pub(super) async fn text(&mut self, text: &str) -> String {
         let mut named = text.to_owned();
         for range in plain::ids_in(text).into_iter().rev() {
@@ -66,7 +66,7 @@ impl Names {
         named
     }
 
-    /// The name of an account or a model, whichever has this id.
+    /// The name of the account or model with this id.
     async fn known(&mut self, id: &str) -> Option<String> {
         let (account, model) = (id.parse::<AccountId>().ok()?, id.parse::<ModelId>().ok()?);
         if let Some(name) = self.accounts.get(&account).or_else(|| self.models.get(&model)) {
@@ -91,7 +91,7 @@ impl Names {
     }
 
     /// An event in one line.
-    #[allow(clippy::too_many_lines, reason = "a list, a line for each event")]
+    #[allow(clippy::too_many_lines, reason = "a list with one line per event")]
     pub(super) async fn tell(&mut self, event: &Event) -> String {
         match event {
             Event::AccountCreated { .. }
@@ -180,7 +180,7 @@ impl Names {
         }
     }
 
-    #[allow(clippy::too_many_lines, reason = "a list, a line for each event")]
+    #[allow(clippy::too_many_lines, reason = "a list with one line per event")]
     async fn tell_account(&mut self, event: &Event) -> String {
         match event {
             Event::AccountCreated { handle, sponsor: Some(sponsor), .. } => {
@@ -197,7 +197,7 @@ impl Names {
             }
             Event::MemberAdmitted { account } => format!("{} is a member of the network", self.account(*account).await),
             Event::MemberRemoved { account, reason } => {
-                format!("{} is a member of the network no longer: {reason}", self.account(*account).await)
+                format!("{} is no longer a member of the network: {reason}", self.account(*account).await)
             }
             Event::QuotaGranted { account, quota } => {
                 format!("{} may admit {quota} more accounts", self.account(*account).await)
@@ -217,7 +217,7 @@ impl Names {
                 format!("peer {} reads for {}", short(peer), self.account(*account).await)
             }
             Event::PeerReleased { peer, account } => {
-                format!("peer {} reads for {} no more", short(peer), self.account(*account).await)
+                format!("peer {} no longer reads for {}", short(peer), self.account(*account).await)
             }
             Event::RecoveryContested { account, ready } => {
                 let (account, ready) = (self.account(*account).await, show_clock(*ready));
@@ -412,7 +412,7 @@ impl Names {
                     UnitsOf::Any => "any model".into(),
                     UnitsOf::Model(model) => self.model(*model).await,
                 };
-                let says = if *takes == Some(false) { "takes none unasked" } else { "takes whatever comes" };
+                let says = if *takes == Some(false) { "takes none unasked" } else { "takes all that come" };
                 format!("units of {of}: {} {says}", self.account(*account).await)
             }
             Event::TransferAnswered { proposal, buyer, accepted } => {
@@ -443,7 +443,10 @@ impl Names {
             }
             Event::RecordingEnded { model, round, closes } => {
                 let model = self.model(*model).await;
-                format!("round {round} of {model} records no more, its model is retired; closes {}", show_time(*closes))
+                format!(
+                    "round {round} of {model} no longer records, because the model is retired; closes {}",
+                    show_time(*closes)
+                )
             }
             Event::AmountsWithheld { model, round, account, seals, until } => {
                 let (model, account) = (self.model(*model).await, self.account(*account).await);
@@ -494,7 +497,7 @@ impl Names {
                 format!("incident {} with {model}@{label} reported by {reporter}", short(incident))
             }
             Event::IncidentAnswered { incident, account, .. } => {
-                format!("incident {}: {} says something to it", short(incident), self.account(*account).await)
+                format!("incident {}: {} comments on it", short(incident), self.account(*account).await)
             }
             Event::IncidentUpdated { model, incident, status } => {
                 format!("incident {} with {}: {}", short(incident), self.model(*model).await, incident_status(*status))

@@ -1,4 +1,4 @@
-//! `allod fetch`: a version's bytes, from whoever has them, every one verified.
+//! `allod fetch`: a version's bytes, from the peers that have them, every byte verified.
 
 use super::{
     Exit, Failure,
@@ -30,27 +30,27 @@ pub(super) struct Fetch {
     /// Write a copy to this path on the node's machine; without it the artifact stays in the node's store
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Replace files at the path that are different
+    /// Replace files at the path that have other content
     #[arg(long, requires = "output")]
     overwrite: bool,
-    /// What an address is of, if it is of no version on the ledger
+    /// The kind of an address that is not that of a version on the ledger
     #[arg(long, value_enum)]
     kind: Option<Kind>,
-    /// Only the files of a collection that match, as in a .gitignore: '*.safetensors', 'weights/'; may be repeated. The
-    /// node does not serve what it holds in part
+    /// Fetch only the files of a collection that match, as in a .gitignore: '*.safetensors', 'weights/'; may be
+    /// repeated. The node does not serve artifacts that it holds in part
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
-    /// Ask this peer rather than those that announced it; may be repeated
+    /// Ask this peer instead of those that announced it; may be repeated
     #[arg(long = "provider", value_name = "PEER")]
     providers: Vec<String>,
-    /// Put up with it that the version is withdrawn or suspended, which is refused otherwise, or is deprecated, disputed, or
-    /// made from one that is any of these, which ends with exit code 7 otherwise; may be repeated
+    /// Accept that the version is withdrawn or suspended, which is otherwise refused; or is deprecated, disputed, or
+    /// made from one that is any of these, which otherwise ends with exit code 7; may be repeated
     #[arg(long, value_name = "WHAT", value_enum)]
     despite: Vec<Despite>,
 }
 
-/// What is put up with. That a version was made from another one is named apart: who puts up with that has not said that
-/// the version itself may be withdrawn.
+/// What is accepted. Concerns about an ancestor have a name of their own: accepting those does not mean accepting that
+/// the version itself is withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Despite {
     Withdrawn,
@@ -61,7 +61,7 @@ enum Despite {
 }
 
 impl Despite {
-    /// The kind of concern about the version itself; none for its ancestors.
+    /// The kind of concern about the version itself. `None` for its ancestors.
     const fn kind(self) -> Option<ConcernKind> {
         match self {
             Self::Withdrawn => Some(ConcernKind::Withdrawn),
@@ -108,7 +108,7 @@ impl Fetch {
     }
 }
 
-/// A refusal because of what is the matter with the version has an exit code of its own.
+/// A refusal because of a concern about the version has an exit code of its own.
 fn barred(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<Problem>() {
         Some(problem) if ["withdrawn", "suspended"].contains(&problem.code.as_str()) => {
@@ -119,13 +119,13 @@ fn barred(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Says what is the matter with what was fetched, and fails if that was not asked for.
+/// Reports the concerns about what was fetched, and fails if they were not accepted.
 fn warn(context: &Context, standing: &Standing, despite: &[Despite]) -> Result<()> {
     for concern in &standing.concerns {
-        context.note(format!("mind: {}", concern_text(concern)));
+        context.note(format!("warning: {}", concern_text(concern)));
     }
     if standing.partial {
-        context.note("mind: it has more ancestors than were looked at");
+        context.note("warning: it has more ancestors than were checked");
     }
     let named = |concern: &Concern| match concern.distance {
         0 => despite.iter().any(|despite| despite.kind() == Some(concern.kind)),
@@ -134,17 +134,17 @@ fn warn(context: &Context, standing: &Standing, despite: &[Despite]) -> Result<(
     let unnamed = standing.concerns.iter().find(|concern| !named(concern));
     unnamed.map_or(Ok(()), |concern| {
         let name = if concern.distance == 0 { concern.kind.name() } else { "made-from" };
-        let message = format!("it is fetched; put up with this by --despite {name}");
+        let message = format!("it was fetched; accept this with --despite {name}");
         Err(Failure { exit: Exit::Warned, message }.into())
     })
 }
 
-/// The address behind what is asked for.
+/// The address that the target stands for.
 pub(super) async fn resolve(client: &Client, what: &Target) -> Result<ArtifactId> {
     Ok(meant(client, what).await?.0)
 }
 
-/// The address behind what is asked for, and the version, if one is.
+/// The address that the target stands for, and the version, if it is one.
 async fn meant(client: &Client, what: &Target) -> Result<(ArtifactId, Option<VersionRef>)> {
     let (model, label) = match what {
         Target::Address(address) => return Ok((*address, None)),
@@ -199,7 +199,7 @@ fn show(fetched: &FetchedView) -> String {
     fields.add("artifact", artifact.address);
     fields.add("size", format!("{} in {} files", show_size(artifact.size_bytes), show_count(artifact.files.into())));
     let received = match fetched.received_bytes {
-        0 => "nothing: all of it was here".to_owned(),
+        0 => "nothing: all of it was already here".to_owned(),
         bytes => {
             let rate = bytes as f64 / fetched.elapsed_seconds.max(0.001);
             let time = show_duration((fetched.elapsed_seconds * 1_000.0) as u64);

@@ -1,10 +1,10 @@
-//! `allod inbox`: what an account is asked, what it would lose by saying nothing, and by when.
+//! `allod inbox`: what an account is asked to do, by when, and what it would lose by not answering.
 
 use super::{args::HowMany, context::Context, output::wrap, units::show_time};
 use crate::api::views::InboxItem;
 use anyhow::Result;
 
-/// What an account is asked: to vote, reveal, countersign, answer, accept; the first to end first.
+/// What an account is asked to do: vote, reveal, countersign, answer, accept; the first to end first.
 #[derive(Debug, clap::Args)]
 pub(super) struct Inbox {
     /// Its handle or id
@@ -17,7 +17,7 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let path = format!("/v1/accounts/{}/inbox", self.whose);
-        // Whole, since what ends first may come last.
+        // The whole list, because what ends first may come last.
         let mut page = context.client()?.list::<InboxItem>(&path, usize::MAX).await?;
         page.items.sort_by_key(|item| (item.until.is_none(), item.until, item.kind));
         let more = page.items.len() > self.how_many.limit();
@@ -28,7 +28,7 @@ impl Inbox {
     }
 }
 
-/// Each on a few lines: by when, what, and the command that answers it, to be copied whole.
+/// Each item takes a few lines: by when, what, and the command that answers it, to be copied whole.
 fn show(items: &[InboxItem]) -> String {
     if items.is_empty() {
         return "nothing is asked of this account".into();

@@ -20,7 +20,7 @@ use allod_protocol::{
 use anyhow::Result;
 use serde::Serialize;
 
-/// Report what went wrong with a version, and carry it on.
+/// Report what went wrong with a version, and update the report.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Incident {
     /// Report what went wrong with a version
@@ -36,27 +36,27 @@ pub(super) enum Incident {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Carry an incident on, as a steward of the model
+    /// Update an incident, as a steward of the model
     Update {
         /// The incident's id, or the start of it
         incident: IdArg,
-        /// How far it has come: reported, investigating, resolved or dismissed
+        /// Its status: reported, investigating, resolved or dismissed
         #[arg(long, value_parser = args::word::<IncidentStatus>)]
         status: IncidentStatus,
-        /// Whom you name to answer for it from now on: it accepts or declines (`allod office`), and may speak
+        /// The account you name to answer for it from now on: it accepts or declines (`allod office`), and may comment
         #[arg(long, value_name = "ACCOUNT")]
         responsible: Option<String>,
-        /// In your words
+        /// A note in your own words
         #[arg(long)]
         text: String,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Speak to an incident: as its reporter, or as who was named to answer for it
+    /// Comment on an incident, as its reporter or as the account named to answer for it
     Answer {
         /// The incident's id, or the start of it
         incident: IdArg,
-        /// In your words
+        /// A note in your own words
         #[arg(long)]
         text: String,
         /// What shows it: a hash, or a file that is hashed here
@@ -187,7 +187,7 @@ fn show(view: &IncidentView, dates: &Dates) -> String {
             cut(&update.text, 40),
         ]);
     }
-    format!("{}\n{}", fields.show(), table.show("nobody has taken it up yet"))
+    format!("{}\n{}", fields.show(), table.show("nobody has worked on it yet"))
 }
 
 fn step_text(step: &IncidentStepView) -> String {

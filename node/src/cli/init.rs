@@ -1,4 +1,4 @@
-//! `allod init`: the data directory of a node for an existing network.
+//! `allod init`: creates the data directory of a node for an existing network.
 
 use super::{context::Context, output::Fields};
 use crate::{config, keys, run};
@@ -23,7 +23,7 @@ pub(super) struct Init {
     settings: config::Flags,
 }
 
-/// What was made.
+/// The node that was created.
 #[derive(Debug, Serialize)]
 pub(super) struct NodeMade {
     pub(super) data_dir: PathBuf,
@@ -40,7 +40,7 @@ impl Init {
             None => config::default_data_dir()?,
         };
         let settings: Vec<_> = self.settings.given().into_iter().map(|(name, _, texts)| (name, texts)).collect();
-        // A wrong address is refused now rather than when the node starts.
+        // A wrong address is refused now, not when the node starts.
         config::Sources { data_dir: data_dir.clone(), flags: self.settings, ..config::Sources::default() }.load()?;
         let made = make_node(&data_dir, &genesis, &keys::generate()?, &keys::generate()?, &settings)?;
         context.answer(&made, |made| {
@@ -54,7 +54,7 @@ impl Init {
     }
 }
 
-/// Makes a node's directory with its keys, genesis and settings. Nothing that exists is overwritten.
+/// Creates a node's directory with its keys, genesis and settings. Never overwrites anything.
 pub(super) fn make_node(
     data_dir: &Path,
     genesis: &Genesis,
@@ -75,7 +75,7 @@ pub(super) fn make_node(
     })
 }
 
-/// Refuses a directory that holds anything already.
+/// Refuses a directory that is not empty.
 pub(super) fn refuse_used(directory: &Path) -> Result<()> {
     match std::fs::read_dir(directory) {
         Ok(mut entries) => match entries.next() {
@@ -87,7 +87,7 @@ pub(super) fn refuse_used(directory: &Path) -> Result<()> {
     }
 }
 
-/// Writes a genesis as people read it. Its id does not depend on the text, only on what it says.
+/// Writes a genesis in readable form. Its id depends on its content, not on the text.
 pub(super) fn write_genesis(path: &Path, genesis: &Genesis) -> Result<()> {
     let mut text = crate::json::to_string_pretty(genesis)?;
     text.push('\n');

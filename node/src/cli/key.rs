@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub(super) enum Key {
     /// Make a new key
     New {
-        /// What to call it
+        /// Its name
         name: String,
         /// Protect it with a passphrase (asked for, or ALLOD_PASSPHRASE)
         #[arg(long)]
@@ -59,7 +59,7 @@ impl Key {
             Self::List => {
                 let (keys, refused) = store.list()?;
                 for reason in refused {
-                    context.note(format!("passed over: {reason}"));
+                    context.note(format!("skipped: {reason}"));
                 }
                 let views: Vec<KeyView> = keys.into_iter().map(KeyView::from).collect();
                 context.answer(&views, |views| {

@@ -1,4 +1,4 @@
-//! The terms under which a model is used, as a command line gives them.
+//! The terms under which a model is used, as given on the command line.
 
 use super::{args, client::Client, units};
 use allod_protocol::{
@@ -21,7 +21,7 @@ pub(super) struct LicenceArgs {
 }
 
 impl LicenceArgs {
-    /// The licence, if one is given.
+    /// The licence, if one was given.
     pub(super) fn licence(&self) -> Result<Option<Licence>> {
         match (&self.spdx, &self.terms) {
             (Some(expression), _) => Ok(Some(Licence::Spdx(expression.clone()))),
@@ -32,7 +32,7 @@ impl LicenceArgs {
 }
 
 impl LicenceArgs {
-    /// What a licence to a model is on: these terms, or else the model's present ones.
+    /// The terms of a licence to a model: those given, or else the model's current ones.
     pub(super) async fn terms(
         &self,
         client: &Client,
@@ -47,7 +47,7 @@ impl LicenceArgs {
     }
 }
 
-/// An expression of licences on the SPDX list.
+/// An SPDX expression of licences on the SPDX list.
 fn expression(text: &str) -> Result<String, String> {
     match spdx::Expression::parse(text) {
         Ok(_) => Ok(text.to_owned()),

@@ -1,4 +1,4 @@
-//! `allod licence`: ask for a licence to a model, agree to one, do without it, and see what became of it.
+//! `allod licence`: ask for a licence to a model, accept one, give it up, and see what became of it.
 
 use super::{
     args::{HowMany, IdArg},
@@ -25,43 +25,43 @@ use allod_protocol::{
 use anyhow::{Result, anyhow};
 use std::time::Duration;
 
-/// Ask for a licence to a model, agree to one or do without it, and see what became of licences.
+/// Ask for a licence to a model, accept or decline one, and see what became of licences.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum LicenceCommand {
-    /// Ask a model's owners for a licence, in place of what you asked of them before: if they grant just that, it is agreed
+    /// Ask a model's owners for a licence, replacing your earlier request: if they grant exactly that, it is agreed
     Ask {
         /// namespace/name
         model: ModelName,
         /// For how long, from the grant [default: for ever]
         #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
         duration: Option<Duration>,
-        /// On which terms [default: the model's present ones]
+        /// The terms [default: the model's current ones]
         #[command(flatten)]
         terms: LicenceArgs,
-        /// What for
+        /// The purpose
         #[arg(long, default_value = "", hide_default_value = true)]
         text: String,
-        /// How long you ask: what is granted later needs your word again
+        /// How long your request stands: what is granted later needs your acceptance
         #[arg(long, value_name = "DURATION", value_parser = units::duration, default_value = "30d")]
         within: Duration,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Ask for it no longer
+    /// Withdraw the request
     Withdraw {
         /// namespace/name
         model: ModelName,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Agree to the licence that you are offered, in place of the one that you have
+    /// Accept the licence that you are offered, replacing the one that you have
     Accept {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Decline the licence that you are offered; one that you have stays
+    /// Decline the licence that you are offered; the one that you have stays
     Decline {
         #[command(flatten)]
         which: Which,
@@ -87,13 +87,13 @@ pub(super) enum LicenceCommand {
         /// namespace/name
         #[arg(required_unless_present = "by", conflicts_with = "by")]
         model: Option<ModelName>,
-        /// What this account asks for, of the owners of any model
+        /// What this account asks the owners of any model for
         #[arg(long, value_name = "ACCOUNT")]
         by: Option<String>,
         #[command(flatten)]
         how_many: HowMany,
     },
-    /// Show what became of an account's licences to a model, the newest step first
+    /// Show what became of an account's licences to a model, newest step first
     History {
         /// namespace/name
         model: ModelName,
@@ -104,17 +104,17 @@ pub(super) enum LicenceCommand {
     },
 }
 
-/// Which licence.
+/// The licence that a command is about.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Which {
     /// namespace/name
     model: ModelName,
-    /// Only if this decision granted it, so that another one made meanwhile is not answered unseen
+    /// Only if this decision granted it, so that a newer grant is not answered unseen
     #[arg(long, value_name = "PROPOSAL")]
     decision: Option<IdArg>,
 }
 
-/// What is done with it.
+/// The answer to a licence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Accept,
@@ -142,7 +142,9 @@ impl LicenceCommand {
                 let sender = signing.sender(context).await?;
                 let id = sender.client.model(&model).await?.model.id;
                 let receipt = sender.submit(Action::AskLicence(AskLicence { model: id, wanted: None })).await?;
-                context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("asked no longer\n{}", receipt.place()))
+                context.answer(&receipt, |receipt: &Receipt<Nothing>| {
+                    format!("the request is withdrawn\n{}", receipt.place())
+                })
             }
             Self::Accept { which, signing } => answer(context, &which, &signing, Answer::Accept).await,
             Self::Decline { which, signing } => answer(context, &which, &signing, Answer::Decline).await,
@@ -173,7 +175,7 @@ impl LicenceCommand {
     }
 }
 
-/// What is answered is one grant, by the decision that made it.
+/// The answer applies to one grant, identified by the decision that made it.
 async fn answer(context: &Context, which: &Which, signing: &Signing, answer: Answer) -> Result<()> {
     let sender = signing.sender(context).await?;
     let (client, model, handle) = (&sender.client, &which.model, &sender.account.handle);
@@ -194,7 +196,7 @@ async fn answer(context: &Context, which: &Which, signing: &Signing, answer: Ans
     };
     let grant = match answer {
         Answer::Accept | Answer::Decline => {
-            offered.ok_or_else(|| anyhow!("{handle} is offered no licence to {model}{instead}"))?
+            offered.ok_or_else(|| anyhow!("{handle} is not offered a licence to {model}{instead}"))?
         }
         Answer::GiveUp => held.ok_or_else(|| anyhow!("{handle} has no licence to {model}{instead}"))?,
     };
@@ -225,7 +227,7 @@ fn on_terms(grant: &LicenceGrant) -> String {
     format!("{}, {}", plain::licence_on(grant.terms.as_ref()), plain::licence_until(grant.expires))
 }
 
-/// What an account asks of a model's owners, if it asks for anything.
+/// The licence that an account asks a model's owners for, if any.
 pub(super) async fn asked_for(
     client: &Client,
     model: &ModelName,
@@ -236,14 +238,14 @@ pub(super) async fn asked_for(
     Ok(asked.items.into_iter().find(|view| view.model_name.as_ref() == Some(model)))
 }
 
-/// The heights of what a list shows.
+/// The heights that a list shows.
 pub(super) fn granted(view: &LicenseeView) -> impl Iterator<Item = Height> {
     let licence = view.licensee.licence.as_ref().map(|licence| licence.grant.since);
     licence.into_iter().chain(view.licensee.offer.as_ref().map(|offer| offer.since))
 }
 
-/// How an account stands, a line for the licence that it agreed to and one for what it is offered: in words, since when,
-/// until when, on which terms. What is over is not shown as what holds.
+/// The licences of an account: one line for the licence that it accepted and one for what it is offered, with status,
+/// since when, until when, and terms. What is over is not shown as being in force.
 pub(super) fn lines(view: &LicenseeView, dates: &Dates) -> Vec<[String; 4]> {
     let licensee = &view.licensee;
     let line = |stands: &str, grant: &LicenceGrant| {
@@ -263,7 +265,7 @@ pub(super) fn lines(view: &LicenseeView, dates: &Dates) -> Vec<[String; 4]> {
     }
     match &licensee.offer {
         Some(offer) if view.offer_stands => lines.push(line("offered, not accepted", offer)),
-        Some(offer) => lines.push(line("offered in vain", offer)),
+        Some(offer) => lines.push(line("offered, no longer open", offer)),
         None if lines.is_empty() => lines.push(["declined or taken back", "", "", ""].map(str::to_owned)),
         None => {}
     }

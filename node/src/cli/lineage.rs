@@ -21,7 +21,7 @@ pub(super) struct Lineage {
     /// Only what was made from it
     #[arg(long)]
     down: bool,
-    /// How many steps at most
+    /// The maximum number of steps
     #[arg(long, value_name = "STEPS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=32))]
     depth: u32,
 }
@@ -37,13 +37,13 @@ impl Lineage {
         let path = format!("/v1/models/{model}/versions/{label}/lineage?way={way}&depth={}", self.depth);
         let view: LineageView = context.client()?.get(&path).await?;
         if view.truncated {
-            context.note("there are more versions than are shown");
+            context.note("there are more versions than shown");
         }
         context.answer(&view, show)
     }
 }
 
-/// One version a line, from its ancestors down to its descendants, each further in than what it was made from.
+/// One version per line, from its ancestors down to its descendants, each indented further than its parent.
 fn show(view: &LineageView) -> String {
     let mut versions: Vec<&LineageVersion> = view.versions.iter().collect();
     versions.sort_by_key(|version| version.distance);

@@ -1,4 +1,4 @@
-//! `allod model`: what is owned.
+//! `allod model`: models, which accounts own.
 
 use super::{
     Failure,
@@ -40,7 +40,7 @@ pub(super) enum ModelCommand {
         #[command(flatten)]
         how_many: HowMany,
     },
-    /// Show a model, its policy and its versions; or one version, and what its files say of themselves
+    /// Show a model, its policy and its versions; or one version, and what its files say about themselves
     Show {
         /// namespace/name, or namespace/name@label for a version
         what: Target,
@@ -68,10 +68,10 @@ pub(super) struct Create {
     /// NAMESPACE/NAME=UNITS; may be repeated
     #[arg(long = "grant", value_name = "MODEL=UNITS")]
     grants: Vec<Assigned<Units>>,
-    /// Who countersigns contributions and may publish versions; may be repeated [default: the founder]
+    /// An account that countersigns contributions and may publish versions; may be repeated [default: the founder]
     #[arg(long = "steward", value_name = "ACCOUNT")]
     stewards: Vec<String>,
-    /// What it is
+    /// A description
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
     #[command(flatten)]
@@ -81,7 +81,7 @@ pub(super) struct Create {
     /// Who reads its artifacts
     #[arg(long, value_enum, default_value_t = ReadersArg::Public)]
     readers: ReadersArg,
-    /// How many peers of members should hold each release; 0 for no wish
+    /// How many members' peers should hold each release; 0 for no target
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     copies: u32,
     #[command(flatten)]
@@ -96,7 +96,7 @@ struct ModelMade {
     name: ModelName,
 }
 
-/// A model with its versions, as `model show` gives it.
+/// A model with its versions, as `model show` answers.
 #[derive(Debug, Serialize)]
 struct ModelWithVersions {
     #[serde(flatten)]
@@ -251,14 +251,14 @@ fn show(view: &ModelWithVersions, dates: &Dates) -> String {
         view.standing.concerns.iter().map(|concern| format!("{}: {}\n", view.version.label, concern_text(concern)))
     });
     let warnings: String = warnings.collect();
-    let vacancies = view.offices.vacancies.iter().map(|vacancy| format!("mind: {}\n", vacancy.text));
+    let vacancies = view.offices.vacancies.iter().map(|vacancy| format!("warning: {}\n", vacancy.text));
     let vacancies: String = vacancies.collect();
     let offices = office::show_of_model(&view.offices.offices);
     let hint = format!("no versions yet; publish one: allod publish PATH --model {} --version LABEL", model.name);
     format!("{}\n{offices}{vacancies}\n{}{warnings}", fields.show(), table.show(&hint))
 }
 
-/// The heights that an answer about a version speaks of.
+/// The heights that an answer about a version mentions.
 fn heights(view: &VersionView) -> Vec<Height> {
     let released = match view.version.status {
         VersionStatus::Released { height, .. } => Some(height),
@@ -273,9 +273,9 @@ fn show_version(view: &VersionView, dates: &Dates) -> String {
     let mut fields = Fields::default();
     fields.add("version", format!("{name}@{}", version.label)).add("status", version_status(&version.status, dates));
     for concern in &view.standing.concerns {
-        fields.add("MIND", concern_text(concern));
+        fields.add("WARNING", concern_text(concern));
     }
-    fields.add_some("MIND", view.standing.partial.then_some("it has more ancestors than were looked at"));
+    fields.add_some("WARNING", view.standing.partial.then_some("it has more ancestors than were checked"));
     fields.add("published", dates.at(version.published));
     fields.add("publisher", who(view.publisher_handle.as_ref(), version.publisher));
     fields.add("artifact", version.artifact.address);
@@ -286,14 +286,14 @@ fn show_version(view: &VersionView, dates: &Dates) -> String {
     fields.add_some("notes", Some(&version.notes).filter(|notes| !notes.is_empty()));
     let here = match &view.contents {
         Some(_) => "yes".to_owned(),
-        None => format!("no, so what its files say is not known; get it: allod fetch {name}@{}", version.label),
+        None => format!("no, so what its files say is unknown; get it: allod fetch {name}@{}", version.label),
     };
     fields.add("here", here);
     let contents = view.contents.as_ref().map(show_contents).unwrap_or_default();
     format!("{}{contents}", fields.show())
 }
 
-/// Where a version stands, in a word: what is the matter with it comes first.
+/// The status of a version in one word: concerns come first.
 fn standing_name(view: &VersionView) -> &'static str {
     view.standing.own().map_or_else(|| view.version.status.name(), |concern| concern.kind.name())
 }

@@ -1,4 +1,4 @@
-//! `allod network`: what the members agree on.
+//! `allod network`: the members, and what they have agreed on.
 
 use super::{
     args::HowMany,
@@ -25,12 +25,12 @@ pub(super) struct Network {
 
 #[derive(Debug, clap::Subcommand)]
 enum NetworkList {
-    /// Who decides on the network: its members, by handle
+    /// The members, who decide on the network, by handle
     Members {
         #[command(flatten)]
         how_many: HowMany,
     },
-    /// Who decides the next blocks, with which power, and which account answers for each
+    /// The validators that decide the next blocks, with their power and the accounts that answer for them
     Validators {},
 }
 
@@ -85,12 +85,12 @@ fn show_validators(view: &ValidatorsView) -> String {
     );
     if view.next != view.current {
         let height = view.height.next();
-        text.push_str(&format!("\nfrom block {height} on it is another set: allod network validators --json\n"));
+        text.push_str(&format!("\nfrom block {height} on the set is different: allod network validators --json\n"));
     }
     text
 }
 
-/// Leave the network's members: the account keeps what it holds, and decides on the network no longer.
+/// Leave the network's members: the account keeps what it holds, and no longer decides on the network.
 #[derive(Debug, clap::Args)]
 pub(super) struct Leave {
     #[command(flatten)]
@@ -102,7 +102,7 @@ impl Leave {
         let sender = self.signing.sender(context).await?;
         let receipt = sender.submit(Action::LeaveNetwork(LeaveNetwork {})).await?;
         context.answer(&receipt, |receipt: &Receipt<Nothing>| {
-            format!("{} is a member no longer\n{}", sender.account.handle, receipt.place())
+            format!("{} is no longer a member\n{}", sender.account.handle, receipt.place())
         })
     }
 }
@@ -121,7 +121,10 @@ fn show(view: &NetworkView) -> String {
         fields.add(class.name(), show_rule(parameters.policy.rule(class)));
     }
     if let Some(dormancy) = parameters.policy.dormancy {
-        fields.add("silence", format!("who is called on counts no more after {}", show_duration(dormancy.after_ms)));
+        fields.add(
+            "silence",
+            format!("an account that is called on no longer counts after {}", show_duration(dormancy.after_ms)),
+        );
     }
     fields.add("heartbeat", show_duration(parameters.heartbeat_ms));
     fields.add("propose timeout", show_duration(parameters.propose_timeout_ms));

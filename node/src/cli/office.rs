@@ -1,4 +1,4 @@
-//! `allod office`: what your account is to do for others, once it agreed to it.
+//! `allod office`: tasks that an account performs for others, once it has accepted them.
 
 use super::{
     Failure,
@@ -28,10 +28,10 @@ use anyhow::Result;
 use serde::Serialize;
 use std::{path::PathBuf, str::FromStr};
 
-/// See, accept and give back offices: nobody holds one without having agreed to it.
+/// See, accept and resign offices: nobody holds one without having accepted it.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum OfficeCommand {
-    /// List the offices that an account was named for, what it answered, and what it accepted ahead
+    /// List the offices that an account was named for, its answers, and what it accepted in advance
     List {
         /// Its handle or id
         whose: String,
@@ -45,21 +45,21 @@ pub(super) enum OfficeCommand {
         /// Every office of this model that you are offered
         #[arg(long, value_name = "MODEL", conflicts_with = "which")]
         all_of: Option<ModelName>,
-        /// For --validator without a signature: the data directory of this machine's validator, whose key agrees
+        /// For --validator without a signature: the data directory of this machine's validator, whose key consents
         /// [default: ~/.local/share/allod]
         #[arg(long, value_name = "DIR", env = "ALLOD_HOME")]
         data: Option<PathBuf>,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Decline an office, give it back, or take back that you accepted it ahead
+    /// Decline or resign an office, or withdraw an acceptance in advance
     Resign {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Have this machine's validator agree that an account operates it, which then accepts that
+    /// Make this machine's validator consent that an account operates it; the account then accepts that
     Agree {
         /// The account's handle or id
         operator: String,
@@ -69,7 +69,7 @@ pub(super) enum OfficeCommand {
     },
 }
 
-/// Which office.
+/// The office that a command is about.
 #[derive(Clone, Debug, clap::Args)]
 #[group(id = "which", multiple = false)]
 pub(super) struct Which {
@@ -91,7 +91,7 @@ pub(super) struct Which {
     /// Responsible for an incident
     #[arg(long, value_name = "ID")]
     incident: Option<IdArg>,
-    /// Operator of a validator: its key, with what `allod office agree` printed on its machine if that is another one
+    /// Operator of a validator: its key, with the output of `allod office agree` if it runs on another machine
     #[arg(long, value_name = "KEY[:SIGNATURE]")]
     validator: Option<OperatorArg>,
 }
@@ -154,7 +154,7 @@ impl Which {
         })
     }
 
-    /// What the validator says, if it is about one: what was given, or the word of this machine's validator.
+    /// The validator's consent, if the office is about one: the given one, or that of this machine's validator.
     fn proof(&self, data: Option<PathBuf>, network: NetworkId, operator: AccountId) -> Result<Option<Signature>> {
         let Some(OperatorArg { key, proof }) = &self.validator else { return Ok(None) };
         if proof.is_some() {
@@ -164,14 +164,14 @@ impl Which {
         if own != *key {
             return Err(Failure::usage(format!(
                 "the validator of this machine has the key {own}; on the machine of the other one, \
-                 `allod office agree ACCOUNT` prints what --validator takes"
+                 `allod office agree ACCOUNT` prints the value for --validator"
             )));
         }
         Ok(Some(signature))
     }
 }
 
-/// What `allod office agree` prints.
+/// The output of `allod office agree`.
 #[derive(Debug, Serialize)]
 struct Agreement {
     validator: PublicKey,
@@ -210,7 +210,7 @@ impl OfficeCommand {
     }
 }
 
-/// The word of this machine's validator, with its key.
+/// The consent of this machine's validator, with its key.
 fn agreement(data: Option<PathBuf>, network: NetworkId, operator: AccountId) -> Result<(PublicKey, Signature)> {
     let data_dir = match data {
         Some(directory) => directory,
@@ -233,7 +233,7 @@ async fn list(context: &Context, whose: &str, how_many: HowMany) -> Result<()> {
     context.answer_list(&found, |offices| show(offices, &dates))
 }
 
-/// Of one model only: anybody can found models and name whom they like.
+/// Only for one model: anybody can found models and name any account.
 async fn accept_all(context: &Context, model: &ModelName, signing: &Signing) -> Result<()> {
     let sender = signing.sender(context).await?;
     let found = offices(&sender.client, sender.account.id, usize::MAX).await?;
@@ -266,10 +266,10 @@ fn show(offices: &[OfficeView], dates: &Dates) -> String {
             view.since.map(|since| dates.date(since)).unwrap_or_default(),
         ]);
     }
-    table.show("this account was named for nothing")
+    table.show("this account was not named for any office")
 }
 
-/// The offices of a model, an account a line.
+/// The offices of a model, one account per line.
 pub(super) fn show_of_model(offices: &[OfficeView]) -> String {
     let mut table = Table::new(&["OFFICE", "ACCOUNT", "ANSWER"]);
     for view in offices {

@@ -1,13 +1,13 @@
 //! Answers for people: tables and lists of fields that fit into 80 columns.
 
-/// Which side a column's entries lean to.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
     Right,
 }
 
-/// A table without rules: a line of headings, then one line an entry.
+/// A table without rules: a line of headings, then one line per entry.
 #[derive(Debug)]
 pub(super) struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -15,7 +15,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A heading that starts with `>` makes a column of numbers, which lean right.
+    /// A heading that starts with `>` makes a column of numbers, aligned to the right.
     pub(super) fn new(headings: &[&'static str]) -> Self {
         let column = |heading: &&'static str| match heading.strip_prefix('>') {
             Some(heading) => (heading, Align::Right),
@@ -28,7 +28,7 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table, or the words for an empty one.
+    /// The table, or `empty` if it has no rows.
     pub(super) fn show(&self, empty: &str) -> String {
         if self.rows.is_empty() {
             return empty.to_owned();
@@ -59,7 +59,7 @@ impl Table {
     }
 }
 
-/// Names and values, one a line.
+/// Names and values, one per line.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Vec<(&'static str, String)>);
 
@@ -69,7 +69,7 @@ impl Fields {
         self
     }
 
-    /// Leaves the line out if there is no value.
+    /// Adds a line unless the value is `None`.
     pub(super) fn add_some(&mut self, name: &'static str, value: Option<impl std::fmt::Display>) -> &mut Self {
         if let Some(value) = value {
             self.add(name, value);
@@ -93,17 +93,17 @@ impl Fields {
     }
 }
 
-/// A handle if there is one, else the start of the id.
+/// The handle if there is one, otherwise the start of the id.
 pub(super) fn who(handle: Option<&impl std::fmt::Display>, id: impl std::fmt::Display) -> String {
     handle.map_or_else(|| short(id), ToString::to_string)
 }
 
-/// The start of an id, enough to tell it from others in a table.
+/// The start of an id, enough to distinguish it from others in a table.
 pub(super) fn short(id: impl std::fmt::Display) -> String {
     cut(&id.to_string(), 12)
 }
 
-/// A text cut to a number of characters, its line breaks made spaces.
+/// A text truncated to a number of characters, with line breaks replaced by spaces.
 pub(super) fn cut(text: &str, characters: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= characters {
@@ -114,7 +114,7 @@ pub(super) fn cut(text: &str, characters: usize) -> String {
     cut
 }
 
-/// A text in lines of at most so many characters, each set in by so many spaces; a word is never broken.
+/// A text in lines of at most `width` characters, each indented by `indent` spaces; words are never broken.
 pub(super) fn wrap(text: &str, indent: usize, width: usize) -> String {
     let margin = " ".repeat(indent);
     let (mut lines, mut line) = (Vec::new(), String::new());

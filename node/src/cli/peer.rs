@@ -1,4 +1,4 @@
-//! `allod peer`: for whom a peer reads what is not for everybody.
+//! `allod peer`: for which account a peer reads restricted artifacts.
 
 use super::{
     Failure,
@@ -21,10 +21,10 @@ use libp2p::PeerId;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Say for which account a peer reads artifacts that are for holders or licensees.
+/// Set for which account a peer reads artifacts that are for holders or licensees.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Peer {
-    /// Have this machine's peer agree to read for an account, whose operator then binds it
+    /// Make this machine's peer consent to read for an account, which then binds it
     Consent {
         /// The account's handle or id
         reader: String,
@@ -32,9 +32,9 @@ pub(super) enum Peer {
         #[arg(long, value_name = "DIR", env = "ALLOD_HOME")]
         data: Option<PathBuf>,
     },
-    /// Bind a peer to your account: it may read from then on what the account may
+    /// Bind a peer to your account: from then on it may read what the account may read
     Bind {
-        /// What `allod peer consent` printed on the peer's machine [default: the peer of this machine agrees]
+        /// The output of `allod peer consent` on the peer's machine [default: this machine's peer consents]
         consent: Option<ConsentArg>,
         /// The data directory of this machine's peer [default: ~/.local/share/allod]
         #[arg(long, value_name = "DIR", env = "ALLOD_HOME", conflicts_with = "consent")]
@@ -42,7 +42,7 @@ pub(super) enum Peer {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Let go of a peer of your account: it reads nothing for it from the next block on
+    /// Release a peer from your account: from the next block on it reads nothing for it
     Release {
         /// The peer's id, as `allod peer list` shows it
         peer: PeerId,
@@ -84,7 +84,8 @@ impl Peer {
                     Some(ConsentArg(bind)) => bind,
                     None => consent(data, sender.network, sender.account.id)?,
                 };
-                let peer = peer_key::to_peer(&bind.peer).ok_or_else(|| Failure::usage("the consent is of no peer"))?;
+                let peer =
+                    peer_key::to_peer(&bind.peer).ok_or_else(|| Failure::usage("the consent is not from a peer"))?;
                 let receipt = sender.submit(Action::BindPeer(bind)).await?;
                 let reader = sender.account.handle;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| {
@@ -92,8 +93,8 @@ impl Peer {
                 })
             }
             Self::Release { peer, signing } => {
-                let key =
-                    peer_key::of_peer(&peer).ok_or_else(|| Failure::usage(format!("{peer} is no peer's id here")))?;
+                let key = peer_key::of_peer(&peer)
+                    .ok_or_else(|| Failure::usage(format!("{peer} is not the id of a peer of this network")))?;
                 let sender = signing.sender(context).await?;
                 let receipt = sender.submit(Action::ReleasePeer(ReleasePeer { peer: key })).await?;
                 context.answer(&receipt, |receipt: &Receipt<Nothing>| format!("released\n{}", receipt.place()))
@@ -106,7 +107,7 @@ impl Peer {
     }
 }
 
-/// The word of this machine's peer.
+/// The consent of this machine's peer.
 fn consent(
     data: Option<PathBuf>,
     network: allod_protocol::ground::ids::NetworkId,

@@ -1,4 +1,4 @@
-//! `allod peers`: who the node is connected to.
+//! `allod peers`: the peers that the node is connected to.
 
 use super::{context::Context, output::Table, units::show_duration};
 use crate::api::views::PeerView;

@@ -1,4 +1,4 @@
-//! `allod policy`: how the owners of a model decide, in plain words and as a file to change.
+//! `allod policy`: how the owners of a model decide, in plain words and as a file to edit.
 
 mod arbitration;
 pub(super) mod choice;
@@ -13,12 +13,12 @@ use anyhow::Result;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// How the owners of a model decide, in plain words and as a file to change.
+/// How the owners of a model decide, in plain words and as a file to edit.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Policy {
-    /// The policies to start from
+    /// List the policies to start from
     Templates,
-    /// Say in plain words what a policy means
+    /// Explain a policy in plain words
     Explain(Explain),
     /// Show a model's policy; with --json, a file for `--policy`
     Show {
@@ -27,16 +27,16 @@ pub(super) enum Policy {
     },
 }
 
-/// Which policy.
+/// The policy to explain.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Explain {
-    /// That of a model: namespace/name
+    /// The policy of a model: namespace/name
     model: Option<ModelName>,
     /// A policy to start from
     #[arg(long, value_name = "NAME", value_parser = choice::template)]
     template: Option<Template>,
-    /// That of a file, in JSON or TOML
+    /// The policy in a file, in JSON or TOML
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -83,7 +83,7 @@ impl Policy {
 }
 
 impl Explain {
-    /// What the model cannot do at present because too few hold an office.
+    /// What the model cannot do at present because too few accounts hold an office.
     async fn vacancies(&self, context: &Context) -> Result<Vec<Meaning>> {
         let Some(model) = &self.model else { return Ok(Vec::new()) };
         let offices: ModelOfficesView = context.client()?.get(&format!("/v1/models/{model}/offices")).await?;
@@ -132,7 +132,7 @@ fn show(policy: &ModelPolicy) -> String {
     format!("{}\nin words: allod policy explain MODEL\n", table.show(""))
 }
 
-/// A portion as a column holds it: the part, with `>` before it for more than that.
+/// A portion as a table column shows it: the part, with `>` before it for more than that.
 fn short(portion: Portion) -> String {
     format!("{}{}", if portion.is_more_than() { "> " } else { "" }, portion.part())
 }

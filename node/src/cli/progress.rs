@@ -1,4 +1,4 @@
-//! How far long work has come: a bar on a terminal, now and then a line elsewhere, nothing on standard output.
+//! The progress of long work: a bar on a terminal, otherwise a line now and then; never on standard output.
 
 use super::units::show_size;
 use crate::api::views::ProgressView;
@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a line is written where there is no terminal.
+/// How often a line is written if there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Work on bytes under way.
+/// Work on bytes in progress.
 #[derive(Debug)]
 pub(super) struct Progress {
     what: &'static str,
@@ -34,7 +34,7 @@ impl Progress {
         Self { what, bar, last_line: Instant::now() }
     }
 
-    /// Shows where the work is.
+    /// Shows how far the work has come.
     pub(super) fn show(&mut self, progress: &ProgressView) {
         let rate = format!("{}/s", show_size(progress.bytes_per_second));
         match &self.bar {
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// Says something without tearing the bar.
+    /// Writes a note without breaking the bar.
     pub(super) fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),

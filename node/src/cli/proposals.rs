@@ -1,4 +1,4 @@
-//! `allod proposals`: what was asked, where it stands, what came of it.
+//! `allod proposals`: what was proposed, its status, and its outcome.
 
 use super::{
     args::{HowMany, IdArg},
@@ -22,7 +22,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use std::time::Duration;
 
-/// How often a proposal is looked at while it is awaited.
+/// How often an awaited proposal is polled.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// List proposals; show, await, execute, cancel or withdraw one.
@@ -31,9 +31,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) struct Proposals {
     #[command(subcommand)]
     command: Option<ProposalsCommand>,
-    /// Those of this model: namespace/name [default: all that are open or queued, the first to fall due first]
+    /// The proposals of this model: namespace/name [default: all that are open or queued, the first to fall due first]
     model: Option<ModelName>,
-    /// Those put to the members of the network
+    /// The proposals to the members of the network
     #[arg(long, conflicts_with = "model")]
     network: bool,
     #[command(flatten)]
@@ -49,36 +49,37 @@ enum ProposalsCommand {
         #[command(flatten)]
         how_many: HowMany,
     },
-    /// Wait until nothing more comes of a proposal; done only if it was executed
+    /// Wait until a proposal is settled; succeeds only if it was executed
     Wait {
         /// Its id, or the start of it
         proposal: IdArg,
-        /// How long at most, in seconds or as a duration [default: until its close and its timelock are over, and a minute more]
+        /// The maximum wait, in seconds or as a duration [default: until its close and its timelock are over, and a
+        /// minute more]
         #[arg(long, value_name = "DURATION", value_parser = units::patience)]
         timeout: Option<Duration>,
     },
-    /// Execute a decision that passed, once its time has come and nothing it waits for is missing
+    /// Execute a decision that passed, once its time has come and nothing that it waits for is missing
     Execute {
         /// Its id, or the start of it
         proposal: IdArg,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Stop a proposal that is open or queued, as its guardian
+    /// Cancel a proposal that is open or queued, as its guardian
     Cancel {
         /// Its id, or the start of it
         proposal: IdArg,
-        /// Why, for everybody to read
+        /// The reason, for everybody to read
         #[arg(long)]
         reason: String,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Take back a proposal of yours that is still open; the answers it got stay to be read
+    /// Withdraw a proposal of yours that is still open; its ballots stay readable
     Withdraw {
         /// Its id, or the start of it
         proposal: IdArg,
-        /// Why, for everybody to read
+        /// The reason, for everybody to read
         #[arg(long, default_value = "")]
         reason: String,
         #[command(flatten)]
@@ -176,7 +177,7 @@ async fn find(client: &Client, proposal: ProposalId) -> Result<ProposalView> {
     client.get(&format!("/v1/proposals/{proposal}")).await
 }
 
-/// Looks until nothing more comes of the proposal.
+/// Polls until the proposal is settled.
 async fn wait(client: &Client, proposal: ProposalId, timeout: Option<Duration>) -> Result<ProposalView> {
     let mut view = find(client, proposal).await?;
     let patience = timeout.unwrap_or_else(|| expected(&view).saturating_add(Duration::from_secs(60)));
@@ -192,7 +193,7 @@ async fn wait(client: &Client, proposal: ProposalId, timeout: Option<Duration>) 
     Ok(view)
 }
 
-/// How long it takes by its rule until something comes of it.
+/// How long its rule gives a proposal until it is settled.
 fn expected(view: &ProposalView) -> Duration {
     let waits = view.ends_in_ms.map(|open| open.saturating_add(view.proposal.rule.timelock_ms));
     Duration::from_millis(waits.or(view.ready_in_ms).unwrap_or(0))
@@ -205,7 +206,7 @@ fn scope_name(view: &ProposalView) -> String {
     }
 }
 
-/// The heights that an answer about a proposal speaks of.
+/// The heights that an answer about a proposal mentions.
 fn heights(view: &ProposalView) -> Vec<Height> {
     let proposal = &view.proposal;
     let ended = match proposal.status {
@@ -221,7 +222,7 @@ fn heights(view: &ProposalView) -> Vec<Height> {
     [proposal.opened, proposal.snapshot].into_iter().chain(ended).collect()
 }
 
-/// What was decided, in one line.
+/// The outcome in one line.
 fn outcome(view: &ProposalView, dates: &Dates) -> String {
     let tally = &view.tally;
     let weights =
@@ -277,7 +278,7 @@ fn outlook(view: &ProposalView) -> Option<String> {
     Some(format!("{need}; {left} left"))
 }
 
-/// Each on a few lines, since its id has to be copied whole.
+/// Each entry takes a few lines, because its id must be copied whole.
 fn show_list(proposals: &[ProposalView], dates: &Dates) -> String {
     if proposals.is_empty() {
         return "no proposals".into();
@@ -339,7 +340,7 @@ fn show(shown: &ProposalWithBallots, dates: &Dates) -> String {
     format!("{}{}\n{answers}{silent}", fields.show(), effect.unwrap_or_default())
 }
 
-/// Who could answer and has not; what a delegate said for somebody is said.
+/// Accounts that could answer and have not, and whether a delegate answered for them.
 fn show_unanswered(unanswered: &[UnansweredView], is_open: bool) -> String {
     if unanswered.is_empty() {
         return String::new();

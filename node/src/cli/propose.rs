@@ -1,7 +1,7 @@
-//! `allod propose`: a question carrying what the ledger does if it passes.
+//! `allod propose`: a question with the action that the ledger executes if it passes.
 //!
-//! A subject of decisions has a file in `propose/`, where each kind of decision says in [`Ask::ask`] what it asks for.
-//! What becomes of it, asked or tried, is the same for all and stands here.
+//! Each subject of decisions has a file in `propose/`, where each kind of decision says in [`Ask::ask`] what it asks
+//! for. Asking and trying out are the same for all and are here.
 
 mod dry_run;
 mod network;
@@ -38,38 +38,38 @@ use serde::Serialize;
 pub(super) enum Propose {
     /// Release a published version
     Release(Asking<versions::Release>),
-    /// Warn everybody off a released version
+    /// Warn everybody against a released version
     Deprecate(Asking<versions::Deprecate>),
-    /// Take a version back: it is not to be used or served any more
+    /// Withdraw a version: it must not be used or served any more
     WithdrawVersion(Asking<versions::WithdrawVersion>),
-    /// Suspend a version until the owners lift it; it confirms an emergency stop
+    /// Suspend a version until the owners lift the suspension; also confirms an emergency stop
     SuspendVersion(Asking<versions::SuspendVersion>),
     /// End the suspension of a version
     LiftSuspension(Asking<versions::LiftSuspension>),
-    /// Add to what a version was made from
+    /// Add parents to a version: what it was made from
     ClaimLineage(Asking<versions::ClaimLineage>),
     /// Set the terms under which a model is used
     Licence(Asking<rules::SetLicence>),
-    /// Say who reads a model's artifacts, and how many copies of them there should be
+    /// Set who reads a model's artifacts, and how many copies there should be
     Distribution(Asking<rules::SetDistribution>),
-    /// Give an account a licence, or another term for the one it has
+    /// Give an account a licence, or new terms for the one it has
     GrantLicence(Asking<rules::GrantLicence>),
-    /// Take an account's licence back
+    /// Revoke an account's licence
     RevokeLicence(Asking<rules::RevokeLicence>),
     /// Mint shares
     Mint(Asking<ownership::Mint>),
-    /// Burn shares of a holder, with cause
+    /// Burn shares of a holder, for a cause
     Burn(Asking<ownership::Burn>),
-    /// Take units from a holder that does not agree, by the rule that the policy has for it
+    /// Take units from a holder without its consent, by the rule that the policy has for this
     Expropriate(Asking<ownership::Expropriate>),
     /// Let the proposer give shares, where transfers need approval
     #[command(alias = "approve-transfer")]
     Transfer(Asking<ownership::Transfer>),
-    /// Accept the keys of a holder whose control changes, where the policy asks for that
+    /// Accept the keys of a holder whose control changes, if the policy asks for that
     AcceptControl(Box<Asking<ownership::AcceptControl>>),
     /// Open a round of contributions, which mints shares by its plan when it closes
     Round(Box<Asking<ownership::OpenRound>>),
-    /// End a dispute, where the owners do
+    /// End a dispute, if the owners decide it
     ResolveDispute(Asking<rules::ResolveDispute>),
     /// Replace the stewards
     Stewards(Asking<rules::SetStewards>),
@@ -82,13 +82,13 @@ pub(super) enum Propose {
 
     /// Admit a validator to the network
     AdmitValidator(Asking<network::AdmitValidator>),
-    /// Give a validator another voting power
+    /// Give a validator a different voting power
     ReweightValidator(Asking<network::ReweightValidator>),
     /// Remove a validator from the network
     RemoveValidator(Asking<network::RemoveValidator>),
     /// Make an account a member of the network
     AdmitMember(Asking<network::AdmitMember>),
-    /// Make an account a member of the network no longer
+    /// Remove an account from the members of the network
     RemoveMember(Asking<network::RemoveMember>),
     /// Let an account admit further accounts
     GrantQuota(Asking<network::GrantQuota>),
@@ -111,13 +111,13 @@ pub(super) struct Asking<T: clap::Args> {
     question: Question,
 }
 
-/// What is asked, in words, and by whom.
+/// The question in words, and who asks it.
 #[derive(Debug, clap::Args)]
 struct Question {
-    /// What is asked, in one line [default: made from the action]
+    /// The question in one line [default: derived from the action]
     #[arg(long)]
     title: Option<String>,
-    /// What is asked, in full
+    /// The question in full
     #[arg(long, default_value = "", hide_default_value = true)]
     text: String,
     /// Ask nobody: show what would change if it passed, and who could block it
@@ -125,7 +125,7 @@ struct Question {
     dry_run: bool,
     #[command(flatten)]
     signing: Signing,
-    /// Another action of the same proposal, last on the line: all are done, or none; may be repeated
+    /// Another action of the same proposal, last on the line: either all are executed or none; may be repeated
     #[arg(long, value_name = "ACTION", num_args = 1.., allow_hyphen_values = true)]
     then: Vec<String>,
 }
@@ -134,7 +134,7 @@ struct Question {
 pub(super) struct Asked {
     scope: Scope,
     action: ProposalAction,
-    /// A title that says it, should the question have none.
+    /// A title that describes it, if the question has none.
     title: String,
 }
 
@@ -150,7 +150,7 @@ impl Asked {
 
 /// A kind of decision.
 pub(super) trait Ask {
-    /// What it asks for, with the ids behind the names.
+    /// The action it asks for, with names resolved to ids.
     async fn ask(&self, client: &Client) -> Result<Asked>;
 }
 
@@ -160,7 +160,7 @@ struct ProposalOpened {
     closes: Timestamp,
 }
 
-/// Does the same with every kind of decision.
+/// Does the same for every kind of decision.
 macro_rules! each_kind {
     ($command:expr, $asking:ident => $what:expr) => {
         match $command {
@@ -228,7 +228,7 @@ impl Propose {
         open(context, &question.signing.sender_at(context, client).await?, proposal).await
     }
 
-    /// What follows `--then`, in the words of a proposal of its own; who asks is known already.
+    /// The action after `--then`, in the words of a proposal of its own; the asking account is already known.
     fn further(words: &[String], account: &str) -> Result<Self> {
         let line = ["allod propose", "--as", account].into_iter().map(String::from);
         let mut line: Vec<String> = line.collect();
@@ -245,7 +245,7 @@ impl Propose {
     }
 }
 
-/// What stands between actions.
+/// The separator between actions.
 const THEN: &str = "--then";
 
 /// An action after the first.
@@ -265,7 +265,7 @@ async fn open(context: &Context, sender: &Sender, proposal: OpenProposal) -> Res
             _ => None,
         })
     })?;
-    // How long is left the node says: by its clock and its ledger, not by this machine's.
+    // The node knows how much time is left, by its clock and its ledger, not by this machine's clock.
     let view: ProposalView = sender.client.get(&format!("/v1/proposals/{}", receipt.made.proposal)).await?;
     context.answer(&receipt, |receipt: &Receipt<ProposalOpened>| {
         let closes = receipt.made.closes;

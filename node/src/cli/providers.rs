@@ -1,10 +1,10 @@
-//! `allod artifacts providers`: who has an artifact.
+//! `allod artifacts providers`: which peers have an artifact.
 
 use super::{args::Target, context::Context, fetch::resolve};
 use crate::api::views::ProvidersView;
 use anyhow::Result;
 
-/// Who has an artifact.
+/// Which peers have an artifact.
 #[derive(Debug, clap::Args)]
 pub(super) struct Providers {
     /// An artifact's address, or a version as namespace/name@label
@@ -20,7 +20,7 @@ impl Providers {
             context.note("the search ran out of time; there may be more");
         }
         context.answer(&view, |view| match view.providers.as_slice() {
-            [] => format!("no peer is known to have {address}"),
+            [] => format!("no known peer has {address}"),
             providers => providers.join("\n"),
         })
     }

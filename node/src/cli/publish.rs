@@ -1,4 +1,4 @@
-//! `allod publish`: a file or a directory becomes a version of a model.
+//! `allod publish`: makes a file or a directory a version of a model.
 
 use super::{
     args::{VersionName, content_hash, version_refs},
@@ -29,7 +29,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::{ops::ControlFlow, path::PathBuf, time::Duration};
 
-/// How often, and how long, it is looked whether what was published is served.
+/// How often, and for how long, to check whether what was published is served.
 const SERVED_LOOKS: usize = 100;
 const SERVED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -53,11 +53,11 @@ pub(super) struct Publish {
     /// A data set: a hash, or a file that is hashed; may be repeated
     #[arg(long = "dataset", value_name = "FILE|HASH")]
     datasets: Vec<String>,
-    /// What changed
+    /// The release notes: what changed
     #[arg(long, default_value = "", hide_default_value = true)]
     notes: String,
-    /// Whether the node copies the bytes, gives the files a second name in its store (hard-link: same file system; what
-    /// is then written into a file damages the stored one), or remembers where they lie and trusts that they stay
+    /// Whether the node copies the bytes, gives the files a second name in its store (hard-link: same file system;
+    /// writing into a file later damages the stored one), or remembers where they are and relies on their staying there
     #[arg(long, value_enum, default_value_t = Mode::Copy)]
     mode: Mode,
     #[command(flatten)]
@@ -91,7 +91,7 @@ impl Publish {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let sender = self.signing.sender(context).await?;
         let client = &sender.client;
-        // Everything that can be refused is looked at before the bytes are, which may take minutes.
+        // Everything that can be refused is checked before the bytes are read, which may take minutes.
         let model = client.model(&self.model).await?.model;
         let parents = version_refs(client, &self.parents).await?;
         let training_plan = self.training_plan.as_deref().map(content_hash).transpose()?;
@@ -148,10 +148,10 @@ impl Publish {
     }
 }
 
-/// Commits to an artifact of which nobody has heard yet, and waits until that is in a block: whoever hears of the
-/// address from the publication then comes too late to claim it. Where others are to sign, everybody reads the
-/// request for the publication while it waits; so the commitment is asked for first, and the same command asks for
-/// the publication once it is made. The salt is made from the key, so that it is the same then.
+/// Commits to an artifact that nobody knows yet, and waits until the commitment is in a block. Anyone who learns the
+/// address from the publication is then too late to claim it. If others must sign, everybody can read the request for
+/// the publication while it waits. So the commitment is requested first, and the same command requests the publication
+/// once the commitment is made. The salt is derived from the key, so that it is the same then.
 async fn commit(sender: &Sender, model: &Model, artifact: ArtifactId) -> Result<ContentHash> {
     let of = codec::encode(&(sender.network, model.id, sender.account.id, artifact));
     let salt = sender.secret(Domain::CommitmentSalt, &of)?;
@@ -176,7 +176,7 @@ async fn commit(sender: &Sender, model: &Model, artifact: ArtifactId) -> Result<
     Ok(salt)
 }
 
-/// Waits until the node has told others of what it took in: from a moment after the version's block on.
+/// Waits until the node has announced what it imported, which happens soon after the version's block.
 async fn wait_until_served(client: &Client, address: ArtifactId) -> Result<()> {
     for _ in 0..SERVED_LOOKS {
         if !client.get::<ArtifactView>(&format!("/v1/artifacts/{address}")).await?.awaited {
@@ -187,7 +187,7 @@ async fn wait_until_served(client: &Client, address: ArtifactId) -> Result<()> {
     Ok(())
 }
 
-/// Has the node remove what it took in for nothing. If it does not answer, it does so by itself after a while.
+/// Makes the node remove what it imported in vain. If it does not answer, the node does that by itself after a while.
 async fn let_go(context: &Context, client: &Client, address: ArtifactId) {
     let path = format!("/v1/artifacts/{address}/publication");
     if let Err(error) = client.set::<LetGoView>(&path, false).await {

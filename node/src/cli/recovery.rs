@@ -1,4 +1,4 @@
-//! `allod recovery`: how an account whose keys are lost or stolen comes to new ones.
+//! `allod recovery`: how an account whose keys are lost or stolen gets new ones.
 
 use super::{
     account::KeyPolicyArgs,
@@ -17,7 +17,7 @@ use allod_protocol::rules::{
 use anyhow::Result;
 use std::time::Duration;
 
-/// Choose who can give your account new keys, and help others to theirs.
+/// Choose who can give your account new keys, and help others to get theirs.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Recovery {
     /// Choose guardians, who together can give your account new keys
@@ -25,16 +25,16 @@ pub(super) enum Recovery {
         /// A guardian; may be repeated
         #[arg(long = "guardian", value_name = "ACCOUNT", required = true)]
         guardians: Vec<String>,
-        /// How many of them must say the same
+        /// How many of them must agree
         #[arg(long)]
         needed: u32,
-        /// How long your present keys have to object, and how long what fewer than all of them ask waits
+        /// How long your current keys have to object, and how long a request signed by only some of them waits
         #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = units::duration)]
         delay: Duration,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Do without guardians
+    /// Have no guardians
     Clear {
         #[command(flatten)]
         signing: Signing,
@@ -48,17 +48,18 @@ pub(super) enum Recovery {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Stop a recovery of your account with all of its keys, two at least; with fewer, object to it, which delays it once
+    /// Stop a recovery of your account with all of its keys, at least two; with fewer, object to it, which delays it
+    /// once
     Cancel {
         #[command(flatten)]
         signing: Signing,
     },
-    /// Show an account's guardians, what they say, and what is under way
+    /// Show an account's guardians, what they say, and what is in progress
     Show {
         /// Its handle or id
         whose: String,
     },
-    /// List the accounts that one is a guardian of, and what is under way there
+    /// List the accounts that an account is a guardian of, and what is in progress there
     Guarded {
         /// The guardian's handle or id
         guardian: String,
@@ -67,7 +68,7 @@ pub(super) enum Recovery {
     },
 }
 
-/// What is still to come once guardians are chosen.
+/// What remains to be done once guardians are chosen.
 const CHOSEN: &str = "guardians chosen; each counts once it accepts: allod office accept --keys-of ACCOUNT";
 
 impl Recovery {
@@ -108,7 +109,7 @@ async fn set(context: &Context, signing: &Signing, policy: Option<RecoveryPolicy
     let sender = signing.strongest(context).await?;
     if policy.is_some() && sender.account.keys.keys.len() == 1 {
         context.note(
-            "this account has one key: whoever has it can only delay the guardians. Give it a second one, kept in another \
+            "this account has one key: its holder can only delay the guardians. Give it a second one, kept in another \
              place, and both together have the last word: allod account rotate",
         );
     }
@@ -145,7 +146,7 @@ fn cancelled(receipt: &Receipt<Nothing>) -> String {
     )
 }
 
-/// When a clock's time comes.
+/// When a clock runs out.
 pub(super) fn show_clock(clock: Clock) -> String {
     match clock {
         Clock::Runs { ready } => show_time(ready),
@@ -153,7 +154,7 @@ pub(super) fn show_clock(clock: Clock) -> String {
     }
 }
 
-/// What fewer than all keys asked.
+/// What a request signed by only some of the keys asks for.
 pub(super) fn show_unsettled(waits: &Unsettled) -> String {
     let asked = match &waits.change {
         None => "the present keys count as all keys",

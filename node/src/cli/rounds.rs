@@ -51,7 +51,7 @@ impl Rounds {
     }
 }
 
-/// The heights that an answer about a round speaks of.
+/// The heights that an answer about a round mentions.
 fn heights(view: &RoundView) -> Vec<Height> {
     let ended = match view.round.status {
         RoundStatus::Closed { height, .. } | RoundStatus::Failed { height } => Some(height),
@@ -60,7 +60,7 @@ fn heights(view: &RoundView) -> Vec<Height> {
     [view.round.opened].into_iter().chain(ended).collect()
 }
 
-/// Where a round stands, in a few words.
+/// The status of a round in a few words.
 fn status(view: &RoundView, dates: &Dates) -> String {
     let round = &view.round;
     match &round.status {
@@ -119,13 +119,13 @@ fn show(view: &RoundView, dates: &Dates) -> String {
     format!("{}\n{}", fields.show(), table.show("nothing counts yet: contributions count once they are countersigned"))
 }
 
-/// What counts of a giver: nothing while it withholds an amount.
+/// What counts for a giver: nothing while it withholds an amount.
 const fn counting(score: &ScoreView) -> u64 {
     if score.seals == 0 { score.score } else { 0 }
 }
 
-/// Each giver's part of what counts. Where all are shown they add up to the whole; of more than are shown they are
-/// rounded down.
+/// Each giver's part of what counts. If all are shown, the parts add up to the whole; if there are more than shown,
+/// they are rounded down.
 fn shown_parts(view: &RoundView) -> Vec<BasisPoints> {
     let counts: Vec<u64> = view.scores.iter().flatten().map(counting).collect();
     let whole = view.round.score;
@@ -135,7 +135,7 @@ fn shown_parts(view: &RoundView) -> Vec<BasisPoints> {
     counts.into_iter().map(|count| portion(Units::new(count), Units::new(whole))).collect()
 }
 
-/// Why a giver gets other units than its part.
+/// Why a giver's units differ from its part.
 fn remark(round: &Round, score: &ScoreView) -> String {
     match (score.seals, &score.cap_shared_with) {
         (0, None) if score.disputed > 0 && !round.status.is_final() => {

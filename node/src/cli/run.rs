@@ -1,4 +1,4 @@
-//! `allod run`: a node, until it is told to stop.
+//! `allod run`: runs a node until it is stopped.
 
 use crate::config::{self, Config, Flags, LogFormat, Sources};
 use anyhow::{Context as _, Result, anyhow};
@@ -24,7 +24,7 @@ impl Run {
         if !data_dir.join("genesis.json").exists() {
             let directory = data_dir.display();
             return Err(anyhow!(
-                "{directory} is no node's directory; make it: allod init --genesis FILE --data {directory}"
+                "{directory} is not a node's directory; make it: allod init --genesis FILE --data {directory}"
             ));
         }
         let config = Sources::of_process(data_dir, self.settings)?.load()?.config;
@@ -33,12 +33,12 @@ impl Run {
     }
 }
 
-/// Parts that tell of every vote and every packet: kept to warnings unless the filter names them.
+/// Libraries that log every vote and every packet: only their warnings are logged unless the filter names them.
 const TALKATIVE: &str = "arc_malachitebft_core_consensus=warn,libp2p_swarm=warn";
 
 /// Which log lines are written.
 fn filter(log_level: &str) -> Result<EnvFilter> {
-    // Of two directives for one target the later one counts.
+    // If two directives name one target, the later one counts.
     EnvFilter::try_new(format!("{TALKATIVE},{log_level}"))
         .with_context(|| format!("log_level = {log_level:?} is not a filter; write error, warn, info, debug or trace"))
 }

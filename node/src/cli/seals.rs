@@ -1,10 +1,9 @@
-//! What sealed amounts are opened with, kept beside the keys: in `seals/`, a file for each seal, readable by its owner
+//! The secrets that open sealed amounts, kept with the keys: in `seals/`, one file per seal, readable by its owner
 //! alone.
 //!
-//! A file is on the disk before the ledger hears of its seal, so that no crash leaves an amount that nobody can tell. It
-//! is named by the seal and not by the contribution: the contribution's id follows from the transaction, which is
-//! another one when it is sent again, or when others sign it later. The record on the ledger names the seal. A salt is
-//! shown nowhere.
+//! A file is on disk before the ledger learns of its seal, so no crash leaves an amount that nobody can reveal. It is
+//! named by the seal, not by the contribution: the contribution's id depends on the transaction, which changes when it
+//! is sent again or when others sign it later. The record on the ledger names the seal. A salt is never shown.
 
 use super::context::Context;
 use crate::keys::{self, KeyStore};
@@ -21,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a seal is opened with.
+/// What opens a seal.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeptSeal {
@@ -39,7 +38,7 @@ impl fmt::Debug for KeptSeal {
 }
 
 impl KeptSeal {
-    /// A seal of an amount with a salt of the system's randomness.
+    /// A seal of an amount, with a random salt.
     pub(super) fn new((model, round): (ModelId, u64), giver: AccountId, amount: u64) -> Result<Self> {
         let mut salt = [0; ContentHash::LEN];
         getrandom::fill(&mut salt).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
@@ -50,7 +49,7 @@ impl KeptSeal {
         seal((self.model, self.round), self.giver, self.amount, self.salt)
     }
 
-    /// Keeps it; gives where. It is durable when this returns.
+    /// Stores it, durably, and returns the path.
     pub(super) fn keep(&self, store: &KeyStore) -> Result<PathBuf> {
         let path = path(store, self.seal());
         let mut text = serde_json::to_string_pretty(self)?;
@@ -59,7 +58,7 @@ impl KeptSeal {
         Ok(path)
     }
 
-    /// What a contribution was sealed with, if it is kept among these keys.
+    /// What a contribution was sealed with, if it is stored with these keys.
     pub(super) fn of(context: &Context, contribution: &Contribution) -> Result<Self> {
         let store = context.keys()?;
         let id = contribution.id;
@@ -72,8 +71,8 @@ impl KeptSeal {
         let text = match fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-                "{shown} is not there; it was made where the amount was sealed: name that directory of keys with --keys \
-                 DIR, bring the file back from a backup, or give --amount and --salt"
+                "{shown} does not exist; it was created where the amount was sealed: name that directory of keys with --keys \
+                 DIR, restore the file from a backup, or give --amount and --salt"
             ),
             Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
         };
@@ -82,9 +81,9 @@ impl KeptSeal {
             bail!("others can read {shown} (mode {mode:04o}); run: chmod 600 {shown}");
         }
         let kept: Self = serde_json::from_slice(&text)
-            .map_err(|_| anyhow!("{shown} is damaged; bring it back from a backup, or give --amount and --salt"))?;
+            .map_err(|_| anyhow!("{shown} is damaged; restore it from a backup, or give --amount and --salt"))?;
         if kept.seal() != sealed {
-            bail!("{shown} opens another seal than {sealed}; bring the file of that name back from a backup");
+            bail!("{shown} opens another seal, not {sealed}; restore the file of that name from a backup");
         }
         Ok(kept)
     }
@@ -112,7 +111,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(KeptSeal::read(&path, kept.seal()).unwrap(), kept);
-        assert!(!format!("{kept:?}").contains(&kept.salt.to_string()), "a salt is shown nowhere");
+        assert!(!format!("{kept:?}").contains(&kept.salt.to_string()), "a salt is never shown");
         assert!(store.list().unwrap().1.is_empty(), "it is not taken for a key");
     }
 

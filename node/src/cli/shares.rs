@@ -1,4 +1,4 @@
-//! `allod shares`: a model's register, its history, transfers, and what other programs read of it.
+//! `allod shares`: a model's register, its history, transfers, and exports for other programs.
 
 mod export;
 mod minority;
@@ -33,7 +33,7 @@ pub(super) enum Shares {
     Show {
         /// namespace/name
         model: ModelName,
-        /// As it stood after this block [default: the newest]
+        /// As of this block [default: the newest]
         #[arg(long, value_name = "HEIGHT")]
         at: Option<Height>,
     },
@@ -48,13 +48,13 @@ pub(super) enum Shares {
     Transfer {
         /// namespace/name
         model: ModelName,
-        /// Who receives
+        /// The account that receives them
         #[arg(long, value_name = "ACCOUNT")]
         to: String,
         /// How many units
         #[arg(long, value_parser = args::units)]
         units: Units,
-        /// Why, for the history
+        /// The reason, for the history
         #[arg(long)]
         reason: String,
         #[command(flatten)]
@@ -67,7 +67,7 @@ pub(super) enum Shares {
         /// How many units
         #[arg(long, value_parser = args::some_units)]
         units: Units,
-        /// Why, for the history
+        /// The reason, for the history
         #[arg(long)]
         reason: String,
         #[command(flatten)]
@@ -77,20 +77,20 @@ pub(super) enum Shares {
     Take {
         #[command(flatten)]
         of: WhichUnits,
-        /// Say nothing of them any more
+        /// Have no setting for them any more
         #[arg(long)]
         forget: bool,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Take none unasked: of a model, or of any
+    /// Take no units unasked: of a model, or of any
     Refuse {
         #[command(flatten)]
         of: WhichUnits,
         #[command(flatten)]
         signing: Signing,
     },
-    /// What an account says of units that come unasked
+    /// What an account does with units that come unasked
     Intake {
         /// Its handle or id
         whose: String,
@@ -101,7 +101,7 @@ pub(super) enum Shares {
     Accept {
         /// The proposal's id, or the start of it
         proposal: IdArg,
-        /// Take back that you accepted
+        /// Withdraw your acceptance
         #[arg(long)]
         decline: bool,
         #[command(flatten)]
@@ -109,9 +109,9 @@ pub(super) enum Shares {
     },
     /// Minted units that holders may still take up, to keep their part
     Issues(minority::Issues),
-    /// Take up minted units, as much as your part was
+    /// Take up minted units, up to what your part was
     TakeUp(minority::TakeUp),
-    /// Agree to a decision that burns units of yours, or take that back
+    /// Consent to a decision that burns units of yours, or withdraw the consent
     Consent(minority::Consent),
     /// Write a register for other programs
     Export(export::Export),
@@ -123,7 +123,7 @@ pub(super) enum Shares {
 pub(super) struct WhichUnits {
     /// namespace/name
     model: Option<ModelName>,
-    /// Units of whatever model
+    /// Units of any model
     #[arg(long)]
     any: bool,
 }
@@ -195,7 +195,7 @@ async fn say_intake(context: &Context, of: WhichUnits, takes: Option<bool>, sign
         let said = match takes {
             Some(true) => format!("units of {of} are taken"),
             Some(false) => format!("no units of {of} are taken unasked"),
-            None => format!("nothing is said of units of {of} any more"),
+            None => format!("there is no setting for units of {of} any more"),
         };
         format!("{said}\n{}", receipt.place())
     })
@@ -210,10 +210,10 @@ fn show_intake(said: &[IntakeView]) -> String {
         };
         table.row([of, if view.takes { "taken".into() } else { "refused".into() }]);
     }
-    table.show("this account takes whatever comes")
+    table.show("this account takes all units that come")
 }
 
-/// Says what to do where the ledger would refuse a transfer, before anything is signed.
+/// Says what to do if the ledger would refuse a transfer, before anything is signed.
 fn require_free_transfers(model: &Model, to: &str, units: Units) -> Result<()> {
     let name = &model.name;
     match model.policy.transfers {
@@ -229,7 +229,7 @@ fn require_free_transfers(model: &Model, to: &str, units: Units) -> Result<()> {
     }
 }
 
-/// A register whole, page by page as of one height.
+/// The whole register, page by page, as of one height.
 async fn register(client: &Client, model: &ModelName, at: Option<Height>) -> Result<SharesView> {
     let at = at.map(|height| format!("&at={height}")).unwrap_or_default();
     let path = format!("/v1/models/{model}/shares?limit=500");

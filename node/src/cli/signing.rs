@@ -1,4 +1,4 @@
-//! Signing: which account asks, with which keys, and what becomes of the transaction.
+//! Signing: which account acts, with which keys, and what happens to the transaction.
 
 use super::{
     Exit, Failure,
@@ -31,28 +31,28 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
 use std::time::Duration;
 
-/// How long after signing a transaction can still be taken.
+/// How long after signing a transaction is valid, in milliseconds.
 const LIFETIME_MS: u64 = 10 * 60 * 1_000;
 
-/// Who signs.
+/// The signing account and its keys.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Signing {
-    /// The account that asks; your keys that are its keys sign
+    /// The account that acts; those of your keys that are its keys sign
     #[arg(long = "as", value_name = "ACCOUNT", env = "ALLOD_AS")]
     account: String,
-    /// Sign with this key of yours and not with whichever fits; may be repeated
+    /// Sign with this key instead of whichever fits; may be repeated
     #[arg(long = "sign-with", value_name = "KEY")]
     keys: Vec<String>,
-    /// Where your keys alone do not speak for the account: put this as a request, which the others sign within this time
+    /// If your keys alone cannot speak for the account: make this a request, which the others sign within this time
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     request_approval: Option<Duration>,
-    /// Let the request wait for every key of the account, and not only for enough of them
+    /// Let the request wait for every key of the account, not only for enough of them
     #[arg(long, requires = "request_approval")]
     every_key: bool,
 }
 
 impl Signing {
-    /// For commands that name the account in a way of their own.
+    /// For commands that name the account in their own way.
     pub(super) fn of(account: String, keys: Vec<String>, request_approval: Option<Duration>) -> Self {
         Self { account, keys, request_approval, every_key: false }
     }
@@ -67,7 +67,7 @@ impl Signing {
         self.sender_at(context, context.client()?).await
     }
 
-    /// [`Signing::sender`] at a node of the caller's choice.
+    /// As [`Signing::sender`], at a node that the caller chooses.
     pub(super) async fn sender_at(&self, context: &Context, client: Client) -> Result<Sender> {
         if self.request_approval.is_some() {
             return self.any_key(context, client).await;
@@ -75,7 +75,8 @@ impl Signing {
         self.with_keys(context, client, fitting_keys).await
     }
 
-    /// The account with all keys that have the last word on its keys, if they are here, or with enough of its keys.
+    /// The account with all keys that have the last word on its keys, if they are here, otherwise with enough of its
+    /// keys.
     pub(super) async fn strongest(&self, context: &Context) -> Result<Sender> {
         let client = context.client()?;
         if self.request_approval.is_some() {
@@ -84,7 +85,7 @@ impl Signing {
         self.with_keys(context, client, all_or_fitting_keys).await
     }
 
-    /// The account with whichever keys of it are here, if they do not reach its threshold either.
+    /// The account with whichever of its keys are here, even if they do not reach its threshold.
     pub(super) async fn any_key(&self, context: &Context, client: Client) -> Result<Sender> {
         self.with_keys(context, client, own_keys).await
     }
@@ -111,12 +112,12 @@ impl Signing {
 fn describe(context: &Context, store: &KeyStore) -> Result<Vec<Description>> {
     let (descriptions, refused) = store.list()?;
     for reason in refused {
-        context.note(format!("passed over: {reason}"));
+        context.note(format!("skipped: {reason}"));
     }
     Ok(descriptions)
 }
 
-/// Every key of the store that is the account's.
+/// The keys of the store that belong to the account.
 fn own_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Vec<SigningKey>> {
     let descriptions = describe(context, store)?;
     let own: Vec<_> = descriptions.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).collect();
@@ -126,7 +127,7 @@ fn own_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Ve
     own.into_iter().map(|key| keys::load(&key.path)).collect()
 }
 
-/// All settled keys of an account with guardians, where the store has them: what they sign takes effect at once. Otherwise
+/// All settled keys of an account with guardians, if the store has them: what they sign takes effect at once. Otherwise
 /// the fewest that speak for it.
 fn all_or_fitting_keys(context: &Context, store: &KeyStore, account: &Account) -> Result<Vec<SigningKey>> {
     let descriptions = describe(context, store)?;
@@ -164,7 +165,7 @@ fn fitting_keys(context: &Context, store: &KeyStore, account: &Account) -> Resul
     chosen.into_iter().map(|key| keys::load(&key.path)).collect()
 }
 
-/// Heavier keys first, and among equals those that ask for no passphrase, until the account's own rule is content.
+/// Heavier keys first, and among equals those without a passphrase, until the account's own rule is satisfied.
 fn choose<'a>(account: &Account, keys: &'a [Description]) -> Option<Vec<&'a Description>> {
     let mut own: Vec<&Description> = keys.iter().filter(|key| weight(&account.keys, &key.public_key) > 0).collect();
     own.sort_by_key(|key| (std::cmp::Reverse(weight(&account.keys, &key.public_key)), key.encrypted));
@@ -194,7 +195,7 @@ pub(super) struct Sender {
     request: Option<Request>,
 }
 
-/// Put a request instead of acting at once.
+/// Make a request instead of acting at once.
 #[derive(Clone, Copy, Debug)]
 struct Request {
     lifetime: Duration,
@@ -202,7 +203,7 @@ struct Request {
     json: bool,
 }
 
-/// A request was put in place of what the command does: an answer of its own, and no failure.
+/// A request was made instead of the action: an answer of its own, not a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Requested(String);
@@ -212,7 +213,7 @@ struct RequestMade {
     approval: ApprovalId,
 }
 
-/// What became of a transaction that was applied, and what it made.
+/// The outcome of an applied transaction, and what it created.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Receipt<T> {
     pub(super) transaction: TransactionId,
@@ -223,14 +224,14 @@ pub(super) struct Receipt<T> {
 }
 
 impl<T> Receipt<T> {
-    /// Adds what the events tell of.
+    /// Adds what the events report.
     pub(super) fn with<U>(self, made: impl FnOnce(&[Event]) -> Option<U>) -> Result<Receipt<U>> {
         let made = made(&self.events)
             .ok_or_else(|| anyhow!("transaction {} was applied, but its events lack what it made", self.transaction))?;
         Ok(Receipt { transaction: self.transaction, height: self.height, made, events: self.events })
     }
 
-    /// Where it stands, for the last lines of an answer.
+    /// Its block and transaction, for the last lines of an answer.
     pub(super) fn place(&self) -> String {
         format!("block {}\ntransaction {}", self.height, self.transaction)
     }
@@ -241,7 +242,7 @@ impl<T> Receipt<T> {
     }
 }
 
-/// Nothing more than that it was applied.
+/// Nothing beyond having been applied.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Nothing {}
 
@@ -251,15 +252,15 @@ impl Sender {
         sign(self.network, &self.account, &self.keys, action)
     }
 
-    /// Signs an action, hands it in and waits for its block; or puts it as a request, if that is asked for.
+    /// Signs an action, submits it and waits for its block; or makes it a request, if that is asked for.
     ///
     /// # Errors
-    /// [`Exit::Rejected`] when the ledger's rules refuse it; [`Requested`] when a request was put.
+    /// [`Exit::Rejected`] when the ledger's rules refuse it; [`Requested`] when a request was made.
     pub(super) async fn submit(&self, action: Action) -> Result<Receipt<Nothing>> {
         self.submit_before(action, "").await
     }
 
-    /// [`Sender::submit`], where more is to be done once a request has its signatures: `afterwards` says what.
+    /// As [`Sender::submit`], if more is to be done once a request has its signatures: `afterwards` says what.
     pub(super) async fn submit_before(&self, action: Action, afterwards: &str) -> Result<Receipt<Nothing>> {
         match self.request {
             Some(request) => Err(self.put_request(request, action, afterwards).await?.into()),
@@ -267,20 +268,20 @@ impl Sender {
         }
     }
 
-    /// A secret for a purpose, the same at each call: the hash of what the account's first key here signs.
+    /// A secret for a purpose, the same at each call: the hash of a signature by the account's first key here.
     pub(super) fn secret(&self, purpose: Domain, of: &[u8]) -> Result<ContentHash> {
         let key = self.keys.iter().min_by_key(|key| key.public_key());
         let key = key.ok_or_else(|| anyhow!("no key of account {} is at hand", self.account.handle))?;
         Ok(ContentHash::from_bytes(crypto::hash(purpose, key.sign(purpose, of).as_bytes())))
     }
 
-    /// How long a request waits for its signatures, in milliseconds; 0 where nothing waits.
+    /// How long a request waits for its signatures, in milliseconds; 0 if nothing waits.
     pub(super) fn request_ms(&self) -> u64 {
         self.request.map_or(0, |request| units::milliseconds(request.lifetime))
     }
 
-    /// Within how many milliseconds the ledger answers what is submitted now, whatever clock signs: no transaction lives
-    /// longer, and no request waits longer.
+    /// The time in milliseconds within which the ledger answers what is submitted now, whatever the signer's clock
+    /// says: no transaction lives longer, and no request waits longer.
     pub(super) fn answer_ms(&self) -> u64 {
         self.request_ms().saturating_add(limits::TRANSACTION_LIFETIME_MS)
     }
@@ -327,8 +328,8 @@ async fn receipt(client: &Client, taken: Taken) -> Result<Receipt<Nothing>> {
     }
 }
 
-/// The node looks at the state before it takes a transaction and names the same rules as the ledger does, with the
-/// statuses that its API gives to them.
+/// The node checks the state before it accepts a transaction, and reports the same rules as the ledger, with the HTTP
+/// statuses of its API.
 pub(super) fn as_rejection(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<Problem>() {
         Some(Problem { status: 403 | 409 | 422, code, detail, .. }) => {
@@ -348,7 +349,7 @@ pub(super) fn sign(network: NetworkId, account: &Account, keys: &[SigningKey], a
     sign_until(network, account, keys, action, units::now().plus_ms(LIFETIME_MS))
 }
 
-/// [`sign`], with an expiry of the caller's choice.
+/// As [`sign`], with an expiry chosen by the caller.
 pub(super) fn sign_until(
     network: NetworkId,
     account: &Account,

@@ -1,4 +1,4 @@
-//! `allod silence`: weight that has fallen silent, and how it speaks again.
+//! `allod silence`: weight that has fallen silent, and how it counts again.
 
 use super::{
     args::HowMany,
@@ -21,17 +21,17 @@ use allod_protocol::{
 use anyhow::Result;
 use serde::Serialize;
 
-/// Who was called on and has not spoken; call on somebody; answer a call.
+/// Accounts that were called on and have not answered; call on one; answer a call.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Silence {
-    /// List who was called on and has not spoken
+    /// List the accounts that were called on and have not answered
     List {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
         how_many: HowMany,
     },
-    /// Call on an account that is silent: if it says nothing in the time that the policy gives, it leaves the count
+    /// Call on an account that is silent: if it says nothing in the time that the policy gives, it no longer counts
     Call {
         /// Its handle or id
         #[arg(id = "whom", value_name = "ACCOUNT")]
@@ -50,7 +50,7 @@ pub(super) enum Silence {
     },
 }
 
-/// Where somebody is silent.
+/// Where an account is silent.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Place {
@@ -107,7 +107,7 @@ impl Silence {
                     let until = show_time(receipt.made.sleeps_at);
                     let (handle, place) = (&called.handle, place.name());
                     format!(
-                        "{handle} leaves the count of {place} if it says nothing until {until}\n{}",
+                        "{handle} no longer counts in {place} if it says nothing until {until}\n{}",
                         receipt.place()
                     )
                 })

@@ -1,4 +1,4 @@
-//! `allod status`: where the node stands.
+//! `allod status`: the state of the node.
 
 use super::{
     context::Context,
@@ -8,7 +8,7 @@ use super::{
 use crate::api::views::{RoleView, StatusView};
 use anyhow::Result;
 
-/// Where the node stands.
+/// The state of the node.
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {}
 
@@ -40,7 +40,7 @@ fn show(status: &StatusView) -> String {
     }
     let reached = format!("{} of {} of the power", status.reached_power, status.total_power);
     if status.cut_off {
-        fields.add("heard by", format!("{reached}: cut off; see that the other validators run and can be reached"));
+        fields.add("heard by", format!("{reached}: cut off; check that the other validators run and can be reached"));
     } else {
         fields.add("heard by", format!("{reached}, {} peers", status.listening_peers));
     }

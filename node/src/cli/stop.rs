@@ -18,13 +18,13 @@ use allod_protocol::{
 };
 use anyhow::Result;
 
-/// Suspend a version at once, as an account that the model's policy names for emergencies. The owners confirm or lift it,
-/// or it lapses.
+/// Suspend a version at once, as an account that the model's policy names for emergencies. The owners confirm or lift
+/// the suspension, or it lapses.
 #[derive(Debug, clap::Args)]
 pub(super) struct Stop {
     /// namespace/name@label
     version: VersionName,
-    /// Why, for whoever meets the version
+    /// The reason, for those who come across the version
     #[arg(long)]
     reason: String,
     /// End a stop of yours instead
@@ -48,7 +48,7 @@ impl Stop {
     }
 }
 
-/// The emergency stops of a model's versions, and what came of them.
+/// The emergency stops of a model's versions, and what became of them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Stops {
     /// namespace/name

@@ -1,4 +1,4 @@
-//! `allod testnet init`: a network on this machine, ready to run.
+//! `allod testnet init`: creates a network on this machine, ready to run.
 
 use super::{
     context::Context,
@@ -25,7 +25,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
 use std::{path::PathBuf, time::Duration};
 
-/// Ports that lie between the API's of two nodes.
+/// Ports between the API ports of two nodes.
 const PORTS_PER_NODE: u16 = 10;
 
 /// Make a local network.
@@ -44,10 +44,10 @@ pub(super) struct TestnetInit {
     /// The directory to make
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// The API port of node 0; node I has it at +10 I, and its swarm one port above
+    /// The API port of node 0; that of node I is 10 I higher, and the swarm's port is one above the API's
     #[arg(long, value_name = "PORT", default_value_t = 7640)]
     base_port: u16,
-    /// What people call the network
+    /// The name of the network
     #[arg(long, default_value = "local testnet")]
     name: String,
     /// How long the members vote on validators
@@ -77,7 +77,7 @@ struct TestnetNode {
     operator: Handle,
 }
 
-/// The keys of one node, and what follows from its place.
+/// The keys of one node, and what follows from its index.
 struct Plan {
     node_key: SigningKey,
     validator_key: SigningKey,
@@ -196,7 +196,7 @@ fn genesis(plans: &[Plan], name: String, time: Timestamp, voting_period: Duratio
         accounts: accounts.collect(),
         validators: validators.collect(),
     };
-    genesis.state().context("the network cannot begin so")?;
+    genesis.state().context("the network cannot start with this genesis")?;
     Ok(genesis)
 }
 

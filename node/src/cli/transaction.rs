@@ -1,4 +1,4 @@
-//! `allod transaction`: one transaction and what became of it.
+//! `allod transaction`: one transaction and its outcome.
 
 use super::{
     args::IdArg,
@@ -30,7 +30,7 @@ impl Transaction {
 async fn tell(view: &TransactionView, names: &mut Names) -> String {
     let body = &view.transaction.body;
     let mut fields = Fields::default();
-    fields.add("transaction", view.id).add("block", format!("{} (place {})", view.height, view.index));
+    fields.add("transaction", view.id).add("block", format!("{} (index {})", view.height, view.index));
     fields.add("action", body.action.name()).add("sender", names.account(body.sender).await);
     fields.add("expires", show_time(body.expires)).add("weight", show_count(view.weight));
     for key in &body.signers {

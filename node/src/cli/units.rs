@@ -1,4 +1,4 @@
-//! Numbers as people write and read them: percentages, durations, times, sizes, counts.
+//! Numbers as people read and write them: percentages, durations, times, sizes, counts.
 
 use allod_protocol::ground::{
     fraction::{Fraction, Portion},
@@ -20,7 +20,7 @@ pub(super) fn percent(text: &str) -> Result<BasisPoints, String> {
     u16::try_from(points).ok().and_then(|points| BasisPoints::new(points).ok()).ok_or_else(wrong)
 }
 
-/// A part of a whole: `2/3`, `66.5 %`, or per cent as a bare number.
+/// A part of a whole: `2/3`, `66.5 %`, or a bare number as per cent.
 pub(super) fn fraction(text: &str) -> Result<Fraction, String> {
     let text = text.trim();
     let is_bare = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -28,7 +28,7 @@ pub(super) fn fraction(text: &str) -> Result<Fraction, String> {
     parsed.map_err(|error: allod_protocol::ground::fraction::FractionError| error.to_string())
 }
 
-/// How much of a whole it takes: a part for at least that, `>` before it for more than that.
+/// How much of a whole is needed: a part for at least that, `>` before it for more than that.
 pub(super) fn portion(text: &str) -> Result<Portion, String> {
     match text.trim().strip_prefix('>').filter(|rest| !rest.starts_with('=')) {
         Some(part) => Portion::more_than(fraction(part)?).map_err(|error| error.to_string()),
@@ -63,7 +63,7 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A moment: `now`, or as RFC 3339 writes it.
+/// A moment: `now`, or in RFC 3339 form.
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if text == "now" {
         return Ok(now());
@@ -106,7 +106,7 @@ pub(super) fn show_size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with its thousands separated.
 pub(super) fn show_count(count: u64) -> String {
     indicatif::HumanCount(count).to_string()
 }

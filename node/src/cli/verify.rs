@@ -1,4 +1,4 @@
-//! `allod verify`: a deed, checked offline against a genesis and a checkpoint, asking nobody.
+//! `allod verify`: checks a deed offline against a genesis and a checkpoint, without asking anybody.
 
 mod facts;
 
@@ -30,7 +30,7 @@ pub(super) struct Verify {
     /// The genesis that you trust, from a source of your own
     #[arg(long, value_name = "FILE")]
     genesis: PathBuf,
-    /// A block that you trust, from a source of your own and as new as you can get it: what `allod status` prints.
+    /// A block that you trust, from a source of your own and as new as you can get it, as `allod status` prints it.
     /// Without it, every set of validators since genesis is trusted
     #[arg(long, value_name = "HEIGHT:HASH")]
     checkpoint: Option<Checkpoint>,
@@ -39,13 +39,14 @@ pub(super) struct Verify {
     max_age: Option<Duration>,
 }
 
-/// What a deed proves, and on what that rests.
+/// What a deed proves, and what that rests on.
 #[derive(Debug, Serialize)]
 struct Verified {
     network_name: String,
     #[serde(flatten)]
     root: TrustedRoot,
-    /// How old the block that certifies it is by this machine's clock; 0 for one that is ahead of the clock.
+    /// Age of the block that certifies it by this machine's clock, in milliseconds; 0 if the block is ahead of the
+    /// clock.
     age_ms: u64,
     subject: Subject,
     facts: Facts,
@@ -86,21 +87,21 @@ fn verify(bytes: &[u8], genesis: &Genesis, checkpoint: Option<Checkpoint>, now: 
     })
 }
 
-/// Refuses what is too old, and what no honest validator can have signed yet.
+/// Refuses a deed that is too old, or that no honest validator can have signed yet.
 fn require_age(verified: &Verified, max_age: Duration, now: Timestamp) -> Result<()> {
-    /// How far the clock of a validator may be ahead, by the largest value that the parameter can have.
+    /// How far a validator's clock may be ahead, in milliseconds: the largest value that the parameter can have.
     const AHEAD_MS: u64 = 10 * 60 * 1_000;
     let time = verified.root.time;
     let message = if verified.age_ms > milliseconds(max_age) {
         format!(
-            "the deed holds, and its block is {} old by this machine's clock, older than --max-age {}: ask for a new one",
+            "the deed is valid, but its block is {} old by this machine's clock, older than --max-age {}: ask for a new one",
             show_duration(verified.age_ms),
             show_duration(milliseconds(max_age))
         )
     } else if time.get().saturating_sub(now.get()) > AHEAD_MS {
         format!(
-            "the deed's block is of {}, which is still to come by this machine's clock: set the clock right, or do not \
-             trust the deed",
+            "the deed's block has the time {}, which is in the future by this machine's clock: correct the clock, or do not \
+            trust the deed",
             show_time(time)
         )
     } else {
@@ -126,24 +127,24 @@ fn show(verified: &Verified) -> String {
     fields.show()
 }
 
-/// Who stands behind a block.
+/// Who signed a block.
 fn signed_by(signers: &Signers) -> String {
     let Signers { signed, validators, signed_power, total_power } = *signers;
     if validators == 1 {
-        return "signed by the one validator that there was: nobody else answers for it".into();
+        return "signed by the only validator that there was: nobody else answers for it".into();
     }
     let count = match signed == validators {
         true => format!("all {validators} validators"),
         false => format!("{signed} of {validators} validators"),
     };
-    // One each is not worth a second number.
+    // If each has power one, a second number adds nothing.
     match signed_power.get() == signed && total_power.get() == validators {
         true => format!("signed by {count}"),
         false => format!("signed by {count}, with {signed_power} of {total_power} of the power"),
     }
 }
 
-/// What had to be believed.
+/// What had to be trusted.
 fn trust(root: &TrustedRoot) -> String {
     let changes = |since: &str| match root.believed_changes {
         0 => format!("no change of the validators {since}"),
@@ -152,13 +153,13 @@ fn trust(root: &TrustedRoot) -> String {
     };
     match root.trust {
         Trust::Checkpoint(checkpoint) if checkpoint.height >= root.block.height => {
-            format!("checkpoint {checkpoint}\nwhich settles it: no signature had to be believed")
+            format!("checkpoint {checkpoint}\nwhich settles it: no signature had to be trusted")
         }
         Trust::Checkpoint(checkpoint) => {
             format!("checkpoint {checkpoint}\nand the validators from there on: {}", changes("since the checkpoint"))
         }
         Trust::GenesisOnly => format!(
-            "GENESIS ONLY: every set of validators since genesis, {}.\nWhoever has keys of more than two thirds of any \
+            "GENESIS ONLY: every set of validators since genesis, {}.\nAnyone with keys of more than two thirds of any \
              of these sets, retired ones too,\ncan forge a deed like this one. Give --checkpoint HEIGHT:HASH, from a \
              peer that\nyou trust: as its `allod status` prints it, or its hash of block {} (`allod block {}`)",
             changes("in all"),
@@ -187,7 +188,7 @@ mod tests {
             let (signed_power, total_power) = (Power::new(signed_power), Power::new(total_power));
             signed_by(&Signers { signed, validators, signed_power, total_power })
         };
-        assert_eq!(signers(1, 1, 1, 1), "signed by the one validator that there was: nobody else answers for it");
+        assert_eq!(signers(1, 1, 1, 1), "signed by the only validator that there was: nobody else answers for it");
         assert_eq!(signers(3, 4, 3, 4), "signed by 3 of 4 validators");
         assert_eq!(signers(4, 4, 4, 4), "signed by all 4 validators");
         assert_eq!(signers(1, 3, 10, 12), "signed by 1 of 3 validators, with 10 of 12 of the power");
@@ -215,7 +216,7 @@ mod tests {
         let words = trust(&root(Trust::Checkpoint(checkpoint(4)), 1));
         assert!(words.starts_with("checkpoint 4:0303"), "{words}");
         assert!(words.ends_with("1 change of the validators since the checkpoint"), "{words}");
-        assert!(trust(&root(Trust::Checkpoint(checkpoint(10)), 0)).contains("no signature had to be believed"));
+        assert!(trust(&root(Trust::Checkpoint(checkpoint(10)), 0)).contains("no signature had to be trusted"));
     }
 
     #[test]
@@ -234,6 +235,6 @@ mod tests {
         assert_eq!(crate::cli::exit_of(&refused), Exit::TooOld);
         assert!(refused.to_string().contains("older than --max-age 1 min"), "{refused}");
         assert!(held(0, 4_400_000).is_ok(), "ten minutes ahead may be a clock");
-        assert!(held(0, 4_399_999).unwrap_err().to_string().contains("still to come"));
+        assert!(held(0, 4_399_999).unwrap_err().to_string().contains("in the future"));
     }
 }

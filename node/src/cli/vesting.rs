@@ -1,4 +1,4 @@
-//! When shares that are given become their holder's to give away.
+//! When given shares become their holder's to give away.
 
 use super::units;
 use allod_protocol::rules::share::Vesting;
@@ -17,7 +17,7 @@ pub(super) struct VestingArgs {
 }
 
 impl VestingArgs {
-    /// None if they are the holder's to give away at once.
+    /// `None` if they are the holder's to give away at once.
     pub(super) fn vesting(&self) -> Option<Vesting> {
         let cliff_ms = self.cliff.map_or(0, units::milliseconds);
         self.duration.map(|duration| Vesting { cliff_ms, duration_ms: units::milliseconds(duration) })

@@ -36,7 +36,7 @@ struct How {
     /// The answer
     #[arg(value_enum)]
     answer: Option<Answer>,
-    /// The answer in parts of the weight, in per cent, such as yes=60,no=40
+    /// An answer split into parts of the weight, in per cent, such as yes=60,no=40
     #[arg(long, value_name = "PARTS")]
     split: Option<Split>,
 }
@@ -46,7 +46,7 @@ enum Answer {
     Yes,
     No,
     Abstain,
-    /// No, and for rejecting it whatever the others say, where the rule has such a right
+    /// No, and for rejecting it whatever the others say, if the rule has such a right
     Veto,
 }
 
@@ -61,7 +61,7 @@ impl From<Answer> for Choice {
     }
 }
 
-/// An answer in parts. That they make up the whole is the ledger's rule.
+/// A split answer. The ledger checks that the parts add up to the whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Split(Vec<BallotPart>);
 

@@ -1,4 +1,4 @@
-//! `allod watch`: what happens on the ledger, as it happens, whatever happens to the node.
+//! `allod watch`: what happens on the ledger, as it happens, even if the node goes away.
 
 use super::{
     Failure,
@@ -14,18 +14,18 @@ use anyhow::Result;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a node that went away is waited for.
+/// How long to wait for a node that went away.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long after one attempt to reach it the next one is made.
+/// How long to wait between two attempts to reach it.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Follow what happens on the ledger.
 ///
-/// When the node goes away, the command waits for it for a minute and goes on where it was: what happened meanwhile is
-/// told first. With several nodes in --api it goes on at the next one.
+/// If the node goes away, the command waits for it for a minute and continues where it stopped: what happened meanwhile
+/// comes first. With several nodes in --api it continues at the next one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Watch {
-    /// Blocks with no transactions too
+    /// Also show blocks without transactions
     #[arg(long)]
     all: bool,
 }
@@ -48,7 +48,7 @@ impl Watch {
             match notices.next().await {
                 Ok(Some(Notified::Block(notice))) => self.show(context, &mut names, &notice).await?,
                 Ok(Some(Notified::Gap(GapView { from, to }))) => context.note(format!(
-                    "blocks {from} to {to} are too far back to be told here; `allod block HEIGHT` shows them"
+                    "blocks {from} to {to} are too far back to be shown here; `allod block HEIGHT` shows them"
                 )),
                 Err(error) if !Failure::is_unreachable(&error) => return Err(error),
                 Ok(None) | Err(_) => {
@@ -84,7 +84,7 @@ impl Watch {
     }
 }
 
-/// Goes on after the last event of a stream that ended, at whichever node answers first.
+/// Continues after the last event of a stream that ended, at whichever node answers first.
 async fn resume(context: &Context, clients: &[Client], lost: &Notices) -> Result<Notices> {
     context.note(format!("the node is gone; waiting for it for up to {}", show_duration(milliseconds(PATIENCE))));
     let deadline = Instant::now() + PATIENCE;
@@ -93,7 +93,7 @@ async fn resume(context: &Context, clients: &[Client], lost: &Notices) -> Result
         let client = next.next().ok_or_else(|| Failure::usage("name a node with --api"))?;
         match client.follow(lost.last_id()).await {
             Ok(notices) => {
-                context.note(format!("following {} from where it was", client.base()));
+                context.note(format!("following {} from where it stopped", client.base()));
                 return Ok(notices);
             }
             Err(error) if Instant::now() >= deadline => return Err(error),

@@ -1,5 +1,5 @@
 //! The ledger's terms in words for people: answers, statuses, reasons, actions. Lists, single answers and the live
-//! stream say the same thing in the same words.
+//! stream use the same words.
 
 use super::{
     attest::finding_text,
@@ -52,7 +52,7 @@ pub(super) fn show_licence(licence: &Licence) -> String {
     }
 }
 
-/// Where a version stands, with the reason if it is not to be used.
+/// The status of a version, with the reason if it must not be used.
 pub(super) fn version_status(status: &VersionStatus, dates: &Dates) -> String {
     match status {
         VersionStatus::Published => "published".into(),
@@ -62,7 +62,7 @@ pub(super) fn version_status(status: &VersionStatus, dates: &Dates) -> String {
     }
 }
 
-/// What is the matter with a version, in a line; of what it was made from, which.
+/// A concern about a version, in one line; if it is about an ancestor, which one.
 pub(super) fn concern_text(concern: &Concern) -> String {
     let until = match concern.until {
         Some(until) if concern.kind == ConcernKind::Suspended => format!(" until {}", show_time(until)),
@@ -80,7 +80,7 @@ pub(super) fn concern_text(concern: &Concern) -> String {
     }
 }
 
-/// A rule in a line: what must answer, what must be yes, for how long.
+/// A rule in one line: what must answer, what must be yes, for how long.
 pub(super) fn show_rule(rule: &Rule) -> String {
     let period = show_duration(rule.voting_period_ms);
     let passes = match rule.objection {
@@ -96,12 +96,12 @@ pub(super) fn show_policy(policy: &ModelPolicy) -> String {
     explain::policy(policy).into_iter().map(|(heading, words)| format!("{heading}: {words}\n")).collect()
 }
 
-/// One sentence a line.
+/// One sentence per line.
 pub(super) fn sentences(text: &str) -> String {
     text.replace(". ", ".\n")
 }
 
-/// Where a proposal stands, in a few words.
+/// The status of a proposal in a few words.
 pub(super) fn status_name(status: &ProposalStatus) -> String {
     match status {
         ProposalStatus::Open => "is open".into(),
@@ -115,7 +115,7 @@ pub(super) fn status_name(status: &ProposalStatus) -> String {
     }
 }
 
-/// What a tally came to.
+/// The result of a tally.
 pub(super) const fn verdict_text(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::NoQuorum => "too few answered",
@@ -159,12 +159,12 @@ pub(super) fn show_vesting(vesting: &Vesting) -> String {
     }
 }
 
-/// A holder's part; never nothing for something.
+/// A holder's part; never zero for more than zero units.
 pub(super) fn show_part(part: BasisPoints, units: u64) -> String {
     if part == BasisPoints::ZERO && units > 0 { "< 0.01 %".into() } else { part.to_string() }
 }
 
-/// Every line of a register before and after a decision, and who can stop decisions no longer.
+/// Every line of a register before and after a decision, and who can no longer stop decisions.
 pub(super) fn show_effect(effect: &EffectView) -> String {
     let mut table = Table::new(&["HOLDER", ">BEFORE", ">", ">AFTER", ">"]);
     for line in &effect.lines {
@@ -188,7 +188,7 @@ pub(super) fn show_effect(effect: &EffectView) -> String {
     text
 }
 
-/// What there is to know of an action beside the line that says what it does.
+/// What there is to know about an action besides the line that says what it does.
 pub(super) fn action_details(action: &ProposalAction) -> Option<String> {
     Some(match action {
         ProposalAction::SetLicence { licence } => show_licence(licence),
@@ -214,11 +214,11 @@ pub(super) fn show_distribution(distribution: &Distribution) -> String {
     };
     match distribution.copies {
         0 => readers.into(),
-        copies => format!("{readers}; {copies} copies of each release wished for"),
+        copies => format!("{readers}; {copies} copies of each release wanted"),
     }
 }
 
-/// Keys, and how many of them it takes.
+/// Keys, and how many of them are needed.
 fn show_keys(policy: &KeyPolicy) -> String {
     let key = |known: &WeightedKey| match known.weight {
         1 => known.key.to_string(),
@@ -228,7 +228,7 @@ fn show_keys(policy: &KeyPolicy) -> String {
     format!("signatures of weight {} of the keys\n{}", policy.threshold, keys.join("\n"))
 }
 
-/// By what a round mints, in a few lines.
+/// What a round mints, and how, in a few lines.
 pub(super) fn show_plan(plan: &RoundPlan) -> String {
     let weights = plan.weights.iter().map(|one| format!("{} x{}", one.kind.name(), one.weight));
     let mut lines = vec![
@@ -252,7 +252,7 @@ pub(super) fn show_plan(plan: &RoundPlan) -> String {
     lines.join("\n")
 }
 
-/// How far an incident has come, in a word.
+/// The status of an incident in one word.
 pub(super) const fn incident_status(status: IncidentStatus) -> &'static str {
     match status {
         IncidentStatus::Reported => "reported",

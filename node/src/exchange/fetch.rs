@@ -1,4 +1,4 @@
-//! Fetching an artifact from whoever has it.
+//! Fetching an artifact from the peers that have it.
 
 use super::{
     rate::RateLimit,
@@ -24,7 +24,7 @@ use std::{
 };
 use tokio::{sync::oneshot, task::JoinError, time::Instant};
 
-/// Providers that are known to a fetch and wait for others to fail.
+/// Maximum number of known providers that wait for others to fail.
 const WAITING_PROVIDERS: usize = 64;
 
 /// What to fetch.
@@ -32,32 +32,32 @@ const WAITING_PROVIDERS: usize = 64;
 pub struct Wanted {
     /// Its address.
     pub address: ArtifactId,
-    /// Whether the address is that of a file or of a manifest; the ledger says so.
+    /// Whether the address is that of a file or of a manifest, according to the ledger.
     pub kind: ArtifactKind,
-    /// Bytes that the file, or all files together, may have.
+    /// Maximum bytes of the file, or of all files together.
     pub limit_bytes: u64,
 }
 
-/// How a fetch goes about it. The default suits a node.
+/// The settings of a fetch. The default suits a node.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
-    /// Bytes of one piece: a multiple of 16 KiB, at most [`limits::ARTIFACT_RANGE_SIZE_BYTES`].
+    /// Size of one piece in bytes: a multiple of 16 KiB, at most [`limits::ARTIFACT_RANGE_SIZE_BYTES`].
     pub piece_bytes: u64,
-    /// Streams to one provider: while one proves or writes what it read, another reads.
+    /// Streams to one provider: while one proves or writes what it has read, another reads.
     pub streams_per_provider: usize,
-    /// Providers used at a time.
+    /// Maximum number of providers used at a time.
     pub providers: usize,
-    /// Files of a collection under way at a time.
+    /// Maximum number of files of a collection in progress at a time.
     pub files: usize,
-    /// How long opening a stream may take, dialling included.
+    /// How long opening a stream may take, including dialling.
     pub open_timeout: Duration,
-    /// How long nothing may come from a provider that owes an answer.
+    /// How long a provider that owes an answer may send nothing.
     pub idle_timeout: Duration,
-    /// How old an ask must be to be asked of a second provider, when nothing else is left.
+    /// The age from which a request is repeated at a second provider when nothing else is left.
     pub slow_after: Duration,
-    /// How long nothing may arrive from anyone before the fetch fails.
+    /// How long nothing may arrive from any provider before the fetch fails.
     pub give_up_after: Duration,
-    /// Bytes a second, of all fetches that share it.
+    /// Maximum bytes per second, over all fetches that share the limit.
     pub rate: RateLimit,
 }
 
@@ -79,21 +79,22 @@ impl Default for FetchOptions {
 
 const _: () = assert!(1024 * 1024 <= limits::ARTIFACT_RANGE_SIZE_BYTES, "a default piece may be asked for");
 
-/// What an observer is told while a fetch goes on.
+/// What an observer is told during a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchEvent {
-    /// Bytes that are here, of those known to be needed; the total of a collection is known once its manifest is here.
+    /// Bytes that are here, out of those known to be needed. The total of a collection is known once its manifest is
+    /// here.
     Progress(Progress),
     /// A provider was given up.
     ProviderDropped {
-        /// Which.
+        /// The provider.
         peer: PeerId,
-        /// Why.
+        /// Why it was given up.
         reason: DropReason,
     },
 }
 
-/// Told of everything that happens, from several threads; it must not block.
+/// Receives all events of a fetch, from several threads. It must not block.
 pub type Observer = Arc<dyn Fn(FetchEvent) + Send + Sync>;
 
 /// Why a provider was given up.
@@ -101,18 +102,18 @@ pub type Observer = Arc<dyn Fn(FetchEvent) + Send + Sync>;
 pub enum DropReason {
     /// It sent bytes that do not hash to the address.
     WrongBytes(String),
-    /// It sent what the protocol does not allow.
+    /// It sent something that the protocol does not allow.
     BrokeProtocol(String),
     /// It was too slow, repeatedly.
     Slow(String),
     /// It could not be reached, or its streams ended, repeatedly.
     Unreachable(String),
-    /// It had too much to do, repeatedly.
+    /// It was busy, repeatedly.
     Busy,
 }
 
 impl DropReason {
-    /// Whether no honest peer behaves so: a reason to block the peer.
+    /// Whether no honest peer behaves like this: a reason to block the peer.
     pub const fn is_misbehaviour(&self) -> bool {
         matches!(self, Self::WrongBytes(_) | Self::BrokeProtocol(_))
     }
@@ -130,92 +131,92 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// What one provider gave.
+/// What one provider contributed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderReport {
-    /// Verified bytes that nobody had given before.
+    /// Verified bytes that it was the first to deliver.
     pub bytes: u64,
-    /// Whether it refused to serve us something.
+    /// Whether it refused to serve something to us.
     pub refused: bool,
     /// Why it was given up, if it was.
     pub dropped: Option<DropReason>,
 }
 
-/// What a fetch did.
+/// The result of a fetch.
 #[derive(Clone, Debug, Default)]
 pub struct FetchReport {
-    /// Verified bytes that came over the network.
+    /// Verified bytes that arrived over the network.
     pub fetched_bytes: u64,
-    /// Bytes that were here already, whole files and parts of files.
+    /// Bytes that were already here, in whole files and parts of files.
     pub present_bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
-    /// Who was asked.
+    /// The providers that were asked.
     pub providers: BTreeMap<PeerId, ProviderReport>,
 }
 
-/// Why an artifact could not be fetched. What has arrived is kept, and the next fetch goes on from there.
+/// Why an artifact could not be fetched. What has arrived is kept, and the next fetch continues from there.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// None of the providers has it, or all that might have were given up.
+    /// No provider has it, or all that might have it were given up.
     #[error(
         "none of the {asked} providers found could give {address}{}; ask its publisher to keep a peer running, or try again later",
-        if *refused { " (some refuse to: it was withdrawn, or is not for this peer)" } else { "" }
+        if *refused { " (some refused: it was withdrawn, or is not for this peer)" } else { "" }
     )]
     NobodyHas {
-        /// What is missing.
+        /// The missing artifact or file.
         address: ArtifactId,
-        /// Providers asked.
+        /// Number of providers asked.
         asked: usize,
-        /// Whether one refused.
+        /// Whether one of them refused.
         refused: bool,
     },
     /// Nothing arrived for too long.
     #[error(
-        "nothing arrived for {waited:?} from {known_providers} providers; check the network and try again: it goes on from where it is"
+        "nothing arrived for {waited:?} from {known_providers} providers; check the network and try again: the fetch continues where it stopped"
     )]
     Stalled {
-        /// Since the last arrival.
+        /// Time since the last arrival.
         waited: Duration,
-        /// Providers known.
+        /// Number of known providers.
         known_providers: usize,
     },
-    /// Larger than wanted.
+    /// The artifact is larger than wanted.
     #[error("{address} has {size_bytes} bytes, more than the {limit_bytes} allowed")]
     TooLarge {
-        /// Which.
+        /// The artifact.
         address: ArtifactId,
-        /// Its size; proven.
+        /// Its proven size, in bytes.
         size_bytes: u64,
-        /// The limit.
+        /// The limit, in bytes.
         limit_bytes: u64,
     },
     /// The manifest states a wrong size for a file.
     #[error(
-        "the manifest says that {address} has {expected_bytes} bytes, but it has {size_bytes}; its publisher made a mistake, do not use it"
+        "the manifest says that {address} has {expected_bytes} bytes, but it has {size_bytes}; its publisher made a mistake: do not use it"
     )]
     ManifestWrong {
         /// The file.
         address: ArtifactId,
-        /// What the manifest says.
+        /// The size in the manifest, in bytes.
         expected_bytes: u64,
-        /// The size; proven.
+        /// The proven size, in bytes.
         size_bytes: u64,
     },
     /// Some of a file is here on behalf of an artifact with other terms.
     #[error(
-        "{0} has been fetched in part for an artifact that is not read by the same peers; end that fetch first, or give it up \
+        "{0} has been fetched in part for an artifact with other readers; finish that fetch first, or give it up \
          (allod artifacts gc --downloads)"
     )]
     NotLent(ArtifactId),
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] StateError),
-    /// The store failed.
+    /// The artifact store failed.
     #[error(transparent)]
     Store(Box<ArtifactError>),
     /// A defect of this program.
-    #[error("fetching failed by a defect, please report it: {0}")]
+    #[error("fetching failed because of a defect, please report it: {0}")]
     Defect(String),
 }
 
@@ -225,31 +226,31 @@ impl From<JoinError> for FetchError {
     }
 }
 
-/// A fetch that failed, and what it did until then.
+/// A fetch that failed, and what it did before.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct FetchFailure {
-    /// Why.
+    /// Why it failed.
     #[source]
     pub error: FetchError,
-    /// What happened, misbehaving providers included.
+    /// What happened until then, including misbehaving providers.
     pub report: Box<FetchReport>,
 }
 
-/// Told of an artifact before its first byte is fetched, and again when its manifest is here. Blocks.
+/// Called for an artifact before its first byte is fetched, and again when its manifest is here. May block.
 pub type Begins = Arc<dyn Fn(&ArtifactId) -> Result<(), FetchError> + Send + Sync>;
 
-/// Whether an artifact may take over a blob that is here, or may be; if not, its providers are asked for the bytes, as if they
-/// were not here.
+/// Whether an artifact may take over a blob that is here, or may arrive. If not, its providers are asked for the bytes
+/// as if they were not here.
 pub type Lends = Arc<dyn Fn(&Asked) -> bool + Send + Sync>;
 
-/// Whose the bytes are that are here already. An address is no proof of having the bytes: who publishes that of a file
-/// which others may not read would otherwise have it handed out by everybody who holds it for them.
+/// On whose behalf the bytes are here. An address is not a proof of having the bytes: by publishing the address of a
+/// file that others may not read, anybody could otherwise make every holder of the file hand it out.
 #[derive(Clone)]
 pub struct Lending {
-    /// Takes note of what is fetched.
+    /// Records what is being fetched.
     pub begins: Begins,
-    /// Says what need not be.
+    /// Decides what need not be fetched.
     pub lends: Lends,
 }
 
@@ -260,7 +261,7 @@ impl Lending {
     }
 }
 
-/// Fetches artifacts into one store. One for a process: clones know of each other's work, so two fetches that share a
+/// Fetches artifacts into one store. Use one per process: clones know of each other's work, so two fetches that share a
 /// file fetch it once.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -283,7 +284,7 @@ impl fmt::Debug for Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher that opens its streams with `control`, for the protocol that [`super::protocol`] names.
+    /// A fetcher that opens its streams with `control`, for the protocol named by [`super::protocol`].
     pub fn new(
         store: Arc<ArtifactStore>,
         lending: Lending,
@@ -302,11 +303,11 @@ impl Fetcher {
         self.control.clone().open_stream(peer, self.protocol.clone()).await
     }
 
-    /// Fetches an artifact from the providers, which may be found while it goes on; each is asked once. At the end the
+    /// Fetches an artifact from providers, which may be found during the fetch; each is asked once. At the end the
     /// artifact is in the store, whole and verified. Dropping the future stops the fetch; what has arrived is kept.
     ///
     /// # Errors
-    /// See [`FetchError`]. The report names providers that misbehaved in either case.
+    /// See [`FetchError`]. The report names providers that misbehaved, whether the fetch succeeds or fails.
     pub async fn fetch(
         &self,
         wanted: Wanted,
@@ -316,8 +317,8 @@ impl Fetcher {
         self.fetch_some(wanted, None, providers, observer).await
     }
 
-    /// As [`Fetcher::fetch`], for some files of a collection only: they are in the store at the end, and the artifact
-    /// is not whole, unless the other files were there already.
+    /// As [`Fetcher::fetch`], for some files of a collection only. At the end they are in the store, but the artifact
+    /// is not whole, unless the other files were already there.
     ///
     /// # Errors
     /// As [`Fetcher::fetch`].
@@ -337,7 +338,7 @@ impl Fetcher {
             observer,
         ));
         let getting = async {
-            // Held as long as the fetch goes on: nothing is collected under it.
+            // Held during the fetch: no garbage is collected meanwhile.
             let _hold = self.blocking(ArtifactStore::hold).await?;
             self.get_artifact(&session, wanted, selection).await
         };
@@ -347,7 +348,7 @@ impl Fetcher {
         };
         session.remember();
         let (fetched_bytes, present_bytes, providers) = session.report();
-        // With it go the claims to what did not arrive.
+        // This releases the claims to what did not arrive.
         drop(session);
         if result.is_err() {
             self.forget_if_empty(wanted.address).await;
@@ -356,8 +357,8 @@ impl Fetcher {
         result.map(|()| report.clone()).map_err(|error| FetchFailure { error, report: Box::new(report) })
     }
 
-    /// Runs the workers of all providers until the fetch has to be given up. Providers for whom there is no room yet
-    /// wait, and those that were given up not long ago wait until nobody else has what is wanted.
+    /// Runs the workers of all providers until the fetch has to be given up. Providers for which there is no room wait.
+    /// Those that were given up recently wait until nobody else has what is wanted.
     async fn drive(&self, session: &Arc<Session>, providers: impl Stream<Item = PeerId> + Send) -> FetchError {
         let mut providers = pin!(providers.fuse());
         let mut ended = false;
@@ -412,7 +413,7 @@ impl Fetcher {
             ArtifactKind::File => self.get_blob(session, address, limit_bytes, None).await?,
             ArtifactKind::Collection => {
                 self.get_blob(session, address, limits::MANIFEST_SIZE_BYTES as u64, None).await?;
-                // Which files it has is known now, and before one of them comes.
+                // Its files are known now, before the first of them arrives.
                 self.tell_begun(address).await?;
                 let some = selection.is_some();
                 self.get_files(session, address, limit_bytes, selection).await?;
@@ -425,7 +426,7 @@ impl Fetcher {
         let got_again = session.got_again.load(Ordering::Relaxed);
         self.blocking(move |store| {
             store.adopt(&address, kind)?;
-            // What took the place of the same bytes was counted twice.
+            // Bytes that replaced identical ones were counted twice.
             if got_again { store.measure() } else { Ok(()) }
         })
         .await??;
@@ -446,7 +447,7 @@ impl Fetcher {
                 None => store.manifest(&address)?.files().to_vec(),
             };
             let missing = store.missing_files(&files, |blob| lends(&Asked { artifact: address, blob: *blob }));
-            // What was begun before is counted already, and again here: at most a refusal too early.
+            // What was begun earlier is already counted, and again here: at worst a fetch is refused too early.
             store.check_quota(total_size_bytes(&missing))?;
             Ok::<_, ArtifactError>((total_size_bytes(&files), missing))
         });
@@ -456,7 +457,7 @@ impl Fetcher {
         }
         let missing_bytes = total_size_bytes(&missing);
         session.expect(size_bytes);
-        // What is here, and files that the collection has several times.
+        // What is here, and files that the collection contains several times.
         session.present(size_bytes.saturating_sub(missing_bytes));
         let files = futures::stream::iter(missing.into_iter().map(Ok));
         files
@@ -466,7 +467,7 @@ impl Fetcher {
             .await
     }
 
-    /// Gets one blob into the store.
+    /// Fetches one blob into the store.
     async fn get_blob(
         &self,
         session: &Arc<Session>,
@@ -476,7 +477,7 @@ impl Fetcher {
     ) -> Result<(), FetchError> {
         let claim = self.claim(address).await;
         if address == session.wanted.address {
-            // Before the first byte of it.
+            // Before its first byte.
             self.begin(session.wanted).await?;
         }
         let (in_task, lends, again) =
@@ -485,7 +486,8 @@ impl Fetcher {
         let found = self.blocking(move |store| {
             match (store.has_blob(&address), lends(&asked)) {
                 (true, true) => return Ok(Found::Whole(store.size(&address)?)),
-                // What lies beside the whole is of a fetch like this one: nothing tells how much of it.
+                // A partial file beside the whole one is from a fetch like this one; nothing shows how much of it is
+                // here.
                 (true, false) => {
                     store.discard(&address)?;
                     again.store(true, Ordering::Relaxed);
@@ -533,7 +535,7 @@ impl Fetcher {
         self.tell_begun(address).await
     }
 
-    /// Forgets a fetch that failed before its first byte came.
+    /// Forgets a fetch that failed before its first byte arrived.
     async fn forget_if_empty(&self, address: ArtifactId) {
         let claim = self.claim(address).await;
         if let Err(error) = self.blocking(move |store| store.forget_if_empty(&address)).await {
@@ -571,7 +573,7 @@ impl Fetcher {
     }
 }
 
-/// What of a blob is here.
+/// How much of a blob is here.
 enum Found {
     Whole(u64),
     Part(Claimed),

@@ -1,4 +1,4 @@
-//! Asking a peer whether it has a blob, by the last group of it.
+//! Asking a peer whether it has a blob, by requesting its last group.
 
 use super::{
     fetch::Fetcher,
@@ -8,21 +8,21 @@ use allod_protocol::ground::limits;
 use allod_storage::artifacts::{GROUP_SIZE_BYTES, encoded_size_bytes, proves};
 use libp2p::PeerId;
 
-/// What a peer answered.
+/// The answer of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// It proved that it has the end of the blob.
     Has,
-    /// It has too much to do.
+    /// It is busy.
     Busy,
-    /// It refuses: the blob is not for this peer, or it is damaged there or still arriving.
+    /// It refuses: the blob is not for this peer, or is damaged there, or is still arriving.
     Refused,
-    /// It has not, lies, or cannot be reached.
+    /// It does not have the blob, lies, or cannot be reached.
     HasNot,
 }
 
 impl Fetcher {
-    /// Asks a peer for the last group of a blob.
+    /// Requests the last group of a blob from a peer.
     pub async fn probe(&self, peer: PeerId, asked: Asked) -> Probe {
         let patience = self.options().open_timeout;
         match tokio::time::timeout(patience, self.ask_for_end(peer, asked)).await {
@@ -51,7 +51,7 @@ impl Fetcher {
         let Some(range) = range.filter(|range| encoded_size_bytes(size_bytes, *range) == slice_bytes) else {
             return Ok(Probe::HasNot);
         };
-        // A group and its proof.
+        // One group and its proof.
         let mut slice = vec![0; usize::try_from(slice_bytes).unwrap_or(usize::MAX)];
         wire::read_exact(&mut stream, &mut slice, patience).await?;
         Ok(if proves(&asked.blob, size_bytes, range, &slice) { Probe::Has } else { Probe::HasNot })

@@ -1,22 +1,21 @@
-//! Bounds on bytes a second, which all streams of a kind share.
+//! Bounds on bytes per second, shared by all streams of a kind.
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
-/// Bytes that are let through together: what is sent slowly comes in small portions, so that nobody takes it for a
-/// stream that has died.
+/// Bytes that pass together. Slow data is sent in small portions, so that nobody takes it for a stream that has died.
 pub(super) const PORTION_BYTES: usize = 8 * 1024;
-/// The smallest bound, in bytes a second.
+/// The smallest bound, in bytes per second.
 pub const LEAST_BYTES_PER_S: u32 = 64 * 1024;
 /// Seconds within which each of the streams that share a bound gets a portion.
 const PORTION_TIME_S: u32 = 4;
-/// The smallest piece that is asked for under a bound, and the part of a second that one takes at most.
+/// The smallest piece requested under a bound, in bytes; and the fraction of a second that one piece takes at most.
 const LEAST_PIECE_BYTES: u64 = 64 * 1024;
 const PIECE_PART: u64 = 16;
-/// The part of a second whose bytes may pass at once.
+/// The fraction of a second whose bytes may pass at once.
 const BURST_PART: u32 = 8;
 
-/// A bound on bytes a second, or none. Clones share it.
+/// An optional bound on bytes per second. Clones share it.
 #[derive(Clone, Default)]
 pub struct RateLimit(Option<Arc<Bound>>);
 
@@ -32,7 +31,7 @@ impl fmt::Debug for RateLimit {
 }
 
 impl RateLimit {
-    /// A bound in bytes a second, [`LEAST_BYTES_PER_S`] at least; none without a number.
+    /// A bound in bytes per second, at least [`LEAST_BYTES_PER_S`]. `None` means no bound.
     pub fn new(bytes_per_s: Option<NonZeroU32>) -> Self {
         let least = NonZeroU32::new(LEAST_BYTES_PER_S).unwrap_or(NonZeroU32::MIN);
         Self(bytes_per_s.map(|bytes_per_s| {
@@ -62,7 +61,7 @@ impl RateLimit {
         self.0.as_ref().map_or(u64::MAX, |bound| fit(bound).max(LEAST_PIECE_BYTES))
     }
 
-    /// Waits until so many bytes may pass.
+    /// Waits until `bytes` may pass.
     pub(super) async fn pass(&self, bytes: u64) {
         let Some(bound) = &self.0 else { return };
         let mut left = bytes;

@@ -1,4 +1,4 @@
-//! Answering other peers' requests.
+//! Answering the requests of other peers.
 
 use super::{
     rate::{PORTION_BYTES, RateLimit},
@@ -24,32 +24,32 @@ pub use super::wire::Asked;
 /// Whether a peer may read a blob as part of an artifact. Called for every request, on a thread that may block.
 pub type Admit = Arc<dyn Fn(&PeerId, &Asked) -> bool + Send + Sync>;
 
-/// How much strangers may ask for at a time.
+/// Limits on what strangers may request at a time.
 #[derive(Clone, Debug)]
 pub struct ServeLimits {
-    /// Streams served in all. Each holds at most one answer in memory (2 MiB).
+    /// Maximum number of streams served. Each holds at most one answer in memory (2 MiB).
     pub streams: usize,
-    /// Streams of one peer.
+    /// Maximum number of streams of one peer.
     pub streams_per_peer: usize,
-    /// How long a stream may lie idle between requests.
+    /// How long a stream may be idle between requests.
     pub idle: Duration,
-    /// How long a peer may take to accept one answer, or one portion of it where bytes a second are bounded.
+    /// How long a peer may take to accept one answer, or one portion of it if bytes per second are bounded.
     pub answer: Duration,
-    /// Bytes a second, to all peers together.
+    /// Maximum bytes per second, to all peers together.
     pub rate: RateLimit,
 }
 
 impl Default for ServeLimits {
     fn default() -> Self {
         let (idle, answer) = (Duration::from_secs(60), Duration::from_secs(60));
-        // A peer with five fetches under way opens three streams for each.
+        // A peer with five fetches in progress opens three streams for each.
         Self { streams: 64, streams_per_peer: 16, idle, answer, rate: RateLimit::default() }
     }
 }
 
-/// Streams beyond the limit that are told so; any more are closed without a word.
+/// Streams beyond the limit that are answered `Busy`; any more are closed without an answer.
 const BUSY_STREAMS: usize = 64;
-/// How long a stream that is to hear `Busy` may take to ask.
+/// How long a stream that will be answered `Busy` may take to send a request.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was served since the start.
@@ -59,13 +59,13 @@ pub struct ServeCounters {
     pub sent_bytes: AtomicU64,
     /// Requests answered with a slice.
     pub found: AtomicU64,
-    /// Requests for what is not here.
+    /// Requests for blobs that are not here.
     pub not_found: AtomicU64,
     /// Requests by peers that are not admitted.
     pub refused: AtomicU64,
-    /// Streams told to come back later, or closed, because of a limit.
+    /// Streams answered `Busy`, or closed, because of a limit.
     pub busy: AtomicU64,
-    /// Streams closed because of a frame or a range that breaks a rule.
+    /// Streams closed because a frame or a range broke a rule.
     pub malformed: AtomicU64,
 }
 
@@ -73,10 +73,10 @@ fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
-/// What is served, to whom, and how much of it.
+/// What is served, to whom, and within which limits.
 #[derive(Clone)]
 pub struct Server {
-    /// Where the bytes lie.
+    /// The store with the bytes.
     pub store: Arc<ArtifactStore>,
     /// Who may read what.
     pub admit: Admit,
@@ -98,7 +98,7 @@ pub async fn serve(server: Server, mut incoming: IncomingStreams) {
     let slots = Slots::default();
     let mut tasks = JoinSet::new();
     loop {
-        // libp2p drops a stream for which nobody waits here, so nothing in this loop may take long.
+        // libp2p drops a stream if nobody waits for it here, so nothing in this loop may take long.
         tokio::select! {
             next = incoming.next() => {
                 let Some((peer, stream)) = next else { break };
@@ -121,7 +121,7 @@ pub async fn serve(server: Server, mut incoming: IncomingStreams) {
     }
 }
 
-/// Streams being served, by peer.
+/// Number of streams being served, per peer.
 #[derive(Clone, Debug, Default)]
 struct Slots(Arc<Mutex<BTreeMap<PeerId, usize>>>);
 
@@ -138,7 +138,7 @@ impl Slots {
     }
 }
 
-/// Given back when the stream's task ends, however it ends.
+/// Released when the stream's task ends, however it ends.
 #[derive(Debug)]
 struct Slot {
     peer: PeerId,
@@ -180,7 +180,7 @@ async fn serve_stream(server: &Arc<Server>, mut stream: impl AsyncRead + AsyncWr
     }
 }
 
-/// Why a stream ended out of order.
+/// Why a stream ended abnormally.
 enum Ended {
     Malformed(String),
     Stream(WireError),
@@ -224,7 +224,7 @@ async fn answer_all(
     Ok(())
 }
 
-/// What one stream keeps between requests: the blob it reads, and the buffer of its answers.
+/// What one stream keeps between requests: the blob it reads, and the buffer for its answers.
 struct Answering {
     server: Arc<Server>,
     reader: Option<BlobReader>,
@@ -253,7 +253,7 @@ impl Answering {
         }
     }
 
-    /// An answer without bytes.
+    /// An answer without a slice.
     fn say(&mut self, head: Head) -> Head {
         self.reader = None;
         self.bytes.clear();
@@ -288,7 +288,7 @@ enum Refusal {
 impl From<ArtifactError> for Refusal {
     fn from(error: ArtifactError) -> Self {
         if !matches!(error, ArtifactError::NotFound(_)) {
-            // For the operator: the bytes are damaged, or their file is gone. To the peer they are not here.
+            // For the operator: the bytes are damaged, or their file is gone. For the peer they are not here.
             tracing::error!(%error, "cannot serve an artifact");
         }
         Self::Absent

@@ -1,11 +1,11 @@
 //! Who takes which piece: the state that the workers of one fetch share.
 //!
-//! Invariants: a piece is in the queue, in a blob's runs, or in flight, or it has arrived; a piece in flight has at
-//! least one holder, at most two; a provider that was dropped takes nothing more.
+//! Invariants: a piece is in the queue, in a blob's runs, in flight, or has arrived; a piece in flight has at least one
+//! holder and at most two; a provider that was dropped takes nothing more.
 //!
-//! Pieces are as large as a provider is fast, so that a slow one holds little. When no piece is left to take, a free
-//! provider takes over what another owes and would bring much later; whose pieces others bring first, again and again,
-//! is dropped.
+//! The size of a piece grows with the speed of its provider, so a slow provider holds little. When no piece is left to
+//! take, a free provider takes over a piece that another owes and would bring much later. A provider whose pieces
+//! others repeatedly bring first is dropped.
 
 use super::{
     fetch::{DropReason, FetchError, FetchEvent, FetchOptions, Observer, ProviderReport, Wanted},
@@ -26,32 +26,32 @@ use tokio::{
 
 /// Failures in a row after which a provider is given up.
 const STRIKES: u32 = 3;
-/// Failures within this time of one that counted count as one with it; shorter than the wait after a failure.
+/// Failures within this time after one that counted are part of it. It is shorter than the wait after a failure.
 const STRIKE_TIME: Duration = Duration::from_millis(200);
-/// Times in a row that a provider may say it is busy.
+/// Times in a row that a provider may answer that it is busy.
 const BUSY_ANSWERS: u32 = 40;
 /// Pieces of a provider in a row that another brought first, after which it is given up as slow.
 const OUTRUN: u32 = 8;
-/// The time that one piece is to take.
+/// The target time of one piece.
 const PIECE_TIME: Duration = Duration::from_millis(100);
-/// The time that all asks on the way on one stream are to take, so that the provider never waits for us.
+/// The target time of all requests in flight on one stream, so that the provider never waits for us.
 const WINDOW_TIME: Duration = Duration::from_secs(1);
-/// Bytes of the first pieces, before a speed is known, and of the smallest.
+/// Size of the first pieces, before a speed is known, and of the smallest, in bytes.
 const FIRST_PIECE_BYTES: u64 = 256 * 1024;
 const LEAST_PIECE_BYTES: u64 = 64 * 1024;
-/// Pieces on the way on one stream at most.
+/// Maximum number of pieces in flight on one stream.
 const WINDOW_PIECES: u64 = 4;
-/// How long a piece is thought to take whose provider has no measured speed.
+/// The assumed time of a piece whose provider has no measured speed.
 const UNMEASURED_TIME: Duration = Duration::from_millis(250);
-/// By how much sooner a piece must come for it to be asked for twice.
+/// How much sooner a piece must arrive for it to be requested twice.
 const GAIN: Duration = Duration::from_millis(50);
 
-/// What a worker asks its provider for.
+/// What a worker requests from its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ask {
     /// The tail of a blob that has not begun.
     Tail(ArtifactId),
-    /// A piece of one that has.
+    /// A piece of a blob that has begun.
     Piece(ArtifactId, ByteRange),
 }
 
@@ -73,7 +73,7 @@ impl Ask {
 /// Held until the last task that writes the blob has ended: only one fetch of a process works on an address.
 pub(super) type Claim = Arc<OwnedMutexGuard<()>>;
 
-/// A partial file and the claim to its address: the claim ends no sooner than the file is closed.
+/// A partial file and the claim to its address. The claim ends no sooner than the file is closed.
 #[derive(Debug)]
 pub(super) struct Claimed {
     partial: PartialFile,
@@ -96,14 +96,14 @@ impl std::ops::Deref for Claimed {
 /// A blob that is being fetched.
 #[derive(Debug)]
 pub(super) struct Blob {
-    /// What the manifest says; `None` for an artifact itself.
+    /// The size in the manifest, in bytes. `None` for an artifact itself.
     pub(super) expected_bytes: Option<u64>,
     pub(super) limit_bytes: u64,
     pub(super) claim: Claim,
     pub(super) partial: Option<Arc<Claimed>>,
-    /// It arrived in one piece, without a partial file.
+    /// Whether it arrived in one piece, without a partial file.
     pub(super) whole: bool,
-    /// What no ask covers yet.
+    /// The ranges that no request covers yet.
     pub(super) runs: VecDeque<ByteRange>,
     pub(super) done: oneshot::Sender<Result<(), FetchError>>,
 }
@@ -112,7 +112,7 @@ pub(super) struct Blob {
 struct Holder {
     peer: PeerId,
     since: Instant,
-    /// What its answer brings.
+    /// Bytes that its answer brings.
     cost_bytes: u64,
 }
 
@@ -125,7 +125,7 @@ struct Provider {
     busy: u32,
     outrun: u32,
     meter: Meter,
-    /// Bytes that were asked of it and have not come.
+    /// Bytes requested from it that have not arrived.
     owed_bytes: u64,
 }
 
@@ -134,7 +134,7 @@ impl Provider {
         self.meter.bytes_per_s(self.owed_bytes > 0, Instant::now())
     }
 
-    /// What it brings in so much time, between two bounds, in steps of the smallest piece.
+    /// Bytes that it brings in `time`, between two bounds, in steps of the smallest piece.
     fn brings(&self, time: Duration, least_bytes: u64, most_bytes: u64) -> Option<u64> {
         let bytes = u128::from(self.bytes_per_s()?).saturating_mul(time.as_millis()) / 1_000;
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX) / LEAST_PIECE_BYTES * LEAST_PIECE_BYTES;
@@ -160,35 +160,35 @@ struct State {
     present_bytes: u64,
 }
 
-/// What the workers of one fetch share.
+/// The state that the workers of one fetch share.
 pub(super) struct Session {
-    /// What is fetched.
+    /// The artifact to fetch.
     pub(super) wanted: Wanted,
-    /// Whether bytes that are here were fetched all the same.
+    /// Whether bytes that were already here were fetched again.
     pub(super) got_again: Arc<AtomicBool>,
     pub(super) store: Arc<ArtifactStore>,
     pub(super) options: FetchOptions,
     memory: Memory,
     observer: Observer,
     state: Mutex<State>,
-    /// There may be something to take, or the session failed.
+    /// Notified when there may be something to take, or the session has failed.
     pub(super) changed: Notify,
 }
 
-/// Where the next thing to ask lies.
+/// Where the next request comes from.
 enum Choice {
     Queued(usize),
     Piece(ArtifactId, u64),
     Slow(Ask),
 }
 
-/// A worker's way to know what to verify a piece with.
+/// What a worker needs to verify an answer.
 pub(super) enum Target {
     /// Begin the blob.
     Start { claim: Claim, expected_bytes: Option<u64>, limit_bytes: u64 },
-    /// Go on with it.
+    /// Continue it.
     Continue(Arc<Claimed>),
-    /// It has arrived from elsewhere.
+    /// It has already arrived from elsewhere.
     Gone,
 }
 
@@ -200,7 +200,7 @@ impl Session {
         memory: Memory,
         observer: Observer,
     ) -> Self {
-        // Under a bound a piece is paid for before it is asked for, so it is no more than passes in a moment.
+        // Under a bound a piece is paid for before it is requested, so it is no larger than what passes in a moment.
         options.piece_bytes = options.piece_bytes.min(options.rate.piece_bytes());
         let state = State {
             blobs: BTreeMap::new(),
@@ -222,7 +222,7 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a blob to the workers; the receiver hears when it is in the store.
+    /// Gives a blob to the workers. The receiver is notified when it is in the store.
     pub(super) fn open(&self, address: ArtifactId, blob: Blob) {
         let mut state = self.state();
         if state.blobs.is_empty() {
@@ -245,7 +245,7 @@ impl Session {
         self.tell_progress(&state);
     }
 
-    /// Adds to the bytes that there are to fetch.
+    /// Adds to the total of bytes to fetch.
     pub(super) fn expect(&self, bytes: u64) {
         let mut state = self.state();
         state.progress.total_bytes = state.progress.total_bytes.saturating_add(bytes);
@@ -255,17 +255,17 @@ impl Session {
         (self.observer)(FetchEvent::Progress(state.progress));
     }
 
-    /// Whether another provider may be put to work.
+    /// Whether another provider may be used.
     pub(super) fn has_room(&self) -> bool {
         self.state().live().count() < self.options.providers
     }
 
-    /// Whether something is wanted that no provider at work has.
+    /// Whether something is wanted that no active provider has.
     pub(super) fn wants_providers(&self) -> bool {
         self.state().hopeless().is_some()
     }
 
-    /// Whether the provider is new: it may take pieces from now on.
+    /// Adds a provider, which may take pieces from now on. Returns whether it is new.
     pub(super) fn add_provider(&self, peer: PeerId) -> bool {
         let mut state = self.state();
         if state.providers.contains_key(&peer) {
@@ -292,7 +292,7 @@ impl Session {
         state.find_hopeless();
     }
 
-    /// The reason to give up, if there is one by now.
+    /// The reason to give up, if there is one.
     pub(super) fn failure(&self) -> Option<FetchError> {
         let mut state = self.state();
         if let Some(failure) = state.failure.take() {
@@ -313,7 +313,7 @@ impl Session {
         self.state().providers.get(peer).is_none_or(|provider| provider.report.dropped.is_some())
     }
 
-    /// The next thing for this provider, which holds it from now on.
+    /// Takes the next request for this provider, which holds it from now on.
     pub(super) fn take(&self, peer: PeerId) -> Option<Ask> {
         let mut state = self.state();
         let ask = match self.choose(&state, &peer)? {
@@ -335,7 +335,7 @@ impl Session {
         Some(ask)
     }
 
-    /// Bytes that the answer to an ask brings, as far as that is known.
+    /// Bytes that the answer to a request brings, as far as is known.
     pub(super) fn cost_bytes(&self, ask: &Ask) -> u64 {
         self.cost_in(&self.state(), ask)
     }
@@ -348,7 +348,7 @@ impl Session {
         }
     }
 
-    /// Bytes that may be on the way to this provider on one stream.
+    /// Bytes that may be in flight from this provider on one stream.
     pub(super) fn window_bytes(&self, peer: &PeerId) -> u64 {
         let (piece_bytes, state) = (self.options.piece_bytes, self.state());
         let provider = state.providers.get(peer);
@@ -359,7 +359,7 @@ impl Session {
         window.unwrap_or(piece_bytes)
     }
 
-    /// Whether [`Session::take`] would give something.
+    /// Whether [`Session::take`] would return something.
     pub(super) fn has_work(&self, peer: PeerId) -> bool {
         self.choose(&self.state(), &peer).is_some()
     }
@@ -380,7 +380,7 @@ impl Session {
         late.max_by_key(|(gain, _)| *gain).map(|(_, ask)| Choice::Slow(*ask))
     }
 
-    /// By how much sooner the peer would bring what another owes; `None` when that is not worth it.
+    /// How much sooner the peer would bring what another owes. `None` if it is not worth it.
     fn gain(&self, state: &State, peer: &PeerId, ask: &Ask, holders: &[Holder]) -> Option<Duration> {
         let [holder] = holders else { return None };
         if holder.peer == *peer {
@@ -391,15 +391,15 @@ impl Session {
             return Some(waited);
         }
         let (own, other) = (state.providers.get(peer)?, state.providers.get(&holder.peer)?);
-        // Its other streams share what it can do.
+        // Its other streams share its bandwidth.
         let theirs = time_for(other.owed_bytes, other.bytes_per_s()?);
         let asked = own.owed_bytes.saturating_add(self.cost_in(state, ask));
-        // Who was too quick for its speed to be measured is no slower than this.
+        // A provider that was too quick for its speed to be measured is no slower than this.
         let ours = own.bytes_per_s().map_or(UNMEASURED_TIME, |bytes_per_s| time_for(asked, bytes_per_s));
         theirs.checked_sub(ours.saturating_mul(2)).filter(|gain| *gain > GAIN)
     }
 
-    /// Starts the clock of an ask anew: its answer is the next one due.
+    /// Restarts the clock of a request: its answer is the next one due.
     pub(super) fn is_due(&self, ask: &Ask, peer: PeerId) {
         let mut state = self.state();
         let holders = state.in_flight.get_mut(ask);
@@ -408,13 +408,13 @@ impl Session {
         }
     }
 
-    /// Gives back what the provider did not deliver.
+    /// Returns to the queue what the provider did not deliver.
     pub(super) fn give_back(&self, ask: Ask, peer: PeerId) {
         self.state().release(ask, peer);
         self.changed.notify_waiters();
     }
 
-    /// What to do with the answer to an ask.
+    /// What to do with the answer to a request.
     pub(super) fn target(&self, ask: &Ask) -> Target {
         let state = self.state();
         match (ask, state.blobs.get(ask.address())) {
@@ -443,7 +443,7 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// Counts an answer that proved itself.
+    /// Counts an answer that was proven.
     pub(super) fn arrived(&self, ask: &Ask, peer: PeerId, new_bytes: u64) {
         let mut state = self.state();
         let cost_bytes = self.cost_in(&state, ask);
@@ -456,7 +456,7 @@ impl Session {
             provider.report.bytes = provider.report.bytes.saturating_add(new_bytes);
             provider.meter.add(cost_bytes, Instant::now());
             (provider.strikes, provider.busy) = (0, 0);
-            // What another brought first is no reason to think better of it.
+            // If another brought the bytes first, that does not count in its favour.
             if new_bytes > 0 {
                 provider.outrun = 0;
             }
@@ -471,7 +471,7 @@ impl Session {
         }
     }
 
-    /// A blob arrived whole in its tail. Gives whether this was the first answer to say so.
+    /// A blob arrived whole in its tail. Returns whether this was the first such answer.
     pub(super) fn arrived_whole(&self, address: &ArtifactId, size_bytes: u64) -> bool {
         let mut state = self.state();
         let Some(blob) = state.blobs.get_mut(address) else { return false };
@@ -497,17 +497,17 @@ impl Session {
         }
     }
 
-    /// Keeps what was learnt of the providers for the fetches to come.
+    /// Remembers what was learnt about the providers, for later fetches.
     pub(super) fn remember(&self) {
         let now = Instant::now();
         for (peer, provider) in &self.state().providers {
-            // Under a bound of ours the speed says nothing of the provider.
+            // Under a bound of ours the speed says nothing about the provider.
             let speed = provider.meter.bytes_per_s(false, now).filter(|_| !self.options.rate.is_bounded());
             self.memory.keep(*peer, speed, provider.report.dropped.as_ref(), now);
         }
     }
 
-    /// The provider does not have the blob, or does not give it to us.
+    /// The provider does not have the blob, or refuses to give it to us.
     pub(super) fn lacks(&self, ask: Ask, peer: PeerId, refused: bool) {
         let mut state = self.state();
         if let Some(provider) = state.providers.get_mut(&peer) {
@@ -521,7 +521,7 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// The provider has too much to do. Gives how often in a row, or `None` if it is given up.
+    /// The provider is busy. Returns how often in a row, or `None` if it is given up.
     pub(super) fn busy(&self, peer: PeerId) -> Option<u32> {
         let mut state = self.state();
         let provider = state.providers.get_mut(&peer)?;
@@ -535,22 +535,22 @@ impl Session {
         None
     }
 
-    /// The provider failed, perhaps not by its fault. Gives the failures in a row, or `None` if it is given up.
+    /// The provider failed, perhaps without fault. Returns the failures in a row, or `None` if it is given up.
     pub(super) fn strike(&self, peer: PeerId, reason: DropReason) -> Option<u32> {
         let mut state = self.state();
         let provider = state.providers.get_mut(&peer)?;
         if provider.report.dropped.is_some() {
             return None;
         }
-        // All streams of a connection fail with it: that is one failure.
+        // All streams of a connection fail together: that is one failure.
         let now = Instant::now();
         if provider.struck.is_none_or(|struck| now.saturating_duration_since(struck) >= STRIKE_TIME) {
             provider.struck = Some(now);
             provider.strikes = provider.strikes.saturating_add(1);
         }
         let (strikes, has_given) = (provider.strikes, provider.report.bytes > 0);
-        // Who has given something and is the last may only be away for a moment: it is waited for, as long as the fetch
-        // waits for anything.
+        // If the last provider has contributed and fails, it may only be away for a moment. It is waited for as long as
+        // the fetch waits for anything.
         let is_awaited = has_given && state.live().count() == 1;
         drop(state);
         if strikes < STRIKES || is_awaited {
@@ -574,7 +574,7 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// What happened.
+    /// What happened so far.
     pub(super) fn report(&self) -> (u64, u64, BTreeMap<PeerId, ProviderReport>) {
         let state = self.state();
         let providers = state.providers.iter().map(|(peer, provider)| (*peer, provider.report.clone())).collect();
@@ -587,7 +587,7 @@ impl State {
         self.providers.values().filter(|provider| provider.report.dropped.is_none())
     }
 
-    /// The size that an ask's blob is known to have.
+    /// The size of a request's blob, if known.
     fn known_size(&self, ask: &Ask) -> Option<u64> {
         let blob = self.blobs.get(ask.address())?;
         blob.partial.as_ref().map(|partial| partial.size_bytes()).or(blob.expected_bytes)
@@ -599,14 +599,14 @@ impl State {
         }
     }
 
-    /// Nobody owes this any more; gives who did.
+    /// Nobody owes this any more. Returns who did.
     fn settle(&mut self, ask: &Ask) -> Vec<Holder> {
         let holders = self.in_flight.remove(ask).unwrap_or_default();
         holders.iter().for_each(|holder| self.no_longer_owed(holder));
         holders
     }
 
-    /// Counts a piece that another brought first; whether the provider is to be given up for it.
+    /// Counts a piece that another brought first. Returns whether the provider is to be given up for that.
     fn is_outrun(&mut self, peer: &PeerId) -> bool {
         let others = || self.providers.iter().filter(|(id, other)| *id != peer && other.report.dropped.is_none());
         let is_needed = |blob: &ArtifactId| others().all(|(_, other)| other.lacks.contains(blob));
@@ -616,7 +616,7 @@ impl State {
         !is_needed && provider.outrun >= OUTRUN
     }
 
-    /// An ask that nobody holds any more goes to the front of the queue.
+    /// A request that nobody holds any more goes to the front of the queue.
     fn release(&mut self, ask: Ask, peer: PeerId) {
         let Some(holders) = self.in_flight.get_mut(&ask) else { return };
         let given_back = holders.iter().position(|holder| holder.peer == peer).map(|index| holders.remove(index));
@@ -632,13 +632,13 @@ impl State {
         }
     }
 
-    /// A blob that no provider at work has.
+    /// A blob that no active provider has.
     fn hopeless(&self) -> Option<ArtifactId> {
         let hopeless = |address: &&ArtifactId| self.live().all(|provider| provider.lacks.contains(*address));
         self.blobs.keys().find(hopeless).copied()
     }
 
-    /// Fails the fetch when a blob has no provider left that might have it and none will come.
+    /// Fails the fetch if no provider is left that might have some blob, and none will come.
     fn find_hopeless(&mut self) {
         if !self.providers_ended || self.failure.is_some() {
             return;
@@ -650,7 +650,7 @@ impl State {
     }
 }
 
-/// The first piece of what is left, up to the next border of pieces.
+/// Cuts the first piece from the remaining runs, up to the next multiple of the piece size.
 fn cut(runs: &mut VecDeque<ByteRange>, piece_bytes: u64) -> Option<ByteRange> {
     let run = runs.front_mut()?;
     let piece = run.pieces(piece_bytes).next()?;

@@ -1,4 +1,4 @@
-//! How fast providers are: measured while a fetch goes on, remembered from one fetch to the next.
+//! How fast providers are: measured during a fetch, and remembered from one fetch to the next.
 
 use super::fetch::DropReason;
 use libp2p::PeerId;
@@ -8,11 +8,11 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 
-/// How long arrivals are gathered for one sample.
+/// How long arrivals are collected for one sample.
 const SAMPLE_TIME: Duration = Duration::from_millis(200);
-/// The weight of what was known against a new sample, which has 1.
+/// The weight of the old estimate against that of a new sample, which is 1.
 const OLD_WEIGHT: u64 = 3;
-/// Peers that are remembered.
+/// Maximum number of peers remembered.
 const REMEMBERED_PEERS: usize = 1_024;
 /// How long a provider that was given up as slow, busy or unreachable is asked only when nobody else has the bytes.
 const AVOIDED_TIME: Duration = Duration::from_secs(10 * 60);
@@ -26,7 +26,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// A meter that knows a speed from earlier, or none.
+    /// A meter that starts with a known speed, if there is one.
     pub(super) const fn new(bytes_per_s: Option<u64>, now: Instant) -> Self {
         Self { bytes_per_s, since: now, bytes: 0 }
     }
@@ -36,7 +36,7 @@ impl Meter {
         (self.since, self.bytes) = (now, 0);
     }
 
-    /// Bytes have come.
+    /// Counts bytes that have arrived.
     pub(super) fn add(&mut self, bytes: u64, now: Instant) {
         self.bytes = self.bytes.saturating_add(bytes);
         let elapsed = now.saturating_duration_since(self.since);
@@ -51,7 +51,8 @@ impl Meter {
         self.begin(now);
     }
 
-    /// Bytes a second, as far as is known. A provider that owes something and has long sent nothing is as slow as that.
+    /// The estimated speed in bytes per second, if known. If a provider owes something, the time since its last bytes
+    /// lowers the estimate.
     pub(super) fn bytes_per_s(&self, owes: bool, now: Instant) -> Option<u64> {
         let elapsed = now.saturating_duration_since(self.since);
         if !owes || elapsed < SAMPLE_TIME.saturating_mul(2) {
@@ -67,7 +68,7 @@ fn rate(bytes: u64, elapsed: Duration) -> u64 {
     u64::try_from(per_s).unwrap_or(u64::MAX)
 }
 
-/// How long so many bytes take at a speed.
+/// How long `bytes` take at a speed.
 pub(super) fn time_for(bytes: u64, bytes_per_s: u64) -> Duration {
     let micros = u128::from(bytes).saturating_mul(1_000_000) / u128::from(bytes_per_s.max(1));
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
@@ -80,7 +81,7 @@ struct Remembered {
     at: Instant,
 }
 
-/// What the fetches of a process know of peers. Clones share it.
+/// What the fetches of a process know about peers. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory(Arc<Mutex<BTreeMap<PeerId, Remembered>>>);
 
@@ -89,17 +90,17 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The speed that the peer had, in bytes a second.
+    /// The last known speed of the peer, in bytes per second.
     pub(super) fn bytes_per_s(&self, peer: &PeerId) -> Option<u64> {
         self.peers().get(peer)?.bytes_per_s
     }
 
-    /// Whether the peer was given up not long ago.
+    /// Whether the peer was given up recently.
     pub(super) fn avoids(&self, peer: &PeerId, now: Instant) -> bool {
         self.peers().get(peer).and_then(|known| known.avoided_until).is_some_and(|until| until > now)
     }
 
-    /// Keeps what a fetch found out.
+    /// Stores what a fetch found out.
     pub(super) fn keep(&self, peer: PeerId, bytes_per_s: Option<u64>, dropped: Option<&DropReason>, now: Instant) {
         let mut peers = self.peers();
         let avoided_until = dropped.map(|_| now + AVOIDED_TIME);

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-//! Peers on 127.0.0.1 in one process: honest ones, and ones that lie, stall, babble, and hang up.
+//! Peers on 127.0.0.1 in one process: honest ones, and ones that lie, stall, send garbage, and hang up.
 
 use super::{
     fetch::*,
@@ -98,7 +98,7 @@ impl Peer {
         self
     }
 
-    /// Answers every request as `answer` says: bytes to send, and whether to hang up then.
+    /// Answers every request as `answer` says: bytes to send, and whether to hang up afterwards.
     fn misbehave(
         self,
         answer: impl Fn(&ArtifactStore, usize, Request) -> (Vec<u8>, After) + Send + Sync + 'static,
@@ -370,7 +370,7 @@ async fn what_a_stalled_provider_owes_comes_from_one_whose_measured_speed_is_hig
     let (bob, alice) = (Peer::new().await.serve(), Peer::new().await);
     let wanted = bob.import("file", &content(50_000_000));
     stalling.import("file", &content(50_000_000));
-    // Nothing but the measured speeds can tell that it stalls.
+    // Only the measured speeds can show that it stalls.
     let options = FetchOptions { slow_after: 10 * PATIENCE, idle_timeout: 10 * PATIENCE, ..brisk() };
     let report = fetch(&alice, wanted, &[&stalling, &bob], options).await.unwrap();
     alice.holds(&wanted);
@@ -403,7 +403,7 @@ async fn a_provider_given_up_as_slow_is_asked_later_only_when_nobody_else_has_th
     let dropped = failure.report.providers[&carol.id].dropped.clone();
     assert!(matches!(dropped, Some(DropReason::Slow(_))), "{dropped:?}");
     let report = fetcher.fetch(second, stream::iter([carol.id, bob.id]), quiet()).await.unwrap();
-    assert!(!report.providers.contains_key(&carol.id), "bob has it all");
+    assert!(!report.providers.contains_key(&carol.id), "bob has everything");
     answering.store(false, Ordering::SeqCst);
     let report = fetcher.fetch(third, stream::iter([carol.id, bob.id]), quiet()).await.unwrap();
     assert_eq!(report.providers[&carol.id].bytes, 1_000_000, "bob does not have it");
@@ -420,7 +420,7 @@ async fn bytes_a_second_are_bounded_on_either_side() {
         let options = FetchOptions { rate: download, ..brisk() };
         let report = fetch(&alice, wanted, &[&bob], options).await.unwrap();
         alice.holds(&wanted);
-        // One second and a half, less what may pass at once.
+        // One and a half seconds, less what may pass at once.
         assert!(report.elapsed > Duration::from_secs(1), "{:?}", report.elapsed);
     }
 }
@@ -446,7 +446,7 @@ async fn two_fetches_from_one_provider_share_what_it_can_send() {
 async fn a_provider_that_gave_something_and_is_the_only_one_is_waited_for() {
     let away = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let hang_ups = Arc::clone(&away);
-    // After three answers it hangs up on whoever asks, for a while.
+    // After three answers it hangs up on everybody, for a while.
     let flaky = Peer::new().await.misbehave(move |store, count, request| match count {
         3..15 => {
             hang_ups.fetch_add(1, Ordering::SeqCst);
@@ -459,7 +459,7 @@ async fn a_provider_that_gave_something_and_is_the_only_one_is_waited_for() {
     let report = fetch(&alice, wanted, &[&flaky], brisk()).await.unwrap();
     alice.holds(&wanted);
     assert_eq!(report.fetched_bytes, 3_000_000);
-    assert_eq!(away.load(Ordering::SeqCst), 12, "it hung up more often than another would be forgiven");
+    assert_eq!(away.load(Ordering::SeqCst), 12, "it hung up more often than any other provider may");
 }
 
 #[tokio::test]
@@ -640,7 +640,7 @@ async fn a_server_survives_malformed_frames_and_oversized_requests() {
         let mut stream = open(&mallory, &bob).await;
         wire::write_all(&mut stream, bytes, PATIENCE).await.unwrap();
         let mut answer = Vec::new();
-        // Whether it ends in order or by a reset, nothing came.
+        // However it ends, normally or by a reset, nothing came.
         let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
         assert!(answer.is_empty());
     }
@@ -669,10 +669,10 @@ async fn streams_beyond_the_limit_are_told_to_come_back() {
         assert!(matches!(ask(&mut stream).await, Head::Found { .. }));
         held.push(stream);
     }
-    assert_eq!(ask(&mut open(&mallory, &bob).await).await, Head::Busy, "two a peer");
+    assert_eq!(ask(&mut open(&mallory, &bob).await).await, Head::Busy, "two per peer");
     let mut other = open(&alice, &bob).await;
     assert!(matches!(ask(&mut other).await, Head::Found { .. }));
-    assert_eq!(ask(&mut open(&alice, &bob).await).await, Head::Busy, "three in all");
+    assert_eq!(ask(&mut open(&alice, &bob).await).await, Head::Busy, "three in total");
     // A stream that ends makes room.
     for mut stream in held {
         stream.close().await.unwrap();

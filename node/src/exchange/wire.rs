@@ -10,10 +10,10 @@ use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{io, time::Duration};
 
-/// A blob, and on whose behalf it is asked for: the artifact itself, or the collection whose file it is.
+/// A blob, and on whose behalf it is requested: the artifact itself, or the collection whose file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// The artifact, whose terms decide.
+    /// The artifact whose terms decide.
     pub artifact: ArtifactId,
     /// The blob: the artifact's address, or that of a file that its manifest names.
     pub blob: ArtifactId,
@@ -26,10 +26,10 @@ impl Asked {
     }
 }
 
-/// What a peer asks of a provider.
+/// A request to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// The last groups of a blob whose size is not known yet: those that fit in `max_bytes`, at least one.
+    /// The last groups of a blob of unknown size: those that fit into `max_bytes`, at least one.
     Tail { asked: Asked, max_bytes: u64 },
     /// A range of a blob.
     Range { asked: Asked, range: ByteRange },
@@ -42,7 +42,7 @@ impl Request {
         }
     }
 
-    /// The range meant, of a blob of this size: `None` when it breaks a rule.
+    /// The requested range of a blob of this size. `None` if it breaks a rule.
     pub(super) fn range(&self, size_bytes: u64) -> Option<ByteRange> {
         let range = match self {
             Self::Tail { max_bytes, .. } => ByteRange::tail(size_bytes, *max_bytes),
@@ -58,16 +58,16 @@ impl Request {
 pub(super) enum Head {
     /// A slice follows.
     Found {
-        /// Bytes of the whole blob.
+        /// Size of the whole blob, in bytes.
         size_bytes: u64,
-        /// Bytes of the slice that follows.
+        /// Size of the slice that follows, in bytes.
         slice_bytes: u64,
     },
     /// The blob is not here.
     NotFound,
     /// The blob is not for this peer.
     Refused,
-    /// Too much to do: ask again later.
+    /// Busy: ask again later.
     Busy,
 }
 
@@ -76,7 +76,7 @@ pub(super) enum Head {
 pub(super) enum WireError {
     #[error("the stream failed: {0}")]
     Io(#[from] io::Error),
-    #[error("nothing came or went for {0:?}")]
+    #[error("nothing was sent or received for {0:?}")]
     Timeout(Duration),
     #[error("a frame of {0} bytes is longer than the {max} allowed", max = limits::ARTIFACT_FRAME_SIZE_BYTES)]
     TooLong(u32),
@@ -93,7 +93,7 @@ pub(super) fn put_frame<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&body);
 }
 
-/// Reads a frame; `None` when the stream ended in order before it.
+/// Reads a frame. `None` if the stream ended normally before it.
 pub(super) async fn read_frame<T: Serialize + DeserializeOwned>(
     stream: &mut (impl AsyncRead + Unpin),
     patience: Duration,

@@ -1,4 +1,4 @@
-//! One stream to one provider: ask, read, prove, write, again.
+//! One stream to one provider: request, read, prove, write, repeat.
 
 use super::{
     fetch::{DropReason, FetchError},
@@ -12,22 +12,22 @@ use libp2p_stream::Control;
 use std::{collections::VecDeque, sync::Arc};
 use tokio::time::{Duration, timeout};
 
-/// Asks on the way to one provider on one stream, at most: small files are many.
+/// Maximum number of requests in flight to one provider on one stream. Small files are many.
 const WINDOW_ASKS: usize = 32;
-/// How often a worker without work looks whether others have become slow: that comes with time alone.
+/// How often an idle worker checks whether others have become slow, which only time shows.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How long to let a provider be that failed or was busy; longer each time in a row.
+/// The wait after a provider failed or was busy. It grows with each time in a row.
 const BACKOFF: Duration = Duration::from_millis(250);
 const BACKOFF_MOST: Duration = Duration::from_secs(3);
 
 /// Why a conversation ended.
 enum Trouble {
-    /// The provider's fault, beyond doubt.
+    /// The provider is at fault, beyond doubt.
     Misbehaved(DropReason),
-    /// Perhaps nobody's fault.
+    /// Perhaps nobody is at fault.
     Failed(DropReason),
     Busy,
-    /// This machine's, or the fetch's as a whole.
+    /// This machine, or the fetch as a whole, is at fault.
     Ours(FetchError),
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn work(session: Arc<Session>, mut control: Control, protocol: 
     }
 }
 
-/// Opens no stream before there is something to ask; gives false when the provider was dropped.
+/// Waits for something to request, so that no stream is opened before. Returns false if the provider was dropped.
 async fn wait_for_work(session: &Session, peer: PeerId) -> bool {
     loop {
         let changed = session.changed.notified();
@@ -95,13 +95,13 @@ async fn open(
     }
 }
 
-/// Requests on the way on one stream, and their answers.
+/// Requests in flight on one stream, and their answers.
 struct Conversation<'a> {
     session: &'a Arc<Session>,
     stream: Stream,
     peer: PeerId,
     asked: VecDeque<Ask>,
-    /// Bytes that came and were not waited for yet.
+    /// Bytes that have arrived but have not been charged to the bound yet.
     unpaid_bytes: u64,
     slice: Vec<u8>,
 }
@@ -119,7 +119,7 @@ impl<'a> Conversation<'a> {
         Self { session, stream, peer, asked: VecDeque::new(), unpaid_bytes: 0, slice: Vec::new() }
     }
 
-    /// Asks and takes answers until something goes wrong.
+    /// Sends requests and takes answers until something goes wrong.
     async fn run(mut self) -> Trouble {
         loop {
             let result = match self.ask().await {
@@ -133,8 +133,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Sends as many requests as the window allows. Under a bound on bytes a second what came is waited for first, while
-    /// nothing is on the way: no provider is thought slow for it.
+    /// Sends as many requests as the window allows. Under a bound on bytes per second, waits for the bytes that have
+    /// arrived first, while nothing is in flight: no provider is thought slow because of it.
     async fn ask(&mut self) -> Result<(), Trouble> {
         let mut frames = Vec::new();
         let piece_bytes = self.session.options.piece_bytes;
@@ -161,7 +161,7 @@ impl<'a> Conversation<'a> {
         Ok(wire::write_all(&mut self.stream, &frames, self.session.options.idle_timeout).await?)
     }
 
-    /// Nothing to ask: waits for work, keeping the stream for a while.
+    /// Nothing to request: waits for work, and keeps the stream open for a while.
     async fn idle(&mut self) -> Result<(), Trouble> {
         let changed = self.session.changed.notified();
         if self.session.is_dropped(&self.peer) {
@@ -173,7 +173,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Reads the answer to the oldest ask.
+    /// Reads the answer to the oldest request.
     async fn take_answer(&mut self) -> Result<(), Trouble> {
         let Some(ask) = self.asked.front().copied() else { return Ok(()) };
         self.session.is_due(&ask, self.peer);
@@ -202,7 +202,7 @@ impl<'a> Conversation<'a> {
         wire::read_exact(&mut self.stream, &mut self.slice, patience).await?;
         let slice = std::mem::take(&mut self.slice);
         let answer = Answer { ask, range, size_bytes, peer: self.peer };
-        // A thread that may block proves and writes; dropping this future leaves that to end by itself.
+        // Proves and writes on a thread that may block. If this future is dropped, that work still finishes.
         let session = Arc::clone(self.session);
         let task = tokio::task::spawn_blocking(move || (answer.store(&session, &slice), slice));
         match task.await {
@@ -214,7 +214,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The range that the slice is of, when head and ask agree.
+    /// The range of the slice, if head and request agree.
     fn check_head(&self, ask: &Ask, size_bytes: u64, slice_bytes: u64) -> Result<ByteRange, Trouble> {
         let broken = |what: String| Trouble::Misbehaved(DropReason::BrokeProtocol(what));
         let sound = size_bytes <= limits::ARTIFACT_SIZE_BYTES;
@@ -230,7 +230,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// A slice that has arrived and has to prove itself.
+/// A slice that has arrived and is not proven yet.
 struct Answer {
     ask: Ask,
     range: ByteRange,
@@ -262,7 +262,7 @@ impl Answer {
                         session.arrived(&self.ask, self.peer, self.range.size_bytes());
                         Ok(())
                     }
-                    // Another stream's answer to the same ask came first.
+                    // Another stream's answer to the same request came first.
                     Err(ReceiveError::Store(ArtifactError::UnderWay(_))) => Ok(()),
                     Err(error) => Err(trouble(error)),
                 }
@@ -283,7 +283,7 @@ impl Answer {
         }
     }
 
-    /// The size is not acceptable. Whose fault is that? Only the proof tells.
+    /// The size is not acceptable. Only the proof shows whose fault that is.
     fn refuse_size(
         &self,
         session: &Session,

@@ -1,8 +1,8 @@
-//! Who hears this peer, and which of them speak for validators.
+//! Which peers hear this peer, and which of them speak for validators.
 //!
-//! A peer hears what is published on a topic once it has said on a connection that it wants the topic. One that is
-//! connected and never says so leaves this peer talking to itself without a sign of it: it is disconnected, so that both
-//! sides begin again, and the rest of the peer is told how many do hear.
+//! A peer hears what is published on a topic once it has subscribed to the topic on a connection. If a connected peer
+//! never subscribes, this peer talks to nobody and cannot see it. Such a peer is disconnected, so that both sides start
+//! again, and the rest of this peer is told how many peers do hear.
 
 use super::{Topic, driver::Driver, guard::Offence};
 use crate::peer_key;
@@ -13,15 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a peer that said who it is may take to say which topics it wants.
+/// How long an identified peer may take to subscribe to topics.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Who hears what this peer says of consensus.
+/// Which peers hear this peer's consensus messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
-    /// Connected peers of this network that want to hear it.
+    /// Number of connected peers of this network that are subscribed.
     pub peers: usize,
-    /// The validators that some of them speak for, of those that decide the next blocks.
+    /// The validators that some of them speak for, among those that decide the next blocks.
     pub validators: BTreeSet<PublicKey>,
 }
 
@@ -31,12 +31,12 @@ impl Driver {
         self.peers.validator_of(peer).is_some_and(|key| self.validators.borrow().contains(&key))
     }
 
-    /// Whether the network decides with it, or this peer's operator named it.
+    /// Whether the peer speaks for a validator of the network, or this peer's operator configured it.
     pub(super) fn is_needed(&self, peer: &PeerId) -> bool {
         self.peers.is_given(peer) || self.is_of_validator(peer)
     }
 
-    /// Checks what a peer says of a validator, if that is one. A signature is checked for keys of the set alone.
+    /// Checks a peer's claim to speak for a validator. Checks signatures only for keys of the current set.
     pub(super) fn recognise(&mut self, peer: PeerId) {
         let Some(claim) = self.peers.unproven_claim(&peer) else { return };
         if !self.validators.borrow().contains(&claim.validator) {
@@ -50,7 +50,7 @@ impl Driver {
         }
     }
 
-    /// Looks again at whom we know, if other validators decide now.
+    /// Checks the claims of all known peers again when the validators have changed.
     pub(super) fn meet_validators(&mut self) {
         if !self.validators.has_changed().unwrap_or(false) {
             return;
@@ -64,7 +64,7 @@ impl Driver {
         self.tell_audience();
     }
 
-    /// Connected peers that said they want to hear of consensus.
+    /// Connected peers that are subscribed to the consensus topic.
     fn listeners(&self) -> HashSet<PeerId> {
         let topic = self.names.topic(Topic::Consensus).hash();
         let peers = self.swarm.behaviour().gossip.all_peers();
@@ -87,7 +87,7 @@ impl Driver {
         });
     }
 
-    /// Disconnects peers that should hear and do not.
+    /// Disconnects peers that should be subscribed and are not.
     pub(super) fn part_with_the_deaf(&mut self, now: Instant) {
         let listeners = self.listeners();
         let overdue = |(peer, since): &(PeerId, Instant)| {
@@ -95,7 +95,7 @@ impl Driver {
         };
         let deaf: Vec<PeerId> = self.peers.identified().filter(overdue).map(|(peer, _)| peer).collect();
         for peer in deaf {
-            self.begin_again(peer, "it does not say what it wants to hear");
+            self.begin_again(peer, "it has not subscribed to any topic");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What the swarm is composed of: transports, behaviours, names of protocols.
+//! What the swarm is composed of: transports, behaviours, protocol names.
 //!
-//! TCP (noise, yamux) and QUIC, names resolved by DNS, and circuits through other peers. Every name of ours starts with
-//! `/allod/` and the first sixteen digits of the network id. Only ping, identify, AutoNAT, relay, DCUtR and gossip's
-//! `/meshsub` keep the library's names: identify so that peers of different networks can find that out, gossip because a
-//! name of its own would cost the protocol version that tells others not to send a large message twice. Its topics are
-//! the network's own.
+//! TCP (noise, yamux) and QUIC, names resolved by DNS, and circuits through other peers. Every protocol name of ours
+//! starts with `/allod/` and the first sixteen digits of the network id. Only ping, identify, AutoNAT, relay, DCUtR and
+//! gossip's `/meshsub` keep the library's names. Identify keeps its name so that peers of different networks can find
+//! out that they are. Gossip keeps it because a name of its own would lose the protocol version that tells others not
+//! to send a large message twice; its topics are specific to the network.
 
 use super::{
     NetworkConfig, NetworkError, candidates,
@@ -36,49 +36,49 @@ use libp2p::{
 };
 use std::time::Duration;
 
-/// Established connections that others opened.
+/// Maximum number of established connections that others opened.
 const CONNECTIONS_INBOUND: u32 = 192;
-/// Established connections that we opened.
+/// Maximum number of established connections that we opened.
 const CONNECTIONS_OUTBOUND: u32 = 96;
-/// Connections with one peer: both sides may dial at once, over TCP and QUIC.
+/// Maximum number of connections with one peer: both sides may dial at once, over TCP and QUIC.
 const CONNECTIONS_PER_PEER: u32 = 4;
-/// Connections on their way, in each direction.
+/// Maximum number of pending connections, in each direction.
 const CONNECTIONS_PENDING: u32 = 64;
-/// Share of the machine's memory beyond which this process takes no new connection.
+/// Share of the machine's memory above which this process accepts no new connection.
 const MEMORY_SHARE: f64 = 0.85;
-/// How long a connection may take to come about: less than the 10 s that AutoNAT's client waits for the answer of one who
-/// dialled it, so that a NAT that drops packets counts as an answer.
+/// How long establishing a connection may take. It is less than the 10 s that AutoNAT's client waits for the answer of
+/// a peer that dialled it, so that a NAT that drops packets counts as an answer.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(8);
-/// How long a connection without a use is kept: limits bound their number, and a mesh that must be dialled again is late.
+/// How long an unused connection is kept. Limits bound their number, and a mesh that must be dialled again is late.
 const IDLE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// Pings find connections that died without a word, so that they are dialled again soon after a cut heals.
+/// Pings find silently dead connections, so that they are dialled again soon after a partition heals.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes read at once from a TCP connection; noise reads eight times fewer, and each read is a system call.
+/// Bytes read at once from a TCP connection. Noise reads an eighth of that, and each read is a system call.
 const READ_SIZE_BYTES: usize = 64 * 1024;
-/// Bytes of one Kademlia message.
+/// Maximum size of one Kademlia message, in bytes.
 const KADEMLIA_MESSAGE_SIZE_BYTES: usize = 16 * 1024;
-/// Artifacts whose provider records are kept, own and others' together.
+/// Maximum number of artifacts whose provider records are kept, our own and others' together.
 const PROVIDED_ARTIFACTS: usize = 262_144;
-/// Providers that are remembered for one artifact.
+/// Maximum number of providers remembered for one artifact.
 const PROVIDERS_PER_ARTIFACT: usize = 20;
 const PROVIDER_RECORD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const PROVIDER_RECORD_RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Peers that wait at this one to be called, when it relays, and how often they must say that they still do.
+/// Maximum number of peers that hold a reservation at this one when it relays, and how often they must renew it.
 const RESERVATIONS: usize = 64;
 const RESERVATIONS_PER_PEER: usize = 2;
 const RESERVATION_TIME: Duration = Duration::from_secs(60 * 60);
-/// Relayed connections at a time.
+/// Maximum number of relayed connections at a time.
 const CIRCUITS: usize = 16;
 const CIRCUITS_PER_PEER: usize = 4;
-/// What a relayed connection may last and carry: enough to find a direct way, or to fetch a small model where there is
-/// none. Who needs more dials again, at the library's rates: a peer 30 times at once, then once in two minutes; an IP
-/// address 60 times, then once a minute.
+/// Limits on the duration and bytes of a relayed connection: enough to find a direct way, or to fetch a small model
+/// where there is none. A peer that needs more dials again, at the library's rates: a peer 30 times at once, then once
+/// in two minutes; an IP address 60 times, then once a minute.
 const CIRCUIT_TIME: Duration = Duration::from_secs(10 * 60);
 const CIRCUIT_SIZE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The order matters: whoever is over a limit or blocked is refused before another behaviour hears of it.
+/// The order matters: a peer that is over a limit or blocked is refused before another behaviour sees it.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
@@ -98,27 +98,27 @@ pub(super) struct Behaviour {
     mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
-/// How the names of every network's protocols begin.
+/// The prefix of the protocol names of all networks.
 const PREFIX: &str = "/allod/";
 
-/// How the names of a network's protocols begin: `/allod/` and sixteen hexadecimal digits.
+/// The prefix of a network's protocol names: `/allod/` and sixteen hexadecimal digits.
 pub fn protocol_prefix(network: NetworkId) -> String {
     let id = network.to_string();
     format!("{PREFIX}{}", id.get(..16).unwrap_or(&id))
 }
 
-/// What a peer is to this network.
+/// The relation of a peer to this network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It takes part.
+    /// It is a member of the network.
     Peer,
-    /// It speaks libp2p and is no allod peer at all: it may ask the hash table for a while.
+    /// It speaks libp2p but is not an allod peer: it may query the hash table for a while.
     Guest,
-    /// It is an allod peer of another network, or one that lacks what ours must speak.
+    /// It is an allod peer of another network, or one that lacks a protocol which ours must speak.
     Foreign,
 }
 
-/// The names of a network's protocols.
+/// The protocol names of a network.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     pub(super) identify: String,
@@ -147,7 +147,7 @@ impl Names {
         self.topics.of(hash)
     }
 
-    /// What a peer is to this network, by what it says of itself.
+    /// The relation of a peer to this network, from what it says about itself.
     pub(super) fn standing_of(&self, info: &identify::Info) -> Standing {
         if info.protocol_version == self.identify && info.protocols.contains(&self.sync) {
             Standing::Peer
@@ -167,9 +167,9 @@ fn setup(error: impl ToString) -> NetworkError {
     NetworkError::Setup(error.to_string())
 }
 
-/// The swarm's form of a key.
+/// Converts a key to the swarm's type.
 pub(super) fn identity(secret: &SigningKey) -> Result<Keypair, NetworkError> {
-    // The library zeroes the bytes it takes.
+    // The library zeroes the bytes that it takes.
     let mut bytes = secret.as_dalek().to_bytes();
     Keypair::ed25519_from_bytes(bytes.as_mut_slice()).map_err(setup)
 }
@@ -187,14 +187,14 @@ pub(super) fn swarm(
         .authenticate(noise::Config::new(keypair).map_err(setup)?)
         .multiplex(yamux::Config::default())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    // First the relayed one: the others do not look at the end of an address.
+    // The relayed transport comes first: the others do not look at the end of an address.
     let transport = TransportTimeout::new(circuits, CONNECTION_PATIENCE)
         .or_transport(transport(keypair)?)
         .map(|either, _| either.into_inner());
     Ok(Swarm::new(transport.boxed(), behaviour(keypair, names, settings, relay_client)?, peer, config))
 }
 
-/// TCP and QUIC, names resolved: what a peer's artifacts and everything else pass through.
+/// TCP and QUIC with name resolution: the transport for artifacts and everything else.
 ///
 /// # Errors
 /// [`NetworkError::Setup`].
@@ -249,7 +249,7 @@ fn behaviour(
         gossip: gossip::behaviour(names).map_err(setup)?,
         sync: sync::behaviour(names.sync.clone()),
         streams: libp2p_stream::Behaviour::new(),
-        // Ten addresses at a time, every five seconds while one has no answer yet.
+        // Ten addresses at a time, every five seconds while one is unanswered.
         autonat_client: candidates::Behaviour::default(),
         autonat_server: autonat::v2::server::Behaviour::default(),
         relay_client,
@@ -264,7 +264,7 @@ fn mdns(peer: PeerId, settings: &NetworkConfig) -> Result<Option<mdns::tokio::Be
     mdns.transpose().map_err(setup)
 }
 
-/// Relays only while an address of ours is known to be reachable; by rates of the library for each peer and address.
+/// Relays only while one of our addresses is known to be reachable, at the library's rates per peer and address.
 fn relaying() -> relay::Config {
     relay::Config {
         max_reservations: RESERVATIONS,
@@ -281,7 +281,7 @@ fn relaying() -> relay::Config {
 fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(names.kademlia.clone());
     config
-        // Provider records are looked at before they are kept; values are not kept at all.
+        // Provider records are checked before they are kept; values are never kept.
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_provider_record_ttl(Some(PROVIDER_RECORD_LIFETIME))
         .set_provider_publication_interval(Some(PROVIDER_RECORD_RENEWAL))
@@ -296,7 +296,7 @@ fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {
         max_provided_keys: PROVIDED_ARTIFACTS,
     };
     let mut kademlia = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, store), config);
-    // Whether others can reach us is for them to find out; waiting for proof would leave small networks without a table.
+    // Others find out whether they can reach us. Waiting for proof would leave small networks without a table.
     kademlia.set_mode(Some(kad::Mode::Server));
     kademlia
 }

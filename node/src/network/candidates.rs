@@ -1,5 +1,5 @@
-//! AutoNAT's client, with a bound: it remembers every address at which anybody says it sees us, and asks others to dial
-//! each. Whoever connects again and again could tell it of a new one each time.
+//! AutoNAT's client, with a bound. The client remembers every address at which anybody says it sees us, and asks others
+//! to dial each one. A peer that connects again and again could report a new one each time.
 
 use libp2p::{
     Multiaddr, PeerId, autonat,
@@ -14,12 +14,13 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Addresses that may be tested in the life of a process: a peer has a few for each of its networks and transports.
+/// Maximum number of addresses tested during the life of a process. A peer has a few for each of its networks and
+/// transports.
 const CANDIDATES: usize = 64;
-/// Bytes of one.
+/// Maximum size of an address, in bytes.
 const CANDIDATE_SIZE_BYTES: usize = 256;
 
-/// The library's behaviour, which hears of no more candidates than there is room for.
+/// The library's behaviour, which is told of no more candidates than there is room for.
 #[derive(Default)]
 pub(super) struct Behaviour {
     inner: autonat::v2::client::Behaviour,
@@ -27,7 +28,7 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
-    /// Whether there is room for an address; one that is known takes none.
+    /// Whether there is room for an address. A known address takes no room.
     fn admit(&mut self, address: &Multiaddr) -> bool {
         if self.candidates.contains(address) {
             return true;
@@ -91,7 +92,7 @@ mod tests {
         for port in 1..=CANDIDATES + 5 {
             assert_eq!(behaviour.admit(&address(port)), port <= CANDIDATES);
         }
-        assert!(behaviour.admit(&address(1)), "a known one is heard again");
+        assert!(behaviour.admit(&address(1)), "a known address is admitted again");
         assert_eq!(behaviour.candidates.len(), CANDIDATES);
     }
 }

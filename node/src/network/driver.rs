@@ -1,7 +1,7 @@
-//! The task that owns the swarm: one loop over what others send, what this peer asks, and time.
+//! The task that owns the swarm: one loop over what others send, what this peer asks for, and time.
 //!
-//! The other rooms of this module add their part of [`Driver`]; here is what concerns connections. Nothing in it waits
-//! for anything but its sources, and nothing a stranger does ends it.
+//! The other files of this module add their parts of [`Driver`]; this one has what concerns connections. The loop waits
+//! for nothing but its sources, and nothing that a stranger does ends it.
 
 use super::{
     Audience, Command, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, Topic,
@@ -40,19 +40,19 @@ use std::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-/// How often what is due is looked at: dials, ends of blocks, waiting artifacts.
+/// How often due work is checked: dials, expired blocks, waiting artifacts.
 const TICK: Duration = Duration::from_millis(500);
-/// How often the remembered peers are written, if they changed.
+/// How often the known peers are saved, if they have changed.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(60);
-/// The wait after a new peer until others are asked for more peers; each time doubles it.
+/// The wait after a new peer until others are asked for more peers. It doubles each time.
 const FIRST_LOOK_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_LOOK_WAIT: Duration = Duration::from_secs(60);
-/// How long a listener may take to say its address.
+/// How long a listener may take to report its address.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
-/// How long connections may take to close at the end.
+/// How long connections may take to close at shutdown.
 const CLOSING_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What a driver is made of.
+/// The parts of which a driver is made.
 pub(super) struct Parts {
     pub(super) swarm: Swarm<Behaviour>,
     pub(super) names: Names,
@@ -79,9 +79,9 @@ pub(super) struct Driver {
     pub(super) guard: Guard,
     pub(super) providers: Providers,
     pub(super) reach: Reach,
-    /// Requests for blocks that are under way.
+    /// Requests for blocks in progress.
     pub(super) asked: HashMap<OutboundRequestId, (PeerId, SyncRequest)>,
-    /// Whose keys decide the next blocks.
+    /// The validators that decide the next blocks.
     pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
     pub(super) audience: watch::Sender<Audience>,
     queues: Queues,
@@ -134,7 +134,7 @@ impl Driver {
         }
     }
 
-    /// Listens on every address, and waits until each listener has said where that is.
+    /// Listens on every address, and waits until each listener has reported its address.
     pub(super) async fn listen(&mut self, listen: &[Multiaddr], external: &[Multiaddr]) -> Result<(), NetworkError> {
         let mut waiting = HashSet::new();
         for address in listen {
@@ -161,22 +161,22 @@ impl Driver {
         Ok(())
     }
 
-    /// Knows the peers of the configuration.
+    /// Adds the peers of the configuration.
     pub(super) fn know(&mut self, bootstrap: Vec<Multiaddr>) {
         for address in bootstrap {
             if let Some(peer) = self.peers.give(address) {
-                // A crowd of strangers does not keep out whom the configuration names.
+                // A crowd of strangers must not keep out a configured peer.
                 self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
             }
         }
     }
 
-    /// Runs until told to stop, or until nobody holds a handle.
+    /// Runs until shut down, or until nobody holds a handle.
     pub(super) async fn run(mut self: Box<Self>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            // Whatever else waits, consensus messages go first.
+            // Consensus messages go first, whatever else is waiting.
             while let Ok(data) = self.queues.consensus.try_recv() {
                 self.publish(Topic::Consensus, data);
             }
@@ -205,7 +205,7 @@ impl Driver {
             Command::RequestBlocks { peer, request } => self.request_blocks(peer, request),
             Command::RespondBlocks { channel, response } => self.respond_blocks(channel, response),
             Command::Peers(answer) => {
-                // Who asked may have gone.
+                // The asker may be gone.
                 let _ = answer.send(self.peers.infos().collect());
             }
             Command::Dial(address) => self.dial_address(address),
@@ -222,7 +222,7 @@ impl Driver {
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
         }
         for peer in self.peers.overdue(now) {
-            tracing::debug!(%peer, "disconnected: the peer is a guest whose time is up, or does not say what network it is of");
+            tracing::debug!(%peer, "disconnected: the peer is a guest whose time is up, or has not said which network it belongs to");
             self.disconnect(peer);
         }
         for dial in self.peers.due(now) {
@@ -261,8 +261,8 @@ impl Driver {
     }
 
     fn dial_address(&mut self, address: Multiaddr) {
-        // From a port of its own: two peers that dial each other from the ports they listen on make one TCP connection
-        // that each believes to have opened.
+        // From a port of its own: if two peers dial each other from the ports they listen on, they make one TCP
+        // connection that each believes it has opened.
         let (bare, peer) = peers::split(address.clone());
         let options = match peer {
             Some(peer) => DialOpts::peer_id(peer).addresses(vec![bare]).allocate_new_port().build(),
@@ -279,7 +279,7 @@ impl Driver {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 let (direction, remote) = match endpoint {
                     ConnectedPoint::Dialer { address, .. } => (Direction::Outbound, address),
-                    // Where a relayed one comes from is not told; by what relay is.
+                    // A relayed connection does not show where it comes from, only its relay.
                     ConnectedPoint::Listener { local_addr, .. } if peers::is_relayed(&local_addr) => {
                         (Direction::Inbound, local_addr)
                     }
@@ -319,7 +319,7 @@ impl Driver {
                 }
             }
             SwarmEvent::ListenerClosed { listener_id, .. } if self.on_reservation_ended(listener_id) => {
-                tracing::debug!(listener = %listener_id, "a place at a relay is gone");
+                tracing::debug!(listener = %listener_id, "a reservation at a relay has ended");
             }
             SwarmEvent::ListenerError { listener_id, error } => self.on_listener_error(listener_id, &error),
             SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. } => {
@@ -330,7 +330,7 @@ impl Driver {
     }
 
     fn on_listener_error(&self, listener: ListenerId, error: &io::Error) {
-        tracing::error!(%listener, %error, "a listener has trouble; if peers cannot connect, restart this peer");
+        tracing::error!(%listener, %error, "a listener reported an error; if peers cannot connect, restart this peer");
     }
 
     fn on_dial_failed(&mut self, peer: Option<PeerId>, error: &DialError) {
@@ -385,7 +385,7 @@ impl Driver {
         }
     }
 
-    /// A peer says who it is: the moment at which it is of this network, or not.
+    /// A peer has identified itself: now it is known whether it belongs to this network.
     fn on_identified(&mut self, peer: PeerId, connection: ConnectionId, info: identify::Info) {
         let (standing, given) = (self.names.standing_of(&info), self.peers.is_given(&peer));
         if standing == Standing::Guest && !given && self.peers.on_guest(peer) {
@@ -397,18 +397,18 @@ impl Driver {
             if given {
                 tracing::warn!(
                     %peer, its_network = info.protocol_version,
-                    "a configured peer is of another network; compare the genesis files, or remove it from the configuration"
+                    "a configured peer belongs to another network; compare the genesis files, or remove it from the configuration"
                 );
             } else {
-                tracing::debug!(%peer, its_network = info.protocol_version, "disconnected: the peer is of another network");
+                tracing::debug!(%peer, its_network = info.protocol_version, "disconnected: the peer belongs to another network");
             }
             return self.disconnect(peer);
         }
         let (_, introduction) = Introduction::of_agent(&info.agent_version);
         if introduction.is_some_and(|said| self.peers.is_another_life(&peer, connection, said.life)) {
-            // Gossip tells its topics on a first connection only, and sends on any: with a dead one beside it, the
-            // living one is silent. Both sides begin again.
-            return self.begin_again(peer, "the peer has started anew");
+            // Gossip sends its subscriptions on the first connection only, and messages on any. With a dead connection
+            // beside it, a living one stays silent. So both sides start again.
+            return self.begin_again(peer, "the peer has restarted");
         }
         self.note_relay(peer, &info);
         let speaks_kademlia = self.names.kademlia_is_spoken_by(&info);
@@ -450,8 +450,8 @@ impl Driver {
         }
     }
 
-    /// Looks for peers that others know of. Kademlia dials those on its way, but does not try again whom it missed, and
-    /// two that dial each other at once from the ports they listen on miss each other.
+    /// Asks for peers that others know. Kademlia dials those it meets on its way, but does not retry those it missed;
+    /// and two peers that dial each other at once from the ports they listen on miss each other.
     fn look_for_neighbours(&mut self, now: Instant) {
         if self.look_at > now || self.peers.identified_count() == 0 || !self.peers.wants_more() {
             return;
@@ -471,7 +471,7 @@ impl Driver {
         }
     }
 
-    /// Notes an offence, and blocks the peer if it was one too many.
+    /// Records an offence, and blocks the peer if it has exhausted our patience.
     pub(super) fn hold_against(&mut self, peer: PeerId, offence: Offence) {
         let needed = self.is_needed(&peer);
         if self.guard.offend(peer, offence, needed) {
@@ -493,19 +493,19 @@ impl Driver {
         stats::set(&self.stats.peers_blocked, self.guard.blocked_count());
     }
 
-    /// Closes every connection to a peer, so that both sides begin anew.
+    /// Closes every connection to a peer, so that both sides start again.
     pub(super) fn begin_again(&mut self, peer: PeerId, reason: &str) {
         if self.is_needed(&peer) {
-            tracing::info!(%peer, reason, "disconnected, to begin again");
+            tracing::info!(%peer, reason, "disconnected, to start again");
         } else {
             // Strangers could fill the log.
-            tracing::debug!(%peer, reason, "disconnected, to begin again");
+            tracing::debug!(%peer, reason, "disconnected, to start again");
         }
         self.disconnect(peer);
     }
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {
-        // It may be gone already.
+        // It may already be gone.
         let _ = self.swarm.disconnect_peer_id(peer);
     }
 
@@ -519,12 +519,12 @@ impl Driver {
         let path = self.peers_file.clone();
         self.writing = Some(tokio::task::spawn_blocking(move || {
             if let Err(error) = peers::write_memory(&path, &bytes) {
-                tracing::warn!(path = %path.display(), %error, "the peers cannot be remembered; see that the directory can be written");
+                tracing::warn!(path = %path.display(), %error, "the known peers cannot be saved; check that the directory is writable");
             }
         }));
     }
 
-    /// Remembers the peers and lets the others know that we leave.
+    /// Saves the known peers and tells the others that we leave.
     async fn close(mut self: Box<Self>) {
         self.write_memory();
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
@@ -546,9 +546,9 @@ impl Driver {
     }
 }
 
-/// Finds out whether a port is taken, in the system's own words: the transports wrap them beyond recognition, and that
-/// of TCP lets several sockets of one user share a port, so that it can dial from the port it listens on. A second peer
-/// would start without a word and take half of the first one's callers.
+/// Finds out whether a port is taken, with the system's own error: the transports wrap it beyond recognition. And TCP's
+/// transport lets several sockets of one user share a port, so that it can dial from the port it listens on: a second
+/// peer would start without an error and take half of the first one's connections.
 fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
     let mut parts = address.iter();
     let ip = match parts.next() {
@@ -557,7 +557,7 @@ fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
         _ => return Ok(()),
     };
     if ip == IpAddr::from(Ipv6Addr::UNSPECIFIED) {
-        // Such a socket of the standard library takes the IPv4 port too; the swarm's does not.
+        // A socket of the standard library takes the IPv4 port too; the swarm's does not.
         return Ok(());
     }
     let bound = match parts.next() {

@@ -1,8 +1,8 @@
-//! Gossip: topics, how messages are named, what a verdict does.
+//! Gossip: topics, message ids, verdicts.
 //!
-//! Messages are anonymous, because what they carry is signed by whoever made it. A message is named by the BLAKE3 hash
-//! of its topic and bytes, so the same bytes travel once a minute at most, whoever sends them. Nothing is relayed
-//! before its verdict. Own messages go to every connected peer of the topic at once; relayed ones to the mesh.
+//! Messages are anonymous, because their content is signed by its author. The id of a message is the BLAKE3 hash of its
+//! topic and bytes, so the same bytes travel at most once a minute, no matter who sends them. Nothing is relayed before
+//! its verdict. Our own messages go to every connected peer of the topic at once; relayed ones go to the mesh.
 
 use super::{
     NetworkEvent,
@@ -21,34 +21,34 @@ use libp2p::{
 };
 use std::{collections::HashMap, time::Duration};
 
-/// How long a message's name is remembered, to tell it from a new one.
+/// How long a message id is remembered, to recognise duplicates.
 const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
-/// Heartbeats (seconds) for which a message waits for its verdict and can be asked for.
+/// Heartbeats (seconds) for which a message waits for its verdict and can be requested.
 const HISTORY_HEARTBEATS: usize = 10;
 /// How long a message may wait for a slow connection before it is dropped.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
-/// Messages that wait for one connection.
+/// Maximum number of messages that wait for one connection.
 const QUEUE_MESSAGES: usize = 4_096;
-/// Bytes beside the message in one frame, and of the frame that follows it in the read buffer: the library measures
-/// both against the limit.
+/// Bytes in one frame in addition to the message, and of the next frame in the read buffer: the library counts both
+/// against the limit.
 const FRAME_SLACK_BYTES: usize = 64 * 1024;
-/// Bytes of one announcement of artifacts.
+/// Maximum size of one artifact announcement, in bytes.
 pub(super) const ANNOUNCEMENT_SIZE_BYTES: usize = 4 * 1024;
-/// Message names in one "I have" or "I want".
+/// Maximum number of message ids in one IHAVE or IWANT.
 const NAMES_PER_CONTROL: usize = 4_000;
-/// Bytes of the control part of a frame. The library's sender does not keep to its receiver's default of 16 KiB: 5,000
-/// names of 32 bytes would cost the stream, and the fifth lost stream silences the connection for good.
+/// Maximum bytes of the control part of a frame. The library's sender does not respect its receiver's default of 16
+/// KiB: 5,000 ids of 32 bytes would cost the stream, and the fifth lost stream silences the connection for good.
 const CONTROL_SIZE_BYTES: usize = 256 * 1024;
 const _: () = assert!(NAMES_PER_CONTROL * 40 < CONTROL_SIZE_BYTES && CONTROL_SIZE_BYTES < limits::GOSSIP_SIZE_BYTES);
 
-/// What a gossip message is about.
+/// The subject of a gossip message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// Proposals and votes.
     Consensus,
-    /// Transactions that want to be in a block.
+    /// Transactions to be included in a block.
     Transactions,
-    /// Who serves which artifact; written and judged by the swarm itself.
+    /// Which peer serves which artifact; written and judged by the swarm itself.
     Artifacts,
 }
 
@@ -56,7 +56,7 @@ impl Topic {
     /// Every topic.
     pub const ALL: [Self; 3] = [Self::Consensus, Self::Transactions, Self::Artifacts];
 
-    /// Its name in the topic's string, in logs and in metrics.
+    /// The topic's name in its string, in logs and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Consensus => "consensus",
@@ -66,7 +66,7 @@ impl Topic {
     }
 }
 
-/// Names one gossip message, for its verdict.
+/// Identifies one gossip message, for its verdict.
 #[derive(Debug)]
 pub struct GossipToken {
     pub(super) topic: Topic,
@@ -75,7 +75,7 @@ pub struct GossipToken {
 }
 
 impl GossipToken {
-    /// The peer that relayed the message to us: not always who made it.
+    /// The peer that relayed the message to us, which is not always its author.
     pub fn source(&self) -> PeerId {
         self.source
     }
@@ -124,8 +124,8 @@ fn name(topic: &str, data: &[u8]) -> MessageId {
     MessageId::new(hasher.finalize().as_bytes())
 }
 
-/// Only rejected messages and broken promises count. The rest of the library's score rewards and punishes rates that
-/// differ by orders of magnitude between a network at rest and one at work, and punishes peers that share an address.
+/// Only rejected messages and broken promises count. The library's other scores reward and punish rates that differ by
+/// orders of magnitude between an idle network and a busy one, and punish peers that share an address.
 fn score(names: &Names) -> PeerScoreParams {
     let topic = TopicScoreParams {
         topic_weight: 1.0,
@@ -160,7 +160,7 @@ fn thresholds() -> PeerScoreThresholds {
     }
 }
 
-/// The topics of a network, by what they are about and by what the library calls them.
+/// The topics of a network: ours, and the library's names for them.
 #[derive(Clone, Debug)]
 pub(super) struct Topics {
     consensus: IdentTopic,
@@ -194,7 +194,7 @@ impl Topics {
 }
 
 impl Driver {
-    /// Whether anybody got it.
+    /// Publishes a message. Returns whether anybody got it.
     pub(super) fn publish(&mut self, topic: Topic, data: Vec<u8>) -> bool {
         let size_bytes = data.len();
         let counters = self.stats.topic(topic);

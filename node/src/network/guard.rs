@@ -1,4 +1,4 @@
-//! What we put up with: how much a peer may send, what is held against it, who is refused for a while.
+//! What we tolerate: how much a peer may send, what counts as an offence, and who is blocked for a while.
 
 use super::gossip::Topic;
 use allod_protocol::ground::limits;
@@ -8,17 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a peer is refused.
+/// How long a peer is blocked.
 pub(super) const BLOCK_TIME: Duration = Duration::from_secs(600);
-/// Peers refused at a time; the one whose time is up first makes room.
+/// Maximum number of blocked peers; the block that ends first makes room.
 const BLOCKED_PEERS: usize = 1_024;
-/// Peers whose record is kept; those unheard of for longest make room.
+/// Maximum number of peers whose record is kept; those not heard from for longest make room.
 const RECORDS: usize = 2_048;
-/// How long a record outlives the last that was heard of its peer: a new connection brings no new allowance.
+/// How long a record is kept after the last message of its peer: a new connection brings no new allowance.
 const RECORD_MEMORY: Duration = Duration::from_secs(600);
 
-/// A peer's allowance: so many a second, and so many at once. The bounds are far above what an honest peer needs: 128
-/// validators make some 300 messages a height, and a peer may relay all of them.
+/// A peer's allowance: a number per second, and a burst. The bounds are far above what an honest peer needs: 128
+/// validators make some 300 messages per height, and a peer may relay all of them.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
     per_second: f64,
@@ -29,10 +29,10 @@ const CONSENSUS_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 }
 const TRANSACTION_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
 const ARTIFACT_MESSAGES: Rate = Rate { per_second: 50.0, at_once: 500.0 };
 const GOSSIP_BYTES: Rate = Rate { per_second: 64.0 * 1024.0 * 1024.0, at_once: 256.0 * 1024.0 * 1024.0 };
-/// Requests for blocks a second that a peer may make of another one.
+/// Requests for blocks per second that a peer may make of another one.
 const SYNC_REQUESTS: Rate = Rate { per_second: limits::SYNC_REQUESTS_PER_SECOND as f64, at_once: 200.0 };
 const PROVIDER_RECORDS: Rate = Rate { per_second: 200.0, at_once: 5_000.0 };
-/// Offences are paid from this one, in points; who cannot pay is blocked.
+/// The allowance for offences, in points. A peer that exceeds it is blocked.
 const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };
 
 const _: () =
@@ -62,7 +62,7 @@ impl Bucket {
     }
 }
 
-/// What a peer spends its allowance on.
+/// The kinds of allowance of a peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spending {
     Gossip { topic: Topic, size_bytes: usize },
@@ -70,14 +70,14 @@ pub(super) enum Spending {
     ProviderRecord,
 }
 
-/// What is held against a peer.
+/// An offence of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offence {
     /// A gossip message that no honest peer relays.
     RejectedMessage,
-    /// Bytes on the sync protocol that are not what it says.
+    /// Malformed bytes on the sync protocol.
     MalformedSync,
-    /// More than its allowance.
+    /// More messages, bytes or requests than its allowance.
     TooFast,
 }
 
@@ -93,7 +93,7 @@ impl Offence {
     pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::RejectedMessage => "it relays messages that no honest peer relays",
-            Self::MalformedSync => "it answers or asks in malformed bytes",
+            Self::MalformedSync => "it sends malformed requests or answers",
             Self::TooFast => "it sends more than its allowance",
         }
     }
@@ -126,7 +126,7 @@ impl Record {
     }
 }
 
-/// Allowances, offences and blocks of every peer heard of lately.
+/// Allowances, offences and blocks of the peers heard from recently.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     records: HashMap<PeerId, Record>,
@@ -134,7 +134,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Whether the peer could afford it.
+    /// Spends a peer's allowance. Returns whether it sufficed.
     pub(super) fn spend(&mut self, peer: PeerId, spending: Spending) -> bool {
         self.spend_at(peer, spending, Instant::now())
     }
@@ -155,9 +155,9 @@ impl Guard {
         }
     }
 
-    /// Whether that was the last straw: the peer is to be blocked. Being busy is no offence of one that is `needed`, a
-    /// validator's or a configured one: what is over its allowance is dropped, and that is all. A network must not shut
-    /// out those that it decides with.
+    /// Records an offence. Returns whether the peer is now to be blocked. A peer that is `needed` (a validator's or a
+    /// configured one) does not offend by being busy: messages over its allowance are dropped, and nothing more. A
+    /// network must not shut out the peers it decides with.
     pub(super) fn offend(&mut self, peer: PeerId, offence: Offence, needed: bool) -> bool {
         if needed && offence == Offence::TooFast {
             return false;
@@ -178,7 +178,7 @@ impl Guard {
         record
     }
 
-    /// Notes that a peer is refused from now on; gives who no longer is, to make room.
+    /// Blocks a peer. Returns the peer whose block ends early to make room, if any.
     pub(super) fn block(&mut self, peer: PeerId) -> Option<PeerId> {
         let now = Instant::now();
         let mut freed = None;
@@ -189,7 +189,7 @@ impl Guard {
             }
         }
         self.blocked.insert(peer, now + BLOCK_TIME);
-        // It starts anew when its time is up.
+        // It starts afresh when the block ends.
         self.records.remove(&peer);
         freed
     }
@@ -202,7 +202,7 @@ impl Guard {
         self.blocked.len()
     }
 
-    /// Forgets old records; gives the peers whose time is up.
+    /// Forgets old records. Returns the peers whose blocks have ended.
     pub(super) fn tidy(&mut self, now: Instant) -> Vec<PeerId> {
         self.records.retain(|_, record| now.saturating_duration_since(record.heard_at) < RECORD_MEMORY);
         let freed: Vec<PeerId> =
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!((0..10).filter(|_| request(&mut guard, later)).count(), 5, "50 a second");
         let much_later = start + Duration::from_secs(3_600);
         assert_eq!((0..300).filter(|_| request(&mut guard, much_later)).count(), 200);
-        assert!(guard.spend_at(PeerId::random(), Spending::SyncRequest, start), "another peer has its own");
+        assert!(guard.spend_at(PeerId::random(), Spending::SyncRequest, start), "another peer has its own allowance");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What a peer says of itself beside its name, in identify's agent: `allod/VERSION`, a space, and a record in hexadecimal
-//! digits.
+//! What a peer says about itself in addition to its name, in identify's agent: `allod/VERSION`, a space, and a record
+//! in hexadecimal digits.
 //!
-//! The record has two things. A random number names this *life* of the process: the same peer on a new connection under
-//! another number has started anew, so what is left of its older connections leads nowhere. And a validator's key signs
-//! that this peer speaks for it, so that others know who hears them by power, and do not refuse a validator for being
-//! busy. A peer without a record, or with one that cannot be read, is a peer all the same.
+//! The record has two parts. A random number identifies this *life* of the process: if the same peer has another number
+//! on a new connection, it has restarted, so what is left of its older connections is dead. And a validator's key signs
+//! that this peer speaks for it. So others know how much voting power hears them, and do not refuse a validator for
+//! being busy. A peer with no record, or an unreadable one, is still a peer.
 
 use allod_protocol::{
     ground::{
@@ -17,19 +17,19 @@ use allod_protocol::{
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of an encoded record.
+/// Maximum size of an encoded record, in bytes.
 const SIZE_BYTES: usize = 256;
 
 /// The record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Introduction {
-    /// Names this life of the process.
+    /// Random number that identifies this life of the process.
     pub(super) life: u64,
-    /// The validator that it speaks for, if that is one.
+    /// The validator that the peer speaks for, if any.
     pub(super) claim: Option<Claim>,
 }
 
-/// That a peer speaks for a validator, by the validator's own key.
+/// The statement that a peer speaks for a validator, signed by the validator's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claim {
     /// The validator's key.
@@ -43,26 +43,26 @@ impl Claim {
         Self { validator: validator.public_key(), signature }
     }
 
-    /// Whether the validator's key says so of this peer.
+    /// Whether the validator's key signed the claim for this peer.
     pub(super) fn is_true(&self, network: NetworkId, peer: PublicKey) -> bool {
         self.validator.verifies(Domain::Introduction, &validator::introduction(network, peer), &self.signature)
     }
 }
 
 impl Introduction {
-    /// That of a process that begins now.
+    /// The introduction of a process that starts now.
     pub(super) fn new(network: NetworkId, peer: PublicKey, validator: Option<&SigningKey>) -> Self {
-        // Without randomness two lives look like one, which costs a restarted peer some seconds.
+        // Without randomness two lives look the same, which costs a restarted peer some seconds.
         let life = getrandom::u64().unwrap_or_default();
         Self { life, claim: validator.map(|key| Claim::new(network, peer, key)) }
     }
 
-    /// The agent that tells it.
+    /// The agent that contains the record.
     pub(super) fn to_agent(self) -> String {
         format!("allod/{} {}", env!("CARGO_PKG_VERSION"), HEXLOWER.encode(&codec::encode(&self)))
     }
 
-    /// Takes an agent apart: what a person reads, and the record.
+    /// Splits an agent into the human-readable part and the record.
     pub(super) fn of_agent(agent: &str) -> (&str, Option<Self>) {
         let read = |digits: &str| codec::decode(&HEXLOWER.decode(digits.as_bytes()).ok()?, SIZE_BYTES).ok();
         let parts = agent.rsplit_once(' ').and_then(|(software, digits)| Some((software, read(digits)?)));

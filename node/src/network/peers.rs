@@ -1,8 +1,8 @@
-//! Whom we know: who is connected, whom to dial and when, whom to remember across restarts.
+//! The peers we know: who is connected, whom to dial and when, whom to remember across restarts.
 //!
-//! Two kinds of peers are dialled for as long as they are not connected: *given* ones, from the configuration, and
-//! *remembered* ones, which were connected before. Each waits longer after each failure, up to a bound. The memory is
-//! `peers.json` in the data directory: replaced as a whole, never half written, and no loss if it is.
+//! Two kinds of peers are dialled while they are not connected: *given* ones, from the configuration, and *remembered*
+//! ones, which were connected before. The wait before the next dial grows with each failure, up to a bound. The memory
+//! is `peers.json` in the data directory. It is replaced atomically, and losing it does no harm.
 
 use super::introduction::{Claim, Introduction};
 use allod_protocol::ground::ids::PublicKey;
@@ -17,32 +17,32 @@ use std::{
 
 /// The name of the memory in the data directory.
 pub(super) const FILE: &str = "peers.json";
-/// Peers that are remembered.
+/// Maximum number of peers remembered.
 const REMEMBERED: usize = 100;
-/// Addresses of one peer that are kept.
+/// Maximum number of addresses kept per peer.
 pub(super) const ADDRESSES: usize = 8;
-/// Bytes of the memory that are read.
+/// Maximum size of the memory file that is read, in bytes.
 const FILE_SIZE_BYTES: u64 = 1024 * 1024;
-/// The wait before the first dial that follows a failure; each failure doubles it.
+/// The wait before the first dial after a failure. It doubles with each failure.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest wait before a given peer is dialled again.
+/// The maximum wait before a given peer is dialled again.
 const GIVEN_WAIT: Duration = Duration::from_secs(10);
-/// The longest wait before a remembered peer is dialled again.
+/// The maximum wait before a remembered peer is dialled again.
 const REMEMBERED_WAIT: Duration = Duration::from_secs(60);
-/// How long to wait before dialling a peer again that turned out to be of another network.
+/// The wait before a peer that turned out to belong to another network is dialled again.
 const FOREIGN_WAIT: Duration = Duration::from_secs(300);
-/// Connected peers with which we stop looking for more by ourselves, unless there are more validators.
+/// Number of connected peers at which we stop looking for more, unless there are more validators.
 const ENOUGH_PEERS: usize = 32;
-/// Dials that are begun at a time.
+/// Maximum number of dials started at a time.
 const DIALS_AT_ONCE: usize = 8;
-/// How long a connected peer has to say what network it is of.
+/// How long a connected peer may take to say which network it belongs to.
 const IDENTIFY_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a guest may stay: many times what a search in the hash table takes.
+/// How long a guest may stay: many times as long as a search in the hash table takes.
 const GUEST_TIME: Duration = Duration::from_secs(120);
-/// Guests at a time, of the connections that others open.
+/// Maximum number of guests at a time, out of the connections that others open.
 const GUESTS: usize = 32;
 
-/// Who opened a connection.
+/// Which side opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -57,15 +57,15 @@ pub enum Direction {
 pub struct PeerInfo {
     /// Its identity.
     pub peer: PeerId,
-    /// Where it listens, by its own word; else where it was reached.
+    /// Where it listens, according to itself; otherwise where it was reached.
     pub addresses: Vec<Multiaddr>,
-    /// Its software and version, by its own word: at most 64 characters.
+    /// Its software and version, according to itself: at most 64 characters.
     pub agent: String,
-    /// Since when it is connected.
+    /// When it connected.
     pub since: SystemTime,
-    /// Who opened its oldest connection.
+    /// Which side opened its oldest connection.
     pub direction: Direction,
-    /// The last measured time to it and back.
+    /// The last measured round-trip time.
     pub rtt: Option<Duration>,
 }
 
@@ -74,9 +74,9 @@ struct Connected {
     connections: Vec<Connection>,
     since: SystemTime,
     established_at: Instant,
-    /// What it says of itself, once it has, and is of this network.
+    /// What it says about itself, once it has identified itself as a peer of this network.
     identified: Option<Identified>,
-    /// Whether it said that it is no peer of any network, and there was room for it.
+    /// Whether it is not an allod peer at all, and there was room for it as a guest.
     guest: bool,
     rtt: Option<Duration>,
 }
@@ -86,7 +86,7 @@ struct Connection {
     id: ConnectionId,
     direction: Direction,
     remote: Multiaddr,
-    /// Which life of its process speaks on it, once it has said so.
+    /// The life of the process at the other end, once the peer has reported it.
     life: Option<u64>,
 }
 
@@ -95,9 +95,9 @@ struct Identified {
     at: Instant,
     agent: String,
     addresses: Vec<Multiaddr>,
-    /// The validator that it says it speaks for.
+    /// The validator that it claims to speak for.
     claim: Option<Claim>,
-    /// The same, once that is known to be true.
+    /// The same, once the claim is verified.
     validator: Option<PublicKey>,
 }
 
@@ -111,7 +111,7 @@ struct Known {
     dial_at: Instant,
 }
 
-/// A given address that does not say whose it is.
+/// A given address that does not name its peer.
 #[derive(Debug)]
 struct Nameless {
     address: Multiaddr,
@@ -120,7 +120,7 @@ struct Nameless {
     dial_at: Instant,
 }
 
-/// A dial to begin.
+/// A dial to start.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Dial {
     Peer { peer: PeerId, addresses: Vec<Multiaddr>, only_these: bool },
@@ -140,14 +140,14 @@ struct RememberedPeer {
     last_seen_unix_s: u64,
 }
 
-/// Everybody we know.
+/// All peers we know.
 #[derive(Debug)]
 pub(super) struct PeerBook {
     local: PeerId,
     connected: HashMap<PeerId, Connected>,
     known: HashMap<PeerId, Known>,
     nameless: Vec<Nameless>,
-    /// Validators that decide the next blocks.
+    /// Number of validators that decide the next blocks.
     validators: usize,
     changed: bool,
 }
@@ -158,12 +158,12 @@ impl PeerBook {
         Self { local, connected, known, nameless: Vec::new(), validators: 0, changed: false }
     }
 
-    /// So many validators decide the next blocks: as many peers are worth knowing.
+    /// Sets the number of validators that decide the next blocks: at least as many peers are worth knowing.
     pub(super) fn set_validators(&mut self, count: usize) {
         self.validators = count;
     }
 
-    /// Knows an address from the configuration; gives whose it is, if it says so and it is not ours.
+    /// Adds an address of the configuration. Returns the peer that it names, if any, unless it is our own.
     pub(super) fn give(&mut self, address: Multiaddr) -> Option<PeerId> {
         let (address, peer) = split(address);
         let dial_at = Instant::now();
@@ -176,7 +176,7 @@ impl PeerBook {
         }
         let known = self.known.entry(peer).or_insert_with(|| Known::new(dial_at));
         known.given = true;
-        // Before what is remembered of it.
+        // It goes before the remembered ones.
         known.addresses.retain(|other| *other != address);
         known.addresses.insert(0, address);
         known.addresses.truncate(ADDRESSES);
@@ -187,7 +187,7 @@ impl PeerBook {
         self.known.get(peer).is_some_and(|known| known.given)
     }
 
-    /// A connection came about. An address of the configuration that it was dialled at learns its peer's name.
+    /// A connection was established. If it was dialled at a configured address, that address learns its peer's id.
     pub(super) fn on_established(&mut self, peer: PeerId, id: ConnectionId, direction: Direction, remote: Multiaddr) {
         let (remote, _) = split(remote);
         let now = Instant::now();
@@ -210,8 +210,8 @@ impl PeerBook {
         connected.connections.push(Connection { id, direction, remote, life: None });
     }
 
-    /// A peer says on a connection which life of its process it is. Whether another one speaks on another connection:
-    /// one of the two is dead without a word, and a fresh start is all that helps.
+    /// Records which life of its process a peer reports on a connection. Returns whether another connection reported a
+    /// different one: one of the two is silently dead, and only a fresh start helps.
     pub(super) fn is_another_life(&mut self, peer: &PeerId, id: ConnectionId, life: u64) -> bool {
         let Some(connected) = self.connected.get_mut(peer) else { return false };
         for connection in connected.connections.iter_mut().filter(|connection| connection.id == id) {
@@ -220,7 +220,7 @@ impl PeerBook {
         connected.connections.iter().any(|connection| connection.life.is_some_and(|other| other != life))
     }
 
-    /// A connection is gone. Whether it was the last of a peer that was identified.
+    /// A connection is gone. Returns whether it was the last one of an identified peer.
     pub(super) fn on_closed(&mut self, peer: PeerId, id: ConnectionId) -> bool {
         let Some(connected) = self.connected.get_mut(&peer) else { return false };
         connected.connections.retain(|connection| connection.id != id);
@@ -239,8 +239,8 @@ impl PeerBook {
         identified
     }
 
-    /// A peer of this network said who it is. Its addresses that may be reachable from here, and whether it is news
-    /// that it is connected.
+    /// A peer of this network has identified itself. Returns its addresses that may be reachable from here, and whether
+    /// its connection is news.
     pub(super) fn on_identified(
         &mut self,
         peer: PeerId,
@@ -249,7 +249,7 @@ impl PeerBook {
     ) -> Option<(Vec<Multiaddr>, bool)> {
         let connected = self.connected.get_mut(&peer)?;
         let near = connected.connections.iter().any(|connection| is_loopback(&connection.remote));
-        // Who waits at a relay has few other addresses that are worth a place in the list.
+        // A peer with reservations at relays has few other addresses worth a place in the list.
         listen_addrs.sort_by_key(|address| !is_relayed(address));
         let mut addresses = Vec::new();
         for address in listen_addrs.into_iter().map(|address| split(address).0) {
@@ -278,7 +278,7 @@ impl PeerBook {
             self.make_room();
         }
         let known = self.known.entry(peer).or_insert_with(|| Known::new(now));
-        // What it says of itself now replaces what it said before; what the configuration says stays.
+        // What it says about itself now replaces what it said before; configured addresses stay.
         if !known.given {
             known.addresses.clear();
         }
@@ -320,7 +320,7 @@ impl PeerBook {
         }
     }
 
-    /// A peer is of another network: it is not worth remembering, nor dialling for a while.
+    /// A peer belongs to another network: it is not worth remembering, nor dialling for a while.
     pub(super) fn on_foreign(&mut self, peer: PeerId) {
         let later = Instant::now() + FOREIGN_WAIT;
         match self.known.get_mut(&peer) {
@@ -332,11 +332,11 @@ impl PeerBook {
         }
     }
 
-    /// A connected peer is no peer of any network. Whether it may stay for a while.
+    /// A connected peer is not an allod peer. Returns whether it may stay for a while.
     pub(super) fn on_guest(&mut self, peer: PeerId) -> bool {
         let guests = self.connected.iter().filter(|(other, connected)| connected.guest && **other != peer).count();
         let Some(connected) = self.connected.get_mut(&peer) else { return false };
-        // Who was identified does not become something else.
+        // An identified peer does not become something else.
         connected.guest = guests < GUESTS && connected.identified.is_none();
         connected.guest
     }
@@ -353,30 +353,30 @@ impl PeerBook {
         }
     }
 
-    /// Connected and of this network.
+    /// Whether the peer is connected and belongs to this network.
     pub(super) fn is_identified(&self, peer: &PeerId) -> bool {
         self.connected.get(peer).is_some_and(|connected| connected.identified.is_some())
     }
 
-    /// The validator that a peer says it speaks for, if that is not known to be true yet.
+    /// The validator that a peer claims to speak for, if the claim is not verified yet.
     pub(super) fn unproven_claim(&self, peer: &PeerId) -> Option<Claim> {
         let identified = self.connected.get(peer)?.identified.as_ref()?;
         if identified.validator.is_some() { None } else { identified.claim }
     }
 
-    /// A peer's claim is true.
+    /// A peer's claim is verified.
     pub(super) fn on_proven(&mut self, peer: &PeerId) {
         if let Some(identified) = self.connected.get_mut(peer).and_then(|connected| connected.identified.as_mut()) {
             identified.validator = identified.claim.map(|claim| claim.validator);
         }
     }
 
-    /// The key that a peer is known to speak for, of a validator or of one that was.
+    /// The validator key that a peer is known to speak for, even if it no longer decides.
     pub(super) fn validator_of(&self, peer: &PeerId) -> Option<PublicKey> {
         self.connected.get(peer)?.identified.as_ref()?.validator
     }
 
-    /// Connected and of this network, with the moment since when that is known.
+    /// Connected peers of this network, and since when each is known to be one.
     pub(super) fn identified(&self) -> impl Iterator<Item = (PeerId, Instant)> {
         self.connected.iter().filter_map(|(peer, connected)| Some((*peer, connected.identified.as_ref()?.at)))
     }
@@ -420,7 +420,7 @@ impl PeerBook {
         Some(direct.remote.clone())
     }
 
-    /// Relayed connections of peers that have a direct one.
+    /// Relayed connections to peers that also have a direct one.
     pub(super) fn superseded(&self) -> Vec<ConnectionId> {
         let mut superseded = Vec::new();
         for connected in self.connected.values() {
@@ -433,7 +433,7 @@ impl PeerBook {
         superseded
     }
 
-    /// Peers whose time is up: they never said what network they are of, or they are guests.
+    /// Peers whose time is up: those that never said which network they belong to, and guests.
     pub(super) fn overdue(&self, now: Instant) -> Vec<PeerId> {
         self.connected
             .iter()
@@ -467,7 +467,7 @@ impl PeerBook {
         dials
     }
 
-    /// Reads the memory. What cannot be read is as good as forgotten.
+    /// Reads the memory. An unreadable file counts as an empty one.
     pub(super) fn recall(&mut self, path: &Path) {
         let memory = match read_memory(path) {
             Ok(memory) => memory,
@@ -491,7 +491,7 @@ impl PeerBook {
         }
     }
 
-    /// The memory's new text, if it changed since it was last asked for.
+    /// The new content of the memory, if it has changed since the last call.
     pub(super) fn memory(&mut self) -> Option<Vec<u8>> {
         if !std::mem::take(&mut self.changed) {
             return None;
@@ -532,7 +532,7 @@ impl Known {
         self.dial_at = now + wait(self.failures, self.longest_wait());
     }
 
-    /// TCP first, because it costs less and is faster on long paths; everything that is known after a failure.
+    /// Dials TCP first, because it costs less and is faster on long paths; after a failure, every known address.
     fn dial(&self, peer: PeerId) -> Dial {
         let tcp: Vec<Multiaddr> = self.addresses.iter().filter(|address| is_tcp(address)).cloned().collect();
         let only_these = self.failures.is_multiple_of(2) && !tcp.is_empty();
@@ -545,7 +545,7 @@ fn wait(failures: u32, longest: Duration) -> Duration {
     jittered(FIRST_WAIT.saturating_mul(1 << doublings).min(longest))
 }
 
-/// Between three and five quarters of it, so that peers that failed together do not return together.
+/// Between three and five quarters of the wait, so that peers that failed together do not return together.
 fn jittered(wait: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(0) % 1_001;
     wait.mul_f64(0.75 + f64::from(random) / 2_000.0)
@@ -555,7 +555,7 @@ fn unix_now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The address without `/p2p/PEERID`, and the peer.
+/// Splits an address into the part before `/p2p/PEERID`, and the peer.
 pub(super) fn split(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) {
     match address.iter().last() {
         Some(Protocol::P2p(peer)) => {
@@ -583,7 +583,7 @@ fn is_loopback(address: &Multiaddr) -> bool {
     }
 }
 
-/// Whether an address that a peer gives for itself may mean the same peer here: another machine's loopback is ours.
+/// Whether an address that a peer gives for itself may lead to it from here: another machine's loopback is ours.
 fn may_be_reached(address: &Multiaddr, near: bool) -> bool {
     let named = match address.iter().next() {
         Some(Protocol::Ip4(ip)) => !ip.is_unspecified() && !ip.is_broadcast() && !ip.is_multicast(),
@@ -608,7 +608,7 @@ fn read_memory(path: &Path) -> io::Result<Memory> {
     Ok(memory)
 }
 
-/// Replaces the memory as a whole.
+/// Replaces the memory file atomically.
 pub(super) fn write_memory(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("json.new");
     let mut file = std::fs::File::create(&beside)?;
@@ -619,7 +619,7 @@ pub(super) fn write_memory(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
     use super::*;
 
@@ -650,7 +650,7 @@ mod tests {
         let id = ConnectionId::new_unchecked(1);
         book.on_established(peer, id, Direction::Outbound, address("/ip4/10.0.0.1/tcp/7641"));
         assert!(book.due(now + GIVEN_WAIT * 4).is_empty());
-        assert!(!book.on_closed(peer, id), "it never said who it is");
+        assert!(!book.on_closed(peer, id), "it was never identified");
         assert_eq!(book.due(now + GIVEN_WAIT * 4).len(), 1);
     }
 
@@ -662,12 +662,12 @@ mod tests {
             book.on_established(peer, id, Direction::Inbound, address("/ip4/10.0.0.1/tcp/9"));
         }
         assert!(!book.is_another_life(&peer, first, 7));
-        assert!(!book.is_another_life(&peer, first, 7), "it may say so again");
+        assert!(!book.is_another_life(&peer, first, 7), "it may report the same life again");
         assert!(!book.is_another_life(&peer, second, 7), "both sides dialled at once");
         assert!(book.is_another_life(&peer, third, 8));
         book.on_closed(peer, first);
         book.on_closed(peer, second);
-        assert!(!book.is_another_life(&peer, third, 8), "nothing is left of the earlier one");
+        assert!(!book.is_another_life(&peer, third, 8), "nothing is left of the earlier life");
     }
 
     #[test]
@@ -725,11 +725,11 @@ mod tests {
             book.on_established(*guest, id, Direction::Inbound, address("/ip4/10.0.0.1/tcp/9"));
             assert_eq!(book.on_guest(*guest), number < GUESTS);
         }
-        assert!(book.on_guest(guests[0]), "who is a guest already takes no further place");
+        assert!(book.on_guest(guests[0]), "a guest takes only one place");
         let now = Instant::now();
         assert_eq!(book.overdue(now + IDENTIFY_PATIENCE * 2), [guests[GUESTS]]);
         assert_eq!(book.overdue(now + GUEST_TIME * 2).len(), GUESTS + 1);
-        assert_eq!(book.infos().count(), 0, "a guest is no peer");
+        assert_eq!(book.infos().count(), 0, "a guest is not listed as a peer");
         assert_eq!(book.memory(), None, "nor is it remembered");
     }
 

@@ -1,8 +1,8 @@
-//! Who serves which artifact: told to the others, kept for them, looked up.
+//! Which peers serve which artifact: announcing our own, keeping others', and looking them up.
 //!
-//! Two ways, because each has a gap that the other fills. Provider records in the distributed hash table last and are
-//! found by content hash alone. Announcements on the gossip topic reach every peer at once and are signed by the peer
-//! that serves, so nobody can send others to a third; they are remembered in memory only.
+//! There are two ways, because each closes a gap of the other. Provider records in the distributed hash table last, and
+//! are found by content hash alone. Announcements on the gossip topic reach every peer at once and are signed by the
+//! serving peer, so nobody can send others to a third party; they are kept only in memory.
 
 use super::{
     NetworkEvent, Topic, Verdict,
@@ -31,34 +31,34 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Artifacts that one announcement names.
+/// Maximum number of artifacts in one announcement.
 const ANNOUNCED_AT_ONCE: usize = 64;
-/// How far an announcement's time may be from ours.
+/// Maximum difference between an announcement's time and ours.
 const ANNOUNCEMENT_LIFETIME: Duration = Duration::from_secs(600);
-/// Artifacts whose announcers are remembered; the oldest make room.
+/// Maximum number of artifacts whose announcers are remembered; the oldest make room.
 const ANNOUNCED_ARTIFACTS: usize = 16_384;
-/// Announcers that are remembered for one artifact.
+/// Maximum number of announcers remembered for one artifact.
 const ANNOUNCERS_PER_ARTIFACT: usize = 16;
-/// Artifacts that wait to be told of.
+/// Maximum number of artifacts that wait to be announced.
 const WAITING_ARTIFACTS: usize = 131_072;
-/// Records that are being stored with others at a time.
+/// Maximum number of records being stored with others at a time.
 const RECORDS_AT_ONCE: usize = 8;
-/// Searches under way.
+/// Maximum number of searches in progress.
 const SEARCHES: usize = 256;
-/// How long a search may last.
+/// The maximum duration of a search.
 const SEARCH_TIME: Duration = Duration::from_secs(60);
-/// Artifacts of other peers whose records are kept here.
+/// Maximum number of other peers' artifacts whose records are kept here.
 const FOREIGN_ARTIFACTS: usize = 131_072;
-/// How often records that ran out are thrown away.
+/// How often expired records are removed.
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
-/// What the signature of an announcement is over: this, the network, the announcement's fields.
+/// The signature of an announcement covers this tag, the network, and the announcement's fields.
 const SIGNING_TAG: &[u8] = b"allod/announcement/1";
 
-/// A peer's word that it serves artifacts.
+/// A peer's statement that it serves artifacts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Announcement {
     artifacts: Vec<ArtifactId>,
-    /// The identity of the peer that serves.
+    /// The identity of the serving peer.
     provider: PublicKey,
     at: Timestamp,
     signature: Signature,
@@ -78,7 +78,7 @@ impl Announcement {
         Some(Self { artifacts, provider, at, signature })
     }
 
-    /// Who announces, if it signed.
+    /// The announcing peer, if its signature is valid.
     fn signer(&self, network: NetworkId) -> Option<PeerId> {
         let key = identity::ed25519::PublicKey::try_from_bytes(self.provider.as_bytes()).ok()?;
         let key = identity::PublicKey::from(key);
@@ -92,15 +92,15 @@ impl Announcement {
 struct Search {
     key: RecordKey,
     found: mpsc::Sender<PeerId>,
-    /// Everybody who was found, told or not.
+    /// All peers that were found, reported or not.
     seen: HashSet<PeerId>,
-    /// Those who are being dialled.
+    /// The peers that are being dialled.
     dialled: HashSet<PeerId>,
     looked_up: bool,
     ends_at: Instant,
 }
 
-/// What this peer knows and tells of artifacts.
+/// What this peer knows about artifacts, and what it announces.
 #[derive(Debug)]
 pub(super) struct Providers {
     announcers: HashMap<ArtifactId, Vec<(PeerId, Timestamp)>>,
@@ -127,7 +127,7 @@ impl Providers {
         }
     }
 
-    /// Whether the announcer's word is news.
+    /// Records an announcement. Returns whether it is news.
     fn heard(&mut self, artifact: ArtifactId, provider: PeerId, at: Timestamp) -> bool {
         if !self.announcers.contains_key(&artifact) {
             if self.announced.len() >= ANNOUNCED_ARTIFACTS
@@ -155,7 +155,7 @@ fn key(artifact: &ArtifactId) -> RecordKey {
     RecordKey::new(&artifact.multihash())
 }
 
-/// Whether a stranger's key is an artifact's.
+/// Whether a key from a stranger is that of an artifact.
 fn is_artifact(key: &RecordKey) -> bool {
     matches!(key.as_ref(), [0x1e, 0x20, digest @ ..] if digest.len() == ArtifactId::LEN)
 }
@@ -169,7 +169,7 @@ impl Driver {
     pub(super) fn provide(&mut self, artifact: ArtifactId) {
         let providers = &mut self.providers;
         if providers.to_store.len() >= WAITING_ARTIFACTS || providers.to_announce.len() >= WAITING_ARTIFACTS {
-            tracing::warn!(%artifact, waiting = WAITING_ARTIFACTS, "too many artifacts wait to be told of; this one is not");
+            tracing::warn!(%artifact, waiting = WAITING_ARTIFACTS, "too many artifacts wait to be announced; this one is not announced");
             return;
         }
         providers.to_store.push_back(artifact);
@@ -183,8 +183,8 @@ impl Driver {
         self.swarm.behaviour_mut().kademlia.stop_providing(&key(&artifact));
     }
 
-    /// Begins to store records that wait. A record that nobody could store would only be tried again hours later, so
-    /// they wait for somebody to be connected.
+    /// Starts to store waiting records. A record that nobody could store would be retried only hours later, so records
+    /// wait until somebody is connected.
     fn store_records(&mut self) {
         while self.providers.storing.len() < RECORDS_AT_ONCE {
             let Some(artifact) = self.providers.to_store.pop_front() else { return };
@@ -197,7 +197,7 @@ impl Driver {
         }
     }
 
-    /// Tells of artifacts that wait, if somebody is there to hear it: one announcement, and a few records.
+    /// Announces waiting artifacts, if anybody is connected: one announcement, and a few records.
     pub(super) fn tell_of_artifacts(&mut self) {
         if self.peers.identified_count() == 0 {
             return;
@@ -240,7 +240,7 @@ impl Driver {
         verdict
     }
 
-    /// Keeps a stranger's record, if it is one of an artifact and there is room.
+    /// Keeps a stranger's record, if it is that of an artifact and there is room.
     pub(super) fn on_provider_record(&mut self, mut record: ProviderRecord) {
         let known = self.providers.foreign.contains(&record.key);
         let room = known || self.providers.foreign.len() < FOREIGN_ARTIFACTS;
@@ -311,7 +311,7 @@ impl Driver {
             let _ = search.found.try_send(provider);
             return;
         }
-        // Kademlia gives the addresses that came from others while the query lasts, but not those of its own store.
+        // While the query lasts, Kademlia gives the addresses that came from others, but not those in its own store.
         let records = self.swarm.behaviour_mut().kademlia.store_mut().providers(&search.key);
         let addresses = records.into_iter().find(|record| record.provider == provider).map(|record| record.addresses);
         let options = DialOpts::peer_id(provider)
@@ -320,7 +320,7 @@ impl Driver {
             .extend_addresses_through_behaviour()
             .build();
         match self.swarm.dial(options) {
-            // Already on its way: it may be connected and not identified yet.
+            // A dial is already in progress: the peer may be connected and not identified yet.
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {
                 search.dialled.insert(provider);
             }
@@ -328,7 +328,7 @@ impl Driver {
         }
     }
 
-    /// A peer became reachable, or turned out not to be: searches that waited for it go on.
+    /// A peer was reached, or cannot be: searches that waited for it continue.
     pub(super) fn settle_searches(&mut self, peer: PeerId, reached: bool) {
         for search in self.providers.searches.values_mut() {
             if search.dialled.remove(&peer) && reached {
@@ -338,7 +338,7 @@ impl Driver {
         self.end_searches();
     }
 
-    /// Ends searches that are over, or that nobody waits for.
+    /// Ends searches that are over, or for which nobody waits.
     fn end_searches(&mut self) {
         let now = Instant::now();
         let over: Vec<QueryId> = self
@@ -358,7 +358,7 @@ impl Driver {
         }
     }
 
-    /// What is due of all this, now and then.
+    /// Periodic work on announcements, records and searches.
     pub(super) fn tidy_providers(&mut self, now: Instant) {
         self.tell_of_artifacts();
         self.end_searches();
@@ -380,7 +380,7 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+    #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
     use super::*;
 
@@ -402,7 +402,7 @@ mod tests {
         let mut providers = Providers::new();
         let (artifact, peer) = (ArtifactId::of(b"weights"), PeerId::random());
         assert!(providers.heard(artifact, peer, Timestamp::new(5)));
-        assert!(!providers.heard(artifact, peer, Timestamp::new(5)), "a repetition is no news");
+        assert!(!providers.heard(artifact, peer, Timestamp::new(5)), "a repetition is not news");
         assert!(providers.heard(artifact, peer, Timestamp::new(6)));
         for _ in 0..ANNOUNCERS_PER_ARTIFACT * 2 {
             providers.heard(artifact, PeerId::random(), Timestamp::new(5));

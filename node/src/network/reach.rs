@@ -1,9 +1,9 @@
-//! Whether others can reach this peer, and by what way when a NAT stands before it.
+//! Whether others can reach this peer, and how, if it is behind a NAT.
 //!
-//! AutoNAT finds out: other peers dial the addresses at which we are seen, and say whether they got through. While none
-//! gets through we hold reservations at relays: peers of the configuration that offer to relay. Who dials us there and
-//! is let through the NATs (DCUtR) ends up with a direct connection, and the relayed one is closed. Strangers choose
-//! none of this: relays come from the configuration only.
+//! AutoNAT finds out: other peers dial the addresses at which we are seen, and report whether they got through. While
+//! nobody gets through, we hold reservations at relays: configured peers that offer to relay. A peer that dials us
+//! there and gets through the NATs (DCUtR) ends up with a direct connection, and the relayed one is closed. Strangers
+//! have no say in this: relays come from the configuration only.
 
 use super::{driver::Driver, peers, peers::Dial};
 use libp2p::{
@@ -15,27 +15,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Relays at which a peer that cannot be reached waits to be called: if one goes, the other is there.
+/// Number of relays at which an unreachable peer holds reservations: if one is lost, the other remains.
 const RELAYS: usize = 2;
-/// How often a place at a relay is asked for, while one is wanted.
+/// How often a reservation is requested while one is wanted.
 const RESERVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a relayed connection outlives the direct one that took its place, for what is under way on it.
+/// How long a relayed connection is kept after a direct one has replaced it, for what is in progress on it.
 const RELAYED_GRACE: Duration = Duration::from_secs(10);
 
-/// What is known of the ways to this peer.
+/// What is known about how others reach this peer.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// Addresses that the configuration vouches for, or at which another peer got through: with one of them no relay is
+    /// Addresses that the configuration vouches for, or at which another peer got through. With one of them no relay is
     /// needed.
     proven: HashSet<Multiaddr>,
     /// Whether a peer tried and did not get through.
     refuted: bool,
-    /// Peers of the configuration that are connected and offer to relay.
+    /// Connected peers of the configuration that offer to relay.
     relays: HashSet<PeerId>,
     /// The listeners at relays.
     reserved: HashMap<PeerId, ListenerId>,
     reserve_at: Instant,
-    /// Relayed connections that a direct one replaces, and when they are closed.
+    /// Relayed connections that a direct one has replaced, and when to close them.
     retiring: HashMap<ConnectionId, Instant>,
 }
 
@@ -51,7 +51,7 @@ impl Reach {
         }
     }
 
-    /// Takes an address as reachable without proof.
+    /// Takes an address to be reachable without proof.
     pub(super) fn vouch(&mut self, address: Multiaddr) {
         self.proven.insert(address);
     }
@@ -62,7 +62,7 @@ impl Reach {
 }
 
 impl Driver {
-    /// A peer dialled one of our addresses, as we asked it to.
+    /// The result of our request that a peer dial one of our addresses.
     pub(super) fn on_dialled_back(&mut self, event: autonat::v2::client::Event) {
         let (address, server) = (event.tested_addr, event.server);
         match event.result {
@@ -82,7 +82,7 @@ impl Driver {
         }
     }
 
-    /// We dialled a peer because it wanted to know whether it can be reached. That connection has no further use.
+    /// We dialled a peer because it wanted to know whether it can be reached. The connection has no further use.
     pub(super) fn on_dial_back(&mut self, event: &autonat::v2::server::Event) {
         if event.result.is_ok()
             && let Some(connection) = self.peers.second_connection_at(&event.client, &event.tested_addr)
@@ -91,7 +91,7 @@ impl Driver {
         }
     }
 
-    /// Notes whether a configured peer offers to relay.
+    /// Records whether a configured peer offers to relay.
     pub(super) fn note_relay(&mut self, peer: PeerId, info: &identify::Info) {
         if self.peers.is_given(&peer) && info.protocols.contains(&relay::HOP_PROTOCOL_NAME) {
             self.reach.relays.insert(peer);
@@ -100,19 +100,19 @@ impl Driver {
         }
     }
 
-    /// A peer is gone, and what it offered.
+    /// A peer is gone, and with it its offer to relay.
     pub(super) fn forget_relay(&mut self, peer: &PeerId) {
         self.reach.relays.remove(peer);
     }
 
-    /// A listener has closed. Whether it was one at a relay, for which another is then sought.
+    /// A listener has closed. Returns whether it was a reservation at a relay, in which case another is sought.
     pub(super) fn on_reservation_ended(&mut self, listener: ListenerId) -> bool {
         let before = self.reach.reserved.len();
         self.reach.reserved.retain(|_, reserved| *reserved != listener);
         self.reach.reserved.len() < before
     }
 
-    /// What is due of all this, now and then.
+    /// Periodic work on reservations and relayed connections.
     pub(super) fn tidy_reach(&mut self, now: Instant) {
         self.reserve(now);
         let superseded = self.peers.superseded();
@@ -140,12 +140,12 @@ impl Driver {
                 Ok(listener) => {
                     self.reach.reserved.insert(relay, listener);
                 }
-                Err(error) => tracing::debug!(%relay, %error, "no place at a relay"),
+                Err(error) => tracing::debug!(%relay, %error, "no reservation at a relay"),
             }
         }
     }
 
-    /// The outcome of an attempt to get from a relayed connection to a direct one.
+    /// The result of an attempt to turn a relayed connection into a direct one.
     pub(super) fn on_hole_punched(&self, event: dcutr::Event) {
         let peer = event.remote_peer_id;
         match event.result {

@@ -1,53 +1,53 @@
-//! What the swarm counts, for whoever scrapes it.
+//! What the swarm counts, for metrics.
 
 use super::gossip::Topic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one gossip topic. All only grow.
+/// Counters of one gossip topic. They only grow.
 #[derive(Debug, Default)]
 pub struct TopicStats {
     /// Messages that this peer published.
     pub published: AtomicU64,
-    /// Their bytes, once, however many peers they went to.
+    /// Bytes of the published messages, each counted once, however many peers it went to.
     pub published_bytes: AtomicU64,
-    /// Messages that arrived, each once.
+    /// Messages received, without duplicates.
     pub received: AtomicU64,
-    /// Their bytes.
+    /// Bytes of the received messages.
     pub received_bytes: AtomicU64,
-    /// Messages found good, and relayed.
+    /// Messages that were accepted and relayed.
     pub accepted: AtomicU64,
-    /// Messages that were neither good nor held against anybody.
+    /// Messages that were neither accepted nor held against anybody.
     pub ignored: AtomicU64,
-    /// Messages that no honest peer relays.
+    /// Messages that were rejected because no honest peer relays them.
     pub rejected: AtomicU64,
-    /// Messages ignored unread because their sender sent too many.
+    /// Messages that were ignored unread because their sender exceeded its allowance.
     pub limited: AtomicU64,
 }
 
-/// Counters and gauges of the swarm. The swarm writes them; whoever reads them may do so relaxed.
+/// Counters and gauges of the swarm. The swarm writes them; readers may use relaxed ordering.
 #[derive(Debug, Default)]
 pub struct NetworkStats {
     /// Gauge: connected peers of this network that dialled us.
     pub peers_inbound: AtomicU64,
     /// Gauge: connected peers of this network that we dialled.
     pub peers_outbound: AtomicU64,
-    /// Gauge: peers that are refused for a while.
+    /// Gauge: peers that are blocked for a while.
     pub peers_blocked: AtomicU64,
-    /// Connections that another peer could not open: limits, blocks, failed handshakes.
+    /// Inbound connections that failed: limits, blocks, failed handshakes.
     pub connections_refused: AtomicU64,
     /// Dials that failed.
     pub dials_failed: AtomicU64,
-    /// Requests for blocks that were answered by this peer.
+    /// Requests for blocks that this peer answered.
     pub sync_served: AtomicU64,
     /// Requests for blocks that this peer made.
     pub sync_asked: AtomicU64,
-    /// Those of them that brought no blocks.
+    /// Requests for blocks that brought no blocks.
     pub sync_failed: AtomicU64,
-    /// Messages of this peer that were not published: a full queue, too large, no connected peer of the topic.
+    /// Own messages that were not published: a full queue, too large, or no connected peer of the topic.
     pub dropped_publishes: AtomicU64,
-    /// Verdicts and requests that the swarm did not take: a full queue.
+    /// Verdicts and commands that were dropped because a queue was full.
     pub dropped_commands: AtomicU64,
-    /// Events that the event loop did not take: a full queue.
+    /// Events that were dropped because a queue was full.
     pub dropped_events: AtomicU64,
     consensus: TopicStats,
     transactions: TopicStats,

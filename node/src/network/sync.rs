@@ -1,7 +1,7 @@
-//! Blocks for those who are behind: one request, one response, a stream each, closed by its writer.
+//! Blocks for peers that are behind: one request and one response, on a stream of their own, each closed by its writer.
 //!
-//! A record's end is the end of its half of the stream, so there is no length to lie about: reading stops one byte
-//! past the bound. Decoding takes place off the swarm's task.
+//! The end of a record is the end of its half of the stream, so there is no length to lie about: reading stops one byte
+//! after the bound. Decoding runs off the swarm's task.
 
 use super::{
     NetworkEvent,
@@ -21,15 +21,15 @@ use libp2p::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{io, time::Duration};
 
-/// How long a request may take, from its sending to the last byte of its answer.
+/// How long a request may take, from sending it to the last byte of the answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes of an encoded request.
+/// Maximum size of an encoded request, in bytes.
 const REQUEST_SIZE_BYTES: usize = 1_024;
-/// Requests under way on one connection, in both directions together.
+/// Maximum number of requests in progress on one connection, both directions together.
 const STREAMS_PER_CONNECTION: usize = 16;
-/// Requests of this peer that are under way.
+/// Maximum number of our requests in progress.
 const REQUESTS_UNDER_WAY: usize = 64;
-/// Requests of this peer that are under way to one other.
+/// Maximum number of our requests in progress to one peer.
 const REQUESTS_PER_PEER: usize = 8;
 
 /// A request for decided blocks of consecutive heights.
@@ -37,20 +37,20 @@ const REQUESTS_PER_PEER: usize = 8;
 pub struct SyncRequest {
     /// The first height wanted, at least 1.
     pub from: Height,
-    /// Blocks wanted, 1 to [`limits::SYNC_BLOCKS`]. Fewer may come: as many as fit a response.
+    /// Number of blocks wanted, 1 to [`limits::SYNC_BLOCKS`]. The response may have fewer: as many as fit.
     pub max_blocks: u32,
 }
 
 /// Decided blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncResponse {
-    /// The last height that the answering peer has executed, by its own word.
+    /// The last height that the answering peer says it has executed.
     pub tip: Height,
-    /// Blocks from the height asked for on; empty if it has none of them.
+    /// Blocks from the requested height on; empty if the peer has none of them.
     pub blocks: Vec<DecidedBlock>,
 }
 
-/// Where the answer to a request goes. Dropping it refuses the request.
+/// Where to send the answer to a request. Dropping it refuses the request.
 #[derive(Debug)]
 pub struct SyncChannel(ResponseChannel<SyncResponse>);
 
@@ -60,13 +60,13 @@ pub enum SyncError {
     /// There is no connection to the peer.
     #[error("the peer is not connected")]
     NotConnected,
-    /// Too many requests are under way already.
+    /// Too many requests are already in progress.
     #[error("too many requests for blocks are under way; wait for an answer")]
     Busy,
-    /// No answer in time.
+    /// The answer did not come in time.
     #[error("the peer did not answer within {} s", TIMEOUT.as_secs())]
     Timeout,
-    /// The answer is not one: held against the peer.
+    /// The bytes are not a valid answer, which counts as an offence of the peer.
     #[error("the peer's answer is malformed: {0}")]
     Malformed(String),
     /// The stream failed, or the peer refused.
@@ -83,7 +83,7 @@ pub(super) fn behaviour(protocol: StreamProtocol) -> Behaviour {
     Behaviour::new([(protocol, ProtocolSupport::Full)], config)
 }
 
-/// What arrives as a request. The library keeps to itself that bytes were none, so they are read as one of this kind.
+/// What arrives as a request. The library does not report malformed bytes, so they are read as a kind of their own.
 #[derive(Debug)]
 pub(super) enum Asked {
     Request(SyncRequest),
@@ -119,7 +119,7 @@ impl request_response::Codec for SyncCodec {
         if bytes.is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer refused the request"));
         }
-        // Megabytes of blocks to hash: not on a thread that others wait for.
+        // Megabytes of blocks to hash: not on a thread on which others wait.
         tokio::task::spawn_blocking(move || decode(&bytes, limits::SYNC_RESPONSE_SIZE_BYTES))
             .await
             .map_err(io::Error::other)?
@@ -162,17 +162,17 @@ fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> io
     codec::decode(bytes, max_bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Whether a response is one to this request; its blocks are not verified.
+/// Whether a response answers this request. Its blocks are not verified.
 fn check(request: SyncRequest, response: &SyncResponse) -> Result<(), String> {
     let wanted = usize::try_from(request.max_blocks).unwrap_or(usize::MAX);
     if response.blocks.len() > wanted {
-        return Err(format!("{} blocks where {wanted} were asked for", response.blocks.len()));
+        return Err(format!("{} blocks, but {wanted} were requested", response.blocks.len()));
     }
     let mut height = request.from;
     for decided in &response.blocks {
         let found = decided.block.header().height;
         if found != height || decided.check_names().is_err() {
-            return Err(format!("a block of height {found} where {height} was due"));
+            return Err(format!("a block of height {found} instead of {height}"));
         }
         height = height.next();
     }
@@ -243,11 +243,11 @@ impl Driver {
         let request = match asked {
             Asked::Request(request) if request.from > Height::ZERO && request.max_blocks > 0 => request,
             Asked::Request(request) => {
-                tracing::debug!(%peer, ?request, "a request for no blocks");
+                tracing::debug!(%peer, ?request, "a request that asks for no blocks");
                 return self.hold_against(peer, Offence::MalformedSync);
             }
             Asked::Malformed(reason) => {
-                tracing::debug!(%peer, reason, "not a request for blocks");
+                tracing::debug!(%peer, reason, "not a valid request for blocks");
                 return self.hold_against(peer, Offence::MalformedSync);
             }
         };

@@ -1,6 +1,7 @@
-//! Swarms on 127.0.0.1: real connections, ports of the system's choice. Every wait is for a condition, with a bound.
+//! Swarms on 127.0.0.1: real connections, on ports that the system chooses. Every wait is for a condition, with a
+//! bound.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
 use super::*;
 use allod_protocol::{
@@ -21,7 +22,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(20);
 const NETWORK: NetworkId = NetworkId::from_bytes([7; 32]);
 
-/// A swarm whose gossip is judged by a rule, and which notes what it sees.
+/// A swarm whose gossip is judged by a rule, and which records what it sees.
 struct Node {
     handle: NetworkHandle,
     seen: mpsc::Receiver<NetworkEvent>,
@@ -91,7 +92,7 @@ impl Node {
         self.handle.listen_addrs()[0].clone().with_p2p(self.id()).unwrap()
     }
 
-    /// The next event that a choice takes; others are passed over.
+    /// The next event that `choose` accepts; others are skipped.
     async fn next<T>(&mut self, mut choose: impl FnMut(NetworkEvent) -> Option<T>) -> T {
         let found = async {
             loop {
@@ -147,7 +148,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A mesh of nodes that were told of the first one only.
+/// A full mesh of nodes that only knew the first one at their start.
 async fn mesh(count: usize, rule: Option<fn(&[u8]) -> Verdict>) -> Vec<Node> {
     let mut nodes = vec![node(Options { rule, ..Options::default() }).await];
     for _ in 1..count {
@@ -165,7 +166,7 @@ async fn mesh(count: usize, rule: Option<fn(&[u8]) -> Verdict>) -> Vec<Node> {
     nodes
 }
 
-/// `a - b - c`, in which `a` and `c` refuse each other.
+/// `a - b - c`, where `a` and `c` refuse each other.
 async fn line(rule: Option<fn(&[u8]) -> Verdict>) -> [Node; 3] {
     let mut a = node(Options { rule, ..Options::default() }).await;
     let mut c = node(Options { rule, ..Options::default() }).await;
@@ -180,8 +181,8 @@ async fn line(rule: Option<fn(&[u8]) -> Verdict>) -> [Node; 3] {
     [a, b, c]
 }
 
-/// Publishes until a message of `from` has come to all of `to`: peers are connected before they have told each other
-/// their topics.
+/// Publishes until a message of `from` has reached all of `to`: peers are connected before they have sent each other
+/// their subscriptions.
 async fn warm_up(from: &NetworkHandle, to: &mut [&mut Node]) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     for topic in [Topic::Consensus, Topic::Transactions] {
@@ -246,7 +247,7 @@ async fn gossip_reaches_everybody_exactly_once() {
             messages.sort();
             let count = messages.len();
             messages.dedup();
-            assert_eq!(messages.len(), count, "nothing twice");
+            assert_eq!(messages.len(), count, "no message arrives twice");
             assert!(messages.contains(&b"end".to_vec()));
         }
     }
@@ -275,7 +276,7 @@ async fn a_message_is_relayed_after_accept_only() {
     loop {
         let (_, data) = c.message().await;
         if !is_warm_up(&data) {
-            assert_eq!(data, b"good", "what b rejected or ignored does not come through");
+            assert_eq!(data, b"good", "b does not relay what it rejected or ignored");
             break;
         }
     }
@@ -394,7 +395,7 @@ async fn answers_that_are_none_are_held_against_their_sender() {
     a.disconnected_from(b.id()).await;
 }
 
-/// A stranger that says it is of some network, and does what a test wants on raw streams.
+/// A stranger that claims to belong to some network, and does what a test wants on raw streams.
 #[derive(NetworkBehaviour)]
 struct Stranger {
     identify: identify::Behaviour,
@@ -411,7 +412,7 @@ fn stranger(network: NetworkId) -> (Swarm<Stranger>, behaviour::Names, libp2p_st
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
     let peer = keypair.public().to_peer_id();
     let swarm = Swarm::new(behaviour::transport(&keypair).unwrap(), behaviour, peer, config);
-    // What it accepts is among the protocols that it says it speaks.
+    // The protocols it accepts are among those it says it speaks.
     let incoming = swarm.behaviour().streams.new_control().accept(names.sync.clone()).unwrap();
     (swarm, names, incoming)
 }
@@ -435,7 +436,7 @@ async fn garbage_on_the_sync_protocol_gets_its_sender_blocked_and_harms_nobody_e
         let mut garbage = vec![0; if number % 2 == 0 { 100_000 } else { 13 }];
         getrandom::fill(&mut garbage).unwrap();
         let mut answer = Vec::new();
-        // It may hang up on us at any point of this.
+        // The peer may hang up on us at any point.
         let _ = stream.write_all(&garbage).await;
         let _ = stream.close().await;
         let _ = stream.read_to_end(&mut answer).await;
@@ -462,7 +463,7 @@ async fn a_garbage_answer_is_malformed_and_survived() {
     });
     tokio::spawn(async move {
         while let Some((_, mut stream)) = incoming.next().await {
-            // One byte more than is allowed.
+            // One byte more than allowed.
             let _ = stream.write_all(&vec![1; limits::SYNC_RESPONSE_SIZE_BYTES + 1]).await;
             let _ = stream.close().await;
         }
@@ -606,7 +607,7 @@ async fn a_peer_that_is_back_before_its_dead_connection_is_noticed_hears_and_is_
         let (before, after) = (options(None), options(None));
         let b = node(before).await;
         a.connected_to(b.id()).await;
-        // It ends in the midst of everything, and nobody is told.
+        // It ends abruptly, and nobody is told.
         b.task.abort();
         let mut again = node(after).await;
         assert_eq!(again.id(), b.id());
@@ -630,7 +631,8 @@ async fn a_peer_that_never_says_what_it_wants_to_hear_is_disconnected_and_may_co
     assert_eq!(a.handle.stats().peers_blocked.load(Ordering::Relaxed), 0);
 }
 
-/// Has `b` ask `a` for blocks as fast as it is refused, far above its allowance; whether `a` refuses it for that.
+/// Makes `b` ask `a` for blocks as fast as it is refused, far above its allowance. Returns whether `a` blocks it for
+/// that.
 async fn is_blocked_for_asking(a: Node, mut b: Node) -> bool {
     let Node { handle, mut seen, .. } = a;
     // Dropping a request refuses it.
@@ -671,7 +673,7 @@ async fn validators_among_those_that_hear_are_known_by_their_keys() {
     let c = node(Options { bootstrap: vec![a.address()], ..Options::default() }).await;
     let hears = async |one: &Node, peers: usize, validators: &[u8]| {
         let wanted = Audience { peers, validators: validators.iter().map(|seed| key(*seed)).collect() };
-        eventually("the right ones hear", async || one.handle.audience() == wanted).await;
+        eventually("the right peers hear", async || one.handle.audience() == wanted).await;
     };
     hears(&a, 2, &[]).await;
     for one in [&a, &b, &c] {
@@ -720,12 +722,12 @@ async fn consensus_overtakes_transactions_and_what_waits_is_bounded_in_bytes() {
     assert!(sender.send(gossip(Topic::Transactions, half)));
     assert!(!sender.send(gossip(Topic::Transactions, 1)), "no room");
     assert_eq!(stats.dropped_events.load(Ordering::Relaxed), 1);
-    assert!(sender.send(gossip(Topic::Consensus, 1)), "consensus has room of its own");
+    assert!(sender.send(gossip(Topic::Consensus, 1)), "consensus has a queue of its own");
     assert!(sender.send(NetworkEvent::PeerConnected(PeerId::random())));
     assert!(matches!(events.recv().await, Some(NetworkEvent::PeerConnected(_))));
     assert!(matches!(events.recv().await, Some(NetworkEvent::Gossip { topic: Topic::Consensus, .. })));
     assert!(matches!(events.try_recv(), Some(NetworkEvent::Gossip { topic: Topic::Transactions, .. })));
-    assert!(sender.send(gossip(Topic::Transactions, half)), "what was taken makes room");
+    assert!(sender.send(gossip(Topic::Transactions, half)), "taking an event makes room");
     drop(sender);
     assert!(events.recv().await.is_some() && events.recv().await.is_some());
     assert!(events.recv().await.is_none());
@@ -791,7 +793,7 @@ async fn measure_the_time_from_publish_to_delivery() {
     println!("four swarms at rest: {:.2} % of a core each", (cpu_time() - rested).as_secs_f64() / 20.0 / 4.0 * 100.0);
 }
 
-/// Processor time of this process so far.
+/// Processor time that this process has used so far.
 fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();

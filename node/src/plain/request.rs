@@ -1,4 +1,4 @@
-//! What a transaction does, in words: for those who are to sign it.
+//! What a transaction does, in words, for those who are to sign it.
 
 use super::{Names, actions_of, licence_terms};
 use allod_protocol::{
@@ -12,7 +12,7 @@ use allod_protocol::{
     },
 };
 
-/// What an action does, as what follows "to".
+/// What an action does, as the words that follow "to".
 pub(crate) fn action<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String, N::Error> {
     let account = |id| names.account(id);
     let model = |id| names.model(id);
@@ -51,7 +51,7 @@ pub(crate) fn action<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result
     })
 }
 
-#[allow(clippy::too_many_lines, reason = "a list, a line for each action")]
+#[allow(clippy::too_many_lines, reason = "a list with one line per action")]
 fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String, N::Error> {
     let account = |id| names.account(id);
     let model = |id| names.model(id);
@@ -130,7 +130,7 @@ fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String
     })
 }
 
-/// Whose question it is.
+/// Who decides.
 fn whom<N: Names>(names: &N, scope: Scope) -> Result<String, N::Error> {
     match scope {
         Scope::Network => Ok("the members of the network".into()),
@@ -138,7 +138,7 @@ fn whom<N: Names>(names: &N, scope: Scope) -> Result<String, N::Error> {
     }
 }
 
-/// An answer, with its parts if it is split.
+/// A ballot's answer, with its parts if it is split.
 fn answer(parts: &[BallotPart]) -> String {
     let name = |choice| match choice {
         Choice::Yes => "yes",
@@ -152,7 +152,7 @@ fn answer(parts: &[BallotPart]) -> String {
     }
 }
 
-/// What somebody is to be.
+/// The office that somebody is to hold.
 fn office<N: Names>(names: &N, office: &Office) -> Result<String, N::Error> {
     Ok(match office {
         Office::Steward(id) => format!("steward of {}", names.model(*id)?),
@@ -165,7 +165,7 @@ fn office<N: Names>(names: &N, office: &Office) -> Result<String, N::Error> {
     })
 }
 
-/// What is challenged.
+/// What is disputed.
 fn target<N: Names>(names: &N, target: &DisputeTarget) -> Result<String, N::Error> {
     Ok(match target {
         DisputeTarget::Line { model, account } => {

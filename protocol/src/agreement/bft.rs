@@ -1,13 +1,14 @@
 //! Consensus types: how Malachite's core sees the ledger's own heights, validators, blocks and signatures.
 //!
-//! The core is generic over a *context*; [`Bft`] is ours. Where a ledger type already says what the core needs, the
-//! core's trait is implemented on it ([`Height`], [`ValidatorAddress`], [`Validator`], [`ValidatorSet`], [`Block`]);
-//! only votes and proposals have a second form here, because the core owns their rounds and nil values.
+//! The core is generic over a *context*; [`Bft`] is ours. Where a ledger type already has what the core needs, it
+//! implements the core's trait ([`Height`], [`ValidatorAddress`], [`Validator`], [`ValidatorSet`], [`Block`]). Only
+//! votes and proposals have a second form here, because the core has its own type for rounds and nil values.
 //!
-//! A vote signs [`VoteBody`], so the core's commit certificate is a [`crate::ledger::block::CommitCertificate`] to the letter.
-//! A proposal carries its block whole and signs [`ProposalBody`], which names the block by hash.
+//! A vote signs [`VoteBody`], so the core's commit certificate corresponds exactly to a
+//! [`crate::ledger::block::CommitCertificate`]. A proposal carries its whole block and signs [`ProposalBody`], which names the
+//! block by hash.
 //!
-//! Nothing here decides anything; read [`crate::agreement::replica`] for what is done with it.
+//! Nothing here decides anything; see [`crate::agreement::replica`] for how it is used.
 
 use crate::{
     ground::{
@@ -137,7 +138,7 @@ impl malachite::Value for Block {
     }
 }
 
-/// The scheme of the keys in [`crate::ground::crypto`].
+/// The signature scheme of [`crate::ground::crypto`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ed25519;
 
@@ -179,12 +180,12 @@ pub struct Vote {
     pub round: Round,
     /// The block, or nil.
     pub block: NilOrVal<BlockHash>,
-    /// Who votes.
+    /// The voting validator.
     pub validator: ValidatorAddress,
 }
 
 impl Vote {
-    /// What the vote signs.
+    /// The content that the vote signs.
     pub fn body(&self, network: NetworkId) -> VoteBody {
         VoteBody {
             network,
@@ -199,7 +200,7 @@ impl Vote {
         }
     }
 
-    /// The vote that a body speaks of.
+    /// The vote with this content.
     pub fn from_body(body: &VoteBody) -> Self {
         Self {
             kind: body.kind,
@@ -211,7 +212,7 @@ impl Vote {
     }
 }
 
-/// The core's form of "a block or nil".
+/// Converts "a block or nil" to the core's type.
 pub(crate) fn nil_or(block: Option<BlockHash>) -> NilOrVal<BlockHash> {
     block.map_or(NilOrVal::Nil, NilOrVal::Val)
 }
@@ -273,7 +274,7 @@ impl malachite::Vote<Bft> for Vote {
     }
 }
 
-/// A proposal as the core handles it: the block is inside, cheap to clone.
+/// A proposal as the core handles it. It contains the block, and is cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// The height proposed for.
@@ -284,12 +285,12 @@ pub struct Proposal {
     pub pol_round: Round,
     /// The block.
     pub block: Block,
-    /// Who proposes it, not always who built it.
+    /// The proposer, not always the builder of the block.
     pub proposer: ValidatorAddress,
 }
 
 impl Proposal {
-    /// What the proposal signs.
+    /// The content that the proposal signs.
     pub fn body(&self, network: NetworkId) -> ProposalBody {
         ProposalBody {
             network,
@@ -302,10 +303,10 @@ impl Proposal {
     }
 }
 
-/// What a proposal says, with its block named by hash and without its signature.
+/// The content of a proposal, with its block named by hash and without its signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposalBody {
-    /// The network, so that a proposal means nothing on another.
+    /// The network, so that a proposal is void on another.
     pub network: NetworkId,
     /// The height proposed for.
     pub height: Height,
@@ -315,7 +316,7 @@ pub struct ProposalBody {
     pub pol_round: Option<u32>,
     /// The block.
     pub block: BlockHash,
-    /// Who proposes it.
+    /// The proposer.
     pub proposer: ValidatorAddress,
 }
 
@@ -352,7 +353,7 @@ impl malachite::Proposal<Bft> for Proposal {
     }
 }
 
-/// Proposals are never split: the block travels inside.
+/// Proposals are never split: the block is inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoPart;
 
@@ -366,24 +367,24 @@ impl malachite::ProposalPart<Bft> for NoPart {
     }
 }
 
-/// The longest wait, whatever the round.
+/// The longest timeout, in any round, in milliseconds.
 const LONGEST_WAIT_MS: u64 = 60_000;
 
-/// How long each step of a round waits, in milliseconds. Every wait grows by `delta_ms` a round, up to a minute.
+/// The timeouts of the steps of a round, in milliseconds. Each timeout grows by `delta_ms` per round, up to a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For the proposal, before prevoting nil.
+    /// The wait for the proposal, before prevoting nil.
     pub propose_ms: u64,
-    /// For more votes, once more than two thirds voted but not alike.
+    /// The wait for more votes, once more than two thirds have voted but not for the same.
     pub vote_ms: u64,
-    /// Growth of every wait a round.
+    /// The growth of every timeout per round.
     pub delta_ms: u64,
-    /// Before own votes of the round are sent again. Without it a lost vote can stop a round for good.
+    /// The wait before own votes of the round are sent again. Without it a lost vote could stop a round for ever.
     pub rebroadcast_ms: u64,
 }
 
 impl Default for Timeouts {
-    /// For validators spread over continents.
+    /// Timeouts for validators spread over continents.
     fn default() -> Self {
         Self { propose_ms: 2_000, vote_ms: 800, delta_ms: 400, rebroadcast_ms: 4_000 }
     }

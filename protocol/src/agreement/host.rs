@@ -1,8 +1,9 @@
-//! One peer's host: everything that a peer decides about consensus, what waits for a block, and catching up.
+//! One peer's host: everything that a peer decides about consensus, the mempool, and catching up.
 //!
 //! A synchronous state machine around the [`Replica`], over the machine that it runs on: the ledger, the consensus log,
-//! the last-signed record, the way to other peers and the clocks, each a small trait ([`machine`]). The node implements
-//! them with RocksDB, files and libp2p, and pumps events into it; it decides nothing of this itself.
+//! the last-signed record, the connection to other peers and the clocks, each a small trait ([`machine`]). The node
+//! implements them with RocksDB, files and libp2p, and pumps events into the host; the node itself decides none of
+//! this.
 //!
 //! ```text
 //! resume          takes up where the ledger and the log left off, and performs what a crash left undone
@@ -11,15 +12,15 @@
 //! advance         what is due by now; to be called after each of the others and at next_wake()
 //! ```
 //!
-//! Read on: `perform` does what the replica asks for, in order; `catch_up` fetches decided blocks from other peers;
-//! `pace` bounds what may wait; `gossip` is the bytes of gossip messages.
+//! Continue with `perform`, which does what the replica asks for, in order; `catch_up`, which fetches decided blocks
+//! from other peers; `pace`, which bounds what may wait; and `gossip`, the bytes of gossip messages.
 //!
 //! # Invariants
-//! - Nothing that this peer signed leaves it before the log that says so is durable.
-//! - A block is committed only with its certificate, in the order of heights, each once.
-//! - A ledger or a log that fails ends the process: nothing is reported and carried on.
-//! - A network at rest makes no blocks: the next height starts when there is work ([`Host::has_work`]) or when another
-//!   validator speaks of it.
+//! - Nothing that this peer signed leaves it before the log that records it is durable.
+//! - A block is committed only with its certificate, in the order of heights, and only once.
+//! - A ledger or a log that fails ends the process: the host never reports such a failure and continues.
+//! - An idle network makes no blocks: the next height starts when there is work ([`Host::has_work`]) or when another
+//!   validator sends a message for it.
 
 mod catch_up;
 pub mod gossip;
@@ -56,24 +57,24 @@ use std::{
 };
 use timers::Timers;
 
-/// How long submitted transactions are gathered into one gossip message.
+/// How long submitted transactions are collected into one gossip message.
 const GOSSIP_DELAY: Duration = Duration::from_millis(2);
-/// Encoded bytes of one gossip message of transactions.
+/// Maximum encoded bytes of one gossip message of transactions.
 const GOSSIP_BATCH_BYTES: usize = 128 * 1024;
-/// How often a host looks around when nothing happens: heartbeat, deadlines, catching up.
+/// How often a host checks what is due when nothing happens: heartbeat, deadlines, catching up.
 const TICK: Duration = Duration::from_millis(500);
 /// How close to a deadline a host starts waiting for it exactly.
 const MAX_NAP: Duration = Duration::from_secs(3_600);
 
-/// Why the process has to end.
+/// Why the process must end.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The machine failed.
     #[error("{what}")]
     Machine {
-        /// What could not be done.
+        /// The operation that failed.
         what: &'static str,
-        /// Why.
+        /// The reason.
         source: Failure,
     },
     /// The replica failed.
@@ -82,7 +83,7 @@ pub enum HostError {
     /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// A decided block cannot be executed, or may not be by this build.
+    /// A decided block cannot be executed, or must not be by this build.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
     /// The ledger has no network record.
@@ -96,7 +97,7 @@ pub enum HostError {
     LogEntry(#[source] DecodeError),
 }
 
-/// What could not be done.
+/// The error of an operation that failed.
 fn failed(what: &'static str) -> impl FnOnce(Failure) -> HostError {
     move |source| HostError::Machine { what, source }
 }
@@ -105,12 +106,12 @@ fn failed(what: &'static str) -> impl FnOnce(Failure) -> HostError {
 pub struct Host<M: Machine> {
     machine: M,
     key: Option<SigningKey>,
-    /// Whether a set in force or announced had the key when this was looked at last.
+    /// Whether a set in force or announced had the key when this was last checked.
     decides: bool,
     replica: Replica,
     /// What the key signed last, if that is not on disk yet.
     unguarded: Option<LastSigned>,
-    /// The number that the last repetition of a message had.
+    /// The number of the last repetition of a message.
     repetition: u64,
     mempool: Mempool,
     pace: Pace,
@@ -118,15 +119,15 @@ pub struct Host<M: Machine> {
     tip: Tip,
     parameters: Parameters,
     catch_up: CatchUp<M::Peer>,
-    /// Validators that are known to have decided the height under way.
+    /// Validators that are known to have decided the current height.
     decided_elsewhere: BTreeSet<ValidatorAddress>,
     /// Why the replica refused the last block that was fed to it.
     refused_block: Option<String>,
-    /// Whether the tip's block changed the state, so that a block is due that carries the new root.
+    /// Whether the tip's block changed the state, so that another block must carry the new root.
     unsealed: bool,
-    /// When the ledger itself has something to do next.
+    /// When the ledger itself next has something to do.
     deadline: Option<Timestamp>,
-    /// Submitted here, not yet told to the others.
+    /// Transactions submitted here and not gossiped yet.
     untold: Vec<Transaction>,
     untold_bytes: usize,
     tell_at: Option<Moment>,
@@ -134,10 +135,10 @@ pub struct Host<M: Machine> {
 }
 
 impl<M: Machine> Host<M> {
-    /// Takes up where the ledger and the log on disk left off, and performs what a crash may have left undone.
+    /// Resumes from the ledger and the log on disk, and performs what a crash may have left undone.
     ///
     /// # Errors
-    /// When the disk fails, what is on it contradicts itself, or this build is too old for the ledger.
+    /// When the disk fails, its content contradicts itself, or this build is too old for the ledger.
     pub fn resume(machine: M, key: Option<SigningKey>) -> Result<Self, HostError> {
         let tip = machine.tip();
         let last_signed = machine.last_signed().map(|bytes| codec::decode_trusted::<LastSigned>(&bytes));
@@ -191,22 +192,22 @@ impl<M: Machine> Host<M> {
         &self.machine
     }
 
-    /// The machine.
+    /// The machine, for changes.
     pub const fn machine_mut(&mut self) -> &mut M {
         &mut self.machine
     }
 
-    /// The machine alone: the process is gone.
+    /// Returns the machine alone: the process is gone.
     pub fn into_machine(self) -> M {
         self.machine
     }
 
-    /// Where the ledger stands.
+    /// The newest executed block and the validator sets after it.
     pub const fn tip(&self) -> &Tip {
         &self.tip
     }
 
-    /// The consensus key, whether or not it is in a set; none of a peer without one.
+    /// The consensus key, whether or not it is in a set. `None` if the peer has none.
     pub fn key(&self) -> Option<PublicKey> {
         self.key.as_ref().map(SigningKey::public_key)
     }
@@ -221,22 +222,22 @@ impl<M: Machine> Host<M> {
         self.tip.validators.by_address(&self.replica.address()).is_some()
     }
 
-    /// What waits for a block.
+    /// The transactions that wait for a block.
     pub const fn mempool(&self) -> &Mempool {
         &self.mempool
     }
 
-    /// How many transactions may wait before this peer takes none from its clients.
+    /// Number of waiting transactions above which this peer accepts none from its clients.
     pub const fn room(&self) -> usize {
         self.pace.room()
     }
 
-    /// The highest height that is known of.
+    /// The highest known height.
     pub fn best_known(&self) -> Height {
         self.catch_up.best_known().max(self.tip.height)
     }
 
-    /// Whether others are ahead, as far as is known.
+    /// Whether others are known to be ahead.
     pub fn is_behind(&self) -> bool {
         self.catch_up.is_behind(self.tip.height, self.machine.now())
     }
@@ -247,16 +248,16 @@ impl<M: Machine> Host<M> {
             let wait = deadline.get().saturating_sub(self.machine.block_time().get());
             self.machine.now().plus(Duration::from_millis(wait).clamp(Duration::from_millis(1), MAX_NAP))
         });
-        // A deadline that is due already has started a height; waiting for it again would spin.
+        // A deadline that is already due has started a height; waiting for it again would spin.
         let due = due.filter(|_| self.replica.is_finalized());
         let waits = [self.timers.next_deadline(), self.tell_at, self.catch_up.due(), due];
         waits.into_iter().flatten().fold(self.tick_at, Moment::min)
     }
 
-    /// A gossip message of consensus came.
+    /// A gossip message of consensus arrived.
     ///
     /// # Errors
-    /// When the process has to end.
+    /// When the process must end.
     pub fn on_consensus(&mut self, data: &[u8], token: M::Token) -> Result<(), HostError> {
         let message = match gossip::decode_consensus(data) {
             Ok(message) => message,
@@ -269,7 +270,7 @@ impl<M: Machine> Host<M> {
         match self.replica.admit(&message) {
             Admission::Accept => {
                 self.machine.judge(token, Verdict::Accept);
-                // Another validator began the next height: so does this one.
+                // Another validator has begun the next height, so this one does too.
                 let is_next = message.height() > self.replica.height();
                 let begins = is_next && self.replica.is_finalized();
                 if is_next && !begins {
@@ -294,8 +295,8 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// A gossip message of transactions came and was checked: each is fit to wait or not, or the message is one that no
-    /// honest peer sends.
+    /// A gossip message of transactions arrived and was checked: each transaction may wait or not, or no honest peer
+    /// sends the message.
     pub fn on_transactions(&mut self, transactions: Result<Vec<Result<Checked, Refused>>, String>, token: M::Token) {
         let transactions = match transactions {
             Ok(transactions) => transactions,
@@ -315,7 +316,7 @@ impl<M: Machine> Host<M> {
         self.machine.judge(token, if taken { Verdict::Accept } else { Verdict::Ignore });
     }
 
-    /// Takes in a client's transaction, and tells the others of it.
+    /// Accepts a client's transaction, and gossips it.
     ///
     /// # Errors
     /// When there is no room, or the state does not allow it.
@@ -341,7 +342,7 @@ impl<M: Machine> Host<M> {
         self.mempool.insert(checked, &snapshot, time)
     }
 
-    /// What expiry is judged by before a block does it: this clock, but never behind the ledger's.
+    /// The time by which expiry is judged before a block does: this machine's clock, but never behind the ledger's.
     fn judging_time(&self) -> Timestamp {
         self.machine.block_time().max(self.tip.time)
     }
@@ -355,11 +356,11 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// Does what is due by now: tells gathered transactions, lets timers elapse, looks around, begins a height if there is
-    /// work.
+    /// Does what is due by now: gossips collected transactions, lets timers elapse, checks what else is due, and begins
+    /// a height if there is work.
     ///
     /// # Errors
-    /// When the process has to end.
+    /// When the process must end.
     pub fn advance(&mut self) -> Result<(), HostError> {
         let now = self.machine.now();
         if self.tell_at.is_some_and(|at| at <= now) {
@@ -392,14 +393,14 @@ impl<M: Machine> Host<M> {
             || self.tip.time.plus_ms(self.parameters.heartbeat_ms) <= now
     }
 
-    /// Destroys the consensus key once the ledger retired it, and goes on with a new one: the record of what the old one
-    /// signed last only makes the new one more careful.
+    /// Destroys the consensus key once the ledger has retired it, and continues with a new one. The last-signed record
+    /// of the old one only makes the new one more careful.
     fn retire_key(&mut self) -> Result<(), HostError> {
         let Some(key) = self.key() else { return Ok(()) };
         if self.tip.has_key(&key) {
             self.decides = true;
         }
-        // Between heights alone: a replica at work is not to lose its key.
+        // Only between heights: a replica at work must not lose its key.
         else if self.decides && self.replica.is_finalized() {
             self.decides = false;
             let retired = self.tip.retired(&self.machine.snapshot(), &key)?;

@@ -1,12 +1,12 @@
 //! Transactions that wait for a block: bounded, and fair to senders.
 //!
-//! Pure bookkeeping, with no clock of its own. A batch gives each sender its share of the block by weight, the oldest of
-//! each first, so that one sender's flood, or its few heavy transactions, delays that sender and nobody else. No sender
-//! has more than a part of the room ([`limits::MEMPOOL_SENDERS`]), of transactions, bytes and weight alike; and when all
-//! the room is taken, the one that has most of it makes way for who has less.
+//! Pure bookkeeping without a clock of its own. A batch gives each sender its share of the block by weight, with each
+//! sender's oldest transactions first. So one sender's flood, or its few heavy transactions, delays that sender and
+//! nobody else. No sender has more than a part of the room ([`limits::MEMPOOL_SENDERS`]), of transactions, bytes and
+//! weight alike; and when all the room is taken, the sender that has most of it makes way for one that has less.
 //!
-//! An entry was checked before it came in (form, signatures, sender); its id is remembered as verified, so that a peer
-//! checks a signature once, whether the transaction comes alone or in a block.
+//! An entry was checked before it came in (form, signatures, sender). Its id is remembered as verified, so a peer
+//! checks a signature once, whether the transaction arrives alone or in a block.
 
 use crate::{
     ground::{
@@ -25,19 +25,19 @@ use std::{
     fmt,
 };
 
-/// What of one sender a mempool bounds.
+/// A quantity that a mempool bounds per sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quota {
-    /// Its transactions that wait.
+    /// Its waiting transactions.
     Transactions,
-    /// Their bytes.
+    /// The bytes of its waiting transactions.
     Bytes,
-    /// Their weight.
+    /// The weight of its waiting transactions.
     Weight,
 }
 
 impl Quota {
-    /// The most of it that one sender has.
+    /// The maximum for one sender.
     pub const fn max(self, suspended: bool) -> u64 {
         let parts = limits::MEMPOOL_SENDERS as u64;
         match self {
@@ -59,34 +59,34 @@ impl fmt::Display for Quota {
     }
 }
 
-/// Why a transaction was not taken in.
+/// Why a transaction was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// No state could make it valid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The present state does not allow it.
+    /// The current state does not allow it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// It waits here already.
+    /// It is already waiting here.
     #[error("transaction {0} is waiting already")]
     Known(TransactionId),
-    /// No room.
+    /// The mempool is full.
     #[error("this peer is busy: {0} transactions wait for a block; try again in a second")]
     Full(usize),
-    /// No room for this sender.
+    /// There is no room for this sender.
     #[error(
         "account {account} has {waiting} {quota} waiting for a block, and with this one more than the {max} that one \
          sender may have here; wait until some are in a block, and hand it in again"
     )]
     SenderFull {
-        /// Whose.
+        /// The sender.
         account: AccountId,
-        /// Of what it has too much.
+        /// The quantity that it exceeds.
         quota: Quota,
-        /// How much of it waits.
+        /// How much is waiting.
         waiting: u64,
-        /// How much may.
+        /// How much may wait.
         max: u64,
     },
     /// The state cannot be read.
@@ -108,7 +108,7 @@ impl Refused {
     }
 }
 
-/// A transaction with what was computed of it once.
+/// A transaction with values that were computed once.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// Its id.
@@ -117,15 +117,15 @@ pub struct Checked {
     pub size_bytes: usize,
     /// Its weight.
     pub weight: Weight,
-    /// Itself.
+    /// The transaction itself.
     pub transaction: Transaction,
 }
 
 impl Checked {
-    /// Checks form and signatures: the costly part, which needs no state and can run on any thread.
+    /// Checks form and signatures: the expensive part, which needs no state and can run on any thread.
     ///
     /// # Errors
-    /// The first rule broken.
+    /// The first rule that is broken.
     pub fn new(transaction: Transaction, network: NetworkId) -> Result<Self, Invalid> {
         transaction.check_form(network)?;
         transaction.check_signatures()?;
@@ -134,8 +134,8 @@ impl Checked {
     }
 }
 
-/// The sender, if it exists and the keys that sign speak for it. That they did sign is [`Checked::new`]'s affair, which
-/// costs far more: a peer asks this first of what strangers send.
+/// The sender, if it exists and the signing keys speak for it. [`Checked::new`] checks that they did sign, which costs
+/// far more: for transactions from strangers, a peer calls this first.
 ///
 /// # Errors
 /// [`Refused::Rejected`] or [`Refused::State`].
@@ -146,7 +146,7 @@ pub fn check_sender(transaction: &Transaction, state: &impl StateRead) -> Result
     Ok(account)
 }
 
-/// What waits of one sender, or of all.
+/// The sums of what waits, of one sender or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sums {
     transactions: usize,
@@ -195,16 +195,16 @@ impl Sums {
 struct Waiting {
     by_arrival: VecDeque<TransactionId>,
     sums: Sums,
-    /// The weight that it could have had in batches that went without it.
+    /// The weight that it could have had in batches without it.
     credit: Weight,
 }
 
-/// A sender's place in a batch: who has had least goes next.
+/// A sender's place in a batch: the one that has had least is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     /// What it will have had with its next transaction, less its credit.
     had: Weight,
-    /// Among equals, its place behind who was served last.
+    /// Among equals, its distance behind the last one served.
     place: usize,
     sender: AccountId,
     taken: usize,
@@ -219,53 +219,54 @@ pub struct Mempool {
     by_weight: BTreeSet<(Weight, AccountId)>,
     by_expiry: BTreeSet<(Timestamp, TransactionId)>,
     sums: Sums,
-    /// Whose turn was last.
+    /// The sender whose turn was last.
     last_served: Option<AccountId>,
 }
 
 impl Mempool {
-    /// Nothing waits.
+    /// An empty mempool.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many wait.
+    /// The number of waiting transactions.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether none waits.
+    /// Whether no transaction is waiting.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Their encoded bytes together.
+    /// The encoded bytes of all waiting transactions.
     pub const fn size_bytes(&self) -> usize {
         self.sums.size_bytes
     }
 
-    /// Their weight together.
+    /// The weight of all waiting transactions.
     pub const fn weight(&self) -> Weight {
         self.sums.weight
     }
 
-    /// How many of one sender wait.
+    /// The number of waiting transactions of one sender.
     pub fn waiting_of(&self, sender: &AccountId) -> usize {
         self.senders.get(sender).map_or(0, |waiting| waiting.sums.transactions)
     }
 
-    /// Whether a transaction of this id waits.
+    /// Whether a transaction with this id is waiting.
     pub fn contains(&self, id: &TransactionId) -> bool {
         self.entries.contains_key(id)
     }
 
-    /// Whether this very transaction waits, signatures included, and so was verified by this peer.
+    /// Whether this very transaction is waiting, with the same signatures, and so was verified by this peer.
     pub fn holds(&self, transaction: &Transaction) -> bool {
         self.entries.get(&transaction.id()).is_some_and(|entry| entry.transaction == *transaction)
     }
 
-    /// Takes a transaction in, if the state gives its sender leave: `time` is the block time it is judged by. Where
-    /// there is no room, the newest of the sender that has most of it makes way, if the new one's sender has less.
+    /// Inserts a transaction, if the state allows its sender to act; `time` is the block time by which it is judged. If
+    /// there is no room, the newest transaction of the sender that has most of it makes way, if the new one's sender
+    /// has less.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -318,7 +319,7 @@ impl Mempool {
         self.senders.get(sender).map_or_else(Sums::default, |waiting| waiting.sums)
     }
 
-    /// Changes what waits of a sender, and of all.
+    /// Updates the sums of a sender, and of all.
     fn change_sums(&mut self, sender: AccountId, change: impl Fn(Sums) -> Sums) {
         let waiting = self.senders.entry(sender).or_default();
         self.by_weight.remove(&(waiting.sums.weight, sender));
@@ -329,14 +330,14 @@ impl Mempool {
         self.sums = change(self.sums);
     }
 
-    /// A batch for a block: the senders share it by weight, with at most `per_sender` transactions of each and `max` of
-    /// all, within the limits of a block. The transactions stay until [`Mempool::remove`].
+    /// A batch for a block: the senders share it by weight, with at most `per_sender` transactions of each and `max` in
+    /// total, within the limits of a block. The transactions stay until [`Mempool::remove`].
     ///
-    /// Who has had least of the block goes next, so a heavy transaction waits while light ones of others are there. But
-    /// what a sender could have had and did not is counted for it in the next batch, so that its turn comes.
+    /// The sender that has had least of the block is next, so a heavy transaction waits while there are light ones of
+    /// others. But what a sender could have had and did not is credited to it in the next batch, so its turn comes.
     pub fn batch(&mut self, per_sender: usize, max: usize) -> Vec<Transaction> {
         let max = max.min(limits::BLOCK_TRANSACTIONS);
-        // Room for the header and the list's own bytes.
+        // Leaves room for the header and the list's own bytes.
         let mut bytes = limits::BLOCK_SIZE_BYTES.saturating_sub(1_024);
         let mut weight = limits::BLOCK_WEIGHT;
         let order: Vec<AccountId> = self.turn_order().collect();
@@ -351,7 +352,7 @@ impl Mempool {
             let Some(entry) = self.next_of(&turn.sender, turn.taken) else { continue };
             let used = turn.used.plus(entry.weight);
             let fits = entry.size_bytes <= bytes && entry.weight <= weight && used <= limits::SENDER_WEIGHT;
-            // Those behind it have to wait with it: a sender's transactions stay in their order.
+            // Those behind it must wait too: a sender's transactions stay in order.
             if !fits {
                 continue;
             }
@@ -378,7 +379,7 @@ impl Mempool {
         Some(Turn { had, place, sender, taken, used })
     }
 
-    /// Who went without gets what the others had on average.
+    /// Senders that got nothing are credited with the average of the others.
     fn credit(&mut self, served: &BTreeSet<AccountId>, used: Weight) {
         let count = u64::try_from(served.len()).unwrap_or(u64::MAX);
         let share = Weight::new(used.get().checked_div(count).unwrap_or(0));
@@ -388,7 +389,7 @@ impl Mempool {
         }
     }
 
-    /// The senders, the one after the last served first.
+    /// The senders, starting with the one after the last served.
     fn turn_order(&self) -> impl Iterator<Item = AccountId> + '_ {
         let after = |sender: &AccountId| self.last_served.is_none_or(|last| *sender > last);
         let first = self.senders.keys().copied().filter(move |sender| after(sender));
@@ -396,7 +397,7 @@ impl Mempool {
         first.chain(rest)
     }
 
-    /// Drops transactions that a block has executed, or that can no longer be executed.
+    /// Removes transactions that a block has executed, or that can no longer be executed.
     pub fn remove<'a>(&mut self, ids: impl IntoIterator<Item = &'a TransactionId>) {
         let mut touched = BTreeSet::new();
         for id in ids {
@@ -417,7 +418,7 @@ impl Mempool {
         }
     }
 
-    /// Drops what expired before `time`; gives how many.
+    /// Removes what expired before `time`. Returns how many.
     pub fn expire(&mut self, time: Timestamp) -> usize {
         let expired: Vec<TransactionId> =
             self.by_expiry.iter().take_while(|(expires, _)| *expires < time).map(|(_, id)| *id).collect();
@@ -481,7 +482,7 @@ mod tests {
         asking(sender, nonce, expires, Action::AcceptContribution(action))
     }
 
-    /// Signed by name only: the mempool asks whose the keys are, and not whether they did sign.
+    /// Signed in name only: the mempool asks whose the keys are, not whether they signed.
     fn asking(sender: u8, nonce: u64, expires: u64, action: Action) -> Checked {
         static KEYS: OnceLock<Vec<PublicKey>> = OnceLock::new();
         let keys = KEYS.get_or_init(|| (0..=u8::MAX).map(|number| key(number).public_key()).collect());
@@ -499,13 +500,13 @@ mod tests {
         Checked { id, size_bytes: transaction.encode().len(), weight, transaction }
     }
 
-    /// A transaction that weighs much.
+    /// A heavy transaction.
     fn heavy(sender: u8, nonce: u64) -> Checked {
         let proposal = ProposalId::from_bytes([0; 32]);
         asking(sender, nonce, 1_000, Action::ExecuteProposal(ExecuteProposal { proposal }))
     }
 
-    /// One that has many bytes.
+    /// A transaction with many bytes.
     fn long(sender: u8, nonce: u64) -> Checked {
         let note = "n".repeat(limits::TEXT_SIZE_BYTES);
         let (artifact, statement) = (ArtifactId::of(b""), Name::new("statement").expect("a name"));

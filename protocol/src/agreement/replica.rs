@@ -2,7 +2,7 @@
 //!
 //! [`Replica::step`] takes an [`Input`] and returns [`Output`]s; [`Replica::recover`] does the same for the consensus
 //! log of a crashed process. Signatures are made and checked inline. The replica has no clock, no disk and no network:
-//! the *host* ([`crate::agreement::host`]) performs the outputs and feeds what comes of them.
+//! the *host* ([`crate::agreement::host`]) performs the outputs and feeds the results back.
 //!
 //! # What a host does
 //!
@@ -27,23 +27,25 @@
 //!           that is Ignored::Ahead is a reason to ask for blocks if is_genuine_hint says so
 //! ```
 //!
-//! A log or a last-signed record that cannot be written, and any [`ReplicaError`], end the process: a validator that
-//! goes on without them may sign twice. Truncate the log at `Start`, not at `Finalized`: outputs of the old height may
-//! follow `Finalized` in the same step. The log may be lost (never on purpose); the last-signed record may not.
+//! If a log or a last-signed record cannot be written, or a [`ReplicaError`] occurs, the process must end: a validator
+//! that goes on without them may sign twice. Truncate the log at `Start`, not at `Finalized`: outputs of the old height
+//! may follow `Finalized` in the same step. The log may be lost (though never on purpose); the last-signed record may
+//! not.
 //!
-//! `Republish` sends again what was sent before, to peers that missed it. A gossip layer that takes the same bytes
-//! for the same message would swallow it: give each sending its own identity.
+//! `Republish` sends again what was sent before, to peers that missed it. A gossip layer that treats equal bytes as one
+//! message would drop it: give each sending its own identity.
 //!
 //! # What it never does
 //!
 //! It never signs two different messages for one height, round and kind, nor one of an earlier height or round
-//! ([`guard`]). It never passes an unverified message to the core, buffers one for a height that is not this or the
-//! next, or votes for a block before the host's verdict. It never decides a block that it did not find valid.
+//! ([`guard`]). It never passes an unverified message to the core, never buffers one for a height other than this or
+//! the next, and never votes for a block before the host's verdict. It never decides a block that it did not find
+//! valid.
 //!
-//! A peer outside the validator set (an *observer*, with or without a key) runs the same replica: it follows votes
-//! and decides, and is never asked to build or sign.
+//! A peer outside the validator set (an *observer*, with or without a key) runs the same replica: it follows votes and
+//! decides, and is never asked to build or sign.
 //!
-//! Read on: `wire` (messages, log), [`guard`], [`evidence`], `effects` (answers the core).
+//! Continue with `wire` (messages, log), [`guard`], [`evidence`], `effects` (answers the core).
 
 mod effects;
 pub mod evidence;
@@ -84,77 +86,77 @@ use std::{
     time::Duration,
 };
 
-/// Rounds ahead of the current one from which messages are taken: the core's own bound, applied before signatures.
+/// Rounds ahead of the current one from which messages are accepted: the core's own bound, applied before signatures.
 const ROUNDS_AHEAD: u32 = 10;
-/// Messages of one validator kept for the next height: two votes and a proposal for each round taken, with room for
+/// Messages of one validator kept for the next height: two votes and a proposal for each accepted round, with room for
 /// evidence of signing twice.
 const EARLY_MESSAGES: usize = 48;
 /// Proposals of one validator kept for the next height, each with its block: two prove signing twice.
 const EARLY_PROPOSALS: usize = 2;
 
-/// What happened outside.
+/// An event from outside.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// The height after `tip` begins.
     Start {
-        /// What was decided and executed.
+        /// The last decided and executed block.
         tip: Tip,
-        /// How long the steps wait at this height.
+        /// The timeouts of the steps at this height.
         timeouts: Timeouts,
     },
-    /// A message came, read by [`Message::decode`].
+    /// A message arrived; [`Message::decode`] read it.
     Message(Message),
     /// The answer to [`Output::Build`].
     Built {
-        /// The height asked for.
+        /// The height it was built for.
         height: Height,
-        /// The round asked for.
+        /// The round it was built for.
         round: u32,
         /// The block.
         block: Block,
     },
     /// The answer to [`Output::Check`].
     Checked {
-        /// The height asked for.
+        /// The height of the block.
         height: Height,
         /// The block's hash.
         block: BlockHash,
-        /// As in the question.
+        /// As in [`Output::Check`].
         certified: bool,
         /// Whether the block breaks no rule.
         valid: bool,
     },
     /// A timer elapsed.
     Timeout(Timer),
-    /// Another peer sent the decided block of the height under way.
+    /// Another peer sent the decided block of the current height.
     Synced(DecidedBlock),
 }
 
-/// What is to be done outside, in order.
+/// What the host must do, in order.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Append to the log; durable before anything that follows leaves the machine.
+    /// Append to the log. It must be durable before anything that follows leaves the machine.
     Log(LogEntry),
-    /// What the key signed last has changed; durable after the log, and before anything that follows leaves the
-    /// machine.
+    /// The last-signed record has changed. It must be durable after the log, and before anything that follows leaves
+    /// the machine.
     Signed(LastSigned),
     /// Send to all validators.
     Publish(Message),
     /// Send again to all validators.
     Republish(Message),
-    /// Wait, then feed [`Input::Timeout`]; a timer already running under the same key is replaced.
+    /// Wait, then feed [`Input::Timeout`]. Replaces a running timer with the same key.
     Schedule(Timer, Duration),
     /// Stop a timer.
     Cancel(Timer),
     /// Stop all timers.
     CancelAll,
-    /// A round began.
+    /// A round has begun.
     StartedRound {
         /// Its height.
         height: Height,
         /// The round.
         round: u32,
-        /// Whose turn it is to propose.
+        /// The validator whose turn it is to propose.
         proposer: ValidatorAddress,
     },
     /// It is this validator's turn: build a block.
@@ -166,35 +168,35 @@ pub enum Output {
     },
     /// Check a block.
     Check {
-        /// The height it is for.
+        /// The height of the block.
         height: Height,
         /// The block.
         block: Block,
-        /// Whether votes of more than two thirds stand behind it, in a polka or a commit certificate: then its time is
-        /// no longer judged by this peer's clock.
+        /// Whether more than two thirds voted for it, in a polka or a commit certificate: then this peer's clock no
+        /// longer judges its time.
         certified: bool,
     },
     /// A block is final.
     Decided(DecidedBlock),
-    /// The height is over: nothing more comes of it but late outputs of this very step.
+    /// The height is over: nothing more comes from it except late outputs of this very step.
     Finalized {
         /// The height.
         height: Height,
-        /// Who was seen signing twice at this height, at most a few pairs a validator.
+        /// Evidence of signing twice at this height, at most a few pairs per validator.
         evidence: Vec<DoubleSign>,
     },
     /// A synced block proves nothing, or breaks a rule.
     SyncRejected {
         /// Its height.
         height: Height,
-        /// Why.
+        /// Why it was rejected.
         reason: String,
     },
-    /// Something an operator should see.
+    /// Something that an operator should see.
     Warning(Warning),
 }
 
-/// Something an operator should see; the replica goes on.
+/// Something that an operator should see; the replica continues.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// The last-signed record forbade a signature.
@@ -212,12 +214,12 @@ pub enum Warning {
     NoPolkaCertificate {
         /// The height.
         height: Height,
-        /// The core's words.
+        /// The core's message.
         reason: String,
     },
 }
 
-/// Names a timer.
+/// Identifies a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timer {
     /// The height it belongs to.
@@ -228,18 +230,18 @@ pub struct Timer {
     pub round: u32,
 }
 
-/// What to do with a message before anything else is done with it.
+/// What to do with a message before anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is genuine: relay it, and feed it.
+    /// It is genuine: relay it, and feed it to the replica.
     Accept,
-    /// It is of no use here: neither relay nor blame.
+    /// It is useless here: do not relay it, and do not blame the sender.
     Ignore(Ignored),
     /// No honest peer sends or relays it.
     Reject(Rejected),
 }
 
-/// Why a message is of no use.
+/// Why a message is useless here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
     /// Its height is decided.
@@ -251,7 +253,7 @@ pub enum Ignored {
     /// Its round is too far ahead.
     #[error("the round is too far ahead")]
     RoundAhead,
-    /// Enough is kept of this sender, or it could prove nothing more.
+    /// Enough is kept from this sender, or it could prove nothing more.
     #[error("enough is kept of this sender")]
     Enough,
 }
@@ -259,13 +261,13 @@ pub enum Ignored {
 /// Why a message is faulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// It is of another network.
+    /// It belongs to another network.
     #[error("the message is of another network")]
     Network,
     /// Its sender is not a validator at that height.
     #[error("the sender is not a validator")]
     NotValidator,
-    /// It is another's turn to propose.
+    /// It is another validator's turn to propose.
     #[error("it is another's turn to propose")]
     NotProposer,
     /// A proposal claims a polka that is not from an earlier round.
@@ -276,10 +278,10 @@ pub enum Rejected {
     Signature,
 }
 
-/// A broken invariant. The process has to end: going on may sign twice or decide wrongly.
+/// A broken invariant. The process must end: going on may sign twice or decide wrongly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplicaError {
-    /// Replaying the log derived another message than the one recorded.
+    /// Replaying the log led to a message that differs from the recorded one.
     #[error("the consensus log does not lead to the messages it records, so this key must not sign on: {0}")]
     Divergence(String),
     /// The core failed.
@@ -287,26 +289,26 @@ pub enum ReplicaError {
     Core {
         /// The height.
         height: Height,
-        /// The core's words.
+        /// The core's message.
         reason: String,
     },
-    /// The log has an entry of a height that is not reached.
+    /// The log has an entry of a height that the ledger has not reached.
     #[error("the consensus log has an entry of height {entry}, but the ledger ends at {tip}: blocks were lost")]
     LogAhead {
         /// The entry's height.
         entry: Height,
-        /// The ledger's.
+        /// The ledger's height.
         tip: Height,
     },
-    /// The log names a block that it does not hold.
+    /// The log names a block that it does not contain.
     #[error("the consensus log names block {0} without holding it: the log is damaged")]
     LogIncomplete(BlockHash),
-    /// The host started a height that has begun before.
+    /// The host started a height that had already begun.
     #[error("height {start} was started, but height {current} has begun: recover from the log instead")]
     StartedAgain {
         /// The height to start.
         start: Height,
-        /// The height under way.
+        /// The current height.
         current: Height,
     },
     /// The host started with the tip of another network.
@@ -323,7 +325,7 @@ pub struct Replica {
     effects: Effects,
     network: NetworkId,
     address: ValidatorAddress,
-    /// The set of the height under way; none before the first.
+    /// The set of the current height. `None` before the first.
     validators: Option<ValidatorSet>,
     /// The set of the height after that.
     next_validators: ValidatorSet,
@@ -338,10 +340,10 @@ struct Early {
 }
 
 impl Replica {
-    /// A replica that waits at `tip` for [`Input::Start`]; messages of the next height are kept meanwhile.
+    /// A replica that waits at `tip` for [`Input::Start`]; meanwhile it keeps messages of the next height.
     ///
-    /// `key` is the consensus key, none for an observer; `last_signed` the record of what it signed last, its default
-    /// only for a key that never signed.
+    /// `key` is the consensus key, `None` for an observer. `last_signed` is the record of what the key signed last; use
+    /// the default only for a key that has never signed.
     pub fn new(key: Option<SigningKey>, last_signed: LastSigned, tip: &Tip) -> Self {
         // No key hashes to zero, so that address is in no set.
         let address =
@@ -349,7 +351,7 @@ impl Replica {
         let params = Params {
             address,
             threshold_params: Default::default(),
-            // With this setting the core waits for a verdict on each block; blocks travel inside proposals all the same.
+            // With this setting the core waits for a verdict on each block; blocks are still inside proposals.
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
@@ -369,8 +371,8 @@ impl Replica {
         }
     }
 
-    /// A replica in the state in which the log's writer was, and what that writer may have left undone: perform the
-    /// outputs before any input. Entries of decided heights are left out.
+    /// A replica in the state of the log's writer, and the outputs that the writer may not have performed: perform them
+    /// before any input. Entries of decided heights are skipped.
     ///
     /// # Errors
     /// When the log does not fit the tip or does not lead to the messages it records.
@@ -398,14 +400,16 @@ impl Replica {
         replica.core.reset_entries_index();
         replica.effects.replaying = false;
         replica.republish_own_proposals(log);
-        // Only now may the core have its blocks: before the replay ends, it would propose one anew that it had proposed.
+        // The core may get its blocks only now: before the end of the replay it would propose a block again that it had
+        // already proposed.
         replica.give_blocks()?;
         replica.ask_for_checks();
         let outputs = std::mem::take(&mut replica.effects.outputs);
         Ok((replica, outputs))
     }
 
-    /// The replay sends own votes again but not own proposals. One that never left the machine would cost a round.
+    /// The replay sends own votes again but not own proposals. A proposal that never left the machine would cost a
+    /// round.
     fn republish_own_proposals(&mut self, log: &[LogEntry]) {
         let (height, round) = (self.height(), self.round());
         for entry in log.iter().filter(|entry| entry.height == height) {
@@ -424,10 +428,10 @@ impl Replica {
         }
     }
 
-    /// Takes one input. Perform every output, in order, before the next.
+    /// Processes one input. Perform every output, in order, before the next one.
     ///
     /// # Errors
-    /// When an invariant of this process is broken; no message from outside causes it.
+    /// When an invariant of this process is broken; no message from outside can cause that.
     pub fn step(&mut self, input: Input) -> Result<Vec<Output>, ReplicaError> {
         match input {
             Input::Start { tip, timeouts } => self.start(tip, timeouts)?,
@@ -442,12 +446,12 @@ impl Replica {
         Ok(std::mem::take(&mut self.effects.outputs))
     }
 
-    /// The height under way, or the last one if [`Replica::is_finalized`].
+    /// The current height, or the last one if [`Replica::is_finalized`].
     pub fn height(&self) -> Height {
         self.effects.notes.height
     }
 
-    /// The round under way; none before the first height began.
+    /// The current round. `None` before the first height has begun.
     pub fn round(&self) -> Option<u32> {
         self.core.round().as_u32()
     }
@@ -457,12 +461,12 @@ impl Replica {
         self.effects.notes.finalized
     }
 
-    /// The address of the key; zero without one.
+    /// The address of the key; zero if there is none.
     pub fn address(&self) -> ValidatorAddress {
         self.address
     }
 
-    /// Whether this peer votes at the height under way.
+    /// Whether this peer votes at the current height.
     pub fn is_validator(&self) -> bool {
         self.validators.as_ref().is_some_and(|set| set.by_address(&self.address).is_some())
     }
@@ -472,14 +476,14 @@ impl Replica {
         &self.effects.last_signed
     }
 
-    /// Judges a message: its network, height, round, sender and signature. What it verifies is remembered, so that
-    /// [`Replica::step`] does not check it again.
+    /// Judges a message: its network, height, round, sender and signature. Verified signatures are remembered, so that
+    /// [`Replica::step`] does not check them again.
     pub fn admit(&mut self, message: &Message) -> Admission {
         self.judge(message).err().unwrap_or(Admission::Accept)
     }
 
-    /// Whether a message that is [`Ignored::Ahead`] is a vote which a validator known here did sign: a reason to ask others
-    /// for blocks, where the word of a stranger is none. It costs a signature check.
+    /// Whether a message that is [`Ignored::Ahead`] is a vote that a known validator really signed. That is a reason to
+    /// ask others for blocks; an unsigned claim is not. It costs a signature check.
     pub fn is_genuine_hint(&self, message: &Message) -> bool {
         let Message::Vote(vote) = message else { return false };
         let mut sets = self.validators.iter().chain([&self.next_validators]);
@@ -504,7 +508,7 @@ impl Replica {
         match message {
             Message::Vote(vote) => self.judge_vote(vote, &validators, round, early),
             Message::Proposal(proposal) => self.judge_proposal(proposal, &validators, round, early),
-            // The core takes certificates of the height under way only.
+            // The core accepts certificates of the current height only.
             Message::Polka(_) | Message::Round(_) if early => Err(Admission::Ignore(Ignored::Ahead)),
             Message::Polka(polka) => {
                 let polka = polka.to_core();
@@ -603,7 +607,7 @@ impl Replica {
         })
     }
 
-    /// The core keeps early messages in a queue that does not look for repetitions.
+    /// The core keeps early messages in a queue that does not check for repetitions.
     fn is_new_if_early(&mut self, message: &Message) -> bool {
         let Some(sender) = message.sender().filter(|_| message.height() > self.height()) else { return true };
         let early = self.early.entry(sender).or_default();
@@ -643,7 +647,7 @@ impl Replica {
         if !in_time {
             return Ok(());
         }
-        // Asked again for the same round, the answer must be the same.
+        // If asked again for the same round, the answer must be the same.
         let block = self.effects.notes.built.entry(round).or_insert(block).clone();
         self.feed(CoreInput::Propose(LocallyProposedValue::new(height, Round::new(round), block)))
     }
@@ -661,7 +665,7 @@ impl Replica {
         let Some(check) = self.effects.notes.checks.remove(&(block, certified)) else { return Ok(()) };
         let polka = has_polka(&self.core, &block);
         match check.support {
-            // Meanwhile votes came to stand behind it.
+            // Meanwhile votes have been cast for it.
             Support::Proposer if !valid && polka => {
                 self.effects.ask_for_check(PendingCheck { support: Support::Polka, ..check });
                 return Ok(());
@@ -693,7 +697,7 @@ impl Replica {
         if timer.height != self.height() || !self.effects.notes.armed.remove(&timer) {
             return Ok(());
         }
-        // A decided height only repeats its votes, for those who missed them.
+        // A decided height only repeats its votes, for peers that missed them.
         if self.is_finalized() && timer.kind != TimerKind::Rebroadcast {
             return Ok(());
         }
@@ -728,7 +732,7 @@ impl Replica {
         };
         let certificate =
             ExtendedCommitCertificate::from_commit_certificate_and_extensions(certificate, VoteExtensions::default());
-        // The block waits in the notes; the core does not look into the bytes.
+        // The block is in the notes; the core does not look into the bytes.
         let response = ValueResponse::new(nobody(), Default::default(), certificate);
         let fed = self.feed(CoreInput::SyncValueResponse(response));
         self.effects.notes.synced = None;
@@ -750,7 +754,7 @@ impl Replica {
         let height = self.height();
         match result {
             Ok(()) => Ok(()),
-            // The core has given up this one proposal: to the others, one more silent proposer.
+            // The core has given up only this proposal: to the others, it is one more silent proposer.
             Err(error @ CoreError::MissingPolkaCertificate(..)) => {
                 let warning = Warning::NoPolkaCertificate { height, reason: error.to_string() };
                 self.effects.outputs.push(Output::Warning(warning));
@@ -765,11 +769,11 @@ impl Replica {
         self.effects.ask_for_checks(|hash| has_polka(&self.core, hash));
     }
 
-    /// Answers the core's wish for a block: with one already built for that round, or by asking the host.
+    /// Answers the core's request for a block: with one already built for that round, or by asking the host.
     fn give_blocks(&mut self) -> Result<(), ReplicaError> {
         while let Some(round) = self.effects.notes.wanted.pop() {
             let height = self.height();
-            // Rounds that were left within the step need no block any more.
+            // Rounds that were left within the step no longer need a block.
             if self.round() != Some(round) || !self.core.driver.step_is_propose() {
                 continue;
             }
@@ -804,7 +808,7 @@ fn core_timeout(kind: TimerKind, round: u32) -> Timeout {
     Timeout::new(Round::new(round), kind)
 }
 
-/// The inputs of the core that the entries record, with every block whole again.
+/// The core's inputs that the entries record, with every block whole again.
 fn core_inputs<'a>(log: impl Iterator<Item = &'a LogEntry>) -> Result<Vec<CoreInput<Bft>>, ReplicaError> {
     let mut blocks: BTreeMap<BlockHash, Block> = BTreeMap::new();
     let mut whole = |logged: &LoggedBlock| match logged {

@@ -1,9 +1,10 @@
-//! Dividing whole units in proportion to weights, to the unit: the largest-remainder method.
+//! Dividing whole units in proportion to weights, exactly: the largest-remainder method.
 //!
-//! Each part gets its quota rounded down; the units left over go one each to the parts with the largest remainders,
-//! and among equal ones to those that come first.
+//! Each part gets its quota rounded down. The remaining units go one each to the parts with the largest remainders, and
+//! among equal ones to the first.
 
-/// Divides `total` in proportion to `weights`. The parts add up to `total`, unless all weights are 0: then all parts are.
+/// Divides `total` in proportion to `weights`. The parts add up to `total`, unless all weights are 0: then all parts
+/// are 0.
 pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
     let sum = weights.iter().fold(0u128, |sum, weight| sum.saturating_add(u128::from(*weight)));
     let quotas: Vec<Quota> = weights.iter().map(|weight| Quota::of(total, *weight, sum)).collect();
@@ -25,12 +26,12 @@ pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
 pub(crate) struct Quota {
     /// Whole units.
     pub(crate) units: u64,
-    /// Of the sum of all weights.
+    /// The remainder, out of the sum of all weights.
     pub(crate) remainder: u128,
 }
 
 impl Quota {
-    /// The quota of `weight` of the `sum` of all weights in `total`; nothing if the sum is 0.
+    /// The quota of `weight` in `total`, where `sum` is the sum of all weights; zero if the sum is 0.
     pub(crate) fn of(total: u64, weight: u64, sum: u128) -> Self {
         let product = u128::from(total).saturating_mul(weight.into());
         let units = product.checked_div(sum).unwrap_or(0);
@@ -70,7 +71,7 @@ mod tests {
                 prop_assert!(part == u128::from(quota.units) || (part == u128::from(quota.units) + 1 && quota.remainder > 0));
             }
             for (one, two) in parts.iter().zip(&weights).zip(parts.iter().zip(&weights).skip(1)) {
-                prop_assert!(one.1 != two.1 || one.0 >= two.0, "among equals the first");
+                prop_assert!(one.1 != two.1 || one.0 >= two.0, "the first among equals");
             }
         }
     }

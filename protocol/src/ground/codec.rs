@@ -2,10 +2,10 @@
 //!
 //! The format is that of bincode 1: fixed-width little-endian integers, `u64` lengths, `u32` enum tags. It is written
 //! by `bincode` 2.0.1 in its `legacy` configuration; the format is the contract, not the crate, and the golden vectors
-//! hold it. Every record starts with [`FORMAT_VERSION`].
+//! pin it. Every record starts with [`FORMAT_VERSION`].
 //!
-//! Decoding never trusts its input: it has a size limit and a bound on depth, refuses trailing bytes, and refuses bytes
-//! that do not re-encode to themselves, so one value has exactly one encoding and a hash names one value.
+//! Decoding never trusts its input: it has a size limit and a depth limit, refuses trailing bytes, and refuses bytes
+//! that do not re-encode to themselves. So one value has exactly one encoding, and a hash names one value.
 
 mod depth;
 
@@ -19,27 +19,27 @@ pub const FORMAT_VERSION: u8 = 1;
 /// Why bytes are not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The bytes are longer than their place allows.
+    /// There are more bytes than allowed here.
     #[error("{len} bytes are more than the {max} that are allowed here")]
     TooLong {
-        /// Bytes given.
+        /// Number of bytes given.
         len: usize,
-        /// Bytes allowed.
+        /// Number of bytes allowed.
         max: usize,
     },
     /// There is not even a version byte.
     #[error("no bytes to decode")]
     Empty,
-    /// The version byte is of another format.
+    /// The version byte is that of another format.
     #[error("the record has format version {0}; this build reads version {FORMAT_VERSION}")]
     Version(u8),
-    /// The bytes are not of this type.
+    /// The bytes are not a value of this type.
     #[error("malformed bytes: {0}")]
     Malformed(String),
-    /// Bytes were left over.
+    /// Bytes follow the record.
     #[error("{0} bytes after the end of the record")]
     Trailing(usize),
-    /// The value has another, canonical encoding.
+    /// The bytes are not the canonical encoding of the value.
     #[error("the bytes are not the canonical encoding of their value")]
     NotCanonical,
 }
@@ -50,7 +50,6 @@ fn configuration() -> impl bincode::config::Config {
 
 /// The canonical bytes of a value: the version byte, then the value.
 ///
-/// # Panics
 /// Never for the types of this crate: a value that serde cannot write is a defect of its type.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = vec![FORMAT_VERSION];
@@ -62,7 +61,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// Reads back what [`encode`] wrote, from at most `max_bytes` bytes.
 ///
 /// # Errors
-/// See [`DecodeError`]; nothing of the value is used in that case.
+/// See [`DecodeError`]; no part of the value is used then.
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, DecodeError> {
     if bytes.len() > max_bytes {
         return Err(DecodeError::TooLong { len: bytes.len(), max: max_bytes });
@@ -83,7 +82,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -
     Ok(value)
 }
 
-/// Reads a record that this machine itself wrote and whose integrity the storage guards: no canonical check.
+/// Reads a record that this machine wrote and whose integrity the storage guards, without the canonical check.
 ///
 /// # Errors
 /// As [`decode`], without [`DecodeError::NotCanonical`].
@@ -99,7 +98,7 @@ pub fn decode_trusted<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeErro
 
 fn malformed(error: bincode::error::DecodeError) -> DecodeError {
     DecodeError::Malformed(match error {
-        // Our own words, which the library would quote.
+        // Our own message, which the library would quote.
         bincode::error::DecodeError::OtherString(words) => words,
         error => error.to_string(),
     })
@@ -131,7 +130,7 @@ mod tests {
         assert!(matches!(decode::<String>(&bytes, 64), Err(DecodeError::Malformed(_))));
     }
 
-    /// A type as none of the ledger may be: it can hold itself.
+    /// A recursive type, which no type of the ledger may be.
     #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
     enum Nested {
         Leaf,
@@ -142,7 +141,7 @@ mod tests {
 
     #[test]
     fn refuses_to_nest_deeper_than_any_record_does() {
-        // One level each: the choice of a variant.
+        // Each level is one choice of a variant.
         let boxed = |levels: usize| {
             let mut bytes = vec![FORMAT_VERSION];
             bytes.extend(std::iter::repeat_n([1u8, 0, 0, 0], levels).flatten());
@@ -155,7 +154,7 @@ mod tests {
             assert!(matches!(&refused, DecodeError::Malformed(why) if why.contains("nested deeper")), "{refused}");
             assert!(decode_trusted::<Nested>(&boxed(levels)).is_err());
         }
-        // Lists, fields and options count as well.
+        // Lists, fields and options count too.
         let listed = [vec![FORMAT_VERSION], [2u8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0].repeat(1_000)].concat();
         let named = [vec![FORMAT_VERSION], [3u8, 0, 0, 0, 1].repeat(1_000)].concat();
         for bytes in [listed, named] {

@@ -1,14 +1,14 @@
-//! Hashing with a domain tag per purpose, signing, and the one validity predicate for signatures.
+//! Hashing with a domain tag per purpose, signing, and the single validity rule for signatures.
 //!
-//! Hashes are BLAKE3 over `len(tag) || tag || data`, so that a value hashed for one purpose means nothing for another.
-//! Signatures are ed25519, made with `ed25519-dalek`. A signature is valid if ZIP-215 says so (`ed25519-zebra`):
-//! that predicate is the same for a single check and for a batch, whatever keys an attacker crafts, which RFC 8032
-//! leaves open and which a network that must agree cannot leave open.
+//! Hashes are BLAKE3 over `len(tag) || tag || data`, so a value hashed for one purpose means nothing for another.
+//! Signatures are ed25519, made with `ed25519-dalek`. A signature is valid if ZIP-215 says so (`ed25519-zebra`). That
+//! rule is the same for a single check and for a batch, whatever keys an attacker crafts. RFC 8032 leaves this open,
+//! which a network that must agree cannot do.
 
 use crate::ground::ids::{PublicKey, Signature, ValidatorAddress};
 use ed25519_dalek::Signer as _;
 
-/// What bytes are hashed or signed for.
+/// The purpose for which bytes are hashed or signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
     /// A genesis; its hash is the network's id.
@@ -49,16 +49,16 @@ pub enum Domain {
     CommitmentSalt,
     /// A key of the authenticated map.
     StateKey,
-    /// That a peer reads for an account.
+    /// The statement that a peer reads for an account.
     PeerBinding,
-    /// That a peer speaks for a validator.
+    /// The statement that a peer speaks for a validator.
     Introduction,
-    /// That an account operates a validator.
+    /// The statement that an account operates a validator.
     Operation,
 }
 
 impl Domain {
-    /// The tag, part of the format.
+    /// The tag, which is part of the format.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::Genesis => "allod/genesis/1",
@@ -92,7 +92,7 @@ pub fn hash(domain: Domain, data: &[u8]) -> [u8; 32] {
     *blake3::hash(&tagged(domain, data)).as_bytes()
 }
 
-/// `len(tag) || tag || data`: what is hashed, and what is signed, for a purpose.
+/// `len(tag) || tag || data`: the bytes that are hashed or signed for a purpose.
 pub fn tagged(domain: Domain, data: &[u8]) -> Vec<u8> {
     let tag = domain.tag().as_bytes();
     let mut bytes = Vec::with_capacity(data.len().saturating_add(32));
@@ -103,7 +103,7 @@ pub fn tagged(domain: Domain, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A secret ed25519 key. Zeroed when dropped; its `Debug` shows the public half only.
+/// A secret ed25519 key. It is zeroed when dropped; its `Debug` shows only the public half.
 #[derive(Clone)]
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
@@ -114,12 +114,12 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Takes 32 secret bytes from a cryptographic source of randomness, or from a key file.
+    /// Takes 32 secret bytes, from a cryptographic random source or from a key file.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self(ed25519_dalek::SigningKey::from_bytes(seed))
     }
 
-    /// Wraps a key of the library, such as one read from PKCS#8.
+    /// Wraps a key of the library, for example one read from PKCS#8.
     pub fn from_dalek(key: ed25519_dalek::SigningKey) -> Self {
         Self(key)
     }
@@ -141,7 +141,7 @@ impl SigningKey {
 }
 
 impl PublicKey {
-    /// Whether `signature` is this key's for `message` and purpose, by ZIP-215.
+    /// Whether `signature` is this key's signature of `message` for this purpose, by ZIP-215.
     pub fn verifies(&self, domain: Domain, message: &[u8], signature: &Signature) -> bool {
         let key = match ed25519_zebra::VerificationKey::try_from(*self.as_bytes()) {
             Ok(key) => key,
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn zip_215_accepts_small_order_keys_alike_everywhere() {
-        // The identity as key and R, and s = 0, satisfies the cofactored equation for any message; a predicate that
-        // refused it in one place and took it in another would split the network.
+        // With the identity as key and as R, and s = 0, the cofactored equation holds for any message. If one place
+        // accepted this signature and another refused it, the network would split.
         let mut identity = [0u8; 32];
         identity[0] = 1;
         let mut signature = [0u8; 64];

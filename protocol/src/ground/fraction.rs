@@ -1,5 +1,5 @@
-//! Exact parts of a whole, as rules speak of them: two thirds are two thirds, and "at least" and "more than" differ at
-//! the edge.
+//! Exact parts of a whole, as used in rules: two thirds are exactly two thirds, and "at least" and "more than" differ
+//! at the boundary.
 
 use crate::ground::limits;
 use serde::{
@@ -8,33 +8,32 @@ use serde::{
 };
 use std::{fmt, marker::PhantomData, str::FromStr};
 
-/// A part of a whole, from nothing to all of it, in lowest terms. The denominator is at most
-/// [`limits::FRACTION_DENOMINATOR`].
+/// A part of a whole, from 0 to 1, in lowest terms. The denominator is at most [`limits::FRACTION_DENOMINATOR`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fraction {
     numerator: u32,
     denominator: u32,
 }
 
-/// A text or a pair of numbers that is no fraction, or one that a rule cannot hold.
+/// Why a text or a pair of numbers is not a fraction that a rule can hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FractionError {
-    /// No part of anything.
+    /// The text is not a part of a whole.
     #[error("{0:?} is no part of a whole; write one such as \"2/3\" or \"66.5 %\"")]
     Text(String),
-    /// Over nothing, or more than the whole.
+    /// The denominator is 0, or the fraction is more than 1.
     #[error("{0}/{1} is no part of a whole; write one from 0/1 to 1/1")]
     Outside(u64, u64),
-    /// Too fine.
+    /// The denominator is too large.
     #[error("{0}/{1} is too fine; use a denominator of at most {max} in lowest terms", max = limits::FRACTION_DENOMINATOR)]
     TooFine(u64, u64),
-    /// More than everything.
+    /// "More than the whole" cannot be met.
     #[error("\"more than the whole\" can never be met; write \"at least 1/1\"")]
     MoreThanAll,
 }
 
 impl Fraction {
-    /// Nothing.
+    /// None of it.
     pub const ZERO: Self = Self { numerator: 0, denominator: 1 };
     /// A tenth.
     pub const TENTH: Self = Self { numerator: 1, denominator: 10 };
@@ -61,7 +60,7 @@ impl Fraction {
         }
     }
 
-    /// So many of a hundred.
+    /// `value` hundredths.
     ///
     /// # Errors
     /// When it is more than the whole.
@@ -69,24 +68,24 @@ impl Fraction {
         Self::new(value, 100)
     }
 
-    /// The upper number, in lowest terms.
+    /// The numerator, in lowest terms.
     pub const fn numerator(self) -> u32 {
         self.numerator
     }
 
-    /// The lower number, in lowest terms; never 0.
+    /// The denominator, in lowest terms; never 0.
     pub const fn denominator(self) -> u32 {
         self.denominator
     }
 
-    /// What is left of the whole.
+    /// The rest of the whole.
     #[must_use]
     pub const fn rest(self) -> Self {
-        // In lowest terms, as this is.
+        // Already in lowest terms, because this fraction is.
         Self { numerator: self.denominator.saturating_sub(self.numerator), denominator: self.denominator }
     }
 
-    /// This part of the other part; what is too fine to be held is rounded up.
+    /// This part of the other part. A result that is too fine is rounded up.
     #[must_use]
     pub fn of(self, other: Self) -> Self {
         let numerator = u64::from(self.numerator).saturating_mul(other.numerator.into());
@@ -101,14 +100,14 @@ impl Fraction {
         })
     }
 
-    /// Whether `part` is more than this part of `whole`.
+    /// Whether `part` is more than this fraction of `whole`.
     pub fn is_exceeded(self, part: u128, whole: u128) -> bool {
         let (part, most) = self.crosswise(part, whole);
         part > most
     }
 
-    /// `part · denominator` and `whole · numerator`: `part` is less than, equal to or more than this part of `whole` as
-    /// the first is than the second.
+    /// `part · denominator` and `whole · numerator`: `part` compares to this fraction of `whole` as the first compares
+    /// to the second.
     fn crosswise(self, part: u128, whole: u128) -> (u128, u128) {
         (part.saturating_mul(self.denominator.into()), whole.saturating_mul(self.numerator.into()))
     }
@@ -135,7 +134,7 @@ const fn greatest_common_divisor(left: u64, right: u64) -> u64 {
     left
 }
 
-/// In per cent where two decimals say it exactly, otherwise as a fraction.
+/// As a percentage if two decimals express it exactly, otherwise as a fraction.
 impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hundredths = u64::from(self.numerator).saturating_mul(10_000);
@@ -173,7 +172,7 @@ impl FromStr for Fraction {
     }
 }
 
-/// How much of a whole it takes: at least a part of it, or more than a part of it.
+/// How much of a whole is needed: at least a part of it, or more than a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Portion {
     is_more_than: bool,
@@ -188,7 +187,7 @@ impl Portion {
     /// At least two thirds.
     pub const TWO_THIRDS: Self = Self::at_least(Fraction::TWO_THIRDS);
 
-    /// The part or more.
+    /// At least the part.
     pub const fn at_least(part: Fraction) -> Self {
         Self { is_more_than: false, part }
     }
@@ -206,39 +205,39 @@ impl Portion {
         self.part
     }
 
-    /// Whether the part alone is not enough.
+    /// Whether exactly the part is not enough.
     pub const fn is_more_than(self) -> bool {
         self.is_more_than
     }
 
-    /// How much of a whole it takes so that too little is left to meet this.
+    /// How much of a whole suffices to leave too little to meet this.
     #[must_use]
     pub fn complement(self) -> Self {
-        // Against "at least a third", two thirds are not enough: the rest would be just that.
+        // Against "at least a third", two thirds are not enough: the rest would be exactly a third.
         let rest = self.part.rest();
         let strict = (!self.is_more_than).then(|| Self::more_than(rest).ok()).flatten();
         strict.unwrap_or(Self::at_least(rest))
     }
 
-    /// Whether nothing meets it.
+    /// Whether zero meets it.
     pub fn is_met_by_nothing(self) -> bool {
         !self.is_more_than && self.part == Fraction::ZERO
     }
 
-    /// Whether `part` is as much of `whole` as it takes.
+    /// Whether `part` is enough of `whole`.
     pub fn is_met(self, part: u128, whole: u128) -> bool {
         let (part, least) = self.part.crosswise(part, whole);
         if self.is_more_than { part > least } else { part >= least }
     }
 
-    /// The least number that is as much of `whole` as it takes.
+    /// The smallest number that is enough of `whole`.
     pub fn least(self, whole: u128) -> u128 {
         let (denominator, scaled) = self.part.crosswise(1, whole);
         let floor = scaled.checked_div(denominator).unwrap_or(0);
         if self.is_more_than { floor.saturating_add(1) } else { scaled.div_ceil(denominator.max(1)) }
     }
 
-    /// The least `x` with which `part + x` is as much of `part + x + others` as it takes; none if there is none.
+    /// The smallest `x` for which `part + x` is enough of `part + x + others`. `None` if there is none.
     pub fn lacks_beside(self, part: u128, others: u128) -> Option<u128> {
         let (numerator, rest) =
             (u128::from(self.part.numerator), u128::from(self.part.denominator.saturating_sub(self.part.numerator)));
@@ -251,7 +250,7 @@ impl Portion {
         }
     }
 
-    /// The least whole of which `part` is not as much as it takes; none if there is none.
+    /// The smallest whole of which `part` is not enough. `None` if there is none.
     pub fn whole_that_outgrows(self, part: u128) -> Option<u128> {
         let (scaled, numerator) = (part.saturating_mul(self.part.denominator.into()), u128::from(self.part.numerator));
         let floor = scaled.checked_div(numerator)?;
@@ -259,7 +258,7 @@ impl Portion {
     }
 }
 
-/// By how much it takes.
+/// Ordered by how much is needed.
 impl PartialOrd for Portion {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
@@ -272,7 +271,7 @@ impl Ord for Portion {
     }
 }
 
-/// In words, as they are read back.
+/// In words that can be parsed back.
 impl fmt::Display for Portion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", if self.is_more_than { "more than" } else { "at least" }, self.part)
@@ -299,7 +298,7 @@ impl FromStr for Portion {
     }
 }
 
-/// The bytes of a fraction: what is not in lowest terms is refused, so that each has one form.
+/// The encoded fraction. One that is not in lowest terms is refused, so each has one form.
 #[derive(Serialize, Deserialize)]
 struct FractionBytes(u32, u32);
 
@@ -332,7 +331,7 @@ impl<'de> Deserialize<'de> for Fraction {
     }
 }
 
-/// Reads what is written as text.
+/// Reads a value written as text.
 struct Text<T>(PhantomData<T>);
 
 impl<T: FromStr<Err = FractionError>> Visitor<'_> for Text<T> {

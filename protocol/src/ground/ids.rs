@@ -1,8 +1,8 @@
 //! Newtypes that cannot be mixed up, and their text forms.
 //!
-//! In canonical bytes an id is its 32 bytes and a number its fixed width. In JSON, and wherever a person reads it, a
-//! hash is 64 lowercase hexadecimal digits, an artifact is a CID (version 1, raw, BLAKE3), a number is a number, or its digits
-//! as a string where it is larger than many readers of JSON hold exactly ([`wide`]).
+//! In canonical bytes an id is its 32 bytes, and a number has a fixed width. In JSON, and wherever a person reads it, a
+//! hash is 64 lowercase hexadecimal digits and an artifact is a CID (version 1, raw, BLAKE3). A number is a number, or
+//! a string of its digits if it is larger than many JSON readers represent exactly ([`wide`]).
 
 use crate::ground::limits;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -14,9 +14,9 @@ pub enum ParseError {
     /// Not the digits of a 32- or 64-byte value.
     #[error("{what} is {expected} hexadecimal digits, not {found:?}")]
     Hex {
-        /// The type.
+        /// The name of the type.
         what: &'static str,
-        /// Digits expected.
+        /// Number of digits expected.
         expected: usize,
         /// The text given, cut to 80 characters.
         found: String,
@@ -36,7 +36,7 @@ pub enum ParseError {
         max = limits::LABEL_MAX_CHARS
     )]
     Label(String),
-    /// A model's full name lacks its form.
+    /// A model's full name does not have its form.
     #[error("a model is named namespace/name, such as northfield/digits; not {0:?}")]
     ModelName(String),
     /// Not a height and a hash.
@@ -125,7 +125,7 @@ macro_rules! bytes_newtype {
     };
 }
 
-/// Gives a byte newtype its hexadecimal text form.
+/// Implements the hexadecimal text form of a byte newtype.
 macro_rules! hex_text {
     ($name:ident, $what:literal) => {
         impl fmt::Display for $name {
@@ -157,11 +157,11 @@ macro_rules! hash_newtype {
 }
 
 hash_newtype! {
-    /// A dispute, made from the transaction that opened it.
+    /// A dispute: derived from the transaction that opened it.
     DisputeId = "a dispute id";
-    /// An incident report, made from the transaction that reported it.
+    /// An incident report: derived from the transaction that reported it.
     IncidentId = "an incident id";
-    /// A request that waits for signatures, made from the transaction that put it.
+    /// A request that waits for signatures: derived from the transaction that made it.
     ApprovalId = "an approval id";
     /// A network: the hash of its genesis.
     NetworkId = "a network id";
@@ -190,7 +190,7 @@ hash_newtype! {
 }
 
 bytes_newtype!(
-    /// An ed25519 public key. That it is 32 bytes says nothing of its validity: only a signature check does.
+    /// An ed25519 public key. Being 32 bytes does not make it valid: only a signature check shows that.
     PublicKey, 32, "a public key"
 );
 hex_text!(PublicKey, "a public key");
@@ -209,7 +209,7 @@ const CID_RAW: u64 = 0x55;
 const MULTIHASH_BLAKE3: u64 = 0x1e;
 
 impl ArtifactId {
-    /// The address of the bytes given.
+    /// The address of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
@@ -249,15 +249,15 @@ impl FromStr for ArtifactId {
     }
 }
 
-/// Numbers of 64 bits in JSON: most readers hold a number in a double, which is exact up to 2^53. So a number beyond that may
-/// be a string of its digits, and one below too; canonical bytes hold it in its eight bytes as ever.
+/// 64-bit numbers in JSON. Most readers hold a number in a double, which is exact up to 2^53. So a larger number may be
+/// a string of its digits, and so may a smaller one; in canonical bytes it still has eight bytes.
 pub mod wide {
     use serde::{Deserialize as _, Deserializer, de};
 
     /// Reads a number, or its digits.
     ///
     /// # Errors
-    /// When it is neither, or more than 64 bits hold.
+    /// When it is neither, or does not fit into 64 bits.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         if deserializer.is_human_readable() {
             deserializer.deserialize_any(Digits)
@@ -290,7 +290,7 @@ pub mod wide {
         }
     }
 
-    /// The same where there may be none.
+    /// The same for an optional number.
     pub mod option {
         use super::Deserializer;
         use serde::Deserialize;
@@ -348,7 +348,7 @@ macro_rules! number_newtype {
 }
 
 number_newtype! {
-    /// A block's place on the ledger. Genesis is 0, the first block 1.
+    /// The height of a block on the ledger. Genesis is 0, the first block 1.
     Height: u64;
     /// Block time: milliseconds since 1970-01-01 UTC.
     Timestamp: u64;
@@ -370,8 +370,8 @@ macro_rules! shown_as_numbers {
 
 shown_as_numbers!(Height, Units, Power);
 
-/// A date and a time of day in UTC, such as `2026-11-23 10:00:00Z`; parts of a second only where there are some. What the
-/// calendar cannot say is shown in milliseconds.
+/// A date and a time of day in UTC, such as `2026-11-23 10:00:00Z`, with fractions of a second only if there are any. A
+/// time beyond the calendar's range is shown in milliseconds.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, milliseconds) = (self.0 / 1_000, self.0 % 1_000);
@@ -388,8 +388,8 @@ impl fmt::Display for Timestamp {
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// The year, month and day that is so many days after 1970-01-01, in the Gregorian calendar, up to the year 9999. Years
-/// are counted from March, so that a leap day is the last of one (Howard Hinnant, *chrono-Compatible Low-Level Date
+/// The year, month and day `days` after 1970-01-01 in the Gregorian calendar, up to the year 9999. Years are counted
+/// from March, so that a leap day is the last day of one (Howard Hinnant, *chrono-Compatible Low-Level Date
 /// Algorithms*).
 #[allow(clippy::arithmetic_side_effects, reason = "bounded by the check in the first line")]
 const fn civil(days: u64) -> Option<(u64, u64, u64)> {
@@ -413,26 +413,26 @@ impl Height {
         Self(self.0.saturating_add(1))
     }
 
-    /// The height before; genesis has itself before it.
+    /// The previous height. Genesis is its own predecessor.
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 }
 
 impl Timestamp {
-    /// The moment that lies `milliseconds` later.
+    /// The moment `milliseconds` later.
     pub const fn plus_ms(self, milliseconds: u64) -> Self {
         Self(self.0.saturating_add(milliseconds))
     }
 }
 
 impl Units {
-    /// The sum, unless it passes [`limits::MODEL_UNITS`].
+    /// The sum. `None` if it exceeds [`limits::MODEL_UNITS`].
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).filter(|sum| *sum <= limits::MODEL_UNITS).map(Self)
     }
 
-    /// The difference, unless it would be negative.
+    /// The difference. `None` if it would be negative.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self)
     }
@@ -481,7 +481,7 @@ impl fmt::Display for BasisPoints {
     }
 }
 
-/// Defines a text newtype whose rule is checked wherever it is made, decoding included.
+/// Defines a text newtype whose rule is checked whenever a value is made, including by decoding.
 macro_rules! text_newtype {
     ($($(#[$doc:meta])* $name:ident, $valid:path, $error:ident;)*) => { $(
         $(#[$doc])*
@@ -540,7 +540,7 @@ text_newtype! {
     VersionLabel, is_label, Label;
 }
 
-/// What a handle looks like: two handles of one shape can be taken for each other.
+/// The look of a handle: two handles of one shape can be mistaken for each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shape(String);
 
@@ -552,9 +552,9 @@ impl Shape {
 }
 
 impl Handle {
-    /// What the handle looks like: hyphens left out, and letters that are taken for each other made one. Unicode's
-    /// confusables (UTS 39) have 0 for o, 1 for l, m for rn, w for vv among these letters, and an i with its dot lost, or a
-    /// capital in somebody's hand, is an l.
+    /// The look of the handle: hyphens removed, and letters that are mistaken for each other unified. Unicode's
+    /// confusables (UTS 39) include, among these letters, 0 for o, 1 for l, m for rn, w for vv; and an i without its
+    /// dot, or a handwritten capital I, is an l.
     pub fn shape(&self) -> Shape {
         let mut shape = String::with_capacity(self.as_str().len());
         for letter in self.as_str().chars() {
@@ -587,7 +587,7 @@ fn is_label(text: &str) -> bool {
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// A model's full name: `namespace/name`, the namespace being an account's handle.
+/// A model's full name: `namespace/name`. The namespace is an account's handle.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelName {
     /// The handle of the account that founded the model.
@@ -669,7 +669,7 @@ mod tests {
         assert_eq!(shown(951_868_800_000), "2000-03-01 00:00:00Z");
         assert_eq!(shown(1_795_428_000_250), "2026-11-23 10:00:00.250Z");
         assert_eq!(shown(4_107_542_399_000), "2100-02-28 23:59:59Z");
-        assert_eq!(shown(4_107_542_400_000), "2100-03-01 00:00:00Z", "no leap year");
+        assert_eq!(shown(4_107_542_400_000), "2100-03-01 00:00:00Z", "not a leap year");
         assert_eq!(shown(253_402_300_799_999), "9999-12-31 23:59:59.999Z");
         assert_eq!(shown(253_402_300_800_000), "253402300800000 ms");
         assert_eq!(shown(u64::MAX), "18446744073709551615 ms");
@@ -696,7 +696,7 @@ mod tests {
         for bad in ["-1", "1.5", "\"\"", "\"+1\"", "\" 1\"", "\"1e3\"", "\"18446744073709551616\"", "null", "[1]"] {
             assert!(serde_json::from_str::<Units>(bad).is_err(), "{bad}");
         }
-        assert_eq!(crate::ground::codec::encode(&Units::new(7)).len(), 9, "canonical bytes are as they were");
+        assert_eq!(crate::ground::codec::encode(&Units::new(7)).len(), 9, "canonical bytes do not change");
     }
 
     #[test]

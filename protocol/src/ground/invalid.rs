@@ -10,13 +10,13 @@ use crate::ground::{
 /// Why no state could make a transaction valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// Not a transaction.
+    /// The bytes are not a transaction.
     #[error("not a transaction: {0}")]
     Malformed(#[from] codec::DecodeError),
-    /// Too many bytes.
+    /// The transaction has too many bytes.
     #[error("the transaction has {0} bytes; at most {max} are allowed", max = limits::TRANSACTION_SIZE_BYTES)]
     TooLarge(usize),
-    /// Made for another network.
+    /// It was made for another network.
     #[error("the transaction is for network {found}; this is network {expected}")]
     Network {
         /// The network it names.
@@ -24,36 +24,36 @@ pub enum Invalid {
         /// The network of this peer.
         expected: NetworkId,
     },
-    /// No signer at all, or more than an account can have keys.
+    /// It names no signer, or more than an account can have keys.
     #[error("the transaction names {0} signers; 1 to {max} are allowed", max = limits::TRANSACTION_SIGNATURES)]
     SignerCount(usize),
-    /// Not one signature for each signer.
+    /// It does not have exactly one signature for each signer.
     #[error(
         "the transaction names {signers} signers and carries {signatures} signatures; it needs the signature of each \
          signer, in their order, and no other"
     )]
     SignatureCount {
-        /// The keys it names.
+        /// Number of keys it names.
         signers: usize,
-        /// The signatures it carries.
+        /// Number of signatures it carries.
         signatures: usize,
     },
-    /// A key twice.
+    /// A key appears twice.
     #[error("key {0} signs the transaction twice")]
     RepeatedKey(PublicKey),
-    /// A signature that does not verify.
+    /// A signature does not verify.
     #[error("the signature of key {0} does not verify: sign the transaction's exact bytes with that key")]
     Signature(PublicKey),
-    /// Too much work for every peer.
+    /// It is too much work for every peer.
     #[error(
         "the transaction weighs {0}, more than the {max} that one sender has in a block; ask for less at a time",
         max = limits::SENDER_WEIGHT
     )]
     TooHeavy(Weight),
-    /// An action that breaks a rule of form.
+    /// An action breaks a rule of form.
     #[error("{field}: {problem}")]
     Form {
-        /// Which field of the action.
+        /// The field of the action.
         field: &'static str,
         /// What is wrong with it, and what would be right.
         problem: String,
@@ -77,8 +77,8 @@ impl Invalid {
     }
 }
 
-/// Refuses what [`check_text`] refuses, and line breaks and tabs: for what is shown on a line of its own, where what
-/// follows a break would pass for somebody else's words.
+/// Refuses what [`check_text`] refuses, and also line breaks and tabs: for text that is shown on a line of its own,
+/// where text after a break could pass for somebody else's words.
 pub(crate) fn check_line(field: &'static str, text: &str, max_bytes: usize) -> Result<(), Invalid> {
     check_text(field, text, max_bytes)?;
     if text.contains(['\n', '\t']) {
@@ -87,9 +87,9 @@ pub(crate) fn check_line(field: &'static str, text: &str, max_bytes: usize) -> R
     Ok(())
 }
 
-/// Whether a character shows as nothing, or changes how its neighbours are read: a text that holds one can look like
-/// another text. Those of the Unicode properties `Bidi_Control` and `Default_Ignorable_Code_Point` (Unicode 16) but for
-/// joiners and variation selectors, which scripts and emoji need, and for the soft hyphen.
+/// Whether a character is invisible, or changes how its neighbours are read: a text that contains one can look like
+/// another text. These are the characters with the Unicode properties `Bidi_Control` and `Default_Ignorable_Code_Point`
+/// (Unicode 16), except joiners and variation selectors, which scripts and emoji need, and the soft hyphen.
 const fn is_deceptive(c: char) -> bool {
     matches!(
         c,
@@ -100,8 +100,8 @@ const fn is_deceptive(c: char) -> bool {
     )
 }
 
-/// Refuses a text of more than `max_bytes`, or with characters that a reader does not see as what they are: control
-/// characters other than line breaks and tabs, and those that show as nothing or turn the direction of writing.
+/// Refuses a text of more than `max_bytes`, or with characters that a reader cannot recognise: control characters other
+/// than line breaks and tabs, and those that are invisible or change the direction of writing.
 pub(crate) fn check_text(field: &'static str, text: &str, max_bytes: usize) -> Result<(), Invalid> {
     if text.len() > max_bytes {
         return Err(Invalid::Form { field, problem: format!("{} bytes; at most {max_bytes} are allowed", text.len()) });
@@ -116,7 +116,7 @@ pub(crate) fn check_text(field: &'static str, text: &str, max_bytes: usize) -> R
     Ok(())
 }
 
-/// Refuses a text that says nothing. `problem` says what to do instead.
+/// Refuses a blank text. `problem` says what to do instead.
 pub(crate) fn check_said(field: &'static str, text: &str, problem: &str) -> Result<(), Invalid> {
     if text.trim().is_empty() {
         return Err(Invalid::Form { field, problem: problem.into() });

@@ -1,11 +1,11 @@
 //! The ledger's state as a map of typed keys to encoded values: how rules read it and how a block changes it.
 //!
-//! A record type names its family and its key ([`Record`]); the bytes of a key are the family's byte and the key's
-//! fields, fixed-width and big-endian, so that keys of one prefix are neighbours in order. Rules work on an
-//! [`Overlay`]: reads fall through to the state before, writes stay in the overlay until the transaction applies.
+//! A record type defines its family and its key ([`Record`]). The bytes of a key are the family's byte and the key's
+//! fields, fixed-width and big-endian, so that keys with a common prefix are adjacent and in order. Rules work on an
+//! [`Overlay`]: reads fall through to the state below, and writes stay in the overlay until the transaction applies.
 //!
-//! A state that cannot be read is not a rule's affair: the overlay remembers the failure, answers "absent", and
-//! [`crate::ledger::execute`] throws the whole block's result away and reports it.
+//! Rules do not handle a state that cannot be read: the overlay remembers the failure and answers "absent", and
+//! [`crate::ledger::execute`] discards the whole block's result and reports the failure.
 
 use crate::ground::{
     codec,
@@ -21,7 +21,7 @@ use std::{
     collections::BTreeMap,
 };
 
-/// Why the state could not be read: the storage's own words. It ends the process; it is never a rejection.
+/// Why the state could not be read, in the storage's words. It ends the process; it is never a rejection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the state cannot be read: {0}")]
 pub struct StateError(pub String);
@@ -29,7 +29,7 @@ pub struct StateError(pub String);
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
-/// Which way a range is walked.
+/// The direction in which a range is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the smallest key.
@@ -38,7 +38,7 @@ pub enum Direction {
     Descending,
 }
 
-/// State as it stands after some block. Implemented by the RocksDB snapshot, the memory store and the overlay.
+/// The state after some block. Implemented by the RocksDB snapshot, the memory store and the overlay.
 pub trait StateRead {
     /// The value of a key.
     ///
@@ -46,7 +46,7 @@ pub trait StateRead {
     /// When the storage fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
 
-    /// At most `limit` entries with `from <= key < to`, in the direction asked.
+    /// At most `limit` entries with `from <= key < to`, in the given direction.
     ///
     /// # Errors
     /// When the storage fails.
@@ -62,7 +62,7 @@ impl<S: StateRead + ?Sized> StateRead for &S {
     }
 }
 
-/// Defines the families and the list of them, so that none is left out of it.
+/// Defines the families and the list of them, so that none is missing from it.
 macro_rules! families {
     ($(#[$about:meta])* pub enum Family { $($(#[$doc:meta])* $name:ident = $number:literal,)* }) => {
         $(#[$about])*
@@ -72,7 +72,7 @@ macro_rules! families {
             /// Every family, by number.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The family of a key's first byte, if there is one.
+            /// The family with a key's first byte, if there is one.
             pub const fn of(byte: u8) -> Option<Self> {
                 match byte {
                     $($number => Some(Self::$name),)*
@@ -104,7 +104,7 @@ pub enum Family {
     ModelName = 7,
     /// Versions by model and label.
     Version = 8,
-    /// Which versions an artifact is released as.
+    /// The versions as which an artifact is released.
     ArtifactUse = 9,
     /// Balances by model and account.
     Share = 10,
@@ -128,7 +128,7 @@ pub enum Family {
     Ballot = 19,
     /// The sums of a model's register.
     Register = 20,
-    /// What was numbered of a model so far.
+    /// How many things of a model have been numbered so far.
     ModelCounters = 21,
     /// The running sums of a proposal's ballots.
     Tally = 22,
@@ -138,7 +138,7 @@ pub enum Family {
     Delegation = 24,
     /// Delegations as of each height at which they changed.
     DelegationAt = 25,
-    /// What an account was given by others, as of each height at which it changed.
+    /// What others delegated to an account, as of each height at which it changed.
     DelegatedAt = 26,
     /// What a delegate cannot answer a proposal with, because others answered themselves.
     Overridden = 27,
@@ -158,7 +158,7 @@ pub enum Family {
     Dispute = 34,
     /// Dispute ids of a model, numbered.
     DisputeOf = 35,
-    /// By which dispute a thing is frozen.
+    /// The disputes by which a thing is frozen.
     Frozen = 36,
     /// Incidents by id.
     Incident = 37,
@@ -188,17 +188,17 @@ pub enum Family {
     Silence = 49,
     /// Whether an account was dormant, as of each height at which that changed.
     DormantAt = 50,
-    /// What the dormant of a scope count with, as of each height at which that changed.
+    /// The weight of the dormant of a scope, as of each height at which it changed.
     DormantTotalAt = 51,
-    /// How accounts stand to offices they were named for, by account.
+    /// How accounts answered to offices they were named for, by account.
     Tenure = 52,
     /// Offices accepted before a naming, by account.
     Ahead = 53,
     /// Consensus keys that were removed from the validator set, by key.
     RetiredKey = 54,
-    /// What accounts say of units that come unasked, by account.
+    /// What accounts say about units that come unasked, by account.
     Intake = 55,
-    /// Who accepted the units that a proposal would give it, by proposal.
+    /// Accounts that accepted the units that a proposal would give them, by proposal.
     Purchase = 56,
     /// What decisions added to a register, by model.
     Issuance = 57,
@@ -206,29 +206,29 @@ pub enum Family {
     Issue = 58,
     /// What holders took up of an issue.
     TakenUp = 59,
-    /// Holders who agree to a decision that takes their units, by proposal and account.
+    /// Holders that consent to a decision that takes their units, by proposal and account.
     Consent = 60,
     /// Emergency stops by model and number.
     VersionStop = 61,
     /// How often an account stopped a version, by model, version and account.
     StopUse = 62,
-    /// How many stops of an account run in a model.
+    /// How many stops of an account are in force in a model.
     StopsRunning = 63,
-    /// The accounts that a guardian looks after, by guardian and account.
+    /// The accounts of which an account is a guardian, by guardian and account.
     Guarded = 64,
-    /// Who left a sealed amount untold, by model and account.
+    /// Givers that left a sealed amount unrevealed, by model and account.
     Withheld = 65,
     /// Givers of a closing round that share a cap, by the account that names them.
     RoundGroup = 66,
-    /// How accounts stand to a model's disputes as challengers.
+    /// The records of accounts as challengers in a model's disputes.
     Challenger = 67,
-    /// How often an account challenged a thing in vain, by the thing and the account.
+    /// How often an account challenged a thing without success, by the thing and the account.
     ChallengedInVain = 68,
-    /// Under whose control accounts are that replaced keys, by account.
+    /// The control of accounts that replaced keys, by account.
     Control = 69,
     /// The keys of a holder that a model's owners accept, by model and account.
     AcceptedControl = 70,
-    /// Since when a model's owners have a say in changes of control.
+    /// The height since which a model's owners decide about changes of control.
     ControlRuled = 71,
     /// Artifacts that an account has committed to, by model and account.
     Commitments = 72,
@@ -252,9 +252,9 @@ pub enum Family {
 }
 
 impl Family {
-    /// Whether a proof may speak of a key, which its first byte says: the remembered transaction ids follow from the
-    /// blocks alone and are left out of the authenticated map. What is not in it, a family that there is not included,
-    /// would always seem absent.
+    /// Whether a proof may cover a key, given its first byte. The remembered transaction ids follow from the blocks
+    /// alone and are left out of the authenticated map. Anything not in the map, including unknown families, would
+    /// always seem absent.
     pub const fn is_authenticated(byte: u8) -> bool {
         match Self::of(byte) {
             None | Some(Self::Seen) => false,
@@ -263,7 +263,7 @@ impl Family {
     }
 }
 
-/// A field of a key: its bytes sort as the values do, and no value's bytes are a prefix of another's.
+/// A field of a key. Its bytes sort like its values, and no value's bytes are a prefix of another's.
 pub trait KeyField {
     /// Appends the field's bytes.
     fn write(&self, key: &mut Vec<u8>);
@@ -313,7 +313,7 @@ macro_rules! text_key_fields {
         impl KeyField for $text {
             fn write(&self, key: &mut Vec<u8>) {
                 key.extend_from_slice(self.as_str().as_bytes());
-                key.push(0); // no name holds a zero byte
+                key.push(0); // no name contains a zero byte
             }
         }
     )* };
@@ -337,11 +337,11 @@ impl<A: KeyField, B: KeyField, C: KeyField> KeyField for (A, B, C) {
     }
 }
 
-/// A type kept in state.
+/// A type that is kept in the state.
 pub trait Record: Serialize + DeserializeOwned {
-    /// What finds it.
+    /// The key of a record.
     type Key: KeyField;
-    /// Where it lives.
+    /// The family of the record.
     const FAMILY: Family;
 
     /// The bytes of a key, or of the leading fields of one.
@@ -352,7 +352,7 @@ pub trait Record: Serialize + DeserializeOwned {
     }
 }
 
-/// The first key after all keys that start with `prefix`; empty if there is none.
+/// The first key after all keys that start with `prefix`. Empty if there is none.
 pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
@@ -367,13 +367,13 @@ pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
 /// Reads one record.
 ///
 /// # Errors
-/// When the storage fails or holds what is not this record.
+/// When the storage fails or holds something that is not this record.
 pub fn read<R: Record>(state: &impl StateRead, key: &R::Key) -> Result<Option<R>, StateError> {
     state.get(&R::key_bytes(key))?.map(|bytes| decode_record(&bytes)).transpose()
 }
 
-/// One page of records whose keys begin with the fields of `prefix`, in key order, after the key `after` if given.
-/// The second value is the cursor of the next page: the last key read, if there may be more.
+/// One page of records whose keys begin with the fields of `prefix`, in key order, after the key `after` if given. The
+/// second value is the cursor of the next page: the last key read, if there may be more.
 ///
 /// # Errors
 /// When the storage fails or holds what is not this record.
@@ -401,11 +401,11 @@ pub fn page<R: Record>(
     Ok((records, cursor))
 }
 
-/// The record with the largest last field that is at most that of `key`, among those that share `prefix`: what stood
-/// "as of" a height.
+/// The record with the largest last field that is at most that of `key`, among those that share `prefix`: the value "as
+/// of" a height.
 ///
 /// # Errors
-/// When the storage fails or holds what is not this record.
+/// When the storage fails or holds something that is not this record.
 pub fn read_as_of<R: Record>(
     state: &impl StateRead,
     prefix: &impl KeyField,
@@ -422,17 +422,17 @@ fn decode_record<R: Record>(bytes: &[u8]) -> Result<R, StateError> {
     codec::decode_trusted(bytes).map_err(|error| StateError(format!("a record of {:?}: {error}", R::FAMILY)))
 }
 
-/// What a block changes: each key's new value, or its removal. Ordered, so that every peer writes alike.
+/// The changes of a block: the new value of each key, or its removal. Ordered, so that every peer writes alike.
 pub type ChangeSet = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Bytes of a record that count as one read or one written: a larger one counts for each of them that is begun.
+/// Bytes of a record that count as one read or one write: a larger record counts once for each started multiple.
 pub const PAGE_SIZE_BYTES: u64 = 4 * 1024;
 
 fn pages(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX).div_ceil(PAGE_SIZE_BYTES).max(1)
 }
 
-/// State with changes on top that nobody else sees yet. It counts what is done on it.
+/// The state with pending changes on top that nobody else sees yet. It counts the work done on it.
 pub struct Overlay<'a> {
     base: &'a dyn StateRead,
     block: ChangeSet,
@@ -454,7 +454,7 @@ impl std::fmt::Debug for Overlay<'_> {
 }
 
 impl<'a> Overlay<'a> {
-    /// No changes yet.
+    /// An overlay without changes.
     pub fn new(base: &'a dyn StateRead) -> Self {
         Self {
             base,
@@ -465,17 +465,17 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// Reads one record, the pending changes included.
+    /// Reads one record, including pending changes.
     pub fn read<R: Record>(&self, key: &R::Key) -> Option<R> {
         self.noted(read(self, key)).flatten()
     }
 
-    /// Reads what stood as of a key, see [`read_as_of`].
+    /// Reads the value as of a key, see [`read_as_of`].
     pub fn read_as_of<R: Record>(&self, prefix: &impl KeyField, key: &R::Key) -> Option<R> {
         self.noted(read_as_of(self, prefix, key)).flatten()
     }
 
-    /// At most `limit` entries of a range, the pending changes included.
+    /// At most `limit` entries of a range, including pending changes.
     pub fn entries(&self, from: &[u8], to: &[u8], limit: usize) -> Vec<Entry> {
         self.noted(self.range(from, to, Direction::Ascending, limit)).unwrap_or_default()
     }
@@ -503,12 +503,12 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// What was done since this was asked last.
+    /// The work done since the last call.
     pub fn take_work(&self) -> Work {
         self.work.take()
     }
 
-    /// Notes that an entry was put on the agenda.
+    /// Counts an entry that was put on the agenda.
     pub(crate) fn note_agenda_entry(&self) {
         self.count(|work| work.agenda = work.agenda.saturating_add(1));
     }
@@ -523,29 +523,29 @@ impl<'a> Overlay<'a> {
         self.count(|work| work.reads = work.reads.saturating_add(reads));
     }
 
-    /// Keeps what was written since the last keep or drop.
+    /// Keeps what was written since the last [`Overlay::keep`] or [`Overlay::drop_pending`].
     pub fn keep(&mut self) {
-        // Not `append`, which costs as much as the whole block has changed so far.
+        // Not `append`, which costs as much as everything that the block has changed so far.
         self.block.extend(std::mem::take(&mut self.transaction));
     }
 
-    /// Drops what was written since the last keep or drop.
+    /// Drops what was written since the last [`Overlay::keep`] or [`Overlay::drop_pending`].
     pub fn drop_pending(&mut self) {
         self.transaction.clear();
     }
 
-    /// The pending changes set aside, so that a part of a transaction can be tried on its own: give them back with
-    /// [`Overlay::resume`].
+    /// Sets the pending changes aside and returns them, so that a part of a transaction can be tried on its own: pass
+    /// them to [`Overlay::resume`] afterwards.
     pub fn suspend(&mut self) -> ChangeSet {
         self.transaction.clone()
     }
 
-    /// Puts the pending changes back to what [`Overlay::suspend`] gave.
+    /// Restores the pending changes that [`Overlay::suspend`] returned.
     pub fn resume(&mut self, pending: ChangeSet) {
         self.transaction = pending;
     }
 
-    /// Everything kept, a write that leaves a key as it was included.
+    /// Everything that was kept, including writes that leave a key unchanged.
     ///
     /// # Errors
     /// When any read failed on the way: then nothing of it may be used.

@@ -4,32 +4,32 @@ use crate::ground::limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What work costs. A peer that the figures of the README were measured on executes some twenty units in a microsecond, of
-/// what is as heavy as its load says.
+/// What work costs. A peer like the one that the figures of the README were measured on executes some twenty units per
+/// microsecond, of work that is as heavy as its load says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Weight(u64);
 
 impl Weight {
-    /// Nothing.
+    /// No weight.
     pub const ZERO: Self = Self(0);
 
-    /// So many units.
+    /// A weight of `units`.
     pub const fn new(units: u64) -> Self {
         Self(units)
     }
 
-    /// How many units.
+    /// Number of units.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// Both together.
+    /// The sum.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// What is left without the other.
+    /// The difference; zero if the other is larger.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -42,18 +42,18 @@ impl fmt::Display for Weight {
     }
 }
 
-/// What was done on a state: counted by [`crate::ground::state::Overlay`].
+/// The work done on a state, counted by [`crate::ground::state::Overlay`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Records looked up or met in a range, and ranges. A record counts once for each 4 KiB of it that are begun.
+    /// Records looked up or found in a range, and ranges. A record counts once for each started 4 KiB of it.
     pub reads: u64,
-    /// Keys written or removed, counted alike.
+    /// Keys written or removed, counted in the same way.
     pub writes: u64,
     /// Entries put on the agenda.
     pub agenda: u64,
 }
 
-/// The most that a transaction can make every peer do.
+/// The most work that a transaction can cause on every peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Encoded bytes.
@@ -64,12 +64,12 @@ pub struct Load {
     pub reads: u64,
     /// Keys written.
     pub writes: u64,
-    /// Entries of the agenda made.
+    /// Agenda entries made.
     pub agenda: u64,
 }
 
 impl Load {
-    /// So many records read, keys written, and entries of the agenda made.
+    /// A load of records read, keys written, and agenda entries made.
     pub(crate) const fn of(reads: u64, writes: u64, agenda: u64) -> Self {
         Self { bytes: 0, signatures: 0, reads, writes, agenda }
     }
@@ -94,7 +94,7 @@ impl Load {
         }
     }
 
-    /// Its weight.
+    /// The weight of the load.
     pub const fn weight(&self) -> Weight {
         let bytes = self.bytes.saturating_mul(limits::WEIGHT_OF_KIB).div_ceil(1_024);
         let signatures = self.signatures.saturating_mul(limits::WEIGHT_OF_SIGNATURE);
@@ -104,7 +104,7 @@ impl Load {
         Weight(bytes.saturating_add(signatures).saturating_add(reads).saturating_add(writes).saturating_add(agenda))
     }
 
-    /// Whether work is within it: what was done weighs no more than what was to be expected.
+    /// Whether the load covers some work: what was done weighs no more than what was expected.
     pub const fn covers(&self, work: &Work) -> bool {
         let done =
             Self { bytes: self.bytes, signatures: self.signatures, ..Self::of(work.reads, work.writes, work.agenda) };

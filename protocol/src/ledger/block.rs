@@ -27,26 +27,26 @@ use std::{
     sync::Arc,
 };
 
-/// What a block says of itself. Its hash is the block's.
+/// The header of a block. Its hash is the block's hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The network.
     pub network: NetworkId,
-    /// The place on the ledger.
+    /// The height of the block.
     pub height: Height,
     /// The proposer's clock, strictly later than the parent's.
     pub time: Timestamp,
-    /// Who built it (not always who proposed it in the round that decided it).
+    /// The validator that built it, not always the one that proposed it in the round that decided it.
     pub proposer: ValidatorAddress,
-    /// The hash of the block before; that of the first block is the network id's bytes.
+    /// The hash of the previous block; for the first block, the bytes of the network id.
     pub parent: BlockHash,
-    /// The hash of the transactions, signatures included.
+    /// The hash of the transactions, including their signatures.
     pub transactions_root: TransactionsRoot,
-    /// The state root after the parent was executed: one block late, on purpose.
+    /// The state root after the parent was executed. It is deliberately one block late.
     pub state_root: StateRoot,
-    /// The set that decides this block.
+    /// The hash of the set that decides this block.
     pub validators: ValidatorSetHash,
-    /// The set that decides the next one.
+    /// The hash of the set that decides the next block.
     pub next_validators: ValidatorSetHash,
 }
 
@@ -57,7 +57,8 @@ impl Header {
     }
 }
 
-/// A header and its transactions, with the hash computed once. Cheap to clone; two are equal if their hashes are.
+/// A header and its transactions, with the hash computed once. Cheap to clone; two blocks are equal if their hashes
+/// are.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(from = "BlockRecord", into = "BlockRecord")]
 pub struct Block(Arc<Sealed>);
@@ -108,18 +109,18 @@ impl fmt::Debug for Block {
     }
 }
 
-/// What a validator knows before a block is proposed, and what the block must agree with.
+/// What a validator knows before a block is proposed, and what the block must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tip {
     /// The network.
     pub network: NetworkId,
     /// The height of the last executed block; 0 at genesis.
     pub height: Height,
-    /// Its hash; the network id's bytes at genesis.
+    /// The hash of that block; the bytes of the network id at genesis.
     pub hash: BlockHash,
-    /// Its time; genesis time at genesis.
+    /// The time of that block; genesis time at genesis.
     pub time: Timestamp,
-    /// The state root after it.
+    /// The state root after that block.
     pub state_root: StateRoot,
     /// The set that decides the next block.
     pub validators: ValidatorSet,
@@ -134,7 +135,7 @@ impl Tip {
         [&self.validators, &self.next_validators].iter().any(|set| set.by_address(&address).is_some())
     }
 
-    /// The record of a consensus key that was removed for good, and decides neither the next block nor the one after it.
+    /// The record of a consensus key that was removed for good and decides neither the next block nor the one after it.
     ///
     /// # Errors
     /// When the state cannot be read.
@@ -142,7 +143,7 @@ impl Tip {
         if self.has_key(key) { Ok(None) } else { read(state, key) }
     }
 
-    /// Where the ledger stands after the next block, given what executing it made of the root and the sets.
+    /// The tip after the next block, given the state root and the validator sets that executing it led to.
     #[must_use]
     pub fn after(&self, block: &Block, state_root: StateRoot, schedule: &ValidatorSchedule) -> Self {
         Self {
@@ -171,58 +172,58 @@ pub enum InvalidBlock {
     /// The block's time is not later than its parent's.
     #[error("block time {time} ms is not later than the parent's {parent} ms")]
     TimeNotLater {
-        /// The block's.
+        /// The block's time.
         time: Timestamp,
-        /// The parent's.
+        /// The parent's time.
         parent: Timestamp,
     },
     /// The block's time is too far from this validator's clock.
     #[error("block time {time} ms is more than {drift_ms} ms away from this peer's clock, {now} ms")]
     TimeDrift {
-        /// The block's.
+        /// The block's time.
         time: Timestamp,
         /// This peer's clock.
         now: Timestamp,
-        /// The bound.
+        /// The maximum difference, in milliseconds.
         drift_ms: u64,
     },
-    /// Too many transactions.
+    /// The block has too many transactions.
     #[error("{0} transactions are more than the {max} allowed", max = limits::BLOCK_TRANSACTIONS)]
     TooManyTransactions(usize),
-    /// Too many bytes.
+    /// The block has too many bytes.
     #[error("{0} bytes are more than the {max} allowed", max = limits::BLOCK_SIZE_BYTES)]
     TooLarge(usize),
-    /// Too much work.
+    /// The transactions weigh too much.
     #[error("the transactions weigh {0}, more than the {max} allowed", max = limits::BLOCK_WEIGHT)]
     TooHeavy(Weight),
-    /// Too much work for one sender.
+    /// The transactions of one sender weigh too much.
     #[error("the transactions of account {account} weigh {weight}, more than the {max} of one sender", max = limits::SENDER_WEIGHT)]
     SenderTooHeavy {
-        /// Whose.
+        /// The sender.
         account: AccountId,
-        /// What they weigh.
+        /// The weight of its transactions.
         weight: Weight,
     },
-    /// The same transaction twice.
+    /// The same transaction is in the block twice.
     #[error("transaction {0} stands in the block twice")]
     Repeated(TransactionId),
     /// A transaction that no state could make valid.
     #[error("transaction {index} is invalid: {reason}")]
     Transaction {
-        /// Its place.
+        /// Its index in the block.
         index: usize,
-        /// Why.
+        /// The rule it breaks.
         reason: Invalid,
     },
 }
 
 impl Block {
-    /// Seals a header and transactions; whether they agree is what [`Block::check`] says.
+    /// Combines a header and transactions; [`Block::check`] checks whether they agree.
     pub fn new(header: Header, transactions: Vec<Transaction>) -> Self {
         Self(Arc::new(Sealed { hash: header.hash(), header, transactions }))
     }
 
-    /// Builds the block that follows `tip`. `time` is moved later than the parent's if the clock went back.
+    /// Builds the block that follows `tip`. If the clock went back, `time` is set later than the parent's time.
     pub fn following(tip: &Tip, proposer: ValidatorAddress, clock: Timestamp, transactions: Vec<Transaction>) -> Self {
         let header = Header {
             network: tip.network,
@@ -253,14 +254,14 @@ impl Block {
         &self.0.transactions
     }
 
-    /// Every rule that needs no execution, signatures included, against what this validator knows.
+    /// Checks every rule that needs no execution, including signatures, against what this validator knows.
     ///
-    /// `clock` is this validator's, `drift_ms` how far block time may be from it; `None` for a block that already has
-    /// a commit certificate, whose time others have judged. `verified` says of a transaction whether these very
-    /// signatures were already checked by this peer.
+    /// `clock` is this validator's clock, and `drift_ms` how far block time may differ from it; `None` for a block that
+    /// already has a commit certificate, whose time others have judged. `verified` tells whether this peer has already
+    /// checked these very signatures of a transaction.
     ///
     /// # Errors
-    /// The first rule broken.
+    /// The first rule that is broken.
     pub fn check(
         &self,
         tip: &Tip,
@@ -277,10 +278,10 @@ impl Block {
         self.check_transactions(tip, verified)
     }
 
-    /// That the header is one of a block after the tip.
+    /// Checks that the header belongs to a block after the tip.
     ///
     /// # Errors
-    /// The first field that is not.
+    /// The first field that does not match.
     pub fn check_follows(&self, tip: &Tip) -> Result<(), InvalidBlock> {
         let header = self.header();
         let fields = [
@@ -330,7 +331,7 @@ impl Block {
     }
 }
 
-/// Before any signature is checked: that is work too.
+/// Checked before any signature: checking signatures is work too.
 fn check_weights(transactions: &[Transaction]) -> Result<(), InvalidBlock> {
     let mut all = Weight::ZERO;
     let mut senders = BTreeMap::new();
@@ -349,25 +350,25 @@ fn check_weights(transactions: &[Transaction]) -> Result<(), InvalidBlock> {
     }
 }
 
-/// The hash of the transactions, in order, signatures included: an id does not cover the signatures, and which keys
-/// signed decides what a transaction does.
+/// The hash of the transactions, in order, including their signatures: an id does not cover the signatures, and which
+/// keys signed decides what a transaction does.
 pub fn transactions_root(transactions: &[Transaction]) -> TransactionsRoot {
     TransactionsRoot::from_bytes(crypto::hash(Domain::Transactions, &codec::encode(transactions)))
 }
 
-/// Which of the two votes of a round.
+/// One of the two votes of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum VoteKind {
     /// The first vote: for a block that arrived in time and breaks no rule.
     Prevote,
-    /// The second: for a block that more than two thirds prevoted.
+    /// The second vote: for a block that more than two thirds prevoted.
     Precommit,
 }
 
-/// What a vote says, without its signature.
+/// The content of a vote, without its signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteBody {
-    /// The network, so that a vote means nothing on another.
+    /// The network, so that a vote is void on another.
     pub network: NetworkId,
     /// Prevote or precommit.
     pub kind: VoteKind,
@@ -375,9 +376,9 @@ pub struct VoteBody {
     pub height: Height,
     /// The round of that height.
     pub round: u32,
-    /// The block, or nil.
+    /// The block. `None` means nil.
     pub block: Option<BlockHash>,
-    /// Who votes.
+    /// The voting validator.
     pub validator: ValidatorAddress,
 }
 
@@ -391,13 +392,13 @@ impl VoteBody {
 /// One precommit of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitSignature {
-    /// Who signed.
+    /// The signer.
     pub validator: ValidatorAddress,
-    /// Over the precommit's [`VoteBody`].
+    /// The signature over the precommit's [`VoteBody`].
     pub signature: Signature,
 }
 
-/// The precommits of more than two thirds of the power: what makes a block final.
+/// The precommits of more than two thirds of the power, which make a block final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitCertificate {
     /// The height decided.
@@ -406,11 +407,11 @@ pub struct CommitCertificate {
     pub round: u32,
     /// The block decided.
     pub block: BlockHash,
-    /// The precommits, each validator's once.
+    /// The precommits, one per validator.
     pub signatures: Vec<CommitSignature>,
 }
 
-/// Why a certificate proves nothing.
+/// Why a certificate does not prove a decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCertificate {
     /// It is for another block.
@@ -421,27 +422,27 @@ pub enum InvalidCertificate {
         /// The block that it names.
         block: BlockHash,
     },
-    /// A signer who is not in the set.
+    /// A signer is not in the set.
     #[error("validator {0} is not in the set of height {1}")]
     UnknownValidator(ValidatorAddress, Height),
-    /// The same validator twice.
+    /// The same validator signed twice.
     #[error("validator {0} signed the certificate twice")]
     Repeated(ValidatorAddress),
-    /// A signature that does not verify.
+    /// A signature does not verify.
     #[error("the signature of validator {0} does not verify")]
     Signature(ValidatorAddress),
-    /// Not enough power.
+    /// The signers do not have enough power.
     #[error("power {signed} is not more than two thirds of {total}")]
     NotEnoughPower {
-        /// Power that signed.
+        /// The power that signed.
         signed: Power,
-        /// Power of the set.
+        /// The power of the set.
         total: Power,
     },
 }
 
 impl CommitCertificate {
-    /// That it names a block.
+    /// Checks that the certificate names a block.
     ///
     /// # Errors
     /// [`InvalidCertificate::OtherBlock`].
@@ -497,7 +498,7 @@ pub struct DecidedBlock {
     pub certificate: CommitCertificate,
 }
 
-/// Why a decided block is not to be committed.
+/// Why a decided block must not be committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDecision {
     /// Its certificate does not prove it.
@@ -509,7 +510,7 @@ pub enum InvalidDecision {
 }
 
 impl DecidedBlock {
-    /// That the certificate names the block; not that it proves anything.
+    /// Checks that the certificate names the block, but not that it proves anything.
     ///
     /// # Errors
     /// [`InvalidCertificate::OtherBlock`].
@@ -517,11 +518,11 @@ impl DecidedBlock {
         self.certificate.check_names(self.block.header().height, self.block.hash())
     }
 
-    /// Whether it is decided and is the block after the tip: all that a peer asks of a block that another one sends.
-    /// `verified` says of a transaction whether these very signatures were already checked by this peer.
+    /// Checks that the block is decided and follows the tip: everything that a peer requires of a block from another
+    /// peer. `verified` tells whether this peer has already checked these very signatures of a transaction.
     ///
     /// # Errors
-    /// The first rule broken.
+    /// The first rule that is broken.
     pub fn verify(&self, tip: &Tip, verified: &impl Fn(&Transaction) -> bool) -> Result<(), InvalidDecision> {
         self.check_names()?;
         self.block.check_follows(tip)?;

@@ -1,11 +1,11 @@
 //! THE transition: a state and a decided block give changes, results and events. Nothing else changes the ledger.
 //!
-//! Executing is total. A transaction either applies or is rejected with a reason that is kept; nothing panics, nothing
-//! overflows, no half of a transaction stays. The order is: what is due by the block's time, then the transactions,
-//! each seeing what those before it did.
+//! Executing is total. A transaction either applies or is rejected with a reason that is kept. Nothing panics, nothing
+//! overflows, and no transaction is left half done. The order is: first what is due by the block's time, then the
+//! transactions, each seeing the effects of those before it.
 //!
-//! Signatures are not checked here: a validator checks them before it votes ([`crate::ledger::block::Block::check`]), so that
-//! a decided block has been checked by more than two thirds. Whether the keys are the sender's is checked here.
+//! Signatures are not checked here: a validator checks them before it votes ([`crate::ledger::block::Block::check`]), so a
+//! decided block has been checked by more than two thirds. Whether the keys belong to the sender is checked here.
 
 use crate::{
     ground::{
@@ -29,7 +29,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// That a transaction was executed; kept until it expires.
+/// Marks an executed transaction; kept until it expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen;
 
@@ -38,7 +38,7 @@ impl Record for Seen {
     const FAMILY: Family = Family::Seen;
 }
 
-/// What became of one transaction.
+/// The outcome of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -48,10 +48,10 @@ pub enum Outcome {
     Rejected(Rejection),
 }
 
-/// One transaction's outcome and what it did.
+/// The outcome of one transaction, and what it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionResult {
-    /// Which.
+    /// The transaction.
     pub id: TransactionId,
     /// Its outcome.
     pub outcome: Outcome,
@@ -59,27 +59,27 @@ pub struct TransactionResult {
     pub events: Vec<Event>,
 }
 
-/// What a block does: a value to look at before anything is written.
+/// What a block does: a value to examine before anything is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
     /// Every key that changes.
     pub changes: ChangeSet,
-    /// Each transaction's result, in the block's order.
+    /// The result of each transaction, in block order.
     pub results: Vec<TransactionResult>,
-    /// What deadlines did, before the transactions.
+    /// The effects of deadlines, which come before the transactions.
     pub deadline_events: Vec<Event>,
     /// The sets of the two heights that follow.
     pub schedule: ValidatorSchedule,
-    /// What was done for it all.
+    /// The work done for all of it.
     pub work: BlockWork,
 }
 
-/// What was done to execute a block: to be held against what it was to weigh.
+/// The work done to execute a block, to be compared with its weight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockWork {
     /// For what had expired and what was due.
     pub due: Work,
-    /// For each transaction, in the block's order.
+    /// For each transaction, in block order.
     pub transactions: Vec<Work>,
 }
 
@@ -87,7 +87,7 @@ pub struct BlockWork {
 ///
 /// # Errors
 /// Only when the state cannot be read or was never set up by a genesis, or when the network moved to a version of the
-/// protocol that this build does not speak: then nothing may be committed.
+/// protocol that this build does not support: then nothing may be committed.
 pub fn execute(state: &dyn StateRead, block: &Block) -> Result<Executed, ExecuteError> {
     let header = block.header();
     let mut context = context_at(state, header.network, (header.height, header.time))?;
@@ -108,7 +108,7 @@ pub fn execute(state: &dyn StateRead, block: &Block) -> Result<Executed, Execute
     Ok(Executed { changes: overlay.finish()?, results, deadline_events, schedule, work })
 }
 
-/// Forgets the transactions that can no longer be applied anyway.
+/// Forgets transactions that can no longer be applied anyway.
 fn forget_expired(state: &mut Overlay<'_>, time: Timestamp) {
     let from = Seen::key_bytes(&());
     let to = Seen::key_bytes(&time);
@@ -128,7 +128,7 @@ fn execute_transaction(
     context.transaction = Some(id);
     let before = context.changeable();
     let admitted = admit(state, context, senders, transaction, id);
-    // Remembered once its sender is known to have asked for it: a stranger's copy must not use it up.
+    // Remembered only once its sender is known to have asked for it: a stranger's copy must not use it up.
     let remembered = admitted.is_ok();
     let asked = (&transaction.body.action, transaction.body.signers.as_slice());
     let result = admitted.and_then(|sender| apply(state, context, sender, asked));
@@ -173,7 +173,7 @@ fn admit(
     Ok(account)
 }
 
-/// The rule of expiry, for the ledger and for the mempool alike.
+/// The rule of expiry, both for the ledger and for the mempool.
 ///
 /// # Errors
 /// [`Rejection::Expired`] or [`Rejection::ExpiryTooFar`].

@@ -1,5 +1,5 @@
-//! The beginning of a network: who founded it, who validates it, and the parameters it runs by. A network's id is the
-//! hash of its genesis, so a genesis cannot be changed, only replaced by another network's.
+//! The genesis of a network: who founded it, who validates it, and its parameters. A network's id is the hash of its
+//! genesis, so a genesis cannot be changed, only replaced by that of another network.
 
 use crate::{
     ground::{
@@ -42,11 +42,11 @@ pub struct GenesisValidator {
     pub operator: Handle,
 }
 
-/// The beginning of a network.
+/// The genesis of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
-    /// What people call it.
+    /// The name of the network, for people.
     pub name: String,
     /// The time of block 0.
     pub time: Timestamp,
@@ -58,27 +58,27 @@ pub struct Genesis {
     pub validators: Vec<GenesisValidator>,
 }
 
-/// Why a genesis cannot begin a network.
+/// Why a genesis cannot start a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GenesisError {
     /// A field is out of bounds.
     #[error("genesis: {0}")]
     Form(#[from] Invalid),
-    /// A handle twice.
+    /// A handle is listed twice.
     #[error("genesis: the handle {0} is listed twice")]
     RepeatedHandle(Handle),
-    /// Two handles that look the same.
+    /// Two handles look the same.
     #[error("genesis: the handles {0} and {1} look alike; change one")]
     AlikeHandles(Handle, Handle),
-    /// A validator of an account that is not there.
+    /// A validator's operator does not exist.
     #[error("genesis: validator {key} names operator {operator}, which is not among the accounts")]
     UnknownOperator {
-        /// Whose.
+        /// The validator's key.
         key: PublicKey,
         /// The handle.
         operator: Handle,
     },
-    /// The validators are not a set.
+    /// The validators do not form a set.
     #[error("genesis: {0}")]
     Validators(#[from] ValidatorSetError),
 }
@@ -108,7 +108,7 @@ impl Genesis {
     /// The founding validators as a set.
     ///
     /// # Errors
-    /// When they are not one, or name an operator who is not there.
+    /// When they do not form a set, or name an operator that does not exist.
     pub fn validator_set(&self) -> Result<ValidatorSet, GenesisError> {
         let mut validators = Vec::new();
         for validator in &self.validators {
@@ -124,7 +124,7 @@ impl Genesis {
     /// The state of block 0, as changes to an empty one.
     ///
     /// # Errors
-    /// When the genesis cannot begin a network.
+    /// When the genesis cannot start a network.
     pub fn state(&self) -> Result<ChangeSet, GenesisError> {
         check_line("name", &self.name, crate::ground::limits::TITLE_SIZE_BYTES)?;
         self.parameters.check()?;
@@ -155,7 +155,7 @@ impl Genesis {
             Network { parameters: self.parameters.clone(), members, proposals: 0, open_proposals: 0, upgrade: None };
         overlay.write(&(), &network);
         overlay.write(&Height::ZERO, &MembersAt(members));
-        // The founders sign nothing: whoever starts a network from this genesis agrees to all of it.
+        // The founders sign nothing: anyone who starts a network from this genesis agrees to all of it.
         for validator in validators.iter() {
             let (account, office) = (validator.operator, Office::Operator(validator.key));
             let key = (account, office.clone());
@@ -167,10 +167,10 @@ impl Genesis {
         Ok(overlay.finish().unwrap_or_default())
     }
 
-    /// Where the ledger stands at block 0, given the root of [`Genesis::state`].
+    /// The tip at block 0, given the root of [`Genesis::state`].
     ///
     /// # Errors
-    /// When the validators are not a set.
+    /// When the validators do not form a set.
     pub fn tip(&self, state_root: StateRoot) -> Result<Tip, GenesisError> {
         let validators = self.validator_set()?;
         let network = self.network_id();

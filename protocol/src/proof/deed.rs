@@ -1,9 +1,9 @@
 //! Deeds: everything an outsider needs to check one fact of the ledger offline.
 //!
-//! A deed names its [`Subject`], and proves every record that the subject's [`Facts`] are read from: what burdens it
-//! too, or that nothing does. The maker and the verifier read the facts by the same function, the one from the state
-//! and the other from the proofs, and the keys it asks for are the deed's, no more and no fewer: a deed from which an
-//! inconvenient proof was taken does not verify.
+//! A deed names its [`Subject`], and proves every record from which the subject's [`Facts`] are read, including what
+//! restricts it, or that nothing does. The maker and the verifier read the facts with the same function, one from the
+//! state and the other from the proofs. The keys that it reads must be exactly those of the deed: a deed from which an
+//! inconvenient proof was removed does not verify.
 
 use super::{
     InvalidProof, StateProof,
@@ -32,11 +32,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{cell::RefCell, collections::BTreeMap};
 
-/// What a deed is on.
+/// The subject of a deed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// What an account holds of a model, and what burdens it.
+    /// What an account holds of a model, and what restricts it.
     Share {
         /// The model.
         model: ModelId,
@@ -57,36 +57,36 @@ pub enum Subject {
         /// The account.
         account: AccountId,
     },
-    /// A proposal, its tally and what became of it.
+    /// A proposal, its tally and its outcome.
     Decision(ProposalId),
-    /// What an account said of an artifact.
+    /// What an account said about an artifact.
     Attestation {
         /// The artifact.
         artifact: ArtifactId,
-        /// What it is about.
+        /// The subject of the statement.
         statement: Name,
-        /// Who said it, or did not.
+        /// The account that said it, or did not.
         account: AccountId,
     },
 }
 
-/// What a deed says.
+/// The content of a deed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Facts {
-    /// Of a [`Subject::Share`].
+    /// The facts of a [`Subject::Share`].
     Share(Box<ShareFacts>),
-    /// Of a [`Subject::Version`].
+    /// The facts of a [`Subject::Version`].
     Version(Box<VersionFacts>),
-    /// Of a [`Subject::Licence`].
+    /// The facts of a [`Subject::Licence`].
     Licence(Box<LicenceFacts>),
-    /// Of a [`Subject::Decision`].
+    /// The facts of a [`Subject::Decision`].
     Decision(Box<DecisionFacts>),
-    /// Of a [`Subject::Attestation`].
+    /// The facts of a [`Subject::Attestation`].
     Attestation(Box<AttestationFacts>),
 }
 
-/// A line of a register, or that there is none, and what burdens it.
+/// A register line, or that there is none, and what restricts it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShareFacts {
     /// The model.
@@ -95,28 +95,28 @@ pub struct ShareFacts {
     pub register: Register,
     /// The holder; a suspended one can give nothing away.
     pub account: Account,
-    /// What it holds; 0 if it has no line.
+    /// Number of units it holds; 0 if it has no line.
     pub units: Units,
-    /// What of it is under vesting; no grants if nothing is.
+    /// The grants under vesting; empty if there are none.
     pub vesting: VestingGrants,
-    /// What of it is disputed.
+    /// The disputes by which the line is frozen.
     pub frozen: Frozen,
     /// The disputes about it that are not over.
     pub disputes: Vec<Dispute>,
-    /// What of it is bound for the holder's own challenges of others.
+    /// The record of the holder as a challenger, with the units bound for its own challenges of others.
     pub challenger: Challenger,
-    /// The holder's keys, and since when it has had them, if the owners have a say in that and have not accepted them.
+    /// The holder's control since the last change, if the owners decide about that and have not accepted its keys.
     pub unaccepted: Option<Epoch>,
 }
 
 impl ShareFacts {
-    /// Units that are not free by vesting at a block time.
+    /// Units that are not yet free by vesting at a block time.
     pub fn locked_units(&self, time: Timestamp) -> Units {
         self.vesting.locked(time).min(self.units)
     }
 
-    /// Units that the holder can give away by itself at a block time, as far as its line goes: the model's rule for
-    /// transfers is another matter.
+    /// Units that the holder can give away by itself at a block time, as far as its line allows; the model's rule for
+    /// transfers is a separate matter.
     pub fn free_units(&self, time: Timestamp) -> Units {
         if self.account.suspended.is_some() || self.unaccepted.is_some() {
             return Units::ZERO;
@@ -132,50 +132,50 @@ pub struct VersionFacts {
     pub model: Model,
     /// The version.
     pub version: Version,
-    /// The disputes by which it is frozen; none if it is not.
+    /// The disputes by which it is frozen; empty if it is not.
     pub disputes: Vec<Dispute>,
 }
 
-/// How an account stands to the owners' licences.
+/// An account and the owners' licences to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LicenceFacts {
     /// The model.
     pub model: Model,
     /// The account.
     pub account: Account,
-    /// What they granted it, and what it agreed to; none if they never granted it anything.
+    /// What they granted it, and what it agreed to. `None` if they never granted it anything.
     pub licence: Option<Licensee>,
 }
 
-/// A proposal, its tally and what became of it.
+/// A proposal, its tally and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecisionFacts {
-    /// Whose owners answered; none if the members of the network did.
+    /// The model whose owners answered. `None` if the members of the network did.
     pub model: Option<Model>,
-    /// The question, its rule and where it stands.
+    /// The question, its rule and its status.
     pub proposal: Proposal,
     /// The answers.
     pub tally: Tally,
-    /// Who asked.
+    /// The account that asked.
     pub proposer: Account,
 }
 
-/// What an account said of an artifact, or that it said nothing.
+/// What an account said about an artifact, or that it said nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttestationFacts {
-    /// Who said it, or did not.
+    /// The account that said it, or did not.
     pub account: Account,
-    /// What it said last.
+    /// Its last statement.
     pub attestation: Option<Attestation>,
 }
 
-/// Why there are no facts of a subject.
+/// Why a subject has no facts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoFacts {
     /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// What the subject names is not on the ledger.
+    /// The subject does not exist on the ledger.
     #[error("there is no such {0} on the ledger")]
     Unknown(&'static str),
 }
@@ -192,7 +192,7 @@ impl Subject {
         }
     }
 
-    /// Reads what the ledger says of it.
+    /// Reads what the ledger says about the subject.
     ///
     /// # Errors
     /// [`NoFacts`].
@@ -222,7 +222,7 @@ impl Subject {
         })
     }
 
-    /// The keys that its facts are read from, in the order in which they are read: what a deed on it proves.
+    /// The keys from which its facts are read, in the order of reading: what a deed about it proves.
     ///
     /// # Errors
     /// As [`Subject::facts`].
@@ -269,7 +269,7 @@ fn disputes(state: &impl StateRead, frozen: &Frozen) -> Result<Vec<Dispute>, NoF
     frozen.disputes.iter().map(|id| existing::<Dispute>(state, id, "dispute")).collect()
 }
 
-/// State whose keys are noted as they are read.
+/// A state that records the keys that are read.
 struct Noted<'a, S> {
     state: &'a S,
     keys: RefCell<Vec<Vec<u8>>>,
@@ -303,23 +303,23 @@ impl StateRead for Shown<'_> {
     }
 }
 
-/// A portable proof of what the ledger holds on one subject.
+/// A portable proof of what the ledger says about one subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deed {
-    /// What it is on.
+    /// The subject.
     pub subject: Subject,
-    /// Why the state root is to be trusted.
+    /// Why the state root can be trusted.
     pub root: RootProof,
-    /// What is proven under it: the keys of [`Subject::keys`], in that order.
+    /// The proofs under it, for the keys of [`Subject::keys`], in that order.
     pub proofs: Vec<StateProof>,
 }
 
-/// What a deed was found to say, and on what that rests.
+/// What a deed was found to say, and what that rests on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerifiedDeed {
     /// The root.
     pub root: TrustedRoot,
-    /// What stands under it.
+    /// The facts proven under it.
     pub facts: Facts,
 }
 
@@ -332,14 +332,15 @@ impl Deed {
     /// Reads a deed.
     ///
     /// # Errors
-    /// When the bytes are not one, or it has more of something than any deed, or a proof of what no tree can have.
+    /// When the bytes are not a deed, or it has more of something than any deed can, or a proof of what no tree can
+    /// have.
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidProof> {
         let deed: Self = codec::decode(bytes, limits::DEED_SIZE_BYTES)?;
         deed.check_form()?;
         Ok(deed)
     }
 
-    /// What can be checked without knowing the network.
+    /// Checks what can be checked without knowing the network.
     fn check_form(&self) -> Result<(), InvalidProof> {
         self.root.check_form()?;
         let (found, max) = (self.proofs.len(), limits::DEED_PROOFS);
@@ -367,7 +368,7 @@ impl Deed {
     /// Checks everything against a trusted genesis and, if one is given, a trusted checkpoint.
     ///
     /// # Errors
-    /// The first step that does not hold.
+    /// The first check that fails.
     pub fn verify(&self, genesis: &Genesis, checkpoint: Option<Checkpoint>) -> Result<VerifiedDeed, InvalidProof> {
         self.check_form()?;
         let root = self.root.verify(genesis, checkpoint)?;

@@ -1,19 +1,19 @@
-//! Why a state root is to be trusted: the chain of validator sets from genesis to the header that carries it, and the
-//! headers that tie it to a checkpoint.
+//! Why a state root can be trusted: the chain of validator sets from genesis to the header that carries it, and the
+//! headers that link it to a checkpoint.
 //!
 //! # What the signatures of old sets are worth
 //!
-//! Validators who were removed still have their keys, unless they destroyed them, and nothing is at stake for them any
-//! more. Whoever gets hold of more than two thirds of any one set of the past can sign another history from that
-//! height on, with sets, deeds and times of its own making, and the genesis alone cannot tell the two apart: a
-//! **long-range attack**. So a verifier states what it trusts:
+//! Validators who were removed still have their keys, unless they destroyed them, and no longer have anything at stake.
+//! Somebody who gets hold of more than two thirds of any one past set can sign another history from that height on,
+//! with sets, deeds and times of its own making. The genesis alone cannot tell the two apart: this is a **long-range
+//! attack**. So a verifier states what it trusts:
 //!
-//! - a [`Checkpoint`]: a height and a block hash that it has from a source of its own, not from whom the deed is from.
-//!   What is before it is settled by the hash, whatever old keys sign; only sets from there on have to be honest.
-//! - or the genesis alone: then every set since genesis is trusted, those whose keys were retired long ago too.
+//! - a [`Checkpoint`]: a height and a block hash from a source of its own, not from the source of the deed. The hash
+//!   settles everything before it, whatever old keys sign; only the sets from there on must be honest.
+//! - or the genesis alone: then every set since genesis is trusted, including those whose keys were retired long ago.
 //!
 //! A checkpoint settles nothing about the sets after it, so a recent one is better than an old one. And a header's time
-//! is what those who signed it say: an age says how old a true deed is, and cannot tell that a deed is true.
+//! is what its signers claim: an age shows how old a true deed is, but not that a deed is true.
 
 use super::InvalidProof;
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// A block that is trusted: what an outsider has from a source of its own. Written `HEIGHT:HASH`.
+/// A trusted block, from an outsider's own source. Written `HEIGHT:HASH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Its height; at least 1.
@@ -57,7 +57,7 @@ impl FromStr for Checkpoint {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let malformed = || ParseError::Checkpoint(text.chars().take(100).collect());
         let (height, block) = text.trim().split_once(':').ok_or_else(malformed)?;
-        // Digits alone, so that one checkpoint has one text.
+        // Only digits, so that one checkpoint has one text form.
         if !height.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(malformed());
         }
@@ -96,23 +96,23 @@ fn check_network(header: &Header, network: NetworkId) -> Result<(), InvalidProof
     }
 }
 
-/// A header after which another validator set decides, and that set.
+/// A header after which a different validator set decides, and that set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValidatorChange {
-    /// The last header that the set before decided; it names the hash of the next one.
+    /// The last header that the previous set decided; it names the hash of the next set.
     pub announced: CertifiedHeader,
-    /// The set from the height after it on.
+    /// The set from the next height on.
     pub validators: ValidatorSet,
 }
 
-/// What shows that a state root is the ledger's.
+/// The proof that a state root is the ledger's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootProof {
     /// Every change of the validator set from genesis to the header.
     pub changes: Vec<ValidatorChange>,
-    /// The header that carries the root: the state one height before.
+    /// The header that carries the root, which is that of the state one height before.
     pub header: CertifiedHeader,
-    /// Headers that tie it to checkpoints, by height. Of heights before the header's, any; of heights after it, all
+    /// Headers that link it to checkpoints, by height: any from heights before the header's; from heights after it, all
     /// from the next one on, each the parent of the one after it. At most [`limits::DEED_LINKS`].
     pub links: Vec<Header>,
 }
@@ -121,43 +121,43 @@ pub struct RootProof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
-    /// On every validator set since genesis: more than two thirds of any one of them can forge what follows.
+    /// Every validator set since genesis: more than two thirds of any one of them can forge what follows.
     GenesisOnly,
-    /// On a checkpoint, and on the sets that decided from its height on, if any.
+    /// A checkpoint, and the sets that decided from its height on, if any.
     Checkpoint(Checkpoint),
 }
 
-/// How many validators stand behind a header.
+/// How many validators signed a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signers {
-    /// Validators who signed it.
+    /// Number of validators that signed it.
     pub signed: u64,
-    /// Validators of the set that decided it.
+    /// Number of validators in the set that decided it.
     pub validators: u64,
-    /// The power of those who signed.
+    /// The power of those that signed.
     pub signed_power: Power,
     /// The power of the set.
     pub total_power: Power,
 }
 
-/// A state root that was verified.
+/// A verified state root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustedRoot {
     /// The network.
     pub network: NetworkId,
-    /// The height after which the state stands so: one before the block's.
+    /// The height whose state has this root: one before the block's.
     pub height: Height,
     /// The root.
     pub state_root: StateRoot,
     /// The block whose header carries it.
     pub block: Checkpoint,
-    /// That block's time, as its validators say.
+    /// That block's time, according to its validators.
     pub time: Timestamp,
     /// Who signed it.
     pub signers: Signers,
-    /// What that rests on.
+    /// What the verification relied on.
     pub trust: Trust,
-    /// Changes of the validator set whose signatures had to be believed: all since genesis, or since the checkpoint.
+    /// Validator set changes whose signatures had to be trusted: all since genesis, or since the checkpoint.
     pub believed_changes: u64,
 }
 
@@ -167,7 +167,7 @@ impl RootProof {
         self.header.header.state_root
     }
 
-    /// The maximums that no honest proof exceeds.
+    /// Checks the maximums that no honest proof exceeds.
     pub(super) fn check_form(&self) -> Result<(), InvalidProof> {
         let (found, max) = (self.links.len(), limits::DEED_LINKS);
         if found > max { Err(InvalidProof::TooMany { what: "further headers", found, max }) } else { Ok(()) }
@@ -176,7 +176,7 @@ impl RootProof {
     /// Checks everything against a trusted genesis and, if one is given, a trusted checkpoint.
     ///
     /// # Errors
-    /// The first step that does not hold.
+    /// The first check that fails.
     pub fn verify(&self, genesis: &Genesis, checkpoint: Option<Checkpoint>) -> Result<TrustedRoot, InvalidProof> {
         self.verify_from(genesis.network_id(), &genesis.validator_set()?, checkpoint)
     }
@@ -213,7 +213,7 @@ impl RootProof {
         })
     }
 
-    /// Each change is announced by a header that the set before it decided.
+    /// Checks that each change is announced by a header that the previous set decided.
     fn verify_changes(&self, network: NetworkId, founding: &ValidatorSet) -> Result<(), InvalidProof> {
         let (mut validators, mut height) = (founding, Height::ZERO);
         for change in &self.changes {
@@ -231,7 +231,7 @@ impl RootProof {
         if header <= height { Err(InvalidProof::Order(header)) } else { Ok(()) }
     }
 
-    /// Each further header agrees with the sets of its height, or follows from the header.
+    /// Checks that each link agrees with the sets of its height, or follows from the header.
     fn verify_links(&self, network: NetworkId, founding: &ValidatorSet) -> Result<(), InvalidProof> {
         let certified = &self.header.header;
         let mut before: Option<&Header> = None;
@@ -256,11 +256,11 @@ impl RootProof {
         Ok(())
     }
 
-    /// That the checkpoint's block is the one of its height here.
+    /// Checks that the checkpoint's block is the one at its height here.
     ///
-    /// Before the header, that settles the set of the next height, whose hash the trusted header names and which
-    /// [`Self::verify_links`] and [`Self::verify_changes`] hold the chain of sets to: no older signature matters. After
-    /// the header, it settles the header itself, by the hashes of parents.
+    /// Before the header, this settles the set of the next height: the trusted header names its hash, and
+    /// [`Self::verify_links`] and [`Self::verify_changes`] require the chain of sets to match it. So no older signature
+    /// matters. After the header, it settles the header itself, through the hashes of parents.
     fn tie(&self, checkpoint: Checkpoint) -> Result<(), InvalidProof> {
         if checkpoint.height == Height::ZERO {
             return Err(InvalidProof::NotACheckpoint);
@@ -268,7 +268,7 @@ impl RootProof {
         let announced = self.changes.iter().map(|change| &change.announced.header);
         let headers = announced.chain([&self.header.header]).chain(&self.links);
         let mut tied = false;
-        // Every header of that height, so that no second one hides behind the right one.
+        // Every header of that height, so that a second one cannot hide behind the right one.
         for header in headers.filter(|header| header.height == checkpoint.height) {
             let found = Checkpoint::of(header);
             if found != checkpoint {
@@ -283,7 +283,7 @@ impl RootProof {
         }
     }
 
-    /// The set that decides a height, by the changes announced before it.
+    /// The set that decides a height, according to the changes announced before it.
     fn in_force<'a>(&'a self, founding: &'a ValidatorSet, height: Height) -> &'a ValidatorSet {
         let before = |change: &&ValidatorChange| change.announced.header.height < height;
         self.changes.iter().take_while(before).last().map_or(founding, |change| &change.validators)
@@ -291,7 +291,7 @@ impl RootProof {
 }
 
 impl Signers {
-    /// Those of a certificate that was verified against the set.
+    /// The signers of a certificate that was verified against the set.
     fn of(certificate: &CommitCertificate, validators: &ValidatorSet) -> Self {
         let power = |address| validators.by_address(address).map_or(0, |validator| validator.power.get());
         let signed = certificate.signatures.iter().map(|commit| power(&commit.validator));

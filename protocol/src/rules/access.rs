@@ -1,19 +1,20 @@
-//! Who may read a model's artifacts, and how many copies of them its owners wish for.
+//! Who may read a model's artifacts, and how many copies of them its owners want.
 //!
-//! The owners decide whether everybody reads, or licensees and holders, or holders alone ([`Distribution`]). A peer
-//! reads for the account that it is bound to ([`BindPeer`]): the peer's own key says so as well as the account's, so
-//! that nobody binds a peer of somebody else's. A provider asks [`may_read`] at every request, of the state after the
+//! The owners decide whether everybody may read, or licensees and holders, or only holders ([`Distribution`]). A peer
+//! reads for the account that it is bound to ([`BindPeer`]): both the peer's own key and the account's sign this, so
+//! that nobody can bind somebody else's peer. A provider calls [`may_read`] at every request, on the state after the
 //! last block; what a block takes away is refused from then on.
 //!
-//! An artifact is governed by the model whose publisher knew it first ([`ArtifactOrigin`]), and proves that by having
-//! committed to it before anybody else could hear its address ([`crate::rules::commitment`]). Whoever publishes its address
-//! again, in another model, neither opens nor closes it; and a model that is not for everybody refuses an artifact that
-//! another model governs already, so that its owners learn of it.
+//! An artifact is governed by the model whose publisher knew it first ([`ArtifactOrigin`]). The publisher proves that
+//! by having committed to it before anybody else could learn its address ([`crate::rules::commitment`]). Publishing the
+//! address again in another model neither opens nor closes the artifact. And a model that is not for everybody refuses
+//! an artifact that another model already governs, so that its owners learn of it.
 //!
-//! A file that several collections have is governed by none of them for the others: it is asked for as part of one, and
-//! given by that one's terms. So a file that was first in somebody's private collection stays readable in every public
-//! one. And a collection that merely names the address of a private file opens nothing, because a peer gives only what came
-//! to it for the artifact that it is asked of: the README of this crate has the rule, under *Who reads*.
+//! If several collections contain a file, none of them governs it for the others: it is requested as part of one
+//! collection, and served by that collection's terms. So a file that was first in somebody's private collection stays
+//! readable in every public one. And a collection that merely names the address of a private file opens nothing,
+//! because a peer serves only what it received for the requested artifact. The README of this crate has the rule, under
+//! *Who reads*.
 
 use crate::{
     ground::{
@@ -37,7 +38,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Who reads a model's artifacts.
+/// Who may read a model's artifacts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Readers {
@@ -54,9 +55,9 @@ pub enum Readers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distribution {
-    /// Who reads them.
+    /// Who may read them.
     pub readers: Readers,
-    /// How many peers of members should hold each released version, [`limits::COPIES`] at most; 0 for no wish.
+    /// How many members' peers should hold each released version, at most [`limits::COPIES`]; 0 means no target.
     pub copies: u32,
 }
 
@@ -70,16 +71,16 @@ impl Distribution {
     }
 }
 
-/// For whom a peer reads. It stays when the peer is released, until its consent cannot be used again.
+/// The account that a peer reads for. It stays after the peer is released, until its consent can no longer be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerBinding {
     /// The key that is the peer's identity on the swarm.
     pub peer: PublicKey,
-    /// The account; none since it was released.
+    /// The account. `None` after it released the peer.
     pub account: Option<AccountId>,
-    /// When the peer agreed last, by its own clock: a later word replaces an earlier one.
+    /// When the peer last consented, by its own clock: a later consent replaces an earlier one.
     pub issued: Timestamp,
-    /// Since when that is so.
+    /// The height since which this binding holds.
     pub since: Height,
 }
 
@@ -102,9 +103,9 @@ impl Record for PeerOf {
 pub struct ArtifactOrigin {
     /// The model.
     pub model: ModelId,
-    /// When it published it.
+    /// The height at which the model published it.
     pub published: Height,
-    /// Since when its publisher has known it: the height of its commitment, or else of the publication.
+    /// The height since which its publisher has known it: that of its commitment, or else that of the publication.
     pub since: Height,
 }
 
@@ -118,14 +119,14 @@ impl Record for ArtifactOrigin {
 pub struct BindPeer {
     /// The peer's key.
     pub peer: PublicKey,
-    /// When the peer agreed, by its own clock.
+    /// When the peer consented, by its own clock.
     pub issued: Timestamp,
-    /// Its signature of [`BindPeer::consent`].
+    /// The peer's signature over [`BindPeer::consent`].
     pub consent: Signature,
 }
 
 impl BindPeer {
-    /// What a peer signs, in [`Domain::PeerBinding`], to read for an account.
+    /// The bytes that a peer signs, in [`Domain::PeerBinding`], to read for an account.
     pub fn consent(network: NetworkId, account: AccountId, issued: Timestamp) -> Vec<u8> {
         crate::ground::codec::encode(&(network, account, issued))
     }
@@ -165,7 +166,7 @@ impl BindPeer {
     }
 }
 
-/// Let go of a peer that is bound to the sender.
+/// Release a peer that is bound to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleasePeer {
     /// The peer's key.
@@ -190,7 +191,7 @@ impl ReleasePeer {
     }
 }
 
-/// A consent can be used no more: a peer that is released by then is forgotten.
+/// A consent can no longer be used: forgets the peer if it has been released by then.
 pub(crate) fn forget_binding(state: &mut Overlay<'_>, context: &Context, peer: PublicKey) {
     let over = |bound: &PeerBinding| bound.account.is_none() && bound.issued.plus_ms(limits::CONSENT_MS) < context.time;
     if state.read::<PeerBinding>(&peer).is_some_and(|bound| over(&bound)) {
@@ -198,7 +199,7 @@ pub(crate) fn forget_binding(state: &mut Overlay<'_>, context: &Context, peer: P
     }
 }
 
-/// Whether an account reads a model's artifacts at a block time.
+/// Whether an account may read a model's artifacts at a block time.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -219,8 +220,8 @@ pub fn reads(state: &impl StateRead, model: &Model, account: AccountId, now: Tim
     Ok(readers == Readers::Licensees && licensed()?.is_some_and(|licence| licence.in_force(now).is_some()))
 }
 
-/// Whether a peer reads an artifact at a block time: for the account it is bound to, by the terms of the model that
-/// governs the artifact. What no version is, is nobody's to restrict.
+/// Whether a peer may read an artifact at a block time: for the account it is bound to, by the terms of the model that
+/// governs the artifact. An artifact that is not a version of any model is not restricted.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -240,7 +241,7 @@ pub fn may_read(
     }
 }
 
-/// The model whose owners decide about an artifact; none if it is no version of any.
+/// The model whose owners decide about an artifact. `None` if the artifact is not a version of any model.
 ///
 /// # Errors
 /// When the state cannot be read.

@@ -1,4 +1,4 @@
-//! Accounts: who can hold shares and sign, under a unique handle, with keys that can be replaced.
+//! Accounts, which can hold shares and sign: a unique handle, and keys that can be replaced.
 
 use crate::{
     ground::{
@@ -30,7 +30,7 @@ pub struct WeightedKey {
     pub weight: u32,
 }
 
-/// Which keys, together, speak for an account.
+/// Which keys together speak for an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPolicy {
@@ -41,15 +41,15 @@ pub struct KeyPolicy {
 }
 
 impl KeyPolicy {
-    /// One key that speaks alone.
+    /// A policy of one key that speaks alone.
     pub fn single(key: PublicKey) -> Self {
         Self { threshold: 1, keys: vec![WeightedKey { key, weight: 1 }] }
     }
 
-    /// That the policy can be met, and not by nobody.
+    /// Checks that the policy can be met, and not without signatures.
     ///
     /// # Errors
-    /// Says what is wrong with the policy.
+    /// What is wrong with the policy.
     pub fn check(&self) -> Result<(), Invalid> {
         let form = |problem: &str| Err(Invalid::Form { field: "keys", problem: problem.into() });
         check_count("keys", self.keys.len(), limits::ACCOUNT_KEYS)?;
@@ -69,12 +69,12 @@ impl KeyPolicy {
         Ok(())
     }
 
-    /// Whether a key is one of them.
+    /// Whether a key is in the policy.
     pub fn has(&self, key: &PublicKey) -> bool {
         self.keys.iter().any(|known| known.key == *key)
     }
 
-    /// What keys weigh together, those that are not of the policy nothing.
+    /// The total weight of keys. Keys that are not in the policy weigh nothing.
     pub fn weight_of<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> u64 {
         keys.filter_map(|key| self.keys.iter().find(|known| known.key == *key))
             .fold(0u64, |sum, known| sum.saturating_add(u64::from(known.weight)))
@@ -88,38 +88,39 @@ pub struct Account {
     pub id: AccountId,
     /// Its unique name.
     pub handle: Handle,
-    /// Who speaks for it.
+    /// The keys that speak for it.
     pub keys: KeyPolicy,
     /// The height at which it was admitted.
     pub created: Height,
-    /// The account that admitted it; none for those of genesis.
+    /// The account that admitted it. `None` for founding accounts.
     pub sponsor: Option<AccountId>,
-    /// Since when it is a member of the network, with a vote on its validators; none if it is not.
+    /// The height since which it is a member of the network, with a vote on its validators. `None` if it is not a
+    /// member.
     pub member_since: Option<Height>,
-    /// Accounts that it may still admit, itself or through those whom it gives a part of it.
+    /// Number of accounts that it may still admit, itself or through accounts to which it passes a part of this quota.
     pub quota: u32,
-    /// Its proposals that are open or queued now.
+    /// Number of its proposals that are currently open or queued.
     pub open_proposals: u32,
-    /// Its disputes that are open now.
+    /// Number of its disputes that are currently open.
     pub open_disputes: u32,
-    /// Its requests that wait for signatures now.
+    /// Number of its requests that currently wait for signatures.
     pub open_approvals: u32,
-    /// Its calls on silent accounts that are open now.
+    /// Number of its calls on silent accounts that are currently open.
     pub open_calls: u32,
-    /// Who can give it new keys, if anybody.
+    /// Who can give it new keys. `None` means nobody.
     pub recovery: Option<RecoveryPolicy>,
-    /// That it is suspended by a decision of the members; none if it is not.
+    /// Its suspension by a decision of the members. `None` if it is not suspended.
     pub suspended: Option<Suspension>,
-    /// What fewer than all of its keys asked of its keys and guardians, until the delay of its recovery is over.
+    /// What fewer than all of its keys asked about its keys and guardians, until the delay of its recovery is over.
     pub unsettled: Option<Unsettled>,
 }
 
-/// Why an account is suspended.
+/// The suspension of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
-    /// Since when.
+    /// The height of the suspension.
     pub since: Height,
-    /// The reason that the decision gives.
+    /// The reason given by the decision.
     pub reason: String,
     /// The decision.
     pub proposal: ProposalId,
@@ -130,7 +131,7 @@ impl Record for Account {
     const FAMILY: Family = Family::Account;
 }
 
-/// The account of a handle.
+/// The account with a handle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandleOf(pub AccountId);
 
@@ -169,10 +170,10 @@ impl Account {
         }
     }
 
-    /// Whether the account, with the keys that signed a transaction and whose signatures were checked, may ask for it at
-    /// all. Every key is one of its own, and their weights reach the threshold, unless the transaction is about gathering
-    /// approvals, which any key may do; or they are all its settled keys, and it is about its keys. If it is suspended,
-    /// it may ask for little.
+    /// Checks whether the account may ask for a transaction at all, given the keys that signed it, whose signatures
+    /// were checked. Every key must be one of its own. Their weights must reach the threshold, unless the transaction
+    /// is about collecting approvals, which any key may do; or they must be all its settled keys, and the transaction
+    /// about its keys. A suspended account may ask for little.
     ///
     /// # Errors
     /// [`Rejection::ForeignKey`], [`Rejection::NotAuthorised`] or [`Rejection::Suspended`].
@@ -187,18 +188,18 @@ impl Account {
         self.require_open_to(action)
     }
 
-    /// The keys of which all together have the last word: see [`crate::rules::recovery`].
+    /// The keys that have the last word if all of them sign: see [`crate::rules::recovery`].
     pub fn settled_keys(&self) -> &KeyPolicy {
         self.unsettled.as_ref().map_or(&self.keys, |waits| &waits.keys)
     }
 
-    /// Whether all settled keys are among these, and are more than one.
+    /// Whether these include all settled keys, and those are more than one.
     pub fn are_all_keys(&self, signers: &[PublicKey]) -> bool {
         let settled = &self.settled_keys().keys;
         settled.len() > 1 && settled.iter().all(|known| signers.contains(&known.key))
     }
 
-    /// Whether these keys speak for the account: each is one of its own, and their weights reach the threshold.
+    /// Checks whether these keys speak for the account: each is one of its own, and their weights reach the threshold.
     ///
     /// # Errors
     /// [`Rejection::ForeignKey`] or [`Rejection::NotAuthorised`].
@@ -214,7 +215,7 @@ impl Account {
         Ok(())
     }
 
-    /// That the account may ask for this, suspended or not.
+    /// Checks that the account may ask for this action, even if it is suspended.
     ///
     /// # Errors
     /// [`Rejection::Suspended`].
@@ -232,7 +233,7 @@ impl Account {
     }
 }
 
-/// Admit a new account. The sender is its sponsor, and spends one of its quota and what it passes on: however many
+/// Admit a new account. The sender is its sponsor, and spends one of its quota plus what it passes on: however many
 /// accounts admit others, together they admit no more than the founders' quotas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateAccount {
@@ -279,8 +280,8 @@ impl CreateAccount {
     }
 }
 
-/// That a sponsor goes back to a founding account over fewer sponsors than the most: whoever asks on whom an account
-/// depends looks no further.
+/// Checks that a sponsor goes back to a founding account within the maximum number of sponsors, so that nobody has to
+/// follow a longer chain to find out on whom an account depends.
 fn require_short_chain(state: &Overlay<'_>, sponsor: &Account) -> Result<(), Rejection> {
     let mut next = sponsor.sponsor;
     for _ in 1..limits::SPONSOR_CHAIN {
@@ -290,7 +291,8 @@ fn require_short_chain(state: &Overlay<'_>, sponsor: &Account) -> Result<(), Rej
     if next.is_none() { Ok(()) } else { Err(Rejection::SponsorChain(sponsor.id)) }
 }
 
-/// Replace the sender's keys at once. Signed by all of its keys, it ends a recovery, and whatever fewer asked is void.
+/// Replace the sender's keys at once. If all of its keys sign, this ends a recovery and voids whatever fewer keys
+/// asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotateKeys {
     /// The keys from now on.

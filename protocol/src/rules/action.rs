@@ -30,15 +30,15 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a transaction asks for. The rules of each are in the module that its type lives in.
+/// What a transaction asks for. The rules of each action are in the module of its type.
 ///
-/// The parameters are what stands in the two places about approvals: in a transaction, the actions themselves; in a
-/// request that waits for approval, [`crate::rules::approval::Never`], so that none can hold another one.
+/// The parameters are the types in the two places about approvals: in a transaction, the actions themselves; in a
+/// request that waits for approval, [`crate::rules::approval::Never`], so that none can contain another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "founding a model is rare, and a box would show wherever one is made")]
 pub enum Action<Request = RequestApproval, Sign = SignApproval> {
-    /// Admit a new account, the sender being its sponsor.
+    /// Admit a new account, sponsored by the sender.
     CreateAccount(CreateAccount),
     /// Replace the sender's keys.
     RotateKeys(RotateKeys),
@@ -56,7 +56,7 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     OpenProposal(OpenProposal),
     /// Answer a question, or change the answer.
     CastBallot(CastBallot),
-    /// Take back a proposal that is still open.
+    /// Withdraw a proposal that is still open.
     WithdrawProposal(WithdrawProposal),
     /// Execute a decision whose timelock is over, once nothing is missing.
     ExecuteProposal(ExecuteProposal),
@@ -66,9 +66,9 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     Delegate(Delegate),
     /// Give up shares.
     BurnShares(BurnShares),
-    /// Say whether an artifact stood a test.
+    /// Say whether an artifact passed a test.
     Attest(Attest),
-    /// Tell the amount of a sealed contribution.
+    /// Reveal the amount of a sealed contribution.
     RevealContribution(RevealContribution),
     /// Challenge a line, a version or a contribution.
     OpenDispute(OpenDispute),
@@ -78,7 +78,7 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     RuleDispute(RuleDispute),
     /// Report what went wrong with a version.
     ReportIncident(ReportIncident),
-    /// Carry an incident on.
+    /// Update an incident.
     UpdateIncident(UpdateIncident),
     /// Name the sender's guardians.
     SetRecovery(SetRecovery),
@@ -86,47 +86,47 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     RecoverAccount(RecoverAccount),
     /// Object to a recovery of the sender, or stop it.
     CancelRecovery(CancelRecovery),
-    /// Put a request that other keys of the sender are to sign.
+    /// Make a request that other keys of the sender are to sign.
     RequestApproval(Request),
-    /// Sign a request that waits, or be against it.
+    /// Sign a waiting request, or oppose it.
     SignApproval(Sign),
     /// Bind a peer to the sender: it reads what the sender may read.
     BindPeer(BindPeer),
-    /// Let go of a peer of the sender.
+    /// Release a peer of the sender.
     ReleasePeer(ReleasePeer),
-    /// Call on an account that is silent, to speak or to leave the count.
+    /// Call on a silent account, which must speak or no longer counts.
     CallOn(CallOn),
-    /// Say that the sender, who was called on, is there.
+    /// Say that the sender, which was called on, is there.
     Present(Present),
-    /// Be a member of the network no longer.
+    /// Leave the network's members.
     LeaveNetwork(LeaveNetwork),
-    /// Accept an office, offered or to come.
+    /// Accept an office that was offered, or will be.
     AcceptOffice(AcceptOffice),
-    /// Decline an office, or give it back.
+    /// Decline or resign an office.
     ResignOffice(ResignOffice),
     /// Say whether the sender takes units that it did not ask for.
     SetIntake(SetIntake),
     /// Accept the units that a proposal would give the sender.
     AcceptTransfer(AcceptTransfer),
-    /// Take up units that a decision minted, to keep one's part.
+    /// Take up units that a decision minted, to keep the sender's part.
     TakeUp(TakeUp),
-    /// Agree to a decision that takes units of the sender, or take that back.
+    /// Consent to a decision that takes units of the sender, or withdraw the consent.
     GiveConsent(GiveConsent),
-    /// Suspend a version at once, or take that back.
+    /// Suspend a version at once, or withdraw such a stop.
     StopVersion(StopVersion),
     /// Decline to countersign a contribution, as a steward.
     DeclineContribution(DeclineContribution),
-    /// Take a challenge back.
+    /// Withdraw a challenge.
     WithdrawDispute(WithdrawDispute),
     /// Take a ruling to the owners.
     AppealDispute(AppealDispute),
-    /// Speak to an incident, as who reported it or who was named.
+    /// Comment on an incident, as its reporter or as an account that was named.
     AnswerIncident(AnswerIncident),
-    /// Commit to an artifact before anybody hears its address.
+    /// Commit to an artifact before anybody learns its address.
     CommitArtifact(CommitArtifact),
-    /// Ask a model's owners for a licence, or ask no longer.
+    /// Ask a model's owners for a licence, or withdraw the request.
     AskLicence(AskLicence),
-    /// Agree to a licence, or do without it.
+    /// Agree to a licence, decline it, or give it up.
     AnswerLicence(AnswerLicence),
 }
 
@@ -182,20 +182,20 @@ impl<Request, Sign> Action<Request, Sign> {
         }
     }
 
-    /// Whether it gathers approvals, which any one key of an account may do.
+    /// Whether it collects approvals, which any one key of an account may do.
     pub const fn is_of_approval(&self) -> bool {
         matches!(self, Self::RequestApproval(_) | Self::SignApproval(_))
     }
 
-    /// Whether it is about the account's own keys, and so for all of its settled keys to ask for, whatever the present
+    /// Whether it is about the account's own keys, so that all of its settled keys may ask for it, whatever the current
     /// ones are.
     pub const fn is_of_keys(&self) -> bool {
         matches!(self, Self::RotateKeys(_) | Self::SetRecovery(_) | Self::CancelRecovery(_))
     }
 
-    /// Whether a suspended account may ask for it: suspension keeps it from starting things, and takes nothing from it. It
-    /// votes, keeps its keys and those whom it looks after, and answers and completes what would be lost by waiting.
-    /// What it asks several of its own keys for is judged when it is put and when it is carried out.
+    /// Whether a suspended account may ask for it. Suspension keeps it from starting things, but takes nothing from it:
+    /// it votes, keeps its keys and guards those of others, and answers and completes what would be lost by waiting.
+    /// What it asks several of its own keys for is judged both when the request is made and when it is executed.
     pub const fn is_open_to_suspended(&self) -> bool {
         matches!(
             self,
@@ -220,7 +220,7 @@ impl<Request, Sign> Action<Request, Sign> {
         )
     }
 
-    /// Every rule of form.
+    /// Checks every rule of form.
     pub(crate) fn check(&self) -> Result<(), Invalid>
     where
         Request: OfApproval,
@@ -277,17 +277,17 @@ impl<Request, Sign> Action<Request, Sign> {
 }
 
 impl Action {
-    /// The same action, to be put as a request that waits for approval.
+    /// The same action, to be made a request that waits for approval.
     ///
     /// # Errors
     /// When it is itself about approvals.
     pub fn for_approval(&self) -> Result<Approvable, Invalid> {
-        // The two types share their bytes, but for what the other one cannot hold.
+        // The two types have the same encoding, except for what the other one cannot contain.
         Ok(codec::decode(&codec::encode(self), limits::TRANSACTION_SIZE_BYTES)?)
     }
 }
 
-/// Does what an account asks for, once it is known that it asks; and takes note that it spoke.
+/// Does what an account asks for, once that is verified, and records the account's activity.
 pub(crate) fn apply<Request: OfApproval, Sign: OfApproval>(
     state: &mut Overlay<'_>,
     context: &mut Context,

@@ -1,15 +1,15 @@
-//! Approvals gathered on the ledger: a request of an account with several keys, which their owners sign one after the
-//! other, over days, without passing files around.
+//! Approvals collected on the ledger: a request of an account with several keys, which their owners sign one after the
+//! other, over days, without exchanging files.
 //!
-//! Whoever has one of the keys puts the request; each further key signs it by a transaction of its own. With the
-//! signature that reaches the account's threshold, or the last key's where every key is asked, the request is carried
-//! out, as if all had signed it together. If the rules refuse it then, that signature is refused with their reason, and
-//! can be tried again.
+//! Any one of the keys makes the request; each further key signs it by a transaction of its own. With the signature
+//! that reaches the account's threshold, or that of the last key if every key is required, the request is executed as
+//! if all had signed it together. If the rules refuse it then, that signature is refused with their reason, and can be
+//! tried again.
 //!
-//! To drop a request takes what to sign it takes: as many keys must be against it. A key that signed and is against it
-//! takes its signature back; a request that no key signs any more is dropped. So is one whose keys were all replaced:
-//! only the account's present keys count, for it or against it. One key has no more than its share of the places, so
-//! that it cannot keep the others from asking.
+//! Dropping a request needs as much as signing it: enough keys must oppose it. A key that signed and then opposes the
+//! request withdraws its signature; a request that no key signs any more is dropped. So is one whose keys were all
+//! replaced: only the account's current keys count, for it or against it. One key has no more than its share of the
+//! places for requests, so that it cannot keep the others from making any.
 
 use crate::{
     ground::{
@@ -20,10 +20,9 @@ use crate::{
         state::{Family, Overlay, Record, prefix_end},
         weight::Load,
     },
-    rules::action,
     rules::{
         account::{Account, KeyPolicy},
-        action::Action,
+        action::{self, Action},
         context::Context,
         due::{self, Due},
         event::Event,
@@ -33,11 +32,11 @@ use crate::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-/// What an approval can be asked for: every action but those about approvals.
+/// What an approval can be requested for: every action except those about approvals.
 pub type Approvable = Action<Never, Never>;
 
-/// What stands where a request that waits would name another one: there is no value of it, in memory or in bytes. A
-/// chain of requests in requests would be as deep as its bytes are long.
+/// Used where a waiting request would contain another request: this type has no values, in memory or in bytes. Requests
+/// nested in requests could be as deep as their bytes are long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Never {}
 
@@ -47,15 +46,15 @@ impl<'de> Deserialize<'de> for Never {
     }
 }
 
-/// What can stand in an [`Action`]'s two places about approvals, and what each does there.
+/// What can be in an [`Action`]'s two places about approvals, and what each does there.
 pub(crate) trait OfApproval {
-    /// Every rule of form.
+    /// Checks every rule of form.
     fn check(&self) -> Result<(), Invalid>;
 
-    /// What it can make every peer do.
+    /// The most that it can make every peer do.
     fn load(&self) -> Load;
 
-    /// Does it, on behalf of the sender, by the keys that signed.
+    /// Executes it on behalf of the sender, with the keys that signed.
     fn apply(
         &self,
         state: &mut Overlay<'_>,
@@ -90,17 +89,17 @@ impl OfApproval for Never {
 pub struct Approval {
     /// Its id.
     pub id: ApprovalId,
-    /// The account in whose name it is.
+    /// The account in whose name the request is made.
     pub account: AccountId,
-    /// What is asked.
+    /// The requested action.
     pub action: Box<Approvable>,
-    /// The present keys of the account that signed so far.
+    /// The current keys of the account that have signed.
     pub keys: Vec<PublicKey>,
-    /// The present keys of the account that are against it.
+    /// The current keys of the account that oppose it.
     pub against: Vec<PublicKey>,
-    /// Whether every key of the account is to sign, and not only enough of them.
+    /// Whether every key of the account must sign, not only enough of them.
     pub every_key: bool,
-    /// When it was put.
+    /// The height at which it was made.
     pub opened: Height,
     /// The block time at which it is dropped.
     pub expires: Timestamp,
@@ -112,7 +111,7 @@ impl Record for Approval {
 }
 
 impl Approval {
-    /// Whether these keys are as many as it takes to carry the request out, or to drop it.
+    /// Whether these keys are enough to execute the request, or to drop it.
     pub fn is_enough(&self, policy: &KeyPolicy, keys: &[PublicKey]) -> bool {
         is_enough(policy, self.every_key, keys)
     }
@@ -125,12 +124,12 @@ fn is_enough(policy: &KeyPolicy, every_key: bool, keys: &[PublicKey]) -> bool {
     policy.weight_of(keys.iter()) >= u64::from(policy.threshold)
 }
 
-/// One of an account's requests that wait.
+/// One of an account's waiting requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalOf {
-    /// Which.
+    /// The request.
     pub approval: ApprovalId,
-    /// The first of the keys that put it.
+    /// The first of the keys that made it.
     pub by: PublicKey,
 }
 
@@ -139,15 +138,15 @@ impl Record for ApprovalOf {
     const FAMILY: Family = Family::ApprovalOf;
 }
 
-/// Put a request that other keys of the sender are to sign.
+/// Make a request that other keys of the sender are to sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestApproval {
-    /// What is asked.
+    /// The requested action.
     pub action: Box<Approvable>,
     /// How long it waits, in milliseconds of block time: 1 to [`limits::APPROVAL_MS`].
     pub lifetime_ms: u64,
-    /// Whether every key of the account is to sign, and not only enough of them: some of what an account asks counts
-    /// for more then, see [`crate::rules::recovery`].
+    /// Whether every key of the account must sign, not only enough of them: some actions count for more then, see
+    /// [`crate::rules::recovery`].
     pub every_key: bool,
 }
 
@@ -181,7 +180,7 @@ impl OfApproval for RequestApproval {
         if is_enough(&sender.keys, self.every_key, signers) {
             return Err(Rejection::NoApprovalNeeded(sender.id));
         }
-        // Every transaction that came this far has a signer.
+        // Every transaction that gets here has a signer.
         let by = *signers.first().ok_or(Rejection::NotAuthorised {
             account: sender.id,
             weight: 0,
@@ -208,7 +207,7 @@ impl OfApproval for RequestApproval {
     }
 }
 
-/// That the account has room for another request, and the key that puts it.
+/// Checks that the account, and the key that makes it, have room for another request.
 fn require_room(state: &Overlay<'_>, account: &Account, by: PublicKey) -> Result<(), Rejection> {
     if account.open_approvals >= limits::OPEN_APPROVALS_PER_ACCOUNT {
         return Err(Rejection::TooManyApprovals(account.id));
@@ -222,19 +221,19 @@ fn require_room(state: &Overlay<'_>, account: &Account, by: PublicKey) -> Result
     Ok(())
 }
 
-/// The requests of an account that wait.
+/// The waiting requests of an account.
 fn waiting(state: &Overlay<'_>, account: AccountId) -> Vec<ApprovalOf> {
     let from = ApprovalOf::key_bytes(&account);
     let entries = state.entries(&from, &prefix_end(&from), limits::OPEN_APPROVALS_PER_ACCOUNT as usize);
     entries.iter().filter_map(|(_, value)| codec::decode_trusted(value).ok()).collect()
 }
 
-/// Sign a request that waits, or be against it.
+/// Sign a waiting request, or oppose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignApproval {
-    /// Which.
+    /// The request.
     pub approval: ApprovalId,
-    /// Whether to sign it; if not, these keys are against it.
+    /// Whether to sign it; otherwise these keys oppose it.
     pub approve: bool,
 }
 
@@ -267,7 +266,7 @@ impl OfApproval for SignApproval {
 }
 
 impl Approval {
-    /// Keys came to those that sign.
+    /// Adds keys to those that sign.
     fn sign(
         self,
         state: &mut Overlay<'_>,
@@ -276,7 +275,7 @@ impl Approval {
         new: Vec<PublicKey>,
     ) -> Result<Vec<Event>, Rejection> {
         let is_enough = self.is_enough(&sender.keys, &self.keys);
-        // Keys that signed may come to be enough when others are replaced.
+        // Keys that have signed may become enough when others are replaced.
         if new.is_empty() && !is_enough {
             return Err(Rejection::SignedAlready(self.id));
         }
@@ -294,7 +293,7 @@ impl Approval {
         Ok(events)
     }
 
-    /// Keys came to those that are against it.
+    /// Adds keys to those that oppose.
     fn oppose(self, state: &mut Overlay<'_>, sender: &Account, new: Vec<PublicKey>) -> Result<Vec<Event>, Rejection> {
         let is_over = self.keys.is_empty() || self.is_enough(&sender.keys, &self.against);
         if new.is_empty() && !is_over {
@@ -330,8 +329,8 @@ pub(crate) fn expire(state: &mut Overlay<'_>, id: ApprovalId) -> Vec<Event> {
     state.read::<Approval>(&id).map(|approval| drop_request(state, &approval)).into_iter().collect()
 }
 
-/// The account's keys were replaced: what waits forgets those that are no longer among them, so that none counts again
-/// when it comes back, and no request holds more keys than an account has.
+/// The account's keys were replaced: waiting requests forget those that are no longer among them. So no key counts
+/// again when it comes back, and no request holds more keys than an account has.
 pub(crate) fn forget_old_keys(state: &mut Overlay<'_>, account: &Account) -> Vec<Event> {
     let mut events = Vec::new();
     for ApprovalOf { approval, .. } in waiting(state, account.id) {

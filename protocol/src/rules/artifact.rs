@@ -1,8 +1,8 @@
-//! What a version points at: one file, or a collection of files under one address.
+//! What a version points to: one file, or a collection of files under one address.
 //!
-//! A file's address is plain BLAKE3 of its bytes. A collection's is that of its manifest: the canonical encoding of
-//! the list of paths, sizes and file hashes, sorted by path. Nothing in a manifest can lead outside the directory it
-//! is written to: see [`ArtifactPath`].
+//! A file's address is the plain BLAKE3 of its bytes. A collection's address is that of its manifest: the canonical
+//! encoding of the list of paths, sizes and file hashes, sorted by path. Nothing in a manifest can lead outside the
+//! directory that it is written to: see [`ArtifactPath`].
 
 use crate::ground::{
     codec::{self, DecodeError},
@@ -17,38 +17,38 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Why a list of files is not a collection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// A path that could escape, or that some file system could not hold.
+    /// A path could escape, or some file system could not hold it.
     #[error(
         "{0:?} is not a path of a collection: 1 to {max} bytes, parts joined by single slashes, no part empty, `.` or \
          `..`, no backslash, colon or control character",
         max = limits::PATH_SIZE_BYTES
     )]
     Path(String),
-    /// No files.
+    /// There are no files.
     #[error("a collection holds at least one file")]
     Empty,
-    /// Too many files.
+    /// There are too many files.
     #[error("{0} files are more than the {max} allowed", max = limits::COLLECTION_FILES)]
     TooManyFiles(usize),
-    /// Not in the order of paths, or a path twice.
+    /// The files are not in the order of their paths, or a path appears twice.
     #[error("the files of a manifest are in the order of their paths, each once; {0:?} is not")]
     Order(String),
-    /// Two paths that some file systems take for one, or a file where another path needs a directory.
+    /// Some file systems take two paths for one, or a file is where another path needs a directory.
     #[error(
         "{0:?} and {1:?} cannot stand side by side on every file system: they differ only by case or by how letters are \
          composed (Unicode normalisation), or one is a directory of the other; rename one"
     )]
     Clash(String, String),
-    /// Too many bytes.
+    /// The files have too many bytes.
     #[error("the sizes of the files add up to more than the {max} bytes allowed", max = limits::ARTIFACT_SIZE_BYTES)]
     TooLarge,
-    /// Not the encoding of a manifest.
+    /// The bytes are not the encoding of a manifest.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
 
-/// A relative path with forward slashes that stays inside its directory on every file system. Kept byte for byte, however
-/// its letters are composed.
+/// A relative path with forward slashes that stays inside its directory on every file system. It is kept byte for byte,
+/// however its letters are composed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ArtifactPath(String);
@@ -92,13 +92,13 @@ impl fmt::Display for ArtifactPath {
 /// One file of a collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestFile {
-    /// Where it lies.
+    /// The path of the file.
     pub path: ArtifactPath,
     /// Its size in bytes.
     pub size_bytes: u64,
     /// BLAKE3 of its bytes.
     pub address: ArtifactId,
-    /// SHA-256 of its bytes, because tools outside ask for it.
+    /// SHA-256 of its bytes, for outside tools that use it.
     pub sha256: crate::ground::ids::ContentHash,
 }
 
@@ -131,12 +131,12 @@ impl TryFrom<Vec<ManifestFile>> for Manifest {
     }
 }
 
-/// What file systems that ignore case or normalise names make of a path: they take two for one if this is the same.
+/// What file systems that ignore case or normalise names make of a path: they take two paths for one if this is equal.
 fn folded(path: &str) -> String {
     if path.is_ascii() {
         return path.to_ascii_lowercase();
     }
-    // Decomposed first, so that forms which are canonically equivalent are lowercased alike.
+    // Decomposed first, so that canonically equivalent forms are lowercased alike.
     path.nfd().collect::<String>().to_lowercase().nfc().collect()
 }
 
@@ -162,7 +162,7 @@ fn refuse_clashes(files: &[ManifestFile]) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// Bytes of some files together.
+/// The total size of some files, in bytes.
 pub fn total_size_bytes(files: &[ManifestFile]) -> u64 {
     files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes))
 }
@@ -174,7 +174,7 @@ impl From<Manifest> for Vec<ManifestFile> {
 }
 
 impl Manifest {
-    /// The files, by path.
+    /// The files, sorted by path.
     pub fn files(&self) -> &[ManifestFile] {
         &self.0
     }
@@ -192,7 +192,7 @@ impl Manifest {
     /// Reads a manifest that a stranger sent.
     ///
     /// # Errors
-    /// When it is not one, or breaks a rule of collections.
+    /// When the bytes are not a manifest, or it breaks a rule of collections.
     pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
         Ok(codec::decode(bytes, limits::MANIFEST_SIZE_BYTES)?)
     }
@@ -218,16 +218,16 @@ pub enum ArtifactKind {
 pub struct Artifact {
     /// Its address.
     pub address: ArtifactId,
-    /// What the address is of.
+    /// The kind of the address.
     pub kind: ArtifactKind,
     /// Bytes of the file, or of all files together.
     pub size_bytes: u64,
-    /// Files; 1 for a file.
+    /// Number of files; 1 for a file.
     pub files: u32,
 }
 
 impl Artifact {
-    /// That there can be such an artifact; whether there is, only its bytes can tell.
+    /// Checks that such an artifact can exist; whether it does, only its bytes can show.
     ///
     /// # Errors
     /// Names the field and its bounds.
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_stranger_cannot_send_what_no_manifest_holds() {
-        // As a manifest encodes, without its rules.
+        // Encoded like a manifest, without its rules.
         #[derive(Serialize)]
         struct Raw<'a>(&'a str, u64, ArtifactId, ContentHash);
         let encoded = |paths: &[&str]| {
@@ -346,7 +346,7 @@ mod tests {
                 let (Ok(_), Ok(_)) = paths else { continue };
                 let mut files = vec![file(&name), file(form)];
                 files.sort_by(|one, two| one.path.cmp(&two.path));
-                // Uppercasing may give other letters (one for two); whatever is lowercased to the same clashes.
+                // Uppercasing may give other letters (one for two); everything with the same lowercase clashes.
                 let same = folded(&name) == folded(form);
                 proptest::prop_assert!(same || *form == name.to_uppercase());
                 proptest::prop_assert_eq!(same, matches!(Manifest::try_from(files), Err(ManifestError::Clash(..))));

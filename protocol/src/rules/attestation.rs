@@ -1,11 +1,11 @@
 //! Attestations: signed statements about an artifact, such as a safety review or a bias audit, that a release may wait
-//! for. What counts is what an account said last, and it may take that back.
+//! for. An account's last statement counts, and it may withdraw it.
 //!
-//! A gate is passed when enough of its accounts attested that the artifact passed, and none of them that it failed. A
+//! A gate is passed if enough of its accounts attested that the artifact passed, and none of them that it failed. A
 //! `failed` of one of them blocks the release until that account withdraws it, or until those who say `passed` are as
-//! many as the gate's own rule asks for to outvote it. Without such a rule nobody outvotes it; an account that blocks
-//! for no good reason is taken out of the role by a decision of class rules, for everybody to see, and the release is
-//! asked for again.
+//! many as the gate's own rule requires to outvote it. Without such a rule nobody can outvote it: an account that
+//! blocks for no good reason is removed from the role by a decision of class rules, for everybody to see, and the
+//! release is proposed again.
 
 use crate::{
     ground::{
@@ -27,15 +27,15 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What an account found.
+/// The finding of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
-    /// The artifact stood the test.
+    /// The artifact passed the test.
     Passed,
-    /// It did not.
+    /// It failed.
     Failed,
-    /// The account takes back what it said before.
+    /// The account withdraws what it said before.
     Withdrawn,
 }
 
@@ -50,22 +50,22 @@ impl Finding {
     }
 }
 
-/// What one account says of one artifact.
+/// The statement of one account about one artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {
     /// The artifact.
     pub artifact: ArtifactId,
-    /// What it is about, such as `bias-audit`.
+    /// The subject of the statement, such as `bias-audit`.
     pub statement: Name,
-    /// Who says it.
+    /// The account that says it.
     pub account: AccountId,
-    /// What was found.
+    /// The finding.
     pub finding: Finding,
     /// The hash of the report.
     pub evidence: Option<ContentHash>,
-    /// In its words.
+    /// A note in its own words.
     pub note: String,
-    /// When.
+    /// The height of the statement.
     pub height: Height,
 }
 
@@ -74,18 +74,18 @@ impl Record for Attestation {
     const FAMILY: Family = Family::Attestation;
 }
 
-/// Say whether an artifact stood a test, or take back what was said, which is then gone; the last word counts.
+/// Say whether an artifact passed a test, or withdraw what was said, which is then gone. The last statement counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attest {
     /// The artifact.
     pub artifact: ArtifactId,
-    /// What it is about.
+    /// The subject of the statement.
     pub statement: Name,
-    /// What was found.
+    /// The finding.
     pub finding: Finding,
     /// The hash of the report.
     pub evidence: Option<ContentHash>,
-    /// In the sender's words.
+    /// A note in the sender's words.
     pub note: String,
 }
 
@@ -128,19 +128,20 @@ impl Attest {
     }
 }
 
-/// How a gate stands.
+/// The verdict of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateVerdict {
-    /// It lets the release through.
+    /// It lets the release pass.
     Met,
     /// This account, the first in the gate's order, attested that the artifact failed, and is not outvoted.
     Failed(AccountId),
-    /// Too few attested that it passed.
+    /// Too few accounts attested that the artifact passed.
     Lacking,
 }
 
 impl ProposalGate {
-    /// Judges what the gate's accounts said last: `found` answers for each of them. Gives also how many said `passed`.
+    /// Judges the last statements of the gate's accounts: `found` returns that of each. Also returns how many said
+    /// `passed`.
     pub fn judge(&self, found: impl Fn(AccountId) -> Option<Finding>) -> (GateVerdict, u32) {
         let said = |finding: Finding| {
             let accounts = self.accounts.iter().filter(|account| found(**account) == Some(finding));
@@ -163,11 +164,11 @@ pub(crate) fn lacking(
     (model, label): (ModelId, &VersionLabel),
     gates: &[ProposalGate],
 ) -> Option<Rejection> {
-    // A version that is not there is for the action itself to refuse.
+    // If the version does not exist, the action itself refuses.
     let artifact = state.read::<Version>(&(model, label.clone()))?.artifact.address;
     gates.iter().find_map(|gate| {
         let said = |account| state.read::<Attestation>(&(artifact, gate.statement.clone(), account));
-        // What is said by who did not accept the role counts for nothing, either way.
+        // Statements of accounts that did not accept the role count for nothing, for or against.
         let role = Office::Attester { model, role: gate.role.clone() };
         let found = |account| said(account).filter(|_| office::counts_in_copy(state, &role, account));
         let statement = gate.statement.clone();

@@ -1,14 +1,15 @@
-//! Committing to an artifact before anybody hears its address.
+//! Committing to an artifact before anybody learns its address.
 //!
-//! An address is heard by many before its version is on the ledger: by whoever waits with transactions, and by everybody
-//! once the artifact is announced. If the first to *name* an address governed the artifact, a stranger who is quick would
-//! decide for ever who reads it. So governing follows from having known the bytes first. A publisher commits to the address
-//! under a salt ([`CommitArtifact`]), waits until that is in a block, and only then publishes, telling the salt. Its model
-//! governs since the commitment, and takes over from a model that published the address meanwhile.
+//! Many learn an address before its version is on the ledger: those who see waiting transactions, and everybody once
+//! the artifact is announced. If the first to *name* an address governed the artifact, a quick stranger would decide
+//! for ever who reads it. So the right to govern follows from having known the bytes first. A publisher commits to the
+//! address under a salt ([`CommitArtifact`]), waits until the commitment is in a block, and only then publishes,
+//! revealing the salt. Its model governs since the commitment, and takes over from a model that published the address
+//! meanwhile.
 //!
-//! A commitment counts for [`limits::COMMITMENT_MS`]: nobody hoards claims to what others may make one day, and who governs
-//! an artifact is settled that long after it was published first. Whoever had the same bytes in time, and committed to
-//! them first, is as good a publisher as any.
+//! A commitment counts for [`limits::COMMITMENT_MS`]. So nobody can hoard claims to what others may make one day, and
+//! who governs an artifact is settled that long after it was first published. Anyone who had the same bytes in time, and
+//! committed to them first, is as good a publisher as any.
 
 use crate::{
     ground::{
@@ -28,8 +29,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What stands for an artifact in a commitment: nobody can tell the address without the salt, and it is of use to no other
-/// publisher and in no other model.
+/// The hash that represents an artifact in a commitment: nobody can derive the address without the salt, and it is
+/// useless to any other publisher and in any other model.
 pub fn commitment(model: ModelId, publisher: AccountId, artifact: ArtifactId, salt: ContentHash) -> ContentHash {
     let committed = codec::encode(&(model, publisher, artifact, salt));
     ContentHash::from_bytes(crypto::hash(Domain::Commitment, &committed))
@@ -38,16 +39,16 @@ pub fn commitment(model: ModelId, publisher: AccountId, artifact: ArtifactId, sa
 /// One commitment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commitment {
-    /// See [`commitment`].
+    /// The hash, see [`commitment`].
     pub hash: ContentHash,
-    /// In which block it was made.
+    /// The height of the block with the commitment.
     pub height: Height,
-    /// Until when it counts.
+    /// The block time until which it counts.
     pub until: Timestamp,
 }
 
-/// The commitments of an account for a model that it has not published by yet, the oldest first; at most
-/// [`limits::COMMITMENTS`], the oldest give way.
+/// The commitments of an account for a model with which it has not published yet, oldest first; at most
+/// [`limits::COMMITMENTS`]: the oldest make way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commitments {
     /// In the order in which they were made.
@@ -64,7 +65,7 @@ impl Record for Commitments {
 pub struct CommitArtifact {
     /// The model.
     pub model: ModelId,
-    /// See [`commitment`].
+    /// The hash, see [`commitment`].
     pub commitment: ContentHash,
 }
 
@@ -91,7 +92,8 @@ impl CommitArtifact {
     }
 }
 
-/// Since when a publisher has known an artifact, by the commitment that it tells the salt of; the commitment is used up.
+/// The height since which a publisher has known an artifact, by the commitment whose salt it reveals. Uses the
+/// commitment up.
 pub(crate) fn known_since(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -113,8 +115,8 @@ pub(crate) fn known_since(
     Ok(found.height)
 }
 
-/// A model publishes an artifact that its publisher has known since a height: it governs the artifact from now on if no
-/// model did, or if the one that did has known it for less long.
+/// A model publishes an artifact that its publisher has known since a height. The model governs the artifact from now
+/// on if no model did, or if the one that did has known it for less long.
 pub(crate) fn govern(
     state: &mut Overlay<'_>,
     context: &Context,

@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// What the rules may know besides the state: where the ledger stands, and what the block has changed so far of the
-/// records that nearly every rule touches.
+/// What the rules may know in addition to the state: the position on the ledger, and the changes that the block has
+/// made so far to the records that nearly every rule touches.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// The network.
@@ -32,7 +32,7 @@ pub struct Context {
     pub time: Timestamp,
     /// The parameters in force.
     pub parameters: Parameters,
-    /// The transaction at work; none while deadlines are handled.
+    /// The current transaction. `None` while deadlines are handled.
     pub transaction: Option<TransactionId>,
     /// The network's record, written back at the end of the block.
     pub network: Network,
@@ -40,7 +40,7 @@ pub struct Context {
     pub next_validators: ValidatorSet,
 }
 
-/// What an action may change of a context, to be put back if it fails.
+/// The part of a context that an action may change, restored if it fails.
 #[derive(Clone, Debug)]
 pub(crate) struct Changeable(Network, ValidatorSet);
 
@@ -96,7 +96,7 @@ pub enum ExecuteError {
     /// The state could not be read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The network moved on.
+    /// The network has moved to a version of the protocol that this build does not support.
     #[error(
         "from height {height} on the network speaks version {protocol} of the protocol, and this build speaks version \
          {current}: install release {release} and start again; nothing is lost",
@@ -105,7 +105,7 @@ pub enum ExecuteError {
     Outgrown(Upgrade),
 }
 
-/// Writes what the context holds of the state, as far as it changed: a block that does nothing leaves the state root as
+/// Writes back what the context holds of the state, if it changed: a block that does nothing leaves the state root as
 /// it was.
 pub(crate) fn write_back(state: &mut Overlay<'_>, before: &Context, after: &Context) -> ValidatorSchedule {
     if after.network != before.network {
@@ -118,7 +118,7 @@ pub(crate) fn write_back(state: &mut Overlay<'_>, before: &Context, after: &Cont
     schedule
 }
 
-/// The context of a block that is to come, with nothing changed yet.
+/// The context of a future block, with nothing changed yet.
 pub(crate) fn context_at(
     state: &dyn StateRead,
     network_id: NetworkId,

@@ -1,11 +1,11 @@
-//! Contributions: evidenced records of what was given to a model, signed by who gave it and who received it.
+//! Contributions: evidenced records of what was given to a model, signed by the giver and the receiver.
 //!
-//! The giver's transaction is the giver's signature, a steward's transaction the receiver's. A record says what was
-//! given; by itself it moves no shares. One that is recorded to a round counts in it once as many stewards have
-//! countersigned it as the policy asks for (see [`crate::rules::round`]). In a sealed round a giver first records the hash of
-//! its amount, and tells the amount once nobody can record any more.
+//! The giver signs with its transaction, and a steward signs for the receiver with another. A record says what was
+//! given; by itself it moves no shares. A contribution to a round counts in it once as many stewards have countersigned
+//! it as the policy requires (see [`crate::rules::round`]). In a sealed round a giver first records the hash of its amount,
+//! and reveals the amount once nobody can record any more.
 //!
-//! Read on: [`review`] (what stewards say of a contribution, and how its giver appeals).
+//! Continue with [`review`] (what stewards say about a contribution, and how its giver appeals).
 
 pub mod review;
 
@@ -30,7 +30,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What was given.
+/// The kind of what was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContributionKind {
@@ -67,29 +67,29 @@ impl ContributionKind {
 pub struct Contribution {
     /// Its id.
     pub id: ContributionId,
-    /// To which model.
+    /// The model.
     pub model: ModelId,
-    /// In which round; none for one outside rounds, which mints nothing.
+    /// The round, by number. `None` outside rounds, where a contribution mints nothing.
     pub round: Option<u64>,
-    /// By whom.
+    /// The account that gave it.
     pub giver: AccountId,
-    /// Of what kind.
+    /// The kind of contribution.
     pub kind: ContributionKind,
-    /// How much, in the kind's measure; 0 while it is sealed.
+    /// The amount, in the kind's measure; 0 while it is sealed.
     pub amount: u64,
-    /// What the amount was sealed with, see [`seal`].
+    /// The seal of the amount, see [`seal`].
     pub sealed: Option<ContentHash>,
-    /// The hash of what shows it: a log, a data sheet, a commit.
+    /// The hash of the evidence: a log, a data sheet, a commit.
     pub evidence: Option<ContentHash>,
-    /// The giver's words.
+    /// A note in the giver's words.
     pub note: String,
-    /// When it was recorded.
+    /// The height at which it was recorded.
     pub recorded: Height,
-    /// Stewards who countersigned it, each once.
+    /// The stewards that countersigned it, each once.
     pub countersigned: Vec<Countersignature>,
-    /// Stewards who declined it, each once, and none of those who countersigned it.
+    /// The stewards that declined it, each once, and none of those that countersigned it.
     pub declined: Vec<Decline>,
-    /// Since when it counts: enough stewards countersigned it, or an appeal was upheld. None while it waits.
+    /// The height since which it counts: enough stewards countersigned it, or an appeal was upheld. `None` until then.
     pub accepted: Option<Height>,
 }
 
@@ -112,13 +112,13 @@ impl Contribution {
         state.read::<Self>(&id).ok_or(Rejection::UnknownContribution(id))
     }
 
-    /// Whether its amount is still to be told.
+    /// Whether its amount has not been revealed yet.
     pub const fn is_sealed(&self) -> bool {
         self.sealed.is_some() && self.amount == 0
     }
 }
 
-/// What a giver records in place of an amount in a sealed round: nobody can tell the amount without the salt, and it
+/// What a giver records instead of an amount in a sealed round: nobody can derive the amount without the salt, and it
 /// opens for no other giver and in no other round.
 pub fn seal((model, round): (ModelId, u64), giver: AccountId, amount: u64, salt: ContentHash) -> ContentHash {
     let sealed = codec::encode(&(model, round, giver, amount, salt));
@@ -128,19 +128,19 @@ pub fn seal((model, round): (ModelId, u64), giver: AccountId, amount: u64, salt:
 /// Record what the sender gave to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordContribution {
-    /// To which model.
+    /// The model.
     pub model: ModelId,
-    /// In which round, if in one.
+    /// The round, by number, if it is given to one.
     pub round: Option<u64>,
-    /// Of what kind.
+    /// The kind of contribution.
     pub kind: ContributionKind,
-    /// How much: 1 to [`limits::CONTRIBUTION_AMOUNT`], or 0 if it is sealed.
+    /// The amount: 1 to [`limits::CONTRIBUTION_AMOUNT`], or 0 if it is sealed.
     pub amount: u64,
-    /// The sealed amount, in a sealed round.
+    /// The seal of the amount, in a sealed round.
     pub sealed: Option<ContentHash>,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
-    /// In the giver's words.
+    /// A note in the giver's words.
     pub note: String,
 }
 
@@ -196,7 +196,7 @@ impl RecordContribution {
         Ok(vec![Event::ContributionRecorded { model: self.model, contribution: contribution.id, giver: sender }])
     }
 
-    /// That the round takes it from the sender; a seal is counted until it is opened.
+    /// Checks that the round accepts it from the sender; a seal is counted until it is opened.
     fn apply_to_round(
         &self,
         state: &mut Overlay<'_>,
@@ -221,14 +221,14 @@ impl RecordContribution {
     }
 }
 
-/// Tell the amount of a sealed contribution, once its round no longer records.
+/// Reveal the amount of a sealed contribution, once its round no longer records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevealContribution {
-    /// Which.
+    /// The contribution.
     pub contribution: ContributionId,
     /// The amount that was sealed.
     pub amount: u64,
-    /// What it was sealed with.
+    /// The salt of the seal.
     pub salt: ContentHash,
 }
 

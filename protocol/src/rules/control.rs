@@ -1,17 +1,17 @@
-//! Control of an account: whether those who speak for it are those who did.
+//! Control of an account: whether those who speak for it now are those who did before.
 //!
-//! Keys are replaced in the ordinary course, one by one or all at once, and the ledger cannot see why. What it sees is
+//! Keys are replaced in the ordinary course, one by one or all at once, and the ledger cannot see why. It can see
 //! whether the keys that an account had could still act for it: as long as some of them reach the threshold of the new
-//! ones, control goes on. When they do not, it has *changed*, as when an organisation hands its keys to another. Small
-//! steps are no way around that: they are all measured against the keys with which the present control began. What
-//! guardians do is a recovery, and no change; it also takes back a change that they stepped in against.
+//! ones, control continues. If they do not, it has *changed*, as when an organisation hands its keys to another. Small
+//! steps do not get around that: all of them are measured against the keys with which the current control began. What
+//! guardians do is a recovery, not a change; it also reverts a change that they stepped in against.
 //!
-//! A model's owners can treat a change of a holder's control as a transfer ([`ChangeOfControl::Approval`]). Then who got
-//! the keys neither answers with what the account holds nor gives it away until the owners accept those keys, by a
-//! decision like one on a transfer; before the change, by the old keys' own proposal, or after it. The units stay where
-//! they are, count in every quorum, and can be given up.
+//! A model's owners can treat a change of a holder's control as a transfer ([`ChangeOfControl::Approval`]). Then those
+//! who got the keys can neither answer with what the account holds nor give it away until the owners accept those keys,
+//! by a decision like one on a transfer: either before the change, proposed by the old keys, or after it. The units
+//! stay where they are, count in every quorum, and can be given up.
 //!
-//! Who gives a key itself away changes nothing on the ledger, and no policy sees that.
+//! Giving a key itself away changes nothing on the ledger, and no policy can see it.
 
 use crate::{
     ground::{
@@ -29,18 +29,18 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a change of a holder's control is to a model's owners.
+/// How a model's owners treat a change of a holder's control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeOfControl {
     /// The holder's own business.
     #[default]
     Free,
-    /// As a transfer that they approve.
+    /// Like a transfer that they approve.
     Approval,
 }
 
-/// A time under one control.
+/// A period under one control.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epoch {
     /// The keys with which it began.
@@ -49,7 +49,7 @@ pub struct Epoch {
     pub since: Height,
 }
 
-/// Under whose control an account is. One that never replaced a key has no such record.
+/// The control of an account. An account that never replaced a key has no such record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     /// The account.
@@ -58,7 +58,7 @@ pub struct Control {
     pub epoch: Epoch,
     /// The keys that new ones are measured against: those with which the epoch began, or the last that guardians gave.
     pub anchor: KeyPolicy,
-    /// The epoch and the anchor of before, while guardians can still take the change back.
+    /// The previous epoch and anchor, while guardians can still revert the change.
     pub unsettled: Option<(Epoch, KeyPolicy)>,
 }
 
@@ -67,7 +67,7 @@ impl Record for Control {
     const FAMILY: Family = Family::Control;
 }
 
-/// The keys of a holder that a model's owners accept, whether it has them already or is to have them.
+/// The keys of a holder that a model's owners accept, whether it already has them or will get them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedControl {
     /// The model.
@@ -85,7 +85,7 @@ impl Record for AcceptedControl {
     const FAMILY: Family = Family::AcceptedControl;
 }
 
-/// Since when a model's owners have a say in changes of control: none of before is their business.
+/// The height since which a model's owners decide about changes of control; earlier changes are not their concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlRuled(pub Height);
 
@@ -110,7 +110,7 @@ pub(crate) fn on_rotated(
     (before, after): (&Account, &Account),
 ) -> Option<Event> {
     let mut control = of(state, before);
-    // What was settled before nobody takes back, whatever waits now.
+    // Nobody reverts what was settled before, whatever waits now.
     if before.settled_keys() == &before.keys || after.unsettled.is_none() {
         control.unsettled = None;
     }
@@ -128,7 +128,7 @@ pub(crate) fn on_rotated(
     (!goes_on).then_some(Event::ControlChanged { account: after.id })
 }
 
-/// Guardians gave an account new keys. `before` is the account as it was.
+/// Guardians gave an account new keys. `before` is the account before that.
 pub(crate) fn on_recovered(state: &mut Overlay<'_>, before: &Account, keys: &KeyPolicy) {
     let mut control = of(state, before);
     let against = before.unsettled.as_ref().is_some_and(|waits| waits.keys != before.keys);
@@ -139,7 +139,7 @@ pub(crate) fn on_recovered(state: &mut Overlay<'_>, before: &Account, keys: &Key
     state.write(&before.id, &control);
 }
 
-/// The control of a holder that a model's owners have not accepted; none if there is nothing to accept.
+/// The control of a holder that a model's owners have not accepted. `None` if there is nothing to accept.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -157,9 +157,9 @@ pub fn unaccepted(state: &impl StateRead, model: &Model, account: AccountId) -> 
     Ok(Some(epoch).filter(|epoch| accepted.is_none_or(|accepted| accepted.keys != epoch.keys)))
 }
 
-/// That an account may answer and dispose with what it holds of a model.
+/// Checks that an account may answer with, and dispose of, what it holds of a model.
 pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Result<(), Rejection> {
-    // Most accounts never replaced a key, and a model is much to read.
+    // Most accounts never replaced a key, and a model is expensive to read.
     if state.read::<Control>(&account).is_none() {
         return Ok(());
     }

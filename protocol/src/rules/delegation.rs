@@ -1,9 +1,8 @@
 //! Delegation: a holder lets another account of its choice answer a model's questions with its weight.
 //!
-//! A delegation reaches one step: what an account was given by others it does not pass on. It counts for proposals
-//! opened after it, as weights do; whoever delegated may still answer any one of them itself (see
-//! [`crate::rules::proposal::ballot`]). What each account was given is a running sum, so that a ballot costs the same however
-//! many stand behind it.
+//! A delegation reaches one step: an account does not pass on what others delegated to it. It counts for proposals
+//! opened after it, as weights do; the delegator may still answer any of them itself (see [`crate::rules::proposal::ballot`]).
+//! What was delegated to each account is a running sum, so a ballot costs the same however many stand behind it.
 
 use crate::{
     ground::{
@@ -24,18 +23,18 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Whom an account delegated a model's questions to.
+/// The delegation of a model's questions by an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delegation {
     /// The model.
     pub model: ModelId,
-    /// Who delegated.
+    /// The account that delegates.
     pub from: AccountId,
-    /// To whom.
+    /// The account that answers.
     pub to: AccountId,
-    /// Until when, in block time; none for until it is ended.
+    /// The block time at which it ends. `None` means that it lasts until it is ended.
     pub expires: Option<Timestamp>,
-    /// Since when.
+    /// The height at which it was made.
     pub since: Height,
 }
 
@@ -44,7 +43,7 @@ impl Record for Delegation {
     const FAMILY: Family = Family::Delegation;
 }
 
-/// Whom an account's questions were delegated to from a height on, until its next entry.
+/// The account to which an account's questions were delegated from a height on, until its next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DelegationAt(pub Option<AccountId>);
 
@@ -53,7 +52,7 @@ impl Record for DelegationAt {
     const FAMILY: Family = Family::DelegationAt;
 }
 
-/// What an account was given by those who delegated to it, from a height on, until its next entry.
+/// The weight that others delegated to an account, from a height on, until its next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DelegatedAt(pub Weights);
 
@@ -67,9 +66,9 @@ impl Record for DelegatedAt {
 pub struct Delegate {
     /// The model.
     pub model: ModelId,
-    /// To whom; none to answer for oneself again.
+    /// The account that answers. `None` means that the sender answers for itself again.
     pub to: Option<AccountId>,
-    /// Until when, in block time; none for until it is ended.
+    /// The block time at which it ends. `None` means that it lasts until it is ended.
     pub expires: Option<Timestamp>,
 }
 
@@ -151,8 +150,8 @@ pub(crate) fn end_of(state: &mut Overlay<'_>, context: &Context, model: ModelId,
     Some(Event::Delegated { model, from, to: None, expires: None })
 }
 
-/// A delegation's time is up. It counts for no proposal that is opened from this block on, and so is over as of the block
-/// before, which is the one that they read.
+/// A delegation has expired. It does not count for proposals opened from this block on, and so it is over as of the
+/// previous block, which is the one that they read.
 pub(crate) fn expire(state: &mut Overlay<'_>, context: &Context, (model, from): (ModelId, AccountId)) -> Vec<Event> {
     let Some(Delegation { to, .. }) = state.read::<Delegation>(&(model, from)) else { return Vec::new() };
     let before = context.height.previous();
@@ -160,7 +159,7 @@ pub(crate) fn expire(state: &mut Overlay<'_>, context: &Context, (model, from): 
     state.write(&(model, from, before), &DelegationAt(None));
     let was = Weights::of(share::balance_as_of(state, model, from, before));
     let sum = delegated_as_of(state, model, to, before).minus(was);
-    // What this block has changed before counts from this block on.
+    // What this block has already changed counts from this block on.
     if let Some(DelegatedAt(now)) = state.read(&(model, to, context.height)) {
         let is = Weights::of(share::balance(state, model, from));
         state.write(&(model, to, context.height), &DelegatedAt(now.minus(is)));
@@ -170,13 +169,13 @@ pub(crate) fn expire(state: &mut Overlay<'_>, context: &Context, (model, from): 
     vec![Event::Delegated { model, from, to: None, expires: None }]
 }
 
-/// That no delegation of a model has ended by now without having been taken off: a proposal that is opened counts
-/// weights as they stand.
+/// Checks that every delegation of a model that has expired has been removed: a proposal being opened counts weights as
+/// they are.
 pub(crate) fn require_ended(state: &Overlay<'_>, context: &Context, model: ModelId) -> Result<(), Rejection> {
     if due::is_behind(state, Lane::Ends(model), context.time) { Err(Rejection::DelegationsEnd(model)) } else { Ok(()) }
 }
 
-/// Follows a change of a holder's balance in what its delegate was given.
+/// Applies a change of a holder's balance to what its delegate was given.
 pub(crate) fn follow(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -209,23 +208,23 @@ fn change_count(state: &mut Overlay<'_>, model: ModelId, change: impl FnOnce(u64
     state.write(&model, &register);
 }
 
-/// What `account` is given by others now.
+/// The weight that others currently delegate to `account`.
 pub(crate) fn delegated_now(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Weights {
     delegated_as_of(state, model, account, Height::new(u64::MAX))
 }
 
-/// What `account` was given by others when block `height` was over.
+/// The weight that others delegated to `account` after block `height`.
 pub(crate) fn delegated_as_of(state: &Overlay<'_>, model: ModelId, account: AccountId, height: Height) -> Weights {
     state.read_as_of::<DelegatedAt>(&(model, account), &(model, account, height)).map_or(Weights::ZERO, |at| at.0)
 }
 
-/// Whom `account` delegates to now.
+/// The account to which `account` currently delegates.
 pub(crate) fn now(state: &Overlay<'_>, context: &Context, model: ModelId, account: AccountId) -> Option<AccountId> {
     let delegation = state.read::<Delegation>(&(model, account))?;
     delegation.expires.is_none_or(|expires| expires > context.time).then_some(delegation.to)
 }
 
-/// Whom `account` had delegated to when block `height` was over.
+/// The account to which `account` delegated after block `height`.
 pub(crate) fn delegate_as_of(
     state: &Overlay<'_>,
     model: ModelId,

@@ -2,12 +2,12 @@
 //! until a ruling lifts or upholds it, or until its time is up.
 //!
 //! ```text
-//! open ------- needed arbiters rule alike, once the respondent was heard ------> ruled
+//! open ------- enough arbiters agree, once the respondent was heard -----------> ruled
 //!   +--------- too few arbiters sit: a resolution of the owners ---------------> upheld | lifted
-//!   +--------- the challenger takes it back before anybody ruled --------------> withdrawn
+//!   +--------- the challenger withdraws before anybody has ruled --------------> withdrawn
 //!   +--------- nobody rules in time -------------------------------------------> lapsed
 //!
-//! ruled ------ whom it goes against appeals, once -----------------------------> appealed
+//! ruled ------ the losing party appeals, once ---------------------------------> appealed
 //!   +--------- its timelock is over -------------------------------------------> upheld | lifted, as ruled
 //!   +--------- its timelock is over, and it would take units that arbiters
 //!              alone may not take ---------------------------------------------> appealed
@@ -17,21 +17,22 @@
 //!                                                                                may not take the units
 //! ```
 //!
-//! - **Who rules**: the arbiters that the policy named when the challenge was opened, the first so many of the list who
-//!   *sit*: they accepted the office, hold nothing of the model, are no parties and not suspended. Stand-ins fill the
-//!   gaps. How many must agree never falls; where too few sit, the owners decide ([`panel`]).
-//! - **What takes units** needs the owners by the rule of ownership as well, over everybody's voice; or every seat of the
-//!   panel alike, where the policy says that arbiters may take units. Nobody loses its voice by being a party: else who
-//!   challenges a large holder would decide over it ([`crate::rules::policy::Rule::both`]).
-//! - **What a challenge costs**: units of the challenger's own are bound while it is open. Who loses is barred from
-//!   challenging in that model, twice as long each time, and the units stay bound as long ([`stake`]).
-//! - Several may challenge one thing, each on its own; it is frozen until the last of them ends. Nobody challenges itself.
-//!   There are so many places and no more: where all are taken, who binds more has the place of the one that binds least,
-//!   which loses nothing by it. So to keep a thing from being challenged by challenges that are not meant, one has to bind
-//!   as many times as there are places what anybody else could bind.
-//! - Upheld, the disputed units are burned, the version is withdrawn, the contribution is void ([`ending`]).
-//! - An appeal of a contribution's giver ([`review`]) is settled the same way, but it goes the other way round: it
-//!   freezes nothing and costs nothing, and upheld the contribution counts.
+//! - **Who rules**: of the arbiters that the policy named when the challenge was opened, the first that *sit*, as many as
+//!   there are seats. To sit, they must have accepted the office, hold nothing of the model, not be parties and not be
+//!   suspended. Stand-ins fill the gaps. How many must agree never falls; if too few sit, the owners decide ([`panel`]).
+//! - **What takes units** also needs the owners, by the rule of ownership, over everybody's voice; or the agreement of
+//!   every seat of the panel, if the policy says that arbiters may take units. Nobody loses its voice by being a party:
+//!   otherwise a challenger of a large holder would decide over it ([`crate::rules::policy::Rule::both`]).
+//! - **What a challenge costs**: units of the challenger's own are bound while it is open. A challenger that loses is
+//!   barred from challenging in that model, twice as long each time, and the units stay bound as long ([`stake`]).
+//! - Several accounts may challenge one thing, each on its own; it is frozen until the last challenge ends. Nobody
+//!   challenges itself. The number of places is fixed: if all are taken, a challenger that binds more takes the place
+//!   of the one that binds least, which loses nothing by that. So to shield a thing with sham challenges, one has to
+//!   bind, for every place, as much as anybody else could bind.
+//! - If a dispute is upheld, the disputed units are burned, the version is withdrawn, or the contribution is void
+//!   ([`ending`]).
+//! - An appeal of a contribution's giver ([`review`]) is settled in the same way, but the other way round: it freezes
+//!   nothing and costs nothing, and if it is upheld the contribution counts.
 
 pub mod ending;
 pub mod panel;
@@ -120,64 +121,65 @@ impl DisputeTarget {
     }
 }
 
-/// How a dispute stands.
+/// The status of a dispute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStatus {
     /// Its target is frozen; the respondent answers, then arbiters rule or the owners resolve.
     Open,
-    /// Enough arbiters ruled alike; nothing is done yet.
+    /// Enough arbiters have agreed on a ruling, which has not taken effect.
     Ruled {
         /// Whether the challenge is right.
         upholds: bool,
-        /// When.
+        /// The height of the ruling.
         height: Height,
-        /// The block time until which whom it goes against may appeal, and at which it is done.
+        /// The block time until which the losing party may appeal, and at which the ruling takes effect.
         stands: Timestamp,
     },
     /// A ruling is before the owners.
     Appealed {
-        /// What was ruled.
+        /// Whether the ruling says that the challenge is right.
         upholds: bool,
-        /// The block time until which a resolution may be opened. One that is under way then is waited for.
+        /// The block time until which a resolution may be opened. One in progress then is waited for.
         until: Timestamp,
     },
     /// The challenge was right.
     Upheld {
-        /// When.
+        /// The height at which it ended.
         height: Height,
-        /// By which decision of the owners; none if the arbiters ruled.
+        /// The decision of the owners. `None` if the arbiters ruled.
         proposal: Option<ProposalId>,
     },
     /// The challenge was wrong.
     Lifted {
-        /// When.
+        /// The height at which it ended.
         height: Height,
-        /// By which decision of the owners; none if the arbiters ruled.
+        /// The decision of the owners. `None` if the arbiters ruled.
         proposal: Option<ProposalId>,
     },
-    /// Nobody ruled in time, or nobody who may take units confirmed a ruling that takes some: the target is free again.
+    /// Nobody ruled in time, or a ruling that takes units was not confirmed by those who may take them: the target is
+    /// free again.
     Lapsed {
-        /// When.
+        /// The height at which it ended.
         height: Height,
     },
-    /// The challenger took it back.
+    /// The challenger withdrew it.
     Withdrawn {
-        /// When.
+        /// The height at which it ended.
         height: Height,
     },
     /// Another challenge of the same thing was upheld.
     Moot {
-        /// When.
+        /// The height at which it ended.
         height: Height,
-        /// Which.
+        /// The upheld challenge.
         upheld: DisputeId,
     },
-    /// Another challenge, which binds more, has its place.
+    /// Another challenge, which binds more, took its place.
     Outbid {
-        /// When.
+        /// The height at which it ended.
         height: Height,
-        /// Which.
+        /// The other challenge.
         by: DisputeId,
     },
 }
@@ -198,31 +200,31 @@ impl DisputeStatus {
         }
     }
 
-    /// Whether nothing more comes of it.
+    /// Whether the dispute is over.
     pub const fn is_final(&self) -> bool {
         !matches!(self, Self::Open | Self::Ruled { .. } | Self::Appealed { .. })
     }
 }
 
-/// What a party says.
+/// The statement of a party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plea {
-    /// In its words.
+    /// The statement, in its own words.
     pub text: String,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
-    /// When.
+    /// The height of the statement.
     pub height: Height,
 }
 
-/// That a party takes a ruling to the owners.
+/// The appeal of a party, which takes a ruling to the owners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisputeAppeal {
-    /// Who: the party that the ruling goes against.
+    /// The party that the ruling goes against.
     pub party: AccountId,
-    /// Why.
+    /// The party's reasons.
     pub text: String,
-    /// When.
+    /// The height of the appeal.
     pub height: Height,
 }
 
@@ -237,33 +239,33 @@ pub struct Dispute {
     pub number: u64,
     /// What is challenged.
     pub target: DisputeTarget,
-    /// Units of a line that are challenged; 0 for other targets.
+    /// Number of challenged units of a line; 0 for other targets.
     pub units: Units,
-    /// Who challenges.
+    /// The challenging account.
     pub challenger: AccountId,
-    /// Whom it is against: the holder, the publisher, the giver.
+    /// The account that the challenge is against: the holder, the publisher, the giver.
     pub respondent: AccountId,
-    /// What the challenger says.
+    /// The challenger's statement.
     pub claim: Plea,
-    /// What the respondent says to it.
+    /// The respondent's answer.
     pub answer: Option<Plea>,
-    /// The block time until which nobody rules, unless the respondent answers before.
+    /// The block time until which nobody rules, unless the respondent answers earlier.
     pub answer_until: Timestamp,
-    /// Who can rule on it; none where the policy named no arbiters.
+    /// Who can rule on it. `None` if the policy named no arbiters.
     pub panel: Option<Panel>,
-    /// What arbiters have ruled so far.
+    /// The rulings of arbiters so far.
     pub rulings: Vec<Ruling>,
     /// The block time at which it lapses if nobody ruled, and after which no resolution of it may be opened.
     pub lapses: Timestamp,
-    /// On which terms, as they were at opening.
+    /// The terms, as they were at opening.
     pub terms: DisputeTerms,
-    /// Units of the challenger's own that are bound while it is open.
+    /// Number of the challenger's own units that are bound while it is open.
     pub bond: Units,
-    /// Why it is before the owners; none if no party appealed.
+    /// The appeal that brought it before the owners. `None` if no party appealed.
     pub appeal: Option<DisputeAppeal>,
-    /// Resolutions of the owners that are open or queued.
+    /// Number of resolutions of the owners that are open or queued.
     pub resolutions: u32,
-    /// How it stands.
+    /// Its status.
     pub status: DisputeStatus,
 }
 
@@ -281,15 +283,15 @@ impl Record for DisputeOf {
     const FAMILY: Family = Family::DisputeOf;
 }
 
-/// By which disputes a thing is frozen.
+/// The disputes by which a thing is frozen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frozen {
-    /// Those that are not over, the oldest first.
+    /// Those that are not over, oldest first.
     pub disputes: Vec<DisputeId>,
-    /// Units of a line that they are about together; 0 for other targets.
+    /// Total units of a line in these disputes; 0 for other targets.
     pub units: Units,
-    /// The one that settled it for good: a contribution that it was upheld against stays void, and an appeal that it
-    /// judged is not made again.
+    /// The dispute that settled it for good: a contribution that it was upheld against stays void, and an appeal that
+    /// it decided cannot be made again.
     pub settled: Option<DisputeId>,
 }
 
@@ -303,7 +305,7 @@ impl Frozen {
         state.read::<Self>(target).unwrap_or_default()
     }
 
-    /// The dispute to name to who asks why it is frozen.
+    /// The dispute to name when somebody asks why it is frozen.
     pub fn first(&self) -> Option<DisputeId> {
         self.settled.or_else(|| self.disputes.first().copied())
     }
@@ -326,7 +328,7 @@ pub(crate) fn require_not_void(state: &Overlay<'_>, id: ContributionId) -> Resul
     Frozen::of(state, &DisputeTarget::Contribution(id)).settled.map_or(Ok(()), |upheld| Err(Rejection::Frozen(upheld)))
 }
 
-/// Refuses to let so many units leave a line that the disputed ones would not be left on it.
+/// Refuses to let units leave a line if the disputed ones would not remain on it.
 pub(crate) fn require_undisputed(
     state: &Overlay<'_>,
     (model, account): (ModelId, AccountId),
@@ -340,7 +342,7 @@ pub(crate) fn require_undisputed(
     }
 }
 
-/// Units of a line that disputes are about.
+/// The units of a line that disputes are about.
 pub(crate) fn disputed_units(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Units {
     Frozen::of(state, &DisputeTarget::Line { model, account }).units
 }
@@ -359,12 +361,12 @@ impl Dispute {
         Rejection::DisputeOver { dispute: self.id, status: self.status.name().into() }
     }
 
-    /// Who does not rule on it.
+    /// The parties, which do not rule on it.
     pub(crate) const fn parties(&self) -> [AccountId; 2] {
         [self.challenger, self.respondent]
     }
 
-    /// That the respondent answered, or has had the time to.
+    /// Checks that the respondent has answered, or has had the time to.
     fn require_heard(&self, time: Timestamp) -> Result<(), Rejection> {
         if self.answer.is_some() || time >= self.answer_until {
             return Ok(());
@@ -372,7 +374,7 @@ impl Dispute {
         Err(Rejection::NotHeard { dispute: self.id, until: self.answer_until })
     }
 
-    /// When the ledger carries it on by itself, unless a resolution is under way then.
+    /// When the ledger continues it by itself, unless a resolution is in progress then.
     pub const fn falls_due(&self) -> Timestamp {
         match self.status {
             DisputeStatus::Ruled { stands, .. } => stands,
@@ -381,12 +383,12 @@ impl Dispute {
         }
     }
 
-    /// Whether it is about units that somebody holds.
+    /// Whether it is about units that an account holds.
     const fn is_about_units(&self) -> bool {
         matches!(self.target, DisputeTarget::Line { .. })
     }
 
-    /// Takes it to another status, with its entry on the agenda.
+    /// Changes its status, and its entry on the agenda.
     fn advance(&mut self, state: &mut Overlay<'_>, status: DisputeStatus) {
         due::clear(state, self.falls_due(), Due::Dispute(self.model, self.id));
         self.status = status;
@@ -400,15 +402,15 @@ impl Dispute {
 /// Challenge a line, a version or a contribution, which freezes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenDispute {
-    /// What.
+    /// The thing to challenge.
     pub target: DisputeTarget,
-    /// How many units of a line; 0 for other targets.
+    /// Number of challenged units of a line; 0 for other targets.
     pub units: Units,
-    /// Why.
+    /// The reasons.
     pub text: String,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
-    /// Units of the challenger's own to bind where the policy asks for fewer; 0 for an appeal, which binds nothing.
+    /// Number of the challenger's own units to bind if the policy requires fewer; 0 for an appeal, which binds nothing.
     pub bond: Units,
 }
 
@@ -482,8 +484,8 @@ impl OpenDispute {
         Ok([opened].into_iter().chain(outbid).collect())
     }
 
-    /// The model it is about, and whom it is against, if the sender may challenge it: anybody of the model may, and the
-    /// giver alone may appeal.
+    /// The model it is about, and the respondent, if the sender may challenge it: anybody in the model may challenge,
+    /// and only the giver may appeal.
     fn subject(
         &self,
         state: &Overlay<'_>,
@@ -520,7 +522,7 @@ impl OpenDispute {
         }
     }
 
-    /// What the target is frozen by, if this sender may challenge it besides.
+    /// What the target is already frozen by, if this sender may challenge it too.
     fn require_challengeable(
         &self,
         state: &Overlay<'_>,
@@ -541,7 +543,7 @@ impl OpenDispute {
     }
 }
 
-/// What comes into dispute in a round, which must still be open.
+/// Holds what comes into dispute in a round, which must still be open.
 fn hold_in_round(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -560,14 +562,14 @@ fn hold_in_round(
     Ok(())
 }
 
-/// Answer a challenge, as the one it is against.
+/// Answer a challenge, as its respondent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerDispute {
-    /// Which.
+    /// The dispute.
     pub dispute: DisputeId,
     /// The answer; it replaces an earlier one.
     pub text: String,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
 }
 

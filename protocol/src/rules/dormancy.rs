@@ -1,14 +1,14 @@
-//! Dormancy: weight that has fallen silent leaves the count of quorums until it speaks again, so that lost holders and
+//! Dormancy: weight that has fallen silent no longer counts for quorums until it speaks again, so that lost holders and
 //! members do not stop everybody else for ever.
 //!
-//! Whoever has a voice in a scope may *call on* another that has one. That one is then told, by event, by when to speak:
-//! the time that the policy in force gives it (see [`crate::rules::policy::Dormancy`]). Any word in the scope will do, a
-//! ballot, a proposal, a delegation, a transfer, or [`Present`]; it ends the call. If none comes, the account is
-//! *dormant*: proposals opened from the next block on take their quorums of what is awake, though never of less than
-//! half of the whole. Its first word wakes it; and if that word is a ballot, its weight counts in that very vote.
+//! An account with a voice in a scope may *call on* another one. An event then tells that one by when to speak: the
+//! time that the policy in force gives it (see [`crate::rules::policy::Dormancy`]). Any activity in the scope ends the call: a
+//! ballot, a proposal, a delegation, a transfer, or [`Present`]. If there is none, the account becomes *dormant*: for
+//! proposals opened from the next block on, quorums are fractions of what is awake, though never of less than half of
+//! the whole. Its first activity wakes it; and if that is a ballot, its weight counts in that very vote.
 //!
-//! A holder whose delegate is awake has spoken through it. Who falls dormant loses its own delegation, as its weight
-//! could otherwise be answered with and not be counted.
+//! A holder whose delegate is awake has spoken through it. An account that falls dormant loses its own delegation:
+//! otherwise its weight could be used for answers without being counted.
 
 use crate::{
     ground::{
@@ -35,17 +35,17 @@ use serde::{Deserialize, Serialize};
 /// An account that was called on and has not spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
-    /// Where it has a voice.
+    /// The scope in which it has a voice.
     pub scope: Scope,
-    /// Who is silent.
+    /// The silent account.
     pub account: AccountId,
-    /// Who called.
+    /// The account that called on it.
     pub by: AccountId,
-    /// When it was called on, in block time.
+    /// The block time of the call.
     pub called_at: Timestamp,
     /// The block time from which it is dormant, unless it speaks before.
     pub sleeps_at: Timestamp,
-    /// Whether it is.
+    /// Whether it is dormant.
     pub is_dormant: bool,
 }
 
@@ -63,7 +63,7 @@ impl Record for DormantAt {
     const FAMILY: Family = Family::DormantAt;
 }
 
-/// What all dormant accounts of a scope count with together from a height on, until the next entry.
+/// The total weight of all dormant accounts of a scope from a height on, until the next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DormantTotalAt(pub Weights);
 
@@ -72,12 +72,12 @@ impl Record for DormantTotalAt {
     const FAMILY: Family = Family::DormantTotalAt;
 }
 
-/// Call on an account that is silent, to speak or to leave the count.
+/// Call on a silent account, which must speak or no longer counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallOn {
-    /// Where it has a voice, and the sender too.
+    /// The scope in which it has a voice, and the sender too.
     pub scope: Scope,
-    /// Who.
+    /// The account to call on.
     pub account: AccountId,
 }
 
@@ -119,10 +119,10 @@ impl CallOn {
     }
 }
 
-/// Say that the sender is there, with nothing else to say.
+/// Say that the sender is there, without any other action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Present {
-    /// Where it was called on.
+    /// The scope in which it was called on.
     pub scope: Scope,
 }
 
@@ -137,7 +137,7 @@ impl Present {
     }
 }
 
-/// The scope in which whoever does this speaks; none if it says nothing anywhere, or nobody is silent there.
+/// The scope in which this action counts as activity. `None` if it counts nowhere, or nobody is silent there.
 pub(crate) fn spoken_in<Request, Sign>(state: &Overlay<'_>, action: &Action<Request, Sign>) -> Option<Scope> {
     match action {
         Action::OpenProposal(action) => Some(action.scope),
@@ -154,14 +154,14 @@ pub(crate) fn spoken_in<Request, Sign>(state: &Overlay<'_>, action: &Action<Requ
     })
 }
 
-/// An account spoke in a scope: a call on it is over, and it is awake.
+/// An account was active in a scope: a call on it is over, and it is awake.
 pub(crate) fn heard(state: &mut Overlay<'_>, context: &Context, scope: Scope, account: AccountId) -> Option<Event> {
     let silence = state.read::<Silence>(&(scope, account))?;
     end(state, context, &silence);
     Some(Event::Spoke { scope, account, was_dormant: silence.is_dormant })
 }
 
-/// Forgets that an account is silent, because it has no voice any more.
+/// Forgets that an account is silent, because it no longer has a voice.
 pub(crate) fn forget(state: &mut Overlay<'_>, context: &Context, scope: Scope, account: AccountId) {
     if let Some(silence) = state.read::<Silence>(&(scope, account)) {
         end(state, context, &silence);
@@ -214,7 +214,7 @@ pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, scope: Scope, a
     events
 }
 
-/// Follows a change of a holder's balance in what the dormant count with.
+/// Applies a change of a holder's balance to the weight of the dormant.
 pub(crate) fn follow(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -230,13 +230,12 @@ pub(crate) fn follow(
     }
 }
 
-/// Whether `account` was dormant when block `height` was over.
+/// Whether `account` was dormant after block `height`.
 pub(crate) fn was_dormant(state: &Overlay<'_>, scope: Scope, account: AccountId, height: Height) -> bool {
     state.read_as_of::<DormantAt>(&(scope, account), &(scope, account, height)).is_some_and(|at| at.0)
 }
 
-/// What the dormant of a scope counted with together when block `height` was over; nothing where no policy says that
-/// they leave the count.
+/// The total weight of the dormant of a scope after block `height`; zero if no policy says that they no longer count.
 pub(crate) fn asleep_as_of(state: &Overlay<'_>, scope: Scope, height: Height) -> Weights {
     state.read_as_of::<DormantTotalAt>(&scope, &(scope, height)).map_or(Weights::ZERO, |at| at.0)
 }
@@ -248,7 +247,7 @@ fn dormancy(state: &Overlay<'_>, context: &Context, scope: Scope) -> Result<Opti
     }
 }
 
-/// Whether an account can answer the scope's questions at all now, with its own weight or with others'.
+/// Whether an account can currently answer the scope's questions at all, with its own weight or with others'.
 fn has_voice(state: &Overlay<'_>, scope: Scope, account: AccountId) -> bool {
     let is_delegate = match scope {
         Scope::Network => false,
@@ -257,7 +256,7 @@ fn has_voice(state: &Overlay<'_>, scope: Scope, account: AccountId) -> bool {
     is_delegate || weights(state, scope, account) != Weights::ZERO
 }
 
-/// The account that answers for this one, if that is awake.
+/// The account that answers for this one, if it is awake.
 fn delegate_awake(state: &Overlay<'_>, context: &Context, scope: Scope, account: AccountId) -> Option<AccountId> {
     let Scope::Model(model) = scope else { return None };
     let delegate = delegation::now(state, context, model, account)?;
@@ -265,7 +264,7 @@ fn delegate_awake(state: &Overlay<'_>, context: &Context, scope: Scope, account:
     (!is_dormant).then_some(delegate)
 }
 
-/// What an account counts with now.
+/// The current weight of an account.
 fn weights(state: &Overlay<'_>, scope: Scope, account: AccountId) -> Weights {
     match scope {
         Scope::Model(model) => Weights::of(share::balance(state, model, account)),

@@ -1,10 +1,10 @@
-//! What falls due by itself: the ledger's agenda.
+//! The ledger's agenda: what falls due by itself.
 //!
-//! Each entry stands in a [`Lane`], that of its model, its account or the network, and there in the order of block time.
-//! At the start of each block the lanes in which something is due take turns, one entry each, those that wait longest
-//! first, until the weight that a block has for it is used up ([`limits::AGENDA_WEIGHT`]); the others follow in the next
-//! blocks, before lanes that had a turn. So the many entries of one model hold up that model and nobody else, and a heavy one
-//! holds up no light one. A network at rest makes a block when the next entry falls due.
+//! Each entry is in a [`Lane`], that of its model, its account or the network, ordered by block time. At the start of
+//! each block, the lanes in which something is due take turns, one entry each, those that have waited longest first,
+//! until the weight that a block has for this is used up ([`limits::AGENDA_WEIGHT`]). The others follow in the next
+//! blocks, before lanes that had a turn. So the many entries of one model delay that model and nobody else, and a heavy
+//! entry delays no light one. An idle network makes a block when the next entry falls due.
 
 use crate::{
     ground::{
@@ -39,56 +39,56 @@ pub enum Due {
     Proposal(Scope, ProposalId),
     /// A delegation ends.
     Delegation {
-        /// Of which model's questions.
+        /// The model whose questions were delegated.
         model: ModelId,
-        /// Whose.
+        /// The account that delegated.
         from: AccountId,
     },
-    /// A round closes, or goes on closing.
+    /// A round closes, or continues to close.
     Round {
-        /// Of which model.
+        /// The model.
         model: ModelId,
         /// Its number.
         number: u64,
     },
-    /// A dispute lapses, a ruling stands, or the owners' time to answer an appeal is over.
+    /// A dispute lapses, a ruling takes effect, or the owners' time to answer an appeal is over.
     Dispute(ModelId, DisputeId),
     /// An account gets the keys that its guardians chose, or does not.
     Recovery(AccountId),
-    /// A request is no longer waited with.
+    /// A request has waited too long for signatures.
     Approval(AccountId, ApprovalId),
-    /// Who was called on and has not spoken falls dormant.
+    /// An account that was called on and has not spoken becomes dormant.
     Silence {
-        /// Where it has a voice.
+        /// The scope in which it has a voice.
         scope: Scope,
-        /// Who.
+        /// The account.
         account: AccountId,
     },
     /// The time to take up minted units is over.
     Issue {
-        /// Of which model.
+        /// The model.
         model: ModelId,
         /// The issue's number.
         number: u64,
     },
     /// An emergency stop lapses.
     Stop {
-        /// Of which model.
+        /// The model.
         model: ModelId,
         /// Its number.
         number: u64,
     },
-    /// What fewer than all keys of an account asked of its guardians and keys is settled.
+    /// What fewer than all keys of an account asked about its guardians and keys is settled.
     Settling(AccountId),
-    /// What was said of a proposal that is over is forgotten.
+    /// Ballots and consents of a proposal that is over are forgotten.
     Ballots(ProposalId),
-    /// The consent of a peer that was released can be used no more.
+    /// The consent of a peer that was released can no longer be used.
     Binding(PublicKey),
-    /// An account asks for a licence no longer.
+    /// An account's request for a licence ends.
     LicenceRequest {
-        /// Who asked.
+        /// The account that asked.
         account: AccountId,
-        /// The owners of which model.
+        /// The model whose owners it asked.
         model: ModelId,
     },
 }
@@ -152,19 +152,19 @@ impl KeyField for Due {
     }
 }
 
-/// Whose turn an entry takes.
+/// The lane in which an entry takes its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
     /// The network's own.
     Network,
-    /// What falls due in a model.
+    /// The entries of a model.
     Model(ModelId),
-    /// The delegations of a model that end: they may be many, and keep no decision waiting.
+    /// The delegations of a model that end: there may be many, and they must not delay decisions.
     Ends(ModelId),
-    /// What falls due of an account.
+    /// The entries of an account.
     Account(AccountId),
-    /// What is forgotten, anywhere.
+    /// Everything that is to be forgotten.
     Tidying,
 }
 
@@ -199,12 +199,12 @@ impl KeyField for Lane {
 }
 
 impl Due {
-    /// Whether it only tidies up: nobody waits for it, and it is in no list of what is to come.
+    /// Whether it only tidies up: nobody waits for it, and no list of upcoming entries shows it.
     const fn is_tidying(&self) -> bool {
         matches!(self, Self::Ballots(..) | Self::Binding(..))
     }
 
-    /// The lane that it stands in.
+    /// The lane of the entry.
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Proposal(scope, _) | Self::Silence { scope, .. } => Lane::of_scope(*scope),
@@ -218,7 +218,7 @@ impl Due {
     }
 }
 
-/// An entry of the agenda, by block time; those that only tidy up are not among them.
+/// An entry of the agenda, by block time. Entries that only tidy up are not included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deadline(pub Due);
 
@@ -232,7 +232,7 @@ impl Record for Deadline {
 pub struct InLane {
     /// When it is due.
     pub time: Timestamp,
-    /// What.
+    /// What is due.
     pub due: Due,
 }
 
@@ -241,7 +241,7 @@ impl Record for InLane {
     const FAMILY: Family = Family::InLane;
 }
 
-/// That a lane has a turn: its place among the lanes. A lane that nothing waits in has none.
+/// The turn of a lane: its place among the lanes. An empty lane has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn(pub Lane);
 
@@ -250,8 +250,8 @@ impl Record for Turn {
     const FAMILY: Family = Family::Turn;
 }
 
-/// The block time at which a lane has its turn: when its first entry falls due, or, if that has waited since the lane
-/// had its last turn, the time of that one.
+/// The block time of a lane's turn: when its first entry falls due, or, if that has been waiting since the lane's last
+/// turn, the time of that turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnOf(pub Timestamp);
 
@@ -273,7 +273,7 @@ pub(crate) fn set(state: &mut Overlay<'_>, time: Timestamp, due: Due) {
     }
 }
 
-/// Takes an entry off the agenda.
+/// Removes an entry from the agenda.
 pub(crate) fn clear(state: &mut Overlay<'_>, time: Timestamp, due: Due) {
     let lane = due.lane();
     if state.read::<InLane>(&(lane, time, due)).is_none() {
@@ -304,7 +304,7 @@ pub(crate) fn is_behind(state: &Overlay<'_>, lane: Lane, time: Timestamp) -> boo
     first_of(state, lane).is_some_and(|first| first.time <= time)
 }
 
-/// Gives a lane its turn at another time, or none.
+/// Moves a lane's turn to another time, or removes it.
 fn move_turn(state: &mut Overlay<'_>, lane: Lane, time: Option<Timestamp>) {
     let before = state.read::<TurnOf>(&lane).map(|turn| turn.0);
     if before == time {
@@ -347,7 +347,7 @@ pub(crate) fn handle(state: &mut Overlay<'_>, context: &mut Context) -> Vec<Even
             continue;
         };
         let weight = weight_of(state, due);
-        // It keeps its turn, and so is first in the next block, where all of the weight is there for it.
+        // It keeps its turn, and so is first in the next block, where all of the weight is available for it.
         if weight > left {
             continue;
         }
@@ -364,7 +364,7 @@ pub(crate) fn handle(state: &mut Overlay<'_>, context: &mut Context) -> Vec<Even
     events
 }
 
-/// The most that handling an entry costs.
+/// The maximum weight of handling an entry.
 fn weight_of(state: &Overlay<'_>, due: Due) -> Weight {
     match due {
         Due::Proposal(_, id) => {

@@ -1,13 +1,13 @@
-//! Emergency stops: accounts that a model's policy names suspend a version at once, with a reason, for a bounded time in
-//! which the owners confirm that or lift it. If they do neither, it lapses, for everybody to see.
+//! Emergency stops: accounts that a model's policy names can suspend a version at once, with a reason, for a bounded
+//! time in which the owners confirm or lift the suspension. If they do neither, it lapses, for everybody to see.
 //!
-//! A suspended version is not released, not given to strangers, and says so wherever it is met. It keeps its status:
-//! when the suspension ends, it stands where it stood.
+//! A suspended version cannot be released, is not served to strangers, and is marked as suspended wherever it appears.
+//! It keeps its status: when the suspension ends, it is as it was before.
 //!
-//! A stop is not a veto. One account stops one version [`limits::EMERGENCY_STOPS`] times at the most, each long after the
-//! one before ended ([`limits::EMERGENCY_REST_MS`]), and has [`limits::EMERGENCY_STOPS_AT_ONCE`] stops of one model
-//! running at a time, so that one decision of the owners can lift them all. What the owners decide
-//! ([`suspend`], [`lift`], withdrawing the version) ends a stop; only they suspend without a term.
+//! A stop is not a veto. One account can stop one version at most [`limits::EMERGENCY_STOPS`] times, each long after
+//! the previous stop ended ([`limits::EMERGENCY_REST_MS`]), and can have [`limits::EMERGENCY_STOPS_AT_ONCE`] stops of
+//! one model in force at a time, so that one decision of the owners can lift them all. A decision of the owners
+//! ([`suspend`], [`lift`], withdrawing the version) ends a stop; only the owners can suspend without a term.
 
 use crate::{
     ground::{
@@ -26,36 +26,36 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// By what a version is suspended.
+/// What suspended a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SuspendedBy {
-    /// By an emergency stop.
+    /// An emergency stop.
     Stop {
-        /// Its number among the model's.
+        /// Its number among the model's stops.
         number: u64,
-        /// Whose.
+        /// The account that stopped it.
         account: AccountId,
         /// The block time at which it lapses.
         until: Timestamp,
     },
-    /// By a decision of the owners, until they lift it.
+    /// A decision of the owners, until they lift it.
     Decision(ProposalId),
 }
 
-/// That a version is not to be used for now.
+/// The suspension of a version, which must not be used meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
-    /// By what.
+    /// What suspended it.
     pub by: SuspendedBy,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Since when.
+    /// The height of the suspension.
     pub height: Height,
 }
 
 impl Suspension {
-    /// The block time at which it ends by itself; none until the owners lift it.
+    /// The block time at which it ends by itself. `None` if only the owners can lift it.
     pub const fn until(&self) -> Option<Timestamp> {
         match self.by {
             SuspendedBy::Stop { until, .. } => Some(until),
@@ -68,19 +68,19 @@ impl Suspension {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopEnd {
-    /// The owners decided nothing in its time.
+    /// The owners decided nothing in time.
     Lapsed,
-    /// The account took it back.
+    /// The account withdrew it.
     TakenBack,
     /// The owners lifted it.
     Lifted(ProposalId),
     /// The owners suspend the version until they lift it.
     Confirmed(ProposalId),
-    /// The version was withdrawn: by a decision, or, without one, because a dispute over it was upheld.
+    /// The version was withdrawn: by a decision, or, if `None`, because a dispute about it was upheld.
     Withdrawn(Option<ProposalId>),
 }
 
-/// An emergency stop, kept for good: who stopped what, and what the owners made of it.
+/// An emergency stop, kept for ever: who stopped what, and what the owners decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionStop {
     /// The model.
@@ -89,15 +89,15 @@ pub struct VersionStop {
     pub number: u64,
     /// The version's label.
     pub label: VersionLabel,
-    /// Who stopped it.
+    /// The account that stopped it.
     pub account: AccountId,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// The height of the stop.
     pub height: Height,
     /// The block time at which it lapses.
     pub until: Timestamp,
-    /// How it ended, and when; none while it runs.
+    /// How it ended, and at which height. `None` while it is in force.
     pub ended: Option<(StopEnd, Height)>,
 }
 
@@ -106,12 +106,12 @@ impl Record for VersionStop {
     const FAMILY: Family = Family::VersionStop;
 }
 
-/// How often an account stopped a version, and until when its last stop ran or would have run.
+/// How often an account stopped a version, and until when its last stop was in force or would have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopUse {
-    /// How often.
+    /// Number of stops.
     pub stops: u32,
-    /// Until when the last one was to run; that the owners lifted it earlier shortens nothing.
+    /// The block time at which the last one was to lapse; lifting it earlier does not change that.
     pub until: Timestamp,
 }
 
@@ -120,7 +120,7 @@ impl Record for StopUse {
     const FAMILY: Family = Family::StopUse;
 }
 
-/// How many stops of an account run in a model; absent for none.
+/// Number of stops of an account in force in a model; absent if zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopsRunning(pub u32);
 
@@ -129,16 +129,16 @@ impl Record for StopsRunning {
     const FAMILY: Family = Family::StopsRunning;
 }
 
-/// Suspend a version at once, as an account that the model's policy names for emergencies, or take that back.
+/// Suspend a version at once, as an account that the model's policy names for emergencies, or withdraw such a stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopVersion {
     /// The model.
     pub model: ModelId,
     /// The version's label.
     pub label: VersionLabel,
-    /// Whether to suspend it; otherwise the sender takes its own stop back.
+    /// Whether to suspend it; otherwise the sender withdraws its own stop.
     pub stops: bool,
-    /// Why, for whoever meets the version; not blank.
+    /// The reason, for everybody who comes across the version; not blank.
     pub reason: String,
 }
 
@@ -171,7 +171,7 @@ impl StopVersion {
     ) -> Result<Vec<Event>, Rejection> {
         let for_ms = may_stop(model, account).ok_or(Rejection::MayNotStop { account, model: model.id })?;
         require_not_suspended(&version, context.time)?;
-        // One whose time is over makes room.
+        // A stop whose time is over makes room.
         end_stop(state, context, &mut version, StopEnd::Lapsed);
         if matches!(version.status, VersionStatus::Withdrawn { .. }) {
             return Err(wrong_status(version));
@@ -198,19 +198,19 @@ impl StopVersion {
     }
 }
 
-/// A reason that is not blank and at most [`limits::TITLE_SIZE_BYTES`].
+/// Checks that a reason is not blank and has at most [`limits::TITLE_SIZE_BYTES`].
 pub(crate) fn check_reason(reason: &str) -> Result<(), Invalid> {
-    check_said("reason", reason, "is blank; say why, for whoever meets the version")?;
+    check_said("reason", reason, "is blank; say why, for everyone who meets the version")?;
     check_text("reason", reason, limits::TITLE_SIZE_BYTES)
 }
 
-/// How long a stop of this account lasts, in milliseconds; none if it may not stop versions of the model.
+/// How long a stop by this account lasts, in milliseconds. `None` if it may not stop versions of the model.
 fn may_stop(model: &Model, account: AccountId) -> Option<u64> {
     let emergency = model.policy.emergency.as_ref()?;
     emergency.accounts.contains(&account).then_some(emergency.for_ms)
 }
 
-/// Counts a stop, unless the account has had its share of them.
+/// Counts a stop, unless the account has used up its number of them.
 fn count_stop(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -239,7 +239,7 @@ fn count_stop(
     Ok(())
 }
 
-/// Refuses what must not be done with a suspended version. A stop is over when its time is, taken off or not.
+/// Refuses what must not be done with a suspended version. A stop whose time is over no longer counts, removed or not.
 pub(crate) fn require_not_suspended(version: &Version, time: Timestamp) -> Result<(), Rejection> {
     match &version.suspended {
         None => Ok(()),
@@ -267,7 +267,7 @@ fn take_back(
     }
 }
 
-/// Suspends a version until it is lifted, as a decision says; a stop that runs is confirmed by it.
+/// Suspends a version until it is lifted, by decision; this confirms a stop in force.
 pub(crate) fn suspend(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -285,7 +285,7 @@ pub(crate) fn suspend(
     Ok(set(state, context, version, (SuspendedBy::Decision(proposal), reason)))
 }
 
-/// Ends a suspension, as a decision says.
+/// Ends a suspension, by decision.
 pub(crate) fn lift(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -299,7 +299,7 @@ pub(crate) fn lift(
     Ok(clear(state, context, version, StopEnd::Lifted(proposal)))
 }
 
-/// The time of a stop is up.
+/// A stop has run out.
 pub(crate) fn lapse(state: &mut Overlay<'_>, context: &Context, key: (ModelId, u64)) -> Vec<Event> {
     let stop = state.read::<VersionStop>(&key).filter(|stop| stop.ended.is_none());
     let version = stop.and_then(|stop| state.read::<Version>(&(stop.model, stop.label)));
@@ -325,7 +325,7 @@ fn clear(state: &mut Overlay<'_>, context: &Context, mut version: Version, end: 
     Event::SuspensionEnded { model: version.model, label: version.label, artifact, end }
 }
 
-/// Takes a suspension off a version, and closes the stop that it was by, if it was by one; the caller writes the version.
+/// Removes the suspension of a version, and closes the stop that caused it, if any; the caller writes the version.
 pub(crate) fn end_stop(state: &mut Overlay<'_>, context: &Context, version: &mut Version, end: StopEnd) {
     let Some(Suspension { by: SuspendedBy::Stop { number, account, until }, .. }) = version.suspended.take() else {
         return;

@@ -1,10 +1,11 @@
-//! Incident reports: what went wrong with a version, who answers for it, and how far that has come. They move nothing;
-//! they make accountability readable.
+//! Incident reports: what went wrong with a version, who answers for it, and their status. They move nothing; they make
+//! accountability visible.
 //!
-//! Any account reports; the model's stewards carry it on. Whom they name as the one who answers for it is offered that
-//! office (see [`crate::rules::office`]) and accepts or declines. An incident is not closed on an account that has neither
-//! answered nor spoken, unless the time for that is up ([`limits::INCIDENT_ANSWER_MS`]). Who was ever named, and who
-//! reported it, may speak, also after it is closed; all of it stands in one history, in order.
+//! Any account may report; the model's stewards update the report. The account that they name to answer for the
+//! incident is offered that office (see [`crate::rules::office`]) and accepts or declines it. An incident cannot be closed
+//! while an account named has neither answered nor commented, unless the time for that is up
+//! ([`limits::INCIDENT_ANSWER_MS`]). The reporter, and every account that was ever named, may comment, even after the
+//! incident is closed; everything is in one history, in order.
 
 use crate::{
     ground::{
@@ -24,35 +25,35 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How far an incident has come.
+/// The status of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentStatus {
-    /// Nobody has taken it up.
+    /// Nobody has worked on it yet.
     Reported,
-    /// Somebody looks into it.
+    /// It is being investigated.
     Investigating,
     /// It is settled.
     Resolved,
-    /// It was none.
+    /// It was not an incident.
     Dismissed,
 }
 
 impl IncidentStatus {
-    /// Whether nothing more is to come.
+    /// Whether it is closed.
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::Resolved | Self::Dismissed)
     }
 }
 
-/// An account that was named as the one who answers for an incident. What it says to that is its answer to the office.
+/// An account that was named to answer for an incident. Its answer to that is its answer to the office.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// The account.
     pub account: AccountId,
-    /// The block time until which its word is waited for, counted from when it was named first.
+    /// The block time until which its answer is waited for, counted from when it was first named.
     pub until: Timestamp,
-    /// How often it has spoken.
+    /// Number of its comments.
     pub statements: u32,
 }
 
@@ -67,23 +68,23 @@ pub struct Incident {
     pub number: u64,
     /// The version's label.
     pub label: VersionLabel,
-    /// Who reported it.
+    /// The account that reported it.
     pub reporter: AccountId,
     /// What went wrong, in the reporter's words.
     pub text: String,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
-    /// When.
+    /// The height of the report.
     pub reported: Height,
-    /// Who is named to answer for it, by the stewards; only who accepted does: see [`crate::rules::office`].
+    /// The account named by the stewards to answer for it; it does so only once it has accepted: see [`crate::rules::office`].
     pub responsible: Option<AccountId>,
-    /// How far it has come.
+    /// Its status.
     pub status: IncidentStatus,
-    /// Steps of its history so far.
+    /// Number of steps in its history so far.
     pub updates: u64,
-    /// Who was ever named, the first first.
+    /// The accounts that were ever named, in order.
     pub named: Vec<Named>,
-    /// How often the reporter has spoken since the report.
+    /// Number of the reporter's comments since the report.
     pub statements: u32,
 }
 
@@ -101,33 +102,33 @@ impl Record for IncidentOf {
     const FAMILY: Family = Family::IncidentOf;
 }
 
-/// What a step of an incident's history is.
+/// A step of an incident's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentStep {
-    /// A steward carried it on.
+    /// A steward updated it.
     Carried {
-        /// Who is named to answer for it from then on.
+        /// The account named to answer for it from then on.
         responsible: Option<AccountId>,
-        /// How far it has come.
+        /// The new status.
         status: IncidentStatus,
     },
-    /// The reporter, or who was named, spoke.
+    /// The reporter, or an account named, commented.
     Said,
 }
 
 /// One step of an incident's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentUpdate {
-    /// Whose.
+    /// The account that made the step.
     pub account: AccountId,
-    /// What it is.
+    /// The kind of step.
     pub step: IncidentStep,
-    /// In its words.
+    /// The text, in its own words.
     pub text: String,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
-    /// When.
+    /// The height of the step.
     pub height: Height,
 }
 
@@ -145,7 +146,7 @@ pub struct ReportIncident {
     pub label: VersionLabel,
     /// What went wrong.
     pub text: String,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
 }
 
@@ -193,12 +194,12 @@ impl Incident {
         state.read::<Self>(&id).ok_or(Rejection::UnknownIncident(id))
     }
 
-    /// What is known of an account that was named; none if it never was.
+    /// What is known about an account that was named. `None` if it never was.
     pub fn named(&self, account: AccountId) -> Option<&Named> {
         self.named.iter().find(|named| named.account == account)
     }
 
-    /// Whether the word of who is named is still waited for: it has neither answered nor spoken, and has time to.
+    /// The account whose answer is still waited for: it has neither answered nor commented, and still has time to.
     fn awaits(&self, state: &Overlay<'_>, time: Timestamp) -> Option<Named> {
         let named = *self.named(self.responsible?)?;
         let silent = named.statements == 0 && time < named.until;
@@ -206,7 +207,7 @@ impl Incident {
         (silent && unanswered()).then_some(named)
     }
 
-    /// Takes note that an account was named, unless it was before.
+    /// Records that an account was named, unless it was before.
     fn name(&mut self, account: AccountId, until: Timestamp) -> Result<(), Rejection> {
         if self.named(account).is_some() {
             return Ok(());
@@ -226,16 +227,16 @@ impl Incident {
     }
 }
 
-/// Carry an incident on, as a steward of its model.
+/// Update an incident, as a steward of its model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateIncident {
-    /// Which.
+    /// The incident.
     pub incident: IncidentId,
-    /// Who is named to answer for it from now on.
+    /// The account named to answer for it from now on.
     pub responsible: Option<AccountId>,
-    /// How far it has come.
+    /// The new status.
     pub status: IncidentStatus,
-    /// In the steward's words.
+    /// The text, in the steward's words.
     pub text: String,
 }
 
@@ -258,7 +259,7 @@ impl UpdateIncident {
         }
         let (model, id) = (incident.model, self.incident);
         let (was, is) = (incident.status.is_closed(), self.status.is_closed());
-        // What settles it has room, so that it can always be settled.
+        // Closing it always has room, so that it can always be closed.
         if incident.updates >= limits::INCIDENT_UPDATES && (was || !is) {
             return Err(Rejection::TooManyUpdates(self.incident));
         }
@@ -270,7 +271,7 @@ impl UpdateIncident {
         let before = std::mem::replace(&mut incident.responsible, self.responsible);
         incident.status = self.status;
         let mut events = vec![Event::IncidentUpdated { model, incident: id, status: self.status }];
-        // An update that names the same account again only carries it along.
+        // An update that names the same account again does not change anything.
         if before != self.responsible {
             let names = |account: Option<AccountId>| office::names(Office::Responsible(id), account);
             let signed = Some((sender, context.height));
@@ -293,14 +294,14 @@ impl UpdateIncident {
     }
 }
 
-/// Speak to an incident, as who reported it, or as who was named to answer for it.
+/// Comment on an incident, as its reporter or as an account that was named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerIncident {
-    /// Which.
+    /// The incident.
     pub incident: IncidentId,
     /// In the sender's words; not blank.
     pub text: String,
-    /// The hash of what shows it.
+    /// The hash of the evidence.
     pub evidence: Option<ContentHash>,
 }
 

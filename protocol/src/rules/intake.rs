@@ -1,10 +1,10 @@
-//! Which units an account takes: whatever comes, unless it says otherwise.
+//! Which units an account takes: all that come, unless it says otherwise.
 //!
-//! Units bind their holder to nothing: no office, no answer, no debt. Still an account can say that it takes none
-//! unasked, of a model or of any; what it says of a model counts before what it says of all. Then a transfer to it
-//! is refused, a mint waits until the account asks for the units or the decision expires, and what the holders of a parent
-//! are granted passes it by. Who gives to a round, or asks the owners for units of its own, has asked by its signature.
-//! And what came can be given up at any time ([`crate::rules::share::BurnShares`]), under vesting or not.
+//! Units oblige their holder to nothing: no office, no answer, no debt. Still, an account can say that it takes none
+//! unasked, of a model or of any; what it says about a model overrides what it says about all. Then a transfer to it is
+//! refused, a mint waits until the account asks for the units or the decision expires, and what the holders of a parent
+//! are granted skips it. Giving to a round, or asking the owners for units of its own, counts as asking, by its
+//! signature. And units can be given up at any time ([`crate::rules::share::BurnShares`]), under vesting or not.
 
 use crate::{
     ground::{
@@ -16,13 +16,13 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Units of which models.
+/// The models whose units are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitsOf {
-    /// Of any.
+    /// Any model.
     Any,
-    /// Of one.
+    /// One model.
     Model(ModelId),
 }
 
@@ -38,12 +38,12 @@ impl KeyField for UnitsOf {
     }
 }
 
-/// What an account says of units that come unasked.
+/// What an account says about units that come unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intake {
     /// The account.
     pub account: AccountId,
-    /// Of which models.
+    /// The models whose units are meant.
     pub of: UnitsOf,
     /// Whether it takes them.
     pub takes: bool,
@@ -60,7 +60,7 @@ pub(crate) fn takes(state: &Overlay<'_>, model: ModelId, account: AccountId) -> 
     said(UnitsOf::Model(model)).or_else(|| said(UnitsOf::Any)).unwrap_or(true)
 }
 
-/// [`takes`], or else the refusal that names the remedy.
+/// As [`takes`], but returns the refusal that names the remedy.
 pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Result<(), Rejection> {
     if takes(state, model, account) { Ok(()) } else { Err(Rejection::NotAsked { account, model }) }
 }
@@ -68,9 +68,9 @@ pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -
 /// Say whether the sender takes units that it did not ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetIntake {
-    /// Units of which models.
+    /// The models whose units are meant.
     pub of: UnitsOf,
-    /// Whether it takes them; none to say nothing of them any more.
+    /// Whether it takes them. `None` removes the setting.
     pub takes: Option<bool>,
 }
 

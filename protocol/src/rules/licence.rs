@@ -1,21 +1,22 @@
-//! Licences: what a model's owners let an account use, on which terms, until when; what was asked for, what was agreed to,
-//! and how it came to be as it is.
+//! Licences: what a model's owners let an account use, on which terms, and until when; what was requested, what was
+//! agreed, and the history.
 //!
-//! The owners decide to grant one. It pins its terms: what the model's own licence becomes afterwards changes nothing of
-//! it. Its term runs from the block that carries the decision out. The account has to agree by its own signature, to that
-//! very grant; until then it owes nothing, and what it agreed to before stays as it is. It has agreed beforehand if it
-//! asked for just that, if the decision is its own proposal, or if it has a licence on the same terms that ends no later.
+//! The owners decide to grant a licence. It pins its terms: later changes of the model's own licence do not affect it.
+//! Its term runs from the block that executes the decision. The account must agree to that very grant by its own
+//! signature; until then it owes nothing, and what it agreed to before stays as it is. It has agreed in advance if it
+//! asked for exactly that, if the decision is its own proposal, or if it has a licence on the same terms that ends no
+//! later.
 //!
 //! ```text
-//!            +---- the owners grant it: no one's word yet ----> offered --accept---> in force
+//!            +---- the owners grant it: not agreed yet --------> offered --accept---> in force
 //! (asked) ---+                                                    |                    |
-//!            +---- ... with the account's word -------------------|------> in force    |
+//!            +---- ... agreed in advance ----------------------|------> in force    |
 //!                                                                 +----> declined      +----> given up
 //!                                                                 +----> revoked       +----> revoked, over
 //! ```
 //!
-//! What becomes of a licence is kept for good, step by step ([`LicenceChange`]). What is asked for is not: it is used up by
-//! a licence, taken back, or lapses.
+//! The history of a licence is kept for ever, step by step ([`LicenceChange`]). A request is not: a licence uses it up,
+//! or it is withdrawn, or it lapses.
 
 use crate::{
     ground::{
@@ -34,13 +35,14 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// On which terms a licence is, and for how long.
+/// The terms of a licence, and how long it lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenceTerms {
-    /// The terms of use; none where the owners state none.
+    /// The terms of use. `None` if the owners state none.
     pub terms: Option<Licence>,
-    /// How long, in milliseconds of block time from the grant, 1 to [`limits::LICENCE_MS`]; none for ever.
+    /// How long it lasts, in milliseconds of block time from the grant, 1 to [`limits::LICENCE_MS`]. `None` means for
+    /// ever.
     pub for_ms: Option<u64>,
 }
 
@@ -54,62 +56,62 @@ impl LicenceTerms {
     }
 }
 
-/// What the owners granted an account.
+/// A grant of the owners to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LicenceGrant {
     /// The decision.
     pub proposal: ProposalId,
-    /// When it was carried out.
+    /// The height at which the decision was executed.
     pub since: Height,
-    /// The terms, as they were granted.
+    /// The terms as they were granted.
     pub terms: Option<Licence>,
-    /// The block time at which it ends; none for never.
+    /// The block time at which it ends. `None` means never.
     pub expires: Option<Timestamp>,
 }
 
 impl LicenceGrant {
-    /// Whether its time is over at a block time.
+    /// Whether it has expired at a block time.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// Whether it ends before another one.
+    /// Whether it ends before another grant.
     fn ends_before(&self, other: &Self) -> bool {
         self.expires.is_some_and(|ends| other.expires.is_none_or(|other| ends < other))
     }
 }
 
-/// How a licence ended before its time.
+/// How a licence ended before its term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LicenceEnd {
     /// The account gave it up.
     GivenUp,
-    /// The owners took it back.
+    /// The owners revoked it.
     Revoked,
 }
 
 /// A licence that an account agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreedLicence {
-    /// What was granted.
+    /// The grant.
     pub grant: LicenceGrant,
-    /// How it ended; none if it did not, or ran out.
+    /// How it ended. `None` if it did not, or expired.
     pub ended: Option<LicenceEnd>,
 }
 
-/// How an account stands to the licences that a model's owners granted it.
+/// The licences that a model's owners granted an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Licensee {
     /// The model.
     pub model: ModelId,
     /// The account.
     pub account: AccountId,
-    /// What it agreed to last.
+    /// The licence that it last agreed to.
     pub licence: Option<AgreedLicence>,
-    /// What it was granted last and has not answered. It leaves the licence beside it as it is.
+    /// The last grant that it has not answered. It does not affect the licence.
     pub offer: Option<LicenceGrant>,
-    /// Steps of its history so far.
+    /// Number of steps in its history so far.
     pub changes: u64,
 }
 
@@ -125,38 +127,38 @@ impl Licensee {
         Some(&agreed.grant).filter(|grant| !grant.is_over(now))
     }
 
-    /// What the account can still agree to at a block time.
+    /// The grant that the account can still agree to at a block time.
     pub fn offered(&self, now: Timestamp) -> Option<&LicenceGrant> {
         self.offer.as_ref().filter(|grant| !grant.is_over(now))
     }
 }
 
-/// What became of a licence.
+/// A step in the history of a licence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LicenceStep {
     /// The owners granted it.
     Granted {
-        /// By which decision.
+        /// The decision.
         proposal: ProposalId,
-        /// On which terms.
+        /// The terms.
         terms: Option<Licence>,
-        /// Until when.
+        /// The block time at which it ends.
         expires: Option<Timestamp>,
-        /// Whether the account had agreed beforehand.
+        /// Whether the account had agreed in advance.
         accepted: bool,
     },
     /// The account agreed.
     Accepted,
-    /// The account did not agree.
+    /// The account declined.
     Declined,
     /// The account gave it up.
     GivenUp,
-    /// The owners took it back.
+    /// The owners revoked it.
     Revoked {
-        /// By which decision.
+        /// The decision.
         proposal: ProposalId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -166,9 +168,9 @@ pub enum LicenceStep {
 pub struct LicenceChange {
     /// Its number, from 0.
     pub number: u64,
-    /// When.
+    /// The height of the step.
     pub height: Height,
-    /// What.
+    /// The step.
     pub step: LicenceStep,
 }
 
@@ -186,7 +188,7 @@ impl Record for LicenceOf {
     const FAMILY: Family = Family::LicenceOf;
 }
 
-/// That an account asks for a licence. A licence uses it up.
+/// A request of an account for a licence. A licence uses it up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LicenceRequest {
     /// The account.
@@ -195,11 +197,11 @@ pub struct LicenceRequest {
     pub model: ModelId,
     /// What it asks for, and so agrees to.
     pub terms: LicenceTerms,
-    /// What for, in its words.
+    /// The purpose, in its own words.
     pub text: String,
-    /// When it asked.
+    /// The height of the request.
     pub asked: Height,
-    /// The block time at which it asks no longer.
+    /// The block time at which the request ends.
     pub expires: Timestamp,
 }
 
@@ -221,20 +223,20 @@ impl Record for LicenceRequestOf {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WantedLicence {
-    /// On which terms, and for how long. Until it takes the request back, the account agrees to just that.
+    /// The terms, and how long the licence lasts. Until it withdraws the request, the account agrees to exactly that.
     pub terms: LicenceTerms,
-    /// What for, in its words.
+    /// The purpose, in its own words.
     pub text: String,
-    /// How long it asks, in milliseconds of block time: 1 to [`limits::LICENCE_REQUEST_MS`].
+    /// How long the request stands, in milliseconds of block time: 1 to [`limits::LICENCE_REQUEST_MS`].
     pub lifetime_ms: u64,
 }
 
-/// Ask a model's owners for a licence, in place of what the sender asked of them before; or ask no longer.
+/// Ask a model's owners for a licence, replacing an earlier request of the sender; or withdraw the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskLicence {
     /// The model.
     pub model: ModelId,
-    /// What is asked for; none to ask no longer.
+    /// What is asked for. `None` withdraws the request.
     pub wanted: Option<WantedLicence>,
 }
 
@@ -279,7 +281,7 @@ impl AskLicence {
     }
 }
 
-/// Takes what an account asks for off the list and the agenda, and says whether it asked for anything.
+/// Removes an account's request from the list and the agenda. Returns whether there was one.
 fn forget_request(state: &mut Overlay<'_>, (model, account): (ModelId, AccountId)) -> bool {
     let Some(request) = state.read::<LicenceRequest>(&(account, model)) else { return false };
     due::clear(state, request.expires, Due::LicenceRequest { account, model });
@@ -288,7 +290,7 @@ fn forget_request(state: &mut Overlay<'_>, (model, account): (ModelId, AccountId
     true
 }
 
-/// An account asks for a licence no longer: nobody granted it in time.
+/// An account's request for a licence lapses: nobody granted it in time.
 pub(crate) fn lapse(state: &mut Overlay<'_>, (account, model): (AccountId, ModelId)) -> Vec<Event> {
     if forget_request(state, (model, account)) {
         vec![Event::LicenceRequestLapsed { model, account }]
@@ -302,9 +304,9 @@ pub(crate) fn lapse(state: &mut Overlay<'_>, (account, model): (AccountId, Model
 pub struct AnswerLicence {
     /// The model.
     pub model: ModelId,
-    /// The decision that granted it, so that nobody agrees to another grant than it saw.
+    /// The decision that granted it, so that nobody agrees to a grant that it has not seen.
     pub proposal: ProposalId,
-    /// Whether the sender agrees; otherwise it does without.
+    /// Whether the sender agrees; otherwise it declines the licence or gives it up.
     pub accept: bool,
 }
 
@@ -342,7 +344,7 @@ impl AnswerLicence {
 }
 
 impl Licensee {
-    /// Ends the licence that the account agreed to, if it has not ended yet, and says whether it did.
+    /// Ends the licence that the account agreed to, if it has not ended yet. Returns whether it did.
     fn end(&mut self, how: LicenceEnd) -> bool {
         match self.licence.as_mut().filter(|licence| licence.ended.is_none()) {
             Some(licence) => licence.ended.replace(how).is_none(),
@@ -351,7 +353,7 @@ impl Licensee {
     }
 }
 
-/// Writes how an account stands, with one more step of its history.
+/// Writes the record of an account, with one more step of its history.
 fn put(state: &mut Overlay<'_>, context: &Context, mut licensee: Licensee, step: LicenceStep) {
     let (line, number) = ((licensee.model, licensee.account), licensee.changes);
     licensee.changes = number.saturating_add(1);
@@ -359,8 +361,8 @@ fn put(state: &mut Overlay<'_>, context: &Context, mut licensee: Licensee, step:
     state.write(&line, &licensee);
 }
 
-/// Grants an account a licence, as a decision says that `asked_by` proposed: in place of the one that it has if it agreed
-/// to that beforehand, and of what it was offered before in any case.
+/// Grants an account a licence by a decision that `asked_by` proposed. If the account agreed in advance, this replaces
+/// the licence that it has; in any case it replaces an earlier offer.
 pub(crate) fn grant(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -390,7 +392,7 @@ pub(crate) fn grant(
     Ok(Event::LicenceGranted { model, account, expires, proposal, accepted })
 }
 
-/// Takes back what an account has by licence, and what it is offered, as a decision says.
+/// Revokes an account's licence, and any offer to it, by a decision.
 pub(crate) fn revoke(
     state: &mut Overlay<'_>,
     context: &Context,

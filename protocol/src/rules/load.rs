@@ -1,16 +1,18 @@
-//! What a transaction costs every peer, known from its bytes alone: before it runs, before it is voted on, before it waits.
+//! What a transaction costs every peer, known from its bytes alone: before it is executed, voted on, or put in a
+//! mempool.
 //!
-//! The load of a transaction is its bytes, its signatures, and the most that what it asks for can read, write and put
-//! on the agenda, however the state is made: [`Load`]. Its weight is these, each times what one of them costs. A block
-//! has a greatest weight, in all and of one sender; so has a mempool. No rule asks what a transaction really read: two
-//! peers that read differently must not part, and who fills a block is to know that before it is executed.
+//! The load of a transaction is its bytes, its signatures, and the most that its action can read, write and put on the
+//! agenda, whatever the state: [`Load`]. Its weight is the sum of these, each multiplied by its unit cost. A block has
+//! a maximum weight, in total and per sender; so has a mempool. No rule depends on what a transaction really read: two
+//! peers that read differently must not diverge, and a proposer must know the weight before the block is executed.
 //!
-//! That the loads are true is for tests to hold. The overlay counts what is read and written ([`Work`]), and every test
-//! that executes a block holds the count against the load. A rule that comes to read or write more says so here.
+//! Tests check that the loads are true. The overlay counts what is read and written ([`Work`]), and every test that
+//! executes a block compares the count with the load. A rule that starts to read or write more must say so here.
 //!
-//! What falls due by itself is weighed the same way, by [`of_due`].
+//! What falls due by itself is weighed in the same way, by `ENTRY`, `of_proposal`, `of_keys`, `of_dispute` and
+//! `of_round`.
 
-#![allow(clippy::arithmetic_side_effects, reason = "of constants, a few hundred each")]
+#![allow(clippy::arithmetic_side_effects, reason = "constants of a few hundred each")]
 
 use crate::{
     ground::{
@@ -46,60 +48,60 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Of a record as large as a whole transaction, with what the ledger adds.
+/// Pages of a record as large as a whole transaction, with what the ledger adds.
 const LARGEST: u64 = count_pages(limits::TRANSACTION_SIZE_BYTES).saturating_add(1);
 
-/// Of a model: its policy, its stewards, and its founder's words.
+/// Pages of a model: its policy, its stewards, and its founder's words.
 const MODEL: u64 = 6;
 
-/// Of a proposal: what it decides, its text, and the gates of its opening.
+/// Pages of a proposal: what it decides, its text, and the gates of its opening.
 const PROPOSAL: u64 = 10;
 
-/// Of a record with texts in it.
+/// Pages of a record with texts.
 const TEXT: u64 = 5;
 
-/// Of a dispute: what the parties say, and the reasons of all who may come to sit on it.
+/// Pages of a dispute: what the parties say, and the reasons of all who may come to sit on it.
 const DISPUTE: u64 = 42;
 
 const fn count_pages(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(PAGE_SIZE_BYTES)
 }
 
-/// Whether it was executed before, its sender, and that it is remembered.
+/// Checking whether it was executed before, reading its sender, and remembering it.
 const ADMISSION: Load = Load::of(3, 1, 0);
 
-/// A signature that is checked when the transaction runs.
+/// A signature that is checked when the transaction is executed.
 const PROOF: Load = Load { signatures: 1, ..Load::of(0, 0, 0) };
 
-/// Moving one entry of the agenda.
+/// Moving one agenda entry.
 const MOVING: Load = Load::of(6, 5, 0);
 
 /// What speaking in a scope ends: a call on the sender, its dormancy.
 const SPEAKING: Load = Load::of(8, 5, 0).plus(MOVING);
 
-/// One line of a register changed, with what follows it.
+/// Changing one line of a register, with what follows from that.
 const LINE: Load = Load::of(12, 9, 0);
 
-/// Whether the owners of a model have accepted a holder's keys: the model, and what stands of the holder's control.
+/// Checking whether the owners of a model have accepted a holder's keys: the model, and the holder's control.
 const CONTROL: Load = Load::of(4 + MODEL, 0, 0);
 
-/// One account named for an office, or no longer.
+/// One account named for an office, or no longer named.
 const NAMING: Load = Load::of(4, 2, 0);
 
-/// One line of a new model's register: nothing follows it yet.
+/// One line of a new model's register: nothing follows from it yet.
 const FOUNDING_LINE: Load = Load::of(7, 4, 0);
 
-/// One holder of a parent who is granted units.
+/// One holder of a parent that is granted units.
 const GRANTED_LINE: Load = Load::of(6, 3, 0);
 
-/// Accounts that a model names at the most: its stewards, its arbiters and their stand-ins, its guardian, and those in
-/// its roles.
+/// Maximum number of accounts that a model names: its stewards, its arbiters and their stand-ins, its guardian, and
+/// those in its roles.
 const NAMES: u64 = (limits::STEWARDS + 2 * limits::ROLE_ACCOUNTS + 1 + limits::ROLES * limits::ROLE_ACCOUNTS) as u64;
 
-/// Who sits on a dispute: of each who may, its office, what it holds, and whether it is suspended.
+/// Finding who sits on a dispute: for each account that may, its office, what it holds, and whether it is suspended.
 const SITTING: Load = Load::of(TEXT, 0, 0).plus(Load::of(3, 0, 0).times(2 * limits::ROLE_ACCOUNTS as u64));
 
-/// The end of a dispute, and of so many others that it makes moot.
+/// The end of a dispute, and of `moot` others that it makes moot.
 const fn of_dispute_end(moot: u64) -> Load {
     Load::of(20 + 4 * DISPUTE + 2 * MODEL + 3 * TEXT, 20 + 2 * DISPUTE + MODEL + 2 * TEXT, 1)
         .plus(LINE)
@@ -108,22 +110,22 @@ const fn of_dispute_end(moot: u64) -> Load {
         .plus(Load::of(8 + DISPUTE, 8 + DISPUTE, 0).plus(MOVING.times(2)).times(moot))
 }
 
-/// As many others as one dispute can make moot.
+/// Maximum number of others that one dispute can make moot.
 const MOOT: usize = limits::DISPUTES_PER_TARGET - 1;
 
-/// The most that one decision does: see [`of_decision`].
+/// The most work that one decision causes: see [`of_decision`].
 const DECISION: Load = Load::of(limits::DECISION_WEIGHT.get().div_ceil(limits::WEIGHT_OF_READ), 0, 0);
 
-/// The most that a request does which gathered its signatures.
+/// The most work that a request does once it has its signatures.
 const REQUESTED: Load = Load::of(limits::REQUESTED_WEIGHT.get().div_ceil(limits::WEIGHT_OF_READ), 0, 0);
 
-/// Putting a request that waits for signatures.
+/// Making a request that waits for signatures.
 pub(crate) const REQUESTING: Load =
     Load::of(6 + limits::OPEN_APPROVALS_PER_ACCOUNT as u64, 3 + LARGEST, 1).plus(MOVING);
-/// Signing it, or being against it, whatever it asks for.
+/// Signing it, or opposing it, whatever it asks for.
 pub(crate) const SIGNING: Load = Load::of(4 + LARGEST, 3 + LARGEST, 0).plus(MOVING).plus(REQUESTED);
 
-/// The load of an action, beside the transaction's own.
+/// The load of an action, in addition to the transaction's own.
 pub(crate) fn of_action<Request: OfApproval, Sign: OfApproval>(action: &Action<Request, Sign>) -> Load {
     match action {
         Action::CreateModel(action) => of_founding(action),
@@ -134,7 +136,7 @@ pub(crate) fn of_action<Request: OfApproval, Sign: OfApproval>(action: &Action<R
         Action::CastBallot(_) => {
             Load::of(20 + 2 * PROPOSAL, 5 + PROPOSAL, 2).plus(MOVING.times(2)).plus(SPEAKING).plus(CONTROL)
         }
-        // What was decided is not known from the bytes: as if it were the most that one decision can do.
+        // The decision is not known from the bytes, so this is the most that one decision can do.
         Action::ExecuteProposal(_) => Load::of(PROPOSAL, PROPOSAL, 0).plus(DECISION),
         Action::WithdrawProposal(_) | Action::CancelProposal(_) => {
             Load::of(3 + PROPOSAL, 2 + PROPOSAL, 1).plus(MOVING.times(4))
@@ -148,13 +150,13 @@ pub(crate) fn of_action<Request: OfApproval, Sign: OfApproval>(action: &Action<R
         Action::CallOn(_) => Load::of(14 + MODEL, 4, 1).plus(MOVING),
         Action::Present(_) => SPEAKING,
         Action::RecordContribution(_) => Load::of(14 + MODEL, 7 + TEXT, 0),
-        // What stewards said who are stewards no longer is forgotten.
+        // What former stewards said is forgotten.
         Action::AcceptContribution(_) | Action::DeclineContribution(_) => {
             Load::of(8 + MODEL + TEXT + STEWARDS, 4 + TEXT, 0)
         }
         Action::RevealContribution(_) => Load::of(8 + MODEL + TEXT, 4 + TEXT, 0),
-        // Each of the disputes of the same thing is looked at, for one of the same challenger and for the one that binds
-        // least, which may be over.
+        // Each dispute about the same thing is read, to find one of the same challenger and the one that binds least,
+        // which may be ended.
         Action::OpenDispute(_) => {
             let others = Load::of(DISPUTE, 0, 0).times(count(limits::DISPUTES_PER_TARGET));
             let outbid = Load::of(3 + DISPUTE, 3 + DISPUTE, 0).plus(MOVING);
@@ -169,16 +171,16 @@ pub(crate) fn of_action<Request: OfApproval, Sign: OfApproval>(action: &Action<R
         Action::ReportIncident(_) => Load::of(3 + MODEL + TEXT, 3 + TEXT, 0),
         Action::UpdateIncident(_) => Load::of(8 + MODEL + TEXT, 2 + 2 * TEXT, 0).plus(NAMING.times(2)),
         Action::AnswerIncident(_) => Load::of(2 + TEXT, 1 + 2 * TEXT, 0),
-        // What it asks of others is looked at too, for how much that is.
+        // Its other requests are read too, to count them.
         Action::AskLicence(_) => {
             let open = TEXT.saturating_mul(count(limits::LICENCE_REQUESTS_PER_ACCOUNT));
             Load::of(6 + MODEL + TEXT + open, 6 + TEXT, 1).plus(MOVING.times(2))
         }
         Action::AnswerLicence(_) => Load::of(4 + TEXT, 2 + 2 * TEXT, 0),
         Action::CommitArtifact(_) => Load::of(4 + MODEL, 2, 0),
-        // The sponsors of its sponsor are followed up to a founding account.
+        // The chain of its sponsors is followed up to a founding account.
         Action::CreateAccount(CreateAccount { .. }) => Load::of(4 + count(limits::SPONSOR_CHAIN), 5, 0),
-        // Every request that waits forgets the keys of before.
+        // Every waiting request forgets the previous keys.
         Action::RotateKeys(_) => of_new_keys(limits::OPEN_APPROVALS_PER_ACCOUNT),
         Action::SetRecovery(_) | Action::CancelRecovery(_) => of_recovery(),
         Action::RecoverAccount(_) => Load::of(8 + 2 * GUARDIANS, 4, 1).plus(MOVING.times(2)),
@@ -202,7 +204,7 @@ const fn of_recovery() -> Load {
     Load::of(6 + 2 * GUARDIANS, 4 + 3 * GUARDIANS, 1).plus(NAMING.times(2 * GUARDIANS)).plus(MOVING.times(3))
 }
 
-/// New keys in place of those of an account: what they were to guardians, to so many requests that wait, and to its
+/// Replacing an account's keys: what the old ones were to guardians, to `requests` waiting requests, and to its
 /// control.
 const fn of_new_keys(requests: u32) -> Load {
     let one = Load::of(2 * LARGEST, LARGEST, 0).plus(MOVING);
@@ -211,7 +213,7 @@ const fn of_new_keys(requests: u32) -> Load {
 
 fn of_founding(action: &CreateModel) -> Load {
     let lines = FOUNDING_LINE.times(count(action.founding.len()));
-    // Who holds the parents' units is not known from the bytes: as if they were as many as may be served.
+    // The holders of the parents are not known from the bytes, so this is the maximum number that may be served.
     let holders = if action.grants.is_empty() { 0 } else { count(limits::PARENT_GRANT_HOLDERS).saturating_add(1) };
     let grants = Load::of(MODEL, 0, 0).times(count(action.grants.len())).plus(GRANTED_LINE.times(holders));
     let names = names_in(&action.policy).saturating_add(count(action.stewards.len()));
@@ -224,7 +226,7 @@ fn of_publishing(action: &PublishVersion) -> Load {
 }
 
 fn of_opening(opening: &OpenProposal) -> Load {
-    // Validators that are to agree are looked up, and what a resolution is to end.
+    // Validators that must agree are looked up, and so is what a resolution ends.
     let action = |action: &ProposalAction| match action {
         ProposalAction::ResolveDispute { .. } => Load::of(4 + 3 * DISPUTE + MODEL, DISPUTE, 0).plus(SITTING.times(3)),
         _ => Load::of(6, 0, 0),
@@ -233,7 +235,7 @@ fn of_opening(opening: &OpenProposal) -> Load {
     Load::of(16 + 2 * MODEL, 5 + PROPOSAL, 1).plus(actions).plus(MOVING).plus(SPEAKING)
 }
 
-/// Accounts that a policy names.
+/// Number of accounts that a policy names.
 fn names_in(policy: &ModelPolicy) -> u64 {
     let arbiters = policy.arbiters.iter().flat_map(|arbiters| arbiters.accounts.iter().chain(&arbiters.stand_ins));
     let in_roles = policy.roles.iter().flat_map(|role| &role.accounts);
@@ -241,13 +243,12 @@ fn names_in(policy: &ModelPolicy) -> u64 {
     count(policy.guardian.iter().chain(arbiters).chain(in_roles).chain(for_emergencies).count())
 }
 
-/// The most that a decision does when it is carried out: all of its actions, what they wait for, and that the proposal is
-/// over.
+/// The most work of a decision when it is executed: all of its actions, what they wait for, and ending the proposal.
 pub(crate) fn of_proposed(actions: &[ProposalAction], gates: &[ProposalGate]) -> Load {
     of_decision(actions, attesters_of(gates), MOOT)
 }
 
-/// Handling a proposal that is due, where the dispute that it would end would make so many others moot.
+/// Handling a proposal that is due, if the dispute that it would end would make `moot` others moot.
 pub(crate) fn of_proposal(actions: &[ProposalAction], gates: &[ProposalGate], moot: usize) -> Weight {
     of_decision(actions, attesters_of(gates), moot).weight()
 }
@@ -263,7 +264,7 @@ fn of_decision(actions: &[ProposalAction], attesters: usize, moot: usize) -> Loa
 
 fn of_decided(action: &ProposalAction, attesters: u64, moot: u64) -> Load {
     match action {
-        // A gate looks at what each of its accounts said, and whether it holds the office.
+        // A gate reads what each of its accounts said, and whether it holds the office.
         ProposalAction::ReleaseVersion { .. } => {
             Load::of(6 + MODEL + 4 * TEXT, MODEL + TEXT, 0).plus(Load::of(TEXT, 0, 0).times(attesters))
         }
@@ -273,7 +274,7 @@ fn of_decided(action: &ProposalAction, attesters: u64, moot: u64) -> Load {
         ProposalAction::ResolveDispute { .. } => of_dispute_end(moot),
         ProposalAction::SetPolicy { policy } => of_naming(names_in(policy)),
         ProposalAction::SetStewards { stewards } => of_naming(count(stewards.len())),
-        // Its rounds record no more.
+        // Its rounds no longer record.
         ProposalAction::Retire { .. } => {
             ANY_DECIDED.plus(Load::of(1, 1, 1).plus(MOVING.times(2)).times(count(limits::OPEN_ROUNDS)))
         }
@@ -284,26 +285,26 @@ fn of_decided(action: &ProposalAction, attesters: u64, moot: u64) -> Load {
 const ANY_DECIDED: Load =
     Load::of(16 + 2 * MODEL + 3 * TEXT, 8 + MODEL + 3 * TEXT, 1).plus(LINE.times(2)).plus(MOVING.times(2));
 
-/// Other names in place of all that a model has.
+/// Replacing all the names that a model has.
 fn of_naming(names: u64) -> Load {
     Load::of(2 * MODEL, MODEL, 0).plus(NAMING.times(NAMES.saturating_add(names)))
 }
 
-/// Handling an entry of the agenda that has nothing but its own.
+/// Handling an agenda entry that needs nothing but its own record.
 pub(crate) const ENTRY: Weight =
     Load::of(30 + 2 * MODEL + 3 * TEXT, 20 + MODEL + 3 * TEXT, 1).plus(LINE).plus(MOVING.times(3)).weight();
-/// Handling a recovery, or what was to be settled, of an account that so many requests of wait.
+/// Handling a recovery, or what was to be settled, of an account with `requests` waiting requests.
 pub(crate) const fn of_keys(requests: u32) -> Weight {
     of_new_keys(requests).plus(MOVING.times(2)).weight()
 }
 
-/// Handling a dispute that would make so many others moot.
+/// Handling a dispute that would make `moot` others moot.
 pub(crate) fn of_dispute(moot: usize) -> Weight {
     of_dispute_end(count(moot)).plus(MOVING).weight()
 }
 
-/// The most that a turn of a round costs, which so many gave to. Where some of them share a cap, who does is found by
-/// their sponsors.
+/// The maximum weight of a turn of a round with `givers` givers. If some of them share a cap, the groups are found
+/// through their sponsors.
 pub(crate) fn of_round(givers: u64, is_grouped: bool) -> Weight {
     let sponsors = if is_grouped { count(limits::SPONSOR_CHAIN) } else { 0 };
     let giver = Load::of(8_u64.saturating_add(sponsors), 6, 0).plus(LINE);
@@ -418,7 +419,7 @@ mod tests {
         assert!(SIGNING.plus(bytes).weight() <= limits::SENDER_WEIGHT);
         assert!(of_round(u64::MAX, true) <= limits::AGENDA_WEIGHT);
         assert!(of_keys(limits::OPEN_APPROVALS_PER_ACCOUNT) <= limits::AGENDA_WEIGHT);
-        // What holders of parents are granted is asked through several keys too.
+        // Grants to holders of parents can also be requested through several keys.
         let grants = grants.plus(FOUNDING_LINE).plus(Load::of(2, 3 + MODEL, 0)).plus(NAMING);
         assert!(grants.weight() <= limits::REQUESTED_WEIGHT, "{}", grants.weight());
     }

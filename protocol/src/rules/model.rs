@@ -1,4 +1,4 @@
-//! Models and their versions: what is owned, and what was released of it.
+//! Models and their versions: what is owned, and what was released.
 
 use crate::{
     ground::{
@@ -35,22 +35,22 @@ pub struct Model {
     pub id: ModelId,
     /// Its full name.
     pub name: ModelName,
-    /// What it is, in its founder's words.
+    /// A description, in its founder's words.
     pub description: String,
     /// The account that founded it.
     pub founder: AccountId,
     /// The height of its founding.
     pub created: Height,
-    /// Who is named to countersign contributions and publish versions without holding shares. Only those who accepted
-    /// are stewards: see [`crate::rules::office`].
+    /// The accounts named to countersign contributions and publish versions without holding shares. Only those that
+    /// accepted are stewards: see [`crate::rules::office`].
     pub stewards: Vec<AccountId>,
     /// How its owners decide.
     pub policy: ModelPolicy,
     /// The terms under which it is used, if the owners set any.
     pub licence: Option<Licence>,
-    /// Who reads its artifacts, and how many copies there should be.
+    /// Who may read its artifacts, and how many copies there should be.
     pub distribution: Distribution,
-    /// The version released last, unless it was withdrawn.
+    /// The version that was released last, unless it was withdrawn.
     pub released: Option<VersionLabel>,
     /// The height at which its owners ended it.
     pub retired: Option<Height>,
@@ -61,24 +61,24 @@ impl Record for Model {
     const FAMILY: Family = Family::Model;
 }
 
-/// What was numbered of a model so far. It changes often, and so stands apart from the model.
+/// How many things of a model have been numbered so far. The counts change often, so they are separate from the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelCounters {
-    /// Contributions recorded.
+    /// Number of contributions recorded.
     pub contributions: u64,
-    /// Proposals opened.
+    /// Number of proposals opened.
     pub proposals: u64,
-    /// Rounds opened.
+    /// Number of rounds opened.
     pub rounds: u64,
-    /// Disputes opened.
+    /// Number of disputes opened.
     pub disputes: u64,
-    /// Incidents reported.
+    /// Number of incidents reported.
     pub incidents: u64,
-    /// Issues that holders could take up.
+    /// Number of issues that holders could take up.
     pub issues: u64,
-    /// Emergency stops.
+    /// Number of emergency stops.
     pub stops: u64,
-    /// Numbers of the rounds that are not over, [`limits::OPEN_ROUNDS`] at most.
+    /// The numbers of the rounds that are not over, at most [`limits::OPEN_ROUNDS`].
     pub open_rounds: Vec<u64>,
 }
 
@@ -87,7 +87,7 @@ impl Record for ModelCounters {
     const FAMILY: Family = Family::ModelCounters;
 }
 
-/// The model of a name.
+/// The model with a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelOf(pub ModelId);
 
@@ -101,7 +101,7 @@ impl Model {
         state.read::<Self>(&id).ok_or(Rejection::UnknownModel(id))
     }
 
-    /// Whether an account has a say in the model's affairs: a steward, or a holder of shares.
+    /// Checks that an account has a say in the model's affairs: it is a steward, or holds shares.
     pub(crate) fn require_own(&self, state: &Overlay<'_>, account: AccountId) -> Result<(), Rejection> {
         if self.is_steward(state, account) || share::balance(state, self.id, account) > Units::ZERO {
             Ok(())
@@ -110,7 +110,7 @@ impl Model {
         }
     }
 
-    /// That its owners have not ended it.
+    /// Checks that its owners have not ended it.
     pub(crate) fn require_active(&self) -> Result<(), Rejection> {
         match self.retired {
             Some(height) => Err(Rejection::Retired { model: self.id, height }),
@@ -118,7 +118,7 @@ impl Model {
         }
     }
 
-    /// Whether an account is named a steward, and accepted.
+    /// Whether an account is named a steward, and has accepted.
     pub(crate) fn is_steward(&self, state: &Overlay<'_>, account: AccountId) -> bool {
         self.stewards.contains(&account) && office::holds(state, &Office::Steward(self.id), account)
     }
@@ -130,7 +130,7 @@ impl Model {
         Err(Rejection::NotSteward { account, model: self.id })
     }
 
-    /// Who is named for which office of the model.
+    /// The accounts named for each office of the model.
     pub fn names(&self) -> office::Names {
         let mut names = office::of_policy(self.id, &self.policy);
         names.insert(Office::Steward(self.id), self.stewards.iter().copied().collect());
@@ -142,7 +142,7 @@ impl Model {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Licence {
-    /// An SPDX licence expression, such as `Apache-2.0 OR MIT`. The ledger checks its letters only.
+    /// An SPDX licence expression, such as `Apache-2.0 OR MIT`. The ledger checks only its characters.
     Spdx(String),
     /// The hash of the terms.
     Terms(ContentHash),
@@ -161,7 +161,7 @@ impl Licence {
     }
 }
 
-/// A list of 1 to [`limits::STEWARDS`] stewards, each once.
+/// Checks a list of 1 to [`limits::STEWARDS`] stewards, each once.
 pub(crate) fn check_stewards(stewards: &[AccountId]) -> Result<(), Invalid> {
     check_count("stewards", stewards.len(), limits::STEWARDS)?;
     let form = |problem: &str| Err(Invalid::Form { field: "stewards", problem: problem.into() });
@@ -175,14 +175,14 @@ pub(crate) fn check_stewards(stewards: &[AccountId]) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// That a model has as many stewards as its policy asks for countersignatures.
+/// Checks that a model has as many stewards as its policy requires countersignatures.
 pub(crate) fn check_countersigners(stewards: &[AccountId], policy: &ModelPolicy) -> Result<(), Rejection> {
     let stewards = u32::try_from(stewards.len()).unwrap_or(u32::MAX);
     let countersigners = policy.countersigners;
     if countersigners <= stewards { Ok(()) } else { Err(Rejection::TooFewStewards { stewards, countersigners }) }
 }
 
-/// That every account a policy names exists.
+/// Checks that every account in a policy exists.
 pub(crate) fn check_policy_accounts(
     state: &Overlay<'_>,
     context: &Context,
@@ -198,11 +198,11 @@ pub(crate) fn check_policy_accounts(
 /// One line of a founding table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundingLine {
-    /// Who holds.
+    /// The holder.
     pub account: AccountId,
-    /// How many units; at least 1.
+    /// Number of units; at least 1.
     pub units: Units,
-    /// When they become the holder's to give away; none for at once.
+    /// When they become the holder's to give away. `None` means at once.
     pub vesting: Option<Vesting>,
 }
 
@@ -211,9 +211,9 @@ pub struct FoundingLine {
 pub struct CreateModel {
     /// Its name within the namespace.
     pub name: Name,
-    /// What it is.
+    /// A description.
     pub description: String,
-    /// Who holds what from the start, each account once.
+    /// What each holder has from the start, each account once.
     pub founding: Vec<FoundingLine>,
     /// Its stewards, each account once.
     pub stewards: Vec<AccountId>,
@@ -221,9 +221,9 @@ pub struct CreateModel {
     pub policy: ModelPolicy,
     /// The terms under which it is used, if they are settled.
     pub licence: Option<Licence>,
-    /// Who reads its artifacts, and how many copies there should be.
+    /// Who may read its artifacts, and how many copies there should be.
     pub distribution: Distribution,
-    /// What the holders of models it is derived from get, in proportion to what each of them holds there.
+    /// Units for the holders of models that it is derived from, in proportion to what each of them holds there.
     pub grants: Vec<ParentGrant>,
 }
 
@@ -299,7 +299,7 @@ impl CreateModel {
         state.write(&model.id, &model);
         let mut events = vec![Event::ModelCreated { model: model.id, name: model.name.clone(), founder: sender.id }];
         for line in &self.founding {
-            // Who signs has asked.
+            // An account that signs has asked for the units.
             if line.account != sender.id {
                 intake::require(state, model.id, line.account)?;
             }
@@ -319,7 +319,7 @@ impl CreateModel {
     }
 }
 
-/// Divides a grant among the holders of the parent as they stand now; `room` is how many more holders can be served.
+/// Divides a grant among the current holders of the parent; `room` is how many more holders can be served.
 fn grant_to_parent(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -333,7 +333,8 @@ fn grant_to_parent(
     let held: Vec<u64> = holders.iter().map(|line| line.units.get()).collect();
     let mut events = Vec::new();
     for (line, units) in holders.iter().zip(apportion(grant.units.get(), &held)) {
-        // Who takes none unasked keeps nobody from deriving a model; the units are not granted to anybody else.
+        // An account that takes no units unasked does not prevent deriving a model; its units are not granted to
+        // anybody else.
         if units > 0 && intake::takes(state, model, line.account) {
             let (flow, reason) = ((ShareFlow::In, Units::new(units)), ShareReason::Lineage { parent: grant.parent });
             events.push(share::change(state, context, model, line.account, flow, reason)?);
@@ -342,11 +343,11 @@ fn grant_to_parent(
     Ok(events)
 }
 
-/// Where a version stands.
+/// The status of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionStatus {
-    /// Recorded, not decided on.
+    /// Recorded, without a decision.
     Published,
     /// Released by a decision.
     Released {
@@ -355,22 +356,22 @@ pub enum VersionStatus {
         /// The height at which it was executed.
         height: Height,
     },
-    /// Released, and warned off since.
+    /// Released, and since then discouraged.
     Deprecated {
-        /// The proposal that said so.
+        /// The deprecating proposal.
         proposal: ProposalId,
-        /// When.
+        /// The height at which it was executed.
         height: Height,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Taken back: not to be used or served.
+    /// Withdrawn: it must not be used or served.
     Withdrawn {
-        /// The proposal that said so; none if a dispute over it was upheld.
+        /// The withdrawing proposal. `None` if a dispute about the version was upheld.
         proposal: Option<ProposalId>,
-        /// When.
+        /// The height of the withdrawal.
         height: Height,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -387,7 +388,7 @@ impl VersionStatus {
     }
 }
 
-/// A version named across models.
+/// A version, identified across models.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionRef {
     /// The model.
@@ -407,19 +408,19 @@ pub struct Version {
     pub artifact: Artifact,
     /// The versions it was made from.
     pub parents: Vec<VersionRef>,
-    /// The training plan, by hash.
+    /// The hash of the training plan.
     pub training_plan: Option<ContentHash>,
-    /// The data sets, by hash.
+    /// The hashes of the data sets.
     pub datasets: Vec<ContentHash>,
-    /// What changed, in the publisher's words.
+    /// The release notes, in the publisher's words.
     pub notes: String,
-    /// Who published it.
+    /// The account that published it.
     pub publisher: AccountId,
-    /// When.
+    /// The height of the publication.
     pub published: Height,
-    /// Where it stands.
+    /// The status of the version.
     pub status: VersionStatus,
-    /// By what it is suspended, if it is.
+    /// Its suspension, if it is suspended.
     pub suspended: Option<Suspension>,
 }
 
@@ -428,7 +429,7 @@ impl Record for Version {
     const FAMILY: Family = Family::Version;
 }
 
-/// That an artifact is a version of a model.
+/// Records that an artifact is a version of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactUse(pub VersionRef);
 
@@ -448,11 +449,11 @@ pub struct PublishVersion {
     pub artifact: Artifact,
     /// The versions it was made from.
     pub parents: Vec<VersionRef>,
-    /// The training plan, by hash.
+    /// The hash of the training plan.
     pub training_plan: Option<ContentHash>,
-    /// The data sets, by hash.
+    /// The hashes of the data sets.
     pub datasets: Vec<ContentHash>,
-    /// What changed.
+    /// The release notes.
     pub notes: String,
     /// The salt of the publisher's commitment to the artifact, if it made one: see [`crate::rules::commitment`].
     pub committed: Option<ContentHash>,
@@ -528,7 +529,7 @@ pub(crate) fn wrong_status(version: Version) -> Rejection {
     Rejection::WrongVersionStatus { model: version.model, label: version.label, status }
 }
 
-/// Releases a published version, as a decision says.
+/// Releases a published version, by a decision.
 pub(crate) fn release(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -549,7 +550,7 @@ pub(crate) fn release(
     Ok(Event::VersionReleased { model: model.id, label: label.clone(), artifact: version.artifact.address, proposal })
 }
 
-/// Warns everybody off a released version, as a decision says.
+/// Deprecates a released version, by a decision.
 pub(crate) fn deprecate(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -565,7 +566,7 @@ pub(crate) fn deprecate(
     Ok(Event::VersionDeprecated { model: model.id, label: label.clone(), proposal, reason: reason.to_owned() })
 }
 
-/// Takes a version back, as a decision says.
+/// Withdraws a version, by a decision.
 pub(crate) fn withdraw(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -587,7 +588,7 @@ pub(crate) fn withdraw(
     Ok(Event::VersionWithdrawn { model: model.id, label: label.clone(), artifact, proposal, reason: reason.to_owned() })
 }
 
-/// Takes a version back because a dispute over it was upheld; nothing if it was taken back meanwhile.
+/// Withdraws a version because a dispute about it was upheld; does nothing if it has been withdrawn meanwhile.
 pub(crate) fn withdraw_disputed(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -601,7 +602,7 @@ pub(crate) fn withdraw_disputed(
     withdraw(state, context, &mut model, (label, None, &format!("dispute {dispute} was upheld"))).map(Some)
 }
 
-/// Adds to what a version was made from, as a decision says.
+/// Adds parents to a version's lineage, by a decision.
 pub(crate) fn claim_lineage(
     state: &mut Overlay<'_>,
     model: &Model,
@@ -624,7 +625,7 @@ pub(crate) fn claim_lineage(
     Ok(Event::LineageClaimed { model: model.id, label: label.clone(), parents: parents.to_vec(), proposal })
 }
 
-/// That a version was made from another: the lineage, asked downwards.
+/// Records that a version was made from another: the lineage, from parent to child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildOf(pub VersionRef);
 
@@ -634,7 +635,7 @@ impl Record for ChildOf {
     const FAMILY: Family = Family::ChildOf;
 }
 
-/// Records a version under one of its parents, which must exist.
+/// Records a version as a child of one of its parents, which must exist.
 fn add_child(state: &mut Overlay<'_>, parent: &VersionRef, child: &Version) -> Result<(), Rejection> {
     existing_version(state, parent.model, &parent.label)?;
     let key = ((parent.model, parent.label.clone()), (child.model, child.label.clone()));

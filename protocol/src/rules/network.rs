@@ -1,5 +1,5 @@
-//! The network itself: its record, its members and validators, its parameters, its upgrades; and what its members'
-//! decisions do to them.
+//! The network itself: its record, its members and validators, its parameters, its upgrades; and the effects of its
+//! members' decisions on them.
 
 use crate::{
     ground::{
@@ -27,13 +27,13 @@ use serde::{Deserialize, Serialize};
 pub struct Network {
     /// The parameters in force.
     pub parameters: Parameters,
-    /// Accounts that vote on the network's proposals.
+    /// Number of accounts that vote on the network's proposals.
     pub members: u64,
-    /// The network's proposals opened so far.
+    /// Number of the network's proposals opened so far.
     pub proposals: u64,
-    /// Proposals open or queued now, in all scopes.
+    /// Number of proposals that are currently open or queued, in all scopes.
     pub open_proposals: u64,
-    /// The upgrade that was decided last, past or to come.
+    /// The last upgrade that was decided, past or future.
     pub upgrade: Option<Upgrade>,
 }
 
@@ -47,24 +47,24 @@ impl Record for ValidatorSchedule {
     const FAMILY: Family = Family::Validators;
 }
 
-/// A decided move to another version of the protocol.
+/// A decided move to a different version of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
     /// The first height of the new version.
     pub height: Height,
     /// The version of the protocol.
     pub protocol: u32,
-    /// Which release of the software speaks it.
+    /// The release of the software that supports it.
     pub release: String,
 }
 
 impl Network {
-    /// The upgrade that this build is too old for, if `height` is not for it to execute any more.
+    /// The upgrade for which this build is too old, if it can no longer execute `height`.
     pub fn outgrown_at(&self, height: Height) -> Option<&Upgrade> {
         self.upgrade.as_ref().filter(|upgrade| upgrade.height <= height && upgrade.protocol > limits::PROTOCOL_VERSION)
     }
 
-    /// That this build speaks the protocol of `height`.
+    /// Checks that this build supports the protocol version of `height`.
     ///
     /// # Errors
     /// [`ExecuteError::Outgrown`].
@@ -73,7 +73,7 @@ impl Network {
     }
 }
 
-/// The members of the network from a height on, until the next entry.
+/// The number of members of the network from a height on, until the next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembersAt(pub u64);
 
@@ -83,12 +83,12 @@ impl Record for MembersAt {
 }
 
 /// A consensus key that was removed from the validator set. It is never admitted again, so that its holder can destroy
-/// it: what it can still sign is of use only to those who forge the past, see [`crate::proof::root`].
+/// it: what it can still sign is useful only for forging the past, see [`crate::proof::root`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetiredKey {
     /// The key.
     pub key: PublicKey,
-    /// The block whose decisions removed it. It decides the next block, for the last time.
+    /// The height of the block whose decisions removed it. The key decides the next block, for the last time.
     pub height: Height,
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn admit_validator(
     Ok(events)
 }
 
-/// Gives a validator another power.
+/// Changes a validator's power.
 pub(crate) fn reweight_validator(context: &mut Context, key: PublicKey, power: Power) -> Result<Vec<Event>, Rejection> {
     require_validator(context, key)?;
     let changed = |validator: &Validator| {
@@ -134,7 +134,7 @@ pub(crate) fn reweight_validator(context: &mut Context, key: PublicKey, power: P
     Ok(vec![Event::ValidatorReweighted { key, power }])
 }
 
-/// Removes a validator, and its key for good; its operator stays a member.
+/// Removes a validator, and its key for good; its operator remains a member.
 pub(crate) fn remove_validator(
     state: &mut Overlay<'_>,
     context: &mut Context,
@@ -165,7 +165,7 @@ fn set_validators(context: &mut Context, validators: Vec<Validator>) -> Result<(
     Ok(())
 }
 
-/// Makes an account a member: it votes on proposals opened from the next block on.
+/// Makes an account a member, which votes on proposals opened from the next block on.
 pub(crate) fn admit_member(
     state: &mut Overlay<'_>,
     context: &mut Context,
@@ -183,17 +183,17 @@ pub(crate) fn admit_member(
     Ok(vec![Event::MemberAdmitted { account: id }])
 }
 
-/// Be a member of the network no longer. What the account holds and owns stays.
+/// Leave the network's members. What the account holds and owns stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaveNetwork {}
 
-/// The sender is a member no longer.
+/// The sender leaves the members.
 pub(crate) fn leave(state: &mut Overlay<'_>, context: &mut Context, sender: Account) -> Result<Vec<Event>, Rejection> {
     remove_member(state, context, sender.id, "it left")
 }
 
-/// Makes a member one no longer. Its ballots that are cast stand; it casts no more, and proposals opened from the next
-/// block on do not count it.
+/// Removes a member. Ballots that it has cast stand; it casts no more, and proposals opened from the next block on do
+/// not count it.
 pub(crate) fn remove_member(
     state: &mut Overlay<'_>,
     context: &mut Context,
@@ -231,7 +231,7 @@ pub(crate) fn grant_quota(
     Ok(vec![Event::QuotaGranted { account: id, quota }])
 }
 
-/// Suspends an account: it starts nothing more, and the clocks of its recovery stand.
+/// Suspends an account: it can start nothing more, and the clocks of its recovery stop.
 pub(crate) fn suspend(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -264,7 +264,7 @@ pub(crate) fn set_parameters(context: &mut Context, parameters: &Parameters) -> 
     vec![Event::ParametersSet]
 }
 
-/// Schedules an upgrade, in place of one that was scheduled and is still to come.
+/// Schedules an upgrade, replacing one that was scheduled and is still in the future.
 pub(crate) fn schedule_upgrade(
     context: &mut Context,
     (height, protocol): (Height, u32),

@@ -1,19 +1,19 @@
-//! Offices: what an account is to do for others, and that nobody holds one without having agreed to it.
+//! Offices: tasks that an account performs for others. Nobody holds one without having accepted it.
 //!
-//! Who is named stands where it always stood: in a model's list of stewards, in its policy, in an account's recovery, in
-//! an incident, in the validator set. Beside each name stands a [`Tenure`], which says what the account named answered.
-//! Only who is named *and* accepted holds the office; what a name alone would do counts for nothing.
+//! The names are where they are needed: in a model's list of stewards, in its policy, in an account's recovery, in an
+//! incident, in the validator set. For each name there is a [`Tenure`], with the answer of the account that was named.
+//! Only an account that is named *and* has accepted holds the office; being named alone has no effect.
 //!
 //! ```text
-//!  named ----> offered --accept--> accepted ---resign---> resigned --accept, or named anew--> ...
+//!  named ----> offered --accept--> accepted ---resign---> resigned --accept, or named again--> ...
 //!    |            |                   |                      |
 //!    |            +------- no longer named: gone ------------+
 //!    |                                +--- no longer named: dismissed (counts where a proposal copied the name)
-//!    +--- with its own signature, or one given ahead: accepted at once
+//!    +--- with its own signature, or one given in advance: accepted at once
 //! ```
 //!
-//! A signature given ahead ([`Ahead`]) is for one office and one naming, which uses it up. An account that signs what
-//! names itself has agreed by that; resigning after it has signed takes that back.
+//! A signature given in advance ([`Ahead`]) is for one office and one naming, which uses it up. An account that signs
+//! what names itself has accepted by that; resigning after signing withdraws the acceptance.
 
 use crate::{
     ground::{
@@ -30,7 +30,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an account can be asked to be.
+/// An office that an account can be asked to hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Office {
@@ -38,9 +38,9 @@ pub enum Office {
     Steward(ModelId),
     /// An arbiter of a model's disputes.
     Arbiter(ModelId),
-    /// Who may stop what the owners of a model decided.
+    /// An account that may stop what the owners of a model decided.
     Guardian(ModelId),
-    /// Who attests in a role of a model's policy.
+    /// An account that attests in a role of a model's policy.
     Attester {
         /// The model.
         model: ModelId,
@@ -49,9 +49,9 @@ pub enum Office {
     },
     /// A guardian of an account's keys.
     KeyGuardian(AccountId),
-    /// Who answers for an incident.
+    /// The account that answers for an incident.
     Responsible(IncidentId),
-    /// Who operates the validator of a consensus key.
+    /// The operator of the validator with a consensus key.
     Operator(PublicKey),
 }
 
@@ -119,17 +119,17 @@ impl KeyField for Office {
     }
 }
 
-/// What an account answered to being named.
+/// The answer of an account to being named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TenureStatus {
-    /// Nothing yet: it counts for nothing.
+    /// None yet: being named has no effect.
     Offered,
     /// It holds the office.
     Accepted,
-    /// It declined, or gave the office back.
+    /// It declined, or gave the office up.
     Resigned,
-    /// It held the office until it was no longer named. Where a proposal copied the name before, it still counts.
+    /// It held the office until it was no longer named. It still counts where a proposal copied the name before that.
     Dismissed,
 }
 
@@ -150,16 +150,16 @@ impl TenureStatus {
     }
 }
 
-/// How an account stands to an office that it is or was named for.
+/// The answer of an account to an office that it is or was named for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenure {
     /// The account.
     pub account: AccountId,
     /// The office.
     pub office: Office,
-    /// What it answered.
+    /// The answer.
     pub status: TenureStatus,
-    /// Since when.
+    /// The height of the answer.
     pub since: Height,
 }
 
@@ -168,14 +168,14 @@ impl Record for Tenure {
     const FAMILY: Family = Family::Tenure;
 }
 
-/// That an account accepted an office before it was named for it. The naming uses it up.
+/// The acceptance of an office by an account before it was named for it. The naming uses it up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ahead {
     /// The account.
     pub account: AccountId,
     /// The office.
     pub office: Office,
-    /// Since when.
+    /// The height of the acceptance.
     pub since: Height,
 }
 
@@ -184,7 +184,7 @@ impl Record for Ahead {
     const FAMILY: Family = Family::Ahead;
 }
 
-/// How an account stands to an office; none if it is not named for it.
+/// The answer of an account to an office. `None` if it is not named for it.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -192,7 +192,8 @@ pub fn status(state: &impl StateRead, office: &Office, account: AccountId) -> Re
     Ok(read::<Tenure>(state, &(account, office.clone()))?.map(|tenure| tenure.status))
 }
 
-/// Whether an account holds an office: it is named for it, and accepted. Every rule that asks for an office asks this.
+/// Whether an account holds an office: it is named for it, and has accepted. Every rule that requires an office calls
+/// this.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -204,18 +205,18 @@ fn tenure(state: &Overlay<'_>, office: &Office, account: AccountId) -> Option<Te
     state.read::<Tenure>(&(account, office.clone()))
 }
 
-/// [`is_held`], for rules.
+/// As [`is_held`], for rules.
 pub(crate) fn holds(state: &Overlay<'_>, office: &Office, account: AccountId) -> bool {
     tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Accepted)
 }
 
-/// Whether an account is named for an office, and has answered nothing.
+/// Whether an account is named for an office and has not answered.
 pub(crate) fn is_unanswered(state: &Overlay<'_>, office: &Office, account: AccountId) -> bool {
     tenure(state, office, account).is_some_and(|tenure| tenure.status == TenureStatus::Offered)
 }
 
-/// Whether an account counts where a proposal copied its name: it accepted, and has not resigned since. That it is no
-/// longer named takes nothing from what was opened before.
+/// Whether an account counts where a proposal copied its name: it accepted, and has not resigned since. No longer being
+/// named does not affect proposals opened before.
 pub(crate) fn counts_in_copy(state: &Overlay<'_>, office: &Office, account: AccountId) -> bool {
     tenure(state, office, account).is_some_and(|tenure| tenure.status.counts_in_copy())
 }
@@ -225,7 +226,7 @@ fn write(state: &mut Overlay<'_>, context: &Context, (office, account): (&Office
     state.write(&(account, office.clone()), &tenure);
 }
 
-/// Names an account for an office. `signed` is when it signed what names it, if it did.
+/// Names an account for an office. `signed` is the height at which it signed what names it, if it did.
 fn appoint(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -236,7 +237,7 @@ fn appoint(
     if before.as_ref().is_some_and(|before| before.status == TenureStatus::Accepted) {
         return None;
     }
-    // What it said last counts: a resignation takes back what it signed before.
+    // Its last answer counts: a resignation revokes what it signed before.
     let resigned = before.as_ref().filter(|before| before.status == TenureStatus::Resigned).map(|before| before.since);
     let signed = signed.is_some_and(|signed| resigned.is_none_or(|resigned| signed > resigned));
     let key = (account, office.clone());
@@ -264,15 +265,15 @@ fn dismiss(state: &mut Overlay<'_>, context: &Context, office: &Office, account:
     (status != TenureStatus::Resigned).then(|| Event::OfficeEnded { office: office.clone(), account })
 }
 
-/// Who is named for which office.
+/// The accounts named for each office.
 pub type Names = BTreeMap<Office, BTreeSet<AccountId>>;
 
-/// One office, and who is named for it.
+/// One office, with the accounts named for it.
 pub(crate) fn names(office: Office, accounts: impl IntoIterator<Item = AccountId>) -> Names {
     BTreeMap::from([(office, accounts.into_iter().collect())])
 }
 
-/// The offices that a model's policy names accounts for.
+/// The offices for which a model's policy names accounts.
 pub(crate) fn of_policy(model: ModelId, policy: &ModelPolicy) -> Names {
     let mut names = Names::new();
     let arbiters = policy.arbiters.iter().flat_map(|arbiters| arbiters.bench());
@@ -288,8 +289,8 @@ pub(crate) fn of_policy(model: ModelId, policy: &ModelPolicy) -> Names {
     names
 }
 
-/// Puts one list of names in place of another. Who is named again, and had resigned, is asked again. `signed` is an
-/// account that signed what names it, and when.
+/// Replaces one list of names by another. An account that is named again after it resigned is asked again. `signed` is
+/// an account that signed what names it, and at which height.
 pub(crate) fn rename(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -314,13 +315,13 @@ pub(crate) fn rename(
     events
 }
 
-/// Accept an office, offered or to come.
+/// Accept an office that was offered, or will be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptOffice {
-    /// Which.
+    /// The office.
     pub office: Office,
-    /// For an operator: the consensus key's signature of [`validator::operation`]. Nobody operates the key of
-    /// somebody else.
+    /// For an operator: the signature over [`validator::operation`] by the consensus key. Nobody can operate somebody
+    /// else's key.
     pub proof: Option<Signature>,
 }
 
@@ -354,7 +355,7 @@ impl AcceptOffice {
         Ok(vec![Event::OfficeAccepted { office, account: sender, ahead: true }])
     }
 
-    /// That what the office is of exists, and that it is the sender's to take.
+    /// Checks that the subject of the office exists, and that the sender may take it.
     fn require_sound(&self, state: &Overlay<'_>, context: &Context, sender: AccountId) -> Result<(), Rejection> {
         match &self.office {
             Office::Steward(model)
@@ -373,10 +374,10 @@ impl AcceptOffice {
     }
 }
 
-/// Decline an office, give it back, or take back that it was accepted ahead.
+/// Decline or resign an office, or withdraw an acceptance in advance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResignOffice {
-    /// Which.
+    /// The office.
     pub office: Office,
 }
 
@@ -396,7 +397,7 @@ impl ResignOffice {
                 write(state, context, (&office, sender.id), TenureStatus::Resigned);
                 match office {
                     Office::Operator(key) => events.extend(network::remove_validator(state, context, key)?),
-                    // What it said as a guardian is not to count again when it accepts again.
+                    // What it said as a guardian must not count again when it accepts again.
                     Office::KeyGuardian(of) => state.remove::<GuardianVote>(&(of, sender.id)),
                     _ => {}
                 }
@@ -412,28 +413,29 @@ impl ResignOffice {
     }
 }
 
-/// What a model cannot do because too few hold an office. Its owners fill it by a decision, or those named accept.
+/// What a model cannot do because too few accounts hold an office. Its owners name others by a decision, or those named
+/// accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Vacancy {
-    /// Nobody countersigns what is given to it.
+    /// Nobody countersigns contributions.
     NoSteward,
-    /// The guardian that the policy names cannot stop anything.
+    /// The guardian in the policy cannot stop anything.
     NoGuardian,
-    /// Fewer arbiters than must agree.
+    /// There are fewer arbiters than must agree.
     TooFewArbiters {
-        /// Who hold the office.
+        /// Number of accounts that hold the office.
         held: u32,
         /// How many must agree.
         needed: u32,
     },
-    /// Fewer attesters than a gate asks for: nothing can be released.
+    /// There are fewer attesters than a gate requires: nothing can be released.
     TooFewAttesters {
-        /// What is to be attested.
+        /// The statement to attest.
         statement: Name,
-        /// In which role.
+        /// The role.
         role: Name,
-        /// Who hold the office.
+        /// Number of accounts that hold the office.
         held: u32,
         /// How many must attest.
         needed: u32,
@@ -461,7 +463,7 @@ impl std::fmt::Display for Vacancy {
     }
 }
 
-/// Where too few hold an office of a model.
+/// The vacancies of a model.
 ///
 /// # Errors
 /// When the state cannot be read.

@@ -3,32 +3,33 @@
 use crate::{ground::invalid::Invalid, rules::policy::NetworkPolicy};
 use serde::{Deserialize, Serialize};
 
-/// What the members agree on besides the rules themselves.
+/// What the members agree on in addition to the rules themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
     /// How long a validator waits for a proposal in the first round, in milliseconds.
     pub propose_timeout_ms: u64,
-    /// How long it waits for further votes once more than two thirds have voted, in milliseconds.
+    /// How long a validator waits for more votes once more than two thirds have voted, in milliseconds.
     pub vote_timeout_ms: u64,
-    /// What each later round adds to both, in milliseconds.
+    /// How much each later round adds to both, in milliseconds.
     pub timeout_delta_ms: u64,
-    /// How often it repeats its votes in a round that does not end, in milliseconds.
+    /// How often a validator repeats its votes in a round that does not end, in milliseconds.
     pub rebroadcast_ms: u64,
-    /// How long a network at rest goes without a block, in milliseconds.
+    /// How long an idle network goes without a block, in milliseconds.
     pub heartbeat_ms: u64,
-    /// How far a block's time may be from a validator's clock, in milliseconds.
+    /// The maximum difference between a block's time and a validator's clock, in milliseconds.
     pub clock_drift_ms: u64,
-    /// Accounts that each founding account may admit, itself or through those whom it gives a part of its quota.
+    /// Number of accounts that each founding account may admit, itself or through those to which it passes a part of
+    /// its quota.
     pub founder_quota: u32,
-    /// Transactions of one account in one block.
+    /// Maximum transactions of one account in one block.
     pub transactions_per_account_per_block: u32,
     /// How the members decide.
     pub policy: NetworkPolicy,
 }
 
 impl Parameters {
-    /// That every parameter is within its bounds.
+    /// Checks that every parameter is within its bounds.
     ///
     /// # Errors
     /// Names the parameter, its value and its bounds.

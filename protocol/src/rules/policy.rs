@@ -1,12 +1,12 @@
-//! Policies: per class of decision, who votes, how many must, for how long, and what comes of it; and how a tally is
-//! judged.
+//! Policies: for each class of decision, who votes, how many must, for how long, and with what effect; and how a tally
+//! is judged.
 //!
-//! A [`Rule`] judges the tally of one class. A [`ModelPolicy`] holds a model's rules and what stands beside them: how shares move,
-//! who may stop a decision, who settles disputes, what must be attested before a release. Whether a policy is sound is
-//! said when it is set, by [`ModelPolicy::check`]: one that could never pass anything is refused, and one that lets a
-//! few decide over all must say so in [`ModelPolicy::allow`].
+//! A [`Rule`] judges the tally of one class. A [`ModelPolicy`] has a model's rules and further settings: how shares
+//! move, who may stop a decision, who settles disputes, what must be attested before a release. [`ModelPolicy::check`]
+//! checks a policy when it is set: one that could never pass anything is refused, and one that lets a few decide over
+//! all must say so in [`ModelPolicy::allow`].
 //!
-//! Read on: the rule's own file, [`templates`] (policies to start from), [`explain`] (a policy in plain words).
+//! Continue with `rule`, [`templates`] (policies to start from), [`explain`] (a policy in plain words).
 
 mod disputes;
 pub mod explain;
@@ -28,13 +28,13 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What a decision is about. Each class has a rule of its own.
+/// The subject of a decision. Each class has a rule of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Which versions are released, and where they come from.
     Release,
-    /// Under which terms a model is used.
+    /// The terms under which a model is used.
     Licence,
     /// Who owns how much.
     Ownership,
@@ -54,7 +54,7 @@ pub enum Class {
     Upgrade,
     /// Taking a holder's units without its consent.
     Expropriation,
-    /// Which versions of a model are not to be used: suspended, deprecated, withdrawn; and when a suspension ends.
+    /// Which versions of a model must not be used (suspended, deprecated, withdrawn), and when a suspension ends.
     Safety,
 }
 
@@ -88,10 +88,10 @@ impl Class {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferRule {
-    /// As the holder likes.
+    /// As the holder wishes.
     #[default]
     Free,
-    /// By a decision of the owners on each.
+    /// Only by a decision of the owners on each transfer.
     Approval,
     /// Not at all.
     Locked,
@@ -101,9 +101,9 @@ pub enum TransferRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
-    /// What it is called, such as `safety-reviewer`.
+    /// The name of the role, such as `safety-reviewer`.
     pub name: Name,
-    /// Who acts in it.
+    /// The accounts in the role.
     pub accounts: Vec<AccountId>,
 }
 
@@ -111,7 +111,7 @@ pub struct Role {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmergencyStop {
-    /// Who, each alone.
+    /// The accounts that may do so, each on its own.
     pub accounts: Vec<AccountId>,
     /// How long a stop lasts unless the owners decide earlier, in milliseconds of block time, within
     /// [`limits::EMERGENCY_STOP_MIN_MS`] and [`limits::EMERGENCY_STOP_MAX_MS`].
@@ -122,26 +122,26 @@ pub struct EmergencyStop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
-    /// What is attested, such as `bias-audit`.
+    /// The statement to attest, such as `bias-audit`.
     pub statement: Name,
-    /// In which role.
+    /// The role whose accounts attest it.
     pub role: Name,
-    /// By how many distinct accounts in that role.
+    /// The number of distinct accounts in that role that must attest it.
     pub attestors: u32,
-    /// How many accounts in the role that attest `passed`, and are more than those that attest `failed`, outvote them;
-    /// none for a `failed` that blocks until it is withdrawn.
+    /// How many accounts in the role that attest `passed`, if they are more than those that attest `failed`, outvote
+    /// them. `None` if a `failed` blocks until it is withdrawn.
     #[serde(default)]
     pub outvoted_by: Option<u32>,
 }
 
-/// When weight that says nothing leaves the count of a quorum: a way out when holders are lost.
+/// When weight that says nothing no longer counts for a quorum: a way out when holders are lost.
 ///
-/// Whoever has a voice may call on another that is silent. If that says nothing for the time named here, it is dormant:
-/// quorums are parts of what is awake, though never of less than half of the whole, until it speaks.
+/// An account with a voice may call on a silent one. If that says nothing for the time set here, it is dormant: quorums
+/// are fractions of what is awake, though never of less than half of the whole, until it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dormancy {
-    /// How long it may keep silent after the call, in milliseconds of block time, within
+    /// How long it may stay silent after the call, in milliseconds of block time, within
     /// [`limits::VOTING_PERIOD_MIN_MS`] and [`limits::VOTING_PERIOD_MAX_MS`].
     pub after_ms: u64,
 }
@@ -157,19 +157,19 @@ impl Dormancy {
     }
 }
 
-/// How much decisions may add to the register; each limit a part of the units there were.
+/// How much decisions may add to the register. Each limit is a part of the previous units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dilution {
-    /// What one decision adds is at most this part of the units before it; none for no such limit.
+    /// The maximum that one decision adds, as a part of the units before it. `None` means no such limit.
     #[serde(default)]
     pub per_decision: Option<Fraction>,
-    /// What all decisions of a year add is at most this part of the units when it began; none for no such limit.
+    /// The maximum that all decisions of a year add, as a part of the units when it began. `None` means no such limit.
     #[serde(default)]
     pub per_year: Option<Fraction>,
 }
 
-/// That units which a decision mints are first offered to the holders: see [`crate::rules::share::issue`].
+/// Whether units that a decision mints are first offered to the holders: see [`crate::rules::share::issue`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preemption {
@@ -189,22 +189,22 @@ impl Preemption {
     }
 }
 
-/// What a policy has to allow by name, because its owners should know.
+/// A risk that a policy must allow by name, because its owners should know about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
-    /// Less than half of all weight can decide over ownership, stewards or rules; over anything, in the network.
+    /// Less than half of all weight can decide about ownership, stewards or rules; about anything, in the network.
     MinorityDecides,
-    /// Voices of ownership, stewards or rules are counted by heads or roots, or a number of holders can stop them, while
-    /// shares move freely: who splits shares among several accounts gains voices.
+    /// For ownership, stewards or rules, voices are counted by heads or square roots, or a number of holders can stop
+    /// decisions, while shares move freely: splitting shares among several accounts gains voices.
     SplitVoices,
     /// Ownership, stewards or rules change when nobody objects; anything, in the network.
     SilenceDecides,
-    /// Weight leaves the count after less than [`limits::DORMANCY_MS`] of silence.
+    /// Weight no longer counts after less than [`limits::DORMANCY_MS`] of silence.
     HastyDormancy,
     /// The owners may take a holder's units without its consent and without a dispute.
     Expropriation,
-    /// Arbiters who are all of one mind take units from a holder without the owners.
+    /// Arbiters who all agree can take units from a holder without the owners.
     ArbitersTakeUnits,
 }
 
@@ -221,7 +221,7 @@ impl Risk {
         }
     }
 
-    /// The risks of rules that decide over everything that matters, and of how silence ends.
+    /// The risks of rules that decide about everything important, and of how dormancy works.
     fn of_rules<'a>(rules: impl IntoIterator<Item = &'a Rule> + Clone, dormancy: Option<Dormancy>) -> Vec<Self> {
         let any = |holds: &dyn Fn(&Rule) -> bool| rules.clone().into_iter().any(holds);
         let mut risks = Vec::new();
@@ -237,7 +237,7 @@ impl Risk {
         risks
     }
 
-    /// That each risk is allowed by name.
+    /// Checks that each risk is allowed by name.
     fn check(risks: &[Self], allowed: &[Self]) -> Result<(), Invalid> {
         match risks.iter().find(|risk| !allowed.contains(risk)) {
             None => Ok(()),
@@ -257,17 +257,17 @@ impl Risk {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelPolicy {
-    /// For [`Class::Release`].
+    /// The rule for [`Class::Release`].
     pub release: Rule,
-    /// For [`Class::Licence`].
+    /// The rule for [`Class::Licence`].
     pub licence: Rule,
-    /// For [`Class::Ownership`].
+    /// The rule for [`Class::Ownership`].
     pub ownership: Rule,
-    /// For [`Class::Stewards`].
+    /// The rule for [`Class::Stewards`].
     pub stewards: Rule,
-    /// For [`Class::Rules`].
+    /// The rule for [`Class::Rules`].
     pub rules: Rule,
-    /// For [`Class::Dispute`].
+    /// The rule for [`Class::Dispute`].
     pub dispute: Rule,
     /// How shares move.
     #[serde(default)]
@@ -275,47 +275,48 @@ pub struct ModelPolicy {
     /// Who may cancel a decision that passed and is not executed yet.
     #[serde(default)]
     pub guardian: Option<AccountId>,
-    /// Who settles disputes; without them the owners do.
+    /// Who settles disputes. `None` means the owners.
     #[serde(default)]
     pub arbiters: Option<Arbiters>,
-    /// Who acts in which capacity.
+    /// The roles, with the accounts that act in them.
     #[serde(default)]
     pub roles: Vec<Role>,
     /// What must be attested before a release.
     #[serde(default)]
     pub gates: Vec<Gate>,
-    /// The risks that the owners take knowingly.
+    /// The risks that the owners accept knowingly.
     #[serde(default)]
     pub allow: Vec<Risk>,
-    /// When silent weight leaves the count; none for never.
+    /// When silent weight no longer counts. `None` means never.
     #[serde(default)]
     pub dormancy: Option<Dormancy>,
-    /// How much decisions may add to the register; none for no limits.
+    /// How much decisions may add to the register. `None` means no limits.
     #[serde(default)]
     pub dilution: Option<Dilution>,
     /// Whether and for how long minted units are first offered to the holders.
     #[serde(default)]
     pub preemption: Option<Preemption>,
-    /// For [`Class::Expropriation`]; without it nobody's units are taken but with its consent, or by a dispute.
+    /// The rule for [`Class::Expropriation`]. If `None`, units are taken only with the holder's consent or by a
+    /// dispute.
     #[serde(default)]
     pub expropriation: Option<Rule>,
-    /// For [`Class::Safety`]; without it the rule of [`Class::Release`] holds.
+    /// The rule for [`Class::Safety`]. If `None`, the rule for [`Class::Release`] applies.
     #[serde(default)]
     pub safety: Option<Rule>,
-    /// Who may suspend a version at once; without it nobody.
+    /// Who may suspend a version at once. `None` means nobody.
     #[serde(default)]
     pub emergency: Option<EmergencyStop>,
-    /// Whether accounts that the network's members suspended answer the model's questions, and delegate them.
+    /// Whether accounts that the network's members suspended may answer the model's questions, and delegate them.
     #[serde(default = "suspended_vote")]
     pub suspended_vote: bool,
-    /// How many stewards must countersign a contribution; 1 to as many as the model has. See
+    /// How many stewards must countersign a contribution; 1 to the number of the model's stewards. See
     /// [`crate::rules::contribution::review`].
     #[serde(default = "one_countersigner")]
     pub countersigners: u32,
-    /// On which terms disputes are opened.
+    /// The terms on which disputes are opened.
     #[serde(default)]
     pub dispute_terms: DisputeTerms,
-    /// What it is to the owners when a holder's keys pass into other hands.
+    /// How the owners treat it when a holder's keys pass to others.
     #[serde(default)]
     pub change_of_control: ChangeOfControl,
 }
@@ -329,7 +330,7 @@ const fn one_countersigner() -> u32 {
 }
 
 impl ModelPolicy {
-    /// The same rule for every class, and nothing beside the rules.
+    /// The same rule for every class, and no further settings.
     pub fn uniform(rule: &Rule) -> Self {
         Self {
             release: rule.clone(),
@@ -357,7 +358,7 @@ impl ModelPolicy {
         }
     }
 
-    /// The rule of a class; that of [`Class::Rules`] for classes of the network.
+    /// The rule of a class. For classes of the network, that of [`Class::Rules`].
     pub const fn rule(&self, class: Class) -> &Rule {
         match class {
             Class::Release => &self.release,
@@ -377,13 +378,13 @@ impl ModelPolicy {
         }
     }
 
-    /// The classes that the owners decide on, expropriation among them where there is such a rule.
+    /// The classes that the owners decide on, including expropriation if there is a rule for it.
     pub fn classes(&self) -> Vec<Class> {
         let expropriation = self.expropriation.as_ref().map(|_| Class::Expropriation);
         Class::OF_MODELS.into_iter().chain(expropriation).collect()
     }
 
-    /// Whether the policy has a rule for this class, and not another class's.
+    /// Whether the policy has a rule for this class itself, not just that of another class.
     pub const fn has_own_rule(&self, class: Class) -> bool {
         match class {
             Class::Safety => self.safety.is_some(),
@@ -392,7 +393,7 @@ impl ModelPolicy {
         }
     }
 
-    /// The rule of a class, to change it.
+    /// The rule of a class, for changes.
     pub fn rule_mut(&mut self, class: Class) -> &mut Rule {
         match class {
             Class::Release => &mut self.release,
@@ -409,12 +410,12 @@ impl ModelPolicy {
         }
     }
 
-    /// The accounts in a role; nobody in one that is not named.
+    /// The accounts in a role; none if the policy has no such role.
     pub fn in_role(&self, name: &Name) -> &[AccountId] {
         self.roles.iter().find(|role| role.name == *name).map_or(&[], |role| &role.accounts)
     }
 
-    /// What the owners should know of this policy, each risk once.
+    /// What the owners should know about this policy, each risk once.
     pub fn risks(&self) -> Vec<Risk> {
         let deep = [&self.ownership, &self.stewards, &self.rules];
         let taking = self.expropriation.as_ref();
@@ -433,10 +434,10 @@ impl ModelPolicy {
         risks
     }
 
-    /// That every rule is sound, that what stands beside them can be met, and that each risk is allowed by name.
+    /// Checks that every rule is sound, that the other settings can be met, and that each risk is allowed by name.
     ///
     /// # Errors
-    /// The first thing that is not.
+    /// The first problem.
     pub fn check(&self) -> Result<(), Invalid> {
         Class::OF_MODELS.into_iter().try_for_each(|class| self.rule(class).check())?;
         self.expropriation.as_ref().map_or(Ok(()), Rule::check)?;
@@ -498,7 +499,7 @@ impl ModelPolicy {
     }
 }
 
-/// A list of 1 to [`limits::ROLE_ACCOUNTS`] accounts, each once.
+/// Checks a list of 1 to [`limits::ROLE_ACCOUNTS`] accounts, each once.
 fn check_accounts(field: &'static str, accounts: &[AccountId]) -> Result<(), Invalid> {
     check_count(field, accounts.len(), limits::ROLE_ACCOUNTS)?;
     if accounts.is_empty() {
@@ -511,22 +512,22 @@ fn check_accounts(field: &'static str, accounts: &[AccountId]) -> Result<(), Inv
     Ok(())
 }
 
-/// How the members of the network decide. Its electorates are its members, one voice each.
+/// How the members of the network decide. The electorate is always its members, with one voice each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkPolicy {
-    /// For [`Class::Validators`].
+    /// The rule for [`Class::Validators`].
     pub validators: Rule,
-    /// For [`Class::Accounts`].
+    /// The rule for [`Class::Accounts`].
     pub accounts: Rule,
-    /// For [`Class::Parameters`].
+    /// The rule for [`Class::Parameters`].
     pub parameters: Rule,
-    /// For [`Class::Upgrade`].
+    /// The rule for [`Class::Upgrade`].
     pub upgrade: Rule,
-    /// The risks that the members take knowingly.
+    /// The risks that the members accept knowingly.
     #[serde(default)]
     pub allow: Vec<Risk>,
-    /// When silent members leave the count; none for never.
+    /// When silent members no longer count. `None` means never.
     #[serde(default)]
     pub dormancy: Option<Dormancy>,
 }
@@ -544,7 +545,7 @@ impl NetworkPolicy {
         }
     }
 
-    /// The rule of a class; that of [`Class::Parameters`] for classes of models.
+    /// The rule of a class. For classes of models, that of [`Class::Parameters`].
     pub const fn rule(&self, class: Class) -> &Rule {
         match class {
             Class::Validators => &self.validators,
@@ -554,15 +555,15 @@ impl NetworkPolicy {
         }
     }
 
-    /// What the members should know of this policy, each risk once.
+    /// What the members should know about this policy, each risk once.
     pub fn risks(&self) -> Vec<Risk> {
         Risk::of_rules([&self.validators, &self.accounts, &self.parameters, &self.upgrade], self.dormancy)
     }
 
-    /// That every rule is sound, and that each risk is allowed by name.
+    /// Checks that every rule is sound, and that each risk is allowed by name.
     ///
     /// # Errors
-    /// The first thing that is not.
+    /// The first problem.
     pub fn check(&self) -> Result<(), Invalid> {
         Class::OF_NETWORK.into_iter().try_for_each(|class| self.rule(class).check())?;
         self.dormancy.map_or(Ok(()), Dormancy::check)?;

@@ -1,9 +1,9 @@
 //! Proposals, ballots, decisions.
 //!
 //! The rule and the weights of a proposal are those of its opening: the rule, the gates and the guardian are copied
-//! into it, the weights are read as of the block before. Nothing that happens to shares, delegations or policies
-//! afterwards changes them. When block time passes the close, the ledger judges the tally; a decision that stands is
-//! executed at once, or after its timelock: all of its actions, or, if one cannot be done, none, with the reason kept.
+//! into it, and the weights are read as of the previous block. Later changes of shares, delegations or policies do not
+//! affect it. When block time passes the close, the ledger judges the tally. A decision that passed is executed at
+//! once, or after its timelock: all of its actions, or, if one cannot be executed, none, with the reason kept.
 //!
 //! ```text
 //!            +-> rejected
@@ -14,8 +14,8 @@
 //!   +-> cancelled
 //! ```
 //!
-//! Read on: [`action`] (what can be decided), [`ballot`] (answers and delegation), [`closing`] (what comes of them),
-//! [`dry_run`] (what would come of it).
+//! Continue with [`action`] (what can be decided), [`ballot`] (answers and delegation), [`closing`] (the outcome),
+//! [`dry_run`] (the expected outcome).
 
 pub mod action;
 pub mod ballot;
@@ -52,7 +52,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Whose question it is.
+/// Who decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -74,57 +74,57 @@ impl KeyField for Scope {
     }
 }
 
-/// Where a proposal stands.
+/// The status of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProposalStatus {
-    /// Ballots are taken.
+    /// Ballots are accepted.
     Open,
     /// It passed and waits to be executed.
     Queued {
-        /// When it passed.
+        /// The height at which it passed.
         height: Height,
         /// The block time from which it can be executed.
         ready: Timestamp,
         /// The block time at which it expires.
         expires: Timestamp,
     },
-    /// It passed and the ledger did what it says.
+    /// It passed, and the ledger executed it.
     Executed {
-        /// When.
+        /// The height at which it was executed.
         height: Height,
     },
-    /// It passed and one of its actions could not be done, so none was.
+    /// It passed, but one of its actions could not be executed, so none was.
     ExecutionFailed {
-        /// When.
+        /// The height at which it failed.
         height: Height,
-        /// Why.
+        /// The reason.
         reason: Rejection,
     },
     /// It did not pass.
     Rejected {
-        /// When.
+        /// The height at which it closed.
         height: Height,
-        /// Why.
+        /// The outcome of its tally.
         verdict: Verdict,
     },
-    /// Its proposer took it back before it closed.
+    /// Its proposer withdrew it before it closed.
     Withdrawn {
-        /// When.
+        /// The height at which it was withdrawn.
         height: Height,
         /// The proposer's words.
         reason: String,
     },
-    /// The guardian stopped it.
+    /// The guardian cancelled it.
     Cancelled {
-        /// When.
+        /// The height at which it was cancelled.
         height: Height,
         /// The guardian's words.
         reason: String,
     },
     /// It passed, and could not be executed in time.
     Expired {
-        /// When.
+        /// The height at which it expired.
         height: Height,
         /// What it waited for.
         reason: Rejection,
@@ -146,53 +146,53 @@ impl ProposalStatus {
         }
     }
 
-    /// Whether nothing more comes of it.
+    /// Whether the proposal is settled.
     pub const fn is_final(&self) -> bool {
         !matches!(self, Self::Open | Self::Queued { .. })
     }
 }
 
-/// What must be attested before the decision is executed, as it was at opening.
+/// What must be attested before the decision is executed, as of the opening.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposalGate {
-    /// What.
+    /// The statement.
     pub statement: Name,
-    /// In which role.
+    /// The role.
     pub role: Name,
-    /// By whom: those named in the role.
+    /// The accounts named in the role.
     pub accounts: Vec<AccountId>,
-    /// By how many of them.
+    /// How many of them must attest it.
     pub attestors: u32,
-    /// How many of them that attest `passed` outvote those that attest `failed`; none for never.
+    /// How many of them that attest `passed` outvote those that attest `failed`. `None` means never.
     pub outvoted_by: Option<u32>,
 }
 
 /// A question carrying typed actions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
-    /// Its id, made from the transaction that opened it, and so from who asks.
+    /// Its id, derived from the transaction that opened it, and so from the proposer.
     pub id: ProposalId,
-    /// Whose question.
+    /// Who decides.
     pub scope: Scope,
-    /// Its place among the scope's proposals, from 0.
+    /// Its number among the scope's proposals, from 0.
     pub number: u64,
-    /// Who asks.
+    /// The account that proposes it.
     pub proposer: AccountId,
-    /// In one line.
+    /// The question in one line.
     pub title: String,
-    /// In full.
+    /// The question in full.
     pub text: String,
-    /// What is done if it passes.
+    /// What is executed if it passes.
     pub actions: Vec<ProposalAction>,
     /// The class of all its actions.
     pub class: Class,
-    /// The rule, as it was at opening.
+    /// The rule, as of the opening.
     pub rule: Rule,
-    /// What must be attested, as it was at opening.
+    /// What must be attested, as of the opening.
     pub gates: Vec<ProposalGate>,
-    /// Who may stop it, as it was at opening.
+    /// Who may cancel it, as of the opening.
     pub guardian: Option<AccountId>,
-    /// The height as of which weights are read: that before opening.
+    /// The height as of which weights are read: the one before the opening.
     pub snapshot: Height,
     /// The height of opening.
     pub opened: Height,
@@ -200,13 +200,13 @@ pub struct Proposal {
     pub opened_at: Timestamp,
     /// The block time at which ballots stop.
     pub closes: Timestamp,
-    /// The block time at which they stop unless the outcome is settled before.
+    /// The block time at which they stop, unless the outcome is settled before.
     pub latest_close: Timestamp,
-    /// When an answer last turned the outcome, to passing or from it; at first the block time of opening.
+    /// The block time at which an answer last turned the outcome, in either direction; at first, that of the opening.
     pub turned_at: Timestamp,
-    /// Where it stands.
+    /// The status of the proposal.
     pub status: ProposalStatus,
-    /// Whether suspended accounts answer, as it was at opening.
+    /// Whether suspended accounts may answer, as of the opening.
     pub suspended_vote: bool,
 }
 
@@ -229,7 +229,7 @@ impl Proposal {
         state.read::<Self>(&id).ok_or(Rejection::UnknownProposal(id))
     }
 
-    /// The proposal, if ballots are taken on it.
+    /// The proposal, if it accepts ballots.
     fn open(state: &Overlay<'_>, context: &Context, id: ProposalId) -> Result<Self, Rejection> {
         let proposal = Self::existing(state, id)?;
         if proposal.status != ProposalStatus::Open {
@@ -249,7 +249,7 @@ impl Proposal {
         }
     }
 
-    /// Beyond which nothing moves the close.
+    /// The latest time to which the close can move.
     fn last_close(&self) -> Timestamp {
         self.opened_at.plus_ms(self.rule.voting_period_ms.saturating_mul(limits::VOTING_PERIODS))
     }
@@ -263,26 +263,26 @@ impl Proposal {
     }
 }
 
-/// That a decision can be carried out in one block, beside others.
+/// Checks that a decision can be executed in one block, with others.
 fn require_light(actions: &[ProposalAction], gates: &[ProposalGate]) -> Result<(), Rejection> {
     let weight = load::of_proposed(actions, gates).weight();
     if weight > limits::DECISION_WEIGHT { Err(Rejection::DecisionTooHeavy { weight }) } else { Ok(()) }
 }
 
-/// Put a question.
+/// Open a proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenProposal {
-    /// To whom.
+    /// Who decides.
     pub scope: Scope,
-    /// In one line.
+    /// The question in one line.
     pub title: String,
-    /// In full.
+    /// The question in full.
     pub text: String,
-    /// What is done if it passes: 1 to [`limits::PROPOSAL_ACTIONS`], all of one class.
+    /// What is executed if it passes: 1 to [`limits::PROPOSAL_ACTIONS`] actions, all of one class.
     pub actions: Vec<ProposalAction>,
 }
 
-/// What a proposal takes over from the rules in force.
+/// What a proposal copies from the rules in force.
 struct Terms {
     rule: Rule,
     gates: Vec<ProposalGate>,
@@ -313,7 +313,7 @@ impl OpenProposal {
         self.actions.iter().try_for_each(ProposalAction::check)
     }
 
-    /// The one class of all actions, each of which must belong to the scope.
+    /// The class of all actions, each of which must belong to the scope.
     fn class(&self) -> Result<Class, Rejection> {
         let mut classes = Vec::new();
         for action in &self.actions {
@@ -429,7 +429,7 @@ impl OpenProposal {
         Ok(Terms { rule, gates, guardian, suspended_vote, tally, number })
     }
 
-    /// The dispute that it is to end, and how.
+    /// The dispute that it ends, and how.
     fn resolves(&self) -> Option<(DisputeId, bool)> {
         self.actions.iter().find_map(|action| match action {
             ProposalAction::ResolveDispute { dispute, upholds } => Some((*dispute, *upholds)),
@@ -470,7 +470,7 @@ fn require_proposer(
     (rule, class): (&Rule, Class),
     sender: AccountId,
 ) -> Result<(), Rejection> {
-    // Where nobody holds the office that may ask, nobody could ever fill it.
+    // If nobody holds the office that may propose, nobody could ever fill it.
     let no_steward = || !model.stewards.iter().any(|steward| model.is_steward(state, *steward));
     match rule.proposers {
         Proposers::Stewards if class == Class::Stewards && no_steward() => model.require_own(state, sender),
@@ -489,7 +489,7 @@ fn require_proposer(
     }
 }
 
-/// What an account counts with by itself, as of a proposal's opening.
+/// The weight of an account itself, as of a proposal's opening.
 fn own_weight(state: &Overlay<'_>, proposal: &Proposal, account: &Account) -> u64 {
     match proposal.scope {
         Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
@@ -506,18 +506,18 @@ fn model_weight(
     Weights::of(share::balance_as_of(state, model, account, height)).by(electorate)
 }
 
-/// The number of members when block `height` was over.
+/// The number of members after block `height`.
 fn members_as_of(state: &Overlay<'_>, height: Height) -> u64 {
     state.read_as_of::<MembersAt>(&(), &height).map_or(0, |at| at.0)
 }
 
-/// Take back a proposal that is still open, as its proposer; one to move units of the proposer until it is executed. The
-/// answers given stay on the ledger.
+/// Withdraw a proposal that is still open, as its proposer; one that moves units of the proposer, until it is executed.
+/// The answers stay on the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithdrawProposal {
-    /// Which.
+    /// The proposal.
     pub proposal: ProposalId,
-    /// Why, for everybody to read.
+    /// The reason, for everybody to read.
     pub reason: String,
 }
 
@@ -533,7 +533,7 @@ impl WithdrawProposal {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let mut proposal = Proposal::existing(state, self.proposal)?;
-        // What sells the proposer's own units is its to take back until it runs.
+        // The proposer can withdraw a sale of its own units until it is executed.
         if !sale::is_sale(&proposal) || proposal.proposer != sender || proposal.status.is_final() {
             proposal = Proposal::open(state, context, self.proposal)?;
         }

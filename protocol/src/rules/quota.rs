@@ -1,6 +1,7 @@
-//! Quotas: how much of what nobody else decides about an account keeps on the ledger. What it may add without anybody's
-//! leave is counted here, and has a place again once it is taken back or settled. Proposals, disputes, calls and requests
-//! that are open are counted in the account itself, offices ahead, peers and what it says of units by their own keys.
+//! Quotas: how many records about an account, which nobody else decides about, it may keep on the ledger. What it may
+//! add without anybody's consent is counted here, and the place is free again once the record is withdrawn or settled.
+//! Open proposals, disputes, calls and requests are counted in the account itself; offices accepted in advance, peers,
+//! and settings about units, by their own keys.
 
 use crate::{
     ground::{
@@ -13,7 +14,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What is counted.
+/// The kind of record that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keeps {
@@ -24,7 +25,7 @@ pub enum Keeps {
 }
 
 impl Keeps {
-    /// The most that one account keeps.
+    /// The maximum that one account keeps.
     pub const fn most(self) -> u32 {
         match self {
             Self::Attestations => limits::ATTESTATIONS_PER_ACCOUNT,
@@ -59,7 +60,7 @@ impl KeyField for Keeps {
     }
 }
 
-/// How many an account keeps; not kept for none.
+/// Number of records that an account keeps; absent if zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept(pub u32);
 
@@ -68,7 +69,7 @@ impl Record for Kept {
     const FAMILY: Family = Family::Kept;
 }
 
-/// An account keeps one more, if it may.
+/// Counts one more record, if the account may keep it.
 pub(crate) fn take(state: &mut Overlay<'_>, account: AccountId, keeps: Keeps) -> Result<(), Rejection> {
     let kept = state.read::<Kept>(&(account, keeps)).map_or(0, |kept| kept.0);
     if kept >= keeps.most() {
@@ -78,7 +79,7 @@ pub(crate) fn take(state: &mut Overlay<'_>, account: AccountId, keeps: Keeps) ->
     Ok(())
 }
 
-/// An account keeps one less.
+/// Counts one record less.
 pub(crate) fn give_back(state: &mut Overlay<'_>, account: AccountId, keeps: Keeps) {
     match state.read::<Kept>(&(account, keeps)) {
         Some(Kept(kept)) if kept > 1 => state.write(&(account, keeps), &Kept(kept.saturating_sub(1))),

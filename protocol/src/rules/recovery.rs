@@ -1,9 +1,9 @@
 //! Recovery: an account whose keys are lost or stolen gets new ones from guardians that it named itself.
 //!
-//! Who lost a key and who stole it look alike to the ledger, so a single key must neither be the end of an account nor
-//! of its recovery. Two things tell the owner from a thief: the guardians, as many as the owner said are needed, and
-//! *all* of the account's keys, two at least, kept in different places: one that is kept cold gives its owner the last
-//! word. Whoever has fewer can delay the guardians, once, and can not stop them.
+//! To the ledger, somebody who lost a key and somebody who stole it look the same. So a single key must be able to end
+//! neither an account nor its recovery. Two things distinguish the owner from a thief: the guardians, as many as the
+//! owner requires; and *all* of the account's keys, at least two, kept in different places: one that is kept offline
+//! gives its owner the last word. Somebody with fewer keys can delay the guardians, once, but cannot stop them.
 //!
 //! ```text
 //!           enough guardians say
@@ -20,31 +20,32 @@
 //!
 //! # What keys may do meanwhile
 //!
-//! *All keys* are those of the **settled** policy, every one of them, if they are two or more. Keys become settled
+//! *All keys* are those of the **settled** policy, every one of them, if there are at least two. Keys become settled
 //! when all settled ones replaced them, when guardians chose them, or when the recovery's delay has passed since they
-//! were set. So a thief who replaces the keys does not come to have all of them by that.
+//! were set. So a thief who replaces the keys does not thereby have all of them.
 //!
 //! | the account asks | signed by all keys | signed by fewer, if it has guardians |
 //! |---|---|---|
 //! | other keys | at once, settled; ends a recovery, and voids what fewer asked | at once; settled after the delay |
-//! | other guardians, or none | at once; ends a recovery | after the delay; the present ones can act until then |
-//! | to cancel a recovery | ends it | it is contested: the guardians have twice the delay to say the same again |
+//! | other guardians, or none | at once; ends a recovery | after the delay; the current ones can act until then |
+//! | to cancel a recovery | ends it | it is contested: the guardians have twice the delay to repeat their choice |
 //!
-//! What fewer keys than all asked waits on one clock, which starts anew with each such request and when a recovery ends
-//! without new keys; it stands while a recovery is under way. All clocks stand while the account is suspended, and keep
-//! what is left of them: it cannot be suspended over its delay.
+//! What fewer than all keys asked waits on one clock. The clock restarts with each such request, and when a recovery
+//! ends without new keys; it stops while a recovery is in progress. All clocks stop while the account is suspended, and
+//! keep the time that is left: an account cannot be suspended past its delay.
 //!
 //! # What follows
 //!
-//! - One stolen key, guardians who insist and an owner who does nothing: within three delays of their agreement the keys
-//!   are those that the guardians chose.
-//! - An owner who has all keys and says so before the delay is over: no recovery succeeds, whatever guardians do.
-//! - Fewer guardians than are needed change nothing.
-//! - Nothing waits for ever: each clock ends, and what it ends in does not depend on who acts.
+//! - One stolen key, guardians who insist and an owner who does nothing: within three delays of their agreement the
+//!   keys are those that the guardians chose.
+//! - An owner who has all keys and objects with them before the delay is over: no recovery succeeds, whatever guardians
+//!   do.
+//! - Fewer guardians than required change nothing.
+//! - Nothing waits for ever: each clock ends, and the result does not depend on who acts.
 //!
 //! The tests play the game over all orders of moves (`tests/tests/it/recovery.rs`).
 //!
-//! Read on: [`settling`] (what waits until it is settled), [`clock`].
+//! Continue with [`settling`] (what waits until it is settled) and [`clock`].
 
 pub mod clock;
 pub mod settling;
@@ -72,7 +73,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How many delays the guardians of a contested recovery have to say the same again.
+/// Number of delays that the guardians of a contested recovery have to repeat their choice.
 const CONTESTED_DELAYS: u64 = 2;
 
 /// Who can give an account new keys, and how.
@@ -81,9 +82,9 @@ const CONTESTED_DELAYS: u64 = 2;
 pub struct RecoveryPolicy {
     /// The guardians, 1 to [`limits::GUARDIANS`], each once.
     pub guardians: Vec<AccountId>,
-    /// How many must say the same.
+    /// How many of them must agree.
     pub needed: u32,
-    /// How long the present keys have to object, and the guardians to act on what fewer keys than all ask, in
+    /// How long the current keys have to object, and the guardians to act on what fewer than all keys ask, in
     /// milliseconds of block time, within [`limits::VOTING_PERIOD_MIN_MS`] and [`limits::VOTING_PERIOD_MAX_MS`].
     pub delay_ms: u64,
 }
@@ -118,7 +119,7 @@ impl Record for GuardianVote {
     const FAMILY: Family = Family::GuardianVote;
 }
 
-/// An account that a guardian looks after.
+/// An account that a guardian guards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guarded(pub AccountId);
 
@@ -128,28 +129,28 @@ impl Record for Guarded {
     const FAMILY: Family = Family::Guarded;
 }
 
-/// How far a recovery is.
+/// The stage of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Enough guardians said the same; the account gets the keys when the delay is over.
+    /// Enough guardians agreed; the account gets the keys when the delay is over.
     Sought,
-    /// Keys of the account objected; it gets the keys if enough guardians say the same again in time.
+    /// Keys of the account objected; it gets the new keys if enough guardians repeat their choice in time.
     Contested,
     /// They did; it gets the keys when the time is over.
     Confirmed,
 }
 
-/// A recovery under way.
+/// A recovery in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     /// The account.
     pub account: AccountId,
-    /// The keys that it is to get.
+    /// The keys that it will get.
     pub keys: KeyPolicy,
-    /// How far it is.
+    /// The stage of the recovery.
     pub stage: Stage,
-    /// When the account gets them, or, if it is contested, when it ends without.
+    /// When the account gets them, or, if it is contested, when the recovery ends without that.
     pub clock: Clock,
 }
 
@@ -158,10 +159,10 @@ impl Record for Recovery {
     const FAMILY: Family = Family::Recovery;
 }
 
-/// Name the sender's guardians, or do without.
+/// Name the sender's guardians, or have none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRecovery {
-    /// Who and how; none for no recovery.
+    /// The guardians and their rule. `None` for no recovery.
     pub policy: Option<RecoveryPolicy>,
 }
 
@@ -195,7 +196,7 @@ impl SetRecovery {
     }
 }
 
-/// Say which keys an account should get, as one of its guardians; or, if its keys objected, say it again.
+/// Say which keys an account should get, as one of its guardians; or, if its keys objected, repeat it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoverAccount {
     /// The account.
@@ -259,7 +260,7 @@ impl RecoverAccount {
     }
 }
 
-/// Object to a recovery of the sender, or, signed by all its keys, stop it.
+/// Object to a recovery of the sender, or stop it with the signatures of all its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRecovery {}
 
@@ -272,7 +273,7 @@ impl CancelRecovery {
     ) -> Result<Vec<Event>, Rejection> {
         if sender.are_all_keys(signers) {
             let stopped = stop(state, &sender).ok_or(Rejection::NoRecovery(sender.id))?;
-            settling::start_anew(state, context, &mut sender);
+            settling::restart(state, context, &mut sender);
             state.write(&sender.id, &sender);
             return Ok(vec![stopped]);
         }
@@ -290,7 +291,7 @@ impl CancelRecovery {
     }
 }
 
-/// Ends whatever guardians have said of an account and begun.
+/// Discards everything that guardians have said about an account, and any recovery in progress.
 pub(crate) fn stop(state: &mut Overlay<'_>, account: &Account) -> Option<Event> {
     let had_votes = forget_votes(state, account);
     let recovery = state.read::<Recovery>(&account.id);
@@ -321,7 +322,7 @@ pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: AccountId) 
     state.remove::<Recovery>(&id);
     forget_votes(state, &account);
     if recovery.stage == Stage::Contested {
-        settling::start_anew(state, context, &mut account);
+        settling::restart(state, context, &mut account);
         state.write(&id, &account);
         return vec![Event::RecoveryLapsed { account: id }];
     }
@@ -334,7 +335,7 @@ pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: AccountId) 
     events
 }
 
-/// The account was suspended: its clocks stand. The caller writes the account.
+/// The account was suspended: its clocks stop. The caller writes the account.
 pub(crate) fn pause(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     settling::hold(state, context, account);
     if let Some(recovery) = state.read::<Recovery>(&account.id) {
@@ -344,7 +345,7 @@ pub(crate) fn pause(state: &mut Overlay<'_>, context: &Context, account: &mut Ac
     }
 }
 
-/// The account was reinstated: its clocks go on with what was left. The caller writes the account.
+/// The account was reinstated: its clocks continue with the time that was left. The caller writes the account.
 pub(crate) fn resume(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     let Some(recovery) = state.read::<Recovery>(&account.id) else {
         return settling::go_on(state, context, account);

@@ -1,4 +1,4 @@
-//! Why a transaction of a decided block did not apply. Stored with the transaction and shown to whoever asks.
+//! Why a transaction of a decided block did not apply. Stored with the transaction, and shown to anybody who asks.
 
 use crate::{
     ground::{
@@ -14,7 +14,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A rule that the state does not satisfy. The text names the thing and, where there is one, the remedy.
+/// A rule that the state does not satisfy. The text names the object and, if there is one, the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the error texts say what each field is")]
@@ -28,11 +28,11 @@ pub enum Rejection {
     #[error("account {0} does not exist on this network")]
     UnknownAccount(AccountId),
     #[error(
-        "the signatures weigh {weight} of the {threshold} that account {account} asks for; sign with more of its keys, \
-         or put a request that the others sign"
+        "the signatures weigh {weight} of the {threshold} that account {account} requires; sign with more of its keys, \
+         or make a request that the others sign"
     )]
     NotAuthorised { account: AccountId, weight: u64, threshold: u64 },
-    #[error("key {key} is not a key of account {account}; sign with its present keys only")]
+    #[error("key {key} is not a key of account {account}; sign only with its current keys")]
     ForeignKey { account: AccountId, key: PublicKey },
     #[error("account {account} already has {max} transactions in this block; send it again for a later one")]
     RateLimited { account: AccountId, max: u32 },
@@ -40,12 +40,12 @@ pub enum Rejection {
     #[error("the handle {0} is taken; choose another")]
     HandleTaken(Handle),
     #[error(
-        "account {account} may admit {quota} more accounts, and {needed} are asked for; pass less on, or ask another \
+        "account {account} may admit {quota} more accounts, and {needed} are requested; pass less on, or ask another \
          account to sponsor"
     )]
     SponsorQuota { account: AccountId, quota: u32, needed: u64 },
 
-    #[error("the model {0} exists already; choose another name")]
+    #[error("the model {0} already exists; choose another name")]
     ModelNameTaken(ModelName),
     #[error("model {0} does not exist on this network")]
     UnknownModel(ModelId),
@@ -64,7 +64,7 @@ pub enum Rejection {
     #[error("artifact {artifact} is already version {label} of this model")]
     ArtifactIsVersion { artifact: ArtifactId, label: VersionLabel },
 
-    #[error("account {account} holds {held} units of model {model}, less than the {asked} asked for")]
+    #[error("account {account} holds {held} units of model {model}, less than the {asked} requested")]
     NotEnoughShares { account: AccountId, model: ModelId, held: Units, asked: Units },
     #[error("model {0} would have more units than the ledger can count; mint less")]
     TooManyUnits(ModelId),
@@ -73,7 +73,7 @@ pub enum Rejection {
 
     #[error("contribution {0} does not exist on this network")]
     UnknownContribution(ContributionId),
-    #[error("contribution {0} counts already; there is nothing left to say about it, but by a challenge")]
+    #[error("contribution {0} already counts; it can only be challenged now")]
     AlreadyAccepted(ContributionId),
     #[error("account {0} cannot countersign its own contribution; ask another steward")]
     OwnContribution(AccountId),
@@ -95,7 +95,7 @@ pub enum Rejection {
     #[error("only its proposer, {0}, can withdraw the proposal")]
     NotProposer(AccountId),
     #[error(
-        "this answer would make proposal {proposal} pass too late for the others to answer it: ballots cannot be taken \
+        "this answer would make proposal {proposal} pass too late for the others to answer it: ballots cannot be accepted \
          beyond {last_close}; open a new proposal"
     )]
     TooLateToPass { proposal: ProposalId, last_close: Timestamp },
@@ -109,11 +109,11 @@ pub enum Rejection {
         "{0} is not an action for this scope: models decide on versions, shares and policies, the network on validators"
     )]
     WrongScope(String),
-    #[error("validator key {0} is in the set already")]
+    #[error("validator key {0} is already in the set")]
     ValidatorExists(PublicKey),
     #[error(
         "validator key {key} was removed in block {height}, for good: its holder may have destroyed it; make a new key \
-         (`allod init` on a new data directory, or `allod key retire`) and have that one admitted"
+         (`allod init` on a new data directory) and have that one admitted"
     )]
     RetiredValidatorKey { key: PublicKey, height: Height },
     #[error("validator {0} is not in the set")]
@@ -128,25 +128,25 @@ pub enum Rejection {
     Suspended { account: AccountId, height: Height },
     #[error("account {0} is not suspended")]
     NotSuspended(AccountId),
-    #[error("account {0} is a member of the network already")]
+    #[error("account {0} is already a member of the network")]
     AlreadyMember(AccountId),
     #[error("an upgrade at height {height} leaves no time; choose {earliest} or later")]
     UpgradeTooSoon { height: Height, earliest: Height },
-    #[error("version {protocol} of the protocol is not later than {current}, the present one")]
+    #[error("version {protocol} of the protocol is not later than {current}, the current one")]
     OldProtocol { protocol: u32, current: u32 },
 
     #[error(
-        "model {model} was retired at height {height}; nothing is published or released any more, and what is minted is what its open \
-         rounds had promised"
+        "model {model} was retired at height {height}; nothing is published or released any more, and only what its open \
+         rounds had promised is minted"
     )]
     Retired { model: ModelId, height: Height },
-    #[error("version {label} of model {model} is a parent already, or the version itself")]
+    #[error("version {label} of model {model} is already a parent, or is the version itself")]
     KnownParent { model: ModelId, label: VersionLabel },
     #[error("version {label} of model {model} would name more than {max} parents", max = limits::VERSION_PARENTS)]
     TooManyParents { model: ModelId, label: VersionLabel },
 
     #[error(
-        "{free} units of account {account} in model {model} are free to give, less than the {asked} asked for; the \
+        "{free} units of account {account} in model {model} are free to give, less than the {asked} requested; the \
          others are under vesting"
     )]
     NotVested { account: AccountId, model: ModelId, free: Units, asked: Units },
@@ -165,7 +165,7 @@ pub enum Rejection {
     #[error("the delegation would end at {expires}, not after block time {time}; choose a later time")]
     DelegationExpired { expires: Timestamp, time: Timestamp },
     #[error(
-        "account {account} holds {held} units of model {model}; to ask this, hold at least {least} of all, or ask a \
+        "account {account} holds {held} units of model {model}; to propose this, hold at least {least} of all, or ask a \
          steward"
     )]
     TooFewShares { account: AccountId, model: ModelId, held: Units, least: Fraction },
@@ -184,9 +184,9 @@ pub enum Rejection {
     OwnGuardian(AccountId),
     #[error("account {account} is not a guardian of account {of}, or has not accepted to be one")]
     NotKeyGuardian { account: AccountId, of: AccountId },
-    #[error("a recovery of account {0} is under way already; its guardians say more only if its keys object")]
+    #[error("a recovery of account {0} is already in progress; its guardians act again only if its keys object")]
     RecoveryPending(AccountId),
-    #[error("no recovery of account {0} is under way")]
+    #[error("no recovery of account {0} is in progress")]
     NoRecovery(AccountId),
     #[error("these signatures are enough for account {0}; send the request itself")]
     NoApprovalNeeded(AccountId),
@@ -195,14 +195,14 @@ pub enum Rejection {
         max = limits::OPEN_APPROVALS_PER_ACCOUNT
     )]
     TooManyApprovals(AccountId),
-    #[error("no request {0} of this account waits for signatures; it was carried out, dropped, or waited too long")]
+    #[error("no request {0} of this account waits for signatures; it was executed or dropped, or waited too long")]
     UnknownApproval(ApprovalId),
-    #[error("these keys answered request {0} so already; another key has to")]
+    #[error("these keys have already given request {0} this answer; another key must")]
     SignedAlready(ApprovalId),
 
     #[error("model {model} has no round {round}")]
     UnknownRound { model: ModelId, round: u64 },
-    #[error("round {round} of model {model} took this until {until}; block time is {time}")]
+    #[error("round {round} of model {model} accepted this until {until}; block time is {time}")]
     RoundOver { model: ModelId, round: u64, until: Timestamp, time: Timestamp },
     #[error(
         "round {round} of model {model} takes {kind} amounts",
@@ -213,16 +213,16 @@ pub enum Rejection {
     ScoreTooLarge { model: ModelId, round: u64 },
     #[error("only its giver, {0}, can do this")]
     NotGiver(AccountId),
-    #[error("contribution {0} has no sealed amount to tell")]
+    #[error("contribution {0} has no sealed amount to reveal")]
     NotSealed(ContributionId),
     #[error(
-        "the round of contribution {contribution} records until {until}, block time is {time}; tell the amount \
+        "the round of contribution {contribution} records until {until}, block time is {time}; reveal the amount \
          then, when nobody can copy it"
     )]
     StillRecording { contribution: ContributionId, until: Timestamp, time: Timestamp },
     #[error("amount and salt are not what contribution {0} was sealed with")]
     SealMismatch(ContributionId),
-    #[error("contribution {0} is sealed; its giver has to tell the amount first")]
+    #[error("contribution {0} is sealed; its giver must reveal the amount first")]
     StillSealed(ContributionId),
     #[error(
         "round {round} of model {model} gives no weight to {kind}, only to {}; record it outside rounds, where it mints \
@@ -231,61 +231,63 @@ pub enum Rejection {
     )]
     KindNotWeighed { model: ModelId, round: u64, kind: ContributionKind, weighed: Vec<ContributionKind> },
     #[error(
-        "account {account} left an amount untold in round {withheld} of model {model}, so the model takes contributions \
+        "account {account} left an amount unrevealed in round {withheld} of model {model}, so the model accepts contributions \
          from it again in round {until}, not before"
     )]
     BarredFromRound { account: AccountId, model: ModelId, withheld: u64, until: u64 },
     #[error("model {0} has {max} rounds that are not over; wait until one is", max = limits::OPEN_ROUNDS)]
     TooManyRounds(ModelId),
     #[error(
-        "the policy asks {countersigners} stewards to countersign, and the model has {stewards}; name more stewards \
-         first, or ask for fewer countersignatures"
+        "the policy requires {countersigners} stewards to countersign, and the model has {stewards}; name more stewards \
+         first, or require fewer countersignatures"
     )]
     TooFewStewards { stewards: u32, countersigners: u32 },
-    #[error("steward {steward} has countersigned contribution {contribution} already; others have to, too")]
+    #[error("steward {steward} has already countersigned contribution {contribution}; others must too")]
     AlreadyCountersigned { contribution: ContributionId, steward: AccountId },
     #[error(
         "no steward has declined contribution {0}, and its round still records; appeal when one has, or when the round \
          is under review"
     )]
     NotDeclined(ContributionId),
-    #[error("an appeal was made already, in dispute {0}; it is judged once")]
+    #[error("an appeal was already made, in dispute {0}; there is only one")]
     AppealedAlready(DisputeId),
     #[error(
-        "account {0} goes back to a founding account over {max} sponsors, so it cannot admit others; ask one that stands \
-         nearer to a founding account",
+        "account {0} goes back to a founding account over {max} sponsors, so it cannot admit others; ask one that is \
+         closer to a founding account",
         max = limits::SPONSOR_CHAIN
     )]
     SponsorChain(AccountId),
-    #[error("the holders of model {0} are too many to be granted shares at a founding; mint for them later")]
+    #[error("model {0} has too many holders to grant shares to at a founding; mint for them later")]
     GrantTooWide(ModelId),
 
     #[error("it is frozen by dispute {0} until that ends")]
     Frozen(DisputeId),
     #[error("dispute {0} does not exist")]
     UnknownDispute(DisputeId),
-    #[error("dispute {dispute} is {status}; nothing more can be asked of it")]
+    #[error("dispute {dispute} is {status}; nothing more can be done about it")]
     DisputeOver { dispute: DisputeId, status: String },
     #[error(
         "account {0} has {max} disputes open; wait until one ends",
         max = limits::OPEN_DISPUTES_PER_ACCOUNT
     )]
     TooManyDisputes(AccountId),
-    #[error("only {0}, whom the dispute is against, can answer it")]
+    #[error("only {0}, its respondent, can answer the dispute")]
     NotRespondent(AccountId),
     #[error(
-        "account {account} does not sit on dispute {dispute}: those do who accepted to be its arbiters, are no parties to \
+        "account {account} does not sit on dispute {dispute}: only arbiters sit who accepted the office, are not parties to \
          it, hold nothing of the model, and come first in its list"
     )]
     NotArbiter { account: AccountId, dispute: DisputeId },
-    #[error("dispute {0} is for the arbiters that the model's policy names; whom a ruling goes against can appeal")]
+    #[error(
+        "dispute {0} is for the arbiters that the model's policy names; the party that a ruling goes against can appeal"
+    )]
     ForArbiters(DisputeId),
     #[error("incident {0} does not exist")]
     UnknownIncident(IncidentId),
 
-    #[error("peer {peer} did not agree to read for account {account}; ask its operator for another consent")]
+    #[error("peer {peer} did not consent to read for account {account}; ask its operator for another consent")]
     PeerDisagrees { peer: PublicKey, account: AccountId },
-    #[error("peer {peer} has agreed at {issued}, no earlier than this; ask its operator for another consent")]
+    #[error("peer {peer} has consented at {issued}, no earlier than this; ask its operator for another consent")]
     StaleConsent { peer: PublicKey, issued: Timestamp },
     #[error("account {0} has {max} peers; release one first", max = limits::PEERS_PER_ACCOUNT)]
     TooManyPeers(AccountId),
@@ -294,7 +296,7 @@ pub enum Rejection {
     #[error("account {account} has no licence to model {model}")]
     NotLicensee { account: AccountId, model: ModelId },
     #[error(
-        "model {model} knew the artifact {artifact} first and governs it, so what this model says of its readers would \
+        "model {model} knew the artifact {artifact} first and governs it, so what this model says about its readers would \
          not count; change a byte of it, commit to it before you publish it, or ask the owners of that model"
     )]
     ArtifactGoverned { artifact: ArtifactId, model: ModelId },
@@ -318,17 +320,17 @@ pub enum Rejection {
         passed: u32,
         outvoted_by: Option<u32>,
     },
-    #[error("account {account} says nothing of {statement} of artifact {artifact} that it could withdraw")]
+    #[error("account {account} has attested nothing about {statement} of artifact {artifact} that it could withdraw")]
     NothingAttested { account: AccountId, artifact: ArtifactId, statement: Name },
     #[error("the rule of proposal {0} gives nobody a veto; answer no, which counts against it")]
     NoVeto(ProposalId),
-    #[error("the rules in force here let no weight leave the count; change the policy first (its dormancy)")]
+    #[error("the rules in force here have no dormancy; change the policy first")]
     NoDormancy,
     #[error("account {0} cannot call on itself")]
     OwnCall(AccountId),
-    #[error("account {0} has no voice here, so that its silence stops nothing")]
+    #[error("account {0} has no voice here, so its silence stops nothing")]
     NoVoice(AccountId),
-    #[error("account {0} was called on already, and has not spoken since")]
+    #[error("account {0} has already been called on, and has not spoken since")]
     CalledAlready(AccountId),
     #[error("account {delegate} answers for account {account}; call on that one")]
     DelegateAnswers { account: AccountId, delegate: AccountId },
@@ -337,61 +339,63 @@ pub enum Rejection {
         max = limits::OPEN_CALLS_PER_ACCOUNT
     )]
     TooManyCalls(AccountId),
-    #[error("nobody has called on account {0} here, and it counts; there is nothing to answer")]
+    #[error("nobody has called on account {0} here, so it counts and has nothing to answer")]
     NotCalledOn(AccountId),
-    #[error("account {account} operates the validator {key}; remove that from the set first")]
+    #[error("account {account} operates the validator {key}; remove that validator from the set first")]
     OperatesValidator { account: AccountId, key: PublicKey },
     #[error("account {0} is the last member of the network; admit another first")]
     LastMember(AccountId),
-    #[error("account {account} has accepted already to be {office}")]
+    #[error("account {account} has already accepted to be {office}")]
     OfficeHeld { office: Office, account: AccountId },
-    #[error("account {account} is not named to be {office}, and has not accepted it ahead; there is nothing to resign")]
+    #[error(
+        "account {account} is not named to be {office}, and has not accepted that in advance; there is nothing to resign"
+    )]
     NotInOffice { office: Office, account: AccountId },
-    #[error("account {account} has not accepted yet to be {office}; it has to, by accept_office")]
+    #[error("account {account} has not yet accepted to be {office}; it must, by accept_office")]
     NotAccepted { office: Office, account: AccountId },
     #[error(
         "account {0} has accepted {max} offices that it is not named for; resign one first",
         max = limits::OFFICES_AHEAD_PER_ACCOUNT
     )]
     TooManyAhead(AccountId),
-    #[error("the consensus key {key} did not agree that account {account} operates it; sign that with the key itself")]
+    #[error("the consensus key {key} did not sign that account {account} operates it; sign that with the key itself")]
     KeyDisagrees { key: PublicKey, account: AccountId },
     #[error(
-        "account {account} takes no units of model {model} unasked; it has to ask for them first: allod shares take MODEL"
+        "account {account} takes no units of model {model} unasked; it must ask for them first: allod shares take MODEL"
     )]
     NotAsked { account: AccountId, model: ModelId },
     #[error(
-        "account {0} says of {max} models whether it takes their units; let it say nothing of one of them first",
+        "account {0} has settings for the units of {max} models; remove one of them first",
         max = limits::INTAKES_PER_ACCOUNT
     )]
     TooManyIntakes(AccountId),
     #[error(
-        "account {buyer} has not accepted the units that proposal {proposal} would give it; it has to, before they move"
+        "account {buyer} has not accepted the units that proposal {proposal} would give it; it must, before they move"
     )]
     NotBought { proposal: ProposalId, buyer: AccountId },
     #[error("proposal {proposal} gives no units to account {account}")]
     NotBuyer { account: AccountId, proposal: ProposalId },
     #[error(
-        "decisions would have added {added} units to the {base} there were in model {model}; its policy lets them add {most} \
-         of these at most"
+        "decisions would have added {added} units to the {base} that model {model} had; its policy lets them add at most {most} \
+         of these"
     )]
     TooDilutive { model: ModelId, added: Units, base: Units, most: Fraction },
     #[error("model {model} has no issue {issue} whose units can be taken up")]
     UnknownIssue { model: ModelId, issue: u64 },
     #[error("units of issue {issue} of model {model} could be taken up until {until}; block time is {time}")]
     IssueOver { model: ModelId, issue: u64, until: Timestamp, time: Timestamp },
-    #[error("account {account} may take up {left} more units, less than the {asked} asked for")]
+    #[error("account {account} may take up {left} more units, less than the {asked} requested")]
     BeyondEntitlement { account: AccountId, left: Units, asked: Units },
     #[error(
-        "the policy of model {0} lets nobody take a holder's units without its consent; propose to burn them with its consent, \
+        "the policy of model {0} does not let anybody take a holder's units without its consent; propose to burn them with its consent, \
          or open a dispute"
     )]
     NoExpropriation(ModelId),
     #[error(
-        "account {account} has not agreed that proposal {proposal} takes its units; it has to consent, or the owners have to withdraw the proposal"
+        "account {account} has not consented that proposal {proposal} takes its units; it must consent, or the owners must withdraw the proposal"
     )]
     NoConsent { account: AccountId, proposal: ProposalId },
-    #[error("proposal {proposal} takes no units of account {account} that it could agree to")]
+    #[error("proposal {proposal} takes no units of account {account}, so there is nothing to consent to")]
     NothingTaken { account: AccountId, proposal: ProposalId },
 
     #[error(
@@ -402,23 +406,23 @@ pub enum Rejection {
     #[error("version {label} of model {model} is not suspended")]
     VersionNotSuspended { model: ModelId, label: VersionLabel },
     #[error(
-        "account {account} is not one that the policy of model {model} names for emergencies; ask its owners to suspend \
+        "account {account} is not named for emergencies by the policy of model {model}; ask its owners to suspend \
          the version, by a decision of class safety"
     )]
     MayNotStop { account: AccountId, model: ModelId },
     #[error(
-        "account {account} stopped version {label} before, and may again from {from} on; until then ask its owners, \
+        "account {account} has stopped version {label} before, and may do so again from {from} on; until then ask its owners, \
          by a decision of class safety"
     )]
     StoppedBefore { account: AccountId, label: VersionLabel, from: Timestamp },
     #[error(
-        "account {account} has stopped version {label} {max} times; now it is for its owners, by a decision of class \
+        "account {account} has stopped version {label} {max} times; now only its owners can, by a decision of class \
          safety",
         max = limits::EMERGENCY_STOPS
     )]
     StopsUsedUp { account: AccountId, label: VersionLabel },
     #[error(
-        "{max} stops of account {account} run in model {model}; for more, ask its owners, by a decision of class safety",
+        "account {account} has {max} stops in force in model {model}; for more, ask its owners, by a decision of class safety",
         max = limits::EMERGENCY_STOPS_AT_ONCE
     )]
     TooManyStops { account: AccountId, model: ModelId },
@@ -426,14 +430,16 @@ pub enum Rejection {
     NotOwnStop { account: AccountId, label: VersionLabel },
 
     #[error(
-        "key {key} has put {max} requests of its account that wait for signatures, as many as one of its keys may; take \
-         one back, or put this with another key"
+        "key {key} has made {max} requests of its account that wait for signatures, as many as one key may; withdraw \
+         one, or make this with another key"
     )]
     TooManyApprovalsOfKey { key: PublicKey, max: u32 },
-    #[error("the keys of account {0} objected to those that its guardians chose: say the same again, or let it lapse")]
+    #[error(
+        "the keys of account {0} objected to those that its guardians chose: repeat the same choice, or let it lapse"
+    )]
     OtherKeysContested(AccountId),
     #[error(
-        "the keys of account {0} objected to its recovery already; it is stopped by all of its keys, two at least, \
+        "the keys of account {0} have already objected to its recovery; only all of its keys, at least two, stop it by \
          signing together: sign with each of them, or request it of every key"
     )]
     ContestedAlready(AccountId),
@@ -443,7 +449,7 @@ pub enum Rejection {
     #[error("the same account challenges it already, by dispute {0}; add to that")]
     ChallengedAlready(DisputeId),
     #[error(
-        "it is challenged by {max} accounts, as many as can be; {remedy}",
+        "it is challenged by {max} accounts, the maximum; {remedy}",
         max = limits::DISPUTES_PER_TARGET, remedy = outbidding(*.bound)
     )]
     TooManyChallenges { bound: Option<Units> },
@@ -453,7 +459,7 @@ pub enum Rejection {
     )]
     Barred { account: AccountId, model: ModelId, until: Timestamp },
     #[error(
-        "account {0} has challenged this {max} times in vain; others can challenge it",
+        "account {0} has challenged this {max} times without success; others can challenge it",
         max = limits::CHALLENGES_IN_VAIN
     )]
     ChallengedTooOften(AccountId),
@@ -464,42 +470,42 @@ pub enum Rejection {
     BondLacking { account: AccountId, model: ModelId, free: Units, bond: Units },
     #[error(
         "account {account} has {free} units of model {model} that are not bound for its challenges, which is less than \
-         the {asked} asked for; wait until these end"
+         the {asked} requested; wait until these end"
     )]
     Bonded { account: AccountId, model: ModelId, free: Units, asked: Units },
     #[error(
-        "who dispute {dispute} is against has until {until} to answer; nobody decides before, or before the answer"
+        "the respondent of dispute {dispute} has until {until} to answer; nobody decides before that time or the answer"
     )]
     NotHeard { dispute: DisputeId, until: Timestamp },
     #[error("dispute {0} is before the owners; they end it by a resolution")]
     ForOwners(DisputeId),
     #[error(
-        "account {account} has ruled on dispute {dispute}, and enough arbiters agreed; it changes nothing any more"
+        "account {account} has already ruled on dispute {dispute}, and enough arbiters agreed; its ruling cannot change any more"
     )]
     RuledAlready { account: AccountId, dispute: DisputeId },
-    #[error("dispute {0} has no ruling that waits and was not appealed")]
+    #[error("dispute {0} has no waiting ruling that was not appealed")]
     NothingToAppeal(DisputeId),
-    #[error("only {0}, whom the ruling goes against, can appeal")]
+    #[error("only {0}, the party that the ruling goes against, can appeal")]
     NotAppellant(AccountId),
-    #[error("only {0}, who challenged, can take it back")]
+    #[error("only {0}, the challenger, can withdraw it")]
     NotChallenger(AccountId),
-    #[error("dispute {0} was ruled on, or a resolution of it is under way; it goes its way now")]
+    #[error("dispute {0} was ruled on, or a resolution of it is in progress; it can no longer be withdrawn")]
     TooLateToWithdraw(DisputeId),
-    #[error("account {0} is an arbiter of the model, and arbiters hold nothing of it; it can resign first")]
+    #[error("account {0} is an arbiter of the model, and arbiters hold nothing of it; it must resign first")]
     ArbiterHolds(AccountId),
-    #[error("account {account} neither reported incident {incident} nor was named as the one who answers for it")]
+    #[error("account {account} neither reported incident {incident} nor was named to answer for it")]
     NotOfIncident { account: AccountId, incident: IncidentId },
     #[error(
-        "account {account} was named for incident {incident} and has neither answered nor spoken yet; close it from \
+        "account {account} was named for incident {incident} and has neither answered nor commented yet; close it from \
          {until} on, or without naming anybody"
     )]
     AnswerAwaited { incident: IncidentId, account: AccountId, until: Timestamp },
     #[error(
-        "account {account} has spoken {max} times to incident {incident}; name what is longer by its hash",
+        "account {account} has commented {max} times on incident {incident}; refer to longer texts by hash",
         max = limits::INCIDENT_STATEMENTS
     )]
     TooManyStatements { account: AccountId, incident: IncidentId },
-    #[error("{max} accounts were named for incident {0} already; name one of them", max = limits::INCIDENT_NAMED)]
+    #[error("{max} accounts have already been named for incident {0}; name one of them", max = limits::INCIDENT_NAMED)]
     TooManyNamed(IncidentId),
     #[error(
         "account {account} has been under other keys since block {since}, which the owners of model {model} have not \
@@ -507,53 +513,53 @@ pub enum Rejection {
     )]
     ControlNotAccepted { account: AccountId, model: ModelId, since: Height },
     #[error(
-        "what the proposal would do weighs {weight}, more than the {max} of one decision; put several proposals",
+        "what the proposal would do weighs {weight}, more than the {max} of one decision; open several proposals",
         max = limits::DECISION_WEIGHT
     )]
     DecisionTooHeavy { weight: Weight },
     #[error(
-        "many delegations of model {0} have ended and are being taken off, so that they count no more; open the proposal \
+        "many delegations of model {0} have ended and are being removed, so that they no longer count; open the proposal \
          in a few blocks"
     )]
     DelegationsEnd(ModelId),
     #[error("account {account} has {max} {keeps}", max = .keeps.most())]
     QuotaUsedUp { account: AccountId, keeps: Keeps },
     #[error(
-        "incident {0} has {max} updates; settle it, and report what is new as another one",
+        "incident {0} has {max} updates; close it, and report new facts as another one",
         max = limits::INCIDENT_UPDATES
     )]
     TooManyUpdates(IncidentId),
     #[error(
-        "peer {peer} agreed at {issued} by its clock, which is more than 30 days before block time {time}, or more \
+        "peer {peer} consented at {issued} by its clock, which is more than 30 days before block time {time}, or more \
          than an hour after it; set its clock if it is wrong, and ask its operator for another consent"
     )]
     ConsentOver { peer: PublicKey, issued: Timestamp, time: Timestamp },
-    #[error("account {account} asks for no licence to model {model}; there is nothing to take back")]
+    #[error("account {account} does not ask for a licence to model {model}; there is nothing to withdraw")]
     NoLicenceAsked { account: AccountId, model: ModelId },
     #[error(
-        "account {0} asks for {max} licences already; take one back, or wait until one is granted or lapses",
+        "account {0} already asks for {max} licences; withdraw one, or wait until one is granted or lapses",
         max = limits::LICENCE_REQUESTS_PER_ACCOUNT
     )]
     TooManyLicencesAsked(AccountId),
     #[error(
         "by decision {proposal} account {account} has no licence to model {model} that it could accept or give up: it was \
-         answered, taken back, or replaced by another one, or its time is over"
+         answered, revoked, or replaced by another one, or it has expired"
     )]
     NoSuchLicence { account: AccountId, model: ModelId, proposal: ProposalId },
 }
 
-/// What outvotes a failed attestation.
+/// What can outvote a failed attestation.
 fn outvoting(passed: u32, outvoted_by: Option<u32>) -> String {
     match outvoted_by {
-        None => "; nobody outvotes it, but the owners can change who is in the role".into(),
+        None => "; nobody can outvote it, but the owners can change who is in the role".into(),
         Some(needed) => format!(", or before {needed} in the role attest that it passed ({passed} do)"),
     }
 }
 
-/// What makes a place among challenges, of which the least binds so much.
+/// How to get a place among challenges, of which the smallest binds `bound`.
 fn outbidding(bound: Option<Units>) -> String {
     match bound {
-        None => "arbiters or owners have all of them before them: wait until one ends".into(),
+        None => "arbiters or owners are deciding all of them: wait until one ends".into(),
         Some(bound) => {
             format!("to take the place of the one that binds least, bind more than its {bound} units of your own")
         }
@@ -567,7 +573,7 @@ fn kind_names(kinds: &[ContributionKind]) -> String {
 
 impl Rejection {
     /// A stable code for programs: the name of the rule.
-    #[allow(clippy::too_many_lines, reason = "a list, a line for each rule")]
+    #[allow(clippy::too_many_lines, reason = "a list with one line per rule")]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Expired { .. } => "expired",

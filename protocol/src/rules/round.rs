@@ -1,15 +1,16 @@
-//! Rounds: one agreed period of contributions that mints shares by a rule voted beforehand.
+//! Rounds: one agreed period of contributions that mints shares by a rule voted on beforehand.
 //!
 //! A round's plan is fixed by the decision that opens it. While it records, givers record contributions to it; after
-//! that stewards review them. What a countersigned contribution counts is its amount times its kind's weight, kept as
-//! a running sum a giver. When the round closes, the ledger divides the budget in proportion to these sums, to the unit,
-//! by the largest-remainder method (see [`crate::ground::apportion`]), a bounded number of givers a block ([`closing`]).
+//! that stewards review them. A countersigned contribution counts its amount times its kind's weight, kept as a running
+//! sum per giver. When the round closes, the ledger divides the budget in proportion to these sums, exactly, by the
+//! largest-remainder method (see [`crate::ground::apportion`]), a bounded number of givers per block ([`closing`]).
 //!
 //! Owners who retire their model end the recording of its open rounds ([`settle`]). Givers and stewards keep the whole
-//! review, and the round closes by its rule: what was promised for work is not taken back by a decision that comes
-//! after the work, nor by the moment that somebody chooses for it.
+//! review, and the round closes by its rule: what was promised for work cannot be taken back by a decision after the
+//! work, nor by choosing the moment of that decision.
 //!
-//! Read on: [`seals`] (amounts that are told later), [`cap`] (what one may get at most), [`closing`] (what is minted), [`reserve`] (what is in dispute).
+//! Continue with [`seals`] (amounts that are revealed later), [`cap`] (the maximum for one giver), [`closing`] (what is
+//! minted), [`reserve`] (what is in dispute).
 
 pub mod cap;
 pub mod closing;
@@ -41,35 +42,35 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What one unit of a kind of contribution counts.
+/// The weight of one unit of a kind of contribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KindWeight {
     /// The kind.
     pub kind: ContributionKind,
-    /// What one of its amount counts; 1 to [`limits::KIND_WEIGHT`].
+    /// What one unit of its amount counts; 1 to [`limits::KIND_WEIGHT`].
     pub weight: u32,
 }
 
-/// By what a round mints.
+/// The rule by which a round mints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoundPlan {
-    /// The plan of work, by hash.
+    /// The hash of the plan of work.
     pub plan: ContentHash,
-    /// Units to mint.
+    /// Number of units to mint.
     pub budget: Units,
-    /// What counts; the round takes no other kinds.
+    /// What counts; the round accepts no other kinds.
     pub weights: Vec<KindWeight>,
-    /// What one giver, or those whom one sponsor or member answers for, get at most.
+    /// The maximum for one giver, or for those for whom one sponsor or member answers.
     #[serde(default)]
     pub cap: Option<Cap>,
-    /// Without this many givers nothing is minted; where they share a cap, without this many groups of them: several
-    /// accounts that one sponsor or member answers for are one.
+    /// The minimum number of givers: with fewer, nothing is minted. If givers share a cap, the minimum number of
+    /// groups: several accounts for which one sponsor or member answers count as one.
     pub min_contributors: u32,
     /// How long contributions are recorded, in milliseconds of block time.
     pub recording_ms: u64,
-    /// How long after that they are revealed, countersigned and disputed.
+    /// How long after that they are revealed, countersigned and disputed, in milliseconds of block time.
     pub review_ms: u64,
     /// Whether amounts are sealed while the round records, so that nobody copies another's.
     #[serde(default)]
@@ -103,19 +104,19 @@ impl RoundPlan {
         Ok(())
     }
 
-    /// What one of a kind's amount counts.
+    /// What one unit of a kind's amount counts.
     pub fn weight(&self, kind: ContributionKind) -> u32 {
         self.weights.iter().find(|weight| weight.kind == kind).map_or(0, |weight| weight.weight)
     }
 }
 
-/// Where a round stands.
+/// The status of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoundStatus {
     /// It records, or is under review.
     Open,
-    /// Who withheld an amount is put down, and which givers share a cap.
+    /// Withheld amounts, and which givers share a cap, are being recorded.
     Gathering {
         /// The giver that was handled last.
         after: Option<AccountId>,
@@ -129,7 +130,7 @@ pub enum RoundStatus {
     },
     /// Each group gets the unit for its remainder, and no more than the cap.
     Capping {
-        /// Groups that still get one unit more, for their remainders.
+        /// Number of groups that still get one unit more, for their remainders.
         left: u64,
     },
     /// What is due to each giver is being computed.
@@ -141,24 +142,24 @@ pub enum RoundStatus {
     },
     /// Shares are being minted.
     Minting {
-        /// Givers that still get one unit more, for their remainders.
+        /// Number of givers that still get one unit more, for their remainders.
         left: u64,
     },
     /// What is not in dispute is minted; the rest is held until the disputes are over.
     Waiting {
-        /// Since when.
+        /// The height since which it waits.
         height: Height,
     },
     /// It is over.
     Closed {
-        /// When.
+        /// The height at which it closed.
         height: Height,
-        /// Units minted in all.
+        /// Total number of units minted.
         minted: Units,
     },
     /// It is over without anything minted, because too few gave.
     Failed {
-        /// When.
+        /// The height at which it ended.
         height: Height,
     },
 }
@@ -170,35 +171,36 @@ pub struct Round {
     pub model: ModelId,
     /// Its number among the model's rounds, from 0.
     pub number: u64,
-    /// What was decided.
+    /// The plan that was decided.
     pub plan: RoundPlan,
-    /// By which decision.
+    /// The decision that opened it.
     pub proposal: ProposalId,
-    /// When it was opened.
+    /// The height at which it was opened.
     pub opened: Height,
     /// The block time until which contributions are recorded.
     pub records_until: Timestamp,
     /// The block time at which it closes.
     pub closes: Timestamp,
-    /// Givers of whom something counts, what is in dispute included.
+    /// Number of givers with contributions that count, including those in dispute.
     pub contributors: u64,
-    /// What counts, of all givers together, what is in dispute included.
+    /// The total of what counts, of all givers, including what is in dispute.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub score: u64,
-    /// Where it stands.
+    /// The status of the round.
     pub status: RoundStatus,
-    /// How many stewards must countersign a contribution: what the policy asked for when it was opened.
+    /// How many stewards must countersign a contribution: what the policy required when the round was opened.
     pub countersigners: u32,
-    /// Sealed amounts that are not told yet; once it is over, that were not.
+    /// Number of sealed amounts that have not been revealed; once the round is over, that were not.
     pub seals: u64,
-    /// What would count of givers of whom amounts are not told yet.
+    /// What would count of the givers that have amounts under seal.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub score_under_seal: u64,
-    /// Units minted so far.
+    /// Number of units minted so far.
     pub minted: Units,
     /// What is in dispute, see [`reserve`].
     pub reserve: Reserve,
-    /// Groups of givers that share a cap, of whom something counts in what is being minted; 0 before they are gathered.
+    /// Number of groups of givers that share a cap, with something that counts in what is being minted; 0 before they
+    /// are gathered.
     pub groups: u64,
 }
 
@@ -210,29 +212,29 @@ impl Record for Round {
 /// What a giver's contributions count in a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundScore {
-    /// The sum. As long as `seals` is not 0 it counts nothing.
+    /// The sum. While `seals` is not 0 it counts nothing.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub score: u64,
-    /// Its sealed amounts that are not told yet.
+    /// Number of its sealed amounts that have not been revealed.
     pub seals: u64,
-    /// What it got since the round closed.
+    /// Number of units it got since the round closed.
     pub units: Units,
-    /// Those with whom it shares a cap, by the account that names them; none before the round closes, or if it shares
-    /// none.
+    /// The group with which it shares a cap, identified by the account that names it. `None` before the round closes,
+    /// or if it shares none.
     pub group: Option<AccountId>,
-    /// What of the score is in dispute, or was when the round closed.
+    /// The part of the score that is in dispute, or was when the round closed.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub disputed: u64,
-    /// What came to count after the close, by appeals that were upheld.
+    /// What came to count after the close, by upheld appeals.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub come: u64,
-    /// What no longer counts since the close, by disputes that were upheld.
+    /// What no longer counts since the close, by upheld disputes.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub gone: u64,
 }
 
 impl RoundScore {
-    /// What counts: nothing of a giver who withholds an amount.
+    /// What counts: nothing for a giver that withholds an amount.
     pub const fn counting(&self) -> u64 {
         if self.seals == 0 { self.score.saturating_add(self.come).saturating_sub(self.gone) } else { 0 }
     }
@@ -242,7 +244,7 @@ impl RoundScore {
         if self.seals == 0 { self.score } else { 0 }
     }
 
-    /// What of that was not in dispute.
+    /// The part of that which was not in dispute.
     const fn undisputed(&self) -> u64 {
         self.at_close().saturating_sub(self.disputed)
     }
@@ -256,9 +258,9 @@ impl Record for RoundScore {
 /// What is due to a giver of a closing round, or to a group of givers, in the order of remainders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundDue {
-    /// The giver; of a group, the account that names it.
+    /// The giver; for a group, the account that names it.
     pub account: AccountId,
-    /// Whole units.
+    /// Number of whole units.
     pub units: u64,
 }
 
@@ -286,7 +288,7 @@ impl Round {
         state.write(&(self.model, self.number), self);
     }
 
-    /// That contributions are recorded now.
+    /// Checks that contributions are being recorded now.
     pub(crate) fn require_recording(&self, time: Timestamp) -> Result<(), Rejection> {
         if self.status == RoundStatus::Open && time < self.records_until {
             return Ok(());
@@ -294,7 +296,7 @@ impl Round {
         Err(Rejection::RoundOver { model: self.model, round: self.number, until: self.records_until, time })
     }
 
-    /// That contributions can still be reviewed.
+    /// Checks that contributions can still be reviewed.
     pub(crate) fn require_open(&self, time: Timestamp) -> Result<(), Rejection> {
         if self.status == RoundStatus::Open && time < self.closes {
             return Ok(());
@@ -303,7 +305,7 @@ impl Round {
     }
 }
 
-/// Opens a round, as a decision says.
+/// Opens a round, by a decision.
 pub(crate) fn open(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -344,7 +346,7 @@ pub(crate) fn open(
     Ok(Event::RoundOpened { model: model.id, round: round.number, proposal, closes: round.closes })
 }
 
-/// Ends the recording of a model's rounds, because its owners retired it; their review goes its whole length from now,
+/// Ends the recording of a model's rounds because its owners retired it. Their review takes its full length from now,
 /// and they close by their rule.
 pub(crate) fn settle(state: &mut Overlay<'_>, context: &Context, model: ModelId) -> Vec<Event> {
     let counters = state.read::<ModelCounters>(&model).unwrap_or_default();
@@ -364,8 +366,8 @@ pub(crate) fn settle(state: &mut Overlay<'_>, context: &Context, model: ModelId)
     events
 }
 
-/// Counts a contribution in its round, or takes it out again. Once the round has closed, only what it holds for disputes
-/// still changes; where it holds nothing, nothing does.
+/// Counts a contribution in its round, or removes it again. Once the round has closed, only what it holds for disputes
+/// can still change; if it holds nothing, nothing changes.
 pub(crate) fn count(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -394,13 +396,13 @@ pub(crate) fn add_seal(state: &mut Overlay<'_>, round: Round, giver: AccountId) 
     change(state, round, giver, |before| Some(RoundScore { seals: before.seals.checked_add(1)?, ..before }))
 }
 
-/// A giver told an amount that it had sealed.
+/// A giver revealed an amount that it had sealed.
 pub(crate) fn open_seal(state: &mut Overlay<'_>, round: Round, giver: AccountId) -> Result<(), Rejection> {
     change(state, round, giver, |before| Some(RoundScore { seals: before.seals.saturating_sub(1), ..before }))
 }
 
-/// Changes what is kept of a giver, and the round's sums with it. What counts, is under seal or appealed never adds up
-/// to more than a `u64`, so that opening a seal is never refused for that.
+/// Changes the record of a giver, and the round's sums with it. What counts, is under seal, or is appealed never
+/// exceeds a `u64` in total, so opening a seal is never refused for that reason.
 fn change(
     state: &mut Overlay<'_>,
     mut round: Round,

@@ -1,8 +1,8 @@
 //! Transfers that the owners approve: the seller asks, the owners decide, and the buyer accepts.
 //!
-//! The proposer of an [`ProposalAction::ApproveTransfer`] is the seller: nobody else's units move by it. What the owners approved
-//! runs once the account that receives the units has accepted by its own signature, for this very proposal, and not while the seller is
-//! suspended. Until it runs the seller can take the proposal back, whatever was answered.
+//! The proposer of an [`ProposalAction::ApproveTransfer`] is the seller: it moves nobody else's units. What the owners
+//! approved is executed once the receiving account has accepted by its own signature, for this very proposal, and not
+//! while the seller is suspended. Until it is executed the seller can withdraw the proposal, whatever was answered.
 
 use crate::{
     ground::{
@@ -19,14 +19,14 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// That an account accepted the units that a proposal would give it.
+/// The acceptance by an account of the units that a proposal would give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purchase {
     /// The proposal.
     pub proposal: ProposalId,
     /// The account.
     pub buyer: AccountId,
-    /// Since when.
+    /// The height of the acceptance.
     pub since: crate::ground::ids::Height,
 }
 
@@ -35,12 +35,12 @@ impl Record for Purchase {
     const FAMILY: Family = Family::Purchase;
 }
 
-/// Whether a proposal is to move units of its proposer.
+/// Whether a proposal moves units of its proposer.
 pub(crate) fn is_sale(proposal: &Proposal) -> bool {
     proposal.actions.iter().any(|action| matches!(action, ProposalAction::ApproveTransfer { .. }))
 }
 
-/// What an approved transfer still waits for: its buyer, or that its seller is no longer suspended.
+/// What an approved transfer still waits for: its buyer, or the end of its seller's suspension.
 pub(crate) fn lacking(state: &Overlay<'_>, proposal: &Proposal, buyer: AccountId) -> Option<Rejection> {
     let seller = state.read::<Account>(&proposal.proposer);
     if let Some(Err(suspended)) = seller.map(|seller| seller.require_not_suspended()) {
@@ -50,7 +50,7 @@ pub(crate) fn lacking(state: &Overlay<'_>, proposal: &Proposal, buyer: AccountId
     (!accepted).then_some(Rejection::NotBought { proposal: proposal.id, buyer })
 }
 
-/// Accept the units that a proposal would give the sender, or take that back.
+/// Accept the units that a proposal would give the sender, or withdraw the acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptTransfer {
     /// The proposal that asks the owners for the transfer.

@@ -1,8 +1,8 @@
 //! The share register: who holds how many whole units of a model, since when, and why.
 //!
-//! Every change goes through [`change`], which keeps four things together: the balance, the balance as of the height,
-//! the register's sums (and the total as of the height), and a numbered line of the history. Nothing else writes a balance, so
-//! that the balances of a model always add up to its total.
+//! Every change goes through [`change`], which keeps four things consistent: the balance, the balance as of the height,
+//! the register's sums (and the total as of the height), and a numbered line of the history. Nothing else writes a
+//! balance, so the balances of a model always add up to its total.
 
 pub mod consent;
 pub(crate) mod dilution;
@@ -37,16 +37,16 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One line of the register: what an account holds now.
+/// One line of the register: the current holding of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// The model.
     pub model: ModelId,
     /// The holder.
     pub account: AccountId,
-    /// What it holds; a line of zero units is not kept.
+    /// Number of units it holds; a line of zero units is not kept.
     pub units: Units,
-    /// Since when it has held any without a break.
+    /// The height since which it has held some without a break.
     pub since: Height,
 }
 
@@ -60,19 +60,19 @@ impl Record for Share {
 pub struct Register {
     /// The model.
     pub model: ModelId,
-    /// All units together.
+    /// Total number of units.
     pub total_units: Units,
-    /// Accounts that hold at least one unit.
+    /// Number of accounts that hold at least one unit.
     pub holders: u64,
-    /// The square roots of the holders' units, each rounded down, together.
+    /// The sum of the square roots of the holders' units, each rounded down.
     pub roots: u64,
-    /// Units that open rounds may still mint; they are no part of the total.
+    /// Units that open rounds may still mint; they are not part of the total.
     pub reserved: Units,
-    /// Lines of the history so far.
+    /// Number of lines in the history so far.
     pub changes: u64,
-    /// Accounts that delegate the model's questions now.
+    /// Number of accounts that currently delegate the model's questions.
     pub delegations: u64,
-    /// Accounts that were called on and have not spoken.
+    /// Number of accounts that were called on and have not spoken.
     pub silent: u64,
 }
 
@@ -100,7 +100,7 @@ impl Register {
         state.read::<Self>(&model).unwrap_or_else(|| Self::empty(model))
     }
 
-    /// The total with `units` more, if there is room for them beside what is reserved.
+    /// The total with `units` more, if there is room for them besides what is reserved.
     fn with_room_for(&self, units: Units) -> Option<Units> {
         let total = self.total_units.checked_add(units)?;
         total.checked_add(self.reserved).map(|_| total)
@@ -111,7 +111,7 @@ impl Register {
     }
 }
 
-/// What an account held from a height on, until its next entry.
+/// The balance of an account from a height on, until its next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareAt(pub Units);
 
@@ -120,25 +120,25 @@ impl Record for ShareAt {
     const FAMILY: Family = Family::ShareAt;
 }
 
-/// What holders count with together, by each way of counting.
+/// The total weight of some holders, by each way of counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weights {
-    /// Their units.
+    /// The sum of their units.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub units: u64,
     /// Their number.
     pub holders: u64,
-    /// The square roots of their units, each rounded down.
+    /// The sum of the square roots of their units, each rounded down.
     pub roots: u64,
 }
 
 impl Weights {
-    /// Those of nobody.
+    /// The weight of nobody.
     pub const ZERO: Self = Self { units: 0, holders: 0, roots: 0 };
-    /// Those of a member of the network: one, however it is counted.
+    /// The weight of a member of the network: one, by every way of counting.
     pub const MEMBER: Self = Self { units: 1, holders: 1, roots: 1 };
 
-    /// Those of one holder.
+    /// The weight of one holder.
     pub fn of(units: Units) -> Self {
         Self { units: units.get(), holders: u64::from(units > Units::ZERO), roots: units.get().isqrt() }
     }
@@ -152,7 +152,7 @@ impl Weights {
         }
     }
 
-    /// Those of both. No sum of one model's holders comes near overflowing: see [`limits::MODEL_UNITS`].
+    /// The sum. No sum of one model's holders comes near an overflow: see [`limits::MODEL_UNITS`].
     pub const fn plus(self, other: Self) -> Self {
         Self {
             units: self.units.saturating_add(other.units),
@@ -161,7 +161,7 @@ impl Weights {
         }
     }
 
-    /// Those without the other's.
+    /// The difference.
     pub const fn minus(self, other: Self) -> Self {
         Self {
             units: self.units.saturating_sub(other.units),
@@ -171,7 +171,7 @@ impl Weights {
     }
 }
 
-/// What a model's holders count with together from a height on, until the next entry.
+/// The total weight of a model's holders from a height on, until the next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TotalAt(pub Weights);
 
@@ -186,14 +186,14 @@ impl Record for TotalAt {
 pub enum ShareReason {
     /// A line of the model's founding table.
     Founding,
-    /// Minted by a decision, with the reason it gave.
+    /// Minted by a decision, with its reason.
     Minted {
         /// The proposal that decided it.
         proposal: ProposalId,
         /// The reason in its text.
         reason: String,
     },
-    /// Given by one holder to another, with the reason it gave.
+    /// Given by one holder to another, with its reason.
     Transferred {
         /// The other side.
         counterparty: AccountId,
@@ -206,7 +206,7 @@ pub enum ShareReason {
         counterparty: AccountId,
         /// The proposal that decided it.
         proposal: ProposalId,
-        /// What is paid, in the parties' words.
+        /// The price, in the parties' words.
         price: String,
         /// The giver's reason.
         reason: String,
@@ -216,7 +216,7 @@ pub enum ShareReason {
         /// The holder's reason.
         reason: String,
     },
-    /// Taken by a decision, with cause: the holder agreed, or the policy lets the owners take units.
+    /// Taken by a decision, for a cause: the holder agreed, or the policy lets the owners take units.
     BurnedByDecision {
         /// The proposal that decided it.
         proposal: ProposalId,
@@ -230,7 +230,7 @@ pub enum ShareReason {
     },
     /// Taken because a dispute was upheld.
     BurnedByDispute {
-        /// Which.
+        /// The dispute.
         dispute: DisputeId,
     },
     /// Taken up by a holder of units that a decision minted, to keep its part.
@@ -262,17 +262,17 @@ pub struct ShareChange {
     pub number: u64,
     /// The height.
     pub height: Height,
-    /// The transaction that did it; none if a decision did, when it closed.
+    /// The transaction that made the change. `None` if a decision did, when it closed.
     pub transaction: Option<TransactionId>,
-    /// Whose line.
+    /// The holder whose line changed.
     pub account: AccountId,
-    /// Which way.
+    /// The direction of the change.
     pub flow: ShareFlow,
-    /// How many.
+    /// Number of units.
     pub units: Units,
-    /// What the account holds after it.
+    /// The balance after the change.
     pub balance: Units,
-    /// Why.
+    /// The reason.
     pub reason: ShareReason,
 }
 
@@ -281,7 +281,7 @@ impl Record for ShareChange {
     const FAMILY: Family = Family::ShareChange;
 }
 
-/// What `account` holds of `model` now.
+/// The current balance of `account` in `model`.
 pub fn balance(state: &Overlay<'_>, model: ModelId, account: AccountId) -> Units {
     state.read::<Share>(&(model, account)).map_or(Units::ZERO, |share| share.units)
 }
@@ -293,12 +293,12 @@ pub(crate) fn lines(state: &Overlay<'_>, model: ModelId, limit: usize) -> Vec<Sh
     entries.iter().filter_map(|(_, bytes)| codec::decode_trusted(bytes).ok()).collect()
 }
 
-/// What `account` held of `model` when block `height` was over.
+/// The balance of `account` in `model` after block `height`.
 pub fn balance_as_of(state: &Overlay<'_>, model: ModelId, account: AccountId, height: Height) -> Units {
     state.read_as_of::<ShareAt>(&(model, account), &(model, account, height)).map_or(Units::ZERO, |at| at.0)
 }
 
-/// What all holders of `model` counted with together when block `height` was over.
+/// The total weight of all holders of `model` after block `height`.
 pub fn total_as_of(state: &Overlay<'_>, model: ModelId, height: Height) -> Weights {
     state.read_as_of::<TotalAt>(&model, &(model, height)).map_or(Weights::ZERO, |at| at.0)
 }
@@ -308,17 +308,17 @@ pub fn reaches(units: Units, total: Units, least: BasisPoints) -> bool {
     u128::from(units.get()).saturating_mul(10_000) >= u128::from(total.get()).saturating_mul(least.get().into())
 }
 
-/// The part that `units` are of `total`, rounded down, so that the parts of all lines never add up to more than the
-/// whole; nothing of nothing.
+/// The part of `total` that `units` are, rounded down, so that the parts of all lines never add up to more than the
+/// whole; zero if the total is zero.
 pub fn portion(units: Units, total: Units) -> BasisPoints {
     let scaled = u128::from(units.get()).saturating_mul(10_000).checked_div(u128::from(total.get())).unwrap_or(0);
     u16::try_from(scaled).ok().and_then(|points| BasisPoints::new(points).ok()).unwrap_or(BasisPoints::WHOLE)
 }
 
-/// Checks that what a block did to registers kept them whole: for each model whose shares changed among `events`, the
-/// lines' changes add up to the change of the total, and each line's change is what its events say. What holds for
-/// every block holds for every register, as it begins with nothing. Reads the balances as of heights, so it can be
-/// asked of any past height, and of any state at least as new.
+/// Checks that a block kept the registers it changed consistent: for each model whose shares changed among `events`,
+/// the lines' changes add up to the change of the total, and each line's change is what its events say. Since every
+/// register starts empty, what holds for every block holds for every register. Reads the balances as of heights, so it
+/// can be called for any past height, and on any state at least as new.
 ///
 /// # Errors
 /// When the storage fails.
@@ -363,7 +363,7 @@ pub fn is_conserved<'a>(
     Ok(true)
 }
 
-/// Changes one line and all that depends on it.
+/// Changes one line and everything that depends on it.
 pub(crate) fn change(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -419,11 +419,11 @@ pub(crate) fn change(
 pub struct TransferShares {
     /// The model.
     pub model: ModelId,
-    /// Who receives.
+    /// The account that receives.
     pub to: AccountId,
-    /// How many units; at least 1.
+    /// Number of units; at least 1.
     pub units: Units,
-    /// Why, for the history.
+    /// The reason, for the history.
     pub reason: String,
 }
 
@@ -450,7 +450,7 @@ impl TransferShares {
     }
 }
 
-/// Moves units that the giver is free to give. `reason` is asked for each side, with the other one.
+/// Moves units that the giver is free to give. `reason` is called for each side, with the other one.
 pub(crate) fn transfer(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -463,7 +463,7 @@ pub(crate) fn transfer(
     if units == Units::ZERO || to == from {
         return Err(Rejection::EmptyTransfer);
     }
-    // Else whoever wants an arbiter gone sends it a unit.
+    // Otherwise, sending an arbiter a unit would remove it.
     if office::holds(state, &Office::Arbiter(model), to) {
         return Err(Rejection::ArbiterHolds(to));
     }
@@ -474,7 +474,7 @@ pub(crate) fn transfer(
     Ok(vec![gone, come])
 }
 
-/// Sets units aside for a round, so that it can mint them whatever else is minted meanwhile.
+/// Reserves units for a round, so that it can mint them whatever else is minted meanwhile.
 pub(crate) fn reserve(state: &mut Overlay<'_>, model: ModelId, units: Units) -> Result<(), Rejection> {
     let mut register = Register::of(state, model);
     register.with_room_for(units).ok_or(Rejection::TooManyUnits(model))?;
@@ -483,7 +483,7 @@ pub(crate) fn reserve(state: &mut Overlay<'_>, model: ModelId, units: Units) -> 
     Ok(())
 }
 
-/// Gives back units that were set aside, to be minted or not.
+/// Releases reserved units, to be minted or not.
 pub(crate) fn release_reserved(state: &mut Overlay<'_>, model: ModelId, units: Units) {
     let mut register = Register::of(state, model);
     register.reserved = Units::new(register.reserved.get().saturating_sub(units.get()));
@@ -495,9 +495,9 @@ pub(crate) fn release_reserved(state: &mut Overlay<'_>, model: ModelId, units: U
 pub struct BurnShares {
     /// The model.
     pub model: ModelId,
-    /// How many units; at least 1.
+    /// Number of units; at least 1.
     pub units: Units,
-    /// Why, for the history.
+    /// The reason, for the history.
     pub reason: String,
 }
 
@@ -521,32 +521,32 @@ impl BurnShares {
         let left = left_besides(state, (self.model, sender), disputed, context.time);
         require_unbound((self.model, sender), left, self.units)?;
         let reason = ShareReason::Burned { reason: self.reason.clone() };
-        // What is under vesting cannot be given away, but it can be given up.
+        // Units under vesting cannot be given away, but they can be given up.
         Ok(vec![seize(state, context, (self.model, sender), self.units, reason)?])
     }
 }
 
-/// What a holder can give away now: what it holds, less what is under vesting or disputed, whichever is more, for units
-/// under vesting can be those that a dispute takes; and less what is bound for its challenges.
+/// The units that a holder can give away now: what it holds, less what is under vesting or disputed, whichever is more
+/// (units under vesting can be those that a dispute takes), and less what is bound for its challenges.
 pub fn free_units(state: &Overlay<'_>, model: ModelId, account: AccountId, time: Timestamp) -> Units {
     let locked = VestingGrants::of(state, (model, account)).locked(time);
     let kept = locked.max(dispute::disputed_units(state, model, account));
     left_besides(state, (model, account), kept, time)
 }
 
-/// What a holder has besides units that are kept from it, and those that are bound for its challenges.
+/// What a holder has besides `kept` units, and those that are bound for its challenges.
 fn left_besides(state: &Overlay<'_>, (model, account): (ModelId, AccountId), kept: Units, time: Timestamp) -> Units {
     let bound = dispute::stake::bound_units(state, (model, account), time);
     free(balance(state, model, account), kept, bound)
 }
 
-/// What is left of so many units.
+/// What is left of `held` units.
 pub(crate) fn free(held: Units, kept: Units, bound: Units) -> Units {
     Units::new(held.get().saturating_sub(kept.get()).saturating_sub(bound.get()))
 }
 
-/// Takes units from a holder whether or not they are free to give, as a decision or a dispute demands. Free
-/// units go first; what is under vesting is never more than what is left.
+/// Takes units from a holder whether or not they are free to give, as a decision or a dispute demands. Free units go
+/// first; what is under vesting is never more than what is left.
 pub(crate) fn seize(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -559,7 +559,7 @@ pub(crate) fn seize(
     Ok(event)
 }
 
-/// That a holder has so many units, under vesting or not, and keeps its disputed ones without them.
+/// Checks that a holder has `units`, under vesting or not, and keeps its disputed ones without them.
 fn require_held(state: &Overlay<'_>, (model, account): (ModelId, AccountId), units: Units) -> Result<(), Rejection> {
     let held = balance(state, model, account);
     if units > held {

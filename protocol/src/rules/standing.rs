@@ -1,8 +1,8 @@
-//! What whoever meets a version should hear of it: that it was withdrawn, is suspended, deprecated or disputed, or was
-//! made from one that is.
+//! What everybody who comes across a version should know: that it was withdrawn, is suspended, deprecated or disputed,
+//! or was made from such a version.
 //!
-//! The ledger decides nothing by this. It is one function for every place in which a version is met, so that a fetch, a
-//! page, a lineage and a licensee's list say the same.
+//! The ledger decides nothing by this. It is one function for all places that show a version, so that a fetch, a page,
+//! a lineage and a licensee's list say the same.
 
 use crate::{
     ground::{
@@ -18,22 +18,22 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Steps towards what a version was made from that are followed at most.
+/// Maximum lineage steps that are followed towards ancestors.
 pub const STEPS: u32 = 16;
-/// Ancestors that are looked at, at most, however they are asked for.
+/// Maximum number of ancestors that are examined in any case.
 pub const ANCESTORS: usize = 256;
 
-/// What is the matter, the gravest last.
+/// The kind of a concern, the gravest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConcernKind {
-    /// Somebody challenges it, and nobody has ruled yet.
+    /// Somebody challenges the version, and nobody has ruled yet.
     Disputed,
-    /// Its owners warn everybody off.
+    /// Its owners warn everybody against it.
     Deprecated,
-    /// It is not to be used until the suspension ends.
+    /// It must not be used until the suspension ends.
     Suspended,
-    /// It is not to be used any more.
+    /// It must not be used any more.
     Withdrawn,
 }
 
@@ -52,46 +52,47 @@ impl ConcernKind {
     }
 }
 
-/// One thing that is the matter with a version, or with one that it was made from.
+/// One concern about a version, or about one that it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concern {
-    /// What.
+    /// The kind of concern.
     pub kind: ConcernKind,
-    /// With which version.
+    /// The version that it is about.
     pub version: VersionRef,
-    /// How many steps of lineage away; 0 for the version itself.
+    /// Number of lineage steps to that version; 0 for the version itself.
     pub distance: u32,
-    /// Why; the first [`limits::TITLE_SIZE_BYTES`] of what is longer.
+    /// The reason, shortened to its first [`limits::TITLE_SIZE_BYTES`].
     pub reason: String,
-    /// The block time at which it ends by itself, where it does.
+    /// The block time at which it ends by itself, if it does.
     pub until: Option<Timestamp>,
     /// The dispute, if it is one.
     pub dispute: Option<DisputeId>,
 }
 
-/// All that is the matter with a version.
+/// All concerns about a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// What, the nearest first, and of the same version the gravest first.
+    /// The concerns, nearest version first, and for the same version the gravest first.
     pub concerns: Vec<Concern>,
-    /// Whether there are ancestors that were not looked at, so that more may be the matter.
+    /// Whether some ancestors were not examined, so that there may be more concerns.
     pub partial: bool,
 }
 
 impl Standing {
-    /// The gravest that is the matter with the version itself.
+    /// The gravest concern about the version itself.
     pub fn own(&self) -> Option<&Concern> {
         self.concerns.iter().find(|concern| concern.distance == 0)
     }
 
-    /// The suspension or withdrawal of the version itself: without being asked for it by name, nobody is given it.
+    /// The suspension or withdrawal of the version itself: it is not given to anybody who does not ask for it despite
+    /// that.
     pub fn barred(&self) -> Option<&Concern> {
         self.own().filter(|concern| concern.kind >= ConcernKind::Suspended)
     }
 }
 
-/// Where a version stands; of what it was made from, at most `ancestors` versions are looked at ([`ANCESTORS`] in any
-/// case), the nearest first, [`STEPS`] away at most.
+/// The standing of a version. At most `ancestors` of its ancestors are examined (and never more than [`ANCESTORS`]),
+/// nearest first, up to [`STEPS`] away.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -120,7 +121,7 @@ pub fn of(state: &impl StateRead, version: &Version, ancestors: usize) -> Result
 }
 
 impl Standing {
-    /// Adds what is the matter with one version, the gravest first.
+    /// Adds the concerns about one version, the gravest first.
     fn add(&mut self, state: &impl StateRead, version: &Version, distance: u32) -> Result<(), StateError> {
         let at = VersionRef { model: version.model, label: version.label.clone() };
         let mut add = |kind, reason: &str, until, dispute| {

@@ -1,5 +1,5 @@
-//! Transactions: signed requests to change the ledger, each with one action, and what can be said of one without
-//! any state.
+//! Transactions: signed requests to change the ledger, each with one action, and everything that can be checked about
+//! one without any state.
 
 use crate::{
     ground::{
@@ -13,10 +13,10 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What the sender signs.
+/// The part of a transaction that its keys sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionBody {
-    /// The network, so that a transaction means nothing on another.
+    /// The network, so that a transaction is void on another.
     pub network: NetworkId,
     /// The account that asks.
     pub sender: AccountId,
@@ -28,8 +28,8 @@ pub struct TransactionBody {
     /// The request.
     pub action: Action,
     /// The keys that sign it, enough of the sender's to reach its threshold: 1 to [`limits::TRANSACTION_SIGNATURES`],
-    /// each once; [`TransactionBody::sign`] fills them in. Each key signs who signs with it, so that nobody on the way
-    /// can take a signature off and pass on what is left as what was asked.
+    /// each once; [`TransactionBody::sign`] fills them in. Each key signs the list of all signers, so nobody on the way
+    /// can remove a signature and pass the rest on as what was asked.
     pub signers: Vec<PublicKey>,
 }
 
@@ -39,12 +39,12 @@ impl TransactionBody {
         codec::encode(self)
     }
 
-    /// The transaction's id: the hash of the signing bytes, and so of what is asked and of the keys that ask it.
+    /// The transaction's id: the hash of the signing bytes, and so of the request and of the keys that make it.
     pub fn id(&self) -> TransactionId {
         TransactionId::from_bytes(crypto::hash(Domain::Transaction, &self.signing_bytes()))
     }
 
-    /// Names the keys as the signers, and signs with each of them.
+    /// Sets the keys as the signers, and signs with each of them.
     pub fn sign(mut self, keys: &[SigningKey]) -> Transaction {
         self.signers = keys.iter().map(SigningKey::public_key).collect();
         let bytes = self.signing_bytes();
@@ -56,7 +56,7 @@ impl TransactionBody {
 /// A signed request to change the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
-    /// What is asked, and which keys sign it.
+    /// The request, and the keys that sign it.
     pub body: TransactionBody,
     /// The signature of each of the body's signers, in their order.
     pub signatures: Vec<Signature>,
@@ -73,8 +73,8 @@ impl Transaction {
         codec::encode(self)
     }
 
-    /// Reads a transaction that a stranger sent; [`Transaction::check_form`] and
-    /// [`Transaction::check_signatures`] come next.
+    /// Reads a transaction from a stranger; [`Transaction::check_form`] and [`Transaction::check_signatures`] come
+    /// next.
     ///
     /// # Errors
     /// When the bytes are not exactly one transaction.
@@ -85,10 +85,10 @@ impl Transaction {
         Ok(codec::decode(bytes, limits::TRANSACTION_SIZE_BYTES)?)
     }
 
-    /// Every rule that needs neither state nor cryptography.
+    /// Checks every rule that needs neither state nor cryptography.
     ///
     /// # Errors
-    /// The first rule broken.
+    /// The first rule that is broken.
     pub fn check_form(&self, network: NetworkId) -> Result<(), Invalid> {
         let size = self.encode().len();
         if size > limits::TRANSACTION_SIZE_BYTES {
@@ -113,8 +113,9 @@ impl Transaction {
         if weight > limits::SENDER_WEIGHT { Err(Invalid::TooHeavy(weight)) } else { Ok(()) }
     }
 
-    /// That every signature is its signer's over the signing bytes, once [`Transaction::check_form`] has counted them.
-    /// Whether the signers are the sender's, and enough of them, is a question to the state: [`crate::rules::account::Account::authorises`].
+    /// Checks that every signature is its signer's over the signing bytes, after [`Transaction::check_form`] has
+    /// counted them. Whether the signers belong to the sender, and are enough, depends on the state:
+    /// [`crate::rules::account::Account::authorises`].
     ///
     /// # Errors
     /// The first signature that does not verify.

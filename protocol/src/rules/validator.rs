@@ -1,7 +1,7 @@
 //! Validators, the set in force at a height, and what counts as a quorum of it.
 //!
-//! The set is state: a decision that admits or removes a validator, executed in block `H`, is in force at `H + 2`, so
-//! that the set of `H + 1` was already announced by the header of `H`.
+//! The set is part of the state: a decision that admits or removes a validator, executed in block `H`, takes effect at
+//! `H + 2`, because the header of `H` has already announced the set of `H + 1`.
 
 use crate::ground::{
     codec,
@@ -15,34 +15,34 @@ use std::{collections::BTreeSet, sync::Arc};
 /// Why a list is not a validator set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValidatorSetError {
-    /// Nobody could decide.
+    /// The list is empty, so nobody could decide.
     #[error("a validator set has at least one validator")]
     Empty,
-    /// Too many.
+    /// There are too many validators.
     #[error("{0} validators are more than the {max} allowed", max = limits::VALIDATORS)]
     TooMany(usize),
-    /// The same key twice.
+    /// A key is listed twice.
     #[error("validator key {0} is listed twice")]
     Duplicate(PublicKey),
-    /// A power out of bounds.
+    /// A power is out of bounds.
     #[error("validator {key} has power {power}; it is 1 to {max}", max = limits::VALIDATOR_POWER)]
     Power {
-        /// Whose.
+        /// The validator's key.
         key: PublicKey,
         /// The power given.
         power: Power,
     },
 }
 
-/// One validator: a consensus key with voting power, answered for by an account.
+/// A validator: a consensus key with voting power, and the account that answers for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ValidatorRecord", into = "ValidatorRecord")]
 pub struct Validator {
-    /// Derived from the key.
+    /// The address, derived from the key.
     pub address: ValidatorAddress,
     /// The consensus key.
     pub key: PublicKey,
-    /// Its weight in consensus.
+    /// Its voting power in consensus.
     pub power: Power,
     /// The account that answers for it.
     pub operator: AccountId,
@@ -74,17 +74,17 @@ impl From<Validator> for ValidatorRecord {
     }
 }
 
-/// What a validator's key signs, in [`Domain::Introduction`], so that others know which peer speaks for it.
+/// The bytes that a validator's key signs, in [`Domain::Introduction`], to state which peer speaks for it.
 pub fn introduction(network: NetworkId, peer: PublicKey) -> Vec<u8> {
     codec::encode(&(network, peer))
 }
 
-/// What a validator's key signs, in [`Domain::Operation`], so that an account can answer for it.
+/// The bytes that a validator's key signs, in [`Domain::Operation`], to let an account answer for it.
 pub fn operation(network: NetworkId, operator: AccountId) -> Vec<u8> {
     codec::encode(&(network, operator))
 }
 
-/// A validator set: 1 to [`limits::VALIDATORS`] validators in the order of their addresses. Cheap to clone.
+/// A validator set: 1 to [`limits::VALIDATORS`] validators, ordered by address. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Validator>", into = "Vec<Validator>")]
 pub struct ValidatorSet(Arc<[Validator]>);
@@ -123,23 +123,23 @@ impl From<ValidatorSet> for Vec<Validator> {
 }
 
 impl ValidatorSet {
-    /// The validators, by address.
+    /// The validators, ordered by address.
     pub fn iter(&self) -> impl Iterator<Item = &Validator> {
         self.0.iter()
     }
 
-    /// How many there are; never 0.
+    /// The number of validators; never 0.
     #[allow(clippy::len_without_is_empty, reason = "a set is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The validator at a place in the order of addresses.
+    /// The validator at an index in the order of addresses.
     pub fn at(&self, index: usize) -> Option<&Validator> {
         self.0.get(index)
     }
 
-    /// The validator of an address.
+    /// The validator with an address.
     pub fn by_address(&self, address: &ValidatorAddress) -> Option<&Validator> {
         self.0.binary_search_by_key(address, |validator| validator.address).ok().and_then(|index| self.0.get(index))
     }
@@ -149,23 +149,23 @@ impl ValidatorSet {
         Power::new(self.0.iter().fold(0u64, |sum, validator| sum.saturating_add(validator.power.get())))
     }
 
-    /// Whether `power` is more than two thirds of the whole.
+    /// Whether `power` is more than two thirds of the total.
     pub fn is_quorum(&self, power: Power) -> bool {
         u128::from(power.get()).saturating_mul(3) > u128::from(self.total_power().get()).saturating_mul(2)
     }
 
-    /// The power of those validators of a list of keys that are in the set, each counted once.
+    /// The total power of the validators with these keys that are in the set, each counted once.
     pub fn power_of(&self, keys: &BTreeSet<PublicKey>) -> Power {
         let counted = self.0.iter().filter(|validator| keys.contains(&validator.key));
         Power::new(counted.fold(0u64, |sum, validator| sum.saturating_add(validator.power.get())))
     }
 
-    /// Who proposes in a round of a height: turns fall to validators in proportion to their powers.
+    /// The proposer of a round of a height: turns are distributed to validators in proportion to their powers.
     ///
-    /// Turn `t` falls to the validator in whose part of the whole power, laid out in the order of addresses, lies the
-    /// fraction of `t` times the golden ratio (a Weyl sequence). Its points spread as evenly as any sequence's can, so
-    /// that nobody waits long, and two turns that follow each other are at least 0.38 of the whole apart: a dead
-    /// proposer with less than that is followed by another validator.
+    /// Lay the total power out in the order of addresses. Turn `t` goes to the validator whose section contains the
+    /// fractional part of `t` times the golden ratio (a Weyl sequence). The points of this sequence spread as evenly as
+    /// those of any sequence can, so nobody waits long; and two successive turns are at least 0.38 of the whole apart,
+    /// so a dead proposer with less than that is followed by another validator.
     pub fn proposer(&self, height: Height, round: u32) -> &Validator {
         /// 2^64 divided by the golden ratio, made odd.
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -180,7 +180,7 @@ impl ValidatorSet {
         reached.unwrap_or(&self.0[0])
     }
 
-    /// The hash that headers carry.
+    /// The hash of the set in headers.
     pub fn hash(&self) -> ValidatorSetHash {
         ValidatorSetHash::from_bytes(crypto::hash(Domain::ValidatorSet, &codec::encode(self)))
     }

@@ -1,21 +1,22 @@
-//! Whose every byte is, at every moment: what is on its way in or out, and what a publish brought that the ledger has
-//! not answered.
+//! On whose behalf every byte is here: records of artifacts on their way in or out, and of what a publish brought that
+//! the ledger has not answered yet.
 //!
-//! An artifact is *begun* (`begun/<address>`) before the first of its bytes is fetched and until it has its root; and
-//! again before its root is removed, until the last of its files has gone. So a blob is named by a root or by what is
-//! begun, whatever is interrupted, and it can always be told on whose behalf it is here.
+//! An artifact is *begun* (`begun/<address>`) from before its first byte is fetched until it has its root, and again
+//! from before its root is removed until its last file is gone. So, whatever is interrupted, every blob is named by a
+//! root or by something begun, and the store can always tell on whose behalf it is here.
 //!
-//! What a publish brings is *awaited* (`awaited/<address>`) before it gets its root and until the ledger has answered:
-//! then it is pinned, or let go. The record dies with the publish that made it.
+//! What a publish brings is *awaited* (`awaited/<address>`) from before it gets its root until the ledger has answered;
+//! then it is pinned or released. The record lives as long as the publish that made it.
 //!
-//! [`ArtifactStore::tidy`] removes what nobody names any more, or nobody took up for [`super::ABANDONED_AFTER`], and
-//! leaves all else alone; collecting on the operator's word is in `keep`.
+//! [`ArtifactStore::tidy`] removes what nothing names any more, and what nobody has resumed for
+//! [`super::ABANDONED_AFTER`]. It leaves everything else alone; `garbage_collection` collects on the operator's
+//! request.
 
 use super::{
-    ArtifactStore, Collected,
+    ArtifactStore, Garbage,
     error::{ArtifactError, at},
     files::{self, Layout, TemporaryFile},
-    keep::each_file,
+    garbage_collection::each_file,
 };
 use allod_protocol::{
     ground::{
@@ -31,56 +32,56 @@ use std::{
     time::SystemTime,
 };
 
-/// What becomes of an artifact that is not whole.
+/// What happens to an artifact that is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
-    /// It is fetched, or was and will be again.
+    /// It is being fetched, or was and will be again.
     Arrives,
-    /// Some of its files were wanted, and are here.
+    /// Only some of its files were wanted, and they are here.
     InPart,
-    /// It goes.
+    /// It is being removed.
     Goes,
 }
 
-/// An artifact of which files may be here though it is not whole.
+/// An artifact that is not whole, but of which files may be here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
     /// Whether it is a file or a collection.
     pub kind: ArtifactKind,
-    /// What becomes of it.
+    /// What happens to it.
     pub fate: Fate,
 }
 
-/// A publish that the ledger has not answered.
+/// A publish that the ledger has not answered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awaited {
-    /// The model of which it is to be a version.
+    /// The model of which the artifact is to be a version.
     pub model: ModelId,
-    /// The block time at which nobody waits any more.
+    /// The block time after which nobody waits for the answer any more.
     pub until: Timestamp,
-    /// Whether the publish brought the artifact: it was not here whole before.
+    /// Whether the publish brought the artifact. If not, it was here whole before.
     pub brought: bool,
 }
 
 impl ArtifactStore {
-    /// Takes note that an artifact is fetched from now on: before the first byte of it comes.
+    /// Records that an artifact is being fetched, before its first byte arrives.
     ///
     /// # Errors
-    /// The file system's refusal.
+    /// The file system's error.
     pub fn begin(&self, address: &ArtifactId, kind: ArtifactKind) -> Result<(), ArtifactError> {
         self.set_begun(address, Begun { kind, fate: Fate::Arrives })
     }
 
-    /// Says what becomes of an artifact that is not whole.
+    /// Records what happens to an artifact that is not whole.
     ///
     /// # Errors
-    /// The file system's refusal.
+    /// The file system's error.
     pub fn set_begun(&self, address: &ArtifactId, begun: Begun) -> Result<(), ArtifactError> {
         write(&self.layout, &self.layout.begun_record(address), &begun)?;
         files::sync_directory(&self.layout.begun())
     }
 
-    /// What is not whole. A record that cannot be read is of what goes.
+    /// The artifacts that are not whole. One whose record cannot be read counts as being removed.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -92,36 +93,36 @@ impl ArtifactStore {
             .collect())
     }
 
-    /// Whether an artifact is not whole, and what becomes of it.
+    /// What happens to an artifact that is not whole. `None` if there is no such record.
     ///
     /// # Errors
-    /// The file system's refusal; [`ArtifactError::Record`] when the record is damaged.
+    /// The file system's error; [`ArtifactError::Record`] when the record is damaged.
     pub fn begun_of(&self, address: &ArtifactId) -> Result<Option<Begun>, ArtifactError> {
         read(&self.layout.begun_record(address))
     }
 
-    /// Forgets an artifact of which nothing came.
+    /// Forgets an artifact of which nothing has arrived.
     ///
     /// # Errors
-    /// The file system's refusal.
+    /// The file system's error.
     pub fn forget_if_empty(&self, address: &ArtifactId) -> Result<(), ArtifactError> {
         let is_here = self.has_blob(address) || self.is_damaged(address) || self.partials()?.contains(address);
         if is_here { Ok(()) } else { self.end_begun(address) }
     }
 
-    /// The artifact has its root, or the last of it has gone.
+    /// Ends the record: the artifact has its root, or its last file is gone.
     pub(super) fn end_begun(&self, address: &ArtifactId) -> Result<(), ArtifactError> {
         files::remove_if_there(&self.layout.begun_record(address))
     }
 
-    /// Whether nobody took up what was begun for a while.
+    /// Whether nobody has resumed what was begun for [`super::ABANDONED_AFTER`].
     pub(super) fn is_begun_long_ago(&self, address: &ArtifactId) -> bool {
         let changed = fs::metadata(self.layout.begun_record(address)).and_then(|metadata| metadata.modified());
         let age = |changed| SystemTime::now().duration_since(changed);
         changed.is_ok_and(|changed| age(changed).is_ok_and(|age| age >= super::ABANDONED_AFTER))
     }
 
-    /// Removes the root of an artifact. Its files go once nobody relies on them.
+    /// Removes the root of an artifact. Its files go once nothing relies on them.
     pub(super) fn remove_root(&self, address: &ArtifactId) -> Result<(), ArtifactError> {
         let kind = self.artifact(address).map_or(ArtifactKind::Collection, |artifact| artifact.kind);
         self.set_begun(address, Begun { kind, fate: Fate::Goes })?;
@@ -129,10 +130,10 @@ impl ArtifactStore {
         files::remove_if_there(&self.layout.awaited_record(address))
     }
 
-    /// The publish that an artifact waits for, if it does.
+    /// The publish that an artifact waits for, if any.
     ///
     /// # Errors
-    /// The file system's refusal; [`ArtifactError::Record`] when the record is damaged.
+    /// The file system's error; [`ArtifactError::Record`] when the record is damaged.
     pub fn awaited(&self, address: &ArtifactId) -> Result<Option<Awaited>, ArtifactError> {
         read(&self.layout.awaited_record(address))
     }
@@ -148,16 +149,16 @@ impl ArtifactStore {
             .collect())
     }
 
-    /// Has an artifact wait for a publish.
+    /// Makes an artifact wait for a publish.
     ///
     /// # Errors
-    /// The file system's refusal.
+    /// The file system's error.
     pub fn set_awaited(&self, address: &ArtifactId, awaited: &Awaited) -> Result<(), ArtifactError> {
         write(&self.layout, &self.layout.awaited_record(address), awaited)?;
         files::sync_directory(&self.layout.awaited())
     }
 
-    /// The ledger took the publish: the artifact stays.
+    /// The ledger accepted the publish: pins the artifact.
     ///
     /// # Errors
     /// As [`ArtifactStore::pin`].
@@ -166,11 +167,12 @@ impl ArtifactStore {
         files::remove_if_there(&self.layout.awaited_record(address))
     }
 
-    /// The ledger refused the publish, or did not answer in time: what it brought goes, and what was here before stays
-    /// as it was. What the operator pinned meanwhile stays, and goes on waiting. Gives whether the artifact goes.
+    /// The ledger refused the publish, or did not answer in time: removes what the publish brought, and leaves what was
+    /// here before as it was. An artifact that the operator pinned meanwhile stays and goes on waiting. Returns whether
+    /// the artifact goes.
     ///
     /// # Errors
-    /// The file system's refusal.
+    /// The file system's error.
     pub fn let_go(&self, address: &ArtifactId) -> Result<bool, ArtifactError> {
         let Some(awaited) = self.awaited(address)? else { return Ok(false) };
         let goes = awaited.brought && !self.is_pinned(address);
@@ -182,13 +184,13 @@ impl ArtifactStore {
         Ok(goes)
     }
 
-    /// Removes files that no artifact names and what is begun of artifacts that go, or that nobody took up for
-    /// [`super::ABANDONED_AFTER`]. Nothing that an operator asked for goes.
+    /// Removes files that no artifact names, and the begun parts of artifacts that are being removed or that nobody has
+    /// resumed for [`super::ABANDONED_AFTER`]. Never removes anything that an operator asked for.
     ///
     /// # Errors
-    /// As [`ArtifactStore::collect`].
-    pub fn tidy(&self) -> Result<Collected, ArtifactError> {
-        self.remove_needless(
+    /// As [`ArtifactStore::collect_garbage`].
+    pub fn tidy(&self) -> Result<Garbage, ArtifactError> {
+        self.remove_garbage(
             false,
             |_| true,
             |address, begun| begun.fate == Fate::Goes || self.is_begun_long_ago(address),
@@ -196,7 +198,7 @@ impl ArtifactStore {
     }
 }
 
-/// The records of a directory, by address; none in the place of one that cannot be read.
+/// The records of a directory, by address. `None` in place of one that cannot be read.
 fn records<T: serde::de::DeserializeOwned + Serialize>(
     directory: &Path,
 ) -> Result<Vec<(ArtifactId, Option<T>)>, ArtifactError> {

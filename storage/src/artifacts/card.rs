@@ -1,8 +1,9 @@
-//! What the maker of a model says of it: the YAML block at the head of a collection's `README.md`, as on Hugging Face.
+//! What the maker of a model says about it: the YAML block at the top of a collection's `README.md`, as on Hugging
+//! Face.
 //!
-//! A card is words, not facts: nothing of it is checked against the ledger or the files, and a card that cannot be read
-//! is no reason to refuse an artifact. The block is small ([`CARD_SIZE_BYTES`]), and YAML's aliases are not read, so that
-//! no card grows when it is. What is not of a field below is left out.
+//! A card is a claim, not a fact: nothing in it is checked against the ledger or the files, and a card that cannot be
+//! read is no reason to refuse an artifact. The block is small ([`CARD_SIZE_BYTES`]). YAML aliases are not read, so a
+//! card cannot expand while it is parsed. Fields other than those below are dropped.
 //!
 //! Source: <https://huggingface.co/docs/hub/model-cards>.
 
@@ -18,52 +19,52 @@ use serde::{
 };
 use std::fmt;
 
-/// The file whose head is the card.
+/// The file that begins with the card.
 const CARD_FILE: &str = "README.md";
-/// Bytes of the block at most.
+/// Maximum size of the block, in bytes.
 pub const CARD_SIZE_BYTES: u64 = 4 * GROUP_SIZE_BYTES;
-/// Keys, values and items of a card at most.
+/// Maximum number of keys, values and items in a card.
 const NODES: usize = 10_000;
-/// How deep they may lie in each other.
+/// Maximum nesting depth of a card.
 const DEPTH: usize = 32;
-/// The line before the block, and after it.
+/// The line before and after the block.
 const FENCE: &str = "---";
 
-/// What a card says. What it does not say is empty.
+/// The content of a card. Fields that it lacks are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Card {
     /// The name of the model.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub model_name: Option<String>,
-    /// The licence, by its identifier there; `other` if `license_name` says it.
+    /// The licence, by its identifier on Hugging Face; `other` if `license_name` names it.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
-    /// The name of another licence.
+    /// The name of a licence that has no identifier there.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub license_name: Option<String>,
-    /// Where the licence stands.
+    /// Where to read the licence.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub license_link: Option<String>,
-    /// Languages, by their codes.
+    /// Languages, as codes.
     #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub language: Vec<String>,
-    /// Words to find it by.
+    /// Search terms.
     #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Models that it was made from.
+    /// Models from which it was made.
     #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub base_model: Vec<String>,
     /// How it was made from them: `finetune`, `adapter`, `merge`, `quantized`.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub base_model_relation: Option<String>,
-    /// What it was trained on.
+    /// The data sets it was trained on.
     #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub datasets: Vec<String>,
-    /// How it was measured.
+    /// How its quality was measured.
     #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<String>,
-    /// The task that it is for.
+    /// The task it is for.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub pipeline_tag: Option<String>,
     /// The library that runs it.
@@ -72,10 +73,10 @@ pub struct Card {
 }
 
 impl Card {
-    /// Reads the card of a `README.md`, or of the beginning of one: `None` if it has no such block.
+    /// Reads the card of a `README.md`, or of the start of one. `None` if it has no such block.
     ///
     /// # Errors
-    /// Says what is wrong with the block.
+    /// What is wrong with the block.
     pub fn read(readme: &[u8]) -> Result<Option<Self>, String> {
         let Some(block) = block(readme)? else { return Ok(None) };
         let options = serde_saphyr::options! {
@@ -95,12 +96,12 @@ impl Card {
     }
 }
 
-/// Reports of YAML quote the place over several lines; one says what is wrong.
+/// YAML errors quote the place over several lines. The first line says what is wrong.
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(300).collect()
 }
 
-/// The text between the first line and the next like it.
+/// The text between the opening fence and the next one.
 fn block(readme: &[u8]) -> Result<Option<&str>, String> {
     let readme = readme.strip_prefix("\u{feff}".as_bytes()).unwrap_or(readme);
     let mut lines = readme.split_inclusive(|byte| *byte == b'\n');
@@ -121,8 +122,8 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     Ok(texts(deserializer)?.into_iter().next())
 }
 
-/// A list of texts, or one: cards have either. Numbers and truth values are taken as text; what has a form of its own,
-/// such as a mapping, is left out.
+/// A list of texts, or a single one: cards have either. Numbers and booleans are taken as text; anything structured,
+/// such as a mapping, is dropped.
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     deserializer.deserialize_any(Texts)
 }
@@ -191,7 +192,7 @@ impl<'de> Deserialize<'de> for Item {
 }
 
 impl ArtifactStore {
-    /// The card of a collection, or why it cannot be read; `None` if it has none.
+    /// The card of a collection, or the reason why it cannot be read. `None` if it has none.
     pub(super) fn card(&self, manifest: &Manifest) -> Result<Option<Result<Card, String>>, ArtifactError> {
         let mut files = manifest.files().iter();
         let Some(file) = files.find(|file| file.path.as_str() == CARD_FILE) else { return Ok(None) };
@@ -200,7 +201,7 @@ impl ArtifactStore {
     }
 }
 
-/// The first bytes of a file, proven.
+/// The first bytes of a file, proven against its address.
 fn head(reader: &BlobReader) -> Result<Vec<u8>, ArtifactError> {
     let mut bytes = Vec::new();
     reader.read(ByteRange { start: 0, end: reader.size_bytes().min(CARD_SIZE_BYTES) }, &mut bytes)?;

@@ -1,17 +1,16 @@
-//! Bit rot: what is known to be damaged, and how it is mended.
+//! Bit rot: which blobs are known to be damaged, and how they are repaired.
 //!
-//! A blob that does not stand the check against its address is *marked*, in memory and by an empty file
-//! `damaged/<address>`. A marked blob is not here: it is not read, the artifacts that name it are not whole
-//! ([`ArtifactStore::has`]), and a fetch of them gets it again. The mark goes when the blob gets its place anew, or stands
-//! the check after all.
+//! A blob that fails the check against its address is *marked*, in memory and by an empty file `damaged/<address>`. A
+//! marked blob counts as absent: it is not read, the artifacts that name it are not whole ([`ArtifactStore::has`]), and
+//! fetching them gets it again. The mark is removed when the blob is stored again, or passes the check after all.
 //!
-//! Whoever reads marks: a [`super::BlobReader`] that finds wrong bytes does so itself, whatever they were read for, and tells
-//! whoever follows ([`ArtifactStore::on_damage`]).
+//! Readers set marks: a [`super::BlobReader`] that finds wrong bytes marks the blob, whatever the read was for, and
+//! notifies the follower ([`ArtifactStore::on_damage`]).
 //!
-//! [`ArtifactStore::salvage`] comes before the fetch. It mends what can be mended alone (a hash tree, the record of a file
-//! that was only touched), and leaves the sound groups of a blob as an interrupted download, so that only the others are
-//! asked for. A file that has names outside the store is the user's: it is never written, and never moved; the store gets
-//! a copy of its own instead.
+//! [`ArtifactStore::salvage`] runs before the fetch. It repairs what it can without other peers (a hash tree, the
+//! record of a file that was only touched), and leaves the sound groups of a blob as an interrupted download, so that
+//! only the others are requested. A file with names outside the store belongs to the user: it is never written and
+//! never moved; the store gets a copy of its own instead.
 
 use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, Started,
@@ -33,10 +32,10 @@ use std::{
     sync::{OnceLock, PoisonError, RwLock},
 };
 
-/// What changes about damaged blobs.
+/// A change in which blobs are damaged.
 #[derive(Debug)]
 pub enum DamageNews<'a> {
-    /// A blob does not stand the check, and was not marked before.
+    /// A blob failed the check, and was not marked before.
     Found(ArtifactId, &'a ArtifactError),
     /// A blob is whole again, or gone.
     Ended(ArtifactId),
@@ -44,7 +43,7 @@ pub enum DamageNews<'a> {
 
 type Follower = Box<dyn Fn(&DamageNews<'_>) + Send + Sync>;
 
-/// The marks.
+/// The marks of damaged blobs.
 pub(super) struct Marks {
     directory: PathBuf,
     all: RwLock<BTreeSet<ArtifactId>>,
@@ -90,10 +89,10 @@ impl Marks {
         Ok(is_new)
     }
 
-    /// As [`Marks::put`], by who has another error to report.
+    /// As [`Marks::put`], for a caller that already has another error to return.
     pub(super) fn report(&self, address: &ArtifactId, reason: &ArtifactError) {
         if let Err(error) = self.put(address, reason) {
-            tracing::error!(%address, %error, "the mark of a damaged file is not kept over a restart");
+            tracing::error!(%address, %error, "the mark of a damaged file will not survive a restart");
         }
     }
 
@@ -103,7 +102,7 @@ impl Marks {
         }
     }
 
-    /// The blob has its place anew.
+    /// Removes the mark: the blob is stored again.
     pub(super) fn clear(&self, address: &ArtifactId) -> Result<(), ArtifactError> {
         if !self.has(address) {
             return Ok(());
@@ -116,33 +115,33 @@ impl Marks {
     }
 }
 
-/// What could be kept of a damaged blob.
+/// How much of a damaged blob could be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Salvaged {
     /// All of it: it is here again.
     Whole,
-    /// Some of it: a fetch asks for the rest.
+    /// Part of it: a fetch requests the rest.
     Part,
-    /// Nothing: a fetch asks for all of it.
+    /// Nothing: a fetch requests all of it.
     Nothing,
 }
 
 impl ArtifactStore {
-    /// Marks a blob as damaged; gives whether it was not marked before. From now on it is not here.
+    /// Marks a blob as damaged, so that it counts as absent. Returns whether it was not marked before.
     ///
     /// # Errors
-    /// When the mark cannot be made to last. It holds in this process all the same.
+    /// When the mark cannot be made durable. It still holds in this process.
     pub fn mark_damaged(&self, address: &ArtifactId, reason: &ArtifactError) -> Result<bool, ArtifactError> {
         self.marks.put(address, reason)
     }
 
-    /// Tells of blobs that are found damaged, and of those that are whole again, on the thread that found it; it must not
-    /// block. The first follower is the only one.
+    /// Sets the follower, which is notified of blobs found damaged and of those that are whole again. It runs on the
+    /// thread that found the change and must not block. Only the first follower set is kept.
     pub fn on_damage(&self, follower: impl Fn(&DamageNews<'_>) + Send + Sync + 'static) {
         let _ = self.marks.follower.set(Box::new(follower));
     }
 
-    /// Whether a blob is marked as damaged. A look into memory.
+    /// Whether a blob is marked as damaged. Reads memory only.
     pub fn is_damaged(&self, address: &ArtifactId) -> bool {
         self.marks.has(address)
     }
@@ -152,7 +151,7 @@ impl ArtifactStore {
         self.marks.all()
     }
 
-    /// The artifacts of which something is marked as damaged.
+    /// The artifacts of which some blob is marked as damaged.
     ///
     /// # Errors
     /// As [`ArtifactStore::list`].
@@ -163,7 +162,7 @@ impl ArtifactStore {
         Ok(self.list()?.into_iter().filter(|artifact| !self.is_sound(artifact)).collect())
     }
 
-    /// Whether nothing of an artifact is marked as damaged.
+    /// Whether no blob of an artifact is marked as damaged.
     pub(super) fn is_sound(&self, artifact: &Artifact) -> bool {
         if self.marks.none() {
             return true;
@@ -179,11 +178,11 @@ impl ArtifactStore {
         }
     }
 
-    /// Keeps what is sound of a blob that is marked as damaged: see the head of this file. Reads all of it.
+    /// Keeps the sound part of a blob that is marked as damaged: see the top of this file. Reads the whole blob.
     ///
     /// # Errors
-    /// [`ArtifactError::UnderWay`] while it is fetched; [`ArtifactError::Quota`] or [`ArtifactError::DiskFull`] when a
-    /// copy of the user's file finds no room; or the file system's refusal.
+    /// [`ArtifactError::UnderWay`] while the blob is being fetched; [`ArtifactError::Quota`] or
+    /// [`ArtifactError::DiskFull`] when there is no room for a copy of the user's file; or the file system's error.
     pub fn salvage(&self, address: &ArtifactId) -> Result<Salvaged, ArtifactError> {
         if !self.marks.has(address) {
             return Ok(Salvaged::Whole);
@@ -209,7 +208,7 @@ impl ArtifactStore {
         Ok(Salvaged::Part)
     }
 
-    /// If the bytes are right, it was their hash tree or the record of a reference that was not: writes both anew.
+    /// If the bytes are right, and only their hash tree or the record of a reference was wrong, writes both again.
     fn restore_tree(&self, address: &ArtifactId, source: &Source) -> Result<bool, ArtifactError> {
         let metadata = source.file.metadata().map_err(at("inspect", &source.path))?;
         let mut outboard = TemporaryFile::create(&self.layout)?;
@@ -219,7 +218,7 @@ impl ArtifactStore {
         let flushed = nodes.flush();
         drop(nodes);
         flushed.map_err(at("write", outboard.path()))?;
-        // What cannot be read is not right.
+        // Bytes that cannot be read are not right.
         if !found.is_ok_and(|found| found == *address) {
             return Ok(false);
         }
@@ -237,7 +236,7 @@ impl ArtifactStore {
         Ok(true)
     }
 
-    /// Begins a download with the sound groups of a file that is not the store's own.
+    /// Begins a download with the sound groups of a file that does not belong to the store.
     fn copy_sound(&self, reader: &BlobReader, tail: ByteRange, proof: &[u8]) -> Result<(), ArtifactError> {
         let started = self.start(reader.address(), reader.size_bytes(), tail, proof).map_err(ours)?;
         let Started::Partial(partial) = started else { return Ok(()) };
@@ -259,7 +258,7 @@ impl ArtifactStore {
         Ok(())
     }
 
-    /// Gives blobs their names, and takes their marks.
+    /// Gives blobs their names, and removes their marks.
     pub(super) fn place(&self, blobs: Vec<(ArtifactId, files::Placement)>) -> Result<(), ArtifactError> {
         let (addresses, placements): (Vec<_>, Vec<_>) = blobs.into_iter().unzip();
         files::Placement::commit_all(placements)?;
@@ -267,7 +266,7 @@ impl ArtifactStore {
     }
 }
 
-/// Slices of the store's own making prove themselves, or the store is at fault.
+/// A slice that the store made itself is valid, or the store is at fault.
 fn ours(error: super::ReceiveError) -> ArtifactError {
     match error {
         super::ReceiveError::Store(error) => error,

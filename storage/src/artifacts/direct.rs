@@ -1,7 +1,7 @@
-//! Writing a large file past the page cache.
+//! Writing large files with `O_DIRECT`, past the page cache.
 //!
-//! A download is written once and seldom read soon: copied through the page cache it would cost a good part of the
-//! time of a fast fetch, and drive out of memory what the ledger needs. Where the file system does not allow it, the
+//! A download is written once and seldom read soon. Copying it through the page cache would take a considerable part of
+//! the time of a fast fetch, and evict what the ledger needs. Where the file system does not support `O_DIRECT`, the
 //! bytes take the ordinary way.
 
 use super::files::WRITE_SIZE_BYTES;
@@ -14,10 +14,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// What addresses in memory and places in the file have to be a multiple of, on every disk in use.
+/// The alignment, in memory and in the file, that `O_DIRECT` needs on every disk in use.
 const ALIGNMENT_BYTES: usize = 4096;
 
-/// Bytes that lie in memory as direct writes need them, up to the capacity given at first.
+/// A buffer aligned as `O_DIRECT` needs it. Its capacity is fixed at creation.
 #[derive(Debug)]
 pub(super) struct AlignedBytes {
     storage: Vec<u8>,
@@ -44,13 +44,13 @@ impl AlignedBytes {
     }
 }
 
-/// A file of known size that is written at any place, by several threads.
+/// A file of known size that several threads write at any offset.
 #[derive(Debug)]
 pub(super) struct DataFile {
     cached: File,
-    /// The same file, for writes that go straight to the disk.
+    /// The same file opened with `O_DIRECT`.
     direct: Option<File>,
-    /// The disk has refused such a write.
+    /// Whether the disk has refused a direct write.
     refused: AtomicBool,
 }
 
@@ -61,12 +61,11 @@ impl DataFile {
         Ok(Self::new(cached, path))
     }
 
-    /// Creates a file of `size_bytes`, which must not exist, with its place on the disk where the file system can give
-    /// it one beforehand.
+    /// Creates a file of `size_bytes`, which must not exist, and preallocates it where the file system can.
     pub(super) fn create(path: &Path, size_bytes: u64) -> io::Result<Self> {
         let cached = File::options().read(true).write(true).create_new(true).open(path)?;
         if let Err(error) = reserve(&cached, size_bytes) {
-            // Nothing else names it yet.
+            // Nothing else uses this name yet.
             let _ = std::fs::remove_file(path);
             return Err(error);
         }
@@ -77,17 +76,17 @@ impl DataFile {
         Self { cached, direct: open_direct(path).ok(), refused: AtomicBool::new(false) }
     }
 
-    /// The file as the page cache shows it.
+    /// The file through the page cache.
     pub(super) const fn file(&self) -> &File {
         &self.cached
     }
 
-    /// Whether writes go to the disk at once.
+    /// Whether writes bypass the page cache.
     pub(super) fn is_direct(&self) -> bool {
         self.direct.is_some() && !self.refused.load(Ordering::Relaxed)
     }
 
-    /// Writes all bytes at a place.
+    /// Writes all bytes at an offset.
     pub(super) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let direct = self.direct.as_ref().filter(|_| self.is_direct());
         let whole = aligned_part(bytes, offset);
@@ -116,15 +115,15 @@ impl DataFile {
     }
 }
 
-/// What of the bytes may be written directly: all but an incomplete block at the end, or nothing.
+/// The part of the bytes that may be written directly: all but an incomplete block at the end, or nothing.
 fn aligned_part(bytes: &[u8], offset: u64) -> Range<usize> {
     let in_place = bytes.as_ptr().align_offset(ALIGNMENT_BYTES) == 0 && offset.is_multiple_of(ALIGNMENT_BYTES as u64);
     let end = if in_place { bytes.len() / ALIGNMENT_BYTES * ALIGNMENT_BYTES } else { 0 };
     0..end
 }
 
-/// Gives the file its size, and its place on the disk if the file system can: a full disk shows now and not in the
-/// midst of a download, and writes that come in any order need not wait for each other.
+/// Gives the file its size, and preallocates it if the file system can: a full disk shows now and not during a
+/// download, and writes in any order need not wait for each other.
 pub(super) fn reserve(file: &File, size_bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if size_bytes > 0 {
@@ -156,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Whatever the place and the length, in memory where direct writes need it and elsewhere.
+        /// Holds for every offset and length, in aligned memory and elsewhere.
         #[test]
         fn what_is_written_is_read(writes in prop::collection::vec((0u64..200_000, 0usize..100_000, any::<bool>()), 1..8)) {
             let directory = tempfile::tempdir().unwrap();

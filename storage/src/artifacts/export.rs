@@ -1,7 +1,7 @@
-//! Writing an artifact to a user's directory.
+//! Exporting an artifact to a user's directory.
 //!
-//! Bytes are checked against their address while they are written, to a temporary name in the same directory, and get
-//! their name when they are whole and durable. Nothing is written through a symbolic link that lies in the target.
+//! Bytes are checked against their address while they are written to a temporary name in the same directory. They get
+//! their final name when they are whole and durable. Nothing is written through a symbolic link inside the target.
 
 use super::{
     ArtifactStore, BUFFER_SIZE_BYTES, OnProgress, Progress,
@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What to do with a file of another content that has the name already.
+/// What to do when a file of that name exists with other content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overwrite {
     /// Export nothing at all.
@@ -32,13 +32,13 @@ pub enum Overwrite {
 }
 
 impl ArtifactStore {
-    /// Writes an artifact out: a file as `target`, a collection as the files of the directory `target`, which is
-    /// created when it is not there. Files that are there with the same bytes are left alone.
+    /// Exports an artifact: a file as `target`, a collection as the files of the directory `target`, which is created
+    /// if it does not exist. Files that already have the same bytes are left alone.
     ///
     /// # Errors
-    /// [`ArtifactError::Own`] for a place in the node's data directory;
-    /// [`ArtifactError::TargetExists`] before anything is written; [`ArtifactError::Symlink`] when a directory or
-    /// file inside the target is a link; [`ArtifactError::DiskFull`]; or what is wrong with the stored bytes.
+    /// [`ArtifactError::Own`] for a path in the node's data directory; [`ArtifactError::TargetExists`] before anything
+    /// is written; [`ArtifactError::Symlink`] when a directory or file inside the target is a link;
+    /// [`ArtifactError::DiskFull`]; or what is wrong with the stored bytes.
     pub fn export(
         &self,
         address: &ArtifactId,
@@ -52,7 +52,7 @@ impl ArtifactStore {
                 let mut state = Progress { done_bytes: 0, total_bytes: artifact.size_bytes };
                 let name = target.file_name().ok_or_else(|| ArtifactError::Target {
                     path: target.to_owned(),
-                    expected: "the target of a file must end in a file name",
+                    expected: "the target of a file must end with a file name",
                 })?;
                 let parent = match target.parent() {
                     Some(parent) if parent != Path::new("") => parent,
@@ -69,7 +69,7 @@ impl ArtifactStore {
         }
     }
 
-    /// Writes some files of a collection out, which need not be here whole.
+    /// Exports some files of a collection, which need not be here whole.
     ///
     /// # Errors
     /// As [`ArtifactStore::export`]; [`ArtifactError::NothingSelected`].
@@ -84,7 +84,7 @@ impl ArtifactStore {
         self.export_into(target, self.selected(address, selection)?, overwrite, progress)
     }
 
-    /// The files of a collection that a selection takes; the collection need not be here whole.
+    /// The files of a collection that a selection matches. The collection need not be here whole.
     ///
     /// # Errors
     /// [`ArtifactError::NotFound`], [`ArtifactError::NotACollection`], [`ArtifactError::NothingSelected`].
@@ -103,10 +103,10 @@ impl ArtifactStore {
     ) -> Result<(), ArtifactError> {
         let total_bytes = total_size_bytes(&files);
         let mut state = Progress { done_bytes: 0, total_bytes };
-        // Before a directory is made there.
+        // Checked before a directory is created there.
         self.own_files()?.refuse_within(&nearest(target)?)?;
         fs::create_dir_all(target).map_err(at("create", target))?;
-        // The user may name a link; only links inside the target are suspect.
+        // The user may name a link; only links inside the target are refused.
         let target = fs::canonicalize(target).map_err(at("open", target))?;
         let mut places = Vec::with_capacity(files.len());
         for file in files {
@@ -129,7 +129,7 @@ impl ArtifactStore {
                 Err(ArtifactError::TargetExists(path)) => path,
                 other => return other,
             };
-            // Another export wrote the same file meanwhile: it is one less to write.
+            // Another export wrote the same file meanwhile, so it need not be written.
             match files.iter().find(|(_, path, _)| *path == appeared) {
                 Some((address, path, size_bytes))
                     if matches!(existing(path, address, *size_bytes)?, Existing::Same | Existing::None) => {}
@@ -181,7 +181,7 @@ impl ArtifactStore {
         let reader = self.reader(address)?;
         let number = self.layout.next_number();
         let temporary = parent.join(format!(".allod-{}-{number}.partial", std::process::id()));
-        // Left by a killed process of the same number: nobody else uses this name, not another export either.
+        // Left by a killed process of the same number. Nobody else uses this name, nor does another export.
         remove_if_there(&temporary)?;
         if self.is_on_same_disk(parent)? {
             drop(self.layout.take_room(parent, reader.size_bytes())?);
@@ -203,7 +203,7 @@ impl ArtifactStore {
     }
 }
 
-/// The nearest directory on the way to a path that is there, by its true name.
+/// The nearest existing ancestor of a path, canonicalised.
 fn nearest(path: &Path) -> Result<PathBuf, ArtifactError> {
     for place in path.ancestors() {
         match fs::canonicalize(place) {
@@ -214,7 +214,7 @@ fn nearest(path: &Path) -> Result<PathBuf, ArtifactError> {
     fs::canonicalize(".").map_err(at("open", path))
 }
 
-/// Where a path of a collection lies in the target, provided that no directory on the way is a link.
+/// The path in the target of a path in a collection, provided that no directory on the way is a link.
 fn inside(target: &Path, path: &ArtifactPath) -> Result<PathBuf, ArtifactError> {
     let mut place = target.to_owned();
     let mut parts = path.as_str().split('/').peekable();

@@ -1,4 +1,4 @@
-//! Names and small file operations: nothing gets its final name before it is whole and durable.
+//! Names and small file operations: no file gets its final name before it is whole and durable.
 
 use super::{
     BUFFER_SIZE_BYTES, direct,
@@ -15,27 +15,27 @@ use std::{
     },
 };
 
-/// Bytes of one write. Larger ones gain nothing, and have the kernel take large pages from memory that a virtual
+/// Bytes of one write. Larger writes gain nothing, and make the kernel take large pages from memory that a virtual
 /// machine may never have touched, which is slow.
 pub(super) const WRITE_SIZE_BYTES: usize = 256 * 1024;
-/// From how many files on they are made durable together.
+/// The number of files from which on they are synced together.
 const SYNC_TOGETHER_FILES: usize = 8;
 
-/// Bytes that artifacts leave free, however they come: on the same disk the peer's ledger goes on growing, and a peer whose
-/// ledger cannot be written stops. The database can be written out in them, and its files joined.
+/// Bytes of disk that artifacts leave free, however they arrive. The ledger goes on growing on the same disk, and a
+/// peer that cannot write its ledger stops. In this space the database can flush its buffers and compact its files.
 pub const KEPT_FREE_BYTES: u64 = 128 * 1024 * 1024;
 
 const _: () = assert!(
     KEPT_FREE_BYTES >= crate::columns::WRITTEN_OUT_BYTES + 32 * 1024 * 1024,
-    "a database whose buffers and log are full is written out, and consensus goes on meanwhile"
+    "a database whose buffers and log are full can be flushed while consensus goes on"
 );
 
-/// Where everything of a store lies. Files are named by the text of the address, as users see it.
+/// The paths of a store. Files are named by the text form of the address, as users see it.
 #[derive(Debug)]
 pub(super) struct Layout {
     directory: PathBuf,
     counter: AtomicU64,
-    /// Held between the look at what is free and the taking of it.
+    /// Held between checking the free space and taking it.
     room: Mutex<()>,
 }
 
@@ -86,8 +86,8 @@ impl Layout {
         self.directory.join("scrub")
     }
 
-    /// That so many bytes find room in a directory's file system and leave [`KEPT_FREE_BYTES`]. Who takes the room does so
-    /// before the guard is dropped.
+    /// Checks that `size_bytes` fit on a directory's file system and leave [`KEPT_FREE_BYTES`]. The caller takes the
+    /// space before it drops the guard.
     pub(super) fn take_room(&self, directory: &Path, size_bytes: u64) -> Result<MutexGuard<'_, ()>, ArtifactError> {
         let taking = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         check_space(directory, size_bytes)?;
@@ -99,11 +99,11 @@ impl Layout {
     }
 
     fn next_temporary(&self) -> PathBuf {
-        // The store is locked, so a number is unique as long as this process lives.
+        // The store is locked, so a number is unique while this process lives.
         self.temporary().join(self.next_number().to_string())
     }
 
-    /// A number that nobody else in this process has.
+    /// A number that is unique in this process.
     pub(super) fn next_number(&self) -> u64 {
         self.counter.fetch_add(1, Ordering::Relaxed)
     }
@@ -128,7 +128,7 @@ impl Layout {
         self.partials().join(format!("{address}.{extension}"))
     }
 
-    /// Removes what interrupted operations left.
+    /// Removes what interrupted operations left behind.
     pub(super) fn sweep_temporary(&self) -> Result<(), ArtifactError> {
         let directory = self.temporary();
         for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
@@ -139,7 +139,7 @@ impl Layout {
     }
 }
 
-/// A name that is not the final one: the file is removed when this is dropped before it gets another.
+/// A file that does not have its final name yet. It is removed if this is dropped before it gets one.
 #[derive(Debug)]
 pub(super) struct Unnamed {
     path: PathBuf,
@@ -149,7 +149,7 @@ pub(super) struct Unnamed {
 }
 
 impl Unnamed {
-    /// A name in the store for a file that lies elsewhere in the same file system, and keeps its name there.
+    /// A name in the store for a file elsewhere on the same file system, which keeps its own name.
     pub(super) fn link(layout: &Layout, source: &Path) -> Result<Self, ArtifactError> {
         let path = layout.next_temporary();
         fs::hard_link(source, &path).map_err(|error| ArtifactError::Link {
@@ -168,9 +168,9 @@ impl Unnamed {
         File::open(&self.path).and_then(|file| file.sync_all()).map_err(at("sync", &self.path))
     }
 
-    /// As [`Unnamed::rename_to`], but takes the place of no other file.
+    /// As [`Unnamed::rename_to`], but never replaces a file.
     fn rename_to_new(mut self, target: &Path) -> Result<(), ArtifactError> {
-        // Not every file system knows how to rename so; all that have hard links know how to link so.
+        // Not every file system can rename without replacing; all that have hard links can link without replacing.
         match fs::hard_link(&self.path, target) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -187,7 +187,7 @@ impl Unnamed {
 
     fn rename_to(mut self, target: &Path) -> Result<(), ArtifactError> {
         fs::rename(&self.path, target).map_err(at("create", target))?;
-        // Renaming one name of a file to another of its names does nothing and says that it did.
+        // Renaming one name of a file to another of its names does nothing, and reports success.
         self.named = !self.linked;
         Ok(())
     }
@@ -216,14 +216,14 @@ impl TemporaryFile {
         Self::create_at(layout.next_temporary())
     }
 
-    /// A new file of the name given, which must not exist.
+    /// A new file at a path where none may exist.
     pub(super) fn create_at(path: PathBuf) -> Result<Self, ArtifactError> {
         let mut options = File::options();
         let file = options.read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
         Ok(Self { file, name: Unnamed { path, named: false, linked: false } })
     }
 
-    /// A new file in the store, for which there is room: [`Layout::take_room`].
+    /// A new file in the store, after checking that there is room: [`Layout::take_room`].
     pub(super) fn with_room(layout: &Layout, size_bytes: u64) -> Result<Self, ArtifactError> {
         let _taking = layout.take_room(layout.directory(), size_bytes)?;
         let file = Self::create(layout)?;
@@ -242,12 +242,12 @@ impl TemporaryFile {
         pieces.try_for_each(|piece| self.file.write_all(piece)).map_err(at("write", &self.name.path))
     }
 
-    /// All is written; nothing stays open, as many may wait for their names.
+    /// Closes the file after the last write: many may wait for their names.
     pub(super) fn close(self) -> Unnamed {
         self.name
     }
 
-    /// Makes it durable and gives it its name.
+    /// Makes the file durable and gives it its name.
     pub(super) fn commit_to(self, target: &Path) -> Result<(), ArtifactError> {
         self.file.sync_all().map_err(at("sync", &self.name.path))?;
         self.close().rename_to(target)
@@ -268,14 +268,14 @@ impl Write for TemporaryFile {
 #[derive(Debug)]
 pub(super) struct Placement {
     files: Vec<(Unnamed, PathBuf)>,
-    /// What the last file replaces.
+    /// A file that the last one replaces.
     replaces: Option<PathBuf>,
-    /// Whether the names must be new.
+    /// Whether the names must not exist yet.
     only_new: bool,
 }
 
 impl Placement {
-    /// A blob that has a name in the store.
+    /// A blob stored under its name.
     pub(super) fn stored(
         layout: &Layout,
         address: &ArtifactId,
@@ -287,7 +287,7 @@ impl Placement {
         Self { files, replaces: Some(layout.reference(address)), only_new: false }
     }
 
-    /// A blob that lies elsewhere.
+    /// A blob imported by reference.
     pub(super) fn reference(
         layout: &Layout,
         address: &ArtifactId,
@@ -296,11 +296,11 @@ impl Placement {
     ) -> Self {
         let outboard = outboard.map(|file| (file.close(), layout.outboard(address)));
         let files = outboard.into_iter().chain([(record.close(), layout.reference(address))]).collect();
-        // Bytes of the store's own would be read before it: damaged ones, or there would be no need for a reference.
+        // The store's own bytes would be read before the reference. They are damaged, or no reference would be needed.
         Self { files, replaces: Some(layout.data(address)), only_new: false }
     }
 
-    /// A file outside the store; with `only_new`, [`ArtifactError::TargetExists`] if another has the name by then.
+    /// A file outside the store. With `only_new`, [`ArtifactError::TargetExists`] if the name exists by then.
     pub(super) fn export(file: TemporaryFile, target: PathBuf, only_new: bool) -> Self {
         Self { files: vec![(file.close(), target)], replaces: None, only_new }
     }
@@ -321,7 +321,7 @@ impl Placement {
     }
 }
 
-/// Each fsync is a commit of the file system's journal. For many files one commit of the whole file system costs less.
+/// Each fsync commits the file system's journal. For many files, one commit of the whole file system costs less.
 fn make_durable(files: &[&Unnamed]) -> Result<(), ArtifactError> {
     #[cfg(target_os = "linux")]
     if let [first, ..] = files
@@ -333,7 +333,7 @@ fn make_durable(files: &[&Unnamed]) -> Result<(), ArtifactError> {
     files.iter().try_for_each(|file| file.sync())
 }
 
-/// That so many bytes find room in a directory's file system and leave [`KEPT_FREE_BYTES`].
+/// Checks that `asked_bytes` fit on a directory's file system and leave [`KEPT_FREE_BYTES`].
 fn check_space(directory: &Path, asked_bytes: u64) -> Result<(), ArtifactError> {
     let system = rustix::fs::statvfs(directory).map_err(|error| at("inspect", directory)(error.into()))?;
     let free_bytes = system.f_bavail.saturating_mul(system.f_frsize);
@@ -348,7 +348,7 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), ArtifactError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(at("sync", path))
 }
 
-/// Removes a file if it is there.
+/// Removes a file if it exists.
 pub(super) fn remove_if_there(path: &Path) -> Result<(), ArtifactError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", path)(error)),

@@ -1,10 +1,10 @@
-//! What large files hashed to, so that publishing a directory in which a small file has changed does not read the others
-//! again.
+//! The hashes of large files, remembered so that publishing a directory again after a small change does not read the
+//! other files again.
 //!
-//! A file is taken for the one that was hashed if it is the same inode, of the same size, and neither its bytes nor
-//! its inode have changed since (`mtime`, and `ctime`, which nobody can set). A file that had changed within
-//! [`SETTLED`] before it was hashed is not remembered: a later change could carry the same times. A record is a hint. It is
-//! used only while the bytes are here, whole; what it leads to is checked whenever it is read, like everything in the store.
+//! A file is taken for the one that was hashed if it is the same inode, of the same size, and neither its bytes nor its
+//! inode have changed since (`mtime`, and `ctime`, which nobody can set). A file that had changed within [`SETTLED`]
+//! before it was hashed is not remembered: a later change could have the same times. A record is a hint. It is used
+//! only while the bytes are here, whole; and those are checked whenever they are read, like everything in the store.
 
 use super::{
     ArtifactStore,
@@ -24,12 +24,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// How long a file must have been left alone before it is hashed.
+/// How long a file must have been unchanged before it is hashed for its hash to be remembered.
 const SETTLED: Duration = Duration::from_secs(2);
-/// Bytes of a record at most.
+/// Maximum size of a record, in bytes.
 const RECORD_SIZE_BYTES: u64 = 1_024;
 
-/// What a file looked like.
+/// The identity and times of a file when it was hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Look {
     device: u64,
@@ -58,7 +58,7 @@ impl Look {
         layout.hashed().join(format!("{:x}-{:x}", self.device, self.inode))
     }
 
-    /// Whether the file has been left alone for a while.
+    /// Whether the file has been unchanged for [`SETTLED`].
     fn is_settled(&self) -> bool {
         let latest = u64::try_from(self.modified_s.max(self.changed_s)).unwrap_or(u64::MAX);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -66,7 +66,7 @@ impl Look {
     }
 }
 
-/// What such a file hashed to.
+/// A file and the hashes of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     look: Look,
@@ -74,7 +74,7 @@ struct Record {
     sha256: ContentHash,
 }
 
-/// What is known, or will be, of one file.
+/// The remembered hashes of one file, to be read or written.
 pub(super) struct HashMemory<'a> {
     store: &'a ArtifactStore,
     metadata: &'a Metadata,
@@ -83,14 +83,14 @@ pub(super) struct HashMemory<'a> {
 }
 
 impl<'a> HashMemory<'a> {
-    /// Of a file that has not been read yet.
+    /// For a file that has not been read yet.
     pub(super) fn new(store: &'a ArtifactStore, metadata: &'a Metadata) -> Self {
         let look = Look::of(metadata);
         Self { store, metadata, is_settled: look.is_settled(), look }
     }
 
-    /// What the file hashes to, if that is known and its bytes are here: in the store itself, or, where `by_reference`
-    /// will do, where they lie under this name.
+    /// The hashes of the file, if they are known and its bytes are here: in the store itself, or, with `by_reference`,
+    /// under this path.
     pub(super) fn recall(&self, path: &Path, by_reference: bool) -> Option<(ArtifactId, ContentHash)> {
         let record: Record = read(&self.look.record(&self.store.layout))?;
         let referred = || by_reference && self.store.refers_to(&record.address, path, self.metadata);
@@ -98,7 +98,7 @@ impl<'a> HashMemory<'a> {
         known.then_some((record.address, record.sha256))
     }
 
-    /// Remembers what the file hashed to. That this cannot be written costs a later import time and nothing else.
+    /// Remembers the hashes of the file. A failure to write them only makes a later import slower.
     pub(super) fn keep(self, address: ArtifactId, sha256: ContentHash) {
         if !self.is_settled {
             return;
@@ -117,7 +117,7 @@ impl ArtifactStore {
         self.has_blob(address) && record.is_ok_and(|record| record == ReferenceRecord::new(text.to_owned(), metadata))
     }
 
-    /// Forgets files whose bytes are here no more.
+    /// Forgets files whose bytes are no longer here.
     pub(super) fn sweep_hashes(&self) -> Result<(), ArtifactError> {
         let directory = self.layout.hashed();
         for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
@@ -130,7 +130,7 @@ impl ArtifactStore {
     }
 }
 
-/// A record; none if there is none, or it is damaged.
+/// Reads a record. `None` if it does not exist or is damaged.
 fn read<T: Serialize + serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
     if fs::metadata(path).ok()?.len() > RECORD_SIZE_BYTES {
         return None;

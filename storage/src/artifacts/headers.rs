@@ -1,14 +1,14 @@
-//! What the files of a model say of themselves: the headers of safetensors and GGUF, checked against the file's length;
-//! with the card (`card`), all that is told of an artifact ([`Contents`]).
+//! What the files of a model say about themselves: the headers of safetensors and GGUF, checked against the file's
+//! length; together with the card (`card`), all that is reported of an artifact ([`Contents`]).
 //!
-//! A file is taken for one of the two by the end of its name. Only its header is read, and never more of it than
-//! [`HEADER_SIZE_BYTES`]; nothing of it is trusted before it is compared with what is there.
+//! The format is recognised by the file's extension. Only the header is read, at most [`HEADER_SIZE_BYTES`] of it, and
+//! nothing in it is trusted before it is compared with the file.
 //!
-//! A file is called damaged only where it contradicts itself as the formats' own readers see it. What may be right but is
-//! not known here, a type of GGUF that is newer than this reader above all, is [`HeaderError::NotUnderstood`]: the file
-//! is taken as it is, and no header is told of it.
+//! A file is called damaged only if it contradicts itself in the eyes of the format's own readers. What may be valid
+//! but is not known here, above all a GGUF type newer than this reader, is [`HeaderError::NotUnderstood`]: the file is
+//! accepted as it is, and no header is reported.
 //!
-//! Read on in `safetensors` and `gguf`, which name their sources.
+//! Continue with `safetensors` and `gguf`, which name their sources.
 
 mod gguf;
 mod safetensors;
@@ -28,20 +28,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Bytes of a header at most: the bound of safetensors, and room for the vocabulary that GGUF carries.
+/// Maximum size of a header, in bytes: the bound of safetensors, and enough for the vocabulary that GGUF carries.
 const HEADER_SIZE_BYTES: u64 = 100_000_000;
-/// Characters of a reason that are kept: it may hold names of a stranger's choice.
+/// Maximum characters of a reason: it may contain names that a stranger chose.
 const REASON_CHARS: usize = 300;
-/// Artifacts whose contents are kept in memory.
+/// Number of artifacts whose contents are cached.
 const KNOWN: usize = 64;
 
 /// A format of model files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// Tensors one after another behind a JSON header.
+    /// Tensors in sequence after a JSON header.
     Safetensors,
-    /// Tensors and metadata of llama.cpp and its kin.
+    /// Tensors and metadata, used by llama.cpp and related programs.
     Gguf,
 }
 
@@ -50,24 +50,24 @@ pub enum Format {
 pub struct Header {
     /// The format.
     pub format: Format,
-    /// How many tensors it has.
+    /// Number of tensors.
     pub tensors: u64,
-    /// How many numbers they have in all.
+    /// Total number of parameters, over all tensors.
     pub parameters: u64,
-    /// How many of them are of each type, by the format's own name of the type.
+    /// Number of parameters of each type, by the format's name of the type.
     pub dtypes: BTreeMap<String, u64>,
 }
 
-/// Why a file's header is not told.
+/// Why a file's header is not reported.
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderError {
     /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It contradicts itself: it is cut off, overwritten, or no file of this format.
+    /// It contradicts itself: it is truncated, overwritten, or not a file of this format.
     #[error("{0}")]
     Malformed(String),
-    /// It has what this reader does not know, or more than it takes on, and may be right.
+    /// It contains something that this reader does not know, or more than it accepts, and may be valid.
     #[error("{0}")]
     NotUnderstood(String),
 }
@@ -75,33 +75,33 @@ pub enum HeaderError {
 /// A model file of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelFile {
-    /// Its path in the collection; none if the artifact is the file.
+    /// Its path in the collection. `None` if the artifact is the file.
     pub path: Option<ArtifactPath>,
-    /// What its header says.
+    /// The content of its header.
     #[serde(flatten)]
     pub header: Header,
 }
 
-/// A model file of an artifact whose header is not told.
+/// A model file of an artifact whose header is not reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadFile {
-    /// Its path in the collection; none if the artifact is the file.
+    /// Its path in the collection. `None` if the artifact is the file.
     pub path: Option<ArtifactPath>,
     /// What is not understood, or damaged.
     pub reason: String,
 }
 
-/// What an artifact says of itself.
+/// What an artifact says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Contents {
     /// Its safetensors and GGUF files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub model_files: Vec<ModelFile>,
-    /// Those of them whose header is not understood, or damaged.
+    /// Those whose header is damaged or not understood.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread_files: Vec<UnreadFile>,
-    /// The card at the head of its `README.md`.
+    /// The card at the top of its `README.md`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub card: Option<Card>,
     /// Why the card cannot be read.
@@ -109,7 +109,7 @@ pub struct Contents {
     pub card_fault: Option<String>,
 }
 
-/// What was read of the artifacts asked for last: an address never says another thing later.
+/// The contents of the most recently requested artifacts. They never go stale: an address fixes its bytes.
 #[derive(Debug, Default)]
 pub(super) struct Known(Mutex<BTreeMap<ArtifactId, Arc<Contents>>>);
 
@@ -120,11 +120,11 @@ impl Known {
 }
 
 impl ArtifactStore {
-    /// What an artifact says of itself: the headers of its model files, and its card. The headers of what lies in the store
-    /// were proven when it came and are not proven again. A file that cannot be read is left out.
+    /// What an artifact says about itself: the headers of its model files, and its card. Headers of bytes in the store
+    /// were proven when they arrived and are not proven again. Files that cannot be read are left out.
     ///
     /// # Errors
-    /// When the artifact is not here, or is one file that cannot be read.
+    /// When the artifact is not here, or is a single file that cannot be read.
     pub fn contents(&self, address: &ArtifactId) -> Result<Arc<Contents>, ArtifactError> {
         let artifact = self.artifact(address)?;
         if let Some(known) = self.known.all().get(address) {
@@ -157,7 +157,7 @@ impl ArtifactStore {
         Ok(contents)
     }
 
-    /// With whether every file that could say something was read.
+    /// The contents, and whether every file with a header or card could be read.
     fn contents_of_collection(&self, manifest: &Manifest) -> (Contents, bool) {
         let (mut contents, mut is_all) = (Contents::default(), true);
         for file in manifest.files() {
@@ -205,7 +205,7 @@ fn not_understood<T>(reason: impl Into<String>) -> Result<T, HeaderError> {
 }
 
 impl Format {
-    /// The format that a name promises.
+    /// The format that a file name implies.
     pub fn of_name(name: &str) -> Option<Self> {
         let (_, extension) = name.rsplit_once('.')?;
         match extension.to_ascii_lowercase().as_str() {
@@ -215,7 +215,7 @@ impl Format {
         }
     }
 
-    /// The format that a file's first bytes promise, when its name is not known.
+    /// The format that a file's first bytes imply, for a file without a known name.
     fn of_first_bytes(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [b'G', b'G', b'U', b'F', ..] => Some(Self::Gguf),
@@ -224,10 +224,10 @@ impl Format {
         }
     }
 
-    /// Reads the header of a file of `size_bytes` from its beginning.
+    /// Reads the header of a file of `size_bytes` from its start.
     ///
     /// # Errors
-    /// [`HeaderError::Malformed`] says how the file contradicts itself; that it is too short among them.
+    /// [`HeaderError::Malformed`] says how the file contradicts itself, for example that it is too short.
     /// [`HeaderError::NotUnderstood`] says what is not known here.
     pub fn read(self, file: impl Read, size_bytes: u64) -> Result<Header, HeaderError> {
         let mut header = Header { format: self, tensors: 0, parameters: 0, dtypes: BTreeMap::new() };
@@ -258,7 +258,7 @@ impl Header {
     /// Counts a tensor.
     fn add(&mut self, dtype: &str, numbers: u64) -> Result<(), HeaderError> {
         let Some(sum) = self.parameters.checked_add(numbers) else {
-            return malformed("its tensors have more numbers than can be counted");
+            return malformed("its tensors have more parameters than can be counted");
         };
         self.tensors = self.tensors.saturating_add(1);
         self.parameters = sum;

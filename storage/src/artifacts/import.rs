@@ -1,21 +1,21 @@
-//! Taking a file or a directory into the store.
+//! Importing a file or a directory into the store.
 //!
 //! As many threads as there are processors take the files one after another ([`Work`]): they read, hash and write to
-//! temporary names. What they did comes through a bounded queue to the calling thread ([`Import`]), which makes batches of
-//! files durable and gives them their names while the others go on.
+//! temporary names. Their results pass through a bounded queue to the calling thread ([`Import`]), which makes batches
+//! of files durable and gives them their names while the workers go on.
 //!
-//! A file is read once to hash it (BLAKE3, its outboard, and SHA-256 on a thread beside) and, when its bytes are not
-//! here yet, once more to copy them; the copy is hashed again, so a file that changes meanwhile is refused. Files of up
-//! to a mebibyte are read once into memory. Of larger ones that are here it is remembered what they were when they were
-//! hashed (`hashed`), so that publishing twice reads them once.
+//! A file is read once to hash it (BLAKE3 and its outboard on one thread, SHA-256 on another) and, if its bytes are not
+//! here yet, once more to copy them. The copy is hashed again, so a file that changes meanwhile is refused. Files of up
+//! to one mebibyte are read into memory once. The hashes of larger files are remembered (`hashed`) while their bytes
+//! are here, so that publishing them twice reads them once.
 
 use super::{
     ArtifactStore, Awaited, BUFFER_SIZE_BYTES, OnProgress, Progress,
     error::{ArtifactError, at},
     files::{Placement, TemporaryFile, Unnamed},
+    garbage_collection::PAIR_SIZE_BYTES,
     hashed::HashMemory,
     headers::{Format, HeaderError},
-    keep::PAIR_SIZE_BYTES,
     own::Own,
     patterns::ignored,
     slice::{self, GROUP_SIZE_BYTES, ReferenceRecord, open_source},
@@ -49,68 +49,70 @@ use std::{
 pub(super) const BATCH_FILES: usize = 1024;
 /// Bytes staged before they are made durable.
 pub(super) const BATCH_SIZE_BYTES: u64 = 64 * 1024 * 1024;
-/// Threads that take files.
+/// Maximum number of worker threads.
 const WORKERS: usize = 16;
-/// What these threads did and the calling thread has not taken note of yet.
+/// Maximum number of messages from the workers that the calling thread has not handled yet.
 const QUEUE: usize = 64;
-/// Buffers between the reading and the SHA-256 thread.
+/// Number of buffers between the reading thread and the SHA-256 thread.
 const BUFFERS: usize = 4;
 
-/// Whether the store holds the bytes itself.
+/// How the store holds the bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImportMode {
     /// The bytes are copied; the source may change or go afterwards.
     #[default]
     Copy,
-    /// The file gets a second name in the store, which must lie in the same file system: no bytes are copied, and the
-    /// first name may go. Whoever writes into the file writes into the store, too: such a blob is found damaged when it
-    /// is read or verified, and never served. Programs that replace a file by a new one leave the store's alone.
+    /// The file gets a second name in the store, which must be on the same file system: no bytes are copied, and the
+    /// first name may be removed. Writing into the file also writes into the store: such a blob is found damaged when
+    /// it is read or verified, and is never served. Programs that replace a file with a new one leave the store's file
+    /// alone.
     HardLink,
-    /// Only the path is recorded. A file that changes or goes can no longer be served, and says so.
+    /// Only the path is recorded. A file that changes or disappears can no longer be served, and reading it reports
+    /// that.
     Reference,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Clone, Debug)]
 pub struct Imported {
     /// The artifact, as the ledger records it.
     pub artifact: Artifact,
-    /// SHA-256 of the file, or of the manifest's bytes.
+    /// SHA-256 of the file, or of the bytes of the manifest.
     pub sha256: ContentHash,
-    /// The files, when a directory was imported.
+    /// The files, if a directory was imported.
     pub manifest: Option<Manifest>,
-    /// What was left out of a collection: see [`super::IGNORED`] and [`super::IGNORE_FILE`].
+    /// Paths left out of a collection: see [`super::IGNORED`] and [`super::IGNORE_FILE`].
     pub excluded: Vec<PathBuf>,
     /// Bytes that were not in the store before.
     pub new_bytes: u64,
 }
 
-/// For which version something is imported.
+/// The version for which something is imported.
 #[derive(Clone, Copy)]
 pub struct Publication<'a> {
-    /// The model of which it is to be a version.
+    /// The model of which it will be a version.
     pub model: ModelId,
-    /// Gives the block time until which the ledger may answer; asked at the end of the import.
+    /// Returns the block time until which the ledger may answer; called at the end of the import.
     pub until: &'a dyn Fn() -> Timestamp,
 }
 
 impl ArtifactStore {
-    /// Takes a file, or a directory as a collection, into the store. The same content has the same address wherever
-    /// and whenever it is imported; importing it again changes nothing.
+    /// Imports a file, or a directory as a collection. The same content has the same address wherever and whenever it
+    /// is imported; importing it again changes nothing.
     ///
     /// # Errors
     /// Names the file and the remedy: a symbolic link or a special file in a directory, a name that no collection can
-    /// hold, a file that changes meanwhile, a full disk.
+    /// have, a file that changes meanwhile, a full disk.
     pub fn import(&self, source: &Path, mode: ImportMode, progress: OnProgress<'_>) -> Result<Imported, ArtifactError> {
         self.import_for(source, (mode, None), &AtomicBool::new(false), progress)
     }
 
-    /// As [`ArtifactStore::import`], until `given_up` becomes true; what is imported for a publish is awaited
-    /// ([`super::Awaited`]) from before it is whole. What an import that failed has brought goes with the next
+    /// As [`ArtifactStore::import`], but stops when `given_up` becomes true. What is imported for a publish is awaited
+    /// ([`super::Awaited`]) from before it is whole. What a failed import has brought is removed by the next
     /// [`ArtifactStore::tidy`].
     ///
     /// # Errors
-    /// As there; [`ArtifactError::GivenUp`].
+    /// As [`ArtifactStore::import`]; [`ArtifactError::GivenUp`].
     pub fn import_for(
         &self,
         source: &Path,
@@ -119,7 +121,7 @@ impl ArtifactStore {
         progress: OnProgress<'_>,
     ) -> Result<Imported, ArtifactError> {
         let _hold = self.hold();
-        // Whoever names a link means what it points to; links inside a directory are refused.
+        // A link named by the user means its target; links inside a directory are refused.
         let source = fs::canonicalize(source).map_err(at("open", source))?;
         let kind = fs::metadata(&source).map_err(at("inspect", &source))?;
         let own = self.own_files()?;
@@ -136,23 +138,23 @@ impl ArtifactStore {
         if imported.is_err() {
             self.release(import.claimed_bytes.saturating_sub(import.placed_bytes));
         }
-        // Whatever it was that failed then, that is why.
+        // Whatever failed after the import was abandoned failed for that reason.
         if given_up.load(Ordering::Relaxed) { imported.map_err(|_| ArtifactError::GivenUp) } else { imported }
     }
 }
 
-/// What hashing a file gives.
+/// The hashes of a file.
 struct Hashed {
     address: ArtifactId,
     sha256: ContentHash,
     size_bytes: u64,
 }
 
-/// What a worker tells the calling thread.
+/// A message from a worker to the calling thread.
 enum Told {
-    /// So many bytes more were read.
+    /// The number of bytes that were read since the last message.
     Read(u64),
-    /// It is done with the file of this number; what was not here is written and waits for its names.
+    /// The file of this number is done; what was not here is written and waits for its name.
     Taken(usize, Taken),
 }
 
@@ -160,20 +162,20 @@ enum Told {
 struct Taken {
     hashed: Hashed,
     new: Option<New>,
-    /// Bytes that were read and not told of.
+    /// Bytes that were read and not reported yet.
     untold_bytes: u64,
 }
 
 /// A blob that was not here.
 struct New {
     placement: Placement,
-    /// What it counts against the quota.
+    /// The bytes it counts against the quota.
     claimed_bytes: u64,
 }
 
 type Tell = mpsc::SyncSender<Result<Told, ArtifactError>>;
 
-/// One import under way, on the calling thread.
+/// An import in progress, on the calling thread.
 struct Import<'a> {
     store: &'a ArtifactStore,
     mode: ImportMode,
@@ -185,7 +187,7 @@ struct Import<'a> {
     new_bytes: u64,
     staged: Vec<(ArtifactId, Placement)>,
     staged_bytes: u64,
-    /// Counted against the quota: for all that was begun, for what waits for its names, and for what has them.
+    /// Bytes counted against the quota: for everything begun, for what waits for its name, and for what has it.
     claimed_bytes: u64,
     staged_claimed_bytes: u64,
     placed_bytes: u64,
@@ -260,7 +262,7 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// The last step: what is imported for a publish waits for it before anybody could be served.
+    /// The last step. What is imported for a publish awaits it before anybody can be served.
     fn adopt(&self, address: &ArtifactId, kind: ArtifactKind) -> Result<Artifact, ArtifactError> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(ArtifactError::GivenUp);
@@ -273,7 +275,7 @@ impl<'a> Import<'a> {
         self.store.adopt(address, kind)
     }
 
-    /// Hashes files and stages what of them is not here yet. Gives the hashes in the order of the files.
+    /// Hashes files and stages those that are not here yet. Returns the hashes in the order of the files.
     fn files(&mut self, paths: &[PathBuf]) -> Result<Vec<Hashed>, ArtifactError> {
         let work = Work {
             store: self.store,
@@ -295,7 +297,7 @@ impl<'a> Import<'a> {
                 scope.spawn(move || work.run(&tell));
             }
             drop(tell);
-            // Nobody listens after a fault, which ends the workers, too.
+            // After a fault nobody listens, which ends the workers too.
             let result = told.into_iter().try_for_each(|told| self.note(told?, &mut hashed));
             work.failed.store(result.is_err(), Ordering::Relaxed);
             result
@@ -346,20 +348,20 @@ impl<'a> Import<'a> {
     }
 }
 
-/// The files of one import, and who works on which.
+/// The files of one import, and which worker has which.
 struct Work<'a> {
     store: &'a ArtifactStore,
     mode: ImportMode,
     paths: &'a [PathBuf],
-    /// The first file that nobody has taken.
+    /// The first file that no worker has taken.
     next: AtomicUsize,
-    /// What somebody writes or has written: files with the same bytes are written once.
+    /// Addresses that a worker writes or has written: files with the same bytes are written once.
     claimed: Mutex<BTreeSet<ArtifactId>>,
-    /// What of it was counted against the quota.
+    /// Bytes counted against the quota for them.
     claimed_bytes: AtomicU64,
-    /// Whether a file failed, so that the others are for nothing.
+    /// Whether a file failed, so that work on the others is useless.
     failed: AtomicBool,
-    /// Whether nobody wants any of them any more.
+    /// Whether nobody wants the import any more.
     given_up: &'a AtomicBool,
     own: &'a Own,
 }
@@ -380,7 +382,7 @@ impl Work<'_> {
         self.paths.get(index).map(|path| (index, path.as_path()))
     }
 
-    /// Hashes a file, and writes what of it is not here yet.
+    /// Hashes a file, and writes it if it is not here yet.
     fn file(&self, path: &Path, tell: &Tell) -> Result<Taken, ArtifactError> {
         let (mut file, before) = open_source(path).map_err(|error| vanished(path, error))?;
         self.own.refuse(path, &before)?;
@@ -393,7 +395,7 @@ impl Work<'_> {
         } else {
             self.large_file(path, &mut file, &before, tell)?
         };
-        // By its path, not by what is open: under another name it is another file.
+        // Checked by its path, not by the open handle: under another name it is another file.
         let after = fs::symlink_metadata(path).map_err(at("inspect", path)).map_err(|error| vanished(path, error))?;
         let look =
             |metadata: &fs::Metadata| (metadata.dev(), metadata.ino(), ReferenceRecord::new(String::new(), metadata));
@@ -405,7 +407,7 @@ impl Work<'_> {
 
     fn small_file(&self, path: &Path, file: &mut File, metadata: &fs::Metadata) -> Result<Taken, ArtifactError> {
         let size_bytes = metadata.len();
-        // One byte more than there should be tells that the file grew.
+        // One extra byte shows whether the file grew.
         let most = size_bytes.saturating_add(1);
         let mut bytes = Vec::with_capacity(usize::try_from(most).unwrap_or(BUFFER_SIZE_BYTES));
         file.take(most).read_to_end(&mut bytes).map_err(at("read", path))?;
@@ -495,7 +497,7 @@ impl Work<'_> {
             let mut tee = Tee { file, current: Arc::default(), position: 0, buffers: 0, to_sha256, used, on_bytes };
             let mut nodes = BufWriter::with_capacity(64 * 1024, &mut *outboard);
             let result = slice::outboard_from(&mut tee, size_bytes, &mut nodes);
-            // Bytes left over, in the buffer or in the file, tell that it grew.
+            // Bytes left over, in the buffer or in the file, show that it grew.
             let grew = tee.position < tee.current.len() || tee.file.read(&mut [0]).map_err(at("read", path))? > 0;
             drop(tee);
             let flushed = nodes.flush();
@@ -517,7 +519,7 @@ impl Work<'_> {
         })
     }
 
-    /// Copies the bytes into the store's own file; what was copied is what was hashed, or it is refused.
+    /// Copies the bytes into a file of the store, and fails if the copy does not match the hash.
     fn copy(&self, address: &ArtifactId, path: &Path, size_bytes: u64) -> Result<TemporaryFile, ArtifactError> {
         let (mut file, _) = open_source(path).map_err(|error| vanished(path, error))?;
         let mut copy = TemporaryFile::with_room(&self.store.layout, size_bytes)?;
@@ -535,7 +537,7 @@ impl Work<'_> {
         Ok(copy)
     }
 
-    /// A second name for the file that was hashed, if it is still the one that has the first name.
+    /// A second name for the hashed file, if the first name still belongs to it.
     fn link(&self, path: &Path, hashed: &fs::Metadata) -> Result<Unnamed, ArtifactError> {
         let link = Unnamed::link(&self.store.layout, path).map_err(|error| vanished(path, error))?;
         let linked = fs::symlink_metadata(link.path()).map_err(at("inspect", link.path()))?;
@@ -543,9 +545,9 @@ impl Work<'_> {
         if is_same { Ok(link) } else { Err(ArtifactError::SourceChanged(path.to_owned())) }
     }
 
-    /// What a blob counts against the quota from now on, if it is not here and this worker's to write.
+    /// Counts a blob against the quota, if it is not here and this worker is the one to write it.
     fn claim(&self, address: &ArtifactId, size_bytes: u64) -> Result<Option<u64>, ArtifactError> {
-        // An old reference is written anew: its file may have moved.
+        // An old reference is written again: its file may have moved.
         if !self.claimed().insert(*address) || self.store.has_sound_copy(address) {
             return Ok(None);
         }
@@ -561,14 +563,14 @@ impl Work<'_> {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An error when another file has failed, or nobody wants the import any more.
+    /// Fails if another file has failed, or nobody wants the import any more.
     fn is_wanted(&self) -> io::Result<()> {
         let is_over = self.failed.load(Ordering::Relaxed) || self.given_up.load(Ordering::Relaxed);
         if is_over { Err(io::Error::other("the import has ended")) } else { Ok(()) }
     }
 }
 
-/// A file that was there a moment ago has changed, too.
+/// A file that disappeared counts as changed.
 fn vanished(path: &Path, error: ArtifactError) -> ArtifactError {
     match &error {
         ArtifactError::Io { source, .. } | ArtifactError::Link { source, .. }
@@ -580,7 +582,7 @@ fn vanished(path: &Path, error: ArtifactError) -> ArtifactError {
     }
 }
 
-/// What is written for a blob that stays where it lies.
+/// The record of a blob that stays where it is.
 pub(super) fn reference_to(
     store: &ArtifactStore,
     address: &ArtifactId,
@@ -594,8 +596,8 @@ pub(super) fn reference_to(
     Ok(Placement::reference(&store.layout, address, record, outboard))
 }
 
-/// That a model file is whole, as far as its header tells: before hours are spent on sending it around. What is not
-/// understood is no reason to refuse.
+/// Checks that a model file is whole, as far as its header shows, before hours are spent on sending it around. A header
+/// that is not understood is no reason to refuse the file.
 fn check_header(path: &Path, file: &mut File, size_bytes: u64) -> Result<(), ArtifactError> {
     let Some(format) = path.file_name().and_then(|name| Format::of_name(name.to_str()?)) else { return Ok(()) };
     match format.read(&mut *file, size_bytes) {
@@ -605,7 +607,7 @@ fn check_header(path: &Path, file: &mut File, size_bytes: u64) -> Result<(), Art
     }
 }
 
-/// Reads a file in large buffers, each of which also goes to the SHA-256 thread and comes back for reuse.
+/// Reads a file in large buffers. Each buffer also goes to the SHA-256 thread and comes back for reuse.
 struct Tee<'a, F> {
     file: &'a mut File,
     current: Arc<Vec<u8>>,

@@ -1,6 +1,6 @@
-//! The node's own files: its keys, its ledger, the store itself. They are never taken in, and nothing is written out
-//! among them, by whatever name somebody leads there: a path, a symbolic link, a second name, a directory around it, a
-//! mount of it elsewhere. So files and directories are known by what they are (device and inode), not by their names.
+//! The node's own files: its keys, its ledger, the store itself. They are never imported, and nothing is exported among
+//! them, by whatever name they are reached: a path, a symbolic link, a second name, a directory around them, or a mount
+//! of it elsewhere. So files and directories are recognised by device and inode, not by name.
 
 use super::{
     ArtifactStore,
@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a file is, whatever its names.
+/// Device and inode: what identifies a file under any name.
 type Identity = (u64, u64);
 
 fn identity(metadata: &Metadata) -> Identity {
@@ -29,18 +29,18 @@ pub(super) struct Own {
 }
 
 impl ArtifactStore {
-    /// Names the node's data directory, none of which is taken in or written over.
+    /// Sets the node's data directory. Nothing in it is imported or overwritten.
     #[must_use]
     pub fn within(mut self, data_dir: &Path) -> Self {
         self.data_dir = Some(data_dir.to_owned());
         self
     }
 
-    /// Looks what the node's own files are.
+    /// Finds the node's own files.
     pub(super) fn own_files(&self) -> Result<Own, ArtifactError> {
         let mut own = Own::default();
         if let Some(data_dir) = &self.data_dir {
-            // What is stored may have names elsewhere: those are their owners'.
+            // What is stored may have other names elsewhere, which belong to their owners.
             own.add(data_dir, Some(self.layout.directory()))?;
         }
         Ok(own)
@@ -49,7 +49,7 @@ impl ArtifactStore {
 
 impl Own {
     fn add(&mut self, directory: &Path, but: Option<&Path>) -> Result<(), ArtifactError> {
-        // A link may lead round in a circle.
+        // Links may form a cycle.
         if !self.directories.insert(identity(&fs::metadata(directory).map_err(at("inspect", directory))?)) {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Own {
                 Ok(found) => {
                     self.files.insert(identity(&found));
                 }
-                // The database removes files as it goes.
+                // The database removes files while it runs.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(at("inspect", &path)(error)),
             }
@@ -72,14 +72,14 @@ impl Own {
         Ok(())
     }
 
-    /// Refuses a file or a directory of the node's own.
+    /// Refuses a file or a directory that belongs to the node.
     pub(super) fn refuse(&self, path: &Path, found: &Metadata) -> Result<(), ArtifactError> {
         let known = if found.is_dir() { &self.directories } else { &self.files };
         if known.contains(&identity(found)) { Err(ArtifactError::Own(path.to_owned())) } else { Ok(()) }
     }
 
-    /// Refuses a path that lies in a directory of the node's own, itself included. Of what is not there yet, the
-    /// directories that are decide.
+    /// Refuses a path that is in a directory of the node, or is one. For a path that does not exist yet, its existing
+    /// ancestors decide.
     pub(super) fn refuse_within(&self, path: &Path) -> Result<(), ArtifactError> {
         if self.directories.is_empty() {
             return Ok(());
@@ -97,7 +97,7 @@ impl Own {
         Ok(())
     }
 
-    /// The directories of the places in which something is to be written, each looked at once.
+    /// Checks the directories of the paths to be written, each of them once.
     pub(super) fn refuse_places<'a>(&self, places: impl Iterator<Item = &'a PathBuf>) -> Result<(), ArtifactError> {
         let directories: BTreeSet<&Path> = places.filter_map(|place| place.parent()).collect();
         directories.into_iter().try_for_each(|directory| self.refuse_within(directory))

@@ -1,10 +1,9 @@
-//! A download under way: groups arrive in any order, from anyone, and are written only once they have proven
-//! themselves.
+//! A download in progress: groups arrive in any order, from any peer, and are written only once they are proven.
 //!
-//! Which groups are here is recorded after their bytes, so that a killed process fetches none of them again. The
-//! record is a hint, not a promise: after a power failure it may name bytes that never reached the disk, so resuming
-//! checks every recorded group against the address first. A partial file is begun with the proof of its last group,
-//! which is also the proof of its size; one whose last group does not stand the check is thrown away.
+//! Which groups are here is recorded after their bytes, so a killed process fetches none of them again. The record is a
+//! hint, not a promise: after a power failure it may name bytes that never reached the disk, so resuming checks every
+//! recorded group against the address first. A partial file starts with the proof of its last group, which also proves
+//! its size; one whose last group fails the check is discarded.
 
 use super::{
     Arriving, ArtifactStore, BUFFER_SIZE_BYTES,
@@ -27,23 +26,23 @@ use std::{
 const DATA: &str = "data";
 const OUTBOARD: &str = "obao";
 const GROUPS: &str = "groups";
-/// The record's head: a version, and the blob's size.
+/// The head of the record: a version, and the blob's size.
 const HEAD_SIZE_BYTES: u64 = 9;
 const RECORD_VERSION: u8 = 1;
 const GROUPS_PER_BYTE: u64 = 8;
-/// Bytes received before the disk is made to write them.
+/// Bytes received before a write-back to disk is forced.
 const WRITE_BACK_SIZE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What became of the first slice of a blob.
+/// The result of storing the first slice of a blob.
 #[derive(Debug)]
 pub enum Started {
-    /// The slice was all of it: the blob is in the store.
+    /// The slice was the whole blob: it is in the store.
     Complete,
-    /// More is to come.
+    /// More groups are needed.
     Partial(PartialFile),
 }
 
-/// A blob of which some groups are here. Slices may be received from several threads at once.
+/// A blob of which some groups are here. Several threads may receive slices at once.
 #[derive(Debug)]
 pub struct PartialFile {
     address: ArtifactId,
@@ -53,14 +52,14 @@ pub struct PartialFile {
     data: DataFile,
     outboard: File,
     groups: Mutex<Groups>,
-    /// Held while finishing: who comes second waits until it is done.
+    /// Locked while finishing: a second caller waits until it is done.
     finished: Mutex<bool>,
     unsynced_bytes: AtomicU64,
     syncing: Mutex<()>,
     _claim: Arriving,
 }
 
-/// What of a slice has proven itself: contiguous bytes, and hash pairs with their places in the outboard.
+/// The proven part of a slice: contiguous bytes, and hash pairs with their offsets in the outboard.
 struct ProvenBytes {
     start: u64,
     bytes: AlignedBytes,
@@ -76,13 +75,13 @@ struct Groups {
 }
 
 impl ArtifactStore {
-    /// Begins a blob with the slice of its last groups, which proves `size_bytes`; or stores the blob at once if the
-    /// slice is all of it. An interrupted download of the same address is begun anew.
+    /// Starts a blob with the slice of its last groups, which proves `size_bytes`; or stores the blob at once if the
+    /// slice is all of it. An interrupted download of the same address is restarted.
     ///
     /// # Errors
-    /// [`ReceiveError::WrongBytes`] when the slice does not prove itself: nothing is written then. Otherwise
-    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], [`ArtifactError::Quota`], [`ArtifactError::Reserve`] when all of it would leave less
-    /// than [`super::KEPT_FREE_BYTES`] free, or the file system's refusal.
+    /// [`ReceiveError::WrongBytes`] when the slice is not proven: nothing is written then. Otherwise
+    /// [`ArtifactError::UnderWay`], [`ArtifactError::Range`], [`ArtifactError::Quota`], [`ArtifactError::Reserve`] when
+    /// the whole blob would leave less than [`super::KEPT_FREE_BYTES`] free, or the file system's error.
     pub fn start(
         &self,
         address: &ArtifactId,
@@ -116,17 +115,17 @@ impl ArtifactStore {
     ) -> Result<Started, ReceiveError> {
         let partial = PartialFile::create(self, address, size_bytes)?;
         if let Err(error) = partial.receive(tail, encoded) {
-            // Without its last group nothing can come of it.
+            // It cannot be resumed without its last group.
             remove(&self.layout, address)?;
             return Err(error);
         }
         Ok(Started::Partial(partial))
     }
 
-    /// Takes up an interrupted download: `None` when there is nothing to take up.
+    /// Resumes an interrupted download. `None` if there is none.
     ///
     /// # Errors
-    /// [`ArtifactError::UnderWay`], or the file system's refusal.
+    /// [`ArtifactError::UnderWay`], or the file system's error.
     pub fn resume(&self, address: &ArtifactId) -> Result<Option<PartialFile>, ArtifactError> {
         if !self.layout.partial(address, GROUPS).is_file() {
             return Ok(None);
@@ -135,7 +134,7 @@ impl ArtifactStore {
         PartialFile::open(self, address, claim)
     }
 
-    /// The downloads that were interrupted or are under way.
+    /// The downloads that are interrupted or in progress.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -150,17 +149,17 @@ impl ArtifactStore {
         Ok(addresses)
     }
 
-    /// Gives up an interrupted download and frees its bytes.
+    /// Discards an interrupted download and frees its bytes.
     ///
     /// # Errors
-    /// [`ArtifactError::UnderWay`], or the file system's refusal.
+    /// [`ArtifactError::UnderWay`], or the file system's error.
     pub fn discard(&self, address: &ArtifactId) -> Result<(), ArtifactError> {
         let _claim = Arriving::claim(self, address)?;
         remove(&self.layout, address)
     }
 }
 
-/// Removes partial files of which nothing can come: of blobs that are here, and without a record.
+/// Removes partial files that are useless: those of blobs that are here, and those without a record.
 pub(super) fn sweep(store: &ArtifactStore) -> Result<(), ArtifactError> {
     let directory = store.layout.partials();
     for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
@@ -176,13 +175,13 @@ pub(super) fn sweep(store: &ArtifactStore) -> Result<(), ArtifactError> {
     Ok(())
 }
 
-/// Makes a damaged blob of the store an interrupted download again, with every group recorded: resuming finds out which
+/// Turns a damaged blob of the store into an interrupted download, with every group recorded: resuming finds out which
 /// of them are sound. The last one must be.
 pub(super) fn take_back(store: &ArtifactStore, address: &ArtifactId, size_bytes: u64) -> Result<(), ArtifactError> {
     let _claim = Arriving::claim(store, address)?;
     let layout = &store.layout;
     remove(layout, address)?;
-    // The bytes last: what is interrupted before leaves them where they are.
+    // The bytes are moved last: an interruption before that leaves them where they are.
     let record_path = layout.partial(address, GROUPS);
     fs::write(&record_path, record(size_bytes, &vec![u8::MAX; bitmap_size(size_bytes)]))
         .map_err(at("write", &record_path))?;
@@ -196,7 +195,7 @@ fn record(size_bytes: u64, bits: &[u8]) -> Vec<u8> {
     [&[RECORD_VERSION], size_bytes.to_le_bytes().as_slice(), bits].concat()
 }
 
-/// The record goes first: without it the rest is swept.
+/// Removes the record first: without it the rest is swept.
 fn remove(layout: &Layout, address: &ArtifactId) -> Result<(), ArtifactError> {
     [GROUPS, DATA, OUTBOARD]
         .iter()
@@ -272,7 +271,7 @@ impl PartialFile {
         }
     }
 
-    /// Keeps those of the recorded groups that prove themselves.
+    /// Keeps the recorded groups that pass the check.
     fn check_recorded(&self, bits: &[u8]) -> Result<(), ArtifactError> {
         let (path, record_path) =
             (self.layout.partial(&self.address, DATA), self.layout.partial(&self.address, GROUPS));
@@ -306,7 +305,7 @@ impl PartialFile {
         &self.address
     }
 
-    /// Bytes of the whole blob; proven.
+    /// Proven size of the whole blob, in bytes.
     pub const fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
@@ -316,17 +315,17 @@ impl PartialFile {
         self.groups().verified_bytes
     }
 
-    /// The ranges that are not here yet, in order, on the borders of groups.
+    /// The missing ranges, in order, aligned to groups.
     pub fn missing(&self) -> Vec<ByteRange> {
         runs(&self.groups().bits, self.size_bytes, false)
     }
 
-    /// Checks a slice group by group, writes what proves itself, then records it. Gives the bytes that were not here
-    /// before. Groups that arrive twice are harmless.
+    /// Checks a slice group by group, writes what is proven, then records it. Returns the number of bytes that are new.
+    /// Groups that arrive twice are harmless.
     ///
     /// # Errors
     /// [`ReceiveError::WrongBytes`] names the first group that fails; those before it are kept. Otherwise the file
-    /// system's refusal.
+    /// system's error.
     pub fn receive(&self, range: ByteRange, encoded: &[u8]) -> Result<u64, ReceiveError> {
         let mut proven =
             ProvenBytes { start: range.start, bytes: AlignedBytes::with_capacity(encoded.len()), pairs: Vec::new() };
@@ -361,7 +360,7 @@ impl PartialFile {
         Ok(new_bytes)
     }
 
-    /// Has the disk write while the network brings more, instead of all at the end.
+    /// Starts writing to disk while the network brings more, instead of writing everything at the end.
     fn write_back(&self, new_bytes: u64) -> Result<(), ArtifactError> {
         if self.data.is_direct() {
             return Ok(());
@@ -370,16 +369,16 @@ impl PartialFile {
         if waiting < WRITE_BACK_SIZE_BYTES {
             return Ok(());
         }
-        // Who comes while another syncs goes on receiving.
+        // A thread that finds another syncing goes on receiving.
         let Ok(_syncing) = self.syncing.try_lock() else { return Ok(()) };
         self.unsynced_bytes.store(0, Ordering::Relaxed);
         self.data.file().sync_data().map_err(at("sync", &self.layout.partial(&self.address, DATA)))
     }
 
-    /// Makes the blob durable and gives it its place in the store.
+    /// Makes the blob durable and moves it to its place in the store.
     ///
     /// # Errors
-    /// [`ArtifactError::Incomplete`] when groups are missing; or the file system's refusal.
+    /// [`ArtifactError::Incomplete`] when groups are missing; or the file system's error.
     pub fn finish(&self) -> Result<(), ArtifactError> {
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         if *finished {
@@ -394,7 +393,8 @@ impl PartialFile {
         let outboard_path = self.layout.partial(&address, OUTBOARD);
         self.outboard.sync_all().map_err(at("sync", &outboard_path))?;
         self.data.file().sync_all().map_err(at("sync", &path))?;
-        // A second name for the outboard, not a move: killed here, the download is still whole and resumes.
+        // A second name for the outboard, not a move: if the process is killed here, the download is still whole and
+        // resumes.
         let outboard_target = self.layout.outboard(&address);
         files::remove_if_there(&outboard_target)?;
         fs::hard_link(&outboard_path, &outboard_target)
@@ -415,7 +415,7 @@ impl Groups {
         has(&self.bits, group)
     }
 
-    /// Sets the bits of a range, in memory and then on disk; gives the bytes that are new.
+    /// Sets the bits of a range, in memory and then on disk. Returns the number of bytes that are new.
     fn record(&mut self, range: ByteRange, size_bytes: u64, path: &std::path::Path) -> Result<u64, ArtifactError> {
         if range.size_bytes() == 0 {
             return Ok(0);
@@ -459,7 +459,7 @@ fn group_size(group: u64, size_bytes: u64) -> u64 {
     size_bytes.saturating_sub(group.saturating_mul(GROUP_SIZE_BYTES)).min(GROUP_SIZE_BYTES)
 }
 
-/// The record's size and bits, unless it is not one.
+/// The record's size and bits. `None` if it is not a record.
 fn parse_record(record: &[u8]) -> Option<(u64, &[u8])> {
     let (version, rest) = record.split_first()?;
     let (size, bits) = rest.split_first_chunk::<8>()?;
@@ -470,7 +470,7 @@ fn parse_record(record: &[u8]) -> Option<(u64, &[u8])> {
     sound.then_some((size_bytes, bits))
 }
 
-/// The runs of groups whose bit is `set`.
+/// The runs of groups whose bit equals `set`.
 fn runs(bits: &[u8], size_bytes: u64, set: bool) -> Vec<ByteRange> {
     let mut runs: Vec<ByteRange> = Vec::new();
     for group in 0..size_bytes.div_ceil(GROUP_SIZE_BYTES) {

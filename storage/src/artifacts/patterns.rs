@@ -1,12 +1,12 @@
-//! Which files: patterns in the syntax of `.gitignore`, for what a collection leaves out and for what of one is fetched.
+//! File selection: patterns in the syntax of `.gitignore`, for what a collection leaves out and what is fetched of one.
 
 use super::error::{ArtifactError, at};
 use allod_protocol::rules::artifact::ArtifactPath;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::{fs, io, path::Path};
 
-/// What is left out of a collection unless its `.allodignore` takes it back in: hidden files and directories, caches,
-/// unfinished downloads, leftovers of editors and of operating systems.
+/// What a collection leaves out unless its `.allodignore` includes it again: hidden files and directories, caches,
+/// unfinished downloads, leftovers of editors and operating systems.
 pub const IGNORED: [&str; 13] = [
     ".*",
     "Thumbs.db",
@@ -22,11 +22,11 @@ pub const IGNORED: [&str; 13] = [
     "*.pyc",
     "*~",
 ];
-/// The file in a collection's directory with patterns of its own: a later one overrides an earlier one, and all of them
-/// [`IGNORED`]. `!.gitattributes` takes a hidden file back in.
+/// The file in a collection's directory with its own patterns. A later pattern overrides an earlier one, and all of
+/// them override [`IGNORED`]. `!.gitattributes` includes a hidden file again.
 pub const IGNORE_FILE: &str = ".allodignore";
 
-/// The patterns of what is left out of a directory.
+/// The patterns of what a directory leaves out.
 pub(super) fn ignored(directory: &Path) -> Result<Gitignore, ArtifactError> {
     let path = directory.join(IGNORE_FILE);
     let wrong = |error: ignore::Error| ArtifactError::Pattern(format!("{}: {error}", path.display()));
@@ -51,7 +51,8 @@ pub(super) fn ignored(directory: &Path) -> Result<Gitignore, ArtifactError> {
 pub struct Selection(Gitignore);
 
 impl Selection {
-    /// The files that one of the patterns matches: `*.safetensors` in any directory, `weights/*` in one, `!x` not.
+    /// Selects the files that match one of the patterns: `*.safetensors` in any directory, `weights/*` in one, `!x` to
+    /// exclude.
     ///
     /// # Errors
     /// [`ArtifactError::Pattern`].
@@ -64,7 +65,7 @@ impl Selection {
         Ok(Self(builder.build().map_err(wrong)?))
     }
 
-    /// Whether a file is among them, by itself or in a directory that is.
+    /// Whether a file is selected, by itself or through its directory.
     pub fn takes(&self, path: &ArtifactPath) -> bool {
         self.0.matched_path_or_any_parents(path.as_str(), false).is_ignore()
     }

@@ -1,8 +1,8 @@
-//! Going over everything that is stored, a little at a time, to find bit rot before somebody asks for the bytes.
+//! Scrubbing: reading everything that is stored, a little at a time, to find bit rot before somebody needs the bytes.
 //!
-//! A pass takes the blobs in the order of their addresses. Where it is, is told by a [`Place`], from which it goes on after
-//! a restart. The pages that the kernel has of a piece are dropped before it is read, so that the disk is looked at and not
-//! the memory, and after it, so that the memory is left to what is asked for.
+//! A pass takes the blobs in the order of their addresses. A [`Place`] tells how far it has come, so it continues after
+//! a restart. The kernel's cached pages of a piece are dropped before it is read, so that the disk is read and not
+//! memory, and after it, so that memory is left to what is in demand.
 
 use super::{
     ArtifactStore,
@@ -14,42 +14,42 @@ use allod_protocol::ground::{codec, ids::ArtifactId};
 use serde::{Deserialize, Serialize};
 use std::fs;
 
-/// Bytes of one step, about.
+/// Approximate bytes of one step.
 const STEP_SIZE_BYTES: u64 = 1024 * 1024;
-/// What a blob counts at least: to open a file and to find it on the disk costs as much as to read so many bytes.
+/// Minimum bytes that a blob counts: opening a file and finding it on disk costs as much as reading this many bytes.
 const BLOB_COST_BYTES: u64 = 4 * 1024;
 
-/// What a pass has come to.
+/// How far a pass has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// When the pass began, in seconds since 1970.
     pub began_s: u64,
-    /// The blob it is at, and how much of it is checked; none at the beginning of a pass.
+    /// The current blob, and how many bytes of it are checked. `None` at the beginning of a pass.
     pub at: Option<(ArtifactId, u64)>,
-    /// Whether it came to its end.
+    /// Whether the pass is finished.
     pub ended: bool,
 }
 
 /// A pass over all blobs.
 #[derive(Debug)]
 pub struct Scrub {
-    /// What is left, the next one last.
+    /// The remaining blobs, the next one last.
     left: Vec<ArtifactId>,
     current: Option<(BlobReader, u64)>,
     place: Place,
 }
 
-/// What one step did.
+/// The result of one step.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// Bytes checked; a small blob counts more than it has.
+    /// Bytes checked. A small blob counts more than its size.
     pub checked_bytes: u64,
-    /// A blob that could not be checked, or does not stand the check ([`ArtifactError::is_damage`]), and why.
+    /// A blob that could not be checked or that failed the check ([`ArtifactError::is_damage`]), and why.
     pub fault: Option<(ArtifactId, ArtifactError)>,
 }
 
 impl ArtifactStore {
-    /// Begins a pass, or goes on with one.
+    /// Starts a pass, or continues one.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -63,15 +63,15 @@ impl ArtifactStore {
         Ok(Scrub { left, current: None, place })
     }
 
-    /// Where the last pass was, as far as it was written down.
+    /// How far the last pass had come when its place was last saved.
     pub fn scrub_place(&self) -> Option<Place> {
         codec::decode_trusted(&fs::read(self.layout.scrub()).ok()?).ok()
     }
 
-    /// Writes down where a pass is. A crash may lose it: then some is checked twice.
+    /// Saves the place of a pass. A crash may lose it: then some blobs are checked twice.
     ///
     /// # Errors
-    /// The file system's refusal.
+    /// The file system's error.
     pub fn keep_scrub_place(&self, place: &Place) -> Result<(), ArtifactError> {
         let mut record = TemporaryFile::create(&self.layout)?;
         record.append(&codec::encode(place))?;
@@ -80,12 +80,12 @@ impl ArtifactStore {
 }
 
 impl Scrub {
-    /// Where it is now.
+    /// The current place.
     pub const fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Checks about a mebibyte more, up to the first fault. At the end, [`Place::ended`] is set.
+    /// Checks about one mebibyte, up to the first fault. At the end, [`Place::ended`] is set.
     pub fn step(&mut self, store: &ArtifactStore) -> Step {
         let mut step = Step::default();
         while step.checked_bytes < STEP_SIZE_BYTES && step.fault.is_none() {
@@ -107,7 +107,7 @@ impl Scrub {
         step
     }
 
-    /// The next blob, and from where to check it; none at the end, or with a fault.
+    /// The next blob, and the offset from which to check it. `None` at the end, or after a fault.
     fn next(&mut self, store: &ArtifactStore, step: &mut Step) -> Option<(BlobReader, u64)> {
         while let Some(address) = self.left.pop() {
             if store.marks.has(&address) {
@@ -116,12 +116,12 @@ impl Scrub {
             let from = self.place.at.and_then(|(at, from)| (at == address).then_some(from)).unwrap_or(0);
             self.place.at = Some((address, from));
             match BlobReader::open(&store.layout, &address) {
-                // A place within a blob that is another size by now is none.
+                // A place in a blob whose size has changed since is invalid.
                 Ok(reader) => {
                     let from = if from < reader.size_bytes() { from } else { 0 };
                     return Some((reader, from));
                 }
-                // Collected meanwhile.
+                // It was garbage-collected meanwhile.
                 Err(ArtifactError::NotFound(_)) => {}
                 Err(error) => {
                     step.fault = Some((address, error));

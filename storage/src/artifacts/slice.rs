@@ -1,9 +1,9 @@
-//! Ranges of a blob with their proof: what a provider sends and a fetching peer checks.
+//! Ranges of a blob with their proofs: what a provider sends and a fetching peer checks.
 //!
-//! A slice is the pre-order walk of the blob's BLAKE3 tree over the groups of a range: hash pairs (64 bytes) and
-//! groups (16 KiB, the last one shorter), as `bao-tree` writes it, without a length prefix. Ranges start and end on
-//! the borders of groups, so that every group received can be stored and served again. A slice that reaches the last
-//! group also proves the blob's size.
+//! A slice is the pre-order walk of the blob's BLAKE3 tree over the groups of a range: hash pairs (64 bytes) and groups
+//! (16 KiB, the last one shorter), as `bao-tree` writes it, without a length prefix. Ranges are aligned to groups, so
+//! every group received can be stored and served again. A slice that includes the last group also proves the blob's
+//! size.
 
 use super::{
     BUFFER_SIZE_BYTES, OnProgress, Progress,
@@ -44,37 +44,38 @@ const HASH_PAIR_SIZE_BYTES: u64 = 64;
 pub struct ByteRange {
     /// The first byte.
     pub start: u64,
-    /// The byte after the last.
+    /// The byte after the last one.
     pub end: u64,
 }
 
 impl ByteRange {
-    /// All of a blob.
+    /// The range of a whole blob.
     pub const fn whole(size_bytes: u64) -> Self {
         Self { start: 0, end: size_bytes }
     }
 
-    /// The last groups of a blob: as many as fit in `max_bytes`, at least one. It proves the size.
+    /// The last groups of a blob: as many as fit in `max_bytes`, at least one. They prove the size.
     pub fn tail(size_bytes: u64, max_bytes: u64) -> Self {
         let last_group = size_bytes.saturating_sub(1) / GROUP_SIZE_BYTES * GROUP_SIZE_BYTES;
         let start = size_bytes.saturating_sub(max_bytes).div_ceil(GROUP_SIZE_BYTES).saturating_mul(GROUP_SIZE_BYTES);
         Self { start: start.min(last_group), end: size_bytes }
     }
 
-    /// Bytes in the range.
+    /// Size of the range, in bytes.
     pub const fn size_bytes(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
 
-    /// Whether a slice of a blob of this size can have the range: not empty (but for an empty blob), on the borders
-    /// of groups, inside the blob.
+    /// Whether a slice of a blob of this size can have the range: aligned to groups, inside the blob, and not empty
+    /// (unless the blob is).
     pub const fn is_sliceable(&self, size_bytes: u64) -> bool {
         let aligned = self.start.is_multiple_of(GROUP_SIZE_BYTES)
             && (self.end == size_bytes || self.end.is_multiple_of(GROUP_SIZE_BYTES));
         aligned && self.end <= size_bytes && (self.start < self.end || size_bytes == 0)
     }
 
-    /// Cuts the range at the multiples of `piece_bytes` (itself a multiple of the group); an empty range is one piece.
+    /// Cuts the range at the multiples of `piece_bytes`, itself a multiple of the group size. An empty range is one
+    /// piece.
     pub fn pieces(self, piece_bytes: u64) -> impl Iterator<Item = Self> {
         let mut next = Some(self.start);
         std::iter::from_fn(move || {
@@ -86,19 +87,19 @@ impl ByteRange {
         })
     }
 
-    /// The groups that the range touches.
+    /// The groups that the range overlaps.
     pub(super) fn groups(&self) -> std::ops::Range<u64> {
         self.start / GROUP_SIZE_BYTES..self.end.div_ceil(GROUP_SIZE_BYTES)
     }
 
     fn chunks(&self) -> ChunkRanges {
-        // The one chunk of an empty blob is number 0.
+        // The only chunk of an empty blob is number 0.
         let end = self.end.div_ceil(CHUNK_SIZE_BYTES).max(1);
         ChunkRanges::from(ChunkNum(self.start / CHUNK_SIZE_BYTES)..ChunkNum(end))
     }
 }
 
-/// Bytes of the slice of `range` of a blob of `size_bytes`: what a provider that speaks the truth sends.
+/// Bytes of the slice of `range` of a blob of `size_bytes`, as an honest provider sends it.
 pub fn encoded_size_bytes(size_bytes: u64, range: ByteRange) -> u64 {
     let chunks = range.chunks();
     let items = ResponseIterRef::new(tree(size_bytes), truncate_ranges(&chunks, size_bytes));
@@ -114,26 +115,26 @@ pub(super) fn tree(size_bytes: u64) -> BaoTree {
     BaoTree::new(size_bytes, BLOCK_SIZE)
 }
 
-/// The address and the outboard of bytes in memory; the latter is empty for a single group.
+/// The address and the outboard of bytes in memory. The outboard is empty for a single group.
 pub(super) fn outboard_of(bytes: &[u8]) -> (ArtifactId, Vec<u8>) {
     let outboard = PostOrderMemOutboard::create(bytes, BLOCK_SIZE);
     (ArtifactId::from_bytes(*outboard.root.as_bytes()), outboard.data)
 }
 
-/// Reads `size_bytes` from `data`, writes their outboard, and gives their address.
+/// Reads `size_bytes` from `data`, writes their outboard, and returns their address.
 pub(super) fn outboard_from(data: impl Read, size_bytes: u64, outboard: impl Write) -> io::Result<ArtifactId> {
     outboard_post_order(data, tree(size_bytes), outboard).map(|root| ArtifactId::from_bytes(*root.as_bytes()))
 }
 
-/// An item of a slice that proved itself.
+/// A proven item of a slice.
 pub(super) enum Proven<'a> {
-    /// A hash pair, and where in the outboard it belongs.
+    /// A hash pair, and its offset in the outboard.
     Pair { offset_bytes: u64, pair: [u8; 64] },
-    /// A group; groups come in order, without gaps.
+    /// A group. Groups come in order, without gaps.
     Group(&'a [u8]),
 }
 
-/// Walks through a slice and hands over each item once it has proven itself; nothing after the first that does not.
+/// Walks a slice and hands over each item once it is proven. Stops at the first one that is not.
 pub(super) fn prove(
     address: &ArtifactId,
     size_bytes: u64,
@@ -166,7 +167,7 @@ pub(super) fn prove(
     if encoded.is_empty() { Ok(()) } else { Err(wrong(range.end)) }
 }
 
-/// The bytes of a slice, once all of them have proven themselves.
+/// The bytes of a slice, once all of them are proven.
 pub(super) fn decode(
     address: &ArtifactId,
     size_bytes: u64,
@@ -183,7 +184,7 @@ pub(super) fn decode(
     Ok(bytes)
 }
 
-/// Whether a slice proves itself against the address: its bytes, and `size_bytes` if it reaches the last group.
+/// Whether a slice is proven by the address: its bytes, and `size_bytes` if it includes the last group.
 pub fn proves(address: &ArtifactId, size_bytes: u64, range: ByteRange, encoded: &[u8]) -> bool {
     prove(address, size_bytes, range, encoded, |_| Ok(())).is_ok()
 }
@@ -202,7 +203,7 @@ fn fault(error: &DecodeError) -> Option<u64> {
     }
 }
 
-/// Where a blob imported by reference lies, and what it looked like.
+/// Where a blob imported by reference is, and what its file looked like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ReferenceRecord {
     pub(super) path: String,
@@ -218,19 +219,19 @@ impl ReferenceRecord {
     }
 }
 
-/// The file that holds a blob, whatever has become of it.
+/// The file that holds a blob, whatever has happened to it.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) file: File,
     pub(super) path: PathBuf,
-    /// It lies outside the store.
+    /// Whether it lies outside the store.
     pub(super) is_reference: bool,
-    /// It has no name outside the store.
+    /// Whether it has no name outside the store.
     pub(super) is_ours: bool,
 }
 
 impl Source {
-    /// None when there is no such file.
+    /// Finds the file of a blob. `None` if there is no such file.
     pub(super) fn find(layout: &Layout, address: &ArtifactId) -> Result<Option<Self>, ArtifactError> {
         let path = layout.data(address);
         match File::open(&path) {
@@ -252,14 +253,14 @@ impl Source {
     }
 }
 
-/// A blob opened for reading proven ranges of it. Several threads may use it at once.
+/// A blob opened for reading proven ranges. Several threads may use it at once.
 #[derive(Debug)]
 pub struct BlobReader {
     address: ArtifactId,
     path: PathBuf,
     size_bytes: u64,
     data: File,
-    /// A blob of one group has none.
+    /// `None` for a blob of one group.
     outboard: Option<File>,
     by_reference: bool,
     /// Where wrong bytes are reported.
@@ -279,12 +280,12 @@ impl BlobReader {
         Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference, report: None })
     }
 
-    /// Has wrong bytes that are read from now on marked.
+    /// Makes the reader mark the blob when it reads wrong bytes from now on.
     pub(super) fn reporting(self, layout: &Arc<Layout>, marks: &Arc<Marks>) -> Self {
         Self { report: Some((Arc::clone(layout), Arc::clone(marks))), ..self }
     }
 
-    /// Marks the blob, unless what was read has been replaced since it was opened.
+    /// Marks the blob, unless its file has been replaced since it was opened.
     fn reported(&self, error: ArtifactError) -> ArtifactError {
         if let Some((layout, marks)) = &self.report
             && error.is_damage()
@@ -296,7 +297,7 @@ impl BlobReader {
         error
     }
 
-    /// A blob whose file may be another than it was.
+    /// A blob whose file may have changed.
     pub(super) fn of_source(layout: &Layout, address: &ArtifactId, source: &Source) -> Result<Self, ArtifactError> {
         let path = source.path.clone();
         let data = source.file.try_clone().map_err(at("open", &path))?;
@@ -306,7 +307,7 @@ impl BlobReader {
         Ok(Self { address: *address, path, size_bytes, data, outboard, by_reference, report: None })
     }
 
-    /// A download under way, of whose ranges some are there.
+    /// A download in progress, of which some ranges are here.
     pub(super) fn partial(address: ArtifactId, path: PathBuf, size_bytes: u64, data: File, outboard: File) -> Self {
         Self { address, path, size_bytes, data, outboard: Some(outboard), by_reference: false, report: None }
     }
@@ -316,17 +317,17 @@ impl BlobReader {
         &self.address
     }
 
-    /// Bytes of the blob.
+    /// Size of the blob, in bytes.
     pub const fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// Appends the slice of `range` to `encoded`: the bytes and their proof, checked before they are appended. What
-    /// was appended before an error is not to be used.
+    /// Appends the slice of `range` to `encoded`: the bytes and their proof, checked before they are appended. After an
+    /// error, do not use what was appended.
     ///
     /// # Errors
     /// [`ArtifactError::Range`] when no slice has this range; [`ArtifactError::Damaged`] or
-    /// [`ArtifactError::ReferenceChanged`] when the bytes on disk are not those of the address.
+    /// [`ArtifactError::ReferenceChanged`] when the bytes on disk do not match the address.
     pub fn encode(&self, range: ByteRange, encoded: &mut Vec<u8>) -> Result<(), ArtifactError> {
         let (address, size_bytes) = (self.address, self.size_bytes);
         if !range.is_sliceable(size_bytes) {
@@ -372,12 +373,12 @@ impl BlobReader {
         }
     }
 
-    /// Checks the groups of `range` against the address without giving them.
+    /// Checks the groups of `range` against the address without returning them.
     pub(super) fn check(&self, range: ByteRange) -> Result<(), ArtifactError> {
         self.encode_to(range, io::sink()).map_err(|error| self.reported(error))
     }
 
-    /// As [`BlobReader::check`], with the bytes read from the disk rather than from memory, and not kept there.
+    /// As [`BlobReader::check`], but reads from the disk, not from the page cache, and leaves nothing in it.
     pub(super) fn check_on_disk(&self, range: ByteRange) -> Result<(), ArtifactError> {
         self.forget(range);
         let checked = self.check(range);
@@ -385,7 +386,7 @@ impl BlobReader {
         checked
     }
 
-    /// Tells the kernel that it need not keep a range in memory. It may do as it likes.
+    /// Advises the kernel not to cache a range. It may ignore this.
     fn forget(&self, range: ByteRange) {
         let len = std::num::NonZero::new(range.size_bytes());
         let _ = rustix::fs::fadvise(&self.data, range.start, len, rustix::fs::Advice::DontNeed);
@@ -399,7 +400,7 @@ impl BlobReader {
         let (root, tree, chunks) = (root(&self.address), tree(self.size_bytes), range.chunks());
         let mut encoded = Vec::new();
         let data = Positioned(&self.data);
-        // Not checked here: decoding checks.
+        // Not checked here: decoding checks them.
         match &self.outboard {
             Some(file) => {
                 encode_ranges(data, PostOrderOutboard { root, tree, data: Positioned(file) }, &chunks, &mut encoded)
@@ -415,19 +416,19 @@ impl BlobReader {
         Ok(())
     }
 
-    /// The bytes from the beginning, not checked.
+    /// The bytes from the start, unchecked.
     pub(super) fn into_bytes(self) -> File {
         self.data
     }
 
-    /// All bytes, checked. For what fits in memory.
+    /// All bytes, checked. For blobs that fit in memory.
     pub(super) fn read_all(&self) -> Result<Vec<u8>, ArtifactError> {
         let mut bytes = Vec::new();
         self.read(ByteRange::whole(self.size_bytes), &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Hands over the bytes in order, checked, in pieces of about a mebibyte.
+    /// Hands over the bytes in order, checked, in pieces of about one mebibyte.
     pub(super) fn for_each_piece(
         &self,
         state: &mut Progress,
@@ -446,11 +447,11 @@ impl BlobReader {
     }
 }
 
-/// Whether a file that is open is the one that has the name.
+/// Whether an open file is the one at this path.
 fn is_at(file: &File, path: &Path) -> bool {
     let look = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     let (open, named) = (file.metadata().map(look), fs::metadata(path).map(look));
-    // A name that is gone is damage, too.
+    // A missing name is damage, too.
     named.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |named| open.is_ok_and(|open| open == named))
 }
 
@@ -483,7 +484,7 @@ fn open_reference(layout: &Layout, address: &ArtifactId) -> Result<(File, PathBu
     Ok((data, path, true))
 }
 
-/// A file read at positions without moving its cursor, so that threads can share it.
+/// A file read at positions without moving its cursor, so threads can share it.
 struct Positioned<'a>(&'a File);
 
 impl ReadAt for Positioned<'_> {
@@ -498,7 +499,7 @@ impl Size for Positioned<'_> {
     }
 }
 
-/// Opens a file for import: its handle, and what it looked like then.
+/// Opens a file for import. Returns its handle and its metadata at that moment.
 pub(super) fn open_source(path: &Path) -> Result<(File, fs::Metadata), ArtifactError> {
     let file = File::open(path).map_err(at("open", path))?;
     let metadata = file.metadata().map_err(at("inspect", path))?;

@@ -102,7 +102,7 @@ fn a_large_file_that_was_left_alone_is_not_read_again() {
         file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     };
     settle(&path);
-    // Its inode has just changed, by that.
+    // That has just changed its inode.
     let first = bench.import(&path);
     let records = || fs::read_dir(bench.store.layout.hashed()).unwrap().count();
     assert_eq!(records(), 0, "a file that has just changed is not remembered");
@@ -112,7 +112,7 @@ fn a_large_file_that_was_left_alone_is_not_read_again() {
         assert_eq!(bench.import(&path).artifact, first.artifact);
     }
     assert_eq!(records(), 1);
-    // What is remembered is believed: a record of other bytes that are here says what is not so.
+    // A record is believed: one that names other bytes which are here gives a wrong answer.
     let other = bench.import(&bench.file("other", &bytes(3_000_001)));
     let record = fs::read_dir(bench.store.layout.hashed()).unwrap().next().unwrap().unwrap().path();
     let kept = fs::read(&record).unwrap();
@@ -120,17 +120,17 @@ fn a_large_file_that_was_left_alone_is_not_read_again() {
     let mut forged = kept.clone();
     forged[place..place + 32].copy_from_slice(other.artifact.address.as_bytes());
     fs::write(&record, forged).unwrap();
-    assert_eq!(bench.import(&path).artifact.address, other.artifact.address, "it was not read");
+    assert_eq!(bench.import(&path).artifact.address, other.artifact.address, "the file was not read");
     fs::write(&record, &kept).unwrap();
-    // A change that leaves size and times of the bytes as they were is seen by the inode's.
+    // A change that keeps the size and the modification time is detected by the inode's change time.
     let before = fs::metadata(&path).unwrap().modified().unwrap();
     let mut changed = content;
     changed[7] ^= 1;
     fs::write(&path, &changed).unwrap();
     File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
     assert_eq!(bench.import(&path).artifact.address, ArtifactId::of(&changed));
-    // With its bytes the record goes.
-    bench.store.collect(false, |_| false).unwrap();
+    // The record goes together with the bytes.
+    bench.store.collect_garbage(false, |_| false).unwrap();
     assert_eq!(records(), 0);
 }
 
@@ -171,7 +171,7 @@ fn a_directory_becomes_a_collection_without_its_junk() {
 
     let out = bench.root.join("out");
     bench.store.export(&address, &out, Overwrite::Refuse, &mut quiet).unwrap();
-    assert_eq!(bench.import(&out).artifact.address, address, "what is exported is what was imported");
+    assert_eq!(bench.import(&out).artifact.address, address, "the export equals the import");
     bench.store.export(&address, &out, Overwrite::Refuse, &mut quiet).unwrap();
     fs::write(out.join("config.json"), b"[]").unwrap();
     let refused = bench.store.export(&address, &out, Overwrite::Refuse, &mut quiet);
@@ -229,7 +229,7 @@ fn a_reference_serves_until_its_file_changes() {
         bench.store.verify(&address, &mut quiet).unwrap();
         assert!(!bench.root.join("artifacts/blobs").join(address.to_string()).exists());
 
-        // Same size and time of change, other bytes: only the hash tells.
+        // Same size and modification time, other bytes: only the hash shows it.
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         file.write_all_at(&[content[50] ^ 1], 50).unwrap();
@@ -243,12 +243,15 @@ fn a_reference_serves_until_its_file_changes() {
         let refused = bench.store.reader(&address);
         assert!(matches!(refused, Err(ArtifactError::ReferenceChanged { how: Reference::Changed, .. })));
         fs::remove_file(&path).unwrap();
-        assert!(matches!(bench.store.reader(&address), Err(ArtifactError::Marked(_))), "seen once, known from then on");
+        assert!(
+            matches!(bench.store.reader(&address), Err(ArtifactError::Marked(_))),
+            "found once, marked from then on"
+        );
         let refused = bench.store.verify(&address, &mut quiet).unwrap_err();
         assert!(matches!(refused, ArtifactError::ReferenceChanged { how: Reference::Gone, .. }));
         assert!(refused.to_string().contains("referenced"));
 
-        // Published again by copy, it is whole once more.
+        // Published again by copy, it is whole again.
         bench.file("referenced", &content);
         bench.import(&path);
         bench.store.verify(&address, &mut quiet).unwrap();
@@ -270,12 +273,12 @@ fn a_hard_link_takes_no_room_and_what_is_written_into_it_is_never_served() {
         bench.store.verify(&address, &mut quiet).unwrap();
         assert_eq!(bench.store.import(&path, ImportMode::HardLink, &mut quiet).unwrap().new_bytes, 0);
 
-        // Replaced by another file of the name, as most programs write: the store's stays.
+        // Replaced by another file of the same name, as most programs write: the store's file stays.
         let other = bench.file("other", b"other");
         fs::rename(&other, &path).unwrap();
         bench.store.verify(&address, &mut quiet).unwrap();
 
-        // Written in place: found.
+        // Written in place: the damage is found.
         fs::remove_file(&path).unwrap();
         fs::hard_link(&stored, &path).unwrap();
         bench.flip(&format!("blobs/{address}"), 50);
@@ -320,7 +323,7 @@ fn every_flipped_bit_on_disk_is_found_and_never_served() {
         let target = bench.root.join("out");
         assert!(bench.store.export(&address, &target, Overwrite::Refuse, &mut quiet).is_err());
         assert!(!target.exists(), "no wrong file under the final name");
-        assert_eq!(bench.store.damaged_blobs(), [address], "whoever reads it first takes note");
+        assert_eq!(bench.store.damaged_blobs(), [address], "the first reader marks it");
         bench.flip(file, offset);
         bench.store.verify(&address, &mut quiet).unwrap();
     }
@@ -355,7 +358,7 @@ fn a_download_resumes_after_a_kill_and_ends_whole() {
     assert_eq!(partial.receive(piece, &from.slice(&address, piece)).unwrap(), 0, "nothing new the second time");
     assert!(matches!(partial.finish(), Err(ArtifactError::Incomplete { .. })));
     assert!(matches!(to.store.resume(&address), Err(ArtifactError::UnderWay(_))));
-    // As a kill leaves it: no destructor writes anything.
+    // As after a kill: no destructor writes anything.
     drop(partial);
     to.reopen();
     assert_eq!(to.store.partials().unwrap(), [address]);
@@ -433,7 +436,7 @@ fn a_wrong_slice_writes_nothing_wrong() {
     for size in [len - 5, len - 1, len + 1, len + GROUP, 2 * len, 5] {
         let claimed = tail(size, 0);
         let refused = to.store.start(&address, size as u64, claimed, &honest);
-        assert!(matches!(refused, Err(ReceiveError::WrongBytes { .. })), "another size does not prove itself: {size}");
+        assert!(matches!(refused, Err(ReceiveError::WrongBytes { .. })), "another size is not proven: {size}");
     }
     assert_eq!(fs::read_dir(to.root.join("artifacts/partial")).unwrap().count(), 0);
 
@@ -582,21 +585,25 @@ fn a_collection_of_garbage_leaves_what_is_pinned_wanted_or_shared() {
     let gone = directory("gone", &[("shared.bin", 3 * GROUP), ("lost.bin", 5 * GROUP)]);
     bench.store.pin(&pinned).unwrap();
     let before = bench.store.used_bytes();
-    let tried = bench.store.collect(true, |address| *address == wanted).unwrap();
-    assert_eq!(bench.store.used_bytes(), before, "trying out removes nothing");
+    let tried = bench.store.collect_garbage(true, |address| *address == wanted).unwrap();
+    assert_eq!(bench.store.used_bytes(), before, "a dry run removes nothing");
     let hold = bench.store.hold();
-    assert!(matches!(bench.store.collect(false, |_| false), Err(ArtifactError::Held)));
+    assert!(matches!(bench.store.collect_garbage(false, |_| false), Err(ArtifactError::Held)));
     drop(hold);
-    let collected = bench.store.collect(false, |address| *address == wanted).unwrap();
+    let collected = bench.store.collect_garbage(false, |address| *address == wanted).unwrap();
     assert_eq!(collected, tried);
-    assert_eq!((collected.artifacts.clone(), collected.blobs), (vec![gone], 2), "its manifest and the file of its own");
+    assert_eq!(
+        (collected.artifacts.clone(), collected.blobs),
+        (vec![gone], 2),
+        "its manifest and the file that only it names"
+    );
     assert_eq!(bench.store.used_bytes(), before - collected.freed_bytes);
     assert!(!bench.store.has(&gone) && !bench.store.has_blob(&ArtifactId::of(&bytes(5 * GROUP))));
     for kept in [pinned, wanted] {
         bench.store.verify(&kept, &mut quiet).unwrap();
     }
     assert!(bench.store.unpin(&pinned).unwrap() && !bench.store.unpin(&pinned).unwrap());
-    bench.store.collect(false, |_| false).unwrap();
+    bench.store.collect_garbage(false, |_| false).unwrap();
     assert_eq!((bench.store.used_bytes(), bench.store.list().unwrap()), (0, vec![]));
     assert!(matches!(bench.store.pin(&pinned), Err(ArtifactError::NotFound(_))));
 }
@@ -700,7 +707,7 @@ fn a_model_file_that_is_newer_than_the_reader_is_taken_and_says_why_it_tells_not
     assert!(path.as_str() == "new.gguf" && reason.contains("version 9"), "{path}: {reason}");
     let text = br#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
     let safetensors = [&(text.len() as u64).to_le_bytes()[..], text, &[0; 8]].concat();
-    // What came from elsewhere was checked by nobody: half of a file is told as such.
+    // Bytes from elsewhere were not checked: a truncated file is reported as such.
     let half = bench.store.contents(&bench.blob(&safetensors[..safetensors.len() - 1])).unwrap();
     let [UnreadFile { path: None, reason }] = half.unread_files.as_slice() else { panic!("{half:?}") };
     assert!(reason.starts_with("damaged or incomplete") && reason.contains("but 7 follow"), "{reason}");
@@ -760,7 +767,7 @@ fn a_pass_over_everything_finds_each_damaged_blob_and_goes_on_where_it_was() {
     assert_eq!(bench.store.damaged_artifacts().unwrap().len(), 2);
     assert_eq!(bench.scrub().1, [], "what is marked is not looked at again");
 
-    // A step at a time, each in a pass of its own that begins where the last one was.
+    // One step at a time, each in a pass of its own that starts where the last one stopped.
     let (mut place, mut steps) = (Place { began_s: 7, ..Place::default() }, 0);
     while !place.ended {
         let mut scrub = bench.store.scrub(place).unwrap();
@@ -786,7 +793,7 @@ fn a_mark_outlives_the_process_and_goes_when_the_bytes_are_right() {
     bench.flip(&format!("blobs/{address}"), 0);
     bench.store.verify(&address, &mut quiet).unwrap();
     assert!(bench.store.has(&address) && bench.store.damaged_blobs().is_empty());
-    // Published again, it is written anew.
+    // Published again, it is rewritten.
     bench.flip(&format!("blobs/{address}"), 0);
     assert_eq!(bench.scrub().1, [address]);
     assert_eq!(bench.blob(&content), address);
@@ -796,7 +803,7 @@ fn a_mark_outlives_the_process_and_goes_when_the_bytes_are_right() {
     assert_eq!(bench.store.damaged_blobs(), []);
 }
 
-/// Takes up what was salvaged and gives it what is missing; gives how many bytes that was.
+/// Resumes what was salvaged and supplies the missing bytes. Returns their number.
 fn refetch(from: &Bench, to: &Bench, address: &ArtifactId) -> u64 {
     let partial = to.store.resume(address).unwrap().unwrap();
     let missing = partial.missing();
@@ -828,7 +835,7 @@ fn only_the_damaged_groups_of_a_blob_are_needed_again() {
         to.store.verify(&address, &mut quiet).unwrap();
         assert!(to.store.used_bytes().abs_diff(used_bytes) < 100, "but for the record of the groups");
     }
-    // The hash tree alone, and a file that was cut: the one is made anew, nothing can be proven of the other.
+    // Only the hash tree, and a truncated file: the tree is rebuilt, and nothing of the file can be proven.
     for offset in (0..64 * 40).step_by(640) {
         to.flip(&format!("blobs/{address}.obao"), offset);
         assert_eq!(to.scrub().1, [address]);
@@ -861,7 +868,7 @@ fn a_users_own_file_is_never_written_when_the_store_mends_its_copy() {
         let path = to.file("mine", &content);
         to.store.import(&path, mode, &mut quiet).unwrap();
         if mode == ImportMode::Reference {
-            // Touched only: the store takes note.
+            // Only touched: the store updates its record.
             File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
             assert_eq!(to.scrub().1, [address]);
             assert_eq!(to.store.salvage(&address).unwrap(), Salvaged::Whole);
@@ -895,10 +902,10 @@ fn a_damaged_file_makes_the_collection_wait_and_its_garbage_is_collected() {
     assert_eq!(bench.store.damaged_artifacts().unwrap()[0].address, address);
     bench.store.salvage(&file).unwrap();
     bench.store.pin(&address).unwrap();
-    bench.store.collect(false, |_| false).unwrap();
-    assert_eq!(bench.store.partials().unwrap(), [file], "what of a pinned artifact was salvaged stays");
+    bench.store.collect_garbage(false, |_| false).unwrap();
+    assert_eq!(bench.store.partials().unwrap(), [file], "the salvaged part of a pinned artifact stays");
     bench.store.unpin(&address).unwrap();
-    bench.store.collect(false, |_| false).unwrap();
+    bench.store.collect_garbage(false, |_| false).unwrap();
     assert_eq!(bench.store.list().unwrap(), []);
 }
 
@@ -924,20 +931,20 @@ fn whose_a_file_is_can_be_told_as_long_as_it_is_here_and_what_nobody_wants_goes(
         .unwrap();
     let tail = ByteRange::tail(other.size_bytes, 0);
     to.store.start(&other.address, other.size_bytes, tail, &from.slice(&other.address, tail)).unwrap();
-    // Interrupted there: neither by itself nor on the operator's word does it go, unless that says so.
+    // Interrupted here, it goes neither by itself nor on the operator's request, unless that says so.
     to.store.tidy().unwrap();
-    let collected = to.store.collect(false, |_| false).unwrap();
+    let collected = to.store.collect_garbage(false, |_| false).unwrap();
     assert_eq!((collected.blobs, collected.downloads), (0, 0), "{collected:?}");
     assert!(to.store.has_blob(&one.address) && is_begun(Fate::Arrives));
-    let tried = to.store.collect_with((true, true), |_| false).unwrap();
+    let tried = to.store.collect_garbage_with((true, true), |_| false).unwrap();
     assert_eq!((tried.blobs, tried.downloads), (2, 1));
     assert!(to.store.has_blob(&one.address) && to.store.partials().unwrap() == [other.address]);
     // A week later it goes by itself.
     let record = File::options().write(true).open(to.store.layout.begun().join(address.to_string())).unwrap();
     record.set_modified(SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(60)).unwrap();
-    assert_eq!(to.store.tidy().unwrap(), Collected { blobs: 2, downloads: 1, ..tried });
+    assert_eq!(to.store.tidy().unwrap(), Garbage { blobs: 2, downloads: 1, ..tried });
     assert_eq!((to.store.used_bytes(), to.store.begun().unwrap()), (0, vec![]));
-    // What is whole is begun no more; what is collected is, until the last of it has gone.
+    // A whole artifact is no longer begun; one being collected is, until its last file is gone.
     let whole = to.blob(&bytes(9));
     to.store.remove_root(&whole).unwrap();
     assert_eq!(to.store.begun_of(&whole).unwrap(), Some(Begun { kind: ArtifactKind::File, fate: Fate::Goes }));
@@ -961,15 +968,15 @@ fn what_a_publish_brings_stays_if_the_ledger_takes_it_and_goes_if_not() {
     let (taken, refused) = (publish("one", b"one"), publish("two", b"two"));
     let awaited = bench.store.awaited(&taken).unwrap().unwrap();
     assert_eq!(awaited, Awaited { model, until: Timestamp::new(5), brought: true });
-    bench.store.collect(false, |_| false).unwrap();
+    bench.store.collect_garbage(false, |_| false).unwrap();
     bench.store.settle(&taken).unwrap();
     assert!(bench.store.let_go(&refused).unwrap() && !bench.store.let_go(&refused).unwrap());
     assert_eq!(bench.store.tidy().unwrap().blobs, 1);
     assert!(bench.store.is_pinned(&taken) && !bench.store.has_blob(&refused));
-    // Published a second time, in vain: it was here before.
+    // Published a second time and refused: it was here before.
     assert_eq!(publish("one", b"one"), taken);
     assert!(!bench.store.let_go(&taken).unwrap() && bench.store.is_pinned(&taken));
-    // Twice in vain: it was brought by the first.
+    // Refused twice: the first publish brought it.
     let twice = publish("three", b"three");
     assert_eq!((publish("three", b"three"), bench.store.let_go(&twice).unwrap()), (twice, true));
     assert_eq!(bench.store.all_awaited().unwrap(), []);
@@ -1005,7 +1012,7 @@ fn the_nodes_own_files_are_not_taken_in_by_whatever_name_and_nothing_is_written_
         }
     }
     assert_eq!(bench.store.list().unwrap(), []);
-    // What is stored has a second name of its owner's: that may be taken in again.
+    // A stored file has a second name that belongs to its owner: it may be imported again.
     let mine = bench.file("mine", b"mine");
     for _ in 0..2 {
         bench.store.import(&mine, ImportMode::HardLink, &mut quiet).unwrap();

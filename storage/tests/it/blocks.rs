@@ -1,4 +1,4 @@
-//! What a commit leaves behind, also after the process ends at any moment.
+//! What a commit leaves on disk, even if the process ends at any moment.
 
 use crate::chain::{Next, genesis, transaction};
 use allod_protocol::{
@@ -64,7 +64,7 @@ fn everything_is_there_after_closing_and_reopening_at_each_height() {
 fn a_ledger_at_rest_gives_memory_back_and_forgets_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
-    // More to write out than a rest would leave where it is: values of 64 KiB, and their history.
+    // More than a rest would leave in memory: values of 64 KiB, and their history.
     let value = |height: u64| vec![height as u8; 64 * 1024];
     let commit_large = || {
         let tip = ledger.tip();
@@ -93,7 +93,7 @@ fn a_ledger_at_rest_gives_memory_back_and_forgets_nothing() {
     assert_whole(&Ledger::open(dir.path(), &genesis()).unwrap());
 }
 
-/// What a killed process leaves: the files as they are while the ledger is open.
+/// Copies what a killed process leaves: the files as they are while the ledger is open.
 fn copy_files(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -1,4 +1,4 @@
-//! A chain of blocks for tests: any changes, any transactions, certificates that verify.
+//! A chain of blocks for tests, with any changes and transactions, and certificates that verify.
 
 use allod_protocol::{
     ground::{
@@ -83,7 +83,7 @@ pub(crate) fn transaction(tip: &Tip, nonce: u64) -> Transaction {
     .sign(&[key(1)])
 }
 
-/// What follows a tip.
+/// The content of the block after a tip.
 #[derive(Default)]
 pub(crate) struct Next {
     pub(crate) transactions: Vec<Transaction>,

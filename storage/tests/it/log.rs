@@ -22,7 +22,7 @@ fn write(dir: &Path, bytes: &[u8]) {
     std::fs::write(dir.join(LOG_FILE), bytes).unwrap();
 }
 
-/// Three syncs: `a` and `b`, then `c` of another height, then `d` and an empty entry.
+/// Three syncs: `a` and `b`, then `c` of another height, then `d` and an empty entry. Returns the ends of their frames.
 fn filled(dir: &Path) -> Vec<usize> {
     let mut log = ConsensusLog::open(dir).unwrap();
     let mut ends = Vec::new();
@@ -111,7 +111,7 @@ fn a_flipped_bit_before_the_last_record_is_refused_and_in_it_cut() {
         assert!(matches!(&error, LogError::Damaged { offset, .. } if *offset == start), "byte {place}: {error}");
         let text = error.to_string();
         assert!(text.contains(LOG_FILE) && text.contains(&format!("byte {start}")) && text.contains("move this file"));
-        assert_eq!(read(dir.path()), damaged, "nothing is changed by refusing");
+        assert_eq!(read(dir.path()), damaged, "refusing changes nothing");
     }
 }
 
@@ -125,7 +125,7 @@ fn bytes_that_look_like_a_record_inside_an_entry_are_not_taken_for_one() {
     log.sync().unwrap();
     drop(log);
     let mut torn = read(dir.path());
-    torn[ends[2]] ^= 1; // the header of the last record is lost, its content is not
+    torn[ends[2]] ^= 1; // the header of the last record is lost, but its content is not
     write(dir.path(), &torn);
     assert_eq!(entries(dir.path(), ONE), bytes(&["a", "b", "d", ""]));
 }

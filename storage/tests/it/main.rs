@@ -1,6 +1,6 @@
 //! The storage crate from outside: what it keeps, what it refuses, and that disk and memory are the same ledger.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
 mod blocks;
 mod chain;

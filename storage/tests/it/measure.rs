@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const TRANSACTIONS: u64 = 1_000;
 const KEYS_PER_TRANSACTION: u64 = 5;
 
-/// Each transaction remembers its id, and writes one new key and three of those there are.
+/// Each transaction records its id, writes one new key and rewrites three existing ones.
 fn next(height: u64, tip: &allod_protocol::ledger::block::Tip) -> Next {
     let key = |family: u8, number: u64| {
         let mut key = vec![family];
@@ -33,7 +33,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// What this thread has spent on a processor: unlike the clock's, nearly independent of what else runs.
+/// Processor time used by this thread: unlike wall-clock time, it hardly depends on what else runs.
 fn processor_time() -> Duration {
     let status = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(status.split_whitespace().next().unwrap().parse().unwrap())

@@ -1,4 +1,4 @@
-//! What opening refuses, and that it says what to do.
+//! What opening refuses, and that the error says what to do.
 
 use crate::chain::{Next, genesis, genesis_named, transaction};
 use allod_protocol::ground::codec;
@@ -19,7 +19,7 @@ fn ledger_of_two_blocks(dir: &Path) {
     }
 }
 
-/// Opens the database behind the ledger's back.
+/// Changes the database behind the ledger's back.
 fn tamper(dir: &Path, change: impl Fn(&DB)) {
     let columns = DB::list_cf(&Options::default(), dir).unwrap();
     change(&DB::open_cf(&Options::default(), dir, columns).unwrap());
@@ -88,7 +88,7 @@ fn refuses_records_that_contradict_each_other() {
             Box::new(move |db| db.delete_cf(db.cf_handle("headers").unwrap(), height(2)).unwrap()),
         ),
         (
-            "has the transactions of another",
+            "has the transactions of another block",
             Box::new(move |db| {
                 let bodies = db.cf_handle("bodies").unwrap();
                 let other = db.get_cf(bodies, height(1)).unwrap().unwrap();
@@ -96,7 +96,7 @@ fn refuses_records_that_contradict_each_other() {
             }),
         ),
         (
-            "has another above it",
+            "has a block above it",
             Box::new(move |db| {
                 let headers = db.cf_handle("headers").unwrap();
                 let other = db.get_cf(headers, height(1)).unwrap().unwrap();

@@ -13,7 +13,7 @@ use allod_storage::{Ledger, PROVABLE_HEIGHTS, StorageError};
 use rocksdb::{DB, IteratorMode, Options};
 use std::{collections::BTreeSet, path::Path};
 
-/// That a founder attested nothing: its account, and a key that is absent.
+/// Proves that a founder attested nothing: its account, and a key that is absent.
 fn subject(founder: AccountId) -> Subject {
     let statement = Name::new("bias-audit").unwrap();
     Subject::Attestation { artifact: ArtifactId::from_bytes([1; 32]), statement, account: founder }

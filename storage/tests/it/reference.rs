@@ -1,4 +1,4 @@
-//! The ledger on disk against the one in memory: whatever is committed, both answer alike.
+//! The ledger on disk against the one in memory: whatever is committed, both give the same answers.
 
 use crate::chain::{Next, genesis};
 use allod_protocol::ground::{
@@ -8,7 +8,7 @@ use allod_protocol::ground::{
 use allod_storage::{Ledger, MemoryLedger};
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// Few keys, some of them beginnings of others, in families with and without history.
+/// A few keys, some of them prefixes of others, in families with and without history.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     (select(vec![1u8, 5, 6, 10, 18]), vec(select(vec![0u8, 1, 0xff]), 0..4)).prop_map(|(family, mut rest)| {
         rest.insert(0, family);
@@ -49,7 +49,7 @@ fn assert_alike(disk: &impl StateRead, memory: &impl StateRead, questions: &[Que
     }
 }
 
-/// Of the remembered transaction ids the disk keeps no history.
+/// Whether a question is about past values. The disk keeps no history of the remembered transaction ids.
 fn asks_the_past(question: &Question) -> bool {
     let seen = Family::Seen as u8;
     question.from >= vec![seen + 1] || question.to < vec![seen] && question.from < vec![seen]

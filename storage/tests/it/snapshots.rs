@@ -1,4 +1,4 @@
-//! A snapshot does not move, whatever is committed meanwhile.
+//! A snapshot does not change, whatever is committed meanwhile.
 
 use crate::chain::{Next, genesis};
 use allod_protocol::ground::state::{Direction, StateRead};

@@ -120,7 +120,7 @@ fn files_that_go_while_their_directory_is_taken_in_are_named_and_nothing_of_it_s
         let refused = place.store.import(first.parent().unwrap(), mode, &mut on_progress).unwrap_err();
         assert!(matches!(&refused, ArtifactError::SourceChanged(path) if path.ends_with("z/1999")), "{refused}");
         assert_eq!(place.store.list().unwrap(), [], "no artifact; files of it that came first are garbage");
-        place.store.collect(false, |_| false).unwrap();
+        place.store.collect_garbage(false, |_| false).unwrap();
         place.is_empty();
     }
 }
@@ -144,7 +144,7 @@ fn a_disk_with_no_room_but_the_ledgers_takes_no_files_in_and_writes_none_out() {
         assert!(disk.free_bytes() >= KEPT_FREE_BYTES, "{} bytes are left", disk.free_bytes());
         assert_eq!(store.list().unwrap(), []);
         assert_eq!(fs::read_dir(place.path("artifacts/store/temporary")).unwrap().count(), 0);
-        let collected = store.collect(false, |_| false).unwrap();
+        let collected = store.collect_garbage(false, |_| false).unwrap();
         assert_eq!(store.used_bytes(), 0, "{collected:?}");
     }
     let small = place.write("small", &bytes(1024 * 1024));

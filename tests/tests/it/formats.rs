@@ -54,7 +54,7 @@ const EXCEPTIONS: [Exception; 6] = [
     },
     Exception {
         package: "read",
-        here: "not understood: its metadata has more than 64 arrays in each other",
+        here: "not understood: its metadata nests more than 64 arrays",
         why: "a bound: `gguf` reads as deep as Python goes",
     },
 ];

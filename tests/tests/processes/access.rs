@@ -94,7 +94,7 @@ fn a_restricted_version_is_fetched_by_peers_of_holders_and_licensees_as_long_as_
     });
 }
 
-/// The copies found and wished for of the only release whose owners wish for some, as a peer sees it.
+/// The copies found and wanted of the only release whose owners want copies, as a peer sees it.
 fn copies(net: &Processes, peer: usize) -> Option<(u64, u64)> {
     let seen: Value = serde_json::from_str(&get(net.api_port(peer), "/v1/replication")?.1).ok()?;
     let release = seen.get(0)?;
@@ -145,5 +145,5 @@ fn volunteers_bring_the_copies_to_the_number_that_the_owners_wish_for_and_replac
     let left: Vec<usize> = (0..4).filter(|peer| *peer != lost).collect();
     wait_until("a copy in its place", || (holders(&net, &left, &artifact) == left).then_some(()));
     wait_until("three copies again", || (copies(&net, 0) == Some((3, 3))).then_some(()));
-    assert!(net.log(0).contains("a release has fewer copies than its owners wish for"));
+    assert!(net.log(0).contains("a release has fewer copies than its owners want"));
 }

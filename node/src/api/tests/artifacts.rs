@@ -317,7 +317,7 @@ async fn a_version_that_is_withdrawn_is_served_no_more() {
         let path = format!("/v1/artifacts/{}/fetch", ArtifactId::of(&bytes));
         let answer = stranger.lines(&path, json!({"kind": "file", "providers": [provider]})).await.pop().unwrap();
         if !kept {
-            stranger.node.artifacts.collect(false, |_| false).unwrap();
+            stranger.node.artifacts.collect_garbage(false, |_| false).unwrap();
         }
         answer
     };
@@ -334,7 +334,7 @@ async fn a_version_that_is_withdrawn_is_served_no_more() {
     assert_eq!(publisher.lines(&own, json!({})).await.pop().unwrap()["error"]["code"], "withdrawn");
     assert!(publisher.lines(&own, despite.clone()).await.pop().unwrap()["result"].is_object());
     publisher.node.artifacts.unpin(&ArtifactId::of(&bytes)).unwrap();
-    publisher.node.artifacts.collect(false, |_| false).unwrap();
+    publisher.node.artifacts.collect_garbage(false, |_| false).unwrap();
     let gone = publisher.lines(&own, despite).await.pop().unwrap();
     assert_eq!(gone["error"]["code"], "withdrawn", "nobody serves it, whatever it is asked for by: {gone}");
     let again = publisher.lines("/v1/artifacts", json!({"path": publisher.write("weights", &bytes)})).await;
@@ -357,7 +357,7 @@ async fn a_restricted_artifact_is_served_to_peers_of_holders_as_long_as_the_ledg
     let fetch = async || {
         let path = format!("/v1/artifacts/{address}/fetch");
         let answer = stranger.lines(&path, json!({"kind": "file", "providers": [provider]})).await.pop().unwrap();
-        stranger.node.artifacts.collect(false, |_| false).unwrap();
+        stranger.node.artifacts.collect_garbage(false, |_| false).unwrap();
         answer
     };
     let refused = async |when: &str| {
@@ -414,14 +414,14 @@ async fn what_an_artifact_says_of_itself_is_shown_with_it_and_with_its_version()
     let card = json!({"license": "mit", "tags": ["small"]});
     let shown = peer.ok(&format!("/v1/artifacts/{address}")).await;
     assert_eq!((&shown["model_files"], &shown["card"]), (&expected, &card), "{shown}");
-    let newer = json!({"path": "newer.gguf", "reason": "its version 9 of GGUF is not known here; 2 and 3 are"});
+    let newer = json!({"path": "newer.gguf", "reason": "its GGUF version 9 is not known here; versions 2 and 3 are"});
     assert_eq!(shown["unread_files"], json!([newer]), "{shown}");
     let versions = "/v1/models/northfield/digits/versions";
     let version = peer.ok(&format!("{versions}/1.0")).await;
     assert_eq!((&version["contents"]["model_files"], &version["contents"]["card"]), (&expected, &card), "{version}");
     assert_eq!(peer.ok(versions).await["items"][0].get("contents"), None, "lists are short");
     peer.node.artifacts.unpin(&address).unwrap();
-    peer.node.artifacts.collect(false, |_| false).unwrap();
+    peer.node.artifacts.collect_garbage(false, |_| false).unwrap();
     let gone = peer.ok(&format!("{versions}/1.0")).await;
     assert_eq!((&gone["stored_here"], gone.get("contents")), (&json!(false), None));
 }
@@ -465,7 +465,7 @@ async fn a_flipped_bit_is_found_by_hand_withheld_and_got_again_from_another_peer
         async |repair: bool| peer.lines(&format!("/v1/artifacts/{artifact}/verify?repair={repair}"), json!({})).await;
     let forget = || {
         publisher.node.artifacts.unpin(&artifact).unwrap();
-        publisher.node.artifacts.collect(false, |_| false).unwrap();
+        publisher.node.artifacts.collect_garbage(false, |_| false).unwrap();
     };
     let publish = async || {
         publisher.lines("/v1/artifacts", json!({"path": publisher.directory.path().join("model")})).await;
@@ -549,7 +549,7 @@ async fn rot_is_recorded_withheld_and_mended_whoever_meets_it() {
     }
     // A fetch by hand is as good: what it brings ends the damage, too.
     publisher.node.artifacts.unpin(&artifact).unwrap();
-    publisher.node.artifacts.collect(false, |_| false).unwrap();
+    publisher.node.artifacts.collect_garbage(false, |_| false).unwrap();
     flip(&peer, &large, 7);
     peer.lines(&format!("/v1/artifacts/{artifact}/verify"), json!({})).await;
     assert_eq!(metric(&peer, "allod_artifacts_damaged").await, 1);

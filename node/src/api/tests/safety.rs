@@ -120,7 +120,7 @@ async fn a_suspended_version_is_served_to_nobody_until_that_ends() {
     let fetch = async || {
         let request = json!({"kind": "file", "providers": [provider]});
         let answer = stranger.lines(&format!("/v1/artifacts/{address}/fetch"), request).await.pop().unwrap();
-        stranger.node.artifacts.collect(false, |_| false).unwrap();
+        stranger.node.artifacts.collect_garbage(false, |_| false).unwrap();
         answer
     };
     assert_eq!(fetch().await["result"]["received_bytes"], 7);

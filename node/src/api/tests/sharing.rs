@@ -98,7 +98,7 @@ impl Peer {
 /// A fetch that has answered gives its hold back a moment later.
 fn eventually_collected(peer: &Peer) {
     let begun = std::time::Instant::now();
-    while peer.node.artifacts.collect(false, |_| false).is_err() {
+    while peer.node.artifacts.collect_garbage(false, |_| false).is_err() {
         assert!(begun.elapsed() < PATIENCE, "something holds the store");
         std::thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! Under load: posting what is ready, at its time, and seeing it come back in blocks.
+//! Under load: posting prepared requests on time, and seeing their transactions come back in blocks.
 
 use super::prepare::Batch;
 use crate::{
@@ -25,13 +25,13 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-/// Requests to each node that are under way at once. Without a rate a few keep it busy; with one, those that are due
-/// must not wait for those that a busy node has not answered.
+/// Requests in flight to each node. Without a rate, a few keep it busy; with one, requests that are due must not wait
+/// for those that a busy node has not answered.
 const SENDERS_FLAT_OUT: usize = 4;
 const SENDERS_AT_RATE: usize = 16;
-/// How long what is under way may take to come back once sending has ended.
+/// How long transactions in flight may take to come back after sending has ended.
 const DRAIN: Duration = Duration::from_secs(30);
-/// How long a node that has no room is left alone.
+/// How long to wait before asking a full node again.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// What is sent, and how fast.
@@ -43,37 +43,37 @@ pub(super) struct Plan {
     pub(super) in_flight: u32,
 }
 
-/// What was seen.
+/// What was measured.
 #[derive(Debug, Default)]
 pub(super) struct Measured {
     pub(super) sent: u64,
-    /// Applied before sending ended.
+    /// Number applied before sending ended.
     pub(super) applied_in_time: u64,
     pub(super) applied: u64,
-    /// How long sending went on.
+    /// How long sending took.
     pub(super) sending: Duration,
-    /// From when a request was due, or without a rate when the node took it, to the block, in microseconds, of
-    /// everything applied.
+    /// Latency of everything applied, in microseconds: from when its request was due, or without a rate from when the
+    /// node accepted it, to its block.
     pub(super) latencies_us: Vec<u64>,
-    /// Rejected by the ledger, by code.
+    /// Number rejected by the ledger, by code.
     pub(super) rejected: BTreeMap<String, u64>,
-    /// Refused by a node for good, by code.
+    /// Number finally refused by a node, by code.
     pub(super) refused: BTreeMap<String, u64>,
-    /// Refused for lack of room and sent again.
+    /// Number refused for lack of room and sent again.
     pub(super) sent_again: u64,
-    /// Never seen in a block.
+    /// Number never seen in a block.
     pub(super) lost: u64,
     pub(super) blocks: u64,
     pub(super) largest_block: u64,
-    /// The block that is being told, and how many of its transactions were ours so far.
+    /// The block being reported, and how many of its transactions were ours so far.
     block: (Height, u64),
 }
 
-/// What the senders and the follower share.
+/// State shared by the senders and the follower.
 struct Flight {
     under_way: Mutex<HashMap<TransactionId, Instant>>,
     measured: Mutex<Measured>,
-    /// Bounds what is under way when there is no rate.
+    /// Bounds what is in flight when there is no rate.
     room: Semaphore,
     next_batch: AtomicU64,
     sent_again: AtomicU64,
@@ -84,7 +84,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends everything and waits until it came back.
+/// Sends everything and waits until it has come back.
 pub(super) async fn run(clients: &[Client], batches: Vec<Batch>, plan: &Plan) -> Result<Measured> {
     let first = clients.first().ok_or_else(|| anyhow!("there is no node to send to"))?;
     let flight = Arc::new(Flight {
@@ -125,7 +125,7 @@ pub(super) async fn run(clients: &[Client], batches: Vec<Batch>, plan: &Plan) ->
     Ok(measured)
 }
 
-/// What is applied from this moment on no longer counts for the throughput.
+/// What is applied after this moment no longer counts for the throughput.
 async fn end_at(flight: Arc<Flight>, end: Instant) {
     tokio::time::sleep_until(end).await;
     flight.ended.store(true, Ordering::Relaxed);
@@ -141,7 +141,7 @@ async fn send(client: Client, flight: Arc<Flight>, batches: Arc<Vec<Batch>>, pla
             Some(rate) => {
                 let due = start + slot(number, plan.batch, rate);
                 tokio::time::sleep_until(due).await;
-                // Late or not: what was due is sent, and its latency runs from when it was due.
+                // Late or not, what was due is sent, and its latency runs from its due time.
                 Some(due)
             }
             None => {
@@ -163,14 +163,14 @@ async fn send(client: Client, flight: Arc<Flight>, batches: Arc<Vec<Batch>>, pla
     }
 }
 
-/// When a batch is due: the first at once, each one its own size later.
+/// When a batch is due: the first at once, each later one after the time that the batches before it take at the rate.
 fn slot(number: u64, batch: u64, rate: u64) -> Duration {
     let microseconds = u128::from(number) * u128::from(batch) * 1_000_000 / u128::from(rate.max(1));
     Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX))
 }
 
-/// Posts a batch, and again what found no room, until `deadline`. What was due at no time is under way from when the
-/// node took it: one that is asked to wait waits outside.
+/// Posts a batch, and posts again what found no room, until `deadline`. A transaction without a due time is in flight
+/// from when the node accepted it, so one that is asked to wait does not count meanwhile.
 async fn post(client: &Client, flight: &Flight, batch: &Batch, due: Option<Instant>, deadline: Instant) -> Result<()> {
     locked(&flight.measured).sent += batch.ids.len() as u64;
     let (mut ids, mut body) = (batch.ids.clone(), batch.body.clone());
@@ -209,14 +209,14 @@ fn is_no_room(problem: &Problem) -> bool {
 }
 
 fn give_up(flight: &Flight, id: Option<&TransactionId>, code: String) {
-    // One that came back in a block meanwhile was taken by way of another node.
+    // If it came back in a block meanwhile, another node accepted it.
     if id.is_some_and(|id| locked(&flight.under_way).remove(id).is_some()) {
         *locked(&flight.measured).refused.entry(code).or_default() += 1;
         flight.room.add_permits(1);
     }
 }
 
-/// Those of a batch's transactions that found no room.
+/// The transactions of a batch that found no room.
 fn pick(body: &[u8], chosen: &[(usize, Problem)]) -> Result<(Vec<TransactionId>, Vec<u8>)> {
     let all: Vec<Transaction> = codec::decode(body, limits::RECORD_SIZE_BYTES)?;
     let is_chosen = |index: usize| chosen.iter().any(|(chosen, _)| *chosen == index);
@@ -229,7 +229,7 @@ fn pick(body: &[u8], chosen: &[(usize, Problem)]) -> Result<(Vec<TransactionId>,
     Ok((picked.iter().map(Transaction::id).collect(), codec::encode(&picked)))
 }
 
-/// Reads the stream of blocks, and by itself the blocks that the stream left out.
+/// Reads the stream of blocks, and fetches separately the blocks that the stream omitted.
 async fn follow(mut notices: Notices, client: Client, flight: Arc<Flight>) -> Result<()> {
     loop {
         match notices.next().await? {
@@ -272,7 +272,7 @@ fn count(flight: &Flight, height: Height, results: Vec<TransactionResult>) {
 }
 
 impl Measured {
-    /// Counts transactions in a block, which may be told in several parts.
+    /// Counts transactions in a block, which may be reported in several parts.
     fn count_block(&mut self, height: Height, own: u64) {
         if self.block.0 != height {
             self.blocks += 1;

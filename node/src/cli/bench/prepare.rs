@@ -1,4 +1,4 @@
-//! Before the clock starts: the accounts, the model, and every transaction signed.
+//! Before the clock starts: create the accounts and the model, and sign every transaction.
 
 use super::Load;
 use crate::{
@@ -33,10 +33,10 @@ use anyhow::{Result, anyhow};
 use futures::future::try_join_all;
 use std::time::Duration;
 
-/// Units that each account holds at first: more than a run can move.
+/// Initial units of each account: more than a run can move.
 const UNITS: u64 = 1_000_000_000;
 
-/// Who sends, and what it is about.
+/// The senders, and the model they use.
 pub(super) struct Stage {
     pub(super) network: NetworkId,
     pub(super) model: ModelId,
@@ -48,11 +48,11 @@ pub(super) struct Stage {
 /// The transactions of one request.
 pub(super) struct Batch {
     pub(super) ids: Vec<TransactionId>,
-    /// Their list in its canonical bytes.
+    /// The list of transactions in canonical bytes.
     pub(super) body: Vec<u8>,
 }
 
-/// Creates the accounts, whose keys live only as long as this process, and a model that they hold together.
+/// Creates the accounts, whose keys live only as long as this process, and a model that they own together.
 pub(super) async fn set_stage(sender: &Sender, count: u16) -> Result<Stage> {
     let run = getrandom::u32().map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
     let accounts = try_join_all((0..count).map(|index| create_account(sender, run, index))).await?;
@@ -96,7 +96,7 @@ async fn create_account(sender: &Sender, run: u32, index: u16) -> Result<(Accoun
     Ok((account, key))
 }
 
-/// Waits until every node knows what was created.
+/// Waits until every node has executed the blocks that created the stage.
 pub(super) async fn await_height(clients: &[Client], height: Height) -> Result<()> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     for client in clients {

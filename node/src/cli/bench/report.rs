@@ -1,4 +1,4 @@
-//! After it: the figures, and the machine they are of.
+//! After the run: the figures, and the machine they were measured on.
 
 use super::load::{Measured, Plan};
 use crate::cli::{
@@ -8,15 +8,15 @@ use crate::cli::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// The rate asked for; null when there was none.
+    /// The requested rate, in transactions per second; null if there was none.
     rate: Option<u64>,
     duration_seconds: f64,
     sent: u64,
     applied: u64,
-    /// Applied while the load lasted, a second.
+    /// Transactions applied per second while the load lasted.
     applied_per_second: f64,
     latency_ms: Option<Latency>,
     blocks: u64,
@@ -29,7 +29,8 @@ pub(super) struct Report {
     build: Build,
 }
 
-/// From when a request was due, or without a rate when the node took it, to the block, in milliseconds.
+/// Latency in milliseconds: from when a request was due, or without a rate from when the node accepted it, to the
+/// block.
 #[derive(Debug, PartialEq, Serialize)]
 struct Latency {
     p50: f64,
@@ -99,7 +100,7 @@ fn codes(codes: &BTreeMap<String, u64>) -> String {
     codes.iter().map(|(code, count)| format!("{} {code}", units::show_count(*count))).collect::<Vec<_>>().join(", ")
 }
 
-/// The least latency that at least that part of all does not pass.
+/// The smallest latency that at least this fraction of all does not exceed.
 fn latency(mut latencies_us: Vec<u64>) -> Option<Latency> {
     latencies_us.sort_unstable();
     let max = *latencies_us.last()?;

@@ -8,34 +8,34 @@ use allod_protocol::{
 use anyhow::Result;
 use std::time::Duration;
 
-/// What differs from the policy to start from.
+/// The differences from the policy to start from.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(in crate::cli) struct ArbitrationArgs {
-    /// Who settles disputes in place of the owners: an account that holds nothing of the model; may be repeated
+    /// An account that settles disputes instead of the owners and holds nothing of the model; may be repeated
     #[arg(long = "arbiter", value_name = "ACCOUNT")]
     arbiters: Vec<String>,
-    /// Who sits where an arbiter cannot, in this order; may be repeated
+    /// An account that sits in an arbiter's place when one cannot, in this order; may be repeated
     #[arg(long = "stand-in", value_name = "ACCOUNT", requires = "arbiters")]
     stand_ins: Vec<String>,
-    /// How many arbiters must agree; more than half of them if left out
+    /// How many arbiters must agree [default: more than half of them]
     #[arg(long, value_name = "NUMBER", requires = "arbiters")]
     arbiters_needed: Option<u32>,
     /// Arbiters who all agree may take units from a holder by themselves; needs --allow arbiters-take-units
     #[arg(long, requires = "arbiters")]
     arbiters_take_units: bool,
-    /// How long whoever is challenged has to answer before anybody decides
+    /// How long the challenged party has to answer before anybody decides
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     answer_time: Option<Duration>,
-    /// How long a ruling of arbiters waits, in which it can be appealed
+    /// How long a ruling of arbiters waits, during which it can be appealed
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     ruling_timelock: Option<Duration>,
-    /// How long the first lost challenge bars from another; each further one twice as long
+    /// How long the first lost challenge bars its challenger from another; each further one bars twice as long
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     loss_bars: Option<Duration>,
 }
 
 impl ArbitrationArgs {
-    /// Whether anything is asked for at all.
+    /// Whether nothing is changed.
     pub(super) fn is_empty(&self) -> bool {
         self.arbiters.is_empty()
             && self.answer_time.is_none()
@@ -43,7 +43,7 @@ impl ArbitrationArgs {
             && self.loss_bars.is_none()
     }
 
-    /// The policy with what is asked for.
+    /// The policy with the changes.
     pub(super) async fn apply(&self, client: &Client, mut policy: ModelPolicy) -> Result<ModelPolicy> {
         let terms = &mut policy.dispute_terms;
         terms.answer_ms = self.answer_time.map_or(terms.answer_ms, units::milliseconds);

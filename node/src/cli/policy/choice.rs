@@ -1,4 +1,4 @@
-//! The policy that a command line asks for: a template or a file, with changes.
+//! The policy that the command line asks for: a template or a file, with changes.
 
 use super::arbitration::ArbitrationArgs;
 use crate::cli::{Failure, args, client::Client, units};
@@ -18,10 +18,10 @@ use allod_protocol::{
 use anyhow::Result;
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-/// How the owners of a model decide: a policy to start from, and what is different from it.
+/// How the owners of a model decide: a policy to start from, and the differences from it.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct PolicyArgs {
-    /// A policy to start from; `allod policy templates` lists them
+    /// The policy to start from; `allod policy templates` lists them
     #[arg(long, value_name = "NAME", value_parser = template, conflicts_with = "policy_file")]
     template: Option<Template>,
     /// A file with the policy to start from, in JSON or TOML, as `allod policy show MODEL --json` writes it
@@ -36,51 +36,52 @@ pub(in crate::cli) struct PolicyArgs {
     /// How much of all weight must be yes, whoever abstains, in every class: 1/3, ">50"
     #[arg(long, value_name = "PART", value_parser = units::portion)]
     yes_quorum: Option<Portion>,
-    /// How long ballots are taken, in every class
+    /// How long ballots are accepted, in every class
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     voting_period: Option<Duration>,
-    /// How long what passed waits before it is executed, in every class
+    /// How long a passed decision waits before it is executed, in every class
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     timelock: Option<Duration>,
-    /// Another rule for one class: CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,>50,1d or rules=3/4,2/3,7d,>50 with
-    /// a yes quorum, which is otherwise the threshold's part of the quorum; may be repeated
+    /// A different rule for one class: CLASS=QUORUM,THRESHOLD,PERIOD, such as release=25,>50,1d or rules=3/4,2/3,7d,>50
+    /// with a yes quorum, which is otherwise the threshold's part of the quorum; may be repeated
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<ClassRule>,
     /// How shares move: free, approval (a decision on each) or locked
     #[arg(long, value_name = "HOW", value_parser = args::word::<TransferRule>)]
     transfers: Option<TransferRule>,
-    /// What it is when a holder's keys pass into other hands: free (its own business) or approval (as a transfer)
+    /// How to treat it when a holder's keys pass to others: free (its own business) or approval (as a transfer)
     #[arg(long, value_name = "HOW", value_parser = args::word::<ChangeOfControl>)]
     change_of_control: Option<ChangeOfControl>,
-    /// Who may cancel what passed and is not executed yet
+    /// Who may cancel a decision that passed and is not executed yet
     #[arg(long, value_name = "ACCOUNT")]
     guardian: Option<String>,
-    /// Who may suspend a version at once, each alone, until the owners confirm or lift that; may be repeated
+    /// An account that may suspend a version at once, on its own, until the owners confirm or lift that; may be
+    /// repeated
     #[arg(long = "emergency", value_name = "ACCOUNT")]
     emergency: Vec<String>,
     /// How long such a stop lasts if they do neither
     #[arg(long, value_name = "DURATION", value_parser = units::duration, requires = "emergency", default_value = "7d")]
     emergency_for: Duration,
-    /// How long weight that is called on may keep silent before it leaves the count; 0s for never
+    /// How long weight that is called on may stay silent before it no longer counts; 0s for no limit
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     dormancy: Option<Duration>,
-    /// What one decision may add to the register at most, as a part of the units there are: 1/4, 20
+    /// How much one decision may add to the register, as a part of the existing units: 1/4, 20
     #[arg(long, value_name = "PART", value_parser = units::fraction)]
     dilution: Option<Fraction>,
-    /// What all decisions of a year may add at most
+    /// How much all decisions of a year may add
     #[arg(long, value_name = "PART", value_parser = units::fraction)]
     yearly_dilution: Option<Fraction>,
-    /// How long minted units are first offered to the holders; 0s for not at all
+    /// How long minted units are first offered to the holders; 0s for no offer
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     preemption: Option<Duration>,
-    /// A risk that the owners take knowingly, such as minority-decides; may be repeated
+    /// A risk that the owners accept knowingly, such as minority-decides; may be repeated
     #[arg(long, value_name = "RISK", value_parser = args::word::<Risk>)]
     allow: Vec<Risk>,
     #[command(flatten)]
     arbitration: ArbitrationArgs,
 }
 
-/// A template by its name.
+/// A template by name.
 pub(in crate::cli) fn template(text: &str) -> Result<Template, String> {
     Template::ALL.into_iter().find(|template| template.name() == text).ok_or_else(|| {
         let names = Template::ALL.map(Template::name).join(", ");
@@ -88,7 +89,7 @@ pub(in crate::cli) fn template(text: &str) -> Result<Template, String> {
     })
 }
 
-/// What is different in one class.
+/// The changes to one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ClassRule {
     class: Class,
@@ -128,7 +129,7 @@ impl FromStr for ClassRule {
 }
 
 impl PolicyArgs {
-    /// Whether anything is asked for at all.
+    /// Whether nothing is changed.
     pub(in crate::cli) fn is_empty(&self) -> bool {
         let rules = self.quorum.is_none() && self.threshold.is_none() && self.yes_quorum.is_none();
         let times = self.voting_period.is_none() && self.timelock.is_none() && self.rules.is_empty();
@@ -144,7 +145,7 @@ impl PolicyArgs {
         self.template.is_none() && self.file.is_none() && rules && times && beside && self.arbitration.is_empty()
     }
 
-    /// The policy, sound by the ledger's rule. Without a template or a file it starts from `base`; the stewards fill
+    /// The policy, valid by the ledger's rules. Without a template or a file it starts from `base`; the stewards fill
     /// the roles of a template.
     pub(in crate::cli) async fn policy(
         &self,
@@ -190,7 +191,7 @@ impl PolicyArgs {
         }
         for ClassRule { class, quorum, threshold, yes_quorum, voting_period_ms } in &self.rules {
             let rule = policy.rule_mut(*class);
-            // Who names a quorum wants a vote, not the silence of a rule that passes unless objected to.
+            // Naming a quorum asks for a vote, not for a rule that passes unless objected to.
             (rule.quorum, rule.threshold, rule.yes_quorum) = (*quorum, *threshold, *yes_quorum);
             rule.objection = None;
             set_period(rule, *voting_period_ms);
@@ -221,7 +222,7 @@ impl PolicyArgs {
     }
 }
 
-/// Sets the voting period, and shortens what has to fit into it.
+/// Sets the voting period, and shortens what must fit into it.
 fn set_period(rule: &mut Rule, voting_period_ms: u64) {
     rule.voting_period_ms = voting_period_ms;
     rule.early_close_ms = rule.early_close_ms.map(|early| early.min(voting_period_ms));

@@ -25,7 +25,7 @@ use anyhow::Result;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Families that only keep the past of others, or find them.
+/// Families that only record the past of others, or index them.
 const BOOKKEEPING: &[&str] = &[
     "share_at",
     "total_at",
@@ -37,7 +37,7 @@ const BOOKKEEPING: &[&str] = &[
     "model_counters",
 ];
 
-/// Asks the node what would come of a proposal, and shows it.
+/// Asks the node what a proposal would do, and shows it.
 pub(super) async fn try_out(context: &Context, client: Client, sender: &str, proposal: OpenProposal) -> Result<()> {
     let request = DryRunRequest { sender: sender.to_owned(), proposal };
     let view: DryRunView = client.ask("/v1/proposals/dry-run", &request).await.map_err(as_rejection)?;
@@ -50,7 +50,7 @@ pub(super) async fn try_out(context: &Context, client: Client, sender: &str, pro
     context.answer(&view, |view| show(view, &changes))
 }
 
-/// What a record is, with names in place of ids.
+/// The name of a record, with names instead of ids.
 async fn heading(change: &RecordChange, names: &mut Names) -> String {
     let mut heading = change.family.replace('_', " ");
     for (field, value) in change.key.as_object().into_iter().flatten() {
@@ -95,7 +95,7 @@ fn show(view: &DryRunView, changes: &[String]) -> String {
         }
     }
     if kept > 0 {
-        text.push_str(&format!("\nand {kept} records that keep the books\n"));
+        text.push_str(&format!("\nand {kept} bookkeeping records\n"));
     }
     text
 }
@@ -112,7 +112,7 @@ fn show_blocking(blocking: &BlockingView) -> String {
         lines.push(format!("alone: {}", list(&blocking.alone)));
     }
     match blocking.smallest_group_size {
-        None => lines.push("by whom is not worked out: there are more than 10,000 holders".into()),
+        None => lines.push("who they are is not worked out: there are more than 10,000 holders".into()),
         Some(1) if blocking.smallest_group.is_empty() => lines.push("any member".into()),
         Some(size) if blocking.smallest_group.is_empty() => lines.push(format!("any {} members", show_count(size))),
         Some(1) => {}
@@ -155,7 +155,7 @@ fn model_lines(change: &RecordChange) -> Vec<String> {
     lines
 }
 
-/// The set that decides from two blocks later on: who comes, goes, or weighs otherwise.
+/// The set that decides from two blocks later on: who joins, leaves, or has a different weight.
 fn validator_lines(change: &RecordChange) -> Vec<String> {
     let set = |record: &Option<Value>| -> BTreeMap<PublicKey, Validator> {
         let schedule = record.clone().and_then(|record| serde_json::from_value::<ValidatorSchedule>(record).ok());
@@ -184,7 +184,7 @@ fn collect(name: &str, before: Option<&Value>, after: Option<&Value>, lines: &mu
     if before == after {
         return;
     }
-    // A record that is new, or gone, is shown by its fields too.
+    // A record that is new, or removed, is shown by its fields too.
     let fields = |value: Option<&Value>| match value {
         None => Some(Map::new()),
         Some(value) => value.as_object().cloned(),
@@ -223,7 +223,7 @@ const TIMES: &[&str] = &[
     "until",
 ];
 
-/// A field's value: a time as a date, a length of time in its units.
+/// A field's value: a time as a date, a duration with its units.
 fn said(path: &str, value: &Value) -> String {
     let field = path.rsplit('.').next().unwrap_or(path);
     match value.as_u64() {

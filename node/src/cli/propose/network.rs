@@ -68,7 +68,7 @@ impl Ask for RemoveValidator {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AdmitMember {
-    /// Which account
+    /// The account
     #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
 }
@@ -83,10 +83,10 @@ impl Ask for AdmitMember {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RemoveMember {
-    /// Which account
+    /// The account
     #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
-    /// Why, for everybody to read
+    /// The reason, for everybody to read
     #[arg(long)]
     reason: String,
 }
@@ -101,7 +101,7 @@ impl Ask for RemoveMember {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct GrantQuota {
-    /// Which account
+    /// The account
     #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
     /// How many more accounts it may admit
@@ -119,10 +119,10 @@ impl Ask for GrantQuota {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Suspend {
-    /// Which account
+    /// The account
     #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
-    /// Why, for everybody to read
+    /// The reason, for everybody to read
     #[arg(long)]
     reason: String,
 }
@@ -137,7 +137,7 @@ impl Ask for Suspend {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Reinstate {
-    /// Which account
+    /// The account
     #[arg(id = "whom", value_name = "ACCOUNT")]
     account: String,
 }
@@ -155,7 +155,7 @@ pub(in crate::cli) struct SetParameters {
     /// A file with all of them, in JSON or TOML, as `allod network --json` shows them
     #[arg(long, value_name = "FILE", required_unless_present = "changes")]
     file: Option<PathBuf>,
-    /// Change one of the present ones: NAME=VALUE, such as heartbeat_ms=30000 or policy.validators.quorum=2/3; may be
+    /// Change one of the current ones: NAME=VALUE, such as heartbeat_ms=30000 or policy.validators.quorum=2/3; may be
     /// repeated
     #[arg(id = "changes", long = "set", value_name = "NAME=VALUE", conflicts_with = "file")]
     changes: Vec<Change>,
@@ -193,13 +193,13 @@ impl Ask for SetParameters {
     }
 }
 
-/// The present parameters with some of them changed.
+/// The current parameters with some of them changed.
 fn changed(present: &Parameters, changes: &[Change]) -> Result<Parameters> {
     let mut all = serde_json::to_value(present)?;
     for Change { name, value } in changes {
         let pointer = format!("/{}", name.replace('.', "/"));
         let place = all.pointer_mut(&pointer).ok_or_else(|| {
-            Failure::usage(format!("there is no parameter {name}; `allod network --json` shows those that there are"))
+            Failure::usage(format!("there is no parameter {name}; `allod network --json` shows all of them"))
         })?;
         *place = value.clone();
     }
@@ -214,7 +214,7 @@ pub(in crate::cli) struct Upgrade {
     /// The version of the protocol
     #[arg(long)]
     protocol: u32,
-    /// The release of the software that speaks it, for operators to install in time
+    /// The release of the software that supports it, for operators to install in time
     #[arg(long)]
     release: String,
 }

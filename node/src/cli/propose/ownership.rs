@@ -24,13 +24,13 @@ use std::time::Duration;
 pub(in crate::cli) struct Mint {
     /// namespace/name
     model: ModelName,
-    /// For whom
+    /// The account that gets them
     #[arg(long, value_name = "ACCOUNT")]
     to: String,
     /// How many units
     #[arg(long, value_parser = args::some_units)]
     units: Units,
-    /// Why, for the history
+    /// The reason, for the history
     #[arg(long)]
     reason: String,
     #[command(flatten)]
@@ -51,7 +51,7 @@ impl Ask for Mint {
 pub(in crate::cli) struct Burn {
     /// namespace/name
     model: ModelName,
-    /// Whose
+    /// The holder
     #[arg(long, value_name = "ACCOUNT")]
     from: String,
     /// How many units
@@ -66,7 +66,7 @@ pub(in crate::cli) struct Burn {
 pub(in crate::cli) struct Expropriate {
     /// namespace/name
     model: ModelName,
-    /// From whom
+    /// The holder
     #[arg(long, value_name = "ACCOUNT")]
     from: String,
     /// How many units
@@ -99,16 +99,16 @@ impl Ask for Burn {
 pub(in crate::cli) struct Transfer {
     /// namespace/name
     model: ModelName,
-    /// Who receives; who proposes gives
+    /// The account that receives them; the proposer gives
     #[arg(long, value_name = "ACCOUNT")]
     to: String,
     /// How many units
     #[arg(long, value_parser = args::some_units)]
     units: Units,
-    /// What is paid for them: a note, as the ledger moves no money
+    /// What is paid for them: only a note, because the ledger moves no money
     #[arg(long, default_value = "", hide_default_value = true)]
     price: String,
-    /// Why, for the history
+    /// The reason, for the history
     #[arg(long)]
     reason: String,
 }
@@ -186,17 +186,17 @@ pub(in crate::cli) struct OpenRound {
     /// How long after that they are countersigned and disputed
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = units::duration)]
     review: Duration,
-    /// The part of the budget that one gets at most, in per cent; what is above it is not minted
+    /// The part of the budget that one giver gets at most, in per cent; what is above it is not minted
     #[arg(long, value_name = "PERCENT", value_parser = units::percent)]
     cap: Option<BasisPoints>,
     /// Who shares a cap: nobody, which does nothing against one person with several accounts; all accounts that go back
     /// to the same founding account by who sponsored them; or a member of the network and the accounts it sponsored
     #[arg(long, value_name = "WHO", value_enum, default_value_t = CapWord::Account, requires = "cap")]
     cap_per: CapWord,
-    /// Mint nothing if fewer give; those who share a cap are one
+    /// Mint nothing if fewer givers contribute; givers that share a cap count as one
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     min_contributors: u32,
-    /// Hide the amounts while it records, so that nobody copies another's
+    /// Hide the amounts while the round records, so that nobody copies another's
     #[arg(long)]
     sealed: bool,
 }

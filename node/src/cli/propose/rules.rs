@@ -32,7 +32,7 @@ pub(in crate::cli) struct SetLicence {
 
 impl Ask for SetLicence {
     async fn ask(&self, client: &Client) -> Result<Asked> {
-        let missing = || Failure::usage("say which: --spdx EXPRESSION, or --terms FILE");
+        let missing = || Failure::usage("give one: --spdx EXPRESSION, or --terms FILE");
         let action = ProposalAction::SetLicence { licence: self.licence.licence()?.ok_or_else(missing)? };
         Asked::model(client, &self.model, action, format!("Set the licence of {}", self.model)).await
     }
@@ -42,10 +42,10 @@ impl Ask for SetLicence {
 pub(in crate::cli) struct SetDistribution {
     /// namespace/name
     model: ModelName,
-    /// Who reads its artifacts [default: as now]
+    /// Who reads its artifacts [default: unchanged]
     #[arg(long, value_enum)]
     readers: Option<ReadersArg>,
-    /// How many peers of members should hold each release; 0 for no wish [default: as now]
+    /// How many members' peers should hold each release; 0 for no target [default: unchanged]
     #[arg(long, value_name = "NUMBER")]
     copies: Option<u32>,
 }
@@ -53,7 +53,7 @@ pub(in crate::cli) struct SetDistribution {
 impl Ask for SetDistribution {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         if self.readers.is_none() && self.copies.is_none() {
-            return Err(Failure::usage("say what is to change: --readers public|licensees|holders, --copies NUMBER"));
+            return Err(Failure::usage("give what to change: --readers public|licensees|holders, --copies NUMBER"));
         }
         let model = client.model(&self.model).await?.model;
         let distribution = Distribution {
@@ -69,15 +69,15 @@ impl Ask for SetDistribution {
 pub(in crate::cli) struct GrantLicence {
     /// namespace/name
     model: ModelName,
-    /// Who gets it
+    /// The account that gets it
     licensee: String,
     /// For how long, from the block that carries the decision out [default: for ever]
     #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
     duration: Option<Duration>,
-    /// On which terms, which stay when the model's change [default: the model's present ones]
+    /// The terms, which stay when the model's change [default: the model's current ones]
     #[command(flatten)]
     terms: LicenceArgs,
-    /// Just what the account asks for: it has agreed to that already
+    /// Exactly what the account asks for: it has already agreed to that
     #[arg(long, conflicts_with_all = ["duration", "spdx", "terms"])]
     as_asked: bool,
 }
@@ -88,8 +88,9 @@ impl Ask for GrantLicence {
         let terms = if self.as_asked {
             let (model, licensee) = (&self.model, &self.licensee);
             let asked = licences::asked_for(client, model, account).await?;
-            let none =
-                || Failure::usage(format!("{licensee} asks for no licence to {model}; say --for, --spdx, --terms"));
+            let none = || {
+                Failure::usage(format!("{licensee} does not ask for a licence to {model}; give --for, --spdx, --terms"))
+            };
             asked.ok_or_else(none)?.request.terms
         } else {
             self.terms.terms(client, &self.model, self.duration).await?
@@ -103,9 +104,9 @@ impl Ask for GrantLicence {
 pub(in crate::cli) struct RevokeLicence {
     /// namespace/name
     model: ModelName,
-    /// Who loses it
+    /// The account that loses it
     licensee: String,
-    /// Why
+    /// The reason
     #[arg(long)]
     reason: String,
 }
@@ -123,7 +124,7 @@ impl Ask for RevokeLicence {
 pub(in crate::cli) struct SetStewards {
     /// namespace/name
     model: ModelName,
-    /// A steward from then on, whoever it was before; may be repeated
+    /// A steward from then on, replacing all earlier ones; may be repeated
     #[arg(long = "steward", value_name = "ACCOUNT", required = true)]
     stewards: Vec<String>,
 }
@@ -147,7 +148,7 @@ pub(in crate::cli) struct SetPolicy {
 impl Ask for SetPolicy {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         if self.policy.is_empty() {
-            return Err(Failure::usage("say what is to change: --template NAME, --policy FILE, --quorum PART, ..."));
+            return Err(Failure::usage("give what to change: --template NAME, --policy FILE, --quorum PART, ..."));
         }
         let model = client.model(&self.model).await?.model;
         let policy = Box::new(self.policy.policy(client, || model.policy.clone(), &model.stewards).await?);
@@ -160,7 +161,7 @@ impl Ask for SetPolicy {
 pub(in crate::cli) struct Retire {
     /// namespace/name
     model: ModelName,
-    /// Why, for whoever uses it
+    /// The reason, for those who use it
     #[arg(long)]
     reason: String,
 }

@@ -25,7 +25,7 @@ impl Ask for Release {
 pub(in crate::cli) struct Deprecate {
     /// namespace/name@label
     version: VersionName,
-    /// Why, for whoever uses it
+    /// The reason, for those who use it
     #[arg(long)]
     reason: String,
 }
@@ -42,7 +42,7 @@ impl Ask for Deprecate {
 pub(in crate::cli) struct WithdrawVersion {
     /// namespace/name@label
     version: VersionName,
-    /// Why, for whoever uses it
+    /// The reason, for those who use it
     #[arg(long)]
     reason: String,
 }
@@ -59,7 +59,7 @@ impl Ask for WithdrawVersion {
 pub(in crate::cli) struct SuspendVersion {
     /// namespace/name@label
     version: VersionName,
-    /// Why, for whoever meets it
+    /// The reason, for those who come across it
     #[arg(long)]
     reason: String,
 }
@@ -76,7 +76,7 @@ impl Ask for SuspendVersion {
 pub(in crate::cli) struct LiftSuspension {
     /// namespace/name@label
     version: VersionName,
-    /// Why, for whoever meets it
+    /// The reason, for those who come across it
     #[arg(long)]
     reason: String,
 }

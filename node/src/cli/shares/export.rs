@@ -23,13 +23,13 @@ pub(in crate::cli) struct Export {
     /// csv, or ocf: the Open Cap Table Format
     #[arg(long, value_enum)]
     format: Format,
-    /// As it stood after this block [default: the newest]
+    /// As of this block [default: the newest]
     #[arg(long, value_name = "HEIGHT")]
     at: Option<Height>,
-    /// In CSV, every change instead of what everybody holds; the other format has both
+    /// In CSV, every change instead of the current holdings; the other format has both
     #[arg(long)]
     history: bool,
-    /// For ocf: an account behind which a person stands, and no institution; may be repeated
+    /// For ocf: an account that belongs to a person, not to an institution; may be repeated
     #[arg(long = "individual", value_name = "ACCOUNT")]
     individuals: Vec<String>,
 }
@@ -84,7 +84,7 @@ async fn read(client: &Client, model: &ModelName, at: Option<Height>) -> Result<
     Ok(Whole { register, changes })
 }
 
-/// What somebody holds, as a row.
+/// A holding, as a row.
 #[derive(Debug, Serialize)]
 struct HolderRow {
     holder: String,

@@ -1,4 +1,4 @@
-//! What holders do to keep what is theirs: take up minted units, agree to a burn or not.
+//! How holders keep what is theirs: taking up minted units, and consenting to a burn or not.
 
 use super::super::{
     args::{self, HowMany, IdArg},
@@ -42,7 +42,7 @@ pub(in crate::cli) struct TakeUp {
 pub(in crate::cli) struct Consent {
     /// The proposal that would burn units of yours: its id, or the start of it
     proposal: IdArg,
-    /// Take the consent back
+    /// Withdraw the consent
     #[arg(long)]
     take_back: bool,
     #[command(flatten)]

@@ -24,7 +24,7 @@ use allod_protocol::{
     },
 };
 
-/// Adds the facts as they stand at the time of the block that certifies them.
+/// Adds the facts, as of the time of the block that certifies them.
 pub(super) fn add(fields: &mut Fields, subject: &Subject, facts: &Facts, time: Timestamp) {
     match facts {
         Facts::Share(facts) => add_share(fields, facts, time),
@@ -122,7 +122,7 @@ fn add_version(fields: &mut Fields, facts: &VersionFacts) {
             VersionStatus::Released { proposal, height } => {
                 format!("released in block {height} by proposal\n{proposal}")
             }
-            // Offline nobody knows when a block was.
+            // Offline, the time of a block is unknown.
             status => version_status(status, &Dates::default()),
         },
     );
@@ -170,7 +170,7 @@ fn add_decision(fields: &mut Fields, facts: &DecisionFacts) {
     let asked =
         model.as_ref().map_or_else(|| "the members of the network".into(), |model| format!("owners of {}", model.name));
     fields.add("asked", format!("{asked}, by {}", proposer.handle));
-    // What is done, before the words about it: a title is its author's.
+    // The action comes before the words about it: the title is its author's.
     let Ok(actions) = plain::actions(&plain::Ids, proposal);
     fields.add("would do", actions.join("\n"));
     fields.add("title", &proposal.title);
@@ -217,7 +217,7 @@ pub(super) mod tests {
         rules::account::{Account, KeyPolicy},
     };
 
-    /// That an account attested nothing.
+    /// Facts that say an account attested nothing.
     pub(in crate::cli::verify) fn nothing_attested(account: AccountId) -> Facts {
         let keys = KeyPolicy::single(SigningKey::from_seed(&[1; 32]).public_key());
         #[allow(clippy::unwrap_used, reason = "a sound handle")]

@@ -1,14 +1,15 @@
 //! Catching up: decided blocks from other peers, each proven by its certificate, verified in order.
 //!
-//! One request is under way at a time, to one peer of those connected in turn; one that does not answer in time, or
-//! serves a block that proves nothing, is passed over, and the range is asked elsewhere. What another peer claims of its
-//! height counts only beside blocks that prove themselves, and holds nothing up.
+//! One request is in progress at a time, to the connected peers in turn. A peer that does not answer in time, or serves
+//! a block that proves nothing, is skipped, and the range is requested elsewhere. What another peer claims about its
+//! height counts only together with proven blocks, and delays nothing.
 //!
 //! # Invariants
-//! - Between two requests passes at least [`INTERVAL`], whoever gives a reason to ask: fewer than a peer allows others.
-//! - After an answer that brought nothing the wait grows, up to [`LONGEST_WAIT`], until blocks come.
-//! - A vote for a height ahead is a reason to ask only if a validator signed it. One for the next height says that whoever
-//!   signed it has decided this one: once for each validator and height it ends a wait that has grown.
+//! - At least [`INTERVAL`] passes between two requests, no matter who gives a reason to ask. So it asks less often than a
+//!   peer allows others to ask.
+//! - After an answer that brought nothing the wait grows, up to [`LONGEST_WAIT`], until blocks arrive.
+//! - A vote for a later height is a reason to ask only if a validator signed it. A vote for the next height shows that
+//!   its signer has decided this one: once for each validator and height it ends a wait that has grown.
 
 use super::{Host, HostError, HostEvent, Machine, Moment};
 use crate::{
@@ -18,16 +19,16 @@ use crate::{
 };
 use std::time::Duration;
 
-/// How long a peer has to answer before another one is asked.
+/// How long a peer may take to answer before another one is asked.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a peer at rest asks another one whether it missed something.
+/// How often an idle peer asks another one whether it missed something.
 const LOOK_AROUND: Duration = Duration::from_secs(10);
-/// How long a hint of a greater height counts without a block to show for it.
+/// How long a hint of a greater height counts without a block to prove it.
 const HINT_LIFETIME: Duration = Duration::from_secs(10);
 
-/// The least time between two requests, and between two looks at who signed a hint.
+/// The minimum time between two requests, and between two checks of who signed a hint.
 const INTERVAL: Duration = Duration::from_millis(25);
-/// The wait after an answer that brought nothing; each further one doubles it.
+/// The wait after an answer that brought nothing. It doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -36,16 +37,16 @@ const _: () = assert!(
     "an honest peer stays below what it allows others"
 );
 
-/// Where catching up stands.
+/// The state of catching up.
 #[derive(Debug)]
 pub(super) struct CatchUp<P> {
     asked: Option<(P, Moment)>,
-    /// Whether there was a reason to ask while another request was under way, or it was too early.
+    /// Whether there was a reason to ask while another request was in progress, or it was too early.
     wanted: bool,
-    /// Before this nobody is asked.
+    /// Nobody is asked before this moment.
     ask_at: Moment,
     wait: Duration,
-    /// Before this no hint's signature is checked.
+    /// No hint's signature is checked before this moment.
     hint_at: Moment,
     answered_at: Moment,
     best_known: Height,
@@ -70,7 +71,7 @@ impl<P: Copy + Eq> CatchUp<P> {
         }
     }
 
-    /// Whether somebody may be asked now; if not, that there was a reason is remembered.
+    /// Whether somebody may be asked now. If not, remembers that there was a reason.
     fn may_ask(&mut self, now: Moment) -> bool {
         let under_way = self.asked.is_some_and(|(_, at)| now.since(at) < PATIENCE);
         self.wanted = under_way || now < self.ask_at;
@@ -82,7 +83,7 @@ impl<P: Copy + Eq> CatchUp<P> {
         self.ask_at = now.plus(INTERVAL);
     }
 
-    /// An answer came, or none; `useful` if it brought blocks.
+    /// An answer arrived, or timed out; `useful` if it brought blocks.
     fn on_answer(&mut self, peer: P, useful: bool, now: Moment) {
         if self.asked.is_some_and(|(asked, _)| asked == peer) {
             self.asked = None;
@@ -110,13 +111,13 @@ impl<P: Copy + Eq> CatchUp<P> {
         may
     }
 
-    /// There is a good reason to ask, however often it was in vain.
+    /// There is a good reason to ask, however often asking was in vain.
     fn hurry(&mut self, now: Moment) {
         self.wait = FIRST_WAIT;
         self.ask_at = self.ask_at.min(now.plus(INTERVAL));
     }
 
-    /// A peer that served blocks which proved themselves says how far it is.
+    /// A peer that served proven blocks reports its height.
     fn heard_of(&mut self, height: Height, now: Moment) {
         if height > self.best_known {
             self.best_known = height;
@@ -134,7 +135,7 @@ impl<P: Copy + Eq> CatchUp<P> {
         self.best_known
     }
 
-    /// Whether others are ahead, as far as is known.
+    /// Whether others are known to be ahead.
     pub(super) fn is_behind(&self, height: Height, now: Moment) -> bool {
         self.best_known > height && now.since(self.hinted_at) < HINT_LIFETIME
     }
@@ -151,7 +152,7 @@ impl<P: Copy + Eq> CatchUp<P> {
         if !self.peers.contains(&peer) {
             self.peers.push(peer);
         }
-        // Whoever is new may know more than those that knew nothing.
+        // A new peer may know more than those that knew nothing.
         self.ask_at = self.ask_at.min(now.plus(INTERVAL));
     }
 
@@ -173,7 +174,7 @@ impl<M: Machine> Host<M> {
         self.catch_up.forget(peer);
     }
 
-    /// Asks a peer, or the next one, for the blocks after the tip, unless a request is under way.
+    /// Asks a peer, or the next one, for the blocks after the tip, unless a request is in progress.
     pub(super) fn ask_for_blocks(&mut self, peer: Option<M::Peer>) {
         let now = self.machine.now();
         if !self.catch_up.may_ask(now) {
@@ -184,14 +185,14 @@ impl<M: Machine> Host<M> {
         self.machine.request_blocks(peer, self.tip.height.next(), limits::SYNC_BLOCKS);
     }
 
-    /// A message of a height that is not reached came.
+    /// A message of a height that has not been reached arrived.
     pub(super) fn on_hint(&mut self, message: &Message) {
         if self.catch_up.may_look_at_hint(self.machine.now()) && self.replica.is_genuine_hint(message) {
             self.ask_for_blocks(None);
         }
     }
 
-    /// A genuine message of the next height came while this one is under way: who signed it has decided this one.
+    /// A genuine message of the next height arrived during this one: its signer has decided this one.
     pub(super) fn on_decided_elsewhere(&mut self, message: &Message) {
         if message.sender().is_some_and(|sender| self.decided_elsewhere.insert(sender)) {
             self.catch_up.hurry(self.machine.now());
@@ -199,7 +200,7 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// Asks now and then even if nothing points to it: the last message of a busy time may have been lost.
+    /// Asks now and then even without a reason: the last message of a busy period may have been lost.
     pub(super) fn look_for_blocks(&mut self) {
         let now = self.machine.now();
         let quiet = now.since(self.catch_up.answered_at) >= LOOK_AROUND;
@@ -208,16 +209,16 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// A peer gave no blocks.
+    /// A peer sent no blocks.
     pub fn on_no_blocks(&mut self, peer: M::Peer, reason: &str) {
         self.machine.report(HostEvent::NoBlocks { peer, reason });
         self.catch_up.on_answer(peer, false, self.machine.now());
     }
 
-    /// A peer gave blocks, and says how far it is itself.
+    /// A peer sent blocks, and reports its own height.
     ///
     /// # Errors
-    /// When the process has to end.
+    /// When the process must end.
     pub fn on_blocks(&mut self, peer: M::Peer, tip: Height, blocks: &[DecidedBlock]) -> Result<(), HostError> {
         let before = self.tip.height;
         for decided in blocks {
@@ -244,7 +245,7 @@ impl<M: Machine> Host<M> {
         Ok(())
     }
 
-    /// Takes one decided block: through the replica if it is at work on that height, else directly.
+    /// Commits one decided block: through the replica if it is working on that height, otherwise directly.
     fn take_block(&mut self, decided: &DecidedBlock) -> Result<Result<(), String>, HostError> {
         let height = self.tip.height.next();
         if self.replica.height() == height && !self.replica.is_finalized() {
@@ -257,7 +258,7 @@ impl<M: Machine> Host<M> {
             return Ok(Err(reason.to_string()));
         }
         self.commit(decided)?;
-        // The replica waits at an older height: put it behind this one.
+        // The replica waits at an older height: move it past this one.
         let last_signed = self.replica.last_signed().clone();
         self.replica = Replica::new(self.key.clone(), last_signed, &self.tip);
         self.timers.cancel_all();
@@ -269,7 +270,7 @@ impl<M: Machine> Host<M> {
 mod tests {
     use super::*;
 
-    /// A millisecond later.
+    /// One millisecond later.
     fn next(now: Moment) -> Moment {
         now.plus(Duration::from_millis(1))
     }
@@ -279,7 +280,7 @@ mod tests {
         let (mut now, peer) = (Moment::default(), 1);
         let mut catch_up = CatchUp::new(Height::ZERO, now);
         let (end, mut asked) = (now.plus(Duration::from_secs(10)), 0u32);
-        // A hint a millisecond, and every answer at once: with blocks, it is the interval that holds.
+        // A hint per millisecond, and every answer at once: with blocks, the interval is the limit.
         while now < end {
             if catch_up.may_ask(now) {
                 catch_up.on_asked(peer, now);
@@ -289,7 +290,7 @@ mod tests {
             now = next(now);
         }
         assert!((390..=400).contains(&asked), "{asked} requests in 10 s");
-        // Without, the wait grows.
+        // Without blocks, the wait grows.
         let (end, mut asked) = (now.plus(Duration::from_secs(60)), 0u32);
         while now < end {
             if catch_up.may_ask(now) {

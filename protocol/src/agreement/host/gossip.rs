@@ -16,32 +16,32 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a consensus gossip message carries: the bytes of a message, and a number that makes a repetition a message of
-/// its own to the gossip layer, which drops what it has seen.
+/// The content of a consensus gossip message: the bytes of a message, and a number that makes a repetition a different
+/// message for the gossip layer, which drops what it has seen.
 #[derive(Serialize, Deserialize)]
 struct ConsensusEnvelope {
     repetition: u64,
     message: Vec<u8>,
 }
 
-/// A consensus message as it is gossiped; `repetition` is 0 for the first time, and another number for each time that the
-/// same message is sent again.
+/// Encodes a consensus message for gossip. `repetition` is 0 the first time, and another number each time that the same
+/// message is sent again.
 pub fn encode_consensus(repetition: u64, message: &Message) -> Vec<u8> {
     codec::encode(&ConsensusEnvelope { repetition, message: message.encode() })
 }
 
-/// Why no honest peer sends such a consensus message.
+/// Why no honest peer sends this consensus message.
 #[derive(Debug, thiserror::Error)]
 pub enum MalformedGossip {
-    /// It is no envelope.
+    /// It is not an envelope.
     #[error(transparent)]
     Envelope(#[from] DecodeError),
-    /// What is in it is no message.
+    /// Its content is not a message.
     #[error(transparent)]
     Message(#[from] MalformedMessage),
 }
 
-/// The consensus message of a gossip message; that it is genuine is for the replica to judge.
+/// The consensus message in a gossip message. The replica checks whether it is genuine.
 ///
 /// # Errors
 /// See [`MalformedGossip`].
@@ -55,10 +55,10 @@ pub fn encode_batch(transactions: &[Transaction]) -> Vec<u8> {
     codec::encode(transactions)
 }
 
-/// Why no honest peer sends such a batch.
+/// Why no honest peer sends this batch.
 #[derive(Debug, thiserror::Error)]
 pub enum Faulty {
-    /// Not a batch of transactions.
+    /// It is not a batch of transactions.
     #[error("not a batch of transactions: {0}")]
     Malformed(#[from] DecodeError),
     /// One of its transactions is invalid.
@@ -66,13 +66,13 @@ pub enum Faulty {
     Invalid(#[from] Invalid),
 }
 
-/// The transactions of a gossip message, each checked by itself: the costly part, which needs no mempool and can run on any
-/// thread. The sender is looked up before any signature is checked, so that only the keys of accounts that exist can make a
-/// peer do it. A transaction without its sender's leave is no fault of whoever relayed it: this peer may be behind the
-/// block that admits the account or its keys.
+/// The transactions of a gossip message, each checked on its own: the expensive part, which needs no mempool and can
+/// run on any thread. The sender is looked up before any signature is checked, so that only keys of existing accounts
+/// can make a peer do it. A transaction without its sender's authorisation is not held against the relaying peer: this
+/// peer may be behind the block that admits the account or its keys.
 ///
 /// # Errors
-/// When no honest peer sends such a message.
+/// When no honest peer sends this message.
 pub fn check_batch(
     data: &[u8],
     network: NetworkId,
@@ -106,7 +106,7 @@ mod tests {
 
     const NETWORK: NetworkId = NetworkId::from_bytes([1; 32]);
 
-    /// A state that holds one account.
+    /// A state that contains one account.
     struct OneAccount(Account);
 
     impl StateRead for OneAccount {
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn no_signature_is_checked_for_a_stranger_or_a_strangers_key() {
-        // A bad signature that was looked at would make the whole message faulty.
+        // If the bad signature were checked, the whole message would be faulty.
         let batch = encode_batch(&[badly_signed(9, 1), badly_signed(1, 2), transaction(1, 1)]);
         let verified = check_batch(&batch, NETWORK, &state()).unwrap();
         assert!(

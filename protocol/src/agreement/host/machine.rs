@@ -1,5 +1,5 @@
-//! What a host needs of the machine that it runs on, in small traits: the node implements them with a database, files,
-//! the swarm and the system's clock, the simulator with all of these failing.
+//! What a host needs from the machine that it runs on, as small traits. The node implements them with a database,
+//! files, the swarm and the system's clock; the simulator, with versions of all these that fail.
 
 use crate::{
     agreement::{
@@ -19,15 +19,15 @@ use crate::{
 };
 use std::{error::Error, fmt, time::Duration};
 
-/// Why the machine could not do something. The process ends by it.
+/// Why the machine could not do something. It ends the process.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// A moment of a clock that only goes forward: the time since some start of its own.
+/// A moment of a monotonic clock: the time since an arbitrary start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(Duration);
 
 impl Moment {
-    /// So long after the clock's start.
+    /// The moment `since_start` after the clock's start.
     pub const fn new(since_start: Duration) -> Self {
         Self(since_start)
     }
@@ -37,36 +37,36 @@ impl Moment {
         self.0
     }
 
-    /// So much later.
+    /// The moment `later` after this one.
     #[must_use]
     pub const fn plus(self, later: Duration) -> Self {
         Self(self.0.saturating_add(later))
     }
 
-    /// How long it is since another moment; zero if that is later.
+    /// The time since another moment; zero if that is later.
     pub const fn since(self, other: Self) -> Duration {
         self.0.saturating_sub(other.0)
     }
 }
 
-/// The ledger on its disk.
+/// The ledger on disk.
 pub trait Ledger {
-    /// The state as of one moment.
+    /// The state at one moment.
     type Snapshot: StateRead;
 
-    /// Where the ledger stands.
+    /// The newest executed block and the validator sets after it.
     fn tip(&self) -> Tip;
 
-    /// The state as it stands now.
+    /// The current state.
     fn snapshot(&self) -> Self::Snapshot;
 
-    /// The header of a height; none for genesis.
+    /// The header of a height. `None` for genesis.
     ///
     /// # Errors
     /// When the disk fails.
     fn header(&self, height: Height) -> Result<Option<Header>, Failure>;
 
-    /// Makes a decided block and what it did durable, and gives where the ledger stands then.
+    /// Makes a decided block and its effects durable, and returns the new tip.
     ///
     /// # Errors
     /// When the disk fails.
@@ -75,7 +75,7 @@ pub trait Ledger {
 
 /// The consensus log.
 pub trait Log {
-    /// The entries of a height, the oldest first.
+    /// The entries of a height, oldest first.
     ///
     /// # Errors
     /// When the disk fails.
@@ -87,7 +87,7 @@ pub trait Log {
     /// When the disk fails.
     fn append_log(&mut self, height: Height, entry: &[u8]) -> Result<(), Failure>;
 
-    /// Makes what was appended durable.
+    /// Makes the appended entries durable.
     ///
     /// # Errors
     /// When the disk fails.
@@ -102,17 +102,17 @@ pub trait Log {
 
 /// The record of what the consensus key signed last.
 pub trait Guard {
-    /// The record; none before the first one.
+    /// The record. `None` before the first one.
     fn last_signed(&self) -> Option<Vec<u8>>;
 
-    /// Replaces it, durably when this returns.
+    /// Replaces the record. It is durable when this returns.
     ///
     /// # Errors
     /// When the disk fails.
     fn keep_last_signed(&mut self, record: &[u8]) -> Result<(), Failure>;
 }
 
-/// What others are to be told by gossip.
+/// The channel of a gossip message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
     /// Proposals and votes.
@@ -121,68 +121,68 @@ pub enum Channel {
     Transactions,
 }
 
-/// What becomes of a gossip message.
+/// The verdict on a gossip message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Good: relay it.
+    /// Valid: relay it.
     Accept,
-    /// Known, late, or not for now: do not relay it, and hold it against nobody.
+    /// Known, late, or not for now: do not relay it, and do not hold it against anybody.
     Ignore,
-    /// No honest peer would have relayed it, whatever it knows of the ledger: hold it against who sent it. A message whose
-    /// worth depends on the state of the ledger is to be ignored instead.
+    /// No honest peer would have relayed it, whatever it knows about the ledger: hold it against the sender. If a
+    /// message's validity depends on the ledger's state, ignore it instead.
     Reject,
 }
 
-/// The way to other peers. Nothing of it waits, and nothing of it is certain to arrive.
+/// The connection to other peers. Nothing in it blocks, and nothing is certain to arrive.
 pub trait Wire {
-    /// Names a peer.
+    /// Identifies a peer.
     type Peer: Copy + Eq + fmt::Debug + fmt::Display;
-    /// Names a gossip message, for its verdict.
+    /// Identifies a gossip message, for its verdict.
     type Token;
 
-    /// Tells all peers.
+    /// Sends to all peers.
     fn publish(&mut self, channel: Channel, message: Vec<u8>);
 
-    /// Says what becomes of a gossip message.
+    /// Reports the verdict on a gossip message.
     fn judge(&mut self, token: Self::Token, verdict: Verdict);
 
-    /// Asks a peer for at most `max_blocks` decided blocks from a height on.
+    /// Requests at most `max_blocks` decided blocks from a peer, starting at a height.
     fn request_blocks(&mut self, peer: Self::Peer, from: Height, max_blocks: usize);
 
-    /// Has nothing more to do with a peer for a while.
+    /// Stops all contact with a peer for a while.
     fn block_peer(&mut self, peer: Self::Peer, reason: &str);
 }
 
 /// The machine's clocks.
 pub trait Clock {
-    /// The one that only goes forward.
+    /// The monotonic clock.
     fn now(&self) -> Moment;
 
-    /// The one that is set, as block time.
+    /// The wall clock, as block time.
     fn block_time(&self) -> Timestamp;
 }
 
-/// The consensus key on its disk.
+/// The consensus key on disk.
 pub trait Keys {
-    /// Destroys the key, which the ledger retired, and gives the one that takes its place; none if that failed, which the
-    /// next start tries again.
+    /// Destroys the key, which the ledger has retired, and returns its replacement. `None` if that failed; the next
+    /// start tries again.
     fn replace_key(&mut self, retired: &RetiredKey) -> Option<SigningKey>;
 }
 
-/// What the people who run the peer may want to know.
+/// Reports to the people who run the peer.
 pub trait Reporter<Peer> {
-    /// Something happened.
+    /// Reports an event.
     fn report(&mut self, event: HostEvent<'_, Peer>);
 }
 
-/// Something that happened in a host.
+/// An event in a host.
 #[derive(Debug)]
 pub enum HostEvent<'a, Peer> {
     /// A block is executed and durable.
     Committed {
         /// The block.
         decided: &'a DecidedBlock,
-        /// What it did.
+        /// The effects of the block.
         executed: Executed,
         /// How long executing it took.
         execution: Duration,
@@ -191,25 +191,25 @@ pub enum HostEvent<'a, Peer> {
     },
     /// A round of a height began.
     Round {
-        /// Of which height.
+        /// The height.
         height: Height,
-        /// Its number, from 0.
+        /// The number of the round, from 0.
         round: u32,
-        /// Who proposes in it.
+        /// The proposer of the round.
         proposer: ValidatorAddress,
     },
     /// A validator signed two messages where one is allowed.
     DoubleSign(&'a DoubleSign),
-    /// A proposed block breaks a rule: this peer votes against it.
+    /// A proposed block breaks a rule; this peer votes against it.
     InvalidProposal {
-        /// Of which height.
+        /// The height of the block.
         height: Height,
-        /// The rule.
+        /// The rule that it breaks.
         reason: String,
     },
     /// A consensus message is malformed or forged.
     FaultyMessage {
-        /// Of which height, as far as it could be read.
+        /// The height of the message, as far as it could be read.
         height: Option<Height>,
         /// What is wrong with it.
         reason: String,
@@ -219,38 +219,38 @@ pub enum HostEvent<'a, Peer> {
         /// What is wrong with it.
         reason: String,
     },
-    /// A transaction was not taken in.
+    /// A transaction was refused.
     Refused(&'a Refused),
-    /// A peer gave no blocks.
+    /// A peer sent no blocks.
     NoBlocks {
-        /// Which peer.
+        /// The peer.
         peer: Peer,
-        /// Why.
+        /// The reason.
         reason: &'a str,
     },
     /// A peer served a block that proves nothing, and is blocked.
     RefusedBlock {
-        /// Which peer.
+        /// The peer.
         peer: Peer,
-        /// The height that was due.
+        /// The height that was requested.
         height: Height,
         /// What is wrong with the block.
         reason: &'a str,
     },
-    /// Blocks of another peer were committed.
+    /// Blocks from another peer were committed.
     CaughtUp {
-        /// Which peer's.
+        /// The peer.
         peer: Peer,
         /// The height before.
         from: Height,
         /// The height now.
         to: Height,
     },
-    /// The replica has something to say.
+    /// The replica reports a warning.
     Warning(&'a Warning),
 }
 
-/// All of it.
+/// Everything that a host needs.
 pub trait Machine: Ledger + Log + Guard + Wire + Clock + Keys + Reporter<<Self as Wire>::Peer> {}
 
 impl<M: Ledger + Log + Guard + Wire + Clock + Keys + Reporter<<M as Wire>::Peer>> Machine for M {}

@@ -1,16 +1,18 @@
-//! How much may wait for a block. A queue that is longer than the network is fast only makes everybody wait longer:
-//! beyond what is decided in [`WAIT`] this peer refuses its clients' transactions, and they come back when there is room.
+//! How much may wait for a block. A queue that holds more than the network decides soon only makes everybody wait
+//! longer. Beyond what is decided within [`WAIT`], this peer refuses its clients' transactions; they come back when
+//! there is room.
 //!
-//! The measure is what was decided lately, so that it follows the machine and the network. What other peers gossip is
-//! taken in all the same, within the mempool's own bounds: they have asked their clients to wait already.
+//! The measure is what was decided recently, so it follows the machine and the network. What other peers gossip is
+//! still accepted, within the mempool's own bounds: they have already asked their clients to wait.
 
 use super::Moment;
 use crate::ground::limits;
 use std::time::Duration;
 
-/// How long what waits may take to be decided, at the present pace.
+/// How long waiting transactions may take to be decided, at the current pace.
 const WAIT: Duration = Duration::from_millis(500);
-/// Transactions that may wait however little was decided lately: enough to find out how fast the network is.
+/// Number of transactions that may always wait, however little was decided recently: enough to find out how fast the
+/// network is.
 const ROOM_MIN: usize = 2_000;
 /// How long the pace is measured before the newest measurement counts.
 const WINDOW: Duration = Duration::from_millis(500);
@@ -28,7 +30,7 @@ impl Pace {
         Self { decided: 0, since: now, room: ROOM_MIN }
     }
 
-    /// A block with so many transactions was decided.
+    /// A block with this many transactions was decided.
     pub(super) fn on_block(&mut self, transactions: usize, now: Moment) {
         self.decided = self.decided.saturating_add(transactions);
         let elapsed = now.since(self.since);
@@ -37,18 +39,18 @@ impl Pace {
         }
         let decided = u128::try_from(self.decided).unwrap_or(u128::MAX);
         let in_wait = decided.saturating_mul(WAIT.as_micros()).checked_div(elapsed.as_micros()).unwrap_or(0);
-        // Half of the measurement before, so that one slow block does not throttle everybody.
+        // Averaged with the previous measurement, so that one slow block does not throttle everybody.
         self.room = usize::midpoint(self.room, usize::try_from(in_wait).unwrap_or(usize::MAX)).max(ROOM_MIN);
         (self.decided, self.since) = (0, now);
     }
 
-    /// How many transactions may wait before this peer takes none from its clients.
+    /// Number of waiting transactions above which this peer accepts none from its clients.
     pub(super) const fn room(&self) -> usize {
         self.room
     }
 
-    /// Whether a client's transaction has room, when so many wait in all and so many of them are its sender's. One that
-    /// has few waiting is not to pay for another that fills the room.
+    /// Whether a client's transaction has room, given how many wait in total and how many of them are its sender's. A
+    /// sender with few waiting must not suffer because another fills the room.
     pub(super) const fn has_room(&self, waiting: usize, of_sender: usize) -> bool {
         waiting < self.room
             || (waiting < self.room.saturating_mul(2) && of_sender < self.room.div_euclid(limits::MEMPOOL_SENDERS))
@@ -59,7 +61,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// The room after so many blocks, one every 100 ms.
+    /// The room after `blocks` blocks, one every 100 ms.
     fn room_after(pace: &mut Pace, now: &mut Moment, blocks: usize, transactions: usize) -> usize {
         for _ in 0..blocks {
             *now = now.plus(Duration::from_millis(100));

@@ -1,7 +1,7 @@
 //! Performs what the replica asks for: every output, in order, before the next input.
 //!
 //! Whatever leaves the machine, begins a round or decides a block waits until the log and the last-signed record that
-//! it follows from are durable. A failure here ends the process.
+//! it depends on are durable. A failure here ends the process.
 
 use super::{Channel, Host, HostError, HostEvent, Machine, failed, gossip};
 use crate::{
@@ -15,17 +15,17 @@ use crate::{
 };
 use std::collections::VecDeque;
 
-/// Transactions that this peer proposes in one block. Larger blocks bring no more of them a second and make each wait
-/// longer: for its own block, and for the one before.
+/// Maximum transactions that this peer proposes in one block. Larger blocks do not increase throughput, but make each
+/// transaction wait longer: for its own block, and for the one before.
 const BLOCK_TRANSACTIONS: usize = 500;
 
 impl<M: Machine> Host<M> {
-    /// Feeds one input and everything that follows from it on this machine.
+    /// Feeds one input, and everything that follows from it on this machine.
     pub(super) fn drive(&mut self, input: Input) -> Result<(), HostError> {
         self.drive_all(VecDeque::from([input]))
     }
 
-    /// The same for several inputs.
+    /// As [`Host::drive`], for several inputs.
     pub(super) fn drive_all(&mut self, mut inputs: VecDeque<Input>) -> Result<(), HostError> {
         while let Some(input) = inputs.pop_front() {
             for output in self.replica.step(input)? {
@@ -43,7 +43,7 @@ impl<M: Machine> Host<M> {
         self.drive(Input::Start { tip: self.tip.clone(), timeouts: Timeouts::from(&self.parameters) })
     }
 
-    /// Performs one output; what it answers goes to `answers`.
+    /// Performs one output. Its answers go to `answers`.
     pub(super) fn perform(&mut self, output: Output, answers: &mut VecDeque<Input>) -> Result<(), HostError> {
         match output {
             Output::Signed(last) => self.unguarded = Some(last),
@@ -58,7 +58,7 @@ impl<M: Machine> Host<M> {
             Output::Republish(message) => {
                 self.make_durable()?;
                 self.publish(&message, true);
-                // Repeating means that messages were lost: perhaps the others have decided already.
+                // Repeating means that messages were lost: perhaps the others have already decided.
                 self.ask_for_blocks(None);
             }
             Output::Schedule(timer, after) => self.timers.schedule(timer, self.machine.now(), after),
@@ -91,8 +91,8 @@ impl<M: Machine> Host<M> {
         Ok(())
     }
 
-    /// Makes durable what the outputs so far must not outlive: the log first, from which what was signed can be derived
-    /// again, then the record that forbids to sign anything else.
+    /// Makes durable what must precede the next outputs: first the log, from which what was signed can be derived
+    /// again, then the record that forbids signing anything else.
     fn make_durable(&mut self) -> Result<(), HostError> {
         self.machine.sync_log().map_err(failed("the consensus log cannot be made durable"))?;
         if let Some(last) = self.unguarded.take() {
@@ -105,8 +105,8 @@ impl<M: Machine> Host<M> {
     /// Sends a consensus message; `again` if its bytes were sent before.
     fn publish(&mut self, message: &Message, again: bool) {
         if again {
-            // Later than any before it, and than those of an earlier process unless the clock was set back: a number
-            // that was not used for these bytes makes the repetition a message of its own.
+            // Greater than any number before, and than those of an earlier process unless the clock was set back. A
+            // number not used before for these bytes makes the repetition a message of its own.
             self.repetition = self.repetition.saturating_add(1).max(self.machine.block_time().get());
         }
         let repetition = if again { self.repetition } else { 0 };
@@ -132,7 +132,7 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// Executes a decided block and makes it durable, then tells everybody here.
+    /// Executes a decided block and makes it durable, then notifies everybody on this machine.
     pub(super) fn commit(&mut self, decided: &DecidedBlock) -> Result<(), HostError> {
         let begun = self.machine.now();
         let executed = execute(&self.machine.snapshot(), &decided.block)?;
@@ -151,7 +151,7 @@ impl<M: Machine> Host<M> {
         self.mempool.remove(executed.results.iter().map(|result| &result.id));
         self.catch_up.reached(self.tip.height, now);
         self.machine.report(HostEvent::Committed { decided, executed, execution, commit });
-        // The last block that this build may execute is durable and told: here it stops.
+        // The last block that this build may execute is durable and announced: stop here.
         Ok(network.require_current(self.tip.height.next())?)
     }
 }

@@ -1,4 +1,4 @@
-//! The replica's timers: one deadline a key, the next one to wait for.
+//! The replica's timers: one deadline per key.
 
 use super::Moment;
 use crate::agreement::replica::Timer;
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// Running timers. At most a few a round: the replica cancels what it no longer needs.
+/// The running timers. There are at most a few per round: the replica cancels what it no longer needs.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     deadlines: BTreeMap<Timer, Moment>,
@@ -15,7 +15,7 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    /// Starts a timer, in place of one with the same key.
+    /// Starts a timer, replacing one with the same key.
     pub(super) fn schedule(&mut self, timer: Timer, now: Moment, after: Duration) {
         self.cancel(timer);
         let deadline = now.plus(after);
@@ -23,20 +23,20 @@ impl Timers {
         self.order.insert((deadline, timer));
     }
 
-    /// Stops a timer, if it runs.
+    /// Stops a timer, if it is running.
     pub(super) fn cancel(&mut self, timer: Timer) {
         if let Some(deadline) = self.deadlines.remove(&timer) {
             self.order.remove(&(deadline, timer));
         }
     }
 
-    /// Stops all.
+    /// Stops all timers.
     pub(super) fn cancel_all(&mut self) {
         self.deadlines.clear();
         self.order.clear();
     }
 
-    /// Takes the first timer that is due.
+    /// Removes and returns the first timer that is due.
     pub(super) fn pop_due(&mut self, now: Moment) -> Option<Timer> {
         let (deadline, timer) = *self.order.first()?;
         if deadline > now {
@@ -46,7 +46,7 @@ impl Timers {
         Some(timer)
     }
 
-    /// When the first one is due.
+    /// When the first timer is due.
     pub(super) fn next_deadline(&self) -> Option<Moment> {
         self.order.first().map(|(deadline, _)| *deadline)
     }

@@ -1,7 +1,7 @@
-//! Answers the core's effects: cryptography at once, everything else as an [`Output`] in the order it was asked for.
+//! Answers the core's effects: cryptography at once, everything else as an [`Output`], in the order of the requests.
 //!
-//! No effect ever fails: a signature that cannot be checked is a wrong one, a message that must not be signed stays
-//! unsigned and is not published. The core would swallow an error and lose its way.
+//! No effect ever fails: a signature that cannot be checked counts as wrong, and a message that must not be signed
+//! stays unsigned and is not published. The core would swallow an error and lose its state.
 
 use super::{
     Output, Timer, Warning,
@@ -28,17 +28,18 @@ use arc_malachitebft_core_types::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Stands where a signature was withheld. It is no honest key's signature of anything.
+/// Replaces a withheld signature. It is not a valid signature of any honest key.
 const WITHHELD: Signature = Signature::from_bytes([0; 64]);
-/// Signatures of one height remembered as verified: every honest message of some dozens of rounds of the largest set.
+/// Maximum signatures of one height remembered as verified: every honest message of some dozens of rounds of the
+/// largest set.
 const VERIFIED_PER_HEIGHT: usize = 16 * 1024;
 
-/// What stands behind a block besides its proposer.
+/// What supports a block besides its proposer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Support {
-    /// Nothing: its time is judged by this peer's clock.
+    /// Nothing: this peer's clock judges its time.
     Proposer,
-    /// Prevotes of more than two thirds, among them honest ones that found its time right when it was proposed.
+    /// Prevotes of more than two thirds. The honest ones among them found its time right when it was proposed.
     Polka,
     /// A commit certificate.
     Commit,
@@ -54,32 +55,32 @@ pub(super) struct PendingCheck {
     pub(super) support: Support,
 }
 
-/// What is known of the height under way, and thrown away with it.
+/// What is known about the current height. It is discarded with the height.
 #[derive(Default)]
 pub(super) struct HeightNotes {
     pub(super) height: Height,
     pub(super) timeouts: Timeouts,
-    /// Timers scheduled and neither cancelled nor elapsed.
+    /// Timers that are scheduled and have neither been cancelled nor elapsed.
     pub(super) armed: BTreeSet<Timer>,
-    /// Blocks the host has yet to be asked about.
+    /// Blocks that the host has not been asked about yet.
     pub(super) unchecked: Vec<PendingCheck>,
-    /// Blocks the host was asked about, by hash and by whether votes stand behind them.
+    /// Blocks that the host was asked about, by hash and by whether votes support them.
     pub(super) checks: BTreeMap<(BlockHash, bool), PendingCheck>,
-    /// Blocks refused, perhaps for their time alone: asked about again should votes stand behind them.
+    /// Blocks refused, perhaps only for their time: the host is asked again if votes support them.
     pub(super) refused: BTreeMap<BlockHash, PendingCheck>,
-    /// Blocks refused whatever their time.
+    /// Blocks refused for a reason other than their time.
     pub(super) broken: BTreeSet<BlockHash>,
-    /// Verdicts given.
+    /// The verdicts given.
     verdicts: BTreeMap<BlockHash, bool>,
-    /// Blocks found valid: what is decided is one of these, in the very bytes that were checked.
+    /// Blocks found valid. What is decided is one of these, in the very bytes that were checked.
     valid: BTreeMap<BlockHash, Block>,
-    /// Own blocks by the round they were built for.
+    /// Own blocks, by the round they were built for.
     pub(super) built: BTreeMap<u32, Block>,
     /// Rounds for which the core waits for a block.
     pub(super) wanted: Vec<u32>,
-    /// The block of the certificate that is being looked at.
+    /// The block whose certificate is being checked.
     pub(super) synced: Option<Block>,
-    /// Blocks that stand whole in the log.
+    /// Blocks that are in the log in full.
     pub(super) logged: BTreeSet<BlockHash>,
     /// Whether the height is decided and final.
     pub(super) finalized: bool,
@@ -96,12 +97,12 @@ pub(super) struct Effects {
     #[cfg(test)]
     pub(super) verified_count: u64,
     verified: BTreeMap<Height, BTreeSet<[u8; 32]>>,
-    /// While the log is replayed, only what is newly signed is logged.
+    /// During replay, only what is newly signed is logged.
     pub(super) replaying: bool,
     newly_signed: BTreeSet<Signature>,
-    /// The last-signed record has changed since the host was given it.
+    /// Whether the last-signed record has changed since the host was given it.
     last_signed_changed: bool,
-    /// A block was decided that this replica never found valid.
+    /// A block that was decided although this replica never found it valid.
     pub(super) unknown_decision: Option<BlockHash>,
     pub(super) outputs: Vec<Output>,
 }
@@ -136,7 +137,7 @@ impl Effects {
         self.newly_signed.clear();
     }
 
-    /// Answers one effect; the core resumes with what is returned.
+    /// Answers one effect; the core resumes with the returned value.
     pub(super) fn answer(&mut self, effect: Effect<Bft>) -> Resume<Bft> {
         match effect {
             Effect::CancelAllTimeouts(resume) => {
@@ -166,7 +167,7 @@ impl Effects {
                 self.notes.wanted.push(round_number(round));
                 resume.resume_with(())
             }
-            // The proposal that is published beside it carries the block.
+            // The proposal that is published along with it carries the block.
             Effect::RestreamProposal(_, _, _, _, _, resume) => resume.resume_with(()),
             Effect::WalAppend(height, input, resume) => {
                 self.log(height, input);
@@ -221,20 +222,20 @@ impl Effects {
         self.outputs.push(Output::Publish(message));
     }
 
-    /// The record follows the log entry of what was signed. Were it durable first, and the entry lost, this key could
-    /// sign neither the same again, which it no longer knows, nor anything else in that round: if that befell a third
-    /// of the power at once, as in a power failure, the height would never end.
+    /// The record comes after the log entry of what was signed. Suppose it were durable first, and the entry lost. Then
+    /// this key could sign neither the same message again, which it no longer knows, nor any other in that round. If
+    /// that happened to a third of the power at once, as in a power failure, the height would never end.
     fn hand_out_last_signed(&mut self) {
         if std::mem::take(&mut self.last_signed_changed) {
             self.outputs.push(Output::Signed(self.last_signed.clone()));
         }
     }
 
-    /// Takes over from the log what this key signed, in case the log outlived the record.
+    /// Restores from the log what this key signed, in case the log outlived the record.
     pub(super) fn restore_last_signed(&mut self, inputs: &[CoreInput<Bft>]) {
         let before = self.last_signed.clone();
         for input in inputs {
-            // A refusal means that the record knows as much or more.
+            // A refusal means that the record is at least as new.
             let _ = match input {
                 CoreInput::Vote(vote) if vote.message.validator == self.address => {
                     let body = vote.message.body(self.network);
@@ -351,7 +352,7 @@ impl Effects {
             Effect::VerifyRoundCertificate(certificate, validators, thresholds, resume) => {
                 resume.resume_with(self.verifies_round_certificate(&certificate, &validators, thresholds))
             }
-            // Vote extensions are off at every height, so these two are never asked.
+            // Vote extensions are off at every height, so these two are never requested.
             Effect::ExtendVote(_, _, _, _, resume) => resume.resume_with(None),
             Effect::VerifyVoteExtension(_, _, _, _, _, _, resume) => resume.resume_with(Ok(())),
             // Every other effect is answered above.
@@ -418,7 +419,7 @@ impl Effects {
         valid
     }
 
-    /// Whether the key signed the vote. A signature once verified is not checked again.
+    /// Whether the key signed the vote. A signature that was verified once is not checked again.
     pub(super) fn verifies_vote(&mut self, vote: &bft::Vote, key: &PublicKey, signature: &Signature) -> bool {
         let bytes = vote.body(self.network).signing_bytes();
         self.verifies(vote.height, Domain::Vote, &bytes, key, signature)
@@ -435,8 +436,8 @@ impl Effects {
         self.verifies(proposal.height, Domain::Proposal, &bytes, key, signature)
     }
 
-    /// Whether the votes are signed, each by another validator of the set, and weigh enough.
-    #[allow(clippy::result_large_err, reason = "the core's own error, handed to it as it is")]
+    /// Whether the votes are signed, each by a different validator of the set, and have enough power.
+    #[allow(clippy::result_large_err, reason = "the core's own error, handed to it unchanged")]
     pub(super) fn verifies_votes(
         &mut self,
         validators: &ValidatorSet,
@@ -465,8 +466,8 @@ impl Effects {
         }
     }
 
-    /// Whether the votes show what the certificate says they do.
-    #[allow(clippy::result_large_err, reason = "the core's own error, handed to it as it is")]
+    /// Whether the votes show what the certificate claims.
+    #[allow(clippy::result_large_err, reason = "the core's own error, handed to it unchanged")]
     pub(super) fn verifies_round_certificate(
         &mut self,
         certificate: &RoundCertificate<Bft>,
@@ -499,7 +500,8 @@ impl Effects {
         }
     }
 
-    /// Logs an input of the core, and takes from it what this side has to know: the core logs exactly what it accepts.
+    /// Logs an input of the core, and records what this side needs to know of it: the core logs exactly what it
+    /// accepts.
     fn log(&mut self, height: Height, input: CoreInput<Bft>) {
         match input {
             CoreInput::Vote(vote) => {
@@ -549,7 +551,7 @@ impl Effects {
             };
             self.notes.refused.insert(hash, check);
         }
-        // As in the core, a block that was found valid stays so.
+        // As in the core, a block that was found valid stays valid.
         let verdict = self.notes.verdicts.entry(hash).or_insert(valid);
         *verdict |= valid;
         let round = round_number(value.round);
@@ -561,7 +563,7 @@ impl Effects {
         self.append(height, false, LogRecord::Verdict { round, pol_round, proposer: value.proposer, block, valid });
     }
 
-    /// The whole block the first time, its hash from then on: a block is written once a height.
+    /// The whole block the first time, its hash afterwards: a block is written once per height.
     fn logged_block(&mut self, block: &Block) -> LoggedBlock {
         if self.notes.logged.insert(block.hash()) {
             LoggedBlock::Whole(block.clone())
@@ -582,9 +584,9 @@ impl Effects {
         self.notes.valid.get(hash).cloned()
     }
 
-    /// Asks the host about the blocks that have no verdict yet, and again about those refused behind which a polka
-    /// stands: then their time is no longer for this peer's clock to judge. Without that, a validator that heard of a
-    /// block late, by its clock, could keep refusing the only block that another, locked on it, will ever vote for.
+    /// Asks the host about the blocks that have no verdict yet, and again about refused ones that a polka supports:
+    /// then this peer's clock no longer judges their time. Without that, a validator that received a block late, by its
+    /// clock, could keep refusing the only block that another validator, locked on it, will ever vote for.
     pub(super) fn ask_for_checks(&mut self, has_polka: impl Fn(&BlockHash) -> bool) {
         let unchecked = std::mem::take(&mut self.notes.unchecked);
         if self.notes.finalized {

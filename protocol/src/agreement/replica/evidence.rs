@@ -1,7 +1,7 @@
 //! Proof that a validator signed two different messages for the same height, round and kind.
 //!
-//! It stands by itself: whoever knows the validator's key can check it. An honest validator never gives cause for one,
-//! whatever it receives, because it never signs twice (see [`super::guard`]).
+//! It is self-contained: everybody who knows the validator's key can check it. An honest validator never gives cause
+//! for it, whatever it receives, because it never signs twice (see [`super::guard`]).
 
 use super::wire::SignedVote;
 use crate::{
@@ -13,16 +13,16 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A proposal's signature with what it signs; the block itself proves nothing.
+/// A proposal's signature with what it signs; the block itself is not needed for the proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedProposalBody {
-    /// What was proposed.
+    /// The content of the proposal.
     pub body: ProposalBody,
-    /// Over [`ProposalBody::signing_bytes`] in [`Domain::Proposal`].
+    /// The signature over [`ProposalBody::signing_bytes`] in [`Domain::Proposal`].
     pub signature: Signature,
 }
 
-/// Two messages that no honest validator signs both.
+/// Two messages of which an honest validator signs at most one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DoubleSign {
     /// Two votes of one kind.
@@ -34,10 +34,10 @@ pub enum DoubleSign {
 /// Why a pair of messages proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoDoubleSign {
-    /// They are of another network.
+    /// They belong to another network.
     #[error("the messages are of another network")]
     Network,
-    /// They differ in validator, height, round or kind, or not at all.
+    /// They differ in validator, height, round or kind, or do not differ at all.
     #[error("the messages are not two different ones for the same height, round and kind by one validator")]
     NoConflict,
     /// The key given is not the validator's.
@@ -49,7 +49,7 @@ pub enum NoDoubleSign {
 }
 
 impl DoubleSign {
-    /// Who signed twice.
+    /// The validator that signed twice.
     pub fn validator(&self) -> ValidatorAddress {
         match self {
             Self::Votes(one, _) => one.body.validator,

@@ -1,11 +1,11 @@
 //! The last-signed record: what keeps a key from signing twice even if the consensus log is lost.
 //!
 //! The log lets a restarted validator derive again what it signed. If the log is gone (a deleted file, an old backup),
-//! only this record stands between the key and a second, different message for the same height and round. It is about a
-//! hundred bytes, it is consulted *before* signing, and it only ever moves forward.
+//! only this record keeps the key from signing a second, different message for the same height and round. It has about
+//! a hundred bytes, it is consulted *before* signing, and it only ever moves forward.
 //!
-//! A validator without its log and bound by its record can be of no help at that height, so if more than a third of
-//! the power loses its logs at once, the height cannot end. Nobody signs twice even then.
+//! A validator that lost its log and is bound by its record cannot help at that height. So if more than a third of the
+//! power loses its logs at once, the height cannot end. Even then nobody signs twice.
 
 use crate::{
     ground::{
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// The three messages that a validator signs in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum SignedKind {
-    /// A proposal, if it is its turn.
+    /// A proposal, if it is the validator's turn.
     Proposal,
     /// A prevote.
     Prevote,
@@ -47,7 +47,7 @@ impl From<VoteKind> for SignedKind {
 
 /// What a key signed last: the digests of its messages in the latest height and round.
 ///
-/// Earlier rounds and heights are closed for good, so nothing of them has to be remembered.
+/// Earlier rounds and heights are closed for ever, so nothing about them has to be remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSigned {
     height: Height,
@@ -63,8 +63,8 @@ impl LastSigned {
         self.height
     }
 
-    /// Whether the key may sign `signing_bytes`: the same message again, or one that is later than all before. If so,
-    /// the record now holds it and has to be durable before the signature leaves the machine.
+    /// Whether the key may sign `signing_bytes`: the same message again, or one later than all before. If so, the
+    /// record now contains it and must be durable before the signature leaves the machine.
     #[must_use]
     pub fn permits(&mut self, kind: SignedKind, height: Height, round: u32, signing_bytes: &[u8]) -> bool {
         if (height, round) < (self.height, self.round) {

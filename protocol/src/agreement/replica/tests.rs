@@ -1,6 +1,6 @@
-//! What one replica does, input by input. How several agree under faults is for the simulator in `tests`.
+//! What one replica does, input by input. The simulator in `tests` covers how several agree under faults.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
 use super::*;
 use crate::{
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 const NETWORK: NetworkId = NetworkId::from_bytes([1; 32]);
 
-/// Four validators in the order in which they propose: of height 1 the second, and so on.
+/// Four validators in the order in which they propose: the second at height 1, and so on.
 struct Four {
     keys: Vec<SigningKey>,
     tip: Tip,
@@ -190,7 +190,7 @@ fn a_block_refused_for_its_time_is_judged_again_without_the_clock_once_a_polka_s
     inputs.extend(four.keys[1..].iter().map(|key| Input::Message(prevote(key, 1, 0, hash))));
     inputs.push(again(false));
     let last = inputs.into_iter().map(|input| replica.step(input).unwrap()).next_back().unwrap();
-    assert!(!asks(&last), "a block that breaks another rule is not asked about for ever");
+    assert!(!asks(&last), "the host is not asked for ever about a block that breaks another rule");
     assert!(published(&last).is_empty());
 }
 
@@ -248,7 +248,7 @@ fn a_restarted_replica_says_the_same_again_and_no_more() {
     let (recovered, _) = recover(LastSigned::default(), &log);
     assert_eq!(*recovered.last_signed(), last_signed, "the record is restored from the log");
 
-    // Wherever the log is torn, what is said next is what was said, or what had not been said.
+    // Wherever the log is torn, what is said next was said before, or had not been said.
     for length in 0..log.len() {
         let (_, outputs) = recover(LastSigned::default(), &log[..length]);
         assert!(published(&outputs).iter().all(|message| said.contains(message)), "torn after {length}");
@@ -395,7 +395,7 @@ fn only_a_vote_that_a_validator_signed_is_a_reason_to_ask_for_blocks() {
     let mut elsewhere = far.clone();
     elsewhere.body.network = NetworkId::from_bytes([2; 32]);
     assert!(replica.is_genuine_hint(&Message::Vote(far)));
-    assert!(!replica.is_genuine_hint(&Message::Vote(forged)), "anybody writes another height into a vote");
+    assert!(!replica.is_genuine_hint(&Message::Vote(forged)), "anybody can write another height into a vote");
     assert!(!replica.is_genuine_hint(&Message::Vote(elsewhere)));
     assert!(!replica.is_genuine_hint(&prevote(&stranger, 1_000_000, 0, None)));
 }

@@ -1,8 +1,8 @@
-//! What validators send each other, and what each keeps in its log.
+//! What validators send each other, and what each of them keeps in its log.
 //!
-//! A [`Message`] comes from strangers: [`Message::decode`] is total, and what it returns is of bounded size and has
-//! a sane round. Whether it is signed by whom it says is for [`crate::agreement::replica::Replica::admit`]. A [`LogEntry`] comes
-//! from this machine's own disk; it carries its height, so that one left over from another height is recognised.
+//! A [`Message`] comes from strangers: [`Message::decode`] never panics, and what it returns has a bounded size and a
+//! plausible round. [`crate::agreement::replica::Replica::admit`] checks whether its claimed sender signed it. A [`LogEntry`]
+//! comes from this machine's own disk; it carries its height, so that one left over from another height is recognised.
 
 use crate::{
     agreement::bft::{self, Bft, ProposalBody, nil_or},
@@ -19,15 +19,16 @@ use arc_malachitebft_core_types::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Rounds of one height: at the longest timeouts this many take years, so a higher one is no honest validator's.
+/// Maximum rounds of one height: at the longest timeouts this many take years, so no honest validator sends a higher
+/// one.
 pub const ROUNDS: u32 = 1_000_000;
 
 /// A vote with its signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedVote {
-    /// What is voted.
+    /// The content of the vote.
     pub body: VoteBody,
-    /// Over [`VoteBody::signing_bytes`] in [`Domain::Vote`].
+    /// The signature over [`VoteBody::signing_bytes`] in [`Domain::Vote`].
     pub signature: Signature,
 }
 
@@ -46,23 +47,23 @@ impl SignedVote {
     }
 }
 
-/// A proposal with its block and its signature. Network and height are the block's.
+/// A proposal with its block and its signature. Network and height are those of the block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedProposal {
     /// The round proposed for.
     pub round: u32,
     /// The earlier round in which more than two thirds prevoted this block, if one is claimed.
     pub pol_round: Option<u32>,
-    /// Who proposes it.
+    /// The proposer.
     pub proposer: ValidatorAddress,
     /// The block.
     pub block: Block,
-    /// Over [`ProposalBody::signing_bytes`] in [`Domain::Proposal`].
+    /// The signature over [`ProposalBody::signing_bytes`] in [`Domain::Proposal`].
     pub signature: Signature,
 }
 
 impl SignedProposal {
-    /// What the proposal signs.
+    /// The content that the proposal signs.
     pub fn body(&self) -> ProposalBody {
         ProposalBody {
             network: self.block.header().network,
@@ -96,7 +97,7 @@ impl SignedProposal {
     }
 }
 
-/// The prevotes of more than two thirds of the power for one block: what lets a later round propose it again.
+/// The prevotes of more than two thirds of the power for one block, which allow a later round to propose it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolkaCertificate {
     /// The height voted on.
@@ -105,7 +106,7 @@ pub struct PolkaCertificate {
     pub round: u32,
     /// The block.
     pub block: BlockHash,
-    /// The prevotes, each validator's once.
+    /// The prevotes, one per validator.
     pub signatures: Vec<CommitSignature>,
 }
 
@@ -151,11 +152,11 @@ pub enum RoundCertificateKind {
 pub struct RoundVote {
     /// Prevote or precommit.
     pub kind: VoteKind,
-    /// The block, or nil.
+    /// The block. `None` means nil.
     pub block: Option<BlockHash>,
-    /// Who votes.
+    /// The voting validator.
     pub validator: ValidatorAddress,
-    /// Over the vote's [`VoteBody`].
+    /// The signature over the vote's [`VoteBody`].
     pub signature: Signature,
 }
 
@@ -164,11 +165,11 @@ pub struct RoundVote {
 pub struct RoundCertificate {
     /// The height of the votes.
     pub height: Height,
-    /// Their round.
+    /// The round of the votes.
     pub round: u32,
-    /// What they show.
+    /// What the votes show.
     pub kind: RoundCertificateKind,
-    /// The votes, each validator's once.
+    /// The votes, one per validator.
     pub votes: Vec<RoundVote>,
 }
 
@@ -209,7 +210,7 @@ impl RoundCertificate {
     }
 }
 
-/// What travels on the consensus topic.
+/// A message on the consensus topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// A vote.
@@ -225,16 +226,16 @@ pub enum Message {
 /// Why bytes are not a consensus message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedMessage {
-    /// The bytes are no message.
+    /// The bytes are not a message.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The round is no honest validator's.
+    /// No honest validator sends this round.
     #[error("round {0} is not below {ROUNDS}")]
     Round(u32),
-    /// More signatures than validators can be.
+    /// There are more signatures than there can be validators.
     #[error("{0} signatures are more than the {max} validators allowed", max = limits::VALIDATORS)]
     Signatures(usize),
-    /// The block's transactions are not those of its header, so its hash does not name them.
+    /// The block's transactions are not those of its header, so its hash does not identify them.
     #[error("the transactions of block {0} are not those of its header")]
     Transactions(BlockHash),
 }
@@ -248,7 +249,7 @@ impl Message {
     /// Reads a message that came from a stranger.
     ///
     /// # Errors
-    /// When the bytes are not one, or it breaks a bound; see [`MalformedMessage`].
+    /// When the bytes are not a message, or it breaks a bound; see [`MalformedMessage`].
     pub fn decode(bytes: &[u8]) -> Result<Self, MalformedMessage> {
         let message: Self = codec::decode(bytes, limits::GOSSIP_SIZE_BYTES)?;
         message.check_bounds()?;
@@ -277,7 +278,7 @@ impl Message {
         Ok(())
     }
 
-    /// The height it speaks of.
+    /// The height of the message.
     pub fn height(&self) -> Height {
         match self {
             Self::Vote(vote) => vote.body.height,
@@ -287,7 +288,7 @@ impl Message {
         }
     }
 
-    /// The round it speaks of.
+    /// The round of the message.
     pub fn round(&self) -> u32 {
         match self {
             Self::Vote(vote) => vote.body.round,
@@ -297,7 +298,7 @@ impl Message {
         }
     }
 
-    /// The validator that signed it; a certificate has many signers and none of its own.
+    /// The validator that signed it. `None` for a certificate, which has many signers.
     pub fn sender(&self) -> Option<ValidatorAddress> {
         match self {
             Self::Vote(vote) => Some(vote.body.validator),
@@ -320,7 +321,7 @@ impl Message {
     }
 }
 
-/// A block is handled by its hash, which is its header's: a block whose transactions are others must not get in.
+/// A block is handled by its hash, which is its header's: a block with other transactions must not get in.
 pub(crate) fn check_names_its_transactions(block: &Block) -> Result<(), MalformedMessage> {
     if transactions_root(block.transactions()) == block.header().transactions_root {
         Ok(())
@@ -329,29 +330,29 @@ pub(crate) fn check_names_its_transactions(block: &Block) -> Result<(), Malforme
     }
 }
 
-/// Which wait of a round ends.
+/// Which timeout of a round elapsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimerKind {
-    /// For the proposal.
+    /// Waiting for the proposal.
     Propose,
-    /// For more prevotes.
+    /// Waiting for more prevotes.
     Prevote,
-    /// For more precommits.
+    /// Waiting for more precommits.
     Precommit,
-    /// Before own votes are sent again.
+    /// Waiting to send own votes again.
     Rebroadcast,
 }
 
-/// A block in the log: whole where it first stands, by its hash in later entries of the same height.
+/// A block in the log: in full where it first appears, by its hash in later entries of the same height.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoggedBlock {
-    /// The block.
+    /// The whole block.
     Whole(Block),
-    /// A block that stands whole in an earlier entry.
+    /// The hash of a block that an earlier entry contains in full.
     Earlier(BlockHash),
 }
 
-/// What a log entry holds: those of the core's inputs from which its state can be derived again.
+/// The content of a log entry: those inputs of the core from which its state can be derived again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogRecord {
     /// A vote, own or another's.
@@ -362,7 +363,7 @@ pub enum LogRecord {
         round: u32,
         /// The round of the polka claimed.
         pol_round: Option<u32>,
-        /// Who proposes.
+        /// The proposer.
         proposer: ValidatorAddress,
         /// The block.
         block: LoggedBlock,
@@ -371,20 +372,20 @@ pub enum LogRecord {
     },
     /// A polka certificate.
     Polka(PolkaCertificate),
-    /// A wait that ended.
+    /// A timeout that elapsed.
     Timeout {
-        /// Which.
+        /// The kind of timeout.
         kind: TimerKind,
-        /// Of which round.
+        /// The round of the timeout.
         round: u32,
     },
-    /// A block with the verdict on it: built here, checked here, or certified by others.
+    /// A block with its verdict: built here, checked here, or certified by others.
     Verdict {
         /// The round it was proposed for.
         round: u32,
         /// The round of the polka claimed.
         pol_round: Option<u32>,
-        /// Who proposed it.
+        /// The proposer.
         proposer: ValidatorAddress,
         /// The block.
         block: LoggedBlock,
@@ -396,14 +397,14 @@ pub enum LogRecord {
 /// One entry of the consensus log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// The height it belongs to: an entry of another height than the one to recover is no part of it.
+    /// The height it belongs to. When recovering another height, it is skipped.
     pub height: Height,
     /// What happened.
     pub record: LogRecord,
 }
 
 impl LogEntry {
-    /// The bytes to store. The store guards their integrity.
+    /// The bytes to store. The storage guards their integrity.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
     }
@@ -431,7 +432,7 @@ pub(crate) fn commit_certificate(certificate: &malachite::CommitCertificate<Bft>
     }
 }
 
-/// The core's rounds are nil only before a height begins; no message, certificate or timer has such a one.
+/// The core's rounds are nil only before a height begins; no message, certificate or timer has a nil round.
 pub(crate) fn round_number(round: Round) -> u32 {
     round.as_u32().unwrap_or(0)
 }

@@ -1,8 +1,8 @@
-//! A bound on how deep a value nests while it is decoded. Decoding calls itself once a level, so without one a type that
-//! can hold itself turns a few kilobytes of a stranger into the end of the process: a stack overflow cannot be caught.
+//! A limit on how deeply a value may nest while it is decoded. Decoding recurses once per level. Without a limit, a
+//! recursive type would let a few kilobytes from a stranger end the process: a stack overflow cannot be caught.
 //!
-//! No type of the ledger can hold itself; this is what holds if one does by mistake. It wraps any deserializer, counts
-//! the containers that are open, and costs nothing where values are flat.
+//! No type of the ledger is recursive; this limit protects against one that is by mistake. It wraps any deserializer,
+//! counts the open containers, and costs nothing for flat values.
 
 use crate::ground::limits;
 use serde::{
@@ -11,7 +11,7 @@ use serde::{
 };
 use std::fmt;
 
-/// A value that was decoded within [`limits::DECODE_DEPTH`] levels.
+/// A value decoded within [`limits::DECODE_DEPTH`] levels.
 pub(super) struct Shallow<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shallow<T> {
@@ -20,19 +20,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shallow<T> {
     }
 }
 
-/// Anything of serde's, with the levels that may still be opened below it.
+/// Any serde item, with the number of levels that may still be opened below it.
 struct Bounded<I> {
     inner: I,
     left: usize,
 }
 
 impl<I> Bounded<I> {
-    /// The same bound for something else on the same level.
+    /// The same limit for another item on the same level.
     const fn at_level<J>(left: usize, inner: J) -> Bounded<J> {
         Bounded { inner, left }
     }
 
-    /// What reads the next level; an error if there is none.
+    /// The visitor for the next level, or an error if there is none.
     fn below<V, E: Error>(&self, visitor: V) -> Result<Bounded<V>, E> {
         let left = self.left.checked_sub(1).ok_or_else(|| {
             E::custom(format_args!("nested deeper than {} levels; no record needs as many", limits::DECODE_DEPTH))
@@ -41,7 +41,7 @@ impl<I> Bounded<I> {
     }
 }
 
-/// Leaves hold nothing, so they pass as they are.
+/// Leaves contain nothing, so they are passed on unchanged.
 macro_rules! leaves {
     ($($name:ident)*) => {
         $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -134,7 +134,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<D> {
     }
 }
 
-/// Only what a container can be: a leaf never gets this visitor.
+/// Only for containers: a leaf never gets this visitor.
 impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<V> {
     type Value = V::Value;
 

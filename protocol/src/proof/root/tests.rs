@@ -1,4 +1,4 @@
-//! A short history, and what those do with it who hold keys of its past.
+//! A short history, and what holders of old keys can do with it.
 
 use super::*;
 use crate::{
@@ -22,7 +22,7 @@ fn set(seeds: &[u8]) -> ValidatorSet {
     ValidatorSet::try_from(seeds.iter().map(validator).collect::<Vec<_>>()).expect("a set")
 }
 
-/// Which seeds decide a height: the founders up to height 5, others after.
+/// The seeds of the keys that decide a height: the founders up to height 5, others after that.
 fn seeds(height: u64) -> &'static [u8] {
     if height <= 5 { &[1, 2, 3, 4] } else { &[5, 6, 7, 8] }
 }
@@ -82,7 +82,7 @@ fn change() -> ValidatorChange {
     ValidatorChange { announced: certify(&at(5), &[1, 2, 3]), validators: set(&[5, 6, 7, 8]) }
 }
 
-/// The true proof of height 10, tied to these heights.
+/// The true proof of height 10, linked to these heights.
 fn proof(links: &[u64]) -> RootProof {
     let links = links.iter().map(|height| at(*height)).collect();
     RootProof { changes: vec![change()], header: certify(&at(10), &[5, 6, 7]), links }
@@ -131,11 +131,11 @@ fn retired_founders_forge_what_the_genesis_alone_accepts_and_no_checkpoint_does(
     let theirs = Header { validators: set(&[91]).hash(), ..header(8, at(7).hash(), 66, &[91]) };
     let forked = InvalidProof::Forked { checkpoint: checkpoint(8), found: Checkpoint::of(&theirs) };
     assert_eq!(verify(&forged(vec![theirs]), Some(checkpoint(8))), Err(forked));
-    // At the height of their last signature: the true header beside theirs does not hide it.
+    // At the height of their last signature: the true header next to theirs does not hide it.
     for links in [vec![], vec![at(5)]] {
         verify(&forged(links), Some(checkpoint(5))).expect_err("their header of 5 is not the true one");
     }
-    // At and after the header itself.
+    // At the header itself, and after it.
     assert!(matches!(verify(&forged(vec![]), Some(checkpoint(10))), Err(InvalidProof::Forked { .. })));
     let parent = Err(InvalidProof::Parent(Height::new(11)));
     assert_eq!(verify(&forged(vec![at(11), at(12)]), Some(checkpoint(12))), parent);
@@ -143,13 +143,13 @@ fn retired_founders_forge_what_the_genesis_alone_accepts_and_no_checkpoint_does(
 
 #[test]
 fn founders_who_never_handed_over_are_told_by_the_set_of_the_checkpoint() {
-    // They deny the change altogether and go on deciding.
+    // They deny the change altogether and continue to decide.
     let last = Header { validators: set(&[1, 2, 3, 4]).hash(), ..header(10, at(9).hash(), 66, &[1, 2, 3, 4]) };
     let denied = |links| RootProof { changes: vec![], header: certify(&last, &[1, 2, 3]), links };
     verify(&denied(vec![]), None).expect("nothing contradicts it");
     assert_eq!(verify(&denied(vec![at(5)]), Some(checkpoint(5))), Err(InvalidProof::ValidatorSet(Height::new(5))));
     assert_eq!(verify(&denied(vec![at(8)]), Some(checkpoint(8))), Err(InvalidProof::ValidatorSet(Height::new(8))));
-    // A checkpoint before they were replaced settles nothing about it: the sets after it are believed.
+    // A checkpoint before they were replaced settles nothing about that: the sets after it are trusted.
     let root = verify(&denied(vec![at(4)]), Some(checkpoint(4))).expect("their keys were in force then");
     assert_eq!(root.believed_changes, 0);
 }
@@ -164,7 +164,8 @@ fn a_checkpoint_is_of_this_network_and_of_a_height_that_the_proof_has() {
     assert_eq!(verify(&proof(&[8]), Some(moved)), Err(untied));
     let genesis = Checkpoint { height: Height::ZERO, block: BlockHash::from_bytes(*NETWORK.as_bytes()) };
     assert_eq!(verify(&proof(&[]), Some(genesis)), Err(InvalidProof::NotACheckpoint));
-    // A header of another network at the right height and with the trusted hash: the deed is not of this network.
+    // A header of another network at the right height and with the trusted hash: the deed does not belong to this
+    // network.
     let foreign = Header { network: NetworkId::from_bytes([8; 32]), ..at(8) };
     let mut strange = proof(&[]);
     strange.links.push(foreign.clone());
@@ -185,7 +186,7 @@ fn links_are_in_order_and_without_gaps_after_the_header() {
     ] {
         assert_eq!(verify(&proof(&links), None), refusal, "{links:?}");
     }
-    // A header of the right height whose parent is another one.
+    // A header at the right height with a different parent.
     let mut broken = proof(&[11]);
     broken.links.push(header(12, at(10).hash(), 0, seeds(13)));
     assert_eq!(verify(&broken, None), parent(12));

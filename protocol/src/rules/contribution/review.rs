@@ -1,16 +1,18 @@
-//! What stewards say of a contribution: they countersign it, or decline it with a reason. How many must countersign is
-//! the policy's to say ([`crate::rules::policy::ModelPolicy::countersigners`]); a round keeps what was asked for when it
-//! opened.
+//! What stewards say about a contribution: they countersign it, or decline it with a reason. The policy says how many
+//! must countersign ([`crate::rules::policy::ModelPolicy::countersigners`]); a round keeps the number that was required when
+//! it opened.
 //!
-//! - A giver who is a steward never countersigns its own contribution, also where it is the only one: then it appeals.
-//! - Where the giver's own office leaves fewer stewards than are asked for, one fewer has to.
-//! - Who is no steward any more, dismissed or resigned, no longer counts among those who countersigned. How many have to
-//!   does not fall with that, whatever stewards and policy there are since: a few who stay could else let in what more were
-//!   asked for.
-//! - A steward who declines keeps no other from countersigning, and may change its mind until the contribution counts.
-//! - A giver whose contribution was declined, or lies there uncountersigned when its round no longer records, takes that
-//!   to the arbiters ([`DisputeTarget::Appeal`](crate::rules::dispute::DisputeTarget::Appeal)), or to the owners where there are
-//!   none. Those who declined it do not rule. Upheld, it counts.
+//! - A giver that is a steward never countersigns its own contribution, even if it is the only steward: then it
+//!   appeals.
+//! - If the giver's own office leaves fewer stewards than required, one fewer has to countersign.
+//! - A steward that was dismissed or resigned no longer counts among those that countersigned. The number required does
+//!   not fall because of that, whatever the stewards and the policy are since: otherwise the few that stay could let in
+//!   what needed more.
+//! - A steward that declines does not keep others from countersigning, and may change its mind until the contribution
+//!   counts.
+//! - If a contribution was declined, or is uncountersigned when its round no longer records, its giver may take that to
+//!   the arbiters ([`DisputeTarget::Appeal`](crate::rules::dispute::DisputeTarget::Appeal)), or to the owners if there are
+//!   none. Those that declined it do not rule. If the appeal is upheld, the contribution counts.
 
 use super::Contribution;
 use crate::{
@@ -35,28 +37,28 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// That a steward received a contribution.
+/// The statement of a steward that it received a contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Countersignature {
-    /// Who.
+    /// The steward.
     pub steward: AccountId,
-    /// When.
+    /// The height of the countersignature.
     pub height: Height,
 }
 
-/// That a steward does not countersign a contribution.
+/// The statement of a steward that it does not countersign a contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decline {
-    /// Who.
+    /// The steward.
     pub steward: AccountId,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// The height of the statement.
     pub height: Height,
 }
 
-/// How many stewards have to countersign a contribution: as many as are asked for; one fewer where the giver is a steward
-/// and they would be too few without it; and one at the least.
+/// How many stewards must countersign a contribution: as many as required; one fewer if the giver is a steward and
+/// there would be too few without it; and at least one.
 pub fn needed(model: &Model, giver: AccountId, asked: u32) -> u32 {
     let others = model.stewards.iter().filter(|steward| **steward != giver).count();
     let lacks_giver = model.stewards.contains(&giver) && u32::try_from(others).is_ok_and(|others| others < asked);
@@ -64,7 +66,8 @@ pub fn needed(model: &Model, giver: AccountId, asked: u32) -> u32 {
 }
 
 impl Contribution {
-    /// That a steward may speak about it: it does not count yet, is open for review, and is not the steward's own.
+    /// Checks that a steward may speak about it: it does not count yet, is open for review, and is not the steward's
+    /// own.
     fn require_review(
         &self,
         state: &Overlay<'_>,
@@ -81,7 +84,7 @@ impl Contribution {
         self.open_round(state, context)
     }
 
-    /// Its round, which must still be open; none if it was given to none.
+    /// Its round, which must still be open. `None` if it was given outside rounds.
     pub(crate) fn open_round(&self, state: &Overlay<'_>, context: &Context) -> Result<Option<Round>, Rejection> {
         let Some(number) = self.round else { return Ok(None) };
         let round = Round::existing(state, self.model, number)?;
@@ -89,7 +92,7 @@ impl Contribution {
         Ok(Some(round))
     }
 
-    /// It counts from now on, and is in dispute where it is challenged.
+    /// It counts from now on, and is in dispute if it is challenged.
     fn begin_to_count(&mut self, state: &mut Overlay<'_>, context: &Context) -> Result<(), Rejection> {
         round::count(state, context, self, true)?;
         self.accepted = Some(context.height);
@@ -99,7 +102,7 @@ impl Contribution {
         reserve::hold(state, context, self, Cause::Challenge)
     }
 
-    /// Forgets what a steward said of it, and what those said who are no longer stewards.
+    /// Forgets what a steward said about it, and what former stewards said.
     fn forget(&mut self, state: &Overlay<'_>, steward: AccountId) {
         let office = Office::Steward(self.model);
         let stays = |who: AccountId| who != steward && office::holds(state, &office, who);
@@ -111,7 +114,7 @@ impl Contribution {
 /// Countersign a contribution, as a steward of its model other than its giver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptContribution {
-    /// Which.
+    /// The contribution.
     pub contribution: ContributionId,
 }
 
@@ -138,7 +141,7 @@ impl AcceptContribution {
         let have = u32::try_from(contribution.countersigned.len()).unwrap_or(u32::MAX);
         let lacking = needed(&model, contribution.giver, asked).saturating_sub(have);
         if lacking == 0 {
-            // What it was appealed for has come true.
+            // What the appeal asked for has happened.
             if !Frozen::of(state, &DisputeTarget::Appeal(self.contribution)).disputes.is_empty() {
                 reserve::release(state, context, &contribution, Cause::Appeal)?;
             }
@@ -154,12 +157,12 @@ impl AcceptContribution {
     }
 }
 
-/// Decline to countersign a contribution, as a steward of its model other than its giver, and say why.
+/// Decline to countersign a contribution, as a steward of its model other than its giver, with a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclineContribution {
-    /// Which.
+    /// The contribution.
     pub contribution: ContributionId,
-    /// Why; it replaces what the steward said before.
+    /// The reason; it replaces what the steward said before.
     pub reason: String,
 }
 
@@ -187,8 +190,8 @@ impl DeclineContribution {
     }
 }
 
-/// Whom an appeal over a contribution is against, if its giver may appeal now: who declined it first, or, where nobody
-/// did, the first steward who can countersign it.
+/// The respondent of an appeal about a contribution, if its giver may appeal now: the first steward that declined it,
+/// or, if none did, the first steward that can countersign it.
 pub(crate) fn require_appealable(
     state: &Overlay<'_>,
     context: &Context,
@@ -220,7 +223,7 @@ pub(crate) fn require_appealable(
     Ok(contribution.declined.first().map(|one| one.steward).or_else(waited_for).unwrap_or(sender))
 }
 
-/// An appeal was upheld: the contribution counts, unless a challenge of it was upheld too.
+/// An appeal was upheld: the contribution counts, unless a challenge of it was also upheld.
 pub(crate) fn uphold_appeal(state: &mut Overlay<'_>, context: &Context, id: ContributionId) -> Result<(), Rejection> {
     let mut contribution = Contribution::existing(state, id)?;
     if contribution.accepted.is_some() {

@@ -1,5 +1,5 @@
-//! How disputes end: by a resolution of the owners, by a ruling that stands, by the challenger, by one that binds more, or
-//! because their time is up.
+//! How disputes end: by a resolution of the owners, by a ruling that takes effect, by withdrawal, by a challenge that
+//! binds more, or because their time is up.
 
 use super::{Dispute, DisputeStatus, DisputeTarget, Frozen, stake, stake::Cost};
 use crate::{
@@ -27,10 +27,11 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Take a challenge back, as the challenger, before anybody ruled on it and while no resolution of it is under way.
+/// Withdraw a challenge, as the challenger, before anybody has ruled on it and while no resolution of it is in
+/// progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithdrawDispute {
-    /// Which.
+    /// The dispute.
     pub dispute: DisputeId,
 }
 
@@ -48,7 +49,7 @@ impl WithdrawDispute {
         if !dispute.is_untouched() {
             return Err(Rejection::TooLateToWithdraw(self.dispute));
         }
-        // Who sees its error before the other side had to answer pays less.
+        // A challenger that withdraws before the other side had to answer pays less.
         let cost = if dispute.require_heard(context.time).is_err() { Cost::Counted } else { Cost::Barred };
         thaw(state, context, &dispute);
         let status = DisputeStatus::Withdrawn { height: context.height };
@@ -57,12 +58,12 @@ impl WithdrawDispute {
 }
 
 impl Dispute {
-    /// Whether nobody ruled on it, and no resolution of it is under way.
+    /// Whether nobody has ruled on it, and no resolution of it is in progress.
     fn is_untouched(&self) -> bool {
         self.status == DisputeStatus::Open && self.rulings.is_empty() && self.resolutions == 0
     }
 
-    /// How many others have nothing left to say if it is upheld: those of the same version or contribution.
+    /// How many others become moot if it is upheld: those about the same version or contribution.
     pub(crate) fn would_make_moot(&self, state: &Overlay<'_>) -> usize {
         if self.is_about_units() || self.status.is_final() {
             return 0;
@@ -71,8 +72,9 @@ impl Dispute {
     }
 }
 
-/// Makes a place among the disputes of a thing for one that binds so much. Where all places are taken, it gets that of the
-/// one that binds least, the latest of them, if that is less, and if it was neither ruled on nor put to the owners.
+/// Makes a place among the disputes of a thing for one that binds `bond` units. If all places are taken, it gets that
+/// of the one that binds least, the latest of those, if that binds less and has neither been ruled on nor been put to
+/// the owners.
 pub(super) fn make_place(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -94,8 +96,8 @@ pub(super) fn make_place(
     }
 }
 
-/// The rule of a resolution that is to end a dispute, if the owners may open one now. What takes units needs the rule of
-/// ownership as well.
+/// The rule of a resolution that is to end a dispute, if the owners may open one now. Taking units also needs the rule
+/// of ownership.
 pub(crate) fn rule_for_owners(
     state: &Overlay<'_>,
     context: &Context,
@@ -126,7 +128,7 @@ pub(crate) fn resolution_opened(state: &mut Overlay<'_>, id: DisputeId) {
     state.write(&id, &dispute);
 }
 
-/// A resolution is over, whatever came of it. A dispute that waited for it goes on.
+/// A resolution is over, whatever its result. A dispute that waited for it continues.
 pub(crate) fn resolution_over(state: &mut Overlay<'_>, context: &Context, actions: &[ProposalAction]) {
     for action in actions {
         let ProposalAction::ResolveDispute { dispute: id, .. } = action else { continue };
@@ -139,14 +141,14 @@ pub(crate) fn resolution_over(state: &mut Overlay<'_>, context: &Context, action
     }
 }
 
-/// Ends a dispute, as the owners decided.
+/// Ends a dispute as the owners decided.
 pub(crate) fn resolve(
     state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
     (id, upholds, proposal): (DisputeId, bool, ProposalId),
 ) -> Result<Vec<Event>, Rejection> {
-    // Whose it is was settled when the owners were asked: an arbiter who accepts at the last moment voids nothing.
+    // Who decides was settled when the owners were asked: an arbiter that accepts at the last moment voids nothing.
     let dispute = pending_of(state, model, id)?;
     end(state, context, dispute, (upholds, Some(proposal)))
 }
@@ -157,11 +159,11 @@ fn pending_of(state: &Overlay<'_>, model: &Model, id: DisputeId) -> Result<Dispu
     if dispute.model == model.id { Ok(dispute) } else { Err(Rejection::UnknownDispute(id)) }
 }
 
-/// A dispute's time has come: nobody ruled, a ruling stands, or the owners have not answered an appeal. While a
-/// resolution is under way it waits for that.
+/// A dispute is due: nobody ruled, a ruling takes effect, or the owners have not answered an appeal. While a resolution
+/// is in progress, the dispute waits for it.
 pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: DisputeId) -> Vec<Event> {
     let Ok(mut dispute) = Dispute::pending(state, id) else { return Vec::new() };
-    // A resolution that ends in the block in which a ruling would stand puts a second entry on the agenda.
+    // A resolution that ends in the block in which a ruling would take effect puts a second entry on the agenda.
     if dispute.resolutions > 0 || context.time < dispute.falls_due() {
         return Vec::new();
     }
@@ -173,13 +175,13 @@ pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: DisputeId) 
         DisputeStatus::Appealed { upholds, .. } if dispute.stands_alone(state, upholds) => {
             carry_out(state, context, dispute, upholds)
         }
-        // Arbiters found it right, though the owners did not take the units: that is no loss.
+        // Arbiters found the challenge right, though the owners did not take the units: that is not a loss.
         DisputeStatus::Appealed { .. } => lapse(state, context, dispute, Cost::Nothing),
         _ => lapse(state, context, dispute, Cost::Barred),
     }
 }
 
-/// Does what was ruled; where that cannot be done, the target is free again.
+/// Carries out a ruling; if that is impossible, the target is free again.
 fn carry_out(state: &mut Overlay<'_>, context: &Context, dispute: Dispute, upholds: bool) -> Vec<Event> {
     let pending = state.suspend();
     end(state, context, dispute.clone(), (upholds, None)).unwrap_or_else(|_| {
@@ -232,7 +234,7 @@ fn end(
             review::uphold_appeal(state, context, *id)?;
         }
     }
-    // Others who said the same of a version or a contribution have nothing left to say, and lose nothing.
+    // Other challenges that said the same about a version or a contribution become moot, and lose nothing.
     let moot = if dispute.is_about_units() { Vec::new() } else { std::mem::take(&mut frozen.disputes) };
     frozen.write(state, &dispute.target);
     let upheld = dispute.id;
@@ -245,14 +247,14 @@ fn end(
 }
 
 impl Frozen {
-    /// Takes a dispute out.
+    /// Removes a dispute.
     fn remove(&mut self, dispute: &Dispute) {
         self.disputes.retain(|other| *other != dispute.id);
         self.units = Units::new(self.units.get().saturating_sub(dispute.units.get()));
     }
 }
 
-/// A contribution counts no more.
+/// A contribution no longer counts.
 fn void(state: &mut Overlay<'_>, context: &Context, id: ContributionId) -> Result<(), Rejection> {
     let contribution = Contribution::existing(state, id)?;
     if contribution.accepted.is_none() {
@@ -262,7 +264,7 @@ fn void(state: &mut Overlay<'_>, context: &Context, id: ContributionId) -> Resul
     reserve::release(state, context, &contribution, Cause::Challenge)
 }
 
-/// Frees a target, if no other dispute keeps it.
+/// Frees a target, if no other dispute freezes it.
 fn thaw(state: &mut Overlay<'_>, context: &Context, dispute: &Dispute) {
     let mut frozen = Frozen::of(state, &dispute.target);
     frozen.remove(dispute);
@@ -270,10 +272,10 @@ fn thaw(state: &mut Overlay<'_>, context: &Context, dispute: &Dispute) {
     let (DisputeTarget::Contribution(id) | DisputeTarget::Appeal(id)) = dispute.target else { return };
     let Ok(contribution) = Contribution::existing(state, id) else { return };
     let cause = if dispute.target.is_appeal() { Cause::Appeal } else { Cause::Challenge };
-    // What is challenged holds its round up once it counts, what is appealed until then.
+    // A challenged contribution holds up its round once it counts; an appealed one, until it does.
     let holds = contribution.accepted.is_some() == (cause == Cause::Challenge);
     if holds && frozen.disputes.is_empty() {
-        // It fails only where there is no such round, and there is.
+        // This fails only if there is no such round, and there is one.
         let _ = reserve::release(state, context, &contribution, cause);
     }
 }

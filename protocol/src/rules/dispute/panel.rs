@@ -1,4 +1,4 @@
-//! Who rules on a dispute, and how a ruling comes to stand.
+//! Who rules on a dispute, and how a ruling comes to take effect.
 
 use super::{Dispute, DisputeAppeal, DisputeStatus, DisputeTarget};
 use crate::{
@@ -22,16 +22,16 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Who can rule on a dispute: what the policy said when it was opened.
+/// Who can rule on a dispute, by the policy when it was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Panel {
-    /// The arbiters, and behind them the stand-ins, in the order in which they take seats.
+    /// The arbiters, followed by the stand-ins, in the order in which they take seats.
     pub bench: Vec<AccountId>,
-    /// How many sit.
+    /// The number of seats.
     pub seats: u32,
     /// How many of them must agree. It never falls.
     pub needed: u32,
-    /// Whether they may take units by themselves, if every seat is taken and all rule alike.
+    /// Whether they may take units by themselves, if every seat is taken and all agree.
     pub takes_units: bool,
 }
 
@@ -50,17 +50,17 @@ impl Panel {
 /// One arbiter's ruling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruling {
-    /// Who.
+    /// The arbiter.
     pub arbiter: AccountId,
     /// Whether the challenge is right.
     pub upholds: bool,
-    /// Why.
+    /// The reasons.
     pub reasons: String,
-    /// When.
+    /// The height of the ruling.
     pub height: Height,
 }
 
-/// Whether an account is in a state to rule on a model's disputes: it is not suspended, and holds nothing of the model.
+/// Whether an account may rule on a model's disputes: it is not suspended, and holds nothing of the model.
 fn is_disinterested(state: &Overlay<'_>, model: ModelId, account: AccountId) -> bool {
     share::balance(state, model, account) == Units::ZERO
         && state.read::<Account>(&account).is_some_and(|account| account.suspended.is_none())
@@ -77,7 +77,7 @@ fn is_involved(state: &Overlay<'_>, contribution: &Contribution, account: Accoun
     countersigned || declined || contribution.round.is_some_and(gives)
 }
 
-/// How many of a policy's arbiters and stand-ins could sit on a dispute of others, at most as many as there are seats.
+/// How many of a policy's arbiters and stand-ins could sit on a dispute between others, at most the number of seats.
 pub(crate) fn could_sit(state: &Overlay<'_>, model: ModelId, arbiters: &Arbiters) -> u32 {
     let office = Office::Arbiter(model);
     let could =
@@ -86,9 +86,9 @@ pub(crate) fn could_sit(state: &Overlay<'_>, model: ModelId, arbiters: &Arbiters
 }
 
 impl Dispute {
-    /// Who sits on it now: the first of the bench who accepted and have not resigned, are no parties, hold nothing of
-    /// the model, are not suspended, and of a contribution neither spoke about it nor gave to its round, as many as there
-    /// are seats. That a policy no longer names them changes nothing.
+    /// Who sits on it now, at most the number of seats: the first of the bench who accepted and have not resigned, are
+    /// not parties, hold nothing of the model, are not suspended, and, for a contribution, neither spoke about it nor
+    /// gave to its round. Whether a policy still names them does not matter.
     pub(super) fn sitting(&self, state: &Overlay<'_>) -> Vec<AccountId> {
         let Some(panel) = &self.panel else { return Vec::new() };
         let office = Office::Arbiter(self.model);
@@ -108,7 +108,7 @@ impl Dispute {
         panel.bench.iter().copied().filter(sits).take(seats).collect()
     }
 
-    /// Whether enough arbiters sit to rule on it. Else it is for the owners.
+    /// Whether enough arbiters sit to rule on it. Otherwise the owners decide.
     pub(super) fn is_for_arbiters(&self, state: &Overlay<'_>) -> bool {
         self.are_enough(&self.sitting(state))
     }
@@ -119,13 +119,13 @@ impl Dispute {
         self.panel.as_ref().is_some_and(|panel| sit >= panel.needed)
     }
 
-    /// How many of those who sit rule so.
+    /// How many of those who sit rule this way.
     fn agree(&self, sitting: &[AccountId], upholds: bool) -> u32 {
         let alike = self.rulings.iter().filter(|one| one.upholds == upholds && sitting.contains(&one.arbiter));
         u32::try_from(alike.count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether what was ruled can be done without the owners: it takes no units, or all seats are taken, all of them
+    /// Whether a ruling can take effect without the owners: it takes no units, or all seats are taken, all of them
     /// uphold the challenge, and the policy lets arbiters take units.
     pub(super) fn stands_alone(&self, state: &Overlay<'_>, upholds: bool) -> bool {
         if !upholds || !self.is_about_units() {
@@ -136,7 +136,7 @@ impl Dispute {
     }
 }
 
-/// Who sits on a dispute now; nobody where too few do, so that it is for the owners.
+/// Who sits on a dispute now; empty if too few do, so that the owners decide.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -147,15 +147,15 @@ pub fn sitting(state: &dyn StateRead, dispute: &Dispute) -> Result<Vec<AccountId
     Ok(if dispute.are_enough(&sitting) { sitting } else { Vec::new() })
 }
 
-/// Rule on a challenge, as one of the arbiters who sit. Until enough agree a later ruling replaces an earlier one; after
-/// that those who have not ruled may still do so.
+/// Rule on a challenge, as one of the arbiters who sit. Until enough agree, a later ruling replaces an earlier one;
+/// after that, those who have not ruled may still do so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleDispute {
-    /// Which.
+    /// The dispute.
     pub dispute: DisputeId,
     /// Whether the challenge is right.
     pub upholds: bool,
-    /// Why; never empty.
+    /// The reasons; never empty.
     pub reasons: String,
 }
 
@@ -172,7 +172,7 @@ impl RuleDispute {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let mut dispute = Dispute::pending(state, self.dispute)?;
-        // Whose it is was settled when the owners were asked: who sits since then takes nothing from them.
+        // Who decides was settled when the owners were asked: arbiters that sit only since then take nothing from them.
         let is_with_owners = matches!(dispute.status, DisputeStatus::Appealed { .. }) || dispute.resolutions > 0;
         if is_with_owners {
             return Err(Rejection::ForOwners(self.dispute));
@@ -204,12 +204,12 @@ impl RuleDispute {
     }
 }
 
-/// Take a ruling to the owners, as the party that it goes against, before it stands. It can be done once.
+/// Take a ruling to the owners, as the party that it goes against, before it takes effect. Possible once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppealDispute {
-    /// Which.
+    /// The dispute.
     pub dispute: DisputeId,
-    /// Why.
+    /// The reasons.
     pub text: String,
 }
 

@@ -1,6 +1,6 @@
-//! What a challenge costs: units of the challenger's own are bound while it is open, and whoever loses is barred for a
-//! while from challenging in that model, twice as long each time, with those units bound as long. Who wins gets them back
-//! at once.
+//! What a challenge costs: units of the challenger's own are bound while it is open. A challenger that loses is barred
+//! for a while from challenging in that model, twice as long each time, with those units bound as long. One that wins
+//! gets them back at once.
 
 use super::DisputeTarget;
 use crate::{
@@ -13,12 +13,12 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How an account stands to a model's disputes as a challenger.
+/// An account's record as a challenger in a model's disputes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenger {
-    /// Challenges that it lost or took back.
+    /// Number of challenges that it lost or withdrew.
     pub losses: u32,
-    /// The block time until which it cannot challenge, and `forfeit` is bound.
+    /// The block time until which it cannot challenge and `forfeit` is bound.
     pub barred_until: Timestamp,
     /// Units bound for its disputes that are not over.
     pub bonded: Units,
@@ -38,14 +38,14 @@ impl Challenger {
         Units::new(self.bonded.get().saturating_add(forfeit))
     }
 
-    /// How long the next loss bars, if the first one does for `bar_ms`.
+    /// How long the next loss bars, in milliseconds, if the first one bars for `bar_ms`.
     pub fn next_bar_ms(&self, bar_ms: u64) -> u64 {
         let doubled = 1u64.checked_shl(self.losses).and_then(|factor| bar_ms.checked_mul(factor));
         doubled.unwrap_or(u64::MAX).min(limits::BAR_MS)
     }
 }
 
-/// How often an account challenged a thing in vain.
+/// How often an account challenged a thing without success.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengedInVain(pub u32);
 
@@ -59,9 +59,9 @@ impl Record for ChallengedInVain {
 pub(super) enum Cost {
     /// Nothing.
     Nothing,
-    /// It counts: the next bar is longer.
+    /// The loss counts: the next bar is longer.
     Counted,
-    /// It is barred.
+    /// The challenger is barred.
     Barred,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn bind(
     Ok(bond)
 }
 
-/// Lets go of what was bound for a dispute, or does not.
+/// Releases what was bound for a dispute, or does not.
 pub(super) fn release(state: &mut Overlay<'_>, context: &Context, dispute: &super::Dispute, cost: Cost) {
     let key = (dispute.model, dispute.challenger);
     let mut challenger = state.read::<Challenger>(&key).unwrap_or_default();

@@ -9,19 +9,19 @@ use crate::ground::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Accounts that together settle disputes: outsiders, who hold nothing of the model.
+/// Accounts that settle disputes together: outsiders, who hold nothing of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arbiters {
-    /// Who. As many as these sit on a dispute.
+    /// The arbiters. As many as these sit on a dispute.
     pub accounts: Vec<AccountId>,
-    /// How many of those who sit must agree. Where fewer than that can sit, the owners decide.
+    /// How many of those who sit must agree. If fewer than that can sit, the owners decide.
     pub needed: u32,
-    /// Who sits in place of those who cannot, in this order.
+    /// Accounts that sit in place of arbiters who cannot, in this order.
     #[serde(default)]
     pub stand_ins: Vec<AccountId>,
-    /// Whether they may take units from a holder by themselves, if every seat is taken and all rule alike
-    /// ([`super::Risk::ArbitersTakeUnits`]). Otherwise what they find takes units once the owners confirm it.
+    /// Whether they may take units from a holder by themselves, if every seat is taken and all agree
+    /// ([`super::Risk::ArbitersTakeUnits`]). Otherwise their ruling takes units only once the owners confirm it.
     #[serde(default)]
     pub take_units: bool,
 }
@@ -32,7 +32,7 @@ impl Arbiters {
         Self { accounts, needed, stand_ins: Vec::new(), take_units: false }
     }
 
-    /// All who may come to sit, in the order in which they take seats.
+    /// All accounts that may come to sit, in the order in which they take seats.
     pub fn bench(&self) -> impl Iterator<Item = &AccountId> {
         self.accounts.iter().chain(&self.stand_ins)
     }
@@ -54,26 +54,27 @@ impl Arbiters {
     }
 }
 
-/// On which terms a model's disputes are opened. A dispute keeps those of its opening.
+/// The terms on which a model's disputes are opened. A dispute keeps those of its opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DisputeTerms {
     /// How long the respondent has to answer before anybody decides, in milliseconds of block time, within
     /// [`limits::DISPUTE_PERIOD_MIN_MS`] and [`limits::DISPUTE_PERIOD_MAX_MS`].
     pub answer_ms: u64,
-    /// How long a ruling of arbiters waits, in which it can be appealed; the same bounds.
+    /// How long a ruling of arbiters waits, during which it can be appealed, in milliseconds; the same bounds.
     pub ruling_timelock_ms: u64,
-    /// The part of the disputed units that the challenger binds of its own, rounded up.
+    /// The challenger's bond, as a part of the disputed units, rounded up.
     pub bond: Fraction,
-    /// Units that it binds at least; never 0.
+    /// The minimum bond, in units; never 0.
     pub bond_units: Units,
-    /// How long the first loss bars from challenging in this model, each further one twice as long; the same bounds.
+    /// How long the first loss bars from challenging in this model, in milliseconds, each further one twice as long;
+    /// the same bounds.
     pub bar_ms: u64,
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// A week to answer, three days to appeal, a tenth of what is disputed as a bond, a month's bar.
+/// A week to answer, three days to appeal, a bond of a tenth of the disputed units, a bar of a month.
 impl Default for DisputeTerms {
     fn default() -> Self {
         Self {
@@ -87,7 +88,7 @@ impl Default for DisputeTerms {
 }
 
 impl DisputeTerms {
-    /// What a challenge of so many units binds.
+    /// The bond for a challenge of `disputed` units.
     pub fn bond_for(&self, disputed: Units) -> Units {
         let part = Portion::at_least(self.bond).least(disputed.get().into());
         Units::new(u64::try_from(part).unwrap_or(u64::MAX)).max(self.bond_units)

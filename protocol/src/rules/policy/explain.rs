@@ -45,7 +45,7 @@ pub const fn risk(risk: Risk) -> &'static str {
     }
 }
 
-/// A rule of a model, a sentence or two.
+/// A rule of a model, in a sentence or two.
 pub fn rule(rule: &Rule) -> String {
     let voices = match rule.electorate {
         Electorate::Shares => "Each holder counts with its units.",
@@ -60,12 +60,12 @@ pub fn rule(rule: &Rule) -> String {
     format!("{asks} {voices} {}", decided(rule))
 }
 
-/// A rule of the network, a sentence or two.
+/// A rule of the network, in a sentence or two.
 pub fn network_rule(rule: &Rule) -> String {
     format!("Any member may ask. Each member counts once. {}", decided(rule))
 }
 
-/// What it takes, and how long.
+/// What is needed, and for how long.
 fn decided(rule: &Rule) -> String {
     let period = duration(rule.voting_period_ms);
     let passes = match rule.objection {
@@ -98,7 +98,7 @@ fn decided(rule: &Rule) -> String {
         let extension = duration(rule.late_extension_ms);
         let longest = duration(rule.voting_period_ms.saturating_mul(limits::VOTING_PERIODS));
         sentences.push(format!(
-            "Whoever turns the outcome leaves the others at least {extension} to answer, until {longest} after the \
+            "Anyone who turns the outcome leaves the others at least {extension} to answer, until {longest} after the \
              opening; then nothing more can make it pass."
         ));
     }
@@ -108,7 +108,7 @@ fn decided(rule: &Rule) -> String {
     sentences.join(" ")
 }
 
-/// A policy: a heading and its words, line by line.
+/// A policy: headings with their words, line by line.
 pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
     let mut lines: Vec<(String, String)> =
         policy.classes().into_iter().map(|of| (class(of).to_owned(), rule(policy.rule(of)))).collect();
@@ -204,13 +204,14 @@ fn arbiters(arbiters: &Arbiters) -> String {
     )
 }
 
-/// How challenges go, and what they cost.
+/// How challenges work, and what they cost.
 fn challenges(policy: &ModelPolicy) -> String {
     let terms = policy.dispute_terms;
     format!(
-        "Whoever is challenged has {} to answer before anybody decides. A ruling waits {}, in which whom it goes against \
-         may take it to the owners. What of theirs takes units needs the rule of ownership too. A challenger binds {} of the units \
-         it disputes of its own, at least {}; who loses is barred from challenging for {}, and twice as long each time.",
+        "The respondent to a challenge has {} to answer before anybody decides. A ruling waits {}; meanwhile the \
+         losing party may take it to the owners. An owners' resolution that takes units must meet the rule of \
+         ownership too. A challenger binds units of its own: {} of the units it disputes, at least {}. A challenger \
+         who loses is barred from challenging for {}, and twice as long each time.",
         duration(terms.answer_ms),
         duration(terms.ruling_timelock_ms),
         terms.bond,
@@ -219,7 +220,7 @@ fn challenges(policy: &ModelPolicy) -> String {
     )
 }
 
-/// How the members of the network decide: a heading and its words, line by line.
+/// How the members of the network decide: headings with their words, line by line.
 pub fn network_policy(policy: &NetworkPolicy) -> Vec<(String, String)> {
     let mut lines: Vec<(String, String)> =
         Class::OF_NETWORK.iter().map(|of| (class(*of).to_owned(), network_rule(policy.rule(*of)))).collect();
@@ -228,7 +229,7 @@ pub fn network_policy(policy: &NetworkPolicy) -> Vec<(String, String)> {
     lines
 }
 
-/// The least yes with which a decision can pass, in words.
+/// The smallest yes with which a decision can pass, in words.
 pub fn least_yes(rule: &Rule) -> String {
     let part = rule.yes_quorum.part();
     match (rule.yes_quorum.is_more_than(), part == Fraction::ZERO) {
@@ -238,7 +239,7 @@ pub fn least_yes(rule: &Rule) -> String {
     }
 }
 
-/// What becomes of decisions when weight falls silent for good.
+/// What happens to decisions when weight falls silent for ever.
 fn silence<'a>(rules: impl IntoIterator<Item = &'a Rule>, dormancy: Option<Dormancy>) -> String {
     // Large enough that its hundredths are whole.
     const ELECTORATE: u64 = 1_000_000;
@@ -270,7 +271,7 @@ fn stops(emergency: &EmergencyStop) -> String {
     )
 }
 
-/// A duration in the largest unit that says it exactly.
+/// A duration in the largest unit that expresses it exactly.
 fn duration(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] =
         [(24 * 60 * 60 * 1_000, "day"), (60 * 60 * 1_000, "hour"), (60 * 1_000, "minute"), (1_000, "second")];
@@ -332,7 +333,8 @@ mod tests {
         assert!(silence.is_some_and(|words| words.contains("some 34 % of all weight or more falls silent for good")));
     }
 
-    /// The part of all weight that a sentence says nothing passes below, as the least number of voices of an electorate.
+    /// The part of all weight below which nothing passes, according to a sentence, as the smallest number of voices of
+    /// an electorate.
     fn stated(words: &str, electorate: u64) -> u64 {
         let said = words.split("Nothing passes with less yes than ").nth(1).and_then(|rest| rest.split(". ").next());
         let said = said.expect("the sentence").trim_end_matches('.');
@@ -348,7 +350,7 @@ mod tests {
     }
 
     proptest! {
-        /// By search over all ballots of a small electorate: what is said to be the least yes is the least.
+        /// By search over all ballots of a small electorate: the stated smallest yes is really the smallest.
         #[test]
         fn nothing_passes_with_less_yes_than_is_said(
             parts in proptest::array::uniform3((0u64..=12, 1u64..=12, any::<bool>())), electorate in 1u64..=14,

@@ -1,8 +1,8 @@
-//! One rule: whose voices count, how much of which answers a decision needs, when; and how a tally is judged by it.
+//! One rule: whose voices count, how much of which answers a decision needs, and when; and how a tally is judged by it.
 //!
-//! Three things must hold of the answers at once. The *quorum*: enough of all weight answered, in whatever way. The
-//! *threshold*: enough of those who took sides said yes. The *yes quorum*: enough of all weight said yes. The last is
-//! what keeps abstentions from deciding: however many there are, nothing passes with less yes than that.
+//! Three conditions must hold at once. The *quorum*: enough of all weight answered, in whatever way. The *threshold*:
+//! of those who said yes, no or veto, enough said yes. The *yes quorum*: enough of all weight said yes. The last keeps
+//! abstentions from deciding: however many there are, nothing passes with less yes than that.
 
 use crate::ground::{
     fraction::{Fraction, Portion},
@@ -13,7 +13,7 @@ use crate::ground::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Whose voices count, and how much. The members of the network always have one each.
+/// Whose voices count, and how much. The members of the network always have one voice each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Electorate {
@@ -33,7 +33,7 @@ pub enum Proposers {
     /// Stewards, and holders of at least one unit; of the network, its members.
     #[default]
     Owners,
-    /// Stewards alone.
+    /// Only stewards.
     Stewards,
     /// Stewards, and holders of at least this part of all units.
     Holders(Fraction),
@@ -50,37 +50,38 @@ pub struct Rule {
     pub quorum: Portion,
     /// How much of yes, no and veto together must be yes; more than half, or at least more than half.
     pub threshold: Portion,
-    /// How much of the whole weight must be yes, whoever abstains: nothing passes with less.
+    /// How much of the whole weight must be yes, no matter who abstains. Nothing passes with less.
     pub yes_quorum: Portion,
-    /// How much of all answers, as vetoes, rejects whatever the others say; none for no such right.
+    /// How much of all answers, as vetoes, rejects whatever the others say. `None` means that there is no such right.
     #[serde(default)]
     pub veto: Option<Portion>,
-    /// How long ballots are taken, in milliseconds of block time, within [`limits::VOTING_PERIOD_MIN_MS`] and
+    /// How long ballots are accepted, in milliseconds of block time, within [`limits::VOTING_PERIOD_MIN_MS`] and
     /// [`limits::VOTING_PERIOD_MAX_MS`].
     pub voting_period_ms: u64,
-    /// After how long ballots may stop early, once no ballot still to come could change the outcome; none for never.
+    /// The time after which ballots may stop early, in milliseconds, once no further ballot could change the outcome.
+    /// `None` means never.
     #[serde(default)]
     pub early_close_ms: Option<u64>,
-    /// If an answer turns the outcome, to passing or from it, later than this before the close, the close moves to this
-    /// long after that answer, at most to [`limits::VOTING_PERIODS`] voting periods after the opening; from there on no
-    /// answer is taken that would make it pass. 0 for not.
+    /// If an answer turns the outcome, in either direction, later than this before the close, the close moves to this
+    /// long after that answer, but at most to [`limits::VOTING_PERIODS`] voting periods after the opening; beyond that,
+    /// no answer is accepted that would make it pass. In milliseconds; 0 for no extension.
     #[serde(default)]
     pub late_extension_ms: u64,
-    /// How long a decision that passed waits before it is executed; 0 for not at all.
+    /// How long a decision that passed waits before it is executed, in milliseconds; 0 for no wait.
     #[serde(default)]
     pub timelock_ms: u64,
-    /// How long after that a decision that cannot be executed yet may still be, before it expires.
+    /// How long after that a decision that cannot be executed yet may still be, in milliseconds, before it expires.
     #[serde(default = "default_execution_window_ms")]
     pub execution_window_ms: u64,
-    /// Who may ask.
+    /// Who may propose.
     #[serde(default)]
     pub proposers: Proposers,
-    /// How much of the whole weight, as no or veto, stops a decision that otherwise passes with no answers at all; none
+    /// How much of the whole weight, as no or veto, stops a decision that otherwise passes without any answers. `None`
     /// for a decision that needs its quorums and its yes.
     #[serde(default)]
     pub objection: Option<Portion>,
-    /// How many holders, each by answering no or veto with all it holds itself, keep it from passing, however little that
-    /// is; none for no such right.
+    /// How many holders, each by answering no or veto with all it holds itself, keep it from passing, however little
+    /// that is. `None` means that there is no such right.
     #[serde(default)]
     pub blocking_holders: Option<u32>,
 }
@@ -90,8 +91,8 @@ const fn default_execution_window_ms() -> u64 {
 }
 
 impl Rule {
-    /// A rule of shares that takes effect at its close. Its yes quorum is the threshold's part of the quorum: what has
-    /// to be yes when nobody abstains.
+    /// A rule of shares that takes effect at its close. Its yes quorum is the threshold's part of the quorum: what must
+    /// be yes when nobody abstains.
     pub fn new(quorum: Portion, threshold: Portion, voting_period_ms: u64) -> Self {
         Self {
             electorate: Electorate::Shares,
@@ -110,7 +111,7 @@ impl Rule {
         }
     }
 
-    /// The threshold's part of the quorum; more than that if either is more than its part.
+    /// The threshold's part of the quorum; more than that if either of them is "more than" its part.
     pub fn implied_yes_quorum(quorum: Portion, threshold: Portion) -> Portion {
         let part = threshold.part().of(quorum.part());
         let is_more_than = quorum.is_more_than() || threshold.is_more_than();
@@ -120,10 +121,10 @@ impl Rule {
             .unwrap_or(Portion::at_least(part))
     }
 
-    /// That the rule can be met, and not by next to nobody.
+    /// Checks that the rule can be met, but not by almost nobody.
     ///
     /// # Errors
-    /// Says what is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub fn check(&self) -> Result<(), Invalid> {
         let form = |problem: String| Err(Invalid::Form { field: "policy", problem });
         let nothing = |portion: Portion| portion.is_met_by_nothing();
@@ -180,13 +181,13 @@ impl Rule {
         }
     }
 
-    /// The same, if nothing less than more than half of the whole weight decides: silence does not.
+    /// The same portion, if it can be decided only by more than half of the whole weight, not by silence.
     pub(crate) fn by_majority_of_all(self) -> Self {
         Self { yes_quorum: self.yes_quorum.max(Portion::MAJORITY), objection: None, ..self }
     }
 
-    /// The least weight that, all of it saying yes, can decide over an electorate while everybody else does what serves
-    /// it most: abstains where answers are needed. 0 where silence decides.
+    /// The smallest weight that, all of it saying yes, can decide over an electorate while everybody else does what
+    /// serves it most: abstains where answers are needed. 0 if silence decides.
     pub fn least_yes(&self, electorate: u64) -> u64 {
         if self.objection.is_some() {
             return 0;
@@ -194,10 +195,10 @@ impl Rule {
         u64::try_from(self.yes_quorum.least(electorate.into())).unwrap_or(u64::MAX).max(1)
     }
 
-    /// The rule by which only passes what passes by both, in voices counted as the other rule counts them. Who may ask is
-    /// this rule's.
+    /// A rule by which only what passes by both rules passes, in voices counted as the other rule counts them. This
+    /// rule says who may propose.
     ///
-    /// Where one of them decides by silence, what it needs is turned into yes: so much that too few are left to object.
+    /// If one of them decides by silence, what it needs is converted to yes: so much that too few are left to object.
     #[must_use]
     pub fn both(&self, other: &Self) -> Self {
         let (longer, more) = (u64::max, Portion::max);
@@ -256,29 +257,29 @@ impl Rule {
         self.judge(tally) == Verdict::Passed
     }
 
-    /// Whether nobody who has not answered could change what a tally comes to: neither those who are silent, dormant
-    /// ones among them, nor those whose delegate answered and who may still answer themselves.
+    /// Whether no one who has not answered could still change the outcome of a tally: neither the silent, including the
+    /// dormant, nor those whose delegate answered and who may still answer themselves.
     pub fn is_settled(&self, tally: &Tally) -> bool {
         let delegated = tally.delegated;
         let open =
             tally.whole.saturating_sub(u64::try_from(tally.answered()).unwrap_or(u64::MAX)).saturating_add(delegated);
-        // All that sleeps may speak. Of how many holders there are the tally knows nothing.
+        // Everybody dormant may speak. The tally does not know how many holders there are.
         let awake = Tally { electorate: tally.whole, asleep: 0, ..*tally };
         let opposed = if open > 0 { u64::MAX } else { tally.opposed };
         if self.passes(tally) {
-            // At worst all that is open is against it, and all that was delegated had been for it.
+            // At worst everything open is against it, and everything delegated had been for it.
             let yes = tally.yes.saturating_sub(delegated);
             self.passes(&Tally { yes, no: tally.no.saturating_add(open), opposed, ..awake })
                 && self.passes(&Tally { yes, veto: tally.veto.saturating_add(open), opposed, ..awake })
         } else {
-            // At best the other way round; whoever that leaves out abstains, so that the quorum does not miss them.
+            // At best the other way round; whatever is left over abstains, so that the quorum does not lack it.
             let (no, veto) = (tally.no.saturating_sub(delegated), tally.veto.saturating_sub(delegated));
             let best = Tally { yes: tally.yes.saturating_add(open), no, veto, ..awake };
             !self.passes(&Tally { abstain: tally.abstain.saturating_add(best.silent()), ..best })
         }
     }
 
-    /// What a tally comes to now, and what is still needed for it to pass.
+    /// The current outcome of a tally, and what it still needs to pass.
     pub fn outlook(&self, tally: &Tally) -> Outlook {
         let verdict = self.judge(tally);
         if self.objection.is_some() {
@@ -293,7 +294,8 @@ impl Rule {
         Outlook { verdict, quorum_lacks: u64::try_from(quorum_lacks).unwrap_or(u64::MAX), yes_lacks }
     }
 
-    /// The least further yes with which the tally passes, however many are left to say it; none if no yes can do it.
+    /// The smallest further yes with which the tally passes, however much is left to say it. `None` if no yes can do
+    /// it.
     fn yes_lacks(&self, tally: &Tally, quorum_lacks: u128) -> Option<u128> {
         let yes = u128::from(tally.yes);
         if self.judge(tally) == Verdict::Blocked {
@@ -309,7 +311,7 @@ impl Rule {
         Some(beside.max(of_all).max(unveto).max(quorum_lacks))
     }
 
-    /// The least weight that, all of it saying no and everybody else yes, keeps a decision from passing.
+    /// The smallest weight that, all of it saying no and everybody else yes, keeps a decision from passing.
     pub fn blocking_weight(&self, electorate: u64) -> u64 {
         Self::least_that_stops(electorate, |against| {
             let yes = electorate.saturating_sub(against);
@@ -317,8 +319,8 @@ impl Rule {
         })
     }
 
-    /// The least weight that, by not answering while everybody else says yes, keeps a decision from passing; more than
-    /// the electorate where silence stops nothing.
+    /// The smallest weight that, by not answering while everybody else says yes, keeps a decision from passing; more
+    /// than the electorate if silence stops nothing.
     pub fn silencing_weight(&self, electorate: u64) -> u64 {
         if self.objection.is_some() {
             return electorate.saturating_add(1);
@@ -328,8 +330,8 @@ impl Rule {
         })
     }
 
-    /// The least weight with which nothing passes. More weight against never lets pass what less kept back, so the bound
-    /// can be halved towards.
+    /// The smallest weight with which nothing passes. More weight against never lets pass what less weight stopped, so
+    /// a binary search finds it.
     fn least_that_stops(electorate: u64, passes: impl Fn(u64) -> bool) -> u64 {
         let (mut low, mut high) = (0, electorate);
         while low < high {
@@ -340,52 +342,52 @@ impl Rule {
     }
 }
 
-/// What a tally would come to if ballots stopped now, and what is missing.
+/// The outcome of a tally if ballots stopped now, and what is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outlook {
-    /// What it comes to now.
+    /// The current outcome.
     pub verdict: Verdict,
-    /// Weight that must still answer, in whatever way, for the outcome to count; 0 when the quorum is reached.
+    /// Weight that must still answer, in whatever way, for the outcome to count; 0 once the quorum is reached.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub quorum_lacks: u64,
-    /// Weight of those who have not answered that, if all of it said yes, would be just enough to pass; 0 when it
-    /// passes now, none when they are too few, so that some must change their answers.
+    /// Weight of those who have not answered that, if all of it said yes, would be just enough to pass; 0 if it passes
+    /// now. `None` if they are too few, so that some must change their answers.
     #[serde(deserialize_with = "crate::ground::ids::wide::option::deserialize")]
     pub yes_lacks: Option<u64>,
 }
 
-/// Running sums of the ballots of one proposal, in weight. It changes with every ballot, and so stands apart from the
+/// Running sums of the ballots of one proposal, in weight. They change with every ballot, so they are separate from the
 /// proposal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// For it.
+    /// Weight for it.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub yes: u64,
-    /// Against it.
+    /// Weight against it.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub no: u64,
-    /// Neither, but counted for the quorum.
+    /// Weight that abstains, but counts for the quorum.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub abstain: u64,
-    /// Against it, with the right to reject it alone.
+    /// Weight against it, with the right to reject it alone.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub veto: u64,
-    /// The part of these sums that delegates answered with: those who delegated it may still answer themselves.
+    /// The part of these sums that delegates answered with: the delegators may still answer themselves.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub delegated: u64,
-    /// The weight that the quorums are parts of: all of it, less what is dormant and has not spoken, but never less than
-    /// half of all of it.
+    /// The weight of which quorums are fractions: all of it, less what is dormant and has not spoken, but never less
+    /// than half of all of it.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub electorate: u64,
-    /// All weight as of the opening, whoever sleeps.
+    /// All weight as of the opening, including the dormant.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub whole: u64,
     /// The part of all weight that was dormant at opening and has not answered.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub asleep: u64,
-    /// Accounts that answered.
+    /// Number of accounts that answered.
     pub ballots: u64,
-    /// Accounts with a weight of their own that answered no or veto, and nothing else.
+    /// Number of accounts with a weight of their own that answered no or veto, and nothing else.
     pub opposed: u64,
 }
 
@@ -395,12 +397,12 @@ impl Record for Tally {
 }
 
 impl Tally {
-    /// That of an electorate in which nobody sleeps, before any answer.
+    /// The tally of an electorate in which nobody is dormant, before any answer.
     pub fn of(electorate: u64) -> Self {
         Self::opening(electorate, 0)
     }
 
-    /// That of `whole` weight, `asleep` of it dormant, before any answer.
+    /// The tally of `whole` weight, `asleep` of it dormant, before any answer.
     pub fn opening(whole: u64, asleep: u64) -> Self {
         let mut tally = Self { whole, asleep, ..Self::default() };
         tally.count_awake();
@@ -428,11 +430,11 @@ impl Tally {
     }
 }
 
-/// What a tally comes to.
+/// The outcome of a tally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It stands.
+    /// It passes.
     Passed,
     /// Too little weight answered.
     NoQuorum,
@@ -440,9 +442,9 @@ pub enum Verdict {
     NotEnoughYes,
     /// Enough answered, and most of those who took sides said yes; too little of all weight did.
     NoYesQuorum,
-    /// As many holders as can stop it were against it.
+    /// As many holders as can stop it opposed it.
     Blocked,
-    /// Too much of the answers was a veto.
+    /// Too many of the answers were vetoes.
     Vetoed,
     /// Too much weight objected.
     Objected,

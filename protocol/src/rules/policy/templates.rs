@@ -1,4 +1,4 @@
-//! Policies to start from. Each is sound as it stands; its owners may change any of it.
+//! Policies to start from. Each is sound as it is; its owners may change any of it.
 
 use super::{Dormancy, Electorate, EmergencyStop, Gate, ModelPolicy, Proposers, Risk, Role, Rule, TransferRule};
 use crate::ground::{
@@ -36,7 +36,7 @@ impl Template {
         }
     }
 
-    /// For whom it is, in one line.
+    /// Whom it is for, in one line.
     pub const fn summary(self) -> &'static str {
         match self {
             Self::EqualPartners => "a few organisations that own a model together, none above the others",
@@ -49,8 +49,8 @@ impl Template {
         }
     }
 
-    /// The policy. The stewards are its reviewers, and stop versions in an emergency, where it has such. It names no
-    /// arbiters: these are outsiders, for the founders to find.
+    /// The policy. The stewards are its reviewers, and its emergency accounts if it has any. It names no arbiters:
+    /// these are outsiders, for the founders to find.
     pub fn policy(self, stewards: &[AccountId]) -> ModelPolicy {
         match self {
             Self::EqualPartners => equal_partners(),
@@ -70,7 +70,7 @@ fn percent(value: u64) -> Portion {
     Portion::at_least(part(value, 100))
 }
 
-/// Lost weight leaves the count a season after somebody called on it.
+/// Lost weight no longer counts a season after somebody called on it.
 const SEASON: Option<Dormancy> = Some(Dormancy { after_ms: 90 * DAY_MS });
 
 #[allow(clippy::expect_used, reason = "the names below are names")]
@@ -142,7 +142,7 @@ fn regulated_consortium(stewards: &[AccountId]) -> ModelPolicy {
         execution_window_ms: 30 * DAY_MS,
         ..Rule::new(percent(60), percent(60), 7 * DAY_MS)
     };
-    // What is dangerous is not waited with: the same weight decides in a day.
+    // Danger cannot wait: the same weight decides within a day.
     let safety = Some(Rule {
         voting_period_ms: DAY_MS,
         early_close_ms: Some(HOUR_MS),

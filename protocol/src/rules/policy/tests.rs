@@ -9,7 +9,7 @@ fn portion(text: &str) -> Portion {
     text.parse().expect(text)
 }
 
-/// A rule whose yes quorum is next to nothing, so that the others show.
+/// A rule with a tiny yes quorum, so that the other conditions show.
 fn rule(quorum: &str, threshold: &str) -> Rule {
     Rule { yes_quorum: portion("> 0 %"), ..Rule::new(portion(quorum), portion(threshold), 1_000) }
 }
@@ -172,7 +172,7 @@ prop_compose! {
         quorum in any_portion(), threshold in any_portion(), yes_quorum in any_portion(),
         veto in proptest::option::of(any_portion()), objection in proptest::option::weighted(0.2, any_portion()),
     ) -> Rule {
-        // A threshold is more than half: fold what is less over it.
+        // A threshold is more than half: fold smaller parts over it.
         let threshold = if threshold < Portion::MAJORITY { Portion::MAJORITY } else { threshold };
         let some = |portion: Portion| if portion.is_met_by_nothing() { portion_of_something() } else { portion };
         Rule {
@@ -228,7 +228,7 @@ proptest! {
         rule in any_rule(), tally in any_tally(), parts in proptest::array::uniform3(0u64..=100),
         delegated in 0u64..500, (from, to) in (0usize..4, 0usize..4),
     ) {
-        // Those who delegated move to another answer, as far as their delegates gave that much to one.
+        // Delegators move to another answer, as far as their delegates gave that much to one.
         let mut sums = [tally.yes, tally.no, tally.abstain, tally.veto];
         let delegated = delegated.min(sums[from]);
         let settled = rule.is_settled(&Tally { delegated, ..tally });
@@ -237,7 +237,7 @@ proptest! {
         sums[to] += delegated;
         let tally = Tally { yes: sums[0], no: sums[1], abstain: sums[2], veto: sums[3], ..tally };
         if settled {
-            // Those who sleep may speak, all or some of them, beside those who are silent.
+            // The dormant may speak, all or some of them, in addition to those who are silent.
             let silent = u64::try_from(u128::from(tally.whole) - tally.answered()).expect("within the whole");
             let woken = tally.asleep * parts[1] / 100;
             let spoken = woken.min(tally.asleep);
@@ -262,14 +262,14 @@ proptest! {
 }
 
 proptest! {
-    /// What is to meet two rules at once meets each of them.
+    /// What is to pass by two rules at once must pass by each of them.
     #[test]
     fn what_passes_by_both_rules_passes_by_either(
         one in any_rule(), two in any_rule(), parts in proptest::array::uniform4(0u64..30), silent in 0u64..30,
     ) {
         let [yes, no, abstain, veto] = parts;
         let tally = Tally { yes, no, abstain, veto, ..Tally::of(yes + no + abstain + veto + silent) };
-        // An objection that nothing meets is refused when it is set.
+        // An objection that zero meets is refused when it is set.
         prop_assume!(![&one, &two].iter().any(|rule| rule.objection.is_some_and(Portion::is_met_by_nothing)));
         if one.both(&two).passes(&tally) {
             prop_assert!(one.passes(&tally) && two.passes(&tally), "{tally:?}: {one:?} {two:?}");

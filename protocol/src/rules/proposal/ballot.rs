@@ -1,5 +1,5 @@
-//! Answers. An account answers with its own weight and with what others delegated to it; whoever delegated may answer
-//! for itself, which takes its weight out of what its delegate answers with, before or after. An answer may be split,
+//! Ballots. An account answers with its own weight and with what others delegated to it. A delegator may answer for
+//! itself, before or after its delegate, which removes its weight from its delegate's answer. An answer may be split,
 //! and changed until the close.
 
 use super::{Proposal, Scope, own_weight};
@@ -23,7 +23,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// An answer.
+/// An answer to a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
@@ -33,7 +33,7 @@ pub enum Choice {
     No,
     /// Neither, but counted for the quorum.
     Abstain,
-    /// Against, and for rejecting it even if most are for it, where the rule has such a right.
+    /// Against, and for rejecting it even if most are for it, if the rule has such a right.
     Veto,
 }
 
@@ -42,24 +42,24 @@ pub enum Choice {
 pub struct BallotPart {
     /// The answer.
     pub choice: Choice,
-    /// With which part of the weight.
+    /// The part of the weight.
     pub part: BasisPoints,
 }
 
 /// One account's answer to one proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ballot {
-    /// Who.
+    /// The account.
     pub account: AccountId,
-    /// What, in parts that make up the whole.
+    /// The answer, in parts that add up to the whole.
     pub parts: Vec<BallotPart>,
-    /// With what weight, that delegated to it included.
+    /// The weight, including what was delegated to the account.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub weight: u64,
-    /// The part of the weight that others delegated and have not answered with themselves.
+    /// The part of the weight that others delegated and have not used themselves.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub delegated: u64,
-    /// When it was cast or last changed by the account.
+    /// The height at which the account cast or last changed it.
     pub height: Height,
 }
 
@@ -68,7 +68,7 @@ impl Record for Ballot {
     const FAMILY: Family = Family::Ballot;
 }
 
-/// The weight that a delegate cannot answer with, because those who delegated it answered themselves.
+/// The weight that a delegate cannot answer with, because its delegators answered themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overridden(#[serde(deserialize_with = "crate::ground::ids::wide::deserialize")] pub u64);
 
@@ -80,9 +80,9 @@ impl Record for Overridden {
 /// Answer a question, or change the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CastBallot {
-    /// Which question.
+    /// The proposal.
     pub proposal: ProposalId,
-    /// The answer: each choice at most once, in parts that make up the whole.
+    /// The answer: each choice at most once, in parts that add up to the whole.
     pub parts: Vec<BallotPart>,
 }
 
@@ -155,12 +155,12 @@ impl CastBallot {
     }
 }
 
-/// With what weight an account can answer a proposal.
+/// The weight with which an account can answer a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Voice {
     /// Its own, as of the proposal's snapshot.
     pub own: u64,
-    /// What others delegated to it and have not answered with themselves.
+    /// What others delegated to it and have not used themselves.
     pub delegated: u64,
 }
 
@@ -175,7 +175,7 @@ impl Voice {
     }
 }
 
-/// With what weight an account can answer a proposal, for whoever asks outside a block; whether ballots are taken is
+/// The weight with which an account can answer a proposal, for use outside a block; whether ballots are accepted is
 /// another question.
 ///
 /// # Errors
@@ -186,7 +186,7 @@ pub fn voice(state: &dyn StateRead, proposal: &Proposal, account: &Account) -> R
     overlay.finish().map(|_| voice)
 }
 
-/// What an account can answer with of what others delegated to it.
+/// The part of the weight delegated to an account with which it can answer.
 fn answerable(state: &Overlay<'_>, proposal: &Proposal, account: AccountId) -> u64 {
     let Scope::Model(model) = proposal.scope else { return 0 };
     let given = delegated_as_of(state, model, account, proposal.snapshot).by(proposal.rule.electorate);
@@ -194,7 +194,7 @@ fn answerable(state: &Overlay<'_>, proposal: &Proposal, account: AccountId) -> u
     given.saturating_sub(overridden.0)
 }
 
-/// Takes an account's own weight out of what its delegate, if it had one, answers or has answered with.
+/// Removes an account's own weight from what its delegate, if it had one, answers or has answered with.
 fn take_back_delegated(
     state: &mut Overlay<'_>,
     tally: &mut Tally,
@@ -218,8 +218,9 @@ fn take_back_delegated(
 /// Moves the close, so that an answer that turns the outcome leaves the others time to change theirs, or so that nobody
 /// waits for answers that change nothing.
 ///
-/// Ballots are taken for at least the rule's late extension after the outcome turned. Where that would reach beyond the
-/// last close there is, an answer that makes the proposal pass is refused; one that keeps it from passing is taken.
+/// Ballots are accepted for at least the rule's late extension after the outcome turned. If that would extend beyond
+/// the last possible close, an answer that makes the proposal pass is refused, and one that keeps it from passing is
+/// accepted.
 fn move_close(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -260,7 +261,7 @@ impl Tally {
         self.each(ballot, u64::saturating_add);
     }
 
-    /// Takes a ballot's weight out again.
+    /// Subtracts a ballot's weight again.
     fn take(&mut self, ballot: &Ballot) {
         self.each(ballot, u64::saturating_sub);
     }

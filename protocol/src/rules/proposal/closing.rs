@@ -1,4 +1,4 @@
-//! What comes of a proposal: judged at its close, executed at once or after its timelock, or stopped.
+//! The outcome of a proposal: judged at its close, executed at once or after its timelock, or stopped.
 
 use super::{
     Proposal, ProposalAction, ProposalStatus, Scope, action,
@@ -30,7 +30,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A proposal's time has come: its close, the end of its timelock, or the end of its execution window.
+/// A proposal is due: at its close, the end of its timelock, or the end of its execution window.
 pub(crate) fn on_due(state: &mut Overlay<'_>, context: &mut Context, id: ProposalId) -> Vec<Event> {
     let Some(proposal) = state.read::<Proposal>(&id) else { return Vec::new() };
     match proposal.status {
@@ -69,7 +69,7 @@ fn close(state: &mut Overlay<'_>, context: &mut Context, mut proposal: Proposal)
     vec![Event::ProposalQueued { proposal: proposal.id, scope: proposal.scope, ready, expires }]
 }
 
-/// What a decision that passed still waits for besides its time.
+/// What a decision that passed still waits for, besides time.
 fn waits_for(state: &Overlay<'_>, time: Timestamp, proposal: &Proposal) -> Option<Rejection> {
     let Scope::Model(model) = proposal.scope else {
         return proposal.actions.iter().find_map(|action| operator_lacking(state, action));
@@ -83,7 +83,7 @@ fn waits_for(state: &Overlay<'_>, time: Timestamp, proposal: &Proposal) -> Optio
             };
             frozen.err().or_else(suspended).or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
         }
-        // Else a challenge at the last moment would void what the owners decided.
+        // Otherwise a last-minute challenge would void what the owners decided.
         ProposalAction::BurnShares { from, units, .. } => {
             let disputed = dispute::require_undisputed(state, (model, *from), *units);
             disputed.err().or_else(|| consent::lacking(state, proposal.id, *from))
@@ -98,7 +98,7 @@ fn waits_for(state: &Overlay<'_>, time: Timestamp, proposal: &Proposal) -> Optio
     })
 }
 
-/// A validator that an account has not accepted to operate yet.
+/// A validator that its operator has not accepted yet.
 fn operator_lacking(state: &Overlay<'_>, action: &ProposalAction) -> Option<Rejection> {
     let ProposalAction::AdmitValidator { key, operator, .. } = action else { return None };
     let office = Office::Operator(*key);
@@ -106,7 +106,7 @@ fn operator_lacking(state: &Overlay<'_>, action: &ProposalAction) -> Option<Reje
     (!accepted).then_some(Rejection::NotAccepted { office, account: *operator })
 }
 
-/// Runs a decision that stands: all of its actions, or none.
+/// Executes a decision: all of its actions, or none.
 fn run(state: &mut Overlay<'_>, context: &mut Context, proposal: Proposal) -> Vec<Event> {
     let height = context.height;
     let (pending, before) = (state.suspend(), context.changeable());
@@ -130,7 +130,7 @@ pub(super) fn settle(
     mut proposal: Proposal,
     status: ProposalStatus,
 ) -> Event {
-    // The one entry that an open or queued proposal has on the agenda.
+    // The only entry that an open or queued proposal has on the agenda.
     due::clear(state, proposal.closes, Due::Proposal(proposal.scope, proposal.id));
     if let ProposalStatus::Queued { ready, expires, .. } = proposal.status {
         due::clear(state, ready, Due::Proposal(proposal.scope, proposal.id));
@@ -148,7 +148,7 @@ pub(super) fn settle(
     Event::ProposalClosed { proposal: proposal.id, scope: proposal.scope, status }
 }
 
-/// What accounts said of a proposal that has long been over is forgotten, some at a time; its tally stays.
+/// Forgets what accounts said about a proposal that has long been over, some records at a time; its tally stays.
 pub(crate) fn forget_ballots(state: &mut Overlay<'_>, context: &Context, id: ProposalId) {
     let prefixes =
         [Ballot::key_bytes(&id), Overridden::key_bytes(&id), Consent::key_bytes(&id), Purchase::key_bytes(&id)];
@@ -167,7 +167,7 @@ pub(crate) fn forget_ballots(state: &mut Overlay<'_>, context: &Context, id: Pro
 /// Execute a decision that passed and whose timelock is over, once nothing is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecuteProposal {
-    /// Which.
+    /// The proposal.
     pub proposal: ProposalId,
 }
 
@@ -177,7 +177,7 @@ impl ExecuteProposal {
         let ProposalStatus::Queued { ready, expires, .. } = proposal.status else {
             return Err(Rejection::NotQueued { proposal: self.proposal, status: proposal.status.name().into() });
         };
-        // Its window is over, and the agenda has the last word on it.
+        // Its window is over, and the agenda handles it.
         if context.time >= expires {
             return Err(Rejection::NotQueued { proposal: self.proposal, status: "expired".into() });
         }
@@ -191,12 +191,12 @@ impl ExecuteProposal {
     }
 }
 
-/// Stop a proposal that is open or queued, as the guardian.
+/// Cancel a proposal that is open or queued, as the guardian.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelProposal {
-    /// Which.
+    /// The proposal.
     pub proposal: ProposalId,
-    /// Why, for everybody to read.
+    /// The reason, for everybody to read.
     pub reason: String,
 }
 

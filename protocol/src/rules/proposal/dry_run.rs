@@ -1,4 +1,4 @@
-//! What a decision would do if it stood now: the same code that would do it, on a copy that is thrown away.
+//! What a decision would do if it were executed now: the same code that would execute it, on a copy that is discarded.
 
 use super::{OpenProposal, Proposal, action};
 use crate::{
@@ -15,20 +15,20 @@ use crate::{
     },
 };
 
-/// What would come of a proposal.
+/// The expected result of a proposal.
 #[derive(Clone, Debug)]
 pub struct DryRun {
-    /// The proposal as it would be opened, with its rule, its weights' height and its close.
+    /// The proposal as it would be opened, with its rule, the height of its weights and its close.
     pub proposal: Proposal,
     /// The whole weight that could answer.
     pub electorate: u64,
-    /// What its actions would do, or why one of them could not be done.
+    /// What its actions would do, or why one of them could not be executed.
     pub outcome: Result<Vec<Event>, Rejection>,
-    /// Every key of the state that its actions would change; empty if one of them could not be done.
+    /// Every key of the state that its actions would change; empty if one of them could not be executed.
     pub changes: ChangeSet,
 }
 
-/// Opens a proposal and carries out its actions as if all owners had said yes, without changing anything.
+/// Opens a proposal and executes its actions as if all owners had said yes, without changing anything.
 ///
 /// # Errors
 /// The outer error when the state cannot be read; the inner one when the proposal could not even be opened.
@@ -50,13 +50,13 @@ pub fn dry_run(
     let Some(proposal) = overlay.read::<Proposal>(&id) else { return Ok(Err(Rejection::UnknownProposal(id))) };
     let electorate = overlay.read::<Tally>(&id).unwrap_or_default().electorate;
     overlay.finish()?;
-    // The actions on a state of their own, so that what opening writes is no part of the difference.
+    // The actions run on a state of their own, so that what opening writes is not part of the difference.
     let (outcome, changes) = effect(state, network, (height, time), &proposal)?;
     Ok(Ok(DryRun { proposal, electorate, outcome, changes }))
 }
 
-/// What a proposal's actions would do if they were carried out now, whatever its ballots: the events, or why one of them
-/// could not be done; and every key of the state that they would change.
+/// What a proposal's actions would do if they were executed now, whatever its ballots: the events, or why one of them
+/// could not be executed; and every key of the state that they would change.
 ///
 /// # Errors
 /// When the state cannot be read.

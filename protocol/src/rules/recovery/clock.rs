@@ -1,4 +1,4 @@
-//! A time that comes unless something holds it up: then what is left of it is kept.
+//! A clock that can be stopped: it then keeps the time that is left.
 
 use crate::{
     ground::{ids::Timestamp, state::Overlay},
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
-    /// At a block time; it stands on the agenda.
+    /// It runs: the event is on the agenda, at a block time.
     Runs {
-        /// That time.
+        /// The block time of the event.
         ready: Timestamp,
     },
-    /// After so many milliseconds of block time from when it goes on.
+    /// It is stopped: the event happens this long after it continues.
     Stands {
-        /// What is left.
+        /// The time that is left, in milliseconds of block time.
         left_ms: u64,
     },
 }
@@ -27,7 +27,7 @@ impl Clock {
         if runs { Self::Runs { ready: now.plus_ms(delay_ms) } } else { Self::Stands { left_ms: delay_ms } }
     }
 
-    /// The same, held up.
+    /// The same clock, stopped.
     pub(super) const fn standing(self, now: Timestamp) -> Self {
         match self {
             Self::Runs { ready } => Self::Stands { left_ms: ready.get().saturating_sub(now.get()) },
@@ -35,7 +35,7 @@ impl Clock {
         }
     }
 
-    /// The same, going on.
+    /// The same clock, running.
     pub(super) const fn running(self, now: Timestamp) -> Self {
         match self {
             Self::Runs { .. } => self,
@@ -43,14 +43,14 @@ impl Clock {
         }
     }
 
-    /// Puts what it is for on the agenda, if it runs.
+    /// Puts its event on the agenda, if it runs.
     pub(super) fn put(self, state: &mut Overlay<'_>, due: Due) {
         if let Self::Runs { ready } = self {
             due::set(state, ready, due);
         }
     }
 
-    /// Takes what it is for off the agenda.
+    /// Removes its event from the agenda.
     pub(super) fn take(self, state: &mut Overlay<'_>, due: Due) {
         if let Self::Runs { ready } = self {
             due::clear(state, ready, due);

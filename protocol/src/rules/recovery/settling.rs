@@ -1,5 +1,5 @@
-//! What fewer keys than all asked of an account with guardians, until its delay is over: other guardians, and that the
-//! present keys count as all of them.
+//! What fewer than all keys asked of an account with guardians, until its delay is over: other guardians, and that the
+//! current keys count as all of them.
 //!
 //! The functions change the account in memory, and the agenda; the caller writes the account.
 
@@ -19,15 +19,15 @@ use serde::{Deserialize, Serialize};
 /// What waits to be settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsettled {
-    /// The keys that were settled last: all of them together count as all keys of the account until then.
+    /// The keys that were last settled: until then, they together count as all keys of the account.
     pub keys: KeyPolicy,
-    /// The guardians that were asked for, if any.
+    /// The requested guardians, if any were requested.
     pub change: Option<SetRecovery>,
     /// When it is settled.
     pub clock: Clock,
 }
 
-/// Keys that fewer than all settled ones signed for are put in place of the present ones.
+/// Replaces the current keys by keys for which fewer than all settled ones signed.
 pub(crate) fn replace_keys(state: &mut Overlay<'_>, context: &Context, account: &mut Account, keys: KeyPolicy) {
     let settled = account.settled_keys().clone();
     let change = account.unsettled.take().and_then(|waits| {
@@ -38,7 +38,7 @@ pub(crate) fn replace_keys(state: &mut Overlay<'_>, context: &Context, account: 
     wait(state, context, account, (settled, change));
 }
 
-/// Guardians that fewer than all keys signed for are to replace the present ones.
+/// Requests guardians, signed by fewer than all keys, to replace the current ones.
 pub(super) fn ask(state: &mut Overlay<'_>, context: &Context, account: &mut Account, change: SetRecovery) -> Event {
     let settled = account.settled_keys().clone();
     clear(state, account);
@@ -47,7 +47,7 @@ pub(super) fn ask(state: &mut Overlay<'_>, context: &Context, account: &mut Acco
     Event::GuardiansAsked { account: account.id, ready }
 }
 
-/// Puts what waits on the clock, from its start, if the account has guardians who can act meanwhile.
+/// Starts the clock for what waits, if the account has guardians who can act meanwhile.
 fn wait(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -64,8 +64,8 @@ fn wait(
     account.unsettled = Some(Unsettled { keys, change, clock });
 }
 
-/// Gives an account other guardians, or none. What its keys are waits anew; whatever the guardians of before said is
-/// void.
+/// Gives an account other guardians, or none. The wait for its keys starts again; whatever the previous guardians said
+/// is void.
 pub(super) fn install(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -93,14 +93,14 @@ pub(super) fn install(
     events
 }
 
-/// Nothing waits any more, and the present keys are settled.
+/// Nothing waits any more, and the current keys are settled.
 pub(crate) fn clear(state: &mut Overlay<'_>, account: &mut Account) {
     if let Some(waits) = account.unsettled.take() {
         waits.clock.take(state, Due::Settling(account.id));
     }
 }
 
-/// Holds the clock up.
+/// Stops the clock.
 pub(super) fn hold(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     if let Some(waits) = &mut account.unsettled {
         waits.clock.take(state, Due::Settling(account.id));
@@ -108,7 +108,7 @@ pub(super) fn hold(state: &mut Overlay<'_>, context: &Context, account: &mut Acc
     }
 }
 
-/// Lets the clock go on.
+/// Lets the clock continue.
 pub(super) fn go_on(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     if let Some(waits) = &mut account.unsettled {
         waits.clock = waits.clock.running(context.time);
@@ -116,8 +116,8 @@ pub(super) fn go_on(state: &mut Overlay<'_>, context: &Context, account: &mut Ac
     }
 }
 
-/// A recovery ended without new keys: what waits starts anew, so that the guardians have their time to act again.
-pub(super) fn start_anew(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
+/// A recovery ended without new keys: what waits restarts, so that the guardians have their full time to act.
+pub(super) fn restart(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     if let Some(Unsettled { keys, change, clock }) = account.unsettled.take() {
         clock.take(state, Due::Settling(account.id));
         wait(state, context, account, (keys, change));

@@ -1,14 +1,14 @@
-//! What one may get of a round at most.
+//! The maximum that one giver gets from a round.
 //!
-//! A cap per account does nothing against one person with five accounts: each of the five has a cap of its own. What an
-//! account costs is one of its sponsor's quota, and who stands behind it the ledger cannot know. It knows who admitted
+//! A cap per account does nothing against one person with five accounts: each of the five has a cap of its own. An
+//! account costs one of its sponsor's quota, and the ledger cannot know who stands behind it. It knows who admitted
 //! whom, and whom the members of the network decided to admit among themselves. So a cap can also be shared by all the
-//! accounts that one member answers for, or by all that go back to one founding account: split as they like, they get
-//! no more.
+//! accounts for which one member answers, or by all that go back to one founding account: however the amounts are
+//! split, together they get no more.
 //!
 //! Givers that share a cap are a group, named by the account that they go back to. The budget is divided among groups,
-//! each cut off at the cap, and what a group gets among its givers, both times in proportion to scores and by largest
-//! remainder. What is above a cap is not minted: it goes to nobody, so nobody gains by pushing another above it.
+//! each cut off at the cap, and a group's units among its givers, both in proportion to scores and by largest
+//! remainder. What exceeds a cap is not minted: it goes to nobody, so nobody gains by pushing another above it.
 
 use crate::{
     ground::{
@@ -27,27 +27,26 @@ pub enum CapPer {
     /// Each account has its own.
     #[default]
     Account,
-    /// Accounts whose sponsors, their sponsors and so on, go back to the same founding account of the network; with that
-    /// account. Nobody leaves such a group, so it binds the most.
+    /// Accounts that go back to the same founding account of the network, by their sponsors, those sponsors' sponsors
+    /// and so on; including that account. Nobody leaves such a group, so this limits most.
     Sponsor,
-    /// As by sponsor, but no further up than to the first member of the network: a member, and the accounts that it
-    /// answers for.
+    /// As by sponsor, but only up to the first member of the network: a member, and the accounts for which it answers.
     Member,
 }
 
-/// A bound on what one gets.
+/// A limit on what one giver gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cap {
     /// Who shares it.
     #[serde(default)]
     pub per: CapPer,
-    /// The part of the budget; above 0. It is rounded down to whole units.
+    /// The part of the budget; above 0. The result is rounded down to whole units.
     pub part: BasisPoints,
 }
 
 impl Cap {
-    /// Units of a budget that it allows.
+    /// The units of a budget that it allows.
     pub fn units(&self, budget: Units) -> u64 {
         let units = u128::from(budget.get()).saturating_mul(self.part.get().into()).div_euclid(10_000);
         u64::try_from(units).unwrap_or(u64::MAX)
@@ -55,7 +54,7 @@ impl Cap {
 }
 
 impl CapPer {
-    /// The account that names the group of another. Sponsors go at most [`limits::SPONSOR_CHAIN`] back.
+    /// The account that names another account's group. The chain of sponsors is at most [`limits::SPONSOR_CHAIN`] long.
     pub(super) fn group(self, state: &Overlay<'_>, account: AccountId) -> AccountId {
         if self == Self::Account {
             return account;

@@ -1,16 +1,16 @@
-//! Closing a round: what each giver gets, computed and minted a bounded number of givers a block.
+//! Closing a round: what each giver gets, computed and minted for a bounded number of givers per block.
 //!
 //! ```text
-//! open -> gathering: who withheld an amount is put down; who shares a cap with whom
+//! open -> gathering: records who withheld an amount, and who shares a cap
 //!           -> failed: too few gave
-//!      -> dividing:  where caps are shared: quotas, group by group, each under its remainder
-//!      -> capping:   the largest remainder first, and no group more than the cap
+//!      -> dividing:  if caps are shared: quotas, group by group, each under its remainder
+//!      -> capping:   the largest remainders first, and no group more than the cap
 //!      -> quotas:    giver by giver, of the budget or of the group's units, each under its remainder
-//!      -> minting:   the largest remainder first -> closed
+//!      -> minting:   the largest remainders first -> closed
 //! ```
 //!
-//! A round without seals and shared caps goes from open to quotas at once. One with contributions in dispute mints twice
-//! ([`reserve`](super::reserve)): what is undisputed, after which it waits, and the rest.
+//! A round without seals and shared caps goes from open to quotas at once. One with contributions in dispute mints
+//! twice ([`reserve`](super::reserve)): what is undisputed, after which it waits, and then the rest.
 
 use super::{CapPer, Part, Remainder, Round, RoundDue, RoundScore, RoundStatus, seals};
 use crate::{
@@ -36,15 +36,15 @@ use serde::{Deserialize, Serialize};
 /// Givers of a closing round that share a cap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundGroup {
-    /// What counts, of all of them together.
+    /// The sum of what counts for all of them.
     pub score: u64,
-    /// What they get together.
+    /// The units they get together.
     pub units: Units,
-    /// What of that no giver's quota covers, and goes to the largest remainders.
+    /// The part of that which no giver's quota covers, and which goes to the largest remainders.
     pub left: u64,
-    /// Whether it is of the minting after the disputes were over.
+    /// Whether it belongs to the minting after the disputes were over.
     pub again: bool,
-    /// Whether something of them counts in that minting: they are one of the givers that there must be.
+    /// Whether something of theirs counts in that minting: then they are one of the required givers.
     pub gives: bool,
 }
 
@@ -53,7 +53,7 @@ impl Record for RoundGroup {
     const FAMILY: Family = Family::RoundGroup;
 }
 
-/// A round closes, or goes on closing: handles at most `budget` givers.
+/// A round closes, or continues to close: handles at most `budget` givers.
 pub(crate) fn on_due(
     state: &mut Overlay<'_>,
     context: &Context,
@@ -92,7 +92,7 @@ pub(crate) fn on_due(
         state.write(&model, &counters);
     }
     if !round.status.is_final() && !waits {
-        // Behind everything else that is due now, so that a large round holds nothing up.
+        // After everything else that is due now, so that a large round delays nothing.
         due::set(state, context.time.plus_ms(1), Due::Round { model, number });
     }
     events
@@ -106,12 +106,12 @@ impl RoundStatus {
 }
 
 impl Round {
-    /// What handling some of its givers weighs at the most: those that count, and those with something under seal.
+    /// The maximum weight of handling some of its givers: those that count, and those with something under seal.
     pub(crate) fn weight_of_turn(&self) -> Weight {
         load::of_round(self.contributors.saturating_add(self.seals), self.is_grouped())
     }
 
-    /// Whether too few gave what is being minted.
+    /// Whether too few gave to what is being minted.
     fn has_too_few(&self) -> bool {
         let givers = match self.reserve.part {
             Part::All | Part::Rest => self.contributors,
@@ -120,7 +120,7 @@ impl Round {
         self.are_too_few(givers)
     }
 
-    /// Whether so many givers, or groups of them that share a cap, are too few.
+    /// Whether `givers` givers, or groups that share a cap, are too few.
     fn are_too_few(&self, givers: u64) -> bool {
         givers == 0 || givers < self.plan.min_contributors.into()
     }
@@ -130,12 +130,12 @@ impl Round {
         self.plan.cap.is_some_and(|cap| cap.per != CapPer::Account)
     }
 
-    /// What of so many units goes to the largest remainders, after quotas took so many; nothing before disputes are over.
+    /// The part of `units` that goes to the largest remainders, after quotas took `due`; 0 before disputes are over.
     fn left_by_quotas(&self, units: u64, due: u64) -> u64 {
         if self.reserve.part == Part::Undisputed { 0 } else { units.saturating_sub(due) }
     }
 
-    /// Units that one giver, or one group of them, gets at most.
+    /// The maximum units for one giver, or one group of them.
     fn cap_units(&self) -> u64 {
         self.plan.cap.map_or(u64::MAX, |cap| cap.units(self.plan.budget))
     }
@@ -158,7 +158,7 @@ fn begin_rest(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> 
     begin(state, context, round)
 }
 
-/// What comes after it is known who gave.
+/// The step after it is known who gave.
 fn divide_or_end(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Vec<Event> {
     if round.has_too_few() || (round.is_grouped() && round.are_too_few(round.groups)) {
         return match round.reserve.part {
@@ -174,7 +174,7 @@ fn divide_or_end(state: &mut Overlay<'_>, context: &Context, round: &mut Round) 
     Vec::new()
 }
 
-/// Waits for the disputes, or goes on if they ended meanwhile.
+/// Waits for the disputes, or continues if they have ended meanwhile.
 fn wait(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Vec<Event> {
     if !round.holds() {
         return begin_rest(state, context, round);
@@ -195,7 +195,7 @@ fn fail(state: &mut Overlay<'_>, context: &Context, round: &mut Round) -> Event 
     }
 }
 
-/// The next records of a round that its accounts name, in the order of accounts.
+/// The next records of a round that are keyed by account, in the order of accounts.
 fn next_of<R: Record<Key = (ModelId, u64, AccountId)>>(
     state: &Overlay<'_>,
     round: &Round,
@@ -264,7 +264,7 @@ fn put_due(state: &mut Overlay<'_>, round: &Round, account: AccountId, quota: Qu
     state.write(&key, &RoundDue { account, units: quota.units });
 }
 
-/// Takes the next that are due off the list, the largest remainders first.
+/// Takes the next due entries off the list, the largest remainders first.
 fn take_due(state: &mut Overlay<'_>, round: &Round, budget: usize) -> Vec<RoundDue> {
     let prefix = RoundDue::key_bytes(&(round.model, round.number));
     let entries = state.entries(&prefix, &prefix_end(&prefix), budget);
@@ -360,7 +360,7 @@ fn mint(state: &mut Overlay<'_>, context: &Context, round: &mut Round, mut left:
         let score = state.read::<RoundScore>(&key).unwrap_or_default();
         let extra = take_extra(state, round, score.group, &mut left);
         let whole = units.saturating_add(extra).min(round.cap_units());
-        // Besides what it got before the disputes were over.
+        // In addition to what it got before the disputes were over.
         let units = Units::new(whole.saturating_sub(score.units.get())).min(round.held());
         if units == Units::ZERO {
             continue;
@@ -388,17 +388,17 @@ fn mint(state: &mut Overlay<'_>, context: &Context, round: &mut Round, mut left:
     events
 }
 
-/// What a giver gets of a round.
+/// What a giver gets from a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GiverUnits {
-    /// Who.
+    /// The giver.
     pub account: AccountId,
-    /// What is kept of it, with the units that it got, or would get.
+    /// Its record, with the units that it got, or would get.
     pub score: RoundScore,
 }
 
-/// What each giver got of a round that is over, or would get if it closed now: the closing itself, run on a copy. Givers
-/// whose seals are shut get nothing in it. None if there are more than [`limits::ROUND_PREVIEW_GIVERS`].
+/// What each giver got from a round that is over, or would get if it closed now: the closing itself, run on a copy.
+/// Givers with unrevealed amounts get nothing in it. `None` if there are more than [`limits::ROUND_PREVIEW_GIVERS`].
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -416,7 +416,7 @@ pub fn preview(
         return Ok(None);
     }
     let goes_on = |round: Round| !round.status.is_final() && !matches!(round.status, RoundStatus::Waiting { .. });
-    // Each pass is over in one go.
+    // Each pass finishes in one go.
     while overlay.read::<Round>(&(round.model, round.number)).is_some_and(goes_on) {
         on_due(&mut overlay, &context, (round.model, round.number), most);
     }

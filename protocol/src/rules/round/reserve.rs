@@ -1,11 +1,12 @@
-//! What is in dispute when a round closes: it is held in reserve, and goes to whom it is due once the disputes are over.
+//! What is in dispute when a round closes: it is held in reserve, and goes to those it is due to once the disputes are
+//! over.
 //!
-//! - A challenged contribution goes on counting, as *disputed*. Challenged just before the close it loses nothing.
-//! - At the close each giver gets at once what its undisputed contributions are due while all that is disputed counts:
-//!   the least that they can come to, without the units for remainders. The rest of the budget stays reserved.
-//! - Once nothing of the round is in dispute any more, the budget is divided as if the round closed then: what was found
-//!   wrong counts nothing, what was found right counts. Each giver gets what it is due beyond what it has.
-//! - A contribution whose giver's appeal is not judged by then is waited for too, as if it counted.
+//! - A challenged contribution continues to count, as *disputed*. A challenge just before the close costs it nothing.
+//! - At the close each giver gets at once what its undisputed contributions are due if everything disputed counts: the
+//!   least that they can come to, without the units for remainders. The rest of the budget stays reserved.
+//! - Once nothing in the round is in dispute any more, the budget is divided as if the round closed then: what was
+//!   found wrong counts nothing, what was found right counts. Each giver gets what it is due beyond what it has.
+//! - A contribution whose giver's appeal has not been decided by then is waited for too, as if it counted.
 //! - If too few gave something undisputed, nothing is minted before the disputes are over.
 
 use super::{Round, RoundScore, RoundStatus, change};
@@ -20,7 +21,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Which part of a round's budget is being minted.
+/// The part of a round's budget that is being minted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -33,20 +34,21 @@ pub enum Part {
     Rest,
 }
 
-/// What of a round is in dispute.
+/// What is in dispute in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reserve {
-    /// Contributions that count and are challenged, and those that do not and are appealed. The round waits for them.
+    /// Number of contributions that count and are challenged, and of those that do not count and are appealed. The
+    /// round waits for them.
     pub disputes: u64,
-    /// What those that are appealed would count; it stays as it was when the round closed.
+    /// What the appealed ones would count; fixed when the round closes.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub appealed: u64,
-    /// Givers of whom something counted that was not in dispute, when the round closed.
+    /// Number of givers with something that counted and was not in dispute, when the round closed.
     pub contributors: u64,
-    /// What counted when the round closed, of all givers together.
+    /// The total of what counted when the round closed, of all givers.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
     pub score: u64,
-    /// What is being minted.
+    /// The part that is being minted.
     pub part: Part,
 }
 
@@ -65,23 +67,23 @@ impl Round {
         contribution.amount.saturating_mul(self.plan.weight(contribution.kind).into())
     }
 
-    /// Whether disputes still change what it mints.
+    /// Whether disputes can still change what it mints.
     pub(super) const fn holds(&self) -> bool {
         self.reserve.disputes > 0 && !self.status.is_final()
     }
 
-    /// Whether all that counts or may come to count adds up to no more than a `u64`.
+    /// Whether everything that counts or may come to count fits into a `u64`.
     pub(super) fn has_room(&self) -> bool {
         let sum = self.score.checked_add(self.score_under_seal);
         sum.and_then(|sum| sum.checked_add(self.reserve.appealed)).is_some()
     }
 
-    /// Units of its budget that are not minted.
+    /// Units of its budget that are not minted yet.
     pub fn held(&self) -> Units {
         Units::new(self.plan.budget.get().saturating_sub(self.minted.get()))
     }
 
-    /// Among how much its budget is divided.
+    /// The total among which its budget is divided.
     pub(super) fn divisor(&self) -> u64 {
         match self.reserve.part {
             Part::All | Part::Rest => self.score,
@@ -100,7 +102,7 @@ impl Round {
         }
     }
 
-    /// What a giver's contributions count for a cap that it shares.
+    /// What a giver's contributions count for a shared cap.
     pub(super) const fn counts_in_group(&self, score: &RoundScore) -> u64 {
         match self.reserve.part {
             Part::All | Part::Rest => score.counting(),
@@ -109,7 +111,7 @@ impl Round {
     }
 }
 
-/// A contribution comes into dispute. It counts as before, and its round waits for the end.
+/// A contribution comes into dispute. It counts as before, and its round waits until that is over.
 pub(crate) fn hold(
     state: &mut Overlay<'_>,
     context: &Context,

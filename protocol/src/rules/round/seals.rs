@@ -1,18 +1,20 @@
-//! Sealed amounts bind: what is sealed and not told counts against the giver.
+//! Sealed amounts bind: what is sealed and not revealed counts against the giver.
 //!
-//! In a sealed round nobody sees another's amount before it is too late to record more. A seal that could be left shut
-//! would be an option for nothing: seal a small and a large amount, look at what others tell, and open what suits. So:
+//! In a sealed round nobody sees another's amount before it is too late to record more. If a seal could be left shut,
+//! it would be a free option: seal a small and a large amount, look at what others reveal, and open the one that suits.
+//! So:
 //!
-//! - A giver of whom any amount is still sealed at the close gets nothing from the round, for whatever it told too.
-//! - It is named, in an event and in what is kept of the round.
-//! - It gives nothing to the model's rounds that are open then, nor to the next one that is opened ([`Withheld`]).
+//! - A giver with any amount still sealed at the close gets nothing from the round, not even for what it revealed.
+//! - It is named, in an event and in the record of the round.
+//! - It can give nothing to the model's rounds that are open then, nor to the next one that is opened ([`Withheld`]).
 //!
-//! The others divide the whole budget, as if it had given nothing. That is worth nothing to an accomplice: of any two,
-//! what both get together is the most when both tell, since a giver's score is in the sum that all are divided by only
-//! together with its own part. Leaving a part of the budget unminted instead would let any account that seals at random
-//! and never tells take units away from all others, and a part for a sealed amount could not even be known.
+//! The others divide the whole budget, as if it had given nothing. An accomplice gains nothing from that: of any two
+//! givers, what both get together is largest when both reveal, because a giver's score is in the sum that all are
+//! divided by only together with its own part. If a part of the budget were left unminted instead, any account that
+//! seals at random and never reveals could take units away from all others; and the part for a sealed amount could not
+//! even be known.
 //!
-//! A fresh account is free of what an old one withheld; it costs a sponsor one of its quota.
+//! A new account is not affected by what an old one withheld; it costs a sponsor one of its quota.
 
 use crate::{
     ground::{
@@ -23,10 +25,10 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// That an account left an amount untold, and from when on it may give again.
+/// Records that an account left an amount unrevealed, and from when on it may give again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withheld {
-    /// The round in which it did so last.
+    /// The last round in which it did so.
     pub round: u64,
     /// The number of the first round that takes contributions from it again.
     pub until: u64,
@@ -37,7 +39,7 @@ impl Record for Withheld {
     const FAMILY: Family = Family::Withheld;
 }
 
-/// That an account did not withhold an amount not long ago.
+/// Checks that an account has not recently withheld an amount.
 pub(crate) fn require_not_barred(
     state: &Overlay<'_>,
     (model, round): (ModelId, u64),

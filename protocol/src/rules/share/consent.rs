@@ -1,8 +1,8 @@
 //! Consent: units leave a holder by a decision only if the holder agrees to that very decision by its own signature.
 //!
-//! A proposal that burns a holder's units waits, once it passed, for the consent of each whose units it takes. Until it is
-//! carried out a holder may take its consent back. What needs none is what the policy names as such: a dispute that was
-//! upheld, and an expropriation by the rule that the policy has for it.
+//! A proposal that burns holders' units waits, once it has passed, for the consent of each holder whose units it takes.
+//! Until it is executed a holder may withdraw its consent. Only what the policy names needs none: an upheld dispute,
+//! and an expropriation by the policy's rule for it.
 
 use crate::{
     ground::{
@@ -19,14 +19,14 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// That a holder agrees to a decision that takes its units.
+/// The consent of a holder to a decision that takes its units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
     /// The proposal.
     pub proposal: ProposalId,
     /// The holder.
     pub account: AccountId,
-    /// Since when.
+    /// The height of the consent.
     pub since: Height,
 }
 
@@ -35,12 +35,12 @@ impl Record for Consent {
     const FAMILY: Family = Family::Consent;
 }
 
-/// Agree to a decision that takes units of the sender, or take that back.
+/// Consent to a decision that takes units of the sender, or withdraw the consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GiveConsent {
     /// The proposal.
     pub proposal: ProposalId,
-    /// Whether the sender agrees.
+    /// Whether the sender consents.
     pub agrees: bool,
 }
 

@@ -1,10 +1,10 @@
-//! How much decisions may add to a register: a floor under what each holder's part can fall to by one decision, and in a
-//! year.
+//! How much decisions may add to a register: a lower bound for what a holder's part can fall to by one decision, and in
+//! a year.
 //!
-//! A decision that mints, or opens a round that will, adds to the units there are. Where the policy sets limits (see
-//! [`crate::rules::policy::Dilution`]), what one decision adds is at most a part of the units there were before it, and what all
-//! add within a year at most a part of those there were when the year began. A year begins with the first decision after
-//! the last one is over.
+//! A decision that mints, or opens a round that will, adds to the existing units. If the policy sets limits (see
+//! [`crate::rules::policy::Dilution`]), one decision adds at most a part of the units before it, and all decisions within a
+//! year add at most a part of the units when the year began. A year begins with the first decision after the previous
+//! year is over.
 
 use super::Register;
 use crate::{
@@ -20,17 +20,17 @@ use serde::{Deserialize, Serialize};
 /// What decisions added to a register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issuance {
-    /// The decision that added last.
+    /// The last decision that added units.
     pub decision: ProposalId,
-    /// The units there were before it.
+    /// Number of units before it.
     pub decision_base: Units,
-    /// What it added.
+    /// Number of units it added.
     pub decision_units: Units,
-    /// When the year began.
+    /// The block time at which the year began.
     pub year_began: Timestamp,
-    /// The units there were then.
+    /// Number of units then.
     pub year_base: Units,
-    /// What decisions added since.
+    /// Number of units added by decisions since then.
     pub year_units: Units,
 }
 
@@ -39,7 +39,7 @@ impl Record for Issuance {
     const FAMILY: Family = Family::Issuance;
 }
 
-/// Takes note that a decision adds units to a model's register, if it may.
+/// Records that a decision adds units to a model's register, if it may.
 ///
 /// # Errors
 /// [`Rejection::TooDilutive`].
@@ -73,7 +73,7 @@ pub(crate) fn add(
         (dilution.per_year, issuance.year_base, issuance.year_units),
     ];
     for (most, base, added) in limits {
-        // Where nobody held anything, nobody is diluted.
+        // If nobody held anything, nobody is diluted.
         let exceeds = |most: crate::ground::fraction::Fraction| most.is_exceeded(added.get().into(), base.get().into());
         if let Some(most) = most.filter(|most| base > Units::ZERO && exceeds(*most)) {
             return Err(Rejection::TooDilutive { model: model.id, added, base, most });

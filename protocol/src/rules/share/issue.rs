@@ -1,8 +1,10 @@
-//! Pre-emption: units that a decision mints are first offered to those who hold, so that who wants to can keep its part.
+//! Pre-emption: units that a decision mints are first offered to the holders, so that those who want to can keep their
+//! part.
 //!
-//! Where the policy says so (see [`crate::rules::policy::Preemption`]), minted units are set aside. For the time it names, each
-//! holder may take up as much of them as its part was of all units before, rounded down. What nobody took goes to whom the
-//! decision named. What is taken comes without vesting; the rest with the vesting that was decided.
+//! If the policy says so (see [`crate::rules::policy::Preemption`]), minted units are set aside. For the time set there, each
+//! holder may take up as much of them as its part was of all units before, rounded down. What nobody took goes to the
+//! account that the decision named. What is taken up comes without vesting; the rest comes with the vesting that was
+//! decided.
 
 use super::{ShareFlow, ShareReason, Vesting, balance_as_of, change, release_reserved, reserve, total_as_of, vest};
 use crate::{
@@ -27,21 +29,21 @@ use serde::{Deserialize, Serialize};
 pub struct Issue {
     /// The model.
     pub model: ModelId,
-    /// Its place among the model's issues, from 0.
+    /// Its number among the model's issues, from 0.
     pub number: u64,
     /// The decision that mints.
     pub proposal: ProposalId,
-    /// Who gets what nobody takes up.
+    /// The account that gets what nobody takes up.
     pub to: AccountId,
-    /// How many units in all.
+    /// Total number of units.
     pub units: Units,
-    /// How many were taken up.
+    /// Number of units taken up.
     pub taken: Units,
     /// The vesting of what nobody takes up.
     pub vesting: Option<Vesting>,
-    /// Why, in the decision's words.
+    /// The reason, in the decision's words.
     pub reason: String,
-    /// The height as of which parts count: that before the decision was carried out.
+    /// The height as of which parts count: the one before the decision was executed.
     pub as_of: Height,
     /// The block time until which units can be taken up.
     pub until: Timestamp,
@@ -52,7 +54,7 @@ impl Record for Issue {
     const FAMILY: Family = Family::Issue;
 }
 
-/// What a holder took up of an issue.
+/// Number of units that a holder took up of an issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenUp(pub Units);
 
@@ -62,7 +64,7 @@ impl Record for TakenUp {
 }
 
 impl Issue {
-    /// What a holder may take up of it in all: the part that it held of all units, rounded down.
+    /// The total that a holder may take up: the part that it held of all units, rounded down.
     pub fn entitlement(&self, state: &Overlay<'_>, account: AccountId) -> Units {
         let held = balance_as_of(state, self.model, account, self.as_of);
         let total = total_as_of(state, self.model, self.as_of).units;
@@ -109,7 +111,7 @@ pub struct TakeUp {
     pub model: ModelId,
     /// The issue's number.
     pub issue: u64,
-    /// How many units; at least 1.
+    /// Number of units; at least 1.
     pub units: Units,
 }
 
@@ -153,8 +155,8 @@ impl TakeUp {
     }
 }
 
-/// The time to take up is over: what is left goes to whom the decision named. Where the rules refuse that by now, it is
-/// minted for nobody.
+/// The time to take up is over: what is left goes to the account that the decision named. If the rules now refuse that,
+/// it is minted for nobody.
 pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, (model, number): (ModelId, u64)) -> Vec<Event> {
     let Some(issue) = state.read::<Issue>(&(model, number)) else { return Vec::new() };
     let rest = Units::new(issue.units.get().saturating_sub(issue.taken.get()));

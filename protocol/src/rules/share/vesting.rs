@@ -1,4 +1,4 @@
-//! Shares under vesting: held, with their voice, and not yet all free to give away.
+//! Shares under vesting: held, with their voice, but not yet all free to give away.
 
 use super::balance;
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// When units become their holder's to give away: none before the cliff, then in proportion to the time since the
-/// start, all at the end. They are the holder's, with their voice, from the start.
+/// start, and all at the end. They belong to the holder, with their voice, from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vesting {
-    /// How long nothing is free, in milliseconds of block time; at most the duration.
+    /// How long none are free, in milliseconds of block time; at most the duration.
     pub cliff_ms: u64,
-    /// After how long all is free, in milliseconds of block time; 1 to [`limits::VESTING_MS`].
+    /// The time after which all are free, in milliseconds of block time; 1 to [`limits::VESTING_MS`].
     pub duration_ms: u64,
 }
 
@@ -39,16 +39,16 @@ impl Vesting {
 /// Units of a holder that are not yet, or not all, free to give away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VestingGrant {
-    /// How many were given.
+    /// Number of units given.
     pub units: Units,
-    /// When.
+    /// The block time at which they were given.
     pub start: Timestamp,
-    /// On which terms.
+    /// The terms.
     pub vesting: Vesting,
 }
 
-/// A holder's grants that are not all free yet, the oldest first: at most [`limits::VESTING_GRANTS`]. They are one
-/// record, and there is none without grants, so that a proof of one key shows what is locked or that nothing is.
+/// A holder's grants that are not all free yet, oldest first: at most [`limits::VESTING_GRANTS`]. They are one record,
+/// which does not exist without grants, so a proof of one key shows what is locked, or that nothing is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VestingGrants(pub Vec<VestingGrant>);
 
@@ -58,7 +58,7 @@ impl Record for VestingGrants {
 }
 
 impl VestingGrants {
-    /// Units that are not free at a block time, of all grants together.
+    /// Total units that are not free at a block time, over all grants.
     pub fn locked(&self, time: Timestamp) -> Units {
         let sum = |sum: u64, grant: &VestingGrant| sum.saturating_add(grant.locked(time).get());
         Units::new(self.0.iter().fold(0, sum))
@@ -93,8 +93,8 @@ impl VestingGrant {
         Units::new(self.units.get().saturating_sub(free))
     }
 
-    /// What is left of the grant when only `locked` units of it are still locked at a block time: the same end and, if
-    /// it is still to come, the same cliff.
+    /// What remains of the grant when only `locked` units of it are still locked at a block time: the same end and, if
+    /// it is still in the future, the same cliff.
     fn with_locked(&self, locked: Units, time: Timestamp) -> Self {
         let elapsed = time.get().saturating_sub(self.start.get());
         let Vesting { cliff_ms, duration_ms } = self.vesting;
@@ -124,7 +124,7 @@ pub(crate) fn vest(
     Ok(())
 }
 
-/// After units were taken from a holder: what is locked is at most what it still holds. The newest grants give way.
+/// After units were taken from a holder: at most what it still holds is locked. The newest grants give way.
 pub(super) fn shrink(state: &mut Overlay<'_>, line: (ModelId, AccountId), time: Timestamp) {
     let mut grants = VestingGrants::of(state, line);
     let mut excess = grants.locked(time).get().saturating_sub(balance(state, line.0, line.1).get());

@@ -1,8 +1,8 @@
 //! The header of a GGUF file.
 //!
-//! It is judged as the reader of ggml's own Python package does (`gguf` of PyPI, class `GGUFReader`); the test `formats`
-//! holds the two against each other. So tensors may lie on each other or leave gaps, and bytes may follow the last one;
-//! what may not be is an end behind the file's. Where a type is not known, that tensor's length is not judged.
+//! It is judged like the reader of ggml's own Python package (`gguf` on PyPI, class `GGUFReader`); the test `formats`
+//! compares the two. So tensors may overlap or leave gaps, and bytes may follow the last one, but no tensor may end
+//! past the end of the file. A tensor of an unknown type is not checked for its length.
 //!
 //! Sources: the specification (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), and for the sizes of the types
 //! `GGML_QUANT_SIZES` in `gguf/constants.py` of the package (version 0.19.0;
@@ -11,19 +11,19 @@
 use super::{HEADER_SIZE_BYTES, Header, HeaderError, malformed, not_understood};
 use std::{collections::BTreeSet, io, io::Read};
 
-/// Tensors of a file at most.
+/// Maximum number of tensors in a file.
 const TENSORS: u64 = 1_000_000;
-/// Bytes that a tensor takes of the header at least: the lengths of its name and of its shape, its type, its offset.
+/// Minimum bytes that a tensor takes in the header: the lengths of its name and of its shape, its type, its offset.
 const TENSOR_SIZE_BYTES: u64 = 8 + 4 + 4 + 8;
-/// Entries of the metadata at most.
+/// Maximum number of metadata entries.
 const ENTRIES: u64 = 1_000_000;
-/// Bytes that an entry takes at least: the length of its name, its type, a value of a byte.
+/// Minimum bytes that an entry takes: the length of its name, its type, a value of one byte.
 const ENTRY_SIZE_BYTES: u64 = 8 + 4 + 1;
-/// How deep arrays may lie in each other.
+/// Maximum nesting depth of arrays.
 const ARRAY_DEPTH: u32 = 64;
-/// Dimensions of a tensor at most: as many as the reference reader's arrays have.
+/// Maximum number of dimensions of a tensor: as many as the reference reader's arrays have.
 const DIMENSIONS: u64 = 64;
-/// The metadata's entry that says to what the tensors are aligned; it is of the type [`UINT32`].
+/// The metadata entry with the alignment of the tensors, of the type [`UINT32`].
 const ALIGNMENT: &str = "general.alignment";
 const DEFAULT_ALIGNMENT: u64 = 32;
 
@@ -31,7 +31,7 @@ const UINT32: u32 = 4;
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
-/// Reads the header from a file's beginning.
+/// Reads the header from the start of a file.
 pub(super) fn read(file: impl Read, size_bytes: u64, header: &mut Header) -> Result<(), HeaderError> {
     let mut reader = Reader { file, size_bytes, read_bytes: 0, is_big_endian: false };
     if reader.bytes::<4>()? != *b"GGUF" {
@@ -43,7 +43,7 @@ pub(super) fn read(file: impl Read, size_bytes: u64, header: &mut Header) -> Res
     reader.expect(tensors, TENSOR_SIZE_BYTES, TENSORS, "tensors")?;
     let alignment = reader.metadata(entries)?;
     let (end, unknown) = reader.tensors(tensors, header)?;
-    // Without a number of a type that is known, there is nothing behind the header that must be there.
+    // If no tensor has elements of a known type, nothing after the header is required.
     if let Some(end) = end {
         let needed = reader.read_bytes.div_ceil(alignment).saturating_mul(alignment).saturating_add(end);
         if size_bytes < needed {
@@ -53,7 +53,7 @@ pub(super) fn read(file: impl Read, size_bytes: u64, header: &mut Header) -> Res
     unknown.map_or(Ok(()), not_understood)
 }
 
-/// A reader that knows how far it is and what the file can still hold.
+/// A reader that knows its position and how much the file can still hold.
 struct Reader<R> {
     file: R,
     size_bytes: u64,
@@ -62,7 +62,7 @@ struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// That so many more bytes are there, and belong to a header that is not too long.
+    /// Checks that `count` more bytes exist, and belong to a header that is not too long.
     fn need(&self, count: u64) -> Result<(), HeaderError> {
         let Some(end) = self.read_bytes.checked_add(count).filter(|end| *end <= self.size_bytes) else {
             return malformed("it ends within its header");
@@ -73,14 +73,14 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// That what is claimed to follow can be there, `least_bytes` each, and is not too much.
+    /// Checks that `count` items of at least `least_bytes` each can follow, and are at most `most`.
     fn expect(&self, count: u64, least_bytes: u64, most: u64, what: &str) -> Result<(), HeaderError> {
         let left_bytes = self.size_bytes.saturating_sub(self.read_bytes);
         if count.checked_mul(least_bytes).is_none_or(|bytes| bytes > left_bytes) {
             return malformed(format!("it claims {count} {what}, more than {left_bytes} bytes can hold"));
         }
         if count > most {
-            return not_understood(format!("it has {count} {what}; {most} are read at most"));
+            return not_understood(format!("it has {count} {what}; at most {most} are read"));
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl<R: Read> Reader<R> {
         if skipped == count { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) }
     }
 
-    /// The name of an entry or a tensor, which no other has.
+    /// The name of an entry or a tensor, which must be unique.
     fn name(&mut self, known: &mut BTreeSet<String>, what: &str) -> Result<String, HeaderError> {
         let len = self.u64()?;
         self.need(len)?;
@@ -118,7 +118,7 @@ impl<R: Read> Reader<R> {
         self.file.by_ref().take(len).read_to_end(&mut bytes)?;
         self.read_bytes = self.read_bytes.saturating_add(bytes.len() as u64);
         let Ok(name) = String::from_utf8(bytes) else {
-            return malformed(format!("the name of one of its {what} is no text"));
+            return malformed(format!("the name of one of its {what} is not text"));
         };
         if !known.insert(name.clone()) {
             return malformed(format!("two of its {what} have the name {name:?}"));
@@ -126,18 +126,18 @@ impl<R: Read> Reader<R> {
         Ok(name)
     }
 
-    /// The version, which tells the order of bytes too: its lower half is nought only in the other one.
+    /// The version, which also tells the byte order: its lower half is zero only in the other order.
     fn version(&mut self) -> Result<(), HeaderError> {
         let little_endian = self.u32()?;
         self.is_big_endian = little_endian & 0xffff == 0;
         let version = if self.is_big_endian { little_endian.swap_bytes() } else { little_endian };
         if !(2..=3).contains(&version) {
-            return not_understood(format!("its version {version} of GGUF is not known here; 2 and 3 are"));
+            return not_understood(format!("its GGUF version {version} is not known here; versions 2 and 3 are"));
         }
         Ok(())
     }
 
-    /// Reads over the metadata, and gives what the tensors are aligned to.
+    /// Skips the metadata, and returns the alignment of the tensors.
     fn metadata(&mut self, entries: u64) -> Result<u64, HeaderError> {
         let (mut names, mut alignment) = (BTreeSet::new(), DEFAULT_ALIGNMENT);
         for _ in 0..entries {
@@ -152,7 +152,7 @@ impl<R: Read> Reader<R> {
             }
             alignment = self.u32()?.into();
             if !alignment.is_power_of_two() {
-                return malformed(format!("its {ALIGNMENT} is {alignment}, no power of two"));
+                return malformed(format!("its {ALIGNMENT} is {alignment}, not a power of two"));
             }
         }
         Ok(alignment)
@@ -174,20 +174,21 @@ impl<R: Read> Reader<R> {
 
     fn skip_array(&mut self, depth: u32) -> Result<(), HeaderError> {
         if depth >= ARRAY_DEPTH {
-            return not_understood(format!("its metadata has more than {ARRAY_DEPTH} arrays in each other"));
+            return not_understood(format!("its metadata nests more than {ARRAY_DEPTH} arrays"));
         }
         let (kind, count) = (self.u32()?, self.u64()?);
         if let Some(bytes) = scalar_bytes(kind) {
             return self.skip(count.saturating_mul(bytes));
         }
-        // Each takes bytes, so the file's length is a bound.
+        // Each takes bytes, so the file's length bounds the loop.
         for _ in 0..count {
             self.skip_value(kind, depth.saturating_add(1))?;
         }
         Ok(())
     }
 
-    /// Counts the tensors: where the last one ends behind the header, if one has a length, and what is not understood.
+    /// Counts the tensors. Returns where the last one of known length ends after the header, and what is not
+    /// understood.
     fn tensors(&mut self, count: u64, header: &mut Header) -> Result<(Option<u64>, Option<String>), HeaderError> {
         let (mut names, mut end, mut unknown) = (BTreeSet::new(), None, None);
         for _ in 0..count {
@@ -203,7 +204,7 @@ impl<R: Read> Reader<R> {
             if shape.first().unwrap_or(&1).checked_rem(dtype.block) != Some(0) {
                 let DType { name: dtype, block, .. } = dtype;
                 return malformed(format!(
-                    "its tensor {name:?} has rows that are no multiple of the {block} of {dtype}"
+                    "its tensor {name:?} has rows that are not a multiple of the {block} of {dtype}"
                 ));
             }
             let Some((numbers, bytes)) = dtype.count(&shape) else {
@@ -218,7 +219,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// Bytes of a value of the metadata that has the same length everywhere.
+/// Bytes of a metadata value of fixed length.
 const fn scalar_bytes(kind: u32) -> Option<u64> {
     Some(match kind {
         0 | 1 | 7 => 1,      // UINT8, INT8, BOOL
@@ -229,16 +230,16 @@ const fn scalar_bytes(kind: u32) -> Option<u64> {
     })
 }
 
-/// A type of tensors.
+/// A tensor type.
 struct DType {
     name: &'static str,
-    /// Numbers that are stored together; a row is a multiple of them.
+    /// Numbers that are stored together; the length of a row is a multiple of it.
     block: u64,
     block_bytes: u64,
 }
 
 impl DType {
-    /// The type of a number; none that this table does not have.
+    /// The type of a number. `None` if this table does not have it.
     const fn of(kind: u32) -> Option<Self> {
         let (name, block, block_bytes) = match kind {
             0 => ("F32", 1, 4),
@@ -280,7 +281,7 @@ impl DType {
         Some(Self { name, block, block_bytes })
     }
 
-    /// Numbers and bytes of a tensor of a shape; none if a file cannot hold them, also where one of its sides is nought.
+    /// Numbers and bytes of a tensor of a shape. `None` if a file cannot hold them, even if one of its sides is zero.
     fn count(&self, shape: &[u64]) -> Option<(u64, u64)> {
         let numbers = shape.iter().try_fold(1u64, |product, side| product.checked_mul(*side.max(&1)))?;
         let bytes =

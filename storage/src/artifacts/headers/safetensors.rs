@@ -1,7 +1,7 @@
 //! The header of a safetensors file, read by the format's own library.
 //!
-//! The library judges; this tells what it refuses in terms of the file, by the tensor where it can be. A type that it does not
-//! know is refused as it refuses it: no reader opens such a file.
+//! The library judges; this module describes what it refuses in terms of the file, naming the tensor where possible. A
+//! type that the library does not know is refused too: no reader opens such a file.
 
 use super::{HEADER_SIZE_BYTES, Header, HeaderError, malformed, not_understood};
 use ::safetensors::{
@@ -11,10 +11,10 @@ use ::safetensors::{
 use serde::Deserialize;
 use std::{collections::BTreeMap, io::Read};
 
-/// Values in a header at most, as a bound of what it takes in memory: ten and more belong to a tensor.
+/// Maximum number of values in a header, which bounds its memory; each tensor has ten or more.
 const VALUES: usize = 10_000_000;
 
-/// Reads the header from a file's beginning.
+/// Reads the header from the start of a file.
 pub(super) fn read(mut file: impl Read, size_bytes: u64, header: &mut Header) -> Result<(), HeaderError> {
     let mut len = [0; 8];
     file.read_exact(&mut len)?;
@@ -27,8 +27,8 @@ pub(super) fn read(mut file: impl Read, size_bytes: u64, header: &mut Header) ->
     }
     let mut text = Vec::new();
     file.take(len).read_to_end(&mut text)?;
-    let Ok(text) = std::str::from_utf8(&text) else { return malformed("its header is no text") };
-    // Every value but the first of a list stands behind one of these.
+    let Ok(text) = std::str::from_utf8(&text) else { return malformed("its header is not text") };
+    // Every value except the first of a list follows one of these.
     if text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[')).count() > VALUES {
         return not_understood(format!("its header has more than {VALUES} values"));
     }
@@ -38,14 +38,14 @@ pub(super) fn read(mut file: impl Read, size_bytes: u64, header: &mut Header) ->
         return malformed(format!("its tensors have {end} bytes, but {data_bytes} follow the header"));
     }
     for TensorInfo { dtype, shape, .. } in metadata.tensors().into_values() {
-        // The library has seen that this can be counted.
+        // The library has checked that the product does not overflow.
         let numbers = shape.iter().fold(1u64, |product, side| product.saturating_mul(*side as u64));
         header.add(&dtype.to_string(), numbers)?;
     }
     Ok(())
 }
 
-/// A tensor whose type need not be known.
+/// A tensor, whose type may be unknown.
 #[derive(Deserialize)]
 struct Tensor {
     dtype: String,
@@ -65,14 +65,14 @@ fn fault(text: &str, error: &serde_json::Error) -> HeaderError {
     })
 }
 
-/// What is wrong with one tensor by itself.
+/// What is wrong with one tensor on its own.
 fn fault_of(entry: &serde_json::Value) -> Option<String> {
     match (Tensor::deserialize(entry), TensorInfo::deserialize(entry)) {
         (Ok(Tensor { dtype }), Err(_)) if !is_known(&dtype) => {
             Some(format!("is of the type {dtype:?}, which the format's reader does not know"))
         }
-        (_, Err(error)) => Some(format!("is described wrongly: {error}")),
-        (_, Ok(info)) => (!fits(&info)).then(|| "has another size than its shape and type have".to_owned()),
+        (_, Err(error)) => Some(format!("has a wrong description: {error}")),
+        (_, Ok(info)) => (!fits(&info)).then(|| "has a size that does not match its shape and type".to_owned()),
     }
 }
 

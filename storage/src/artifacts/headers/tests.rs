@@ -1,4 +1,4 @@
-//! Both formats on files built here. `tests/it/formats.rs` has thousands more, made by the formats' own packages.
+//! Both formats, on files built here. `tests/it/formats.rs` has thousands more, made by the formats' own packages.
 
 use super::*;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn read(format: Format, file: &[u8]) -> Result<Header, HeaderError> {
     format.read(file, file.len() as u64)
 }
 
-/// That a file is called damaged, in these words.
+/// Checks that a file is called damaged, with these words.
 fn is_damaged(format: Format, file: &[u8], words: &str) {
     match read(format, file) {
         Err(HeaderError::Malformed(reason)) if reason.contains(words) => {}
@@ -22,7 +22,7 @@ fn is_damaged(format: Format, file: &[u8], words: &str) {
     }
 }
 
-/// That a file is not understood, in these words.
+/// Checks that a file is not understood, with these words.
 fn is_unknown(format: Format, file: &[u8], words: &str) {
     match read(format, file) {
         Err(HeaderError::NotUnderstood(reason)) if reason.contains(words) => {}
@@ -44,14 +44,17 @@ fn safetensors_are_counted_and_held_against_the_length() {
         (safetensors(TWO, 35), "have 34 bytes, but 35 follow"),
         (safetensors(TWO, 34)[..40].to_vec(), "longer than the file"),
         (safetensors("{", 0), "not JSON"),
-        (safetensors(&TWO.replace("[2,3]", "[2,4]"), 34), "its tensor \"a\" has another size"),
+        (safetensors(&TWO.replace("[2,3]", "[2,4]"), 34), "its tensor \"a\" has a size that does not match"),
         (safetensors(&TWO.replace("[24,34]", "[25,35]"), 35), "invalid offset for tensor `b`"),
-        (safetensors(&TWO.replace("[2,3]", "[4294967296,4294967296]"), 34), "its tensor \"a\" has another size"),
+        (
+            safetensors(&TWO.replace("[2,3]", "[4294967296,4294967296]"), 34),
+            "its tensor \"a\" has a size that does not match",
+        ),
         (safetensors(&TWO.replace("\"pt\"", "1"), 34), "expected a string"),
         (safetensors(&TWO.replace("{\"format\":\"pt\"}", "{},\"__metadata__\":{}"), 34), "duplicate field"),
         (
             safetensors(&TWO.replace("[5]", "[5.0]"), 34),
-            "its tensor \"b\" is described wrongly: invalid type: floating point",
+            "its tensor \"b\" has a wrong description: invalid type: floating point",
         ),
         (vec![1, 2, 3], "within its header"),
         (b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "longer than the file"),
@@ -104,7 +107,7 @@ impl Gguf {
         self
     }
 
-    /// With so many bytes behind the header and what aligns it.
+    /// The file, with `data_bytes` after the aligned header.
     fn file(&self, alignment: usize, data_bytes: usize) -> Vec<u8> {
         let mut file = [b"GGUF".as_slice(), &self.u32(self.version.unwrap_or(3))].concat();
         file.extend_from_slice(&self.u64(self.tensors.len() as u64));
@@ -126,7 +129,7 @@ impl Gguf {
     }
 }
 
-/// Words, aligned to 64, and two tensors of which the last ends at byte 140.
+/// Metadata texts, aligned to 64, and two tensors of which the last ends at byte 140.
 fn two() -> Gguf {
     let words = [&8u32.to_le_bytes()[..], &2u64.to_le_bytes()].concat();
     let gguf = Gguf::default();
@@ -157,7 +160,7 @@ fn gguf_is_counted_and_held_against_the_length() {
     is_damaged(Format::Gguf, &[b"GGUF".as_slice(), &[3, 0, 0, 0], &[255; 16]].concat(), "more than 0 bytes can hold");
     for version in [0, 1, 4, 0x0102_0000] {
         let other = Gguf { version: Some(version), ..two() };
-        is_unknown(Format::Gguf, &other.file(64, 140), "of GGUF is not known here");
+        is_unknown(Format::Gguf, &other.file(64, 140), "is not known here");
     }
     let older = Gguf { version: Some(2), ..two() };
     assert_eq!(read(Format::Gguf, &older.file(64, 140)).unwrap(), header);
@@ -192,10 +195,10 @@ fn what_breaks_a_rule_of_gguf_is_damaged_and_what_is_newer_or_too_large_is_not()
     let tensor = |shape: &[u64], kind, offset| Gguf::default().tensor(b"t", shape, kind, offset).file(32, 64);
     let number = 32u32.to_le_bytes();
     for alignment in [0u32, 3, 48, u32::MAX] {
-        is_damaged(Format::Gguf, &entry(b"general.alignment", 4, &alignment.to_le_bytes()), "no power of two");
+        is_damaged(Format::Gguf, &entry(b"general.alignment", 4, &alignment.to_le_bytes()), "not a power of two");
     }
     is_damaged(Format::Gguf, &entry(b"general.alignment", 5, &number), "is of the type 5");
-    is_damaged(Format::Gguf, &entry(b"\xff", 4, &number), "is no text");
+    is_damaged(Format::Gguf, &entry(b"\xff", 4, &number), "is not text");
     is_damaged(
         Format::Gguf,
         &Gguf::default().entry(b"a", 4, &number).entry(b"a", 0, &[1]).file(1, 0),
@@ -203,7 +206,7 @@ fn what_breaks_a_rule_of_gguf_is_damaged_and_what_is_newer_or_too_large_is_not()
     );
     let twice = Gguf::default().tensor(b"t", &[4], 0, 0).tensor(b"t", &[4], 0, 32);
     is_damaged(Format::Gguf, &twice.file(32, 64), "have the name \"t\"");
-    is_damaged(Format::Gguf, &tensor(&[33], 8, 0), "no multiple of the 32 of Q8_0");
+    is_damaged(Format::Gguf, &tensor(&[33], 8, 0), "not a multiple of the 32 of Q8_0");
     is_damaged(Format::Gguf, &tensor(&[1 << 40, 1 << 40], 0, 0), "larger than a file can be");
     is_damaged(Format::Gguf, &tensor(&[4], 0, u64::MAX - 3), "its tensors end at byte");
     assert!(read(Format::Gguf, &tensor(&[0, 4], 0, 1 << 40)).is_ok(), "a tensor without numbers ends nowhere");
@@ -215,11 +218,11 @@ fn what_breaks_a_rule_of_gguf_is_damaged_and_what_is_newer_or_too_large_is_not()
         [outer, 0u32.to_le_bytes().to_vec(), 1u64.to_le_bytes().to_vec(), vec![7]].concat()
     };
     assert!(read(Format::Gguf, &entry(b"a", 9, &array(64))).is_ok());
-    is_unknown(Format::Gguf, &entry(b"a", 9, &array(65)), "arrays in each other");
+    is_unknown(Format::Gguf, &entry(b"a", 9, &array(65)), "more than 64 arrays");
     is_unknown(Format::Gguf, &tensor(&[1; 65], 0, 0), "65 dimensions");
     let huge = [3u32.to_le_bytes().as_slice(), &(1u64 << 60).to_le_bytes()].concat();
     is_damaged(Format::Gguf, &entry(b"a", 9, &huge), "within its header");
-    // A header that is too long, of a file that claims to be longer still: nothing of it is read.
+    // A header that is too long, in a file that claims to be longer still: none of it is read.
     let long = [10u32.to_le_bytes().as_slice(), &(HEADER_SIZE_BYTES / 8).to_le_bytes()].concat();
     let file = entry(b"a", 9, &long);
     let read = Format::Gguf.read(file.as_slice(), HEADER_SIZE_BYTES * 2);

@@ -72,8 +72,11 @@ fn a_licence_is_asked_for_granted_accepted_kept_on_its_terms_and_ended() {
 
 /// What was asked for needs no further word of who asked.
 fn ask_and_be_granted(federation: &Federation) {
-    federation.refused(&format!("licence accept {MODEL} --as riverbend"), "is offered no licence");
-    federation.refused(&format!("propose grant-licence {MODEL} riverbend --as-asked --as northfield"), "asks for no");
+    federation.refused(&format!("licence accept {MODEL} --as riverbend"), "is not offered a licence");
+    federation.refused(
+        &format!("propose grant-licence {MODEL} riverbend --as-asked --as northfield"),
+        "does not ask for a licence",
+    );
     federation.must(&format!("licence ask {MODEL} --for 1h --text for-the-clinic --as riverbend"));
     let asked = federation.listed("licence requests --by riverbend");
     assert_eq!(asked, federation.listed(&format!("licence requests {MODEL}")));
@@ -107,7 +110,7 @@ fn keep_the_terms(federation: &Federation) {
     federation.answer(&item, Some(("accept|decline", "decline")));
     assert!(federation.is_in_force() && federation.terms().contains("Apache-2.0"));
     assert!(federation.asked_of("riverbend", "accept_licence").is_empty());
-    federation.refused(&format!("licence decline {MODEL} --as riverbend"), "is offered no licence");
+    federation.refused(&format!("licence decline {MODEL} --as riverbend"), "is not offered a licence");
 }
 
 /// Who answers late agrees to no other grant than the one that it read of.
@@ -166,7 +169,7 @@ fn end(federation: &Federation) {
 fn run_out(federation: &Federation) {
     federation.must(&format!("licence ask {MODEL} --as hilltop"));
     federation.must(&format!("licence withdraw {MODEL} --as hilltop"));
-    federation.refused(&format!("licence withdraw {MODEL} --as hilltop"), "nothing to take back");
+    federation.refused(&format!("licence withdraw {MODEL} --as hilltop"), "nothing to withdraw");
     federation.must(&format!("licence ask {MODEL} --within 3s --as riverbend"));
     wait_until("the request to lapse", || {
         federation.listed(&format!("licence requests {MODEL}")).is_empty().then_some(())

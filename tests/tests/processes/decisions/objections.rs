@@ -66,7 +66,7 @@ fn seal_and_reveal(federation: &Federation) {
         round.get("status")?.get("closed").cloned()
     });
     assert_eq!(federation.held(&["hilltop", "riverbend"]), [20 + 60, 30]);
-    federation.refused(&format!("contribute reveal {untold} --as lakeside"), "took this until");
+    federation.refused(&format!("contribute reveal {untold} --as lakeside"), "accepted this until");
 }
 
 /// What a giver has, or would get, of a round.
@@ -184,7 +184,7 @@ fn rule_as_arbiters(federation: &Federation) {
     federation.must(&rule("hilltop"));
     let ruled = federation.must(&format!("dispute show {dispute}")).to_string();
     assert!(ruled.contains("ruled") && ruled.contains("seen"), "{ruled}");
-    federation.refused(&format!("dispute withdraw {dispute} --as lakeside"), "goes its way");
+    federation.refused(&format!("dispute withdraw {dispute} --as lakeside"), "can no longer be withdrawn");
     wait_until("the ruling to stand", || {
         let register = federation.must("shares show northfield/judged").to_string();
         register.contains("\"units\":25").then_some(())

@@ -68,7 +68,7 @@ fn close_on_nobody_unheard(federation: &Federation) {
     let incident = text_of(&reported, "incident").to_owned();
     let close =
         format!("incident update {incident} --status resolved --responsible lakeside --text mended --as northfield");
-    federation.refused(&close, "neither answered nor spoken");
+    federation.refused(&close, "neither answered nor commented");
     federation.must(&close.replace("resolved", "investigating"));
     federation.refused(&format!("incident answer {incident} --text mine --as riverbend"), "neither reported");
     federation.must(&format!("incident answer {incident} --text elsewhere --as lakeside"));

@@ -1,13 +1,13 @@
 //! A register in the Open Cap Table Format, version 1.2 (<https://opencaptablecoalition.com>).
 //!
-//! The format speaks of securities, each issued once and ended by what becomes of it; the ledger speaks of balances.
-//! So every line that came to a holder is a security, and what leaves a holder leaves its oldest securities first, of
-//! each what is free, and what is not only where a decision takes it; one that leaves in part is replaced by another with
-//! the rest. Units under vesting carry dates and amounts: the ledger frees them by the millisecond, and what is written
-//! here is what is free after each thirty days. A package is a file for each kind of object and a manifest that names
-//! them; here they stand together in one document, each under its file's name.
+//! The format knows securities, each issued once and ended by what happens to it; the ledger knows balances. So every
+//! line that came to a holder is a security. What leaves a holder leaves its oldest securities first: of each, what is
+//! free, and what is not free only if a decision takes it. A security that leaves in part is replaced by another with
+//! the rest. Units under vesting have dates and amounts: the ledger frees them by the millisecond, and this file states
+//! what is free after each thirty days. A package is a file for each kind of object, and a manifest that names them;
+//! here they are together in one document, each under its file's name.
 //!
-//! The ledger knows accounts, not who stands behind them: who is a person is said when the package is written.
+//! The ledger knows accounts, not who owns them: which of them are persons is given when the package is written.
 
 mod schedule;
 
@@ -54,7 +54,7 @@ pub(super) fn package(whole: &Whole, individuals: &BTreeSet<AccountId>) -> Resul
                 "id": register.model,
                 "legal_name": register.name,
                 "formation_date": date(first),
-                // ISO 3166-1 leaves it to its users; a model is founded in no country.
+                // ISO 3166-1 leaves this code to its users; a model is not founded in any country.
                 "country_of_formation": "ZZ",
             },
             "stakeholders_files": named("Stakeholders.ocf.json", &stakeholders),
@@ -71,7 +71,7 @@ pub(super) fn package(whole: &Whole, individuals: &BTreeSet<AccountId>) -> Resul
     }))
 }
 
-/// The one class of shares that a model has.
+/// The only class of shares that a model has.
 fn share_class() -> Value {
     json!({
         "object_type": "STOCK_CLASS",
@@ -91,7 +91,7 @@ fn md5(file: &Value) -> String {
     data_encoding::HEXLOWER.encode(&Md5::digest(text))
 }
 
-/// Everybody who ever held shares, and how each came to them first.
+/// Everybody who ever held shares, and how each first got them.
 fn stakeholders(changes: &[ShareChangeView], individuals: &BTreeSet<AccountId>) -> Vec<Value> {
     let mut known: BTreeMap<AccountId, (String, &str)> = BTreeMap::new();
     for view in changes {
@@ -135,7 +135,7 @@ impl Book {
     fn enter(&mut self, view: &ShareChangeView) -> Result<()> {
         let change = &view.change;
         match (change.flow, &change.reason) {
-            // Entered with the line of who gave.
+            // Entered with the line of the giver.
             (ShareFlow::In, ShareReason::Transferred { .. } | ShareReason::TransferApproved { .. }) => Ok(()),
             (ShareFlow::In, _) => {
                 let schedule = Schedule::new(change.units, view.time, view.vesting.as_ref());
@@ -147,7 +147,7 @@ impl Book {
         }
     }
 
-    /// A security comes to be.
+    /// Issues a security.
     fn issue(&mut self, view: &ShareChangeView, (holder, units): (AccountId, u64), schedule: Schedule) -> Security {
         self.issued = self.issued.saturating_add(1);
         let id = format!("S-{}", self.issued);
@@ -204,7 +204,7 @@ impl Book {
     }
 }
 
-/// How much of each security leaves: of the oldest first, what is free of it; then what is not. None if there is less.
+/// How much leaves each security: of the oldest first, what is free; then what is not. `None` if there is less.
 fn takes(held: &[Security], units: u64, time: Timestamp) -> Option<Vec<u64>> {
     let mut left = units;
     let mut takes: Vec<u64> = held
@@ -224,7 +224,7 @@ fn takes(held: &[Security], units: u64, time: Timestamp) -> Option<Vec<u64>> {
     (left == 0).then_some(takes)
 }
 
-/// How a security ended: transferred if another came of it, cancelled if not.
+/// How a security ended: transferred if another came of it, otherwise cancelled.
 fn ended(
     view: &ShareChangeView,
     (security, units): (&str, u64),

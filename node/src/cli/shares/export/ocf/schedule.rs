@@ -1,19 +1,19 @@
-//! When units of a security become free, in dates and amounts.
+//! When units of a security become free, as dates and amounts.
 
 use allod_protocol::{
     ground::ids::{Timestamp, Units},
     rules::share::{Vesting, VestingGrant},
 };
 
-/// Thirty days: the step in which what was freed is told.
+/// Thirty days: the interval at which freed units are stated.
 const STEP_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
-/// What is freed when, the first first; empty if all is free from the start.
+/// What is freed when, the earliest first; empty if everything is free from the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Schedule(Vec<(Timestamp, u64)>);
 
 impl Schedule {
-    /// Of units that come at a time, under a vesting or not.
+    /// The schedule of units issued at a time, with or without vesting.
     pub(super) fn new(units: Units, start: Timestamp, vesting: Option<&Vesting>) -> Self {
         let Some(vesting) = vesting else { return Self::default() };
         let grant = VestingGrant { units, start, vesting: *vesting };
@@ -40,12 +40,12 @@ impl Schedule {
         self.0.iter().copied()
     }
 
-    /// What is not free yet.
+    /// The units that are not free yet.
     pub(super) fn locked(&self, time: Timestamp) -> u64 {
         self.0.iter().filter(|(at, _)| *at > time).fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
     }
 
-    /// What is left of it once so many units are gone: those that were free first.
+    /// The schedule that remains once `units` are gone: those that became free first leave first.
     pub(super) fn less(&self, units: u64) -> Self {
         let mut gone = units;
         let left = self.0.iter().map(|(at, amount)| {
@@ -73,7 +73,7 @@ mod tests {
         let schedule = Schedule::new(Units::new(1_000), Timestamp::new(0), Some(&vesting));
         assert_eq!(days(&schedule), [(45, 450), (60, 150), (90, 300), (100, 100)]);
         assert_eq!(schedule.locked(Timestamp::new(60 * DAY_MS)), 400);
-        assert_eq!(days(&schedule.less(500)), [(60, 100), (90, 300), (100, 100)], "the first freed leave first");
+        assert_eq!(days(&schedule.less(500)), [(60, 100), (90, 300), (100, 100)], "those freed first leave first");
         assert_eq!(days(&schedule.less(1_000)), []);
         assert_eq!(Schedule::new(Units::new(5), Timestamp::new(0), None), Schedule::default());
     }

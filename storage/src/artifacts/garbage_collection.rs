@@ -1,13 +1,13 @@
-//! What stays in the store: pins, the quota, and the collection of what nobody needs.
+//! What stays in the store: pins, the quota, and garbage collection.
 //!
-//! A *pin* is an empty file `pins/<address>`: the operator's word that the artifact stays. [`ArtifactStore::collect`]
-//! removes every artifact that is neither pinned nor wanted by its caller, the blobs that nobody names any more, and
-//! downloads that nobody took up for [`ABANDONED_AFTER`]. Roots go first and blobs after them, so that a crash in
-//! between leaves blobs to be removed next time, never an artifact with bytes missing.
+//! A *pin* is an empty file `pins/<address>`: the operator keeps the artifact. [`ArtifactStore::collect_garbage`]
+//! removes every artifact that is neither pinned nor wanted by its caller, the blobs that nothing names any more, and
+//! downloads that nobody has resumed for [`ABANDONED_AFTER`]. Roots are removed first and blobs after them, so a crash
+//! in between leaves blobs to be removed next time, never an artifact with bytes missing.
 //!
-//! Whoever adds bytes relies on blobs that no root names yet, and whoever writes an artifact out on its root. So an import,
-//! and a fetch until its copy is written, takes a [`Hold`], and a collection waits for none: it is refused while there are
-//! holds, and new ones wait for its end.
+//! An import relies on blobs that no root names yet, and an export relies on the artifact's root. So an import takes a
+//! [`Hold`], and so does a fetch until its copy is written. A garbage collection does not wait for holds: it is refused
+//! while there are any, and new holds wait for its end.
 
 use super::{
     ArtifactStore,
@@ -26,20 +26,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// How long a download may lie before it is collected.
+/// How long a download may be idle before it is garbage.
 pub const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Bytes of an inner node of a hash tree: two hashes.
 pub(super) const PAIR_SIZE_BYTES: u64 = 64;
 
-/// What a collection removed, or would remove.
+/// The garbage that was removed, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct Garbage {
     /// Artifacts, by address.
     pub artifacts: Vec<ArtifactId>,
-    /// Blobs that no remaining artifact names, those of the artifacts included.
+    /// Number of blobs that no remaining artifact names, including those of these artifacts.
     pub blobs: u64,
-    /// Downloads given up.
+    /// Number of abandoned downloads.
     pub downloads: u64,
     /// Bytes on disk that this frees.
     pub freed_bytes: u64,
@@ -51,14 +51,14 @@ struct Holders {
     collecting: bool,
 }
 
-/// Who adds to the store, and whether it is being collected.
+/// Who is adding to the store, and whether garbage is being collected.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
     state: Mutex<Holders>,
     ended: Condvar,
 }
 
-/// Keeps the store from being collected until it is dropped.
+/// Prevents garbage collection until it is dropped.
 #[derive(Debug)]
 pub struct Hold(Arc<Holds>);
 
@@ -75,7 +75,7 @@ impl Drop for Hold {
     }
 }
 
-/// Lets holds be taken again when a collection ends, however it ends.
+/// Allows holds again when a garbage collection ends, however it ends.
 struct Collecting(Arc<Holds>);
 
 impl Drop for Collecting {
@@ -86,7 +86,7 @@ impl Drop for Collecting {
 }
 
 impl ArtifactStore {
-    /// Keeps what is there, and what is added meanwhile, from being collected. Waits for a collection under way.
+    /// Protects what is here, and what is added meanwhile, from garbage collection. Waits for one in progress.
     pub fn hold(&self) -> Hold {
         let free = self.holds.ended.wait_while(self.holds.state(), |state| state.collecting);
         let mut state = free.unwrap_or_else(PoisonError::into_inner);
@@ -99,12 +99,12 @@ impl ArtifactStore {
         self.layout.pin(address).is_file()
     }
 
-    /// Pins an artifact that is here whole: no collection removes it.
+    /// Pins an artifact that is here whole: no garbage collection removes it.
     ///
     /// # Errors
-    /// [`ArtifactError::NotFound`], or the file system's refusal.
+    /// [`ArtifactError::NotFound`], or the file system's error.
     pub fn pin(&self, address: &ArtifactId) -> Result<(), ArtifactError> {
-        // Held, so that it cannot be collected between the look and the pin.
+        // Held, so that the artifact cannot be collected between the check and the pin.
         let _hold = self.hold();
         self.artifact(address)?;
         let path = self.layout.pin(address);
@@ -112,34 +112,34 @@ impl ArtifactStore {
         files::sync_directory(&self.layout.pins())
     }
 
-    /// Takes a pin back; gives whether there was one.
+    /// Removes a pin. Returns whether there was one.
     ///
     /// # Errors
-    /// The file system's refusal.
+    /// The file system's error.
     pub fn unpin(&self, address: &ArtifactId) -> Result<bool, ArtifactError> {
         let was_pinned = self.is_pinned(address);
         files::remove_if_there(&self.layout.pin(address))?;
         Ok(was_pinned)
     }
 
-    /// Bytes on disk that the store takes, what lies elsewhere by reference not included.
+    /// Bytes on disk that the store takes, without files imported by reference.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
 
-    /// Sets how many bytes on disk the store may take; `None` for as many as there are.
+    /// Sets how many bytes on disk the store may take. `None` means no limit.
     #[must_use]
     pub fn with_quota(mut self, quota_bytes: Option<u64>) -> Self {
         self.quota_bytes = quota_bytes;
         self
     }
 
-    /// How many bytes on disk the store may take.
+    /// How many bytes on disk the store may take. `None` means no limit.
     pub const fn quota_bytes(&self) -> Option<u64> {
         self.quota_bytes
     }
 
-    /// That so many more bytes stay within the quota.
+    /// Checks that `asked_bytes` more stay within the quota.
     ///
     /// # Errors
     /// [`ArtifactError::Quota`].
@@ -153,8 +153,8 @@ impl ArtifactStore {
         }
     }
 
-    /// Counts a blob that is about to be written, with its outboard, and gives what it counted: [`ArtifactStore::release`]
-    /// takes it back. A download that was begun stays counted.
+    /// Counts a blob that is about to be written, with its outboard, and returns the bytes counted:
+    /// [`ArtifactStore::release`] takes them back. A download that was begun stays counted.
     pub(super) fn claim(&self, size_bytes: u64) -> Result<u64, ArtifactError> {
         let pairs = size_bytes.div_ceil(GROUP_SIZE_BYTES).saturating_sub(1);
         let asked_bytes = size_bytes.saturating_add(pairs.saturating_mul(PAIR_SIZE_BYTES));
@@ -165,13 +165,13 @@ impl ArtifactStore {
         claimed.map(|_| asked_bytes).map_err(refused)
     }
 
-    /// Counts no more what was claimed and not written.
+    /// Takes back what was claimed and not written.
     pub(super) fn release(&self, claimed_bytes: u64) {
         let less = |used_bytes: u64| Some(used_bytes.saturating_sub(claimed_bytes));
         let _ = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// Counts anew what the store takes.
+    /// Recounts the bytes that the store takes.
     ///
     /// # Errors
     /// When a directory cannot be read.
@@ -184,45 +184,50 @@ impl ArtifactStore {
         Ok(())
     }
 
-    /// Removes what is neither pinned, nor wanted, nor waits for a publish, and what was fetched in part; with `try_out`,
-    /// only says what would go. Interrupted fetches stay for [`ABANDONED_AFTER`], unless `downloads` go too.
+    /// Removes what is neither pinned, nor wanted, nor waiting for a publish, and what was fetched in part. With
+    /// `dry_run`, only reports what would be removed. Interrupted fetches stay for [`ABANDONED_AFTER`], unless
+    /// `downloads` is set.
     ///
     /// # Errors
-    /// [`ArtifactError::Held`] while something is imported, fetched or written out; a damaged record of an artifact that
-    /// stays, as what it names could not be told from what nobody needs; or the file system's refusal.
-    pub fn collect_with(
+    /// [`ArtifactError::Held`] while something is imported, fetched or exported; a damaged record of an artifact that
+    /// stays, because its blobs could not be told from garbage; or the file system's error.
+    pub fn collect_garbage_with(
         &self,
-        (try_out, downloads): (bool, bool),
+        (dry_run, downloads): (bool, bool),
         is_wanted: impl Fn(&ArtifactId) -> bool,
-    ) -> Result<Collected, ArtifactError> {
+    ) -> Result<Garbage, ArtifactError> {
         let stays = |address: &ArtifactId| {
             self.is_pinned(address)
                 || is_wanted(address)
                 || self.awaited(address).is_ok_and(|awaited| awaited.is_some())
         };
-        self.remove_needless(try_out, stays, |address, begun| {
+        self.remove_garbage(dry_run, stays, |address, begun| {
             downloads || begun.fate != Fate::Arrives || self.is_begun_long_ago(address)
         })
     }
 
-    /// As [`ArtifactStore::collect_with`], without the interrupted fetches that somebody may take up.
+    /// As [`ArtifactStore::collect_garbage_with`], but keeps interrupted fetches that may be resumed.
     ///
     /// # Errors
-    /// As there.
-    pub fn collect(&self, try_out: bool, is_wanted: impl Fn(&ArtifactId) -> bool) -> Result<Collected, ArtifactError> {
-        self.collect_with((try_out, false), is_wanted)
+    /// As [`ArtifactStore::collect_garbage_with`].
+    pub fn collect_garbage(
+        &self,
+        dry_run: bool,
+        is_wanted: impl Fn(&ArtifactId) -> bool,
+    ) -> Result<Garbage, ArtifactError> {
+        self.collect_garbage_with((dry_run, false), is_wanted)
     }
 
-    /// Removes the artifacts that do not stay, what is begun and goes, and files that nobody names then.
-    pub(super) fn remove_needless(
+    /// Removes the artifacts that do not stay, the begun ones that are going, and files that nothing names after that.
+    pub(super) fn remove_garbage(
         &self,
-        try_out: bool,
+        dry_run: bool,
         stays: impl Fn(&ArtifactId) -> bool,
         goes: impl Fn(&ArtifactId, &Begun) -> bool,
-    ) -> Result<Collected, ArtifactError> {
+    ) -> Result<Garbage, ArtifactError> {
         let _collecting = self.begin_collecting()?;
         let mut named = BTreeSet::new();
-        let mut collected = Collected::default();
+        let mut collected = Garbage::default();
         for address in self.roots()? {
             if stays(&address) {
                 named.extend(self.named_by(&address, self.artifact(&address)?.kind)?);
@@ -239,14 +244,14 @@ impl ArtifactStore {
                 named.extend(self.begun_names(&address, begun.kind)?);
             }
         }
-        if !try_out {
+        if !dry_run {
             collected.artifacts.iter().try_for_each(|address| self.remove_root(address))?;
             ended.extend(&collected.artifacts);
             files::sync_directory(&self.layout.roots())?;
         }
-        self.remove_unnamed(&named, &gone, try_out, &mut collected)?;
-        if !try_out {
-            // Last: as long as a file of it may be here, it is known whose it is.
+        self.remove_unreferenced(&named, &gone, dry_run, &mut collected)?;
+        if !dry_run {
+            // Last: while a file of an artifact may be here, it is known on whose behalf.
             ended.iter().try_for_each(|address| self.end_begun(address))?;
             self.sweep_hashes()?;
             self.measure()?;
@@ -254,34 +259,34 @@ impl ArtifactStore {
         Ok(collected)
     }
 
-    /// Removes the blobs that nobody names, and the downloads of what is gone or nobody took up.
-    fn remove_unnamed(
+    /// Removes the blobs that nothing names, and the downloads of artifacts that are gone or that nobody has resumed.
+    fn remove_unreferenced(
         &self,
         named: &BTreeSet<ArtifactId>,
         gone: &BTreeSet<ArtifactId>,
-        try_out: bool,
-        collected: &mut Collected,
+        dry_run: bool,
+        collected: &mut Garbage,
     ) -> Result<(), ArtifactError> {
         let mut blobs = BTreeSet::new();
         each_file(&self.layout.blobs(), |entry| {
             let Some(address) = address_of(&entry).filter(|address| !named.contains(address)) else { return Ok(()) };
             blobs.insert(address);
-            collected.freed_bytes = collected.freed_bytes.saturating_add(remove(&entry, try_out)?);
+            collected.freed_bytes = collected.freed_bytes.saturating_add(remove(&entry, dry_run)?);
             Ok(())
         })?;
         collected.blobs = blobs.len() as u64;
         let mut downloads = BTreeSet::new();
         each_file(&self.layout.partials(), |entry| {
-            // Of what stays, and was damaged, the sound part lies here.
-            let is_needless =
+            // The sound part of a damaged blob lies here; it stays if its artifact stays.
+            let is_garbage =
                 |address: &ArtifactId| !named.contains(address) && (gone.contains(address) || is_abandoned(&entry));
-            let Some(address) = address_of(&entry).filter(is_needless) else { return Ok(()) };
+            let Some(address) = address_of(&entry).filter(is_garbage) else { return Ok(()) };
             downloads.insert(address);
-            collected.freed_bytes = collected.freed_bytes.saturating_add(remove(&entry, try_out)?);
+            collected.freed_bytes = collected.freed_bytes.saturating_add(remove(&entry, dry_run)?);
             Ok(())
         })?;
         collected.downloads = downloads.len() as u64;
-        if !try_out {
+        if !dry_run {
             blobs.iter().try_for_each(|address| self.marks.clear(address))?;
         }
         Ok(())
@@ -296,7 +301,8 @@ impl ArtifactStore {
         Ok(named)
     }
 
-    /// As far as they are known: before its manifest is here, nothing else of a collection is.
+    /// The blobs of a begun artifact, as far as they are known: before a collection's manifest is here, none of its
+    /// files is.
     pub(super) fn begun_names(
         &self,
         address: &ArtifactId,
@@ -308,7 +314,7 @@ impl ArtifactStore {
         }
     }
 
-    /// Every blob, in no order; one that has its outboard or a reference beside it several times.
+    /// Every blob, in no particular order. One with an outboard or a reference is listed several times.
     pub(super) fn blobs(&self) -> Result<Vec<ArtifactId>, ArtifactError> {
         let mut blobs = Vec::new();
         each_file(&self.layout.blobs(), |entry| {
@@ -361,14 +367,14 @@ pub(super) fn each_file(
 fn size_of_all(directory: &Path) -> Result<u64, ArtifactError> {
     let mut sum = 0u64;
     each_file(directory, |entry| {
-        // A file that another thread just renamed is counted under its new name, or the next time.
+        // A file that another thread has just renamed is counted under its new name, or the next time.
         sum = sum.saturating_add(entry.metadata().map_or(0, |metadata| metadata.len()));
         Ok(())
     })?;
     Ok(sum)
 }
 
-/// The address that a file's name begins with.
+/// The address that a file name begins with.
 fn address_of(entry: &DirEntry) -> Option<ArtifactId> {
     let name = entry.file_name();
     let name = name.to_str()?;
@@ -380,15 +386,15 @@ fn is_abandoned(entry: &DirEntry) -> bool {
     changed.is_ok_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|age| age >= ABANDONED_AFTER))
 }
 
-/// Removes a file, unless it is only tried out; gives the bytes that it took.
-fn remove(entry: &DirEntry, try_out: bool) -> Result<u64, ArtifactError> {
+/// Removes a file, unless this is a dry run. Returns the bytes it took.
+fn remove(entry: &DirEntry, dry_run: bool) -> Result<u64, ArtifactError> {
     let path = entry.path();
     let size_bytes = match entry.metadata() {
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(at("inspect", &path)(error)),
     };
-    if !try_out {
+    if !dry_run {
         files::remove_if_there(&path)?;
     }
     Ok(size_bytes)
