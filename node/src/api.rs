@@ -19,9 +19,9 @@
 //! their places ([`listener`]), so that health and metrics are answered whoever holds how many.
 //!
 //! # Reading order
-//! [`views`] (what is answered), [`problem`] (errors), [`listener`], [`guard`], [`extract`] and [`ids`] (what a request passes), then one file
-//! a family of endpoints. Every route stands in [`routes`] and, documented, in [`openapi`]; a test holds the two
-//! together.
+//! [`views`] (what is answered), [`problem`] (errors), [`listener`], [`guard`], [`extract`] and [`ids`] (what a request
+//! passes), then one file a family of endpoints. Every endpoint stands in [`routes`]: what is not there is neither served
+//! nor described.
 
 mod access;
 mod accounts;
@@ -51,7 +51,6 @@ mod proposals;
 mod reader;
 mod records;
 mod rounds;
-mod schema;
 mod shares;
 mod silences;
 mod standing;
@@ -65,23 +64,15 @@ pub mod views;
 pub(crate) use effect::parts;
 pub(crate) use ids::DIGITS_MIN;
 
-use crate::{
-    artifact_service::{ArtifactOptions, ArtifactService},
-    handle::NodeHandle,
-    metrics,
-    replication::Replication,
-};
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
-    routing::{delete, get, post, put},
-};
+use crate::{artifact_service::ArtifactService, handle::NodeHandle, replication::Replication, services::Services};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
 };
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Bytes of a request's body. A transaction in JSON is at most a few times its canonical size.
 pub const BODY_SIZE_BYTES: usize = 512 * 1024;
@@ -123,36 +114,29 @@ pub(crate) struct Api {
 
 pub(crate) type Shared = Arc<Api>;
 
-/// Serves until `stop` becomes true, then ends what is under way, within [`STOP_TIMEOUT`]. Also runs what belongs to
-/// the API alone: the artifact service, the looking back of [`metrics::follow`], and the waiting for submitted
-/// transactions.
+/// Serves until `stop` becomes true, then ends what is under way, within [`STOP_TIMEOUT`].
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
     node: NodeHandle,
-    options: ArtifactOptions,
+    services: Services,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let artifacts = ArtifactService::start(node.clone(), options.limits, stop.clone())?;
-    let replication = Replication::default();
-    let replicating = replication.clone().run(node.clone(), artifacts.clone(), options.replication, stop.clone());
-    let replicator = tokio::spawn(replicating);
     let patience = listener::Patience { request: HEAD_TIMEOUT, answer: IDLE_TIMEOUT, reader: READER_TIMEOUT };
     let seats = listener::Seats::new(CONNECTIONS, patience);
     let api = Arc::new(Api {
-        artifacts,
-        replication,
+        artifacts: services.artifacts.clone(),
+        replication: services.replication.clone(),
         waiting: submit::Waiting::default(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         seats: seats.clone(),
-        node: node.clone(),
+        node,
         stop: stop.clone(),
     });
-    let follower = tokio::spawn(metrics::follow(node, stop.clone()));
     let waiter = tokio::spawn(submit::answer_waiting(api.clone(), api.node.subscribe()));
     let service = router(api).into_make_service_with_connect_info::<listener::Seated>();
     let served =
@@ -162,8 +146,6 @@ pub async fn serve(
         () = async { stopped(stop).await; tokio::time::sleep(STOP_TIMEOUT).await; } => Ok(()),
     };
     waiter.abort();
-    replicator.abort();
-    follower.abort();
     Ok(result?)
 }
 
@@ -173,7 +155,8 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 fn router(api: Shared) -> Router {
-    routes()
+    let (routes, _) = routes().split_for_parts();
+    routes
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE_BYTES))
@@ -182,88 +165,89 @@ fn router(api: Shared) -> Router {
         .with_state(api)
 }
 
-#[allow(clippy::too_many_lines, reason = "a list, a line for each route")]
-fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/healthz", get(node::health))
-        .route("/readyz", get(node::ready))
-        .route("/metrics", get(node::metrics))
-        .route("/openapi.json", get(openapi::document))
-        .route("/v1/status", get(node::status))
-        .route("/v1/genesis", get(node::genesis))
-        .route("/v1/network", get(node::network))
-        .route("/v1/network/silences", get(silences::of_network))
-        .route("/v1/network/members", get(accounts::members))
-        .route("/v1/peers", get(node::peers))
-        .route("/v1/validators", get(node::validators))
-        .route("/v1/blocks", get(blocks::list))
-        .route("/v1/blocks/{height}", get(blocks::one))
-        .route("/v1/times", get(blocks::times))
-        .route("/v1/transactions", post(submit::submit))
-        .route("/v1/transactions/batch", post(submit::submit_batch))
-        .route("/v1/transactions/{id}", get(blocks::transaction))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{account}", get(accounts::one))
-        .route("/v1/accounts/{account}/recovery", get(keys::recovery))
-        .route("/v1/accounts/{account}/guarded", get(keys::guarded))
-        .route("/v1/accounts/{account}/approvals", get(keys::approvals))
-        .route("/v1/accounts/{account}/peers", get(access::peers))
-        .route("/v1/accounts/{account}/offices", get(offices::of_account))
-        .route("/v1/accounts/{account}/offices-ahead", get(offices::ahead))
-        .route("/v1/accounts/{account}/intake", get(offices::intake))
-        .route("/v1/accounts/{account}/inbox", get(inbox::inbox))
-        .route("/v1/accounts/{account}/holdings", get(shares::holdings))
-        .route("/v1/accounts/{account}/licences", get(licences::of_account))
-        .route("/v1/accounts/{account}/licence-requests", get(licences::requests_of))
-        .route("/v1/models/{namespace}/{name}/licensees/{account}", get(licences::one))
-        .route("/v1/models/{namespace}/{name}/licensees/{account}/history", get(licences::history))
-        .route("/v1/models/{namespace}/{name}/licence-requests", get(licences::requests))
-        .route("/v1/models/{namespace}/{name}/offices", get(offices::of_model))
-        .route("/v1/models/{namespace}/{name}/licensees", get(licences::of_model))
-        .route("/v1/models/{namespace}/{name}/commitments/{account}", get(access::commitments))
-        .route("/v1/approvals/{id}", get(keys::approval))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/by-id/{id}", get(models::by_id))
-        .route("/v1/models/{namespace}/{name}", get(models::one))
-        .route("/v1/models/{namespace}/{name}/versions", get(models::versions))
-        .route("/v1/models/{namespace}/{name}/versions/{label}", get(models::version))
-        .route("/v1/models/{namespace}/{name}/versions/{label}/lineage", get(lineage::lineage))
-        .route("/v1/models/{namespace}/{name}/shares", get(shares::register))
-        .route("/v1/models/{namespace}/{name}/shares/history", get(shares::history))
-        .route("/v1/models/{namespace}/{name}/delegations", get(shares::delegations))
-        .route("/v1/models/{namespace}/{name}/issues", get(shares::issues))
-        .route("/v1/models/{namespace}/{name}/silences", get(silences::of_model))
-        .route("/v1/models/{namespace}/{name}/contributions", get(models::contributions))
-        .route("/v1/models/{namespace}/{name}/proposals", get(models::proposals))
-        .route("/v1/models/{namespace}/{name}/stops", get(standing::stops))
-        .route("/v1/models/{namespace}/{name}/rounds", get(rounds::list))
-        .route("/v1/models/{namespace}/{name}/rounds/{number}", get(rounds::one))
-        .route("/v1/models/{namespace}/{name}/disputes", get(disputes::disputes))
-        .route("/v1/models/{namespace}/{name}/incidents", get(disputes::incidents))
-        .route("/v1/disputes/{id}", get(disputes::dispute))
-        .route("/v1/incidents/{id}", get(disputes::incident))
-        .route("/v1/contributions/{id}", get(models::contribution))
-        .route("/v1/proposals", get(proposals::list))
-        .route("/v1/proposals/dry-run", post(dry_run::try_out))
-        .route("/v1/proposals/{id}", get(proposals::one))
-        .route("/v1/proposals/{id}/ballots", get(proposals::ballots))
-        .route("/v1/proposals/{id}/unanswered", get(unanswered::unanswered))
-        .route("/v1/proofs/share/{namespace}/{name}/{account}", get(proofs::share_proof))
-        .route("/v1/deeds/share/{namespace}/{name}/{account}", get(proofs::share_deed))
-        .route("/v1/deeds/version/{namespace}/{name}/{label}", get(proofs::version_deed))
-        .route("/v1/deeds/licence/{namespace}/{name}/{account}", get(proofs::licence_deed))
-        .route("/v1/deeds/decision/{id}", get(proofs::decision_deed))
-        .route("/v1/deeds/attestation/{address}/{statement}/{account}", get(proofs::attestation_deed))
-        .route("/v1/replication", get(artifacts::replication))
-        .route("/v1/artifacts", get(artifacts::list).post(artifacts::import))
-        .route("/v1/artifacts/collect", post(artifacts::collect))
-        .route("/v1/artifacts/{address}", get(artifacts::one))
-        .route("/v1/artifacts/{address}/pin", put(artifacts::pin).delete(artifacts::unpin))
-        .route("/v1/artifacts/{address}/publication", delete(artifacts::let_go))
-        .route("/v1/artifacts/{address}/attestations", get(attestations::of_artifact))
-        .route("/v1/artifacts/{address}/providers", get(artifacts::providers))
-        .route("/v1/artifacts/{address}/content", get(artifacts::content))
-        .route("/v1/artifacts/{address}/fetch", post(artifacts::fetch))
-        .route("/v1/artifacts/{address}/verify", post(artifacts::verify))
-        .route("/v1/events", get(events::events))
+/// Every endpoint, with its path, its method and its description, which stand at the handler.
+#[allow(clippy::too_many_lines, reason = "a list, a line for each path")]
+fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::About::openapi())
+        .routes(routes!(node::health))
+        .routes(routes!(node::ready))
+        .routes(routes!(node::metrics))
+        .routes(routes!(openapi::document))
+        .routes(routes!(node::status))
+        .routes(routes!(node::genesis))
+        .routes(routes!(node::network))
+        .routes(routes!(silences::of_network))
+        .routes(routes!(accounts::members))
+        .routes(routes!(node::peers))
+        .routes(routes!(node::validators))
+        .routes(routes!(blocks::list))
+        .routes(routes!(blocks::one))
+        .routes(routes!(blocks::times))
+        .routes(routes!(submit::submit))
+        .routes(routes!(submit::submit_batch))
+        .routes(routes!(blocks::transaction))
+        .routes(routes!(accounts::list))
+        .routes(routes!(accounts::one))
+        .routes(routes!(keys::recovery))
+        .routes(routes!(keys::guarded))
+        .routes(routes!(keys::approvals))
+        .routes(routes!(access::peers))
+        .routes(routes!(offices::of_account))
+        .routes(routes!(offices::ahead))
+        .routes(routes!(offices::intake))
+        .routes(routes!(inbox::inbox))
+        .routes(routes!(shares::holdings))
+        .routes(routes!(licences::of_account))
+        .routes(routes!(licences::requests_of))
+        .routes(routes!(licences::one))
+        .routes(routes!(licences::history))
+        .routes(routes!(licences::requests))
+        .routes(routes!(offices::of_model))
+        .routes(routes!(licences::of_model))
+        .routes(routes!(access::commitments))
+        .routes(routes!(keys::approval))
+        .routes(routes!(models::list))
+        .routes(routes!(models::by_id))
+        .routes(routes!(models::one))
+        .routes(routes!(models::versions))
+        .routes(routes!(models::version))
+        .routes(routes!(lineage::lineage))
+        .routes(routes!(shares::register))
+        .routes(routes!(shares::history))
+        .routes(routes!(shares::delegations))
+        .routes(routes!(shares::issues))
+        .routes(routes!(silences::of_model))
+        .routes(routes!(models::contributions))
+        .routes(routes!(models::proposals))
+        .routes(routes!(standing::stops))
+        .routes(routes!(rounds::list))
+        .routes(routes!(rounds::one))
+        .routes(routes!(disputes::disputes))
+        .routes(routes!(disputes::incidents))
+        .routes(routes!(disputes::dispute))
+        .routes(routes!(disputes::incident))
+        .routes(routes!(models::contribution))
+        .routes(routes!(proposals::list))
+        .routes(routes!(dry_run::try_out))
+        .routes(routes!(proposals::one))
+        .routes(routes!(proposals::ballots))
+        .routes(routes!(unanswered::unanswered))
+        .routes(routes!(proofs::share_proof))
+        .routes(routes!(proofs::share_deed))
+        .routes(routes!(proofs::version_deed))
+        .routes(routes!(proofs::licence_deed))
+        .routes(routes!(proofs::decision_deed))
+        .routes(routes!(proofs::attestation_deed))
+        .routes(routes!(artifacts::replication))
+        .routes(routes!(artifacts::list, artifacts::import))
+        .routes(routes!(artifacts::collect))
+        .routes(routes!(artifacts::one))
+        .routes(routes!(artifacts::pin, artifacts::unpin))
+        .routes(routes!(artifacts::let_go))
+        .routes(routes!(attestations::of_artifact))
+        .routes(routes!(artifacts::providers))
+        .routes(routes!(artifacts::content))
+        .routes(routes!(artifacts::fetch))
+        .routes(routes!(artifacts::verify))
+        .routes(routes!(events::events))
 }

@@ -123,7 +123,7 @@ pub enum ServiceError {
         artifact: ArtifactId,
         /// The model whose owners decide.
         model: ModelName,
-        /// Who reads.
+        /// The accounts that may read it.
         readers: Readers,
     },
     /// Damaged bytes that could not be fetched again.

@@ -506,7 +506,7 @@ fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
 pub struct Value {
     /// The values as they were written.
     pub texts: Vec<String>,
-    /// Where they were written.
+    /// The source of the values.
     pub origin: Origin,
 }
 

@@ -50,7 +50,7 @@ pub(crate) enum Terms {
     Restricted {
         /// The model whose owners decide.
         model: ModelName,
-        /// Which accounts read.
+        /// The accounts that may read it.
         readers: Readers,
     },
     /// To nobody: the version was withdrawn.

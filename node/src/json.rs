@@ -5,15 +5,13 @@
 //! whatever its field, is written as a string of its digits; up to that it is a number. Input may use either form
 //! ([`allod_protocol::ground::ids::wide`]).
 
+use allod_protocol::ground::ids::wide::EXACT;
 use serde::Serialize;
 use serde_json::{
     Result, Serializer,
     ser::{CompactFormatter, Formatter, PrettyFormatter},
 };
 use std::io::{self, Write};
-
-/// The largest integer up to which a double represents every integer exactly: 2^53.
-pub(crate) const EXACT: u64 = 1 << 53;
 
 /// Compact JSON.
 pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {

@@ -19,4 +19,5 @@ pub mod quorum;
 pub mod replication;
 mod retire;
 pub mod run;
+pub mod services;
 mod verifier;

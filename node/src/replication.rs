@@ -72,13 +72,10 @@ pub struct ReplicationOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Copies {
     /// The name of the model.
-    #[schema(value_type = String)]
     pub model: ModelName,
     /// The label of the release.
-    #[schema(value_type = String)]
     pub label: VersionLabel,
     /// The address of its artifact.
-    #[schema(value_type = String)]
     pub artifact: ArtifactId,
     /// How many copies its owners want.
     pub wished: u32,

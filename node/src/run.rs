@@ -12,6 +12,7 @@ use crate::{
     network::{self, Audience, NetworkConfig},
     quorum::Reached,
     retire,
+    services::Services,
     verifier::Verifier,
 };
 use allod_protocol::{
@@ -121,10 +122,11 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         started: tokio::time::Instant::now(),
         rest_at: None,
     };
+    let services = Services::start(&handle, config.artifact_options(), &stop)?;
     let parts = Parts { machine, key: validator_key, verifier, status: status_in };
     let sources = Sources { network: network_events, commands, verified, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
-    let mut server = tokio::spawn(api::serve(api_listener, handle, config.artifact_options(), stop));
+    let mut server = tokio::spawn(api::serve(api_listener, handle, services, stop));
     tracing::info!(network = %network_id, api = %config.api_address, peer = %network.local_peer_id(), "peer is up");
 
     let ended = tokio::select! {

@@ -7,6 +7,7 @@
 //! - [`fraction`], [`apportion`](apportion::apportion): exact parts of a whole, and dividing units to the unit
 //! - [`invalid`]: checks of form that need no state
 //! - [`weight`]: the unit in which work is measured
+//! - `openapi`, a feature: how the JSON forms are described
 //! - [`state`]: typed keys, how rules read, how a block changes what they read
 
 pub mod apportion;
@@ -16,5 +17,7 @@ pub mod fraction;
 pub mod ids;
 pub mod invalid;
 pub mod limits;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod state;
 pub mod weight;

@@ -62,6 +62,8 @@ pub mod intake;
 pub mod licence;
 pub mod load;
 pub mod model;
+#[cfg(test)]
+mod names;
 pub mod network;
 pub mod office;
 pub mod parameters;

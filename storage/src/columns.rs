@@ -43,8 +43,9 @@ const OPEN_FILES: i32 = 256;
 const BLOB_BYTES: u64 = 4 * 1024;
 
 /// A column family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[repr(usize)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Column {
     Meta = 0,
     State,
@@ -74,20 +75,8 @@ impl Column {
         Self::ValidatorChanges,
     ];
 
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::State => "state",
-            Self::History => "history",
-            Self::TreeNodes => "tree_nodes",
-            Self::TreeStale => "tree_stale",
-            Self::Headers => "headers",
-            Self::Bodies => "bodies",
-            Self::Results => "results",
-            Self::Transactions => "transactions",
-            Self::BlockHashes => "block_hashes",
-            Self::ValidatorChanges => "validator_changes",
-        }
+    pub(crate) fn name(self) -> &'static str {
+        self.into()
     }
 
     fn options(self, cache: &Cache) -> Options {

@@ -5,7 +5,7 @@ use super::{
     extract::Json as JsonBody,
     proposals::gates,
     reader::{Json, Reader, json},
-    records, schema,
+    records,
     views::{BlockingView, DryRunOutcome, DryRunRequest, DryRunView, Problem, RecordChange, RefusalView, WeightView},
 };
 use crate::plain;
@@ -35,7 +35,7 @@ const LINES: usize = 500;
 
 /// What a proposal would do if it stood now: every record that it would change, before and after. Nothing is kept.
 #[utoipa::path(post, path = "/v1/proposals/dry-run", tag = "proposals",
-    request_body(content = schema::DryRunBody, content_type = "application/json"),
+    request_body(content = DryRunRequest, content_type = "application/json"),
     responses(
         (status = 200, description = "What would come of it.", body = DryRunView),
         (status = 422, description = "It could not even be opened; `code` names the rule.", body = Problem, content_type = "application/problem+json"),

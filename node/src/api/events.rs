@@ -271,7 +271,7 @@ impl Stream {
     /// The part as the client wants to see it, if it does.
     fn select(&self, mut view: NoticeView) -> Option<NoticeView> {
         if let Some(types) = &self.types {
-            let wanted = |event: &LedgerEvent| name(event).is_some_and(|name| types.contains(&name));
+            let wanted = |event: &LedgerEvent| types.contains(event.name());
             view.deadline_events.retain(wanted);
             for result in &mut view.results {
                 result.events.retain(wanted);
@@ -318,15 +318,6 @@ fn notice(ledger: &Ledger, height: Height) -> Result<Option<Notice>, StorageErro
         deadline_events: events.deadline_events,
         results: events.results,
     }))
-}
-
-/// An event's name: the one key of its JSON form.
-fn name(event: &LedgerEvent) -> Option<String> {
-    match serde_json::to_value(event).ok()? {
-        serde_json::Value::Object(fields) => fields.into_iter().next().map(|(name, _)| name),
-        serde_json::Value::String(name) => Some(name),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use super::{
     Shared, TICK_MAX,
     reader::{Json, Reader, json, with_reader},
-    schema,
     views::{HealthView, NetworkView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
 };
 use crate::{handle::Role, quorum::Reached};
@@ -126,7 +125,7 @@ pub(crate) async fn status(State(api): State<Shared>) -> Json<StatusView> {
 
 /// The beginning of the network: what a verifier trusts.
 #[utoipa::path(get, path = "/v1/genesis", tag = "node", responses(
-    (status = 200, description = "The genesis; its hash is the network's id.", body = schema::GenesisRecord),
+    (status = 200, description = "The genesis; its hash is the network's id.", body = Genesis),
 ))]
 pub(crate) async fn genesis(State(api): State<Shared>) -> Json<Genesis> {
     Json(Genesis::clone(&api.node.genesis))

@@ -1,17 +1,16 @@
-//! The description of the API, made from the endpoints' own documentation. A test holds it against the routes.
+//! The description of the API, made from the endpoints and from the types that they answer. Nothing is described twice:
+//! a record describes itself where it is defined, the ledger's in `allod_protocol`.
 
-use super::{
-    access, accounts, artifacts, attestations, blocks, disputes, dry_run, events, inbox, keys, licences, lineage,
-    models, node, offices, proofs, proposals, rounds, shares, silences, standing, submit, unanswered, views,
-};
+use super::{routes, views};
 use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::OpenApi;
 
-/// The whole API.
+/// What is said of the API as a whole.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -21,22 +20,6 @@ use utoipa::OpenApi;
             whole units. An integer beyond 2^53, whichever field it is in, is a string of its digits, since many readers would \
             lose some of them; what is sent may have either. Errors are RFC 9457 problem details with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-    ),
-    paths(
-        document,
-        node::health, node::ready, node::metrics, node::status, node::genesis, node::network, node::peers, node::validators,
-        blocks::list, blocks::one, blocks::times, blocks::transaction, submit::submit, submit::submit_batch,
-        accounts::list, accounts::one, keys::recovery, keys::guarded, keys::approvals, keys::approval,
-        access::peers, access::commitments, licences::of_model, licences::one, licences::of_account, licences::history, licences::requests, licences::requests_of, artifacts::replication, offices::of_account, offices::ahead, offices::of_model, offices::intake, inbox::inbox, shares::holdings, accounts::members,
-        models::list, models::by_id, models::one, models::versions, models::version, lineage::lineage,
-        shares::register, shares::history, shares::delegations, shares::issues, silences::of_model, silences::of_network, models::contributions, models::contribution, rounds::list, rounds::one, standing::stops,
-        disputes::disputes, disputes::dispute, disputes::incidents, disputes::incident, models::proposals,
-        proposals::list, proposals::one, proposals::ballots, unanswered::unanswered, dry_run::try_out,
-        proofs::share_proof, proofs::share_deed, proofs::version_deed, proofs::licence_deed, proofs::decision_deed,
-        proofs::attestation_deed,
-        artifacts::list, artifacts::one, attestations::of_artifact, artifacts::import, artifacts::providers, artifacts::content, artifacts::fetch,
-        artifacts::verify, artifacts::pin, artifacts::unpin, artifacts::collect, artifacts::let_go,
-        events::events,
     ),
     components(schemas(views::GapView)),
     tags(
@@ -54,13 +37,52 @@ use utoipa::OpenApi;
         (name = "events", description = "What happens, as it happens."),
     ),
 )]
-pub(crate) struct Description;
+pub(crate) struct About;
 
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| describe().to_string());
+
+/// The description of the whole API.
+pub(crate) fn describe() -> Value {
+    let mut document = serde_json::to_value(routes().into_openapi()).unwrap_or_default();
+    unlink(&mut document);
+    document
+}
+
+/// Makes words of the links in descriptions that lead into this program's own documentation.
+fn unlink(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(unlink),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if name == "description" => *text = without_links(text),
+                    field => unlink(field),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The text with its links of the form ``[`name`]`` replaced by their names, without the path before them.
+fn without_links(text: &str) -> String {
+    let mut parts = text.split("[`");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once("`]") {
+            Some((name, rest)) => {
+                let word = name.rsplit("::").next().unwrap_or(name);
+                plain.extend(["`", word, "`", rest]);
+            }
+            None => plain.extend(["[`", part]),
+        }
+    }
+    plain
+}
 
 /// This description.
 #[utoipa::path(get, path = "/openapi.json", tag = "node", responses(
-    (status = 200, description = "The description of this API.", body = crate::api::schema::Record, content_type = "application/json"),
+    (status = 200, description = "The description of this API.", body = Object, content_type = "application/json"),
 ))]
 pub(crate) async fn document() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()

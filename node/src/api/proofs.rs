@@ -88,7 +88,6 @@ pub(crate) struct DeedQuery {
     #[param(inline)]
     format: Option<DeedFormat>,
     /// The height of a checkpoint that whoever is to check the deed trusts: the deed is tied to that block.
-    #[param(value_type = Option<u64>)]
     checkpoint: Option<Height>,
 }
 

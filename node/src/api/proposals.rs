@@ -13,7 +13,7 @@ use allod_protocol::{
         state::Direction,
     },
     rules::{
-        attestation::{Attestation, GateVerdict},
+        attestation::Attestation,
         due::{Deadline, Due},
         model::Version,
         office::Office,
@@ -115,11 +115,6 @@ fn gate_view(
     let found = |account| attestors.iter().find(|attestor| attestor.account == account && attestor.accepted);
     let said = |account| found(account)?.finding;
     let (verdict, passed) = gate.judge(said);
-    let verdict = match verdict {
-        GateVerdict::Met => "met",
-        GateVerdict::Failed(_) => "failed",
-        GateVerdict::Lacking => "lacking",
-    };
     Ok(GateView {
         label: label.clone(),
         artifact,
@@ -127,7 +122,7 @@ fn gate_view(
         needed: gate.attestors,
         passed,
         outvoted_by: gate.outvoted_by,
-        verdict: verdict.to_owned(),
+        verdict: verdict.name().to_owned(),
         attestors,
     })
 }

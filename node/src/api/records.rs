@@ -64,10 +64,10 @@ fn json<R: Record>(bytes: &[u8]) -> Option<Value> {
 }
 
 macro_rules! families {
-    ($($record:ty: $name:literal [$($field:expr),*];)*) => {
+    ($($record:ident [$($field:expr),*];)*) => {
         fn layout(family: u8) -> Option<Layout> {
-            $(if family == <$record>::FAMILY as u8 {
-                return Some(Layout { name: $name, fields: &[$($field),*], value: json::<$record> });
+            $(if family == $record::FAMILY as u8 {
+                return Some(Layout { name: $record::FAMILY.name(), fields: &[$($field),*], value: json::<$record> });
             })*
             None
         }
@@ -75,86 +75,86 @@ macro_rules! families {
 }
 
 families! {
-    Network: "network" [];
-    ValidatorSchedule: "validators" [];
-    Account: "account" [Field::Id("account")];
-    HandleOf: "handle" [Field::Text("handle")];
-    Seen: "seen" [Field::Number("expires"), Field::Id("transaction")];
-    Model: "model" [Field::Id("model")];
-    ModelOf: "model_name" [Field::Text("namespace"), Field::Text("name")];
-    Version: "version" [Field::Id("model"), Field::Text("label")];
-    ArtifactUse: "artifact_use" [Field::Artifact("artifact"), Field::Id("model")];
-    Share: "share" [Field::Id("model"), Field::Id("account")];
-    ShareAt: "share_at" [Field::Id("model"), Field::Id("account"), Field::Number("height")];
-    TotalAt: "total_at" [Field::Id("model"), Field::Number("height")];
-    ShareChange: "share_change" [Field::Id("model"), Field::Number("number")];
-    Contribution: "contribution" [Field::Id("contribution")];
-    ContributionOf: "contribution_of" [Field::Id("model"), Field::Number("number")];
-    Proposal: "proposal" [Field::Id("proposal")];
-    ProposalOf: "proposal_of" [Field::Scope, Field::Number("number")];
-    Deadline: "deadline" [Field::Number("time"), Field::Rest];
-    Ballot: "ballot" [Field::Id("proposal"), Field::Id("account")];
-    Register: "register" [Field::Id("model")];
-    ModelCounters: "model_counters" [Field::Id("model")];
-    Tally: "tally" [Field::Id("proposal")];
-    MembersAt: "members_at" [Field::Number("height")];
-    Delegation: "delegation" [Field::Id("model"), Field::Id("from")];
-    DelegationAt: "delegation_at" [Field::Id("model"), Field::Id("from"), Field::Number("height")];
-    DelegatedAt: "delegated_at" [Field::Id("model"), Field::Id("to"), Field::Number("height")];
-    Overridden: "overridden" [Field::Id("proposal"), Field::Id("account")];
-    Attestation: "attestation" [Field::Artifact("artifact"), Field::Text("statement"), Field::Id("account")];
-    VestingGrants: "vesting_grants" [Field::Id("model"), Field::Id("account")];
-    Round: "round" [Field::Id("model"), Field::Number("number")];
-    RoundScore: "round_score" [Field::Id("model"), Field::Number("round"), Field::Id("account")];
-    RoundDue: "round_due" [Field::Id("model"), Field::Number("round"), Field::Rest];
-    Dispute: "dispute" [Field::Id("dispute")];
-    DisputeOf: "dispute_of" [Field::Id("model"), Field::Number("number")];
-    Frozen: "frozen" [Field::Rest];
-    Challenger: "challenger" [Field::Id("model"), Field::Id("account")];
-    ChallengedInVain: "challenged_in_vain" [Field::Rest];
-    Incident: "incident" [Field::Id("incident")];
-    IncidentOf: "incident_of" [Field::Id("model"), Field::Number("number")];
-    IncidentUpdate: "incident_update" [Field::Id("incident"), Field::Number("number")];
-    GuardianVote: "guardian_vote" [Field::Id("account"), Field::Id("guardian")];
-    Recovery: "recovery" [Field::Id("account")];
-    Approval: "approval" [Field::Id("approval")];
-    ApprovalOf: "approval_of" [Field::Id("account"), Field::Id("approval")];
-    HandleShape: "handle_shape" [Field::Text("shape")];
-    Licensee: "licensee" [Field::Id("model"), Field::Id("account")];
-    LicenceChange: "licence_change" [Field::Id("model"), Field::Id("account"), Field::Number("number")];
-    LicenceOf: "licence_of" [Field::Id("account"), Field::Id("model")];
-    LicenceRequest: "licence_request" [Field::Id("account"), Field::Id("model")];
-    LicenceRequestOf: "licence_request_of" [Field::Id("model"), Field::Id("account")];
-    PeerBinding: "peer_binding" [Field::Id("peer")];
-    PeerOf: "peer_of" [Field::Id("account"), Field::Id("peer")];
-    Tenure: "tenure" [Field::Id("account"), Field::Rest];
-    Ahead: "ahead" [Field::Id("account"), Field::Rest];
-    Intake: "intake" [Field::Id("account"), Field::Rest];
-    Purchase: "purchase" [Field::Id("proposal"), Field::Id("buyer")];
-    Commitments: "commitments" [Field::Id("model"), Field::Id("account")];
-    Withheld: "withheld" [Field::Id("model"), Field::Id("account")];
-    RoundGroup: "round_group" [Field::Id("model"), Field::Number("round"), Field::Id("group")];
-    ArtifactOrigin: "artifact_origin" [Field::Artifact("artifact")];
-    Silence: "silence" [Field::Scope, Field::Id("account")];
-    DormantAt: "dormant_at" [Field::Scope, Field::Id("account"), Field::Number("height")];
-    DormantTotalAt: "dormant_total_at" [Field::Scope, Field::Number("height")];
-    RetiredKey: "retired_key" [Field::Id("key")];
-    Issuance: "issuance" [Field::Id("model")];
-    Issue: "issue" [Field::Id("model"), Field::Number("number")];
-    TakenUp: "taken_up" [Field::Id("model"), Field::Number("number"), Field::Id("account")];
-    Consent: "consent" [Field::Id("proposal"), Field::Id("account")];
-    VersionStop: "version_stop" [Field::Id("model"), Field::Number("number")];
-    StopUse: "stop_use" [Field::Id("model"), Field::Text("label"), Field::Id("account")];
-    StopsRunning: "stops_running" [Field::Id("model"), Field::Id("account")];
-    Control: "control" [Field::Id("account")];
-    AcceptedControl: "accepted_control" [Field::Id("model"), Field::Id("account")];
-    ControlRuled: "control_ruled" [Field::Id("model")];
-    Guarded: "guarded" [Field::Id("guardian"), Field::Id("account")];
-    InLane: "in_lane" [Field::Rest];
-    Turn: "turn" [Field::Number("time"), Field::Rest];
-    TurnOf: "turn_of" [Field::Rest];
-    Kept: "kept" [Field::Id("account"), Field::Rest];
-    ChildOf: "child_of" [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
+    Network [];
+    ValidatorSchedule [];
+    Account [Field::Id("account")];
+    HandleOf [Field::Text("handle")];
+    Seen [Field::Number("expires"), Field::Id("transaction")];
+    Model [Field::Id("model")];
+    ModelOf [Field::Text("namespace"), Field::Text("name")];
+    Version [Field::Id("model"), Field::Text("label")];
+    ArtifactUse [Field::Artifact("artifact"), Field::Id("model")];
+    Share [Field::Id("model"), Field::Id("account")];
+    ShareAt [Field::Id("model"), Field::Id("account"), Field::Number("height")];
+    TotalAt [Field::Id("model"), Field::Number("height")];
+    ShareChange [Field::Id("model"), Field::Number("number")];
+    Contribution [Field::Id("contribution")];
+    ContributionOf [Field::Id("model"), Field::Number("number")];
+    Proposal [Field::Id("proposal")];
+    ProposalOf [Field::Scope, Field::Number("number")];
+    Deadline [Field::Number("time"), Field::Rest];
+    Ballot [Field::Id("proposal"), Field::Id("account")];
+    Register [Field::Id("model")];
+    ModelCounters [Field::Id("model")];
+    Tally [Field::Id("proposal")];
+    MembersAt [Field::Number("height")];
+    Delegation [Field::Id("model"), Field::Id("from")];
+    DelegationAt [Field::Id("model"), Field::Id("from"), Field::Number("height")];
+    DelegatedAt [Field::Id("model"), Field::Id("to"), Field::Number("height")];
+    Overridden [Field::Id("proposal"), Field::Id("account")];
+    Attestation [Field::Artifact("artifact"), Field::Text("statement"), Field::Id("account")];
+    VestingGrants [Field::Id("model"), Field::Id("account")];
+    Round [Field::Id("model"), Field::Number("number")];
+    RoundScore [Field::Id("model"), Field::Number("round"), Field::Id("account")];
+    RoundDue [Field::Id("model"), Field::Number("round"), Field::Rest];
+    Dispute [Field::Id("dispute")];
+    DisputeOf [Field::Id("model"), Field::Number("number")];
+    Frozen [Field::Rest];
+    Challenger [Field::Id("model"), Field::Id("account")];
+    ChallengedInVain [Field::Rest];
+    Incident [Field::Id("incident")];
+    IncidentOf [Field::Id("model"), Field::Number("number")];
+    IncidentUpdate [Field::Id("incident"), Field::Number("number")];
+    GuardianVote [Field::Id("account"), Field::Id("guardian")];
+    Recovery [Field::Id("account")];
+    Approval [Field::Id("approval")];
+    ApprovalOf [Field::Id("account"), Field::Id("approval")];
+    HandleShape [Field::Text("shape")];
+    Licensee [Field::Id("model"), Field::Id("account")];
+    LicenceChange [Field::Id("model"), Field::Id("account"), Field::Number("number")];
+    LicenceOf [Field::Id("account"), Field::Id("model")];
+    LicenceRequest [Field::Id("account"), Field::Id("model")];
+    LicenceRequestOf [Field::Id("model"), Field::Id("account")];
+    PeerBinding [Field::Id("peer")];
+    PeerOf [Field::Id("account"), Field::Id("peer")];
+    Tenure [Field::Id("account"), Field::Rest];
+    Ahead [Field::Id("account"), Field::Rest];
+    Intake [Field::Id("account"), Field::Rest];
+    Purchase [Field::Id("proposal"), Field::Id("buyer")];
+    Commitments [Field::Id("model"), Field::Id("account")];
+    Withheld [Field::Id("model"), Field::Id("account")];
+    RoundGroup [Field::Id("model"), Field::Number("round"), Field::Id("group")];
+    ArtifactOrigin [Field::Artifact("artifact")];
+    Silence [Field::Scope, Field::Id("account")];
+    DormantAt [Field::Scope, Field::Id("account"), Field::Number("height")];
+    DormantTotalAt [Field::Scope, Field::Number("height")];
+    RetiredKey [Field::Id("key")];
+    Issuance [Field::Id("model")];
+    Issue [Field::Id("model"), Field::Number("number")];
+    TakenUp [Field::Id("model"), Field::Number("number"), Field::Id("account")];
+    Consent [Field::Id("proposal"), Field::Id("account")];
+    VersionStop [Field::Id("model"), Field::Number("number")];
+    StopUse [Field::Id("model"), Field::Text("label"), Field::Id("account")];
+    StopsRunning [Field::Id("model"), Field::Id("account")];
+    Control [Field::Id("account")];
+    AcceptedControl [Field::Id("model"), Field::Id("account")];
+    ControlRuled [Field::Id("model")];
+    Guarded [Field::Id("guardian"), Field::Id("account")];
+    InLane [Field::Rest];
+    Turn [Field::Number("time"), Field::Rest];
+    TurnOf [Field::Rest];
+    Kept [Field::Id("account"), Field::Rest];
+    ChildOf [Field::Id("model"), Field::Text("label"), Field::Id("child_model"), Field::Text("child_label")];
 }
 
 /// An entry's family by name and its key by fields. What this build does not know is shown in hexadecimal.

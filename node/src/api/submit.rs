@@ -8,7 +8,6 @@ use super::{
     Api, Shared, WAIT_MAX,
     extract::{Body, Query, from_json},
     reader::{Json, Reader, with_reader},
-    schema,
     views::{BatchRefusal, BatchView, Problem, Submitted},
 };
 use crate::{
@@ -151,7 +150,7 @@ impl SubmitQuery {
 #[utoipa::path(post, path = "/v1/transactions", tag = "transactions", params(SubmitQuery),
     request_body(content(
         (Vec<u8> = "application/octet-stream"),
-        (schema::TransactionRecord = "application/json"),
+        (Transaction = "application/json"),
     )),
     responses(
         (status = 200, description = "It is in a decided block; `result` says what became of it there.", body = Submitted),

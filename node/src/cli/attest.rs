@@ -63,7 +63,7 @@ impl Verdict {
 }
 
 /// The words for a finding. One that blocks is hard to overlook.
-pub(super) const fn finding_text(finding: Finding) -> &'static str {
+pub(super) fn finding_text(finding: Finding) -> &'static str {
     match finding {
         Finding::Failed => "FAILED",
         other => other.name(),

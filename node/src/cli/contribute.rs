@@ -55,7 +55,7 @@ enum ContributeCommand {
     Decline {
         /// The contribution's id, or the start of it
         contribution: IdArg,
-        /// Why
+        /// The reason for declining, which everybody can read
         #[arg(long)]
         reason: String,
         #[command(flatten)]

@@ -16,29 +16,19 @@ use allod_protocol::{
         incident::IncidentStatus,
         model::{Licence, VersionStatus},
         policy::{ModelPolicy, Rule, Verdict, explain},
-        proposal::{BallotPart, Choice, ProposalAction, ProposalStatus},
+        proposal::{BallotPart, ProposalAction, ProposalStatus},
         round::{Cap, CapPer, RoundPlan},
         share::{ShareFlow, ShareReason, Vesting},
         standing::{Concern, ConcernKind},
     },
 };
 
-/// An answer in one word.
-pub(super) const fn choice_name(choice: Choice) -> &'static str {
-    match choice {
-        Choice::Yes => "yes",
-        Choice::No => "no",
-        Choice::Abstain => "abstain",
-        Choice::Veto => "veto",
-    }
-}
-
 /// An answer, with its parts if it is split.
 pub(super) fn show_answer(parts: &[BallotPart]) -> String {
     match parts {
-        [whole] => choice_name(whole.choice).into(),
+        [whole] => whole.choice.name().into(),
         parts => {
-            let parts = parts.iter().map(|part| format!("{} {}", part.part, choice_name(part.choice)));
+            let parts = parts.iter().map(|part| format!("{} {}", part.part, part.choice.name()));
             parts.collect::<Vec<_>>().join(", ")
         }
     }

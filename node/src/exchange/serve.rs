@@ -78,7 +78,7 @@ fn count(counter: &AtomicU64, by: u64) {
 pub struct Server {
     /// The store with the bytes.
     pub store: Arc<ArtifactStore>,
-    /// Who may read what.
+    /// Decides which peers may read what.
     pub admit: Admit,
     /// The bounds.
     pub limits: ServeLimits,

@@ -8,7 +8,7 @@ use allod_protocol::{
         dispute::DisputeTarget,
         intake::UnitsOf,
         office::Office,
-        proposal::{BallotPart, Choice, Scope},
+        proposal::{BallotPart, Scope},
     },
 };
 
@@ -140,15 +140,11 @@ fn whom<N: Names>(names: &N, scope: Scope) -> Result<String, N::Error> {
 
 /// A ballot's answer, with its parts if it is split.
 fn answer(parts: &[BallotPart]) -> String {
-    let name = |choice| match choice {
-        Choice::Yes => "yes",
-        Choice::No => "no",
-        Choice::Abstain => "abstain",
-        Choice::Veto => "veto",
-    };
     match parts {
-        [whole] => name(whole.choice).to_owned(),
-        parts => parts.iter().map(|part| format!("{} {}", part.part, name(part.choice))).collect::<Vec<_>>().join(", "),
+        [whole] => whole.choice.name().to_owned(),
+        parts => {
+            parts.iter().map(|part| format!("{} {}", part.part, part.choice.name())).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

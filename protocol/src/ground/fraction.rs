@@ -367,6 +367,16 @@ impl<'de> Deserialize<'de> for Portion {
     }
 }
 
+#[cfg(feature = "openapi")]
+crate::ground::openapi::described_as_text!(Fraction, "A part of a whole, such as `2/3` or `66.5 %`.", None);
+
+#[cfg(feature = "openapi")]
+crate::ground::openapi::described_as_text!(
+    Portion,
+    "How much of a whole it takes, such as `at least 2/3` or `more than 50 %`; `>=` and `>` are understood too.",
+    None
+);
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]

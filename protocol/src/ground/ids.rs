@@ -51,11 +51,12 @@ fn shorten(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// Defines a fixed-size byte newtype with hexadecimal text.
+/// Defines a fixed-size byte newtype, whose text matches the pattern.
 macro_rules! bytes_newtype {
-    ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = $pattern))]
         pub struct $name([u8; $len]);
 
         impl $name {
@@ -151,7 +152,7 @@ macro_rules! hex_text {
 
 macro_rules! hash_newtype {
     ($($(#[$doc:meta])* $name:ident = $what:literal;)*) => { $(
-        bytes_newtype!($(#[$doc])* $name, 32, $what);
+        bytes_newtype!($(#[$doc])* $name, 32, $what, "^[0-9a-f]{64}$");
         hex_text!($name, $what);
     )* };
 }
@@ -191,18 +192,19 @@ hash_newtype! {
 
 bytes_newtype!(
     /// An ed25519 public key. Being 32 bytes does not make it valid: only a signature check shows that.
-    PublicKey, 32, "a public key"
+    PublicKey, 32, "a public key", "^[0-9a-f]{64}$"
 );
 hex_text!(PublicKey, "a public key");
 bytes_newtype!(
     /// An ed25519 signature.
-    Signature, 64, "a signature"
+    Signature, 64, "a signature", "^[0-9a-f]{128}$"
 );
 hex_text!(Signature, "a signature");
 
 bytes_newtype!(
-    /// The address of an artifact: plain BLAKE3 of a file's bytes, or of a collection's manifest.
-    ArtifactId, 32, "an artifact's address"
+    /// The address of an artifact: plain BLAKE3 of a file's bytes, or of a collection's manifest. Its text is a CID
+    /// (version 1, raw, BLAKE3); 64 hexadecimal digits are understood too.
+    ArtifactId, 32, "an artifact's address", "^(bafkr4i[a-z2-7]{52}|[0-9a-f]{64})$"
 );
 
 const CID_RAW: u64 = 0x55;
@@ -253,6 +255,9 @@ impl FromStr for ArtifactId {
 /// a string of its digits, and so may a smaller one; in canonical bytes it still has eight bytes.
 pub mod wide {
     use serde::{Deserialize as _, Deserializer, de};
+
+    /// The largest integer up to which a double holds every one exactly: 2^53.
+    pub const EXACT: u64 = 1 << 53;
 
     /// Reads a number, or its digits.
     ///
@@ -314,6 +319,7 @@ macro_rules! number_newtype {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = crate::ground::openapi::Wide))]
         pub struct $name($inner);
 
         impl<'de> Deserialize<'de> for $name {
@@ -441,6 +447,7 @@ impl Units {
 /// A portion in ten-thousandths: 10,000 is the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(maximum = 10_000))]
 pub struct BasisPoints(u16);
 
 impl BasisPoints {
@@ -483,10 +490,11 @@ impl fmt::Display for BasisPoints {
 
 /// Defines a text newtype whose rule is checked whenever a value is made, including by decoding.
 macro_rules! text_newtype {
-    ($($(#[$doc:meta])* $name:ident, $valid:path, $error:ident;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident, $valid:path, $error:ident, $pattern:literal;)*) => { $(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(pattern = $pattern))]
         pub struct $name(String);
 
         impl $name {
@@ -533,11 +541,11 @@ macro_rules! text_newtype {
 
 text_newtype! {
     /// An account's unique name: lowercase letters, digits and single hyphens inside.
-    Handle, is_name, Name;
+    Handle, is_name, Name, "^[a-z0-9]+(-[a-z0-9]+)*$";
     /// A model's name within its namespace, by the rule of handles.
-    Name, is_name, Name;
+    Name, is_name, Name, "^[a-z0-9]+(-[a-z0-9]+)*$";
     /// A version's label, such as `1.2.0` or `v2`.
-    VersionLabel, is_label, Label;
+    VersionLabel, is_label, Label, "^[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9])?$";
 }
 
 /// The look of a handle: two handles of one shape can be mistaken for each other.
@@ -622,6 +630,13 @@ impl<'de> Deserialize<'de> for ModelName {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
+
+#[cfg(feature = "openapi")]
+crate::ground::openapi::described_as_text!(
+    ModelName,
+    "A model's full name: `namespace/name`, the namespace being an account's handle.",
+    Some("^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*$")
+);
 
 #[cfg(test)]
 mod tests {

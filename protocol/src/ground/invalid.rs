@@ -8,7 +8,8 @@ use crate::ground::{
 };
 
 /// Why no state could make a transaction valid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Invalid {
     /// The bytes are not a transaction.
     #[error("not a transaction: {0}")]
@@ -18,6 +19,7 @@ pub enum Invalid {
     TooLarge(usize),
     /// It was made for another network.
     #[error("the transaction is for network {found}; this is network {expected}")]
+    #[strum(serialize = "wrong_network")]
     Network {
         /// The network it names.
         found: NetworkId,
@@ -43,6 +45,7 @@ pub enum Invalid {
     RepeatedKey(PublicKey),
     /// A signature does not verify.
     #[error("the signature of key {0} does not verify: sign the transaction's exact bytes with that key")]
+    #[strum(serialize = "bad_signature")]
     Signature(PublicKey),
     /// It is too much work for every peer.
     #[error(
@@ -52,6 +55,7 @@ pub enum Invalid {
     TooHeavy(Weight),
     /// An action breaks a rule of form.
     #[error("{field}: {problem}")]
+    #[strum(serialize = "bad_form")]
     Form {
         /// The field of the action.
         field: &'static str,
@@ -62,18 +66,8 @@ pub enum Invalid {
 
 impl Invalid {
     /// A stable code for programs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed",
-            Self::TooLarge(_) => "too_large",
-            Self::TooHeavy(_) => "too_heavy",
-            Self::Network { .. } => "wrong_network",
-            Self::SignerCount(_) => "signer_count",
-            Self::SignatureCount { .. } => "signature_count",
-            Self::RepeatedKey(_) => "repeated_key",
-            Self::Signature(_) => "bad_signature",
-            Self::Form { .. } => "bad_form",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 }
 

@@ -72,6 +72,11 @@ macro_rules! families {
             /// Every family, by number.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
+            /// The family's name.
+            pub fn name(self) -> &'static str {
+                self.into()
+            }
+
             /// The family with a key's first byte, if there is one.
             pub const fn of(byte: u8) -> Option<Self> {
                 match byte {
@@ -85,7 +90,8 @@ macro_rules! families {
 
 families! {
 /// The families of records. The number is the first byte of every key and part of the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Family {
     /// The network's parameters and counters.

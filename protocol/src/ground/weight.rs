@@ -7,6 +7,7 @@ use std::fmt;
 /// What work costs. A peer like the one that the figures of the README were measured on executes some twenty units per
 /// microsecond, of work that is as heavy as its load says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Weight(u64);
 
 impl Weight {

@@ -29,6 +29,7 @@ use std::{
 
 /// The header of a block. Its hash is the block's hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Header {
     /// The network.
     pub network: NetworkId,
@@ -391,6 +392,7 @@ impl VoteBody {
 
 /// One precommit of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CommitSignature {
     /// The signer.
     pub validator: ValidatorAddress,
@@ -400,6 +402,7 @@ pub struct CommitSignature {
 
 /// The precommits of more than two thirds of the power, which make a block final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CommitCertificate {
     /// The height decided.
     pub height: Height,

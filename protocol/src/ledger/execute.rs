@@ -40,6 +40,7 @@ impl Record for Seen {
 
 /// The outcome of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It did what it asked for.
@@ -50,6 +51,7 @@ pub enum Outcome {
 
 /// The outcome of one transaction, and what it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransactionResult {
     /// The transaction.
     pub id: TransactionId,

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 /// A founding account; every one is a member of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GenesisAccount {
     /// Its handle.
@@ -32,6 +33,7 @@ pub struct GenesisAccount {
 
 /// A founding validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GenesisValidator {
     /// Its consensus key.
@@ -44,6 +46,7 @@ pub struct GenesisValidator {
 
 /// The genesis of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
     /// The name of the network, for people.

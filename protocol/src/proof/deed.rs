@@ -34,6 +34,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 /// The subject of a deed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// What an account holds of a model, and what restricts it.
@@ -72,6 +73,7 @@ pub enum Subject {
 
 /// The content of a deed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Facts {
     /// The facts of a [`Subject::Share`].
@@ -88,6 +90,7 @@ pub enum Facts {
 
 /// A register line, or that there is none, and what restricts it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShareFacts {
     /// The model.
     pub model: Model,
@@ -127,6 +130,7 @@ impl ShareFacts {
 
 /// A version, and whether it is disputed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VersionFacts {
     /// The model.
     pub model: Model,
@@ -138,6 +142,7 @@ pub struct VersionFacts {
 
 /// An account and the owners' licences to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LicenceFacts {
     /// The model.
     pub model: Model,
@@ -149,6 +154,7 @@ pub struct LicenceFacts {
 
 /// A proposal, its tally and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DecisionFacts {
     /// The model whose owners answered. `None` if the members of the network did.
     pub model: Option<Model>,
@@ -162,6 +168,7 @@ pub struct DecisionFacts {
 
 /// What an account said about an artifact, or that it said nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AttestationFacts {
     /// The account that said it, or did not.
     pub account: Account,

@@ -32,6 +32,7 @@ use std::{fmt, str::FromStr};
 
 /// A trusted block, from an outsider's own source. Written `HEIGHT:HASH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Checkpoint {
     /// Its height; at least 1.
     pub height: Height,
@@ -153,7 +154,7 @@ pub struct TrustedRoot {
     pub block: Checkpoint,
     /// That block's time, according to its validators.
     pub time: Timestamp,
-    /// Who signed it.
+    /// How many validators signed that block, and their power.
     pub signers: Signers,
     /// What the verification relied on.
     pub trust: Trust,

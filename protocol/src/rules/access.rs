@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who may read a model's artifacts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Readers {
     /// Every peer of the network.
@@ -53,9 +54,10 @@ pub enum Readers {
 
 /// How a model's artifacts are distributed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Distribution {
-    /// Who may read them.
+    /// The accounts that may read them.
     pub readers: Readers,
     /// How many members' peers should hold each released version, at most [`limits::COPIES`]; 0 means no target.
     pub copies: u32,
@@ -73,6 +75,7 @@ impl Distribution {
 
 /// The account that a peer reads for. It stays after the peer is released, until its consent can no longer be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeerBinding {
     /// The key that is the peer's identity on the swarm.
     pub peer: PublicKey,
@@ -116,6 +119,7 @@ impl Record for ArtifactOrigin {
 
 /// Bind a peer to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BindPeer {
     /// The peer's key.
     pub peer: PublicKey,
@@ -168,6 +172,7 @@ impl BindPeer {
 
 /// Release a peer that is bound to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReleasePeer {
     /// The peer's key.
     pub peer: PublicKey,

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 /// One key of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WeightedKey {
     /// The key.
@@ -32,6 +33,7 @@ pub struct WeightedKey {
 
 /// Which keys together speak for an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyPolicy {
     /// The weight that the signatures of a transaction must reach.
@@ -83,6 +85,7 @@ impl KeyPolicy {
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
@@ -117,6 +120,7 @@ pub struct Account {
 
 /// The suspension of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AccountSuspension))]
 pub struct Suspension {
     /// The height of the suspension.
     pub since: Height,
@@ -236,6 +240,7 @@ impl Account {
 /// Admit a new account. The sender is its sponsor, and spends one of its quota plus what it passes on: however many
 /// accounts admit others, together they admit no more than the founders' quotas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateAccount {
     /// The new account's handle.
     pub handle: Handle,
@@ -294,6 +299,7 @@ fn require_short_chain(state: &Overlay<'_>, sponsor: &Account) -> Result<(), Rej
 /// Replace the sender's keys at once. If all of its keys sign, this ends a recovery and voids whatever fewer keys
 /// asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotateKeys {
     /// The keys from now on.
     pub keys: KeyPolicy,

@@ -34,8 +34,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// The parameters are the types in the two places about approvals: in a transaction, the actions themselves; in a
 /// request that waits for approval, [`crate::rules::approval::Never`], so that none can contain another one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "founding a model is rare, and a box would show wherever one is made")]
 pub enum Action<Request = RequestApproval, Sign = SignApproval> {
     /// Admit a new account, sponsored by the sender.
@@ -132,54 +135,8 @@ pub enum Action<Request = RequestApproval, Sign = SignApproval> {
 
 impl<Request, Sign> Action<Request, Sign> {
     /// The action's name, as in JSON and in metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::CreateAccount(_) => "create_account",
-            Self::RotateKeys(_) => "rotate_keys",
-            Self::CreateModel(_) => "create_model",
-            Self::PublishVersion(_) => "publish_version",
-            Self::CommitArtifact(_) => "commit_artifact",
-            Self::RecordContribution(_) => "record_contribution",
-            Self::AcceptContribution(_) => "accept_contribution",
-            Self::TransferShares(_) => "transfer_shares",
-            Self::OpenProposal(_) => "open_proposal",
-            Self::CastBallot(_) => "cast_ballot",
-            Self::WithdrawProposal(_) => "withdraw_proposal",
-            Self::ExecuteProposal(_) => "execute_proposal",
-            Self::CancelProposal(_) => "cancel_proposal",
-            Self::Delegate(_) => "delegate",
-            Self::BurnShares(_) => "burn_shares",
-            Self::Attest(_) => "attest",
-            Self::RevealContribution(_) => "reveal_contribution",
-            Self::OpenDispute(_) => "open_dispute",
-            Self::AnswerDispute(_) => "answer_dispute",
-            Self::RuleDispute(_) => "rule_dispute",
-            Self::ReportIncident(_) => "report_incident",
-            Self::UpdateIncident(_) => "update_incident",
-            Self::SetRecovery(_) => "set_recovery",
-            Self::RecoverAccount(_) => "recover_account",
-            Self::CancelRecovery(_) => "cancel_recovery",
-            Self::RequestApproval(_) => "request_approval",
-            Self::SignApproval(_) => "sign_approval",
-            Self::BindPeer(_) => "bind_peer",
-            Self::ReleasePeer(_) => "release_peer",
-            Self::CallOn(_) => "call_on",
-            Self::Present(_) => "present",
-            Self::LeaveNetwork(_) => "leave_network",
-            Self::AcceptOffice(_) => "accept_office",
-            Self::ResignOffice(_) => "resign_office",
-            Self::SetIntake(_) => "set_intake",
-            Self::AcceptTransfer(_) => "accept_transfer",
-            Self::TakeUp(_) => "take_up",
-            Self::GiveConsent(_) => "give_consent",
-            Self::AskLicence(_) => "ask_licence",
-            Self::AnswerLicence(_) => "answer_licence",
-            Self::StopVersion(_) => "stop_version",
-            Self::DeclineContribution(_) => "decline_contribution",
-            Self::WithdrawDispute(_) => "withdraw_dispute",
-            Self::AppealDispute(_) => "appeal_dispute",
-            Self::AnswerIncident(_) => "answer_incident",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 
     /// Whether it collects approvals, which any one key of an account may do.

@@ -86,12 +86,14 @@ impl OfApproval for Never {
 
 /// A request that waits for signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Approval {
     /// Its id.
     pub id: ApprovalId,
     /// The account in whose name the request is made.
     pub account: AccountId,
     /// The requested action.
+    #[cfg_attr(feature = "openapi", schema(value_type = Action, no_recursion))]
     pub action: Box<Approvable>,
     /// The current keys of the account that have signed.
     pub keys: Vec<PublicKey>,
@@ -140,8 +142,10 @@ impl Record for ApprovalOf {
 
 /// Make a request that other keys of the sender are to sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestApproval {
     /// The requested action.
+    #[cfg_attr(feature = "openapi", schema(value_type = Action, no_recursion))]
     pub action: Box<Approvable>,
     /// How long it waits, in milliseconds of block time: 1 to [`limits::APPROVAL_MS`].
     pub lifetime_ms: u64,
@@ -230,6 +234,7 @@ fn waiting(state: &Overlay<'_>, account: AccountId) -> Vec<ApprovalOf> {
 
 /// Sign a waiting request, or oppose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignApproval {
     /// The request.
     pub approval: ApprovalId,

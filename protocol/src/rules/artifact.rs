@@ -50,6 +50,7 @@ pub enum ManifestError {
 /// A relative path with forward slashes that stays inside its directory on every file system. It is kept byte for byte,
 /// however its letters are composed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ArtifactPath(String);
 
@@ -91,6 +92,7 @@ impl fmt::Display for ArtifactPath {
 
 /// One file of a collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ManifestFile {
     /// The path of the file.
     pub path: ArtifactPath,
@@ -205,6 +207,7 @@ impl Manifest {
 
 /// Whether an address is that of a file or of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactKind {
     /// One file.
@@ -215,6 +218,7 @@ pub enum ArtifactKind {
 
 /// What the ledger records of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Artifact {
     /// Its address.
     pub address: ArtifactId,

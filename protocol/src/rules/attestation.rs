@@ -28,8 +28,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The finding of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Finding {
     /// The artifact passed the test.
     Passed,
@@ -41,17 +44,14 @@ pub enum Finding {
 
 impl Finding {
     /// The finding's name, as in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-            Self::Withdrawn => "withdrawn",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// The statement of one account about one artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attestation {
     /// The artifact.
     pub artifact: ArtifactId,
@@ -76,6 +76,7 @@ impl Record for Attestation {
 
 /// Say whether an artifact passed a test, or withdraw what was said, which is then gone. The last statement counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attest {
     /// The artifact.
     pub artifact: ArtifactId,
@@ -129,7 +130,8 @@ impl Attest {
 }
 
 /// The verdict of a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum GateVerdict {
     /// It lets the release pass.
     Met,
@@ -137,6 +139,13 @@ pub enum GateVerdict {
     Failed(AccountId),
     /// Too few accounts attested that the artifact passed.
     Lacking,
+}
+
+impl GateVerdict {
+    /// The verdict's name.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
 }
 
 impl ProposalGate {

@@ -62,6 +62,7 @@ impl Record for Commitments {
 
 /// Commit to an artifact that the sender is about to publish as a version of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CommitArtifact {
     /// The model.
     pub model: ModelId,

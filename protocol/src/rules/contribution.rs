@@ -31,8 +31,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The kind of what was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ContributionKind {
     /// Training or evaluation examples; the amount counts examples.
     Data,
@@ -51,19 +54,14 @@ impl ContributionKind {
     pub const ALL: [Self; 5] = [Self::Data, Self::Compute, Self::Code, Self::Evaluation, Self::Funding];
 
     /// The kind's name, as in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Data => "data",
-            Self::Compute => "compute",
-            Self::Code => "code",
-            Self::Evaluation => "evaluation",
-            Self::Funding => "funding",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// A recorded contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Contribution {
     /// Its id.
     pub id: ContributionId,
@@ -127,6 +125,7 @@ pub fn seal((model, round): (ModelId, u64), giver: AccountId, amount: u64, salt:
 
 /// Record what the sender gave to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordContribution {
     /// The model.
     pub model: ModelId,
@@ -223,6 +222,7 @@ impl RecordContribution {
 
 /// Reveal the amount of a sealed contribution, once its round no longer records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RevealContribution {
     /// The contribution.
     pub contribution: ContributionId,

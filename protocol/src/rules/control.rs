@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a model's owners treat a change of a holder's control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeOfControl {
     /// The holder's own business.
@@ -42,6 +43,7 @@ pub enum ChangeOfControl {
 
 /// A period under one control.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Epoch {
     /// The keys with which it began.
     pub keys: KeyPolicy,

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 /// The delegation of a model's questions by an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Delegation {
     /// The model.
     pub model: ModelId,
@@ -63,6 +64,7 @@ impl Record for DelegatedAt {
 
 /// Let another account answer a model's questions, or end that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Delegate {
     /// The model.
     pub model: ModelId,

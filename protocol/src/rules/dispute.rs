@@ -69,6 +69,7 @@ use serde::{Deserialize, Serialize};
 
 /// What can be disputed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeTarget {
     /// A holder's line of a model's register.
@@ -122,8 +123,11 @@ impl DisputeTarget {
 }
 
 /// The status of a dispute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum DisputeStatus {
     /// Its target is frozen; the respondent answers, then arbiters rule or the owners resolve.
     Open,
@@ -186,18 +190,8 @@ pub enum DisputeStatus {
 
 impl DisputeStatus {
     /// The status's name.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Ruled { .. } => "ruled",
-            Self::Appealed { .. } => "appealed",
-            Self::Upheld { .. } => "upheld",
-            Self::Lifted { .. } => "lifted",
-            Self::Lapsed { .. } => "lapsed",
-            Self::Withdrawn { .. } => "withdrawn",
-            Self::Moot { .. } => "moot",
-            Self::Outbid { .. } => "outbid",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 
     /// Whether the dispute is over.
@@ -208,6 +202,7 @@ impl DisputeStatus {
 
 /// The statement of a party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Plea {
     /// The statement, in its own words.
     pub text: String,
@@ -219,6 +214,7 @@ pub struct Plea {
 
 /// The appeal of a party, which takes a ruling to the owners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DisputeAppeal {
     /// The party that the ruling goes against.
     pub party: AccountId,
@@ -230,6 +226,7 @@ pub struct DisputeAppeal {
 
 /// A challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Dispute {
     /// Its id.
     pub id: DisputeId,
@@ -285,6 +282,7 @@ impl Record for DisputeOf {
 
 /// The disputes by which a thing is frozen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Frozen {
     /// Those that are not over, oldest first.
     pub disputes: Vec<DisputeId>,
@@ -401,6 +399,7 @@ impl Dispute {
 
 /// Challenge a line, a version or a contribution, which freezes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenDispute {
     /// The thing to challenge.
     pub target: DisputeTarget,
@@ -564,6 +563,7 @@ fn hold_in_round(
 
 /// Answer a challenge, as its respondent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerDispute {
     /// The dispute.
     pub dispute: DisputeId,

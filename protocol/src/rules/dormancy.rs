@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 /// An account that was called on and has not spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Silence {
     /// The scope in which it has a voice.
     pub scope: Scope,
@@ -74,6 +75,7 @@ impl Record for DormantTotalAt {
 
 /// Call on a silent account, which must speak or no longer counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CallOn {
     /// The scope in which it has a voice, and the sender too.
     pub scope: Scope,
@@ -121,6 +123,7 @@ impl CallOn {
 
 /// Say that the sender is there, without any other action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Present {
     /// The scope in which it was called on.
     pub scope: Scope,

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 /// What suspended a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SuspendedBy {
     /// An emergency stop.
@@ -45,6 +46,7 @@ pub enum SuspendedBy {
 
 /// The suspension of a version, which must not be used meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = VersionSuspension))]
 pub struct Suspension {
     /// What suspended it.
     pub by: SuspendedBy,
@@ -66,6 +68,7 @@ impl Suspension {
 
 /// How an emergency stop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StopEnd {
     /// The owners decided nothing in time.
@@ -82,6 +85,7 @@ pub enum StopEnd {
 
 /// An emergency stop, kept for ever: who stopped what, and what the owners decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VersionStop {
     /// The model.
     pub model: ModelId,
@@ -131,6 +135,7 @@ impl Record for StopsRunning {
 
 /// Suspend a version at once, as an account that the model's policy names for emergencies, or withdraw such a stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StopVersion {
     /// The model.
     pub model: ModelId,

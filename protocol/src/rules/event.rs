@@ -22,8 +22,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// One thing that a transaction, or a deadline, did to the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[allow(missing_docs, reason = "the variants' and fields' names say it; their meaning stands with the records")]
 pub enum Event {
     AccountCreated {
@@ -97,6 +100,7 @@ pub enum Event {
         account: AccountId,
         parts: Vec<BallotPart>,
         #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+        #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
         weight: u64,
     },
     ProposalClosed {
@@ -453,4 +457,11 @@ pub enum Event {
         model: ModelId,
         account: AccountId,
     },
+}
+
+impl Event {
+    /// The event's name, as in JSON.
+    pub fn name(&self) -> &'static str {
+        self.into()
+    }
 }

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 /// The status of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentStatus {
     /// Nobody has worked on it yet.
@@ -48,6 +49,7 @@ impl IncidentStatus {
 
 /// An account that was named to answer for an incident. Its answer to that is its answer to the office.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Named {
     /// The account.
     pub account: AccountId,
@@ -59,6 +61,7 @@ pub struct Named {
 
 /// What went wrong with a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Incident {
     /// Its id.
     pub id: IncidentId,
@@ -104,6 +107,7 @@ impl Record for IncidentOf {
 
 /// A step of an incident's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentStep {
     /// A steward updated it.
@@ -119,6 +123,7 @@ pub enum IncidentStep {
 
 /// One step of an incident's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IncidentUpdate {
     /// The account that made the step.
     pub account: AccountId,
@@ -139,6 +144,7 @@ impl Record for IncidentUpdate {
 
 /// Report what went wrong with a version. Any account may.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportIncident {
     /// The model.
     pub model: ModelId,
@@ -229,6 +235,7 @@ impl Incident {
 
 /// Update an incident, as a steward of its model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateIncident {
     /// The incident.
     pub incident: IncidentId,
@@ -296,6 +303,7 @@ impl UpdateIncident {
 
 /// Comment on an incident, as its reporter or as an account that was named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerIncident {
     /// The incident.
     pub incident: IncidentId,

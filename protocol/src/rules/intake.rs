@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 /// The models whose units are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UnitsOf {
     /// Any model.
@@ -67,6 +68,7 @@ pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -
 
 /// Say whether the sender takes units that it did not ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SetIntake {
     /// The models whose units are meant.
     pub of: UnitsOf,

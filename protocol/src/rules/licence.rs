@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 /// The terms of a licence, and how long it lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LicenceTerms {
     /// The terms of use. `None` if the owners state none.
@@ -58,6 +59,7 @@ impl LicenceTerms {
 
 /// A grant of the owners to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LicenceGrant {
     /// The decision.
     pub proposal: ProposalId,
@@ -83,6 +85,7 @@ impl LicenceGrant {
 
 /// How a licence ended before its term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LicenceEnd {
     /// The account gave it up.
@@ -93,6 +96,7 @@ pub enum LicenceEnd {
 
 /// A licence that an account agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgreedLicence {
     /// The grant.
     pub grant: LicenceGrant,
@@ -102,6 +106,7 @@ pub struct AgreedLicence {
 
 /// The licences that a model's owners granted an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Licensee {
     /// The model.
     pub model: ModelId,
@@ -135,6 +140,7 @@ impl Licensee {
 
 /// A step in the history of a licence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LicenceStep {
     /// The owners granted it.
@@ -165,6 +171,7 @@ pub enum LicenceStep {
 
 /// One step of the history of an account's licences to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LicenceChange {
     /// Its number, from 0.
     pub number: u64,
@@ -190,6 +197,7 @@ impl Record for LicenceOf {
 
 /// A request of an account for a licence. A licence uses it up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LicenceRequest {
     /// The account.
     pub account: AccountId,
@@ -221,6 +229,7 @@ impl Record for LicenceRequestOf {
 
 /// What an account asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WantedLicence {
     /// The terms, and how long the licence lasts. Until it withdraws the request, the account agrees to exactly that.
@@ -233,6 +242,7 @@ pub struct WantedLicence {
 
 /// Ask a model's owners for a licence, replacing an earlier request of the sender; or withdraw the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AskLicence {
     /// The model.
     pub model: ModelId,
@@ -301,6 +311,7 @@ pub(crate) fn lapse(state: &mut Overlay<'_>, (account, model): (AccountId, Model
 
 /// Agree to a licence that was granted to the sender, or decline it, or give it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerLicence {
     /// The model.
     pub model: ModelId,

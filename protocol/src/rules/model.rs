@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 /// A model: a named thing that is owned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Model {
     /// Its id.
     pub id: ModelId,
@@ -140,6 +141,7 @@ impl Model {
 
 /// The terms under which a model is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Licence {
     /// An SPDX licence expression, such as `Apache-2.0 OR MIT`. The ledger checks only its characters.
@@ -197,6 +199,7 @@ pub(crate) fn check_policy_accounts(
 
 /// One line of a founding table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FoundingLine {
     /// The holder.
     pub account: AccountId,
@@ -208,6 +211,7 @@ pub struct FoundingLine {
 
 /// Found a model in the sender's namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateModel {
     /// Its name within the namespace.
     pub name: Name,
@@ -229,6 +233,7 @@ pub struct CreateModel {
 
 /// Founding units for the holders of another model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParentGrant {
     /// The model that the new one is derived from.
     pub parent: ModelId,
@@ -344,8 +349,11 @@ fn grant_to_parent(
 }
 
 /// The status of a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum VersionStatus {
     /// Recorded, without a decision.
     Published,
@@ -378,18 +386,14 @@ pub enum VersionStatus {
 
 impl VersionStatus {
     /// The status's name.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Published => "published",
-            Self::Released { .. } => "released",
-            Self::Deprecated { .. } => "deprecated",
-            Self::Withdrawn { .. } => "withdrawn",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 }
 
 /// A version, identified across models.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VersionRef {
     /// The model.
     pub model: ModelId,
@@ -399,6 +403,7 @@ pub struct VersionRef {
 
 /// One artifact of a model, with its lineage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Version {
     /// The model.
     pub model: ModelId,
@@ -440,6 +445,7 @@ impl Record for ArtifactUse {
 
 /// Record an artifact as a version of a model, to be released by a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublishVersion {
     /// The model.
     pub model: ModelId,

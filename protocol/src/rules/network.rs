@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 /// The network's own record: its parameters and counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Network {
     /// The parameters in force.
     pub parameters: Parameters,
@@ -49,6 +50,7 @@ impl Record for ValidatorSchedule {
 
 /// A decided move to a different version of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Upgrade {
     /// The first height of the new version.
     pub height: Height,
@@ -185,6 +187,7 @@ pub(crate) fn admit_member(
 
 /// Leave the network's members. What the account holds and owns stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaveNetwork {}
 
 /// The sender leaves the members.

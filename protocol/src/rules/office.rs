@@ -31,8 +31,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An office that an account can be asked to hold.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Office {
     /// A steward of a model: it countersigns, publishes, and asks the owners.
     Steward(ModelId),
@@ -57,16 +60,8 @@ pub enum Office {
 
 impl Office {
     /// The office's name, as in JSON.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Steward(_) => "steward",
-            Self::Arbiter(_) => "arbiter",
-            Self::Guardian(_) => "guardian",
-            Self::Attester { .. } => "attester",
-            Self::KeyGuardian(_) => "key_guardian",
-            Self::Responsible(_) => "responsible",
-            Self::Operator(_) => "operator",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 }
 
@@ -120,8 +115,10 @@ impl KeyField for Office {
 }
 
 /// The answer of an account to being named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum TenureStatus {
     /// None yet: being named has no effect.
     Offered,
@@ -140,13 +137,8 @@ impl TenureStatus {
     }
 
     /// The status's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Offered => "offered",
-            Self::Accepted => "accepted",
-            Self::Resigned => "resigned",
-            Self::Dismissed => "dismissed",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -317,6 +309,7 @@ pub(crate) fn rename(
 
 /// Accept an office that was offered, or will be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AcceptOffice {
     /// The office.
     pub office: Office,
@@ -376,6 +369,7 @@ impl AcceptOffice {
 
 /// Decline or resign an office, or withdraw an acceptance in advance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResignOffice {
     /// The office.
     pub office: Office,
@@ -416,6 +410,7 @@ impl ResignOffice {
 /// What a model cannot do because too few accounts hold an office. Its owners name others by a decision, or those named
 /// accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Vacancy {
     /// Nobody countersigns contributions.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the members agree on in addition to the rules themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
     /// How long a validator waits for a proposal in the first round, in milliseconds.

@@ -29,8 +29,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The subject of a decision. Each class has a rule of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Class {
     /// Which versions are released, and where they come from.
     Release,
@@ -66,26 +69,14 @@ impl Class {
     pub const OF_NETWORK: [Self; 4] = [Self::Validators, Self::Accounts, Self::Parameters, Self::Upgrade];
 
     /// The class's name, as in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Licence => "licence",
-            Self::Ownership => "ownership",
-            Self::Stewards => "stewards",
-            Self::Rules => "rules",
-            Self::Dispute => "dispute",
-            Self::Validators => "validators",
-            Self::Accounts => "accounts",
-            Self::Parameters => "parameters",
-            Self::Upgrade => "upgrade",
-            Self::Expropriation => "expropriation",
-            Self::Safety => "safety",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// How shares move from one holder to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TransferRule {
     /// As the holder wishes.
@@ -99,6 +90,7 @@ pub enum TransferRule {
 
 /// Accounts that act in a named capacity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Role {
     /// The name of the role, such as `safety-reviewer`.
@@ -109,6 +101,7 @@ pub struct Role {
 
 /// Who may suspend a version at once, before the owners have decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EmergencyStop {
     /// The accounts that may do so, each on its own.
@@ -120,6 +113,7 @@ pub struct EmergencyStop {
 
 /// What must be attested of an artifact before a version with it is released.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// The statement to attest, such as `bias-audit`.
@@ -139,6 +133,7 @@ pub struct Gate {
 /// An account with a voice may call on a silent one. If that says nothing for the time set here, it is dormant: quorums
 /// are fractions of what is awake, though never of less than half of the whole, until it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dormancy {
     /// How long it may stay silent after the call, in milliseconds of block time, within
@@ -159,6 +154,7 @@ impl Dormancy {
 
 /// How much decisions may add to the register. Each limit is a part of the previous units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dilution {
     /// The maximum that one decision adds, as a part of the units before it. `None` means no such limit.
@@ -171,6 +167,7 @@ pub struct Dilution {
 
 /// Whether units that a decision mints are first offered to the holders: see [`crate::rules::share::issue`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Preemption {
     /// How long they can be taken up, in milliseconds of block time, within [`limits::VOTING_PERIOD_MIN_MS`] and
@@ -190,8 +187,11 @@ impl Preemption {
 }
 
 /// A risk that a policy must allow by name, because its owners should know about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Risk {
     /// Less than half of all weight can decide about ownership, stewards or rules; about anything, in the network.
     MinorityDecides,
@@ -210,15 +210,8 @@ pub enum Risk {
 
 impl Risk {
     /// The risk's name, as in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MinorityDecides => "minority_decides",
-            Self::SplitVoices => "split_voices",
-            Self::SilenceDecides => "silence_decides",
-            Self::HastyDormancy => "hasty_dormancy",
-            Self::Expropriation => "expropriation",
-            Self::ArbitersTakeUnits => "arbiters_take_units",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The risks of rules that decide about everything important, and of how dormancy works.
@@ -255,6 +248,7 @@ impl Risk {
 
 /// A model's rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ModelPolicy {
     /// The rule for [`Class::Release`].
@@ -514,6 +508,7 @@ fn check_accounts(field: &'static str, accounts: &[AccountId]) -> Result<(), Inv
 
 /// How the members of the network decide. The electorate is always its members, with one voice each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkPolicy {
     /// The rule for [`Class::Validators`].

@@ -54,6 +54,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// The owners of a model answer.
@@ -75,8 +76,11 @@ impl KeyField for Scope {
 }
 
 /// The status of a proposal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ProposalStatus {
     /// Ballots are accepted.
     Open,
@@ -133,17 +137,8 @@ pub enum ProposalStatus {
 
 impl ProposalStatus {
     /// The status's name.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Queued { .. } => "queued",
-            Self::Executed { .. } => "executed",
-            Self::ExecutionFailed { .. } => "execution_failed",
-            Self::Rejected { .. } => "rejected",
-            Self::Withdrawn { .. } => "withdrawn",
-            Self::Cancelled { .. } => "cancelled",
-            Self::Expired { .. } => "expired",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 
     /// Whether the proposal is settled.
@@ -154,6 +149,7 @@ impl ProposalStatus {
 
 /// What must be attested before the decision is executed, as of the opening.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProposalGate {
     /// The statement.
     pub statement: Name,
@@ -169,6 +165,7 @@ pub struct ProposalGate {
 
 /// A question carrying typed actions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Proposal {
     /// Its id, derived from the transaction that opened it, and so from the proposer.
     pub id: ProposalId,
@@ -183,6 +180,7 @@ pub struct Proposal {
     /// The question in full.
     pub text: String,
     /// What is executed if it passes.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Value>))]
     pub actions: Vec<ProposalAction>,
     /// The class of all its actions.
     pub class: Class,
@@ -271,6 +269,7 @@ fn require_light(actions: &[ProposalAction], gates: &[ProposalGate]) -> Result<(
 
 /// Open a proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenProposal {
     /// Who decides.
     pub scope: Scope,
@@ -279,6 +278,7 @@ pub struct OpenProposal {
     /// The question in full.
     pub text: String,
     /// What is executed if it passes: 1 to [`limits::PROPOSAL_ACTIONS`] actions, all of one class.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Value>))]
     pub actions: Vec<ProposalAction>,
 }
 
@@ -514,6 +514,7 @@ fn members_as_of(state: &Overlay<'_>, height: Height) -> u64 {
 /// Withdraw a proposal that is still open, as its proposer; one that moves units of the proposer, until it is executed.
 /// The answers stay on the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WithdrawProposal {
     /// The proposal.
     pub proposal: ProposalId,

@@ -16,6 +16,7 @@ use std::fmt;
 
 /// The kind of record that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Keeps {
     /// Its attestations, of any artifact.

@@ -78,6 +78,7 @@ const CONTESTED_DELAYS: u64 = 2;
 
 /// Who can give an account new keys, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecoveryPolicy {
     /// The guardians, 1 to [`limits::GUARDIANS`], each once.
@@ -131,6 +132,7 @@ impl Record for Guarded {
 
 /// The stage of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Enough guardians agreed; the account gets the keys when the delay is over.
@@ -143,6 +145,7 @@ pub enum Stage {
 
 /// A recovery in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Recovery {
     /// The account.
     pub account: AccountId,
@@ -161,6 +164,7 @@ impl Record for Recovery {
 
 /// Name the sender's guardians, or have none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SetRecovery {
     /// The guardians and their rule. `None` for no recovery.
     pub policy: Option<RecoveryPolicy>,
@@ -198,6 +202,7 @@ impl SetRecovery {
 
 /// Say which keys an account should get, as one of its guardians; or, if its keys objected, repeat it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecoverAccount {
     /// The account.
     pub account: AccountId,
@@ -262,6 +267,7 @@ impl RecoverAccount {
 
 /// Object to a recovery of the sender, or stop it with the signatures of all its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CancelRecovery {}
 
 impl CancelRecovery {

@@ -44,6 +44,7 @@ use serde::{Deserialize, Serialize};
 
 /// The weight of one unit of a kind of contribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KindWeight {
     /// The kind.
@@ -54,6 +55,7 @@ pub struct KindWeight {
 
 /// The rule by which a round mints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoundPlan {
     /// The hash of the plan of work.
@@ -112,6 +114,7 @@ impl RoundPlan {
 
 /// The status of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RoundStatus {
     /// It records, or is under review.
@@ -166,6 +169,7 @@ pub enum RoundStatus {
 
 /// A round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Round {
     /// The model.
     pub model: ModelId,
@@ -185,6 +189,7 @@ pub struct Round {
     pub contributors: u64,
     /// The total of what counts, of all givers, including what is in dispute.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub score: u64,
     /// The status of the round.
     pub status: RoundStatus,
@@ -194,6 +199,7 @@ pub struct Round {
     pub seals: u64,
     /// What would count of the givers that have amounts under seal.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub score_under_seal: u64,
     /// Number of units minted so far.
     pub minted: Units,

@@ -52,6 +52,7 @@ pub(crate) fn lacking(state: &Overlay<'_>, proposal: &Proposal, buyer: AccountId
 
 /// Accept the units that a proposal would give the sender, or withdraw the acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AcceptTransfer {
     /// The proposal that asks the owners for the transfer.
     pub proposal: ProposalId,

@@ -39,6 +39,7 @@ use std::collections::BTreeMap;
 
 /// One line of the register: the current holding of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Share {
     /// The model.
     pub model: ModelId,
@@ -57,6 +58,7 @@ impl Record for Share {
 
 /// The sums of a model's register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Register {
     /// The model.
     pub model: ModelId,
@@ -182,6 +184,7 @@ impl Record for TotalAt {
 
 /// Why units moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShareReason {
     /// A line of the model's founding table.
@@ -247,6 +250,7 @@ pub enum ShareReason {
 
 /// Whether units came or went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShareFlow {
     /// Units came to the account.
@@ -257,6 +261,7 @@ pub enum ShareFlow {
 
 /// One line of a register's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShareChange {
     /// Its number in the model's history, from 0.
     pub number: u64,
@@ -416,6 +421,7 @@ pub(crate) fn change(
 
 /// Give shares to another account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransferShares {
     /// The model.
     pub model: ModelId,
@@ -492,6 +498,7 @@ pub(crate) fn release_reserved(state: &mut Overlay<'_>, model: ModelId, units: U
 
 /// Give up shares: they are gone, and every other holder's part grows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BurnShares {
     /// The model.
     pub model: ModelId,

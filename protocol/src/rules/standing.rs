@@ -24,8 +24,11 @@ pub const STEPS: u32 = 16;
 pub const ANCESTORS: usize = 256;
 
 /// The kind of a concern, the gravest last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ConcernKind {
     /// Somebody challenges the version, and nobody has ruled yet.
     Disputed,
@@ -42,18 +45,14 @@ impl ConcernKind {
     pub const ALL: [Self; 4] = [Self::Disputed, Self::Deprecated, Self::Suspended, Self::Withdrawn];
 
     /// The kind's name, as in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Disputed => "disputed",
-            Self::Deprecated => "deprecated",
-            Self::Suspended => "suspended",
-            Self::Withdrawn => "withdrawn",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// One concern about a version, or about one that it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Concern {
     /// The kind of concern.
     pub kind: ConcernKind,
@@ -71,6 +70,7 @@ pub struct Concern {
 
 /// All concerns about a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Standing {
     /// The concerns, nearest version first, and for the same version the gravest first.
     pub concerns: Vec<Concern>,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// The part of a transaction that its keys sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransactionBody {
     /// The network, so that a transaction is void on another.
     pub network: NetworkId,
@@ -22,6 +23,7 @@ pub struct TransactionBody {
     pub sender: AccountId,
     /// Random, so that the same request can be made twice.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub nonce: u64,
     /// Block time after which no block may apply it; at most [`limits::TRANSACTION_LIFETIME_MS`] ahead.
     pub expires: Timestamp,
@@ -55,6 +57,7 @@ impl TransactionBody {
 
 /// A signed request to change the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Transaction {
     /// The request, and the keys that sign it.
     pub body: TransactionBody,

@@ -32,6 +32,7 @@ const FENCE: &str = "---";
 
 /// The content of a card. Fields that it lacks are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Card {
     /// The name of the model.

@@ -37,6 +37,7 @@ const KNOWN: usize = 64;
 
 /// A format of model files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Tensors in sequence after a JSON header.
@@ -47,6 +48,7 @@ pub enum Format {
 
 /// What a file's header says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ModelFileHeader))]
 pub struct Header {
     /// The format.
     pub format: Format,
@@ -74,6 +76,7 @@ pub enum HeaderError {
 
 /// A model file of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelFile {
     /// Its path in the collection. `None` if the artifact is the file.
     pub path: Option<ArtifactPath>,
@@ -84,6 +87,7 @@ pub struct ModelFile {
 
 /// A model file of an artifact whose header is not reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UnreadFile {
     /// Its path in the collection. `None` if the artifact is the file.
     pub path: Option<ArtifactPath>,
@@ -93,6 +97,7 @@ pub struct UnreadFile {
 
 /// What an artifact says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Contents {
     /// Its safetensors and GGUF files.

@@ -12,14 +12,6 @@ use allod_protocol::rules::{
     round::{KindWeight, RoundPlan},
 };
 
-pub(super) fn fields(value: &Value) -> BTreeSet<String> {
-    value.as_object().unwrap().keys().cloned().collect()
-}
-
-pub(super) fn described(record: &[&str], added: &[&str]) -> BTreeSet<String> {
-    record.iter().chain(added).map(|field| (*field).to_owned()).collect()
-}
-
 #[tokio::test]
 async fn a_round_shows_its_plan_and_what_each_giver_counts() {
     let peer = Peer::start().await;
@@ -51,10 +43,6 @@ async fn a_round_shows_its_plan_and_what_each_giver_counts() {
 
     let rounds = peer.ok("/v1/models/northfield/digits/rounds").await;
     assert_eq!(rounds["items"][0]["decision_title"], "The first round");
-    assert_eq!(
-        fields(&rounds["items"][0]),
-        described(schema::RoundRecord::FIELDS, &["decision_does", "decision_title"])
-    );
     let one = peer.ok("/v1/models/northfield/digits/rounds/0").await;
     assert_eq!(
         (&one["plan"]["budget"], &one["status"], &one["contributors"]),
@@ -90,18 +78,8 @@ async fn a_dispute_names_its_parties_and_how_it_stands() {
     let parties = (&open["challenger_handle"], &open["respondent_handle"], &open["model_name"]);
     assert_eq!(parties, (&json!("northfield"), &json!("southbank"), &json!("northfield/digits")));
     assert_eq!((&open["status"], &open["answer"]["text"]), (&json!("open"), &json!("it was")));
-    let added = [
-        "model_name",
-        "challenger_handle",
-        "respondent_handle",
-        "arbiter_handles",
-        "sitting",
-        "sitting_handles",
-        "loss_bars_ms",
-    ];
     assert_eq!((&open["sitting"], &open["bond"]), (&json!([]), &json!(1)), "it is for the owners");
     assert_eq!(open["loss_bars_ms"], json!(30u64 * 24 * 60 * 60 * 1_000));
-    assert_eq!(fields(&open), described(schema::DisputeRecord::FIELDS, &added));
 
     peer.apply(1, "northfield", Action::WithdrawDispute(WithdrawDispute { dispute })).await;
     assert!(peer.ok(&format!("/v1/disputes/{id}")).await["status"]["withdrawn"].is_object());
@@ -117,8 +95,6 @@ async fn an_incident_keeps_its_history() {
     let report = ReportIncident { model, label, text: "reads sevens as ones".into(), evidence: None };
     peer.apply(2, "southbank", Action::ReportIncident(report)).await;
     let listed = peer.ok("/v1/models/northfield/digits/incidents").await;
-    let added = ["model_name", "named_handles", "reporter_handle", "responsible_answer", "responsible_handle"];
-    assert_eq!(fields(&listed["items"][0]), described(schema::IncidentRecord::FIELDS, &added));
     let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
     let update = UpdateIncident {
         incident: id.parse().unwrap(),
@@ -143,8 +119,6 @@ async fn an_incident_keeps_its_history() {
     );
     let step = &incident["history"][0];
     assert_eq!((&step["handle"], &step["text"]), (&json!("northfield"), &json!("looking")));
-    let added = ["handle", "responsible_handle"];
-    assert_eq!(fields(step), described(schema::IncidentUpdateRecord::FIELDS, &added));
     let zeros = "0".repeat(64);
     assert_eq!(peer.get(&format!("/v1/incidents/{zeros}")).await.1["code"], "unknown_incident");
 }
@@ -201,9 +175,7 @@ async fn a_request_shows_who_has_signed_until_it_is_carried_out() {
     let listed = peer.ok("/v1/accounts/joint/approvals").await;
     let one = &listed["items"][0];
     assert_eq!((&one["weight"], &one["threshold"], &one["handle"]), (&json!(1), &json!(2), &json!("joint")));
-    let added = ["handle", "does", "weight", "weight_against", "threshold"];
     assert_eq!(one["does"], "do without guardians");
-    assert_eq!(fields(one), described(schema::ApprovalRecord::FIELDS, &added));
     let path = format!("/v1/approvals/{}", one["id"].as_str().unwrap());
     assert!(peer.ok(&path).await["action"]["set_recovery"].is_object());
 

@@ -227,9 +227,6 @@ async fn delegations_are_listed_with_what_stands_behind_them() {
     let one = &listed["items"][0];
     let handles = (&one["from_handle"], &one["to_handle"]);
     assert_eq!((handles, &one["units"]), ((&json!("southbank"), &json!("northfield")), &json!(40)));
-    let fields: BTreeSet<&str> = one.as_object().unwrap().keys().map(String::as_str).collect();
-    let described = schema::DelegationRecord::FIELDS.iter().copied().chain(["from_handle", "to_handle", "units"]);
-    assert_eq!(fields, described.collect());
 }
 
 #[tokio::test]

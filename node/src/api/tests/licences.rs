@@ -1,11 +1,6 @@
 //! Licences as the API tells them: to who has one, to who is offered one, and to those who are asked for one.
 
-use super::{
-    affairs::{described, fields},
-    decisions::quick,
-    inbox::must_parse,
-    *,
-};
+use super::{decisions::quick, inbox::must_parse, *};
 use allod_protocol::rules::{
     licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
     model::Licence,
@@ -59,8 +54,6 @@ async fn a_licence_is_shown_as_it_stands_and_asked_about_where_it_concerns_someb
     peer.decide(model, "License", licensed).await;
 
     let offered = peer.ok(LICENSEE).await;
-    let added = ["handle", "model_name", "in_force", "offer_stands"];
-    assert_eq!(fields(&offered), described(schema::LicenseeRecord::FIELDS, &added));
     assert_eq!((&offered["in_force"], &offered["offer_stands"]), (&json!(false), &json!(true)));
     assert_eq!((&offered["licence"], &offered["offer"]["terms"]), (&Value::Null, &json!({"spdx": "MIT"})));
     assert_eq!(peer.ok("/v1/accounts/southbank/licences").await["items"], json!([offered]));
@@ -85,7 +78,6 @@ async fn a_licence_is_shown_as_it_stands_and_asked_about_where_it_concerns_someb
 
     let history = peer.ok(&format!("{LICENSEE}/history?order=oldest")).await;
     let steps = history["items"].as_array().unwrap();
-    assert_eq!(fields(&steps[0]), described(schema::LicenceChangeRecord::FIELDS, &["time"]));
     assert_eq!((&steps[0]["step"]["granted"]["accepted"], steps.len()), (&json!(false), 3));
     assert_eq!((&steps[1]["step"], &steps[2]["step"]), (&json!("accepted"), &json!("given_up")));
 }
@@ -121,7 +113,6 @@ async fn stewards_see_who_asks_for_a_licence_and_strangers_do_not_fill_their_inb
     let model = peer.found_model_with(quick()).await;
     peer.apply(2, "southbank", ask(model, &"x".repeat(1_000))).await;
     let listed = peer.ok("/v1/models/northfield/digits/licence-requests").await["items"].clone();
-    assert_eq!(fields(&listed[0]), described(schema::LicenceRequestRecord::FIELDS, &["handle", "model_name"]));
     assert_eq!(peer.ok("/v1/accounts/southbank/licence-requests").await["items"], listed);
     let asked = peer.asked_for("northfield", "grant_licence").await;
     let text = asked[0]["text"].as_str().unwrap();

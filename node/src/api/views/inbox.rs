@@ -1,7 +1,6 @@
 //! What an account is asked.
 
-use crate::api::schema;
-use allod_protocol::ground::ids::{AccountId, BasisPoints, Handle, ModelId, ModelName, Timestamp, Units};
+use allod_protocol::ground::ids::{ModelName, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -71,62 +70,12 @@ pub struct InboxItem {
     /// What it is, in words.
     pub text: String,
     /// The name of the model that it is about, if it is about one.
-    #[schema(value_type = Option<String>)]
     pub model_name: Option<ModelName>,
     /// The id of the proposal, contribution, dispute, incident or request; null if it is none of these.
     pub id: Option<String>,
     /// The block time until which there is time, in milliseconds since 1970; null if it has no end.
-    #[schema(value_type = Option<u64>)]
     pub until: Option<Timestamp>,
     /// The command line that answers it. Words in capitals are to be filled in, and of words with `|` between them one is
     /// to be chosen.
     pub command: String,
-}
-
-/// What an account holds of a model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct HoldingView {
-    /// The model.
-    #[schema(value_type = schema::Hex32)]
-    pub model: ModelId,
-    /// Its name.
-    #[schema(value_type = Option<String>)]
-    pub model_name: Option<ModelName>,
-    /// The units that it holds.
-    #[schema(value_type = schema::Wide)]
-    pub units: Units,
-    /// What of them it can give away; the others are under vesting.
-    #[schema(value_type = schema::Wide)]
-    pub free_units: Units,
-    /// All units of the model.
-    #[schema(value_type = schema::Wide)]
-    pub total_units: Units,
-    /// Its part of the whole in ten-thousandths, rounded down.
-    #[schema(value_type = u16)]
-    pub basis_points: BasisPoints,
-}
-
-/// An account that could answer a proposal and has not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UnansweredView {
-    /// The account.
-    #[schema(value_type = schema::Hex32)]
-    pub account: AccountId,
-    /// Its handle.
-    #[schema(value_type = Option<String>)]
-    pub handle: Option<Handle>,
-    /// The weight of its own.
-    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
-    #[schema(value_type = schema::Wide)]
-    pub weight: u64,
-    /// Whom it delegated to when the proposal was opened; null if nobody.
-    #[schema(value_type = Option<schema::Hex32>)]
-    pub delegate: Option<AccountId>,
-    /// The delegate's handle.
-    #[schema(value_type = Option<String>)]
-    pub delegate_handle: Option<Handle>,
-    /// Whether the delegate has answered, for this account too.
-    pub delegate_answered: bool,
-    /// Whether it was dormant when the proposal was opened, and does not count for the quorum until it speaks.
-    pub is_dormant: bool,
 }

@@ -1,6 +1,5 @@
-//! What is answered about offices.
+//! Offices, and who holds them.
 
-use super::schema;
 use allod_protocol::{
     ground::ids::{AccountId, Handle, Height, ModelName},
     rules::{
@@ -15,22 +14,18 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfficeView {
     /// The office, as `accept_office` and `resign_office` take it.
-    #[schema(value_type = schema::Record)]
     pub office: Office,
     /// Its name: that of a role, or `steward`, `arbiter`, `guardian`, `key_guardian`, `responsible`, `operator`.
     pub role: String,
     /// What it is of: a model's name, an account's handle, an incident's id, a validator's key.
     pub of: String,
     /// The account.
-    #[schema(value_type = schema::Hex32)]
     pub account: AccountId,
     /// Its handle.
-    #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// `offered`, `accepted`, `resigned`, `dismissed` or `accepted_ahead`; only `accepted` counts.
     pub answer: String,
     /// Since which height.
-    #[schema(value_type = Option<u64>)]
     pub since: Option<Height>,
 }
 
@@ -38,10 +33,8 @@ pub struct OfficeView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BuyerView {
     /// The account.
-    #[schema(value_type = schema::Hex32)]
     pub account: AccountId,
     /// Its handle.
-    #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// Whether it accepted.
     pub accepted: bool,
@@ -51,10 +44,8 @@ pub struct BuyerView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IntakeView {
     /// `any`, or `model` with a model's id.
-    #[schema(value_type = schema::Record)]
     pub of: UnitsOf,
     /// The model's name.
-    #[schema(value_type = Option<String>)]
     pub model_name: Option<ModelName>,
     /// Whether it takes them.
     pub takes: bool,
@@ -73,7 +64,6 @@ pub struct ModelOfficesView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VacancyView {
     /// Which, for programs.
-    #[schema(value_type = schema::Record)]
     pub vacancy: Vacancy,
     /// In words, with the remedy.
     pub text: String,

@@ -217,9 +217,9 @@ pub enum Message {
     Vote(SignedVote),
     /// A proposal with its block.
     Proposal(SignedProposal),
-    /// Why a block may be proposed again.
+    /// The certificate that lets a block be proposed again.
     Polka(PolkaCertificate),
-    /// Why a round was entered.
+    /// The certificate that lets a round be entered.
     Round(RoundCertificate),
 }
 

@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 /// The statement of a steward that it received a contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Countersignature {
     /// The steward.
     pub steward: AccountId,
@@ -48,6 +49,7 @@ pub struct Countersignature {
 
 /// The statement of a steward that it does not countersign a contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Decline {
     /// The steward.
     pub steward: AccountId,
@@ -113,6 +115,7 @@ impl Contribution {
 
 /// Countersign a contribution, as a steward of its model other than its giver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AcceptContribution {
     /// The contribution.
     pub contribution: ContributionId,
@@ -159,6 +162,7 @@ impl AcceptContribution {
 
 /// Decline to countersign a contribution, as a steward of its model other than its giver, with a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeclineContribution {
     /// The contribution.
     pub contribution: ContributionId,

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 /// Withdraw a challenge, as the challenger, before anybody has ruled on it and while no resolution of it is in
 /// progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WithdrawDispute {
     /// The dispute.
     pub dispute: DisputeId,

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who can rule on a dispute, by the policy when it was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Panel {
     /// The arbiters, followed by the stand-ins, in the order in which they take seats.
     pub bench: Vec<AccountId>,
@@ -49,6 +50,7 @@ impl Panel {
 
 /// One arbiter's ruling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ruling {
     /// The arbiter.
     pub arbiter: AccountId,
@@ -150,6 +152,7 @@ pub fn sitting(state: &dyn StateRead, dispute: &Dispute) -> Result<Vec<AccountId
 /// Rule on a challenge, as one of the arbiters who sit. Until enough agree, a later ruling replaces an earlier one;
 /// after that, those who have not ruled may still do so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RuleDispute {
     /// The dispute.
     pub dispute: DisputeId,
@@ -206,6 +209,7 @@ impl RuleDispute {
 
 /// Take a ruling to the owners, as the party that it goes against, before it takes effect. Possible once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AppealDispute {
     /// The dispute.
     pub dispute: DisputeId,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// An account's record as a challenger in a model's disputes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Challenger {
     /// Number of challenges that it lost or withdrew.
     pub losses: u32,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Accounts that settle disputes together: outsiders, who hold nothing of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Arbiters {
     /// The arbiters. As many as these sit on a dispute.
@@ -56,6 +57,7 @@ impl Arbiters {
 
 /// The terms on which a model's disputes are opened. A dispute keeps those of its opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DisputeTerms {
     /// How long the respondent has to answer before anybody decides, in milliseconds of block time, within

@@ -36,11 +36,11 @@ pub const fn risk(risk: Risk) -> &'static str {
             "Less than half of all weight can decide over what matters most, if the others do not answer or abstain: who owns a model, its stewards and its rules, or anything in the network."
         }
         Risk::SplitVoices => {
-            "Voices are counted by heads or by roots, or a number of holders can stop decisions, while shares move freely: who splits shares among several accounts gains voices."
+            "Voices are counted by heads or by roots, or a number of holders can stop decisions, while shares move freely: a holder who splits shares among several accounts gains voices."
         }
         Risk::SilenceDecides => "What matters most changes when nobody objects in time.",
-        Risk::ArbitersTakeUnits => "Arbiters who are all of one mind take units from a holder without the owners.",
-        Risk::HastyDormancy => "Weight that says nothing for less than 30 days after a call leaves the count.",
+        Risk::ArbitersTakeUnits => "Arbiters can take units from a holder without the owners, if they all agree.",
+        Risk::HastyDormancy => "Weight leaves the count after less than 30 days of silence following a call.",
         Risk::Expropriation => "The owners can take units from a holder who does not agree, without a dispute.",
     }
 }
@@ -86,10 +86,10 @@ fn decided(rule: &Rule) -> String {
     match rule.blocking_holders {
         None => {}
         Some(1) => {
-            sentences.push("One holder that is against it with all it holds stops it, however little that is.".into())
+            sentences.push("One holder that opposes it with all it holds stops it, however little that is.".into())
         }
         Some(holders) => sentences
-            .push(format!("{holders} holders that are against it with all they hold stop it, however little that is.")),
+            .push(format!("{holders} holders that oppose it with all they hold stop it, however little that is.")),
     }
     if let Some(after) = rule.early_close_ms {
         sentences.push(format!("It may close after {} once nothing can change the outcome.", duration(after)));
@@ -98,12 +98,12 @@ fn decided(rule: &Rule) -> String {
         let extension = duration(rule.late_extension_ms);
         let longest = duration(rule.voting_period_ms.saturating_mul(limits::VOTING_PERIODS));
         sentences.push(format!(
-            "Anyone who turns the outcome leaves the others at least {extension} to answer, until {longest} after the \
-             opening; then nothing more can make it pass."
+            "A ballot that turns the outcome leaves the others at least {extension} to answer, until {longest} after \
+             the opening; then no further ballot can make it pass."
         ));
     }
     if rule.timelock_ms > 0 {
-        sentences.push(format!("What passed waits {} before it is executed.", duration(rule.timelock_ms)));
+        sentences.push(format!("A decision that passed waits {} before it is executed.", duration(rule.timelock_ms)));
     }
     sentences.join(" ")
 }
@@ -119,8 +119,8 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
     };
     lines.push(("transfers".into(), transfers.into()));
     if policy.change_of_control == ChangeOfControl::Approval {
-        let words = "When a holder's keys pass into other hands, so that none of those before can act for it, it neither \
-                     answers nor gives shares away until the owners accept the new keys. The ledger cannot see who holds \
+        let words = "When a holder's keys pass into other hands, so that none of the former ones can act for it, the \
+                     holder can neither answer nor give shares away until the owners accept the new keys. The ledger cannot see who holds \
                      a key, only which keys there are.";
         lines.push(("control".into(), words.into()));
     }
@@ -146,10 +146,12 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
         many => format!("A contribution counts once {many} stewards other than its giver have countersigned it."),
     };
     let appeal = if policy.arbiters.is_some() { "the arbiters" } else { "the owners" };
-    let words = format!("{countersigned} A giver takes what is declined, or not countersigned in time, to {appeal}.");
+    let words =
+        format!("{countersigned} A giver can appeal to {appeal} if it is declined, or not countersigned in time.");
     lines.push(("contributions".into(), words));
     if policy.guardian.is_some() {
-        lines.push(("guardian".into(), "One account may cancel what passed and is not executed yet.".into()));
+        lines
+            .push(("guardian".into(), "One account may cancel decisions that passed and are not executed yet.".into()));
     }
     if let Some(arbiters) = &policy.arbiters {
         lines.push(("arbiters".into(), self::arbiters(arbiters)));
@@ -169,7 +171,7 @@ pub fn policy(policy: &ModelPolicy) -> Vec<(String, String)> {
     lines
 }
 
-/// What keeps a holder's part from shrinking.
+/// How the policy limits dilution.
 fn dilution(policy: &ModelPolicy) -> Option<(String, String)> {
     let mut sentences = Vec::new();
     if let Some(part) = policy.dilution.and_then(|dilution| dilution.per_decision) {
@@ -180,8 +182,9 @@ fn dilution(policy: &ModelPolicy) -> Option<(String, String)> {
     }
     if let Some(preemption) = policy.preemption {
         let period = duration(preemption.period_ms);
-        sentences
-            .push(format!("What is minted is first offered for {period} to the holders, each as much as its part."));
+        sentences.push(format!(
+            "Minted units are first offered to the holders for {period}, to each in proportion to its part."
+        ));
     }
     (!sentences.is_empty()).then(|| ("dilution".into(), sentences.join(" ")))
 }
@@ -189,13 +192,13 @@ fn dilution(policy: &ModelPolicy) -> Option<(String, String)> {
 /// Who settles disputes.
 fn arbiters(arbiters: &Arbiters) -> String {
     let stand_ins = match arbiters.stand_ins.len() {
-        0 => "Where fewer can sit".to_owned(),
-        count => format!("{count} stand in for those who cannot sit; where even so too few can"),
+        0 => "If fewer can sit".to_owned(),
+        count => format!("{count} stand in for those who cannot sit; if even so too few can"),
     };
     let takes = if arbiters.take_units {
         "They take disputed units by themselves if all seats are taken and all agree; otherwise the owners must confirm it."
     } else {
-        "They take no units: what they uphold against a holder takes some once the owners confirm it."
+        "They take no units: a challenge that they uphold against a holder takes units only once the owners confirm it."
     };
     format!(
         "{} of {} arbiters, who hold nothing of the model, settle a dispute. {stand_ins}, the owners decide. {takes}",
@@ -253,8 +256,8 @@ fn silence<'a>(rules: impl IntoIterator<Item = &'a Rule>, dormancy: Option<Dorma
             duration(after_ms)
         ),
         None => format!(
-            "If some {percent} % of all weight or more falls silent for good, decisions stop for good, those that would \
-             change this among them; a single holder of that much can do it alone."
+            "If some {percent} % of all weight or more falls silent for good, decisions stop for good, including those that \
+             would change this; a single holder of that much can do it alone."
         ),
     }
 }
@@ -262,8 +265,9 @@ fn silence<'a>(rules: impl IntoIterator<Item = &'a Rule>, dormancy: Option<Dorma
 /// What an emergency stop is, in this policy.
 fn stops(emergency: &EmergencyStop) -> String {
     format!(
-        "Each of {} accounts may suspend a version at once, for {}. The owners confirm or lift that meanwhile, or it \
-         lapses. The same account stops the same version {} times at the most, each {} after the one before.",
+        "Each of {} accounts may suspend a version at once, for {}. Meanwhile the owners confirm or lift the \
+         suspension, or it lapses. The same account can stop the same version at most {} times, each {} after the \
+         term of the previous one.",
         emergency.accounts.len(),
         duration(emergency.for_ms),
         limits::EMERGENCY_STOPS,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whose voices count, and how much. The members of the network always have one voice each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Electorate {
     /// Each holder with its units.
@@ -28,6 +29,7 @@ pub enum Electorate {
 
 /// Who may put a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Proposers {
     /// Stewards, and holders of at least one unit; of the network, its members.
@@ -41,6 +43,7 @@ pub enum Proposers {
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Whose voices count.
@@ -344,46 +347,58 @@ impl Rule {
 
 /// The outcome of a tally if ballots stopped now, and what is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Outlook {
     /// The current outcome.
     pub verdict: Verdict,
     /// Weight that must still answer, in whatever way, for the outcome to count; 0 once the quorum is reached.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub quorum_lacks: u64,
     /// Weight of those who have not answered that, if all of it said yes, would be just enough to pass; 0 if it passes
     /// now. `None` if they are too few, so that some must change their answers.
     #[serde(deserialize_with = "crate::ground::ids::wide::option::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::ground::openapi::Wide>))]
     pub yes_lacks: Option<u64>,
 }
 
 /// Running sums of the ballots of one proposal, in weight. They change with every ballot, so they are separate from the
 /// proposal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tally {
     /// Weight for it.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub yes: u64,
     /// Weight against it.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub no: u64,
     /// Weight that abstains, but counts for the quorum.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub abstain: u64,
     /// Weight against it, with the right to reject it alone.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub veto: u64,
     /// The part of these sums that delegates answered with: the delegators may still answer themselves.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub delegated: u64,
     /// The weight of which quorums are fractions: all of it, less what is dormant and has not spoken, but never less
     /// than half of all of it.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub electorate: u64,
     /// All weight as of the opening, including the dormant.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub whole: u64,
     /// The part of all weight that was dormant at opening and has not answered.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub asleep: u64,
     /// Number of accounts that answered.
     pub ballots: u64,
@@ -432,6 +447,7 @@ impl Tally {
 
 /// The outcome of a tally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It passes.

@@ -10,7 +10,8 @@ const HOUR_MS: u64 = 60 * 60 * 1_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// A policy to start from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Template {
     /// A few organisations that own a model together, none above the others.
     EqualPartners,
@@ -27,13 +28,8 @@ impl Template {
     pub const ALL: [Self; 4] = [Self::EqualPartners, Self::FounderLed, Self::OpenCommunity, Self::RegulatedConsortium];
 
     /// The template's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EqualPartners => "equal-partners",
-            Self::FounderLed => "founder-led",
-            Self::OpenCommunity => "open-community",
-            Self::RegulatedConsortium => "regulated-consortium",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whom it is for, in one line.

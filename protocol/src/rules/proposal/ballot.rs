@@ -24,8 +24,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// An answer to a proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Choice {
     /// For.
     Yes,
@@ -37,8 +40,16 @@ pub enum Choice {
     Veto,
 }
 
+impl Choice {
+    /// The answer's name, as in JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// A part of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BallotPart {
     /// The answer.
     pub choice: Choice,
@@ -48,6 +59,7 @@ pub struct BallotPart {
 
 /// One account's answer to one proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ballot {
     /// The account.
     pub account: AccountId,
@@ -55,9 +67,11 @@ pub struct Ballot {
     pub parts: Vec<BallotPart>,
     /// The weight, including what was delegated to the account.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub weight: u64,
     /// The part of the weight that others delegated and have not used themselves.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub delegated: u64,
     /// The height at which the account cast or last changed it.
     pub height: Height,
@@ -79,6 +93,7 @@ impl Record for Overridden {
 
 /// Answer a question, or change the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CastBallot {
     /// The proposal.
     pub proposal: ProposalId,

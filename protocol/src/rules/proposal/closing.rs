@@ -166,6 +166,7 @@ pub(crate) fn forget_ballots(state: &mut Overlay<'_>, context: &Context, id: Pro
 
 /// Execute a decision that passed and whose timelock is over, once nothing is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExecuteProposal {
     /// The proposal.
     pub proposal: ProposalId,
@@ -193,6 +194,7 @@ impl ExecuteProposal {
 
 /// Cancel a proposal that is open or queued, as the guardian.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CancelProposal {
     /// The proposal.
     pub proposal: ProposalId,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// When something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
     /// It runs: the event is on the agenda, at a block time.

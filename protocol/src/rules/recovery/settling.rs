@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 /// What waits to be settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unsettled {
     /// The keys that were last settled: until then, they together count as all keys of the account.
     pub keys: KeyPolicy,

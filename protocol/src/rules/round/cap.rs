@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who shares a cap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CapPer {
     /// Each account has its own.
@@ -36,9 +37,10 @@ pub enum CapPer {
 
 /// A limit on what one giver gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cap {
-    /// Who shares it.
+    /// The givers that share one cap.
     #[serde(default)]
     pub per: CapPer,
     /// The part of the budget; above 0. The result is rounded down to whole units.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 /// The part of a round's budget that is being minted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// All of it: nothing is in dispute.
@@ -36,17 +37,20 @@ pub enum Part {
 
 /// What is in dispute in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reserve {
     /// Number of contributions that count and are challenged, and of those that do not count and are appealed. The
     /// round waits for them.
     pub disputes: u64,
     /// What the appealed ones would count; fixed when the round closes.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub appealed: u64,
     /// Number of givers with something that counted and was not in dispute, when the round closed.
     pub contributors: u64,
     /// The total of what counted when the round closed, of all givers.
     #[serde(deserialize_with = "crate::ground::ids::wide::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::ground::openapi::Wide))]
     pub score: u64,
     /// The part that is being minted.
     pub part: Part,

@@ -37,6 +37,7 @@ impl Record for Consent {
 
 /// Consent to a decision that takes units of the sender, or withdraw the consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GiveConsent {
     /// The proposal.
     pub proposal: ProposalId,

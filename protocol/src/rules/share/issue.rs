@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 /// Minted units that holders may still take up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Issue {
     /// The model.
     pub model: ModelId,
@@ -56,6 +57,7 @@ impl Record for Issue {
 
 /// Number of units that a holder took up of an issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TakenUp(pub Units);
 
 impl Record for TakenUp {
@@ -106,6 +108,7 @@ pub(crate) fn open(
 
 /// Take up units of an issue, as a holder with a part in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TakeUp {
     /// The model.
     pub model: ModelId,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// When units become their holder's to give away: none before the cliff, then in proportion to the time since the
 /// start, and all at the end. They belong to the holder, with their voice, from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Vesting {
     /// How long none are free, in milliseconds of block time; at most the duration.
@@ -38,6 +39,7 @@ impl Vesting {
 
 /// Units of a holder that are not yet, or not all, free to give away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VestingGrant {
     /// Number of units given.
     pub units: Units,
@@ -50,6 +52,7 @@ pub struct VestingGrant {
 /// A holder's grants that are not all free yet, oldest first: at most [`limits::VESTING_GRANTS`]. They are one record,
 /// which does not exist without grants, so a proof of one key shows what is locked, or that nothing is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VestingGrants(pub Vec<VestingGrant>);
 
 impl Record for VestingGrants {

@@ -1,9 +1,11 @@
-//! What is answered about a proposal that nobody has put yet.
+//! What would come of a proposal that nobody has put yet.
 
 use super::GateView;
-use crate::api::schema;
 use allod_protocol::{
-    ground::ids::{AccountId, BasisPoints, Handle, Height, Timestamp, Units},
+    ground::{
+        ids::{AccountId, BasisPoints, Handle, Height, Timestamp, Units},
+        openapi::Wide,
+    },
     rules::{event::Event, policy::Rule, proposal::OpenProposal},
 };
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A proposal to try out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DryRunRequest {
     /// Who would ask: a handle or an id.
@@ -24,12 +26,10 @@ pub struct DryRunRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DryRunView {
     /// The height after which the ledger stood when it was tried.
-    #[schema(value_type = u64)]
     pub height: Height,
     /// The class of decision.
     pub class: String,
     /// The rule that would judge it.
-    #[schema(value_type = schema::Record)]
     pub rule: Rule,
     /// That rule in plain words.
     pub rule_text: String,
@@ -38,11 +38,10 @@ pub struct DryRunView {
     /// What would have to be attested first, and what has been.
     pub attested: Vec<GateView>,
     /// When ballots would stop, in milliseconds since 1970.
-    #[schema(value_type = u64)]
     pub closes: Timestamp,
     /// The whole weight that could answer.
     #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
-    #[schema(value_type = schema::Wide)]
+    #[schema(value_type = Wide)]
     pub electorate: u64,
     /// Who could keep it from passing.
     pub blocking: BlockingView,
@@ -56,7 +55,7 @@ pub struct DryRunView {
 }
 
 /// What a proposal's actions would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DryRunOutcome {
     /// They would be done: what would happen, in order.
@@ -100,22 +99,16 @@ pub struct EffectView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LineEffect {
     /// The holder.
-    #[schema(value_type = schema::Hex32)]
     pub account: AccountId,
     /// Its handle.
-    #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// Its units now.
-    #[schema(value_type = schema::Wide)]
     pub before: Units,
     /// Its units afterwards.
-    #[schema(value_type = schema::Wide)]
     pub after: Units,
     /// Its part now, in ten-thousandths; those of all lines add up to 10,000.
-    #[schema(value_type = u16)]
     pub basis_points_before: BasisPoints,
     /// Its part afterwards.
-    #[schema(value_type = u16)]
     pub basis_points_after: BasisPoints,
 }
 
@@ -123,10 +116,8 @@ pub struct LineEffect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LostBlock {
     /// Who.
-    #[schema(value_type = schema::Hex32)]
     pub account: AccountId,
     /// Its handle.
-    #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// Of which classes.
     pub classes: Vec<String>,
@@ -138,7 +129,7 @@ pub struct LostBlock {
 pub struct BlockingView {
     /// The weight that is enough.
     #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
-    #[schema(value_type = schema::Wide)]
+    #[schema(value_type = Wide)]
     pub weight: u64,
     /// Holders who have it alone, the heaviest first; at most 100 are listed.
     pub alone: Vec<WeightView>,
@@ -153,13 +144,11 @@ pub struct BlockingView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WeightView {
     /// The holder.
-    #[schema(value_type = schema::Hex32)]
     pub account: AccountId,
     /// Its handle.
-    #[schema(value_type = Option<String>)]
     pub handle: Option<Handle>,
     /// Its weight.
     #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
-    #[schema(value_type = schema::Wide)]
+    #[schema(value_type = Wide)]
     pub weight: u64,
 }
