@@ -178,7 +178,12 @@ impl NetworkEvent {
     fn gossip_size_bytes(&self) -> usize {
         match self {
             Self::Gossip { data, .. } => data.len(),
-            _ => 0,
+            Self::SyncRequested { .. }
+            | Self::SyncAnswered { .. }
+            | Self::PeerConnected(_)
+            | Self::PeerDisconnected(_)
+            | Self::ArtifactAnnounced { .. }
+            | Self::Listening(_) => 0,
         }
     }
 }
@@ -260,7 +265,11 @@ impl EventSender {
             NetworkEvent::Gossip { .. } | NetworkEvent::ArtifactAnnounced { .. } => {
                 (&self.bulk, Some(&self.waiting.bulk))
             }
-            _ => (&self.control, None),
+            NetworkEvent::SyncRequested { .. }
+            | NetworkEvent::SyncAnswered { .. }
+            | NetworkEvent::PeerConnected(_)
+            | NetworkEvent::PeerDisconnected(_)
+            | NetworkEvent::Listening(_) => (&self.control, None),
         };
         let size_bytes = event.gossip_size_bytes();
         if let Some(waiting) = waiting {

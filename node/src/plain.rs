@@ -9,10 +9,22 @@ use crate::cli::units::{show_duration, show_time};
 use allod_protocol::{
     ground::ids::{AccountId, ModelId, Timestamp},
     rules::{
-        access::Readers,
-        licence::LicenceTerms,
-        model::{Licence, VersionRef},
-        proposal::{Proposal, ProposalAction, Scope},
+        access::{Readers, SetDistribution},
+        control::AcceptControl,
+        dispute::ResolveDispute,
+        emergency::{LiftSuspension, SuspendVersion},
+        licence::{GrantLicence, LicenceTerms, RevokeLicence},
+        model::{
+            ClaimLineage, DeprecateVersion, Licence, ReleaseVersion, Retire, SetStewards, VersionRef, WithdrawVersion,
+        },
+        network::{
+            AdmitMember, AdmitValidator, GrantQuota, ReinstateAccount, RemoveMember, RemoveValidator,
+            ReweightValidator, SuspendAccount, Upgrade,
+        },
+        proposal::{ModelAction, NetworkAction, Proposal, Question},
+        round::OpenRound,
+        sale::ApproveTransfer,
+        share::{BurnByDecision, Expropriate, MintShares},
     },
 };
 
@@ -82,22 +94,24 @@ pub(crate) fn with_names<N: Names>(names: &N, text: &str) -> Result<String, N::E
 
 /// What each of a proposal's actions does, one line per action.
 pub(crate) fn actions<N: Names>(names: &N, proposal: &Proposal) -> Result<Vec<String>, N::Error> {
-    actions_of(names, (proposal.scope, Some(proposal.proposer)), &proposal.actions)
+    actions_of(names, &proposal.question, Some(proposal.proposer))
 }
 
 /// As [`actions`], for a proposal that is not open yet. `asked_by` is its proposer, if known.
-fn actions_of<N: Names>(
-    names: &N,
-    (scope, asked_by): (Scope, Option<AccountId>),
-    actions: &[ProposalAction],
-) -> Result<Vec<String>, N::Error> {
-    let words = Words { names, scope, asked_by };
-    actions.iter().map(|action| words.action(action)).collect()
+fn actions_of<N: Names>(names: &N, question: &Question, asked_by: Option<AccountId>) -> Result<Vec<String>, N::Error> {
+    match question {
+        Question::Model { model, actions } => {
+            let words = Words { names, model: names.model(*model)?, asked_by };
+            actions.iter().map(|action| words.action(action)).collect()
+        }
+        Question::Network { actions } => actions.iter().map(|action| of_network(names, action)).collect(),
+    }
 }
 
+/// What there is to say of the actions of one model.
 struct Words<'a, N> {
     names: &'a N,
-    scope: Scope,
+    model: String,
     asked_by: Option<AccountId>,
 }
 
@@ -143,108 +157,104 @@ impl<N: Names> Words<'_, N> {
         Ok(names.join(", "))
     }
 
-    /// The model that the decision is about.
-    fn model(&self) -> Result<String, N::Error> {
-        let Scope::Model(model) = self.scope else { return Ok("the network".into()) };
-        self.names.model(model)
-    }
-
     fn version(&self, version: &VersionRef) -> Result<String, N::Error> {
         let name = self.names.model(version.model)?;
         Ok(format!("{name}@{}", version.label))
     }
 
-    fn action(&self, action: &ProposalAction) -> Result<String, N::Error> {
-        match self.scope {
-            Scope::Model(_) => self.of_model(action),
-            Scope::Network => self.of_network(action),
-        }
-    }
-
-    fn of_model(&self, action: &ProposalAction) -> Result<String, N::Error> {
-        let model = self.model()?;
+    fn action(&self, action: &ModelAction) -> Result<String, N::Error> {
+        let model = &self.model;
         Ok(match action {
-            ProposalAction::ReleaseVersion { label } => format!("release {model}@{label}"),
-            ProposalAction::DeprecateVersion { label, reason } => format!("deprecate {model}@{label}: {reason:?}"),
-            ProposalAction::WithdrawVersion { label, reason } => format!("withdraw {model}@{label}: {reason:?}"),
-            ProposalAction::SuspendVersion { label, reason } => format!("suspend {model}@{label}: {reason:?}"),
-            ProposalAction::LiftSuspension { label, reason } => {
+            ModelAction::ReleaseVersion(ReleaseVersion { label }) => format!("release {model}@{label}"),
+            ModelAction::DeprecateVersion(DeprecateVersion { label, reason }) => {
+                format!("deprecate {model}@{label}: {reason:?}")
+            }
+            ModelAction::WithdrawVersion(WithdrawVersion { label, reason }) => {
+                format!("withdraw {model}@{label}: {reason:?}")
+            }
+            ModelAction::SuspendVersion(SuspendVersion { label, reason }) => {
+                format!("suspend {model}@{label}: {reason:?}")
+            }
+            ModelAction::LiftSuspension(LiftSuspension { label, reason }) => {
                 format!("end the suspension of {model}@{label}: {reason:?}")
             }
-            ProposalAction::ClaimLineage { label, parents } => {
+            ModelAction::ClaimLineage(ClaimLineage { label, parents }) => {
                 let parents: Vec<String> =
                     parents.iter().map(|parent| self.version(parent)).collect::<Result<_, _>>()?;
                 format!("say that {model}@{label} was made from {}", parents.join(", "))
             }
-            ProposalAction::SetLicence { .. } => format!("set the licence of {model}"),
-            ProposalAction::SetDistribution { distribution } => {
+            ModelAction::SetLicence(_) => format!("set the licence of {model}"),
+            ModelAction::SetDistribution(SetDistribution { distribution }) => {
                 format!("let {} read {model}, in {} copies", readers(distribution.readers), distribution.copies)
             }
-            ProposalAction::GrantLicence { account, terms } => {
+            ModelAction::GrantLicence(GrantLicence { account, terms }) => {
                 format!("give {} a licence to {model}{}", self.account(*account)?, licence_terms(terms))
             }
-            ProposalAction::RevokeLicence { account, reason } => {
+            ModelAction::RevokeLicence(RevokeLicence { account, reason }) => {
                 format!("take the licence to {model} from {}: {reason:?}", self.account(*account)?)
             }
-            ProposalAction::MintShares { to, units, reason, .. } => {
+            ModelAction::MintShares(MintShares { to, units, reason, .. }) => {
                 format!("mint {units} units of {model} for {}: {reason:?}", self.account(*to)?)
             }
-            ProposalAction::BurnShares { from, units, cause } => {
+            ModelAction::BurnShares(BurnByDecision { from, units, cause }) => {
                 format!("burn {units} units of {model} that {} holds, if it agrees: {cause:?}", self.account(*from)?)
             }
-            ProposalAction::Expropriate { from, units, cause } => {
+            ModelAction::Expropriate(Expropriate { from, units, cause }) => {
                 format!("take {units} units of {model} from {}: {cause:?}", self.account(*from)?)
             }
-            ProposalAction::ApproveTransfer { to, units, .. } => {
+            ModelAction::ApproveTransfer(ApproveTransfer { to, units, .. }) => {
                 let (from, to) =
                     (self.asked_by.map_or(Ok("the proposer".into()), |id| self.account(id))?, self.account(*to)?);
                 format!("let {from} give {units} units of {model} to {to}")
             }
-            ProposalAction::AcceptControl { account, .. } => {
+            ModelAction::AcceptControl(AcceptControl { account, .. }) => {
                 format!("accept other keys of {}, which holds shares of {model}", self.account(*account)?)
             }
-            ProposalAction::OpenRound { plan } => {
+            ModelAction::OpenRound(OpenRound { plan }) => {
                 format!("open a round of {} units for contributions to {model}", plan.budget)
             }
-            ProposalAction::ResolveDispute { dispute, upholds } => {
+            ModelAction::ResolveDispute(ResolveDispute { dispute, upholds }) => {
                 format!("{} dispute {dispute}", if *upholds { "uphold" } else { "lift" })
             }
-            ProposalAction::SetStewards { stewards } => {
+            ModelAction::SetStewards(SetStewards { stewards }) => {
                 format!("make {} the stewards of {model}", self.accounts(stewards)?)
             }
-            ProposalAction::SetPolicy { .. } => format!("change the rules of {model}"),
-            ProposalAction::Retire { reason } => format!("retire {model}: {reason:?}"),
-            ProposalAction::Statement => format!("state this in the name of all owners of {model}"),
-            other => other.name().replace('_', " "),
+            ModelAction::SetPolicy(_) => format!("change the rules of {model}"),
+            ModelAction::Retire(Retire { reason }) => format!("retire {model}: {reason:?}"),
+            ModelAction::Statement => format!("state this in the name of all owners of {model}"),
         })
     }
+}
 
-    fn of_network(&self, action: &ProposalAction) -> Result<String, N::Error> {
-        Ok(match action {
-            ProposalAction::AdmitValidator { key, power, operator } => {
-                format!("admit a validator of {} with power {power}, key {key}", self.account(*operator)?)
-            }
-            ProposalAction::ReweightValidator { key, power } => format!("give the validator {key} power {power}"),
-            ProposalAction::RemoveValidator { key } => format!("remove the validator {key}"),
-            ProposalAction::AdmitMember { account } => format!("make {} a member", self.account(*account)?),
-            ProposalAction::RemoveMember { account, reason } => {
-                format!("remove {} from the members: {reason:?}", self.account(*account)?)
-            }
-            ProposalAction::GrantQuota { account, quota } => {
-                format!("let {} admit {quota} more accounts", self.account(*account)?)
-            }
-            ProposalAction::SuspendAccount { account, reason } => {
-                format!("suspend {}: {reason:?}", self.account(*account)?)
-            }
-            ProposalAction::ReinstateAccount { account } => format!("reinstate {}", self.account(*account)?),
-            ProposalAction::SetParameters { .. } => "replace the parameters of the network".into(),
-            ProposalAction::Upgrade { height, protocol, release } => {
-                format!("move to version {protocol} of the protocol at block {height}, release {release:?}")
-            }
-            ProposalAction::Statement => "state this in the name of all members".into(),
-            other => other.name().replace('_', " "),
-        })
-    }
+/// What an action of the network does.
+fn of_network<N: Names>(names: &N, action: &NetworkAction) -> Result<String, N::Error> {
+    Ok(match action {
+        NetworkAction::AdmitValidator(AdmitValidator { key, power, operator }) => {
+            format!("admit a validator of {} with power {power}, key {key}", names.account(*operator)?)
+        }
+        NetworkAction::ReweightValidator(ReweightValidator { key, power }) => {
+            format!("give the validator {key} power {power}")
+        }
+        NetworkAction::RemoveValidator(RemoveValidator { key }) => format!("remove the validator {key}"),
+        NetworkAction::AdmitMember(AdmitMember { account }) => format!("make {} a member", names.account(*account)?),
+        NetworkAction::RemoveMember(RemoveMember { account, reason }) => {
+            format!("remove {} from the members: {reason:?}", names.account(*account)?)
+        }
+        NetworkAction::GrantQuota(GrantQuota { account, quota }) => {
+            format!("let {} admit {quota} more accounts", names.account(*account)?)
+        }
+        NetworkAction::SuspendAccount(SuspendAccount { account, reason }) => {
+            format!("suspend {}: {reason:?}", names.account(*account)?)
+        }
+        NetworkAction::ReinstateAccount(ReinstateAccount { account }) => {
+            format!("reinstate {}", names.account(*account)?)
+        }
+        NetworkAction::SetParameters(_) => "replace the parameters of the network".into(),
+        NetworkAction::Upgrade(Upgrade { height, protocol, release }) => {
+            format!("move to version {protocol} of the protocol at block {height}, release {release:?}")
+        }
+        NetworkAction::Statement => "state this in the name of all members".into(),
+    })
 }
 
 #[cfg(test)]

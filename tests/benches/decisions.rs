@@ -17,7 +17,7 @@ use allod_protocol::{
         access::Distribution,
         action::Action,
         event::Event,
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        proposal::{CastBallot, Choice, ModelAction, OpenProposal, Question},
         share::{Register, Share, ShareAt, TotalAt, Weights},
         transaction::Transaction,
     },
@@ -77,8 +77,8 @@ fn block(ledger: &TestLedger, later_ms: u64, transactions: Vec<Transaction>) -> 
 }
 
 fn open(model: ModelId) -> Action {
-    let (scope, actions) = (Scope::Model(model), vec![ProposalAction::Statement]);
-    Action::OpenProposal(OpenProposal { scope, title: "t".into(), text: String::new(), actions })
+    let question = Question::of_model(model, vec![ModelAction::Statement]);
+    Action::OpenProposal(OpenProposal { question, title: "t".into(), text: String::new() })
 }
 
 fn opened(ledger: &mut TestLedger, model: ModelId) -> ProposalId {

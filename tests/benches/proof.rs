@@ -18,7 +18,8 @@ use allod_protocol::{
         account::Account,
         action::Action,
         event::Event,
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        network::AdmitValidator,
+        proposal::{CastBallot, Choice, NetworkAction, OpenProposal, Question},
     },
 };
 use allod_tests::{
@@ -40,9 +41,13 @@ fn chain_with_changes(changes: u8) -> Chain {
         let key_of_new = SigningKey::from_seed(&[change + 105; 32]);
         let accept = operates(chain.genesis.network_id(), accounts[0], &key_of_new);
         let key_of_new = key_of_new.public_key();
-        let admit = ProposalAction::AdmitValidator { key: key_of_new, power: Power::new(1), operator: accounts[0] };
+        let admit = NetworkAction::AdmitValidator(AdmitValidator {
+            key: key_of_new,
+            power: Power::new(1),
+            operator: accounts[0],
+        });
         let ask =
-            OpenProposal { scope: Scope::Network, title: "One more".into(), text: String::new(), actions: vec![admit] };
+            OpenProposal { question: Question::of_network(vec![admit]), title: "One more".into(), text: String::new() };
         let ask = chain.sign(accounts[0], &[key(0)], Action::OpenProposal(ask));
         let accept = chain.sign(accounts[0], &[key(0)], accept);
         let executed = chain.block(1_000, vec![ask, accept]);

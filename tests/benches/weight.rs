@@ -27,11 +27,11 @@ use allod_protocol::{
         event::Event,
         intake::{Intake, SetIntake, UnitsOf},
         load,
-        model::{CreateModel, FoundingLine, ParentGrant},
+        model::{CreateModel, FoundingLine, ParentGrant, SetPolicy},
         policy::{Gate, ModelPolicy, Role},
-        proposal::{CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope},
+        proposal::{CastBallot, Choice, ExecuteProposal, ModelAction, OpenProposal, Question},
         recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
-        round::{KindWeight, Round, RoundPlan, RoundScore, RoundStatus},
+        round::{KindWeight, OpenRound, Round, RoundPlan, RoundScore, RoundStatus},
         share::TransferShares,
         transaction::Transaction,
     },
@@ -90,12 +90,12 @@ fn found(ledger: &mut TestLedger, action: CreateModel) -> ModelId {
     }
 }
 
-fn question(model: ModelId, actions: Vec<ProposalAction>) -> Action {
-    let (scope, text) = (Scope::Model(model), "t".repeat(limits::TEXT_SIZE_BYTES));
-    Action::OpenProposal(OpenProposal { scope, title: "t".into(), text, actions })
+fn question(model: ModelId, actions: Vec<ModelAction>) -> Action {
+    let text = "t".repeat(limits::TEXT_SIZE_BYTES);
+    Action::OpenProposal(OpenProposal { question: Question::of_model(model, actions), title: "t".into(), text })
 }
 
-fn opened(ledger: &mut TestLedger, by: u8, model: ModelId, actions: Vec<ProposalAction>) -> ProposalId {
+fn opened(ledger: &mut TestLedger, by: u8, model: ModelId, actions: Vec<ModelAction>) -> ProposalId {
     match ledger.must(by, question(model, actions)).events.first() {
         Some(Event::ProposalOpened { proposal, .. }) => *proposal,
         other => panic!("{other:?}"),
@@ -163,7 +163,7 @@ fn stored(ledger: &TestLedger) -> (TempDir, Ledger) {
 fn worst_blocks(c: &mut Criterion) {
     let (mut ledger, accounts) = ledger();
     let parent = found(&mut ledger, founding("parent", &accounts, 250, Vec::new()));
-    let long = || vec![ProposalAction::SetPolicy { policy: Box::new(crowded(&accounts)) }];
+    let long = || vec![ModelAction::SetPolicy(SetPolicy { policy: Box::new(crowded(&accounts)) })];
     let proposals: Vec<ProposalId> = (0..16).map(|by| opened(&mut ledger, by, parent, long())).collect();
 
     let transfers = fill(&mut ledger, |by, _| {
@@ -233,7 +233,7 @@ fn worst_agendas(c: &mut Criterion) {
 
 fn agenda_of_questions(c: &mut Criterion, mut ledger: TestLedger, parent: ModelId) {
     for by in 0..ACCOUNTS {
-        opened(&mut ledger, by, parent, vec![ProposalAction::Statement; limits::PROPOSAL_ACTIONS]);
+        opened(&mut ledger, by, parent, vec![ModelAction::Statement; limits::PROPOSAL_ACTIONS]);
     }
     measure(c, "agenda_questions", &ledger, &block(&ledger, 600_000, Vec::new()));
 }
@@ -245,7 +245,7 @@ fn agenda_of_policies(c: &mut Criterion, mut ledger: TestLedger, accounts: &[Acc
         ledger.block(1, ballots);
     };
     for by in 0..16 {
-        let policy = ProposalAction::SetPolicy { policy: Box::new(crowded(accounts)) };
+        let policy = ModelAction::SetPolicy(SetPolicy { policy: Box::new(crowded(accounts)) });
         let signed = ledger.sign_as(by, question(parent, vec![policy]));
         let Some(Event::ProposalOpened { proposal, .. }) =
             ledger.block(1, vec![signed]).results[0].events.first().cloned()
@@ -272,7 +272,7 @@ fn agenda_of_rounds(c: &mut Criterion, mut ledger: TestLedger, accounts: &[Accou
     // As many as a block handles together.
     for number in 0..7 {
         let model = found(&mut ledger, founding(&format!("round-{number}"), accounts, 1, Vec::new()));
-        let proposal = opened(&mut ledger, 0, model, vec![ProposalAction::OpenRound { plan: plan.clone() }]);
+        let proposal = opened(&mut ledger, 0, model, vec![ModelAction::OpenRound(OpenRound { plan: plan.clone() })]);
         ledger.must(0, Action::CastBallot(CastBallot::whole(proposal, Choice::Yes)));
         rounds.push((model, 0));
     }
@@ -327,7 +327,7 @@ fn agenda_of_recoveries(c: &mut Criterion, mut ledger: TestLedger, accounts: &[A
         let keys = two(by).iter().map(|key| WeightedKey { key: key.public_key(), weight: 1 }).collect();
         ledger.must(by, Action::RotateKeys(RotateKeys { keys: KeyPolicy { threshold: 2, keys } }));
         for number in 0..limits::OPEN_APPROVALS_PER_ACCOUNT {
-            let actions = vec![ProposalAction::SetPolicy { policy: Box::new(crowded(accounts)) }];
+            let actions = vec![ModelAction::SetPolicy(SetPolicy { policy: Box::new(crowded(accounts)) })];
             let action = Box::new(question(parent, actions).for_approval().unwrap());
             let request = RequestApproval { action, lifetime_ms: 20 * 86_400_000, every_key: false };
             let key = two(by)[number as usize % 2].clone();

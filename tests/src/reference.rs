@@ -295,7 +295,7 @@ impl World {
             Scope::Model(model) => Lane::Model(model),
         };
         match due {
-            Due::Proposal(id) => of(self.proposals[&id].scope),
+            Due::Proposal(id) => of(self.proposals[&id].question.scope()),
             Due::Silence(scope, _) => of(scope),
             Due::Dispute(id) => Lane::Model(self.disputes[&id].model),
             Due::Round(model, _) | Due::Issue(model, _) | Due::Stop(model, _) => Lane::Model(model),

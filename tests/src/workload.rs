@@ -22,8 +22,8 @@ use allod_protocol::{
         contribution::{ContributionKind, RecordContribution},
         event::Event,
         model::{CreateModel, FoundingLine},
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-        share::TransferShares,
+        proposal::{CastBallot, Choice, ModelAction, OpenProposal, Question},
+        share::{MintShares, TransferShares},
     },
 };
 
@@ -105,17 +105,16 @@ impl Workload {
             Event::ModelCreated { model, .. } => Some(model),
             _ => None,
         });
-        let action = ProposalAction::MintShares {
+        let action = ModelAction::MintShares(MintShares {
             to: self.accounts[0],
             units: Units::new(1),
             reason: String::new(),
             vesting: None,
-        };
+        });
         let ask = Action::OpenProposal(OpenProposal {
-            scope: Scope::Model(self.model.expect("a model")),
+            question: Question::of_model(self.model.expect("a model"), vec![action]),
             title: "Mint one unit".into(),
             text: "For the bench.".into(),
-            actions: vec![action],
         });
         let (tip, executed) = run(self.one(&tip, ask));
         self.proposal = events(&executed).into_iter().find_map(|event| match event {

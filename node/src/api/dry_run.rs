@@ -95,7 +95,7 @@ fn view(reader: &Reader, tried: DryRun) -> Result<DryRunView, Problem> {
                 detail: plain::with_names(reader, &rejection.to_string())?,
             }),
         },
-        effect: match proposal.scope {
+        effect: match proposal.scope() {
             Scope::Model(model) => effect::on_register(reader, model, &changes)?,
             Scope::Network => None,
         },
@@ -118,7 +118,7 @@ fn differences(reader: &Reader, changes: ChangeSet) -> Result<Vec<RecordChange>,
 fn blocking(reader: &Reader, proposal: &Proposal, electorate: u64) -> Result<BlockingView, Problem> {
     let weight = proposal.rule.blocking_weight(electorate);
     let mut view = BlockingView { weight, alone: Vec::new(), smallest_group: Vec::new(), smallest_group_size: None };
-    match proposal.scope {
+    match proposal.scope() {
         // One voice each: any so many.
         Scope::Network => view.smallest_group_size = Some(weight),
         Scope::Model(model) => {

@@ -15,11 +15,11 @@ use allod_protocol::{
     rules::{
         attestation::Attestation,
         due::{Deadline, Due},
-        model::Version,
+        model::{ReleaseVersion, Version},
         office::Office,
         policy::Tally,
-        proposal::{Ballot, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope, dry_run},
-        sale::Purchase,
+        proposal::{Ballot, ModelAction, Proposal, ProposalGate, ProposalOf, ProposalStatus, Scope, dry_run},
+        sale::{ApproveTransfer, Purchase},
     },
 };
 use axum::extract::State;
@@ -31,7 +31,7 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
     let now = reader.now()?;
     let left = |time: Timestamp| time.get().saturating_sub(now.get());
     Ok(ProposalView {
-        model_name: match proposal.scope {
+        model_name: match proposal.scope() {
             Scope::Model(model) => reader.name(model)?,
             Scope::Network => None,
         },
@@ -63,8 +63,8 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
 /// Who would get units of the proposer.
 fn buyers(reader: &Reader, proposal: &Proposal) -> Result<Vec<BuyerView>, Problem> {
     let mut buyers = Vec::new();
-    for action in &proposal.actions {
-        let ProposalAction::ApproveTransfer { to: account, .. } = action else { continue };
+    for action in proposal.question.model_actions() {
+        let ModelAction::ApproveTransfer(ApproveTransfer { to: account, .. }) = action else { continue };
         let accepted = reader.find::<Purchase>(&(proposal.id, *account))?.is_some();
         buyers.push(BuyerView { account: *account, handle: reader.handle(*account)?, accepted });
     }
@@ -73,7 +73,7 @@ fn buyers(reader: &Reader, proposal: &Proposal) -> Result<Vec<BuyerView>, Proble
 
 /// What a proposal that is not over would do to a register if it were carried out now.
 fn effect_of(reader: &Reader, proposal: &Proposal) -> Result<Option<EffectView>, Problem> {
-    let Scope::Model(model) = proposal.scope else { return Ok(None) };
+    let Scope::Model(model) = proposal.scope() else { return Ok(None) };
     if proposal.status.is_final() {
         return Ok(None);
     }
@@ -84,10 +84,10 @@ fn effect_of(reader: &Reader, proposal: &Proposal) -> Result<Option<EffectView>,
 
 /// Each gate of each version that the proposal would release.
 pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView>, Problem> {
-    let Scope::Model(model) = proposal.scope else { return Ok(Vec::new()) };
+    let Scope::Model(model) = proposal.scope() else { return Ok(Vec::new()) };
     let mut gates = Vec::new();
-    for action in &proposal.actions {
-        let ProposalAction::ReleaseVersion { label } = action else { continue };
+    for action in proposal.question.model_actions() {
+        let ModelAction::ReleaseVersion(ReleaseVersion { label }) = action else { continue };
         let version = reader.find::<Version>(&(model, label.clone()))?;
         let artifact = version.map(|version| version.artifact.address);
         for gate in &proposal.gates {

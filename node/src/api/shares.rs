@@ -20,9 +20,9 @@ use allod_protocol::{
         delegation::Delegation,
         dispute::{Dispute, DisputeStatus},
         model::ModelOf,
-        proposal::{Proposal, ProposalAction},
+        proposal::{ModelAction, Proposal},
         round::Round,
-        share::{Issue, Register, Share, ShareChange, ShareReason, Vesting, free_units, portion},
+        share::{Issue, MintShares, Register, Share, ShareChange, ShareReason, Vesting, free_units, portion},
     },
 };
 use axum::extract::State;
@@ -142,9 +142,9 @@ fn vesting(reader: &Reader, change: &ShareChange, decision: Option<&Proposal>) -
             Ok(line.and_then(|line| line.vesting))
         }
         ShareReason::Minted { .. } => {
-            let mints = decision.into_iter().flat_map(|proposal| &proposal.actions);
+            let mints = decision.into_iter().flat_map(|proposal| proposal.question.model_actions());
             Ok(mints.into_iter().find_map(|action| match action {
-                ProposalAction::MintShares { to, vesting, .. } if *to == change.account => *vesting,
+                ModelAction::MintShares(MintShares { to, vesting, .. }) if *to == change.account => *vesting,
                 _ => None,
             }))
         }

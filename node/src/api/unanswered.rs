@@ -30,7 +30,7 @@ fn view(reader: &Reader, proposal: &Proposal, id: AccountId) -> Result<Option<Un
     if !may || reader.find::<Ballot>(&(proposal.id, id))?.is_some() {
         return Ok(None);
     }
-    let (scope, at) = (proposal.scope, proposal.snapshot);
+    let (scope, at) = (proposal.scope(), proposal.snapshot);
     let delegate = match scope {
         Scope::Network => None,
         Scope::Model(model) => {
@@ -68,7 +68,7 @@ pub(crate) async fn unanswered(
         let proposal = named(reader, &id)?;
         // Who holds or belongs now may not have done so then, and the other way round.
         let then = reader.node.ledger.snapshot_at(proposal.snapshot)?;
-        let (accounts, next) = match proposal.scope {
+        let (accounts, next) = match proposal.scope() {
             Scope::Model(model) => {
                 let (shares, next) = paging.records::<Share>(&then, &model, Direction::Ascending)?;
                 (shares.into_iter().map(|share| share.account).collect::<Vec<_>>(), next)

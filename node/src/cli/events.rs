@@ -91,97 +91,8 @@ impl Names {
     }
 
     /// An event in one line.
-    #[allow(clippy::too_many_lines, reason = "a list with one line per event")]
+    #[expect(clippy::too_many_lines, reason = "an arm for each event, so that a new one is told")]
     pub(super) async fn tell(&mut self, event: &Event) -> String {
-        match event {
-            Event::AccountCreated { .. }
-            | Event::KeysRotated { .. }
-            | Event::ControlChanged { .. }
-            | Event::ControlAccepted { .. }
-            | Event::MemberAdmitted { .. }
-            | Event::MemberRemoved { .. }
-            | Event::QuotaGranted { .. }
-            | Event::AccountSuspended { .. }
-            | Event::AccountReinstated { .. }
-            | Event::RecoverySet { .. }
-            | Event::RecoverySought { .. }
-            | Event::RecoveryStopped { .. }
-            | Event::RecoveryContested { .. }
-            | Event::RecoveryLapsed { .. }
-            | Event::GuardiansAsked { .. }
-            | Event::KeysSettled { .. }
-            | Event::AccountRecovered { .. }
-            | Event::ApprovalRequested { .. }
-            | Event::ApprovalSigned { .. }
-            | Event::ApprovalClosed { .. }
-            | Event::ApprovalOpposed { .. }
-            | Event::PeerBound { .. }
-            | Event::PeerReleased { .. } => self.tell_account(event).await,
-            Event::OfficeOffered { .. }
-            | Event::OfficeAccepted { .. }
-            | Event::OfficeResigned { .. }
-            | Event::OfficeEnded { .. } => self.tell_office(event).await,
-            Event::IntakeSet { .. } | Event::TransferAnswered { .. } => self.tell_consent(event).await,
-            Event::VersionPublished { .. }
-            | Event::VersionReleased { .. }
-            | Event::VersionDeprecated { .. }
-            | Event::VersionWithdrawn { .. }
-            | Event::VersionSuspended { .. }
-            | Event::SuspensionEnded { .. }
-            | Event::LineageClaimed { .. }
-            | Event::Attested { .. } => self.tell_version(event).await,
-            Event::ModelCreated { .. }
-            | Event::ArtifactCommitted { .. }
-            | Event::ArtifactTakenOver { .. }
-            | Event::PolicyChanged { .. }
-            | Event::LicenceSet { .. }
-            | Event::DistributionSet { .. }
-            | Event::StewardsSet { .. }
-            | Event::ModelRetired { .. }
-            | Event::Delegated { .. }
-            | Event::ContributionRecorded { .. }
-            | Event::ContributionRevealed { .. }
-            | Event::ContributionAccepted { .. }
-            | Event::ContributionDeclined { .. } => self.tell_model(event).await,
-            Event::LicenceGranted { .. }
-            | Event::LicenceRevoked { .. }
-            | Event::LicenceAsked { .. }
-            | Event::LicenceAnswered { .. }
-            | Event::LicenceRequestLapsed { .. } => self.tell_licence(event).await,
-            Event::RoundOpened { .. }
-            | Event::RecordingEnded { .. }
-            | Event::AmountsWithheld { .. }
-            | Event::RoundWaits { .. }
-            | Event::RoundClosed { .. } => self.tell_round(event).await,
-            Event::DisputeOpened { .. }
-            | Event::DisputeAnswered { .. }
-            | Event::DisputeRuled { .. }
-            | Event::DisputeAppealed { .. }
-            | Event::DisputeEnded { .. }
-            | Event::IncidentReported { .. }
-            | Event::IncidentAnswered { .. }
-            | Event::IncidentUpdated { .. } => self.tell_trouble(event).await,
-            Event::CalledOn { .. } | Event::Spoke { .. } | Event::FellDormant { .. } => self.tell_silence(event).await,
-            Event::SharesChanged { .. }
-            | Event::IssueOpened { .. }
-            | Event::IssueClosed { .. }
-            | Event::ConsentGiven { .. } => self.tell_shares(event).await,
-            Event::ProposalOpened { .. }
-            | Event::BallotCast { .. }
-            | Event::CloseMoved { .. }
-            | Event::ProposalQueued { .. }
-            | Event::ProposalClosed { .. }
-            | Event::StatementMade { .. } => self.tell_proposal(event).await,
-            Event::ValidatorAdmitted { .. }
-            | Event::ValidatorRemoved { .. }
-            | Event::ValidatorReweighted { .. }
-            | Event::ParametersSet
-            | Event::UpgradeScheduled { .. } => self.tell_network(event).await,
-        }
-    }
-
-    #[allow(clippy::too_many_lines, reason = "a list with one line per event")]
-    async fn tell_account(&mut self, event: &Event) -> String {
         match event {
             Event::AccountCreated { handle, sponsor: Some(sponsor), .. } => {
                 format!("account {handle} admitted by {}", self.account(*sponsor).await)
@@ -256,12 +167,31 @@ impl Names {
                 let outcome = if *carried_out { "carried out" } else { "dropped" };
                 format!("{}: request {} {outcome}", self.account(*account).await, short(approval))
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_version(&mut self, event: &Event) -> String {
-        match event {
+            Event::OfficeOffered { office, account } => {
+                format!("{} is asked to be {}", self.account(*account).await, self.office(office).await)
+            }
+            Event::OfficeAccepted { office, account, ahead } => {
+                let when = if *ahead { ", once it is named" } else { "" };
+                format!("{} accepts to be {}{when}", self.account(*account).await, self.office(office).await)
+            }
+            Event::OfficeResigned { office, account } => {
+                format!("{} will not be {}", self.account(*account).await, self.office(office).await)
+            }
+            Event::OfficeEnded { office, account } => {
+                format!("{} is no longer named {}", self.account(*account).await, self.office(office).await)
+            }
+            Event::IntakeSet { account, of, takes } => {
+                let of = match of {
+                    UnitsOf::Any => "any model".into(),
+                    UnitsOf::Model(model) => self.model(*model).await,
+                };
+                let says = if *takes == Some(false) { "takes none unasked" } else { "takes whatever comes" };
+                format!("units of {of}: {} {says}", self.account(*account).await)
+            }
+            Event::TransferAnswered { proposal, buyer, accepted } => {
+                let says = if *accepted { "accepts" } else { "no longer accepts" };
+                format!("{} {says} the units of proposal {}", self.account(*buyer).await, short(proposal))
+            }
             Event::VersionPublished { model, label, publisher, .. } => {
                 format!("version {}@{label} published by {}", self.model(*model).await, self.account(*publisher).await)
             }
@@ -295,12 +225,6 @@ impl Names {
                 let (artifact, account) = (short(artifact), self.account(*account).await);
                 format!("artifact {artifact}: {statement} {verdict}, says {account}")
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_model(&mut self, event: &Event) -> String {
-        match event {
             Event::ModelCreated { name, founder, .. } => {
                 format!("model {name} founded by {}", self.account(*founder).await)
             }
@@ -352,12 +276,6 @@ impl Names {
                 let (model, steward) = (self.model(*model).await, self.account(*steward).await);
                 format!("contribution to {model} declined by {steward}: {reason}")
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_licence(&mut self, event: &Event) -> String {
-        match event {
             Event::LicenceGranted { model, account, expires, accepted, .. } => {
                 let until = expires.map(|time| format!(" until {}", show_time(time))).unwrap_or_default();
                 let (account, model) = (self.account(*account).await, self.model(*model).await);
@@ -382,62 +300,6 @@ impl Names {
                 let (account, model) = (self.account(*account).await, self.model(*model).await);
                 format!("{account} has lost its licence to {model}: {reason}")
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_office(&mut self, event: &Event) -> String {
-        match event {
-            Event::OfficeOffered { office, account } => {
-                format!("{} is asked to be {}", self.account(*account).await, self.office(office).await)
-            }
-            Event::OfficeAccepted { office, account, ahead } => {
-                let when = if *ahead { ", once it is named" } else { "" };
-                format!("{} accepts to be {}{when}", self.account(*account).await, self.office(office).await)
-            }
-            Event::OfficeResigned { office, account } => {
-                format!("{} will not be {}", self.account(*account).await, self.office(office).await)
-            }
-            Event::OfficeEnded { office, account } => {
-                format!("{} is no longer named {}", self.account(*account).await, self.office(office).await)
-            }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_consent(&mut self, event: &Event) -> String {
-        match event {
-            Event::IntakeSet { account, of, takes } => {
-                let of = match of {
-                    UnitsOf::Any => "any model".into(),
-                    UnitsOf::Model(model) => self.model(*model).await,
-                };
-                let says = if *takes == Some(false) { "takes none unasked" } else { "takes all that come" };
-                format!("units of {of}: {} {says}", self.account(*account).await)
-            }
-            Event::TransferAnswered { proposal, buyer, accepted } => {
-                let says = if *accepted { "accepts" } else { "no longer accepts" };
-                format!("{} {says} the units of proposal {}", self.account(*buyer).await, short(proposal))
-            }
-            _ => String::new(),
-        }
-    }
-
-    /// An office in words.
-    async fn office(&mut self, office: &Office) -> String {
-        match office {
-            Office::Steward(model) => format!("steward of {}", self.model(*model).await),
-            Office::Arbiter(model) => format!("arbiter of {}", self.model(*model).await),
-            Office::Guardian(model) => format!("guardian of {}", self.model(*model).await),
-            Office::Attester { model, role } => format!("{role} of {}", self.model(*model).await),
-            Office::KeyGuardian(account) => format!("guardian of {}", self.account(*account).await),
-            Office::Responsible(incident) => format!("responsible for incident {}", short(incident)),
-            Office::Operator(key) => format!("operator of validator {}", short(key)),
-        }
-    }
-
-    async fn tell_round(&mut self, event: &Event) -> String {
-        match event {
             Event::RoundOpened { model, round, closes, .. } => {
                 format!("round {round} of {} opened, closes {}", self.model(*model).await, show_time(*closes))
             }
@@ -463,12 +325,6 @@ impl Names {
                 let (model, minted) = (self.model(*model).await, show_count(minted.get()));
                 format!("round {round} of {model} closed: {minted} units minted for {contributors} givers")
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_trouble(&mut self, event: &Event) -> String {
-        match event {
             Event::DisputeOpened { model, dispute, challenger, respondent } => {
                 let (challenger, respondent) = (self.account(*challenger).await, self.account(*respondent).await);
                 let model = self.model(*model).await;
@@ -502,12 +358,6 @@ impl Names {
             Event::IncidentUpdated { model, incident, status } => {
                 format!("incident {} with {}: {}", short(incident), self.model(*model).await, incident_status(*status))
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_silence(&mut self, event: &Event) -> String {
-        match event {
             Event::CalledOn { scope, account, by, sleeps_at } => {
                 let (account, by) = (self.account(*account).await, self.account(*by).await);
                 let (scope, until) = (self.scope(*scope).await, show_time(*sleeps_at));
@@ -522,30 +372,20 @@ impl Names {
                 let (account, scope) = (self.account(*account).await, self.scope(*scope).await);
                 format!("{account} is dormant: it leaves the count of {scope} until it speaks")
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_shares(&mut self, event: &Event) -> String {
-        let Event::SharesChanged { model, account, flow, units, balance, reason } = event else {
-            return self.tell_minority(event).await;
-        };
-        let sign = if *flow == ShareFlow::In { '+' } else { '-' };
-        let counterparty = match counterparty(reason) {
-            Some(other) => Some(self.account(other).await),
-            None => None,
-        };
-        let why = share_reason(reason, *flow, counterparty.as_deref());
-        let (units, balance) = (show_count(units.get()), show_count(balance.get()));
-        format!(
-            "shares of {}: {} {sign}{units} = {balance} ({why})",
-            self.model(*model).await,
-            self.account(*account).await
-        )
-    }
-
-    async fn tell_minority(&mut self, event: &Event) -> String {
-        match event {
+            Event::SharesChanged { model, account, flow, units, balance, reason } => {
+                let sign = if *flow == ShareFlow::In { '+' } else { '-' };
+                let counterparty = match counterparty(reason) {
+                    Some(other) => Some(self.account(other).await),
+                    None => None,
+                };
+                let why = share_reason(reason, *flow, counterparty.as_deref());
+                let (units, balance) = (show_count(units.get()), show_count(balance.get()));
+                format!(
+                    "shares of {}: {} {sign}{units} = {balance} ({why})",
+                    self.model(*model).await,
+                    self.account(*account).await
+                )
+            }
             Event::IssueOpened { model, number, to, units, until } => {
                 let (model, to) = (self.model(*model).await, self.account(*to).await);
                 let (units, until) = (show_count(units.get()), show_time(*until));
@@ -564,12 +404,6 @@ impl Names {
                 let word = if *agrees { "agrees" } else { "no longer agrees" };
                 format!("proposal {}: {} {word} to what it takes", short(proposal), self.account(*account).await)
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_proposal(&mut self, event: &Event) -> String {
-        match event {
             Event::ProposalOpened { proposal, scope, proposer, closes } => {
                 let (scope, proposer) = (self.scope(*scope).await, self.account(*proposer).await);
                 format!("proposal {} to {scope} opened by {proposer}, closes {}", short(proposal), show_time(*closes))
@@ -595,12 +429,6 @@ impl Names {
             Event::StatementMade { proposal, scope } => {
                 format!("proposal {}: a statement in the name of {}", short(proposal), self.scope(*scope).await)
             }
-            _ => String::new(),
-        }
-    }
-
-    async fn tell_network(&mut self, event: &Event) -> String {
-        match event {
             Event::ValidatorAdmitted { key, power, operator } => {
                 format!("validator {} of {} admitted with power {power}", short(key), self.account(*operator).await)
             }
@@ -610,7 +438,19 @@ impl Names {
             Event::UpgradeScheduled { height, protocol, release } => {
                 format!("version {protocol} of the protocol ({release}) from block {height} on")
             }
-            _ => String::new(),
+        }
+    }
+
+    /// An office in words.
+    async fn office(&mut self, office: &Office) -> String {
+        match office {
+            Office::Steward(model) => format!("steward of {}", self.model(*model).await),
+            Office::Arbiter(model) => format!("arbiter of {}", self.model(*model).await),
+            Office::Guardian(model) => format!("guardian of {}", self.model(*model).await),
+            Office::Attester { model, role } => format!("{role} of {}", self.model(*model).await),
+            Office::KeyGuardian(account) => format!("guardian of {}", self.account(*account).await),
+            Office::Responsible(incident) => format!("responsible for incident {}", short(incident)),
+            Office::Operator(key) => format!("operator of validator {}", short(key)),
         }
     }
 }

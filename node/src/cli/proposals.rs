@@ -200,7 +200,7 @@ fn expected(view: &ProposalView) -> Duration {
 }
 
 fn scope_name(view: &ProposalView) -> String {
-    match view.proposal.scope {
+    match view.proposal.scope() {
         Scope::Network => "the members".into(),
         Scope::Model(id) => who(view.model_name.as_ref(), id),
     }
@@ -308,8 +308,8 @@ fn show(shown: &ProposalWithBallots, dates: &Dates) -> String {
     fields.add("proposal", proposal.id).add("title", &proposal.title);
     fields.add_some("text", Some(&proposal.text).filter(|text| !text.is_empty()));
     fields.add("asks", scope_name(view)).add("proposer", who(view.proposer_handle.as_ref(), proposal.proposer));
-    for (action, does) in proposal.actions.iter().zip(&view.does) {
-        let details = action_details(action).map(|details| format!("\n{details}")).unwrap_or_default();
+    for (details, does) in action_details(&proposal.question).into_iter().zip(&view.does) {
+        let details = details.map(|details| format!("\n{details}")).unwrap_or_default();
         fields.add("if it passes", format!("{does}{details}"));
     }
     fields.add("class", proposal.class.name()).add("rule", sentences(&view.rule_text));

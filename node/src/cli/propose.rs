@@ -20,13 +20,13 @@ use super::{
 use crate::api::views::ProposalView;
 use allod_protocol::{
     ground::{
-        ids::{ModelName, ProposalId, Timestamp},
+        ids::{ModelId, ModelName, ProposalId, Timestamp},
         limits,
     },
     rules::{
         action::Action,
         event::Event,
-        proposal::{OpenProposal, ProposalAction, Scope},
+        proposal::{ModelAction, NetworkAction, OpenProposal, Question},
     },
 };
 use anyhow::Result;
@@ -108,12 +108,12 @@ pub(super) struct Asking<T: clap::Args> {
     #[command(flatten)]
     what: T,
     #[command(flatten)]
-    question: Question,
+    wording: Wording,
 }
 
 /// The question in words, and who asks it.
 #[derive(Debug, clap::Args)]
-struct Question {
+struct Wording {
     /// The question in one line [default: derived from the action]
     #[arg(long)]
     title: Option<String>,
@@ -132,19 +132,37 @@ struct Question {
 
 /// What a decision asks for.
 pub(super) struct Asked {
-    scope: Scope,
-    action: ProposalAction,
-    /// A title that describes it, if the question has none.
+    question: Question,
+    /// A title that says it, should the proposal have none.
     title: String,
 }
 
 impl Asked {
-    fn network(action: ProposalAction, title: String) -> Self {
-        Self { scope: Scope::Network, action, title }
+    fn network(action: NetworkAction, title: String) -> Self {
+        Self { question: Question::of_network(vec![action]), title }
     }
 
-    async fn model(client: &Client, model: &ModelName, action: ProposalAction, title: String) -> Result<Self> {
-        Ok(Self { scope: Scope::Model(client.model(model).await?.model.id), action, title })
+    fn of_model(model: ModelId, action: ModelAction, title: String) -> Self {
+        Self { question: Question::of_model(model, vec![action]), title }
+    }
+
+    async fn model(client: &Client, model: &ModelName, action: ModelAction, title: String) -> Result<Self> {
+        Ok(Self::of_model(client.model(model).await?.model.id, action, title))
+    }
+
+    /// Does what another asks for as well, if the same are asked.
+    fn add(&mut self, further: Self) -> Result<()> {
+        match (&mut self.question, further.question) {
+            (Question::Model { model, actions }, Question::Model { model: same, actions: more }) if *model == same => {
+                actions.extend(more);
+            }
+            (Question::Network { actions }, Question::Network { actions: more }) => actions.extend(more),
+            (Question::Model { .. } | Question::Network { .. }, _) => {
+                return Err(Failure::usage("one proposal asks one model's owners, or the network's members; open two"));
+            }
+        }
+        self.title = format!("{}; {}", self.title, further.title);
+        Ok(())
     }
 }
 
@@ -202,30 +220,25 @@ macro_rules! each_kind {
 impl Propose {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         let client = context.client()?;
-        let (mut asked, question) = each_kind!(self, asking => (asking.what.ask(&client).await?, asking.question));
-        let mut actions = vec![asked.action];
-        for words in question.then.split(|word| word == THEN).filter(|_| !question.then.is_empty()) {
-            let further = Self::further(words, question.signing.account())?;
-            let further = each_kind!(further, asking => (asking.what.ask(&client).await?, asking.question));
-            let (Asked { scope, action, title }, own) = further;
+        let (mut asked, wording) = each_kind!(self, asking => (asking.what.ask(&client).await?, asking.wording));
+        for words in wording.then.split(|word| word == THEN).filter(|_| !wording.then.is_empty()) {
+            let further = Self::further(words, wording.signing.account())?;
+            let (further, own) = each_kind!(further, asking => (asking.what.ask(&client).await?, asking.wording));
             if own.title.is_some() || !own.text.is_empty() || own.dry_run {
                 return Err(Failure::usage(
                     "a title, a text and --dry-run are the proposal's: give them before --then",
                 ));
             }
-            if scope != asked.scope {
-                return Err(Failure::usage("one proposal asks one model's owners, or the network's members; open two"));
-            }
-            actions.push(action);
-            asked.title = format!("{}; {title}", asked.title);
+            asked.add(further)?;
         }
-        let made = if asked.title.len() > limits::TITLE_SIZE_BYTES { cut(&asked.title, 60) } else { asked.title };
-        let title = question.title.unwrap_or(made);
-        let proposal = OpenProposal { scope: asked.scope, title, text: question.text, actions };
-        if question.dry_run {
-            return dry_run::try_out(context, client, question.signing.account(), proposal).await;
+        let Asked { question, title } = asked;
+        let made = if title.len() > limits::TITLE_SIZE_BYTES { cut(&title, 60) } else { title };
+        let title = wording.title.unwrap_or(made);
+        let proposal = OpenProposal { question, title, text: wording.text };
+        if wording.dry_run {
+            return dry_run::try_out(context, client, wording.signing.account(), proposal).await;
         }
-        open(context, &question.signing.sender_at(context, client).await?, proposal).await
+        open(context, &wording.signing.sender_at(context, client).await?, proposal).await
     }
 
     /// The action after `--then`, in the words of a proposal of its own; the asking account is already known.

@@ -13,12 +13,15 @@ use allod_protocol::{
     rules::{
         access::{Distribution, Readers},
         account::{KeyPolicy, WeightedKey},
+        control::AcceptControl,
         incident::IncidentStatus,
-        model::{Licence, VersionStatus},
+        licence::SetLicence,
+        model::{Licence, SetPolicy, VersionStatus},
         policy::{ModelPolicy, Rule, Verdict, explain},
-        proposal::{BallotPart, ProposalAction, ProposalStatus},
-        round::{Cap, CapPer, RoundPlan},
-        share::{ShareFlow, ShareReason, Vesting},
+        proposal::{BallotPart, ModelAction, ProposalStatus, Question},
+        round::{Cap, CapPer, OpenRound, RoundPlan},
+        sale::ApproveTransfer,
+        share::{MintShares, ShareFlow, ShareReason, Vesting},
         standing::{Concern, ConcernKind},
     },
 };
@@ -178,19 +181,40 @@ pub(super) fn show_effect(effect: &EffectView) -> String {
     text
 }
 
-/// What there is to know about an action besides the line that says what it does.
-pub(super) fn action_details(action: &ProposalAction) -> Option<String> {
+/// What there is to know of each action of a proposal beside the line that says what it does.
+pub(super) fn action_details(question: &Question) -> Vec<Option<String>> {
+    match question {
+        Question::Model { actions, .. } => actions.iter().map(details_of).collect(),
+        Question::Network { actions } => vec![None; actions.len()],
+    }
+}
+
+fn details_of(action: &ModelAction) -> Option<String> {
     Some(match action {
-        ProposalAction::SetLicence { licence } => show_licence(licence),
-        ProposalAction::MintShares { vesting, .. } => show_vesting(vesting.as_ref()?),
-        ProposalAction::ApproveTransfer { price, reason, .. } => {
+        ModelAction::SetLicence(SetLicence { licence }) => show_licence(licence),
+        ModelAction::MintShares(MintShares { vesting, .. }) => show_vesting(vesting.as_ref()?),
+        ModelAction::ApproveTransfer(ApproveTransfer { price, reason, .. }) => {
             let said = [("price", price), ("reason", reason)].into_iter().filter(|(_, said)| !said.is_empty());
             said.map(|(what, said)| format!("{what}: {said:?}")).collect::<Vec<_>>().join("\n")
         }
-        ProposalAction::OpenRound { plan } => show_plan(plan),
-        ProposalAction::AcceptControl { keys, .. } => show_keys(keys),
-        ProposalAction::SetPolicy { policy } => show_policy(policy),
-        _ => return None,
+        ModelAction::OpenRound(OpenRound { plan }) => show_plan(plan),
+        ModelAction::AcceptControl(AcceptControl { keys, .. }) => show_keys(keys),
+        ModelAction::SetPolicy(SetPolicy { policy }) => show_policy(policy),
+        ModelAction::ReleaseVersion(_)
+        | ModelAction::DeprecateVersion(_)
+        | ModelAction::WithdrawVersion(_)
+        | ModelAction::ClaimLineage(_)
+        | ModelAction::SuspendVersion(_)
+        | ModelAction::LiftSuspension(_)
+        | ModelAction::GrantLicence(_)
+        | ModelAction::RevokeLicence(_)
+        | ModelAction::SetDistribution(_)
+        | ModelAction::BurnShares(_)
+        | ModelAction::Expropriate(_)
+        | ModelAction::ResolveDispute(_)
+        | ModelAction::SetStewards(_)
+        | ModelAction::Retire(_)
+        | ModelAction::Statement => return None,
     })
     .filter(|details| !details.is_empty())
 }

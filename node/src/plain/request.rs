@@ -13,6 +13,7 @@ use allod_protocol::{
 };
 
 /// What an action does, as the words that follow "to".
+#[expect(clippy::too_many_lines, reason = "an arm for each action, so that a new one is put in words")]
 pub(crate) fn action<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String, N::Error> {
     let account = |id| names.account(id);
     let model = |id| names.model(id);
@@ -35,8 +36,8 @@ pub(crate) fn action<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result
         Action::BurnShares(it) => format!("burn {} units of {}: {:?}", it.units, model(it.model)?, it.reason),
         Action::TakeUp(it) => format!("take up {} units of issue {} of {}", it.units, it.issue, model(it.model)?),
         Action::OpenProposal(it) => {
-            let does = actions_of(names, (it.scope, None), &it.actions)?.join("; ");
-            format!("ask {} to {does}, titled {:?}", whom(names, it.scope)?, it.title)
+            let does = actions_of(names, &it.question, None)?.join("; ");
+            format!("ask {} to {does}, titled {:?}", whom(names, it.question.scope())?, it.title)
         }
         Action::CastBallot(it) => format!("answer proposal {} with {}", it.proposal, answer(&it.parts)),
         Action::Delegate(it) => match it.to {
@@ -47,15 +48,6 @@ pub(crate) fn action<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result
         Action::Present(it) => format!("say that it is there, among {}", whom(names, it.scope)?),
         Action::AcceptOffice(it) => format!("accept to be {}", office(names, &it.office)?),
         Action::ResignOffice(it) => format!("resign as {}", office(names, &it.office)?),
-        other => of_affairs(names, other)?,
-    })
-}
-
-#[allow(clippy::too_many_lines, reason = "a list with one line per action")]
-fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String, N::Error> {
-    let account = |id| names.account(id);
-    let model = |id| names.model(id);
-    Ok(match action {
         Action::RecordContribution(it) => {
             let amount = if it.sealed.is_some() { "a sealed amount".to_owned() } else { it.amount.to_string() };
             format!("record a contribution of {amount} of {} to {}", it.kind.name(), model(it.model)?)
@@ -126,7 +118,7 @@ fn of_affairs<N: Names, R, S>(names: &N, action: &Action<R, S>) -> Result<String
         }
         Action::AnswerIncident(it) => format!("say of incident {}: {:?}", it.incident, it.text),
         Action::CommitArtifact(it) => format!("commit to an artifact for {}", model(it.model)?),
-        other => other.name().replace('_', " "),
+        Action::RequestApproval(_) | Action::SignApproval(_) => action.name().replace('_', " "),
     })
 }
 

@@ -678,7 +678,7 @@ impl Replica {
             Support::Polka if !valid => {
                 self.effects.notes.broken.insert(block);
             }
-            _ => {}
+            Support::Proposer | Support::Commit | Support::Polka => {}
         }
         let value = ProposedValue {
             height,

@@ -214,7 +214,7 @@ impl Subject {
             })),
             Self::Decision(id) => {
                 let proposal = existing::<Proposal>(state, id, "proposal")?;
-                let model = match proposal.scope {
+                let model = match proposal.scope() {
                     Scope::Model(model) => Some(existing::<Model>(state, &model, "model")?),
                     Scope::Network => None,
                 };

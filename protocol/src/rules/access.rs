@@ -32,6 +32,7 @@ use crate::{
         licence::Licensee,
         model::Model,
         office::{self, Office},
+        proposal::Proposal,
         rejection::Rejection,
         share::Share,
     },
@@ -70,6 +71,31 @@ impl Distribution {
             return Err(Invalid::Form { field: "distribution", problem });
         }
         Ok(())
+    }
+}
+
+/// Say who reads the model's artifacts, and how many copies there should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SetDistribution {
+    /// Both from then on.
+    pub distribution: Distribution,
+}
+
+impl SetDistribution {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.distribution.check()
+    }
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        mut model: Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        model.distribution = self.distribution;
+        state.write(&model.id, &model);
+        Ok(vec![Event::DistributionSet { model: model.id, distribution: self.distribution, proposal: proposal.id }])
     }
 }
 

@@ -154,27 +154,53 @@ impl<Request, Sign> Action<Request, Sign> {
     /// it votes, keeps its keys and guards those of others, and answers and completes what would be lost by waiting.
     /// What it asks several of its own keys for is judged both when the request is made and when it is executed.
     pub const fn is_open_to_suspended(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::CastBallot(_)
-                | Self::Delegate(_)
-                | Self::TakeUp(_)
-                | Self::GiveConsent(_)
-                | Self::AnswerDispute(_)
-                | Self::WithdrawDispute(_)
-                | Self::AppealDispute(_)
-                | Self::AnswerIncident(_)
-                | Self::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. })
-                | Self::RevealContribution(_)
-                | Self::RotateKeys(_)
-                | Self::CancelRecovery(_)
-                | Self::RecoverAccount(_)
-                | Self::RequestApproval(_)
-                | Self::SignApproval(_)
-                | Self::Present(_)
-                | Self::LeaveNetwork(_)
-                | Self::ResignOffice(_)
-        )
+            | Self::Delegate(_)
+            | Self::TakeUp(_)
+            | Self::GiveConsent(_)
+            | Self::AnswerDispute(_)
+            | Self::WithdrawDispute(_)
+            | Self::AppealDispute(_)
+            | Self::AnswerIncident(_)
+            | Self::RevealContribution(_)
+            | Self::RotateKeys(_)
+            | Self::CancelRecovery(_)
+            | Self::RecoverAccount(_)
+            | Self::RequestApproval(_)
+            | Self::SignApproval(_)
+            | Self::Present(_)
+            | Self::LeaveNetwork(_)
+            | Self::ResignOffice(_) => true,
+            Self::OpenDispute(dispute) => matches!(dispute.target, DisputeTarget::Appeal(_)),
+            Self::CreateAccount(_)
+            | Self::CreateModel(_)
+            | Self::PublishVersion(_)
+            | Self::CommitArtifact(_)
+            | Self::RecordContribution(_)
+            | Self::AcceptContribution(_)
+            | Self::TransferShares(_)
+            | Self::OpenProposal(_)
+            | Self::WithdrawProposal(_)
+            | Self::ExecuteProposal(_)
+            | Self::CancelProposal(_)
+            | Self::BurnShares(_)
+            | Self::Attest(_)
+            | Self::RuleDispute(_)
+            | Self::ReportIncident(_)
+            | Self::UpdateIncident(_)
+            | Self::SetRecovery(_)
+            | Self::BindPeer(_)
+            | Self::ReleasePeer(_)
+            | Self::CallOn(_)
+            | Self::AcceptOffice(_)
+            | Self::SetIntake(_)
+            | Self::AcceptTransfer(_)
+            | Self::AskLicence(_)
+            | Self::AnswerLicence(_)
+            | Self::StopVersion(_)
+            | Self::DeclineContribution(_) => false,
+        }
     }
 
     /// Checks every rule of form.

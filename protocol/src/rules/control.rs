@@ -16,6 +16,7 @@
 use crate::{
     ground::{
         ids::{AccountId, Height, ModelId, ProposalId},
+        invalid::Invalid,
         state::{Family, Overlay, Record, StateError, StateRead, read},
     },
     rules::{
@@ -23,6 +24,7 @@ use crate::{
         context::Context,
         event::Event,
         model::Model,
+        proposal::Proposal,
         rejection::Rejection,
         share::Share,
     },
@@ -172,16 +174,33 @@ pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -
     }
 }
 
-/// The owners accept the keys of a holder.
-pub(crate) fn accept(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    (model, proposal): (ModelId, ProposalId),
-    (account, keys): (AccountId, &KeyPolicy),
-) -> Result<Event, Rejection> {
-    context.existing_account(state, account)?;
-    state.write(&(model, account), &AcceptedControl { model, account, keys: keys.clone(), proposal });
-    Ok(Event::ControlAccepted { model, account, proposal })
+/// Accept the keys of a holder whose control changes, where the owners have a say in that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AcceptControl {
+    /// The holder.
+    pub account: AccountId,
+    /// The keys with which its control began anew, or is to.
+    pub keys: KeyPolicy,
+}
+
+impl AcceptControl {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.keys.check()
+    }
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (model, account, proposal) = (model.id, self.account, proposal.id);
+        context.existing_account(state, account)?;
+        state.write(&(model, account), &AcceptedControl { model, account, keys: self.keys.clone(), proposal });
+        Ok(vec![Event::ControlAccepted { model, account, proposal }])
+    }
 }
 
 /// The owners changed how they decide.

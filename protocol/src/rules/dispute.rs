@@ -38,7 +38,7 @@ pub mod ending;
 pub mod panel;
 pub mod stake;
 
-pub use ending::WithdrawDispute;
+pub use ending::{ResolveDispute, WithdrawDispute};
 pub use panel::{AppealDispute, Panel, RuleDispute, Ruling, sitting};
 pub use stake::{ChallengedInVain, Challenger};
 
@@ -377,7 +377,13 @@ impl Dispute {
         match self.status {
             DisputeStatus::Ruled { stands, .. } => stands,
             DisputeStatus::Appealed { until, .. } => until,
-            _ => self.lapses,
+            DisputeStatus::Open
+            | DisputeStatus::Upheld { .. }
+            | DisputeStatus::Lifted { .. }
+            | DisputeStatus::Lapsed { .. }
+            | DisputeStatus::Withdrawn { .. }
+            | DisputeStatus::Moot { .. }
+            | DisputeStatus::Outbid { .. } => self.lapses,
         }
     }
 

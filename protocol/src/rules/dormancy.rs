@@ -143,13 +143,51 @@ impl Present {
 /// The scope in which this action counts as activity. `None` if it counts nowhere, or nobody is silent there.
 pub(crate) fn spoken_in<Request, Sign>(state: &Overlay<'_>, action: &Action<Request, Sign>) -> Option<Scope> {
     match action {
-        Action::OpenProposal(action) => Some(action.scope),
-        Action::CastBallot(action) => state.read::<Proposal>(&action.proposal).map(|proposal| proposal.scope),
+        Action::OpenProposal(action) => Some(action.question.scope()),
+        Action::CastBallot(action) => state.read::<Proposal>(&action.proposal).map(|proposal| proposal.scope()),
         Action::Delegate(Delegate { model, .. })
         | Action::TransferShares(TransferShares { model, .. })
         | Action::BurnShares(BurnShares { model, .. })
         | Action::TakeUp(TakeUp { model, .. }) => Some(Scope::Model(*model)),
-        _ => None,
+        Action::CreateAccount(_)
+        | Action::RotateKeys(_)
+        | Action::CreateModel(_)
+        | Action::PublishVersion(_)
+        | Action::CommitArtifact(_)
+        | Action::RecordContribution(_)
+        | Action::AcceptContribution(_)
+        | Action::WithdrawProposal(_)
+        | Action::ExecuteProposal(_)
+        | Action::CancelProposal(_)
+        | Action::Attest(_)
+        | Action::RevealContribution(_)
+        | Action::OpenDispute(_)
+        | Action::AnswerDispute(_)
+        | Action::RuleDispute(_)
+        | Action::ReportIncident(_)
+        | Action::UpdateIncident(_)
+        | Action::SetRecovery(_)
+        | Action::RecoverAccount(_)
+        | Action::CancelRecovery(_)
+        | Action::RequestApproval(_)
+        | Action::SignApproval(_)
+        | Action::BindPeer(_)
+        | Action::ReleasePeer(_)
+        | Action::CallOn(_)
+        | Action::Present(_)
+        | Action::LeaveNetwork(_)
+        | Action::AcceptOffice(_)
+        | Action::ResignOffice(_)
+        | Action::SetIntake(_)
+        | Action::AcceptTransfer(_)
+        | Action::GiveConsent(_)
+        | Action::AskLicence(_)
+        | Action::AnswerLicence(_)
+        | Action::StopVersion(_)
+        | Action::DeclineContribution(_)
+        | Action::WithdrawDispute(_)
+        | Action::AppealDispute(_)
+        | Action::AnswerIncident(_) => None,
     }
     .filter(|scope| match scope {
         Scope::Model(model) => Register::of(state, *model).silent > 0,

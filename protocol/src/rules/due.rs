@@ -24,7 +24,7 @@ use crate::{
         dormancy, emergency,
         event::Event,
         licence, load,
-        proposal::{self, Proposal, ProposalAction, Scope},
+        proposal::{self, Proposal, Scope},
         recovery, round, share,
     },
 };
@@ -380,19 +380,21 @@ fn weight_of(state: &Overlay<'_>, due: Due) -> Weight {
         Due::Dispute(_, id) => {
             state.read::<Dispute>(&id).map_or(load::ENTRY, |dispute| load::of_dispute(dispute.would_make_moot(state)))
         }
-        _ => load::ENTRY,
+        Due::Delegation { .. }
+        | Due::Approval(..)
+        | Due::Silence { .. }
+        | Due::Issue { .. }
+        | Due::Stop { .. }
+        | Due::Ballots(_)
+        | Due::Binding(_)
+        | Due::LicenceRequest { .. } => load::ENTRY,
     }
 }
 
 fn weight_of_proposal(state: &Overlay<'_>, proposal: &Proposal) -> Weight {
-    let moot = |action: &ProposalAction| match action {
-        ProposalAction::ResolveDispute { dispute, .. } => {
-            state.read::<Dispute>(dispute).map_or(0, |dispute| dispute.would_make_moot(state))
-        }
-        _ => 0,
-    };
-    let moot = proposal.actions.iter().map(moot).max().unwrap_or(0);
-    load::of_proposal(&proposal.actions, &proposal.gates, moot)
+    let resolved = proposal.question.resolution().and_then(|it| state.read::<Dispute>(&it.dispute));
+    let moot = resolved.map_or(0, |dispute| dispute.would_make_moot(state));
+    load::of_proposal(&proposal.question, &proposal.gates, moot)
 }
 
 fn handle_one(state: &mut Overlay<'_>, context: &mut Context, due: Due) -> Vec<Event> {

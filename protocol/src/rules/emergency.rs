@@ -4,10 +4,10 @@
 //! A suspended version cannot be released, is not served to strangers, and is marked as suspended wherever it appears.
 //! It keeps its status: when the suspension ends, it is as it was before.
 //!
-//! A stop is not a veto. One account can stop one version at most [`limits::EMERGENCY_STOPS`] times, each long after
-//! the previous stop ended ([`limits::EMERGENCY_REST_MS`]), and can have [`limits::EMERGENCY_STOPS_AT_ONCE`] stops of
-//! one model in force at a time, so that one decision of the owners can lift them all. A decision of the owners
-//! ([`suspend`], [`lift`], withdrawing the version) ends a stop; only the owners can suspend without a term.
+//! A stop is not a veto. One account stops one version [`limits::EMERGENCY_STOPS`] times at the most, each long after the
+//! one before ended ([`limits::EMERGENCY_REST_MS`]), and has [`limits::EMERGENCY_STOPS_AT_ONCE`] stops of one model
+//! running at a time, so that one decision of the owners can lift them all. What the owners decide
+//! ([`SuspendVersion`], [`LiftSuspension`], withdrawing the version) ends a stop; only they suspend without a term.
 
 use crate::{
     ground::{
@@ -21,6 +21,7 @@ use crate::{
         due::{self, Due},
         event::Event,
         model::{Model, ModelCounters, Version, VersionStatus, existing_version, wrong_status},
+        proposal::Proposal,
         rejection::Rejection,
     },
 };
@@ -204,7 +205,7 @@ impl StopVersion {
 }
 
 /// Checks that a reason is not blank and has at most [`limits::TITLE_SIZE_BYTES`].
-pub(crate) fn check_reason(reason: &str) -> Result<(), Invalid> {
+fn check_reason(reason: &str) -> Result<(), Invalid> {
     check_said("reason", reason, "is blank; say why, for everyone who meets the version")?;
     check_text("reason", reason, limits::TITLE_SIZE_BYTES)
 }
@@ -272,36 +273,68 @@ fn take_back(
     }
 }
 
-/// Suspends a version until it is lifted, by decision; this confirms a stop in force.
-pub(crate) fn suspend(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    model: &Model,
-    (label, proposal, reason): (&VersionLabel, ProposalId, &str),
-) -> Result<Event, Rejection> {
-    let mut version = existing_version(state, model.id, label)?;
-    if matches!(version.status, VersionStatus::Withdrawn { .. }) {
-        return Err(wrong_status(version));
-    }
-    if matches!(version.suspended, Some(Suspension { by: SuspendedBy::Decision(_), .. })) {
-        require_not_suspended(&version, context.time)?;
-    }
-    end_stop(state, context, &mut version, StopEnd::Confirmed(proposal));
-    Ok(set(state, context, version, (SuspendedBy::Decision(proposal), reason)))
+/// Suspend a version until the owners lift it; an emergency stop of it that runs is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SuspendVersion {
+    /// The label of the version, which is not withdrawn, and not suspended by a decision before.
+    pub label: VersionLabel,
+    /// Why, for whoever meets the version: not blank, at most [`limits::TITLE_SIZE_BYTES`].
+    pub reason: String,
 }
 
-/// Ends a suspension, by decision.
-pub(crate) fn lift(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    model: &Model,
-    (label, proposal): (&VersionLabel, ProposalId),
-) -> Result<Event, Rejection> {
-    let version = existing_version(state, model.id, label)?;
-    if version.suspended.is_none() {
-        return Err(Rejection::VersionNotSuspended { model: model.id, label: label.clone() });
+impl SuspendVersion {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_reason(&self.reason)
     }
-    Ok(clear(state, context, version, StopEnd::Lifted(proposal)))
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        let mut version = existing_version(state, model.id, &self.label)?;
+        if matches!(version.status, VersionStatus::Withdrawn { .. }) {
+            return Err(wrong_status(version));
+        }
+        if matches!(version.suspended, Some(Suspension { by: SuspendedBy::Decision(_), .. })) {
+            require_not_suspended(&version, context.time)?;
+        }
+        end_stop(state, context, &mut version, StopEnd::Confirmed(proposal.id));
+        Ok(vec![set(state, context, version, (SuspendedBy::Decision(proposal.id), &self.reason))])
+    }
+}
+
+/// End the suspension of a version: it stands where it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LiftSuspension {
+    /// The label of the version, which is suspended by a stop or a decision.
+    pub label: VersionLabel,
+    /// Why, for whoever meets the version: not blank, at most [`limits::TITLE_SIZE_BYTES`].
+    pub reason: String,
+}
+
+impl LiftSuspension {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_reason(&self.reason)
+    }
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        let version = existing_version(state, model.id, &self.label)?;
+        if version.suspended.is_none() {
+            return Err(Rejection::VersionNotSuspended { model: model.id, label: self.label.clone() });
+        }
+        Ok(vec![clear(state, context, version, StopEnd::Lifted(proposal.id))])
+    }
 }
 
 /// A stop has run out.

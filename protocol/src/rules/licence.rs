@@ -21,7 +21,7 @@
 use crate::{
     ground::{
         ids::{AccountId, Height, ModelId, ProposalId, Timestamp},
-        invalid::{Invalid, check_text},
+        invalid::{Invalid, check_line, check_text},
         limits,
         state::{Family, Overlay, Record, prefix_end},
     },
@@ -30,6 +30,7 @@ use crate::{
         due::{self, Due},
         event::Event,
         model::{Licence, Model},
+        proposal::Proposal,
         rejection::Rejection,
     },
 };
@@ -372,50 +373,112 @@ fn put(state: &mut Overlay<'_>, context: &Context, mut licensee: Licensee, step:
     state.write(&line, &licensee);
 }
 
-/// Grants an account a licence by a decision that `asked_by` proposed. If the account agreed in advance, this replaces
-/// the licence that it has; in any case it replaces an earlier offer.
-pub(crate) fn grant(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    (model, proposal, asked_by): (ModelId, ProposalId, AccountId),
-    (account, granted): (AccountId, &LicenceTerms),
-) -> Result<Event, Rejection> {
-    context.existing_account(state, account)?;
-    let mut licensee = state.read::<Licensee>(&(model, account)).unwrap_or_else(|| {
-        state.write(&(account, model), &LicenceOf(model));
-        Licensee { model, account, licence: None, offer: None, changes: 0 }
-    });
-    let (terms, expires) = (granted.terms.clone(), granted.for_ms.map(|for_ms| context.time.plus_ms(for_ms)));
-    let grant = LicenceGrant { proposal, since: context.height, terms: terms.clone(), expires };
-    let asked = state.read::<LicenceRequest>(&(account, model)).is_some_and(|request| request.terms == *granted);
-    let renews = licensee.in_force(context.time).is_some_and(|it| it.terms == grant.terms && !grant.ends_before(it));
-    let accepted = asked || renews || asked_by == account;
-    if asked {
-        forget_request(state, (model, account));
-    }
-    if accepted {
-        licensee.licence = Some(AgreedLicence { grant, ended: None });
-        licensee.offer = None;
-    } else {
-        licensee.offer = Some(grant);
-    }
-    put(state, context, licensee, LicenceStep::Granted { proposal, terms, expires, accepted });
-    Ok(Event::LicenceGranted { model, account, expires, proposal, accepted })
+/// Set the terms under which the model is used. What was granted before keeps its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SetLicence {
+    /// The terms.
+    pub licence: Licence,
 }
 
-/// Revokes an account's licence, and any offer to it, by a decision.
-pub(crate) fn revoke(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    (model, proposal): (ModelId, ProposalId),
-    (account, reason): (AccountId, &str),
-) -> Result<Event, Rejection> {
-    let lacks = Rejection::NotLicensee { account, model };
-    let Some(mut licensee) = state.read::<Licensee>(&(model, account)) else { return Err(lacks) };
-    let ended = licensee.end(LicenceEnd::Revoked);
-    if licensee.offer.take().is_none() && !ended {
-        return Err(lacks);
+impl SetLicence {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.licence.check()
     }
-    put(state, context, licensee, LicenceStep::Revoked { proposal, reason: reason.to_owned() });
-    Ok(Event::LicenceRevoked { model, account, proposal, reason: reason.to_owned() })
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        mut model: Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        model.licence = Some(self.licence.clone());
+        state.write(&model.id, &model);
+        Ok(vec![Event::LicenceSet { model: model.id, licence: self.licence.clone(), proposal: proposal.id }])
+    }
+}
+
+/// Give an account a licence, or another term for the one it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GrantLicence {
+    /// The account that gets it, once it agrees.
+    pub account: AccountId,
+    /// On which terms, and for how long from the block that carries the decision out.
+    pub terms: LicenceTerms,
+}
+
+impl GrantLicence {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.terms.check()
+    }
+
+    /// It takes the place of the licence that the account has if the account agreed to that beforehand, and of what it was
+    /// offered before in any case.
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        Proposal { id: proposal, proposer, .. }: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (model, account, proposal) = (model.id, self.account, *proposal);
+        context.existing_account(state, account)?;
+        let mut licensee = state.read::<Licensee>(&(model, account)).unwrap_or_else(|| {
+            state.write(&(account, model), &LicenceOf(model));
+            Licensee { model, account, licence: None, offer: None, changes: 0 }
+        });
+        let terms = self.terms.terms.clone();
+        let expires = self.terms.for_ms.map(|for_ms| context.time.plus_ms(for_ms));
+        let grant = LicenceGrant { proposal, since: context.height, terms: terms.clone(), expires };
+        let asked = state.read::<LicenceRequest>(&(account, model)).is_some_and(|request| request.terms == self.terms);
+        let renews =
+            licensee.in_force(context.time).is_some_and(|it| it.terms == grant.terms && !grant.ends_before(it));
+        let accepted = asked || renews || *proposer == account;
+        if asked {
+            forget_request(state, (model, account));
+        }
+        if accepted {
+            licensee.licence = Some(AgreedLicence { grant, ended: None });
+            licensee.offer = None;
+        } else {
+            licensee.offer = Some(grant);
+        }
+        put(state, context, licensee, LicenceStep::Granted { proposal, terms, expires, accepted });
+        Ok(vec![Event::LicenceGranted { model, account, expires, proposal, accepted }])
+    }
+}
+
+/// Take back what an account has by licence, and what it is offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RevokeLicence {
+    /// The account that loses it.
+    pub account: AccountId,
+    /// Why, for the history: one line of at most [`limits::TITLE_SIZE_BYTES`].
+    pub reason: String,
+}
+
+impl RevokeLicence {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
+    }
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (model, account, proposal, reason) = (model.id, self.account, proposal.id, self.reason.clone());
+        let lacks = Rejection::NotLicensee { account, model };
+        let Some(mut licensee) = state.read::<Licensee>(&(model, account)) else { return Err(lacks) };
+        let ended = licensee.end(LicenceEnd::Revoked);
+        if licensee.offer.take().is_none() && !ended {
+            return Err(lacks);
+        }
+        put(state, context, licensee, LicenceStep::Revoked { proposal, reason: reason.clone() });
+        Ok(vec![Event::LicenceRevoked { model, account, proposal, reason }])
+    }
 }

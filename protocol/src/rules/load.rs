@@ -26,7 +26,7 @@ use crate::{
         approval::OfApproval,
         model::{CreateModel, PublishVersion},
         policy::ModelPolicy,
-        proposal::{OpenProposal, ProposalAction, ProposalGate},
+        proposal::{ModelAction, NetworkAction, OpenProposal, ProposalGate, Question},
         transaction::Transaction,
     },
 };
@@ -227,11 +227,14 @@ fn of_publishing(action: &PublishVersion) -> Load {
 
 fn of_opening(opening: &OpenProposal) -> Load {
     // Validators that must agree are looked up, and so is what a resolution ends.
-    let action = |action: &ProposalAction| match action {
-        ProposalAction::ResolveDispute { .. } => Load::of(4 + 3 * DISPUTE + MODEL, DISPUTE, 0).plus(SITTING.times(3)),
-        _ => Load::of(6, 0, 0),
+    let each = |count: usize| Load::of(6, 0, 0).times(self::count(count));
+    let actions = match &opening.question {
+        Question::Model { .. } if opening.question.resolution().is_some() => {
+            Load::of(4 + 3 * DISPUTE + MODEL, DISPUTE, 0).plus(SITTING.times(3))
+        }
+        Question::Model { actions, .. } => each(actions.len()),
+        Question::Network { actions } => each(actions.len()),
     };
-    let actions = opening.actions.iter().map(action).fold(Load::default(), Load::plus);
     Load::of(16 + 2 * MODEL, 5 + PROPOSAL, 1).plus(actions).plus(MOVING).plus(SPEAKING)
 }
 
@@ -244,41 +247,75 @@ fn names_in(policy: &ModelPolicy) -> u64 {
 }
 
 /// The most work of a decision when it is executed: all of its actions, what they wait for, and ending the proposal.
-pub(crate) fn of_proposed(actions: &[ProposalAction], gates: &[ProposalGate]) -> Load {
-    of_decision(actions, attesters_of(gates), MOOT)
+pub(crate) fn of_proposed(question: &Question, gates: &[ProposalGate]) -> Load {
+    of_decision(question, attesters_of(gates), MOOT)
 }
 
 /// Handling a proposal that is due, if the dispute that it would end would make `moot` others moot.
-pub(crate) fn of_proposal(actions: &[ProposalAction], gates: &[ProposalGate], moot: usize) -> Weight {
-    of_decision(actions, attesters_of(gates), moot).weight()
+pub(crate) fn of_proposal(question: &Question, gates: &[ProposalGate], moot: usize) -> Weight {
+    of_decision(question, attesters_of(gates), moot).weight()
 }
 
 fn attesters_of(gates: &[ProposalGate]) -> usize {
     gates.iter().map(|gate| gate.accounts.len()).sum()
 }
 
-fn of_decision(actions: &[ProposalAction], attesters: usize, moot: usize) -> Load {
+fn of_decision(question: &Question, attesters: usize, moot: usize) -> Load {
     let proposal = Load::of(4 + PROPOSAL, 3 + 2 * PROPOSAL, 1).plus(MOVING.times(5));
-    actions.iter().map(|action| of_decided(action, count(attesters), count(moot))).fold(proposal, Load::plus)
+    let of_model = |action| of_decided_by_owners(action, count(attesters), count(moot));
+    match question {
+        Question::Model { actions, .. } => actions.iter().map(of_model).fold(proposal, Load::plus),
+        Question::Network { actions } => actions.iter().map(of_decided_by_members).fold(proposal, Load::plus),
+    }
 }
 
-fn of_decided(action: &ProposalAction, attesters: u64, moot: u64) -> Load {
+fn of_decided_by_owners(action: &ModelAction, attesters: u64, moot: u64) -> Load {
     match action {
         // A gate reads what each of its accounts said, and whether it holds the office.
-        ProposalAction::ReleaseVersion { .. } => {
+        ModelAction::ReleaseVersion(_) => {
             Load::of(6 + MODEL + 4 * TEXT, MODEL + TEXT, 0).plus(Load::of(TEXT, 0, 0).times(attesters))
         }
-        ProposalAction::ClaimLineage { parents, .. } => {
-            Load::of(2 + MODEL + TEXT, TEXT, 0).plus(Load::of(TEXT, 1, 0).times(count(parents.len())))
+        ModelAction::ClaimLineage(action) => {
+            Load::of(2 + MODEL + TEXT, TEXT, 0).plus(Load::of(TEXT, 1, 0).times(count(action.parents.len())))
         }
-        ProposalAction::ResolveDispute { .. } => of_dispute_end(moot),
-        ProposalAction::SetPolicy { policy } => of_naming(names_in(policy)),
-        ProposalAction::SetStewards { stewards } => of_naming(count(stewards.len())),
+        ModelAction::ResolveDispute(_) => of_dispute_end(moot),
+        ModelAction::SetPolicy(action) => of_naming(names_in(&action.policy)),
+        ModelAction::SetStewards(action) => of_naming(count(action.stewards.len())),
         // Its rounds no longer record.
-        ProposalAction::Retire { .. } => {
+        ModelAction::Retire(_) => {
             ANY_DECIDED.plus(Load::of(1, 1, 1).plus(MOVING.times(2)).times(count(limits::OPEN_ROUNDS)))
         }
-        _ => ANY_DECIDED,
+        ModelAction::DeprecateVersion(_)
+        | ModelAction::WithdrawVersion(_)
+        | ModelAction::SuspendVersion(_)
+        | ModelAction::LiftSuspension(_)
+        | ModelAction::SetLicence(_)
+        | ModelAction::GrantLicence(_)
+        | ModelAction::RevokeLicence(_)
+        | ModelAction::SetDistribution(_)
+        | ModelAction::MintShares(_)
+        | ModelAction::BurnShares(_)
+        | ModelAction::Expropriate(_)
+        | ModelAction::ApproveTransfer(_)
+        | ModelAction::AcceptControl(_)
+        | ModelAction::OpenRound(_)
+        | ModelAction::Statement => ANY_DECIDED,
+    }
+}
+
+const fn of_decided_by_members(action: &NetworkAction) -> Load {
+    match action {
+        NetworkAction::AdmitValidator(_)
+        | NetworkAction::ReweightValidator(_)
+        | NetworkAction::RemoveValidator(_)
+        | NetworkAction::AdmitMember(_)
+        | NetworkAction::RemoveMember(_)
+        | NetworkAction::GrantQuota(_)
+        | NetworkAction::SuspendAccount(_)
+        | NetworkAction::ReinstateAccount(_)
+        | NetworkAction::SetParameters(_)
+        | NetworkAction::Upgrade(_)
+        | NetworkAction::Statement => ANY_DECIDED,
     }
 }
 
@@ -322,6 +359,7 @@ mod tests {
         },
         rules::{
             dormancy::{CallOn, Present},
+            model::{ClaimLineage, ReleaseVersion, Retire, SetPolicy, VersionRef},
             policy::Rule,
             proposal::{CastBallot, Choice, ExecuteProposal, Scope},
             share::TransferShares,
@@ -367,13 +405,16 @@ mod tests {
 
     #[test]
     fn the_specification_names_the_weights_of_what_is_decided_and_due() {
-        let plain = of_decision(&[], 0, MOOT).weight();
-        let of = |action: ProposalAction, attesters| of_decision(&[action], attesters, MOOT).weight().minus(plain);
+        let model = ModelId::from_bytes([1; 32]);
+        let weight = |question: Question, attesters| of_decision(&question, attesters, MOOT).weight();
+        let plain = weight(Question::of_model(model, vec![]), 0);
+        let of = |action, attesters| weight(Question::of_model(model, vec![action]), attesters).minus(plain);
         let label = crate::ground::ids::VersionLabel::new("1.0").expect("a label");
-        let release = |attesters| of(ProposalAction::ReleaseVersion { label: label.clone() }, attesters).get();
+        let release =
+            |attesters| of(ModelAction::ReleaseVersion(ReleaseVersion { label: label.clone() }), attesters).get();
         let claim = |count| {
-            let parent = crate::rules::model::VersionRef { model: ModelId::from_bytes([1; 32]), label: label.clone() };
-            of(ProposalAction::ClaimLineage { label: label.clone(), parents: vec![parent; count] }, 0).get()
+            let parents = vec![VersionRef { model, label: label.clone() }; count];
+            of(ModelAction::ClaimLineage(ClaimLineage { label: label.clone(), parents }), 0).get()
         };
         let rule = Rule::new(Portion::MAJORITY, Portion::at_least(Fraction::WHOLE), 10_000);
         let policy = Box::new(ModelPolicy::uniform(&rule));
@@ -387,11 +428,13 @@ mod tests {
             claim(0),
             claim(1) - claim(0),
             thousands(of_dispute_end(count(MOOT)).weight().get()),
-            thousands(of(ProposalAction::SetPolicy { policy }, 0).get()),
+            thousands(of(ModelAction::SetPolicy(SetPolicy { policy }), 0).get()),
             NAMING.weight(),
-            thousands(of(ProposalAction::Retire { reason: String::new() }, 0).get()),
-            thousands(of(ProposalAction::Statement, 0).get()),
+            thousands(of(ModelAction::Retire(Retire { reason: String::new() }), 0).get()),
+            thousands(of(ModelAction::Statement, 0).get()),
         );
+        let by_members = weight(Question::of_network(vec![NetworkAction::Statement]), 0).minus(plain);
+        assert_eq!(by_members, of(ModelAction::Statement, 0));
         let due = format!("An entry weighs {};", thousands(ENTRY.get()));
         let (keys, request) = (of_keys(0), of_keys(1).minus(of_keys(0)).get());
         let keys = thousands(keys.get());

@@ -1,12 +1,16 @@
 //! Models and their versions: what is owned, and what was released.
+//!
+//! What owners decide about them stands in `model/decided.rs`.
+
+mod decided;
+
+pub(crate) use decided::withdraw_disputed;
+pub use decided::{ClaimLineage, DeprecateVersion, ReleaseVersion, Retire, SetPolicy, SetStewards, WithdrawVersion};
 
 use crate::{
     ground::{
         apportion::apportion,
-        ids::{
-            AccountId, ArtifactId, ContentHash, DisputeId, Height, ModelId, ModelName, Name, ProposalId, Units,
-            VersionLabel,
-        },
+        ids::{AccountId, ArtifactId, ContentHash, Height, ModelId, ModelName, Name, ProposalId, Units, VersionLabel},
         invalid::{Invalid, check_count, check_text},
         limits,
         state::{Family, Overlay, Record},
@@ -16,8 +20,7 @@ use crate::{
         artifact::Artifact,
         commitment,
         context::Context,
-        dispute::{self, DisputeTarget},
-        emergency::{self, StopEnd, Suspension},
+        emergency::Suspension,
         event::Event,
         intake,
         office::{self, Office},
@@ -533,102 +536,6 @@ pub(crate) fn existing_version(
 pub(crate) fn wrong_status(version: Version) -> Rejection {
     let status = version.status.name().into();
     Rejection::WrongVersionStatus { model: version.model, label: version.label, status }
-}
-
-/// Releases a published version, by a decision.
-pub(crate) fn release(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    model: &mut Model,
-    (label, proposal): (&VersionLabel, ProposalId),
-) -> Result<Event, Rejection> {
-    model.require_active()?;
-    let mut version = existing_version(state, model.id, label)?;
-    if version.status != VersionStatus::Published {
-        return Err(wrong_status(version));
-    }
-    dispute::require_unfrozen(state, &DisputeTarget::Version { model: model.id, label: label.clone() })?;
-    emergency::require_not_suspended(&version, context.time)?;
-    version.status = VersionStatus::Released { proposal, height: context.height };
-    state.write(&(model.id, label.clone()), &version);
-    model.released = Some(label.clone());
-    state.write(&model.id, model);
-    Ok(Event::VersionReleased { model: model.id, label: label.clone(), artifact: version.artifact.address, proposal })
-}
-
-/// Deprecates a released version, by a decision.
-pub(crate) fn deprecate(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    model: &Model,
-    (label, proposal, reason): (&VersionLabel, ProposalId, &str),
-) -> Result<Event, Rejection> {
-    let mut version = existing_version(state, model.id, label)?;
-    if !matches!(version.status, VersionStatus::Released { .. }) {
-        return Err(wrong_status(version));
-    }
-    version.status = VersionStatus::Deprecated { proposal, height: context.height, reason: reason.to_owned() };
-    state.write(&(model.id, label.clone()), &version);
-    Ok(Event::VersionDeprecated { model: model.id, label: label.clone(), proposal, reason: reason.to_owned() })
-}
-
-/// Withdraws a version, by a decision.
-pub(crate) fn withdraw(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    model: &mut Model,
-    (label, proposal, reason): (&VersionLabel, Option<ProposalId>, &str),
-) -> Result<Event, Rejection> {
-    let mut version = existing_version(state, model.id, label)?;
-    if matches!(version.status, VersionStatus::Withdrawn { .. }) {
-        return Err(wrong_status(version));
-    }
-    emergency::end_stop(state, context, &mut version, StopEnd::Withdrawn(proposal));
-    version.status = VersionStatus::Withdrawn { proposal, height: context.height, reason: reason.to_owned() };
-    state.write(&(model.id, label.clone()), &version);
-    if model.released.as_ref() == Some(label) {
-        model.released = None;
-        state.write(&model.id, model);
-    }
-    let artifact = version.artifact.address;
-    Ok(Event::VersionWithdrawn { model: model.id, label: label.clone(), artifact, proposal, reason: reason.to_owned() })
-}
-
-/// Withdraws a version because a dispute about it was upheld; does nothing if it has been withdrawn meanwhile.
-pub(crate) fn withdraw_disputed(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    (id, label): (ModelId, &VersionLabel),
-    dispute: DisputeId,
-) -> Result<Option<Event>, Rejection> {
-    let mut model = Model::existing(state, id)?;
-    if matches!(existing_version(state, id, label)?.status, VersionStatus::Withdrawn { .. }) {
-        return Ok(None);
-    }
-    withdraw(state, context, &mut model, (label, None, &format!("dispute {dispute} was upheld"))).map(Some)
-}
-
-/// Adds parents to a version's lineage, by a decision.
-pub(crate) fn claim_lineage(
-    state: &mut Overlay<'_>,
-    model: &Model,
-    (label, proposal): (&VersionLabel, ProposalId),
-    parents: &[VersionRef],
-) -> Result<Event, Rejection> {
-    let mut version = existing_version(state, model.id, label)?;
-    for parent in parents {
-        let itself = parent.model == model.id && parent.label == *label;
-        if itself || version.parents.contains(parent) {
-            return Err(Rejection::KnownParent { model: parent.model, label: parent.label.clone() });
-        }
-        add_child(state, parent, &version)?;
-        version.parents.push(parent.clone());
-    }
-    if version.parents.len() > limits::VERSION_PARENTS {
-        return Err(Rejection::TooManyParents { model: model.id, label: label.clone() });
-    }
-    state.write(&(model.id, label.clone()), &version);
-    Ok(Event::LineageClaimed { model: model.id, label: label.clone(), parents: parents.to_vec(), proposal })
 }
 
 /// Records that a version was made from another: the lineage, from parent to child.

@@ -9,7 +9,7 @@ use crate::rules::{
     model::VersionStatus,
     office::{Office, TenureStatus},
     policy::{Class, Risk},
-    proposal::{Choice, ProposalStatus},
+    proposal::{Choice, ModelAction, NetworkAction, ProposalStatus},
     rejection::Rejection,
     standing::ConcernKind,
 };
@@ -40,6 +40,8 @@ fn names_are_those_of_json() {
     check::<Finding>();
     check::<Office>();
     check::<ProposalStatus>();
+    check::<ModelAction>();
+    check::<NetworkAction>();
     check::<Rejection>();
     check::<Risk>();
     check::<TenureStatus>();

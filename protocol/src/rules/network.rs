@@ -3,7 +3,8 @@
 
 use crate::{
     ground::{
-        ids::{AccountId, Height, Power, ProposalId, PublicKey},
+        ids::{AccountId, Height, Power, PublicKey},
+        invalid::{Invalid, check_line},
         limits,
         state::{Family, Overlay, Record},
     },
@@ -14,7 +15,7 @@ use crate::{
         event::Event,
         office::{self, Office},
         parameters::Parameters,
-        proposal::Scope,
+        proposal::{Proposal, Scope},
         recovery,
         rejection::Rejection,
         validator::{Validator, ValidatorSchedule, ValidatorSet},
@@ -48,15 +49,15 @@ impl Record for ValidatorSchedule {
     const FAMILY: Family = Family::Validators;
 }
 
-/// A decided move to a different version of the protocol.
+/// A move to another version of the protocol, to be decided or decided: older binaries stop before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Upgrade {
-    /// The first height of the new version.
+    /// The first height of the new version, after the block that carries the decision out.
     pub height: Height,
-    /// The version of the protocol.
+    /// The version of the protocol, above [`limits::PROTOCOL_VERSION`].
     pub protocol: u32,
-    /// The release of the software that supports it.
+    /// The release of the software that speaks it: one line of at most [`limits::TITLE_SIZE_BYTES`].
     pub release: String,
 }
 
@@ -99,58 +100,108 @@ impl Record for RetiredKey {
     const FAMILY: Family = Family::RetiredKey;
 }
 
-/// Admits a validator; its operator becomes a member.
-pub(crate) fn admit_validator(
-    state: &mut Overlay<'_>,
-    context: &mut Context,
-    validator: Validator,
-) -> Result<Vec<Event>, Rejection> {
-    let operator = context.existing_account(state, validator.operator)?;
-    if context.next_validators.by_address(&validator.address).is_some() {
-        return Err(Rejection::ValidatorExists(validator.key));
-    }
-    if let Some(RetiredKey { key, height }) = state.read(&validator.key) {
-        return Err(Rejection::RetiredValidatorKey { key, height });
-    }
-    let mut events =
-        vec![Event::ValidatorAdmitted { key: validator.key, power: validator.power, operator: validator.operator }];
-    let office = office::names(Office::Operator(validator.key), [validator.operator]);
-    let mut validators: Vec<Validator> = context.next_validators.clone().into();
-    validators.push(validator);
-    set_validators(context, validators)?;
-    events.extend(office::rename(state, context, (&office::Names::new(), &office), None));
-    if operator.member_since.is_none() {
-        events.extend(admit_member(state, context, operator.id)?);
-    }
-    Ok(events)
+/// Admit a validator two blocks later; its operator becomes a member of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AdmitValidator {
+    /// Its consensus key, which was never in the set.
+    pub key: PublicKey,
+    /// Its voting power: 1 to [`limits::VALIDATOR_POWER`].
+    pub power: Power,
+    /// The account that answers for it, and accepts that.
+    pub operator: AccountId,
 }
 
-/// Changes a validator's power.
-pub(crate) fn reweight_validator(context: &mut Context, key: PublicKey, power: Power) -> Result<Vec<Event>, Rejection> {
-    require_validator(context, key)?;
-    let changed = |validator: &Validator| {
-        if validator.key == key { Validator { power, ..validator.clone() } } else { validator.clone() }
-    };
-    let validators = context.next_validators.iter().map(changed).collect();
-    set_validators(context, validators)?;
-    Ok(vec![Event::ValidatorReweighted { key, power }])
+impl AdmitValidator {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_power(self.power)
+    }
+
+    /// That the account accepts to operate the validator.
+    pub(crate) fn lacking(&self, state: &Overlay<'_>) -> Option<Rejection> {
+        let (office, account) = (Office::Operator(self.key), self.operator);
+        let accepted = state.read::<office::Ahead>(&(account, office.clone())).is_some();
+        (!accepted).then_some(Rejection::NotAccepted { office, account })
+    }
+
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, context: &mut Context) -> Result<Vec<Event>, Rejection> {
+        let Self { key, power, operator } = *self;
+        let validator = Validator::new(key, power, operator);
+        let account = context.existing_account(state, operator)?;
+        if context.next_validators.by_address(&validator.address).is_some() {
+            return Err(Rejection::ValidatorExists(key));
+        }
+        if let Some(RetiredKey { key, height }) = state.read(&key) {
+            return Err(Rejection::RetiredValidatorKey { key, height });
+        }
+        let mut events = vec![Event::ValidatorAdmitted { key, power, operator }];
+        let office = office::names(Office::Operator(key), [operator]);
+        let mut validators: Vec<Validator> = context.next_validators.clone().into();
+        validators.push(validator);
+        set_validators(context, validators)?;
+        events.extend(office::rename(state, context, (&office::Names::new(), &office), None));
+        if account.member_since.is_none() {
+            events.extend(AdmitMember { account: operator }.apply(state, context)?);
+        }
+        Ok(events)
+    }
 }
 
-/// Removes a validator, and its key for good; its operator remains a member.
-pub(crate) fn remove_validator(
-    state: &mut Overlay<'_>,
-    context: &mut Context,
-    key: PublicKey,
-) -> Result<Vec<Event>, Rejection> {
-    require_validator(context, key)?;
-    let (gone, left): (Vec<Validator>, Vec<Validator>) =
-        context.next_validators.iter().cloned().partition(|validator| validator.key == key);
-    set_validators(context, left)?;
-    let office = office::names(Office::Operator(key), gone.iter().map(|validator| validator.operator));
-    state.write(&key, &RetiredKey { key, height: context.height });
-    let mut events = vec![Event::ValidatorRemoved { key }];
-    events.extend(office::rename(state, context, (&office, &office::Names::new()), None));
-    Ok(events)
+fn check_power(power: Power) -> Result<(), Invalid> {
+    if (1..=limits::VALIDATOR_POWER).contains(&power.get()) {
+        return Ok(());
+    }
+    Err(Invalid::Form { field: "power", problem: format!("is {power}; set 1 to {}", limits::VALIDATOR_POWER) })
+}
+
+/// Give a validator another voting power two blocks later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReweightValidator {
+    /// Its consensus key, which is in the set after the next.
+    pub key: PublicKey,
+    /// Its voting power from then on: 1 to [`limits::VALIDATOR_POWER`].
+    pub power: Power,
+}
+
+impl ReweightValidator {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_power(self.power)
+    }
+
+    pub(crate) fn apply(&self, context: &mut Context) -> Result<Vec<Event>, Rejection> {
+        let Self { key, power } = *self;
+        require_validator(context, key)?;
+        let changed = |validator: &Validator| {
+            if validator.key == key { Validator { power, ..validator.clone() } } else { validator.clone() }
+        };
+        let validators = context.next_validators.iter().map(changed).collect();
+        set_validators(context, validators)?;
+        Ok(vec![Event::ValidatorReweighted { key, power }])
+    }
+}
+
+/// Remove a validator two blocks later, and its key for good; its operator stays a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RemoveValidator {
+    /// Its consensus key, which is in the set after the next.
+    pub key: PublicKey,
+}
+
+impl RemoveValidator {
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, context: &mut Context) -> Result<Vec<Event>, Rejection> {
+        let key = self.key;
+        require_validator(context, key)?;
+        let (gone, left): (Vec<Validator>, Vec<Validator>) =
+            context.next_validators.iter().cloned().partition(|validator| validator.key == key);
+        set_validators(context, left)?;
+        let office = office::names(Office::Operator(key), gone.iter().map(|validator| validator.operator));
+        state.write(&key, &RetiredKey { key, height: context.height });
+        let mut events = vec![Event::ValidatorRemoved { key }];
+        events.extend(office::rename(state, context, (&office, &office::Names::new()), None));
+        Ok(events)
+    }
 }
 
 fn require_validator(context: &Context, key: PublicKey) -> Result<(), Rejection> {
@@ -167,22 +218,27 @@ fn set_validators(context: &mut Context, validators: Vec<Validator>) -> Result<(
     Ok(())
 }
 
-/// Makes an account a member, which votes on proposals opened from the next block on.
-pub(crate) fn admit_member(
-    state: &mut Overlay<'_>,
-    context: &mut Context,
-    id: AccountId,
-) -> Result<Vec<Event>, Rejection> {
-    let mut account = context.existing_account(state, id)?;
-    if account.member_since.is_some() {
-        return Err(Rejection::AlreadyMember(id));
+/// Make an account a member of the network: it votes on proposals opened from the next block on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AdmitMember {
+    /// The account, which is no member yet.
+    pub account: AccountId,
+}
+
+impl AdmitMember {
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, context: &mut Context) -> Result<Vec<Event>, Rejection> {
+        let mut account = context.existing_account(state, self.account)?;
+        if account.member_since.is_some() {
+            return Err(Rejection::AlreadyMember(account.id));
+        }
+        account.member_since = Some(context.height);
+        state.write(&account.id, &account);
+        let members = context.network.members.saturating_add(1);
+        context.network.members = members;
+        state.write(&context.height, &MembersAt(members));
+        Ok(vec![Event::MemberAdmitted { account: account.id }])
     }
-    account.member_since = Some(context.height);
-    state.write(&id, &account);
-    let members = context.network.members.saturating_add(1);
-    context.network.members = members;
-    state.write(&context.height, &MembersAt(members));
-    Ok(vec![Event::MemberAdmitted { account: id }])
 }
 
 /// Leave the network's members. What the account holds and owns stays.
@@ -192,94 +248,152 @@ pub struct LeaveNetwork {}
 
 /// The sender leaves the members.
 pub(crate) fn leave(state: &mut Overlay<'_>, context: &mut Context, sender: Account) -> Result<Vec<Event>, Rejection> {
-    remove_member(state, context, sender.id, "it left")
+    RemoveMember { account: sender.id, reason: "it left".into() }.apply(state, context)
 }
 
-/// Removes a member. Ballots that it has cast stand; it casts no more, and proposals opened from the next block on do
-/// not count it.
-pub(crate) fn remove_member(
-    state: &mut Overlay<'_>,
-    context: &mut Context,
-    id: AccountId,
-    reason: &str,
-) -> Result<Vec<Event>, Rejection> {
-    let mut account = context.existing_account(state, id)?;
-    if account.member_since.is_none() {
-        return Err(Rejection::NotMember(id));
-    }
-    if let Some(validator) = context.next_validators.iter().find(|validator| validator.operator == id) {
-        return Err(Rejection::OperatesValidator { account: id, key: validator.key });
-    }
-    if context.network.members <= 1 {
-        return Err(Rejection::LastMember(id));
-    }
-    dormancy::forget(state, context, Scope::Network, id);
-    account.member_since = None;
-    state.write(&id, &account);
-    context.network.members = context.network.members.saturating_sub(1);
-    state.write(&context.height, &MembersAt(context.network.members));
-    Ok(vec![Event::MemberRemoved { account: id, reason: reason.to_owned() }])
+/// Make an account a member of the network no longer. Its ballots that are cast stand; it casts no more, and proposals
+/// opened from the next block on do not count it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RemoveMember {
+    /// The account, which is a member, not the last one, and operates no validator of the set after the next.
+    pub account: AccountId,
+    /// Why: one line of at most [`limits::TITLE_SIZE_BYTES`].
+    pub reason: String,
 }
 
-/// Lets an account admit more accounts.
-pub(crate) fn grant_quota(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    id: AccountId,
-    quota: u32,
-) -> Result<Vec<Event>, Rejection> {
-    let mut account = context.existing_account(state, id)?;
-    account.quota = account.quota.saturating_add(quota);
-    state.write(&id, &account);
-    Ok(vec![Event::QuotaGranted { account: id, quota }])
-}
-
-/// Suspends an account: it can start nothing more, and the clocks of its recovery stop.
-pub(crate) fn suspend(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    id: AccountId,
-    (proposal, reason): (ProposalId, &str),
-) -> Result<Vec<Event>, Rejection> {
-    let mut account = context.existing_account(state, id)?;
-    account.require_not_suspended()?;
-    let reason = reason.to_owned();
-    account.suspended = Some(Suspension { since: context.height, reason: reason.clone(), proposal });
-    recovery::pause(state, context, &mut account);
-    state.write(&id, &account);
-    Ok(vec![Event::AccountSuspended { account: id, reason, proposal }])
-}
-
-/// Reinstates a suspended account.
-pub(crate) fn reinstate(state: &mut Overlay<'_>, context: &Context, id: AccountId) -> Result<Vec<Event>, Rejection> {
-    let mut account: Account = context.existing_account(state, id)?;
-    if account.suspended.take().is_none() {
-        return Err(Rejection::NotSuspended(id));
+impl RemoveMember {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
-    recovery::resume(state, context, &mut account);
-    state.write(&id, &account);
-    Ok(vec![Event::AccountReinstated { account: id }])
+
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, context: &mut Context) -> Result<Vec<Event>, Rejection> {
+        let id = self.account;
+        let mut account = context.existing_account(state, id)?;
+        if account.member_since.is_none() {
+            return Err(Rejection::NotMember(id));
+        }
+        if let Some(validator) = context.next_validators.iter().find(|validator| validator.operator == id) {
+            return Err(Rejection::OperatesValidator { account: id, key: validator.key });
+        }
+        if context.network.members <= 1 {
+            return Err(Rejection::LastMember(id));
+        }
+        dormancy::forget(state, context, Scope::Network, id);
+        account.member_since = None;
+        state.write(&id, &account);
+        context.network.members = context.network.members.saturating_sub(1);
+        state.write(&context.height, &MembersAt(context.network.members));
+        Ok(vec![Event::MemberRemoved { account: id, reason: self.reason.clone() }])
+    }
 }
 
-/// Replaces the parameters, from the next block on.
-pub(crate) fn set_parameters(context: &mut Context, parameters: &Parameters) -> Vec<Event> {
-    context.network.parameters = parameters.clone();
-    vec![Event::ParametersSet]
+/// Let an account admit further accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GrantQuota {
+    /// The account that admits them.
+    pub account: AccountId,
+    /// How many accounts more than it may admit already.
+    pub quota: u32,
 }
 
-/// Schedules an upgrade, replacing one that was scheduled and is still in the future.
-pub(crate) fn schedule_upgrade(
-    context: &mut Context,
-    (height, protocol): (Height, u32),
-    release: &str,
-) -> Result<Vec<Event>, Rejection> {
-    let earliest = context.height.next();
-    if height < earliest {
-        return Err(Rejection::UpgradeTooSoon { height, earliest });
+impl GrantQuota {
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, context: &Context) -> Result<Vec<Event>, Rejection> {
+        let mut account = context.existing_account(state, self.account)?;
+        account.quota = account.quota.saturating_add(self.quota);
+        state.write(&account.id, &account);
+        Ok(vec![Event::QuotaGranted { account: account.id, quota: self.quota }])
     }
-    if protocol <= limits::PROTOCOL_VERSION {
-        return Err(Rejection::OldProtocol { protocol, current: limits::PROTOCOL_VERSION });
+}
+
+/// Suspend an account: it starts nothing until it is reinstated, and the clocks of its recovery stand. What it holds stays,
+/// and it votes on it unless the model's policy says otherwise. It takes more than half of all members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SuspendAccount {
+    /// The account, which is not suspended yet.
+    pub account: AccountId,
+    /// Why, for whoever deals with it: one line of at most [`limits::TITLE_SIZE_BYTES`].
+    pub reason: String,
+}
+
+impl SuspendAccount {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
-    context.network.upgrade = Some(Upgrade { height, protocol, release: release.to_owned() });
-    Ok(vec![Event::UpgradeScheduled { height, protocol, release: release.to_owned() }])
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (reason, proposal) = (self.reason.clone(), proposal.id);
+        let mut account = context.existing_account(state, self.account)?;
+        account.require_not_suspended()?;
+        account.suspended = Some(Suspension { since: context.height, reason: reason.clone(), proposal });
+        recovery::pause(state, context, &mut account);
+        state.write(&account.id, &account);
+        Ok(vec![Event::AccountSuspended { account: account.id, reason, proposal }])
+    }
+}
+
+/// Reinstate a suspended account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReinstateAccount {
+    /// The account, which is suspended.
+    pub account: AccountId,
+}
+
+impl ReinstateAccount {
+    pub(crate) fn apply(&self, state: &mut Overlay<'_>, context: &Context) -> Result<Vec<Event>, Rejection> {
+        let mut account = context.existing_account(state, self.account)?;
+        if account.suspended.take().is_none() {
+            return Err(Rejection::NotSuspended(account.id));
+        }
+        recovery::resume(state, context, &mut account);
+        state.write(&account.id, &account);
+        Ok(vec![Event::AccountReinstated { account: account.id }])
+    }
+}
+
+/// Replace the network's parameters from the next block on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SetParameters {
+    /// All of them.
+    pub parameters: Box<Parameters>,
+}
+
+impl SetParameters {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.parameters.check()
+    }
+
+    pub(crate) fn apply(&self, context: &mut Context) -> Vec<Event> {
+        context.network.parameters = (*self.parameters).clone();
+        vec![Event::ParametersSet]
+    }
+}
+
+impl Upgrade {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_line("release", &self.release, limits::TITLE_SIZE_BYTES)
+    }
+
+    /// Schedules it, in place of one that was scheduled and is still to come.
+    pub(crate) fn apply(&self, context: &mut Context) -> Result<Vec<Event>, Rejection> {
+        let Self { height, protocol, release } = self.clone();
+        let earliest = context.height.next();
+        if height < earliest {
+            return Err(Rejection::UpgradeTooSoon { height, earliest });
+        }
+        if protocol <= limits::PROTOCOL_VERSION {
+            return Err(Rejection::OldProtocol { protocol, current: limits::PROTOCOL_VERSION });
+        }
+        context.network.upgrade = Some(self.clone());
+        Ok(vec![Event::UpgradeScheduled { height, protocol, release }])
+    }
 }

@@ -23,8 +23,8 @@ use crate::{
         state::{Family, KeyField, Overlay, Record, StateError, StateRead, prefix_end, read},
     },
     rules::{
-        account::Account, context::Context, dispute, event::Event, incident::Incident, model::Model, network,
-        policy::ModelPolicy, recovery::GuardianVote, rejection::Rejection, validator,
+        account::Account, context::Context, dispute, event::Event, incident::Incident, model::Model,
+        network::RemoveValidator, policy::ModelPolicy, recovery::GuardianVote, rejection::Rejection, validator,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -390,10 +390,14 @@ impl ResignOffice {
             Some(TenureStatus::Offered | TenureStatus::Accepted) => {
                 write(state, context, (&office, sender.id), TenureStatus::Resigned);
                 match office {
-                    Office::Operator(key) => events.extend(network::remove_validator(state, context, key)?),
+                    Office::Operator(key) => events.extend(RemoveValidator { key }.apply(state, context)?),
                     // What it said as a guardian must not count again when it accepts again.
                     Office::KeyGuardian(of) => state.remove::<GuardianVote>(&(of, sender.id)),
-                    _ => {}
+                    Office::Steward(_)
+                    | Office::Arbiter(_)
+                    | Office::Guardian(_)
+                    | Office::Attester { .. }
+                    | Office::Responsible(_) => {}
                 }
             }
             // It no longer counts where a proposal copied its name.

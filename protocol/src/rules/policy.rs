@@ -383,7 +383,16 @@ impl ModelPolicy {
         match class {
             Class::Safety => self.safety.is_some(),
             Class::Expropriation => self.expropriation.is_some(),
-            _ => true,
+            Class::Release
+            | Class::Licence
+            | Class::Ownership
+            | Class::Stewards
+            | Class::Rules
+            | Class::Dispute
+            | Class::Validators
+            | Class::Accounts
+            | Class::Parameters
+            | Class::Upgrade => true,
         }
     }
 
@@ -546,7 +555,15 @@ impl NetworkPolicy {
             Class::Validators => &self.validators,
             Class::Accounts => &self.accounts,
             Class::Upgrade => &self.upgrade,
-            _ => &self.parameters,
+            Class::Parameters
+            | Class::Release
+            | Class::Licence
+            | Class::Ownership
+            | Class::Stewards
+            | Class::Rules
+            | Class::Dispute
+            | Class::Safety
+            | Class::Expropriation => &self.parameters,
         }
     }
 

@@ -14,24 +14,25 @@
 //!   +-> cancelled
 //! ```
 //!
-//! Continue with [`action`] (what can be decided), [`ballot`] (answers and delegation), [`closing`] (the outcome),
-//! [`dry_run`] (the expected outcome).
+//! Read on: [`Question`] (who is asked what), [`action`] (what can be decided), [`ballot`] (answers and delegation),
+//! [`closing`] (what comes of them), [`dry_run`] (what would come of it).
 
 pub mod action;
 pub mod ballot;
 pub mod closing;
 pub mod dry_run;
+mod question;
 
-pub use action::ProposalAction;
+pub use action::{ModelAction, NetworkAction};
 pub use ballot::{Ballot, BallotPart, CastBallot, Choice};
 pub use closing::{CancelProposal, ExecuteProposal};
+pub use question::Question;
 
 use crate::{
     ground::{
-        codec,
         fraction::Portion,
-        ids::{AccountId, DisputeId, Height, ModelId, Name, ProposalId, Timestamp, Units},
-        invalid::{Invalid, check_count, check_line, check_said, check_text},
+        ids::{AccountId, Height, ModelId, Name, ProposalId, Timestamp, Units},
+        invalid::{Invalid, check_line, check_said, check_text},
         limits,
         state::{Family, KeyField, Overlay, Record},
     },
@@ -169,8 +170,8 @@ pub struct ProposalGate {
 pub struct Proposal {
     /// Its id, derived from the transaction that opened it, and so from the proposer.
     pub id: ProposalId,
-    /// Who decides.
-    pub scope: Scope,
+    /// Who is asked, and what is done if it passes.
+    pub question: Question,
     /// Its number among the scope's proposals, from 0.
     pub number: u64,
     /// The account that proposes it.
@@ -179,9 +180,6 @@ pub struct Proposal {
     pub title: String,
     /// The question in full.
     pub text: String,
-    /// What is executed if it passes.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Value>))]
-    pub actions: Vec<ProposalAction>,
     /// The class of all its actions.
     pub class: Class,
     /// The rule, as of the opening.
@@ -239,9 +237,14 @@ impl Proposal {
         Ok(proposal)
     }
 
+    /// Whose question it is.
+    pub const fn scope(&self) -> Scope {
+        self.question.scope()
+    }
+
     /// Its rule, in a sentence or two.
     pub fn rule_text(&self) -> String {
-        match self.scope {
+        match self.scope() {
             Scope::Model(_) => explain::rule(&self.rule),
             Scope::Network => explain::network_rule(&self.rule),
         }
@@ -254,16 +257,16 @@ impl Proposal {
 
     /// Moves the close of an open proposal.
     fn move_close(&mut self, state: &mut Overlay<'_>, closes: Timestamp) {
-        due::clear(state, self.closes, Due::Proposal(self.scope, self.id));
+        due::clear(state, self.closes, Due::Proposal(self.scope(), self.id));
         self.closes = closes;
-        due::set(state, closes, Due::Proposal(self.scope, self.id));
+        due::set(state, closes, Due::Proposal(self.scope(), self.id));
         state.write(&self.id, self);
     }
 }
 
 /// Checks that a decision can be executed in one block, with others.
-fn require_light(actions: &[ProposalAction], gates: &[ProposalGate]) -> Result<(), Rejection> {
-    let weight = load::of_proposed(actions, gates).weight();
+fn require_light(question: &Question, gates: &[ProposalGate]) -> Result<(), Rejection> {
+    let weight = load::of_proposed(question, gates).weight();
     if weight > limits::DECISION_WEIGHT { Err(Rejection::DecisionTooHeavy { weight }) } else { Ok(()) }
 }
 
@@ -271,15 +274,12 @@ fn require_light(actions: &[ProposalAction], gates: &[ProposalGate]) -> Result<(
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenProposal {
-    /// Who decides.
-    pub scope: Scope,
+    /// Who is asked, and what is done if it passes.
+    pub question: Question,
     /// The question in one line.
     pub title: String,
     /// The question in full.
     pub text: String,
-    /// What is executed if it passes: 1 to [`limits::PROPOSAL_ACTIONS`] actions, all of one class.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Value>))]
-    pub actions: Vec<ProposalAction>,
 }
 
 /// What a proposal copies from the rules in force.
@@ -296,35 +296,8 @@ impl OpenProposal {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         check_line("title", &self.title, limits::TITLE_SIZE_BYTES)?;
         check_text("text", &self.text, limits::TEXT_SIZE_BYTES)?;
-        check_count("actions", self.actions.len(), limits::PROPOSAL_ACTIONS)?;
         check_said("title", &self.title, "is empty; say what is asked in one line")?;
-        if self.actions.is_empty() {
-            return Err(Invalid::Form { field: "actions", problem: "are none; say what is done if it passes".into() });
-        }
-        if self.resolves().is_some() && self.actions.len() > 1 {
-            let problem = "resolve a dispute among other actions; put each resolution by itself".into();
-            return Err(Invalid::Form { field: "actions", problem });
-        }
-        let (size, max) = (codec::encode(&self.actions).len(), limits::PROPOSAL_ACTIONS_SIZE_BYTES);
-        if size > max {
-            let problem = format!("take {size} bytes; at most {max} are allowed: put several proposals");
-            return Err(Invalid::Form { field: "actions", problem });
-        }
-        self.actions.iter().try_for_each(ProposalAction::check)
-    }
-
-    /// The class of all actions, each of which must belong to the scope.
-    fn class(&self) -> Result<Class, Rejection> {
-        let mut classes = Vec::new();
-        for action in &self.actions {
-            let wrong = || Rejection::WrongScope(action.name().into());
-            classes.push(action.class(self.scope).ok_or_else(wrong)?);
-        }
-        let class = classes.first().copied().unwrap_or(Class::Rules);
-        match classes.iter().find(|other| **other != class) {
-            Some(other) => Err(Rejection::MixedClasses(class.name().into(), other.name().into())),
-            None => Ok(class),
-        }
+        self.question.check()
     }
 
     pub(crate) fn apply(
@@ -333,35 +306,34 @@ impl OpenProposal {
         context: &mut Context,
         mut sender: Account,
     ) -> Result<Vec<Event>, Rejection> {
-        let class = self.class()?;
+        let class = self.question.class()?;
         if sender.open_proposals >= limits::OPEN_PROPOSALS_PER_ACCOUNT {
             let max = limits::OPEN_PROPOSALS_PER_ACCOUNT;
             return Err(Rejection::TooManyOpenProposals { account: sender.id, max });
         }
         let snapshot = context.height.previous();
-        let terms = match self.scope {
-            Scope::Network => network_terms(state, context, &sender, (class, &self.actions))?,
-            Scope::Model(model) => {
-                delegation::require_ended(state, context, model)?;
-                self.model_terms(state, context, model, (&sender, class))?
+        let terms = match &self.question {
+            Question::Network { actions } => network_terms(state, context, &sender, (class, actions))?,
+            Question::Model { model, .. } => {
+                delegation::require_ended(state, context, *model)?;
+                self.model_terms(state, context, *model, (&sender, class))?
             }
         };
         if terms.tally.whole == 0 {
             return Err(Rejection::EmptyElectorate(snapshot));
         }
-        require_light(&self.actions, &terms.gates)?;
+        require_light(&self.question, &terms.gates)?;
         sender.open_proposals = sender.open_proposals.saturating_add(1);
         state.write(&sender.id, &sender);
         context.network.open_proposals = context.network.open_proposals.saturating_add(1);
         let closes = context.time.plus_ms(terms.rule.voting_period_ms);
         let proposal = Proposal {
             id: context.proposal_id(),
-            scope: self.scope,
+            question: self.question.clone(),
             number: terms.number,
             proposer: sender.id,
             title: self.title.clone(),
             text: self.text.clone(),
-            actions: self.actions.clone(),
             class,
             closes,
             latest_close: closes,
@@ -375,19 +347,15 @@ impl OpenProposal {
             status: ProposalStatus::Open,
             suspended_vote: terms.suspended_vote,
         };
-        state.write(&(self.scope, terms.number), &ProposalOf(proposal.id));
-        due::set(state, proposal.closes, Due::Proposal(proposal.scope, proposal.id));
+        let scope = proposal.scope();
+        state.write(&(scope, terms.number), &ProposalOf(proposal.id));
+        due::set(state, proposal.closes, Due::Proposal(scope, proposal.id));
         state.write(&proposal.id, &proposal);
         state.write(&proposal.id, &terms.tally);
-        if let Some((dispute, _)) = self.resolves() {
-            dispute::ending::resolution_opened(state, dispute);
+        if let Some(resolution) = self.question.resolution() {
+            dispute::ending::resolution_opened(state, resolution.dispute);
         }
-        Ok(vec![Event::ProposalOpened {
-            proposal: proposal.id,
-            scope: self.scope,
-            proposer: sender.id,
-            closes: proposal.closes,
-        }])
+        Ok(vec![Event::ProposalOpened { proposal: proposal.id, scope, proposer: sender.id, closes: proposal.closes }])
     }
 
     fn model_terms(
@@ -403,8 +371,8 @@ impl OpenProposal {
             return Err(Rejection::NoExpropriation(id));
         }
         require_proposer(state, &model, (model.policy.rule(class), class), sender.id)?;
-        let rule = match self.resolves() {
-            Some(resolution) => dispute::ending::rule_for_owners(state, context, &model, resolution)?,
+        let rule = match self.question.resolution() {
+            Some(resolution) => dispute::ending::rule_for_owners(state, context, &model, *resolution)?,
             None => model.policy.rule(class).clone(),
         };
         let mut counters = state.read::<ModelCounters>(&id).unwrap_or_default();
@@ -422,19 +390,11 @@ impl OpenProposal {
         let whole = share::total_as_of(state, id, snapshot).by(rule.electorate);
         let mut asleep = 0;
         if model.policy.dormancy.is_some() {
-            asleep = dormancy::asleep_as_of(state, self.scope, snapshot).by(rule.electorate);
+            asleep = dormancy::asleep_as_of(state, self.question.scope(), snapshot).by(rule.electorate);
         }
         let tally = Tally::opening(whole, asleep);
         let (guardian, suspended_vote) = (model.policy.guardian, model.policy.suspended_vote);
         Ok(Terms { rule, gates, guardian, suspended_vote, tally, number })
-    }
-
-    /// The dispute that it ends, and how.
-    fn resolves(&self) -> Option<(DisputeId, bool)> {
-        self.actions.iter().find_map(|action| match action {
-            ProposalAction::ResolveDispute { dispute, upholds } => Some((*dispute, *upholds)),
-            _ => None,
-        })
     }
 }
 
@@ -442,7 +402,7 @@ fn network_terms(
     state: &Overlay<'_>,
     context: &mut Context,
     sender: &Account,
-    (class, actions): (Class, &[ProposalAction]),
+    (class, actions): (Class, &[NetworkAction]),
 ) -> Result<Terms, Rejection> {
     if sender.member_since.is_none() {
         return Err(Rejection::NotMember(sender.id));
@@ -452,7 +412,7 @@ fn network_terms(
     let snapshot = context.height.previous();
     let policy = &context.parameters.policy;
     let mut rule = policy.rule(class).clone();
-    let of_all = actions.iter().any(ProposalAction::needs_majority_of_all);
+    let of_all = actions.iter().any(NetworkAction::needs_majority_of_all);
     if of_all {
         rule = rule.by_majority_of_all();
     }
@@ -491,7 +451,7 @@ fn require_proposer(
 
 /// The weight of an account itself, as of a proposal's opening.
 fn own_weight(state: &Overlay<'_>, proposal: &Proposal, account: &Account) -> u64 {
-    match proposal.scope {
+    match proposal.scope() {
         Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
         Scope::Model(model) => model_weight(state, model, account.id, (proposal.snapshot, proposal.rule.electorate)),
     }

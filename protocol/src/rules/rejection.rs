@@ -108,10 +108,6 @@ pub enum Rejection {
         "the actions of the proposal belong to different classes of decision ({0} and {1}); open one proposal for each"
     )]
     MixedClasses(String, String),
-    #[error(
-        "{0} is not an action for this scope: models decide on versions, shares and policies, the network on validators"
-    )]
-    WrongScope(String),
     #[error("validator key {0} is already in the set")]
     ValidatorExists(PublicKey),
     #[error(

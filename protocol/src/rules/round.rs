@@ -36,6 +36,7 @@ use crate::{
         due::{self, Due},
         event::Event,
         model::{Model, ModelCounters},
+        proposal::Proposal,
         rejection::Rejection,
         share,
     },
@@ -311,45 +312,60 @@ impl Round {
     }
 }
 
-/// Opens a round, by a decision.
-pub(crate) fn open(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    model: &Model,
-    (plan, proposal): (&RoundPlan, ProposalId),
-) -> Result<Event, Rejection> {
-    model.require_active()?;
-    share::dilution::add(state, context, model, (proposal, plan.budget))?;
-    let mut counters = state.read::<ModelCounters>(&model.id).unwrap_or_default();
-    if counters.open_rounds.len() >= limits::OPEN_ROUNDS {
-        return Err(Rejection::TooManyRounds(model.id));
+/// Open a round, which mints by its plan when it closes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OpenRound {
+    /// What it takes, mints and lasts; nothing changes it afterwards.
+    pub plan: RoundPlan,
+}
+
+impl OpenRound {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.plan.check()
     }
-    share::reserve(state, model.id, plan.budget)?;
-    let records_until = context.time.plus_ms(plan.recording_ms);
-    let round = Round {
-        model: model.id,
-        number: counters.rounds,
-        plan: plan.clone(),
-        proposal,
-        opened: context.height,
-        records_until,
-        closes: records_until.plus_ms(plan.review_ms),
-        contributors: 0,
-        score: 0,
-        status: RoundStatus::Open,
-        countersigners: model.policy.countersigners,
-        seals: 0,
-        score_under_seal: 0,
-        minted: Units::ZERO,
-        reserve: Reserve::default(),
-        groups: 0,
-    };
-    counters.rounds = counters.rounds.saturating_add(1);
-    counters.open_rounds.push(round.number);
-    state.write(&model.id, &counters);
-    round.write(state);
-    due::set(state, round.closes, Due::Round { model: model.id, number: round.number });
-    Ok(Event::RoundOpened { model: model.id, round: round.number, proposal, closes: round.closes })
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        let (plan, proposal) = (&self.plan, proposal.id);
+        model.require_active()?;
+        share::dilution::add(state, context, model, (proposal, plan.budget))?;
+        let mut counters = state.read::<ModelCounters>(&model.id).unwrap_or_default();
+        if counters.open_rounds.len() >= limits::OPEN_ROUNDS {
+            return Err(Rejection::TooManyRounds(model.id));
+        }
+        share::reserve(state, model.id, plan.budget)?;
+        let records_until = context.time.plus_ms(plan.recording_ms);
+        let round = Round {
+            model: model.id,
+            number: counters.rounds,
+            plan: plan.clone(),
+            proposal,
+            opened: context.height,
+            records_until,
+            closes: records_until.plus_ms(plan.review_ms),
+            contributors: 0,
+            score: 0,
+            status: RoundStatus::Open,
+            countersigners: model.policy.countersigners,
+            seals: 0,
+            score_under_seal: 0,
+            minted: Units::ZERO,
+            reserve: Reserve::default(),
+            groups: 0,
+        };
+        counters.rounds = counters.rounds.saturating_add(1);
+        counters.open_rounds.push(round.number);
+        state.write(&model.id, &counters);
+        round.write(state);
+        due::set(state, round.closes, Due::Round { model: model.id, number: round.number });
+        Ok(vec![Event::RoundOpened { model: model.id, round: round.number, proposal, closes: round.closes }])
+    }
 }
 
 /// Ends the recording of a model's rounds because its owners retired it. Their review takes its full length from now,

@@ -1,20 +1,26 @@
 //! Transfers that the owners approve: the seller asks, the owners decide, and the buyer accepts.
 //!
-//! The proposer of an [`ProposalAction::ApproveTransfer`] is the seller: it moves nobody else's units. What the owners
-//! approved is executed once the receiving account has accepted by its own signature, for this very proposal, and not
-//! while the seller is suspended. Until it is executed the seller can withdraw the proposal, whatever was answered.
+//! The proposer of an [`ApproveTransfer`] is the seller: nobody else's units move by it. What the owners approved
+//! runs once the account that receives the units has accepted by its own signature, for this very proposal, and not while the seller is
+//! suspended. Until it runs the seller can take the proposal back, whatever was answered.
 
 use crate::{
     ground::{
-        ids::{AccountId, ProposalId},
+        ids::{AccountId, ModelId, ProposalId, Units},
+        invalid::{Invalid, check_line},
+        limits,
         state::{Family, Overlay, Record},
     },
     rules::{
         account::Account,
         context::Context,
+        control, dispute,
         event::Event,
-        proposal::{Proposal, ProposalAction},
+        model::Model,
+        policy::TransferRule,
+        proposal::{ModelAction, Proposal},
         rejection::Rejection,
+        share::{self, ShareReason},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -35,19 +41,65 @@ impl Record for Purchase {
     const FAMILY: Family = Family::Purchase;
 }
 
-/// Whether a proposal moves units of its proposer.
-pub(crate) fn is_sale(proposal: &Proposal) -> bool {
-    proposal.actions.iter().any(|action| matches!(action, ProposalAction::ApproveTransfer { .. }))
+/// Let the proposer give shares to another account, where transfers need approval. The ledger moves shares, not money: price
+/// and reason are notes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ApproveTransfer {
+    /// The account that gets them, once it accepts.
+    pub to: AccountId,
+    /// How many units; at least 1.
+    pub units: Units,
+    /// What is paid for them, in the parties' words: one line of at most [`limits::TITLE_SIZE_BYTES`].
+    pub price: String,
+    /// Why, for the history: one line of at most [`limits::TITLE_SIZE_BYTES`].
+    pub reason: String,
 }
 
-/// What an approved transfer still waits for: its buyer, or the end of its seller's suspension.
-pub(crate) fn lacking(state: &Overlay<'_>, proposal: &Proposal, buyer: AccountId) -> Option<Rejection> {
-    let seller = state.read::<Account>(&proposal.proposer);
-    if let Some(Err(suspended)) = seller.map(|seller| seller.require_not_suspended()) {
-        return Some(suspended);
+impl ApproveTransfer {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        share::check_units(self.units)?;
+        check_line("price", &self.price, limits::TITLE_SIZE_BYTES)?;
+        check_line("reason", &self.reason, limits::TITLE_SIZE_BYTES)
     }
-    let accepted = state.read::<Purchase>(&(proposal.id, buyer)).is_some();
-    (!accepted).then_some(Rejection::NotBought { proposal: proposal.id, buyer })
+
+    /// That nobody disputes the units, that the seller may speak for them and is not suspended, and that the buyer
+    /// accepted.
+    pub(crate) fn lacking(&self, state: &Overlay<'_>, model: ModelId, proposal: &Proposal) -> Option<Rejection> {
+        let (seller, buyer, proposal) = (proposal.proposer, self.to, proposal.id);
+        let disputed = dispute::require_undisputed(state, (model, seller), self.units);
+        let unaccepted = || control::require(state, model, seller).err();
+        let suspended = || state.read::<Account>(&seller)?.require_not_suspended().err();
+        let not_bought = || {
+            let accepted = state.read::<Purchase>(&(proposal, buyer)).is_some();
+            (!accepted).then_some(Rejection::NotBought { proposal, buyer })
+        };
+        disputed.err().or_else(unaccepted).or_else(suspended).or_else(not_bought)
+    }
+
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        if model.policy.transfers == TransferRule::Locked {
+            return Err(Rejection::TransfersLocked(model.id));
+        }
+        let note = |counterparty| ShareReason::TransferApproved {
+            counterparty,
+            proposal: proposal.id,
+            price: self.price.clone(),
+            reason: self.reason.clone(),
+        };
+        share::transfer(state, context, model.id, (proposal.proposer, self.to), self.units, note)
+    }
+}
+
+/// Whether a proposal is to move units of its proposer.
+pub(crate) fn is_sale(proposal: &Proposal) -> bool {
+    proposal.question.model_actions().iter().any(|action| matches!(action, ModelAction::ApproveTransfer(_)))
 }
 
 /// Accept the units that a proposal would give the sender, or withdraw the acceptance.
@@ -68,9 +120,8 @@ impl AcceptTransfer {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let proposal = Proposal::existing(state, self.proposal)?;
-        let buys =
-            |action: &ProposalAction| matches!(action, ProposalAction::ApproveTransfer { to, .. } if *to == sender);
-        if !proposal.actions.iter().any(buys) {
+        let buys = |action: &ModelAction| matches!(action, ModelAction::ApproveTransfer(it) if it.to == sender);
+        if !proposal.question.model_actions().iter().any(buys) {
             return Err(Rejection::NotBuyer { account: sender, proposal: self.proposal });
         }
         if proposal.status.is_final() {

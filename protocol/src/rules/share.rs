@@ -5,11 +5,13 @@
 //! balance, so the balances of a model always add up to its total.
 
 pub mod consent;
+mod decided;
 pub(crate) mod dilution;
 pub mod issue;
 mod vesting;
 
 pub use consent::{Consent, GiveConsent};
+pub use decided::{BurnByDecision, Expropriate, MintShares};
 pub use dilution::Issuance;
 pub use issue::{Issue, TakeUp, TakenUp};
 pub(crate) use vesting::vest;
@@ -564,6 +566,14 @@ pub(crate) fn seize(
     let event = change(state, context, model, account, (ShareFlow::Out, units), reason)?;
     vesting::shrink(state, (model, account), context.time);
     Ok(event)
+}
+
+/// A number of units that a decision is about: at least 1.
+pub(crate) fn check_units(units: Units) -> Result<(), Invalid> {
+    if units == Units::ZERO {
+        return Err(Invalid::Form { field: "units", problem: "are 0; name at least 1".into() });
+    }
+    Ok(())
 }
 
 /// Checks that a holder has `units`, under vesting or not, and keeps its disputed ones without them.

@@ -4,31 +4,46 @@ use super::{Proposal, Refused, World, require_stewards};
 use allod_protocol::{
     ground::ids::{AccountId, ModelId, ProposalId},
     rules::{
-        control::ChangeOfControl,
+        access::SetDistribution,
+        control::{AcceptControl, ChangeOfControl},
+        dispute::ResolveDispute,
+        emergency::{LiftSuspension, SuspendVersion},
+        licence::{GrantLicence, RevokeLicence, SetLicence},
+        model::{ClaimLineage, DeprecateVersion, ReleaseVersion, SetPolicy, SetStewards, WithdrawVersion},
         policy::{ModelPolicy, TransferRule},
-        proposal::{ProposalAction, Scope},
+        proposal::{ModelAction, NetworkAction, Question},
+        round::OpenRound,
+        sale::ApproveTransfer,
+        share::{BurnByDecision, Expropriate, MintShares},
     },
 };
 
 impl World {
-    /// Carries one action out; the caller puts everything back if it fails.
-    pub(super) fn carry_out(&mut self, id: ProposalId, action: &ProposalAction) -> Result<(), Refused> {
+    /// Carries out all that is asked; the caller puts everything back if something fails.
+    pub(super) fn carry_out(&mut self, id: ProposalId, question: &Question) -> Result<(), Refused> {
         let Proposal { proposer, snapshot, .. } = self.proposals[&id];
         let signed = (proposer, snapshot + 1);
-        match self.proposals[&id].scope {
-            Scope::Network => self.carry_out_for_network(action),
-            Scope::Model(model) => self.carry_out_for_model(model, (id, signed), action),
+        match question {
+            Question::Network { actions } => actions.iter().try_for_each(|action| self.carry_out_for_network(action)),
+            Question::Model { model, actions } => {
+                actions.iter().try_for_each(|action| self.carry_out_for_model(*model, (id, signed), action))
+            }
         }
     }
 
-    fn carry_out_for_network(&mut self, action: &ProposalAction) -> Result<(), Refused> {
+    fn carry_out_for_network(&mut self, action: &NetworkAction) -> Result<(), Refused> {
         match action {
-            ProposalAction::AdmitMember { account } => self.admit_member(*account),
-            ProposalAction::RemoveMember { account, .. } => self.remove_member(*account),
-            ProposalAction::GrantQuota { account, quota } => self.grant_quota(*account, *quota),
-            ProposalAction::SuspendAccount { account, .. } => self.suspend(*account),
-            ProposalAction::ReinstateAccount { account } => self.reinstate(*account),
-            _ => Ok(()),
+            NetworkAction::AdmitMember(asked) => self.admit_member(asked.account),
+            NetworkAction::RemoveMember(asked) => self.remove_member(asked.account),
+            NetworkAction::GrantQuota(asked) => self.grant_quota(asked.account, asked.quota),
+            NetworkAction::SuspendAccount(asked) => self.suspend(asked.account),
+            NetworkAction::ReinstateAccount(asked) => self.reinstate(asked.account),
+            NetworkAction::Statement => Ok(()),
+            NetworkAction::AdmitValidator(_)
+            | NetworkAction::ReweightValidator(_)
+            | NetworkAction::RemoveValidator(_)
+            | NetworkAction::SetParameters(_)
+            | NetworkAction::Upgrade(_) => panic!("the reference does not decide on {}", action.name()),
         }
     }
 
@@ -36,26 +51,28 @@ impl World {
         &mut self,
         model: ModelId,
         (id, signed): (ProposalId, (AccountId, u64)),
-        action: &ProposalAction,
+        action: &ModelAction,
     ) -> Result<(), Refused> {
         match action {
-            ProposalAction::ReleaseVersion { label } => self.release(model, label),
-            ProposalAction::DeprecateVersion { label, .. } => self.deprecate(model, label),
-            ProposalAction::WithdrawVersion { label, .. } => self.withdraw_version(model, label),
-            ProposalAction::SuspendVersion { label, .. } => self.suspend_version(model, label),
-            ProposalAction::LiftSuspension { label, .. } => self.lift_suspension(model, label),
-            ProposalAction::ClaimLineage { label, parents } => self.claim_lineage(model, label, parents),
-            ProposalAction::SetLicence { licence } => {
+            ModelAction::ReleaseVersion(ReleaseVersion { label }) => self.release(model, label),
+            ModelAction::DeprecateVersion(DeprecateVersion { label, .. }) => self.deprecate(model, label),
+            ModelAction::WithdrawVersion(WithdrawVersion { label, .. }) => self.withdraw_version(model, label),
+            ModelAction::SuspendVersion(SuspendVersion { label, .. }) => self.suspend_version(model, label),
+            ModelAction::LiftSuspension(LiftSuspension { label, .. }) => self.lift_suspension(model, label),
+            ModelAction::ClaimLineage(ClaimLineage { label, parents }) => self.claim_lineage(model, label, parents),
+            ModelAction::SetLicence(SetLicence { licence }) => {
                 self.existing_mut(model).licence = Some(licence.clone());
                 Ok(())
             }
-            ProposalAction::SetDistribution { distribution } => {
+            ModelAction::SetDistribution(SetDistribution { distribution }) => {
                 self.existing_mut(model).distribution = *distribution;
                 Ok(())
             }
-            ProposalAction::GrantLicence { account, terms } => self.license((model, id), signed.0, *account, terms),
-            ProposalAction::RevokeLicence { account, .. } => self.revoke_licence(model, *account),
-            ProposalAction::MintShares { to, units, vesting, .. } => {
+            ModelAction::GrantLicence(GrantLicence { account, terms }) => {
+                self.license((model, id), signed.0, *account, terms)
+            }
+            ModelAction::RevokeLicence(RevokeLicence { account, .. }) => self.revoke_licence(model, *account),
+            ModelAction::MintShares(MintShares { to, units, vesting, .. }) => {
                 self.require_active(model)?;
                 self.account(*to)?;
                 if *to != signed.0 {
@@ -64,36 +81,36 @@ impl World {
                 self.add_by_decision(model, id, units.get())?;
                 self.mint_or_offer(model, (*to, units.get()), *vesting)
             }
-            ProposalAction::BurnShares { from, units, .. } => {
+            ModelAction::BurnShares(BurnByDecision { from, units, .. }) => {
                 self.require_undisputed(model, *from, units.get())?;
                 self.seize(model, *from, units.get())
             }
-            ProposalAction::Expropriate { from, units, .. } => self.seize(model, *from, units.get()),
-            ProposalAction::ApproveTransfer { to, units, .. } => {
+            ModelAction::Expropriate(Expropriate { from, units, .. }) => self.seize(model, *from, units.get()),
+            ModelAction::ApproveTransfer(ApproveTransfer { to, units, .. }) => {
                 if self.model(model)?.policy.transfers == TransferRule::Locked {
                     return Err("transfers_locked");
                 }
                 self.hand_over(model, signed.0, *to, units.get())
             }
-            ProposalAction::AcceptControl { account, keys } => self.accept_control(model, *account, keys),
-            ProposalAction::SetStewards { stewards } => self.set_stewards(model, signed, stewards),
-            ProposalAction::SetPolicy { policy } => self.set_policy(model, signed, policy),
-            ProposalAction::Retire { .. } => {
+            ModelAction::AcceptControl(AcceptControl { account, keys }) => self.accept_control(model, *account, keys),
+            ModelAction::SetStewards(SetStewards { stewards }) => self.set_stewards(model, signed, stewards),
+            ModelAction::SetPolicy(SetPolicy { policy }) => self.set_policy(model, signed, policy),
+            ModelAction::Retire(_) => {
                 self.require_active(model)?;
                 self.existing_mut(model).retired = true;
                 self.settle_rounds(model);
                 Ok(())
             }
-            ProposalAction::OpenRound { plan } => {
+            ModelAction::OpenRound(OpenRound { plan }) => {
                 self.require_active(model)?;
                 self.add_by_decision(model, id, plan.budget.get())?;
                 self.open_round(model, plan)
             }
-            ProposalAction::ResolveDispute { dispute, upholds } => {
+            ModelAction::ResolveDispute(ResolveDispute { dispute, upholds }) => {
                 self.pending_of(model, *dispute)?;
                 self.end_dispute(*dispute, *upholds)
             }
-            _ => Ok(()),
+            ModelAction::Statement => Ok(()),
         }
     }
 

@@ -107,7 +107,7 @@ impl World {
     /// What an account counts with by itself.
     pub fn own_weight(&self, proposal: &Proposal, account: AccountId) -> u64 {
         let then = self.at(proposal.snapshot);
-        match proposal.scope {
+        match proposal.question.scope() {
             Scope::Network => {
                 u64::from(then.accounts.get(&account).is_some_and(|account| account.member_since.is_some()))
             }
@@ -131,7 +131,7 @@ impl World {
 
     /// What an account answers with.
     pub fn weight(&self, proposal: &Proposal, account: AccountId) -> u64 {
-        let delegators = match proposal.scope {
+        let delegators = match proposal.question.scope() {
             Scope::Network => Vec::new(),
             Scope::Model(model) => self.delegators(proposal, model, account),
         };
@@ -169,10 +169,10 @@ impl World {
         if self.account(sender)?.suspended && !proposal.suspended_vote {
             return Err("suspended");
         }
-        if let Scope::Model(model) = proposal.scope {
+        if let Scope::Model(model) = proposal.question.scope() {
             self.require_control(model, sender)?;
         }
-        let left = proposal.scope == Scope::Network
+        let left = proposal.question.scope() == Scope::Network
             && self.account(sender)?.member_since.is_none_or(|since| since > proposal.snapshot);
         if left || self.weight(&proposal, sender) == 0 {
             return Err("no_weight");

@@ -9,10 +9,13 @@ use allod_protocol::{
     },
     rules::{
         attestation::Finding,
-        dispute::DisputeTarget,
+        dispute::{DisputeTarget, ResolveDispute},
+        model::ReleaseVersion,
         office::Office,
         policy::{Class, Gate, ModelPolicy, Proposers, Rule},
-        proposal::{BallotPart, OpenProposal, ProposalAction, Scope},
+        proposal::{BallotPart, ModelAction, NetworkAction, OpenProposal, Question, Scope},
+        sale::ApproveTransfer,
+        share::{BurnByDecision, MintShares},
     },
 };
 use std::collections::BTreeMap;
@@ -56,12 +59,10 @@ impl Status {
 /// A question.
 #[derive(Clone, Debug)]
 pub struct Proposal {
-    /// Whose.
-    pub scope: Scope,
+    /// Whom it asks, and what is done if it passes.
+    pub question: Question,
     /// By whom.
     pub proposer: AccountId,
-    /// What is done if it passes.
-    pub actions: Vec<ProposalAction>,
     /// By which rule.
     pub rule: Rule,
     /// What must be attested, and by whom.
@@ -99,10 +100,9 @@ impl World {
             return Err("too_many_open_proposals");
         }
         let mut proposal = Proposal {
-            scope: asked.scope,
+            question: asked.question.clone(),
             proposer: sender,
-            actions: asked.actions.clone(),
-            rule: suspending_rule(self.rule_for(asked.scope, class)?, &asked.actions),
+            rule: suspending_rule(self.rule_for(asked.question.scope(), class)?, &asked.question),
             gates: Vec::new(),
             guardian: None,
             suspended_vote: true,
@@ -110,13 +110,13 @@ impl World {
             opened_at: self.time,
             closes: 0,
             latest_close: 0,
-            counts_awake_only: self.network.dormancy.is_some() && !suspends(&asked.actions),
+            counts_awake_only: self.network.dormancy.is_some() && !suspends(&asked.question),
             turned_at: self.time,
             ballots: BTreeMap::new(),
             wakes: 0,
             status: Status::Open,
         };
-        match asked.scope {
+        match asked.question.scope() {
             Scope::Network if self.account(sender)?.member_since.is_some() => {}
             Scope::Network => return Err("not_member"),
             Scope::Model(model) => {
@@ -130,7 +130,7 @@ impl World {
         proposal.closes = self.time + proposal.rule.voting_period_ms;
         proposal.latest_close = proposal.closes;
         proposal.wakes = proposal.closes;
-        self.count_resolutions(&proposal.actions, false);
+        self.count_resolutions(&proposal.question, false);
         self.proposals.insert(id, proposal);
         Ok(())
     }
@@ -139,8 +139,8 @@ impl World {
     fn settle_proposal(&mut self, id: ProposalId, status: Status) {
         let proposal = self.proposal_mut(id);
         proposal.status = status;
-        let actions = proposal.actions.clone();
-        self.count_resolutions(&actions, true);
+        let question = proposal.question.clone();
+        self.count_resolutions(&question, true);
     }
 
     fn rule_for(&self, scope: Scope, class: Class) -> Result<Rule, Refused> {
@@ -193,7 +193,9 @@ impl World {
         if class == Class::Release {
             proposal.gates = policy.gates.iter().map(|gate| resolve(policy, gate)).collect();
         }
-        if let Some(ProposalAction::ResolveDispute { dispute, upholds }) = proposal.actions.first() {
+        if let Some(ModelAction::ResolveDispute(ResolveDispute { dispute, upholds })) =
+            proposal.question.model_actions().first()
+        {
             proposal.rule = self.rule_to_resolve(id, *dispute, *upholds)?;
         }
         Ok(())
@@ -210,7 +212,8 @@ impl World {
 
     pub(super) fn withdraw_proposal(&mut self, sender: AccountId, id: ProposalId) -> Result<(), Refused> {
         let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
-        let sells = proposal.actions.iter().any(|action| matches!(action, ProposalAction::ApproveTransfer { .. }));
+        let sells =
+            proposal.question.model_actions().iter().any(|action| matches!(action, ModelAction::ApproveTransfer(_)));
         if sells && proposal.proposer == sender && !proposal.status.is_final() {
             self.proposal_mut(id).status = Status::Withdrawn;
             return Ok(());
@@ -225,7 +228,7 @@ impl World {
 
     pub(super) fn cancel(&mut self, sender: AccountId, id: ProposalId) -> Result<(), Refused> {
         let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
-        let Scope::Model(model) = proposal.scope else { return Err("not_guardian") };
+        let Scope::Model(model) = proposal.question.scope() else { return Err("not_guardian") };
         if proposal.guardian != Some(sender) || !self.counts_in_copy(&Office::Guardian(model), sender) {
             return Err("not_guardian");
         }
@@ -282,28 +285,30 @@ impl World {
 
     /// What a decision that passed still lacks besides its time: a version or a line under dispute, an attestation.
     fn require_nothing_lacks(&self, id: ProposalId, proposal: &Proposal) -> Result<(), Refused> {
-        let Scope::Model(model) = proposal.scope else { return Ok(()) };
-        for action in &proposal.actions {
+        let Scope::Model(model) = proposal.question.scope() else { return Ok(()) };
+        for action in proposal.question.model_actions() {
             match action {
-                ProposalAction::ReleaseVersion { label } => {
+                ModelAction::ReleaseVersion(ReleaseVersion { label }) => {
                     self.require_unfrozen(&DisputeTarget::Version { model, label: label.clone() })?;
                     if self.version(model, label).is_ok() {
                         self.require_not_suspended(model, label)?;
                     }
                     self.require_attested(model, label, &proposal.gates)?;
                 }
-                ProposalAction::BurnShares { from, units, .. } => {
+                ModelAction::BurnShares(BurnByDecision { from, units, .. }) => {
                     self.require_undisputed(model, *from, units.get())?;
                     if !self.consents.contains(&(id, *from)) {
                         return Err("no_consent");
                     }
                 }
-                ProposalAction::ApproveTransfer { to, units, .. } => {
+                ModelAction::ApproveTransfer(ApproveTransfer { to, units, .. }) => {
                     self.require_undisputed(model, proposal.proposer, units.get())?;
                     self.require_control(model, proposal.proposer)?;
                     self.require_sale(id, proposal.proposer, *to)?;
                 }
-                ProposalAction::MintShares { to, .. } if *to != proposal.proposer => self.require_takes(model, *to)?,
+                ModelAction::MintShares(MintShares { to, .. }) if *to != proposal.proposer => {
+                    self.require_takes(model, *to)?
+                }
                 _ => {}
             }
         }
@@ -339,8 +344,8 @@ impl World {
     /// Carries a decision out: all of it, or nothing.
     fn run(&mut self, id: ProposalId) {
         let before = self.clone();
-        let actions = self.proposals[&id].actions.clone();
-        let done = actions.iter().try_for_each(|action| self.carry_out(id, action));
+        let question = self.proposals[&id].question.clone();
+        let done = self.carry_out(id, &question);
         if done.is_err() {
             *self = before;
         }
@@ -359,53 +364,60 @@ fn resolve(policy: &ModelPolicy, gate: &Gate) -> (Gate, Vec<AccountId>) {
     (gate.clone(), role.map_or(Vec::new(), |role| role.accounts.clone()))
 }
 
-/// The class of all actions, each of which must be for the scope to decide.
+/// The class of all actions.
 fn class_of(asked: &OpenProposal) -> Result<Class, Refused> {
-    let of_network = asked.scope == Scope::Network;
-    let mut classes = Vec::new();
-    for action in &asked.actions {
-        let class = match action {
-            ProposalAction::ReleaseVersion { .. } | ProposalAction::ClaimLineage { .. } => Class::Release,
-            ProposalAction::DeprecateVersion { .. }
-            | ProposalAction::WithdrawVersion { .. }
-            | ProposalAction::SuspendVersion { .. }
-            | ProposalAction::LiftSuspension { .. } => Class::Safety,
-            ProposalAction::SetLicence { .. }
-            | ProposalAction::SetDistribution { .. }
-            | ProposalAction::GrantLicence { .. }
-            | ProposalAction::RevokeLicence { .. } => Class::Licence,
-            ProposalAction::MintShares { .. }
-            | ProposalAction::BurnShares { .. }
-            | ProposalAction::ApproveTransfer { .. }
-            | ProposalAction::AcceptControl { .. }
-            | ProposalAction::OpenRound { .. } => Class::Ownership,
-            ProposalAction::Expropriate { .. } => Class::Expropriation,
-            ProposalAction::SetStewards { .. } => Class::Stewards,
-            ProposalAction::SetPolicy { .. } | ProposalAction::Retire { .. } => Class::Rules,
-            ProposalAction::ResolveDispute { .. } => Class::Dispute,
-            ProposalAction::AdmitMember { .. }
-            | ProposalAction::RemoveMember { .. }
-            | ProposalAction::GrantQuota { .. }
-            | ProposalAction::SuspendAccount { .. }
-            | ProposalAction::ReinstateAccount { .. } => Class::Accounts,
-            ProposalAction::Statement if of_network => Class::Parameters,
-            ProposalAction::Statement => Class::Rules,
-            other => panic!("the reference does not decide on {}", other.name()),
-        };
-        if of_network != matches!(class, Class::Accounts | Class::Parameters) {
-            return Err("wrong_scope");
-        }
-        classes.push(class);
-    }
+    let classes: Vec<Class> = match &asked.question {
+        Question::Model { actions, .. } => actions.iter().map(class_of_owners).collect(),
+        Question::Network { actions } => actions.iter().map(class_of_members).collect(),
+    };
     if classes.iter().any(|class| *class != classes[0]) { Err("mixed_classes") } else { Ok(classes[0]) }
 }
 
-fn suspends(actions: &[ProposalAction]) -> bool {
-    actions.iter().any(|action| matches!(action, ProposalAction::SuspendAccount { .. }))
+fn class_of_owners(action: &ModelAction) -> Class {
+    match action {
+        ModelAction::ReleaseVersion(_) | ModelAction::ClaimLineage(_) => Class::Release,
+        ModelAction::DeprecateVersion(_)
+        | ModelAction::WithdrawVersion(_)
+        | ModelAction::SuspendVersion(_)
+        | ModelAction::LiftSuspension(_) => Class::Safety,
+        ModelAction::SetLicence(_)
+        | ModelAction::SetDistribution(_)
+        | ModelAction::GrantLicence(_)
+        | ModelAction::RevokeLicence(_) => Class::Licence,
+        ModelAction::MintShares(_)
+        | ModelAction::BurnShares(_)
+        | ModelAction::ApproveTransfer(_)
+        | ModelAction::AcceptControl(_)
+        | ModelAction::OpenRound(_) => Class::Ownership,
+        ModelAction::Expropriate(_) => Class::Expropriation,
+        ModelAction::SetStewards(_) => Class::Stewards,
+        ModelAction::SetPolicy(_) | ModelAction::Retire(_) | ModelAction::Statement => Class::Rules,
+        ModelAction::ResolveDispute(_) => Class::Dispute,
+    }
+}
+
+fn class_of_members(action: &NetworkAction) -> Class {
+    match action {
+        NetworkAction::AdmitMember(_)
+        | NetworkAction::RemoveMember(_)
+        | NetworkAction::GrantQuota(_)
+        | NetworkAction::SuspendAccount(_)
+        | NetworkAction::ReinstateAccount(_) => Class::Accounts,
+        NetworkAction::Statement => Class::Parameters,
+        NetworkAction::AdmitValidator(_)
+        | NetworkAction::ReweightValidator(_)
+        | NetworkAction::RemoveValidator(_)
+        | NetworkAction::SetParameters(_)
+        | NetworkAction::Upgrade(_) => panic!("the reference does not decide on {}", action.name()),
+    }
+}
+
+fn suspends(question: &Question) -> bool {
+    question.network_actions().iter().any(|action| matches!(action, NetworkAction::SuspendAccount(_)))
 }
 
 /// To suspend takes more than half of all members, whoever is silent.
-fn suspending_rule(rule: Rule, actions: &[ProposalAction]) -> Rule {
+fn suspending_rule(rule: Rule, question: &Question) -> Rule {
     let yes_quorum = rule.yes_quorum.max(Portion::MAJORITY);
-    if suspends(actions) { Rule { objection: None, yes_quorum, ..rule } } else { rule }
+    if suspends(question) { Rule { objection: None, yes_quorum, ..rule } } else { rule }
 }

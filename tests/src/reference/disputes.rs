@@ -7,10 +7,10 @@ use allod_protocol::{
         ids::{AccountId, DisputeId, ModelId},
     },
     rules::{
-        dispute::{DisputeTarget, OpenDispute},
+        dispute::{DisputeTarget, OpenDispute, ResolveDispute},
         office::Office,
         policy::{Arbiters, DisputeTerms, Rule},
-        proposal::ProposalAction,
+        proposal::{ModelAction, Question},
     },
 };
 use std::collections::BTreeMap;
@@ -454,10 +454,10 @@ impl World {
     }
 
     /// A resolution was opened, or is over.
-    pub(super) fn count_resolutions(&mut self, actions: &[ProposalAction], is_over: bool) {
+    pub(super) fn count_resolutions(&mut self, question: &Question, is_over: bool) {
         let time = self.time;
-        for action in actions {
-            let ProposalAction::ResolveDispute { dispute, .. } = action else { continue };
+        for action in question.model_actions() {
+            let ModelAction::ResolveDispute(ResolveDispute { dispute, .. }) = action else { continue };
             let dispute = self.pending_mut(*dispute);
             dispute.resolutions = if is_over { dispute.resolutions - 1 } else { dispute.resolutions + 1 };
             // Its own time may come in this very block yet.

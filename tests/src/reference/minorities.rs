@@ -7,8 +7,8 @@ use allod_protocol::{
         ids::{AccountId, ModelId, ProposalId},
     },
     rules::{
-        proposal::{ProposalAction, Scope},
-        share::{GiveConsent, TakeUp, Vesting},
+        proposal::{ModelAction, Scope},
+        share::{BurnByDecision, GiveConsent, TakeUp, Vesting},
     },
 };
 use std::collections::BTreeMap;
@@ -151,13 +151,12 @@ impl World {
         if proposal.status.is_final() {
             return Err("not_open");
         }
-        let takes =
-            |action: &ProposalAction| matches!(action, ProposalAction::BurnShares { from, .. } if *from == sender);
-        if !proposal.actions.iter().any(takes) {
+        let takes = |action: &ModelAction| matches!(action, ModelAction::BurnShares(BurnByDecision { from, .. }) if *from == sender);
+        if !proposal.question.model_actions().iter().any(takes) {
             return Err("nothing_taken");
         }
         if asked.agrees {
-            if let Scope::Model(model) = proposal.scope {
+            if let Scope::Model(model) = proposal.question.scope() {
                 self.require_control(model, sender)?;
             }
             self.consents.insert((asked.proposal, sender));

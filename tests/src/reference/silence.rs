@@ -89,8 +89,8 @@ impl World {
     /// Whoever does something in a scope has spoken there.
     pub(super) fn note_spoken(&mut self, sender: AccountId, action: &Action) {
         let scope = match action {
-            Action::OpenProposal(asked) => asked.scope,
-            Action::CastBallot(asked) => self.proposals[&asked.proposal].scope,
+            Action::OpenProposal(asked) => asked.question.scope(),
+            Action::CastBallot(asked) => self.proposals[&asked.proposal].question.scope(),
             Action::Delegate(asked) => Scope::Model(asked.model),
             Action::TransferShares(asked) => Scope::Model(asked.model),
             Action::BurnShares(asked) => Scope::Model(asked.model),
@@ -123,7 +123,7 @@ impl World {
         }
         let then = self.at(proposal.snapshot);
         let sleeps = |account: &&AccountId| {
-            then.is_dormant(proposal.scope, **account) && !proposal.ballots.contains_key(*account)
+            then.is_dormant(proposal.question.scope(), **account) && !proposal.ballots.contains_key(*account)
         };
         self.accounts.keys().filter(sleeps).map(|account| self.own_weight(proposal, *account)).sum()
     }

@@ -3,7 +3,7 @@
 use super::{Refused, Status, World};
 use allod_protocol::{
     ground::ids::{AccountId, ModelId, ProposalId},
-    rules::{intake::UnitsOf, proposal::ProposalAction},
+    rules::{intake::UnitsOf, proposal::ModelAction, sale::ApproveTransfer},
 };
 
 /// Models of which one account says something, and that of all together.
@@ -42,9 +42,8 @@ impl World {
 
     pub(super) fn accept_transfer(&mut self, sender: AccountId, id: ProposalId, accept: bool) -> Result<(), Refused> {
         let proposal = self.proposals.get(&id).ok_or("unknown_proposal")?;
-        let buys =
-            |action: &ProposalAction| matches!(action, ProposalAction::ApproveTransfer { to, .. } if *to == sender);
-        if !proposal.actions.iter().any(buys) {
+        let buys = |action: &ModelAction| matches!(action, ModelAction::ApproveTransfer(ApproveTransfer { to, .. }) if *to == sender);
+        if !proposal.question.model_actions().iter().any(buys) {
             return Err("not_buyer");
         }
         if !matches!(proposal.status, Status::Open | Status::Queued { .. }) {

@@ -20,11 +20,12 @@ use allod_protocol::{
         delegation::Delegate,
         event::Event,
         model::{CreateModel, FoundingLine},
+        network::{AdmitValidator, RemoveValidator, ReweightValidator},
         office::{AcceptOffice, Office},
         parameters::Parameters,
         policy::{NetworkPolicy, Risk, Rule},
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-        share::{BurnShares, TransferShares},
+        proposal::{CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, Question, Scope},
+        share::{BurnShares, MintShares, TransferShares},
         transaction::{Transaction, TransactionBody},
         validator::operation,
     },
@@ -180,9 +181,9 @@ impl Clients {
                 Action::CastBallot(CastBallot::whole(*proposal, choice))
             }
             _ => {
-                let mint = ProposalAction::MintShares { to, units, reason: String::new(), vesting: None };
+                let mint = ModelAction::MintShares(MintShares { to, units, reason: String::new(), vesting: None });
                 let (title, text) = ("Mint".into(), String::new());
-                Action::OpenProposal(OpenProposal { scope: Scope::Model(model), title, text, actions: vec![mint] })
+                Action::OpenProposal(OpenProposal { question: Question::of_model(model, vec![mint]), title, text })
             }
         }
     }
@@ -220,11 +221,13 @@ impl Clients {
         for (peer, key, power) in &wanted {
             match present(key) {
                 Some(found) if found == *power => {}
-                Some(_) => actions.push(ProposalAction::ReweightValidator { key: *key, power: *power }),
+                Some(_) => {
+                    actions.push(NetworkAction::ReweightValidator(ReweightValidator { key: *key, power: *power }))
+                }
                 None => {
                     let by = u8::try_from(*peer).expect("few peers");
                     let operator = self.accounts[*peer];
-                    actions.push(ProposalAction::AdmitValidator { key: *key, power: *power, operator });
+                    actions.push(NetworkAction::AdmitValidator(AdmitValidator { key: *key, power: *power, operator }));
                     let said = operation(self.genesis.network_id(), operator);
                     let proof = Some(consensus_key(*peer).sign(Domain::Operation, &said));
                     let accepts = Action::AcceptOffice(AcceptOffice { office: Office::Operator(*key), proof });
@@ -233,7 +236,7 @@ impl Clients {
             }
         }
         for one in tip.next_validators.iter().filter(|one| wanted.iter().all(|(_, key, _)| *key != one.key)) {
-            actions.push(ProposalAction::RemoveValidator { key: one.key });
+            actions.push(NetworkAction::RemoveValidator(RemoveValidator { key: one.key }));
         }
         if actions.is_empty() {
             self.wishes.remove(0);
@@ -245,7 +248,7 @@ impl Clients {
         }
         self.wished_at = Some(now_ms);
         let (title, text) = ("Other validators".into(), String::new());
-        let proposal = OpenProposal { scope: Scope::Network, title, text, actions };
+        let proposal = OpenProposal { question: Question::of_network(actions), title, text };
         asked.push(self.sign(now_ms, 0, Action::OpenProposal(proposal)));
         asked
     }

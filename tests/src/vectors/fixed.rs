@@ -22,12 +22,13 @@ use allod_protocol::{
         contribution::ContributionKind,
         control::ChangeOfControl,
         model::{CreateModel, FoundingLine, Licence},
+        network::AdmitValidator,
         parameters::Parameters,
         policy::{
             Arbiters, Dilution, Dormancy, Electorate, Gate, ModelPolicy, NetworkPolicy, Preemption, Proposers, Risk,
             Role, Rule, TransferRule,
         },
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        proposal::{CastBallot, Choice, NetworkAction, OpenProposal, Question},
         round::{Cap, CapPer, KindWeight, RoundPlan},
     },
 };
@@ -225,10 +226,13 @@ pub(super) fn create_model(founders: [AccountId; 2]) -> CreateModel {
 pub(super) fn open_proposal(operator: AccountId) -> OpenProposal {
     let [.., fifth] = validator_keys();
     OpenProposal {
-        scope: Scope::Network,
+        question: Question::of_network(vec![NetworkAction::AdmitValidator(AdmitValidator {
+            key: fifth.public_key(),
+            power: Power::new(25),
+            operator,
+        })]),
         title: "Admit a fifth validator".into(),
         text: "So that one may fail and one may lie.".into(),
-        actions: vec![ProposalAction::AdmitValidator { key: fifth.public_key(), power: Power::new(25), operator }],
     }
 }
 

@@ -39,12 +39,15 @@ use allod_protocol::{
             AgreedLicence, LicenceChange, LicenceEnd, LicenceGrant, LicenceOf, LicenceRequest, LicenceRequestOf,
             LicenceStep, LicenceTerms, Licensee,
         },
-        model::{ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, Version, VersionRef, VersionStatus},
+        model::{
+            ArtifactUse, ChildOf, Licence, Model, ModelCounters, ModelOf, ReleaseVersion, Version, VersionRef,
+            VersionStatus,
+        },
         network::{MembersAt, Network, RetiredKey, Upgrade},
         office::{Ahead, Office, Tenure, TenureStatus},
         policy::{Class, DisputeTerms, Electorate, Proposers, Risk, Tally, TransferRule, Verdict},
         proposal::{
-            Ballot, Choice, Proposal, ProposalAction, ProposalGate, ProposalOf, ProposalStatus, Scope,
+            Ballot, Choice, ModelAction, Proposal, ProposalGate, ProposalOf, ProposalStatus, Question, Scope,
             WithdrawProposal, ballot::Overridden,
         },
         quota::{Keeps, Kept},
@@ -129,12 +132,11 @@ fn contribution() -> Contribution {
 fn proposal() -> Proposal {
     Proposal {
         id: PROPOSAL,
-        scope: Scope::Model(MODEL),
+        question: Question::of_model(MODEL, vec![ModelAction::ReleaseVersion(ReleaseVersion { label: label("v2") })]),
         number: 4,
         proposer: ACCOUNT,
         title: "Release v2".into(),
         text: "It is better at sevens.".into(),
-        actions: vec![ProposalAction::ReleaseVersion { label: label("v2") }],
         class: Class::Release,
         rule: rule(2_000, 5_000),
         gates: vec![ProposalGate {

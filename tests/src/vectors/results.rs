@@ -82,7 +82,6 @@ fn of_proposals() -> Vec<Rejection> {
         Rejection::TooLateToPass { proposal, last_close: TIME },
         Rejection::NotMember(account),
         Rejection::MixedClasses("release".into(), "ownership".into()),
-        Rejection::WrongScope("validators".into()),
         Rejection::ValidatorExists(public_key()),
         Rejection::RetiredValidatorKey { key: public_key(), height: HEIGHT },
         Rejection::UnknownValidator(public_key().validator_address()),

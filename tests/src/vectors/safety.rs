@@ -10,10 +10,13 @@ use super::{
 use allod_protocol::rules::{
     action::Action,
     attestation::Finding,
-    emergency::{StopEnd, StopUse, StopVersion, StopsRunning, SuspendedBy, VersionStop},
+    control::AcceptControl,
+    emergency::{
+        LiftSuspension, StopEnd, StopUse, StopVersion, StopsRunning, SuspendVersion, SuspendedBy, VersionStop,
+    },
     event::Event,
     incident::AnswerIncident,
-    proposal::ProposalAction,
+    proposal::ModelAction,
     rejection::Rejection,
 };
 
@@ -36,11 +39,11 @@ pub(super) fn actions() -> Vec<Action> {
     ]
 }
 
-pub(super) fn proposal_actions() -> Vec<ProposalAction> {
+pub(super) fn model_actions() -> Vec<ModelAction> {
     vec![
-        ProposalAction::SuspendVersion { label: label("v2"), reason: reason() },
-        ProposalAction::LiftSuspension { label: label("v2"), reason: "It was mended.".into() },
-        ProposalAction::AcceptControl { account: OTHER, keys: key_policy() },
+        ModelAction::SuspendVersion(SuspendVersion { label: label("v2"), reason: reason() }),
+        ModelAction::LiftSuspension(LiftSuspension { label: label("v2"), reason: "It was mended.".into() }),
+        ModelAction::AcceptControl(AcceptControl { account: OTHER, keys: key_policy() }),
     ]
 }
 

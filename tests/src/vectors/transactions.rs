@@ -4,7 +4,7 @@ use super::{
     Read, Vector,
     fixed::*,
     hex, human,
-    variants::{action, proposal_action},
+    variants::{action, model_action, network_action, question},
     vector, vector_read,
 };
 use allod_protocol::{
@@ -13,7 +13,7 @@ use allod_protocol::{
         ids::{Power, Units},
     },
     rules::{
-        access::{BindPeer, ReleasePeer},
+        access::{BindPeer, ReleasePeer, SetDistribution},
         account::{CreateAccount, KeyPolicy, RotateKeys},
         action::Action,
         approval::{RequestApproval, SignApproval},
@@ -24,21 +24,30 @@ use allod_protocol::{
             AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution,
         },
         delegation::Delegate,
-        dispute::{AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
+        dispute::{
+            AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, ResolveDispute, RuleDispute, WithdrawDispute,
+        },
         dormancy::{CallOn, Present},
         incident::{IncidentStatus, ReportIncident, UpdateIncident},
         intake::{SetIntake, UnitsOf},
-        licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
-        model::{Licence, PublishVersion, VersionRef},
-        network::LeaveNetwork,
+        licence::{AnswerLicence, AskLicence, GrantLicence, LicenceTerms, RevokeLicence, SetLicence, WantedLicence},
+        model::{
+            ClaimLineage, DeprecateVersion, Licence, PublishVersion, ReleaseVersion, Retire, SetPolicy, SetStewards,
+            VersionRef, WithdrawVersion,
+        },
+        network::{
+            AdmitMember, AdmitValidator, GrantQuota, LeaveNetwork, ReinstateAccount, RemoveMember, RemoveValidator,
+            ReweightValidator, SetParameters, SuspendAccount, Upgrade,
+        },
         office::{AcceptOffice, Office, ResignOffice},
         proposal::{
-            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
-            WithdrawProposal,
+            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, ModelAction, NetworkAction, OpenProposal,
+            Question, Scope, WithdrawProposal,
         },
         recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery},
-        sale::AcceptTransfer,
-        share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
+        round::OpenRound,
+        sale::{AcceptTransfer, ApproveTransfer},
+        share::{BurnByDecision, BurnShares, Expropriate, GiveConsent, MintShares, TakeUp, TransferShares, Vesting},
         transaction::{Transaction, TransactionBody},
         validator,
     },
@@ -89,15 +98,17 @@ fn actions() -> Vec<Action> {
         Action::AcceptContribution(AcceptContribution { contribution: CONTRIBUTION }),
         Action::TransferShares(TransferShares { model: MODEL, to: OTHER, units: UNITS, reason: "A gift.".into() }),
         Action::OpenProposal(OpenProposal {
-            scope: Scope::Model(MODEL),
+            question: Question::of_model(
+                MODEL,
+                vec![ModelAction::MintShares(MintShares {
+                    to: OTHER,
+                    units: UNITS,
+                    reason: "Scans of 2026".into(),
+                    vesting: Some(Vesting { cliff_ms: 1_000, duration_ms: 4_000 }),
+                })],
+            ),
             title: "Mint for the new data".into(),
             text: String::new(),
-            actions: vec![ProposalAction::MintShares {
-                to: OTHER,
-                units: UNITS,
-                reason: "Scans of 2026".into(),
-                vesting: Some(Vesting { cliff_ms: 1_000, duration_ms: 4_000 }),
-            }],
         }),
         Action::CastBallot(CastBallot { proposal: PROPOSAL, parts: ballot_parts() }),
         Action::WithdrawProposal(WithdrawProposal { proposal: PROPOSAL, reason: "asked too early".into() }),
@@ -184,44 +195,56 @@ fn bind_peer() -> Action {
     Action::BindPeer(BindPeer { peer: peer.public_key(), issued, consent })
 }
 
-/// What a proposal can do, one of each.
-pub(super) fn proposal_actions() -> Vec<ProposalAction> {
-    let (key, power) = (key(0xa5).public_key(), Power::new(25));
+/// What the owners of a model can decide, one of each.
+fn model_actions() -> Vec<ModelAction> {
     vec![
-        ProposalAction::ReleaseVersion { label: label("v2") },
-        ProposalAction::DeprecateVersion { label: label("v1"), reason: "v2 is better.".into() },
-        ProposalAction::WithdrawVersion { label: label("v1"), reason: "It leaks.".into() },
-        ProposalAction::ClaimLineage {
+        ModelAction::ReleaseVersion(ReleaseVersion { label: label("v2") }),
+        ModelAction::DeprecateVersion(DeprecateVersion { label: label("v1"), reason: "v2 is better.".into() }),
+        ModelAction::WithdrawVersion(WithdrawVersion { label: label("v1"), reason: "It leaks.".into() }),
+        ModelAction::ClaimLineage(ClaimLineage {
             label: label("v2"),
             parents: vec![VersionRef { model: MODEL, label: label("v1") }],
-        },
-        ProposalAction::SetLicence { licence: Licence::Terms(CONTENT) },
-        ProposalAction::MintShares { to: ACCOUNT, units: Units::new(1), reason: String::new(), vesting: None },
-        ProposalAction::BurnShares { from: OTHER, units: UNITS, cause: "They left.".into() },
-        ProposalAction::ApproveTransfer { to: OTHER, units: UNITS, price: "EUR 5,000".into(), reason: "Sold.".into() },
-        ProposalAction::SetStewards { stewards: vec![ACCOUNT, OTHER] },
-        ProposalAction::SetPolicy { policy: Box::new(policy()) },
-        ProposalAction::OpenRound { plan: plan() },
-        ProposalAction::ResolveDispute { dispute: DISPUTE, upholds: false },
-        ProposalAction::Retire { reason: "Nobody uses it.".into() },
-        ProposalAction::Statement,
-        ProposalAction::AdmitValidator { key, power, operator: ACCOUNT },
-        ProposalAction::ReweightValidator { key, power },
-        ProposalAction::RemoveValidator { key },
-        ProposalAction::AdmitMember { account: OTHER },
-        ProposalAction::GrantQuota { account: OTHER, quota: 100 },
-        ProposalAction::SuspendAccount { account: OTHER, reason: "Its keys were stolen.".into() },
-        ProposalAction::ReinstateAccount { account: OTHER },
-        ProposalAction::SetParameters { parameters: Box::new(parameters()) },
-        ProposalAction::Upgrade { height: HEIGHT, protocol: 2, release: "0.2.0".into() },
-        ProposalAction::SetDistribution { distribution: distribution() },
-        ProposalAction::GrantLicence {
+        }),
+        ModelAction::SetLicence(SetLicence { licence: Licence::Terms(CONTENT) }),
+        ModelAction::MintShares(MintShares { to: ACCOUNT, units: Units::new(1), reason: String::new(), vesting: None }),
+        ModelAction::BurnShares(BurnByDecision { from: OTHER, units: UNITS, cause: "They left.".into() }),
+        ModelAction::ApproveTransfer(ApproveTransfer {
+            to: OTHER,
+            units: UNITS,
+            price: "EUR 5,000".into(),
+            reason: "Sold.".into(),
+        }),
+        ModelAction::SetStewards(SetStewards { stewards: vec![ACCOUNT, OTHER] }),
+        ModelAction::SetPolicy(SetPolicy { policy: Box::new(policy()) }),
+        ModelAction::OpenRound(OpenRound { plan: plan() }),
+        ModelAction::ResolveDispute(ResolveDispute { dispute: DISPUTE, upholds: false }),
+        ModelAction::Retire(Retire { reason: "Nobody uses it.".into() }),
+        ModelAction::Statement,
+        ModelAction::SetDistribution(SetDistribution { distribution: distribution() }),
+        ModelAction::GrantLicence(GrantLicence {
             account: OTHER,
             terms: LicenceTerms { terms: Some(Licence::Spdx("MIT".into())), for_ms: Some(1) },
-        },
-        ProposalAction::RevokeLicence { account: OTHER, reason: "It sold copies.".into() },
-        ProposalAction::Expropriate { from: OTHER, units: UNITS, cause: "It sold copies.".into() },
-        ProposalAction::RemoveMember { account: OTHER, reason: "It went out of business.".into() },
+        }),
+        ModelAction::RevokeLicence(RevokeLicence { account: OTHER, reason: "It sold copies.".into() }),
+        ModelAction::Expropriate(Expropriate { from: OTHER, units: UNITS, cause: "It sold copies.".into() }),
+    ]
+}
+
+/// What the members of the network can decide, one of each.
+fn network_actions() -> Vec<NetworkAction> {
+    let (key, power) = (key(0xa5).public_key(), Power::new(25));
+    vec![
+        NetworkAction::AdmitValidator(AdmitValidator { key, power, operator: ACCOUNT }),
+        NetworkAction::ReweightValidator(ReweightValidator { key, power }),
+        NetworkAction::RemoveValidator(RemoveValidator { key }),
+        NetworkAction::AdmitMember(AdmitMember { account: OTHER }),
+        NetworkAction::GrantQuota(GrantQuota { account: OTHER, quota: 100 }),
+        NetworkAction::SuspendAccount(SuspendAccount { account: OTHER, reason: "Its keys were stolen.".into() }),
+        NetworkAction::ReinstateAccount(ReinstateAccount { account: OTHER }),
+        NetworkAction::SetParameters(SetParameters { parameters: Box::new(parameters()) }),
+        NetworkAction::Upgrade(Upgrade { height: HEIGHT, protocol: 2, release: "0.2.0".into() }),
+        NetworkAction::RemoveMember(RemoveMember { account: OTHER, reason: "It went out of business.".into() }),
+        NetworkAction::Statement,
     ]
 }
 
@@ -248,7 +271,10 @@ pub(super) fn vectors() -> Vec<Vector> {
         .collect();
     let ballot = Action::CastBallot(CastBallot::whole(PROPOSAL, Choice::Yes));
     vectors.push(signed("transaction.two_signatures".into(), u64::MAX, ballot, &[key(2), key(3)]));
-    let parts = [proposal_actions(), super::safety::proposal_actions()].concat();
-    vectors.extend(parts.iter().map(|one| vector(format!("proposal_action.{}", proposal_action(one)), one)));
+    let of_model = [model_actions(), super::safety::model_actions()].concat();
+    vectors.extend(of_model.iter().map(|one| vector(format!("model_action.{}", model_action(one)), one)));
+    vectors.extend(network_actions().iter().map(|one| vector(format!("network_action.{}", network_action(one)), one)));
+    let questions = [Question::of_model(MODEL, of_model), Question::of_network(network_actions())];
+    vectors.extend(questions.iter().map(|one| vector(format!("question.{}", question(one)), one)));
     vectors
 }

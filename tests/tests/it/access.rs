@@ -8,12 +8,12 @@ use allod_protocol::{
         limits,
     },
     rules::{
-        access::{self, ArtifactOrigin, BindPeer, Distribution, PeerBinding, Readers, ReleasePeer},
+        access::{self, ArtifactOrigin, BindPeer, Distribution, PeerBinding, Readers, ReleasePeer, SetDistribution},
         action::Action,
         commitment::{CommitArtifact, Commitments, commitment},
         event::Event,
         model::PublishVersion,
-        proposal::ProposalAction,
+        proposal::ModelAction,
         share::TransferShares,
     },
 };
@@ -52,7 +52,7 @@ fn reads(ledger: &TestLedger, artifact: ArtifactId, seed: u8) -> bool {
     access::may_read(&ledger.state, artifact, &peer(seed).public_key(), ledger.tip.time).expect("state")
 }
 
-fn decided(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) {
+fn decided(ledger: &mut TestLedger, model: ModelId, action: ModelAction) {
     decide(ledger, model, action, &[0, 1]);
     ledger.block(10_000, vec![]);
 }
@@ -124,10 +124,10 @@ fn who_publishes_an_address_again_neither_opens_nor_closes_it() {
     assert_eq!(origin.model, restricted);
     assert!(!reads(&ledger, artifact, 9), "the copy is public, the original is not");
     let open = Distribution { readers: Readers::Public, copies: 0 };
-    decided(&mut ledger, restricted, ProposalAction::SetDistribution { distribution: open });
+    decided(&mut ledger, restricted, ModelAction::SetDistribution(SetDistribution { distribution: open }));
     assert!(reads(&ledger, artifact, 9));
     let close = Distribution { readers: Readers::Holders, copies: 0 };
-    decided(&mut ledger, copy, ProposalAction::SetDistribution { distribution: close });
+    decided(&mut ledger, copy, ModelAction::SetDistribution(SetDistribution { distribution: close }));
     assert!(reads(&ledger, artifact, 9), "the copy's owners do not decide about it");
     let mut second = version(copy, "v2");
     second.artifact.address = ArtifactId::of(b"v3");

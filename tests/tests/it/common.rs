@@ -9,7 +9,7 @@ use allod_protocol::{
         event::Event,
         model::{CreateModel, FoundingLine, PublishVersion},
         policy::{ModelPolicy, Tally},
-        proposal::{CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
+        proposal::{CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, Proposal, ProposalStatus, Question},
         share::Share,
     },
 };
@@ -72,8 +72,8 @@ pub(crate) fn version(model: ModelId, label: &str) -> PublishVersion {
     }
 }
 
-pub(crate) fn open(ledger: &mut TestLedger, by: u8, scope: Scope, actions: Vec<ProposalAction>) -> ProposalId {
-    let action = OpenProposal { scope, title: "a question".into(), text: String::new(), actions };
+pub(crate) fn open(ledger: &mut TestLedger, by: u8, question: Question) -> ProposalId {
+    let action = OpenProposal { question, title: "a question".into(), text: String::new() };
     match ledger.must(by, Action::OpenProposal(action)).events.first() {
         Some(Event::ProposalOpened { proposal, .. }) => *proposal,
         other => panic!("{other:?}"),
@@ -93,15 +93,15 @@ pub(crate) fn units(ledger: &TestLedger, model: ModelId, handle: &str) -> u64 {
 }
 
 /// Opens a proposal to a model's owners, and lets these accounts say yes.
-pub(crate) fn decide(ledger: &mut TestLedger, model: ModelId, action: ProposalAction, voters: &[u8]) -> ProposalId {
-    let id = open(ledger, 0, Scope::Model(model), vec![action]);
+pub(crate) fn decide(ledger: &mut TestLedger, model: ModelId, action: ModelAction, voters: &[u8]) -> ProposalId {
+    let id = open(ledger, 0, Question::of_model(model, vec![action]));
     voters.iter().for_each(|voter| vote(ledger, *voter, id, Choice::Yes));
     id
 }
 
 /// The same of the network, by all five members.
-pub(crate) fn decide_network(ledger: &mut TestLedger, action: ProposalAction) -> ProposalStatus {
-    let id = open(ledger, 0, Scope::Network, vec![action]);
+pub(crate) fn decide_network(ledger: &mut TestLedger, action: NetworkAction) -> ProposalStatus {
+    let id = open(ledger, 0, Question::of_network(vec![action]));
     (0..5).for_each(|voter| vote(ledger, voter, id, Choice::Yes));
     ledger.block(10_000, vec![]);
     status(ledger, id)

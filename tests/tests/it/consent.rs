@@ -12,10 +12,11 @@ use allod_protocol::{
         event::Event,
         intake::{SetIntake, UnitsOf},
         model::{CreateModel, ParentGrant},
+        network::{ReinstateAccount, SuspendAccount},
         policy::{ModelPolicy, TransferRule},
-        proposal::{Choice, ExecuteProposal, ProposalAction, ProposalStatus, Scope, WithdrawProposal},
-        sale::AcceptTransfer,
-        share::{BurnShares, TransferShares, Vesting},
+        proposal::{Choice, ExecuteProposal, ModelAction, NetworkAction, ProposalStatus, Question, WithdrawProposal},
+        sale::{AcceptTransfer, ApproveTransfer},
+        share::{BurnShares, MintShares, TransferShares, Vesting},
     },
 };
 use allod_tests::ledger::{TestLedger, policy};
@@ -29,9 +30,9 @@ fn give(ledger: &TestLedger, model: ModelId, to: u8) -> Action {
     Action::TransferShares(TransferShares { model, to, units: Units::new(1), reason: String::new() })
 }
 
-fn mint(ledger: &TestLedger, to: u8, vesting: Option<Vesting>) -> ProposalAction {
+fn mint(ledger: &TestLedger, to: u8, vesting: Option<Vesting>) -> ModelAction {
     let to = account(ledger, to);
-    ProposalAction::MintShares { to, units: Units::new(10), reason: String::new(), vesting }
+    ModelAction::MintShares(MintShares { to, units: Units::new(10), reason: String::new(), vesting })
 }
 
 fn execute(proposal: ProposalId) -> Action {
@@ -137,8 +138,8 @@ fn sale(ledger: &mut TestLedger, timelock_ms: u64) -> (ModelId, ProposalId) {
     let model = founded(ledger, rules);
     let to = account(ledger, 4);
     let (price, reason) = ("900 EUR".into(), String::new());
-    let action = ProposalAction::ApproveTransfer { to, units: Units::new(5), price, reason };
-    let id = open(ledger, 2, Scope::Model(model), vec![action]);
+    let action = ModelAction::ApproveTransfer(ApproveTransfer { to, units: Units::new(5), price, reason });
+    let id = open(ledger, 2, Question::of_model(model, vec![action]));
     [0, 1].iter().for_each(|voter| vote(ledger, *voter, id, Choice::Yes));
     (model, id)
 }
@@ -178,8 +179,8 @@ fn a_seller_takes_a_sale_back_until_it_runs_and_nobody_else_does() {
     ledger.must(2, take_back(id));
     assert!(matches!(status(&ledger, id), ProposalStatus::Withdrawn { .. }), "though it was answered");
     let (to, price, reason) = (account(&ledger, 4), String::new(), String::new());
-    let action = ProposalAction::ApproveTransfer { to, units: Units::new(5), price, reason };
-    let id = open(&mut ledger, 2, Scope::Model(model), vec![action]);
+    let action = ModelAction::ApproveTransfer(ApproveTransfer { to, units: Units::new(5), price, reason });
+    let id = open(&mut ledger, 2, Question::of_model(model, vec![action]));
     [0, 1].iter().for_each(|voter| vote(&mut ledger, *voter, id, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Queued { .. }));
@@ -196,13 +197,14 @@ fn a_sale_does_not_run_while_its_seller_is_suspended() {
     ledger.must(4, buy(id, true));
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Queued { .. }), "it waits out its timelock");
-    let suspend = ProposalAction::SuspendAccount { account: account(&ledger, 2), reason: "stolen keys".into() };
+    let suspend =
+        NetworkAction::SuspendAccount(SuspendAccount { account: account(&ledger, 2), reason: "stolen keys".into() });
     assert_eq!(decide_network(&mut ledger, suspend).name(), "executed");
     ledger.block(60_000, vec![]);
     assert_eq!(ledger.refused(0, execute(id)), "suspended");
     assert_eq!(units(&ledger, model, "seafront"), 0);
-    let reinstate = ProposalAction::ReinstateAccount { account: account(&ledger, 2) };
-    let voters = open(&mut ledger, 0, Scope::Network, vec![reinstate]);
+    let reinstate = NetworkAction::ReinstateAccount(ReinstateAccount { account: account(&ledger, 2) });
+    let voters = open(&mut ledger, 0, Question::of_network(vec![reinstate]));
     [0, 1, 3, 4].iter().for_each(|voter| vote(&mut ledger, *voter, voters, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, voters), ProposalStatus::Executed { .. }));

@@ -11,14 +11,15 @@ use allod_protocol::{
     rules::{
         account::{KeyPolicy, RotateKeys, WeightedKey},
         action::Action,
-        control::{ChangeOfControl, Control},
+        control::{AcceptControl, ChangeOfControl, Control},
         delegation::Delegate,
         event::Event,
+        model::SetPolicy,
         office::{AcceptOffice, Office},
         policy::{ModelPolicy, TransferRule},
-        proposal::{CastBallot, Choice, ProposalAction, ProposalStatus, Scope},
+        proposal::{CastBallot, Choice, ModelAction, ProposalStatus, Question},
         recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
-        sale::AcceptTransfer,
+        sale::{AcceptTransfer, ApproveTransfer},
         share::{BurnShares, TransferShares},
     },
 };
@@ -75,7 +76,7 @@ fn who_gets_the_keys_neither_answers_nor_gives_until_the_owners_accept_them() {
     let (lakeside, hilltop) = (account(&ledger, 1), account(&ledger, 2));
     let new = signing_key(90);
     let keys = needing(1, std::slice::from_ref(&new));
-    let question = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+    let question = open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     assert!(rotate(&mut ledger, &[key(1)], &keys));
     assert!(unaccepted(&ledger, model).is_some(), "which a deed says");
 
@@ -90,16 +91,16 @@ fn who_gets_the_keys_neither_answers_nor_gives_until_the_owners_accept_them() {
     assert!(ask(&mut ledger, new_key, burn).is_ok(), "it can give units up");
     assert_eq!(units(&ledger, model, "lakeside"), 28, "and keeps the rest");
 
-    let others = ProposalAction::AcceptControl { account: lakeside, keys: needing(1, &[signing_key(91)]) };
+    let others = ModelAction::AcceptControl(AcceptControl { account: lakeside, keys: needing(1, &[signing_key(91)]) });
     decide(&mut ledger, model, others, &[0, 2]);
     ledger.block(10_000, vec![]);
     assert!(unaccepted(&ledger, model).is_some(), "other keys were accepted");
-    let accept = ProposalAction::AcceptControl { account: lakeside, keys: keys.clone() };
+    let accept = ModelAction::AcceptControl(AcceptControl { account: lakeside, keys: keys.clone() });
     let accepted = decide(&mut ledger, model, accept, &[0, 2]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, accepted), ProposalStatus::Executed { .. }));
     assert_eq!(unaccepted(&ledger, model), None);
-    let question = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+    let question = open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     assert!(ask(&mut ledger, new_key, Action::CastBallot(CastBallot::whole(question, Choice::Yes))).is_ok());
     assert_eq!(tally(&ledger, question), [28, 0, 0, 0]);
     assert!(ask(&mut ledger, new_key, give(model, hilltop)).is_ok());
@@ -110,8 +111,8 @@ fn a_holder_asks_before_it_hands_its_keys_over() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, watched(ChangeOfControl::Approval));
     let (lakeside, keys) = (account(&ledger, 1), needing(2, &[signing_key(90), signing_key(91)]));
-    let accept = ProposalAction::AcceptControl { account: lakeside, keys: keys.clone() };
-    let question = open(&mut ledger, 1, Scope::Model(model), vec![accept]);
+    let accept = ModelAction::AcceptControl(AcceptControl { account: lakeside, keys: keys.clone() });
+    let question = open(&mut ledger, 1, Question::of_model(model, vec![accept]));
     [0, 1].into_iter().for_each(|voter| vote(&mut ledger, voter, question, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert!(rotate(&mut ledger, &[key(1)], &keys));
@@ -141,7 +142,7 @@ fn what_was_before_the_rule_or_before_the_units_is_nobodys_business() {
     let model = founded(&mut ledger, watched(ChangeOfControl::Free));
     assert!(rotate(&mut ledger, &[key(1)], &needing(1, &[signing_key(90)])));
     assert_eq!(unaccepted(&ledger, model), None, "the owners have no say in it");
-    let rule = ProposalAction::SetPolicy { policy: Box::new(watched(ChangeOfControl::Approval)) };
+    let rule = ModelAction::SetPolicy(SetPolicy { policy: Box::new(watched(ChangeOfControl::Approval)) });
     decide(&mut ledger, model, rule.clone(), &[0, 2]);
     ledger.block(10_000, vec![]);
     assert_eq!(unaccepted(&ledger, model), None, "nor get one afterwards");
@@ -165,9 +166,13 @@ fn an_approved_sale_waits_while_the_sellers_keys_are_not_accepted() {
     let rules = ModelPolicy { transfers: TransferRule::Approval, ..watched(ChangeOfControl::Approval) };
     let model = founded(&mut ledger, rules);
     let to = account(&ledger, 3);
-    let sale =
-        ProposalAction::ApproveTransfer { to, units: Units::new(5), price: String::new(), reason: "sold".into() };
-    let sold = open(&mut ledger, 1, Scope::Model(model), vec![sale]);
+    let sale = ModelAction::ApproveTransfer(ApproveTransfer {
+        to,
+        units: Units::new(5),
+        price: String::new(),
+        reason: "sold".into(),
+    });
+    let sold = open(&mut ledger, 1, Question::of_model(model, vec![sale]));
     [0, 1].into_iter().for_each(|voter| vote(&mut ledger, voter, sold, Choice::Yes));
     ledger.must(3, Action::AcceptTransfer(AcceptTransfer { proposal: sold, accept: true }));
     let keys = needing(1, &[signing_key(90)]);
@@ -175,7 +180,7 @@ fn an_approved_sale_waits_while_the_sellers_keys_are_not_accepted() {
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, sold), ProposalStatus::Queued { .. }), "{:?}", status(&ledger, sold));
     assert_eq!(units(&ledger, model, "riverbend"), 0);
-    let accept = ProposalAction::AcceptControl { account: account(&ledger, 1), keys };
+    let accept = ModelAction::AcceptControl(AcceptControl { account: account(&ledger, 1), keys });
     decide(&mut ledger, model, accept, &[0, 2]);
     ledger.block(10_000, vec![]);
     let execute = allod_protocol::rules::proposal::ExecuteProposal { proposal: sold };

@@ -26,11 +26,11 @@ use allod_protocol::{
         event::Event,
         incident::{Incident, IncidentStatus, ReportIncident, UpdateIncident},
         load,
-        model::{CreateModel, FoundingLine, ParentGrant},
+        model::{CreateModel, FoundingLine, ParentGrant, ReleaseVersion, SetPolicy},
         policy::{EmergencyStop, Gate, Role},
-        proposal::{Ballot, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope},
+        proposal::{Ballot, CastBallot, Choice, ExecuteProposal, ModelAction, OpenProposal, Question, Scope},
         quota::{Keeps, Kept},
-        share::TransferShares,
+        share::{BurnByDecision, TransferShares},
         transaction::Transaction,
     },
 };
@@ -71,9 +71,9 @@ fn found_as(ledger: &mut TestLedger, by: u8, action: CreateModel) -> ModelId {
     }
 }
 
-fn question(model: ModelId, actions: Vec<ProposalAction>) -> Action {
-    let scope = Scope::Model(model);
-    Action::OpenProposal(OpenProposal { scope, title: "a question".into(), text: String::new(), actions })
+fn question(model: ModelId, actions: Vec<ModelAction>) -> Action {
+    let question = Question::of_model(model, actions);
+    Action::OpenProposal(OpenProposal { question, title: "a question".into(), text: String::new() })
 }
 
 fn check(ledger: &TestLedger, transactions: Vec<Transaction>) -> Result<(), InvalidBlock> {
@@ -86,7 +86,7 @@ fn check(ledger: &TestLedger, transactions: Vec<Transaction>) -> Result<(), Inva
 fn no_block_is_heavier_than_all_may_be_nor_one_sender_than_its_part() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = with_model(&mut ledger);
-    let proposal = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+    let proposal = open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     let mut heavy = |by| ledger.sign_as(by, Action::ExecuteProposal(ExecuteProposal { proposal }));
     let one = load::of(&heavy(0)).get();
     let of_sender = usize::try_from(limits::SENDER_WEIGHT.get() / one).expect("few");
@@ -125,7 +125,7 @@ fn many_entries_of_one_model_hold_up_no_other_models_vote() {
     let (mut ledger, accounts) = crowd(240);
     let crowded = found(&mut ledger, 0, "crowded", &accounts[..200]);
     let other = found(&mut ledger, 1, "other", &accounts[200..204]);
-    let opens = |model| question(model, vec![ProposalAction::Statement; 16]);
+    let opens = |model| question(model, vec![ModelAction::Statement; 16]);
     let start = ledger.tip.time;
     // Each of the holders asks as often as it may; every question closes before the other model's.
     for round in 0..2 {
@@ -162,7 +162,7 @@ fn a_block_takes_no_more_of_the_agenda_than_its_weight() {
     let models: Vec<ModelId> =
         (0..30).map(|by| found(&mut ledger, by, "model", &[accounts[usize::from(by)]])).collect();
     let asked =
-        (0..).zip(&models).map(|(by, model)| ledger.sign_as(by, question(*model, vec![ProposalAction::Statement; 16])));
+        (0..).zip(&models).map(|(by, model)| ledger.sign_as(by, question(*model, vec![ModelAction::Statement; 16])));
     let asked: Vec<Transaction> = asked.collect();
     ledger.block(1, asked);
     let mut order = Vec::new();
@@ -201,12 +201,14 @@ fn a_proposal_that_would_do_too_much_at_once_is_refused() {
     let model = found_as(&mut ledger, 0, action);
     let release = |count: usize| {
         let label = |number| version(model, &format!("v{number}")).label;
-        let actions = (0..count).map(|number| ProposalAction::ReleaseVersion { label: label(number) }).collect();
+        let actions =
+            (0..count).map(|number| ModelAction::ReleaseVersion(ReleaseVersion { label: label(number) })).collect();
         question(model, actions)
     };
     assert_eq!(ledger.refused(0, release(6)), "decision_too_heavy");
     ledger.must(0, release(5));
-    let burn = ProposalAction::BurnShares { from: accounts[0], units: Units::new(1), cause: "c".repeat(200) };
+    let burn =
+        ModelAction::BurnShares(BurnByDecision { from: accounts[0], units: Units::new(1), cause: "c".repeat(200) });
     ledger.must(0, question(model, vec![burn; 16]));
 }
 
@@ -219,7 +221,7 @@ fn no_action_of_a_proposal_is_so_long_that_each_answer_pays_for_it() {
         let mut policy = policy(1, 50);
         policy.roles =
             (0..roles).map(|number| Role { name: name(number), accounts: accounts[..32].to_vec() }).collect();
-        ProposalAction::SetPolicy { policy: Box::new(policy) }
+        ModelAction::SetPolicy(SetPolicy { policy: Box::new(policy) })
     };
     let long = ledger.sign_as(0, question(model, vec![policy(8), policy(8)]));
     let refused = long.check_form(ledger.tip.network);
@@ -253,7 +255,7 @@ fn delegations_that_end_hold_up_no_vote_of_their_own_model_either() {
     // The vote closes a moment after all of them ended.
     let to_open = ends.get() - 9_000 - ledger.tip.time.get();
     ledger.block(to_open, vec![]);
-    let proposal = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+    let proposal = open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     let closes = ledger.tip.time.plus_ms(10_000);
     let executed = ledger.block(closes.get() - ledger.tip.time.get(), vec![]);
     assert!(status(&ledger, proposal).is_final(), "in the block in which it was due");
@@ -311,10 +313,10 @@ fn a_delegation_counts_in_no_proposal_that_is_opened_after_it_ended() {
     let (delegate, ends) = (account(&ledger, 0), ledger.tip.time.plus_ms(5_000));
     let delegated = Delegate { model, to: Some(delegate), expires: Some(ends) };
     ledger.must(1, Action::Delegate(delegated.clone()));
-    let before = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+    let before = open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     // In the very block in which it ends, though weights are those of the block before.
     let later = ends.get() - ledger.tip.time.get();
-    let question = question(model, vec![ProposalAction::Statement]);
+    let question = question(model, vec![ModelAction::Statement]);
     let opened = ledger.must_after(later, 0, question.clone());
     let Some(Event::ProposalOpened { proposal: after, .. }) = opened.events.first().cloned() else {
         panic!("{opened:?}")
@@ -435,7 +437,7 @@ fn put<R: Record>(ledger: &mut TestLedger, key: &R::Key, record: &R) {
 fn what_was_said_of_a_proposal_is_forgotten_long_after_its_end_and_its_tally_is_not() {
     let (mut ledger, accounts) = crowd(80);
     let model = found(&mut ledger, 0, "model", &accounts);
-    let proposal = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+    let proposal = open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     let votes = (0..80u8).map(|by| ledger.sign_as(by, Action::CastBallot(CastBallot::whole(proposal, Choice::Yes))));
     let votes: Vec<Transaction> = votes.collect();
     ledger.block(1_000, votes);

@@ -14,15 +14,22 @@ use allod_protocol::{
         attestation::{Attest, Finding},
         delegation::Delegate,
         event::Event,
-        model::{ChildOf, Licence, Model, ParentGrant, PublishVersion, Version, VersionRef, VersionStatus},
+        licence::SetLicence,
+        model::{
+            ChildOf, ClaimLineage, DeprecateVersion, Licence, Model, ParentGrant, PublishVersion, ReleaseVersion,
+            Retire, SetPolicy, SetStewards, Version, VersionRef, VersionStatus, WithdrawVersion,
+        },
         policy::{Arbiters, Electorate, Gate, ModelPolicy, Proposers, Role, Rule, TransferRule, Verdict},
         proposal::{
-            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, Proposal, ProposalAction,
-            ProposalStatus, Scope, WithdrawProposal, dry_run::dry_run,
+            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, ModelAction, NetworkAction, OpenProposal,
+            Proposal, ProposalStatus, Question, WithdrawProposal, dry_run::dry_run,
         },
         rejection::Rejection,
-        sale::AcceptTransfer,
-        share::{BurnShares, GiveConsent, Share, ShareChange, ShareReason, TransferShares, Vesting},
+        sale::{AcceptTransfer, ApproveTransfer},
+        share::{
+            BurnByDecision, BurnShares, GiveConsent, MintShares, Share, ShareChange, ShareReason, TransferShares,
+            Vesting,
+        },
     },
 };
 use allod_tests::ledger::{TestLedger, percent, policy, rule};
@@ -45,7 +52,7 @@ fn with_rule(change: impl Fn(&mut Rule)) -> ModelPolicy {
 }
 
 fn statement(ledger: &mut TestLedger, model: ModelId) -> ProposalId {
-    open(ledger, 0, Scope::Model(model), vec![ProposalAction::Statement])
+    open(ledger, 0, Question::of_model(model, vec![ModelAction::Statement]))
 }
 
 fn delegate(ledger: &mut TestLedger, by: u8, model: ModelId, to: Option<AccountId>) {
@@ -165,8 +172,8 @@ fn enough_vetoes_reject_and_silence_passes_what_is_optimistic() {
     let model = found(&mut ledger, action);
     for (version_label, objector, released) in [("1.0", 2, true), ("2.0", 1, false)] {
         ledger.must(0, Action::PublishVersion(version(model, version_label)));
-        let release = ProposalAction::ReleaseVersion { label: label(version_label) };
-        let id = open(&mut ledger, 0, Scope::Model(model), vec![release]);
+        let release = ModelAction::ReleaseVersion(ReleaseVersion { label: label(version_label) });
+        let id = open(&mut ledger, 0, Question::of_model(model, vec![release]));
         vote(&mut ledger, objector, id, Choice::No);
         ledger.block(10_000, vec![]);
         assert_eq!(matches!(status(&ledger, id), ProposalStatus::Executed { .. }), released, "{version_label}");
@@ -243,8 +250,8 @@ fn objections_that_come_and_go_late_move_the_close_too() {
     policy.release = Rule { objection: Some(percent(25)), late_extension_ms: 4_000, ..policy.release };
     let model = founded(&mut ledger, policy);
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
-    let release = ProposalAction::ReleaseVersion { label: label("1.0") };
-    let id = open(&mut ledger, 0, Scope::Model(model), vec![release]);
+    let release = ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") });
+    let id = open(&mut ledger, 0, Question::of_model(model, vec![release]));
     vote(&mut ledger, 1, id, Choice::No);
     ledger.block(7_000, vec![]);
     ledger.must(1, Action::CastBallot(CastBallot::whole(id, Choice::Yes)));
@@ -298,7 +305,7 @@ fn a_proposer_takes_its_question_back_until_it_is_closed_for_everybody_to_see() 
     let ProposalStatus::Withdrawn { reason, .. } = status(&ledger, id) else { panic!("{:?}", status(&ledger, id)) };
     assert_eq!(reason, "asked too early");
     assert_eq!(tally(&ledger, id), [30, 0, 0, 0], "the answers stay");
-    let passed = decide(&mut ledger, model, ProposalAction::Statement, &[0, 1]);
+    let passed = decide(&mut ledger, model, ModelAction::Statement, &[0, 1]);
     ledger.block(10_000, vec![]);
     let late = Action::WithdrawProposal(WithdrawProposal { proposal: passed, reason: String::new() });
     assert_eq!(ledger.refused(0, late), "not_open");
@@ -323,8 +330,8 @@ fn a_veto_where_there_is_none_is_refused_with_what_to_do() {
 fn texts_cannot_pass_for_something_else() {
     let mut ledger = ledger();
     let mut ask = |title: &str, text: &str| {
-        let (scope, actions) = (Scope::Network, vec![ProposalAction::Statement]);
-        let action = Action::OpenProposal(OpenProposal { scope, title: title.into(), text: text.into(), actions });
+        let question = Question::of_network(vec![NetworkAction::Statement]);
+        let action = Action::OpenProposal(OpenProposal { question, title: title.into(), text: text.into() });
         ledger.sign_as(0, action).check_form(ledger.tip.network)
     };
     assert_eq!(ask("Release M@1.0", "Why:\n\tbecause."), Ok(()));
@@ -342,11 +349,13 @@ fn a_timelock_holds_a_decision_and_a_guardian_can_stop_it() {
     let mut policy = with_rule(|rule| rule.timelock_ms = 20_000);
     policy.guardian = Some(account(&ledger, 4));
     let model = founded(&mut ledger, policy);
-    let mint = |ledger: &TestLedger| ProposalAction::MintShares {
-        to: account(ledger, 3),
-        units: Units::new(10),
-        reason: "for the scans".into(),
-        vesting: None,
+    let mint = |ledger: &TestLedger| {
+        ModelAction::MintShares(MintShares {
+            to: account(ledger, 3),
+            units: Units::new(10),
+            reason: "for the scans".into(),
+            vesting: None,
+        })
     };
     let action = mint(&ledger);
     let id = decide(&mut ledger, model, action, &[0, 1]);
@@ -397,7 +406,7 @@ fn attest(ledger: &mut TestLedger, by: u8, finding: Finding) {
 fn a_release_waits_for_what_must_be_attested() {
     let mut ledger = ledger();
     let model = gated(&mut ledger);
-    let id = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1]);
+    let id = decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") }), &[0, 1]);
     attest(&mut ledger, 2, Finding::Passed);
     attest(&mut ledger, 0, Finding::Passed);
     ledger.block(10_000, vec![]);
@@ -423,7 +432,7 @@ fn a_release_waits_for_what_must_be_attested() {
 fn a_decision_that_is_never_fit_to_be_executed_expires() {
     let mut ledger = ledger();
     let model = gated(&mut ledger);
-    let id = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1]);
+    let id = decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") }), &[0, 1]);
     ledger.block(10_000, vec![]);
     ledger.block(30_000, vec![]);
     match status(&ledger, id) {
@@ -441,7 +450,7 @@ fn a_failed_review_is_named_and_is_outvoted_only_where_the_rule_says_so() {
     attest(&mut ledger, 2, Finding::Passed);
     attest(&mut ledger, 3, Finding::Passed);
     ledger.must(4, attested(Finding::Failed, "worse for the old"));
-    let release = ProposalAction::ReleaseVersion { label: label("1.0") };
+    let release = ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") });
     let id = decide(&mut ledger, model, release.clone(), &[0, 1]);
     ledger.block(10_000, vec![]);
     ledger.block(30_000, vec![]);
@@ -454,7 +463,7 @@ fn a_failed_review_is_named_and_is_outvoted_only_where_the_rule_says_so() {
     // The owners let two outvote one, by a decision that everybody sees.
     let mut policy = ledger.read::<Model>(&model).unwrap().policy;
     policy.gates[0].outvoted_by = Some(2);
-    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(policy) }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy: Box::new(policy) }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let id = decide(&mut ledger, model, release, &[0, 1]);
     attest(&mut ledger, 3, Finding::Failed);
@@ -476,7 +485,7 @@ fn a_failed_review_that_comes_while_the_decision_waits_still_blocks() {
     let model = founded(&mut ledger, policy.clone());
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
     attest(&mut ledger, 2, Finding::Passed);
-    let release = ProposalAction::ReleaseVersion { label: label("1.0") };
+    let release = ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") });
     let id = decide(&mut ledger, model, release.clone(), &[0, 1]);
     ledger.block(10_000, vec![]);
     attest(&mut ledger, 3, Finding::Failed);
@@ -486,7 +495,7 @@ fn a_failed_review_that_comes_while_the_decision_waits_still_blocks() {
 
     // Whoever blocks for no good reason is taken out of the role; a release that is asked for anew does not mind it.
     policy.roles[0].accounts.truncate(1);
-    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(policy) }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy: Box::new(policy) }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let again = decide(&mut ledger, model, release, &[0, 1]);
     ledger.block(10_000, vec![]);
@@ -515,8 +524,8 @@ fn heads_and_roots_count_as_the_rule_says() {
 fn a_rule_says_who_may_ask() {
     let mut ledger = ledger();
     let ask = |model| {
-        let (scope, actions) = (Scope::Model(model), vec![ProposalAction::Statement]);
-        Action::OpenProposal(OpenProposal { scope, title: "t".into(), text: String::new(), actions })
+        let question = Question::of_model(model, vec![ModelAction::Statement]);
+        Action::OpenProposal(OpenProposal { question, title: "t".into(), text: String::new() })
     };
     let model = founded(&mut ledger, with_rule(|rule| rule.proposers = Proposers::Stewards));
     assert_eq!(ledger.refused(1, ask(model)), "not_steward");
@@ -535,12 +544,12 @@ fn transfers_follow_the_policy_and_an_approved_one_keeps_its_price() {
     let to = account(&ledger, 3);
     let give = Action::TransferShares(TransferShares { model, to, units: Units::new(20), reason: String::new() });
     assert_eq!(ledger.refused(0, give.clone()), "transfer_needs_approval");
-    let approve = ProposalAction::ApproveTransfer {
+    let approve = ModelAction::ApproveTransfer(ApproveTransfer {
         to,
         units: Units::new(20),
         price: "EUR 5,000".into(),
         reason: "riverbend joins".into(),
-    };
+    });
     let buy = |proposal| Action::AcceptTransfer(AcceptTransfer { proposal, accept: true });
     let id = decide(&mut ledger, model, approve.clone(), &[0, 1]);
     ledger.must(3, buy(id));
@@ -555,7 +564,7 @@ fn transfers_follow_the_policy_and_an_approved_one_keeps_its_price() {
     assert_eq!(price(&lines[0].reason), Some(("EUR 5,000".to_owned(), id)));
 
     let locked = ModelPolicy { transfers: TransferRule::Locked, ..policy(50, 60) };
-    let change = decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(locked) }, &[0, 1, 2]);
+    let change = decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy: Box::new(locked) }), &[0, 1, 2]);
     let late = decide(&mut ledger, model, approve, &[0, 1, 2]);
     ledger.must(3, buy(late));
     ledger.block(20_000, vec![]);
@@ -597,7 +606,11 @@ fn owners_burn_with_cause_and_holders_as_they_like() {
     let model = founded(&mut ledger, policy(50, 60));
     ledger.must(2, Action::BurnShares(BurnShares { model, units: Units::new(5), reason: "a gift to all".into() }));
     assert_eq!(units(&ledger, model, "hilltop"), 15);
-    let burn = ProposalAction::BurnShares { from: account(&ledger, 2), units: Units::new(15), cause: "left".into() };
+    let burn = ModelAction::BurnShares(BurnByDecision {
+        from: account(&ledger, 2),
+        units: Units::new(15),
+        cause: "left".into(),
+    });
     let id = decide(&mut ledger, model, burn, &[0, 1]);
     ledger.must(2, Action::GiveConsent(GiveConsent { proposal: id, agrees: true }));
     ledger.block(10_000, vec![]);
@@ -616,11 +629,14 @@ fn a_version_is_released_warned_off_and_taken_back() {
         ledger.block(10_000, vec![]);
         (status(ledger, id).name(), ledger.read::<Version>(&(model, label("1.0"))).unwrap().status.name())
     };
-    let deprecate = ProposalAction::DeprecateVersion { label: label("1.0"), reason: "old".into() };
+    let deprecate = ModelAction::DeprecateVersion(DeprecateVersion { label: label("1.0"), reason: "old".into() });
     assert_eq!(run(&mut ledger, deprecate.clone()), ("execution_failed", "published"));
-    assert_eq!(run(&mut ledger, ProposalAction::ReleaseVersion { label: label("1.0") }), ("executed", "released"));
+    assert_eq!(
+        run(&mut ledger, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") })),
+        ("executed", "released")
+    );
     assert_eq!(run(&mut ledger, deprecate), ("executed", "deprecated"));
-    let withdraw = ProposalAction::WithdrawVersion { label: label("1.0"), reason: "it leaks".into() };
+    let withdraw = ModelAction::WithdrawVersion(WithdrawVersion { label: label("1.0"), reason: "it leaks".into() });
     assert_eq!(run(&mut ledger, withdraw.clone()), ("executed", "withdrawn"));
     assert_eq!(ledger.read::<Model>(&model).unwrap().released, None);
     assert_eq!(run(&mut ledger, withdraw), ("execution_failed", "withdrawn"));
@@ -633,9 +649,9 @@ fn stewards_licence_and_the_end_of_a_model_are_decided() {
     let licence = Licence::Spdx("Apache-2.0".into());
     let stewards = vec![account(&ledger, 4)];
     for action in [
-        ProposalAction::SetLicence { licence: licence.clone() },
-        ProposalAction::SetStewards { stewards: stewards.clone() },
-        ProposalAction::Retire { reason: "nobody uses it".into() },
+        ModelAction::SetLicence(SetLicence { licence: licence.clone() }),
+        ModelAction::SetStewards(SetStewards { stewards: stewards.clone() }),
+        ModelAction::Retire(Retire { reason: "nobody uses it".into() }),
     ] {
         let id = decide(&mut ledger, model, action, &[0, 1]);
         ledger.block(10_000, vec![]);
@@ -655,7 +671,7 @@ fn lineage_can_be_asked_up_and_down_and_claimed_later() {
     ledger.must(0, Action::PublishVersion(version(model, "1.1")));
     let child = PublishVersion { parents: vec![parent("1.0")], ..version(model, "2.0") };
     ledger.must(0, Action::PublishVersion(child));
-    let claim = |parents| ProposalAction::ClaimLineage { label: label("2.0"), parents };
+    let claim = |parents| ModelAction::ClaimLineage(ClaimLineage { label: label("2.0"), parents });
     let id = decide(&mut ledger, model, claim(vec![parent("1.1")]), &[0, 1]);
     let again = decide(&mut ledger, model, claim(vec![parent("1.0")]), &[0, 1]);
     ledger.block(20_000, vec![]);
@@ -685,22 +701,23 @@ fn a_dry_run_says_exactly_what_the_decision_then_does() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, policy(50, 60));
     let to = account(&ledger, 3);
-    let mint = |units| ProposalAction::MintShares {
-        to,
-        units: Units::new(units),
-        reason: "for the scans".into(),
-        vesting: None,
+    let mint = |units| {
+        ModelAction::MintShares(MintShares {
+            to,
+            units: Units::new(units),
+            reason: "for the scans".into(),
+            vesting: None,
+        })
     };
     let (first, second) = (mint(10), mint(5));
-    let question = OpenProposal {
-        scope: Scope::Model(model),
+    let asked = OpenProposal {
+        question: Question::of_model(model, vec![first.clone(), second]),
         title: "t".into(),
         text: String::new(),
-        actions: vec![first.clone(), second],
     };
     let at = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
-    let run = dry_run(&ledger.state, ledger.tip.network, at, account(&ledger, 0), &question).unwrap().unwrap();
-    let id = open(&mut ledger, 0, Scope::Model(model), question.actions.clone());
+    let run = dry_run(&ledger.state, ledger.tip.network, at, account(&ledger, 0), &asked).unwrap().unwrap();
+    let id = open(&mut ledger, 0, asked.question.clone());
     vote(&mut ledger, 0, id, Choice::Yes);
     vote(&mut ledger, 1, id, Choice::Yes);
     let executed = ledger.block(10_000, vec![]);
@@ -720,7 +737,7 @@ fn a_dry_run_says_exactly_what_the_decision_then_does() {
     };
     assert_eq!(held(&run.changes), held(&executed.changes));
 
-    let too_many = OpenProposal { actions: vec![first, mint(1 << 62)], ..question };
+    let too_many = OpenProposal { question: Question::of_model(model, vec![first, mint(1 << 62)]), ..asked };
     let at = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
     let run = dry_run(&ledger.state, ledger.tip.network, at, account(&ledger, 0), &too_many).unwrap().unwrap();
     assert_eq!(run.outcome.unwrap_err().code(), "too_many_units");

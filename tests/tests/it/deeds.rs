@@ -19,9 +19,10 @@ use allod_protocol::{
         attestation::{Attest, Finding},
         dispute::{DisputeTarget, OpenDispute},
         event::Event,
-        licence::LicenceTerms,
+        licence::{GrantLicence, LicenceTerms},
         model::{CreateModel, FoundingLine},
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        network::{AdmitValidator, RemoveValidator, SuspendAccount},
+        proposal::{CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, ProposalStatus, Question},
         share::{Share, Vesting},
     },
 };
@@ -86,8 +87,8 @@ impl World {
     }
 
     /// Has everybody say yes, and lets it close.
-    fn decide(&mut self, scope: Scope, actions: Vec<ProposalAction>, voters: u8) -> ProposalId {
-        let ask = OpenProposal { scope, title: "a question".into(), text: String::new(), actions };
+    fn decide(&mut self, question: Question, voters: u8) -> ProposalId {
+        let ask = OpenProposal { question, title: "a question".into(), text: String::new() };
         let opened = self.must(0, Action::OpenProposal(ask));
         let id = opened
             .iter()
@@ -105,18 +106,17 @@ impl World {
     /// The members replace every founding validator by others.
     fn replace_validators(&mut self) {
         let operator = self.account(0);
-        let admit = consensus_keys(SUCCESSORS).map(|key| ProposalAction::AdmitValidator {
-            key: key.public_key(),
-            power: Power::new(1),
-            operator,
+        let admit = consensus_keys(SUCCESSORS).map(|key| {
+            NetworkAction::AdmitValidator(AdmitValidator { key: key.public_key(), power: Power::new(1), operator })
         });
-        let remove = consensus_keys(FOUNDERS).map(|key| ProposalAction::RemoveValidator { key: key.public_key() });
+        let remove = consensus_keys(FOUNDERS)
+            .map(|key| NetworkAction::RemoveValidator(RemoveValidator { key: key.public_key() }));
         let actions = admit.chain(remove).collect();
         let network = self.chain.ledger.tip().network;
         for successor in consensus_keys(SUCCESSORS) {
             self.must(0, operates(network, operator, &successor));
         }
-        self.decide(Scope::Network, actions, 5);
+        self.decide(Question::of_network(actions), 5);
         for _ in 0..3 {
             self.chain.block(1_000, Vec::new());
         }
@@ -187,8 +187,8 @@ fn a_holders_deed_shows_what_burdens_it_or_that_nothing_does() {
     let challenger = world.holding(0);
     assert_eq!((challenger.challenger.bonded.get(), challenger.free_units(now(&world)).get()), (1, 49), "and its bond");
 
-    let suspend = ProposalAction::SuspendAccount { account: world.account(0), reason: "spam".into() };
-    world.decide(Scope::Network, vec![suspend], 5);
+    let suspend = NetworkAction::SuspendAccount(SuspendAccount { account: world.account(0), reason: "spam".into() });
+    world.decide(Question::of_network(vec![suspend]), 5);
     let suspended = world.holding(0);
     assert!(suspended.account.suspended.is_some());
     assert_eq!(suspended.free_units(now(&world)).get(), 0);
@@ -211,8 +211,11 @@ fn there_are_deeds_on_versions_licences_decisions_and_attestations() {
     };
     world.must(3, Action::Attest(attest));
     let licensee = world.account(4);
-    let grant = ProposalAction::GrantLicence { account: licensee, terms: LicenceTerms { terms: None, for_ms: None } };
-    let decision = world.decide(Scope::Model(model), vec![grant], 3);
+    let grant = ModelAction::GrantLicence(GrantLicence {
+        account: licensee,
+        terms: LicenceTerms { terms: None, for_ms: None },
+    });
+    let decision = world.decide(Question::of_model(model, vec![grant]), 3);
     world.dispute(1, DisputeTarget::Version { model, label: label.clone() }, 0);
 
     let Facts::Version(facts) = world.facts(&Subject::Version { model, label }) else { panic!() };

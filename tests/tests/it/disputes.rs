@@ -12,15 +12,16 @@ use allod_protocol::{
     rules::{
         action::Action,
         dispute::{
-            AnswerDispute, AppealDispute, Challenger, Dispute, DisputeTarget, OpenDispute, RuleDispute,
+            AnswerDispute, AppealDispute, Challenger, Dispute, DisputeTarget, OpenDispute, ResolveDispute, RuleDispute,
             WithdrawDispute, sitting,
         },
         event::Event,
-        model::{CreateModel, Version},
+        model::{CreateModel, ReleaseVersion, SetPolicy, Version},
+        network::SuspendAccount,
         office::{Office, ResignOffice, vacancies},
         policy::{Arbiters, ModelPolicy, Rule, Tally, templates::Template},
-        proposal::{Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
-        share::{TransferShares, free_units},
+        proposal::{Choice, ModelAction, NetworkAction, OpenProposal, ProposalStatus, Question},
+        share::{Expropriate, MintShares, TransferShares, free_units},
     },
 };
 use allod_tests::ledger::{TestLedger, policy, rule};
@@ -70,13 +71,13 @@ fn withdraw(dispute: DisputeId) -> Action {
 }
 
 fn asking(model: ModelId, dispute: DisputeId, upholds: bool) -> Action {
-    let actions = vec![ProposalAction::ResolveDispute { dispute, upholds }];
+    let actions = vec![ModelAction::ResolveDispute(ResolveDispute { dispute, upholds })];
     let (title, text) = ("a question".into(), String::new());
-    Action::OpenProposal(OpenProposal { scope: Scope::Model(model), title, text, actions })
+    Action::OpenProposal(OpenProposal { question: Question::of_model(model, actions), title, text })
 }
 
 fn resolve(ledger: &mut TestLedger, by: u8, model: ModelId, (dispute, upholds): (DisputeId, bool)) -> ProposalId {
-    open(ledger, by, Scope::Model(model), vec![ProposalAction::ResolveDispute { dispute, upholds }])
+    open(ledger, by, Question::of_model(model, vec![ModelAction::ResolveDispute(ResolveDispute { dispute, upholds })]))
 }
 
 /// What is wrong with an action's form.
@@ -132,7 +133,7 @@ fn the_disputed_units_of_a_line_stay_until_it_is_over_and_the_others_move_on() {
     ledger.must(2, all_free);
     assert_eq!((units(&ledger, model, "hilltop"), standing(&ledger, id)), (8, "open"));
     // Eight units vote all the same.
-    let question = open(&mut ledger, 2, Scope::Model(model), vec![ProposalAction::Statement]);
+    let question = open(&mut ledger, 2, Question::of_model(model, vec![ModelAction::Statement]));
     vote(&mut ledger, 2, question, Choice::No);
 }
 
@@ -301,7 +302,7 @@ fn nobody_unseats_an_arbiter_by_a_gift_or_by_changing_the_policy_meanwhile() {
     let gift = give(&ledger, model, 3, 1);
     assert_eq!(ledger.refused(2, gift), "arbiter_holds");
     let policy = Box::new(policy(50, 60));
-    let change = decide(&mut ledger, model, ProposalAction::SetPolicy { policy }, &[0, 1]);
+    let change = decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy }), &[0, 1]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, change), ProposalStatus::Executed { .. }));
     assert_eq!(sits(&ledger, id), [3, 4].map(|index| account(&ledger, index)), "seats are those of the opening");
@@ -319,7 +320,7 @@ fn an_arbiter_who_comes_to_hold_units_rules_no_more_and_its_ruling_takes_none() 
     }
     assert_eq!(standing(&ledger, id), "ruled");
     let (to, units_minted) = (account(&ledger, 4), Units::new(1));
-    let mint = ProposalAction::MintShares { to, units: units_minted, reason: "thanks".into(), vesting: None };
+    let mint = ModelAction::MintShares(MintShares { to, units: units_minted, reason: "thanks".into(), vesting: None });
     decide(&mut ledger, model, mint, &[0, 1]);
     ledger.block(10_000, vec![]);
     assert_eq!(units(&ledger, model, "seafront"), 1);
@@ -339,7 +340,7 @@ fn a_panel_of_suspended_arbiters_leaves_it_to_the_owners_by_their_own_rule() {
     ledger.must(0, answer(id));
     for index in [3, 4] {
         let account = account(&ledger, index);
-        decide_network(&mut ledger, ProposalAction::SuspendAccount { account, reason: "bought".into() });
+        decide_network(&mut ledger, NetworkAction::SuspendAccount(SuspendAccount { account, reason: "bought".into() }));
     }
     assert!(sits(&ledger, id).is_empty());
     assert_eq!(ledger.refused(3, ruling(id, true)), "suspended");
@@ -401,7 +402,7 @@ fn an_accounts_friend_delays_no_expropriation_by_a_challenge() {
     let target = line(&ledger, model, 2);
     challenge(&mut ledger, 1, target, 20);
     let from = account(&ledger, 2);
-    let take = ProposalAction::Expropriate { from, units: Units::new(20), cause: "theft".into() };
+    let take = ModelAction::Expropriate(Expropriate { from, units: Units::new(20), cause: "theft".into() });
     decide(&mut ledger, model, take, &[0, 1]);
     ledger.block(10_000, vec![]);
     assert_eq!(units(&ledger, model, "hilltop"), 0);
@@ -482,10 +483,11 @@ fn a_resolution_that_takes_nothing_needs_the_rule_of_disputes_alone() {
 fn each_resolution_is_of_one_dispute() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, policy(50, 60));
-    let resolve = ProposalAction::ResolveDispute { dispute: DisputeId::from_bytes([1; 32]), upholds: true };
+    let resolve =
+        ModelAction::ResolveDispute(ResolveDispute { dispute: DisputeId::from_bytes([1; 32]), upholds: true });
     let asking = |actions| {
-        let (scope, title, text) = (Scope::Model(model), "two at once".into(), String::new());
-        Action::OpenProposal(OpenProposal { scope, title, text, actions })
+        let (title, text) = ("two at once".into(), String::new());
+        Action::OpenProposal(OpenProposal { question: Question::of_model(model, actions), title, text })
     };
     assert_eq!(malformed(&mut ledger, asking(vec![resolve.clone()])), None);
     let refused = malformed(&mut ledger, asking(vec![resolve.clone(), resolve])).unwrap();
@@ -646,7 +648,7 @@ fn a_disputed_version_is_not_released_until_it_is_free() {
     let label = VersionLabel::new("1.0").unwrap();
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
     let id = challenge(&mut ledger, 2, DisputeTarget::Version { model, label: label.clone() }, 0);
-    let release = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label }, &[0, 1]);
+    let release = decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label }), &[0, 1]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, release), ProposalStatus::Queued { .. }));
     ledger.must(2, withdraw(id));

@@ -11,9 +11,10 @@ use allod_protocol::{
         delegation::{Delegate, Delegation},
         dormancy::{CallOn, Present, Silence},
         event::Event,
-        network::{LeaveNetwork, Network},
+        model::SetPolicy,
+        network::{LeaveNetwork, Network, RemoveMember},
         policy::{Dormancy, ModelPolicy, Risk, Rule, Tally, Verdict},
-        proposal::{CastBallot, Choice, ProposalAction, ProposalStatus, Scope},
+        proposal::{CastBallot, Choice, ModelAction, NetworkAction, ProposalStatus, Question, Scope},
         share::TransferShares,
     },
 };
@@ -37,7 +38,7 @@ fn is_dormant(ledger: &TestLedger, scope: Scope, account: AccountId) -> Option<b
 }
 
 fn statement(ledger: &mut TestLedger, model: ModelId) -> ProposalId {
-    open(ledger, 0, Scope::Model(model), vec![ProposalAction::Statement])
+    open(ledger, 0, Question::of_model(model, vec![ModelAction::Statement]))
 }
 
 fn electorate(ledger: &TestLedger, id: ProposalId) -> u64 {
@@ -50,7 +51,7 @@ fn lost_weight_leaves_the_count_and_the_others_can_decide_again() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, with_dormancy());
     let (scope, northfield) = (Scope::Model(model), account(&ledger, 0));
-    let id = decide(&mut ledger, model, ProposalAction::Statement, &[1, 2]);
+    let id = decide(&mut ledger, model, ModelAction::Statement, &[1, 2]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Rejected { verdict: Verdict::NoQuorum, .. }));
     let called = ledger.must(1, call(scope, northfield));
@@ -61,7 +62,7 @@ fn lost_weight_leaves_the_count_and_the_others_can_decide_again() {
     assert_eq!(is_dormant(&ledger, scope, northfield), Some(false), "not before its time");
     let fell = ledger.block(1, vec![]).deadline_events;
     assert!(fell.contains(&Event::FellDormant { scope, account: northfield }), "{fell:?}");
-    let id = open(&mut ledger, 1, scope, vec![ProposalAction::Statement]);
+    let id = open(&mut ledger, 1, Question::of_model(model, vec![ModelAction::Statement]));
     assert_eq!(electorate(&ledger, id), 50, "never less than half");
     vote(&mut ledger, 1, id, Choice::Yes);
     vote(&mut ledger, 2, id, Choice::Abstain);
@@ -178,8 +179,8 @@ fn members_are_lost_leave_and_are_removed() {
     ledger.must(0, call(Scope::Network, seafront));
     ledger.block(20_000, vec![]);
     assert_eq!(is_dormant(&ledger, Scope::Network, seafront), Some(true));
-    let remove = |account| ProposalAction::RemoveMember { account, reason: "it is lost".into() };
-    let id = open(&mut ledger, 0, Scope::Network, vec![remove(seafront)]);
+    let remove = |account| NetworkAction::RemoveMember(RemoveMember { account, reason: "it is lost".into() });
+    let id = open(&mut ledger, 0, Question::of_network(vec![remove(seafront)]));
     assert_eq!(electorate(&ledger, id), 5, "of six members");
     for by in 0..4 {
         vote(&mut ledger, by, id, Choice::Yes);
@@ -191,7 +192,7 @@ fn members_are_lost_leave_and_are_removed() {
     ledger.must(5, Action::LeaveNetwork(LeaveNetwork {}));
     assert_eq!(members(&ledger), 4);
     assert_eq!(ledger.refused(0, Action::LeaveNetwork(LeaveNetwork {})), "operates_validator");
-    let id = open(&mut ledger, 0, Scope::Network, vec![ProposalAction::Statement]);
+    let id = open(&mut ledger, 0, Question::of_network(vec![NetworkAction::Statement]));
     assert_eq!(electorate(&ledger, id), 4);
 }
 
@@ -203,7 +204,7 @@ fn a_policy_without_dormancy_counts_everybody_again() {
     ledger.must(0, call(scope, lakeside));
     ledger.block(SEASON_MS, vec![]);
     let change = ModelPolicy { dormancy: None, ..with_dormancy() };
-    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(change) }, &[0, 2]);
+    decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy: Box::new(change) }), &[0, 2]);
     ledger.block(10_000, vec![]);
     let id = statement(&mut ledger, model);
     assert_eq!(electorate(&ledger, id), 100);

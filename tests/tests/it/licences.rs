@@ -9,16 +9,17 @@ use allod_protocol::{
         state::{Direction, Record, StateRead, prefix_end},
     },
     rules::{
-        access::{self, Distribution, Readers},
+        access::{self, Distribution, Readers, SetDistribution},
         action::Action,
         due::Deadline,
         event::Event,
         licence::{
-            AnswerLicence, AskLicence, LicenceChange, LicenceEnd, LicenceGrant, LicenceOf, LicenceRequest,
-            LicenceRequestOf, LicenceStep, LicenceTerms, Licensee, WantedLicence,
+            AnswerLicence, AskLicence, GrantLicence, LicenceChange, LicenceEnd, LicenceGrant, LicenceOf,
+            LicenceRequest, LicenceRequestOf, LicenceStep, LicenceTerms, Licensee, RevokeLicence, SetLicence,
+            WantedLicence,
         },
         model::{Licence, Model},
-        proposal::{ProposalAction, ProposalStatus, Scope},
+        proposal::{ModelAction, ProposalStatus, Question},
     },
 };
 use allod_tests::ledger::{TestLedger, policy};
@@ -41,7 +42,7 @@ fn terms(number: u8, for_ms: Option<u64>) -> LicenceTerms {
     LicenceTerms { terms: Some(Licence::Terms(ContentHash::from_bytes([number; 32]))), for_ms }
 }
 
-fn decided(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) -> ProposalStatus {
+fn decided(ledger: &mut TestLedger, model: ModelId, action: ModelAction) -> ProposalStatus {
     let id = decide(ledger, model, action, &[0, 1]);
     ledger.block(10_000, vec![]);
     crate::common::status(ledger, id)
@@ -50,14 +51,17 @@ fn decided(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) -> P
 /// The owners grant seafront a licence; says which, and the time from which it runs.
 fn grant(ledger: &mut TestLedger, model: ModelId, terms: LicenceTerms) -> (LicenceGrant, Timestamp) {
     let licensee = account(ledger, SEAFRONT);
-    decided(ledger, model, ProposalAction::GrantLicence { account: licensee, terms });
+    decided(ledger, model, ModelAction::GrantLicence(GrantLicence { account: licensee, terms }));
     let found = licensee_of(ledger, model);
     let last = found.offer.or(found.licence.map(|licence| licence.grant)).expect("what was granted");
     (last, ledger.tip.time)
 }
 
 fn revoke(ledger: &mut TestLedger, model: ModelId) -> ProposalStatus {
-    let action = ProposalAction::RevokeLicence { account: account(ledger, SEAFRONT), reason: "it sold copies".into() };
+    let action = ModelAction::RevokeLicence(RevokeLicence {
+        account: account(ledger, SEAFRONT),
+        reason: "it sold copies".into(),
+    });
     decided(ledger, model, action)
 }
 
@@ -138,7 +142,7 @@ fn a_licence_takes_the_word_of_both_sides_and_runs_from_its_grant() {
     ledger.must(SEAFRONT, answer(model, &offer, true));
     assert!(reads(&ledger, model));
     let for_holders = Distribution { readers: Readers::Holders, copies: 0 };
-    decided(&mut ledger, model, ProposalAction::SetDistribution { distribution: for_holders });
+    decided(&mut ledger, model, ModelAction::SetDistribution(SetDistribution { distribution: for_holders }));
     assert!(!reads(&ledger, model), "licences do not count");
     assert_eq!(history(&ledger, model), ["granted", "accepted", "granted", "accepted"]);
 }
@@ -163,7 +167,7 @@ fn what_was_licensed_stays_licensed_on_its_terms_until_the_account_agrees_to_oth
     let model = licensed(&mut ledger);
     let (first, _) = grant(&mut ledger, model, terms(1, Some(10 * MINUTE)));
     ledger.must(SEAFRONT, answer(model, &first, true));
-    decided(&mut ledger, model, ProposalAction::SetLicence { licence: Licence::Spdx("MIT".into()) });
+    decided(&mut ledger, model, ModelAction::SetLicence(SetLicence { licence: Licence::Spdx("MIT".into()) }));
     assert_eq!(licensee_of(&ledger, model).in_force(ledger.tip.time), Some(&first), "the model's terms are others now");
 
     // Other terms, or the same for a shorter time, leave what was agreed to alone.
@@ -255,7 +259,7 @@ fn whoever_asked_for_just_this_has_agreed() {
 fn whoever_proposes_a_licence_for_itself_has_agreed_to_it() {
     let mut ledger = ledger();
     let model = licensed(&mut ledger);
-    let mine = |account| ProposalAction::GrantLicence { account, terms: terms(1, None) };
+    let mine = |account| ModelAction::GrantLicence(GrantLicence { account, terms: terms(1, None) });
     let (northfield, lakeside) = (account(&ledger, 0), account(&ledger, 1));
     decided(&mut ledger, model, mine(northfield));
     decided(&mut ledger, model, mine(lakeside));
@@ -333,12 +337,14 @@ fn what_is_asked_for_and_granted_has_its_form_at_the_bounds_and_not_beyond() {
         assert!(is_of(form(ask(model, terms(1, None), lifetime_ms)), "lifetime_ms"));
     }
     let open = |for_ms| {
-        let grant = ProposalAction::GrantLicence { account: AccountId::from_bytes([1; 32]), terms: terms(1, for_ms) };
+        let grant = ModelAction::GrantLicence(GrantLicence {
+            account: AccountId::from_bytes([1; 32]),
+            terms: terms(1, for_ms),
+        });
         Action::OpenProposal(allod_protocol::rules::proposal::OpenProposal {
-            scope: Scope::Model(model),
+            question: Question::of_model(model, vec![grant]),
             title: "a licence".into(),
             text: String::new(),
-            actions: vec![grant],
         })
     };
     assert_eq!(form(open(Some(limits::LICENCE_MS))), Ok(()));

@@ -9,20 +9,21 @@ use allod_protocol::{
     },
     rules::{
         action::Action,
+        model::{Retire, SetPolicy},
         policy::{Dilution, ModelPolicy, Preemption, Risk, Rule, Verdict},
-        proposal::{Choice, ProposalAction, ProposalStatus, Scope},
+        proposal::{Choice, ModelAction, ProposalStatus, Question},
         rejection::Rejection,
-        share::{GiveConsent, Register, TakeUp},
+        share::{BurnByDecision, Expropriate, GiveConsent, MintShares, Register, TakeUp},
     },
 };
 use allod_tests::ledger::{TestLedger, policy};
 
-fn burn(from: AccountId, units: u64) -> ProposalAction {
-    ProposalAction::BurnShares { from, units: Units::new(units), cause: "it left".into() }
+fn burn(from: AccountId, units: u64) -> ModelAction {
+    ModelAction::BurnShares(BurnByDecision { from, units: Units::new(units), cause: "it left".into() })
 }
 
-fn mint(to: AccountId, units: u64) -> ProposalAction {
-    ProposalAction::MintShares { to, units: Units::new(units), reason: "for scans".into(), vesting: None }
+fn mint(to: AccountId, units: u64) -> ModelAction {
+    ModelAction::MintShares(MintShares { to, units: Units::new(units), reason: "for scans".into(), vesting: None })
 }
 
 fn held(ledger: &TestLedger, model: ModelId) -> Vec<u64> {
@@ -69,11 +70,10 @@ fn owners_expropriate_only_by_a_rule_that_says_so_by_name() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, policy(50, 60));
     let hilltop = account(&ledger, 2);
-    let take = ProposalAction::Expropriate { from: hilltop, units: Units::new(5), cause: "it copied".into() };
+    let take = ModelAction::Expropriate(Expropriate { from: hilltop, units: Units::new(5), cause: "it copied".into() });
     let ask = |take| {
-        let (scope, title, text) = (Scope::Model(model), "t".into(), String::new());
-        let actions = vec![take];
-        Action::OpenProposal(allod_protocol::rules::proposal::OpenProposal { scope, title, text, actions })
+        let (question, title, text) = (Question::of_model(model, vec![take]), "t".into(), String::new());
+        Action::OpenProposal(allod_protocol::rules::proposal::OpenProposal { question, title, text })
     };
     assert_eq!(ledger.refused(0, ask(take.clone())), "no_expropriation");
     let rule = Rule { voting_period_ms: 5_000, ..policy(90, 90).rules };
@@ -81,7 +81,7 @@ fn owners_expropriate_only_by_a_rule_that_says_so_by_name() {
     assert_eq!(change.risks(), [Risk::MinorityDecides, Risk::Expropriation]);
     assert!(change.check().unwrap_err().to_string().contains("expropriation"));
     change.allow.push(Risk::Expropriation);
-    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(change) }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy: Box::new(change) }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let id = decide(&mut ledger, model, take.clone(), &[0, 1]);
     ledger.block(5_000, vec![]);
@@ -120,7 +120,7 @@ fn nothing_offered_is_minted_once_a_model_is_retired() {
     let riverbend = account(&ledger, 3);
     decide(&mut ledger, model, mint(riverbend, 100), &[0, 1]);
     ledger.block(10_000, vec![]);
-    decide(&mut ledger, model, ProposalAction::Retire { reason: "replaced".into() }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::Retire(Retire { reason: "replaced".into() }), &[0, 1]);
     ledger.block(10_000, vec![]);
     assert_eq!(ledger.refused(2, take_up(model, 1)), "retired");
     ledger.block(60_000, vec![]);
@@ -135,8 +135,8 @@ fn decisions_add_no_more_than_the_policy_lets_them() {
     let dilution = Some(Dilution { per_decision: part(20), per_year: part(30) });
     let model = founded(&mut ledger, ModelPolicy { dilution, ..policy(50, 60) });
     let riverbend = account(&ledger, 3);
-    let minted = |ledger: &mut TestLedger, actions: Vec<ProposalAction>| {
-        let id = open(ledger, 0, Scope::Model(model), actions);
+    let minted = |ledger: &mut TestLedger, actions: Vec<ModelAction>| {
+        let id = open(ledger, 0, Question::of_model(model, actions));
         [0, 1].into_iter().for_each(|by| vote(ledger, by, id, Choice::Yes));
         ledger.block(10_000, vec![]);
         match status(ledger, id) {
@@ -166,7 +166,7 @@ fn a_number_of_holders_stops_a_decision_however_little_they_hold() {
     let mut base = policy(50, 50);
     base.allow.push(Risk::SplitVoices);
     let model = founded(&mut ledger, ModelPolicy { rules: blocked(base.rules.clone()), ..base });
-    let ask = |ledger: &mut TestLedger| open(ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+    let ask = |ledger: &mut TestLedger| open(ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     let id = ask(&mut ledger);
     vote(&mut ledger, 0, id, Choice::Yes);
     vote(&mut ledger, 2, id, Choice::No);

@@ -18,9 +18,13 @@ use allod_protocol::{
         context::ExecuteError,
         delegation::Delegate,
         event::Event,
-        network::{Network, RetiredKey},
+        model::Retire,
+        network::{
+            AdmitMember, AdmitValidator, GrantQuota, Network, ReinstateAccount, RemoveValidator, RetiredKey,
+            ReweightValidator, SetParameters, SuspendAccount, Upgrade,
+        },
         policy::ModelPolicy,
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        proposal::{CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, ProposalStatus, Question},
         rejection::Rejection,
         share::TransferShares,
     },
@@ -40,15 +44,15 @@ fn create(handle: &str) -> Action {
 fn members_suspend_an_account_and_reinstate_it() {
     let mut ledger = ledger();
     let seafront = account(&ledger, 4);
-    let suspend = ProposalAction::SuspendAccount { account: seafront, reason: "stolen keys".into() };
+    let suspend = NetworkAction::SuspendAccount(SuspendAccount { account: seafront, reason: "stolen keys".into() });
     assert!(executed(&decide_network(&mut ledger, suspend.clone())));
     assert_eq!(ledger.refused(4, create("branch")), "suspended");
-    let id = crate::common::open(&mut ledger, 0, allod_protocol::rules::proposal::Scope::Network, vec![suspend]);
+    let id = crate::common::open(&mut ledger, 0, Question::of_network(vec![suspend]));
     (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::rules::proposal::Choice::Yes));
     ledger.block(10_000, vec![]);
     assert_eq!(crate::common::status(&ledger, id).name(), "execution_failed");
-    let reinstate = ProposalAction::ReinstateAccount { account: seafront };
-    let id = crate::common::open(&mut ledger, 0, allod_protocol::rules::proposal::Scope::Network, vec![reinstate]);
+    let reinstate = NetworkAction::ReinstateAccount(ReinstateAccount { account: seafront });
+    let id = crate::common::open(&mut ledger, 0, Question::of_network(vec![reinstate]));
     (0..4).for_each(|voter| crate::common::vote(&mut ledger, voter, id, allod_protocol::rules::proposal::Choice::Yes));
     ledger.block(10_000, vec![]);
     assert!(executed(&crate::common::status(&ledger, id)));
@@ -60,23 +64,24 @@ fn a_suspended_account_votes_and_starts_nothing() {
     let mut ledger = ledger();
     let model = with_model(&mut ledger);
     let lakeside = account(&ledger, 1);
-    let suspend = ProposalAction::SuspendAccount { account: lakeside, reason: "it answers nobody".into() };
-    let by = open(&mut ledger, 0, Scope::Network, vec![suspend]);
+    let suspend =
+        NetworkAction::SuspendAccount(SuspendAccount { account: lakeside, reason: "it answers nobody".into() });
+    let by = open(&mut ledger, 0, Question::of_network(vec![suspend]));
     (0..4).for_each(|voter| vote(&mut ledger, voter, by, Choice::Yes));
     ledger.block(10_000, vec![]);
     let suspension = ledger.read::<Account>(&lakeside).unwrap().suspended.expect("it is suspended");
     assert_eq!((suspension.proposal, suspension.reason.as_str()), (by, "it answers nobody"));
 
-    let release = || vec![ProposalAction::Retire { reason: "old".into() }];
-    let question = open(&mut ledger, 0, Scope::Model(model), release());
+    let release = || vec![ModelAction::Retire(Retire { reason: "old".into() })];
+    let question = open(&mut ledger, 0, Question::of_model(model, release()));
     vote(&mut ledger, 1, question, Choice::No);
     assert_eq!(tally(&ledger, question)[1], 30, "it votes with its shares");
-    let reinstate = ProposalAction::ReinstateAccount { account: lakeside };
-    let about_it = open(&mut ledger, 0, Scope::Network, vec![reinstate]);
+    let reinstate = NetworkAction::ReinstateAccount(ReinstateAccount { account: lakeside });
+    let about_it = open(&mut ledger, 0, Question::of_network(vec![reinstate]));
     vote(&mut ledger, 1, about_it, Choice::Yes);
     assert_eq!(tally(&ledger, about_it)[0], 1, "and as a member, on itself too");
 
-    let asked = OpenProposal { scope: Scope::Model(model), title: "x".into(), text: String::new(), actions: release() };
+    let asked = OpenProposal { question: Question::of_model(model, release()), title: "x".into(), text: String::new() };
     assert_eq!(ledger.refused(1, Action::OpenProposal(asked)), "suspended");
     assert_eq!(ledger.refused(1, create("branch")), "suspended");
     let ballot = |choice| Action::CastBallot(CastBallot::whole(question, choice));
@@ -91,10 +96,13 @@ fn a_model_can_do_without_the_votes_of_suspended_accounts() {
     let mut ledger = ledger();
     let policy = ModelPolicy { suspended_vote: false, ..allod_tests::ledger::policy(50, 60) };
     let model = founded(&mut ledger, policy);
-    let suspend = ProposalAction::SuspendAccount { account: account(&ledger, 1), reason: "it answers nobody".into() };
+    let suspend = NetworkAction::SuspendAccount(SuspendAccount {
+        account: account(&ledger, 1),
+        reason: "it answers nobody".into(),
+    });
     decide_network(&mut ledger, suspend);
-    let retire = vec![ProposalAction::Retire { reason: "old".into() }];
-    let question = open(&mut ledger, 0, Scope::Model(model), retire);
+    let retire = vec![ModelAction::Retire(Retire { reason: "old".into() })];
+    let question = open(&mut ledger, 0, Question::of_model(model, retire));
     assert_eq!(ledger.refused(1, Action::CastBallot(CastBallot::whole(question, Choice::No))), "suspended");
     let delegate = Delegate { model, to: Some(account(&ledger, 2)), expires: None };
     assert_eq!(ledger.refused(1, Action::Delegate(delegate)), "suspended");
@@ -106,14 +114,15 @@ fn to_suspend_takes_more_than_half_of_all_members() {
         let mut ledger = ledger();
         ledger.must(0, create("clinic"));
         let HandleOf(clinic) = ledger.read(&Handle::new("clinic").unwrap()).unwrap();
-        decide_network(&mut ledger, ProposalAction::AdmitMember { account: clinic });
+        decide_network(&mut ledger, NetworkAction::AdmitMember(AdmitMember { account: clinic }));
         ledger.block(1, vec![]);
         // The members' rule asks for half of six and two thirds of those who answer; three of three are not enough.
         let mut parameters = ledger.read::<Network>(&()).unwrap().parameters;
         parameters.policy.accounts.early_close_ms = Some(0);
-        decide_network(&mut ledger, ProposalAction::SetParameters { parameters: Box::new(parameters) });
-        let suspend = ProposalAction::SuspendAccount { account: account(&ledger, 4), reason: "it is rich".into() };
-        let proposal = open(&mut ledger, 0, Scope::Network, vec![suspend]);
+        decide_network(&mut ledger, NetworkAction::SetParameters(SetParameters { parameters: Box::new(parameters) }));
+        let suspend =
+            NetworkAction::SuspendAccount(SuspendAccount { account: account(&ledger, 4), reason: "it is rich".into() });
+        let proposal = open(&mut ledger, 0, Question::of_network(vec![suspend]));
         (0..voters).for_each(|voter| vote(&mut ledger, voter, proposal, Choice::Yes));
         ledger.block(10_000, vec![]);
         assert_eq!(status(&ledger, proposal).name(), outcome, "{voters} of six");
@@ -128,7 +137,8 @@ fn a_suspended_account_gathers_signatures_for_what_it_may_do_alone() {
     let seeds = [61, 62].map(|seed| SigningKey::from_seed(&[seed; 32]));
     let keys = seeds.iter().map(|key| WeightedKey { key: key.public_key(), weight: 1 }).collect();
     ledger.must(1, Action::RotateKeys(RotateKeys { keys: KeyPolicy { threshold: 2, keys } }));
-    let question = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Retire { reason: "old".into() }]);
+    let question =
+        open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Retire(Retire { reason: "old".into() })]));
     let give = TransferShares { model, to: account(&ledger, 4), units: Units::new(1), reason: String::new() };
     let request = |action: Box<Approvable>| {
         Action::RequestApproval(RequestApproval { action, lifetime_ms: 86_400_000, every_key: false })
@@ -142,10 +152,12 @@ fn a_suspended_account_gathers_signatures_for_what_it_may_do_alone() {
         _ => panic!("{result:?}"),
     };
     let before = id(&put(&mut ledger, 0, request(Box::new(Action::TransferShares(give.clone())))));
-    let suspend = ProposalAction::SuspendAccount { account: lakeside, reason: "it answers nobody".into() };
-    let by = open(&mut ledger, 0, Scope::Network, vec![suspend]);
+    let suspend =
+        NetworkAction::SuspendAccount(SuspendAccount { account: lakeside, reason: "it answers nobody".into() });
+    let by = open(&mut ledger, 0, Question::of_network(vec![suspend]));
     [0, 2, 3, 4].into_iter().for_each(|voter| vote(&mut ledger, voter, by, Choice::Yes));
-    let open_still = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Retire { reason: "old".into() }]);
+    let open_still =
+        open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Retire(Retire { reason: "old".into() })]));
     ledger.block(5_000, vec![]);
     assert_eq!(status(&ledger, question).name(), "rejected");
 
@@ -167,11 +179,14 @@ fn members_admit_members_and_grant_quotas() {
     let mut ledger = ledger();
     ledger.must(0, create("clinic"));
     let HandleOf(clinic) = ledger.read(&Handle::new("clinic").unwrap()).unwrap();
-    assert!(executed(&decide_network(&mut ledger, ProposalAction::AdmitMember { account: clinic })));
+    assert!(executed(&decide_network(&mut ledger, NetworkAction::AdmitMember(AdmitMember { account: clinic }))));
     assert_eq!(ledger.read::<Network>(&()).unwrap().members, 6);
-    let again = decide_network(&mut ledger, ProposalAction::AdmitMember { account: clinic });
+    let again = decide_network(&mut ledger, NetworkAction::AdmitMember(AdmitMember { account: clinic }));
     assert_eq!(again.name(), "execution_failed");
-    assert!(executed(&decide_network(&mut ledger, ProposalAction::GrantQuota { account: clinic, quota: 7 })));
+    assert!(executed(&decide_network(
+        &mut ledger,
+        NetworkAction::GrantQuota(GrantQuota { account: clinic, quota: 7 })
+    )));
     assert_eq!(ledger.read::<Account>(&clinic).unwrap().quota, 7);
 }
 
@@ -179,7 +194,7 @@ fn members_admit_members_and_grant_quotas() {
 fn members_reweight_a_validator_in_force_two_blocks_later() {
     let mut ledger = ledger();
     let key = ledger.tip.validators.iter().next().unwrap().key;
-    let reweight = ProposalAction::ReweightValidator { key, power: Power::new(5) };
+    let reweight = NetworkAction::ReweightValidator(ReweightValidator { key, power: Power::new(5) });
     assert!(executed(&decide_network(&mut ledger, reweight)));
     assert_eq!(ledger.tip.validators.total_power(), Power::new(4));
     ledger.block(1, vec![]);
@@ -191,7 +206,7 @@ fn parameters_change_from_the_next_block_on_and_within_bounds() {
     let mut ledger = ledger();
     let mut parameters = ledger.read::<Network>(&()).unwrap().parameters;
     parameters.transactions_per_account_per_block = 2;
-    let set = ProposalAction::SetParameters { parameters: Box::new(parameters.clone()) };
+    let set = NetworkAction::SetParameters(SetParameters { parameters: Box::new(parameters.clone()) });
     assert!(executed(&decide_network(&mut ledger, set)));
     let three: Vec<_> = (0..3).map(|index| ledger.sign_as(1, create(&format!("branch-{index}")))).collect();
     let results = ledger.block(1_000, three).results;
@@ -200,10 +215,11 @@ fn parameters_change_from_the_next_block_on_and_within_bounds() {
     );
     parameters.heartbeat_ms = 1;
     let question = allod_protocol::rules::proposal::OpenProposal {
-        scope: allod_protocol::rules::proposal::Scope::Network,
+        question: Question::of_network(vec![NetworkAction::SetParameters(SetParameters {
+            parameters: Box::new(parameters),
+        })]),
         title: "t".into(),
         text: String::new(),
-        actions: vec![ProposalAction::SetParameters { parameters: Box::new(parameters) }],
     };
     let transaction = ledger.sign_as(0, Action::OpenProposal(question));
     assert!(transaction.check_form(ledger.tip.network).unwrap_err().to_string().contains("heartbeat_ms"));
@@ -212,7 +228,7 @@ fn parameters_change_from_the_next_block_on_and_within_bounds() {
 #[test]
 fn a_build_that_the_network_outgrew_stops_before_the_height_and_says_what_to_install() {
     let mut ledger = ledger();
-    let upgrade = |height, protocol| ProposalAction::Upgrade { height, protocol, release: "0.9.0".into() };
+    let upgrade = |height, protocol| NetworkAction::Upgrade(Upgrade { height, protocol, release: "0.9.0".into() });
     let soon = ledger.tip.height.next();
     let old = decide_network(&mut ledger, upgrade(soon, limits::PROTOCOL_VERSION));
     assert!(matches!(&old, ProposalStatus::ExecutionFailed { reason, .. } if reason.code() == "upgrade_too_soon"));
@@ -236,8 +252,8 @@ fn a_removed_validators_key_is_never_admitted_again() {
     let founding = (0..4).map(|index| SigningKey::from_seed(&[index + 101; 32]));
     let own = founding.into_iter().find(|founding| founding.public_key() == key).unwrap();
     let network = ledger.tip.network;
-    let admit = |key| ProposalAction::AdmitValidator { key, power: Power::new(1), operator };
-    assert!(executed(&decide_network(&mut ledger, ProposalAction::RemoveValidator { key })));
+    let admit = |key| NetworkAction::AdmitValidator(AdmitValidator { key, power: Power::new(1), operator });
+    assert!(executed(&decide_network(&mut ledger, NetworkAction::RemoveValidator(RemoveValidator { key }))));
     let retired = ledger.read::<RetiredKey>(&key).expect("retired");
     assert_eq!((retired.key, retired.height), (key, ledger.tip.height));
     ledger.block(1, vec![]);
@@ -256,7 +272,11 @@ fn a_removed_validators_key_is_never_admitted_again() {
     assert!(executed(&decide_network(&mut ledger, admit(new))), "its operator has another key admitted");
 
     // In one decision neither: a key that leaves is gone before it could come back.
-    let id = open(&mut ledger, 0, Scope::Network, vec![ProposalAction::RemoveValidator { key: new }, admit(new)]);
+    let id = open(
+        &mut ledger,
+        0,
+        Question::of_network(vec![NetworkAction::RemoveValidator(RemoveValidator { key: new }), admit(new)]),
+    );
     (0..5).for_each(|voter| vote(&mut ledger, voter, id, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert!(!executed(&status(&ledger, id)));

@@ -15,13 +15,16 @@ use allod_protocol::{
         action::Action,
         attestation::{Attest, Finding},
         contribution::{AcceptContribution, ContributionKind, RecordContribution},
-        dispute::{AnswerDispute, Dispute, DisputeTarget, OpenDispute, RuleDispute},
+        dispute::{AnswerDispute, Dispute, DisputeTarget, OpenDispute, ResolveDispute, RuleDispute},
         event::Event,
         incident::{IncidentStatus, ReportIncident, UpdateIncident},
-        model::{CreateModel, Model},
+        model::{CreateModel, Model, ReleaseVersion, SetPolicy, SetStewards},
+        network::AdmitValidator,
         office::{self, AcceptOffice, Ahead, Office, ResignOffice, TenureStatus, Vacancy},
         policy::{Arbiters, Gate, ModelPolicy, Proposers, Role},
-        proposal::{CancelProposal, Choice, ExecuteProposal, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        proposal::{
+            CancelProposal, Choice, ExecuteProposal, ModelAction, NetworkAction, OpenProposal, ProposalStatus, Question,
+        },
         recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
     },
 };
@@ -122,7 +125,7 @@ fn a_resignation_lasts_until_the_owners_name_anew_and_then_the_account_is_asked_
     ledger.must(1, resign(steward.clone()));
     assert_eq!(answer(&ledger, &steward, 1), Some(TenureStatus::Resigned), "an offer can be declined");
     let stewards = vec![account(&ledger, 1), account(&ledger, 2)];
-    let id = decide(&mut ledger, model, ProposalAction::SetStewards { stewards }, &[0, 1]);
+    let id = decide(&mut ledger, model, ModelAction::SetStewards(SetStewards { stewards }), &[0, 1]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Executed { .. }));
     assert_eq!(answer(&ledger, &steward, 1), Some(TenureStatus::Offered));
@@ -146,7 +149,7 @@ fn a_signature_given_ahead_binds_once() {
     assert_eq!(ledger.refused(3, Action::PublishVersion(version(model, "1.0"))), "not_of_model");
     let set = |ledger: &mut TestLedger, stewards: &[u8]| {
         let stewards = stewards.iter().map(|index| account(ledger, *index)).collect();
-        let id = decide(ledger, model, ProposalAction::SetStewards { stewards }, &[0, 1]);
+        let id = decide(ledger, model, ModelAction::SetStewards(SetStewards { stewards }), &[0, 1]);
         ledger.block(10_000, vec![]);
         assert!(matches!(status(ledger, id), ProposalStatus::Executed { .. }));
     };
@@ -173,15 +176,15 @@ fn a_resignation_takes_back_what_the_proposer_signed_before() {
     let steward = Office::Steward(model);
     ledger.must(1, accept(steward.clone()));
     let both = vec![account(&ledger, 0), account(&ledger, 1)];
-    let asked = ProposalAction::SetStewards { stewards: both };
-    let id = open(&mut ledger, 1, Scope::Model(model), vec![asked.clone()]);
+    let asked = ModelAction::SetStewards(SetStewards { stewards: both });
+    let id = open(&mut ledger, 1, Question::of_model(model, vec![asked.clone()]));
     ledger.must(1, resign(steward.clone()));
     [0, 2].iter().for_each(|voter| vote(&mut ledger, *voter, id, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert_eq!(answer(&ledger, &steward, 1), Some(TenureStatus::Offered), "it resigned after it had asked");
     // One that asks for itself afterwards has agreed by that.
     ledger.must(1, resign(steward.clone()));
-    let id = open(&mut ledger, 1, Scope::Model(model), vec![asked]);
+    let id = open(&mut ledger, 1, Question::of_model(model, vec![asked]));
     [0, 2].iter().for_each(|voter| vote(&mut ledger, *voter, id, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert_eq!(answer(&ledger, &steward, 1), Some(TenureStatus::Accepted));
@@ -196,17 +199,17 @@ fn where_no_steward_is_left_the_owners_can_name_one_though_only_stewards_may_ask
     let model = founded(&mut ledger, rules);
     let ask = |action| {
         let (title, text) = ("a question".into(), String::new());
-        Action::OpenProposal(OpenProposal { scope: Scope::Model(model), title, text, actions: vec![action] })
+        Action::OpenProposal(OpenProposal { question: Question::of_model(model, vec![action]), title, text })
     };
-    let name_lakeside = ProposalAction::SetStewards { stewards: vec![account(&ledger, 1)] };
-    let release = ProposalAction::ReleaseVersion { label: label("1.0") };
+    let name_lakeside = ModelAction::SetStewards(SetStewards { stewards: vec![account(&ledger, 1)] });
+    let release = ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") });
     assert_eq!(ledger.refused(1, ask(name_lakeside.clone())), "not_steward");
     ledger.must(0, resign(Office::Steward(model)));
     let record: Model = ledger.read(&model).unwrap();
     assert_eq!(office::vacancies(&ledger.state, &record).unwrap(), [Vacancy::NoSteward]);
     assert_eq!(ledger.refused(1, ask(release)), "not_steward", "they name stewards, and no more");
     assert_eq!(ledger.refused(4, ask(name_lakeside.clone())), "not_of_model");
-    let id = open(&mut ledger, 1, Scope::Model(model), vec![name_lakeside]);
+    let id = open(&mut ledger, 1, Question::of_model(model, vec![name_lakeside]));
     [0, 1].iter().for_each(|voter| vote(&mut ledger, *voter, id, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert_eq!(answer(&ledger, &Office::Steward(model), 1), Some(TenureStatus::Accepted), "it asked itself");
@@ -243,7 +246,8 @@ fn attestations_of_those_who_did_not_accept_the_role_do_not_meet_a_gate() {
         let (statement, role) = (name("safety-review"), name("reviewer"));
         vec![Vacancy::TooFewAttesters { statement, role, held, needed: 2 }]
     };
-    let release = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1]);
+    let release =
+        decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") }), &[0, 1]);
     (2..5).for_each(|by| review(&mut ledger, by));
     assert_eq!(vacancies(&ledger), short(0));
     ledger.must(2, accept(reviewer.clone()));
@@ -265,8 +269,9 @@ fn what_was_opened_under_the_old_policy_keeps_its_reviewers_and_its_guardian() {
     let mut ledger = ledger();
     let (model, reviewer) = gated(&mut ledger);
     ledger.accept_offers();
-    let release = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1]);
-    let plain = ProposalAction::SetPolicy { policy: Box::new(policy(50, 60)) };
+    let release =
+        decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") }), &[0, 1]);
+    let plain = ModelAction::SetPolicy(SetPolicy { policy: Box::new(policy(50, 60)) });
     decide(&mut ledger, model, plain, &[0, 1]);
     ledger.block(12_000, vec![]);
     assert_eq!(answer(&ledger, &reviewer, 2), Some(TenureStatus::Dismissed));
@@ -288,7 +293,7 @@ fn a_guardian_that_did_not_accept_stops_nothing() {
     let action = founding(&ledger, rules);
     let model = found_only(&mut ledger, action);
     assert_eq!(office::vacancies(&ledger.state, &ledger.read(&model).unwrap()).unwrap(), [Vacancy::NoGuardian]);
-    let id = decide(&mut ledger, model, ProposalAction::Statement, &[0, 1]);
+    let id = decide(&mut ledger, model, ModelAction::Statement, &[0, 1]);
     let cancel = Action::CancelProposal(CancelProposal { proposal: id, reason: "no".into() });
     assert_eq!(ledger.refused(4, cancel.clone()), "not_guardian");
     ledger.must(4, accept(Office::Guardian(model)));
@@ -317,8 +322,8 @@ fn a_panel_is_those_who_accepted_and_how_many_must_agree_never_falls() {
     ledger.must(2, answer(dispute));
     let rule = |dispute| Action::RuleDispute(RuleDispute { dispute, upholds: true, reasons: "seen".into() });
     assert_eq!(ledger.refused(3, rule(dispute)), "for_owners", "one of two is no panel");
-    let resolve = |dispute| ProposalAction::ResolveDispute { dispute, upholds: false };
-    let proposal = open(&mut ledger, 1, Scope::Model(model), vec![resolve(dispute)]);
+    let resolve = |dispute| ModelAction::ResolveDispute(ResolveDispute { dispute, upholds: false });
+    let proposal = open(&mut ledger, 1, Question::of_model(model, vec![resolve(dispute)]));
     // One more accepts at the last moment. That takes nothing from the owners who were asked.
     ledger.must(4, accept(office.clone()));
     vote(&mut ledger, 0, proposal, Choice::Yes);
@@ -332,7 +337,7 @@ fn a_panel_is_those_who_accepted_and_how_many_must_agree_never_falls() {
     let dispute = challenge(&mut ledger, model);
     ledger.must(2, answer(dispute));
     let (title, text) = ("a question".into(), String::new());
-    let asked = OpenProposal { scope: Scope::Model(model), title, text, actions: vec![resolve(dispute)] };
+    let asked = OpenProposal { question: Question::of_model(model, vec![resolve(dispute)]), title, text };
     assert_eq!(ledger.refused(1, Action::OpenProposal(asked)), "for_arbiters");
     ledger.must(3, rule(dispute));
     ledger.must(3, resign(office.clone()));
@@ -401,8 +406,8 @@ fn a_validator_is_admitted_once_its_operator_and_its_key_agree_and_leaves_when_t
     let key = SigningKey::from_seed(&[77; 32]);
     let (validator, operator) = (key.public_key(), account(&ledger, 4));
     let office = Office::Operator(validator);
-    let admit = ProposalAction::AdmitValidator { key: validator, power: Power::new(1), operator };
-    let id = open(&mut ledger, 0, Scope::Network, vec![admit]);
+    let admit = NetworkAction::AdmitValidator(AdmitValidator { key: validator, power: Power::new(1), operator });
+    let id = open(&mut ledger, 0, Question::of_network(vec![admit]));
     (0..4).for_each(|voter| vote(&mut ledger, voter, id, Choice::Yes));
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Queued { .. }), "it waits for its operator");

@@ -25,12 +25,16 @@ use allod_protocol::{
         dormancy::CallOn,
         event::Event,
         intake::{SetIntake, UnitsOf},
-        model::{CreateModel, FoundingLine, ParentGrant, PublishVersion, VersionRef},
+        model::{ClaimLineage, CreateModel, FoundingLine, ParentGrant, PublishVersion, SetStewards, VersionRef},
+        network::AdmitValidator,
         policy::Dormancy,
-        proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope, WithdrawProposal},
+        proposal::{
+            BallotPart, CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, Question, Scope, WithdrawProposal,
+        },
         recovery::{RecoveryPolicy, SetRecovery},
-        round::{KindWeight, RoundPlan},
-        share::{BurnShares, TakeUp, Vesting},
+        round::{KindWeight, OpenRound, RoundPlan},
+        sale::ApproveTransfer,
+        share::{BurnByDecision, BurnShares, Expropriate, MintShares, TakeUp, Vesting},
         transaction::TransactionBody,
     },
 };
@@ -80,9 +84,9 @@ fn model_ids(count: u64) -> Vec<ModelId> {
     accounts(count).into_iter().map(|account| ModelId::from_bytes(*account.as_bytes())).collect()
 }
 
-fn asking(actions: Vec<ProposalAction>) -> Action {
+fn asking(actions: Vec<ModelAction>) -> Action {
     let (title, text) = ("a question".into(), String::new());
-    Action::OpenProposal(OpenProposal { scope: Scope::Model(MODEL), title, text, actions })
+    Action::OpenProposal(OpenProposal { question: Question::of_model(MODEL, actions), title, text })
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn what_is_given_asked_and_answered_has_its_form_at_the_bounds_and_not_beyond() 
         Action::RevealContribution(RevealContribution { contribution, amount, salt: HASH })
     });
     takes(&mut ledger, ([1, 16], [0, 17]), |count| {
-        asking(vec![ProposalAction::Statement; usize::try_from(count).unwrap()])
+        asking(vec![ModelAction::Statement; usize::try_from(count).unwrap()])
     });
     let proposal = ProposalId::from_bytes([5; 32]);
     let ballot = |parts: &[(Choice, u64)]| {
@@ -222,30 +226,32 @@ fn what_is_put_to_owners_has_its_form_at_the_bounds_and_not_beyond() {
     let units = Units::new;
     let reason = String::new;
     takes(&mut ledger, ([1], [0]), |count| {
-        asking(vec![ProposalAction::MintShares { to, units: units(count), reason: reason(), vesting: None }])
+        asking(vec![ModelAction::MintShares(MintShares { to, units: units(count), reason: reason(), vesting: None })])
     });
     takes(&mut ledger, ([1], [0]), |count| {
-        asking(vec![ProposalAction::BurnShares { from: to, units: units(count), cause: reason() }])
+        asking(vec![ModelAction::BurnShares(BurnByDecision { from: to, units: units(count), cause: reason() })])
     });
     takes(&mut ledger, ([1], [0]), |count| {
-        asking(vec![ProposalAction::Expropriate { from: to, units: units(count), cause: reason() }])
+        asking(vec![ModelAction::Expropriate(Expropriate { from: to, units: units(count), cause: reason() })])
     });
     takes(&mut ledger, ([1], [0]), |count| {
         let (price, reason) = (reason(), reason());
-        asking(vec![ProposalAction::ApproveTransfer { to, units: units(count), price, reason }])
+        asking(vec![ModelAction::ApproveTransfer(ApproveTransfer { to, units: units(count), price, reason })])
     });
     takes(&mut ledger, ([1, 32], [0, 33]), |count| {
-        asking(vec![ProposalAction::SetStewards { stewards: accounts(count) }])
+        asking(vec![ModelAction::SetStewards(SetStewards { stewards: accounts(count) })])
     });
     takes(&mut ledger, ([16], [17]), |count| {
         let parents =
             model_ids(count).into_iter().map(|model| VersionRef { model, label: VersionLabel::new("1").unwrap() });
         let label = VersionLabel::new("1.0").unwrap();
-        asking(vec![ProposalAction::ClaimLineage { label, parents: parents.collect() }])
+        asking(vec![ModelAction::ClaimLineage(ClaimLineage { label, parents: parents.collect() })])
     });
     takes(&mut ledger, ([1, 1_000_000_000], [0, 1_000_000_001]), |power| {
         let (key, power) = (key(1).public_key(), Power::new(power));
-        asking(vec![ProposalAction::AdmitValidator { key, power, operator: to }])
+        let admit = NetworkAction::AdmitValidator(AdmitValidator { key, power, operator: to });
+        let (title, text) = ("a question".into(), String::new());
+        Action::OpenProposal(OpenProposal { question: Question::of_network(vec![admit]), title, text })
     });
     let plan = RoundPlan {
         plan: HASH,
@@ -260,7 +266,7 @@ fn what_is_put_to_owners_has_its_form_at_the_bounds_and_not_beyond() {
     let round = |change: &dyn Fn(&mut RoundPlan)| {
         let mut plan = plan.clone();
         change(&mut plan);
-        asking(vec![ProposalAction::OpenRound { plan }])
+        asking(vec![ModelAction::OpenRound(OpenRound { plan })])
     };
     takes(&mut ledger, ([1], [0]), |budget| round(&|plan| plan.budget = units(budget)));
     takes(&mut ledger, ([1, 10_000], [0, 10_001]), |weight| {
@@ -306,13 +312,12 @@ fn an_account_has_so_much_open_and_no_more() {
     rules.rules.voting_period_ms = DAY_MS;
     let model = founded(&mut ledger, rules);
     for _ in 0..16 {
-        open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::Statement]);
+        open(&mut ledger, 0, Question::of_model(model, vec![ModelAction::Statement]));
     }
     let question = OpenProposal {
-        scope: Scope::Model(model),
+        question: Question::of_model(model, vec![ModelAction::Statement]),
         title: "one more".into(),
         text: String::new(),
-        actions: vec![ProposalAction::Statement],
     };
     assert_eq!(ledger.refused(0, Action::OpenProposal(question)), "too_many_open_proposals");
     for number in 0..256 {
@@ -389,7 +394,7 @@ fn a_holder_has_so_many_grants_under_vesting_and_no_more() {
     let vesting = Some(Vesting { cliff_ms: 0, duration_ms: 366 * DAY_MS });
     let grant = |ledger: &mut TestLedger| {
         let (units, reason) = (Units::new(1), "work".into());
-        let mint = ProposalAction::MintShares { to: hilltop, units, reason, vesting };
+        let mint = ModelAction::MintShares(MintShares { to: hilltop, units, reason, vesting });
         let id = crate::common::decide(ledger, model, mint, &[0, 1, 2]);
         ledger.block(10_000, vec![]);
         crate::common::status(ledger, id)
@@ -413,10 +418,9 @@ fn a_model_that_nobody_holds_decides_nothing() {
         ledger.must(holder, Action::BurnShares(burn));
     }
     let question = OpenProposal {
-        scope: Scope::Model(model),
+        question: Question::of_model(model, vec![ModelAction::Statement]),
         title: "anybody there?".into(),
         text: String::new(),
-        actions: vec![ProposalAction::Statement],
     };
     assert_eq!(ledger.refused(0, Action::OpenProposal(question)), "empty_electorate");
 }

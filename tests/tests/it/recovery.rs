@@ -15,7 +15,8 @@ use allod_protocol::{
         action::Action,
         due::{Deadline, Due},
         event::Event,
-        proposal::{Choice, ProposalAction, Scope},
+        network::{ReinstateAccount, SuspendAccount},
+        proposal::{Choice, NetworkAction, Question},
         recovery::{CancelRecovery, Clock, GuardianVote, RecoverAccount, Recovery, RecoveryPolicy, SetRecovery, Stage},
     },
 };
@@ -166,10 +167,10 @@ impl Game {
     fn suspend(&mut self) {
         let account = self.id;
         let action = match self.account().suspended {
-            None => ProposalAction::SuspendAccount { account, reason: "a key was stolen".into() },
-            Some(_) => ProposalAction::ReinstateAccount { account },
+            None => NetworkAction::SuspendAccount(SuspendAccount { account, reason: "a key was stolen".into() }),
+            Some(_) => NetworkAction::ReinstateAccount(ReinstateAccount { account }),
         };
-        let proposal = open(&mut self.ledger, 1, Scope::Network, vec![action]);
+        let proposal = open(&mut self.ledger, 1, Question::of_network(vec![action]));
         (1..5).for_each(|voter| vote(&mut self.ledger, voter, proposal, Choice::Yes));
         self.wait(10_000);
         assert_eq!(status(&self.ledger, proposal).name(), "executed");

@@ -15,8 +15,9 @@ use allod_protocol::{
         contribution::{AcceptContribution, ContributionKind, RecordContribution},
         dispute::{DisputeTarget, OpenDispute},
         event::Event,
-        proposal::{ProposalAction, ProposalStatus},
-        round::{self, Cap, CapPer, KindWeight, Round, RoundPlan, RoundStatus},
+        model::Retire,
+        proposal::{ModelAction, ProposalStatus},
+        round::{self, Cap, CapPer, KindWeight, OpenRound, Round, RoundPlan, RoundStatus},
         share::Register,
     },
 };
@@ -39,7 +40,7 @@ fn plan(budget: u64) -> RoundPlan {
 }
 
 fn open_round(ledger: &mut TestLedger, model: ModelId, plan: RoundPlan) {
-    let id = decide(ledger, model, ProposalAction::OpenRound { plan }, &[0, 1, 2]);
+    let id = decide(ledger, model, ModelAction::OpenRound(OpenRound { plan }), &[0, 1, 2]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(ledger, id), ProposalStatus::Executed { .. }), "{:?}", status(ledger, id));
 }
@@ -142,7 +143,7 @@ fn a_retired_model_settles_its_rounds_and_cuts_nobody_off() {
     let model = founded(&mut ledger, policy(50, 60));
     open_round(&mut ledger, model, plan(100));
     let given = give(&mut ledger, 1, record(model, ContributionKind::Data, 5, None));
-    let retired = decide(&mut ledger, model, ProposalAction::Retire { reason: "done".into() }, &[0, 1]);
+    let retired = decide(&mut ledger, model, ModelAction::Retire(Retire { reason: "done".into() }), &[0, 1]);
     let ended = ledger.block(10_000, vec![]).deadline_events;
     assert!(matches!(status(&ledger, retired), ProposalStatus::Executed { .. }));
     assert!(ended.iter().any(|event| matches!(event, Event::RecordingEnded { round: 0, .. })), "{ended:?}");
@@ -164,7 +165,7 @@ fn a_model_has_so_many_rounds_at_a_time_and_no_more() {
         let long = RoundPlan { recording_ms: 1_000_000, ..plan(1) };
         open_round(&mut ledger, model, long);
     }
-    let more = decide(&mut ledger, model, ProposalAction::OpenRound { plan: plan(1) }, &[0, 1]);
+    let more = decide(&mut ledger, model, ModelAction::OpenRound(OpenRound { plan: plan(1) }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let ProposalStatus::ExecutionFailed { reason, .. } = status(&ledger, more) else { panic!("it was opened") };
     assert_eq!(reason.code(), "too_many_rounds");
@@ -239,7 +240,7 @@ fn a_round_of_many_givers_closes_over_several_blocks_and_holds_nothing_up() {
         },
     );
     // As if each giver had given under five names: what is handled in a block is bounded, whoever it is for.
-    let open = decide(&mut ledger, model, ProposalAction::OpenRound { plan: plan(1_000_003) }, &[0]);
+    let open = decide(&mut ledger, model, ModelAction::OpenRound(OpenRound { plan: plan(1_000_003) }), &[0]);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, open), ProposalStatus::Executed { .. }));
     let mut scores = allod_protocol::ground::state::ChangeSet::new();

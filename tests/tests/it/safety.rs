@@ -10,11 +10,13 @@ use allod_protocol::{
     rules::{
         action::Action,
         dispute::{DisputeTarget, OpenDispute},
-        emergency::{StopEnd, StopVersion, SuspendedBy, VersionStop},
+        emergency::{LiftSuspension, StopEnd, StopVersion, SuspendVersion, SuspendedBy, VersionStop},
         event::Event,
-        model::{Model, PublishVersion, Version, VersionRef, VersionStatus},
+        model::{
+            Model, PublishVersion, ReleaseVersion, SetPolicy, Version, VersionRef, VersionStatus, WithdrawVersion,
+        },
         policy::{EmergencyStop, ModelPolicy, Rule},
-        proposal::{Choice, ExecuteProposal, ProposalAction, ProposalStatus, Scope},
+        proposal::{Choice, ExecuteProposal, ModelAction, ProposalStatus, Question},
         standing::{self, ConcernKind, Standing},
     },
 };
@@ -34,7 +36,7 @@ fn guarded(ledger: &mut TestLedger) -> ModelId {
     let emergency = Some(EmergencyStop { accounts, for_ms: DAY_MS });
     let model = founded(ledger, ModelPolicy { safety, emergency, ..policy });
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
-    decide(ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1]);
+    decide(ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") }), &[0, 1]);
     ledger.block(10_000, vec![]);
     model
 }
@@ -93,7 +95,7 @@ fn owners_lift_a_stop_by_the_short_path_and_it_does_not_come_back_at_once() {
     let mut ledger = ledger();
     let model = guarded(&mut ledger);
     ledger.must(2, stop(model, "1.0", true));
-    let lift = ProposalAction::LiftSuspension { label: label("1.0"), reason: "a false alarm".into() };
+    let lift = ModelAction::LiftSuspension(LiftSuspension { label: label("1.0"), reason: "a false alarm".into() });
     decide(&mut ledger, model, lift.clone(), &[0, 1]);
     assert_eq!(ends(&ledger.block(5_000, vec![])).len(), 1, "in the five seconds of the safety rule");
     assert!(matches!(ended(&ledger, model, 0), Some(StopEnd::Lifted(_))));
@@ -124,7 +126,7 @@ fn owners_confirm_a_stop_and_end_that_when_they_like() {
     let mut ledger = ledger();
     let model = guarded(&mut ledger);
     ledger.must(2, stop(model, "1.0", true));
-    let suspend = ProposalAction::SuspendVersion { label: label("1.0"), reason: "it does harm".into() };
+    let suspend = ModelAction::SuspendVersion(SuspendVersion { label: label("1.0"), reason: "it does harm".into() });
     decide(&mut ledger, model, suspend.clone(), &[0, 1]);
     ledger.block(5_000, vec![]);
     assert!(matches!(ended(&ledger, model, 0), Some(StopEnd::Confirmed(_))));
@@ -133,14 +135,14 @@ fn owners_confirm_a_stop_and_end_that_when_they_like() {
     let again = decide(&mut ledger, model, suspend, &[0, 1]);
     ledger.block(5_000, vec![]);
     assert!(matches!(status(&ledger, again), ProposalStatus::ExecutionFailed { .. }));
-    let lift = ProposalAction::LiftSuspension { label: label("1.0"), reason: "mended".into() };
+    let lift = ModelAction::LiftSuspension(LiftSuspension { label: label("1.0"), reason: "mended".into() });
     decide(&mut ledger, model, lift, &[0, 1]);
     ledger.block(5_000, vec![]);
     assert!(!is_suspended(&ledger, model, "1.0"));
 
     // Withdrawing it ends a stop for good.
     ledger.must(3, stop(model, "1.0", true));
-    let withdraw = ProposalAction::WithdrawVersion { label: label("1.0"), reason: "it does harm".into() };
+    let withdraw = ModelAction::WithdrawVersion(WithdrawVersion { label: label("1.0"), reason: "it does harm".into() });
     decide(&mut ledger, model, withdraw, &[0, 1]);
     ledger.block(5_000, vec![]);
     assert!(matches!(ended(&ledger, model, 1), Some(StopEnd::Withdrawn(Some(_)))));
@@ -154,7 +156,8 @@ fn a_stop_holds_up_a_release_and_no_longer_than_it_lasts() {
     let model = guarded(&mut ledger);
     ledger.must(0, Action::PublishVersion(version(model, "1.1")));
     ledger.must(3, stop(model, "1.1", true));
-    let release = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.1") }, &[0, 1]);
+    let release =
+        decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.1") }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let execute = Action::ExecuteProposal(ExecuteProposal { proposal: release });
     assert_eq!(ledger.refused(0, execute.clone()), "version_suspended");
@@ -176,15 +179,16 @@ fn one_who_stops_everything_is_undone_by_one_decision() {
         ledger.must(2, stop(model, of, true));
     }
     assert_eq!(ledger.refused(2, stop(model, &labels[0], true)), "too_many_stops");
-    let lift = |of: &String| ProposalAction::LiftSuspension { label: label(of), reason: "a false alarm".into() };
-    let all = open(&mut ledger, 0, Scope::Model(model), labels[1..].iter().map(lift).collect());
+    let lift =
+        |of: &String| ModelAction::LiftSuspension(LiftSuspension { label: label(of), reason: "a false alarm".into() });
+    let all = open(&mut ledger, 0, Question::of_model(model, labels[1..].iter().map(lift).collect()));
     [0, 1].iter().for_each(|voter| vote(&mut ledger, *voter, all, Choice::Yes));
     assert_eq!(ends(&ledger.block(5_000, vec![])).len(), most as usize);
     ledger.must(2, stop(model, &labels[0], true));
 
     // Who is not named any more stops nothing more, and what it stopped runs out.
     let policy = Box::new(ModelPolicy { emergency: None, ..ledger.read::<Model>(&model).unwrap().policy });
-    decide(&mut ledger, model, ProposalAction::SetPolicy { policy }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy }), &[0, 1]);
     ledger.block(10_000, vec![]);
     assert_eq!(ledger.refused(2, stop(model, "1.0", true)), "may_not_stop");
     assert!(is_suspended(&ledger, model, &labels[0]));
@@ -218,7 +222,7 @@ fn whoever_meets_a_version_hears_what_is_the_matter_with_it_and_with_what_it_was
     kinds.sort_by_key(|(_, of, _)| *of);
     assert_eq!(kinds, said, "each ancestor once, by the shortest way");
 
-    let withdraw = ProposalAction::WithdrawVersion { label: label("1.0"), reason: "it does harm".into() };
+    let withdraw = ModelAction::WithdrawVersion(WithdrawVersion { label: label("1.0"), reason: "it does harm".into() });
     decide(&mut ledger, model, withdraw, &[0, 1]);
     ledger.block(5_000, vec![]);
     let own = standing(&ledger, model, "1.0");

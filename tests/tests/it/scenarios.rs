@@ -13,12 +13,12 @@ use allod_protocol::{
         action::Action,
         contribution::{AcceptContribution, Contribution, ContributionKind, RecordContribution},
         event::Event,
-        model::{Model, PublishVersion, Version, VersionRef, VersionStatus},
-        network::Network,
+        model::{Model, PublishVersion, ReleaseVersion, Version, VersionRef, VersionStatus},
+        network::{AdmitValidator, Network, RemoveValidator},
         policy::{Tally, Verdict},
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
+        proposal::{CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, ProposalStatus, Question},
         rejection::Rejection,
-        share::{Register, TransferShares},
+        share::{MintShares, Register, TransferShares},
         transaction::TransactionBody,
     },
 };
@@ -30,7 +30,11 @@ fn owners_release_a_version_by_a_decision_that_the_ledger_executes_at_the_close(
     let model = with_model(&mut ledger);
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
     let label = VersionLabel::new("1.0").unwrap();
-    let id = open(&mut ledger, 1, Scope::Model(model), vec![ProposalAction::ReleaseVersion { label: label.clone() }]);
+    let id = open(
+        &mut ledger,
+        1,
+        Question::of_model(model, vec![ModelAction::ReleaseVersion(ReleaseVersion { label: label.clone() })]),
+    );
     vote(&mut ledger, 0, id, Choice::Yes);
     vote(&mut ledger, 1, id, Choice::Yes);
     vote(&mut ledger, 2, id, Choice::No);
@@ -48,13 +52,13 @@ fn owners_release_a_version_by_a_decision_that_the_ledger_executes_at_the_close(
 fn weights_are_those_of_the_opening_whatever_happens_to_the_shares() {
     let mut ledger = ledger();
     let model = with_model(&mut ledger);
-    let mint = ProposalAction::MintShares {
+    let mint = ModelAction::MintShares(MintShares {
         to: ledger.account("seafront"),
         units: Units::new(9),
         reason: "r".into(),
         vesting: None,
-    };
-    let id = open(&mut ledger, 0, Scope::Model(model), vec![mint]);
+    });
+    let id = open(&mut ledger, 0, Question::of_model(model, vec![mint]));
     let transfer =
         TransferShares { model, to: ledger.account("riverbend"), units: Units::new(50), reason: "sold".into() };
     ledger.must(0, Action::TransferShares(transfer));
@@ -75,14 +79,16 @@ fn weights_are_those_of_the_opening_whatever_happens_to_the_shares() {
 fn one_failed_action_leaves_nothing_half_done_and_a_reason() {
     let mut ledger = ledger();
     let model = with_model(&mut ledger);
-    let mint = |units| ProposalAction::MintShares {
-        to: ledger.account("seafront"),
-        units: Units::new(units),
-        reason: String::new(),
-        vesting: None,
+    let mint = |units| {
+        ModelAction::MintShares(MintShares {
+            to: ledger.account("seafront"),
+            units: Units::new(units),
+            reason: String::new(),
+            vesting: None,
+        })
     };
     let actions = vec![mint(5), mint(1 << 62)];
-    let id = open(&mut ledger, 0, Scope::Model(model), actions);
+    let id = open(&mut ledger, 0, Question::of_model(model, actions));
     for voter in 0..3 {
         vote(&mut ledger, voter, id, Choice::Yes);
     }
@@ -172,15 +178,24 @@ fn the_networks_electorate_is_that_of_the_snapshot() {
         let accept = ledger.sign(operator, &[SigningKey::from_seed(&[seed; 32])], accept);
         assert_eq!(ledger.run(accept).outcome, Outcome::Applied);
         let key = key.public_key();
-        open(ledger, 0, Scope::Network, vec![ProposalAction::AdmitValidator { key, power: Power::new(1), operator }])
+        open(
+            ledger,
+            0,
+            Question::of_network(vec![NetworkAction::AdmitValidator(AdmitValidator {
+                key,
+                power: Power::new(1),
+                operator,
+            })]),
+        )
     };
     let first = admit(&mut ledger, 50);
     for voter in 0..5 {
         vote(&mut ledger, voter, first, Choice::Yes);
     }
     // The block that admits the sixth member opens a proposal after it: its snapshot is the block before.
-    let remove = vec![ProposalAction::RemoveValidator { key: SigningKey::from_seed(&[150; 32]).public_key() }];
-    let question = OpenProposal { scope: Scope::Network, title: "t".into(), text: String::new(), actions: remove };
+    let remove =
+        vec![NetworkAction::RemoveValidator(RemoveValidator { key: SigningKey::from_seed(&[150; 32]).public_key() })];
+    let question = OpenProposal { question: Question::of_network(remove), title: "t".into(), text: String::new() };
     let transaction = ledger.sign_as(1, Action::OpenProposal(question));
     let executed = ledger.block(10_000, vec![transaction]);
     assert_eq!(ledger.read::<Network>(&()).expect("network").members, 6);
@@ -300,8 +315,8 @@ fn members_admit_and_remove_validators_in_force_two_blocks_later() {
     let accept = operates(ledger.tip.network, operator, &newcomer);
     ledger.must(4, accept);
     let newcomer = newcomer.public_key();
-    let admit = ProposalAction::AdmitValidator { key: newcomer, power: Power::new(1), operator };
-    let id = open(&mut ledger, 0, Scope::Network, vec![admit]);
+    let admit = NetworkAction::AdmitValidator(AdmitValidator { key: newcomer, power: Power::new(1), operator });
+    let id = open(&mut ledger, 0, Question::of_network(vec![admit]));
     for voter in 0..4 {
         vote(&mut ledger, voter, id, Choice::Yes);
     }
@@ -317,7 +332,11 @@ fn members_admit_and_remove_validators_in_force_two_blocks_later() {
     assert_eq!(has(&ledger), (false, true), "executed in H, it decides H + 2");
     ledger.block(1, vec![]);
     assert_eq!(has(&ledger), (true, true));
-    let id = open(&mut ledger, 0, Scope::Network, vec![ProposalAction::RemoveValidator { key: newcomer }]);
+    let id = open(
+        &mut ledger,
+        0,
+        Question::of_network(vec![NetworkAction::RemoveValidator(RemoveValidator { key: newcomer })]),
+    );
     for voter in 0..4 {
         vote(&mut ledger, voter, id, Choice::Yes);
     }
@@ -334,14 +353,15 @@ fn only_members_ask_the_network_and_the_last_validator_stays() {
     let HandleOf(outsider) = ledger.read(&Handle::new("outsider").unwrap()).expect("handle");
     let validators: Vec<_> = ledger.tip.validators.iter().map(|validator| validator.key).collect();
     let remove = OpenProposal {
-        scope: Scope::Network,
+        question: Question::of_network(
+            validators.iter().map(|key| NetworkAction::RemoveValidator(RemoveValidator { key: *key })).collect(),
+        ),
         title: "end it".into(),
         text: String::new(),
-        actions: validators.iter().map(|key| ProposalAction::RemoveValidator { key: *key }).collect(),
     };
     let transaction = ledger.sign(outsider, &[SigningKey::from_seed(&[50; 32])], Action::OpenProposal(remove.clone()));
     assert!(matches!(ledger.run(transaction).outcome, Outcome::Rejected(Rejection::NotMember(_))));
-    let id = open(&mut ledger, 0, Scope::Network, remove.actions);
+    let id = open(&mut ledger, 0, remove.question);
     for voter in 0..5 {
         vote(&mut ledger, voter, id, Choice::Yes);
     }

@@ -7,10 +7,10 @@ use allod_protocol::{
         action::Action,
         attestation::{Attest, Finding},
         delegation::Delegate,
-        model::Model,
+        model::{Model, ReleaseVersion},
         policy::{Verdict, templates::Template},
-        proposal::{Choice, OpenProposal, ProposalAction, ProposalStatus, Scope},
-        share::TransferShares,
+        proposal::{Choice, ModelAction, OpenProposal, ProposalStatus, Question},
+        share::{MintShares, TransferShares},
     },
 };
 
@@ -25,13 +25,18 @@ fn equal_partners_release_quickly_and_change_the_shares_slowly() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, Template::EqualPartners.policy(&[]));
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
-    let release = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1]);
+    let release =
+        decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") }), &[0, 1]);
     ledger.block(DAY_MS / 24, vec![]);
     assert!(matches!(status(&ledger, release), ProposalStatus::Executed { .. }), "settled, so it closed after an hour");
 
     let to = account(&ledger, 3);
-    let mint =
-        ProposalAction::MintShares { to, units: Units::new(25), reason: "joins with its scans".into(), vesting: None };
+    let mint = ModelAction::MintShares(MintShares {
+        to,
+        units: Units::new(25),
+        reason: "joins with its scans".into(),
+        vesting: None,
+    });
     let narrow = decide(&mut ledger, model, mint.clone(), &[0]);
     vote(&mut ledger, 1, narrow, Choice::No);
     let agreed = decide(&mut ledger, model, mint, &[0, 1]);
@@ -52,29 +57,36 @@ fn a_founder_leads_until_the_others_object() {
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
     ledger.must(0, Action::PublishVersion(version(model, "2.0")));
     let ask = |text: &str| {
-        let actions = vec![ProposalAction::ReleaseVersion { label: label(text) }];
+        let actions = vec![ModelAction::ReleaseVersion(ReleaseVersion { label: label(text) })];
         Action::OpenProposal(OpenProposal {
-            scope: Scope::Model(model),
+            question: Question::of_model(model, actions),
             title: "t".into(),
             text: String::new(),
-            actions,
         })
     };
     assert_eq!(ledger.refused(1, ask("1.0")), "not_steward");
-    let quiet = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::ReleaseVersion { label: label("1.0") }]);
-    let noisy = open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::ReleaseVersion { label: label("2.0") }]);
+    let quiet = open(
+        &mut ledger,
+        0,
+        Question::of_model(model, vec![ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") })]),
+    );
+    let noisy = open(
+        &mut ledger,
+        0,
+        Question::of_model(model, vec![ModelAction::ReleaseVersion(ReleaseVersion { label: label("2.0") })]),
+    );
     vote(&mut ledger, 0, noisy, Choice::Yes);
     vote(&mut ledger, 2, noisy, Choice::No);
     ledger.block(DAY_MS, vec![]);
     assert!(matches!(status(&ledger, quiet), ProposalStatus::Executed { .. }), "nobody minded");
     assert!(matches!(status(&ledger, noisy), ProposalStatus::Rejected { verdict: Verdict::Objected, .. }));
 
-    let seize = ProposalAction::MintShares {
+    let seize = ModelAction::MintShares(MintShares {
         to: account(&ledger, 0),
         units: Units::new(1_000),
         reason: "mine".into(),
         vesting: None,
-    };
+    });
     let seize = decide(&mut ledger, model, seize, &[0]);
     ledger.block(7 * DAY_MS, vec![]);
     assert!(matches!(status(&ledger, seize), ProposalStatus::Rejected { verdict: Verdict::NoQuorum, .. }));
@@ -100,8 +112,11 @@ fn an_open_community_delegates_and_a_third_of_it_can_veto() {
         ledger.must(from, Action::Delegate(Delegate { model, to: Some(speaker), expires: None }));
     }
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
-    let release =
-        open(&mut ledger, 0, Scope::Model(model), vec![ProposalAction::ReleaseVersion { label: label("1.0") }]);
+    let release = open(
+        &mut ledger,
+        0,
+        Question::of_model(model, vec![ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") })]),
+    );
     vote(&mut ledger, 0, release, Choice::Yes);
     vote(&mut ledger, 4, release, Choice::No);
     ledger.block(9 * DAY_MS, vec![]);
@@ -111,12 +126,12 @@ fn an_open_community_delegates_and_a_third_of_it_can_veto() {
         "roots of 2,500, 1,600 and 900 outweigh that of 5,000: {verdict:?}"
     );
 
-    let mint = ProposalAction::MintShares {
+    let mint = ModelAction::MintShares(MintShares {
         to: account(&ledger, 0),
         units: Units::new(1_000),
         reason: "for the servers".into(),
         vesting: None,
-    };
+    });
     let vetoed = decide(&mut ledger, model, mint, &[0]);
     vote(&mut ledger, 4, vetoed, Choice::Veto);
     ledger.block(9 * DAY_MS, vec![]);
@@ -131,7 +146,8 @@ fn a_regulated_consortium_releases_what_was_reviewed() {
     action.stewards = reviewers.to_vec();
     let model = found(&mut ledger, action);
     ledger.must(0, Action::PublishVersion(version(model, "1.0")));
-    let release = decide(&mut ledger, model, ProposalAction::ReleaseVersion { label: label("1.0") }, &[0, 1, 2]);
+    let release =
+        decide(&mut ledger, model, ModelAction::ReleaseVersion(ReleaseVersion { label: label("1.0") }), &[0, 1, 2]);
     let review = |finding| {
         Action::Attest(Attest {
             artifact: ArtifactId::of(b"1.0"),

@@ -17,7 +17,12 @@ pub(super) fn asks(asked: &Asked<'_>, id: DisputeId) -> Result<Vec<InboxItem>, P
         DisputeStatus::Open => [answer(asked, &dispute)?, rule(asked, &dispute)?],
         DisputeStatus::Ruled { upholds, stands, .. } => [appeal(asked, &dispute, (upholds, stands))?, None],
         DisputeStatus::Appealed { upholds, until } => [resolve(asked, &dispute, (upholds, until))?, None],
-        _ => [None, None],
+        DisputeStatus::Upheld { .. }
+        | DisputeStatus::Lifted { .. }
+        | DisputeStatus::Lapsed { .. }
+        | DisputeStatus::Withdrawn { .. }
+        | DisputeStatus::Moot { .. }
+        | DisputeStatus::Outbid { .. } => [None, None],
     };
     let mut items = Vec::new();
     for item in found.into_iter().flatten() {

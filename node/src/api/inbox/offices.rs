@@ -35,7 +35,15 @@ pub(super) fn tenure(asked: &Asked<'_>, _: &[u8], value: &[u8]) -> Result<Vec<In
         (TenureStatus::Accepted, Office::Responsible(incident)) => {
             Ok(responsible(asked, incident)?.into_iter().collect())
         }
-        _ => Ok(Vec::new()),
+        (
+            TenureStatus::Accepted,
+            Office::Arbiter(_)
+            | Office::Guardian(_)
+            | Office::Attester { .. }
+            | Office::KeyGuardian(_)
+            | Office::Operator(_),
+        )
+        | (TenureStatus::Resigned | TenureStatus::Dismissed, _) => Ok(Vec::new()),
     }
 }
 
@@ -77,7 +85,7 @@ fn offered(asked: &Asked<'_>, office: &Office) -> Result<Option<InboxItem>, Prob
         Office::Steward(model) | Office::Arbiter(model) | Office::Guardian(model) | Office::Attester { model, .. } => {
             asked.about(*model, item).map(Some)
         }
-        _ => Ok(Some(item)),
+        Office::KeyGuardian(_) | Office::Responsible(_) | Office::Operator(_) => Ok(Some(item)),
     }
 }
 

@@ -13,9 +13,9 @@ use allod_protocol::{
     rules::{
         delegation::DelegationAt,
         office::{Office, is_held},
-        proposal::{Ballot, Proposal, ProposalAction, ProposalStatus, Scope, ballot},
-        sale::Purchase,
-        share::Consent,
+        proposal::{Ballot, ModelAction, Proposal, ProposalStatus, Scope, ballot},
+        sale::{ApproveTransfer, Purchase},
+        share::{BurnByDecision, Consent},
     },
 };
 
@@ -35,7 +35,7 @@ pub(super) fn asks(asked: &Asked<'_>, proposal: &Proposal) -> Result<Vec<InboxIt
     let id = Some(proposal.id.to_string());
     for item in &mut items {
         item.id.clone_from(&id);
-        item.model_name = match proposal.scope {
+        item.model_name = match proposal.scope() {
             Scope::Model(model) => asked.reader.name(model)?,
             Scope::Network => None,
         };
@@ -53,7 +53,7 @@ fn vote(asked: &Asked<'_>, proposal: &Proposal, does: &str) -> Result<Option<Inb
     {
         return Ok(None);
     }
-    let (by, whom) = (asked.who(proposal.proposer)?, asked.scope(proposal.scope)?);
+    let (by, whom) = (asked.who(proposal.proposer)?, asked.scope(proposal.scope())?);
     let delegate = delegate(asked, proposal)?;
     let delegate = delegate.map_or(String::new(), |name| format!("; {name} answers for you unless you do"));
     let text = format!("{by} asks {whom} to {does}, titled {:?}{delegate}", proposal.title);
@@ -62,7 +62,7 @@ fn vote(asked: &Asked<'_>, proposal: &Proposal, does: &str) -> Result<Option<Inb
 }
 
 fn delegate(asked: &Asked<'_>, proposal: &Proposal) -> Result<Option<String>, Problem> {
-    let Scope::Model(model) = proposal.scope else { return Ok(None) };
+    let Scope::Model(model) = proposal.scope() else { return Ok(None) };
     let (me, state) = (asked.account.id, &asked.reader.state);
     let at = read_as_of::<DelegationAt>(state, &(model, me), &(model, me, proposal.snapshot))?;
     at.and_then(|DelegationAt(delegate)| delegate).map(|delegate| asked.who(delegate)).transpose()
@@ -70,8 +70,8 @@ fn delegate(asked: &Asked<'_>, proposal: &Proposal) -> Result<Option<String>, Pr
 
 fn consent(asked: &Asked<'_>, proposal: &Proposal) -> Result<Option<InboxItem>, Problem> {
     let me = asked.account.id;
-    let taken: u64 = proposal.actions.iter().fold(0, |sum, action| match action {
-        ProposalAction::BurnShares { from, units, .. } if *from == me => sum.saturating_add(units.get()),
+    let taken: u64 = proposal.question.model_actions().iter().fold(0, |sum, action| match action {
+        ModelAction::BurnShares(BurnByDecision { from, units, .. }) if *from == me => sum.saturating_add(units.get()),
         _ => sum,
     });
     if taken == 0 || asked.reader.find::<Consent>(&(proposal.id, me))?.is_some() {
@@ -87,8 +87,8 @@ fn consent(asked: &Asked<'_>, proposal: &Proposal) -> Result<Option<InboxItem>, 
 
 fn units(asked: &Asked<'_>, proposal: &Proposal) -> Result<Option<InboxItem>, Problem> {
     let me = asked.account.id;
-    let offered = proposal.actions.iter().find_map(|action| match action {
-        ProposalAction::ApproveTransfer { to, units, price, .. } if *to == me => Some((*units, price)),
+    let offered = proposal.question.model_actions().iter().find_map(|action| match action {
+        ModelAction::ApproveTransfer(ApproveTransfer { to, units, price, .. }) if *to == me => Some((*units, price)),
         _ => None,
     });
     let Some((units, price)) = offered else { return Ok(None) };
@@ -102,7 +102,7 @@ fn units(asked: &Asked<'_>, proposal: &Proposal) -> Result<Option<InboxItem>, Pr
 }
 
 fn attest(asked: &Asked<'_>, proposal: &Proposal) -> Result<Vec<InboxItem>, Problem> {
-    let Scope::Model(model) = proposal.scope else { return Ok(Vec::new()) };
+    let Scope::Model(model) = proposal.scope() else { return Ok(Vec::new()) };
     let name = asked.what(model)?;
     let mine = |account: AccountId| account == asked.account.id;
     let mut items = Vec::new();
@@ -120,7 +120,7 @@ fn attest(asked: &Asked<'_>, proposal: &Proposal) -> Result<Vec<InboxItem>, Prob
 
 /// What passed waits, so that its guardian can stop it.
 fn stand_in_the_way(asked: &Asked<'_>, proposal: &Proposal, does: &str) -> Result<Option<InboxItem>, Problem> {
-    let (Scope::Model(model), ProposalStatus::Queued { ready, .. }) = (proposal.scope, &proposal.status) else {
+    let (Scope::Model(model), ProposalStatus::Queued { ready, .. }) = (proposal.scope(), &proposal.status) else {
         return Ok(None);
     };
     let me = asked.account.id;

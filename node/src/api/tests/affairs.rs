@@ -8,8 +8,9 @@ use allod_protocol::rules::{
     dispute::{AnswerDispute, DisputeTarget, OpenDispute, WithdrawDispute},
     incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
     office::{AcceptOffice, Office},
+    proposal::ModelAction,
     recovery::{RecoverAccount, RecoveryPolicy, SetRecovery},
-    round::{KindWeight, RoundPlan},
+    round::{KindWeight, OpenRound, RoundPlan},
 };
 
 #[tokio::test]
@@ -26,7 +27,7 @@ async fn a_round_shows_its_plan_and_what_each_giver_counts() {
         review_ms: 60_000,
         sealed: false,
     };
-    peer.decide(model, "The first round", ProposalAction::OpenRound { plan }).await;
+    peer.decide(model, "The first round", ModelAction::OpenRound(OpenRound { plan })).await;
     let given = RecordContribution {
         model,
         round: Some(0),

@@ -5,8 +5,9 @@ use crate::exchange::{probe::Probe, serve::Asked};
 use allod_protocol::{
     ground::{crypto::Domain, ids::ArtifactId},
     rules::{
-        access::{BindPeer, Readers, ReleasePeer},
-        model::VersionRef,
+        access::{BindPeer, Readers, ReleasePeer, SetDistribution},
+        model::{VersionRef, WithdrawVersion},
+        proposal::ModelAction,
     },
 };
 
@@ -322,7 +323,7 @@ async fn a_version_that_is_withdrawn_is_served_no_more() {
         answer
     };
     assert_eq!(fetch(false).await["result"]["received_bytes"], json!(bytes.len()));
-    let withdraw = ProposalAction::WithdrawVersion { label: label.clone(), reason: "leaks names".into() };
+    let withdraw = ModelAction::WithdrawVersion(WithdrawVersion { label: label.clone(), reason: "leaks names".into() });
     publisher.decide(model, "withdraw", withdraw).await;
     let shown = publisher.ok(&format!("/v1/models/northfield/digits/versions/{label}")).await;
     assert!(shown["status"]["withdrawn"].is_object(), "{shown}");
@@ -348,7 +349,7 @@ async fn a_restricted_artifact_is_served_to_peers_of_holders_as_long_as_the_ledg
     let (publisher, stranger) = connected(17, 18).await;
     let model = publisher.found_model_with(quick()).await;
     let distribution = Distribution { readers: Readers::Holders, copies: 0 };
-    publisher.decide(model, "restrict", ProposalAction::SetDistribution { distribution }).await;
+    publisher.decide(model, "restrict", ModelAction::SetDistribution(SetDistribution { distribution })).await;
     let bytes = format!("{model}1.0").into_bytes();
     let address = ArtifactId::of(&bytes);
     let import = json!({"path": publisher.write("weights", &bytes), "version_of": model});

@@ -7,12 +7,12 @@ use allod_protocol::{
         artifact::{Artifact, ArtifactKind},
         attestation::{Attest, Finding},
         delegation::Delegate,
-        model::VersionRef,
+        model::{ReleaseVersion, VersionRef},
         office::{AcceptOffice, Office},
         policy::{Class, Gate, Role, TransferRule},
-        proposal::ExecuteProposal,
-        sale::AcceptTransfer,
-        share::Vesting,
+        proposal::{ExecuteProposal, ModelAction, Question},
+        sale::{AcceptTransfer, ApproveTransfer},
+        share::{MintShares, Vesting},
     },
 };
 
@@ -40,12 +40,12 @@ impl Peer {
         VersionRef { model, label }
     }
 
-    fn question(model: ModelId, title: &str, action: ProposalAction) -> OpenProposal {
-        OpenProposal { scope: Scope::Model(model), title: title.into(), text: String::new(), actions: vec![action] }
+    fn question(model: ModelId, title: &str, action: ModelAction) -> OpenProposal {
+        OpenProposal { question: Question::of_model(model, vec![action]), title: title.into(), text: String::new() }
     }
 
     /// Has northfield ask and both holders say yes; gives the proposal's path.
-    pub(super) async fn decide(&self, model: ModelId, title: &str, action: ProposalAction) -> String {
+    pub(super) async fn decide(&self, model: ModelId, title: &str, action: ModelAction) -> String {
         self.apply(1, "northfield", Action::OpenProposal(Self::question(model, title, action))).await;
         let listed = self.ok("/v1/models/northfield/digits/proposals").await;
         let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
@@ -63,9 +63,9 @@ impl Peer {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    fn mint(&self, units: u64, vesting: Option<Vesting>) -> ProposalAction {
+    fn mint(&self, units: u64, vesting: Option<Vesting>) -> ModelAction {
         let (to, units) = (self.account("southbank"), Units::new(units));
-        ProposalAction::MintShares { to, units, reason: "evaluation".into(), vesting }
+        ModelAction::MintShares(MintShares { to, units, reason: "evaluation".into(), vesting })
     }
 }
 
@@ -99,7 +99,7 @@ async fn a_dry_run_names_what_is_in_the_way() {
     let peer = Peer::start().await;
     let model = peer.found_model_with(quick()).await;
     let label = VersionLabel::new("9.9").unwrap();
-    let release = Peer::question(model, "Release", ProposalAction::ReleaseVersion { label });
+    let release = Peer::question(model, "Release", ModelAction::ReleaseVersion(ReleaseVersion { label }));
     let (status, view) = peer.try_out("southbank", &release).await;
     assert_eq!((status, &view["outcome"]["refused"]["code"]), (200, &json!("unknown_version")), "{view}");
     assert_eq!(view["changes"], json!([]));
@@ -137,7 +137,7 @@ async fn a_release_waits_for_its_gates_and_says_so() {
     let policy = ModelPolicy { roles: vec![role], gates: vec![gate], guardian, ..quick() };
     let model = peer.found_model_with(policy).await;
     let version = peer.publish(model, "1.0", Vec::new()).await;
-    let action = ProposalAction::ReleaseVersion { label: version.label };
+    let action = ModelAction::ReleaseVersion(ReleaseVersion { label: version.label });
     let path = peer.decide(model, "Release 1.0", action).await;
     let waiting = peer.ok(&path).await;
     assert!(waiting["status"]["queued"]["expires"].is_u64(), "{waiting}");
@@ -268,7 +268,8 @@ async fn an_approved_transfer_names_both_sides_and_the_decision() {
     let peer = Peer::start().await;
     let model = peer.found_model_with(ModelPolicy { transfers: TransferRule::Approval, ..quick() }).await;
     let (to, units) = (peer.account("southbank"), Units::new(5));
-    let action = ProposalAction::ApproveTransfer { to, units, price: "900 EUR".into(), reason: "sold".into() };
+    let action =
+        ModelAction::ApproveTransfer(ApproveTransfer { to, units, price: "900 EUR".into(), reason: "sold".into() });
     let path = peer.decide(model, "Let northfield sell", action).await;
     let waiting = peer.ok(&path).await;
     assert!(waiting["status"]["queued"].is_object(), "{waiting}");

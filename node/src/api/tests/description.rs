@@ -160,10 +160,12 @@ async fn what_is_given_is_as_described() {
     };
     peer.apply(2, "southbank", Action::RecordContribution(given)).await;
     let open = OpenProposal {
-        scope: Scope::Model(model),
+        question: Question::of_model(
+            model,
+            vec![ModelAction::ReleaseVersion(ReleaseVersion { label: version.label.clone() })],
+        ),
         title: "release 1.0".into(),
         text: String::new(),
-        actions: vec![ProposalAction::ReleaseVersion { label: version.label.clone() }],
     };
     let transaction = peer.apply(1, "northfield", Action::OpenProposal(open)).await.to_string();
     let first = async |list: &str| peer.ok(list).await["items"][0]["id"].as_str().unwrap().to_owned();

@@ -3,7 +3,10 @@
 use super::{decisions::quick, *};
 use allod_protocol::{
     ground::ids::ProposalId,
-    rules::{event::Event, proposal::WithdrawProposal},
+    rules::{
+        event::Event,
+        proposal::{ModelAction, Question, WithdrawProposal},
+    },
 };
 
 /// Rounds of asking and taking back.
@@ -19,8 +22,8 @@ fn ask_much(peer: &Peer, model: ModelId) -> Vec<ProposalId> {
         let ask = |(seed, handle)| {
             (0..QUESTIONS).map(move |number| {
                 let title = format!("question {number} of {handle}, round {round}");
-                let actions = vec![ProposalAction::Statement];
-                let open = OpenProposal { scope: Scope::Model(model), title, text: String::new(), actions };
+                let actions = vec![ModelAction::Statement];
+                let open = OpenProposal { question: Question::of_model(model, actions), title, text: String::new() };
                 peer.sign(seed, handle, Action::OpenProposal(open))
             })
         };

@@ -6,8 +6,10 @@ use allod_protocol::rules::{
     dispute::{AnswerDispute, DisputeTarget, OpenDispute},
     dormancy::Present,
     incident::{IncidentStatus, ReportIncident, UpdateIncident},
+    model::SetStewards,
     office::{AcceptOffice, Office},
-    share::GiveConsent,
+    proposal::{ModelAction, NetworkAction, Question, Scope},
+    share::{BurnByDecision, GiveConsent, MintShares},
 };
 use clap::Parser as _;
 
@@ -34,8 +36,8 @@ impl Peer {
         kinds
     }
 
-    async fn open(&self, scope: Scope, action: ProposalAction) -> allod_protocol::ground::ids::ProposalId {
-        let proposal = OpenProposal { scope, title: "Asked".into(), text: String::new(), actions: vec![action] };
+    async fn open(&self, question: Question) -> allod_protocol::ground::ids::ProposalId {
+        let proposal = OpenProposal { question, title: "Asked".into(), text: String::new() };
         let id = self.apply(1, "northfield", Action::OpenProposal(proposal)).await;
         let told = self.ok(&format!("/v1/transactions/{id}")).await;
         told["result"]["events"][0]["proposal_opened"]["proposal"].as_str().unwrap().parse().unwrap()
@@ -74,12 +76,12 @@ async fn what_is_asked_stands_there_until_it_is_answered() {
     let model = peer.found_model_with(quick()).await;
     let (north, south) = (peer.account("northfield"), peer.account("southbank"));
     let stewards = vec![north, south];
-    peer.decide(model, "Stewards", ProposalAction::SetStewards { stewards }).await;
+    peer.decide(model, "Stewards", ModelAction::SetStewards(SetStewards { stewards })).await;
     assert_eq!(peer.kinds_asked("southbank").await, ["accept_office"]);
 
-    let burn = ProposalAction::BurnShares { from: south, units: Units::new(5), cause: "left".into() };
-    let burn = peer.open(Scope::Model(model), burn).await;
-    let statement = peer.open(Scope::Network, ProposalAction::Statement).await;
+    let burn = ModelAction::BurnShares(BurnByDecision { from: south, units: Units::new(5), cause: "left".into() });
+    let burn = peer.open(Question::of_model(model, vec![burn])).await;
+    let statement = peer.open(Question::of_network(vec![NetworkAction::Statement])).await;
     let target = DisputeTarget::Line { model, account: south };
     let challenge =
         OpenDispute { target, units: Units::new(5), text: "never delivered".into(), evidence: None, bond: Units::ZERO };
@@ -197,14 +199,14 @@ async fn a_refusal_speaks_of_accounts_and_models_by_their_names() {
     let (status, body) = peer.post("/v1/transactions?wait=true", &foreign).await;
     let (text, id) = (body["detail"].as_str().unwrap(), peer.account("southbank").to_string());
     assert!(status == 403 && text.contains("southbank") && !text.contains(&id), "{text}");
-    let action = ProposalAction::MintShares {
+    let action = ModelAction::MintShares(MintShares {
         to: peer.account("southbank"),
         units: Units::new(allod_protocol::ground::limits::MODEL_UNITS),
         reason: "more".into(),
         vesting: None,
-    };
+    });
     let proposal =
-        OpenProposal { scope: Scope::Model(model), title: "t".into(), text: String::new(), actions: vec![action] };
+        OpenProposal { question: Question::of_model(model, vec![action]), title: "t".into(), text: String::new() };
     let request = json!({"sender": "northfield", "proposal": proposal});
     let answer = peer.client.post(format!("{}/v1/proposals/dry-run", peer.base)).json(&request).send().await.unwrap();
     let tried: Value = answer.json().await.unwrap();

@@ -93,10 +93,9 @@ async fn a_proposal_says_what_it_still_needs() {
     };
     peer.apply(1, "northfield", Action::PublishVersion(publish)).await;
     let open = OpenProposal {
-        scope: Scope::Model(model),
+        question: Question::of_model(model, vec![ModelAction::ReleaseVersion(ReleaseVersion { label })]),
         title: "release 1.0".into(),
         text: String::new(),
-        actions: vec![ProposalAction::ReleaseVersion { label }],
     };
     peer.apply(1, "northfield", Action::OpenProposal(open)).await;
     let listed = peer.ok("/v1/models/northfield/digits/proposals").await;

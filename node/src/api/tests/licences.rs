@@ -2,8 +2,9 @@
 
 use super::{decisions::quick, inbox::must_parse, *};
 use allod_protocol::rules::{
-    licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
-    model::Licence,
+    licence::{AnswerLicence, AskLicence, GrantLicence, LicenceTerms, WantedLicence},
+    model::{Licence, WithdrawVersion},
+    proposal::ModelAction,
     transaction::TransactionBody,
 };
 
@@ -50,7 +51,7 @@ async fn a_licence_is_shown_as_it_stands_and_asked_about_where_it_concerns_someb
     let model = peer.found_model_with(quick()).await;
     assert_eq!(peer.get(LICENSEE).await.1["code"], "no_licence");
     let south = peer.account("southbank");
-    let licensed = ProposalAction::GrantLicence { account: south, terms: wanted("").terms };
+    let licensed = ModelAction::GrantLicence(GrantLicence { account: south, terms: wanted("").terms });
     peer.decide(model, "License", licensed).await;
 
     let offered = peer.ok(LICENSEE).await;
@@ -86,16 +87,19 @@ async fn a_licence_is_shown_as_it_stands_and_asked_about_where_it_concerns_someb
 async fn a_licensee_hears_what_becomes_of_versions_while_it_has_the_licence() {
     let peer = Peer::start().await;
     let model = peer.found_model_with(quick()).await;
-    let withdraw = |label: &str| ProposalAction::WithdrawVersion {
-        label: VersionLabel::new(label).unwrap(),
-        reason: "it leaks".into(),
+    let withdraw = |label: &str| {
+        ModelAction::WithdrawVersion(WithdrawVersion {
+            label: VersionLabel::new(label).unwrap(),
+            reason: "it leaks".into(),
+        })
     };
     for label in ["old", "used", "sound"] {
         peer.publish(model, label, Vec::new()).await;
     }
     peer.decide(model, "Before", withdraw("old")).await;
     peer.apply(2, "southbank", ask(model, "")).await;
-    let granted = ProposalAction::GrantLicence { account: peer.account("southbank"), terms: wanted("").terms };
+    let granted =
+        ModelAction::GrantLicence(GrantLicence { account: peer.account("southbank"), terms: wanted("").terms });
     peer.decide(model, "As asked", granted).await;
     assert!(peer.asked_for("southbank", "licensed_version").await.is_empty());
     peer.decide(model, "After", withdraw("used")).await;
@@ -133,7 +137,8 @@ async fn stewards_see_who_asks_for_a_licence_and_strangers_do_not_fill_their_inb
     assert_eq!(asked[10]["command"], "allod licence requests northfield/digits");
     let listed = peer.ok("/v1/models/northfield/digits/licence-requests").await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 12);
-    let granted = ProposalAction::GrantLicence { account: peer.account("southbank"), terms: wanted("").terms };
+    let granted =
+        ModelAction::GrantLicence(GrantLicence { account: peer.account("southbank"), terms: wanted("").terms });
     peer.decide(model, "As asked", granted).await;
     assert_eq!(peer.ok(LICENSEE).await["in_force"], true);
     assert_eq!(peer.ok("/v1/accounts/southbank/licence-requests").await["items"], json!([]));

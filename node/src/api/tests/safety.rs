@@ -6,8 +6,9 @@ use allod_protocol::{
     rules::{
         artifact::{Artifact, ArtifactKind},
         emergency::StopVersion,
-        model::VersionRef,
+        model::{VersionRef, WithdrawVersion},
         policy::EmergencyStop,
+        proposal::ModelAction,
     },
 };
 
@@ -93,7 +94,8 @@ async fn a_withdrawn_version_is_gone_unless_it_is_asked_for_by_that_name() {
     let (model, address) = peer.with_bytes().await;
     let label = VersionLabel::new("1.0").unwrap();
     let reason = "leaks names".to_owned();
-    peer.decide(model, "withdraw", ProposalAction::WithdrawVersion { label: label.clone(), reason }).await;
+    peer.decide(model, "withdraw", ModelAction::WithdrawVersion(WithdrawVersion { label: label.clone(), reason }))
+        .await;
     let content = format!("/v1/artifacts/{address}/content");
     let (status, _, refused) = peer.asked(&content).await;
     assert!(status == 410 && refused.contains("leaks names"), "{refused}");

@@ -7,7 +7,7 @@ use crate::{
 };
 use allod_protocol::{
     ground::ids::{Height, Power, PublicKey},
-    rules::{parameters::Parameters, proposal::ProposalAction},
+    rules::{network, parameters::Parameters, proposal::NetworkAction},
 };
 use anyhow::Result;
 use serde_json::Value;
@@ -30,7 +30,7 @@ impl Ask for AdmitValidator {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let operator = client.account(&self.operator).await?.account;
         let (key, power) = (self.validator, self.power);
-        let action = ProposalAction::AdmitValidator { key, power, operator: operator.id };
+        let action = NetworkAction::AdmitValidator(network::AdmitValidator { key, power, operator: operator.id });
         Ok(Asked::network(action, format!("Admit a validator of {}", operator.handle)))
     }
 }
@@ -47,7 +47,8 @@ pub(in crate::cli) struct ReweightValidator {
 
 impl Ask for ReweightValidator {
     async fn ask(&self, _: &Client) -> Result<Asked> {
-        let action = ProposalAction::ReweightValidator { key: self.validator, power: self.power };
+        let action =
+            NetworkAction::ReweightValidator(network::ReweightValidator { key: self.validator, power: self.power });
         Ok(Asked::network(action, format!("Give validator {} power {}", short(self.validator), self.power)))
     }
 }
@@ -61,7 +62,7 @@ pub(in crate::cli) struct RemoveValidator {
 
 impl Ask for RemoveValidator {
     async fn ask(&self, _: &Client) -> Result<Asked> {
-        let action = ProposalAction::RemoveValidator { key: self.validator };
+        let action = NetworkAction::RemoveValidator(network::RemoveValidator { key: self.validator });
         Ok(Asked::network(action, format!("Remove validator {}", short(self.validator))))
     }
 }
@@ -76,7 +77,7 @@ pub(in crate::cli) struct AdmitMember {
 impl Ask for AdmitMember {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let account = client.account(&self.account).await?.account;
-        let action = ProposalAction::AdmitMember { account: account.id };
+        let action = NetworkAction::AdmitMember(network::AdmitMember { account: account.id });
         Ok(Asked::network(action, format!("Make {} a member", account.handle)))
     }
 }
@@ -94,7 +95,8 @@ pub(in crate::cli) struct RemoveMember {
 impl Ask for RemoveMember {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let account = client.account(&self.account).await?.account;
-        let action = ProposalAction::RemoveMember { account: account.id, reason: self.reason.clone() };
+        let action =
+            NetworkAction::RemoveMember(network::RemoveMember { account: account.id, reason: self.reason.clone() });
         Ok(Asked::network(action, format!("Remove {} from the members", account.handle)))
     }
 }
@@ -112,7 +114,7 @@ pub(in crate::cli) struct GrantQuota {
 impl Ask for GrantQuota {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let account = client.account(&self.account).await?.account;
-        let action = ProposalAction::GrantQuota { account: account.id, quota: self.quota };
+        let action = NetworkAction::GrantQuota(network::GrantQuota { account: account.id, quota: self.quota });
         Ok(Asked::network(action, format!("Let {} admit {} more accounts", account.handle, self.quota)))
     }
 }
@@ -130,7 +132,8 @@ pub(in crate::cli) struct Suspend {
 impl Ask for Suspend {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let account = client.account(&self.account).await?.account;
-        let action = ProposalAction::SuspendAccount { account: account.id, reason: self.reason.clone() };
+        let action =
+            NetworkAction::SuspendAccount(network::SuspendAccount { account: account.id, reason: self.reason.clone() });
         Ok(Asked::network(action, format!("Suspend {}", account.handle)))
     }
 }
@@ -145,7 +148,7 @@ pub(in crate::cli) struct Reinstate {
 impl Ask for Reinstate {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let account = client.account(&self.account).await?.account;
-        let action = ProposalAction::ReinstateAccount { account: account.id };
+        let action = NetworkAction::ReinstateAccount(network::ReinstateAccount { account: account.id });
         Ok(Asked::network(action, format!("Reinstate {}", account.handle)))
     }
 }
@@ -189,7 +192,10 @@ impl Ask for SetParameters {
             [] => "Replace the network's parameters".into(),
             names => format!("Change {}", names.join(", ")),
         };
-        Ok(Asked::network(ProposalAction::SetParameters { parameters: Box::new(parameters) }, title))
+        Ok(Asked::network(
+            NetworkAction::SetParameters(network::SetParameters { parameters: Box::new(parameters) }),
+            title,
+        ))
     }
 }
 
@@ -223,7 +229,7 @@ impl Ask for Upgrade {
     async fn ask(&self, _: &Client) -> Result<Asked> {
         let (height, protocol, release) = (self.height, self.protocol, self.release.clone());
         let title = format!("Move to version {protocol} of the protocol at block {height}");
-        Ok(Asked::network(ProposalAction::Upgrade { height, protocol, release }, title))
+        Ok(Asked::network(NetworkAction::Upgrade(network::Upgrade { height, protocol, release }), title))
     }
 }
 

@@ -13,8 +13,10 @@ use allod_protocol::{
     rules::{
         account::{KeyPolicy, WeightedKey},
         contribution::ContributionKind,
-        proposal::ProposalAction,
-        round::{Cap, CapPer, KindWeight, RoundPlan},
+        control,
+        proposal::ModelAction,
+        round::{self, Cap, CapPer, KindWeight, RoundPlan},
+        sale, share,
     },
 };
 use anyhow::{Result, anyhow, bail};
@@ -41,7 +43,8 @@ impl Ask for Mint {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let to = client.account(&self.to).await?.account;
         let (units, vesting) = (self.units, self.vesting.vesting());
-        let action = ProposalAction::MintShares { to: to.id, units, reason: self.reason.clone(), vesting };
+        let action =
+            ModelAction::MintShares(share::MintShares { to: to.id, units, reason: self.reason.clone(), vesting });
         let title = format!("Mint {units} units of {} for {}", self.model, to.handle);
         Asked::model(client, &self.model, action, title).await
     }
@@ -80,7 +83,11 @@ pub(in crate::cli) struct Expropriate {
 impl Ask for Expropriate {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let from = client.account(&self.from).await?.account;
-        let action = ProposalAction::Expropriate { from: from.id, units: self.units, cause: self.cause.clone() };
+        let action = ModelAction::Expropriate(share::Expropriate {
+            from: from.id,
+            units: self.units,
+            cause: self.cause.clone(),
+        });
         let title = format!("Take {} units of {} from {}", self.units, self.model, from.handle);
         Asked::model(client, &self.model, action, title).await
     }
@@ -89,7 +96,11 @@ impl Ask for Expropriate {
 impl Ask for Burn {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let from = client.account(&self.from).await?.account;
-        let action = ProposalAction::BurnShares { from: from.id, units: self.units, cause: self.cause.clone() };
+        let action = ModelAction::BurnShares(share::BurnByDecision {
+            from: from.id,
+            units: self.units,
+            cause: self.cause.clone(),
+        });
         let title = format!("Burn {} units of {} that {} holds", self.units, self.model, from.handle);
         Asked::model(client, &self.model, action, title).await
     }
@@ -117,7 +128,8 @@ impl Ask for Transfer {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let to = client.account(&self.to).await?.account;
         let (price, reason) = (self.price.clone(), self.reason.clone());
-        let action = ProposalAction::ApproveTransfer { to: to.id, units: self.units, price, reason };
+        let action =
+            ModelAction::ApproveTransfer(sale::ApproveTransfer { to: to.id, units: self.units, price, reason });
         let title = format!("Let the proposer give {} units of {} to {}", self.units, self.model, to.handle);
         Asked::model(client, &self.model, action, title).await
     }
@@ -152,7 +164,13 @@ impl Ask for AcceptControl {
         };
         keys.check().map_err(|error| Failure::usage(error.to_string()))?;
         let title = format!("Accept other keys of {handle}, which holds shares of {}", self.model);
-        Asked::model(client, &self.model, ProposalAction::AcceptControl { account: id, keys }, title).await
+        Asked::model(
+            client,
+            &self.model,
+            ModelAction::AcceptControl(control::AcceptControl { account: id, keys }),
+            title,
+        )
+        .await
     }
 }
 
@@ -235,6 +253,6 @@ impl Ask for OpenRound {
             sealed: self.sealed,
         };
         let title = format!("A round of {} units for contributions to {}", self.budget, self.model);
-        Asked::model(client, &self.model, ProposalAction::OpenRound { plan }, title).await
+        Asked::model(client, &self.model, ModelAction::OpenRound(round::OpenRound { plan }), title).await
     }
 }

@@ -15,8 +15,9 @@ use crate::cli::{
 use allod_protocol::{
     ground::ids::ModelName,
     rules::{
-        access::Distribution,
-        proposal::{ProposalAction, Scope},
+        access::{self, Distribution},
+        licence, model,
+        proposal::{ModelAction, NetworkAction},
     },
 };
 use anyhow::Result;
@@ -33,7 +34,8 @@ pub(in crate::cli) struct SetLicence {
 impl Ask for SetLicence {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let missing = || Failure::usage("give one: --spdx EXPRESSION, or --terms FILE");
-        let action = ProposalAction::SetLicence { licence: self.licence.licence()?.ok_or_else(missing)? };
+        let action =
+            ModelAction::SetLicence(licence::SetLicence { licence: self.licence.licence()?.ok_or_else(missing)? });
         Asked::model(client, &self.model, action, format!("Set the licence of {}", self.model)).await
     }
 }
@@ -60,8 +62,8 @@ impl Ask for SetDistribution {
             readers: self.readers.map_or(model.distribution.readers, Into::into),
             copies: self.copies.unwrap_or(model.distribution.copies),
         };
-        let action = ProposalAction::SetDistribution { distribution };
-        Ok(Asked { scope: Scope::Model(model.id), action, title: format!("Set the distribution of {}", self.model) })
+        let action = ModelAction::SetDistribution(access::SetDistribution { distribution });
+        Ok(Asked::of_model(model.id, action, format!("Set the distribution of {}", self.model)))
     }
 }
 
@@ -95,7 +97,7 @@ impl Ask for GrantLicence {
         } else {
             self.terms.terms(client, &self.model, self.duration).await?
         };
-        let action = ProposalAction::GrantLicence { account, terms };
+        let action = ModelAction::GrantLicence(licence::GrantLicence { account, terms });
         Asked::model(client, &self.model, action, format!("License {} to {}", self.model, self.licensee)).await
     }
 }
@@ -114,7 +116,7 @@ pub(in crate::cli) struct RevokeLicence {
 impl Ask for RevokeLicence {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let account = client.account(&self.licensee).await?.account.id;
-        let action = ProposalAction::RevokeLicence { account, reason: self.reason.clone() };
+        let action = ModelAction::RevokeLicence(licence::RevokeLicence { account, reason: self.reason.clone() });
         Asked::model(client, &self.model, action, format!("Revoke the licence of {} to {}", self.licensee, self.model))
             .await
     }
@@ -131,7 +133,8 @@ pub(in crate::cli) struct SetStewards {
 
 impl Ask for SetStewards {
     async fn ask(&self, client: &Client) -> Result<Asked> {
-        let action = ProposalAction::SetStewards { stewards: args::account_ids(client, &self.stewards).await? };
+        let action =
+            ModelAction::SetStewards(model::SetStewards { stewards: args::account_ids(client, &self.stewards).await? });
         let title = format!("Make {} the stewards of {}", self.stewards.join(", "), self.model);
         Asked::model(client, &self.model, action, title).await
     }
@@ -152,8 +155,8 @@ impl Ask for SetPolicy {
         }
         let model = client.model(&self.model).await?.model;
         let policy = Box::new(self.policy.policy(client, || model.policy.clone(), &model.stewards).await?);
-        let (scope, action) = (Scope::Model(model.id), ProposalAction::SetPolicy { policy });
-        Ok(Asked { scope, action, title: format!("Change the rules of {}", self.model) })
+        let action = ModelAction::SetPolicy(model::SetPolicy { policy });
+        Ok(Asked::of_model(model.id, action, format!("Change the rules of {}", self.model)))
     }
 }
 
@@ -168,7 +171,7 @@ pub(in crate::cli) struct Retire {
 
 impl Ask for Retire {
     async fn ask(&self, client: &Client) -> Result<Asked> {
-        let action = ProposalAction::Retire { reason: self.reason.clone() };
+        let action = ModelAction::Retire(model::Retire { reason: self.reason.clone() });
         Asked::model(client, &self.model, action, format!("Retire {}", self.model)).await
     }
 }
@@ -188,9 +191,9 @@ impl Ask for Statement {
         match &self.model {
             Some(model) => {
                 let title = format!("A statement of the owners of {model}");
-                Asked::model(client, model, ProposalAction::Statement, title).await
+                Asked::model(client, model, ModelAction::Statement, title).await
             }
-            None => Ok(Asked::network(ProposalAction::Statement, "A statement of the members".into())),
+            None => Ok(Asked::network(NetworkAction::Statement, "A statement of the members".into())),
         }
     }
 }
@@ -208,7 +211,10 @@ impl Ask for ResolveDispute {
         let dispute = dispute::find(client, &self.dispute).await?.dispute;
         let upholds = self.ruling.upholds();
         let title = format!("{} dispute {}", if upholds { "Uphold" } else { "Lift" }, short(dispute.id));
-        let action = ProposalAction::ResolveDispute { dispute: dispute.id, upholds };
-        Ok(Asked { scope: Scope::Model(dispute.model), action, title })
+        let action = ModelAction::ResolveDispute(allod_protocol::rules::dispute::ResolveDispute {
+            dispute: dispute.id,
+            upholds,
+        });
+        Ok(Asked::of_model(dispute.model, action, title))
     }
 }

@@ -5,7 +5,7 @@ use crate::cli::{
     args::{self, VersionName},
     client::Client,
 };
-use allod_protocol::rules::proposal::ProposalAction;
+use allod_protocol::rules::{emergency, model, proposal::ModelAction};
 use anyhow::Result;
 
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(in crate::cli) struct Release {
 
 impl Ask for Release {
     async fn ask(&self, client: &Client) -> Result<Asked> {
-        let action = ProposalAction::ReleaseVersion { label: self.version.label.clone() };
+        let action = ModelAction::ReleaseVersion(model::ReleaseVersion { label: self.version.label.clone() });
         Asked::model(client, &self.version.model, action, format!("Release {}", self.version)).await
     }
 }
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Deprecate {
 impl Ask for Deprecate {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let label = self.version.label.clone();
-        let action = ProposalAction::DeprecateVersion { label, reason: self.reason.clone() };
+        let action = ModelAction::DeprecateVersion(model::DeprecateVersion { label, reason: self.reason.clone() });
         Asked::model(client, &self.version.model, action, format!("Deprecate {}", self.version)).await
     }
 }
@@ -50,7 +50,7 @@ pub(in crate::cli) struct WithdrawVersion {
 impl Ask for WithdrawVersion {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let label = self.version.label.clone();
-        let action = ProposalAction::WithdrawVersion { label, reason: self.reason.clone() };
+        let action = ModelAction::WithdrawVersion(model::WithdrawVersion { label, reason: self.reason.clone() });
         Asked::model(client, &self.version.model, action, format!("Withdraw {}", self.version)).await
     }
 }
@@ -67,7 +67,7 @@ pub(in crate::cli) struct SuspendVersion {
 impl Ask for SuspendVersion {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let label = self.version.label.clone();
-        let action = ProposalAction::SuspendVersion { label, reason: self.reason.clone() };
+        let action = ModelAction::SuspendVersion(emergency::SuspendVersion { label, reason: self.reason.clone() });
         Asked::model(client, &self.version.model, action, format!("Suspend {}", self.version)).await
     }
 }
@@ -84,7 +84,7 @@ pub(in crate::cli) struct LiftSuspension {
 impl Ask for LiftSuspension {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let label = self.version.label.clone();
-        let action = ProposalAction::LiftSuspension { label, reason: self.reason.clone() };
+        let action = ModelAction::LiftSuspension(emergency::LiftSuspension { label, reason: self.reason.clone() });
         Asked::model(client, &self.version.model, action, format!("Lift the suspension of {}", self.version)).await
     }
 }
@@ -101,7 +101,10 @@ pub(in crate::cli) struct ClaimLineage {
 impl Ask for ClaimLineage {
     async fn ask(&self, client: &Client) -> Result<Asked> {
         let label = self.version.label.clone();
-        let action = ProposalAction::ClaimLineage { label, parents: args::version_refs(client, &self.parents).await? };
+        let action = ModelAction::ClaimLineage(model::ClaimLineage {
+            label,
+            parents: args::version_refs(client, &self.parents).await?,
+        });
         let parents = self.parents.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let title = format!("{} was made from {parents}", self.version);
         Asked::model(client, &self.version.model, action, title).await

@@ -138,6 +138,7 @@ impl Effects {
     }
 
     /// Answers one effect; the core resumes with the returned value.
+    #[expect(clippy::too_many_lines, reason = "an arm for each effect that the core has, so that a new one is noticed")]
     pub(super) fn answer(&mut self, effect: Effect<Bft>) -> Resume<Bft> {
         match effect {
             Effect::CancelAllTimeouts(resume) => {
@@ -173,12 +174,6 @@ impl Effects {
                 self.log(height, input);
                 resume.resume_with(())
             }
-            effect => self.answer_publication(effect),
-        }
-    }
-
-    fn answer_publication(&mut self, effect: Effect<Bft>) -> Resume<Bft> {
-        match effect {
             Effect::PublishConsensusMsg(message, resume) => {
                 match message {
                     SignedConsensusMsg::Vote(vote) if vote.signature == WITHHELD => {}
@@ -213,53 +208,6 @@ impl Effects {
                 self.outputs.push(Output::Republish(message));
                 resume.resume_with(())
             }
-            effect => self.answer_decision(effect),
-        }
-    }
-
-    fn publish(&mut self, message: Message) {
-        self.hand_out_last_signed();
-        self.outputs.push(Output::Publish(message));
-    }
-
-    /// The record comes after the log entry of what was signed. Suppose it were durable first, and the entry lost. Then
-    /// this key could sign neither the same message again, which it no longer knows, nor any other in that round. If
-    /// that happened to a third of the power at once, as in a power failure, the height would never end.
-    fn hand_out_last_signed(&mut self) {
-        if std::mem::take(&mut self.last_signed_changed) {
-            self.outputs.push(Output::Signed(self.last_signed.clone()));
-        }
-    }
-
-    /// Restores from the log what this key signed, in case the log outlived the record.
-    pub(super) fn restore_last_signed(&mut self, inputs: &[CoreInput<Bft>]) {
-        let before = self.last_signed.clone();
-        for input in inputs {
-            // A refusal means that the record is at least as new.
-            let _ = match input {
-                CoreInput::Vote(vote) if vote.message.validator == self.address => {
-                    let body = vote.message.body(self.network);
-                    self.last_signed.permits(body.kind.into(), body.height, body.round, &body.signing_bytes())
-                }
-                CoreInput::Proposal(proposal) if proposal.message.proposer == self.address => {
-                    let body = proposal.message.body(self.network);
-                    self.last_signed.permits(SignedKind::Proposal, body.height, body.round, &body.signing_bytes())
-                }
-                _ => true,
-            };
-        }
-        self.last_signed_changed = self.last_signed != before;
-    }
-
-    fn republish_vote(&mut self, vote: &SignedMessage<Bft, bft::Vote>) {
-        self.hand_out_last_signed();
-        if vote.signature != WITHHELD {
-            self.outputs.push(Output::Republish(Message::Vote(SignedVote::from_core(vote, self.network))));
-        }
-    }
-
-    fn answer_decision(&mut self, effect: Effect<Bft>) -> Resume<Bft> {
-        match effect {
             Effect::CertVerifiedSyncValue(response, proposer, resume) => {
                 if let Some(block) = self.notes.synced.take() {
                     let round = round_number(response.certificate.round);
@@ -294,25 +242,6 @@ impl Effects {
                 self.outputs.push(Output::Finalized { height: certificate.height, evidence });
                 resume.resume_with(())
             }
-            effect => self.answer_cryptography(effect),
-        }
-    }
-
-    fn double_signs(&self, evidence: &MisbehaviorEvidence<Bft>) -> Vec<DoubleSign> {
-        let vote = |vote| SignedVote::from_core(vote, self.network);
-        let votes = evidence.votes.iter().flat_map(|(_, pairs)| pairs);
-        let votes = votes.map(|(one, two)| DoubleSign::Votes(vote(one), vote(two)));
-        let proposal = |signed: &SignedMessage<Bft, bft::Proposal>| SignedProposalBody {
-            body: signed.message.body(self.network),
-            signature: signed.signature,
-        };
-        let proposals = evidence.proposals.iter().flat_map(|(_, pairs)| pairs);
-        let proposals = proposals.map(|(one, two)| DoubleSign::Proposals(proposal(one), proposal(two)));
-        votes.chain(proposals).collect()
-    }
-
-    fn answer_cryptography(&mut self, effect: Effect<Bft>) -> Resume<Bft> {
-        match effect {
             Effect::SignVote(vote, resume) => {
                 let body = vote.body(self.network);
                 let signature = self.sign(body.kind.into(), body.height, body.round, &body.signing_bytes());
@@ -355,9 +284,61 @@ impl Effects {
             // Vote extensions are off at every height, so these two are never requested.
             Effect::ExtendVote(_, _, _, _, resume) => resume.resume_with(None),
             Effect::VerifyVoteExtension(_, _, _, _, _, _, resume) => resume.resume_with(Ok(())),
-            // Every other effect is answered above.
-            _ => Resume::Continue,
         }
+    }
+
+    fn publish(&mut self, message: Message) {
+        self.hand_out_last_signed();
+        self.outputs.push(Output::Publish(message));
+    }
+
+    /// The record follows the log entry of what was signed. Were it durable first, and the entry lost, this key could
+    /// sign neither the same again, which it no longer knows, nor anything else in that round: if that befell a third
+    /// of the power at once, as in a power failure, the height would never end.
+    fn hand_out_last_signed(&mut self) {
+        if std::mem::take(&mut self.last_signed_changed) {
+            self.outputs.push(Output::Signed(self.last_signed.clone()));
+        }
+    }
+
+    /// Takes over from the log what this key signed, in case the log outlived the record.
+    pub(super) fn restore_last_signed(&mut self, inputs: &[CoreInput<Bft>]) {
+        let before = self.last_signed.clone();
+        for input in inputs {
+            // A refusal means that the record knows as much or more.
+            let _ = match input {
+                CoreInput::Vote(vote) if vote.message.validator == self.address => {
+                    let body = vote.message.body(self.network);
+                    self.last_signed.permits(body.kind.into(), body.height, body.round, &body.signing_bytes())
+                }
+                CoreInput::Proposal(proposal) if proposal.message.proposer == self.address => {
+                    let body = proposal.message.body(self.network);
+                    self.last_signed.permits(SignedKind::Proposal, body.height, body.round, &body.signing_bytes())
+                }
+                _ => true,
+            };
+        }
+        self.last_signed_changed = self.last_signed != before;
+    }
+
+    fn republish_vote(&mut self, vote: &SignedMessage<Bft, bft::Vote>) {
+        self.hand_out_last_signed();
+        if vote.signature != WITHHELD {
+            self.outputs.push(Output::Republish(Message::Vote(SignedVote::from_core(vote, self.network))));
+        }
+    }
+
+    fn double_signs(&self, evidence: &MisbehaviorEvidence<Bft>) -> Vec<DoubleSign> {
+        let vote = |vote| SignedVote::from_core(vote, self.network);
+        let votes = evidence.votes.iter().flat_map(|(_, pairs)| pairs);
+        let votes = votes.map(|(one, two)| DoubleSign::Votes(vote(one), vote(two)));
+        let proposal = |signed: &SignedMessage<Bft, bft::Proposal>| SignedProposalBody {
+            body: signed.message.body(self.network),
+            signature: signed.signature,
+        };
+        let proposals = evidence.proposals.iter().flat_map(|(_, pairs)| pairs);
+        let proposals = proposals.map(|(one, two)| DoubleSign::Proposals(proposal(one), proposal(two)));
+        votes.chain(proposals).collect()
     }
 
     fn timer(&self, timeout: Timeout) -> Option<Timer> {
@@ -518,8 +499,11 @@ impl Effects {
                 }
             }
             CoreInput::ProposedValue(value, _origin) => self.log_verdict(height, &value),
-            // The core logs nothing else.
-            _ => {}
+            // The core logs none of these.
+            CoreInput::StartHeight(..)
+            | CoreInput::RoundCertificate(_)
+            | CoreInput::Propose(_)
+            | CoreInput::SyncValueResponse(_) => {}
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
         event::Event,
         model::{self, Model},
         policy::{Class, Rule},
-        proposal::ProposalAction,
+        proposal::Proposal,
         rejection::Rejection,
         round::{
             self,
@@ -103,7 +103,7 @@ pub(crate) fn rule_for_owners(
     state: &Overlay<'_>,
     context: &Context,
     model: &Model,
-    (id, upholds): (DisputeId, bool),
+    ResolveDispute { dispute: id, upholds }: ResolveDispute,
 ) -> Result<Rule, Rejection> {
     let dispute = pending_of(state, model, id)?;
     match dispute.status {
@@ -111,7 +111,14 @@ pub(crate) fn rule_for_owners(
             return Err(Rejection::ForArbiters(id));
         }
         DisputeStatus::Ruled { .. } => return Err(Rejection::ForArbiters(id)),
-        _ => {}
+        DisputeStatus::Open
+        | DisputeStatus::Appealed { .. }
+        | DisputeStatus::Upheld { .. }
+        | DisputeStatus::Lifted { .. }
+        | DisputeStatus::Lapsed { .. }
+        | DisputeStatus::Withdrawn { .. }
+        | DisputeStatus::Moot { .. }
+        | DisputeStatus::Outbid { .. } => {}
     }
     dispute.require_heard(context.time)?;
     if context.time >= dispute.falls_due() {
@@ -130,28 +137,37 @@ pub(crate) fn resolution_opened(state: &mut Overlay<'_>, id: DisputeId) {
 }
 
 /// A resolution is over, whatever its result. A dispute that waited for it continues.
-pub(crate) fn resolution_over(state: &mut Overlay<'_>, context: &Context, actions: &[ProposalAction]) {
-    for action in actions {
-        let ProposalAction::ResolveDispute { dispute: id, .. } = action else { continue };
-        let Some(mut dispute) = state.read::<Dispute>(id) else { continue };
-        dispute.resolutions = dispute.resolutions.saturating_sub(1);
-        state.write(id, &dispute);
-        if !dispute.status.is_final() && dispute.resolutions == 0 && context.time >= dispute.falls_due() {
-            due::set(state, context.time.plus_ms(1), Due::Dispute(dispute.model, *id));
-        }
+pub(crate) fn resolution_over(state: &mut Overlay<'_>, context: &Context, id: DisputeId) {
+    let Some(mut dispute) = state.read::<Dispute>(&id) else { return };
+    dispute.resolutions = dispute.resolutions.saturating_sub(1);
+    state.write(&id, &dispute);
+    if !dispute.status.is_final() && dispute.resolutions == 0 && context.time >= dispute.falls_due() {
+        due::set(state, context.time.plus_ms(1), Due::Dispute(dispute.model, id));
     }
 }
 
-/// Ends a dispute as the owners decided.
-pub(crate) fn resolve(
-    state: &mut Overlay<'_>,
-    context: &Context,
-    model: &Model,
-    (id, upholds, proposal): (DisputeId, bool, ProposalId),
-) -> Result<Vec<Event>, Rejection> {
-    // Who decides was settled when the owners were asked: an arbiter that accepts at the last moment voids nothing.
-    let dispute = pending_of(state, model, id)?;
-    end(state, context, dispute, (upholds, Some(proposal)))
+/// End a dispute, where the owners do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ResolveDispute {
+    /// The dispute, of the model whose owners are asked, and not over.
+    pub dispute: DisputeId,
+    /// Whether the challenge is right.
+    pub upholds: bool,
+}
+
+impl ResolveDispute {
+    pub(crate) fn apply(
+        &self,
+        state: &mut Overlay<'_>,
+        context: &Context,
+        model: &Model,
+        proposal: &Proposal,
+    ) -> Result<Vec<Event>, Rejection> {
+        // Who decides was settled when the owners were asked: an arbiter that accepts at the last moment voids nothing.
+        let dispute = pending_of(state, model, self.dispute)?;
+        end(state, context, dispute, (self.upholds, Some(proposal.id)))
+    }
 }
 
 /// A dispute of a model that is not over.
@@ -178,7 +194,14 @@ pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: DisputeId) 
         }
         // Arbiters found the challenge right, though the owners did not take the units: that is not a loss.
         DisputeStatus::Appealed { .. } => lapse(state, context, dispute, Cost::Nothing),
-        _ => lapse(state, context, dispute, Cost::Barred),
+        DisputeStatus::Open => lapse(state, context, dispute, Cost::Barred),
+        // What is pending has none of these.
+        DisputeStatus::Upheld { .. }
+        | DisputeStatus::Lifted { .. }
+        | DisputeStatus::Lapsed { .. }
+        | DisputeStatus::Withdrawn { .. }
+        | DisputeStatus::Moot { .. }
+        | DisputeStatus::Outbid { .. } => Vec::new(),
     }
 }
 

@@ -133,7 +133,7 @@ impl CastBallot {
         if !proposal.suspended_vote {
             sender.require_not_suspended()?;
         }
-        if let Scope::Model(model) = proposal.scope {
+        if let Scope::Model(model) = proposal.scope() {
             control::require(state, model, sender.id)?;
         }
         let Voice { own, delegated } = Voice::of(state, &proposal, sender);
@@ -152,7 +152,7 @@ impl CastBallot {
             Some(ballot) => tally.take(&ballot),
             None => {
                 tally.ballots = tally.ballots.saturating_add(1);
-                if dormancy::was_dormant(state, proposal.scope, sender.id, proposal.snapshot) {
+                if dormancy::was_dormant(state, proposal.scope(), sender.id, proposal.snapshot) {
                     tally.wake(own);
                 }
                 take_back_delegated(state, &mut tally, &proposal, (sender.id, own));
@@ -203,7 +203,7 @@ pub fn voice(state: &dyn StateRead, proposal: &Proposal, account: &Account) -> R
 
 /// The part of the weight delegated to an account with which it can answer.
 fn answerable(state: &Overlay<'_>, proposal: &Proposal, account: AccountId) -> u64 {
-    let Scope::Model(model) = proposal.scope else { return 0 };
+    let Scope::Model(model) = proposal.scope() else { return 0 };
     let given = delegated_as_of(state, model, account, proposal.snapshot).by(proposal.rule.electorate);
     let overridden = state.read::<Overridden>(&(proposal.id, account)).unwrap_or_default();
     given.saturating_sub(overridden.0)
@@ -216,7 +216,7 @@ fn take_back_delegated(
     proposal: &Proposal,
     (account, own): (AccountId, u64),
 ) {
-    let Scope::Model(model) = proposal.scope else { return };
+    let Scope::Model(model) = proposal.scope() else { return };
     let Some(delegate) = delegate_as_of(state, model, account, proposal.snapshot).filter(|_| own > 0) else { return };
     let key = (proposal.id, delegate);
     let overridden = state.read::<Overridden>(&key).unwrap_or_default();

@@ -1,31 +1,27 @@
 //! The outcome of a proposal: judged at its close, executed at once or after its timelock, or stopped.
 
 use super::{
-    Proposal, ProposalAction, ProposalStatus, Scope, action,
+    Proposal, ProposalStatus, Scope,
     ballot::{Ballot, Overridden},
 };
 use crate::{
     ground::{
-        ids::{AccountId, ProposalId, Timestamp},
+        ids::{AccountId, ProposalId},
         invalid::{Invalid, check_line},
         limits,
         state::{Overlay, Record, prefix_end},
     },
     rules::{
         account::Account,
-        attestation,
         context::Context,
-        control,
-        dispute::{self, DisputeTarget},
+        dispute,
         due::{self, Due},
-        emergency,
         event::Event,
-        model::Version,
         office::{self, Office},
         policy::{Tally, Verdict},
         rejection::Rejection,
-        sale::{self, Purchase},
-        share::{Consent, consent},
+        sale::Purchase,
+        share::Consent,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -35,18 +31,23 @@ pub(crate) fn on_due(state: &mut Overlay<'_>, context: &mut Context, id: Proposa
     let Some(proposal) = state.read::<Proposal>(&id) else { return Vec::new() };
     match proposal.status {
         ProposalStatus::Open => close(state, context, proposal),
-        ProposalStatus::Queued { expires, .. } => match waits_for(state, context.time, &proposal) {
+        ProposalStatus::Queued { expires, .. } => match proposal.lacking(state, context.time) {
             None => run(state, context, proposal),
             Some(reason) if context.time >= expires => {
                 let height = context.height;
                 vec![settle(state, context, proposal, ProposalStatus::Expired { height, reason })]
             }
             Some(_) => {
-                due::set(state, expires, Due::Proposal(proposal.scope, id));
+                due::set(state, expires, Due::Proposal(proposal.scope(), id));
                 Vec::new()
             }
         },
-        _ => Vec::new(),
+        ProposalStatus::Executed { .. }
+        | ProposalStatus::ExecutionFailed { .. }
+        | ProposalStatus::Rejected { .. }
+        | ProposalStatus::Withdrawn { .. }
+        | ProposalStatus::Cancelled { .. }
+        | ProposalStatus::Expired { .. } => Vec::new(),
     }
 }
 
@@ -57,7 +58,7 @@ fn close(state: &mut Overlay<'_>, context: &mut Context, mut proposal: Proposal)
     if verdict != Verdict::Passed {
         return vec![settle(state, context, proposal, ProposalStatus::Rejected { height, verdict })];
     }
-    if proposal.rule.timelock_ms == 0 && waits_for(state, context.time, &proposal).is_none() {
+    if proposal.rule.timelock_ms == 0 && proposal.lacking(state, context.time).is_none() {
         return run(state, context, proposal);
     }
     let ready = context.time.plus_ms(proposal.rule.timelock_ms);
@@ -65,52 +66,15 @@ fn close(state: &mut Overlay<'_>, context: &mut Context, mut proposal: Proposal)
     proposal.status = ProposalStatus::Queued { height, ready, expires };
     state.write(&proposal.id, &proposal);
     let next = if proposal.rule.timelock_ms == 0 { expires } else { ready };
-    due::set(state, next, Due::Proposal(proposal.scope, proposal.id));
-    vec![Event::ProposalQueued { proposal: proposal.id, scope: proposal.scope, ready, expires }]
-}
-
-/// What a decision that passed still waits for, besides time.
-fn waits_for(state: &Overlay<'_>, time: Timestamp, proposal: &Proposal) -> Option<Rejection> {
-    let Scope::Model(model) = proposal.scope else {
-        return proposal.actions.iter().find_map(|action| operator_lacking(state, action));
-    };
-    proposal.actions.iter().find_map(|action| match action {
-        ProposalAction::ReleaseVersion { label } => {
-            let frozen = dispute::require_unfrozen(state, &DisputeTarget::Version { model, label: label.clone() });
-            let suspended = || {
-                let version = state.read::<Version>(&(model, label.clone()))?;
-                emergency::require_not_suspended(&version, time).err()
-            };
-            frozen.err().or_else(suspended).or_else(|| attestation::lacking(state, (model, label), &proposal.gates))
-        }
-        // Otherwise a last-minute challenge would void what the owners decided.
-        ProposalAction::BurnShares { from, units, .. } => {
-            let disputed = dispute::require_undisputed(state, (model, *from), *units);
-            disputed.err().or_else(|| consent::lacking(state, proposal.id, *from))
-        }
-        ProposalAction::ApproveTransfer { to, units, .. } => {
-            let disputed = dispute::require_undisputed(state, (model, proposal.proposer), *units);
-            let unaccepted = || control::require(state, model, proposal.proposer).err();
-            disputed.err().or_else(unaccepted).or_else(|| sale::lacking(state, proposal, *to))
-        }
-        ProposalAction::MintShares { to, .. } => action::require_asked(state, (proposal, model), *to).err(),
-        _ => None,
-    })
-}
-
-/// A validator that its operator has not accepted yet.
-fn operator_lacking(state: &Overlay<'_>, action: &ProposalAction) -> Option<Rejection> {
-    let ProposalAction::AdmitValidator { key, operator, .. } = action else { return None };
-    let office = Office::Operator(*key);
-    let accepted = state.read::<office::Ahead>(&(*operator, office.clone())).is_some();
-    (!accepted).then_some(Rejection::NotAccepted { office, account: *operator })
+    due::set(state, next, Due::Proposal(proposal.scope(), proposal.id));
+    vec![Event::ProposalQueued { proposal: proposal.id, scope: proposal.scope(), ready, expires }]
 }
 
 /// Executes a decision: all of its actions, or none.
 fn run(state: &mut Overlay<'_>, context: &mut Context, proposal: Proposal) -> Vec<Event> {
     let height = context.height;
     let (pending, before) = (state.suspend(), context.changeable());
-    match action::run_all(state, context, &proposal) {
+    match proposal.carry_out(state, context) {
         Ok(mut events) => {
             events.push(settle(state, context, proposal, ProposalStatus::Executed { height }));
             events
@@ -131,10 +95,10 @@ pub(super) fn settle(
     status: ProposalStatus,
 ) -> Event {
     // The only entry that an open or queued proposal has on the agenda.
-    due::clear(state, proposal.closes, Due::Proposal(proposal.scope, proposal.id));
+    due::clear(state, proposal.closes, Due::Proposal(proposal.scope(), proposal.id));
     if let ProposalStatus::Queued { ready, expires, .. } = proposal.status {
-        due::clear(state, ready, Due::Proposal(proposal.scope, proposal.id));
-        due::clear(state, expires, Due::Proposal(proposal.scope, proposal.id));
+        due::clear(state, ready, Due::Proposal(proposal.scope(), proposal.id));
+        due::clear(state, expires, Due::Proposal(proposal.scope(), proposal.id));
     }
     if let Some(mut proposer) = state.read::<Account>(&proposal.proposer) {
         proposer.open_proposals = proposer.open_proposals.saturating_sub(1);
@@ -143,9 +107,11 @@ pub(super) fn settle(
     context.network.open_proposals = context.network.open_proposals.saturating_sub(1);
     proposal.status = status.clone();
     state.write(&proposal.id, &proposal);
-    dispute::ending::resolution_over(state, context, &proposal.actions);
+    if let Some(resolution) = proposal.question.resolution() {
+        dispute::ending::resolution_over(state, context, resolution.dispute);
+    }
     due::set(state, context.time.plus_ms(limits::BALLOTS_MS), Due::Ballots(proposal.id));
-    Event::ProposalClosed { proposal: proposal.id, scope: proposal.scope, status }
+    Event::ProposalClosed { proposal: proposal.id, scope: proposal.scope(), status }
 }
 
 /// Forgets what accounts said about a proposal that has long been over, some records at a time; its tally stays.
@@ -185,7 +151,7 @@ impl ExecuteProposal {
         if context.time < ready {
             return Err(Rejection::Timelocked { proposal: self.proposal, ready, time: context.time });
         }
-        match waits_for(state, context.time, &proposal) {
+        match proposal.lacking(state, context.time) {
             Some(reason) => Err(reason),
             None => Ok(run(state, context, proposal)),
         }
@@ -214,7 +180,7 @@ impl CancelProposal {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let proposal = Proposal::existing(state, self.proposal)?;
-        let Scope::Model(model) = proposal.scope else {
+        let Scope::Model(model) = proposal.scope() else {
             return Err(Rejection::NotGuardian { account: sender, proposal: self.proposal });
         };
         let accepted = office::counts_in_copy(state, &Office::Guardian(model), sender);

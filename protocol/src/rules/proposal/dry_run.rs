@@ -1,6 +1,6 @@
 //! What a decision would do if it were executed now: the same code that would execute it, on a copy that is discarded.
 
-use super::{OpenProposal, Proposal, action};
+use super::{OpenProposal, Proposal};
 use crate::{
     ground::{
         ids::{AccountId, Height, NetworkId, Timestamp, TransactionId},
@@ -69,7 +69,7 @@ pub fn effect(
     let mut overlay = Overlay::new(state);
     let mut context = context_at(state, network, (height, time))?;
     let before = context.clone();
-    let outcome = action::run_all(&mut overlay, &mut context, proposal);
+    let outcome = proposal.carry_out(&mut overlay, &mut context);
     match outcome {
         Ok(_) => {
             write_back(&mut overlay, &before, &context);

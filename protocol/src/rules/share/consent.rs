@@ -13,7 +13,7 @@ use crate::{
         context::Context,
         control,
         event::Event,
-        proposal::{Proposal, ProposalAction, Scope},
+        proposal::{ModelAction, Proposal, Scope},
         rejection::Rejection,
     },
 };
@@ -56,14 +56,13 @@ impl GiveConsent {
         if proposal.status.is_final() {
             return Err(Rejection::NotOpen { proposal: self.proposal, status: proposal.status.name().into() });
         }
-        let takes =
-            |action: &ProposalAction| matches!(action, ProposalAction::BurnShares { from, .. } if *from == sender);
-        if !proposal.actions.iter().any(takes) {
+        let takes = |action: &ModelAction| matches!(action, ModelAction::BurnShares(it) if it.from == sender);
+        if !proposal.question.model_actions().iter().any(takes) {
             return Err(Rejection::NothingTaken { account: sender, proposal: self.proposal });
         }
         let key = (self.proposal, sender);
         if self.agrees {
-            if let Scope::Model(model) = proposal.scope {
+            if let Scope::Model(model) = proposal.scope() {
                 control::require(state, model, sender)?;
             }
             let consent = Consent { proposal: self.proposal, account: sender, since: context.height };

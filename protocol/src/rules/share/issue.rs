@@ -6,7 +6,9 @@
 //! account that the decision named. What is taken up comes without vesting; the rest comes with the vesting that was
 //! decided.
 
-use super::{ShareFlow, ShareReason, Vesting, balance_as_of, change, release_reserved, reserve, total_as_of, vest};
+use super::{
+    MintShares, ShareFlow, ShareReason, Vesting, balance_as_of, change, release_reserved, reserve, total_as_of, vest,
+};
 use crate::{
     ground::{
         ids::{AccountId, Height, ModelId, ProposalId, Timestamp, Units},
@@ -80,9 +82,10 @@ pub(crate) fn open(
     state: &mut Overlay<'_>,
     context: &Context,
     (model, proposal): (&Model, ProposalId),
-    (to, units, vesting): (AccountId, Units, Option<Vesting>),
-    (reason, period_ms): (&str, u64),
+    MintShares { to, units, reason, vesting }: &MintShares,
+    period_ms: u64,
 ) -> Result<Event, Rejection> {
+    let (to, units) = (*to, *units);
     reserve(state, model.id, units)?;
     let mut counters = state.read::<ModelCounters>(&model.id).unwrap_or_default();
     let number = counters.issues;
@@ -96,8 +99,8 @@ pub(crate) fn open(
         to,
         units,
         taken: Units::ZERO,
-        vesting,
-        reason: reason.to_owned(),
+        vesting: *vesting,
+        reason: reason.clone(),
         as_of: context.height.previous(),
         until,
     };

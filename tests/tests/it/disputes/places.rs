@@ -10,11 +10,11 @@ use allod_protocol::{
     },
     rules::{
         action::Action,
-        dispute::{AnswerDispute, Challenger, Dispute, DisputeTarget, Frozen, OpenDispute},
+        dispute::{AnswerDispute, Challenger, Dispute, DisputeTarget, Frozen, OpenDispute, ResolveDispute},
         event::Event,
         model::FoundingLine,
         policy::{Arbiters, ModelPolicy},
-        proposal::{ProposalAction, Scope},
+        proposal::{ModelAction, Question},
         share::free_units,
     },
 };
@@ -147,8 +147,10 @@ fn a_resolution_under_way_keeps_the_place_of_its_challenge() {
     open(
         &mut ledger,
         5,
-        Scope::Model(model),
-        vec![ProposalAction::ResolveDispute { dispute: shield[15], upholds: true }],
+        Question::of_model(
+            model,
+            vec![ModelAction::ResolveDispute(ResolveDispute { dispute: shield[15], upholds: true })],
+        ),
     );
     challenge(&mut ledger, model, LATE, 2);
     assert_eq!((standing(&ledger, shield[15]), standing(&ledger, shield[14])), ("open", "outbid"));

@@ -9,6 +9,8 @@ use allod_protocol::{
     },
     rules::{
         account::{CreateAccount, KeyPolicy},
+        network::{AdmitMember, GrantQuota},
+        proposal::NetworkAction,
         round::RoundScore,
     },
 };
@@ -59,7 +61,7 @@ fn sponsored() -> (TestLedger, [AccountId; 6]) {
     let second = admit(&mut ledger, (northfield, 0), "second", 51, 0);
     let third = admit(&mut ledger, (first, 50), "third", 52, 0);
     let member = admit(&mut ledger, (riverbend, 3), "newcomer", 53, 0);
-    crate::common::decide_network(&mut ledger, ProposalAction::AdmitMember { account: member });
+    crate::common::decide_network(&mut ledger, NetworkAction::AdmitMember(AdmitMember { account: member }));
     (ledger, [northfield, first, second, third, riverbend, member])
 }
 
@@ -138,7 +140,7 @@ fn a_chain_of_sponsors_ends() {
 }
 
 fn decide_network_quota(ledger: &mut TestLedger) {
-    let grant = ProposalAction::GrantQuota { account: account(ledger, 0), quota: 1_000 };
+    let grant = NetworkAction::GrantQuota(GrantQuota { account: account(ledger, 0), quota: 1_000 });
     crate::common::decide_network(ledger, grant);
 }
 

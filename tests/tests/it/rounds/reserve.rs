@@ -3,7 +3,11 @@
 use super::*;
 use allod_protocol::{
     ground::ids::DisputeId,
-    rules::dispute::{AnswerDispute, Dispute, WithdrawDispute},
+    rules::{
+        dispute::{AnswerDispute, Dispute, ResolveDispute, WithdrawDispute},
+        model::Retire,
+        proposal::ModelAction,
+    },
 };
 
 /// Lakeside, hilltop and riverbend give so much each; northfield countersigns it.
@@ -37,7 +41,7 @@ fn resolve(ledger: &mut TestLedger, model: ModelId, (dispute, giver): (DisputeId
     let holders = [(0, "northfield"), (1, "lakeside"), (2, "hilltop"), (3, "riverbend")];
     let holders = holders.iter().filter(|(_, handle)| units(ledger, model, handle) > 0).map(|(place, _)| *place);
     let holders: Vec<u8> = holders.collect();
-    decide(ledger, model, ProposalAction::ResolveDispute { dispute, upholds }, &holders);
+    decide(ledger, model, ModelAction::ResolveDispute(ResolveDispute { dispute, upholds }), &holders);
     ledger.block(10_000, vec![]);
     assert!(ledger.read::<Dispute>(&dispute).unwrap().status.is_final());
 }
@@ -156,7 +160,7 @@ fn a_cap_holds_over_both_mintings_and_retiring_the_model_ends_none() {
     let dispute = challenge(&mut ledger, 0, ids[2]);
     close(&mut ledger, model);
     assert_eq!(held(&ledger, model), [30 + 40, 20 + 25, 0], "half is due to lakeside, and capped");
-    decide(&mut ledger, model, ProposalAction::Retire { reason: "done".into() }, &[0, 1, 2]);
+    decide(&mut ledger, model, ModelAction::Retire(Retire { reason: "done".into() }), &[0, 1, 2]);
     ledger.block(10_000, vec![]);
     resolve(&mut ledger, model, (dispute, 3), true);
     let round = go_on(&mut ledger, model);

@@ -6,9 +6,11 @@ use allod_protocol::{
     ground::ids::DisputeId,
     rules::{
         contribution::{Contribution, DeclineContribution},
-        dispute::{AnswerDispute, RuleDispute},
-        model::{CreateModel, Model},
+        dispute::{AnswerDispute, ResolveDispute, RuleDispute},
+        model::{CreateModel, Model, SetPolicy, SetStewards},
+        network::SuspendAccount,
         policy::{Arbiters, DisputeTerms, ModelPolicy},
+        proposal::{ModelAction, NetworkAction},
     },
 };
 
@@ -96,7 +98,7 @@ fn who_is_no_longer_a_steward_no_longer_counts_and_where_the_giver_is_one_all_th
     let (id, own) = (give(&mut ledger, 3, data(model)), give(&mut ledger, 2, data(model)));
     ledger.must(1, accept(id));
     let stewards = [0, 2].map(|index| account(&ledger, index)).into();
-    decide(&mut ledger, model, ProposalAction::SetStewards { stewards }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::SetStewards(SetStewards { stewards }), &[0, 1]);
     ledger.block(10_000, vec![]);
     ledger.must(0, accept(id));
     assert_eq!(score(&ledger, model), 0, "lakeside is no steward any more");
@@ -112,10 +114,10 @@ fn owners_who_leave_one_steward_of_two_and_ask_for_one_let_nothing_in_that_two_w
     let model = reviewed(&mut ledger, true);
     let id = give(&mut ledger, 3, data(model));
     let one = ModelPolicy { countersigners: 1, ..ledger.read::<Model>(&model).unwrap().policy };
-    decide(&mut ledger, model, ProposalAction::SetPolicy { policy: Box::new(one) }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::SetPolicy(SetPolicy { policy: Box::new(one) }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let stewards = vec![account(&ledger, 0)];
-    decide(&mut ledger, model, ProposalAction::SetStewards { stewards }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::SetStewards(SetStewards { stewards }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let events = ledger.must(0, accept(id)).events;
     assert!(matches!(events[..], [Event::ContributionAccepted { lacking: 1, .. }]), "{events:?}");
@@ -128,7 +130,7 @@ fn a_giver_that_is_suspended_still_appeals() {
     let model = reviewed(&mut ledger, true);
     let id = give(&mut ledger, 2, data(model));
     ledger.must(0, decline(id));
-    let suspend = ProposalAction::SuspendAccount { account: account(&ledger, 2), reason: "spam".into() };
+    let suspend = NetworkAction::SuspendAccount(SuspendAccount { account: account(&ledger, 2), reason: "spam".into() });
     assert!(matches!(decide_network(&mut ledger, suspend), ProposalStatus::Executed { .. }));
     assert_eq!(ledger.refused(2, data(model)), "suspended");
     let dispute = must_appeal(&mut ledger, 2, id);
@@ -146,14 +148,14 @@ fn a_policy_cannot_ask_for_more_stewards_than_there_are() {
     let none = ModelPolicy { countersigners: 0, ..policy(50, 60) };
     assert!(none.check().unwrap_err().to_string().contains("set 1 to"));
     let model = founded(&mut ledger, policy(50, 60));
-    let set = ProposalAction::SetPolicy { policy: Box::new(two) };
+    let set = ModelAction::SetPolicy(SetPolicy { policy: Box::new(two) });
     let asked = decide(&mut ledger, model, set, &[0, 1]);
     ledger.block(10_000, vec![]);
     let ProposalStatus::ExecutionFailed { reason, .. } = status(&ledger, asked) else { panic!("it was set") };
     assert_eq!(reason.code(), "too_few_stewards");
     let reviewed = reviewed_of(&mut ledger);
     let stewards = vec![account(&ledger, 0)];
-    let asked = decide(&mut ledger, reviewed, ProposalAction::SetStewards { stewards }, &[0, 1]);
+    let asked = decide(&mut ledger, reviewed, ModelAction::SetStewards(SetStewards { stewards }), &[0, 1]);
     ledger.block(10_000, vec![]);
     let ProposalStatus::ExecutionFailed { reason, .. } = status(&ledger, asked) else { panic!("it was set") };
     assert_eq!(reason.code(), "too_few_stewards");
@@ -260,7 +262,7 @@ fn who_is_kept_waiting_appeals_under_review_and_without_arbiters_the_owners_deci
     ledger.block(30_000, vec![]);
     let dispute = must_appeal(&mut ledger, 4, id);
     ledger.must(0, Action::AnswerDispute(AnswerDispute { dispute, text: "unread".into(), evidence: None }));
-    let resolve = ProposalAction::ResolveDispute { dispute, upholds: true };
+    let resolve = ModelAction::ResolveDispute(ResolveDispute { dispute, upholds: true });
     decide(&mut ledger, model, resolve, &[0, 1, 2]);
     ledger.block(10_000, vec![]);
     assert_eq!(score(&ledger, model), 100);

@@ -3,6 +3,8 @@
 use super::*;
 use allod_protocol::rules::{
     contribution::{RevealContribution, seal},
+    model::Retire,
+    proposal::ModelAction,
     round::{RoundScore, Withheld},
 };
 
@@ -147,7 +149,7 @@ fn owners_who_retire_a_model_leave_givers_the_time_to_tell() {
     let model = founded(&mut ledger, policy(50, 60));
     sealed_round(&mut ledger, model);
     let given = give_sealed(&mut ledger, model, 1, 100);
-    decide(&mut ledger, model, ProposalAction::Retire { reason: "done".into() }, &[0, 1]);
+    decide(&mut ledger, model, ModelAction::Retire(Retire { reason: "done".into() }), &[0, 1]);
     ledger.block(10_000, vec![]);
     tell(&mut ledger, 1, given, 100);
     ledger.must(0, accept(given));

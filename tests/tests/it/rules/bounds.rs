@@ -15,9 +15,9 @@ use allod_protocol::{
         event::Event,
         model::{CreateModel, FoundingLine, ParentGrant},
         policy::{ModelPolicy, Rule, Tally},
-        proposal::{BallotPart, CastBallot, Choice, OpenProposal, ProposalAction, Scope},
-        round::{Cap, CapPer, KindWeight, RoundPlan},
-        share::{Register, Share, TransferShares},
+        proposal::{BallotPart, CastBallot, Choice, ModelAction, OpenProposal, Question},
+        round::{Cap, CapPer, KindWeight, OpenRound, RoundPlan},
+        share::{MintShares, Register, Share, TransferShares},
     },
 };
 use allod_tests::{
@@ -72,9 +72,9 @@ fn found(
     }
 }
 
-fn propose(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) -> ProposalId {
-    let (scope, title, text) = (Scope::Model(model), "a question".into(), String::new());
-    let asked = OpenProposal { scope, title, text, actions: vec![action] };
+fn propose(ledger: &mut TestLedger, model: ModelId, action: ModelAction) -> ProposalId {
+    let (question, title, text) = (Question::of_model(model, vec![action]), "a question".into(), String::new());
+    let asked = OpenProposal { question, title, text };
     match ledger.must(0, Action::OpenProposal(asked)).events.first() {
         Some(Event::ProposalOpened { proposal, .. }) => *proposal,
         other => panic!("{other:?}"),
@@ -106,7 +106,7 @@ proptest! {
         prop_assert_eq!(founded.is_ok(), fits, "{:?}", founded);
         let model = found(&mut ledger, "two", &[first], Vec::new()).expect("one line fits");
         let (to, units, reason) = (ledger.account("lakeside"), Units::new(more), String::new());
-        let id = propose(&mut ledger, model, ProposalAction::MintShares { to, units, reason, vesting: None });
+        let id = propose(&mut ledger, model, ModelAction::MintShares(MintShares { to, units, reason, vesting: None }));
         ledger.must(0, Action::CastBallot(CastBallot::whole(id, Choice::Yes)));
         ledger.block(20_000, vec![]);
         prop_assert_eq!(held(&ledger, model)[1], if fits { more } else { 0 });
@@ -146,7 +146,7 @@ proptest! {
         for by in [0, 2] {
             ledger.must(by, Action::Delegate(Delegate { model, to, expires: None }));
         }
-        let id = propose(&mut ledger, model, ProposalAction::Statement);
+        let id = propose(&mut ledger, model, ModelAction::Statement);
         let mut answer = |by: u8, (first, second): (u16, u16)| {
             ledger.must(by, Action::CastBallot(CastBallot { proposal: id, parts: split(first, second) }));
             ledger.read::<Tally>(&id).expect("tally")
@@ -190,7 +190,7 @@ proptest! {
             review_ms: 1_000,
             sealed: false,
         };
-        let id = propose(&mut ledger, model, ProposalAction::OpenRound { plan });
+        let id = propose(&mut ledger, model, ModelAction::OpenRound(OpenRound { plan }));
         ledger.must(0, Action::CastBallot(CastBallot::whole(id, Choice::Yes)));
         ledger.block(10_000, vec![]);
         prop_assert_eq!(ledger.read::<Register>(&model).expect("register").reserved.get(), budget);

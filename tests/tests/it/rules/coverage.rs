@@ -4,7 +4,7 @@ use allod_protocol::{
     ledger::execute::Executed,
     rules::{
         action::Action, dispute::DisputeTarget, emergency::StopEnd, event::Event, licence::LicenceEnd,
-        policy::Electorate, proposal::ProposalAction,
+        policy::Electorate,
     },
 };
 use allod_tests::reference::{DisputeStatus, Part, Proposal, RoundStatus, Status, World};
@@ -291,11 +291,11 @@ impl Coverage {
         match &proposal.status {
             Status::Executed => {
                 self.count("proposal executed");
-                proposal.actions.iter().for_each(|action| self.count(format!("done {}", action.name())));
+                proposal.question.action_names().iter().for_each(|name| self.count(format!("done {name}")));
             }
             Status::ExecutionFailed(code) => {
                 self.count("proposal execution failed");
-                let actions: Vec<&str> = proposal.actions.iter().map(ProposalAction::name).collect();
+                let actions = proposal.question.action_names();
                 self.count(format!("failed {}: {code}", actions.join(" + ")));
             }
             Status::Rejected(reason) => self.count(format!("proposal rejected: {reason}")),

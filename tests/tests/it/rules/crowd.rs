@@ -8,8 +8,8 @@ use allod_protocol::{
     },
     rules::{
         action::Action,
-        dispute::{AnswerDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
-        proposal::{CastBallot, Choice, OpenProposal, ProposalAction, Scope},
+        dispute::{AnswerDispute, DisputeTarget, OpenDispute, ResolveDispute, RuleDispute, WithdrawDispute},
+        proposal::{CastBallot, Choice, ModelAction, OpenProposal, Question},
     },
 };
 use allod_tests::reference::Dispute;
@@ -75,9 +75,11 @@ impl History {
                 (self.place(of.challenger), Action::WithdrawDispute(WithdrawDispute { dispute: id }))
             }
             Move::Ask { dispute: number, upholds } => {
-                let (scope, title, text) = (Scope::Model(self.models[0]), "a question".into(), String::new());
-                let actions = vec![ProposalAction::ResolveDispute { dispute: dispute(number)?.0, upholds }];
-                (any(number), Action::OpenProposal(OpenProposal { scope, title, text, actions }))
+                let (title, text) = ("a question".into(), String::new());
+                let actions =
+                    vec![ModelAction::ResolveDispute(ResolveDispute { dispute: dispute(number)?.0, upholds })];
+                let question = Question::of_model(self.models[0], actions);
+                (any(number), Action::OpenProposal(OpenProposal { question, title, text }))
             }
             Move::Vote { by, choice } => {
                 (any(by), Action::CastBallot(CastBallot::whole(*self.proposals.last()?, choice)))

@@ -12,11 +12,11 @@ use allod_protocol::{
         delegation::Delegate,
         dispute::{DisputeTarget, OpenDispute},
         event::Event,
-        model::{CreateModel, FoundingLine, Model},
+        model::{CreateModel, FoundingLine, Model, Retire},
         policy::{ModelPolicy, Rule, Tally},
-        proposal::{BallotPart, CastBallot, Choice, OpenProposal, Proposal, ProposalAction, ProposalStatus, Scope},
-        round::{KindWeight, RoundPlan},
-        share::{GiveConsent, Register, TransferShares, Vesting},
+        proposal::{BallotPart, CastBallot, Choice, ModelAction, OpenProposal, Proposal, ProposalStatus, Question},
+        round::{KindWeight, OpenRound, RoundPlan},
+        share::{BurnByDecision, Expropriate, GiveConsent, MintShares, Register, TransferShares, Vesting},
     },
 };
 use allod_tests::ledger::{TestLedger, percent, policy, rule};
@@ -45,9 +45,9 @@ fn found(ledger: &mut TestLedger, policy: ModelPolicy) -> ModelId {
     }
 }
 
-fn open(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) -> ProposalId {
-    let (scope, title, text) = (Scope::Model(model), "a question".into(), String::new());
-    let asked = OpenProposal { scope, title, text, actions: vec![action] };
+fn open(ledger: &mut TestLedger, model: ModelId, action: ModelAction) -> ProposalId {
+    let (question, title, text) = (Question::of_model(model, vec![action]), "a question".into(), String::new());
+    let asked = OpenProposal { question, title, text };
     match ledger.must(0, Action::OpenProposal(asked)).events.first() {
         Some(Event::ProposalOpened { proposal, .. }) => *proposal,
         other => panic!("{other:?}"),
@@ -66,16 +66,16 @@ fn challenge(ledger: &mut TestLedger, by: u8, target: DisputeTarget) -> DisputeI
     }
 }
 
-fn pass(ledger: &mut TestLedger, model: ModelId, action: ProposalAction) {
+fn pass(ledger: &mut TestLedger, model: ModelId, action: ModelAction) {
     let id = open(ledger, model, action);
     for by in 0..3 {
         vote(ledger, by, id, Choice::Yes);
     }
     // Whoever loses units by it agrees.
     let proposal: Proposal = ledger.read(&id).expect("proposal");
-    for action in proposal.actions {
-        let ProposalAction::BurnShares { from, .. } = action else { continue };
-        let place = HANDLES.iter().position(|handle| ledger.account(handle) == from).expect("a founder");
+    for action in proposal.question.model_actions() {
+        let ModelAction::BurnShares(BurnByDecision { from, .. }) = action else { continue };
+        let place = HANDLES.iter().position(|handle| ledger.account(handle) == *from).expect("a founder");
         let by = u8::try_from(place).expect("few founders");
         ledger.must(by, Action::GiveConsent(GiveConsent { proposal: id, agrees: true }));
     }
@@ -95,7 +95,7 @@ fn early() -> ModelPolicy {
 fn an_early_close_is_taken_back_when_a_changed_ballot_opens_the_outcome_again() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, early());
-    let id = open(&mut ledger, model, ProposalAction::Statement);
+    let id = open(&mut ledger, model, ModelAction::Statement);
     vote(&mut ledger, 0, id, Choice::Yes);
     vote(&mut ledger, 2, id, Choice::Yes);
     // 70 of 100 are for it: settled. Then northfield changes its mind, and lakeside's 30 would decide.
@@ -112,7 +112,7 @@ fn an_early_close_waits_for_those_who_may_still_override_their_delegate() {
     let model = found(&mut ledger, early());
     let to = Some(ledger.account("hilltop"));
     ledger.must(0, Action::Delegate(Delegate { model, to, expires: None }));
-    let id = open(&mut ledger, model, ProposalAction::Statement);
+    let id = open(&mut ledger, model, ModelAction::Statement);
     // hilltop answers with its 20 and northfield's 50; northfield's own no would make it 20 to 50.
     vote(&mut ledger, 2, id, Choice::Yes);
     let proposal: Proposal = ledger.read(&id).expect("proposal");
@@ -127,7 +127,7 @@ fn an_early_close_waits_for_an_override_that_would_make_a_decision_pass() {
     let model = found(&mut ledger, policy);
     let to = Some(ledger.account("hilltop"));
     ledger.must(0, Action::Delegate(Delegate { model, to, expires: None }));
-    let id = open(&mut ledger, model, ProposalAction::Statement);
+    let id = open(&mut ledger, model, ModelAction::Statement);
     let half = |choice| BallotPart { choice, part: BasisPoints::new(5_000).expect("at most the whole") };
     let parts = vec![half(Choice::Yes), half(Choice::Veto)];
     ledger.must(1, Action::CastBallot(CastBallot { proposal: id, parts }));
@@ -144,7 +144,7 @@ fn a_challenge_at_the_last_moment_voids_no_decision_of_the_owners() {
     policy.allow = policy.risks();
     let model = found(&mut ledger, policy);
     let account = ledger.account("hilltop");
-    let take = ProposalAction::Expropriate { from: account, units: Units::new(20), cause: String::new() };
+    let take = ModelAction::Expropriate(Expropriate { from: account, units: Units::new(20), cause: String::new() });
     let id = open(&mut ledger, model, take);
     vote(&mut ledger, 0, id, Choice::Yes);
     vote(&mut ledger, 1, id, Choice::Yes);
@@ -168,7 +168,7 @@ fn what_a_round_promised_is_minted_although_the_model_is_retired_since() {
         review_ms: 1_000,
         sealed: false,
     };
-    pass(&mut ledger, model, ProposalAction::OpenRound { plan });
+    pass(&mut ledger, model, ModelAction::OpenRound(OpenRound { plan }));
     let give = RecordContribution {
         model,
         round: Some(0),
@@ -181,7 +181,7 @@ fn what_a_round_promised_is_minted_although_the_model_is_retired_since() {
     let recorded = ledger.must(2, Action::RecordContribution(give));
     let Some(Event::ContributionRecorded { contribution, .. }) = recorded.events.first() else { panic!("no record") };
     ledger.must(0, Action::AcceptContribution(AcceptContribution { contribution: *contribution }));
-    pass(&mut ledger, model, ProposalAction::Retire { reason: String::new() });
+    pass(&mut ledger, model, ModelAction::Retire(Retire { reason: String::new() }));
     assert!(ledger.read::<Model>(&model).expect("model").retired.is_some());
     for later_ms in [61_000, 1_000, 1_000] {
         ledger.block(later_ms, vec![]);
@@ -196,14 +196,11 @@ fn what_is_locked_is_never_more_than_what_a_burn_left() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = found(&mut ledger, policy(50, 50));
     let riverbend = ledger.account("riverbend");
-    let mint = |units, vesting| ProposalAction::MintShares {
-        to: riverbend,
-        units: Units::new(units),
-        reason: "r".into(),
-        vesting,
+    let mint = |units, vesting| {
+        ModelAction::MintShares(MintShares { to: riverbend, units: Units::new(units), reason: "r".into(), vesting })
     };
     pass(&mut ledger, model, mint(100, Some(Vesting { cliff_ms: 0, duration_ms: 1_000_000_000 })));
-    let burn = ProposalAction::BurnShares { from: riverbend, units: Units::new(90), cause: "c".into() };
+    let burn = ModelAction::BurnShares(BurnByDecision { from: riverbend, units: Units::new(90), cause: "c".into() });
     pass(&mut ledger, model, burn);
     pass(&mut ledger, model, mint(50, None));
     let give = |units| {

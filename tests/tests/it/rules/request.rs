@@ -367,8 +367,6 @@ pub(crate) enum Step {
         upholds: bool,
     },
     Statement,
-    /// An action for another scope.
-    Member(MemberStep),
 }
 
 /// What the members of the network are asked.
@@ -534,7 +532,6 @@ fn step(policies: Range<u8>) -> impl Strategy<Value = Step> {
         3 => policies.prop_map(Step::Policy),
         1 => prop::bool::weighted(0.5).prop_map(|retire| if retire { Step::Retire } else { Step::Statement }),
         8 => (pick(), any.prop_map(|bits| bits % 2 == 0)).prop_map(|(dispute, upholds)| Step::Resolve { dispute, upholds }),
-        1 => member_step().prop_map(Step::Member),
     ]
 }
 

@@ -11,7 +11,7 @@ use allod_protocol::{
         ProposalId, Units, VersionLabel,
     },
     rules::{
-        access::{Distribution, Readers},
+        access::{Distribution, Readers, SetDistribution},
         account::{CreateAccount, RotateKeys},
         action::Action,
         artifact::{Artifact, ArtifactKind},
@@ -20,25 +20,31 @@ use allod_protocol::{
         contribution::{
             AcceptContribution, ContributionKind, DeclineContribution, RecordContribution, RevealContribution, seal,
         },
+        control::AcceptControl,
         delegation::Delegate,
-        dispute::{AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, RuleDispute, WithdrawDispute},
+        dispute::{
+            AnswerDispute, AppealDispute, DisputeTarget, OpenDispute, ResolveDispute, RuleDispute, WithdrawDispute,
+        },
         dormancy::{CallOn, Present},
-        emergency::StopVersion,
+        emergency::{LiftSuspension, StopVersion, SuspendVersion},
         incident::{AnswerIncident, IncidentStatus, ReportIncident, UpdateIncident},
         intake::{SetIntake, UnitsOf},
-        licence::{AnswerLicence, AskLicence, LicenceTerms, WantedLicence},
-        model::{CreateModel, FoundingLine, Licence, ParentGrant, PublishVersion, VersionRef},
-        network::LeaveNetwork,
+        licence::{AnswerLicence, AskLicence, GrantLicence, LicenceTerms, RevokeLicence, SetLicence, WantedLicence},
+        model::{
+            ClaimLineage, CreateModel, DeprecateVersion, FoundingLine, Licence, ParentGrant, PublishVersion,
+            ReleaseVersion, Retire, SetPolicy, SetStewards, VersionRef, WithdrawVersion,
+        },
+        network::{AdmitMember, GrantQuota, LeaveNetwork, ReinstateAccount, RemoveMember, SuspendAccount},
         office::{AcceptOffice, Office, ResignOffice},
         policy::Proposers,
         proposal::{
-            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, OpenProposal, ProposalAction, Scope,
-            WithdrawProposal,
+            BallotPart, CancelProposal, CastBallot, Choice, ExecuteProposal, ModelAction, NetworkAction, OpenProposal,
+            Question, Scope, WithdrawProposal,
         },
         recovery::{CancelRecovery, RecoverAccount, RecoveryPolicy, SetRecovery, Stage},
-        round::{Cap, KindWeight, RoundPlan},
-        sale::AcceptTransfer,
-        share::{BurnShares, GiveConsent, TakeUp, TransferShares, Vesting},
+        round::{Cap, KindWeight, OpenRound, RoundPlan},
+        sale::{AcceptTransfer, ApproveTransfer},
+        share::{BurnByDecision, BurnShares, Expropriate, GiveConsent, MintShares, TakeUp, TransferShares, Vesting},
     },
 };
 use allod_tests::reference::{Answer, DisputeStatus, Licensed, Model, Proposal, Status, Suspended, VersionStatus};
@@ -152,8 +158,8 @@ impl History {
             }
             Request::Consent { proposal, agrees } => {
                 let burns = |proposal: &Proposal| {
-                    proposal.actions.iter().find_map(|action| match action {
-                        ProposalAction::BurnShares { from, .. } => Some(*from),
+                    proposal.question.model_actions().iter().find_map(|action| match action {
+                        ModelAction::BurnShares(BurnByDecision { from, .. }) => Some(*from),
                         _ => None,
                     })
                 };
@@ -220,11 +226,11 @@ impl History {
             }
             Request::Buy { proposal, by, accept } => {
                 let buyers = |proposal: &Proposal| -> Vec<AccountId> {
-                    let buyer = |action: &ProposalAction| match action {
-                        ProposalAction::ApproveTransfer { to, .. } => Some(*to),
+                    let buyer = |action: &ModelAction| match action {
+                        ModelAction::ApproveTransfer(ApproveTransfer { to, .. }) => Some(*to),
                         _ => None,
                     };
-                    proposal.actions.iter().filter_map(buyer).collect()
+                    proposal.question.model_actions().iter().filter_map(buyer).collect()
                 };
                 let sells = |proposal: &Proposal| !proposal.status.is_final() && !buyers(proposal).is_empty();
                 let id = choose(&self.proposals, *proposal, |id| sells(&self.world.proposals[id]))?;
@@ -517,15 +523,15 @@ impl History {
                 });
                 let mut actions: Vec<_> = steps.iter().filter_map(|step| self.step(id, by, step)).collect();
                 // A resolution stands by itself.
-                let resolution = actions.iter().position(|one| matches!(one, ProposalAction::ResolveDispute { .. }));
+                let resolution = actions.iter().position(|one| matches!(one, ModelAction::ResolveDispute(_)));
                 if let Some(resolution) = resolution {
                     actions = vec![actions.swap_remove(resolution)];
                 }
-                self.open(by, Scope::Model(id), actions)
+                self.open(by, Question::of_model(id, actions))
             }
             Request::ProposeToMembers { by, step } => {
                 let by = self.by(*by, |account| self.world.accounts[&account].member_since.is_some());
-                self.open(by, Scope::Network, vec![self.member_step(*step)])
+                self.open(by, Question::of_network(vec![self.member_step(*step)]))
             }
             Request::Answer { proposal, by, parts } => {
                 let id = self.proposal(*proposal, |status| *status == Status::Open)?;
@@ -534,8 +540,8 @@ impl History {
             }
             Request::Withdraw { proposal, by } => {
                 let sells = |proposal: &Proposal| {
-                    let is_sale = |action: &ProposalAction| matches!(action, ProposalAction::ApproveTransfer { .. });
-                    proposal.actions.iter().any(is_sale)
+                    let is_sale = |action: &ModelAction| matches!(action, ModelAction::ApproveTransfer(_));
+                    proposal.question.model_actions().iter().any(is_sale)
                         && !proposal.status.is_final()
                         && proposal.closes.is_multiple_of(2)
                 };
@@ -588,22 +594,22 @@ impl History {
         choose(&self.proposals, pick, |id| fits(&self.world.proposals[id].status))
     }
 
-    fn open(&self, by: AccountId, scope: Scope, actions: Vec<ProposalAction>) -> Option<(AccountId, Action)> {
-        if actions.is_empty() {
+    fn open(&self, by: AccountId, question: Question) -> Option<(AccountId, Action)> {
+        if question.action_names().is_empty() {
             return None;
         }
         let (title, text) = ("a question".into(), String::new());
-        Some((by, Action::OpenProposal(OpenProposal { scope, title, text, actions })))
+        Some((by, Action::OpenProposal(OpenProposal { question, title, text })))
     }
 
     /// Everybody who is asked attests what a queued release lacks, its challenger gives up, and somebody executes it.
     fn clear(&self, pick: Pick) -> Option<Vec<(usize, Action)>> {
         let id = self.proposal(pick, |status| matches!(status, Status::Queued { .. }))?;
         let proposal = &self.world.proposals[&id];
-        let Scope::Model(model) = proposal.scope else { return None };
+        let Scope::Model(model) = proposal.question.scope() else { return None };
         let mut actions = Vec::new();
-        for action in &proposal.actions {
-            let ProposalAction::ReleaseVersion { label } = action else { continue };
+        for action in proposal.question.model_actions() {
+            let ModelAction::ReleaseVersion(ReleaseVersion { label }) = action else { continue };
             let artifact = self.world.models[&model].versions[label].artifact;
             for (gate, accounts) in &proposal.gates {
                 let (statement, note) = (gate.statement.clone(), String::new());
@@ -659,37 +665,39 @@ impl History {
         choose(&labels, pick, |label| fits(versions[label].suspended))
     }
 
-    fn step(&self, model: ModelId, by: AccountId, step: &Step) -> Option<ProposalAction> {
+    fn step(&self, model: ModelId, by: AccountId, step: &Step) -> Option<ModelAction> {
         let reason = String::new();
         Some(match step {
-            Step::Release(pick) => {
-                ProposalAction::ReleaseVersion { label: self.version(model, *pick, VersionStatus::Published)? }
-            }
-            Step::Deprecate(pick) => {
-                ProposalAction::DeprecateVersion { label: self.version(model, *pick, VersionStatus::Released)?, reason }
-            }
-            Step::Withdraw(pick) => {
-                ProposalAction::WithdrawVersion { label: self.version(model, *pick, VersionStatus::Released)?, reason }
-            }
-            Step::Suspend(pick) => ProposalAction::SuspendVersion {
+            Step::Release(pick) => ModelAction::ReleaseVersion(ReleaseVersion {
+                label: self.version(model, *pick, VersionStatus::Published)?,
+            }),
+            Step::Deprecate(pick) => ModelAction::DeprecateVersion(DeprecateVersion {
+                label: self.version(model, *pick, VersionStatus::Released)?,
+                reason,
+            }),
+            Step::Withdraw(pick) => ModelAction::WithdrawVersion(WithdrawVersion {
+                label: self.version(model, *pick, VersionStatus::Released)?,
+                reason,
+            }),
+            Step::Suspend(pick) => ModelAction::SuspendVersion(SuspendVersion {
                 label: self.suspended(model, *pick, |suspended| suspended != Some(Suspended::Decision))?,
                 reason: "harms".into(),
-            },
-            Step::Lift(pick) => ProposalAction::LiftSuspension {
+            }),
+            Step::Lift(pick) => ModelAction::LiftSuspension(LiftSuspension {
                 label: self.suspended(model, *pick, |suspended| suspended.is_some())?,
                 reason: "mended".into(),
-            },
-            Step::Lineage { version, parent } => ProposalAction::ClaimLineage {
+            }),
+            Step::Lineage { version, parent } => ModelAction::ClaimLineage(ClaimLineage {
                 label: self.version(model, *version, VersionStatus::Published)?,
                 parents: vec![self.version_ref(*parent)?],
-            },
+            }),
             Step::Licence(number) => {
-                ProposalAction::SetLicence { licence: Licence::Terms(ContentHash::from_bytes([*number; 32])) }
+                ModelAction::SetLicence(SetLicence { licence: Licence::Terms(ContentHash::from_bytes([*number; 32])) })
             }
             Step::Distribution(number) => {
                 let readers = [Readers::Public, Readers::Licensees, Readers::Holders][usize::from(*number) % 3];
                 let distribution = Distribution { readers, copies: u32::from(number % 65) };
-                ProposalAction::SetDistribution { distribution }
+                ModelAction::SetDistribution(SetDistribution { distribution })
             }
             Step::Grant { to, terms } => {
                 // Just what was asked for, or something beside what there is.
@@ -702,61 +710,62 @@ impl History {
                     self.by(*to, |account| if as_asked { asked.contains_key(&account) } else { has_one(&account) });
                 let granted = asked.get(&account).filter(|_| to.fits && as_asked);
                 let terms = granted.map(|wanted| wanted.terms.clone()).unwrap_or_else(|| licence_terms(*terms));
-                ProposalAction::GrantLicence { account, terms }
+                ModelAction::GrantLicence(GrantLicence { account, terms })
             }
             Step::Revoke(pick) => {
                 let licensees = &self.world.models[&model].licensees;
                 let has = |licensed: &Licensed| licensed.offer.is_some() || matches!(licensed.agreed, Some((_, None)));
                 let account = self.by(*pick, |account| licensees.get(&account).is_some_and(has));
-                ProposalAction::RevokeLicence { account, reason }
+                ModelAction::RevokeLicence(RevokeLicence { account, reason })
             }
             Step::Stewards { first, count } => {
                 let mut stewards: Vec<AccountId> = (0..*count).map(|more| self.any(first.wrapping_add(more))).collect();
                 stewards.sort();
                 stewards.dedup();
-                ProposalAction::SetStewards { stewards }
+                ModelAction::SetStewards(SetStewards { stewards })
             }
-            Step::Policy(number) => ProposalAction::SetPolicy { policy: Box::new(policy(*number, &self.accounts)) },
-            Step::Retire => ProposalAction::Retire { reason },
+            Step::Policy(number) => {
+                ModelAction::SetPolicy(SetPolicy { policy: Box::new(policy(*number, &self.accounts)) })
+            }
+            Step::Retire => ModelAction::Retire(Retire { reason }),
             Step::Resolve { dispute, upholds } => {
                 let of_model =
                     |dispute: &allod_tests::reference::Dispute| dispute.model == model && !dispute.status.is_final();
                 let dispute = choose(&self.disputes, *dispute, |id| of_model(&self.world.disputes[id]))?;
-                ProposalAction::ResolveDispute { dispute, upholds: *upholds }
+                ModelAction::ResolveDispute(ResolveDispute { dispute, upholds: *upholds })
             }
-            Step::Statement => ProposalAction::Statement,
-            Step::Member(step) => self.member_step(*step),
+            Step::Statement => ModelAction::Statement,
             step => return self.ownership_step(model, by, step),
         })
     }
 
-    fn ownership_step(&self, model: ModelId, by: AccountId, step: &Step) -> Option<ProposalAction> {
+    fn ownership_step(&self, model: ModelId, by: AccountId, step: &Step) -> Option<ModelAction> {
         let reason = String::new();
         Some(match step {
             Step::Mint { to, amount, vesting: terms } => {
                 let (to, units) = (self.any(*to), self.units(*amount, self.world.total(model)));
-                ProposalAction::MintShares { to, units, reason, vesting: vesting(*terms) }
+                ModelAction::MintShares(MintShares { to, units, reason, vesting: vesting(*terms) })
             }
             Step::Burn { from, amount } => {
                 let from = self.by(*from, |account| self.world.held(model, account) > 0);
                 let units = self.units(*amount, self.world.held(model, from));
-                ProposalAction::BurnShares { from, units, cause: reason }
+                ModelAction::BurnShares(BurnByDecision { from, units, cause: reason })
             }
             Step::Expropriate { from, amount } => {
                 let from = self.by(*from, |account| self.world.held(model, account) > 0);
                 let units = self.units(*amount, self.world.held(model, from));
-                ProposalAction::Expropriate { from, units, cause: reason }
+                ModelAction::Expropriate(Expropriate { from, units, cause: reason })
             }
             Step::Approve { to, amount } => {
                 let (to, units) = (self.any(*to), self.units(*amount, self.world.free(model, by)));
-                ProposalAction::ApproveTransfer { to, units, price: String::new(), reason }
+                ModelAction::ApproveTransfer(ApproveTransfer { to, units, price: String::new(), reason })
             }
             Step::Control { account, others } => {
                 let account = choose(&self.accounts, *account, |account| self.world.is_unaccepted(model, *account))?;
                 let begun = self.world.controls.get(&account).map(|control| control.keys.clone());
                 let other = others.map(|number| keys(&self.world.accounts[&account].handle, number));
                 let present = || self.world.accounts[&account].keys.clone();
-                ProposalAction::AcceptControl { account, keys: other.or(begun).unwrap_or_else(present) }
+                ModelAction::AcceptControl(AcceptControl { account, keys: other.or(begun).unwrap_or_else(present) })
             }
             Step::Round { budget, weights, cap, min, recording_ms, review_ms, sealed } => {
                 let kinds = ContributionKind::ALL.into_iter().zip(1u32..);
@@ -771,36 +780,36 @@ impl History {
                     review_ms: (*review_ms).into(),
                     sealed: *sealed,
                 };
-                ProposalAction::OpenRound { plan }
+                ModelAction::OpenRound(OpenRound { plan })
             }
             _ => return None,
         })
     }
 
-    fn member_step(&self, step: MemberStep) -> ProposalAction {
+    fn member_step(&self, step: MemberStep) -> NetworkAction {
         match step {
             MemberStep::Admit(pick) => {
                 let account = self.by(pick, |account| self.world.accounts[&account].member_since.is_none());
-                ProposalAction::AdmitMember { account }
+                NetworkAction::AdmitMember(AdmitMember { account })
             }
             MemberStep::Quota { account, quota } => {
-                ProposalAction::GrantQuota { account: self.any(account), quota: quota.into() }
+                NetworkAction::GrantQuota(GrantQuota { account: self.any(account), quota: quota.into() })
             }
             MemberStep::Suspend(place) => {
-                ProposalAction::SuspendAccount { account: self.any(place), reason: String::new() }
+                NetworkAction::SuspendAccount(SuspendAccount { account: self.any(place), reason: String::new() })
             }
             MemberStep::Reinstate(pick) => {
                 let account = self.by(pick, |account| self.world.accounts[&account].suspended);
-                ProposalAction::ReinstateAccount { account }
+                NetworkAction::ReinstateAccount(ReinstateAccount { account })
             }
             MemberStep::Remove(pick) => {
                 let removable = |account: AccountId| {
                     let account = &self.world.accounts[&account];
                     account.member_since.is_some() && !account.operates
                 };
-                ProposalAction::RemoveMember { account: self.by(pick, removable), reason: String::new() }
+                NetworkAction::RemoveMember(RemoveMember { account: self.by(pick, removable), reason: String::new() })
             }
-            MemberStep::Statement => ProposalAction::Statement,
+            MemberStep::Statement => NetworkAction::Statement,
         }
     }
 
@@ -992,9 +1001,9 @@ impl History {
         let mut actions = vec![(self.place(dispute.respondent), answer)];
         let is_for_owners = matches!(dispute.status, DisputeStatus::Appealed(_)) || !self.world.rules(dispute);
         if is_for_owners {
-            let resolve = ProposalAction::ResolveDispute { dispute: id, upholds };
+            let resolve = ModelAction::ResolveDispute(ResolveDispute { dispute: id, upholds });
             let (by, action) =
-                self.open(wrap(&model.stewards, pick.place)?, Scope::Model(dispute.model), vec![resolve])?;
+                self.open(wrap(&model.stewards, pick.place)?, Question::of_model(dispute.model, vec![resolve]))?;
             actions.push((self.place(by), action));
         } else {
             let panel = self.world.panel(dispute).into_iter();

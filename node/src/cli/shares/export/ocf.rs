@@ -98,7 +98,14 @@ fn stakeholders(changes: &[ShareChangeView], individuals: &BTreeSet<AccountId>) 
         let relationship = match view.change.reason {
             ShareReason::Founding => "FOUNDER",
             ShareReason::TransferApproved { .. } => "INVESTOR",
-            _ => "OTHER",
+            ShareReason::Minted { .. }
+            | ShareReason::Transferred { .. }
+            | ShareReason::Burned { .. }
+            | ShareReason::BurnedByDecision { .. }
+            | ShareReason::Round { .. }
+            | ShareReason::BurnedByDispute { .. }
+            | ShareReason::TakenUp { .. }
+            | ShareReason::Lineage { .. } => "OTHER",
         };
         let name = || (who(view.handle.as_ref(), view.change.account), relationship);
         known.entry(view.change.account).or_insert_with(name);
