@@ -7,7 +7,7 @@
 //! # Security
 //! The API acts on files of this machine with this process's rights: publishing reads a path, fetching writes one. So
 //! it listens on 127.0.0.1 unless told otherwise, and whoever can reach the address is trusted that far. Web pages in a
-//! browser on this machine can reach it too, and are kept out ([`guard`]):
+//! browser on this machine can reach it too, and are kept out ([`origin`]):
 //! - a request whose `Host` is not an IP address or `localhost` is refused, so that a name which an attacker points at
 //!   127.0.0.1 (DNS rebinding) gets nothing but health and metrics;
 //! - a request that changes something and carries the `Origin` of another site is refused, and no CORS header is ever
@@ -19,7 +19,7 @@
 //! their places ([`listener`]), so that health and metrics are answered whoever holds how many.
 //!
 //! # Reading order
-//! [`views`] (what is answered), [`problem`] (errors), [`listener`], [`guard`], [`extract`] and [`ids`] (what a request
+//! [`views`] (what is answered), [`problem`] (errors), [`listener`], [`origin`], [`extract`] and [`ids`] (what a request
 //! passes), then one file a family of endpoints. Every endpoint stands in [`routes`]: what is not there is neither served
 //! nor described.
 
@@ -33,7 +33,6 @@ mod dry_run;
 mod effect;
 mod events;
 mod extract;
-mod guard;
 mod ids;
 mod inbox;
 mod keys;
@@ -44,6 +43,7 @@ mod models;
 mod node;
 mod offices;
 mod openapi;
+mod origin;
 mod preconditions;
 mod problem;
 mod proofs;
@@ -64,7 +64,11 @@ pub mod views;
 pub(crate) use effect::parts;
 pub(crate) use ids::DIGITS_MIN;
 
-use crate::{artifact_service::ArtifactService, handle::NodeHandle, replication::Replication, services::Services};
+use crate::{
+    artifacts::{replication::Replication, service::ArtifactService},
+    event_loop::handle::NodeHandle,
+    services::Services,
+};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -160,7 +164,7 @@ fn router(api: Shared) -> Router {
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE_BYTES))
-        .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(api.clone(), origin::guard))
         .layer(middleware::from_fn(listener::seated))
         .with_state(api)
 }

@@ -53,13 +53,13 @@ mod testnet;
 #[cfg(test)]
 mod tests;
 mod transaction;
-pub(crate) mod units;
 mod verify;
 mod vesting;
 mod vote;
 mod watch;
 mod words;
 
+use crate::plain::units;
 use clap::{Args, Parser, Subcommand};
 use context::Context;
 use std::{path::PathBuf, process::ExitCode};

@@ -5,10 +5,12 @@
 //! suggests the nearest known one. Reading order: [`SETTINGS`], [`Sources`], [`Loaded`].
 
 use crate::{
-    artifact_service::{ArtifactLimits, ArtifactOptions},
-    cli::units::patience,
+    artifacts::{
+        replication::ReplicationOptions,
+        service::{ArtifactLimits, ArtifactOptions},
+    },
     exchange::rate::LEAST_BYTES_PER_S,
-    replication::ReplicationOptions,
+    plain::units::patience,
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use libp2p::Multiaddr;

@@ -4,12 +4,20 @@
 //! It is only a pump: it hands each event to the [`Host`], which decides, and reports the host's status to the rest of
 //! the peer. `machine` has what the host does to the machine.
 
+pub mod handle;
+pub(crate) mod machine;
+pub mod quorum;
+pub(crate) mod retire;
+pub(crate) mod verifier;
+
 use crate::{
-    handle::{Command, Role, Status},
-    machine::NodeMachine,
+    event_loop::{
+        handle::{Command, Role, Status},
+        machine::NodeMachine,
+        quorum::{Reached, Watch},
+        verifier::{Unverified, Verified, Verifier},
+    },
     network::{GossipToken, NetworkEvent, NetworkEvents, NetworkHandle, SyncChannel, SyncRequest, SyncResponse, Topic},
-    quorum::{Reached, Watch},
-    verifier::{Unverified, Verified, Verifier},
 };
 use allod_protocol::{
     agreement::host::{Host, Verdict},

@@ -1,23 +1,22 @@
 //! The allod peer, as a library for its one binary and its tests.
+//!
+//! - [`run`]: what a process starts, in order; [`config`], [`keys`] and [`services`] are what it starts with
+//! - [`event_loop`]: the pump under the host, and the machine that it runs on
+//! - [`network`]: the swarm. [`exchange`]: artifacts between peers. [`artifacts`]: artifacts on this peer
+//! - [`api`]: HTTP; it only serves. [`metrics`]: what operators count
+//! - [`cli`]: the command line, a client of the API like any other
+//! - `plain`: what records say, in words
 
 pub mod api;
-pub mod artifact_service;
+pub mod artifacts;
 pub mod cli;
 pub mod config;
-mod event_loop;
+pub mod event_loop;
 pub mod exchange;
-mod gate;
-pub mod handle;
 mod json;
 pub mod keys;
-mod machine;
 pub mod metrics;
 pub mod network;
-pub mod peer_key;
 mod plain;
-pub mod quorum;
-pub mod replication;
-mod retire;
 pub mod run;
 pub mod services;
-mod verifier;

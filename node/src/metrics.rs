@@ -15,8 +15,8 @@
 //! - `allod_consensus_missed_proposals_total`: rounds that did not decide and in which this peer was the proposer.
 
 use crate::{
+    event_loop::handle::{NodeHandle, Notice},
     exchange::serve::ServeCounters,
-    handle::{NodeHandle, Notice},
     network::{NetworkStats, Topic},
 };
 use allod_protocol::{

@@ -12,15 +12,16 @@
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
 //! job each), `peers` (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears
-//! us), `reach` (how others reach us), `guard` (what we tolerate).
+//! us), `reach` (how others reach us), `offences` (what we tolerate).
 
 mod audience;
 mod behaviour;
 mod candidates;
 mod driver;
 mod gossip;
-mod guard;
 mod introduction;
+mod offences;
+pub mod peer_key;
 mod peers;
 mod providers;
 mod reach;

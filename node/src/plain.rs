@@ -2,10 +2,11 @@
 //! not.
 
 mod request;
+pub(crate) mod units;
 
 pub(crate) use request::action;
 
-use crate::cli::units::{show_duration, show_time};
+use crate::plain::units::{show_duration, show_time};
 use allod_protocol::{
     ground::ids::{AccountId, ModelId, Timestamp},
     rules::{

@@ -2,18 +2,20 @@
 
 use crate::{
     api,
-    artifact_service::Scrubbing,
+    artifacts::service::Scrubbing,
     config::Config,
-    event_loop::{EventLoop, Parts, Sources},
-    handle::{COMMAND_BACKLOG, NOTICE_BACKLOG, NodeHandle, Role, Status},
+    event_loop::{
+        EventLoop, Parts, Sources,
+        handle::{COMMAND_BACKLOG, NOTICE_BACKLOG, NodeHandle, Role, Status},
+        machine::NodeMachine,
+        quorum::Reached,
+        retire,
+        verifier::Verifier,
+    },
     keys,
-    machine::NodeMachine,
     metrics::Metrics,
     network::{self, Audience, NetworkConfig},
-    quorum::Reached,
-    retire,
     services::Services,
-    verifier::Verifier,
 };
 use allod_protocol::{
     ground::{

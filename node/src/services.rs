@@ -2,10 +2,12 @@
 //! that the owners wish for, and counts for the metrics what earlier blocks say.
 
 use crate::{
-    artifact_service::{ArtifactOptions, ArtifactService},
-    handle::NodeHandle,
+    artifacts::{
+        replication::Replication,
+        service::{ArtifactOptions, ArtifactService},
+    },
+    event_loop::handle::NodeHandle,
     metrics,
-    replication::Replication,
 };
 use tokio::{sync::watch, task::JoinHandle};
 

@@ -3,7 +3,7 @@
 //!
 //! Read in this order: `columns` (what is stored, and under which keys), `ledger` and `commit` (one synced batch per
 //! block), `read` (the state at any height, blocks, proofs, deeds), `tree` (the authenticated map), `check` (what
-//! opening verifies); then [`wal`] and [`guard`], which consensus needs, and [`artifacts`]. [`memory`] is the same
+//! opening verifies); then [`wal`] and [`sign_guard`], which consensus needs, and [`artifacts`]. [`memory`] is the same
 //! ledger in a few maps: the reference that tests compare the disk with, and the store that the simulator runs on.
 //!
 //! # The interface
@@ -54,18 +54,18 @@ mod check;
 mod columns;
 mod commit;
 mod error;
-pub mod guard;
 mod ledger;
 pub mod memory;
 mod read;
+pub mod sign_guard;
 mod tree;
 pub mod wal;
 
 pub use columns::SCHEMA_VERSION;
 pub use error::{OpenError, StorageError};
-pub use guard::SignGuard;
 pub use ledger::{Ledger, Stats};
 pub use memory::MemoryLedger;
 pub use read::{BlockEvents, DecidedTransaction, Proven, Snapshot};
+pub use sign_guard::SignGuard;
 pub use tree::PROVABLE_HEIGHTS;
 pub use wal::{ConsensusLog, LogError};

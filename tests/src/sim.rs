@@ -100,7 +100,7 @@ pub struct Plan {
     pub keeps_log: bool,
     /// Whether last-signed records are written; only a control turns it off.
     pub keeps_last_signed: bool,
-    /// A peer half of whose crashes delete its log as well. One at most: see `allod_protocol::agreement::replica::guard`.
+    /// A peer half of whose crashes delete its log as well. One at most: see `allod_protocol::agreement::replica::last_signed`.
     pub loses_log: Option<usize>,
     /// How many writes take up to 30 ms, 0 to 1: meanwhile the peer does nothing else.
     pub slow_disk: f64,

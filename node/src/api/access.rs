@@ -6,7 +6,7 @@ use super::{
     reader::{Json, json},
     views::{CommitmentView, Page, PeerBindingView, Problem},
 };
-use crate::peer_key;
+use crate::network::peer_key;
 use allod_protocol::{
     ground::state::Direction,
     rules::{

@@ -14,9 +14,11 @@ use super::{
     },
 };
 use crate::{
-    artifact_service::{Checked, FetchJob, ForVersion, Told, found},
+    artifacts::{
+        replication::Copies,
+        service::{Checked, FetchJob, ForVersion, Told, found},
+    },
     exchange::fetch::{FetchEvent, FetchReport},
-    replication::Copies,
 };
 use allod_protocol::{
     ground::{

@@ -23,7 +23,7 @@ use super::{
     reader::with_reader,
     views::{GapView, NoticeView, Problem},
 };
-use crate::{handle::Notice, json, replication::Copies};
+use crate::{artifacts::replication::Copies, event_loop::handle::Notice, json};
 use allod_protocol::{ground::ids::Height, ledger::execute::TransactionResult, rules::event::Event as LedgerEvent};
 use allod_storage::{Ledger, StorageError};
 use axum::{

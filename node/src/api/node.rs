@@ -5,7 +5,7 @@ use super::{
     reader::{Json, Reader, json, with_reader},
     views::{HealthView, NetworkView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
 };
-use crate::{handle::Role, quorum::Reached};
+use crate::event_loop::{handle::Role, quorum::Reached};
 use allod_protocol::{
     ground::limits,
     ledger::genesis::Genesis,

@@ -2,7 +2,7 @@
 //! shown beyond what its own error texts say.
 
 use super::views::Problem;
-use crate::{artifact_service::ServiceError, exchange::fetch::FetchError, handle::SubmitError, json};
+use crate::{artifacts::service::ServiceError, event_loop::handle::SubmitError, exchange::fetch::FetchError, json};
 use allod_protocol::{
     agreement::mempool::Refused,
     ground::{invalid::Invalid, state::StateError},

@@ -1,7 +1,11 @@
 //! Reading the ledger for one request: one snapshot, on a thread where waiting for the disk is allowed.
 
 use super::{Shared, views::Problem};
-use crate::{handle::NodeHandle, json as written, machine::clock, plain::Names};
+use crate::{
+    event_loop::{handle::NodeHandle, machine::clock},
+    json as written,
+    plain::Names,
+};
 use allod_protocol::{
     ground::{
         ids::{AccountId, Handle, Height, ModelId, ModelName, Timestamp},

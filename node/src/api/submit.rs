@@ -11,7 +11,7 @@ use super::{
     views::{BatchRefusal, BatchView, Problem, Submitted},
 };
 use crate::{
-    handle::{Notice, SubmitError},
+    event_loop::handle::{Notice, SubmitError},
     plain,
 };
 use allod_protocol::{

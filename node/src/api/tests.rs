@@ -23,13 +23,15 @@ use super::{
     views::{BatchView, Problem, Submitted},
 };
 use crate::{
-    artifact_service::Scrubbing,
+    artifacts::service::Scrubbing,
     config::Sources,
-    handle::{Command, NodeHandle, Notice, Role, Status},
-    machine::clock,
+    event_loop::{
+        handle::{Command, NodeHandle, Notice, Role, Status},
+        machine::clock,
+        quorum::Reached,
+    },
     metrics::Metrics,
     network::{self, NetworkConfig},
-    quorum::Reached,
     services::Services,
 };
 use allod_protocol::{

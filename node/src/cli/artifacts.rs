@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::views::{ArtifactView, CollectRequest, CollectedView, PinView, VerifyLine},
-    replication::Copies,
+    artifacts::replication::Copies,
 };
 use allod_protocol::{
     ground::ids::ArtifactId,

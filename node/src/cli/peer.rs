@@ -8,7 +8,7 @@ use super::{
     signing::{Nothing, Receipt, Signing},
     units::{now, show_time},
 };
-use crate::{api::views::PeerBindingView, config, keys, peer_key};
+use crate::{api::views::PeerBindingView, config, keys, network::peer_key};
 use allod_protocol::{
     ground::{crypto::Domain, ids::AccountId},
     rules::{

@@ -4,8 +4,8 @@
 //! never subscribes, this peer talks to nobody and cannot see it. Such a peer is disconnected, so that both sides start
 //! again, and the rest of this peer is told how many peers do hear.
 
-use super::{Topic, driver::Driver, guard::Offence};
-use crate::peer_key;
+use super::{Topic, driver::Driver, offences::Offence};
+use crate::network::peer_key;
 use allod_protocol::ground::ids::PublicKey;
 use libp2p::PeerId;
 use std::{

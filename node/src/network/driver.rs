@@ -6,8 +6,8 @@
 use super::{
     Audience, Command, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, Topic,
     behaviour::{Behaviour, BehaviourEvent, Names, Standing},
-    guard::{Guard, Offence},
     introduction::Introduction,
+    offences::{Guard, Offence},
     peers::{self, Dial, Direction, PeerBook},
     providers::Providers,
     reach::Reach,

@@ -8,7 +8,7 @@ use super::{
     NetworkEvent,
     behaviour::Names,
     driver::Driver,
-    guard::{Offence, Spending},
+    offences::{Offence, Spending},
     stats,
 };
 use allod_protocol::{agreement::host::Verdict, ground::limits};

@@ -8,7 +8,7 @@ use super::{
     NetworkEvent, Topic, Verdict,
     driver::Driver,
     gossip::ANNOUNCEMENT_SIZE_BYTES,
-    guard::{Offence, Spending},
+    offences::{Offence, Spending},
     peers::ADDRESSES,
 };
 use allod_protocol::ground::{

@@ -6,7 +6,7 @@
 use super::{
     NetworkEvent,
     driver::Driver,
-    guard::{Offence, Spending},
+    offences::{Offence, Spending},
     stats,
 };
 use allod_protocol::{

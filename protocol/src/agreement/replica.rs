@@ -38,25 +38,25 @@
 //! # What it never does
 //!
 //! It never signs two different messages for one height, round and kind, nor one of an earlier height or round
-//! ([`guard`]). It never passes an unverified message to the core, never buffers one for a height other than this or
+//! ([`last_signed`]). It never passes an unverified message to the core, never buffers one for a height other than this or
 //! the next, and never votes for a block before the host's verdict. It never decides a block that it did not find
 //! valid.
 //!
 //! A peer outside the validator set (an *observer*, with or without a key) runs the same replica: it follows votes and
 //! decides, and is never asked to build or sign.
 //!
-//! Continue with `wire` (messages, log), [`guard`], [`evidence`], `effects` (answers the core).
+//! Continue with `wire` (messages, log), [`last_signed`], [`evidence`], `effects` (answers the core).
 
 mod effects;
 pub mod evidence;
-pub mod guard;
+pub mod last_signed;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use crate::agreement::bft::Timeouts;
 pub use evidence::DoubleSign;
-pub use guard::{LastSigned, SignedKind};
+pub use last_signed::{LastSigned, SignedKind};
 pub use wire::{
     LogEntry, LogRecord, LoggedBlock, MalformedMessage, Message, PolkaCertificate, ROUNDS, RoundCertificate,
     RoundCertificateKind, RoundVote, SignedProposal, SignedVote, TimerKind,

@@ -5,9 +5,9 @@ use crate::{
     cli::{
         client::Client,
         signing::{Sender, sign_until},
-        units,
     },
     keys,
+    plain::units,
 };
 use allod_protocol::{
     ground::{

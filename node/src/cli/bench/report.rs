@@ -1,9 +1,9 @@
 //! After the run: the figures, and the machine they were measured on.
 
 use super::load::{Measured, Plan};
-use crate::cli::{
-    output::Fields,
-    units::{self, show_count},
+use crate::{
+    cli::output::Fields,
+    plain::units::{self, show_count},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Who settles disputes under a policy, and on which terms, from the command line.
 
-use crate::cli::{client::Client, units};
+use crate::{cli::client::Client, plain::units};
 use allod_protocol::{
     ground::ids::AccountId,
     rules::policy::{Arbiters, ModelPolicy},

@@ -1,7 +1,10 @@
 //! The policy that the command line asks for: a template or a file, with changes.
 
 use super::arbitration::ArbitrationArgs;
-use crate::cli::{Failure, args, client::Client, units};
+use crate::{
+    cli::{Failure, args, client::Client},
+    plain::units,
+};
 use allod_protocol::{
     ground::{
         fraction::{Fraction, Portion},

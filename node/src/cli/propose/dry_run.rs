@@ -8,9 +8,9 @@ use crate::{
         events::Names,
         output::{Fields, cut, short, who},
         signing::as_rejection,
-        units::{show_count, show_duration, show_time},
         words::{sentences, show_effect, show_gate},
     },
+    plain::units::{show_count, show_duration, show_time},
 };
 use allod_protocol::{
     ground::ids::{AccountId, ModelId, PublicKey, Timestamp},

@@ -1,12 +1,14 @@
 //! Decisions on who owns how much.
 
 use super::{Ask, Asked};
-use crate::cli::{
-    Failure,
-    args::{self, Assigned},
-    client::Client,
-    units,
-    vesting::VestingArgs,
+use crate::{
+    cli::{
+        Failure,
+        args::{self, Assigned},
+        client::Client,
+        vesting::VestingArgs,
+    },
+    plain::units,
 };
 use allod_protocol::{
     ground::ids::{BasisPoints, ModelName, PublicKey, Units},

@@ -1,16 +1,18 @@
 //! Decisions on the terms of use, on the stewards, on disputes, and on how the owners decide.
 
 use super::{Ask, Asked};
-use crate::cli::{
-    Failure,
-    args::{self, IdArg, ReadersArg},
-    client::Client,
-    dispute::{self, Ruling},
-    licence::LicenceArgs,
-    licences,
-    output::short,
-    policy::choice::PolicyArgs,
-    units,
+use crate::{
+    cli::{
+        Failure,
+        args::{self, IdArg, ReadersArg},
+        client::Client,
+        dispute::{self, Ruling},
+        licence::LicenceArgs,
+        licences,
+        output::short,
+        policy::choice::PolicyArgs,
+    },
+    plain::units,
 };
 use allod_protocol::{
     ground::ids::ModelName,

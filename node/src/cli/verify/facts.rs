@@ -5,10 +5,12 @@ use crate::{
         attest::finding_text,
         dates::Dates,
         output::Fields,
-        units::{show_count, show_size, show_time},
         words::{show_licence, show_rule, status_name, version_status},
     },
-    plain,
+    plain::{
+        self,
+        units::{show_count, show_size, show_time},
+    },
 };
 use allod_protocol::{
     ground::ids::{Timestamp, Units},

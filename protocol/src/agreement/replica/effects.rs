@@ -6,7 +6,7 @@
 use super::{
     Output, Timer, Warning,
     evidence::{DoubleSign, SignedProposalBody},
-    guard::{LastSigned, SignedKind},
+    last_signed::{LastSigned, SignedKind},
     wire::{self, LogEntry, LogRecord, LoggedBlock, Message, SignedProposal, SignedVote, TimerKind, round_number},
 };
 use crate::{

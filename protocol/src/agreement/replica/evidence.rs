@@ -1,7 +1,7 @@
 //! Proof that a validator signed two different messages for the same height, round and kind.
 //!
 //! It is self-contained: everybody who knows the validator's key can check it. An honest validator never gives cause
-//! for it, whatever it receives, because it never signs twice (see [`super::guard`]).
+//! for it, whatever it receives, because it never signs twice (see [`super::last_signed`]).
 
 use super::wire::SignedVote;
 use crate::{

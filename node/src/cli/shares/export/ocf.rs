@@ -14,7 +14,8 @@ mod schedule;
 use super::{Whole, date_time};
 use crate::{
     api::views::{ShareChangeView, counterparty},
-    cli::{output::who, units::now, words},
+    cli::{output::who, words},
+    plain::units::now,
 };
 use allod_protocol::{
     ground::ids::{AccountId, Timestamp},

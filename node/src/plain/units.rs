@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A percentage with at most two decimals, such as `66.67` or `50%`.
-pub(super) fn percent(text: &str) -> Result<BasisPoints, String> {
+pub(crate) fn percent(text: &str) -> Result<BasisPoints, String> {
     let wrong = || format!("{text:?} is not a percentage: 0 to 100 with at most two decimals, such as 66.67");
     let number = text.trim().trim_end_matches('%').trim_end();
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
@@ -21,7 +21,7 @@ pub(super) fn percent(text: &str) -> Result<BasisPoints, String> {
 }
 
 /// A part of a whole: `2/3`, `66.5 %`, or a bare number as per cent.
-pub(super) fn fraction(text: &str) -> Result<Fraction, String> {
+pub(crate) fn fraction(text: &str) -> Result<Fraction, String> {
     let text = text.trim();
     let is_bare = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let parsed = if is_bare { format!("{text}%").parse() } else { text.parse() };
@@ -29,7 +29,7 @@ pub(super) fn fraction(text: &str) -> Result<Fraction, String> {
 }
 
 /// How much of a whole is needed: a part for at least that, `>` before it for more than that.
-pub(super) fn portion(text: &str) -> Result<Portion, String> {
+pub(crate) fn portion(text: &str) -> Result<Portion, String> {
     match text.trim().strip_prefix('>').filter(|rest| !rest.starts_with('=')) {
         Some(part) => Portion::more_than(fraction(part)?).map_err(|error| error.to_string()),
         None => fraction(text).map(Portion::at_least).or_else(|error| text.parse().map_err(|_| error)),
@@ -37,7 +37,7 @@ pub(super) fn portion(text: &str) -> Result<Portion, String> {
 }
 
 /// A duration with its unit, such as `500ms`, `5s`, `10m`, `2h`, `3d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration: a whole number and ms, s, m, h or d, such as 5s or 3d");
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(split);
@@ -59,12 +59,12 @@ pub(crate) fn patience(text: &str) -> Result<Duration, String> {
 }
 
 /// The milliseconds of a duration.
-pub(super) fn milliseconds(duration: Duration) -> u64 {
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A moment: `now`, or in RFC 3339 form.
-pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     if text == "now" {
         return Ok(now());
     }
@@ -74,7 +74,7 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 /// The time of this machine's clock.
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::new(milliseconds(since))
 }
@@ -102,12 +102,12 @@ pub(crate) fn show_duration(milliseconds: u64) -> String {
 }
 
 /// A size for people, in binary units.
-pub(super) fn show_size(bytes: u64) -> String {
+pub(crate) fn show_size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
 }
 
 /// A whole number with its thousands separated.
-pub(super) fn show_count(count: u64) -> String {
+pub(crate) fn show_count(count: u64) -> String {
     indicatif::HumanCount(count).to_string()
 }
 

@@ -1,7 +1,7 @@
 //! What the rest of a peer may request from its event loop: submit a transaction, follow blocks, read the status.
 //! Reading the ledger does not involve the loop: a snapshot comes directly from [`Ledger`].
 
-use crate::{artifact_service::Scrubbing, metrics::Metrics, network::NetworkHandle, quorum::Reached};
+use crate::{artifacts::service::Scrubbing, event_loop::quorum::Reached, metrics::Metrics, network::NetworkHandle};
 use allod_protocol::{
     agreement::mempool::{Checked, Refused},
     ground::{

@@ -15,7 +15,7 @@
 //! is withdrawn, suspended, or reinstated; artifacts that arrive in the store are added. For artifacts that are not
 //! free, the ledger is asked at every request.
 
-use crate::{exchange::serve::Asked, peer_key};
+use crate::{exchange::serve::Asked, network::peer_key};
 use allod_protocol::{
     ground::{
         ids::{ArtifactId, ModelId, ModelName, Timestamp},

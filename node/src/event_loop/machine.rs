@@ -2,10 +2,9 @@
 //! the log, the metrics and the notices of blocks.
 
 use crate::{
-    handle::Notice,
+    event_loop::{handle::Notice, retire},
     metrics::Metrics,
     network::{GossipToken, NetworkHandle, SyncRequest, Topic},
-    retire,
 };
 use allod_protocol::{
     agreement::host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},

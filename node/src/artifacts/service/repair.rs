@@ -11,7 +11,7 @@
 //! only when the last one is as old as the operator says.
 
 use super::{ArtifactService, FetchJob, ServiceError};
-use crate::machine::clock;
+use crate::event_loop::machine::clock;
 use allod_protocol::ground::ids::ArtifactId;
 use allod_storage::artifacts::{ArtifactError, ArtifactStore, DamageNews, Place, Salvaged, Step};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

@@ -1,5 +1,5 @@
 //! Publishing and fetching artifacts: the store, the swarm and the exchange combined, for the API and for replication
-//! ([`crate::replication`]).
+//! ([`crate::artifacts::replication`]).
 //!
 //! Publishing imports bytes into the store, announces them, and serves them. Fetching finds providers, fetches from
 //! them, announces that this peer now has the artifact, and exports a copy if requested. Everything in the store is
@@ -10,7 +10,7 @@
 //! queued, so that the client knows. A provider that sent wrong bytes is blocked on the swarm.
 //!
 //! Every artifact that is here whole is served to every peer of the network, except those that are withdrawn,
-//! suspended, restricted, or waiting for their version ([`crate::gate`]). What this peer published is pinned once the
+//! suspended, restricted, or waiting for their version ([`crate::artifacts::gate`]). What this peer published is pinned once the
 //! ledger has the version (`publishing`). What it fetched stays until a garbage collection finds it neither pinned nor
 //! released. Bit rot is found and repaired: `repair`.
 
@@ -21,6 +21,11 @@ pub use publishing::ForVersion;
 pub use repair::Scrubbing;
 
 use crate::{
+    artifacts::{
+        gate::{self, Gate, GateError, Ruling, Terms},
+        replication::ReplicationOptions,
+    },
+    event_loop::handle::{NodeHandle, Notice},
     exchange::{
         self,
         fetch::{FetchError, FetchEvent, FetchOptions, FetchReport, Fetcher, Lending, Observer, Wanted},
@@ -28,10 +33,7 @@ use crate::{
         rate::RateLimit,
         serve::{Asked, ServeCounters, ServeLimits, Server},
     },
-    gate::{self, Gate, GateError, Ruling, Terms},
-    handle::{NodeHandle, Notice},
-    peer_key,
-    replication::ReplicationOptions,
+    network::peer_key,
 };
 use allod_protocol::{
     ground::{
@@ -685,7 +687,7 @@ impl ArtifactService {
     }
 }
 
-/// Which of the bytes that are here a fetch may take over: see [`crate::gate`].
+/// Which of the bytes that are here a fetch may take over: see [`crate::artifacts::gate`].
 fn lending(gate: &Gate, node: &NodeHandle) -> Lending {
     let (begins, lends, node) = (gate.clone(), gate.clone(), node.clone());
     Lending {

@@ -1,4 +1,4 @@
-//! The last-signed record on disk, see `allod_protocol::agreement::replica::guard`. It is opaque bytes here, and durable before a
+//! The last-signed record on disk, see `allod_protocol::agreement::replica::last_signed`. It is opaque bytes here, and durable before a
 //! signature leaves the machine.
 //!
 //! It is a file of its own, not a record of the consensus log: the remedy for a damaged log is to move the log away,

@@ -15,10 +15,10 @@
 //! cannot ask. This module never removes anything.
 
 use crate::{
-    artifact_service::{ArtifactService, FetchJob, ServiceError, found},
+    artifacts::service::{ArtifactService, FetchJob, ServiceError, found},
+    event_loop::handle::NodeHandle,
     exchange::{probe::Probe, serve::Asked},
-    handle::NodeHandle,
-    peer_key,
+    network::peer_key,
 };
 use allod_protocol::{
     ground::{

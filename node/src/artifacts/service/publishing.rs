@@ -6,7 +6,7 @@
 //! fetches are removed automatically.
 
 use super::{ArtifactService, ServiceError, require_absolute};
-use crate::{gate, machine::clock};
+use crate::{artifacts::gate, event_loop::machine::clock};
 use allod_protocol::ground::{
     ids::{ArtifactId, ModelId},
     limits,
