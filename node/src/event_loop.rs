@@ -85,7 +85,7 @@ impl EventLoop {
     pub(crate) fn resume(parts: Parts) -> anyhow::Result<Self> {
         let Parts { machine, key, verifier, status } = parts;
         let own = key.public_key();
-        let host = Host::resume(machine, Some(key))?;
+        let host = Host::resume(machine, Some(key)).map_err(|stopped| stopped.error)?;
         let reached = Reached::of(&host.machine().network.audience(), &host.tip().validators, own);
         let this = Self { host, verifier, status, reached, cut_off: Watch::default(), tick_at: Instant::now() };
         this.tell_status();

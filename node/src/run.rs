@@ -28,8 +28,11 @@ use allod_protocol::{
 use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::{path::Path, sync::Arc};
-use tokio::sync::{broadcast, mpsc, watch};
+use std::{net::SocketAddr, path::Path, sync::Arc};
+use tokio::{
+    net::TcpListener,
+    sync::{broadcast, mpsc, watch},
+};
 
 /// Maximum number of open files and connections: more than the sum of the limits of all parts.
 const OPEN_FILES: u64 = 16_384;
@@ -79,12 +82,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let node_key = keys::load(&data.join("node.key"))?;
     let key_file = data.join("validator.key");
 
-    let api_listener = tokio::net::TcpListener::bind(config.api_address).await.with_context(|| {
-        format!(
-            "the API address {} cannot be used; stop what uses it, or set another with --api-address",
-            config.api_address
-        )
-    })?;
+    let api_listener = listen(config.api_address).await?;
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let validator_key = retire::load(&key_file, &ledger.snapshot(), &ledger.tip())?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
@@ -146,6 +144,13 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     network.shutdown();
     let _ = swarm.await;
     ended
+}
+
+/// Takes the address of the API.
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("the API address {address} cannot be used; stop what uses it, or set another with --api-address")
+    })
 }
 
 /// Whether the operating system refused a write for lack of space. The database reports that only as text.

@@ -6,6 +6,7 @@ use crate::{
     error::{OpenError, StorageError},
     ledger::Ledger,
     tree::{self, StoredTree},
+    wal::sync_directory,
 };
 use allod_protocol::{
     ground::{
@@ -39,6 +40,9 @@ impl Ledger {
         } else {
             at.check(&database, genesis)?
         };
+        // The database syncs what is in its directory; that the directory is there is for whoever made it to sync.
+        sync_directory(dir)
+            .map_err(|error| OpenError::Unavailable { dir: dir.to_owned(), detail: error.to_string() })?;
         Ok(Self::new(database, tip))
     }
 }

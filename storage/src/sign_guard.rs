@@ -7,7 +7,7 @@
 //! not left yet, and never the other. The size of the file never changes, so a store is one write and one `fdatasync`
 //! without file-system metadata.
 
-use crate::wal::{LogError, sync_directory};
+use crate::wal::{LogError, sync_found};
 use std::{
     fs::{File, OpenOptions},
     os::unix::fs::FileExt as _,
@@ -53,9 +53,8 @@ impl SignGuard {
             .map_err(failed("opening"))?;
         if file.metadata().map_err(failed("reading the size of"))?.len() == 0 {
             file.write_all_at(&[0; SLOT_BYTES * SLOTS], 0).map_err(failed("writing"))?;
-            file.sync_all().map_err(failed("syncing"))?;
-            sync_directory(dir)?;
         }
+        sync_found(&file, dir).map_err(failed("syncing"))?;
         let mut slots = [[0u8; SLOT_BYTES]; SLOTS];
         for (place, slot) in (0u64..).zip(&mut slots) {
             // A truncated file lacks slots; those that are there decide.

@@ -110,7 +110,6 @@ impl ConsensusLog {
         let path = dir.join(LOG_FILE);
         let failed = |doing| move |error| LogError::Io { path: dir.join(LOG_FILE), doing, error };
         std::fs::create_dir_all(dir).map_err(failed("creating the directory of"))?;
-        let is_new = !path.exists();
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -118,10 +117,6 @@ impl ConsensusLog {
             .truncate(false)
             .open(&path)
             .map_err(failed("opening"))?;
-        if is_new {
-            file.sync_all().map_err(failed("syncing"))?;
-            sync_directory(dir)?;
-        }
         let mut log = Self { path, file, len: 0, pending: Vec::new(), failed: false };
         let size = log.file.metadata().map_err(failed("reading the size of"))?.len();
         log.len = log.whole_frames(size)?;
@@ -131,8 +126,8 @@ impl ConsensusLog {
                 "cut the torn tail of the consensus log: a crash interrupted its last write, and nothing of it had been sent"
             );
             log.file.set_len(log.len).map_err(failed("cutting"))?;
-            log.file.sync_all().map_err(failed("syncing"))?;
         }
+        sync_found(&log.file, dir).map_err(failed("syncing"))?;
         Ok(log)
     }
 
@@ -338,8 +333,39 @@ fn bytes_of(slice: &[u8]) -> u64 {
     u64::try_from(slice.len()).unwrap_or(u64::MAX)
 }
 
-/// Makes the entries of a directory durable. Without it, a crash may lose a file that was synced.
-pub(crate) fn sync_directory(dir: &Path) -> Result<(), LogError> {
-    let sync = || File::open(dir)?.sync_all();
-    sync().map_err(|error| LogError::Io { path: dir.to_owned(), doing: "syncing", error })
+/// Makes durable what was found in a file of a directory, or has just been made there, and that both are there at all. A
+/// process that was killed may have left any of it unsynced, and who reads it now relies on it.
+pub(crate) fn sync_found(file: &File, dir: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    sync_directory(dir)
+}
+
+/// Makes the entries of a directory durable, and its own in the one above: without it a power failure may forget a file that
+/// was synced.
+pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()?;
+    // Of a relative path of one name the directory above is this one, by no name.
+    let above = dir.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    above.map_or(Ok(()), |above| File::open(above)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_write_that_failed_the_log_refuses_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (Height::new(1), Height::new(2));
+        let mut log = ConsensusLog::open(dir.path()).unwrap();
+        // The disk is full from now on.
+        log.file = File::options().write(true).open("/dev/full").unwrap();
+        log.append(one, b"a vote").unwrap();
+        let error = log.sync().unwrap_err();
+        assert!(matches!(error, LogError::Io { doing: "writing", .. }), "{error}");
+        for _ in 0..2 {
+            assert!(matches!(log.sync(), Err(LogError::Failed { .. })), "nobody knows what is in the file");
+        }
+        assert!(matches!(log.reset(two), Err(LogError::Failed { .. })));
+    }
 }

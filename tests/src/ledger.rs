@@ -6,7 +6,7 @@ use allod_protocol::{
         crypto::{Domain, SigningKey},
         fraction::{Fraction, Portion},
         ids::{AccountId, Handle, NetworkId, Power, StateRoot, Timestamp},
-        state::{Direction, Record, page, read},
+        state::{Direction, Record, StateRead, page, read},
     },
     ledger::{
         block::{Block, Tip},
@@ -93,6 +93,30 @@ pub fn genesis(handles: &[&str]) -> Genesis {
         parameters: parameters(),
         accounts: (0..).zip(handles).map(account).collect(),
         validators: (0..).zip(handles).take(4).map(validator).collect(),
+    }
+}
+
+/// A ledger after a block, whatever keeps it: its state, and where it stands.
+#[derive(Debug)]
+pub struct View<'a, S> {
+    /// The state.
+    pub state: &'a S,
+    /// Where it stands.
+    pub tip: &'a Tip,
+}
+
+impl<S> Clone for View<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for View<'_, S> {}
+
+impl<S: StateRead> View<'_, S> {
+    /// Reads a record.
+    pub fn read<R: Record>(&self, key: &R::Key) -> Option<R> {
+        read(self.state, key).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -205,6 +229,11 @@ impl TestLedger {
 
     /// Reads a record.
     pub fn read<R: Record>(&self, key: &R::Key) -> Option<R> {
-        read(&self.state, key).unwrap_or_else(|error| panic!("{error}"))
+        self.view().read(key)
+    }
+
+    /// The ledger as it stands.
+    pub fn view(&self) -> View<'_, MapState> {
+        View { state: &self.state, tip: &self.tip }
     }
 }

@@ -1,10 +1,13 @@
-//! What the other crates are tested with: the deterministic simulator, the reference model, ledgers without consensus,
+//! What the other crates are tested with: the deterministic simulator, the reference model, random histories, ledgers without consensus,
 //! real processes, golden vectors, decoders to fuzz.
 
 pub mod chain;
+pub mod directory;
 pub mod fuzz;
+pub mod histories;
 pub mod ledger;
 pub mod map_state;
+pub mod mutants;
 pub mod processes;
 pub mod reference;
 pub mod sim;

@@ -6,11 +6,11 @@
 //! before it back. Nothing of the protocol is used but its plain types: ids, requests, the fields of rules and plans.
 //!
 //! A refusal is the stable code of the rule that refuses, so that a history is compared by reason and not only by
-//! outcome. Left out: requests that gather signatures, validators, rules of form;
-//! and weights. What transactions weigh follows from their bytes and is for whoever makes blocks; what falls due is done
+//! outcome. Left out: requests that gather signatures, peers of accounts, what the network decides about its parameters and
+//! its protocol, rules of form; and weights. What transactions weigh follows from their bytes and is for whoever makes blocks; what falls due is done
 //! when it is due, as no history comes near the weight that a block has for it.
 //!
-//! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `accounts`, `recovery`, `control`, `shares`,
+//! Read on: [`World::begin`] (what is due), [`World::apply`] (what is asked), then the rooms: `envelope` (what is considered at all), `accounts`, `validators`, `recovery`, `control`, `shares`,
 //! `versions`, `emergency`, `contributions`, `disputes`, `decisions` (opening and closing), `ballots` (weights and tallies), `silence` (dormancy),
 //! `minorities` (dilution, pre-emption, consent),
 //! `actions` (what a decision does), `incidents`, `offices` (who agreed to what), `takes` (who takes which units).
@@ -23,6 +23,7 @@ mod control;
 mod decisions;
 mod disputes;
 mod emergency;
+mod envelope;
 mod incidents;
 mod licences;
 mod minorities;
@@ -31,6 +32,7 @@ mod recovery;
 mod shares;
 mod silence;
 mod takes;
+mod validators;
 mod versions;
 
 pub use accounts::Account;
@@ -47,13 +49,15 @@ pub use offices::Answer;
 pub use recovery::{Recovery, Unsettled};
 pub use shares::{Delegation, Grant};
 pub use silence::Silence;
+pub use validators::Validator;
 pub use versions::{Committed, Version, VersionStatus};
 
 use allod_protocol::{
     ground::ids::{
-        AccountId, ArtifactId, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, ProposalId, PublicKey,
-        VersionLabel,
+        AccountId, ArtifactId, ContributionId, DisputeId, Handle, IncidentId, ModelId, Name, NetworkId, ProposalId,
+        PublicKey, TransactionId, VersionLabel,
     },
+    ledger::genesis::{Genesis, GenesisAccount, GenesisValidator},
     rules::{
         access::{Distribution, Readers},
         account::KeyPolicy,
@@ -65,6 +69,7 @@ use allod_protocol::{
         policy::{ModelPolicy, NetworkPolicy},
         proposal::Scope,
         recovery::Clock,
+        transaction::Transaction,
     },
 };
 use std::{
@@ -75,8 +80,6 @@ use std::{
 /// Why a request is refused: the code of the rule.
 pub type Refused = &'static str;
 
-/// The founders that operate a validator come first.
-const OPERATORS: usize = 4;
 /// A model.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -130,7 +133,9 @@ pub struct World {
     pub height: u64,
     /// Its time.
     pub time: u64,
-    /// How the members of the network decide.
+    /// Which network it is.
+    pub id: NetworkId,
+    /// How its members decide.
     pub network: NetworkPolicy,
     /// The accounts.
     pub accounts: BTreeMap<AccountId, Account>,
@@ -176,8 +181,16 @@ pub struct World {
     pub purchases: BTreeSet<(ProposalId, AccountId)>,
     /// What each account said last of an artifact.
     pub attestations: BTreeMap<(ArtifactId, Name, AccountId), Finding>,
-    /// The suspended accounts that asked for something in this block.
-    spoke: BTreeSet<AccountId>,
+    /// The validators two blocks later.
+    pub validators: BTreeMap<PublicKey, Validator>,
+    /// The keys that validated and never will again.
+    pub retired_keys: BTreeSet<PublicKey>,
+    /// How many transactions of an account a block considers.
+    most_per_block: u32,
+    /// How many it has considered in this block.
+    asked: BTreeMap<AccountId, u32>,
+    /// The transactions that were considered and have not expired, with their expiry.
+    admitted: BTreeSet<(u64, TransactionId)>,
     /// The world as it was when each height was over.
     past: Vec<Rc<World>>,
 }
@@ -207,21 +220,29 @@ enum Lane {
 }
 
 impl World {
-    /// The world at genesis: the founders are members, each with the same quota.
-    pub fn new(
-        founders: impl IntoIterator<Item = (AccountId, Handle, KeyPolicy)>,
-        quota: u32,
-        network: NetworkPolicy,
-    ) -> Self {
-        let account = |(place, (id, handle, keys))| {
-            let (operates, member_since) = (place < OPERATORS, Some(0));
-            (id, Account { quota, member_since, operates, ..Account::new(handle, keys) })
+    /// The world at genesis: the founders are members, each with the same quota, and those who operate a validator
+    /// accepted to.
+    pub fn new(genesis: &Genesis) -> Self {
+        let parameters = &genesis.parameters;
+        let account = |founder: &GenesisAccount| {
+            let account = Account::new(founder.handle.clone(), founder.keys.clone());
+            let (quota, member_since) = (parameters.founder_quota, Some(0));
+            (genesis.account_id(&founder.handle), Account { quota, member_since, ..account })
+        };
+        let validator = |founder: &GenesisValidator| {
+            let (power, operator) = (founder.power.get(), genesis.account_id(&founder.operator));
+            (founder.key, Validator { power, operator })
+        };
+        let validators: BTreeMap<PublicKey, Validator> = genesis.validators.iter().map(validator).collect();
+        let accepted = |(key, validator): (&PublicKey, &Validator)| {
+            ((Office::Operator(*key), validator.operator), (Answer::Accepted, 0))
         };
         let mut world = Self {
             height: 0,
-            time: 0,
-            network,
-            accounts: founders.into_iter().enumerate().map(account).collect(),
+            time: genesis.time.get(),
+            id: genesis.network_id(),
+            network: parameters.policy.clone(),
+            accounts: genesis.accounts.iter().map(account).collect(),
             recoveries: BTreeMap::new(),
             guardians_said: BTreeMap::new(),
             controls: BTreeMap::new(),
@@ -236,14 +257,18 @@ impl World {
             losses: Vec::new(),
             bars: Vec::new(),
             origins: BTreeMap::new(),
-            offices: BTreeMap::new(),
+            offices: validators.iter().map(accepted).collect(),
             incidents: BTreeMap::new(),
             ahead: BTreeSet::new(),
             intakes: BTreeMap::new(),
             purchases: BTreeSet::new(),
             commitments: BTreeMap::new(),
             attestations: BTreeMap::new(),
-            spoke: BTreeSet::new(),
+            validators,
+            retired_keys: BTreeSet::new(),
+            most_per_block: parameters.transactions_per_account_per_block,
+            asked: BTreeMap::new(),
+            admitted: BTreeSet::new(),
             past: Vec::new(),
         };
         world.end();
@@ -253,7 +278,8 @@ impl World {
     /// A block begins: what is due by its time is done first.
     pub fn begin(&mut self, height: u64, time: u64) {
         (self.height, self.time) = (height, time);
-        self.spoke.clear();
+        self.asked.clear();
+        self.admitted.retain(|(expires, _)| *expires >= time);
         let due = |world: &Self, lane: Option<Lane>| {
             let mut due = world.agenda();
             due.retain(|(at, due)| *at <= time && lane.is_none_or(|lane| world.lane(*due) == lane));
@@ -317,24 +343,18 @@ impl World {
         self.past.get(index).unwrap_or_else(|| panic!("height {height} is not over"))
     }
 
-    /// Does what an account asks for with these signatures, or says why not. What it makes gets the id `named`.
+    /// Does what a transaction asks for, or says why not. What it makes gets the id `named`.
     ///
     /// # Errors
     /// The code of the rule that refuses; then nothing has changed.
-    pub fn apply(
-        &mut self,
-        sender: AccountId,
-        (action, signers): (&Action, &[PublicKey]),
-        named: [u8; 32],
-    ) -> Result<(), Refused> {
+    pub fn apply(&mut self, transaction: &Transaction, named: [u8; 32]) -> Result<(), Refused> {
+        self.admit(transaction)?;
+        let (sender, action) = (transaction.body.sender, &transaction.body.action);
         let before = self.clone();
-        let result = self.attempt(sender, (action, signers), named);
+        let result = self.attempt(sender, (action, &transaction.body.signers), named);
         match result {
             Ok(()) => self.note_spoken(sender, action),
-            Err(_) => {
-                let spoke = std::mem::take(&mut self.spoke);
-                *self = Self { spoke, ..before };
-            }
+            Err(_) => *self = before,
         }
         result
     }
@@ -345,10 +365,6 @@ impl World {
         (action, signers): (&Action, &[PublicKey]),
         named: [u8; 32],
     ) -> Result<(), Refused> {
-        self.require_signed(sender, (action, signers))?;
-        if self.account(sender)?.suspended {
-            self.admit_suspended(sender, action)?;
-        }
         match action {
             Action::CreateAccount(new) => self.create_account(sender, new, AccountId::from_bytes(named)),
             Action::RotateKeys(asked) => self.rotate(sender, &asked.keys, signers),
@@ -386,7 +402,7 @@ impl World {
             Action::ReportIncident(asked) => self.report(sender, asked, IncidentId::from_bytes(named)),
             Action::UpdateIncident(asked) => self.carry(sender, asked),
             Action::AnswerIncident(asked) => self.speak(sender, asked),
-            Action::AcceptOffice(asked) => self.accept_office(sender, &asked.office),
+            Action::AcceptOffice(asked) => self.accept_office(sender, asked),
             Action::ResignOffice(asked) => self.resign_office(sender, &asked.office),
             Action::SetIntake(asked) => self.set_intake(sender, asked.of, asked.takes),
             Action::AcceptTransfer(asked) => self.accept_transfer(sender, asked.proposal, asked.accept),

@@ -1,15 +1,16 @@
 //! The deterministic simulator: real hosts, the ones that the node runs, on a virtual clock, network and disk.
 //!
 //! One [`Plan`] describes a run and its seed replays it: the same plan gives the same [`Report`], trace hash included.
-//! Nothing here sleeps, reads a clock or spawns a thread. What a peer decides is decided by
-//! [`allod_protocol::agreement::host::Host`]; this is the machine under it, which is slow, loses power between any two things that it
-//! is asked to do, and with it what was not synced.
+//! Nothing here sleeps, reads a clock or spawns a thread; on real files a database does, see `sim::files`. What a peer
+//! decides is decided by [`allod_protocol::agreement::host::Host`]; this is the machine under it, which is slow, loses power between
+//! any two things that it is asked to do, and with it what was not synced.
 //!
-//! - `sim::machine`, `sim::disk`, `sim::network`: what fails
-//! - `sim::clients`: what is asked of the ledger
-//! - `sim::misbehave`: validators that break the rules
-//! - `sim::check`: what must hold all the same
-//! - `sim::plans`: the runs that tests make, by name
+//! - [`plan`]: what a run is; [`plans`]: the runs that tests make, by name; [`minimise`]: makes a failing one shorter
+//! - `sim::machine`, [`disk`], [`network`], [`faults`]: what fails; `sim::files` and [`crate::directory`]: the same for the
+//!   node's own database and files
+//! - `sim::clients`, `sim::cheats`: what is asked of the ledger; `sim::told`: what is to come of it
+//! - [`misbehave`]: validators that break the rules
+//! - [`check`]: what must hold all the same; [`report`]: what came of it
 
 #![allow(
     clippy::expect_used,
@@ -18,35 +19,49 @@
     reason = "peers are indexed by their number, and a simulator that is wrong should stop the test"
 )]
 
+mod cheats;
 pub mod check;
 mod clients;
 pub mod disk;
+pub mod faults;
+mod files;
 mod machine;
+pub mod minimise;
 pub mod misbehave;
 pub mod network;
+pub mod plan;
 pub mod plans;
+pub mod report;
+mod store;
+mod told;
 
 pub use misbehave::Behaviour;
 pub use network::{Network, Partition};
+pub use plan::{Absence, Crashes, Plan};
+pub use report::{Counts, Law, Report, Violation};
 
+use crate::histories::Coverage;
 use allod_protocol::{
     agreement::{
-        host::{Channel, Host, HostError, gossip},
+        host::{Channel, Failure, Host, HostError, Ledger as _, gossip},
         mempool::Checked,
-        replica::{Message, Timeouts},
     },
     ground::{
+        crypto::{SigningKey, remembered::Remembering},
         ids::{Height, NetworkId, ValidatorAddress},
         limits,
     },
-    ledger::block::DecidedBlock,
+    ledger::{block::DecidedBlock, genesis::Genesis},
     rules::transaction::Transaction,
 };
 use allod_storage::MemoryLedger;
 use check::Checker;
 use clients::{Clients, Wish, consensus_key, genesis};
 use disk::Disk;
+use faults::{Doom, Healing};
+use files::Files;
 use machine::{Committed, DiskFull, EPOCH_MS, Outcome, PowerFailed, Sent, SimMachine};
+use misbehave::{Misbehaviour, Parcel, Scene};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::{
@@ -54,179 +69,18 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap},
     sync::Arc,
 };
+use store::Store;
+use told::Told;
 
-/// How often somebody asks for something where the plan does not say, in virtual milliseconds.
-const ASK_EVERY_MS: u64 = 25;
 /// After how long a peer hears that its request, or the answer, was lost with the connection, in virtual microseconds.
 const BROKEN_AFTER_US: u64 = 300_000;
-
-/// When peers lose power.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Crashes {
-    /// Never.
-    #[default]
-    None,
-    /// One peer at a time, about every so many virtual milliseconds.
-    One(u64),
-    /// All at once, about every so many virtual milliseconds.
-    All(u64),
-}
-
-/// A run.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Everything that is left to chance follows from it.
-    pub seed: u64,
-    /// The run ends when every peer that can decide has decided this height.
-    pub heights: u64,
-    /// Peers that are validators at first.
-    pub validators: usize,
-    /// Further peers, not validators at first.
-    pub observers: usize,
-    /// Whether observers have no key at all.
-    pub keyless_observers: bool,
-    /// Later validator sets, which the members decide on once a height is reached: which peers with which power. The run
-    /// does not end before they are in force.
-    pub changes: Vec<(u64, Vec<(usize, u64)>)>,
-    /// The network.
-    pub network: Network,
-    /// Who loses power when.
-    pub crashes: Crashes,
-    /// Virtual milliseconds after which nobody loses power any more: from then on heights have to end.
-    pub crashes_until_ms: u64,
-    /// Who breaks the rules; all others are honest.
-    pub behaviours: BTreeMap<usize, Behaviour>,
-    /// Whether logs are written; only a control turns it off.
-    pub keeps_log: bool,
-    /// Whether last-signed records are written; only a control turns it off.
-    pub keeps_last_signed: bool,
-    /// A peer half of whose crashes delete its log as well. One at most: see `allod_protocol::agreement::replica::last_signed`.
-    pub loses_log: Option<usize>,
-    /// How many writes take up to 30 ms, 0 to 1: meanwhile the peer does nothing else.
-    pub slow_disk: f64,
-    /// How many writes the disk refuses for lack of space, 0 to 1: the process ends, and is started again.
-    pub full_disk: f64,
-    /// How far the clocks of peers may jump from true time, in milliseconds.
-    pub clock_jumps_ms: u64,
-    /// Virtual milliseconds between two things that clients ask for: with nothing to do, no height begins.
-    pub ask_every_ms: u64,
-    /// How long the steps of a round wait.
-    pub timeouts: Timeouts,
-    /// Virtual milliseconds without progress that count as a standstill.
-    pub patience_ms: u64,
-    /// Whether to print what every peer is given and does.
-    pub verbose: bool,
-}
-
-impl Default for Plan {
-    /// Four honest validators on a network that loses nothing.
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            heights: 50,
-            validators: 4,
-            observers: 0,
-            keyless_observers: false,
-            changes: Vec::new(),
-            network: Network::default(),
-            crashes: Crashes::None,
-            crashes_until_ms: 15_000,
-            behaviours: BTreeMap::new(),
-            keeps_log: true,
-            keeps_last_signed: true,
-            loses_log: None,
-            slow_disk: 0.0,
-            full_disk: 0.0,
-            clock_jumps_ms: 0,
-            ask_every_ms: ASK_EVERY_MS,
-            timeouts: Timeouts { propose_ms: 120, vote_ms: 50, delta_ms: 35, rebroadcast_ms: 220 },
-            patience_ms: 60_000,
-            verbose: false,
-        }
-    }
-}
-
-impl Plan {
-    /// Runs it to its end.
-    pub fn run(&self) -> Report {
-        Simulation::new(self.clone()).run()
-    }
-}
-
-/// What was counted in a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets sent.
-    pub packets: u64,
-    /// Packets lost.
-    pub lost: u64,
-    /// Crashes.
-    pub crashes: u64,
-    /// Log entries replayed.
-    pub replayed: u64,
-    /// Syncs of a disk.
-    pub syncs: u64,
-    /// Transactions that a peer took in from a client.
-    pub accepted: u64,
-    /// Transactions decided, each once.
-    pub decided: u64,
-    /// Blocks decided in a later round than the first.
-    pub later_rounds: u64,
-    /// Blocks that came by catch-up.
-    pub caught_up: u64,
-    /// Decided blocks that a peer sent and that were refused.
-    pub refused_blocks: u64,
-    /// Messages refused as faulty.
-    pub rejected: u64,
-    /// Signatures withheld by the last-signed record.
-    pub withheld: u64,
-}
-
-/// What came of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// The run's seed.
-    pub seed: u64,
-    /// What went wrong; empty in a good run.
-    pub violations: Vec<String>,
-    /// Honest validators seen signing twice.
-    pub double_signs: u64,
-    /// Proofs of voting twice.
-    pub double_votes: u64,
-    /// Proofs of proposing twice.
-    pub double_proposals: u64,
-    /// How far each peer came.
-    pub heights: Vec<u64>,
-    /// How long it took in virtual time.
-    pub virtual_ms: u64,
-    /// A hash of everything that was done, when, by whom.
-    pub trace: String,
-    /// What was counted.
-    pub counts: Counts,
-}
-
-impl Report {
-    /// # Panics
-    /// With the seed and what went wrong, if anything did.
-    pub fn expect_good(&self, what: &str) {
-        assert!(
-            self.violations.is_empty(),
-            "{what}: seed {} failed after {} virtual ms at heights {:?}\n{}\n{:?}\nall of it: cargo run --release --bin \
-             allod-sim -- {what} {}",
-            self.seed,
-            self.virtual_ms,
-            self.heights,
-            self.violations.iter().take(5).cloned().collect::<Vec<_>>().join("\n"),
-            self.counts,
-            self.seed,
-        );
-    }
-}
+/// In runs with seeds that this divides, each peer checks each signature itself.
+const CHECKS_ALL_EVERY: u64 = 8;
 
 #[derive(Clone)]
 enum Packet {
-    Consensus(Arc<[u8]>),
-    Transactions(Arc<[u8]>),
+    /// And whether it is what an honest peer sent, every byte of it.
+    Gossip(Channel, Arc<[u8]>, bool),
     Request(Height),
     Blocks(Height, Arc<[DecidedBlock]>),
     NoBlocks,
@@ -238,12 +92,19 @@ enum Event {
     Wake { peer: usize, boot: u64 },
     Ask,
     Crash,
+    ClockJump,
+    Leave { peer: usize },
     Restart { peer: usize },
+    Heal,
 }
 
 struct Peer {
+    /// The consensus key that it begins with.
+    key: SigningKey,
     address: ValidatorAddress,
     behaviour: Behaviour,
+    hooks: Box<dyn Misbehaviour>,
+    honest: bool,
     keyless: bool,
     host: Option<Host<SimMachine>>,
     /// The machine while it is off.
@@ -251,27 +112,54 @@ struct Peer {
     /// Counts starts: what was scheduled for an earlier one is void.
     boot: u64,
     /// Power fails within the next event.
-    doomed: bool,
+    doom: Option<Doom>,
+    /// When it was about to take up again, power fails once more.
+    doom_in_resume: Option<u64>,
+    /// Off until others have come so far.
+    away: bool,
     /// Until when it is at work on what it was given last.
     busy_until_us: u64,
     /// When it is woken next.
     wakes_us: Option<u64>,
 }
 
+impl Peer {
+    fn store(&self) -> Option<&Store> {
+        self.host.as_ref().map(Host::machine).or(self.machine.as_ref()).map(|machine| &machine.disk)
+    }
+
+    /// What it keeps, to be read: a machine that is off is started.
+    fn started(&mut self) -> Result<Option<&Store>, Failure> {
+        if let Some(machine) = &mut self.machine {
+            machine.start()?;
+        }
+        Ok(self.store())
+    }
+}
+
 /// A run under way.
 pub struct Simulation {
     plan: Plan,
+    /// The network once it has healed.
+    healed: Network,
     network: NetworkId,
     now_us: u64,
     sequence: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     rng: ChaCha8Rng,
+    /// What those who break the rules do.
+    misdeeds: ChaCha8Rng,
+    faults: ChaCha8Rng,
+    fault_number: u64,
+    happened: Vec<u64>,
+    healing: Option<Healing>,
     peers: Vec<Peer>,
     /// Pairs of peers of which one has nothing to do with the other.
     parted: BTreeSet<(usize, usize)>,
     honest: Vec<ValidatorAddress>,
     clients: Clients,
+    told: Told,
     checker: Checker,
     trace: blake3::Hasher,
     counts: Counts,
@@ -281,68 +169,91 @@ impl Simulation {
     /// Sets a run up.
     pub fn new(plan: Plan) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
-        let genesis = genesis(plan.validators, plan.timeouts);
+        let genesis = Arc::new(genesis(plan.validators, plan.timeouts));
         let ledger = MemoryLedger::new(&genesis).expect("a genesis that begins a network");
-        let behaviour = |peer: usize| plan.behaviours.get(&peer).copied().unwrap_or_default();
         let peers: Vec<Peer> = (0..plan.validators + plan.observers)
-            .map(|peer| {
-                let disk = Disk::new(ledger.clone(), plan.keeps_log, plan.keeps_last_signed);
-                let (seed, ahead_ms) = (rng.random(), rng.random_range(0..100));
-                Peer {
-                    address: consensus_key(peer).public_key().validator_address(),
-                    behaviour: behaviour(peer),
-                    keyless: peer >= plan.validators && plan.keyless_observers,
-                    host: None,
-                    machine: Some(SimMachine::new(disk, seed, ahead_ms, (plan.slow_disk, plan.full_disk))),
-                    boot: 0,
-                    doomed: false,
-                    busy_until_us: 0,
-                    wakes_us: None,
-                }
-            })
+            .map(|peer| Self::peer(&plan, peer, (&genesis, &ledger), &mut rng))
             .collect();
-        let honest = peers.iter().filter(|peer| peer.behaviour == Behaviour::Honest).map(|peer| peer.address).collect();
         let wishes = plan.changes.iter().map(|(height, powers)| Wish { height: *height, powers: powers.clone() });
+        let network = Network { loss: 0.0, duplication: 0.0, corruption: 0.0, ..plan.network.clone() };
         Self {
             network: genesis.network_id(),
-            clients: Clients::new(genesis, wishes.collect()),
-            plan,
+            clients: Clients::new(&mut rng, wishes.collect()),
+            // A fifth of the histories is near the bound of units.
+            told: Told::new(&genesis, plan.seed.is_multiple_of(5)),
+            healed: Network { partitions: Vec::new(), ..network },
             now_us: 0,
             sequence: 0,
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
+            misdeeds: ChaCha8Rng::seed_from_u64(rng.random()),
+            faults: ChaCha8Rng::seed_from_u64(rng.random()),
+            fault_number: 0,
+            happened: Vec::new(),
+            healing: None,
             rng,
+            honest: peers.iter().filter(|peer| peer.honest).map(|peer| peer.address).collect(),
             peers,
             parted: BTreeSet::new(),
-            honest,
             checker: Checker::default(),
             trace: blake3::Hasher::new(),
             counts: Counts::default(),
+            plan,
+        }
+    }
+
+    fn peer(plan: &Plan, peer: usize, (genesis, ledger): (&Arc<Genesis>, &MemoryLedger), rng: &mut ChaCha8Rng) -> Peer {
+        let behaviour = plan.behaviours.get(&peer).copied().unwrap_or_default();
+        let key = consensus_key(if let Behaviour::Double(of) = behaviour { of } else { peer });
+        let (seed, ahead_ms) = (rng.random(), rng.random_range(0..100));
+        let disk = if plan.on_files {
+            Store::Files(Box::new(Files::new(genesis.clone(), ledger.tip(), seed, plan.careless)))
+        } else {
+            Store::Memory(Box::new(Disk::new(ledger.clone(), plan.keeps_log, plan.keeps_last_signed)))
+        };
+        let drift = plan.clock_drift_ppm as i64;
+        let drift_ppm = rng.random_range(-drift..=drift);
+        Peer {
+            address: key.public_key().validator_address(),
+            key,
+            behaviour,
+            hooks: behaviour.hooks(),
+            honest: plan.is_honest(peer),
+            keyless: peer >= plan.validators && plan.keyless_observers,
+            host: None,
+            machine: Some(SimMachine::new(disk, seed, (ahead_ms, drift_ppm), (plan.slow_disk, plan.full_disk))),
+            boot: 0,
+            doom: None,
+            doom_in_resume: None,
+            away: false,
+            busy_until_us: 0,
+            wakes_us: None,
         }
     }
 
     /// Runs to the planned height, or to the first violation.
     pub fn run(mut self) -> Report {
+        // Most of the time would go into checking the same signatures, once for each peer.
+        let _remembering = (!self.plan.seed.is_multiple_of(CHECKS_ALL_EVERY)).then(Remembering::new);
         for peer in 0..self.peers.len() {
-            if self.peers[peer].behaviour != Behaviour::Dead {
-                self.boot(peer);
-            }
+            self.boot(peer);
         }
         self.schedule(0, Event::Ask);
-        if let Crashes::One(every_ms) | Crashes::All(every_ms) = self.plan.crashes {
-            self.schedule(every_ms * 1_000, Event::Crash);
-        }
+        self.schedule_faults();
         let (mut reached, mut reached_us) = (0, 0);
         while let Some(Reverse((at_us, sequence))) = self.queue.pop() {
             self.now_us = at_us;
             let event = self.events.remove(&sequence).expect("a queued event is there");
             self.on_event(event);
+            self.look_at_healing();
             let lowest = self.lowest();
-            let is_done = lowest >= self.plan.heights && self.clients.are_content();
+            let has_healed = self.plan.heals_at_ms.is_none() || (self.is_healed() && self.healing.is_none());
+            let is_done = lowest >= self.plan.heights && self.clients.are_content() && has_healed;
             if is_done || !self.checker.violations.is_empty() {
                 break;
             }
-            if lowest > reached {
+            let lowest = self.lowest_present();
+            if lowest != reached {
                 (reached, reached_us) = (lowest, self.now_us);
             }
             if self.now_us > reached_us + self.plan.patience_ms * 1_000 {
@@ -355,30 +266,56 @@ impl Simulation {
     }
 
     fn height(&self, peer: usize) -> Height {
-        use allod_protocol::agreement::host::Ledger as _;
         let peer = &self.peers[peer];
         let running = peer.host.as_ref().map(|host| host.tip().height);
-        running.or_else(|| peer.machine.as_ref().map(|machine| machine.tip().height)).unwrap_or(Height::ZERO)
+        running.or_else(|| peer.machine.as_ref().map(|machine| machine.disk.tip().height)).unwrap_or(Height::ZERO)
+    }
+
+    /// The peers that keep to the rules.
+    fn honest(&self) -> impl Iterator<Item = usize> {
+        (0..self.peers.len()).filter(|peer| self.peers[*peer].honest)
+    }
+
+    /// The same of those that are not away for a while.
+    fn lowest_present(&self) -> u64 {
+        let present = self.honest().filter(|peer| !self.peers[*peer].away);
+        present.map(|peer| self.height(peer).get()).min().unwrap_or(0)
     }
 
     /// The height that every honest peer has decided.
     fn lowest(&self) -> u64 {
-        let honest = (0..self.peers.len()).filter(|peer| self.peers[*peer].behaviour == Behaviour::Honest);
-        honest.map(|peer| self.height(peer).get()).min().unwrap_or(0)
+        self.honest().map(|peer| self.height(peer).get()).min().unwrap_or(0)
     }
 
     fn report(mut self) -> Report {
         self.counts.decided = self.checker.transactions();
+        let heights = (0..self.peers.len()).map(|peer| self.height(peer).get()).collect();
+        for losses in self.peers.iter().filter_map(Peer::store).map(Store::losses) {
+            self.counts.lost_writes += losses.lost;
+            self.counts.torn_writes += losses.torn;
+        }
+        let highest = (0..self.peers.len()).max_by_key(|peer| self.height(*peer)).expect("there are peers");
+        let mut coverage = Coverage::default();
+        if self.checker.violations.is_empty() {
+            match self.peers[highest].started().map(|store| store.map(|store| self.told.end(store))) {
+                Ok(None) => {}
+                Ok(Some(Ok(happened))) => coverage = happened,
+                Ok(Some(Err(broken))) => self.checker.broken(Law::Reference, format!("at the end: {broken}")),
+                Err(error) => self.checker.on_lost(highest, &error.to_string()),
+            }
+        }
         Report {
             seed: self.plan.seed,
-            heights: (0..self.peers.len()).map(|peer| self.height(peer).get()).collect(),
+            heights,
             violations: self.checker.violations,
             double_signs: self.checker.double_signs,
             double_votes: self.checker.double_votes,
             double_proposals: self.checker.double_proposals,
+            faults: self.happened,
             virtual_ms: self.now_us / 1_000,
             trace: self.trace.finalize().to_hex().to_string(),
             counts: self.counts,
+            coverage,
         }
     }
 
@@ -406,22 +343,28 @@ impl Simulation {
             return;
         }
         self.counts.packets += 1;
-        let arrivals = self.plan.network.arrivals(&mut self.rng, self.now_us + after_us, from, to);
+        let network = if self.is_healed() { &self.healed } else { &self.plan.network };
+        let arrivals = network.arrivals(&mut self.rng, self.now_us + after_us, from, to);
         if arrivals.is_empty() {
             self.counts.lost += 1;
             let broken = match packet {
                 Packet::Request(_) => Some((to, from)),
                 Packet::Blocks(..) => Some((from, to)),
-                Packet::Consensus(_) | Packet::Transactions(_) | Packet::NoBlocks => None,
+                Packet::Gossip(..) | Packet::NoBlocks => None,
             };
             if let Some((from, to)) = broken {
                 self.schedule(after_us + BROKEN_AFTER_US, Event::Deliver { from, to, packet: Packet::NoBlocks });
             }
+            return;
         }
         for travel_us in arrivals {
+            let network = if self.is_healed() { &self.healed } else { &self.plan.network };
             let packet = match &packet {
-                Packet::Consensus(bytes) => Packet::Consensus(self.plan.network.corrupt(&mut self.rng, bytes)),
-                Packet::Transactions(bytes) => Packet::Transactions(self.plan.network.corrupt(&mut self.rng, bytes)),
+                Packet::Gossip(channel, bytes, genuine) => {
+                    let arrived = network.corrupt(&mut self.rng, bytes);
+                    let genuine = *genuine && Arc::ptr_eq(&arrived, bytes);
+                    Packet::Gossip(*channel, arrived, genuine)
+                }
                 // Streams have checksums of their own.
                 Packet::Request(_) | Packet::Blocks(..) | Packet::NoBlocks => packet.clone(),
             };
@@ -449,99 +392,100 @@ impl Simulation {
                     self.give(peer, |_| Ok(()));
                 }
             }
-            Event::Ask => {
-                let now_ms = EPOCH_MS + self.now_us / 1_000;
-                let transaction = self.clients.any(&mut self.rng, now_ms);
-                self.submit(transaction);
-                self.let_a_clock_jump();
-                self.schedule(self.plan.ask_every_ms * 1_000, Event::Ask);
-            }
+            Event::Ask => self.on_ask(),
             Event::Crash => self.on_crash(),
+            Event::ClockJump => self.on_clock_jump(),
+            Event::Leave { peer } => {
+                if self.peers[peer].host.is_some() {
+                    self.kill(peer);
+                }
+            }
             Event::Restart { peer } => self.boot(peer),
+            Event::Heal => self.on_heal(),
         }
     }
 
-    fn let_a_clock_jump(&mut self) {
-        if self.plan.clock_jumps_ms > 0 && self.rng.random_bool(0.02) {
-            let peer = self.rng.random_range(0..self.peers.len());
-            let ahead_ms = self.rng.random_range(0..self.plan.clock_jumps_ms);
-            let jumping = &mut self.peers[peer];
-            let running = jumping.host.as_mut().map(Host::machine_mut);
-            if let Some(machine) = running.or(jumping.machine.as_mut()) {
-                machine.set_clock(ahead_ms);
+    /// Somebody asks for something, and whoever breaks the rules may say something unasked.
+    fn on_ask(&mut self) {
+        let now_ms = EPOCH_MS + self.now_us / 1_000;
+        for _ in 0..self.plan.asks {
+            let asked = self.clients.any(&mut self.rng, &mut self.told.history, now_ms);
+            asked.into_iter().for_each(|transaction| self.submit(transaction));
+        }
+        for peer in 0..self.peers.len() {
+            if !self.peers[peer].honest {
+                let parcels = self.misdeed(peer, |hooks, scene| hooks.unasked(scene));
+                self.deliver(peer, 0, parcels.unwrap_or_default());
             }
         }
+        self.schedule(self.plan.ask_every_ms * 1_000, Event::Ask);
     }
 
-    fn on_crash(&mut self) {
-        let (every_ms, doomed) = match self.plan.crashes {
-            Crashes::None => return,
-            Crashes::One(every_ms) => {
-                // One at a time: with two of four gone nothing can be decided, and power failure is another plan.
-                let all_up = self
-                    .peers
-                    .iter()
-                    .all(|peer| (peer.host.is_some() && !peer.doomed) || peer.behaviour == Behaviour::Dead);
-                let victim = self.rng.random_range(0..self.peers.len());
-                (every_ms, if all_up { vec![victim] } else { Vec::new() })
-            }
-            Crashes::All(every_ms) => (every_ms, (0..self.peers.len()).collect()),
-        };
-        if self.now_us > self.plan.crashes_until_ms * 1_000 {
-            return;
-        }
-        for peer in doomed {
-            self.peers[peer].doomed = self.peers[peer].host.is_some();
-        }
-        let after_us = self.rng.random_range(every_ms * 500..every_ms * 1_500);
-        self.schedule(after_us, Event::Crash);
+    /// Lets a peer that runs do what one that breaks the rules does.
+    fn misdeed<T>(&mut self, peer: usize, hook: impl FnOnce(&mut dyn Misbehaviour, &mut Scene<'_>) -> T) -> Option<T> {
+        let others = self.others(peer).collect();
+        let doing = &mut self.peers[peer];
+        let tip = doing.host.as_ref()?.tip();
+        let now_ms = EPOCH_MS + self.now_us / 1_000;
+        let mut scene = Scene { others, key: &doing.key, tip, now_ms, rng: &mut self.misdeeds };
+        Some(hook(doing.hooks.as_mut(), &mut scene))
     }
 
     fn kill(&mut self, peer: usize) {
-        self.counts.crashes += 1;
-        self.say(peer, || "loses power".into());
-        self.note(peer, 0, &[]);
-        let loses_log = self.plan.loses_log == Some(peer) && self.rng.random_bool(0.5);
         let victim = &mut self.peers[peer];
-        let mut machine = victim.host.take().expect("a running peer").into_machine();
-        victim.doomed = false;
+        let machine = victim.host.take().expect("a running peer").into_machine();
+        victim.doom_in_resume = victim.doom.take().and_then(|doom| doom.again);
         victim.wakes_us = None;
-        machine.crash();
-        if loses_log {
-            machine.disk.lose_log();
-        }
-        victim.machine = Some(machine);
+        self.switch_off(peer, machine);
         for other in self.others(peer) {
             self.give(other, |host| {
                 host.on_disconnected(peer);
                 Ok(())
             });
         }
-        let after_us = match self.plan.crashes {
-            Crashes::All(_) => self.rng.random_range(0..30_000),
-            _ => self.rng.random_range(20_000..400_000),
-        };
-        self.schedule(after_us, Event::Restart { peer });
+    }
+
+    /// Power is gone: what was not synced is lost with it, and what is in memory.
+    fn switch_off(&mut self, peer: usize, mut machine: SimMachine) {
+        self.counts.crashes += 1;
+        self.say(peer, || "loses power".into());
+        self.note(peer, 0, &[]);
+        self.checker.on_power_failure(peer);
+        machine.crash();
+        if self.plan.loses_log == Some(peer) && self.rng.random_bool(0.5) {
+            machine.disk.lose_log();
+        }
+        self.peers[peer].hooks.on_stopped(&mut machine.disk);
+        self.peers[peer].machine = Some(machine);
+        self.schedule_restart(peer);
     }
 
     fn boot(&mut self, peer: usize) {
         let booting = &mut self.peers[peer];
+        if booting.away || booting.behaviour == Behaviour::Dead {
+            return;
+        }
+        // It may be there already.
+        let Some(mut machine) = booting.machine.take() else { return };
         booting.boot += 1;
         booting.busy_until_us = self.now_us;
-        let mut machine = booting.machine.take().expect("a machine that is off");
-        machine.at(self.now_us, false);
+        let doom = booting.doom_in_resume.take();
+        machine.at(self.now_us, doom);
         machine.make_room(true);
-        let next = machine.disk.ledger.tip().height.next();
-        let entries = machine.disk.entries(next).len();
+        let entries = machine.start().and_then(|tip| Ok((tip.height.next(), machine.disk.entries(tip.height.next())?)));
+        let (next, entries) = match entries {
+            Ok((next, entries)) => (next, entries.len()),
+            Err(error) => return self.checker.on_lost(peer, &error.to_string()),
+        };
         self.counts.replayed += entries as u64;
-        let key = (!booting.keyless).then(|| machine.key().unwrap_or_else(|| consensus_key(peer)));
+        let key = (!booting.keyless).then(|| machine.key().unwrap_or_else(|| booting.key.clone()));
+        self.say(peer, || format!("starts above height {next} with {entries} log entries"));
         let mut host = match Host::resume(machine, key) {
             Ok(host) => host,
-            Err(error) => return self.checker.on_failure(peer, &error),
+            Err(stopped) => return self.on_stopped_in_resume(peer, *stopped),
         };
         host.machine_mut().make_room(false);
         self.peers[peer].host = Some(host);
-        self.say(peer, || format!("starts above height {next} with {entries} log entries"));
         for other in self.others(peer).filter(|other| self.peers[*other].host.is_some()).collect::<Vec<_>>() {
             for (one, two) in [(peer, other), (other, peer)] {
                 self.give(one, |host| {
@@ -553,30 +497,55 @@ impl Simulation {
         self.give(peer, |_| Ok(()));
     }
 
+    fn on_stopped_in_resume(&mut self, peer: usize, stopped: allod_protocol::agreement::host::NotResumed<SimMachine>) {
+        let allod_protocol::agreement::host::NotResumed { mut machine, error } = stopped;
+        if has_lost_power(&error) || !self.peers[peer].honest {
+            self.counts.crashes_in_resume += 1;
+            // What it sent before is on its way, and what it committed is on its disk.
+            let outcome = machine.take_outcome();
+            self.peers[peer].machine = Some(machine);
+            self.on_outcome(peer, outcome);
+            let machine = self.peers[peer].machine.take().expect("it was put there");
+            self.switch_off(peer, machine);
+        } else {
+            self.checker.on_failure(peer, &error);
+        }
+    }
+
     /// Gives an event to a peer that runs, and carries out what comes of it.
     fn give(&mut self, peer: usize, event: impl FnOnce(&mut Host<SimMachine>) -> Result<(), HostError>) {
         let giving = &mut self.peers[peer];
         let Some(host) = &mut giving.host else { return };
-        let doomed = giving.doomed;
-        host.machine_mut().at(self.now_us, doomed);
+        let doom = giving.doom;
+        host.machine_mut().at(self.now_us, doom.map(|doom| doom.after));
         let done = event(host).and_then(|()| host.advance());
         giving.busy_until_us = self.now_us + host.machine().spent_us();
         let outcome = host.machine_mut().take_outcome();
+        let has_committed = !outcome.committed.is_empty();
         self.on_outcome(peer, outcome);
         match done {
-            Err(HostError::Machine { source, .. }) if source.is::<PowerFailed>() || source.is::<DiskFull>() => {
-                self.kill(peer);
-            }
+            Err(error) if has_lost_power(&error) => self.kill(peer),
+            // What becomes of one that breaks the rules is its own affair.
+            Err(_) if !self.peers[peer].honest => self.kill(peer),
             Err(error) => self.checker.on_failure(peer, &error),
-            Ok(()) if doomed => self.kill(peer),
-            Ok(()) => self.wake_later(peer),
+            Ok(()) if doom.is_some() || self.is_out_of_power(peer) => self.kill(peer),
+            Ok(()) => {
+                if let Some(host) = self.peers[peer].host.as_ref().filter(|_| self.peers[peer].honest) {
+                    self.checker.on_idle(peer, host, has_committed, self.is_healed());
+                }
+                self.wake_later(peer);
+            }
         }
+    }
+
+    fn is_out_of_power(&self, peer: usize) -> bool {
+        self.peers[peer].host.as_ref().is_some_and(|host| host.machine().is_out_of_power())
     }
 
     fn wake_later(&mut self, peer: usize) {
         let waking = &mut self.peers[peer];
         let Some(host) = &waking.host else { return };
-        let wake_us = u64::try_from(host.next_wake().since_start().as_micros()).expect("a short run");
+        let wake_us = host.machine().true_us(host.next_wake());
         // A microsecond later at least, so that time goes on.
         let wake_us = wake_us.max(waking.busy_until_us).max(self.now_us + 1);
         if waking.wakes_us.is_none_or(|at| wake_us < at) {
@@ -588,15 +557,25 @@ impl Simulation {
 
     fn on_packet(&mut self, from: usize, to: usize, packet: Packet) {
         match packet {
-            Packet::Consensus(bytes) => self.give(to, |host| host.on_consensus(&bytes, ())),
-            Packet::Transactions(bytes) => {
-                let network = self.network;
+            Packet::Gossip(Channel::Consensus, bytes, genuine) => {
+                let before = self.judged(to);
+                self.give(to, |host| host.on_consensus(&bytes, ()));
+                self.look_at_verdict((from, to), &bytes, genuine, before);
+                if !self.peers[to].honest
+                    && let Ok(message) = gossip::decode_consensus(&bytes)
+                {
+                    let said = self.misdeed(to, |hooks, scene| hooks.on_heard(scene, &message));
+                    self.deliver(to, 0, said.unwrap_or_default());
+                }
+            }
+            Packet::Gossip(Channel::Transactions, bytes, genuine) => {
+                let (network, before) = (self.network, self.judged(to));
                 self.give(to, |host| {
-                    use allod_protocol::agreement::host::Ledger as _;
                     let checked = gossip::check_batch(&bytes, network, &host.machine().snapshot());
                     host.on_transactions(checked.map_err(|faulty| faulty.to_string()), ());
                     Ok(())
                 });
+                self.look_at_verdict((from, to), &bytes, genuine, before);
             }
             Packet::Request(height) => self.serve(to, from, height),
             Packet::Blocks(tip, blocks) => self.give(to, |host| host.on_blocks(from, tip, &blocks)),
@@ -607,18 +586,34 @@ impl Simulation {
         }
     }
 
-    fn serve(&mut self, peer: usize, asker: usize, from: Height) {
-        // The first blocks of a lie are true now and then: a host goes other ways with the first of an answer and the rest.
-        let honest_blocks = self.rng.random_range(0..3);
-        let Peer { host: Some(host), behaviour, .. } = &self.peers[peer] else { return };
-        let ledger = &host.machine().disk.ledger;
-        let heights = (from.get()..).take(limits::SYNC_BLOCKS).map(Height::new);
-        let mut blocks: Vec<DecidedBlock> = heights.map_while(|height| ledger.block(height).cloned()).collect();
-        let tip = host.tip().height;
-        if *behaviour == Behaviour::Liar {
-            blocks.iter_mut().skip(honest_blocks).for_each(|block| *block = misbehave::forged_decision(block));
+    /// Gossip messages taken and refused so far by a peer that runs.
+    fn judged(&self, peer: usize) -> Option<(u64, u64)> {
+        self.peers[peer].host.as_ref().filter(|_| self.peers[peer].honest).map(|host| host.machine().judged())
+    }
+
+    fn look_at_verdict(&mut self, pair: (usize, usize), bytes: &[u8], genuine: bool, before: Option<(u64, u64)>) {
+        let (Some((taken, refused)), Some(after)) = (before, self.judged(pair.1)) else { return };
+        if after.0 > taken {
+            self.checker.on_taken(pair.1, bytes);
         }
-        if *behaviour != Behaviour::Silent {
+        if after.1 > refused {
+            self.checker.on_refused(pair, bytes, genuine);
+        }
+    }
+
+    fn serve(&mut self, peer: usize, asker: usize, from: Height) {
+        let Some(host) = &self.peers[peer].host else { return };
+        let disk = &host.machine().disk;
+        let heights = (from.get()..).take(limits::SYNC_BLOCKS).map(Height::new);
+        let block = |height| disk.block(height).expect("a block is read");
+        let blocks: Vec<DecidedBlock> = heights.map_while(block).collect();
+        let tip = host.tip().height;
+        let served = if self.peers[peer].honest {
+            Some((tip, blocks))
+        } else {
+            self.misdeed(peer, |hooks, scene| hooks.on_request(scene, asker, tip, blocks)).flatten()
+        };
+        if let Some((tip, blocks)) = served {
             self.send((peer, asker), 0, Packet::Blocks(tip, blocks.into()));
         }
     }
@@ -634,13 +629,21 @@ impl Simulation {
         if busy_us > 0 {
             return self.schedule(busy_us, Event::Submit { to, transaction });
         }
-        let Ok(checked) = Checked::new(*transaction, self.network) else { return };
+        let Ok(checked) = Checked::new(*transaction, self.network) else {
+            self.counts.refused += 1;
+            return;
+        };
+        let (id, expires) = (checked.id, checked.transaction.body.expires);
         let mut accepted = false;
         self.give(to, |host| {
             accepted = host.on_submit(checked).is_ok();
             Ok(())
         });
+        if accepted && self.peers[to].honest && self.peers[to].host.is_some() {
+            self.checker.on_acknowledged(to, id, expires, self.height(to));
+        }
         self.counts.accepted += u64::from(accepted);
+        self.counts.refused += u64::from(!accepted);
     }
 
     fn on_outcome(&mut self, peer: usize, outcome: Outcome) {
@@ -649,6 +652,8 @@ impl Simulation {
         self.counts.rejected += seen.rejected;
         self.counts.refused_blocks += seen.refused_blocks;
         self.counts.caught_up += seen.caught_up;
+        self.counts.furthest_behind =
+            self.counts.furthest_behind.max(self.checker.behind(peer, &seen, committed.len()));
         self.counts.withheld += seen.withheld;
         for one in committed {
             self.on_committed(peer, &one);
@@ -659,10 +664,9 @@ impl Simulation {
         for (after_us, sent) in sent {
             match sent {
                 Sent::Gossip(Channel::Consensus, bytes) => self.publish(peer, after_us, bytes),
-                Sent::Gossip(Channel::Transactions, bytes) => {
-                    if self.peers[peer].behaviour != Behaviour::Silent {
-                        self.send_to_all(peer, after_us, &Packet::Transactions(bytes.into()));
-                    }
+                Sent::Gossip(channel @ Channel::Transactions, bytes) => {
+                    let to = self.misdeed(peer, |hooks, scene| hooks.on_transactions(scene)).unwrap_or_default();
+                    self.deliver(peer, after_us, vec![Parcel { to, channel, bytes }]);
                 }
                 Sent::Request { peer: to, from } => {
                     self.say(peer, || format!("asks peer {to} for blocks from height {from}"));
@@ -671,6 +675,9 @@ impl Simulation {
                 Sent::Block { peer: other } => {
                     self.say(peer, || format!("wants no more of peer {other}"));
                     self.parted.insert((peer, other));
+                    if self.peers[peer].honest && self.peers[other].honest {
+                        self.checker.on_blocked(peer, other);
+                    }
                 }
             }
         }
@@ -681,59 +688,57 @@ impl Simulation {
         self.say(peer, || format!("commits block {} of height {}", decided.block.hash(), after.height));
         self.note(peer, 3, decided.block.hash().as_bytes());
         self.counts.later_rounds += u64::from(decided.certificate.round > 0);
+        self.checker.on_final(peer, committed);
         if self.checker.on_decided(peer, committed) {
-            let running = self.peers[peer].host.as_ref().map(Host::machine);
-            if let Some(machine) = running {
-                self.checker.on_state(&machine.disk.ledger.snapshot(), committed);
+            let store = self.peers[peer].store().expect("a peer that commits has a machine");
+            if let Err(broken) = self.told.on_decided(store, committed) {
+                return self.checker.broken(Law::Reference, format!("height {}: {broken}", after.height));
             }
-            let asked = self.clients.on_committed(committed, after);
+            let asked = self.clients.on_committed(&mut self.told.history, committed, after);
+            if self.clients.have_given_up() {
+                self.checker.on_wished_in_vain(after.height);
+            }
             asked.into_iter().for_each(|transaction| self.submit(transaction));
+            self.look_at_absences(after.height.get());
         }
     }
 
-    fn send_to_all(&mut self, from: usize, after_us: u64, packet: &Packet) {
-        for to in self.others(from) {
-            self.send((from, to), after_us, packet.clone());
-        }
-    }
-
-    /// Sends a message as the peer's behaviour has it.
+    /// Sends a consensus message as the peer's behaviour has it.
     fn publish(&mut self, peer: usize, after_us: u64, bytes: Vec<u8>) {
         let message = gossip::decode_consensus(&bytes).expect("a host encodes what it sends");
-        let (behaviour, address) = (self.peers[peer].behaviour, self.peers[peer].address);
+        let publishing = &self.peers[peer];
         self.say(peer, || format!("says {message:?}"));
-        let own = message.sender() == Some(address);
-        if behaviour == Behaviour::Honest {
-            self.checker.on_published(peer, address, &message);
+        if publishing.honest {
+            self.checker.on_published(peer, publishing.address, &message);
+            let to = self.others(peer).collect();
+            return self.deliver(peer, after_us, vec![Parcel { to, channel: Channel::Consensus, bytes }]);
         }
-        let key = consensus_key(peer);
-        let altered = match behaviour {
-            Behaviour::Honest | Behaviour::Dead => None,
-            Behaviour::Silent => return,
-            Behaviour::Equivocator => misbehave::twin(&message, &key).filter(|_| own),
-            Behaviour::Liar => misbehave::forged(&message),
-            Behaviour::BadProposer => {
-                let spoiled = misbehave::spoiled(&message, &key).filter(|_| own);
-                let bytes = spoiled.map_or(bytes, |spoiled| gossip::encode_consensus(0, &spoiled));
-                return self.send_consensus(peer, after_us, bytes);
-            }
-        };
-        let Some(altered) = altered else { return self.send_consensus(peer, after_us, bytes) };
-        // Some hear one thing, some the other, and some both.
-        for (index, version) in [message, altered].iter().enumerate() {
-            let bytes = Message::encode(version);
-            self.note(peer, 4, &bytes);
-            let packet = Packet::Consensus(gossip::encode_consensus(0, version).into());
-            for to in self.others(peer) {
-                if to % 2 == index || self.rng.random_bool(0.3) {
-                    self.send((peer, to), after_us, packet.clone());
-                }
-            }
+        let parcels = self.misdeed(peer, |hooks, scene| hooks.on_publish(scene, &message)).unwrap_or_default();
+        self.deliver(peer, after_us, parcels);
+        if self.misdeed(peer, |hooks, scene| hooks.stops(scene)).unwrap_or_default() {
+            self.peers[peer].doom.get_or_insert(Doom { after: 0, again: None });
         }
     }
 
-    fn send_consensus(&mut self, peer: usize, after_us: u64, bytes: Vec<u8>) {
-        self.note(peer, 4, &bytes);
-        self.send_to_all(peer, after_us, &Packet::Consensus(bytes.into()));
+    fn deliver(&mut self, peer: usize, after_us: u64, parcels: Vec<Parcel>) {
+        let genuine = self.peers[peer].honest;
+        for Parcel { to, channel, bytes } in parcels {
+            self.note(peer, 4, &bytes);
+            if !genuine {
+                self.say(peer, || match gossip::decode_consensus(&bytes) {
+                    Ok(message) => format!("sends to {to:?}: {message:?}"),
+                    Err(_) => format!("sends to {to:?}: {} bytes", bytes.len()),
+                });
+            }
+            let packet = Packet::Gossip(channel, bytes.into(), genuine);
+            for to in to {
+                self.send((peer, to), after_us, packet.clone());
+            }
+        }
     }
+}
+
+/// Whether a process ended because its machine failed as the plan has it.
+fn has_lost_power(error: &HostError) -> bool {
+    matches!(error, HostError::Machine { source, .. } if source.is::<PowerFailed>() || source.is::<DiskFull>())
 }

@@ -2,6 +2,7 @@
 //! a record describes itself where it is defined, the ledger's in `allod_protocol`.
 
 use super::{routes, views};
+use allod_protocol::rules::approval::{RequestApproval, SignApproval};
 use axum::{
     http::header,
     response::{IntoResponse, Response},
@@ -21,7 +22,7 @@ use utoipa::OpenApi;
             lose some of them; what is sent may have either. Errors are RFC 9457 problem details with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(views::GapView)),
+    components(schemas(views::GapView, RequestApproval, SignApproval)),
     tags(
         (name = "node", description = "This peer and its network."),
         (name = "transactions", description = "Requests to change the ledger."),

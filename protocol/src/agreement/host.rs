@@ -36,13 +36,16 @@ pub use machine::{
 use crate::{
     agreement::{
         mempool::{Checked, Mempool, Refused},
-        replica::{Admission, Ignored, Input, LastSigned, LogEntry, Replica, ReplicaError, Timeouts},
+        replica::{
+            Admission, EARLY_MESSAGES, Ignored, Input, LastSigned, LogEntry, Output, Replica, ReplicaError, Timeouts,
+        },
     },
     ground::{
         codec::{self, DecodeError},
         crypto::SigningKey,
         ids::{Height, PublicKey, Timestamp, ValidatorAddress},
         state::{StateError, read},
+        weight::Weight,
     },
     ledger::block::Tip,
     rules::{
@@ -51,10 +54,7 @@ use crate::{
 };
 use catch_up::CatchUp;
 use pace::Pace;
-use std::{
-    collections::{BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 use timers::Timers;
 
 /// How long submitted transactions are collected into one gossip message.
@@ -102,6 +102,67 @@ fn failed(what: &'static str) -> impl FnOnce(Failure) -> HostError {
     move |source| HostError::Machine { what, source }
 }
 
+/// The process has to end before it has begun; the machine is left as it is.
+#[derive(Debug)]
+pub struct NotResumed<M> {
+    /// The machine.
+    pub machine: M,
+    /// Why.
+    pub error: HostError,
+}
+
+/// How much a host keeps in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The round of the height under way.
+    pub round: u32,
+    /// Transactions that wait, at most [`limits::MEMPOOL_TRANSACTIONS`](crate::ground::limits::MEMPOOL_TRANSACTIONS).
+    pub transactions: usize,
+    /// Their bytes, at most [`limits::MEMPOOL_SIZE_BYTES`](crate::ground::limits::MEMPOOL_SIZE_BYTES).
+    pub size_bytes: usize,
+    /// Their weight, at most [`limits::MEMPOOL_WEIGHT`](crate::ground::limits::MEMPOOL_WEIGHT).
+    pub weight: Weight,
+    /// Messages kept for the next height.
+    pub early_messages: usize,
+    /// How many of those one validator may have.
+    pub early_messages_max: usize,
+    /// Timers that run.
+    pub timers: usize,
+}
+
+/// What a host finds on its machine, and what a crash left undone.
+struct Found {
+    tip: Tip,
+    parameters: Parameters,
+    replica: Replica,
+    outputs: Vec<Output>,
+    unsealed: bool,
+    deadline: Option<Timestamp>,
+}
+
+impl Found {
+    fn read<M: Machine>(machine: &M, key: Option<SigningKey>) -> Result<Self, HostError> {
+        let tip = machine.tip();
+        let last_signed = machine.last_signed().map(|bytes| codec::decode_trusted::<LastSigned>(&bytes));
+        let last_signed = last_signed.transpose().map_err(HostError::LastSigned)?.unwrap_or_default();
+        let snapshot = machine.snapshot();
+        let network = read::<NetworkRecord>(&snapshot, &())?.ok_or(HostError::NoNetwork)?;
+        network.require_current(tip.height.next())?;
+        let parameters = network.parameters;
+        let entries = machine.log_entries(tip.height.next()).map_err(failed("the consensus log cannot be read"))?;
+        let entries: Result<Vec<LogEntry>, _> = entries.iter().map(|bytes| LogEntry::decode(bytes)).collect();
+        let entries = entries.map_err(HostError::LogEntry)?;
+        let (replica, outputs) = if entries.is_empty() {
+            (Replica::new(key, last_signed, &tip), Vec::new())
+        } else {
+            Replica::recover(key, last_signed, tip.clone(), Timeouts::from(&parameters), &entries)?
+        };
+        let header = machine.header(tip.height).map_err(failed("the ledger cannot be read"))?;
+        let unsealed = header.is_some_and(|header| header.state_root != tip.state_root);
+        Ok(Self { tip, parameters, replica, outputs, unsealed, deadline: due::next(&snapshot)? })
+    }
+}
+
 /// One peer's host.
 pub struct Host<M: Machine> {
     machine: M,
@@ -139,27 +200,15 @@ impl<M: Machine> Host<M> {
     ///
     /// # Errors
     /// When the disk fails, its content contradicts itself, or this build is too old for the ledger.
-    pub fn resume(machine: M, key: Option<SigningKey>) -> Result<Self, HostError> {
-        let tip = machine.tip();
-        let last_signed = machine.last_signed().map(|bytes| codec::decode_trusted::<LastSigned>(&bytes));
-        let last_signed = last_signed.transpose().map_err(HostError::LastSigned)?.unwrap_or_default();
-        let snapshot = machine.snapshot();
-        let network = read::<NetworkRecord>(&snapshot, &())?.ok_or(HostError::NoNetwork)?;
-        network.require_current(tip.height.next())?;
-        let parameters = network.parameters;
-        let entries = machine.log_entries(tip.height.next()).map_err(failed("the consensus log cannot be read"))?;
-        let entries: Result<Vec<LogEntry>, _> = entries.iter().map(|bytes| LogEntry::decode(bytes)).collect();
-        let entries = entries.map_err(HostError::LogEntry)?;
-        let (replica, outputs) = if entries.is_empty() {
-            (Replica::new(key.clone(), last_signed, &tip), Vec::new())
-        } else {
-            Replica::recover(key.clone(), last_signed, tip.clone(), Timeouts::from(&parameters), &entries)?
+    pub fn resume(machine: M, key: Option<SigningKey>) -> Result<Self, Box<NotResumed<M>>> {
+        let Found { tip, parameters, replica, outputs, unsealed, deadline } = match Found::read(&machine, key.clone()) {
+            Ok(found) => found,
+            Err(error) => return Err(Box::new(NotResumed { machine, error })),
         };
-        let header = machine.header(tip.height).map_err(failed("the ledger cannot be read"))?;
         let now = machine.now();
         let mut host = Self {
-            unsealed: header.is_some_and(|header| header.state_root != tip.state_root),
-            deadline: due::next(&snapshot)?,
+            unsealed,
+            deadline,
             catch_up: CatchUp::new(tip.height, now),
             mempool: Mempool::new(),
             pace: Pace::new(now),
@@ -179,12 +228,10 @@ impl<M: Machine> Host<M> {
             tip,
             parameters,
         };
-        let mut answers = VecDeque::new();
-        for output in outputs {
-            host.perform(output, &mut answers)?;
+        match host.perform_all(outputs) {
+            Ok(()) => Ok(host),
+            Err(error) => Err(Box::new(NotResumed { machine: host.machine, error })),
         }
-        host.drive_all(answers)?;
-        Ok(host)
     }
 
     /// The machine.
@@ -222,6 +269,19 @@ impl<M: Machine> Host<M> {
         self.tip.validators.by_address(&self.replica.address()).is_some()
     }
 
+    /// How much is kept in memory.
+    pub fn load(&self) -> Load {
+        Load {
+            round: self.round(),
+            transactions: self.mempool.len(),
+            size_bytes: self.mempool.size_bytes(),
+            weight: self.mempool.weight(),
+            early_messages: self.replica.early_messages(),
+            early_messages_max: EARLY_MESSAGES,
+            timers: self.timers.len(),
+        }
+    }
+
     /// The transactions that wait for a block.
     pub const fn mempool(&self) -> &Mempool {
         &self.mempool
@@ -234,7 +294,7 @@ impl<M: Machine> Host<M> {
 
     /// The highest known height.
     pub fn best_known(&self) -> Height {
-        self.catch_up.best_known().max(self.tip.height)
+        self.catch_up.best_known(self.machine.now()).map_or(self.tip.height, |best| best.max(self.tip.height))
     }
 
     /// Whether others are known to be ahead.
@@ -306,14 +366,14 @@ impl<M: Machine> Host<M> {
             }
         };
         let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
-        let mut taken = false;
+        let (may_relay, mut taken) = (gossip::may_relay(&transactions), false);
         for checked in transactions {
             match checked.and_then(|checked| self.mempool.insert(checked, &snapshot, time)) {
                 Ok(()) => taken = true,
                 Err(refused) => self.machine.report(HostEvent::Refused(&refused)),
             }
         }
-        self.machine.judge(token, if taken { Verdict::Accept } else { Verdict::Ignore });
+        self.machine.judge(token, if taken && may_relay { Verdict::Accept } else { Verdict::Ignore });
     }
 
     /// Accepts a client's transaction, and gossips it.

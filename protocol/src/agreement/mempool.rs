@@ -642,6 +642,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_executed_stays_out() {
+        let (mut state, mut pool) = (accounts(&[1]), Mempool::new());
+        let one = transaction(1, 1, 500);
+        let seen = Seen::key_bytes(&(one.transaction.body.expires, one.id));
+        state.0.insert(seen, crate::ground::codec::encode(&Seen));
+        assert_eq!(pool.insert(one, &state, Timestamp::ZERO), Err(Rejection::Replayed.into()));
+        pool.insert(transaction(1, 2, 500), &state, Timestamp::ZERO).expect("another");
+    }
+
+    #[test]
+    fn only_the_signatures_that_were_checked_pass_as_verified() {
+        let (state, mut pool) = (accounts(&[1]), Mempool::new());
+        let one = transaction(1, 1, 500);
+        let forged = Transaction { signatures: vec![Signature::from_bytes([9; 64])], ..one.transaction.clone() };
+        pool.insert(one.clone(), &state, Timestamp::ZERO).expect("room");
+        assert_eq!(forged.id(), one.id, "an id does not cover signatures");
+        assert!(pool.holds(&one.transaction) && !pool.holds(&forged));
+    }
+
+    #[test]
+    fn one_sender_alone_has_no_more_of_a_block_than_its_part() {
+        let (state, mut pool) = (accounts(&[1]), Mempool::new());
+        let (taken, _) = full_by(&mut pool, &state, |nonce| heavy(1, nonce));
+        let batch = pool.batch(8_192, 8_192);
+        let weight: u64 = batch.iter().map(|one| load::of(one).get()).sum();
+        assert!(weight <= limits::SENDER_WEIGHT.get() && !batch.is_empty(), "{weight}");
+        assert!((batch.len() as u64) < taken, "some wait for the next block");
+    }
+
+    #[test]
     fn strangers_and_expired_transactions_stay_out() {
         let (state, mut pool) = (accounts(&[1]), Mempool::new());
         let stranger = pool.insert(transaction(9, 0, 1_000), &state, Timestamp::ZERO);

@@ -90,7 +90,7 @@ use std::{
 const ROUNDS_AHEAD: u32 = 10;
 /// Messages of one validator kept for the next height: two votes and a proposal for each accepted round, with room for
 /// evidence of signing twice.
-const EARLY_MESSAGES: usize = 48;
+pub const EARLY_MESSAGES: usize = 48;
 /// Proposals of one validator kept for the next height, each with its block: two prove signing twice.
 const EARLY_PROPOSALS: usize = 2;
 
@@ -474,6 +474,11 @@ impl Replica {
     /// What the key signed last.
     pub fn last_signed(&self) -> &LastSigned {
         &self.effects.last_signed
+    }
+
+    /// How many messages are kept for the next height, at most [`EARLY_MESSAGES`] of each validator.
+    pub fn early_messages(&self) -> usize {
+        self.early.values().map(|early| early.messages.len()).sum()
     }
 
     /// Judges a message: its network, height, round, sender and signature. Verified signatures are remembered, so that

@@ -143,6 +143,10 @@ impl SigningKey {
 impl PublicKey {
     /// Whether `signature` is this key's signature of `message` for this purpose, by ZIP-215.
     pub fn verifies(&self, domain: Domain, message: &[u8], signature: &Signature) -> bool {
+        remembered::or_check(self, domain, message, signature, || self.checks(domain, message, signature))
+    }
+
+    fn checks(&self, domain: Domain, message: &[u8], signature: &Signature) -> bool {
         let key = match ed25519_zebra::VerificationKey::try_from(*self.as_bytes()) {
             Ok(key) => key,
             Err(_) => return false,
@@ -156,9 +160,80 @@ impl PublicKey {
     }
 }
 
+/// Signature checks that this thread does not make twice. A peer never asks for it: who does is a simulator, in which one
+/// thread is many peers that each check the same signatures.
+pub mod remembered {
+    use super::{Domain, PublicKey, Signature, tagged};
+    use std::{cell::RefCell, collections::BTreeMap, marker::PhantomData};
+
+    /// Checks that are remembered at a time; then it begins again.
+    const CHECKS: usize = 200_000;
+
+    thread_local! {
+        static FOUND: RefCell<Option<BTreeMap<[u8; 32], bool>>> = const { RefCell::new(None) };
+    }
+
+    /// As long as it lives, this thread remembers what came of each check.
+    #[derive(Debug)]
+    pub struct Remembering(PhantomData<*const ()>);
+
+    impl Remembering {
+        /// Begins, with nothing remembered.
+        pub fn new() -> Self {
+            FOUND.set(Some(BTreeMap::new()));
+            Self(PhantomData)
+        }
+    }
+
+    impl Default for Remembering {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
+    impl Drop for Remembering {
+        fn drop(&mut self) {
+            FOUND.set(None);
+        }
+    }
+
+    /// What came of a check earlier, if that is remembered, or what comes of it now.
+    pub(super) fn or_check(
+        key: &PublicKey,
+        domain: Domain,
+        message: &[u8],
+        signature: &Signature,
+        check: impl FnOnce() -> bool,
+    ) -> bool {
+        FOUND.with_borrow_mut(|found| {
+            let Some(found) = found else { return check() };
+            if found.len() >= CHECKS {
+                found.clear();
+            }
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(key.as_bytes()).update(signature.as_bytes()).update(&tagged(domain, message));
+            *found.entry(*hasher.finalize().as_bytes()).or_insert_with(check)
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remembered_check_is_of_the_very_same_signature() {
+        let (key, other) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let signature = key.sign(Domain::Vote, b"yes");
+        let _remembering = remembered::Remembering::new();
+        for _ in 0..2 {
+            assert!(key.public_key().verifies(Domain::Vote, b"yes", &signature));
+            assert!(!key.public_key().verifies(Domain::Vote, b"no", &signature));
+            assert!(!key.public_key().verifies(Domain::Proposal, b"yes", &signature));
+            assert!(!other.public_key().verifies(Domain::Vote, b"yes", &signature));
+            assert!(!key.public_key().verifies(Domain::Vote, b"yes", &other.sign(Domain::Vote, b"yes")));
+        }
+    }
 
     #[test]
     fn a_signature_holds_for_its_key_message_and_purpose_only() {

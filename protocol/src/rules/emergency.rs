@@ -102,7 +102,8 @@ pub struct VersionStop {
     pub height: Height,
     /// The block time at which it lapses.
     pub until: Timestamp,
-    /// How it ended, and at which height. `None` while it is in force.
+    /// How it ended, and at which height: a list of these two. `None` while it is in force.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<Value>>))]
     pub ended: Option<(StopEnd, Height)>,
 }
 

@@ -619,6 +619,7 @@ fn a_quota_is_a_bound_for_imports_and_downloads_alike() {
         drop(std::mem::replace(&mut bench.store, ArtifactStore::open(&bench.root.join("other")).unwrap()));
         ArtifactStore::open(&bench.root.join("artifacts")).unwrap().with_quota(Some(size_bytes - 1))
     };
+    assert!(bench.store.check_quota(size_bytes - 1).is_ok() && bench.store.check_quota(size_bytes).is_err());
     let path = bench.file("model.bin", &large);
     let refused = bench.store.import(&path, ImportMode::Copy, &mut quiet).unwrap_err();
     assert!(

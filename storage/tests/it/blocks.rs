@@ -7,7 +7,11 @@ use allod_protocol::{
         ids::{BlockHash, Height, TransactionId},
         state::StateRead as _,
     },
-    ledger::{block::DecidedBlock, execute::Executed},
+    ledger::{
+        block::DecidedBlock,
+        execute::{Executed, Outcome},
+    },
+    rules::rejection::Rejection,
 };
 use allod_storage::{Ledger, StorageError};
 use std::path::Path;
@@ -157,6 +161,20 @@ fn nothing_is_found_where_nothing_is() {
     assert_eq!(ledger.blocks(Height::new(1), 10, 1_000).unwrap(), Vec::new());
     assert!(ledger.stats().keys > 0, "the genesis is there");
     assert!(matches!(ledger.snapshot_at(Height::new(1)), Err(StorageError::NotReached { .. })));
+}
+
+#[test]
+fn a_copy_of_an_executed_transaction_leaves_what_became_of_it_to_be_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path(), &genesis()).unwrap();
+    let (first, _) = commit_next(&ledger, 1);
+    let again = first.block.transactions().to_vec();
+    let (block, mut executed) = Next { transactions: again.clone(), ..Next::default() }.after(&ledger.tip());
+    executed.results[0].outcome = Outcome::Rejected(Rejection::Replayed);
+    ledger.commit(&block, &executed).unwrap();
+    let found = ledger.transaction(&again[0].id()).unwrap().unwrap();
+    assert_eq!((found.height, found.result.outcome), (Height::new(1), Outcome::Applied));
+    assert_eq!(ledger.block_events(Height::new(2)).unwrap().unwrap().results, executed.results);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What opening refuses, and that the error says what to do.
 
 use crate::chain::{Next, genesis, genesis_named, transaction};
-use allod_protocol::ground::codec;
+use allod_protocol::{ground::codec, proof::CertifiedHeader};
 use allod_storage::{Ledger, OpenError, SCHEMA_VERSION};
 use rocksdb::{DB, Options};
 use std::path::Path;
@@ -80,7 +80,7 @@ fn refuses_a_directory_in_use_and_opens_it_afterwards() {
 #[test]
 fn refuses_records_that_contradict_each_other() {
     let height = |height: u64| height.to_be_bytes();
-    let tampering: [(&str, Tampering); 7] = [
+    let tampering: [(&str, Tampering); 8] = [
         ("lacks the record tip", Box::new(|db| db.delete_cf(db.cf_handle("meta").unwrap(), "tip").unwrap())),
         ("schema version is missing", Box::new(|db| db.delete_cf(db.cf_handle("meta").unwrap(), "schema").unwrap())),
         (
@@ -101,6 +101,17 @@ fn refuses_records_that_contradict_each_other() {
                 let headers = db.cf_handle("headers").unwrap();
                 let other = db.get_cf(headers, height(1)).unwrap().unwrap();
                 db.put_cf(headers, height(3), other).unwrap();
+            }),
+        ),
+        (
+            "has the certificate of another",
+            Box::new(move |db| {
+                let headers = db.cf_handle("headers").unwrap();
+                let certified = |at| db.get_cf(headers, height(at)).unwrap().unwrap();
+                let [other, newest] =
+                    [1, 2].map(|at| codec::decode_trusted::<CertifiedHeader>(&certified(at)).unwrap());
+                let mixed = CertifiedHeader { certificate: other.certificate, ..newest };
+                db.put_cf(headers, height(2), codec::encode(&mixed)).unwrap();
             }),
         ),
         (

@@ -26,8 +26,6 @@ pub struct Account {
     pub quota: u32,
     /// Since which height it is a member of the network, if it is.
     pub member_since: Option<u64>,
-    /// Whether it operates a validator.
-    pub operates: bool,
     /// Who admitted it; nobody, if it founded the network.
     pub sponsor: Option<AccountId>,
     /// Whether it is suspended.
@@ -45,7 +43,6 @@ impl Account {
             keys,
             quota: 0,
             member_since: None,
-            operates: false,
             sponsor: None,
             suspended: false,
             guardians: None,
@@ -101,7 +98,7 @@ impl World {
         if account.member_since.is_none() {
             return Err("not_member");
         }
-        if account.operates {
+        if self.operates(id) {
             return Err("operates_validator");
         }
         if self.accounts.values().filter(|account| account.member_since.is_some()).count() == 1 {
@@ -129,22 +126,26 @@ impl World {
     }
 
     /// A suspended account starts nothing: it votes, answers, and completes what it began, once in a block.
-    pub(super) fn admit_suspended(&mut self, id: AccountId, action: &Action) -> Result<(), Refused> {
-        match action {
+    pub(super) const fn is_open_to_suspended(action: &Action) -> bool {
+        matches!(
+            action,
             Action::CastBallot(_)
-            | Action::Delegate(_)
-            | Action::AnswerDispute(_)
-            | Action::WithdrawDispute(_)
-            | Action::AppealDispute(_)
-            | Action::AnswerIncident(_)
-            | Action::RevealContribution(_) => {}
-            Action::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. }) => {}
-            Action::Present(_) | Action::LeaveNetwork(_) | Action::ResignOffice(_) => {}
-            Action::TakeUp(_) | Action::GiveConsent(_) => {}
-            Action::RotateKeys(_) | Action::CancelRecovery(_) | Action::RecoverAccount(_) => {}
-            _ => return Err("suspended"),
-        }
-        if self.spoke.insert(id) { Ok(()) } else { Err("rate_limited") }
+                | Action::Delegate(_)
+                | Action::AnswerDispute(_)
+                | Action::WithdrawDispute(_)
+                | Action::AppealDispute(_)
+                | Action::AnswerIncident(_)
+                | Action::RevealContribution(_)
+                | Action::OpenDispute(OpenDispute { target: DisputeTarget::Appeal(_), .. })
+                | Action::Present(_)
+                | Action::LeaveNetwork(_)
+                | Action::ResignOffice(_)
+                | Action::TakeUp(_)
+                | Action::GiveConsent(_)
+                | Action::RotateKeys(_)
+                | Action::CancelRecovery(_)
+                | Action::RecoverAccount(_)
+        )
     }
 
     pub(super) fn reinstate(&mut self, id: AccountId) -> Result<(), Refused> {

@@ -38,12 +38,13 @@ impl World {
             NetworkAction::GrantQuota(asked) => self.grant_quota(asked.account, asked.quota),
             NetworkAction::SuspendAccount(asked) => self.suspend(asked.account),
             NetworkAction::ReinstateAccount(asked) => self.reinstate(asked.account),
+            NetworkAction::AdmitValidator(asked) => self.admit_validator(asked.key, asked.power.get(), asked.operator),
+            NetworkAction::ReweightValidator(asked) => self.reweight_validator(asked.key, asked.power.get()),
+            NetworkAction::RemoveValidator(asked) => self.remove_validator(asked.key),
             NetworkAction::Statement => Ok(()),
-            NetworkAction::AdmitValidator(_)
-            | NetworkAction::ReweightValidator(_)
-            | NetworkAction::RemoveValidator(_)
-            | NetworkAction::SetParameters(_)
-            | NetworkAction::Upgrade(_) => panic!("the reference does not decide on {}", action.name()),
+            NetworkAction::SetParameters(_) | NetworkAction::Upgrade(_) => {
+                panic!("the reference does not decide on {}", action.name())
+            }
         }
     }
 

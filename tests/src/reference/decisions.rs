@@ -146,7 +146,11 @@ impl World {
     fn rule_for(&self, scope: Scope, class: Class) -> Result<Rule, Refused> {
         let Scope::Model(model) = scope else {
             let policy = &self.network;
-            let rule = if class == Class::Accounts { &policy.accounts } else { &policy.parameters };
+            let rule = match class {
+                Class::Accounts => &policy.accounts,
+                Class::Validators => &policy.validators,
+                _ => &policy.parameters,
+            };
             return Ok(rule.clone());
         };
         let policy = &self.model(model)?.policy;
@@ -285,7 +289,7 @@ impl World {
 
     /// What a decision that passed still lacks besides its time: a version or a line under dispute, an attestation.
     fn require_nothing_lacks(&self, id: ProposalId, proposal: &Proposal) -> Result<(), Refused> {
-        let Scope::Model(model) = proposal.question.scope() else { return Ok(()) };
+        let Scope::Model(model) = proposal.question.scope() else { return self.require_operators(proposal) };
         for action in proposal.question.model_actions() {
             match action {
                 ModelAction::ReleaseVersion(ReleaseVersion { label }) => {
@@ -313,6 +317,15 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// That whoever is to operate a validator accepted to, ahead.
+    fn require_operators(&self, proposal: &Proposal) -> Result<(), Refused> {
+        let accepted = |action: &NetworkAction| match action {
+            NetworkAction::AdmitValidator(asked) => self.ahead.contains(&(Office::Operator(asked.key), asked.operator)),
+            _ => true,
+        };
+        if proposal.question.network_actions().iter().all(accepted) { Ok(()) } else { Err("not_accepted") }
     }
 
     fn require_attested(
@@ -404,11 +417,12 @@ fn class_of_members(action: &NetworkAction) -> Class {
         | NetworkAction::SuspendAccount(_)
         | NetworkAction::ReinstateAccount(_) => Class::Accounts,
         NetworkAction::Statement => Class::Parameters,
-        NetworkAction::AdmitValidator(_)
-        | NetworkAction::ReweightValidator(_)
-        | NetworkAction::RemoveValidator(_)
-        | NetworkAction::SetParameters(_)
-        | NetworkAction::Upgrade(_) => panic!("the reference does not decide on {}", action.name()),
+        NetworkAction::AdmitValidator(_) | NetworkAction::ReweightValidator(_) | NetworkAction::RemoveValidator(_) => {
+            Class::Validators
+        }
+        NetworkAction::SetParameters(_) | NetworkAction::Upgrade(_) => {
+            panic!("the reference does not decide on {}", action.name())
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl World {
                 self.no_longer_named(&office, before);
             }
             if let Some(account) = asked.responsible {
-                self.ask(&office, account, (sender, self.height));
+                self.ask(&office, account, Some((sender, self.height)));
             }
         }
         (incident.responsible, incident.status, incident.steps) = (asked.responsible, asked.status, incident.steps + 1);

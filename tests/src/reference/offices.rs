@@ -2,8 +2,15 @@
 
 use super::{Refused, World};
 use allod_protocol::{
-    ground::ids::{AccountId, ModelId},
-    rules::{office::Office, policy::ModelPolicy},
+    ground::{
+        crypto::Domain,
+        ids::{AccountId, ModelId},
+    },
+    rules::{
+        office::{AcceptOffice, Office},
+        policy::ModelPolicy,
+        validator::operation,
+    },
 };
 
 /// Offices that an account may have accepted without being named.
@@ -52,10 +59,13 @@ impl World {
             let guardians = self.accounts.get(id).and_then(|account| account.guardians.as_ref());
             return guardians.map_or(Vec::new(), |policy| policy.guardians.clone());
         }
+        if let Office::Operator(key) = office {
+            return self.validators.get(key).map(|validator| validator.operator).into_iter().collect();
+        }
         let (Office::Steward(id) | Office::Arbiter(id) | Office::Guardian(id) | Office::Attester { model: id, .. }) =
             office
         else {
-            panic!("the reference has no {}", office.name());
+            panic!("who is named {} is said above", office.name());
         };
         let Some(model) = self.models.get(id) else { return Vec::new() };
         match office {
@@ -102,7 +112,7 @@ impl World {
         }
         for office in offices {
             for account in self.named(&office) {
-                self.ask(&office, account, signed);
+                self.ask(&office, account, Some(signed));
             }
         }
     }
@@ -116,13 +126,15 @@ impl World {
         }
     }
 
-    pub(super) fn ask(&mut self, office: &Office, account: AccountId, (signer, signed_at): (AccountId, u64)) {
+    pub(super) fn ask(&mut self, office: &Office, account: AccountId, signed: Option<(AccountId, u64)>) {
         let key = (office.clone(), account);
         let said = self.offices.get(&key).copied();
-        let resigned_since = matches!(said, Some((Answer::Resigned, height)) if height >= signed_at);
+        let resigned = said.filter(|(answer, _)| *answer == Answer::Resigned).map(|(_, height)| height);
+        let has_signed =
+            signed.is_some_and(|(signer, height)| signer == account && resigned.is_none_or(|at| at < height));
         let answer = match said {
             Some((Answer::Accepted, _)) => return,
-            _ if signer == account && !resigned_since => Answer::Accepted,
+            _ if has_signed => Answer::Accepted,
             _ if self.ahead.contains(&key) => Answer::Accepted,
             Some((Answer::Offered, _)) => return,
             _ => Answer::Offered,
@@ -133,7 +145,8 @@ impl World {
         self.offices.insert(key, (answer, self.height));
     }
 
-    pub(super) fn accept_office(&mut self, sender: AccountId, office: &Office) -> Result<(), Refused> {
+    pub(super) fn accept_office(&mut self, sender: AccountId, asked: &AcceptOffice) -> Result<(), Refused> {
+        let office = &asked.office;
         if let Office::Steward(id) | Office::Arbiter(id) | Office::Guardian(id) | Office::Attester { model: id, .. } =
             office
         {
@@ -149,6 +162,12 @@ impl World {
             && !self.incidents.contains_key(id)
         {
             return Err("unknown_incident");
+        }
+        if let Office::Operator(key) = office {
+            let agreed = operation(self.id, sender);
+            if !asked.proof.is_some_and(|proof| key.verifies(Domain::Operation, &agreed, &proof)) {
+                return Err("key_disagrees");
+            }
         }
         let key = (office.clone(), sender);
         match self.answer_to(office, sender) {
@@ -178,7 +197,7 @@ impl World {
                     self.guardians_said.remove(&(*of, sender));
                 }
                 self.offices.insert(key, (Answer::Resigned, self.height));
-                Ok(())
+                if let Office::Operator(key) = office { self.remove_validator(*key) } else { Ok(()) }
             }
             Some(Answer::Dismissed) => {
                 self.offices.remove(&key);

@@ -133,7 +133,7 @@ impl World {
             self.no_longer_named(&office, guardian);
         }
         for guardian in after {
-            self.ask(&office, guardian, (id, self.height));
+            self.ask(&office, guardian, None);
         }
         self.unsettle(id, settled, None);
     }

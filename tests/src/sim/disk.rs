@@ -98,6 +98,11 @@ impl Disk {
         self.log = Log::default();
     }
 
+    /// Somebody deletes the last-signed record.
+    pub fn lose_last_signed(&mut self) {
+        self.last_signed = None;
+    }
+
     /// The entries of a height, as read at start-up.
     pub fn entries(&self, height: Height) -> Vec<Vec<u8>> {
         self.frames().filter(|(of, _)| *of == height).map(|(_, entry)| entry.to_vec()).collect()

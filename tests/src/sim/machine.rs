@@ -1,7 +1,11 @@
 //! The machine that a simulated host runs on: a virtual clock, a virtual disk, and a way to the others that the run
 //! carries. It is slow where the plan says so, and its power fails between any two things that it is asked to do.
 
-use super::disk::Disk;
+use super::{
+    files::Files,
+    store::{Store, StoreSnapshot},
+};
+use crate::directory::Faults;
 use allod_protocol::{
     agreement::{
         host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},
@@ -17,7 +21,6 @@ use allod_protocol::{
     },
     rules::{event::Event, network::RetiredKey},
 };
-use allod_storage::memory::MemorySnapshot;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::time::Duration;
@@ -26,6 +29,8 @@ use std::time::Duration;
 pub(super) const EPOCH_MS: u64 = crate::ledger::GENESIS_TIME;
 /// The longest that a slow disk takes for one write, in virtual microseconds.
 const SLOW_WRITE_US: u64 = 30_000;
+/// Within so many calls of a write the power fails: before what it writes, before the sync of that, or after.
+const CALLS: u64 = 3;
 
 /// The power is gone.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -76,12 +81,14 @@ pub(super) struct Seen {
 
 /// One peer's machine.
 pub(super) struct SimMachine {
-    pub(super) disk: Disk,
+    pub(super) disk: Store,
     rng: ChaCha8Rng,
     /// When the event under way came, in virtual microseconds, and how long it has taken so far.
     now_us: u64,
     spent_us: u64,
     clock_ahead_ms: u64,
+    /// How much faster than true time its clocks go, in millionths.
+    drift_ppm: i64,
     slow_disk: f64,
     full_disk: f64,
     /// Whether the disk has room for now.
@@ -93,16 +100,28 @@ pub(super) struct SimMachine {
     key: Option<SigningKey>,
     keys_made: u64,
     seed: u64,
+    /// Gossip messages taken and refused.
+    judged: (u64, u64),
+    /// Entries of the log since it was emptied.
+    log_entries: usize,
 }
 
 impl SimMachine {
-    pub(super) fn new(disk: Disk, seed: u64, clock_ahead_ms: u64, (slow_disk, full_disk): (f64, f64)) -> Self {
+    /// A machine that is off. Its clock is so many milliseconds ahead of true time, and goes faster by so many millionths;
+    /// of its writes such parts are slow and find no room.
+    pub(super) fn new(
+        disk: Store,
+        seed: u64,
+        (clock_ahead_ms, drift_ppm): (u64, i64),
+        (slow_disk, full_disk): (f64, f64),
+    ) -> Self {
         Self {
             disk,
             rng: ChaCha8Rng::seed_from_u64(seed),
             now_us: 0,
             spent_us: 0,
             clock_ahead_ms,
+            drift_ppm,
             slow_disk,
             full_disk,
             has_room: false,
@@ -111,15 +130,54 @@ impl SimMachine {
             key: None,
             keys_made: 0,
             seed,
+            judged: (0, 0),
+            log_entries: 0,
         }
     }
 
-    /// An event is given to the host now.
-    pub(super) fn at(&mut self, now_us: u64, doomed: bool) {
+    /// An event is given to the host now; power fails after so many more things, if at all.
+    pub(super) fn at(&mut self, now_us: u64, power_left: Option<u64>) {
         (self.now_us, self.spent_us) = (now_us, 0);
-        if doomed && self.power_left.is_none() {
-            self.power_left = Some(self.rng.random_range(0..12));
+        self.power_left = self.power_left.or(power_left);
+    }
+
+    /// Nothing fails any more.
+    pub(super) const fn heal(&mut self) {
+        (self.slow_disk, self.full_disk, self.power_left) = (0.0, 0.0, None);
+    }
+
+    /// What its clock shows at a moment of true time.
+    const fn local_us(&self, true_us: u64) -> u64 {
+        true_us
+            .saturating_add_signed(true_us as i64 / 1_000_000 * self.drift_ppm)
+            .saturating_add_signed(true_us as i64 % 1_000_000 * self.drift_ppm / 1_000_000)
+    }
+
+    /// When its clock will show a moment, in microseconds of true time.
+    pub(super) fn true_us(&self, moment: Moment) -> u64 {
+        let shown = moment.since_start().as_micros();
+        let rate = u128::from(1_000_000u64.saturating_add_signed(self.drift_ppm));
+        let mut true_us = u64::try_from((shown * 1_000_000).div_ceil(rate)).expect("a short run");
+        // Its clock shows whole microseconds.
+        while u128::from(self.local_us(true_us)) < shown {
+            true_us += 1;
         }
+        true_us
+    }
+
+    /// Whether power has failed, at something that nobody waits for.
+    pub(super) const fn is_out_of_power(&self) -> bool {
+        matches!(self.power_left, Some(0))
+    }
+
+    /// Gossip messages that it took and refused.
+    pub(super) const fn judged(&self) -> (u64, u64) {
+        self.judged
+    }
+
+    /// Entries of the log since it was emptied.
+    pub(super) const fn log_entry_count(&self) -> usize {
+        self.log_entries
     }
 
     /// The clock that is set is set to so far ahead of true time.
@@ -143,9 +201,51 @@ impl SimMachine {
 
     /// The power fails, and comes back.
     pub(super) fn crash(&mut self) {
-        self.disk.crash(&mut self.rng);
+        match &mut self.disk {
+            Store::Memory(disk) => disk.crash(&mut self.rng),
+            Store::Files(files) => files.fail(),
+        }
         self.power_left = None;
         self.outcome.sent.clear();
+    }
+
+    /// Reads what is on the disk, and gives where its ledger stands.
+    ///
+    /// # Errors
+    /// When something is lost.
+    pub(super) fn start(&mut self) -> Result<Tip, Failure> {
+        if let Store::Files(files) = &mut self.disk {
+            let found = files.start()?;
+            self.outcome.committed.extend(found);
+        }
+        Ok(self.disk.tip())
+    }
+
+    /// Works on real files, where there are any: the power fails within the work, or when it is done. Gives what was done all
+    /// the same.
+    fn work_on_files<T>(
+        &mut self,
+        work: impl FnOnce(&mut Files) -> Result<T, Failure>,
+    ) -> (Option<T>, Result<(), Failure>) {
+        let power = self.draw_power();
+        let Store::Files(files) = &mut self.disk else { unreachable!("asked for where there are files") };
+        if files.is_off() {
+            return (None, Err(PowerFailed.into()));
+        }
+        let off_after = power.is_err().then(|| self.rng.random_range(0..CALLS));
+        let faults = Faults { seed: self.rng.random(), off_after, full: self.full_disk, slow: self.slow_disk };
+        let (done, seen) = files.during(faults, work);
+        self.spent_us += seen.slow_us;
+        self.outcome.seen.syncs += seen.syncs;
+        match (done, power) {
+            (done, Err(failed)) => {
+                files.turn_off();
+                (done.ok(), Err(failed.into()))
+            }
+            (Err(_), Ok(())) if seen.is_full => (None, Err(DiskFull.into())),
+            (Err(error), Ok(())) => (None, Err(error)),
+            (Ok(done), Ok(())) => (Some(done), Ok(())),
+        }
     }
 
     /// One more thing is done, if there is power.
@@ -184,28 +284,35 @@ impl SimMachine {
     }
 
     fn send(&mut self, sent: Sent) {
-        if self.draw_power().is_ok() {
-            self.outcome.sent.push((self.spent_us, sent));
+        match (self.draw_power(), &self.disk) {
+            (Ok(()), _) => self.outcome.sent.push((self.spent_us, sent)),
+            (Err(_), Store::Files(files)) => files.turn_off(),
+            (Err(_), Store::Memory(_)) => {}
         }
     }
 }
 
 impl Ledger for SimMachine {
-    type Snapshot = MemorySnapshot;
+    type Snapshot = StoreSnapshot;
 
     fn tip(&self) -> Tip {
-        self.disk.ledger.tip()
+        self.disk.tip()
     }
 
-    fn snapshot(&self) -> MemorySnapshot {
-        self.disk.ledger.snapshot()
+    fn snapshot(&self) -> StoreSnapshot {
+        self.disk.snapshot()
     }
 
     fn header(&self, height: Height) -> Result<Option<Header>, Failure> {
-        Ok(self.disk.ledger.block(height).map(|decided| decided.block.header().clone()))
+        Ok(self.disk.block(height)?.map(|decided| decided.block.header().clone()))
     }
 
     fn commit(&mut self, decided: &DecidedBlock, executed: &Executed) -> Result<Tip, Failure> {
+        if let Store::Files(_) = self.disk {
+            let (committed, done) = self.work_on_files(|files| files.commit(decided, executed));
+            self.outcome.committed.extend(committed);
+            return done.map(|()| self.disk.tip());
+        }
         self.find_room()?;
         let power = self.draw_power();
         // The batch is atomic: a block whose commit the power failed in is on the disk, or nothing of it is.
@@ -213,8 +320,9 @@ impl Ledger for SimMachine {
             return Err(PowerFailed.into());
         }
         self.write_takes();
-        let before = self.disk.ledger.tip();
-        let tip = self.disk.ledger.commit(decided, executed)?;
+        let Store::Memory(disk) = &mut self.disk else { return Err(PowerFailed.into()) };
+        let before = disk.ledger.tip();
+        let tip = disk.ledger.commit(decided, executed)?;
         let (after, deadline_events) = (tip.clone(), executed.deadline_events.clone());
         let executed = executed.results.clone();
         self.outcome.committed.push(Committed { before, decided: decided.clone(), after, executed, deadline_events });
@@ -225,27 +333,46 @@ impl Ledger for SimMachine {
 
 impl Log for SimMachine {
     fn log_entries(&self, height: Height) -> Result<Vec<Vec<u8>>, Failure> {
-        Ok(self.disk.entries(height))
+        self.disk.entries(height)
     }
 
     fn append_log(&mut self, height: Height, entry: &[u8]) -> Result<(), Failure> {
+        if let Store::Files(_) = self.disk {
+            self.log_entries += 1;
+            return self.work_on_files(|files| files.append(height, entry)).1;
+        }
         self.begin_write()?;
-        self.disk.append(height, entry);
+        if let Store::Memory(disk) = &mut self.disk {
+            disk.append(height, entry);
+        }
+        self.log_entries += 1;
         Ok(())
     }
 
     fn sync_log(&mut self) -> Result<(), Failure> {
+        if let Store::Files(_) = self.disk {
+            return self.work_on_files(Files::sync).1;
+        }
         self.begin_write()?;
-        if self.disk.sync() {
+        if let Store::Memory(disk) = &mut self.disk
+            && disk.sync()
+        {
             self.outcome.seen.syncs += 1;
             self.write_takes();
         }
         Ok(())
     }
 
-    fn reset_log(&mut self, _: Height) -> Result<(), Failure> {
+    fn reset_log(&mut self, height: Height) -> Result<(), Failure> {
+        if let Store::Files(_) = self.disk {
+            self.log_entries = 0;
+            return self.work_on_files(|files| files.reset(height)).1;
+        }
         self.draw_power()?;
-        self.disk.truncate();
+        if let Store::Memory(disk) = &mut self.disk {
+            disk.truncate();
+        }
+        self.log_entries = 0;
         Ok(())
     }
 }
@@ -256,9 +383,14 @@ impl Guard for SimMachine {
     }
 
     fn keep_last_signed(&mut self, record: &[u8]) -> Result<(), Failure> {
+        if let Store::Files(_) = self.disk {
+            return self.work_on_files(|files| files.keep_last_signed(record)).1;
+        }
         let power = self.draw_power();
-        if power.is_ok() || self.rng.random_bool(0.5) {
-            self.disk.set_last_signed(record);
+        if let Store::Memory(disk) = &mut self.disk
+            && (power.is_ok() || self.rng.random_bool(0.5))
+        {
+            disk.set_last_signed(record);
         }
         self.write_takes();
         Ok(power?)
@@ -275,6 +407,8 @@ impl Wire for SimMachine {
 
     fn judge(&mut self, (): (), verdict: Verdict) {
         self.outcome.seen.rejected += u64::from(verdict == Verdict::Reject);
+        self.judged.0 += u64::from(verdict == Verdict::Accept);
+        self.judged.1 += u64::from(verdict == Verdict::Reject);
     }
 
     fn request_blocks(&mut self, peer: usize, from: Height, _: usize) {
@@ -288,11 +422,12 @@ impl Wire for SimMachine {
 
 impl Clock for SimMachine {
     fn now(&self) -> Moment {
-        Moment::new(Duration::from_micros(self.now_us + self.spent_us))
+        Moment::new(Duration::from_micros(self.local_us(self.now_us + self.spent_us)))
     }
 
     fn block_time(&self) -> Timestamp {
-        Timestamp::new(EPOCH_MS + (self.now_us + self.spent_us) / 1_000 + self.clock_ahead_ms)
+        let shown_us = self.local_us(self.now_us + self.spent_us);
+        Timestamp::new(EPOCH_MS + shown_us / 1_000 + self.clock_ahead_ms)
     }
 }
 

@@ -13,6 +13,18 @@ pub struct Partition {
     pub isolated: Vec<usize>,
     /// Whether they hear the others all the same, who do not hear them.
     pub one_way: bool,
+    /// If it flaps: for so many milliseconds it is there, for as many it is not, and so on.
+    pub flaps_ms: Option<u64>,
+}
+
+impl Partition {
+    fn cuts(&self, now_ms: u64, from: usize, to: usize) -> bool {
+        let is_open = |flap_ms: u64| ((now_ms - self.during_ms.start) / flap_ms) % 2 == 1;
+        self.during_ms.contains(&now_ms)
+            && !self.flaps_ms.is_some_and(is_open)
+            && self.isolated.contains(&from) != self.isolated.contains(&to)
+            && (!self.one_way || self.isolated.contains(&from))
+    }
 }
 
 /// How badly the network behaves.
@@ -39,11 +51,7 @@ impl Default for Network {
 impl Network {
     /// After how long each copy of a packet arrives; none if it is lost.
     pub fn arrivals(&self, rng: &mut ChaCha8Rng, now_us: u64, from: usize, to: usize) -> Vec<u64> {
-        let cut = self.partitions.iter().any(|partition| {
-            partition.during_ms.contains(&(now_us / 1_000))
-                && partition.isolated.contains(&from) != partition.isolated.contains(&to)
-                && (!partition.one_way || partition.isolated.contains(&from))
-        });
+        let cut = self.partitions.iter().any(|partition| partition.cuts(now_us / 1_000, from, to));
         if cut || rng.random_bool(self.loss) {
             return Vec::new();
         }

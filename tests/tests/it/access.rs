@@ -1,6 +1,6 @@
 //! Who reads a model's artifacts: by shares, by licence, through which peers, and from which block on no longer.
 
-use crate::common::{HANDLES, account, decide, found, founded, founding, ledger, version};
+use crate::common::{HANDLES, account, decide, decide_network, found, founded, founding, ledger, version};
 use allod_protocol::{
     ground::{
         crypto::{Domain, SigningKey},
@@ -13,7 +13,8 @@ use allod_protocol::{
         commitment::{CommitArtifact, Commitments, commitment},
         event::Event,
         model::PublishVersion,
-        proposal::ModelAction,
+        network::SuspendAccount,
+        proposal::{ModelAction, NetworkAction},
         share::TransferShares,
     },
 };
@@ -55,6 +56,18 @@ fn reads(ledger: &TestLedger, artifact: ArtifactId, seed: u8) -> bool {
 fn decided(ledger: &mut TestLedger, model: ModelId, action: ModelAction) {
     decide(ledger, model, action, &[0, 1]);
     ledger.block(10_000, vec![]);
+}
+
+#[test]
+fn a_suspended_account_reads_what_everybody_reads_and_no_more() {
+    let mut ledger = ledger();
+    let (_, artifact) = published(&mut ledger, Readers::Holders);
+    let of_lakeside = bind(&ledger, 1, 1, 5);
+    ledger.must(1, of_lakeside);
+    assert!(reads(&ledger, artifact, 1));
+    let (account, reason) = (account(&ledger, 1), "its key was stolen".to_owned());
+    decide_network(&mut ledger, NetworkAction::SuspendAccount(SuspendAccount { account, reason }));
+    assert!(!reads(&ledger, artifact, 1), "it holds as much as before");
 }
 
 #[test]

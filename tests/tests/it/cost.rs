@@ -83,6 +83,18 @@ fn check(ledger: &TestLedger, transactions: Vec<Transaction>) -> Result<(), Inva
 }
 
 #[test]
+fn every_signature_weighs_what_checking_it_costs() {
+    let mut ledger = TestLedger::new(&HANDLES);
+    let (northfield, peer) = (account(&ledger, 0), key(9).public_key());
+    let mut weight_with = |keys: &[SigningKey]| {
+        let action = Action::ReleasePeer(ReleasePeer { peer });
+        load::of(&ledger.sign(northfield, keys, action)).get()
+    };
+    let (one, two) = (weight_with(&[key(0)]), weight_with(&[key(0), key(1)]));
+    assert!(two >= one + limits::WEIGHT_OF_SIGNATURE, "{one} and {two}");
+}
+
+#[test]
 fn no_block_is_heavier_than_all_may_be_nor_one_sender_than_its_part() {
     let mut ledger = TestLedger::new(&HANDLES);
     let model = with_model(&mut ledger);

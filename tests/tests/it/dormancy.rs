@@ -7,6 +7,7 @@ use allod_protocol::{
         ids::{AccountId, ModelId, Name, ProposalId, Units},
     },
     rules::{
+        account::Account,
         action::Action,
         delegation::{Delegate, Delegation},
         dormancy::{CallOn, Present, Silence},
@@ -68,6 +69,32 @@ fn lost_weight_leaves_the_count_and_the_others_can_decide_again() {
     vote(&mut ledger, 2, id, Choice::Abstain);
     ledger.block(10_000, vec![]);
     assert!(matches!(status(&ledger, id), ProposalStatus::Executed { .. }), "30 of 50");
+}
+
+#[test]
+fn a_quorum_is_of_half_of_all_weight_however_much_of_it_sleeps() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, with_dormancy());
+    let scope = Scope::Model(model);
+    for index in [0, 1] {
+        let silent = account(&ledger, index);
+        ledger.must(2, call(scope, silent));
+    }
+    ledger.block(SEASON_MS, vec![]);
+    let id = open(&mut ledger, 2, Question::of_model(model, vec![ModelAction::Statement]));
+    assert_eq!(electorate(&ledger, id), 50, "hilltop's 20 are awake");
+}
+
+#[test]
+fn a_call_that_was_answered_makes_room_for_another() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, with_dormancy());
+    let (scope, northfield, lakeside) = (Scope::Model(model), account(&ledger, 0), account(&ledger, 1));
+    let open_calls = |ledger: &TestLedger| ledger.read::<Account>(&lakeside).unwrap().open_calls;
+    ledger.must(1, call(scope, northfield));
+    assert_eq!(open_calls(&ledger), 1);
+    ledger.must(0, Action::Present(Present { scope }));
+    assert_eq!(open_calls(&ledger), 0);
 }
 
 #[test]

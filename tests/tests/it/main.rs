@@ -10,6 +10,7 @@
 mod access;
 mod accounts;
 mod artifacts;
+mod blocks;
 mod common;
 mod consent;
 mod control;
@@ -23,6 +24,7 @@ mod fuzz;
 mod incidents;
 mod licences;
 mod minorities;
+mod mutants;
 mod network;
 mod offices;
 mod page;

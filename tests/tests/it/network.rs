@@ -24,7 +24,7 @@ use allod_protocol::{
             ReweightValidator, SetParameters, SuspendAccount, Upgrade,
         },
         policy::ModelPolicy,
-        proposal::{CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, ProposalStatus, Question},
+        proposal::{CastBallot, Choice, ModelAction, NetworkAction, OpenProposal, Proposal, ProposalStatus, Question},
         rejection::Rejection,
         share::TransferShares,
     },
@@ -172,6 +172,36 @@ fn a_suspended_account_gathers_signatures_for_what_it_may_do_alone() {
     let ballot = id(&put(&mut ledger, 0, request(ballot)));
     assert_eq!(put(&mut ledger, 1, sign(ballot)).outcome, Outcome::Applied);
     assert_eq!(tally(&ledger, open_still)[1], 30);
+}
+
+#[test]
+fn a_new_member_answers_no_question_that_was_open_before() {
+    let mut ledger = ledger();
+    ledger.must(0, create("clinic"));
+    let HandleOf(clinic) = ledger.read(&Handle::new("clinic").unwrap()).unwrap();
+    let grant = NetworkAction::GrantQuota(GrantQuota { account: clinic, quota: 1 });
+    let admit =
+        open(&mut ledger, 0, Question::of_network(vec![NetworkAction::AdmitMember(AdmitMember { account: clinic })]));
+    ledger.block(1_000, vec![]);
+    let before = open(&mut ledger, 0, Question::of_network(vec![grant.clone()]));
+    (0..4).for_each(|voter| vote(&mut ledger, voter, admit, Choice::Yes));
+    let closes = ledger.read::<Proposal>(&admit).unwrap().closes;
+    let left = closes.get() - ledger.tip.time.get();
+    ledger.block(left, vec![]);
+    assert!(executed(&status(&ledger, admit)));
+    let answer = |proposal| Action::CastBallot(CastBallot::whole(proposal, Choice::No));
+    let key = [SigningKey::from_seed(&[50; 32])];
+    let cast = |ledger: &mut TestLedger, proposal| {
+        let transaction = ledger.sign(clinic, &key, answer(proposal));
+        ledger.run(transaction).outcome
+    };
+    let refused = cast(&mut ledger, before);
+    assert!(
+        matches!(refused, Outcome::Rejected(Rejection::NoWeight { account, .. }) if account == clinic),
+        "{refused:?}"
+    );
+    let after = open(&mut ledger, 0, Question::of_network(vec![grant]));
+    assert_eq!(cast(&mut ledger, after), Outcome::Applied);
 }
 
 #[test]

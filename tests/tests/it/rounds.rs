@@ -7,7 +7,10 @@ mod seals;
 
 use crate::common::{account, decide, founded, ledger, status, units};
 use allod_protocol::{
-    ground::ids::{AccountId, BasisPoints, ContentHash, ContributionId, ModelId, Units},
+    ground::{
+        ids::{AccountId, BasisPoints, ContentHash, ContributionId, ModelId, Units},
+        limits,
+    },
     ledger::execute::Outcome,
     rules::{
         access::Distribution,
@@ -18,7 +21,7 @@ use allod_protocol::{
         model::Retire,
         proposal::{ModelAction, ProposalStatus},
         round::{self, Cap, CapPer, KindWeight, OpenRound, Round, RoundPlan, RoundStatus},
-        share::Register,
+        share::{MintShares, Register},
     },
 };
 use allod_tests::ledger::{TestLedger, policy};
@@ -80,6 +83,25 @@ fn close(ledger: &mut TestLedger, model: ModelId) -> Round {
         ledger.block(1, vec![]);
     }
     ledger.read::<Round>(&(model, 0)).expect("the round")
+}
+
+#[test]
+fn what_a_round_may_mint_is_minted_by_nothing_else() {
+    let mut ledger = ledger();
+    let model = founded(&mut ledger, policy(50, 60));
+    // 100 units are there, and 50 are left.
+    open_round(&mut ledger, model, plan(limits::MODEL_UNITS - 150));
+    for (minted, outcome) in [(51, "execution_failed"), (50, "executed")] {
+        let (to, units, reason) = (account(&ledger, 3), Units::new(minted), "night shifts".to_owned());
+        let id = decide(
+            &mut ledger,
+            model,
+            ModelAction::MintShares(MintShares { to, units, reason, vesting: None }),
+            &[0, 1, 2],
+        );
+        ledger.block(10_000, vec![]);
+        assert_eq!(status(&ledger, id).name(), outcome, "{minted}");
+    }
 }
 
 #[test]

@@ -117,27 +117,27 @@ impl<P: Copy + Eq> CatchUp<P> {
         self.ask_at = self.ask_at.min(now.plus(INTERVAL));
     }
 
-    /// A peer that served proven blocks reports its height.
-    fn heard_of(&mut self, height: Height, now: Moment) {
-        if height > self.best_known {
+    /// This peer executed a height, or one that served blocks which proved themselves says that it did. A greater height
+    /// that nobody has repeated for a while was a lie, or that peer is gone.
+    pub(super) fn heard_of(&mut self, height: Height, now: Moment) {
+        if height >= self.best_known || !self.is_fresh(now) {
             self.best_known = height;
             self.hinted_at = now;
         }
     }
 
-    /// This peer has executed a height.
-    pub(super) fn reached(&mut self, height: Height, now: Moment) {
-        self.best_known = self.best_known.max(height);
-        self.hinted_at = now;
+    fn is_fresh(&self, now: Moment) -> bool {
+        now.since(self.hinted_at) < HINT_LIFETIME
     }
 
-    pub(super) const fn best_known(&self) -> Height {
-        self.best_known
+    /// The greatest height that is known of, none if it was not heard of for a while.
+    pub(super) fn best_known(&self, now: Moment) -> Option<Height> {
+        self.is_fresh(now).then_some(self.best_known)
     }
 
     /// Whether others are known to be ahead.
     pub(super) fn is_behind(&self, height: Height, now: Moment) -> bool {
-        self.best_known > height && now.since(self.hinted_at) < HINT_LIFETIME
+        self.best_known(now).is_some_and(|best| best > height)
     }
 
     /// A peer is gone.
@@ -308,6 +308,27 @@ mod tests {
         assert!(!catch_up.may_ask(now.plus(INTERVAL)));
         catch_up.hurry(now);
         assert!(catch_up.may_ask(now.plus(INTERVAL)));
+    }
+
+    #[test]
+    fn a_height_that_only_a_liar_claims_is_forgotten_while_blocks_come() {
+        let (mut now, claimed) = (Moment::default(), Height::new(u64::MAX));
+        let mut catch_up = CatchUp::<u8>::new(Height::ZERO, now);
+        catch_up.heard_of(claimed, now);
+        for height in 1..=10 {
+            assert!(catch_up.is_behind(Height::new(height), now));
+            now = now.plus(Duration::from_secs(1));
+            catch_up.heard_of(Height::new(height), now);
+        }
+        assert!(!catch_up.is_behind(Height::new(10), now));
+        assert_eq!(catch_up.best_known(now), Some(Height::new(10)));
+        // One that others repeat stands.
+        for _ in 0..20 {
+            catch_up.heard_of(Height::new(500), now);
+            now = now.plus(Duration::from_secs(1));
+            catch_up.heard_of(Height::new(12), now);
+            assert!(catch_up.is_behind(Height::new(12), now));
+        }
     }
 
     #[test]

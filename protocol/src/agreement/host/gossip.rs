@@ -86,6 +86,12 @@ pub fn check_batch(
     transactions.into_iter().map(check).collect()
 }
 
+/// Whether a peer may pass a batch on: every signature in it was checked. A peer that is ahead knows senders that this one
+/// does not, and blames whoever passes on one of theirs that is badly signed.
+pub(super) fn may_relay(checked: &[Result<Checked, Refused>]) -> bool {
+    checked.iter().all(Result::is_ok)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
@@ -155,6 +161,9 @@ mod tests {
             ),
             "{verified:?}"
         );
+        // Whoever knows those keys would refuse all of it.
+        assert!(!may_relay(&verified));
+        assert!(may_relay(&check_batch(&encode_batch(&[transaction(1, 1)]), NETWORK, &state()).unwrap()));
     }
 
     #[test]

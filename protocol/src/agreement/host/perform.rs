@@ -26,13 +26,22 @@ impl<M: Machine> Host<M> {
     }
 
     /// As [`Host::drive`], for several inputs.
-    pub(super) fn drive_all(&mut self, mut inputs: VecDeque<Input>) -> Result<(), HostError> {
+    fn drive_all(&mut self, mut inputs: VecDeque<Input>) -> Result<(), HostError> {
         while let Some(input) = inputs.pop_front() {
             for output in self.replica.step(input)? {
                 self.perform(output, &mut inputs)?;
             }
         }
         Ok(())
+    }
+
+    /// Performs outputs, and all that follows from them.
+    pub(super) fn perform_all(&mut self, outputs: Vec<Output>) -> Result<(), HostError> {
+        let mut answers = VecDeque::new();
+        for output in outputs {
+            self.perform(output, &mut answers)?;
+        }
+        self.drive_all(answers)
     }
 
     /// Begins the height after the tip.
@@ -44,7 +53,7 @@ impl<M: Machine> Host<M> {
     }
 
     /// Performs one output. Its answers go to `answers`.
-    pub(super) fn perform(&mut self, output: Output, answers: &mut VecDeque<Input>) -> Result<(), HostError> {
+    fn perform(&mut self, output: Output, answers: &mut VecDeque<Input>) -> Result<(), HostError> {
         match output {
             Output::Signed(last) => self.unguarded = Some(last),
             Output::Log(entry) => {
@@ -149,7 +158,7 @@ impl<M: Machine> Host<M> {
         self.parameters = network.parameters.clone();
         self.pace.on_block(executed.results.len(), now);
         self.mempool.remove(executed.results.iter().map(|result| &result.id));
-        self.catch_up.reached(self.tip.height, now);
+        self.catch_up.heard_of(self.tip.height, now);
         self.machine.report(HostEvent::Committed { decided, executed, execution, commit });
         // The last block that this build may execute is durable and announced: stop here.
         Ok(network.require_current(self.tip.height.next())?)

@@ -36,6 +36,11 @@ impl Timers {
         self.order.clear();
     }
 
+    /// How many run.
+    pub(super) fn len(&self) -> usize {
+        self.deadlines.len()
+    }
+
     /// Removes and returns the first timer that is due.
     pub(super) fn pop_due(&mut self, now: Moment) -> Option<Timer> {
         let (deadline, timer) = *self.order.first()?;

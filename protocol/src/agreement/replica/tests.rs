@@ -316,6 +316,25 @@ fn a_proposer_asked_again_after_a_crash_proposes_the_same_block() {
 }
 
 #[test]
+fn a_proposer_handed_two_blocks_for_a_round_proposes_one() {
+    let four = Four::new();
+    let key = four.key_of_proposer(1, 0).clone();
+    let mut replica = Replica::new(Some(key.clone()), LastSigned::default(), &four.tip);
+    replica.step(four.start()).unwrap();
+    let mut proposed = BTreeSet::new();
+    for time in [2_000, 3_000] {
+        let block = four.block(&key, time);
+        let outputs = replica.step(Input::Built { height: Height::new(1), round: 0, block }).unwrap();
+        assert!(!outputs.iter().any(|output| matches!(output, Output::Warning(_))), "{outputs:?}");
+        proposed.extend(published(&outputs).into_iter().filter_map(|message| match message {
+            Message::Proposal(proposal) => Some(proposal.block.hash()),
+            _ => None,
+        }));
+    }
+    assert_eq!(proposed, BTreeSet::from([four.block(&key, 2_000).hash()]));
+}
+
+#[test]
 fn timers_of_another_height_or_cancelled_are_ignored() {
     let four = Four::new();
     let mut replica = four.started();
@@ -424,6 +443,57 @@ fn early_messages_are_bounded_and_used_when_their_height_begins() {
     let outputs = replica.step(four.start()).unwrap();
     let checks = outputs.iter().filter(|output| matches!(output, Output::Check { .. })).count();
     assert_eq!(checks, 2, "{outputs:?}");
+}
+
+#[test]
+fn early_votes_of_one_validator_are_bounded() {
+    let four = Four::new();
+    let mut replica = Replica::new(Some(four.keys[0].clone()), LastSigned::default(), &four.tip);
+    let mut taken = 0;
+    for number in 0..EARLY_MESSAGES as u64 + 10 {
+        let block = BlockHash::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
+        let message = prevote(&four.keys[1], 1, 0, Some(block));
+        match replica.admit(&message) {
+            Admission::Accept => taken += 1,
+            admission => assert_eq!(admission, Admission::Ignore(Ignored::Enough)),
+        }
+        replica.step(Input::Message(message)).unwrap();
+    }
+    assert_eq!(taken, EARLY_MESSAGES);
+    assert_eq!(replica.admit(&prevote(&four.keys[2], 1, 0, None)), Admission::Accept, "others are not held up");
+}
+
+#[test]
+fn certificates_weigh_power_and_are_of_the_votes_that_they_name() {
+    let mut four = Four::new();
+    let powers = [5, 1, 1, 1];
+    let operator = AccountId::from_bytes([0; 32]);
+    let validators: Vec<Validator> = four
+        .keys
+        .iter()
+        .zip(powers)
+        .map(|(key, power)| Validator::new(key.public_key(), Power::new(power), operator))
+        .collect();
+    four.tip.validators = validators.try_into().unwrap();
+    let mut replica = four.started();
+    let mut admit = |kind, of: VoteKind, keys: &[SigningKey]| {
+        let votes = keys.iter().map(|key| {
+            let vote = vote(key, of, 1, 0, None);
+            let VoteBody { kind, block, validator, .. } = vote.body;
+            RoundVote { kind, block, validator, signature: vote.signature }
+        });
+        let (height, votes) = (Height::new(1), votes.collect());
+        replica.admit(&Message::Round(RoundCertificate { height, round: 0, kind, votes }))
+    };
+    use Admission::{Accept, Reject};
+    use RoundCertificateKind::{Precommit, Skip};
+    let weak = Reject(Rejected::Signature);
+    // Three of four have three of eight; with the first they have all.
+    assert_eq!(admit(Precommit, VoteKind::Precommit, &four.keys[1..]), weak);
+    assert_eq!(admit(Precommit, VoteKind::Precommit, &four.keys[..2]), Accept);
+    assert_eq!(admit(Precommit, VoteKind::Prevote, &four.keys), weak, "prevotes end no round");
+    assert_eq!(admit(Skip, VoteKind::Prevote, &four.keys[1..]), Accept, "more than a third");
+    assert_eq!(admit(Skip, VoteKind::Prevote, &four.keys[1..3]), weak);
 }
 
 #[test]

@@ -206,6 +206,27 @@ fn two_of_four_retired_or_not_sign_nothing() {
 }
 
 #[test]
+fn a_set_is_the_one_that_was_announced_by_those_before_it() {
+    let with = |change: ValidatorChange| RootProof { changes: vec![change], ..proof(&[]) };
+    let announced = |signers: &[u8]| ValidatorChange { announced: certify(&at(5), signers), ..change() };
+    assert!(verify(&with(announced(&[1, 2, 3])), None).is_ok());
+    let at_five = Height::new(5);
+    for signers in [&[1, 2][..], &[5, 6, 7]] {
+        let refused = verify(&with(announced(signers)), None);
+        assert!(matches!(refused, Err(InvalidProof::Certificate { height, .. }) if height == at_five), "{refused:?}");
+    }
+    // A true header beside a set that it does not announce, which signs the last one.
+    let other = ValidatorChange { validators: set(&[91]), ..change() };
+    let last = Header { validators: set(&[91]).hash(), ..header(10, at(9).hash(), 66, &[91]) };
+    let forged = RootProof { header: certify(&last, &[91]), ..with(other) };
+    assert_eq!(verify(&forged, None), Err(InvalidProof::ValidatorSet(at_five)));
+    // The set in force signs a header that names another.
+    let unlike = Header { validators: set(&[1, 2, 3, 4]).hash(), ..at(10) };
+    let unlike = RootProof { header: certify(&unlike, &[5, 6, 7]), ..proof(&[]) };
+    assert_eq!(verify(&unlike, None), Err(InvalidProof::ValidatorSet(Height::new(10))));
+}
+
+#[test]
 fn a_checkpoint_has_one_text() {
     let one = checkpoint(8);
     assert_eq!(one.to_string().parse(), Ok(one));

@@ -1,6 +1,6 @@
 //! Many who challenge the same: more than there are places for.
 
-use super::{coverage::Coverage, history::History, policies, tell};
+use super::{run::Run, tell};
 use allod_protocol::{
     ground::{
         ids::{DisputeId, Units},
@@ -12,7 +12,10 @@ use allod_protocol::{
         proposal::{CastBallot, Choice, ModelAction, OpenProposal, Question},
     },
 };
-use allod_tests::reference::Dispute;
+use allod_tests::{
+    histories::{Coverage, policies},
+    reference::Dispute,
+};
 use proptest::prelude::*;
 
 /// Who of the crowd does what; disputes are those that are not over, counted back from the newest.
@@ -40,20 +43,20 @@ fn a_move() -> impl Strategy<Value = Move> {
     ]
 }
 
-impl History {
+impl Run {
     fn disputed_line(&self, number: u8) -> DisputeTarget {
-        DisputeTarget::Line { model: self.models[0], account: self.accounts[usize::from(number)] }
+        DisputeTarget::Line { model: self.history.models[0], account: self.history.accounts[usize::from(number)] }
     }
 
     /// Disputes that are not over, the newest first.
     fn pending(&self) -> impl Iterator<Item = (DisputeId, &Dispute)> {
-        let disputes = self.disputes.iter().rev().map(|id| (*id, &self.world.disputes[id]));
+        let disputes = self.history.disputes.iter().rev().map(|id| (*id, &self.history.world.disputes[id]));
         disputes.filter(|(_, dispute)| !dispute.status.is_final())
     }
 
     fn resolve_move(&self, made: &Move) -> Option<(usize, Action)> {
         let dispute = |number: u8| self.pending().nth(number.into());
-        let any = |by: u8| usize::from(by) % self.accounts.len();
+        let any = |by: u8| usize::from(by) % self.history.accounts.len();
         Some(match *made {
             Move::Challenge { by, line, units, bond } => {
                 let (units, bond) = (Units::new(units.into()), Units::new(bond.into()));
@@ -63,26 +66,26 @@ impl History {
             Move::Answer { dispute: number } => {
                 let (id, of) = dispute(number)?;
                 let asked = AnswerDispute { dispute: id, text: String::new(), evidence: None };
-                (self.place(of.respondent), Action::AnswerDispute(asked))
+                (self.history.place(of.respondent), Action::AnswerDispute(asked))
             }
             Move::Rule { dispute: number, upholds } => {
                 let (id, of) = dispute(number)?;
-                let by = self.world.panel(of).first().map_or(0, |arbiter| self.place(*arbiter));
+                let by = self.history.world.panel(of).first().map_or(0, |arbiter| self.history.place(*arbiter));
                 (by, Action::RuleDispute(RuleDispute { dispute: id, upholds, reasons: "so it is".into() }))
             }
             Move::TakeBack { dispute: number } => {
                 let (id, of) = dispute(number)?;
-                (self.place(of.challenger), Action::WithdrawDispute(WithdrawDispute { dispute: id }))
+                (self.history.place(of.challenger), Action::WithdrawDispute(WithdrawDispute { dispute: id }))
             }
             Move::Ask { dispute: number, upholds } => {
                 let (title, text) = ("a question".into(), String::new());
                 let actions =
                     vec![ModelAction::ResolveDispute(ResolveDispute { dispute: dispute(number)?.0, upholds })];
-                let question = Question::of_model(self.models[0], actions);
+                let question = Question::of_model(self.history.models[0], actions);
                 (any(number), Action::OpenProposal(OpenProposal { question, title, text }))
             }
             Move::Vote { by, choice } => {
-                (any(by), Action::CastBallot(CastBallot::whole(*self.proposals.last()?, choice)))
+                (any(by), Action::CastBallot(CastBallot::whole(*self.history.proposals.last()?, choice)))
             }
         })
     }
@@ -93,16 +96,16 @@ fn crowds(cases: u32) -> Coverage {
     let block = (1u64..600, prop::collection::vec(a_move(), 0..12));
     let story = (0..policies::OWN, prop::collection::vec(block, 12..30));
     tell(cases, story, |(policy, blocks)| {
-        let mut history = History::of_many(policy);
+        let mut run = Run::of_many(policy);
         for (later_ms, moves) in &blocks {
-            let actions = moves.iter().filter_map(|made| history.resolve_move(made)).collect();
-            history.run(*later_ms, 0, actions);
-            for line in [0, 1].map(|number| history.disputed_line(number)) {
-                let of_line = history.pending().filter(|(_, dispute)| dispute.target == line).count();
+            let actions = moves.iter().filter_map(|made| run.resolve_move(made)).collect();
+            run.block(*later_ms, 0, actions);
+            for line in [0, 1].map(|number| run.disputed_line(number)) {
+                let of_line = run.pending().filter(|(_, dispute)| dispute.target == line).count();
                 assert!(of_line <= limits::DISPUTES_PER_TARGET, "no more than there are places for");
             }
         }
-        history
+        run
     })
 }
 

@@ -17,9 +17,9 @@ use allod_protocol::{
 };
 
 /// Policies of our own come first.
-pub(crate) const OWN: u8 = 4;
+pub const OWN: u8 = 4;
 /// Then one of each template.
-pub(crate) const ALL: u8 = 8;
+pub const ALL: u8 = 8;
 
 /// How much shorter a template's periods are made: a day is two seconds.
 const SHORTENED: u64 = 24 * 60 * 60 * 1_000 / 2_000;
@@ -33,7 +33,7 @@ fn name(text: &str) -> Name {
 }
 
 /// The policy number `index`, which names some of the accounts.
-pub(crate) fn policy(index: u8, accounts: &[AccountId]) -> ModelPolicy {
+pub(super) fn policy(index: u8, accounts: &[AccountId]) -> ModelPolicy {
     let policy = match index % ALL {
         0 => early_and_guarded(accounts),
         1 => by_heads_with_arbiters(accounts),

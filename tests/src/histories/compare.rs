@@ -1,10 +1,14 @@
 //! Whether the ledger says what the reference says, of everything.
 
-use super::history::History;
+use super::History;
+use crate::{
+    ledger::View,
+    reference::{self, Granted, Wanted, World},
+};
 use allod_protocol::{
     ground::{
         ids::{AccountId, BasisPoints, Height, ModelId, ProposalId, Timestamp, Units},
-        state::{Direction, Overlay, page, read_as_of},
+        state::{Direction, Overlay, StateRead, page, read_as_of},
     },
     rules::{
         access::{self, ArtifactOrigin},
@@ -27,40 +31,54 @@ use allod_protocol::{
         share::{Register, Share, ShareAt, TotalAt, Weights, free_units},
     },
 };
-use allod_tests::{
-    ledger::TestLedger,
-    reference::{self, Granted, Wanted},
-};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The ledger and the history that it is held against.
+struct Comparison<'a, S> {
+    history: &'a History,
+    world: &'a World,
+    ledger: View<'a, S>,
+}
+
 impl History {
+    fn beside<'a, S>(&'a self, ledger: View<'a, S>) -> Comparison<'a, S> {
+        Comparison { history: self, world: &self.world, ledger }
+    }
+
     /// Compares everything but the proposals that were over before.
-    pub(crate) fn compare(&self, before: &TestLedger) {
-        self.compare_accounts();
-        self.compare_offices();
-        self.models.iter().for_each(|id| self.compare_model(*id));
+    ///
+    /// # Panics
+    /// When the reference says otherwise.
+    pub fn compare<S: StateRead>(&self, before: View<'_, S>, after: View<'_, S>) {
+        let ours = self.beside(after);
+        ours.compare_accounts();
+        ours.compare_offices();
+        self.models.iter().for_each(|id| ours.compare_model(*id));
         let was_over = |id: &ProposalId| before.read::<Proposal>(id).is_some_and(|found| found.status.is_final());
-        self.proposals.iter().filter(|id| !was_over(id)).for_each(|id| self.compare_proposal(*id));
-        self.compare_disputes();
-        self.compare_incidents();
+        self.proposals.iter().filter(|id| !was_over(id)).for_each(|id| ours.compare_proposal(*id));
+        ours.compare_disputes();
+        ours.compare_incidents();
     }
 
     /// Compares what is over, and what the ledger says of every height.
-    pub(crate) fn compare_ends(&self) {
-        self.proposals.iter().for_each(|id| self.compare_proposal(*id));
-        self.compare_contributions();
-        self.compare_origins();
-        for height in (1..=self.ledger.tip.height.get()).map(Height::new) {
-            self.compare_past(height);
+    pub(super) fn compare_ends<S: StateRead>(&self, ledger: View<'_, S>) {
+        let ours = self.beside(ledger);
+        self.proposals.iter().for_each(|id| ours.compare_proposal(*id));
+        ours.compare_contributions();
+        ours.compare_origins();
+        for height in (1..=ledger.tip.height.get()).map(Height::new) {
+            ours.compare_past(height);
         }
     }
+}
 
+impl<S: StateRead> Comparison<'_, S> {
     /// Who held how much, and what all counted with, when a height was over.
     fn compare_past(&self, height: Height) {
-        let (state, then) = (&self.ledger.state, self.world.at(height.get()));
-        for model in &self.models {
+        let (state, then) = (self.ledger.state, self.world.at(height.get()));
+        for model in &self.history.models {
             let mut expected = Weights::ZERO;
-            for account in &self.accounts {
+            for account in &self.history.accounts {
                 let key = (*model, *account, height);
                 let found = read_as_of::<ShareAt>(state, &(*model, *account), &key).expect("state");
                 let units = then.held(*model, *account);
@@ -81,7 +99,7 @@ impl History {
             assert_eq!(found.quota, expected.quota, "the quota of {}", found.handle);
             assert_eq!(found.member_since.map(Height::get), expected.member_since);
             assert_eq!(found.open_calls as usize, self.world.open_calls(*id), "open calls of {}", found.handle);
-            for scope in self.models.iter().map(|model| Scope::Model(*model)).chain([Scope::Network]) {
+            for scope in self.history.models.iter().map(|model| Scope::Model(*model)).chain([Scope::Network]) {
                 let found = self.ledger.read::<Silence>(&(scope, *id));
                 let found = found.map(|found| reference::Silence {
                     by: found.by,
@@ -116,7 +134,7 @@ impl History {
         let recovery =
             recovery.map(|found| reference::Recovery { keys: found.keys, stage: found.stage, clock: found.clock });
         assert_eq!(recovery.as_ref(), self.world.recoveries.get(&found.id), "the recovery of {}", found.handle);
-        for guardian in &self.accounts {
+        for guardian in &self.history.accounts {
             let key = (found.id, *guardian);
             let said = self.ledger.read::<GuardianVote>(&key).map(|vote| vote.0);
             assert_eq!(said.as_ref(), self.world.guardians_said.get(&key), "what {guardian} says of {}", found.handle);
@@ -134,11 +152,11 @@ impl History {
             }),
         });
         assert_eq!(found.as_ref(), self.world.controls.get(&account), "who controls {account}");
-        for model in &self.models {
+        for model in &self.history.models {
             let accepted = self.ledger.read::<AcceptedControl>(&(*model, account)).map(|accepted| accepted.keys);
             assert_eq!(accepted.as_ref(), self.world.accepted_controls.get(&(*model, account)), "accepted keys");
             let record: Model = self.ledger.read(model).expect("model");
-            let unaccepted = control::unaccepted(&self.ledger.state, &record, account).expect("state");
+            let unaccepted = control::unaccepted(self.ledger.state, &record, account).expect("state");
             assert_eq!(unaccepted.is_some(), self.world.is_unaccepted(*model, account), "control of {account}");
         }
     }
@@ -157,15 +175,15 @@ impl History {
             let last: LicenceChange = self.ledger.read(&(id, *account, kept.changes - 1)).expect("its last step");
             assert!(last.height <= self.ledger.tip.height);
         }
-        for account in &self.accounts {
+        for account in &self.history.accounts {
             let asks = self.ledger.read::<LicenceRequest>(&(*account, id));
             let listed = self.ledger.read::<LicenceRequestOf>(&(id, *account)).is_some();
             let asks = asks.map(|request| Wanted { terms: request.terms, until: request.expires.get() });
             assert_eq!((asks.as_ref(), listed), (expected.asked.get(account), asks.is_some()));
         }
         assert_eq!(found.distribution, expected.distribution);
-        for account in &self.accounts {
-            let reads = access::reads(&self.ledger.state, &found, *account, self.ledger.tip.time).expect("state");
+        for account in &self.history.accounts {
+            let reads = access::reads(self.ledger.state, &found, *account, self.ledger.tip.time).expect("state");
             assert_eq!(reads, self.world.reads(id, *account), "whether {account} reads the artifacts of {id}");
         }
         assert_eq!(found.released, expected.released, "the version released last");
@@ -176,7 +194,7 @@ impl History {
             let found: VersionStop = self.ledger.read(&(id, number)).expect("stop");
             assert_eq!((found.ended.is_none(), found.until.get()), (expected.runs, expected.until), "{found:?}");
         }
-        for account in &self.accounts {
+        for account in &self.history.accounts {
             let runs = expected.stops.iter().filter(|stop| stop.runs && stop.account == *account).count();
             let found = self.ledger.read::<StopsRunning>(&(id, *account)).map_or(0, |running| running.0);
             assert_eq!(found as usize, runs, "stops that run of {account}");
@@ -202,15 +220,11 @@ impl History {
 
     /// What everybody answered to everything, and whether who holds an office is named for it.
     fn compare_offices(&self) {
-        for account in &self.accounts {
+        for account in &self.history.accounts {
             let (tenures, _) =
-                page::<Tenure>(&self.ledger.state, account, None, Direction::Ascending, 10_000).expect("page");
-            let of_network = |tenure: &&Tenure| !matches!(tenure.office, Office::Operator(_));
-            let found: BTreeMap<Office, reference::Answer> = tenures
-                .iter()
-                .filter(of_network)
-                .map(|tenure| (tenure.office.clone(), answer(tenure.status)))
-                .collect();
+                page::<Tenure>(self.ledger.state, account, None, Direction::Ascending, 10_000).expect("page");
+            let found: BTreeMap<Office, reference::Answer> =
+                tenures.iter().map(|tenure| (tenure.office.clone(), answer(tenure.status))).collect();
             let expected = self.world.offices.iter().filter(|((_, other), _)| other == account);
             let expected: BTreeMap<Office, reference::Answer> =
                 expected.map(|((office, _), (answer, _))| (office.clone(), *answer)).collect();
@@ -220,7 +234,7 @@ impl History {
                 assert_eq!(holds, self.world.holds(office, *account), "named and accepted: {office:?}");
             }
             let (ahead, _) =
-                page::<Ahead>(&self.ledger.state, account, None, Direction::Ascending, 10_000).expect("page");
+                page::<Ahead>(self.ledger.state, account, None, Direction::Ascending, 10_000).expect("page");
             let found: BTreeSet<Office> = ahead.into_iter().map(|ahead| ahead.office).collect();
             let expected = self.world.ahead.iter().filter(|(_, other)| other == account);
             assert_eq!(found, expected.map(|(office, _)| office.clone()).collect(), "accepted ahead by {account}");
@@ -228,7 +242,7 @@ impl History {
     }
 
     fn compare_register(&self, id: ModelId, expected: &reference::Model) {
-        let (lines, _) = page::<Share>(&self.ledger.state, &id, None, Direction::Ascending, 1_000).expect("page");
+        let (lines, _) = page::<Share>(self.ledger.state, &id, None, Direction::Ascending, 1_000).expect("page");
         let lines: BTreeMap<AccountId, u64> = lines.iter().map(|line| (line.account, line.units.get())).collect();
         assert_eq!(lines, expected.register, "the register");
         let sums: Register = self.ledger.read(&id).expect("register");
@@ -237,8 +251,8 @@ impl History {
         assert_eq!(sums.roots, expected.register.values().map(|units| units.isqrt()).sum::<u64>(), "the roots");
         assert_eq!(sums.reserved.get(), self.world.reserved(id), "what rounds may mint");
         assert_eq!(sums.delegations as usize, expected.delegations.len());
-        let overlay = Overlay::new(&self.ledger.state);
-        for account in &self.accounts {
+        let overlay = Overlay::new(self.ledger.state);
+        for account in &self.history.accounts {
             let free = free_units(&overlay, id, *account, self.ledger.tip.time);
             assert_eq!(free.get(), self.world.free(id, *account), "units free to give");
             let found = self.ledger.read::<Challenger>(&(id, *account)).unwrap_or_default();
@@ -255,7 +269,7 @@ impl History {
     }
 
     fn compare_versions(&self, id: ModelId, expected: &reference::Model) {
-        let (versions, _) = page::<Version>(&self.ledger.state, &id, None, Direction::Ascending, 1_000).expect("page");
+        let (versions, _) = page::<Version>(self.ledger.state, &id, None, Direction::Ascending, 1_000).expect("page");
         assert_eq!(versions.len(), expected.versions.len());
         for found in versions {
             let expected = &expected.versions[&found.label];
@@ -303,7 +317,7 @@ impl History {
         let passes = |proposal: &reference::Proposal| self.world.tally(proposal).judge(&proposal.rule).is_ok();
         for choice in [Choice::Yes, Choice::No, Choice::Abstain, Choice::Veto] {
             let mut later = proposal.clone();
-            for account in &self.accounts {
+            for account in &self.history.accounts {
                 let whole = vec![BallotPart { choice, part: BasisPoints::WHOLE }];
                 later.ballots.entry(*account).or_insert(whole);
             }
@@ -332,7 +346,7 @@ impl History {
             assert_eq!(status, expected.status, "{found:?}");
             assert_eq!((found.bond.get(), found.resolutions as usize), (expected.bond, expected.resolutions));
             let panel = if self.world.rules(expected) { self.world.panel(expected) } else { Vec::new() };
-            assert_eq!(sitting(&self.ledger.state, &found).expect("state"), panel, "who sits on {found:?}");
+            assert_eq!(sitting(self.ledger.state, &found).expect("state"), panel, "who sits on {found:?}");
             self.compare_frozen(expected.target.clone());
         }
     }

@@ -1,12 +1,13 @@
 //! What must hold of any ledger, whatever the reference says.
 
+use super::Done;
+use crate::ledger::View;
 use allod_protocol::{
     ground::{
         ids::{AccountId, ModelId, ProposalId, Units},
         limits,
-        state::{Direction, page, read_as_of},
+        state::{Direction, StateRead, page, read_as_of},
     },
-    ledger::execute::Executed,
     rules::{
         dispute::{Dispute, DisputeStatus, DisputeTarget, Frozen},
         due::InLane,
@@ -18,12 +19,11 @@ use allod_protocol::{
         share::{Issue, Register, Share, ShareChange, ShareFlow, ShareReason, TotalAt, is_conserved},
     },
 };
-use allod_tests::ledger::TestLedger;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is remembered of the blocks so far.
-#[derive(Default)]
-pub(crate) struct Invariants {
+#[derive(Debug, Default)]
+pub(super) struct Invariants {
     ended: BTreeSet<ProposalId>,
     electorates: BTreeMap<ProposalId, u64>,
     /// The rules of ownership that stood when a resolution was opened: before that block, and after it.
@@ -32,10 +32,9 @@ pub(crate) struct Invariants {
 
 impl Invariants {
     /// Checks what a block did.
-    pub(crate) fn check(&mut self, before: &TestLedger, after: &TestLedger, executed: &Executed) {
-        let of_transactions = executed.results.iter().flat_map(|result| &result.events);
-        let events: Vec<&Event> = executed.deadline_events.iter().chain(of_transactions).collect();
-        assert_eq!(is_conserved(&after.state, after.tip.height, events.iter().copied()), Ok(true), "shares conserved");
+    pub(super) fn check<S: StateRead>(&mut self, before: View<'_, S>, after: View<'_, S>, done: Done<'_>) {
+        let events: Vec<&Event> = done.events().collect();
+        assert_eq!(is_conserved(after.state, after.tip.height, events.iter().copied()), Ok(true), "shares conserved");
         self.nothing_is_executed_twice(&events);
         every_deadline_is_met(before, after);
         frozen_means_frozen(before, after, &events);
@@ -63,15 +62,15 @@ impl Invariants {
         }
     }
 
-    fn remember_ownership(&mut self, before: &TestLedger, after: &TestLedger, event: &Event) {
+    fn remember_ownership<S: StateRead>(&mut self, before: View<'_, S>, after: View<'_, S>, event: &Event) {
         let Event::ProposalOpened { proposal, scope: Scope::Model(model), .. } = event else { return };
-        let rule = |ledger: &TestLedger| ledger.read::<Model>(model).map(|model| model.policy.ownership);
+        let rule = |ledger: View<'_, S>| ledger.read::<Model>(model).map(|model| model.policy.ownership);
         let (Some(old), Some(new)) = (rule(before).or_else(|| rule(after)), rule(after)) else { return };
         self.ownership.insert(*proposal, [old, new]);
     }
 
     /// No dispute takes units but by the rule of ownership over everybody's voice, or by every seat of a panel that may.
-    fn units_are_taken_by_owners_or_by_all_arbiters(&self, after: &TestLedger, event: &Event) {
+    fn units_are_taken_by_owners_or_by_all_arbiters<S: StateRead>(&self, after: View<'_, S>, event: &Event) {
         let Event::SharesChanged { model, reason: ShareReason::BurnedByDispute { dispute }, .. } = event else {
             return;
         };
@@ -88,7 +87,7 @@ impl Invariants {
         let proposal: Proposal = after.read(&id).expect("proposal");
         let tally: Tally = after.read(&id).expect("tally");
         let key = (*model, proposal.snapshot);
-        let total = read_as_of::<TotalAt>(&after.state, model, &key).expect("state").expect("a total").0;
+        let total = read_as_of::<TotalAt>(after.state, model, &key).expect("state").expect("a total").0;
         let met =
             self.ownership[&id].iter().any(|rule| tally.whole == total.by(rule.electorate) && rule.passes(&tally));
         assert!(met, "units were taken without the rule of ownership: {proposal:?} {tally:?}");
@@ -119,14 +118,14 @@ impl Invariants {
     }
 }
 
-fn electorate(ledger: &TestLedger, proposal: ProposalId) -> u64 {
+fn electorate<S: StateRead>(ledger: View<'_, S>, proposal: ProposalId) -> u64 {
     ledger.read::<Tally>(&proposal).expect("tally").whole
 }
 
 /// What was due when a block was made is off the agenda after it: no history has so much due at once that a block has no
 /// room for all of it.
-fn every_deadline_is_met(before: &TestLedger, after: &TestLedger) {
-    let (waiting, _) = page::<InLane>(&before.state, &(), None, Direction::Ascending, usize::MAX).expect("state");
+fn every_deadline_is_met<S: StateRead>(before: View<'_, S>, after: View<'_, S>) {
+    let (waiting, _) = page::<InLane>(before.state, &(), None, Direction::Ascending, usize::MAX).expect("state");
     for InLane { time, due } in waiting.into_iter().filter(|entry| entry.time <= after.tip.time) {
         let left = after.read::<InLane>(&(due.lane(), time, due));
         assert_eq!(left, None, "left behind by the block of {}", after.tip.time);
@@ -134,7 +133,7 @@ fn every_deadline_is_met(before: &TestLedger, after: &TestLedger) {
 }
 
 /// What is frozen by one dispute before and after a block is frozen all through it.
-fn frozen_means_frozen(before: &TestLedger, after: &TestLedger, events: &[&Event]) {
+fn frozen_means_frozen<S: StateRead>(before: View<'_, S>, after: View<'_, S>, events: &[&Event]) {
     let frozen = |target: DisputeTarget| {
         before.read::<Frozen>(&target).filter(|by| after.read::<Frozen>(&target).as_ref() == Some(by))
     };
@@ -163,11 +162,11 @@ fn frozen_means_frozen(before: &TestLedger, after: &TestLedger, events: &[&Event
 }
 
 /// What is reserved is what the rounds that are not over may mint; with the total it stays within the bound.
-fn reserved_is_what_rounds_may_mint(ledger: &TestLedger, model: ModelId) {
-    let (rounds, _) = page::<Round>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("rounds");
+fn reserved_is_what_rounds_may_mint<S: StateRead>(ledger: View<'_, S>, model: ModelId) {
+    let (rounds, _) = page::<Round>(ledger.state, &model, None, Direction::Ascending, 1_000).expect("rounds");
     let is_over = |round: &&Round| matches!(round.status, RoundStatus::Closed { .. } | RoundStatus::Failed { .. });
     let expected: u64 = rounds.iter().filter(|round| !is_over(round)).map(|round| round.held().get()).sum();
-    let (issues, _) = page::<Issue>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("issues");
+    let (issues, _) = page::<Issue>(ledger.state, &model, None, Direction::Ascending, 1_000).expect("issues");
     let expected = expected + issues.iter().map(|issue| issue.units.get() - issue.taken.get()).sum::<u64>();
     let register: Register = ledger.read(&model).expect("register");
     assert_eq!(register.reserved.get(), expected, "what is reserved");
@@ -175,9 +174,8 @@ fn reserved_is_what_rounds_may_mint(ledger: &TestLedger, model: ModelId) {
 }
 
 /// The lines of a register's history, one after the other, lead to the register.
-pub(crate) fn history_adds_up(ledger: &TestLedger, model: ModelId) {
-    let (changes, _) =
-        page::<ShareChange>(&ledger.state, &model, None, Direction::Ascending, 100_000).expect("history");
+pub(super) fn history_adds_up<S: StateRead>(ledger: View<'_, S>, model: ModelId) {
+    let (changes, _) = page::<ShareChange>(ledger.state, &model, None, Direction::Ascending, 100_000).expect("history");
     let mut balances: BTreeMap<AccountId, u64> = BTreeMap::new();
     for (number, change) in (0..).zip(&changes) {
         assert_eq!(change.number, number, "the history has no gaps");
@@ -190,6 +188,6 @@ pub(crate) fn history_adds_up(ledger: &TestLedger, model: ModelId) {
         assert_eq!(*balance, change.balance.get(), "{change:?}");
     }
     balances.retain(|_, units| *units > 0);
-    let (lines, _) = page::<Share>(&ledger.state, &model, None, Direction::Ascending, 1_000).expect("lines");
+    let (lines, _) = page::<Share>(ledger.state, &model, None, Direction::Ascending, 1_000).expect("lines");
     assert_eq!(balances, lines.iter().map(|line| (line.account, line.units.get())).collect());
 }
