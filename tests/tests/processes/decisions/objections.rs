@@ -219,7 +219,7 @@ fn appeal(federation: &Federation) {
         let shown = federation.must(&format!("contribute show {contribution}"));
         shown.get("accepted").is_some_and(Value::is_u64).then_some(())
     });
-    federation.refused(&format!("contribute accept {contribution} --as hilltop"), "counts already");
+    federation.refused(&format!("contribute accept {contribution} --as hilltop"), "already counts");
 }
 
 /// Sixteen of one mind take all places to challenge a line, so that nobody else can; one who binds more can.
@@ -254,7 +254,7 @@ fn burn_and_rename(federation: &Federation) {
     federation.vote(&proposal, &[("northfield", "yes"), ("lakeside", "yes"), ("hilltop", "yes")]);
     wait_until("the decision to lack nothing but its holder", || {
         let early = federation.net.client(0, &["proposals", "execute", &proposal, "--as", "northfield"]);
-        text(&early).contains("has to consent").then_some(())
+        text(&early).contains("must consent").then_some(())
     });
     federation.refused(&format!("shares consent {proposal} --as hilltop"), "takes no units of");
     assert_eq!(federation.held(&["riverbend"]), [30], "what all others want takes nothing");
