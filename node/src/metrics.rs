@@ -663,7 +663,6 @@ impl Metrics {
                  ledger, keep its directory, and compare `allod block {height}` with other peers"
             );
         }
-        self.ledger.shares_checked_height.set(gauge(height.get()));
         let rounds = node.ledger.certificate(height)?.map_or(0, |certificate| certificate.round);
         if rounds > 0
             && let Some(schedule) = read::<ValidatorSchedule>(&node.ledger.snapshot_at(height.previous())?, &())?
@@ -672,6 +671,8 @@ impl Metrics {
             let missed = (0..rounds).filter(|round| schedule.current.proposer(height, *round).address == own).count();
             self.consensus.missed_proposals.inc_by(missed as u64);
         }
+        // Last, so that whoever reads this height finds everything that was read back with it.
+        self.ledger.shares_checked_height.set(gauge(height.get()));
         Ok(())
     }
 }

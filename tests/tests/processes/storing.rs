@@ -134,7 +134,7 @@ fn nothing_is_collected_while_a_fetch_writes_its_copy_out() {
     // If it was so quick that the copy is whole, this says nothing.
     let whole = files_in(out.clone()) == 4;
     assert!(
-        whole || text(&refused).contains("store_in_use") || text(&refused).contains("written out"),
+        whole || text(&refused).contains("store_in_use") || text(&refused).contains("exported"),
         "{}",
         text(&refused)
     );
@@ -156,7 +156,7 @@ fn the_nodes_own_directory_is_neither_published_nor_written_to() {
     fs::hard_link(data.join("validator.key"), net.root().join("weights.bin")).unwrap();
     for path in [data.clone(), data.join("node.key"), linked, net.root().join("weights.bin")] {
         let refused = net.client(0, &publishing(path.to_str().unwrap(), &model, "1", &owner));
-        assert!(!refused.status.success() && text(&refused).contains("the node's own"), "{}", text(&refused));
+        assert!(!refused.status.success() && text(&refused).contains("belongs to the node"), "{}", text(&refused));
     }
     let path = directory(&net, "model", &[("config.toml", "x")]);
     net.must(0, &publishing(&path, &model, "1", &owner));
@@ -164,7 +164,7 @@ fn the_nodes_own_directory_is_neither_published_nor_written_to() {
     for target in [data.clone(), data.join("new")] {
         let output = target.to_str().unwrap();
         let refused = net.client(0, &["fetch", &format!("{model}@1"), "-o", output, "--overwrite"]);
-        assert!(!refused.status.success() && text(&refused).contains("the node's own"), "{}", text(&refused));
+        assert!(!refused.status.success() && text(&refused).contains("belongs to the node"), "{}", text(&refused));
     }
     assert!(fs::read(data.join("config.toml")).unwrap() == before && !data.join("new").exists());
 }
