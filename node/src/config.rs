@@ -7,7 +7,7 @@
 use crate::{
     artifacts::{
         replication::ReplicationOptions,
-        service::{ArtifactLimits, ArtifactOptions},
+        service::{ArtifactLimits, ArtifactOptions, Scrubbing},
     },
     exchange::rate::LEAST_BYTES_PER_S,
     plain::units::patience,
@@ -155,7 +155,11 @@ impl Config {
             download_providers: self.download_providers,
         };
         let interval = Duration::from_secs(self.replication_interval_s.get() as u64);
-        ArtifactOptions { limits, replication: ReplicationOptions { volunteer: self.replicate, interval } }
+        ArtifactOptions {
+            limits,
+            replication: ReplicationOptions { volunteer: self.replicate, interval },
+            scrubbing: Scrubbing { interval: self.scrub_interval.0, bytes_per_second: self.scrub_rate.0 },
+        }
     }
 
     /// The file of the key that is the peer's identity on the swarm.

@@ -5,33 +5,38 @@
 //! scrape: [`Metrics::render`].
 //!
 //! Names use base units (seconds, bytes) and `_total` on counters. Labels have few values: no id, address or handle is
-//! ever a label.
+//! ever a label. The metrics themselves are defined in `families`.
 //!
-//! Two things are read from the ledger after each block, by a task beside the event loop ([`follow`]), at a cost
-//! proportional to the block:
+//! Two things are read from the ledger after each block, by a task beside the event loop ([`Metrics::look_back`]), at a
+//! cost proportional to the block:
 //! - `allod_ledger_shares_conserved`: whether the changes of every register line that the block touched add up to the
 //!   change of the model's total ([`share::is_conserved`]). It starts at 1 and, once 0, never returns to 1. A register
 //!   starts empty, so 1 means that no unit was lost or invented in any block that this process saw.
 //! - `allod_consensus_missed_proposals_total`: rounds that did not decide and in which this peer was the proposer.
 
+mod families;
+
 use crate::{
-    event_loop::handle::{NodeHandle, Notice},
     exchange::serve::ServeCounters,
     network::{NetworkStats, Topic},
 };
 use allod_protocol::{
     agreement::mempool::Mempool,
     ground::{
-        ids::{Height, Power, Timestamp, TransactionId},
+        ids::{Height, Power, Timestamp, TransactionId, ValidatorAddress},
         state::read,
     },
-    ledger::{block::Block, execute::Outcome},
+    ledger::{
+        block::Block,
+        execute::{Outcome, TransactionResult},
+    },
     rules::{event::Event, network::Network, share, validator::ValidatorSchedule},
 };
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+use allod_storage::Ledger;
+use families::{
+    ArtifactMetrics, Consensus, HttpMetrics, LedgerMetrics, Make, MempoolMetrics, NetworkMetrics, StorageMetrics,
 };
+use prometheus::{Encoder as _, IntCounter, Registry, TextEncoder};
 use std::{
     collections::HashMap,
     sync::{
@@ -40,19 +45,30 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
 
 /// Maximum number of own submissions whose finality is being timed; when there are more, the oldest are dropped.
 const TIMED_SUBMISSIONS: usize = 65_536;
 /// A submission is no longer timed after this: it has expired, or was lost.
 const TIMED_AT_MOST: Duration = Duration::from_secs(3_600);
 
-/// From a tenth of a millisecond, for what a disk or a processor does.
-const WORK_BUCKETS_SECONDS: [f64; 14] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-/// From five milliseconds to half a minute, for what needs agreement.
-const AGREEMENT_BUCKETS_SECONDS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0];
+/// Where this peer stands in consensus, which the event loop knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The address of its consensus key.
+    pub validator: ValidatorAddress,
+    /// The highest height that another peer reported.
+    pub best_known_height: Height,
+    /// Whether this peer is behind the others.
+    pub catching_up: bool,
+    /// Number of connected peers that hear this one.
+    pub listening_peers: usize,
+    /// The voting power that this peer reaches, its own included.
+    pub reached_power: Power,
+    /// The voting power of all validators.
+    pub total_power: Power,
+    /// Whether this peer reaches too little to take part.
+    pub cut_off: bool,
+}
 
 /// Every metric of this process.
 #[derive(Debug)]
@@ -71,291 +87,6 @@ pub struct Metrics {
     artifacts: ArtifactMetrics,
     http: HttpMetrics,
     storage: StorageMetrics,
-}
-
-#[derive(Debug)]
-struct Consensus {
-    height: IntGauge,
-    best_known_height: IntGauge,
-    catching_up: IntGauge,
-    listening_peers: IntGauge,
-    reached_power: IntGauge,
-    total_power: IntGauge,
-    cut_off: IntGauge,
-    round: IntGauge,
-    rounds_above_zero: IntCounter,
-    block_interval: Histogram,
-    finality: Histogram,
-    validator: IntGauge,
-    power: IntGauge,
-    missed_proposals: IntCounter,
-    double_signs: IntCounter,
-    sync_blocks: IntCounter,
-}
-
-#[derive(Debug)]
-struct LedgerMetrics {
-    execution: Histogram,
-    commit: Histogram,
-    transactions: IntCounterVec,
-    actions: IntCounterVec,
-    open_proposals: IntGauge,
-    shares_conserved: IntGauge,
-    shares_checked_height: IntGauge,
-}
-
-#[derive(Debug)]
-struct MempoolMetrics {
-    transactions: IntGauge,
-    size_bytes: IntGauge,
-    weight: IntGauge,
-    refusals: IntCounterVec,
-}
-
-#[derive(Debug)]
-struct NetworkMetrics {
-    peers: IntGaugeVec,
-    blocked_peers: IntGauge,
-    refused_connections: IntCounter,
-    failed_dials: IntCounter,
-    gossip: IntCounterVec,
-    gossip_bytes: IntCounterVec,
-    sync_requests: IntCounterVec,
-    dropped: IntCounterVec,
-}
-
-#[derive(Debug)]
-struct ArtifactMetrics {
-    served_bytes: IntCounter,
-    fetched_bytes: IntCounter,
-    requests: IntCounterVec,
-    fetches: IntCounterVec,
-    under_replicated: IntGauge,
-    scrubbed_bytes: IntCounter,
-    damaged_found: IntCounter,
-    repaired: IntCounter,
-    damaged: IntGauge,
-}
-
-#[derive(Debug)]
-struct StorageMetrics {
-    size_bytes: IntGaugeVec,
-    keys: IntGauge,
-}
-
-#[derive(Debug)]
-struct HttpMetrics {
-    requests: IntCounterVec,
-    duration: HistogramVec,
-    subscribers: IntGauge,
-}
-
-/// Creates metrics and registers them.
-struct Make<'a>(&'a Registry);
-
-impl Make<'_> {
-    fn keep<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.keep(IntGauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.keep(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
-        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
-    }
-
-    fn consensus(&self) -> Result<Consensus, prometheus::Error> {
-        Ok(Consensus {
-            height: self.gauge("allod_consensus_height", "The height of the last executed block.")?,
-            best_known_height: self
-                .gauge("allod_consensus_best_known_height", "The highest height that another peer reported.")?,
-            catching_up: self.gauge("allod_consensus_catching_up", "1 while this peer is behind the others.")?,
-            listening_peers: self.gauge("allod_consensus_listening_peers", "Connected peers that hear this one.")?,
-            reached_power: self.gauge(
-                "allod_consensus_reached_power",
-                "The voting power of the validators that hear this peer, including its own.",
-            )?,
-            total_power: self.gauge("allod_consensus_total_power", "The voting power of all validators.")?,
-            cut_off: self.gauge("allod_consensus_cut_off", "1 while this peer reaches too few to take part.")?,
-            round: self.gauge("allod_consensus_round", "The round of the height being decided.")?,
-            rounds_above_zero: self.counter(
-                "allod_consensus_rounds_above_zero_total",
-                "Rounds entered after the first of a height: in each, a proposer was absent or too slow.",
-            )?,
-            block_interval: self.histogram(
-                "allod_consensus_block_interval_seconds",
-                "Block time between a block and its parent.",
-                &AGREEMENT_BUCKETS_SECONDS,
-            )?,
-            finality: self.histogram(
-                "allod_consensus_finality_seconds",
-                "From the submission of a transaction to this peer until its block was durable here.",
-                &AGREEMENT_BUCKETS_SECONDS,
-            )?,
-            validator: self.gauge("allod_consensus_validator", "1 if this peer votes, 0 if it only follows.")?,
-            power: self.gauge("allod_consensus_validator_power", "This peer's voting power.")?,
-            missed_proposals: self.counter(
-                "allod_consensus_missed_proposals_total",
-                "Rounds in which this peer was the proposer and its proposal was not decided.",
-            )?,
-            double_signs: self.counter(
-                "allod_consensus_double_signs_total",
-                "Times that a validator was seen to sign twice in one round; each needs to be investigated.",
-            )?,
-            sync_blocks: self
-                .counter("allod_sync_blocks_total", "Blocks received from other peers while catching up.")?,
-        })
-    }
-
-    fn ledger(&self) -> Result<LedgerMetrics, prometheus::Error> {
-        Ok(LedgerMetrics {
-            execution: self.histogram(
-                "allod_ledger_execution_seconds",
-                "Time to execute a block.",
-                &WORK_BUCKETS_SECONDS,
-            )?,
-            commit: self.histogram(
-                "allod_ledger_commit_seconds",
-                "Time to write a block and its changes, synced to disk.",
-                &WORK_BUCKETS_SECONDS,
-            )?,
-            transactions: self.counters(
-                "allod_ledger_transactions_total",
-                "Executed transactions by result.",
-                &["result"],
-            )?,
-            actions: self.counters(
-                "allod_ledger_actions_total",
-                "Executed transactions by action, whatever their result.",
-                &["action"],
-            )?,
-            open_proposals: self.gauge("allod_ledger_open_proposals", "Proposals that accept ballots.")?,
-            shares_conserved: self.gauge(
-                "allod_ledger_shares_conserved",
-                "1 while the changes of every register's lines add up to the change of its total; 0 is a defect.",
-            )?,
-            shares_checked_height: self
-                .gauge("allod_ledger_shares_checked_height", "The height up to which registers were checked.")?,
-        })
-    }
-
-    fn mempool(&self) -> Result<MempoolMetrics, prometheus::Error> {
-        Ok(MempoolMetrics {
-            transactions: self.gauge("allod_mempool_transactions", "Transactions that wait for a block.")?,
-            size_bytes: self.gauge("allod_mempool_size_bytes", "Encoded bytes of the transactions that wait.")?,
-            weight: self.gauge("allod_mempool_weight", "Total weight of the transactions that wait.")?,
-            refusals: self.counters(
-                "allod_mempool_refusals_total",
-                "Transactions that were refused, by the code of the reason.",
-                &["code"],
-            )?,
-        })
-    }
-
-    fn network(&self) -> Result<NetworkMetrics, prometheus::Error> {
-        Ok(NetworkMetrics {
-            peers: self.gauges("allod_network_peers", "Connected peers, by which side dialled.", &["direction"])?,
-            blocked_peers: self.gauge("allod_network_blocked_peers", "Peers that are blocked for a while.")?,
-            refused_connections: self.counter(
-                "allod_network_refused_connections_total",
-                "Inbound connections that failed: limits, blocks, failed handshakes.",
-            )?,
-            failed_dials: self.counter("allod_network_failed_dials_total", "Dials that failed.")?,
-            gossip: self.counters(
-                "allod_network_gossip_messages_total",
-                "Gossip messages by topic and outcome; published are this peer's own.",
-                &["topic", "verdict"],
-            )?,
-            gossip_bytes: self.counters(
-                "allod_network_gossip_bytes_total",
-                "Bytes of gossip messages by topic, each message once.",
-                &["topic", "direction"],
-            )?,
-            sync_requests: self.counters(
-                "allod_sync_requests_total",
-                "Requests for blocks: served to others, made by this peer, and of the latter those that failed.",
-                &["result"],
-            )?,
-            dropped: self.counters(
-                "allod_network_dropped_total",
-                "Items dropped because a queue was full, by kind.",
-                &["kind"],
-            )?,
-        })
-    }
-
-    fn artifacts(&self) -> Result<ArtifactMetrics, prometheus::Error> {
-        Ok(ArtifactMetrics {
-            served_bytes: self.counter(
-                "allod_artifacts_served_bytes_total",
-                "Bytes of artifacts, with their proofs, sent to peers.",
-            )?,
-            fetched_bytes: self
-                .counter("allod_artifacts_fetched_bytes_total", "Verified bytes of artifacts received from peers.")?,
-            requests: self.counters(
-                "allod_artifacts_requests_total",
-                "Requests of peers for ranges of artifacts, by answer.",
-                &["answer"],
-            )?,
-            fetches: self.counters("allod_artifacts_fetches_total", "Fetches that ended, by result.", &["result"])?,
-            under_replicated: self.gauge(
-                "allod_artifacts_under_replicated",
-                "Releases of which this peer found fewer copies at members' peers than their owners want.",
-            )?,
-            scrubbed_bytes: self.counter(
-                "allod_artifacts_scrubbed_bytes_total",
-                "Bytes of stored artifacts that were scrubbed in the background.",
-            )?,
-            damaged_found: self.counter(
-                "allod_artifacts_damaged_found_total",
-                "Stored files that no longer hashed to their address.",
-            )?,
-            repaired: self.counter("allod_artifacts_repaired_total", "Damaged files that were repaired.")?,
-            damaged: self
-                .gauge("allod_artifacts_damaged", "Damaged files that are not repaired yet; they are not served.")?,
-        })
-    }
-
-    fn storage(&self) -> Result<StorageMetrics, prometheus::Error> {
-        Ok(StorageMetrics {
-            size_bytes: self.gauges(
-                "allod_storage_size_bytes",
-                "Bytes of the ledger's database: tables and blobs on disk, write_buffers and cache in memory, \
-                 compaction_pending still to be rewritten.",
-                &["kind"],
-            )?,
-            keys: self.gauge("allod_storage_keys", "Estimated number of keys in the ledger's database.")?,
-        })
-    }
-
-    fn http(&self) -> Result<HttpMetrics, prometheus::Error> {
-        let duration = HistogramOpts::new("allod_http_request_seconds", "Time until a response began, by method.")
-            .buckets(WORK_BUCKETS_SECONDS.to_vec());
-        Ok(HttpMetrics {
-            requests: self.counters(
-                "allod_http_requests_total",
-                "Requests to the HTTP API by method and status.",
-                &["method", "status"],
-            )?,
-            duration: self.keep(HistogramVec::new(duration, &["method"])?)?,
-            subscribers: self.gauge("allod_http_event_subscribers", "Open streams of live events.")?,
-        })
-    }
 }
 
 impl Metrics {
@@ -413,37 +144,37 @@ impl Metrics {
     }
 
     /// A block was executed, which took `execution`, and made durable, which took `commit`.
-    pub fn on_block(&self, block: &Block, notice: &Notice, execution: Duration, commit: Duration) {
-        self.consensus.height.set(gauge(notice.height.get()));
+    pub fn on_block(&self, block: &Block, results: &[TransactionResult], execution: Duration, commit: Duration) {
+        self.consensus.height.set(gauge(block.header().height.get()));
         self.ledger.execution.observe(execution.as_secs_f64());
         self.ledger.commit.observe(commit.as_secs_f64());
         for transaction in block.transactions() {
             self.ledger.actions.with_label_values(&[transaction.body.action.name()]).inc();
         }
-        let rejected = notice.results.iter().filter(|result| result.outcome != Outcome::Applied).count();
-        let applied = notice.results.len().saturating_sub(rejected);
+        let rejected = results.iter().filter(|result| result.outcome != Outcome::Applied).count();
+        let applied = results.len().saturating_sub(rejected);
         self.ledger.transactions.with_label_values(&["applied"]).inc_by(applied as u64);
         self.ledger.transactions.with_label_values(&["rejected"]).inc_by(rejected as u64);
-        self.time_block(notice);
-        self.time_submissions(notice);
+        self.time_block(block.header().height, block.header().time);
+        self.time_submissions(results);
     }
 
-    fn time_block(&self, notice: &Notice) {
+    fn time_block(&self, height: Height, time: Timestamp) {
         let mut last = self.last_block.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((height, time)) = last.replace((notice.height, notice.time))
-            && height.next() == notice.height
+        if let Some((before, since)) = last.replace((height, time))
+            && before.next() == height
         {
-            let interval = Duration::from_millis(notice.time.get().saturating_sub(time.get()));
+            let interval = Duration::from_millis(time.get().saturating_sub(since.get()));
             self.consensus.block_interval.observe(interval.as_secs_f64());
         }
     }
 
-    fn time_submissions(&self, notice: &Notice) {
+    fn time_submissions(&self, results: &[TransactionResult]) {
         let mut submissions = self.submissions.lock().unwrap_or_else(PoisonError::into_inner);
         if submissions.is_empty() {
             return;
         }
-        for result in &notice.results {
+        for result in results {
             if let Some(since) = submissions.remove(&result.id) {
                 self.consensus.finality.observe(since.elapsed().as_secs_f64());
             }
@@ -548,32 +279,31 @@ impl Metrics {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn render(&self, node: &NodeHandle) -> anyhow::Result<String> {
-        self.collect(node)?;
+    pub fn render(&self, ledger: &Ledger, network: &NetworkStats, standing: &Standing) -> anyhow::Result<String> {
+        self.collect(ledger, standing)?;
+        self.collect_network(network);
+        self.collect_storage(ledger);
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8(text)?)
     }
 
-    fn collect(&self, node: &NodeHandle) -> anyhow::Result<()> {
-        let (status, snapshot) = (node.status(), node.ledger.snapshot());
+    fn collect(&self, ledger: &Ledger, standing: &Standing) -> anyhow::Result<()> {
+        let snapshot = ledger.snapshot();
         if let Some(network) = read::<Network>(&snapshot, &())? {
             self.ledger.open_proposals.set(gauge(network.open_proposals));
         }
         self.consensus.height.set(gauge(snapshot.height().get()));
-        self.consensus.best_known_height.set(gauge(status.best_known_height.get()));
-        self.consensus.catching_up.set(i64::from(status.catching_up));
-        self.consensus.listening_peers.set(i64::try_from(status.reached.listening_peers).unwrap_or(i64::MAX));
-        self.consensus.reached_power.set(gauge(status.reached.power.get()));
-        self.consensus.total_power.set(gauge(status.reached.total_power.get()));
-        self.consensus.cut_off.set(i64::from(status.reached.cut_off));
-        let own = read::<ValidatorSchedule>(&snapshot, &())?.and_then(|schedule| {
-            schedule.current.by_address(&status.validator_key.validator_address()).map(|validator| validator.power)
-        });
+        self.consensus.best_known_height.set(gauge(standing.best_known_height.get()));
+        self.consensus.catching_up.set(i64::from(standing.catching_up));
+        self.consensus.listening_peers.set(i64::try_from(standing.listening_peers).unwrap_or(i64::MAX));
+        self.consensus.reached_power.set(gauge(standing.reached_power.get()));
+        self.consensus.total_power.set(gauge(standing.total_power.get()));
+        self.consensus.cut_off.set(i64::from(standing.cut_off));
+        let own = read::<ValidatorSchedule>(&snapshot, &())?
+            .and_then(|schedule| schedule.current.by_address(&standing.validator).map(|validator| validator.power));
         self.consensus.validator.set(i64::from(own.is_some()));
         self.consensus.power.set(gauge(own.map_or(0, Power::get)));
-        self.collect_network(node.network.stats());
-        self.collect_storage(node);
         Ok(())
     }
 
@@ -617,8 +347,8 @@ impl Metrics {
         }
     }
 
-    fn collect_storage(&self, node: &NodeHandle) {
-        let stats = node.ledger.stats();
+    fn collect_storage(&self, ledger: &Ledger) {
+        let stats = ledger.stats();
         let sizes = [
             ("tables", stats.table_bytes),
             ("blobs", stats.blob_bytes),
@@ -650,11 +380,14 @@ impl Metrics {
     }
 
     /// Reads back what the block of a height did: see the top of this file.
-    fn look_back(&self, node: &NodeHandle, height: Height) -> anyhow::Result<()> {
-        let Some(block) = node.ledger.block_events(height)? else { return Ok(()) };
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn look_back(&self, ledger: &Ledger, own: &ValidatorAddress, height: Height) -> anyhow::Result<()> {
+        let Some(block) = ledger.block_events(height)? else { return Ok(()) };
         let events = || block.deadline_events.iter().chain(block.results.iter().flat_map(|result| &result.events));
         if events().any(|event| matches!(event, Event::SharesChanged { .. }))
-            && !share::is_conserved(&node.ledger.snapshot(), height, events())?
+            && !share::is_conserved(&ledger.snapshot(), height, events())?
         {
             self.ledger.shares_conserved.set(0);
             tracing::error!(
@@ -663,46 +396,16 @@ impl Metrics {
                  ledger, keep its directory, and compare `allod block {height}` with other peers"
             );
         }
-        let rounds = node.ledger.certificate(height)?.map_or(0, |certificate| certificate.round);
+        let rounds = ledger.certificate(height)?.map_or(0, |certificate| certificate.round);
         if rounds > 0
-            && let Some(schedule) = read::<ValidatorSchedule>(&node.ledger.snapshot_at(height.previous())?, &())?
+            && let Some(schedule) = read::<ValidatorSchedule>(&ledger.snapshot_at(height.previous())?, &())?
         {
-            let own = node.status().validator_key.validator_address();
-            let missed = (0..rounds).filter(|round| schedule.current.proposer(height, *round).address == own).count();
+            let missed = (0..rounds).filter(|round| schedule.current.proposer(height, *round).address == *own).count();
             self.consensus.missed_proposals.inc_by(missed as u64);
         }
         // Last, so that whoever reads this height finds everything that was read back with it.
         self.ledger.shares_checked_height.set(gauge(height.get()));
         Ok(())
-    }
-}
-
-/// Reads back every block from the next one on, until the process ends. If the ledger fails, this only stops reading
-/// back; the event loop handles the failure.
-pub async fn follow(node: NodeHandle, mut stop: watch::Receiver<bool>) {
-    let mut status = node.watch_status();
-    let mut height = status.borrow_and_update().height;
-    loop {
-        tokio::select! {
-            changed = status.changed() => if changed.is_err() { return },
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        let tip = status.borrow_and_update().height;
-        if tip <= height {
-            continue;
-        }
-        let (reader, from) = (node.clone(), height.next());
-        let looked = tokio::task::spawn_blocking(move || {
-            let heights = (from.get()..=tip.get()).map(Height::new);
-            heights.into_iter().try_for_each(|height| reader.metrics.look_back(&reader, height))
-        });
-        match looked.await {
-            Ok(Ok(())) => height = tip,
-            Ok(Err(error)) => {
-                return tracing::error!(%error, "the ledger cannot be read back; its metrics are no longer updated");
-            }
-            Err(_) => return,
-        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::{
     api,
-    artifacts::service::Scrubbing,
     config::Config,
     event_loop::{
         EventLoop, Parts, Sources,
@@ -106,7 +105,6 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         artifacts,
         network: network.clone(),
         metrics: metrics.clone(),
-        scrubbing: Scrubbing { interval: config.scrub_interval.0, bytes_per_second: config.scrub_rate.0 },
         commands: commands_in,
         notices: notices.clone(),
         status,

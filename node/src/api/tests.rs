@@ -23,7 +23,7 @@ use super::{
     views::{BatchView, Problem, Submitted},
 };
 use crate::{
-    artifacts::service::Scrubbing,
+    artifacts::service::{ArtifactOptions, Scrubbing},
     config::Sources,
     event_loop::{
         handle::{Command, NodeHandle, Notice, Role, Status},
@@ -178,7 +178,6 @@ impl Peer {
             artifacts,
             network,
             metrics,
-            scrubbing,
             commands,
             notices,
             status: status_out,
@@ -187,7 +186,7 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
-        let options = Sources::default().load().unwrap().config.artifact_options();
+        let options = ArtifactOptions { scrubbing, ..Sources::default().load().unwrap().config.artifact_options() };
         let services = Services::start(&node, options, &stopped).unwrap();
         let server = tokio::spawn(super::serve(listener, node.clone(), services, stopped));
         let client = reqwest::Client::new();
@@ -379,7 +378,7 @@ fn commit_at(node: &NodeHandle, transactions: Vec<Transaction>, round: u32, time
         deadline_events: executed.deadline_events,
         results: executed.results,
     };
-    node.metrics.on_block(&decided.block, &notice, Duration::from_millis(1), Duration::from_millis(2));
+    node.metrics.on_block(&decided.block, &notice.results, Duration::from_millis(1), Duration::from_millis(2));
     let _ = node.notices.send(Arc::new(notice));
 }
 

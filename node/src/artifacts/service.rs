@@ -189,6 +189,7 @@ pub struct ArtifactService {
     untidy: Arc<Notify>,
     /// Notified when something was found damaged, or was repaired.
     damage: Arc<Notify>,
+    scrubbing: Scrubbing,
 }
 
 /// What to fetch, from whom, to where.
@@ -240,6 +241,8 @@ pub struct ArtifactOptions {
     pub limits: ArtifactLimits,
     /// This peer's part in replication.
     pub replication: ReplicationOptions,
+    /// How the stored artifacts are scrubbed in the background.
+    pub scrubbing: Scrubbing,
 }
 
 /// Limits on network use for artifacts.
@@ -283,7 +286,8 @@ impl ArtifactService {
     ///
     /// # Errors
     /// When the artifact protocol already has a handler.
-    pub fn start(node: NodeHandle, limits: ArtifactLimits, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
+    pub fn start(node: NodeHandle, options: &ArtifactOptions, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
+        let ArtifactOptions { limits, scrubbing, .. } = options;
         let protocol = exchange::protocol(&node.network_id);
         let mut control = node.network.stream_control();
         let incoming = control.accept(protocol.clone())?;
@@ -327,6 +331,7 @@ impl ArtifactService {
             mending: Arc::default(),
             untidy: Arc::default(),
             damage: Arc::default(),
+            scrubbing: *scrubbing,
             node,
         };
         service.follow_damage();

@@ -1,7 +1,11 @@
 //! What the rest of a peer may request from its event loop: submit a transaction, follow blocks, read the status.
 //! Reading the ledger does not involve the loop: a snapshot comes directly from [`Ledger`].
 
-use crate::{artifacts::service::Scrubbing, event_loop::quorum::Reached, metrics::Metrics, network::NetworkHandle};
+use crate::{
+    event_loop::quorum::Reached,
+    metrics::{Metrics, Standing},
+    network::NetworkHandle,
+};
 use allod_protocol::{
     agreement::mempool::{Checked, Refused},
     ground::{
@@ -115,8 +119,6 @@ pub struct NodeHandle {
     pub network: NetworkHandle,
     /// The metrics of this process.
     pub metrics: Arc<Metrics>,
-    /// How the stored artifacts are scrubbed in the background.
-    pub scrubbing: Scrubbing,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
     pub(crate) status: watch::Receiver<Status>,
@@ -162,5 +164,23 @@ impl NodeHandle {
     /// Watches changes of [`NodeHandle::status`].
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// All metrics in Prometheus' text format. Reads the database.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn render_metrics(&self) -> anyhow::Result<String> {
+        let status = self.status();
+        let standing = Standing {
+            validator: status.validator_key.validator_address(),
+            best_known_height: status.best_known_height,
+            catching_up: status.catching_up,
+            listening_peers: status.reached.listening_peers,
+            reached_power: status.reached.power,
+            total_power: status.reached.total_power,
+            cut_off: status.reached.cut_off,
+        };
+        self.metrics.render(&self.ledger, self.network.stats(), &standing)
     }
 }

@@ -174,7 +174,7 @@ impl Reporter<PeerId> for NodeMachine {
                     deadline_events: executed.deadline_events,
                     results: executed.results,
                 };
-                self.metrics.on_block(&decided.block, &notice, execution, commit);
+                self.metrics.on_block(&decided.block, &notice.results, execution, commit);
                 tracing::debug!(height = %notice.height, transactions = notice.results.len(), "block committed");
                 // Nobody may be listening.
                 let _ = self.notices.send(Arc::new(notice));

@@ -45,7 +45,7 @@ pub(crate) struct Mended {
 impl ArtifactService {
     /// Scrubs everything that is stored, again and again. Never ends.
     pub(super) async fn scrub(&self) {
-        let Scrubbing { interval: Some(interval), .. } = self.node.scrubbing else {
+        let Scrubbing { interval: Some(interval), .. } = self.scrubbing else {
             return std::future::pending().await;
         };
         let mut place = self.blocking(|store| Ok(store.scrub_place())).await.ok().flatten().unwrap_or_default();
@@ -101,7 +101,7 @@ impl ArtifactService {
 
     /// How long `checked_bytes` may take.
     fn pause(&self, checked_bytes: u64) -> Duration {
-        let rate = self.node.scrubbing.bytes_per_second.map(|rate| rate.max(1));
+        let rate = self.scrubbing.bytes_per_second.map(|rate| rate.max(1));
         rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(checked_bytes as f64 / rate as f64))
     }
 
