@@ -44,7 +44,6 @@ impl Driver {
         }
         if peer_key::of_peer(&peer).is_some_and(|key| claim.is_true(self.network, key)) {
             self.peers.on_proven(&peer);
-            self.tell_audience();
         } else {
             self.hold_against(peer, Offence::RejectedMessage);
         }

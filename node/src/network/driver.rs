@@ -427,6 +427,8 @@ impl Driver {
             self.count_peers();
         }
         self.recognise(peer);
+        // Its subscriptions may have come before its name.
+        self.tell_audience();
         self.settle_searches(peer, true);
         self.tell_of_artifacts();
     }
