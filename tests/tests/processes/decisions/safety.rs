@@ -32,7 +32,7 @@ impl Federation {
 pub(super) fn stop_warn_and_answer(federation: &Federation) {
     federation.publish_weights("1.1", "");
     federation.fetch("northfield/scans@1.1", 0);
-    federation.refused("stop northfield/scans@1.1 --reason harmful --as hilltop", "names for emergencies");
+    federation.refused("stop northfield/scans@1.1 --reason harmful --as hilltop", "is not named for emergencies");
     federation.must("stop northfield/scans@1.1 --reason harmful --as lakeside");
     let refused = federation.fetch("northfield/scans@1.1", 5);
     assert!(refused.contains("harmful") && refused.contains("--despite suspended"), "{refused}");
