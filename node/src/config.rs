@@ -118,7 +118,7 @@ pub struct Config {
     pub upload_rate: Rate,
     /// Maximum bytes of artifacts fetched per second.
     pub download_rate: Rate,
-    /// Maximum number of artifact streams served at a time.
+    /// Maximum number of answers with bytes of artifacts in progress at a time.
     pub upload_streams: NonZeroUsize,
     /// Maximum number of providers that a fetch uses at a time.
     pub download_providers: NonZeroUsize,
@@ -322,7 +322,7 @@ pub struct Flags {
     /// Maximum bytes of artifacts to fetch per second, such as 20MB [default: none, no limit]
     #[arg(long, value_name = "SIZE")]
     pub download_rate: Option<String>,
-    /// Maximum artifact streams to serve at a time; one peer may use a quarter of them [default: 64]
+    /// Maximum answers with bytes of artifacts in progress at a time; one peer may have a quarter of them [default: 64]
     #[arg(long, value_name = "NUMBER")]
     pub upload_streams: Option<String>,
     /// Maximum providers that a fetch uses at a time [default: 8]

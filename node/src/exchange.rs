@@ -8,8 +8,10 @@
 //! the address (`allod_storage::artifacts`). The first request for a blob asks for its *tail*, its last groups, because
 //! these prove its size. A blob that fits into one piece arrives whole that way.
 //!
-//! **Serving** ([`serve`]) is bounded in streams per peer, total streams, bytes per request, and the time in which a
-//! request must arrive and an answer must be taken. A frame that breaks a rule closes its stream and nothing else.
+//! **Serving** ([`serve`]) is bounded in answers at a time, to one peer and to all, in open streams, bytes per request,
+//! and the time in which a request must arrive and an answer must be taken. Under load, idle streams and slow readers
+//! give way, and known peers have places of their own (`places`). A frame that breaks a rule closes its stream and
+//! nothing else.
 //!
 //! **Fetching** ([`fetch`]) cuts blobs into pieces that the streams of all providers take from one queue; the faster
 //! the provider, the larger its pieces. Every piece is proven before it is written. A piece of a provider that fails
@@ -22,10 +24,11 @@
 //! Nothing here decides who may read: the caller supplies [`serve::Admit`] and [`fetch::Lending`]. Nothing here finds
 //! providers: the caller supplies a stream of them.
 //!
-//! Continue with `wire`, [`serve`], then [`fetch`], `session` (who takes which piece), `speed` (how fast providers are)
+//! Continue with `wire`, [`serve`], `places` (who is served now), then [`fetch`], `session` (who takes which piece), `speed` (how fast providers are)
 //! and `worker` (one stream).
 
 pub mod fetch;
+mod places;
 pub mod probe;
 pub mod rate;
 pub mod serve;

@@ -133,7 +133,13 @@ pub(crate) async fn serve_until_told(store: &Path, path: &Path, behaviour: Behav
         Behaviour::Honest(rate) => {
             let rate = RateLimit::new(rate.and_then(NonZeroU32::new));
             let limits = ServeLimits { rate, ..ServeLimits::default() };
-            let server = Server { store, admit: Arc::new(|_, _| true), limits, counters: Arc::default() };
+            let server = Server {
+                store,
+                admit: Arc::new(|_, _| true),
+                is_known: Arc::new(|_| true),
+                limits,
+                counters: Arc::default(),
+            };
             tokio::spawn(serve(server, incoming));
         }
         Behaviour::Lying => {

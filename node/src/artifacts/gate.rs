@@ -22,7 +22,8 @@ use allod_protocol::{
         state::{Direction, StateError, StateRead, page, read},
     },
     rules::{
-        access::{self, ArtifactOrigin, Readers},
+        access::{self, ArtifactOrigin, PeerBinding, Readers},
+        account::Account,
         artifact::ArtifactKind,
         model::{ArtifactUse, Model, Version, VersionStatus},
     },
@@ -134,6 +135,16 @@ pub(crate) fn admits(
         (Terms::Restricted { .. }, Some(key)) => Ok(access::may_read(state, *artifact, &key, now)?),
         (Terms::Withdrawn | Terms::Suspended | Terms::Waiting | Terms::Restricted { .. }, _) => Ok(false),
     }
+}
+
+/// Whether an account that is not suspended has bound the peer to itself.
+///
+/// # Errors
+/// When the state cannot be read.
+pub(crate) fn is_bound(state: &impl StateRead, peer: &PeerId) -> Result<bool, StateError> {
+    let Some(key) = peer_key::of_peer(peer) else { return Ok(false) };
+    let Some(account) = read::<PeerBinding>(state, &key)?.and_then(|binding| binding.account) else { return Ok(false) };
+    Ok(read::<Account>(state, &account)?.is_some_and(|account| account.suspended.is_none()))
 }
 
 /// Whether the artifact belongs to some released version, including deprecated ones.

@@ -261,9 +261,9 @@ pub struct ArtifactLimits {
 impl ArtifactLimits {
     fn serve(&self) -> ServeLimits {
         let rate = RateLimit::new(self.upload_rate);
-        let streams = self.upload_streams.get().min(rate.streams());
-        let streams_per_peer = (streams / 4).max(1);
-        ServeLimits { streams, streams_per_peer, rate, ..ServeLimits::default() }
+        let answers = self.upload_streams.get().min(rate.streams());
+        let answers_per_peer = (answers / 4).max(1);
+        ServeLimits { answers, answers_per_peer, rate, ..ServeLimits::default() }
     }
 
     fn fetch(&self) -> FetchOptions {
@@ -314,6 +314,10 @@ impl ArtifactService {
                         false
                     })
                 })
+            },
+            is_known: {
+                let ledger = node.ledger.clone();
+                Arc::new(move |peer| gate::is_bound(&ledger.snapshot(), peer).unwrap_or(false))
             },
             limits: limits.serve(),
             counters,

@@ -1,6 +1,7 @@
 //! Answering the requests of other peers.
 
 use super::{
+    places::{Answer, Bounds, Open, Places},
     rate::{PORTION_BYTES, RateLimit},
     wire::{self, Head, Request, WireError},
 };
@@ -9,32 +10,39 @@ use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
 use libp2p::PeerId;
 use libp2p_stream::IncomingStreams;
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 pub use super::wire::Asked;
 
 /// Whether a peer may read a blob as part of an artifact. Called for every request, on a thread that may block.
 pub type Admit = Arc<dyn Fn(&PeerId, &Asked) -> bool + Send + Sync>;
 
+/// Whether an account answers for a peer, so that places are kept for it. Called for every stream; it must be quick.
+pub type IsKnown = Arc<dyn Fn(&PeerId) -> bool + Send + Sync>;
+
 /// Limits on what strangers may request at a time.
 #[derive(Clone, Debug)]
 pub struct ServeLimits {
-    /// Maximum number of streams served. Each holds at most one answer in memory (2 MiB).
-    pub streams: usize,
-    /// Maximum number of streams of one peer.
-    pub streams_per_peer: usize,
+    /// Maximum number of answers in progress. Each is held in memory (at most 2 MiB). Four times as many streams may be
+    /// open.
+    pub answers: usize,
+    /// Maximum number of answers in progress to one peer.
+    pub answers_per_peer: usize,
     /// How long a stream may be idle between requests.
     pub idle: Duration,
     /// How long a peer may take to accept one answer, or one portion of it if bytes per second are bounded.
     pub answer: Duration,
+    /// How long a request waits for its turn before it is answered `Busy`.
+    pub turn: Duration,
+    /// How long a peer may keep an answer waiting, in all, while others wait for a turn.
+    pub reader: Duration,
     /// Maximum bytes per second, to all peers together.
     pub rate: RateLimit,
 }
@@ -43,10 +51,13 @@ impl Default for ServeLimits {
     fn default() -> Self {
         let (idle, answer) = (Duration::from_secs(60), Duration::from_secs(60));
         // A peer with five fetches in progress opens three streams for each.
-        Self { streams: 64, streams_per_peer: 16, idle, answer, rate: RateLimit::default() }
+        let (turn, reader) = (Duration::from_secs(5), Duration::from_secs(5));
+        Self { answers: 64, answers_per_peer: 16, idle, answer, turn, reader, rate: RateLimit::default() }
     }
 }
 
+/// Bytes of an answer that are written at once, so that it is known when its reader keeps it waiting.
+const WRITE_BYTES: usize = 64 * 1024;
 /// Streams beyond the limit that are answered `Busy`; any more are closed without an answer.
 const BUSY_STREAMS: usize = 64;
 /// How long a stream that will be answered `Busy` may take to send a request.
@@ -63,7 +74,7 @@ pub struct ServeCounters {
     pub not_found: AtomicU64,
     /// Requests by peers that are not admitted.
     pub refused: AtomicU64,
-    /// Streams answered `Busy`, or closed, because of a limit.
+    /// Requests answered `Busy`, and streams ended for another's sake.
     pub busy: AtomicU64,
     /// Streams closed because a frame or a range broke a rule.
     pub malformed: AtomicU64,
@@ -80,6 +91,8 @@ pub struct Server {
     pub store: Arc<ArtifactStore>,
     /// Decides which peers may read what.
     pub admit: Admit,
+    /// Decides for which peers places are kept.
+    pub is_known: IsKnown,
     /// The bounds.
     pub limits: ServeLimits,
     /// For metrics.
@@ -95,63 +108,32 @@ impl fmt::Debug for Server {
 /// Serves until the incoming streams end. Dropping the future ends every stream it serves.
 pub async fn serve(server: Server, mut incoming: IncomingStreams) {
     let server = Arc::new(server);
-    let slots = Slots::default();
+    let &ServeLimits { answers, answers_per_peer, turn, reader, .. } = &server.limits;
+    let places = Places::new(Bounds { answers, answers_per_peer, turn, reader });
     let mut tasks = JoinSet::new();
     loop {
         // libp2p drops a stream if nobody waits for it here, so nothing in this loop may take long.
         tokio::select! {
             next = incoming.next() => {
                 let Some((peer, stream)) = next else { break };
-                let server = Arc::clone(&server);
-                if let Some(slot) = slots.take(peer, &server.limits) {
-                    tasks.spawn(async move { serve_stream(&server, stream, slot).await });
-                } else {
+                if tasks.len() >= places.open_at_most().saturating_add(BUSY_STREAMS) {
                     count(&server.counters.busy, 1);
-                    if tasks.len() < server.limits.streams.saturating_add(BUSY_STREAMS) {
-                        tasks.spawn(answer_busy(stream));
-                    }
+                    continue;
                 }
+                let (server, places) = (Arc::clone(&server), Arc::clone(&places));
+                tasks.spawn(async move {
+                    if let Some(open) = places.open(peer, (server.is_known)(&peer)) {
+                        serve_stream(&server, stream, peer, &open).await;
+                    } else {
+                        count(&server.counters.busy, 1);
+                        answer_busy(stream).await;
+                    }
+                });
             }
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
                 if let Err(error) = ended {
                     tracing::error!(%error, "serving a stream failed; this is a defect, please report it");
                 }
-            }
-        }
-    }
-}
-
-/// Number of streams being served, per peer.
-#[derive(Clone, Debug, Default)]
-struct Slots(Arc<Mutex<BTreeMap<PeerId, usize>>>);
-
-impl Slots {
-    fn take(&self, peer: PeerId, limits: &ServeLimits) -> Option<Slot> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = taken.values().sum();
-        let own = taken.get(&peer).copied().unwrap_or(0);
-        if all >= limits.streams || own >= limits.streams_per_peer {
-            return None;
-        }
-        taken.insert(peer, own.saturating_add(1));
-        Some(Slot { peer, slots: self.clone() })
-    }
-}
-
-/// Released when the stream's task ends, however it ends.
-#[derive(Debug)]
-struct Slot {
-    peer: PeerId,
-    slots: Slots,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut taken = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.get_mut(&self.peer) {
-            Some(own) if *own > 1 => *own = own.saturating_sub(1),
-            _ => {
-                taken.remove(&self.peer);
             }
         }
     }
@@ -166,9 +148,20 @@ async fn answer_busy(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-async fn serve_stream(server: &Arc<Server>, mut stream: impl AsyncRead + AsyncWrite + Unpin, slot: Slot) {
-    let peer = slot.peer;
-    match answer_all(server, &mut stream, peer).await {
+async fn serve_stream(
+    server: &Arc<Server>,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: PeerId,
+    open: &Open,
+) {
+    let ended = tokio::select! {
+        ended = answer_all(server, &mut stream, peer, open) => ended,
+        () = open.told_to_leave() => {
+            count(&server.counters.busy, 1);
+            return tracing::debug!(%peer, "ended a stream for the sake of another");
+        }
+    };
+    match ended {
         Ok(()) => {
             let _ = tokio::time::timeout(BUSY_PATIENCE, stream.close()).await;
         }
@@ -199,32 +192,57 @@ async fn answer_all(
     server: &Arc<Server>,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     peer: PeerId,
+    open: &Open,
 ) -> Result<(), Ended> {
     let mut answering = Answering { server: Arc::clone(server), reader: None, bytes: Vec::new() };
     while let Some(request) = wire::read_frame::<Request>(stream, server.limits.idle).await? {
+        let Some(mut place) = open.begin().await else {
+            let head = answering.say(Head::Busy);
+            wire::write_all(stream, &answering.bytes, server.limits.answer).await?;
+            count_answer(&server.counters, head);
+            continue;
+        };
         let head;
+        answering.bytes = std::mem::take(&mut place.bytes);
         (answering, head) = answering.answer(peer, request).await?;
-        let (limits, bytes) = (&server.limits, &answering.bytes);
-        let portion_bytes = if limits.rate.is_bounded() { PORTION_BYTES } else { bytes.len() };
-        for portion in bytes.chunks(portion_bytes) {
-            limits.rate.pass(portion.len() as u64).await;
-            wire::write_all(stream, portion, limits.answer).await?;
-        }
-        let counters = &server.counters;
-        match head {
-            Head::Found { slice_bytes, .. } => {
-                count(&counters.found, 1);
-                count(&counters.sent_bytes, slice_bytes);
-            }
-            Head::NotFound => count(&counters.not_found, 1),
-            Head::Refused => count(&counters.refused, 1),
-            Head::Busy => count(&counters.busy, 1),
-        }
+        place.bytes = std::mem::take(&mut answering.bytes);
+        write_answer(&server.limits, stream, &place).await?;
+        count_answer(&server.counters, head);
     }
     Ok(())
 }
 
-/// What one stream keeps between requests: the blob it reads, and the buffer for its answers.
+async fn write_answer(
+    limits: &ServeLimits,
+    stream: &mut (impl AsyncWrite + Unpin),
+    answer: &Answer<'_>,
+) -> Result<(), WireError> {
+    let portion_bytes = if limits.rate.is_bounded() { PORTION_BYTES } else { WRITE_BYTES };
+    let until = Instant::now() + limits.answer;
+    for portion in answer.bytes.chunks(portion_bytes) {
+        limits.rate.pass(portion.len() as u64).await;
+        // Under a bound, each portion has all the time.
+        let patience = if limits.rate.is_bounded() { limits.answer } else { until - Instant::now() };
+        answer.waits_for_reader(true);
+        wire::write_all(stream, portion, patience).await?;
+        answer.waits_for_reader(false);
+    }
+    Ok(())
+}
+
+fn count_answer(counters: &ServeCounters, head: Head) {
+    match head {
+        Head::Found { slice_bytes, .. } => {
+            count(&counters.found, 1);
+            count(&counters.sent_bytes, slice_bytes);
+        }
+        Head::NotFound => count(&counters.not_found, 1),
+        Head::Refused => count(&counters.refused, 1),
+        Head::Busy => count(&counters.busy, 1),
+    }
+}
+
+/// What one stream keeps between requests: the blob it reads. The buffer is the place's while it answers.
 struct Answering {
     server: Arc<Server>,
     reader: Option<BlobReader>,
