@@ -11,7 +11,7 @@
 //! never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
-//! job each), `peers` (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears
+//! job each), `holdings` (who has what, within bounds), `peers` (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears
 //! us), `reach` (how others reach us), `offences` (what we tolerate).
 
 mod audience;
@@ -19,6 +19,7 @@ mod behaviour;
 mod candidates;
 mod driver;
 mod gossip;
+mod holdings;
 mod introduction;
 mod offences;
 pub mod peer_key;

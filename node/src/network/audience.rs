@@ -4,7 +4,7 @@
 //! never subscribes, this peer talks to nobody and cannot see it. Such a peer is disconnected, so that both sides start
 //! again, and the rest of this peer is told how many peers do hear.
 
-use super::{Topic, driver::Driver, offences::Offence};
+use super::{Topic, driver::Driver, offences::Offence, peers::PeerBook};
 use crate::network::peer_key;
 use allod_protocol::ground::ids::PublicKey;
 use libp2p::PeerId;
@@ -25,15 +25,15 @@ pub struct Audience {
     pub validators: BTreeSet<PublicKey>,
 }
 
-impl Driver {
-    /// Whether a peer is known to speak for a validator that decides the next blocks.
-    pub(super) fn is_of_validator(&self, peer: &PeerId) -> bool {
-        self.peers.validator_of(peer).is_some_and(|key| self.validators.borrow().contains(&key))
-    }
+/// Whether a peer speaks for a validator that decides the next blocks, or was configured.
+pub(super) fn is_needed(peers: &PeerBook, validators: &BTreeSet<PublicKey>, peer: &PeerId) -> bool {
+    peers.is_given(peer) || peers.validator_of(peer).is_some_and(|key| validators.contains(&key))
+}
 
+impl Driver {
     /// Whether the peer speaks for a validator of the network, or this peer's operator configured it.
     pub(super) fn is_needed(&self, peer: &PeerId) -> bool {
-        self.peers.is_given(peer) || self.is_of_validator(peer)
+        is_needed(&self.peers, &self.validators.borrow(), peer)
     }
 
     /// Checks a peer's claim to speak for a validator. Checks signatures only for keys of the current set.

@@ -63,7 +63,6 @@ const PROVIDED_ARTIFACTS: usize = 262_144;
 /// Maximum number of providers remembered for one artifact.
 const PROVIDERS_PER_ARTIFACT: usize = 20;
 const PROVIDER_RECORD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-const PROVIDER_RECORD_RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Maximum number of peers that hold a reservation at this one when it relays, and how often they must renew it.
 const RESERVATIONS: usize = 64;
@@ -284,7 +283,8 @@ fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {
         // Provider records are checked before they are kept; values are never kept.
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_provider_record_ttl(Some(PROVIDER_RECORD_LIFETIME))
-        .set_provider_publication_interval(Some(PROVIDER_RECORD_RENEWAL))
+        // The driver renews them, at its own pace.
+        .set_provider_publication_interval(None)
         .set_publication_interval(None)
         .set_replication_interval(None)
         .set_max_packet_size(KADEMLIA_MESSAGE_SIZE_BYTES)

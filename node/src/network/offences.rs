@@ -31,7 +31,8 @@ const ARTIFACT_MESSAGES: Rate = Rate { per_second: 50.0, at_once: 500.0 };
 const GOSSIP_BYTES: Rate = Rate { per_second: 64.0 * 1024.0 * 1024.0, at_once: 256.0 * 1024.0 * 1024.0 };
 /// Requests for blocks per second that a peer may make of another one.
 const SYNC_REQUESTS: Rate = Rate { per_second: limits::SYNC_REQUESTS_PER_SECOND as f64, at_once: 200.0 };
-const PROVIDER_RECORDS: Rate = Rate { per_second: 200.0, at_once: 5_000.0 };
+/// Provider records that a peer may store here; it sends its own at a fifth of this pace.
+const PROVIDER_RECORDS: Rate = Rate { per_second: 2_000.0, at_once: 10_000.0 };
 /// The allowance for offences, in points. A peer that exceeds it is blocked.
 const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };
 

@@ -3,11 +3,16 @@
 //! There are two ways, because each closes a gap of the other. Provider records in the distributed hash table last, and
 //! are found by content hash alone. Announcements on the gossip topic reach every peer at once and are signed by the
 //! serving peer, so nobody can send others to a third party; they are kept only in memory.
+//!
+//! What others have is kept within bounds ([`Holdings`]): a peer that fills a table displaces its own entries, and a
+//! full table is nobody's offence. What we have is told at a pace far below what others accept, however many artifacts
+//! there are, also when it is told again: the library's own renewal would send all of it at once.
 
 use super::{
-    NetworkEvent, Topic, Verdict,
+    NetworkEvent, Topic, Verdict, audience,
     driver::Driver,
     gossip::ANNOUNCEMENT_SIZE_BYTES,
+    holdings::{Holdings, Kept},
     offences::{Offence, Spending},
     peers::ADDRESSES,
 };
@@ -35,20 +40,27 @@ use tokio::sync::mpsc;
 const ANNOUNCED_AT_ONCE: usize = 64;
 /// Maximum difference between an announcement's time and ours.
 const ANNOUNCEMENT_LIFETIME: Duration = Duration::from_secs(600);
-/// Maximum number of artifacts whose announcers are remembered; the oldest make room.
-const ANNOUNCED_ARTIFACTS: usize = 16_384;
+/// Maximum number of announcements that are remembered: an artifact and a peer each.
+const ANNOUNCED: usize = 131_072;
 /// Maximum number of announcers remembered for one artifact.
 const ANNOUNCERS_PER_ARTIFACT: usize = 16;
 /// Maximum number of artifacts that wait to be announced.
 const WAITING_ARTIFACTS: usize = 131_072;
 /// Maximum number of records being stored with others at a time.
 const RECORDS_AT_ONCE: usize = 8;
+/// Maximum number of records whose storing begins in one tick of the driver (half a second): a fifth of what others
+/// accept of one peer.
+const RECORDS_PER_TICK: usize = 200;
+/// Maximum number of own announcements in one tick of the driver.
+const ANNOUNCEMENTS_PER_TICK: usize = 5;
+/// How often our own records are stored again. Others keep them for a day.
+const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Maximum number of searches in progress.
 const SEARCHES: usize = 256;
 /// The maximum duration of a search.
 const SEARCH_TIME: Duration = Duration::from_secs(60);
-/// Maximum number of other peers' artifacts whose records are kept here.
-const FOREIGN_ARTIFACTS: usize = 131_072;
+/// Maximum number of other peers' records that are kept here.
+const FOREIGN_RECORDS: usize = 131_072;
 /// How often expired records are removed.
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 /// The signature of an announcement covers this tag, the network, and the announcement's fields.
@@ -104,12 +116,16 @@ struct Search {
 #[derive(Debug)]
 pub(super) struct Providers {
     announcers: HashMap<ArtifactId, Vec<(PeerId, Timestamp)>>,
-    announced: VecDeque<ArtifactId>,
+    announced: Holdings<ArtifactId>,
     to_announce: VecDeque<ArtifactId>,
     to_store: VecDeque<ArtifactId>,
     storing: HashSet<QueryId>,
     searches: HashMap<QueryId, Search>,
-    foreign: HashSet<RecordKey>,
+    foreign: Holdings<RecordKey>,
+    /// How many announcements and records may still be sent in this tick.
+    announcements_left: usize,
+    records_left: usize,
+    renew_at: Instant,
     tidy_at: Instant,
 }
 
@@ -117,37 +133,57 @@ impl Providers {
     pub(super) fn new() -> Self {
         Self {
             announcers: HashMap::new(),
-            announced: VecDeque::new(),
+            announced: Holdings::new(ANNOUNCED),
             to_announce: VecDeque::new(),
             to_store: VecDeque::new(),
             storing: HashSet::new(),
             searches: HashMap::new(),
-            foreign: HashSet::new(),
+            foreign: Holdings::new(FOREIGN_RECORDS),
+            announcements_left: ANNOUNCEMENTS_PER_TICK,
+            records_left: RECORDS_PER_TICK,
+            renew_at: Instant::now() + RENEWAL,
             tidy_at: Instant::now() + TIDY_INTERVAL,
         }
     }
 
-    /// Records an announcement. Returns whether it is news.
-    fn heard(&mut self, artifact: ArtifactId, provider: PeerId, at: Timestamp) -> bool {
-        if !self.announcers.contains_key(&artifact) {
-            if self.announced.len() >= ANNOUNCED_ARTIFACTS
-                && let Some(oldest) = self.announced.pop_front()
-            {
-                self.announcers.remove(&oldest);
+    /// Records an announcement. Returns whether it is news that is kept.
+    fn heard(
+        &mut self,
+        artifact: ArtifactId,
+        provider: PeerId,
+        at: Timestamp,
+        is_needed: impl Fn(&PeerId) -> bool,
+    ) -> bool {
+        if let Some(announcers) = self.announcers.get_mut(&artifact) {
+            if let Some((_, known)) = announcers.iter_mut().find(|(peer, _)| *peer == provider) {
+                let news = at > *known;
+                *known = at.max(*known);
+                return news;
             }
-            self.announced.push_back(artifact);
+            if announcers.len() >= ANNOUNCERS_PER_ARTIFACT {
+                let Some(oldest) = announcers.iter().map(|(peer, _)| *peer).find(|peer| !is_needed(peer)) else {
+                    return false;
+                };
+                self.forget(&artifact, &oldest);
+                self.announced.remove(&oldest, &artifact);
+            }
         }
-        let announcers = self.announcers.entry(artifact).or_default();
-        if let Some((_, known)) = announcers.iter_mut().find(|(peer, _)| *peer == provider) {
-            let news = at > *known;
-            *known = at.max(*known);
-            return news;
+        match self.announced.insert(provider, &artifact, is_needed) {
+            Kept::Refused => return false,
+            Kept::Instead(other, displaced) => self.forget(&displaced, &other),
+            Kept::Added | Kept::Known => {}
         }
-        if announcers.len() >= ANNOUNCERS_PER_ARTIFACT {
-            announcers.remove(0);
-        }
-        announcers.push((provider, at));
+        self.announcers.entry(artifact).or_default().push((provider, at));
         true
+    }
+
+    fn forget(&mut self, artifact: &ArtifactId, announcer: &PeerId) {
+        if let Some(announcers) = self.announcers.get_mut(artifact) {
+            announcers.retain(|(peer, _)| peer != announcer);
+            if announcers.is_empty() {
+                self.announcers.remove(artifact);
+            }
+        }
     }
 }
 
@@ -155,9 +191,10 @@ fn key(artifact: &ArtifactId) -> RecordKey {
     RecordKey::new(&artifact.multihash())
 }
 
-/// Whether a key from a stranger is that of an artifact.
-fn is_artifact(key: &RecordKey) -> bool {
-    matches!(key.as_ref(), [0x1e, 0x20, digest @ ..] if digest.len() == ArtifactId::LEN)
+/// The artifact of a key. `None` if a stranger made up the key.
+fn artifact_of(key: &RecordKey) -> Option<ArtifactId> {
+    let [0x1e, 0x20, digest @ ..] = key.as_ref() else { return None };
+    digest.try_into().ok().map(ArtifactId::from_bytes)
 }
 
 fn clock() -> Timestamp {
@@ -186,8 +223,9 @@ impl Driver {
     /// Starts to store waiting records. A record that nobody could store would be retried only hours later, so records
     /// wait until somebody is connected.
     fn store_records(&mut self) {
-        while self.providers.storing.len() < RECORDS_AT_ONCE {
+        while self.providers.storing.len() < RECORDS_AT_ONCE && self.providers.records_left > 0 {
             let Some(artifact) = self.providers.to_store.pop_front() else { return };
+            self.providers.records_left = self.providers.records_left.saturating_sub(1);
             match self.swarm.behaviour_mut().kademlia.start_providing(key(&artifact)) {
                 Ok(query) => {
                     self.providers.storing.insert(query);
@@ -197,25 +235,32 @@ impl Driver {
         }
     }
 
-    /// Announces waiting artifacts, if anybody is connected: one announcement, and a few records.
+    /// Announces waiting artifacts and stores their records, if anybody is connected, as far as the tick allows.
     pub(super) fn tell_of_artifacts(&mut self) {
         if self.peers.identified_count() == 0 {
             return;
         }
         self.store_records();
-        let count = self.providers.to_announce.len().min(ANNOUNCED_AT_ONCE);
-        if count == 0 {
-            return;
+        while self.providers.announcements_left > 0 && !self.providers.to_announce.is_empty() {
+            self.providers.announcements_left = self.providers.announcements_left.saturating_sub(1);
+            if !self.announce() {
+                return;
+            }
         }
+    }
+
+    /// Publishes one announcement. Returns whether it went out.
+    fn announce(&mut self) -> bool {
+        let count = self.providers.to_announce.len().min(ANNOUNCED_AT_ONCE);
         let artifacts: Vec<ArtifactId> = self.providers.to_announce.drain(..count).collect();
-        let Some(announcement) = Announcement::sign(&self.keypair, self.network, artifacts.clone(), clock()) else {
-            return;
-        };
-        if !self.publish(Topic::Artifacts, codec::encode(&announcement)) {
+        let signed = Announcement::sign(&self.keypair, self.network, artifacts.clone(), clock());
+        let told = signed.is_some_and(|signed| self.publish(Topic::Artifacts, codec::encode(&signed)));
+        if !told {
             for artifact in artifacts.into_iter().rev() {
                 self.providers.to_announce.push_front(artifact);
             }
         }
+        told
     }
 
     pub(super) fn judge_announcement(&mut self, data: &[u8]) -> Verdict {
@@ -231,8 +276,10 @@ impl Driver {
             return Verdict::Ignore;
         }
         let mut verdict = Verdict::Ignore;
+        let validators = self.validators.borrow();
+        let is_needed = |peer: &PeerId| audience::is_needed(&self.peers, &validators, peer);
         for artifact in announcement.artifacts {
-            if self.providers.heard(artifact, provider, announcement.at) {
+            if self.providers.heard(artifact, provider, announcement.at, is_needed) {
                 verdict = Verdict::Accept;
                 self.events.send(NetworkEvent::ArtifactAnnounced { artifact, provider });
             }
@@ -240,18 +287,26 @@ impl Driver {
         verdict
     }
 
-    /// Keeps a stranger's record, if it is that of an artifact and there is room.
+    /// Keeps another peer's record, if it is that of an artifact and there is room for one more of this peer.
     pub(super) fn on_provider_record(&mut self, mut record: ProviderRecord) {
-        let known = self.providers.foreign.contains(&record.key);
-        let room = known || self.providers.foreign.len() < FOREIGN_ARTIFACTS;
-        if !is_artifact(&record.key) || !room || !self.guard.spend(record.provider, Spending::ProviderRecord) {
-            self.hold_against(record.provider, Offence::TooFast);
+        let (key, provider) = (record.key.clone(), record.provider);
+        if artifact_of(&key).is_none() || !self.guard.spend(provider, Spending::ProviderRecord) {
+            self.hold_against(provider, Offence::TooFast);
             return;
         }
+        let validators = self.validators.borrow();
+        let is_needed = |peer: &PeerId| audience::is_needed(&self.peers, &validators, peer);
+        let kept = self.providers.foreign.insert(provider, &key, is_needed);
+        drop(validators);
+        let store = self.swarm.behaviour_mut().kademlia.store_mut();
+        match kept {
+            Kept::Refused => return,
+            Kept::Instead(other, displaced) => store.remove_provider(&displaced, &other),
+            Kept::Known | Kept::Added => {}
+        }
         record.addresses.truncate(ADDRESSES);
-        let key = record.key.clone();
-        if self.swarm.behaviour_mut().kademlia.store_mut().add_provider(record).is_ok() {
-            self.providers.foreign.insert(key);
+        if store.add_provider(record).is_err() {
+            self.providers.foreign.remove(&provider, &key);
         }
     }
 
@@ -360,20 +415,28 @@ impl Driver {
 
     /// Periodic work on announcements, records and searches.
     pub(super) fn tidy_providers(&mut self, now: Instant) {
+        let providers = &mut self.providers;
+        (providers.announcements_left, providers.records_left) = (ANNOUNCEMENTS_PER_TICK, RECORDS_PER_TICK);
         self.tell_of_artifacts();
         self.end_searches();
+        if self.providers.renew_at <= now {
+            self.providers.renew_at = now + RENEWAL;
+            let provided = self.swarm.behaviour_mut().kademlia.store_mut().provided();
+            let artifacts = provided.filter_map(|record| artifact_of(&record.key));
+            self.providers.to_store = artifacts.collect();
+        }
         if self.providers.tidy_at > now {
             return;
         }
         self.providers.tidy_at = now + TIDY_INTERVAL;
         let store = self.swarm.behaviour_mut().kademlia.store_mut();
-        self.providers.foreign.retain(|key| {
-            let records = store.providers(key);
-            let (old, kept): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.is_expired(now));
-            for record in old {
-                store.remove_provider(key, &record.provider);
+        // The store may have dropped a record by itself: it keeps some for each artifact.
+        self.providers.foreign.retain(|peer, key| {
+            let stands = store.providers(key).iter().any(|record| record.provider == *peer && !record.is_expired(now));
+            if !stands {
+                store.remove_provider(key, peer);
             }
-            !kept.is_empty()
+            stands
         });
     }
 }
@@ -401,25 +464,35 @@ mod tests {
     fn announcers_are_remembered_within_bounds() {
         let mut providers = Providers::new();
         let (artifact, peer) = (ArtifactId::of(b"weights"), PeerId::random());
-        assert!(providers.heard(artifact, peer, Timestamp::new(5)));
-        assert!(!providers.heard(artifact, peer, Timestamp::new(5)), "a repetition is not news");
-        assert!(providers.heard(artifact, peer, Timestamp::new(6)));
+        let mut hear =
+            |artifact, provider, at| providers.heard(artifact, provider, Timestamp::new(at), |one| *one == peer);
+        assert!(hear(artifact, peer, 5));
+        assert!(!hear(artifact, peer, 5), "a repetition is not news");
+        assert!(hear(artifact, peer, 6));
         for _ in 0..ANNOUNCERS_PER_ARTIFACT * 2 {
-            providers.heard(artifact, PeerId::random(), Timestamp::new(5));
+            hear(artifact, PeerId::random(), 5);
         }
-        assert_eq!(providers.announcers.get(&artifact).unwrap().len(), ANNOUNCERS_PER_ARTIFACT);
-        for number in 0..ANNOUNCED_ARTIFACTS + 10 {
-            providers.heard(ArtifactId::of(&number.to_le_bytes()), peer, Timestamp::new(5));
+        let announcers = providers.announcers.get(&artifact).unwrap();
+        assert_eq!(announcers.len(), ANNOUNCERS_PER_ARTIFACT);
+        assert!(announcers.iter().any(|(one, _)| *one == peer), "who is needed is not pushed out by strangers");
+        let greedy = PeerId::random();
+        for number in 0..ANNOUNCED + 10 {
+            providers.heard(ArtifactId::of(&number.to_le_bytes()), greedy, Timestamp::new(5), |_| false);
         }
-        assert_eq!(providers.announcers.len(), ANNOUNCED_ARTIFACTS);
-        assert_eq!(providers.announced.len(), ANNOUNCED_ARTIFACTS);
+        assert_eq!(providers.announced.len(), ANNOUNCED);
+        assert_eq!(providers.announcers.values().map(Vec::len).sum::<usize>(), ANNOUNCED);
+        let newcomer = PeerId::random();
+        for number in 0..100usize {
+            assert!(providers.heard(ArtifactId::of(&number.to_le_bytes()), newcomer, Timestamp::new(5), |_| false));
+        }
     }
 
     #[test]
     fn only_an_artifacts_multihash_is_a_key() {
-        assert!(is_artifact(&key(&ArtifactId::of(b"weights"))));
+        let artifact = ArtifactId::of(b"weights");
+        assert_eq!(artifact_of(&key(&artifact)), Some(artifact));
         for bytes in [&b""[..], &[0x1e, 0x20], &[0x12, 0x20, 0], &[0x1e; 40]] {
-            assert!(!is_artifact(&RecordKey::new(&bytes)));
+            assert_eq!(artifact_of(&RecordKey::new(&bytes)), None);
         }
     }
 }
