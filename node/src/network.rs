@@ -12,8 +12,9 @@
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
 //! job each), `holdings` (who has what, within bounds), `peers` (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears
-//! us), `reach` (how others reach us), `offences` (what we tolerate).
+//! us), `reach` (how others reach us), `admission` (whose connections are let in), `offences` (what we tolerate).
 
+mod admission;
 mod audience;
 mod behaviour;
 mod candidates;

@@ -63,6 +63,13 @@ impl Driver {
         self.tell_audience();
     }
 
+    /// Says whose connections are let in whatever strangers do.
+    pub(super) fn tell_admission(&mut self, now: Instant) {
+        let validators = self.validators.borrow();
+        let needed = self.peers.known_addresses().filter(|(peer, _)| is_needed(&self.peers, &validators, peer));
+        self.swarm.behaviour_mut().admission.set_needed(needed, now);
+    }
+
     /// Connected peers that are subscribed to the consensus topic.
     fn listeners(&self) -> HashSet<PeerId> {
         let topic = self.names.topic(Topic::Consensus).hash();

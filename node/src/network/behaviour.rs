@@ -7,7 +7,7 @@
 //! to send a large message twice; its topics are specific to the network.
 
 use super::{
-    NetworkConfig, NetworkError, candidates,
+    NetworkConfig, NetworkError, admission, candidates,
     gossip::{self, Topic, Topics},
     introduction::Introduction,
     sync,
@@ -36,13 +36,20 @@ use libp2p::{
 };
 use std::time::Duration;
 
-/// Maximum number of established connections that others opened.
-const CONNECTIONS_INBOUND: u32 = 192;
+/// The connections that others open. A block of addresses is a quarter.
+const INBOUND: admission::Bounds = admission::Bounds {
+    pending: 64,
+    pending_per_block: 16,
+    pending_of_needed: 64,
+    strangers: 192,
+    strangers_per_block: 48,
+    protected: 16,
+};
 /// Maximum number of established connections that we opened.
 const CONNECTIONS_OUTBOUND: u32 = 96;
 /// Maximum number of connections with one peer: both sides may dial at once, over TCP and QUIC.
 const CONNECTIONS_PER_PEER: u32 = 4;
-/// Maximum number of pending connections, in each direction.
+/// Maximum number of connections that this peer is opening.
 const CONNECTIONS_PENDING: u32 = 64;
 /// Share of the machine's memory above which this process accepts no new connection.
 const MEMORY_SHARE: f64 = 0.85;
@@ -83,6 +90,7 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
     pub(super) blocked: allow_block_list::Behaviour<BlockedPeers>,
+    pub(super) admission: admission::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub(super) kademlia: kad::Behaviour<MemoryStore>,
@@ -228,9 +236,7 @@ fn behaviour(
 ) -> Result<Behaviour, NetworkError> {
     let peer = keypair.public().to_peer_id();
     let limits = ConnectionLimits::default()
-        .with_max_pending_incoming(Some(CONNECTIONS_PENDING))
         .with_max_pending_outgoing(Some(CONNECTIONS_PENDING))
-        .with_max_established_incoming(Some(CONNECTIONS_INBOUND))
         .with_max_established_outgoing(Some(CONNECTIONS_OUTBOUND))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER));
     let key = settings.secret.public_key();
@@ -242,6 +248,7 @@ fn behaviour(
         limits: connection_limits::Behaviour::new(limits),
         memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
         blocked: allow_block_list::Behaviour::default(),
+        admission: admission::Behaviour::new(INBOUND),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_PATIENCE)),
         kademlia: kademlia(peer, names),

@@ -229,6 +229,7 @@ impl Driver {
             self.dial(dial);
         }
         self.meet_validators();
+        self.tell_admission(now);
         self.part_with_the_deaf(now);
         self.look_for_neighbours(now);
         self.tidy_providers(now);

@@ -224,8 +224,10 @@ impl Driver {
         };
         stats::add(counter, 1);
         self.swarm.behaviour_mut().gossip.report_message_validation_result(&token.id, &token.source, acceptance);
-        if verdict == Verdict::Reject {
-            self.hold_against(token.source, Offence::RejectedMessage);
+        match verdict {
+            Verdict::Accept => self.swarm.behaviour_mut().admission.on_useful(token.source),
+            Verdict::Reject => self.hold_against(token.source, Offence::RejectedMessage),
+            Verdict::Ignore => {}
         }
     }
 
@@ -235,6 +237,10 @@ impl Driver {
                 self.on_message(propagation_source, message_id, message);
             }
             gossipsub::Event::Subscribed { .. } | gossipsub::Event::Unsubscribed { .. } => self.tell_audience(),
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } if !self.is_needed(&peer_id) => {
+                tracing::debug!(peer = %peer_id, ?failed_messages, "disconnected: it does not take what is sent to it");
+                self.disconnect(peer_id);
+            }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
                 tracing::debug!(peer = %peer_id, "the peer does not take part in gossip");
             }

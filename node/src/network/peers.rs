@@ -183,6 +183,13 @@ impl PeerBook {
         Some(peer)
     }
 
+    /// The peers that are connected or remembered, with the addresses that are known of them.
+    pub(super) fn known_addresses(&self) -> impl Iterator<Item = (PeerId, &[Multiaddr])> {
+        let connected =
+            self.connected.keys().filter(|peer| !self.known.contains_key(*peer)).map(|peer| (*peer, &[][..]));
+        self.known.iter().map(|(peer, known)| (*peer, known.addresses.as_slice())).chain(connected)
+    }
+
     pub(super) fn is_given(&self, peer: &PeerId) -> bool {
         self.known.get(peer).is_some_and(|known| known.given)
     }
