@@ -108,7 +108,7 @@ pub(crate) struct Api {
     pub(crate) node: NodeHandle,
     pub(crate) artifacts: ArtifactService,
     pub(crate) replication: Replication,
-    pub(crate) waiting: submit::Waiting,
+    pub(crate) waiting: submit::WaitingRequests,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) subscribers: Arc<Semaphore>,
     pub(crate) downloads: Arc<Semaphore>,
@@ -133,7 +133,7 @@ pub async fn serve(
     let api = Arc::new(Api {
         artifacts: services.artifacts.clone(),
         replication: services.replication.clone(),
-        waiting: submit::Waiting::default(),
+        waiting: submit::WaitingRequests::default(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS)),

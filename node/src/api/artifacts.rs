@@ -16,7 +16,7 @@ use super::{
 use crate::{
     artifacts::{
         replication::Copies,
-        service::{Checked, FetchJob, ForVersion, Told, found},
+        service::{Checked, FetchJob, FetchUpdate, ForVersion, found},
     },
     exchange::fetch::{FetchEvent, FetchReport},
 };
@@ -313,18 +313,18 @@ fn selection(patterns: &[String]) -> Result<Option<Selection>, Problem> {
 }
 
 /// Tells the client what happens in a fetch; what it does not read in time is left out.
-fn teller(sender: mpsc::Sender<FetchLine>) -> Arc<dyn Fn(Told) + Send + Sync> {
+fn teller(sender: mpsc::Sender<FetchLine>) -> Arc<dyn Fn(FetchUpdate) + Send + Sync> {
     let fetching = Mutex::new(Meter::new(sender.clone(), FetchLine::Progress));
     let exporting = Mutex::new(Meter::new(sender.clone(), FetchLine::Export));
     Arc::new(move |told| match told {
-        Told::Exchange(FetchEvent::Progress(progress)) => {
+        FetchUpdate::Exchange(FetchEvent::Progress(progress)) => {
             fetching.lock().unwrap_or_else(PoisonError::into_inner).tell(progress);
         }
-        Told::Export(progress) => exporting.lock().unwrap_or_else(PoisonError::into_inner).tell(progress),
-        Told::Provider(peer) => {
+        FetchUpdate::Export(progress) => exporting.lock().unwrap_or_else(PoisonError::into_inner).tell(progress),
+        FetchUpdate::Provider(peer) => {
             let _ = sender.try_send(FetchLine::Providers(vec![peer.to_string()]));
         }
-        Told::Exchange(FetchEvent::ProviderDropped { peer, reason }) => {
+        FetchUpdate::Exchange(FetchEvent::ProviderDropped { peer, reason }) => {
             let dropped = DroppedProviderView { peer_id: peer.to_string(), reason: reason.to_string() };
             let _ = sender.try_send(FetchLine::Dropped(dropped));
         }

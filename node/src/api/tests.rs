@@ -26,7 +26,7 @@ use crate::{
     artifacts::service::{ArtifactOptions, Scrubbing},
     config::Sources,
     event_loop::{
-        handle::{Command, NodeHandle, Notice, Role, Status},
+        handle::{NodeHandle, Notice, Role, Status, Submission},
         machine::clock,
         quorum::Reached,
     },
@@ -167,7 +167,7 @@ impl Peer {
             let mut events = events;
             while events.recv().await.is_some() {}
         });
-        let (commands, requests) = mpsc::channel(16);
+        let (submissions, submitted) = mpsc::channel(16);
         let (notices, _) = broadcast::channel(64);
         let (status, status_out) = watch::channel(status_of(&ledger));
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -178,11 +178,11 @@ impl Peer {
             artifacts,
             network,
             metrics,
-            commands,
+            submissions,
             notices,
             status: status_out,
         };
-        tokio::spawn(decide(node.clone(), requests, status.clone()));
+        tokio::spawn(decide(node.clone(), submitted, status.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
@@ -330,9 +330,9 @@ fn status_of(ledger: &Ledger) -> Status {
 
 /// In the event loop's place: each transaction that the mempool takes becomes a block of its own, and an empty block
 /// seals it.
-async fn decide(node: NodeHandle, mut requests: mpsc::Receiver<Command>, status: watch::Sender<Status>) {
+async fn decide(node: NodeHandle, mut submitted: mpsc::Receiver<Submission>, status: watch::Sender<Status>) {
     let mut mempool = Mempool::new();
-    while let Some(Command::Submit(checked, answer)) = requests.recv().await {
+    while let Some(Submission { checked, answer }) = submitted.recv().await {
         node.metrics.tick();
         let taken = mempool.insert(checked, &node.ledger.snapshot(), clock());
         let _ = answer.send(taken);

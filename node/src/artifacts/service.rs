@@ -10,9 +10,9 @@
 //! queued, so that the client knows. A provider that sent wrong bytes is blocked on the swarm.
 //!
 //! Every artifact that is here whole is served to every peer of the network, except those that are withdrawn,
-//! suspended, restricted, or waiting for their version ([`crate::artifacts::gate`]). What this peer published is pinned once the
-//! ledger has the version (`publishing`). What it fetched stays until a garbage collection finds it neither pinned nor
-//! released. Bit rot is found and repaired: `repair`.
+//! suspended, restricted, or waiting for their version ([`crate::artifacts::access_control`]). What this peer published
+//! is pinned once the ledger has the version (`publishing`). What it fetched stays until a garbage collection finds it
+//! neither pinned nor released. Bit rot is found and repaired: `repair`.
 
 mod publishing;
 mod repair;
@@ -22,7 +22,7 @@ pub use repair::Scrubbing;
 
 use crate::{
     artifacts::{
-        gate::{self, Gate, GateError, Ruling, Terms},
+        access_control::{self, AccessControl, AccessError, Ruling, Terms},
         replication::ReplicationOptions,
     },
     event_loop::handle::{NodeHandle, Notice},
@@ -144,11 +144,11 @@ pub enum ServiceError {
     Defect(String),
 }
 
-impl From<GateError> for ServiceError {
-    fn from(error: GateError) -> Self {
+impl From<AccessError> for ServiceError {
+    fn from(error: AccessError) -> Self {
         match error {
-            GateError::Store(error) => error.into(),
-            GateError::Ledger(error) => error.into(),
+            AccessError::Store(error) => error.into(),
+            AccessError::Ledger(error) => error.into(),
         }
     }
 }
@@ -180,9 +180,9 @@ pub struct ArtifactService {
     imports: Room,
     fetches: Room,
     checks: Room,
-    gate: Gate,
-    /// Whether the gate has been built.
-    is_gated: watch::Receiver<bool>,
+    access: AccessControl,
+    /// Whether it is known who may read what.
+    access_is_known: watch::Receiver<bool>,
     /// Held while damage is repaired.
     mending: Arc<Mutex<()>>,
     /// Notified when there may be files that nothing names.
@@ -225,7 +225,7 @@ impl FetchJob {
 
 /// What the caller of a fetch is told during the fetch.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum FetchUpdate {
     /// A provider was found.
     Provider(PeerId),
     /// An event of the exchange.
@@ -293,23 +293,23 @@ impl ArtifactService {
         let incoming = control.accept(protocol.clone())?;
         let counters = Arc::<ServeCounters>::default();
         node.metrics.read_served(counters.clone());
-        let gate = Gate::default();
+        let access = AccessControl::default();
         let server = Server {
             store: node.artifacts.clone(),
             admit: {
-                let (gate, ledger, store) = (gate.clone(), node.ledger.clone(), node.artifacts.clone());
+                let (access, ledger, store) = (access.clone(), node.ledger.clone(), node.artifacts.clone());
                 Arc::new(move |peer, asked| {
                     // Also for a blob that a stream already has open.
                     if store.is_damaged(&asked.blob) {
                         return false;
                     }
-                    match gate.ruling(asked) {
+                    match access.ruling(asked) {
                         Ruling::Free => return true,
                         Ruling::Unknown => return false,
                         Ruling::ByLedger => {}
                     }
                     let (state, now) = (ledger.snapshot(), ledger.tip().time);
-                    gate::admits(&store, &state, &asked.artifact, (peer, now)).unwrap_or_else(|error| {
+                    access_control::admits(&store, &state, &asked.artifact, (peer, now)).unwrap_or_else(|error| {
                         tracing::error!(%error, "cannot tell who may read an artifact; it is not served");
                         false
                     })
@@ -318,16 +318,16 @@ impl ArtifactService {
             limits: limits.serve(),
             counters,
         };
-        let lending = lending(&gate, &node);
+        let lending = lending(&access, &node);
         let fetcher = Fetcher::new(node.artifacts.clone(), lending, control, protocol, limits.fetch());
-        let (gated, is_gated) = watch::channel(false);
+        let (known, access_is_known) = watch::channel(false);
         let service = Self {
             fetcher,
             imports: Room::new("imports", IMPORTS),
             fetches: Room::new("fetches", FETCHES),
             checks: Room::new("verifications", CHECKS),
-            gate,
-            is_gated,
+            access,
+            access_is_known,
             mending: Arc::default(),
             untidy: Arc::default(),
             damage: Arc::default(),
@@ -340,8 +340,8 @@ impl ArtifactService {
             tokio::select! {
                 () = async {
                     // Who may have what is known before the first request is answered.
-                    teller.refresh_gate().await;
-                    gated.send_replace(true);
+                    teller.refresh_access().await;
+                    known.send_replace(true);
                     tokio::join!(
                         exchange::serve::serve(server, incoming),
                         teller.tell_all(),
@@ -383,7 +383,7 @@ impl ArtifactService {
                 Ok(notice) => self.on_block(&notice).await,
                 // The missed blocks may have contained anything.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    self.refresh_gate().await;
+                    self.refresh_access().await;
                     self.tell_all().await;
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
@@ -409,7 +409,7 @@ impl ArtifactService {
             }
         }
         if terms_changed {
-            self.refresh_gate().await;
+            self.refresh_access().await;
         }
         for artifact in resumed {
             self.tell(artifact).await;
@@ -425,10 +425,10 @@ impl ArtifactService {
     }
 
     /// Rebuilds the list of who may have what, and stops announcing what is served to nobody.
-    async fn refresh_gate(&self) {
+    async fn refresh_access(&self) {
         loop {
             let service = self.clone();
-            let work = move || service.gate.refresh(&service.node.artifacts, &service.node.ledger);
+            let work = move || service.access.refresh(&service.node.artifacts, &service.node.ledger);
             let error = match tokio::task::spawn_blocking(work).await {
                 Ok(Ok(to_nobody)) => {
                     return to_nobody.into_iter().for_each(|address| self.node.network.stop_providing(address));
@@ -458,7 +458,7 @@ impl ArtifactService {
                     self.node.network.provide(address);
                 }
             }
-            Ok(Terms::Withdrawn | Terms::Suspended | Terms::Waiting) => {}
+            Ok(Terms::Withdrawn | Terms::Suspended | Terms::Unpublished) => {}
             Err(error) => tracing::error!(%address, %error, "an artifact is not announced"),
         }
     }
@@ -466,7 +466,7 @@ impl ArtifactService {
     /// Serves and announces an artifact that has arrived in the store.
     async fn serve_from_now(&self, address: ArtifactId) {
         let service = self.clone();
-        let work = move || service.gate.look(&service.node.artifacts, &service.node.ledger, &address);
+        let work = move || service.access.look(&service.node.artifacts, &service.node.ledger, &address);
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(())) => self.tell(address).await,
             Ok(Err(error)) => tracing::error!(%address, %error, "an artifact is not served"),
@@ -496,12 +496,12 @@ impl ArtifactService {
     /// # Errors
     /// See [`ServiceError`].
     pub async fn collect_garbage(&self, dry_run: bool, downloads: bool) -> Result<Garbage, ServiceError> {
-        let (node, gate) = (self.node.clone(), self.gate.clone());
+        let (node, access) = (self.node.clone(), self.access.clone());
         let work = move || {
             let state = node.ledger.snapshot();
             let mut released = BTreeSet::new();
             for artifact in node.artifacts.list()? {
-                if gate::is_released(&state, &artifact.address)? {
+                if access_control::is_released(&state, &artifact.address)? {
                     released.insert(artifact.address);
                 }
             }
@@ -509,7 +509,7 @@ impl ArtifactService {
             let collected = node.artifacts.collect_garbage_with((dry_run, downloads), is_released)?;
             for address in collected.artifacts.iter().filter(|_| !dry_run) {
                 node.network.stop_providing(*address);
-                gate.look(&node.artifacts, &node.ledger, address)?;
+                access.look(&node.artifacts, &node.ledger, address)?;
             }
             Ok::<_, ServiceError>(collected)
         };
@@ -524,7 +524,7 @@ impl ArtifactService {
     pub async fn fetch(
         &self,
         job: FetchJob,
-        tell: Arc<dyn Fn(Told) + Send + Sync>,
+        tell: Arc<dyn Fn(FetchUpdate) + Send + Sync>,
     ) -> Result<(Artifact, FetchReport), ServiceError> {
         let _place = self.fetches.take()?;
         if let Some(output) = &job.output {
@@ -548,7 +548,7 @@ impl ArtifactService {
             Some(selection) => self.blocking(move |store| selected(store, &address, &selection)).await?,
         };
         if let Some(output) = job.output {
-            let mut progress = move |progress| tell(Told::Export(progress));
+            let mut progress = move |progress| tell(FetchUpdate::Export(progress));
             let overwrite = job.overwrite;
             let export = move |store: &ArtifactStore| match selection {
                 None => store.export(&address, &output, overwrite, &mut progress),
@@ -562,22 +562,25 @@ impl ArtifactService {
     async fn fetch_missing(
         &self,
         job: &FetchJob,
-        tell: &Arc<dyn Fn(Told) + Send + Sync>,
+        tell: &Arc<dyn Fn(FetchUpdate) + Send + Sync>,
     ) -> Result<FetchReport, ServiceError> {
         let wanted = self.wanted(job).await?;
         // It must be known on whose behalf the bytes are here before others are asked for more.
-        let mut is_gated = self.is_gated.clone();
-        is_gated.wait_for(|is_gated| *is_gated).await.map_err(|_| ServiceError::Defect("serving has ended".into()))?;
+        let mut access_is_known = self.access_is_known.clone();
+        access_is_known
+            .wait_for(|access_is_known| *access_is_known)
+            .await
+            .map_err(|_| ServiceError::Defect("serving has ended".into()))?;
         let observer: Observer = {
             let tell = tell.clone();
-            Arc::new(move |event| tell(Told::Exchange(event)))
+            Arc::new(move |event| tell(FetchUpdate::Exchange(event)))
         };
         let own = self.node.network.local_peer_id();
         let tell = tell.clone();
         let providers = self
             .providers(job)
             .filter(move |peer| std::future::ready(*peer != own))
-            .inspect(move |peer| tell(Told::Provider(*peer)));
+            .inspect(move |peer| tell(FetchUpdate::Provider(*peer)));
         let result = self.fetcher.fetch_some(wanted, job.selection.clone(), providers, observer).await;
         let report = match &result {
             Ok(report) => report,
@@ -692,14 +695,14 @@ impl ArtifactService {
     }
 }
 
-/// Which of the bytes that are here a fetch may take over: see [`crate::artifacts::gate`].
-fn lending(gate: &Gate, node: &NodeHandle) -> Lending {
-    let (begins, lends, node) = (gate.clone(), gate.clone(), node.clone());
+/// Which of the bytes that are here a fetch may take over: see [`crate::artifacts::access_control`].
+fn lending(access: &AccessControl, node: &NodeHandle) -> Lending {
+    let (begins, lends, node) = (access.clone(), access.clone(), node.clone());
     Lending {
         begins: Arc::new(move |address| {
             begins.look(&node.artifacts, &node.ledger, address).map_err(|error| match error {
-                GateError::Store(error) => error.into(),
-                GateError::Ledger(error) => FetchError::Ledger(error),
+                AccessError::Store(error) => error.into(),
+                AccessError::Ledger(error) => FetchError::Ledger(error),
             })
         }),
         lends: Arc::new(move |asked| lends.lends(asked)),

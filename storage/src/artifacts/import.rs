@@ -151,7 +151,7 @@ struct Hashed {
 }
 
 /// A message from a worker to the calling thread.
-enum Told {
+enum WorkerMessage {
     /// The number of bytes that were read since the last message.
     Read(u64),
     /// The file of this number is done; what was not here is written and waits for its name.
@@ -173,7 +173,7 @@ struct New {
     claimed_bytes: u64,
 }
 
-type Tell = mpsc::SyncSender<Result<Told, ArtifactError>>;
+type Tell = mpsc::SyncSender<Result<WorkerMessage, ArtifactError>>;
 
 /// An import in progress, on the calling thread.
 struct Import<'a> {
@@ -308,13 +308,13 @@ impl<'a> Import<'a> {
         Ok(hashed.into_iter().map(|(_, hashed)| hashed).collect())
     }
 
-    fn note(&mut self, told: Told, all: &mut Vec<(usize, Hashed)>) -> Result<(), ArtifactError> {
+    fn note(&mut self, told: WorkerMessage, all: &mut Vec<(usize, Hashed)>) -> Result<(), ArtifactError> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(ArtifactError::GivenUp);
         }
         match told {
-            Told::Read(count_bytes) => self.advance(count_bytes),
-            Told::Taken(index, Taken { hashed, new, untold_bytes }) => {
+            WorkerMessage::Read(count_bytes) => self.advance(count_bytes),
+            WorkerMessage::Taken(index, Taken { hashed, new, untold_bytes }) => {
                 self.advance(untold_bytes);
                 if let Some(new) = new {
                     self.stage(&hashed.address, new, hashed.size_bytes)?;
@@ -369,7 +369,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&self, tell: &Tell) {
         while let Some((index, path)) = self.take() {
-            let taken = self.file(path, tell).map(|taken| Told::Taken(index, taken));
+            let taken = self.file(path, tell).map(|taken| WorkerMessage::Taken(index, taken));
             let failed = taken.is_err();
             if tell.send(taken).is_err() || failed {
                 return;
@@ -491,7 +491,7 @@ impl Work<'_> {
                 ContentHash::from_bytes(hasher.finalize().into())
             });
             let on_bytes = |count| {
-                let _ = tell.send(Ok(Told::Read(count)));
+                let _ = tell.send(Ok(WorkerMessage::Read(count)));
                 self.is_wanted()
             };
             let mut tee = Tee { file, current: Arc::default(), position: 0, buffers: 0, to_sha256, used, on_bytes };

@@ -6,7 +6,7 @@
 //! fetches are removed automatically.
 
 use super::{ArtifactService, ServiceError, require_absolute};
-use crate::{artifacts::gate, event_loop::machine::clock};
+use crate::{artifacts::access_control, event_loop::machine::clock};
 use allod_protocol::ground::{
     ids::{ArtifactId, ModelId},
     limits,
@@ -119,7 +119,7 @@ impl ArtifactService {
         let node = self.node.clone();
         let work = move || {
             let Some(awaited) = node.artifacts.awaited(&address)? else { return Ok(()) };
-            if gate::is_version(&node.ledger.snapshot(), &address, &awaited.model)? {
+            if access_control::is_version(&node.ledger.snapshot(), &address, &awaited.model)? {
                 node.artifacts.settle(&address)?;
             }
             Ok::<_, ServiceError>(())
@@ -133,7 +133,7 @@ impl ArtifactService {
 
     async fn look(&self, address: ArtifactId) -> Result<(), ServiceError> {
         let service = self.clone();
-        let work = move || service.gate.look(&service.node.artifacts, &service.node.ledger, &address);
+        let work = move || service.access.look(&service.node.artifacts, &service.node.ledger, &address);
         let looked = tokio::task::spawn_blocking(work).await;
         Ok(looked.map_err(|error| ServiceError::Defect(error.to_string()))??)
     }
