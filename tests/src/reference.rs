@@ -351,7 +351,7 @@ impl World {
         self.admit(transaction)?;
         let (sender, action) = (transaction.body.sender, &transaction.body.action);
         let before = self.clone();
-        let result = self.attempt(sender, (action, &transaction.body.signers), named);
+        let result = self.attempt(sender, action, &transaction.body.signers, named);
         match result {
             Ok(()) => self.note_spoken(sender, action),
             Err(_) => *self = before,
@@ -362,7 +362,8 @@ impl World {
     fn attempt(
         &mut self,
         sender: AccountId,
-        (action, signers): (&Action, &[PublicKey]),
+        action: &Action,
+        signers: &[PublicKey],
         named: [u8; 32],
     ) -> Result<(), Refused> {
         match action {

@@ -172,7 +172,7 @@ impl Simulation {
         let genesis = Arc::new(genesis(plan.validators, plan.timeouts));
         let ledger = MemoryLedger::new(&genesis).expect("a genesis that begins a network");
         let peers: Vec<Peer> = (0..plan.validators + plan.observers)
-            .map(|peer| Self::peer(&plan, peer, (&genesis, &ledger), &mut rng))
+            .map(|peer| Self::peer(&plan, peer, &genesis, &ledger, &mut rng))
             .collect();
         let wishes = plan.changes.iter().map(|(height, powers)| Wish { height: *height, powers: powers.clone() });
         let network = NetworkConditions { loss: 0.0, duplication: 0.0, corruption: 0.0, ..plan.network.clone() };
@@ -202,7 +202,7 @@ impl Simulation {
         }
     }
 
-    fn peer(plan: &Plan, peer: usize, (genesis, ledger): (&Arc<Genesis>, &MemoryLedger), rng: &mut ChaCha8Rng) -> Peer {
+    fn peer(plan: &Plan, peer: usize, genesis: &Arc<Genesis>, ledger: &MemoryLedger, rng: &mut ChaCha8Rng) -> Peer {
         let behaviour = plan.behaviours.get(&peer).copied().unwrap_or_default();
         let key = consensus_key(if let Behaviour::Double(of) = behaviour { of } else { peer });
         let (seed, ahead_ms) = (rng.random(), rng.random_range(0..100));
@@ -338,7 +338,7 @@ impl Simulation {
         }
     }
 
-    fn send(&mut self, (from, to): (usize, usize), after_us: u64, packet: Packet) {
+    fn send(&mut self, from: usize, to: usize, after_us: u64, packet: Packet) {
         if self.parted.contains(&(from, to)) || self.parted.contains(&(to, from)) {
             return;
         }
@@ -597,7 +597,7 @@ impl Simulation {
             self.checker.on_taken(pair.1, bytes);
         }
         if after.1 > refused {
-            self.checker.on_refused(pair, bytes, genuine);
+            self.checker.on_refused(pair.0, pair.1, bytes, genuine);
         }
     }
 
@@ -614,7 +614,7 @@ impl Simulation {
             self.misdeed(peer, |hooks, scene| hooks.on_request(scene, asker, tip, blocks)).flatten()
         };
         if let Some((tip, blocks)) = served {
-            self.send((peer, asker), 0, Packet::Blocks(tip, blocks.into()));
+            self.send(peer, asker, 0, Packet::Blocks(tip, blocks.into()));
         }
     }
 
@@ -670,7 +670,7 @@ impl Simulation {
                 }
                 Sent::Request { peer: to, from } => {
                     self.say(peer, || format!("asks peer {to} for blocks from height {from}"));
-                    self.send((peer, to), after_us, Packet::Request(from));
+                    self.send(peer, to, after_us, Packet::Request(from));
                 }
                 Sent::Block { peer: other } => {
                     self.say(peer, || format!("wants no more of peer {other}"));
@@ -732,7 +732,7 @@ impl Simulation {
             }
             let packet = Packet::Gossip(channel, bytes.into(), genuine);
             for to in to {
-                self.send((peer, to), after_us, packet.clone());
+                self.send(peer, to, after_us, packet.clone());
             }
         }
     }

@@ -169,7 +169,7 @@ pub(crate) async fn import(
         let started = Instant::now();
         let mut meter = Meter::new(sender, ImportLine::Progress);
         let imported =
-            service.publish(PathBuf::from(request.path), (mode, version), move |progress| meter.tell(progress)).await?;
+            service.publish(PathBuf::from(request.path), mode, version, move |progress| meter.tell(progress)).await?;
         Ok(ImportLine::Artifact(PublishedView {
             artifact: imported.artifact,
             sha256: imported.sha256,
@@ -262,12 +262,12 @@ pub(crate) async fn fetch(
     let (output, version, despite) = (request.output.clone(), request.version.clone(), request.despite.clone());
     let job = job(parse(&address)?, request)?;
     let address = job.address;
-    judge(&api, address, (version.clone(), despite.clone())).await?;
+    judge(&api, address, version.clone(), despite.clone()).await?;
     let (api, stop) = (api.clone(), api.stop.clone());
     Ok(lines(stop, FetchLine::Error, |sender| async move {
         let (artifact, report) = api.artifacts.fetch(job, teller(sender)).await?;
         // Again: what was decided while the bytes came counts too.
-        let standing = judge(&api, address, (version, despite)).await?;
+        let standing = judge(&api, address, version, despite).await?;
         Ok(FetchLine::Result(FetchedView { standing, ..fetched(artifact, report, output) }))
     })
     .await)
@@ -277,7 +277,8 @@ pub(crate) async fn fetch(
 async fn judge(
     api: &Shared,
     address: ArtifactId,
-    (version, despite): (Option<VersionRef>, Vec<ConcernKind>),
+    version: Option<VersionRef>,
+    despite: Vec<ConcernKind>,
 ) -> Result<Standing, Problem> {
     with_reader(api, move |reader| {
         let standing = standing::of_artifact(reader, &address, version.as_ref())?;
@@ -465,7 +466,8 @@ pub(crate) async fn content(
     State(api): State<Shared>,
     Path(address): Path<String>,
     Query(query): Query<ContentQuery>,
-    (method, headers): (Method, HeaderMap),
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let despite = standing::named(query.despite.as_deref())?;
     let opened = with_reader(&api, move |reader| {

@@ -77,8 +77,8 @@ fn effect_of(reader: &Reader, proposal: &Proposal) -> Result<Option<EffectView>,
     if proposal.status.is_final() {
         return Ok(None);
     }
-    let at = (reader.state.height().next(), reader.now()?);
-    let (_, changes) = dry_run::effect(&reader.state, reader.node.network_id, at, proposal)?;
+    let (height, time) = (reader.state.height().next(), reader.now()?);
+    let (_, changes) = dry_run::effect(&reader.state, reader.node.network_id, height, time, proposal)?;
     effect::on_register(reader, model, &changes)
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView
         let version = reader.find::<Version>(&(model, label.clone()))?;
         let artifact = version.map(|version| version.artifact.address);
         for gate in &proposal.gates {
-            gates.push(gate_view(reader, (model, gate), label, artifact)?);
+            gates.push(gate_view(reader, model, gate, label, artifact)?);
         }
     }
     Ok(gates)
@@ -99,7 +99,8 @@ pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView
 
 fn gate_view(
     reader: &Reader,
-    (model, gate): (ModelId, &ProposalGate),
+    model: ModelId,
+    gate: &ProposalGate,
     label: &VersionLabel,
     artifact: Option<ArtifactId>,
 ) -> Result<GateView, Problem> {

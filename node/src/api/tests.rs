@@ -279,7 +279,7 @@ impl Peer {
         description::check_body("post", path, &body);
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for line in &lines {
-            description::check_answer("post", path, (200, "application/x-ndjson"), line);
+            description::check_answer("post", path, 200, "application/x-ndjson", line);
         }
         lines
     }
@@ -295,7 +295,7 @@ impl Peer {
 async fn described(method: &str, path: &str, response: reqwest::Response) -> Value {
     let (status, kind) = (response.status().as_u16(), content_type(&response));
     let body = response.json().await.unwrap();
-    description::check_answer(method, path, (status, &kind), &body);
+    description::check_answer(method, path, status, &kind, &body);
     body
 }
 

@@ -127,7 +127,8 @@ pub(crate) fn admits(
     store: &ArtifactStore,
     state: &impl StateRead,
     artifact: &ArtifactId,
-    (peer, now): (&PeerId, Timestamp),
+    peer: &PeerId,
+    now: Timestamp,
 ) -> Result<bool, AccessError> {
     match (Terms::of(store, state, artifact)?.0, peer_key::of_peer(peer)) {
         (Terms::Free, _) => Ok(true),

@@ -309,7 +309,7 @@ impl ArtifactService {
                         Ruling::ByLedger => {}
                     }
                     let (state, now) = (ledger.snapshot(), ledger.tip().time);
-                    access_control::admits(&store, &state, &asked.artifact, (peer, now)).unwrap_or_else(|error| {
+                    access_control::admits(&store, &state, &asked.artifact, peer, now).unwrap_or_else(|error| {
                         tracing::error!(%error, "cannot tell who may read an artifact; it is not served");
                         false
                     })
@@ -506,7 +506,7 @@ impl ArtifactService {
                 }
             }
             let is_released = |address: &ArtifactId| released.contains(address);
-            let collected = node.artifacts.collect_garbage_with((dry_run, downloads), is_released)?;
+            let collected = node.artifacts.collect_garbage_with(dry_run, downloads, is_released)?;
             for address in collected.artifacts.iter().filter(|_| !dry_run) {
                 node.network.stop_providing(*address);
                 access.look(&node.artifacts, &node.ledger, address)?;

@@ -104,7 +104,7 @@ impl ArtifactStore {
     /// Names the file and the remedy: a symbolic link or a special file in a directory, a name that no collection can
     /// have, a file that changes meanwhile, a full disk.
     pub fn import(&self, source: &Path, mode: ImportMode, progress: OnProgress<'_>) -> Result<Imported, ArtifactError> {
-        self.import_for(source, (mode, None), &AtomicBool::new(false), progress)
+        self.import_for(source, mode, None, &AtomicBool::new(false), progress)
     }
 
     /// As [`ArtifactStore::import`], but stops when `given_up` becomes true. What is imported for a publish is awaited
@@ -116,7 +116,8 @@ impl ArtifactStore {
     pub fn import_for(
         &self,
         source: &Path,
-        (mode, publication): (ImportMode, Option<Publication<'_>>),
+        mode: ImportMode,
+        publication: Option<Publication<'_>>,
         given_up: &AtomicBool,
         progress: OnProgress<'_>,
     ) -> Result<Imported, ArtifactError> {
@@ -126,7 +127,7 @@ impl ArtifactStore {
         let kind = fs::metadata(&source).map_err(at("inspect", &source))?;
         let own = self.own_files()?;
         own.refuse_within(&source)?;
-        let mut import = Import::new(self, (mode, publication), (given_up, &own), progress);
+        let mut import = Import::new(self, mode, publication, given_up, &own, progress);
         let imported = if kind.is_dir() {
             import.collection(&source)
         } else if kind.is_file() {
@@ -196,8 +197,10 @@ struct Import<'a> {
 impl<'a> Import<'a> {
     fn new(
         store: &'a ArtifactStore,
-        (mode, publication): (ImportMode, Option<Publication<'a>>),
-        (given_up, own): (&'a AtomicBool, &'a Own),
+        mode: ImportMode,
+        publication: Option<Publication<'a>>,
+        given_up: &'a AtomicBool,
+        own: &'a Own,
         progress: OnProgress<'a>,
     ) -> Self {
         let state = Progress { done_bytes: 0, total_bytes: 0 };

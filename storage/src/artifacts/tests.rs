@@ -937,7 +937,7 @@ fn whose_a_file_is_can_be_told_as_long_as_it_is_here_and_what_nobody_wants_goes(
     let collected = to.store.collect_garbage(false, |_| false).unwrap();
     assert_eq!((collected.blobs, collected.downloads), (0, 0), "{collected:?}");
     assert!(to.store.has_blob(&one.address) && is_begun(Fate::Arrives));
-    let tried = to.store.collect_garbage_with((true, true), |_| false).unwrap();
+    let tried = to.store.collect_garbage_with(true, true, |_| false).unwrap();
     assert_eq!((tried.blobs, tried.downloads), (2, 1));
     assert!(to.store.has_blob(&one.address) && to.store.partials().unwrap() == [other.address]);
     // A week later it goes by itself.
@@ -962,8 +962,8 @@ fn what_a_publish_brings_stays_if_the_ledger_takes_it_and_goes_if_not() {
     let publish = |name: &str, content: &[u8]| {
         let publication = Publication { model, until: &|| Timestamp::new(5) };
         let path = bench.file(name, content);
-        let options = (ImportMode::Copy, Some(publication));
-        let imported = bench.store.import_for(&path, options, &AtomicBool::new(false), &mut quiet).unwrap();
+        let (mode, publication) = (ImportMode::Copy, Some(publication));
+        let imported = bench.store.import_for(&path, mode, publication, &AtomicBool::new(false), &mut quiet).unwrap();
         imported.artifact.address
     };
     let (taken, refused) = (publish("one", b"one"), publish("two", b"two"));

@@ -48,7 +48,7 @@ impl Oracle {
         self.tip = Some(after.clone());
         let history = &mut self.history;
         held(|| {
-            history.follow((after.height.get(), after.time), decided.block.transactions(), done);
+            history.follow(after.height.get(), after.time, decided.block.transactions(), done);
             history.check(earlier, now, done);
             if after.height.get().is_multiple_of(COMPARE_EVERY) {
                 history.compare(earlier, now);

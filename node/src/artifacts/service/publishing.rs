@@ -59,7 +59,8 @@ impl ArtifactService {
     pub async fn publish(
         &self,
         path: PathBuf,
-        (mode, version): (ImportMode, Option<ForVersion>),
+        mode: ImportMode,
+        version: Option<ForVersion>,
         mut progress: impl FnMut(Progress) + Send + 'static,
     ) -> Result<Imported, ServiceError> {
         let place = self.imports.take()?;
@@ -76,7 +77,7 @@ impl ArtifactService {
                 let answer_ms = version.map_or(0, |version| version.answer_ms);
                 let until = || clock().max(ledger.tip().time).plus_ms(answer_ms);
                 let publication = version.map(|version| Publication { model: version.model, until: &until });
-                let imported = store.import_for(&path, (mode, publication), &seen, &mut progress)?;
+                let imported = store.import_for(&path, mode, publication, &seen, &mut progress)?;
                 if version.is_none() {
                     store.pin(&imported.artifact.address)?;
                 }
