@@ -5,7 +5,7 @@
 //! stays as it was. An import ends when its caller disconnects. Leftovers on disk from failed imports and abandoned
 //! fetches are removed automatically.
 
-use super::{ArtifactService, ServiceError, require_absolute};
+use super::{ArtifactService, ServiceError, fetching::require_absolute};
 use crate::{artifacts::access_control, event_loop::machine::clock};
 use allod_protocol::ground::{
     ids::{ArtifactId, ModelId},
