@@ -408,7 +408,9 @@ impl World {
             Action::SetIntake(asked) => self.set_intake(sender, asked.of, asked.takes),
             Action::AcceptTransfer(asked) => self.accept_transfer(sender, asked.proposal, asked.accept),
             Action::StopVersion(asked) => self.stop_version(sender, asked),
-            other => panic!("the reference has no rule for {}", other.name()),
+            Action::BindPeer(_) | Action::ReleasePeer(_) | Action::RequestApproval(_) | Action::SignApproval(_) => {
+                panic!("the reference has no rule for {}", action.name())
+            }
         }
     }
 

@@ -53,7 +53,12 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
             ProposalStatus::ExecutionFailed { reason, .. } | ProposalStatus::Expired { reason, .. } => {
                 Some(plain::with_names(reader, &reason.to_string())?)
             }
-            _ => None,
+            ProposalStatus::Open
+            | ProposalStatus::Queued { .. }
+            | ProposalStatus::Executed { .. }
+            | ProposalStatus::Rejected { .. }
+            | ProposalStatus::Withdrawn { .. }
+            | ProposalStatus::Cancelled { .. } => None,
         },
         effect: None,
         proposal,
