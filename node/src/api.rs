@@ -70,12 +70,15 @@ use crate::{
     services::Services,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
 };
-use utoipa::OpenApi as _;
+use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Bytes of a request's body. A transaction in JSON is at most a few times its canonical size.
@@ -108,7 +111,7 @@ pub(crate) struct Api {
     pub(crate) node: NodeHandle,
     pub(crate) artifacts: ArtifactService,
     pub(crate) replication: Replication,
-    pub(crate) waiting: submit::Waiting,
+    pub(crate) waiting: submit::WaitingRequests,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) subscribers: Arc<Semaphore>,
     pub(crate) downloads: Arc<Semaphore>,
@@ -133,7 +136,7 @@ pub async fn serve(
     let api = Arc::new(Api {
         artifacts: services.artifacts.clone(),
         replication: services.replication.clone(),
-        waiting: submit::Waiting::default(),
+        waiting: submit::WaitingRequests::default(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS)),
@@ -159,8 +162,9 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 fn router(api: Shared) -> Router {
-    let (routes, _) = routes().split_for_parts();
-    routes
+    let (endpoints, _) = &*ENDPOINTS;
+    endpoints
+        .clone()
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE_BYTES))
@@ -168,6 +172,9 @@ fn router(api: Shared) -> Router {
         .layer(middleware::from_fn(listener::seated))
         .with_state(api)
 }
+
+/// The endpoints, and the description of them, both made from [`routes`] when one is first needed.
+static ENDPOINTS: LazyLock<(Router<Shared>, OpenApi)> = LazyLock::new(|| routes().split_for_parts());
 
 /// Every endpoint, with its path, its method and its description, which stand at the handler.
 #[allow(clippy::too_many_lines, reason = "a list, a line for each path")]

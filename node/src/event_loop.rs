@@ -12,7 +12,7 @@ pub(crate) mod verifier;
 
 use crate::{
     event_loop::{
-        handle::{Command, Role, Status},
+        handle::{Role, Status, Submission},
         machine::NodeMachine,
         quorum::{Reached, Watch},
         verifier::{Unverified, Verified, Verifier},
@@ -41,8 +41,8 @@ const TICK: Duration = Duration::from_millis(500);
 enum Event {
     /// An event of the swarm.
     Network(NetworkEvent),
-    /// A command from the API.
-    Command(Command),
+    /// A transaction from the API.
+    Submitted(Submission),
     /// A gossip message of transactions has been checked.
     Verified(Verified<GossipToken>),
     /// Time has passed: a timer may be due.
@@ -54,7 +54,7 @@ enum Event {
 /// The sources of the events. Every channel is bounded.
 pub(crate) struct Sources {
     pub(crate) network: NetworkEvents,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) submissions: mpsc::Receiver<Submission>,
     pub(crate) verified: mpsc::Receiver<Verified<GossipToken>>,
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -116,7 +116,7 @@ impl EventLoop {
             _ = sources.stop.wait_for(|stop| *stop) => Event::Stop,
             () = tokio::time::sleep_until(wake) => Event::Time,
             Some(event) = sources.network.recv() => Event::Network(event),
-            Some(command) = sources.commands.recv() => Event::Command(command),
+            Some(submission) = sources.submissions.recv() => Event::Submitted(submission),
             Some(verified) = sources.verified.recv() => Event::Verified(verified),
             else => Event::Stop,
         }
@@ -125,7 +125,7 @@ impl EventLoop {
     fn on_event(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Network(event) => self.on_network(event)?,
-            Event::Command(Command::Submit(checked, answer)) => {
+            Event::Submitted(Submission { checked, answer }) => {
                 // The submitter may be gone; the transaction counts all the same.
                 let _ = answer.send(self.host.on_submit(checked));
             }

@@ -51,9 +51,9 @@ const TIMED_SUBMISSIONS: usize = 65_536;
 /// A submission is no longer timed after this: it has expired, or was lost.
 const TIMED_AT_MOST: Duration = Duration::from_secs(3_600);
 
-/// Where this peer stands in consensus, which the event loop knows.
+/// The state of this peer in consensus, which the event loop knows.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct ConsensusState {
     /// The address of its consensus key.
     pub validator: ValidatorAddress,
     /// The highest height that another peer reported.
@@ -279,8 +279,8 @@ impl Metrics {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn render(&self, ledger: &Ledger, network: &NetworkStats, standing: &Standing) -> anyhow::Result<String> {
-        self.collect(ledger, standing)?;
+    pub fn render(&self, ledger: &Ledger, network: &NetworkStats, state: &ConsensusState) -> anyhow::Result<String> {
+        self.collect(ledger, state)?;
         self.collect_network(network);
         self.collect_storage(ledger);
         let mut text = Vec::new();
@@ -288,20 +288,20 @@ impl Metrics {
         Ok(String::from_utf8(text)?)
     }
 
-    fn collect(&self, ledger: &Ledger, standing: &Standing) -> anyhow::Result<()> {
+    fn collect(&self, ledger: &Ledger, state: &ConsensusState) -> anyhow::Result<()> {
         let snapshot = ledger.snapshot();
         if let Some(network) = read::<Network>(&snapshot, &())? {
             self.ledger.open_proposals.set(gauge(network.open_proposals));
         }
         self.consensus.height.set(gauge(snapshot.height().get()));
-        self.consensus.best_known_height.set(gauge(standing.best_known_height.get()));
-        self.consensus.catching_up.set(i64::from(standing.catching_up));
-        self.consensus.listening_peers.set(i64::try_from(standing.listening_peers).unwrap_or(i64::MAX));
-        self.consensus.reached_power.set(gauge(standing.reached_power.get()));
-        self.consensus.total_power.set(gauge(standing.total_power.get()));
-        self.consensus.cut_off.set(i64::from(standing.cut_off));
+        self.consensus.best_known_height.set(gauge(state.best_known_height.get()));
+        self.consensus.catching_up.set(i64::from(state.catching_up));
+        self.consensus.listening_peers.set(i64::try_from(state.listening_peers).unwrap_or(i64::MAX));
+        self.consensus.reached_power.set(gauge(state.reached_power.get()));
+        self.consensus.total_power.set(gauge(state.total_power.get()));
+        self.consensus.cut_off.set(i64::from(state.cut_off));
         let own = read::<ValidatorSchedule>(&snapshot, &())?
-            .and_then(|schedule| schedule.current.by_address(&standing.validator).map(|validator| validator.power));
+            .and_then(|schedule| schedule.current.by_address(&state.validator).map(|validator| validator.power));
         self.consensus.validator.set(i64::from(own.is_some()));
         self.consensus.power.set(gauge(own.map_or(0, Power::get)));
         Ok(())

@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     event_loop::{
         EventLoop, Parts, Sources,
-        handle::{COMMAND_BACKLOG, NOTICE_BACKLOG, NodeHandle, Role, Status},
+        handle::{NOTICE_BACKLOG, NodeHandle, Role, SUBMISSION_BACKLOG, Status},
         machine::NodeMachine,
         quorum::Reached,
         retire,
@@ -93,7 +93,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let (network, network_events, swarm) =
         network::start(network_config(&config, network_id, node_key, &validator_key)).await?;
     let (verifier, verified) = Verifier::start(network_id, ledger.clone())?;
-    let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
+    let (submissions_in, submissions) = mpsc::channel(SUBMISSION_BACKLOG);
     let (notices, _) = broadcast::channel(NOTICE_BACKLOG);
     let (stop_in, stop) = watch::channel(false);
     let (status_in, status) = watch::channel(first_status(&ledger, &validator_key));
@@ -105,7 +105,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         artifacts,
         network: network.clone(),
         metrics: metrics.clone(),
-        commands: commands_in,
+        submissions: submissions_in,
         notices: notices.clone(),
         status,
     };
@@ -122,7 +122,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     };
     let services = Services::start(&handle, config.artifact_options(), &stop)?;
     let parts = Parts { machine, key: validator_key, verifier, status: status_in };
-    let sources = Sources { network: network_events, commands, verified, stop: stop.clone() };
+    let sources = Sources { network: network_events, submissions, verified, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
     let mut server = tokio::spawn(api::serve(api_listener, handle, services, stop));
     tracing::info!(network = %network_id, api = %config.api_address, peer = %network.local_peer_id(), "peer is up");

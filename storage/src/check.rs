@@ -61,7 +61,10 @@ impl At {
         match error {
             StorageError::Database(detail) => OpenError::Unavailable { dir: self.dir.clone(), detail },
             StorageError::Damaged { what, problem } => self.damaged(format!("{what}: {problem}")),
-            other => self.damaged(other.to_string()),
+            other @ (StorageError::NotNext { .. }
+            | StorageError::NotReached { .. }
+            | StorageError::NoFacts { .. }
+            | StorageError::Pruned { .. }) => self.damaged(other.to_string()),
         }
     }
 

@@ -351,7 +351,7 @@ impl World {
         self.admit(transaction)?;
         let (sender, action) = (transaction.body.sender, &transaction.body.action);
         let before = self.clone();
-        let result = self.attempt(sender, (action, &transaction.body.signers), named);
+        let result = self.attempt(sender, action, &transaction.body.signers, named);
         match result {
             Ok(()) => self.note_spoken(sender, action),
             Err(_) => *self = before,
@@ -362,7 +362,8 @@ impl World {
     fn attempt(
         &mut self,
         sender: AccountId,
-        (action, signers): (&Action, &[PublicKey]),
+        action: &Action,
+        signers: &[PublicKey],
         named: [u8; 32],
     ) -> Result<(), Refused> {
         match action {
@@ -407,7 +408,9 @@ impl World {
             Action::SetIntake(asked) => self.set_intake(sender, asked.of, asked.takes),
             Action::AcceptTransfer(asked) => self.accept_transfer(sender, asked.proposal, asked.accept),
             Action::StopVersion(asked) => self.stop_version(sender, asked),
-            other => panic!("the reference has no rule for {}", other.name()),
+            Action::BindPeer(_) | Action::ReleasePeer(_) | Action::RequestApproval(_) | Action::SignApproval(_) => {
+                panic!("the reference has no rule for {}", action.name())
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 //! - [`plan`]: what a run is; [`plans`]: the runs that tests make, by name; [`minimise`]: makes a failing one shorter
 //! - `sim::machine`, [`disk`], [`network`], [`faults`]: what fails; `sim::files` and [`crate::directory`]: the same for the
 //!   node's own database and files
-//! - `sim::clients`, `sim::cheats`: what is asked of the ledger; `sim::told`: what is to come of it
+//! - `sim::clients`, `sim::cheats`: what is asked of the ledger; `sim::oracle`: what is to come of it
 //! - [`misbehave`]: validators that break the rules
 //! - [`check`]: what must hold all the same; [`report`]: what came of it
 
@@ -29,14 +29,14 @@ mod machine;
 pub mod minimise;
 pub mod misbehave;
 pub mod network;
+mod oracle;
 pub mod plan;
 pub mod plans;
 pub mod report;
 mod store;
-mod told;
 
 pub use misbehave::Behaviour;
-pub use network::{Network, Partition};
+pub use network::{NetworkConditions, Partition};
 pub use plan::{Absence, Crashes, Plan};
 pub use report::{Counts, Law, Report, Violation};
 
@@ -62,6 +62,7 @@ use faults::{Doom, Healing};
 use files::Files;
 use machine::{Committed, DiskFull, EPOCH_MS, Outcome, PowerFailed, Sent, SimMachine};
 use misbehave::{Misbehaviour, Parcel, Scene};
+use oracle::Oracle;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::{
@@ -70,7 +71,6 @@ use std::{
     sync::Arc,
 };
 use store::Store;
-use told::Told;
 
 /// After how long a peer hears that its request, or the answer, was lost with the connection, in virtual microseconds.
 const BROKEN_AFTER_US: u64 = 300_000;
@@ -141,7 +141,7 @@ impl Peer {
 pub struct Simulation {
     plan: Plan,
     /// The network once it has healed.
-    healed: Network,
+    healed: NetworkConditions,
     network: NetworkId,
     now_us: u64,
     sequence: u64,
@@ -159,7 +159,7 @@ pub struct Simulation {
     parted: BTreeSet<(usize, usize)>,
     honest: Vec<ValidatorAddress>,
     clients: Clients,
-    told: Told,
+    oracle: Oracle,
     checker: Checker,
     trace: blake3::Hasher,
     counts: Counts,
@@ -172,16 +172,16 @@ impl Simulation {
         let genesis = Arc::new(genesis(plan.validators, plan.timeouts));
         let ledger = MemoryLedger::new(&genesis).expect("a genesis that begins a network");
         let peers: Vec<Peer> = (0..plan.validators + plan.observers)
-            .map(|peer| Self::peer(&plan, peer, (&genesis, &ledger), &mut rng))
+            .map(|peer| Self::peer(&plan, peer, &genesis, &ledger, &mut rng))
             .collect();
         let wishes = plan.changes.iter().map(|(height, powers)| Wish { height: *height, powers: powers.clone() });
-        let network = Network { loss: 0.0, duplication: 0.0, corruption: 0.0, ..plan.network.clone() };
+        let network = NetworkConditions { loss: 0.0, duplication: 0.0, corruption: 0.0, ..plan.network.clone() };
         Self {
             network: genesis.network_id(),
             clients: Clients::new(&mut rng, wishes.collect()),
             // A fifth of the histories is near the bound of units.
-            told: Told::new(&genesis, plan.seed.is_multiple_of(5)),
-            healed: Network { partitions: Vec::new(), ..network },
+            oracle: Oracle::new(&genesis, plan.seed.is_multiple_of(5)),
+            healed: NetworkConditions { partitions: Vec::new(), ..network },
             now_us: 0,
             sequence: 0,
             queue: BinaryHeap::new(),
@@ -202,7 +202,7 @@ impl Simulation {
         }
     }
 
-    fn peer(plan: &Plan, peer: usize, (genesis, ledger): (&Arc<Genesis>, &MemoryLedger), rng: &mut ChaCha8Rng) -> Peer {
+    fn peer(plan: &Plan, peer: usize, genesis: &Arc<Genesis>, ledger: &MemoryLedger, rng: &mut ChaCha8Rng) -> Peer {
         let behaviour = plan.behaviours.get(&peer).copied().unwrap_or_default();
         let key = consensus_key(if let Behaviour::Double(of) = behaviour { of } else { peer });
         let (seed, ahead_ms) = (rng.random(), rng.random_range(0..100));
@@ -297,7 +297,7 @@ impl Simulation {
         let highest = (0..self.peers.len()).max_by_key(|peer| self.height(*peer)).expect("there are peers");
         let mut coverage = Coverage::default();
         if self.checker.violations.is_empty() {
-            match self.peers[highest].started().map(|store| store.map(|store| self.told.end(store))) {
+            match self.peers[highest].started().map(|store| store.map(|store| self.oracle.end(store))) {
                 Ok(None) => {}
                 Ok(Some(Ok(happened))) => coverage = happened,
                 Ok(Some(Err(broken))) => self.checker.broken(Law::Reference, format!("at the end: {broken}")),
@@ -338,7 +338,7 @@ impl Simulation {
         }
     }
 
-    fn send(&mut self, (from, to): (usize, usize), after_us: u64, packet: Packet) {
+    fn send(&mut self, from: usize, to: usize, after_us: u64, packet: Packet) {
         if self.parted.contains(&(from, to)) || self.parted.contains(&(to, from)) {
             return;
         }
@@ -409,7 +409,7 @@ impl Simulation {
     fn on_ask(&mut self) {
         let now_ms = EPOCH_MS + self.now_us / 1_000;
         for _ in 0..self.plan.asks {
-            let asked = self.clients.any(&mut self.rng, &mut self.told.history, now_ms);
+            let asked = self.clients.any(&mut self.rng, &mut self.oracle.history, now_ms);
             asked.into_iter().for_each(|transaction| self.submit(transaction));
         }
         for peer in 0..self.peers.len() {
@@ -597,7 +597,7 @@ impl Simulation {
             self.checker.on_taken(pair.1, bytes);
         }
         if after.1 > refused {
-            self.checker.on_refused(pair, bytes, genuine);
+            self.checker.on_refused(pair.0, pair.1, bytes, genuine);
         }
     }
 
@@ -614,7 +614,7 @@ impl Simulation {
             self.misdeed(peer, |hooks, scene| hooks.on_request(scene, asker, tip, blocks)).flatten()
         };
         if let Some((tip, blocks)) = served {
-            self.send((peer, asker), 0, Packet::Blocks(tip, blocks.into()));
+            self.send(peer, asker, 0, Packet::Blocks(tip, blocks.into()));
         }
     }
 
@@ -670,7 +670,7 @@ impl Simulation {
                 }
                 Sent::Request { peer: to, from } => {
                     self.say(peer, || format!("asks peer {to} for blocks from height {from}"));
-                    self.send((peer, to), after_us, Packet::Request(from));
+                    self.send(peer, to, after_us, Packet::Request(from));
                 }
                 Sent::Block { peer: other } => {
                     self.say(peer, || format!("wants no more of peer {other}"));
@@ -691,10 +691,10 @@ impl Simulation {
         self.checker.on_final(peer, committed);
         if self.checker.on_decided(peer, committed) {
             let store = self.peers[peer].store().expect("a peer that commits has a machine");
-            if let Err(broken) = self.told.on_decided(store, committed) {
+            if let Err(broken) = self.oracle.on_decided(store, committed) {
                 return self.checker.broken(Law::Reference, format!("height {}: {broken}", after.height));
             }
-            let asked = self.clients.on_committed(&mut self.told.history, committed, after);
+            let asked = self.clients.on_committed(&mut self.oracle.history, committed, after);
             if self.clients.have_given_up() {
                 self.checker.on_wished_in_vain(after.height);
             }
@@ -732,7 +732,7 @@ impl Simulation {
             }
             let packet = Packet::Gossip(channel, bytes.into(), genuine);
             for to in to {
-                self.send((peer, to), after_us, packet.clone());
+                self.send(peer, to, after_us, packet.clone());
             }
         }
     }

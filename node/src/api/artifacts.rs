@@ -16,7 +16,7 @@ use super::{
 use crate::{
     artifacts::{
         replication::Copies,
-        service::{Checked, FetchJob, ForVersion, Told, found},
+        service::{Checked, FetchJob, FetchUpdate, ForVersion, found},
     },
     exchange::fetch::{FetchEvent, FetchReport},
 };
@@ -169,7 +169,7 @@ pub(crate) async fn import(
         let started = Instant::now();
         let mut meter = Meter::new(sender, ImportLine::Progress);
         let imported =
-            service.publish(PathBuf::from(request.path), (mode, version), move |progress| meter.tell(progress)).await?;
+            service.publish(PathBuf::from(request.path), mode, version, move |progress| meter.tell(progress)).await?;
         Ok(ImportLine::Artifact(PublishedView {
             artifact: imported.artifact,
             sha256: imported.sha256,
@@ -262,12 +262,12 @@ pub(crate) async fn fetch(
     let (output, version, despite) = (request.output.clone(), request.version.clone(), request.despite.clone());
     let job = job(parse(&address)?, request)?;
     let address = job.address;
-    judge(&api, address, (version.clone(), despite.clone())).await?;
+    judge(&api, address, version.clone(), despite.clone()).await?;
     let (api, stop) = (api.clone(), api.stop.clone());
     Ok(lines(stop, FetchLine::Error, |sender| async move {
         let (artifact, report) = api.artifacts.fetch(job, teller(sender)).await?;
         // Again: what was decided while the bytes came counts too.
-        let standing = judge(&api, address, (version, despite)).await?;
+        let standing = judge(&api, address, version, despite).await?;
         Ok(FetchLine::Result(FetchedView { standing, ..fetched(artifact, report, output) }))
     })
     .await)
@@ -277,7 +277,8 @@ pub(crate) async fn fetch(
 async fn judge(
     api: &Shared,
     address: ArtifactId,
-    (version, despite): (Option<VersionRef>, Vec<ConcernKind>),
+    version: Option<VersionRef>,
+    despite: Vec<ConcernKind>,
 ) -> Result<Standing, Problem> {
     with_reader(api, move |reader| {
         let standing = standing::of_artifact(reader, &address, version.as_ref())?;
@@ -313,18 +314,18 @@ fn selection(patterns: &[String]) -> Result<Option<Selection>, Problem> {
 }
 
 /// Tells the client what happens in a fetch; what it does not read in time is left out.
-fn teller(sender: mpsc::Sender<FetchLine>) -> Arc<dyn Fn(Told) + Send + Sync> {
+fn teller(sender: mpsc::Sender<FetchLine>) -> Arc<dyn Fn(FetchUpdate) + Send + Sync> {
     let fetching = Mutex::new(Meter::new(sender.clone(), FetchLine::Progress));
     let exporting = Mutex::new(Meter::new(sender.clone(), FetchLine::Export));
     Arc::new(move |told| match told {
-        Told::Exchange(FetchEvent::Progress(progress)) => {
+        FetchUpdate::Exchange(FetchEvent::Progress(progress)) => {
             fetching.lock().unwrap_or_else(PoisonError::into_inner).tell(progress);
         }
-        Told::Export(progress) => exporting.lock().unwrap_or_else(PoisonError::into_inner).tell(progress),
-        Told::Provider(peer) => {
+        FetchUpdate::Export(progress) => exporting.lock().unwrap_or_else(PoisonError::into_inner).tell(progress),
+        FetchUpdate::Provider(peer) => {
             let _ = sender.try_send(FetchLine::Providers(vec![peer.to_string()]));
         }
-        Told::Exchange(FetchEvent::ProviderDropped { peer, reason }) => {
+        FetchUpdate::Exchange(FetchEvent::ProviderDropped { peer, reason }) => {
             let dropped = DroppedProviderView { peer_id: peer.to_string(), reason: reason.to_string() };
             let _ = sender.try_send(FetchLine::Dropped(dropped));
         }
@@ -465,7 +466,8 @@ pub(crate) async fn content(
     State(api): State<Shared>,
     Path(address): Path<String>,
     Query(query): Query<ContentQuery>,
-    (method, headers): (Method, HeaderMap),
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let despite = standing::named(query.despite.as_deref())?;
     let opened = with_reader(&api, move |reader| {

@@ -49,8 +49,8 @@ pub(crate) async fn try_out(
         let sender = reader.account(&request.sender)?;
         check_form(reader, &sender, &request.proposal)?;
         let height = reader.state.height();
-        let at = (height.next(), reader.now()?);
-        let tried = dry_run(&reader.state, reader.node.network_id, at, sender.id, &request.proposal)?;
+        let time = reader.now()?;
+        let tried = dry_run(&reader.state, reader.node.network_id, height.next(), time, sender.id, &request.proposal)?;
         match tried {
             Ok(tried) => view(reader, tried),
             Err(rejection) => {

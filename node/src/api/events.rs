@@ -138,7 +138,7 @@ pub(crate) async fn events(
 }
 
 /// What a stream that is up to date hears of.
-enum Told {
+enum Incoming {
     Block(Result<Arc<Notice>, broadcast::error::RecvError>),
     Copies(Result<Arc<Copies>, broadcast::error::RecvError>),
     Nothing,
@@ -191,19 +191,19 @@ impl Stream {
     /// Waits for the next block, or for news of copies.
     async fn look_on(&mut self) -> Option<()> {
         let told = tokio::select! {
-            notice = self.notices.recv() => Told::Block(notice),
-            copies = self.copies.recv() => Told::Copies(copies),
-            () = tokio::time::sleep(KEEP_ALIVE) => Told::Nothing,
+            notice = self.notices.recv() => Incoming::Block(notice),
+            copies = self.copies.recv() => Incoming::Copies(copies),
+            () = tokio::time::sleep(KEEP_ALIVE) => Incoming::Nothing,
             _ = self.stop.wait_for(|stop| *stop) => return None,
         };
         let notice = match told {
-            Told::Block(notice) => notice,
-            Told::Copies(copies) => {
+            Incoming::Block(notice) => notice,
+            Incoming::Copies(copies) => {
                 // What was missed is in the list of the endpoint; the sender lives as long as the peer.
                 copies.iter().for_each(|copies| self.tell_copies(copies));
                 return Some(());
             }
-            Told::Nothing => {
+            Incoming::Nothing => {
                 self.ready.push_back(Event::default().id(self.told.to_string()));
                 return Some(());
             }

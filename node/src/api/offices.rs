@@ -38,8 +38,10 @@ impl Reader {
 
     fn office(
         &self,
-        (office, account): (Office, AccountId),
-        (answer, since): (&str, Option<Height>),
+        office: Office,
+        account: AccountId,
+        answer: &str,
+        since: Option<Height>,
     ) -> Result<OfficeView, Problem> {
         let (of, handle) = (self.office_of(&office)?, self.handle(account)?);
         let role = match &office {
@@ -71,7 +73,7 @@ pub(crate) async fn of_account(
     json(&api, move |reader| {
         let account = reader.account(&account)?.id;
         let (tenures, next) = paging.records::<Tenure>(&reader.state, &account, Direction::Ascending)?;
-        let view = |tenure: Tenure| reader.office((tenure.office, account), (tenure.status.name(), Some(tenure.since)));
+        let view = |tenure: Tenure| reader.office(tenure.office, account, tenure.status.name(), Some(tenure.since));
         Ok(Page { items: tenures.into_iter().map(view).collect::<Result<_, Problem>>()?, next })
     })
     .await
@@ -92,7 +94,7 @@ pub(crate) async fn ahead(
     json(&api, move |reader| {
         let account = reader.account(&account)?.id;
         let (ahead, next) = paging.records::<Ahead>(&reader.state, &account, Direction::Ascending)?;
-        let view = |ahead: Ahead| reader.office((ahead.office, account), ("accepted_ahead", Some(ahead.since)));
+        let view = |ahead: Ahead| reader.office(ahead.office, account, "accepted_ahead", Some(ahead.since));
         Ok(Page { items: ahead.into_iter().map(view).collect::<Result<_, Problem>>()?, next })
     })
     .await
@@ -147,7 +149,7 @@ pub(crate) async fn of_model(
                 let tenure = reader.find::<Tenure>(&(account, office.clone()))?;
                 let answer = tenure.as_ref().map_or("offered", |tenure| tenure.status.name());
                 let since = tenure.as_ref().map(|tenure| tenure.since);
-                offices.push(reader.office((office.clone(), account), (answer, since))?);
+                offices.push(reader.office(office.clone(), account, answer, since)?);
             }
         }
         let vacancies = office::vacancies(&reader.state, &model)?;

@@ -1,7 +1,7 @@
 //! The description of the API, made from the endpoints and from the types that they answer. Nothing is described twice:
 //! a record describes itself where it is defined, the ledger's in `allod_protocol`.
 
-use super::{routes, views};
+use super::{ENDPOINTS, views};
 use allod_protocol::rules::approval::{RequestApproval, SignApproval};
 use axum::{
     http::header,
@@ -44,7 +44,8 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| describe().to_string());
 
 /// The description of the whole API.
 pub(crate) fn describe() -> Value {
-    let mut document = serde_json::to_value(routes().into_openapi()).unwrap_or_default();
+    let (_, description) = &*ENDPOINTS;
+    let mut document = serde_json::to_value(description).unwrap_or_default();
     unlink(&mut document);
     document
 }

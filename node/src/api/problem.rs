@@ -92,7 +92,9 @@ impl From<StorageError> for Problem {
             // It is on the ledger by now: the next block is under way that certifies it.
             StorageError::NoFacts { .. } => Self::unavailable("not_yet_certified", error.to_string()),
             StorageError::Pruned { .. } => Self::new(StatusCode::GONE, "height_pruned", error.to_string()),
-            _ => Self::internal("ledger_unreadable", error.to_string()),
+            StorageError::Database(_) | StorageError::Damaged { .. } | StorageError::NotNext { .. } => {
+                Self::internal("ledger_unreadable", error.to_string())
+            }
         }
     }
 }

@@ -53,7 +53,12 @@ fn view(reader: &Reader, proposal: Proposal) -> Result<ProposalView, Problem> {
             ProposalStatus::ExecutionFailed { reason, .. } | ProposalStatus::Expired { reason, .. } => {
                 Some(plain::with_names(reader, &reason.to_string())?)
             }
-            _ => None,
+            ProposalStatus::Open
+            | ProposalStatus::Queued { .. }
+            | ProposalStatus::Executed { .. }
+            | ProposalStatus::Rejected { .. }
+            | ProposalStatus::Withdrawn { .. }
+            | ProposalStatus::Cancelled { .. } => None,
         },
         effect: None,
         proposal,
@@ -77,8 +82,8 @@ fn effect_of(reader: &Reader, proposal: &Proposal) -> Result<Option<EffectView>,
     if proposal.status.is_final() {
         return Ok(None);
     }
-    let at = (reader.state.height().next(), reader.now()?);
-    let (_, changes) = dry_run::effect(&reader.state, reader.node.network_id, at, proposal)?;
+    let (height, time) = (reader.state.height().next(), reader.now()?);
+    let (_, changes) = dry_run::effect(&reader.state, reader.node.network_id, height, time, proposal)?;
     effect::on_register(reader, model, &changes)
 }
 
@@ -91,7 +96,7 @@ pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView
         let version = reader.find::<Version>(&(model, label.clone()))?;
         let artifact = version.map(|version| version.artifact.address);
         for gate in &proposal.gates {
-            gates.push(gate_view(reader, (model, gate), label, artifact)?);
+            gates.push(gate_view(reader, model, gate, label, artifact)?);
         }
     }
     Ok(gates)
@@ -99,7 +104,8 @@ pub(crate) fn gates(reader: &Reader, proposal: &Proposal) -> Result<Vec<GateView
 
 fn gate_view(
     reader: &Reader,
-    (model, gate): (ModelId, &ProposalGate),
+    model: ModelId,
+    gate: &ProposalGate,
     label: &VersionLabel,
     artifact: Option<ArtifactId>,
 ) -> Result<GateView, Problem> {

@@ -85,8 +85,8 @@ pub(crate) async fn one(
 /// What counts and what it is worth, the most first: by the closing itself, run on a copy, or without units where that
 /// would take too long.
 fn scores(reader: &Reader, round: &Round) -> Result<Vec<ScoreView>, Problem> {
-    let now = (reader.state.height().next(), reader.now()?);
-    let previewed = round::preview(&reader.state, reader.node.network_id, now, round)?;
+    let (height, time) = (reader.state.height().next(), reader.now()?);
+    let previewed = round::preview(&reader.state, reader.node.network_id, height, time, round)?;
     let (givers, has_units) = match previewed {
         Some(givers) => (givers, true),
         None => (stored(reader, round)?, false),

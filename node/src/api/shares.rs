@@ -148,7 +148,14 @@ fn vesting(reader: &Reader, change: &ShareChange, decision: Option<&Proposal>) -
                 _ => None,
             }))
         }
-        _ => Ok(None),
+        ShareReason::Transferred { .. }
+        | ShareReason::TransferApproved { .. }
+        | ShareReason::Burned { .. }
+        | ShareReason::BurnedByDecision { .. }
+        | ShareReason::Round { .. }
+        | ShareReason::BurnedByDispute { .. }
+        | ShareReason::TakenUp { .. }
+        | ShareReason::Lineage { .. } => Ok(None),
     }
 }
 

@@ -65,7 +65,8 @@ fn refusal(concern: &Concern) -> Problem {
     let (label, kind) = (&concern.version.label, concern.kind.name());
     let (status, state) = match concern.kind {
         ConcernKind::Withdrawn => (StatusCode::GONE, "was withdrawn".to_owned()),
-        _ => match concern.until {
+        // The first two bar nothing.
+        ConcernKind::Disputed | ConcernKind::Deprecated | ConcernKind::Suspended => match concern.until {
             Some(until) => (StatusCode::LOCKED, format!("is suspended until {until}")),
             None => (StatusCode::LOCKED, "is suspended until its owners lift that".to_owned()),
         },

@@ -1,6 +1,6 @@
 //! Taking transactions in, and waiting for the block that holds them.
 //!
-//! A request that waits is entered in [`Waiting`] before its transaction is handed to the event loop, so that no block
+//! A request that waits is entered in [`WaitingRequests`] before its transaction is handed to the event loop, so that no block
 //! can pass between; one task answers all who wait as blocks come ([`answer_waiting`]). Submitting is idempotent: a
 //! transaction that waits already is waited for, one that was executed already is answered with its result.
 
@@ -41,9 +41,9 @@ type Waiters = HashMap<TransactionId, Vec<oneshot::Sender<Submitted>>>;
 
 /// The requests that wait for their transaction's block.
 #[derive(Default)]
-pub(crate) struct Waiting(Mutex<Waiters>);
+pub(crate) struct WaitingRequests(Mutex<Waiters>);
 
-impl Waiting {
+impl WaitingRequests {
     fn waiters(&self) -> MutexGuard<'_, Waiters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,7 +85,7 @@ impl Waiting {
 
 /// One request that waits; leaves the list when it is dropped.
 pub(super) struct Wait<'a> {
-    waiting: &'a Waiting,
+    waiting: &'a WaitingRequests,
     id: TransactionId,
     answer: oneshot::Receiver<Submitted>,
 }

@@ -26,7 +26,7 @@ use crate::{
     artifacts::service::{ArtifactOptions, Scrubbing},
     config::Sources,
     event_loop::{
-        handle::{Command, NodeHandle, Notice, Role, Status},
+        handle::{NodeHandle, Notice, Role, Status, Submission},
         machine::clock,
         quorum::Reached,
     },
@@ -167,7 +167,7 @@ impl Peer {
             let mut events = events;
             while events.recv().await.is_some() {}
         });
-        let (commands, requests) = mpsc::channel(16);
+        let (submissions, submitted) = mpsc::channel(16);
         let (notices, _) = broadcast::channel(64);
         let (status, status_out) = watch::channel(status_of(&ledger));
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -178,11 +178,11 @@ impl Peer {
             artifacts,
             network,
             metrics,
-            commands,
+            submissions,
             notices,
             status: status_out,
         };
-        tokio::spawn(decide(node.clone(), requests, status.clone()));
+        tokio::spawn(decide(node.clone(), submitted, status.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
@@ -279,7 +279,7 @@ impl Peer {
         description::check_body("post", path, &body);
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for line in &lines {
-            description::check_answer("post", path, (200, "application/x-ndjson"), line);
+            description::check_answer("post", path, 200, "application/x-ndjson", line);
         }
         lines
     }
@@ -295,7 +295,7 @@ impl Peer {
 async fn described(method: &str, path: &str, response: reqwest::Response) -> Value {
     let (status, kind) = (response.status().as_u16(), content_type(&response));
     let body = response.json().await.unwrap();
-    description::check_answer(method, path, (status, &kind), &body);
+    description::check_answer(method, path, status, &kind, &body);
     body
 }
 
@@ -330,9 +330,9 @@ fn status_of(ledger: &Ledger) -> Status {
 
 /// In the event loop's place: each transaction that the mempool takes becomes a block of its own, and an empty block
 /// seals it.
-async fn decide(node: NodeHandle, mut requests: mpsc::Receiver<Command>, status: watch::Sender<Status>) {
+async fn decide(node: NodeHandle, mut submitted: mpsc::Receiver<Submission>, status: watch::Sender<Status>) {
     let mut mempool = Mempool::new();
-    while let Some(Command::Submit(checked, answer)) = requests.recv().await {
+    while let Some(Submission { checked, answer }) = submitted.recv().await {
         node.metrics.tick();
         let taken = mempool.insert(checked, &node.ledger.snapshot(), clock());
         let _ = answer.send(taken);

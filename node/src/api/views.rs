@@ -11,35 +11,47 @@
 
 mod accounts;
 mod artifacts;
+mod attestations;
 mod blocks;
+mod contributions;
 mod disputes;
 mod dry_run;
+mod fetches;
+mod imports;
 mod inbox;
 mod keys;
 mod licences;
+mod lineage;
 mod models;
 mod node;
 mod offices;
 mod problem;
 mod proofs;
 mod proposals;
+mod rounds;
 mod shares;
 mod transactions;
 
 pub use accounts::*;
 pub use artifacts::*;
+pub use attestations::*;
 pub use blocks::*;
+pub use contributions::*;
 pub use disputes::*;
 pub use dry_run::*;
+pub use fetches::*;
+pub use imports::*;
 pub use inbox::*;
 pub use keys::*;
 pub use licences::*;
+pub use lineage::*;
 pub use models::*;
 pub use node::*;
 pub use offices::*;
 pub use problem::*;
 pub use proofs::*;
 pub use proposals::*;
+pub use rounds::*;
 pub use shares::*;
 pub use transactions::*;
 

@@ -27,7 +27,7 @@ pub(super) struct Attest {
     #[arg(long, value_name = "NAME")]
     statement: Name,
     #[command(flatten)]
-    verdict: Verdict,
+    finding: FindingFlags,
     /// The report: a file that is hashed here, or its hash
     #[arg(long, value_name = "FILE|HASH")]
     evidence: Option<String>,
@@ -40,7 +40,7 @@ pub(super) struct Attest {
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-struct Verdict {
+struct FindingFlags {
     /// It passed the test
     #[arg(long)]
     passed: bool,
@@ -52,7 +52,7 @@ struct Verdict {
     withdraw: bool,
 }
 
-impl Verdict {
+impl FindingFlags {
     const fn finding(&self) -> Finding {
         match (self.passed, self.failed) {
             (true, _) => Finding::Passed,
@@ -75,7 +75,7 @@ impl Attest {
         let evidence = self.evidence.as_deref().map(args::content_hash).transpose()?;
         let sender = self.signing.sender(context).await?;
         let artifact = resolve(&sender.client, &self.what).await?;
-        let (statement, finding) = (self.statement.clone(), self.verdict.finding());
+        let (statement, finding) = (self.statement.clone(), self.finding.finding());
         let action = AttestAction { artifact, statement, finding, evidence, note: self.note };
         let receipt = sender.submit(Action::Attest(action)).await?;
         context.answer(&receipt, |receipt: &Receipt<Nothing>| {

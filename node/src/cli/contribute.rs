@@ -170,7 +170,7 @@ impl Record {
         let evidence = self.evidence.as_deref().map(content_hash).transpose()?;
         let sealed = match self.round {
             Some(round) if self.is_sealed(&sender.client, round).await? => {
-                Some(KeptSeal::new((model, round), sender.account.id, self.amount)?)
+                Some(KeptSeal::new(model, round, sender.account.id, self.amount)?)
             }
             _ => None,
         };
@@ -249,8 +249,8 @@ impl ContributeCommand {
             }
             Self::Appeal { contribution, claim, signing } => {
                 let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
-                let appeal = (DisputeTarget::Appeal(contribution), Units::ZERO, dispute::Bond::default());
-                dispute::open(context, &signing, appeal, claim).await
+                let appeal = DisputeTarget::Appeal(contribution);
+                dispute::open(context, &signing, appeal, Units::ZERO, dispute::Bond::default(), claim).await
             }
             Self::Reveal { contribution, amount, salt, signing } => {
                 let sender = signing.sender(context).await?;

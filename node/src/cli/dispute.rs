@@ -166,17 +166,17 @@ impl Dispute {
                 let client = context.client()?;
                 let account = client.account(&holder).await?.account.id;
                 let target = DisputeTarget::Line { model: client.model(&model).await?.model.id, account };
-                open(context, &signing, (target, units, bond), claim).await
+                open(context, &signing, target, units, bond, claim).await
             }
             Self::Version { version, claim, bond, signing } => {
                 let model = context.client()?.model(&version.model).await?.model.id;
                 let target = DisputeTarget::Version { model, label: version.label };
-                open(context, &signing, (target, Units::ZERO, bond), claim).await
+                open(context, &signing, target, Units::ZERO, bond, claim).await
             }
             Self::Contribution { contribution, claim, bond, signing } => {
                 let contribution = contribution.resolve(&context.client()?, "/v1/contributions").await?;
                 let target = DisputeTarget::Contribution(contribution);
-                open(context, &signing, (target, Units::ZERO, bond), claim).await
+                open(context, &signing, target, Units::ZERO, bond, claim).await
             }
             Self::Answer { dispute, answer, signing } => {
                 let evidence = answer.evidence.as_deref().map(args::content_hash).transpose()?;
@@ -221,7 +221,9 @@ pub(super) async fn find(client: &Client, dispute: &IdArg) -> Result<DisputeView
 pub(super) async fn open(
     context: &Context,
     signing: &Signing,
-    (target, units, bond): (DisputeTarget, Units, Bond),
+    target: DisputeTarget,
+    units: Units,
+    bond: Bond,
     claim: Words,
 ) -> Result<()> {
     let evidence = claim.evidence.as_deref().map(args::content_hash).transpose()?;

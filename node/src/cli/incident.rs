@@ -88,7 +88,7 @@ impl Incident {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
         match self {
             Self::Report { version, text, evidence, signing } => {
-                report(context, version, (text, evidence), &signing).await
+                report(context, version, text, evidence, &signing).await
             }
             Self::Update { incident, status, responsible, text, signing } => {
                 let sender = signing.sender(context).await?;
@@ -129,7 +129,8 @@ impl Incident {
 async fn report(
     context: &Context,
     version: VersionName,
-    (text, evidence): (String, Option<String>),
+    text: String,
+    evidence: Option<String>,
     signing: &Signing,
 ) -> Result<()> {
     let evidence = evidence.as_deref().map(args::content_hash).transpose()?;

@@ -55,7 +55,13 @@ impl Rounds {
 fn heights(view: &RoundView) -> Vec<Height> {
     let ended = match view.round.status {
         RoundStatus::Closed { height, .. } | RoundStatus::Failed { height } => Some(height),
-        _ => None,
+        RoundStatus::Open
+        | RoundStatus::Gathering { .. }
+        | RoundStatus::Dividing { .. }
+        | RoundStatus::Capping { .. }
+        | RoundStatus::Quotas { .. }
+        | RoundStatus::Minting { .. }
+        | RoundStatus::Waiting { .. } => None,
     };
     [view.round.opened].into_iter().chain(ended).collect()
 }

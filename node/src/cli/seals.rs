@@ -39,14 +39,14 @@ impl fmt::Debug for KeptSeal {
 
 impl KeptSeal {
     /// A seal of an amount, with a random salt.
-    pub(super) fn new((model, round): (ModelId, u64), giver: AccountId, amount: u64) -> Result<Self> {
+    pub(super) fn new(model: ModelId, round: u64, giver: AccountId, amount: u64) -> Result<Self> {
         let mut salt = [0; ContentHash::LEN];
         getrandom::fill(&mut salt).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
         Ok(Self { model, round, giver, amount, salt: ContentHash::from_bytes(salt) })
     }
 
     pub(super) fn seal(&self) -> ContentHash {
-        seal((self.model, self.round), self.giver, self.amount, self.salt)
+        seal(self.model, self.round, self.giver, self.amount, self.salt)
     }
 
     /// Stores it, durably, and returns the path.
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn sealed() -> KeptSeal {
-        KeptSeal::new((ModelId::from_bytes([1; 32]), 3), AccountId::from_bytes([2; 32]), 400).unwrap()
+        KeptSeal::new(ModelId::from_bytes([1; 32]), 3, AccountId::from_bytes([2; 32]), 400).unwrap()
     }
 
     #[test]

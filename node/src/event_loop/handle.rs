@@ -3,7 +3,7 @@
 
 use crate::{
     event_loop::quorum::Reached,
-    metrics::{Metrics, Standing},
+    metrics::{ConsensusState, Metrics},
     network::NetworkHandle,
 };
 use allod_protocol::{
@@ -22,8 +22,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Number of blocks that a slow subscriber may lag before it is told that it missed some.
 pub const NOTICE_BACKLOG: usize = 1_024;
-/// Number of commands that may wait for the event loop.
-pub const COMMAND_BACKLOG: usize = 1_024;
+/// Number of submissions that may wait for the event loop.
+pub const SUBMISSION_BACKLOG: usize = 1_024;
 
 /// The role of this peer in the validator set that decides the next block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,11 +83,13 @@ pub struct Notice {
     pub results: Vec<TransactionResult>,
 }
 
-/// A command for the event loop.
+/// A client's transaction on its way to the event loop, which puts it into the mempool and gossips it.
 #[derive(Debug)]
-pub enum Command {
-    /// Put a checked transaction into the mempool and gossip it.
-    Submit(Checked, oneshot::Sender<Result<(), Refused>>),
+pub struct Submission {
+    /// The transaction, whose form and signatures have been checked.
+    pub checked: Checked,
+    /// Takes the mempool's answer.
+    pub answer: oneshot::Sender<Result<(), Refused>>,
 }
 
 /// Why a transaction was not accepted.
@@ -96,8 +98,8 @@ pub enum SubmitError {
     /// The transaction was refused.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// Too many commands are already waiting.
-    #[error("this peer is busy: {COMMAND_BACKLOG} requests are waiting; try again shortly")]
+    /// Too many submissions are already waiting.
+    #[error("this peer is busy: {SUBMISSION_BACKLOG} requests are waiting; try again shortly")]
     Busy,
     /// The peer is stopping.
     #[error("this peer is stopping")]
@@ -119,7 +121,7 @@ pub struct NodeHandle {
     pub network: NetworkHandle,
     /// The metrics of this process.
     pub metrics: Arc<Metrics>,
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) submissions: mpsc::Sender<Submission>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
     pub(crate) status: watch::Receiver<Status>,
 }
@@ -131,7 +133,7 @@ impl NodeHandle {
     /// When the mempool refuses it, or the event loop cannot accept it.
     pub async fn submit(&self, checked: Checked) -> Result<(), SubmitError> {
         let (answer, answered) = oneshot::channel();
-        self.commands.try_send(Command::Submit(checked, answer)).map_err(|error| match error {
+        self.submissions.try_send(Submission { checked, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
         })?;
@@ -172,7 +174,7 @@ impl NodeHandle {
     /// When the ledger cannot be read.
     pub fn render_metrics(&self) -> anyhow::Result<String> {
         let status = self.status();
-        let standing = Standing {
+        let consensus = ConsensusState {
             validator: status.validator_key.validator_address(),
             best_known_height: status.best_known_height,
             catching_up: status.catching_up,
@@ -181,6 +183,6 @@ impl NodeHandle {
             total_power: status.reached.total_power,
             cut_off: status.reached.cut_off,
         };
-        self.metrics.render(&self.ledger, self.network.stats(), &standing)
+        self.metrics.render(&self.ledger, self.network.stats(), &consensus)
     }
 }

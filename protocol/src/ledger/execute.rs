@@ -92,7 +92,7 @@ pub struct BlockWork {
 /// protocol that this build does not support: then nothing may be committed.
 pub fn execute(state: &dyn StateRead, block: &Block) -> Result<Executed, ExecuteError> {
     let header = block.header();
-    let mut context = context_at(state, header.network, (header.height, header.time))?;
+    let mut context = context_at(state, header.network, header.height, header.time)?;
     context.network.require_current(header.height)?;
     let before = context.clone();
     let mut overlay = Overlay::new(state);
@@ -132,8 +132,8 @@ fn execute_transaction(
     let admitted = admit(state, context, senders, transaction, id);
     // Remembered only once its sender is known to have asked for it: a stranger's copy must not use it up.
     let remembered = admitted.is_ok();
-    let asked = (&transaction.body.action, transaction.body.signers.as_slice());
-    let result = admitted.and_then(|sender| apply(state, context, sender, asked));
+    let (action, signers) = (&transaction.body.action, transaction.body.signers.as_slice());
+    let result = admitted.and_then(|sender| apply(state, context, sender, action, signers));
     let (outcome, events) = match result {
         Ok(events) => (Outcome::Applied, events),
         Err(rejection) => {

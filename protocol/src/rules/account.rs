@@ -327,7 +327,7 @@ impl RotateKeys {
             settling::replace_keys(state, context, &mut sender, self.keys.clone());
         }
         state.write(&sender.id, &sender);
-        events.extend(control::on_rotated(state, context, (&before, &sender)));
+        events.extend(control::on_rotated(state, context, &before, &sender));
         events.extend(approval::forget_old_keys(state, &sender));
         Ok(events)
     }

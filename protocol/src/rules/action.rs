@@ -275,10 +275,11 @@ pub(crate) fn apply<Request: OfApproval, Sign: OfApproval>(
     state: &mut Overlay<'_>,
     context: &mut Context,
     sender: Account,
-    (action, signers): (&Action<Request, Sign>, &[PublicKey]),
+    action: &Action<Request, Sign>,
+    signers: &[PublicKey],
 ) -> Result<Vec<Event>, Rejection> {
     let account = sender.id;
-    let mut events = dispatch(state, context, sender, (action, signers))?;
+    let mut events = dispatch(state, context, sender, action, signers)?;
     if let Some(scope) = dormancy::spoken_in(state, action) {
         events.extend(dormancy::heard(state, context, scope, account));
     }
@@ -289,7 +290,8 @@ fn dispatch<Request: OfApproval, Sign: OfApproval>(
     state: &mut Overlay<'_>,
     context: &mut Context,
     sender: Account,
-    (action, signers): (&Action<Request, Sign>, &[PublicKey]),
+    action: &Action<Request, Sign>,
+    signers: &[PublicKey],
 ) -> Result<Vec<Event>, Rejection> {
     match action {
         Action::CreateAccount(action) => action.apply(state, context, sender),

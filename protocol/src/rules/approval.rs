@@ -293,7 +293,7 @@ impl Approval {
         let sender = context.existing_account(state, sender.id)?;
         let account = sender.id;
         sender.require_open_to(&self.action)?;
-        events.extend(action::apply(state, context, sender, (&self.action, &self.keys))?);
+        events.extend(action::apply(state, context, sender, &self.action, &self.keys)?);
         events.push(Event::ApprovalClosed { account, approval: self.id, carried_out: true });
         Ok(events)
     }

@@ -170,7 +170,8 @@ impl ProposalGate {
 /// The first gate that the artifact of a version has not passed.
 pub(crate) fn lacking(
     state: &Overlay<'_>,
-    (model, label): (ModelId, &VersionLabel),
+    model: ModelId,
+    label: &VersionLabel,
     gates: &[ProposalGate],
 ) -> Option<Rejection> {
     // If the version does not exist, the action itself refuses.

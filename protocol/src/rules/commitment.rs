@@ -98,7 +98,8 @@ impl CommitArtifact {
 pub(crate) fn known_since(
     state: &mut Overlay<'_>,
     context: &Context,
-    (model, publisher): (ModelId, AccountId),
+    model: ModelId,
+    publisher: AccountId,
     artifact: ArtifactId,
     salt: Option<ContentHash>,
 ) -> Result<Height, Rejection> {
@@ -121,7 +122,8 @@ pub(crate) fn known_since(
 pub(crate) fn govern(
     state: &mut Overlay<'_>,
     context: &Context,
-    (model, since): (&Model, Height),
+    model: &Model,
+    since: Height,
     artifact: ArtifactId,
 ) -> Result<Option<Event>, Rejection> {
     let own = ArtifactOrigin { model: model.id, published: context.height, since };

@@ -122,7 +122,8 @@ pub(crate) fn write_back(state: &mut Overlay<'_>, before: &Context, after: &Cont
 pub(crate) fn context_at(
     state: &dyn StateRead,
     network_id: NetworkId,
-    (height, time): (Height, Timestamp),
+    height: Height,
+    time: Timestamp,
 ) -> Result<Context, StateError> {
     let missing = |what: &str| StateError(format!("the state holds no {what}: it was not set up by a genesis"));
     let network = read::<Network>(&state, &())?.ok_or_else(|| missing("network record"))?;

@@ -118,7 +118,7 @@ impl Contribution {
 
 /// What a giver records instead of an amount in a sealed round: nobody can derive the amount without the salt, and it
 /// opens for no other giver and in no other round.
-pub fn seal((model, round): (ModelId, u64), giver: AccountId, amount: u64, salt: ContentHash) -> ContentHash {
+pub fn seal(model: ModelId, round: u64, giver: AccountId, amount: u64, salt: ContentHash) -> ContentHash {
     let sealed = codec::encode(&(model, round, giver, amount, salt));
     ContentHash::from_bytes(crypto::hash(Domain::Seal, &sealed))
 }
@@ -205,7 +205,7 @@ impl RecordContribution {
     ) -> Result<(), Rejection> {
         let round = Round::existing(state, self.model, number)?;
         round.require_recording(context.time)?;
-        seals::require_not_barred(state, (self.model, number), sender)?;
+        seals::require_not_barred(state, self.model, number, sender)?;
         if round.plan.sealed != self.sealed.is_some() {
             return Err(Rejection::SealExpected { model: self.model, round: number, sealed: round.plan.sealed });
         }
@@ -256,7 +256,7 @@ impl RevealContribution {
             let (until, time) = (round.records_until, context.time);
             return Err(Rejection::StillRecording { contribution: self.contribution, until, time });
         }
-        if contribution.sealed != Some(seal((contribution.model, number), sender, self.amount, self.salt)) {
+        if contribution.sealed != Some(seal(contribution.model, number, sender, self.amount, self.salt)) {
             return Err(Rejection::SealMismatch(self.contribution));
         }
         round::open_seal(state, round, sender)?;

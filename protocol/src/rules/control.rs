@@ -111,7 +111,8 @@ fn of(state: &Overlay<'_>, account: &Account) -> Control {
 pub(crate) fn on_rotated(
     state: &mut Overlay<'_>,
     context: &Context,
-    (before, after): (&Account, &Account),
+    before: &Account,
+    after: &Account,
 ) -> Option<Event> {
     let mut control = of(state, before);
     // Nobody reverts what was settled before, whatever waits now.

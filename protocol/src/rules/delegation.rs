@@ -134,7 +134,7 @@ fn end(state: &mut Overlay<'_>, context: &Context, model: ModelId, from: Account
     if let Some(expires) = expires {
         due::clear(state, expires, Due::Delegation { model, from });
         if expires <= context.time {
-            expire(state, context, (model, from));
+            expire(state, context, model, from);
             return;
         }
     }
@@ -154,7 +154,7 @@ pub(crate) fn end_of(state: &mut Overlay<'_>, context: &Context, model: ModelId,
 
 /// A delegation has expired. It does not count for proposals opened from this block on, and so it is over as of the
 /// previous block, which is the one that they read.
-pub(crate) fn expire(state: &mut Overlay<'_>, context: &Context, (model, from): (ModelId, AccountId)) -> Vec<Event> {
+pub(crate) fn expire(state: &mut Overlay<'_>, context: &Context, model: ModelId, from: AccountId) -> Vec<Event> {
     let Some(Delegation { to, .. }) = state.read::<Delegation>(&(model, from)) else { return Vec::new() };
     let before = context.height.previous();
     state.remove::<Delegation>(&(model, from));
@@ -182,7 +182,9 @@ pub(crate) fn follow(
     state: &mut Overlay<'_>,
     context: &Context,
     register: &Register,
-    (account, before, after): (AccountId, Weights, Weights),
+    account: AccountId,
+    before: Weights,
+    after: Weights,
 ) {
     if register.delegations == 0 {
         return;

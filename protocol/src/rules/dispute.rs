@@ -62,7 +62,7 @@ use crate::{
         policy::DisputeTerms,
         rejection::Rejection,
         round::reserve::{self, Cause},
-        share,
+        share::{self, Line},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -327,11 +327,8 @@ pub(crate) fn require_not_void(state: &Overlay<'_>, id: ContributionId) -> Resul
 }
 
 /// Refuses to let units leave a line if the disputed ones would not remain on it.
-pub(crate) fn require_undisputed(
-    state: &Overlay<'_>,
-    (model, account): (ModelId, AccountId),
-    units: Units,
-) -> Result<(), Rejection> {
+pub(crate) fn require_undisputed(state: &Overlay<'_>, line: Line, units: Units) -> Result<(), Rejection> {
+    let Line { model, account } = line;
     let frozen = Frozen::of(state, &DisputeTarget::Line { model, account });
     let left = share::balance(state, model, account).get().saturating_sub(units.get());
     match frozen.first() {
@@ -441,7 +438,7 @@ impl OpenDispute {
     ) -> Result<Vec<Event>, Rejection> {
         let (id, respondent) = self.subject(state, context, sender.id)?;
         let model = Model::existing(state, id)?;
-        let mut frozen = self.require_challengeable(state, (sender.id, respondent))?;
+        let mut frozen = self.require_challengeable(state, sender.id, respondent)?;
         if sender.open_disputes >= limits::OPEN_DISPUTES_PER_ACCOUNT {
             return Err(Rejection::TooManyDisputes(sender.id));
         }
@@ -449,7 +446,13 @@ impl OpenDispute {
         let bond = if self.target.is_appeal() {
             Units::ZERO
         } else {
-            stake::bind(state, context, (id, sender.id), (&self.target, terms.bond_for(self.units).max(self.bond)))?
+            stake::bind(
+                state,
+                context,
+                Line { model: id, account: sender.id },
+                &self.target,
+                terms.bond_for(self.units).max(self.bond),
+            )?
         };
         let outbid = ending::make_place(state, context, &mut frozen, bond)?;
         hold_in_round(state, context, &self.target, frozen.disputes.is_empty())?;
@@ -531,7 +534,8 @@ impl OpenDispute {
     fn require_challengeable(
         &self,
         state: &Overlay<'_>,
-        (sender, respondent): (AccountId, AccountId),
+        sender: AccountId,
+        respondent: AccountId,
     ) -> Result<Frozen, Rejection> {
         if sender == respondent && !self.target.is_appeal() {
             return Err(Rejection::OwnDispute(sender));

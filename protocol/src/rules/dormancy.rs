@@ -260,7 +260,9 @@ pub(crate) fn follow(
     state: &mut Overlay<'_>,
     context: &Context,
     register: &Register,
-    (account, before, after): (AccountId, Weights, Weights),
+    account: AccountId,
+    before: Weights,
+    after: Weights,
 ) {
     if register.silent == 0 {
         return;

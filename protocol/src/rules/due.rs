@@ -400,13 +400,13 @@ fn weight_of_proposal(state: &Overlay<'_>, proposal: &Proposal) -> Weight {
 fn handle_one(state: &mut Overlay<'_>, context: &mut Context, due: Due) -> Vec<Event> {
     match due {
         Due::Proposal(_, id) => proposal::closing::on_due(state, context, id),
-        Due::Delegation { model, from } => delegation::expire(state, context, (model, from)),
-        Due::Round { model, number } => round::on_due(state, context, (model, number), limits::ROUND_GIVERS_PER_TURN),
+        Due::Delegation { model, from } => delegation::expire(state, context, model, from),
+        Due::Round { model, number } => round::on_due(state, context, model, number, limits::ROUND_GIVERS_PER_TURN),
         Due::Dispute(_, id) => dispute::ending::on_due(state, context, id),
         Due::Recovery(id) => recovery::on_due(state, context, id),
         Due::Approval(_, id) => approval::expire(state, id),
         Due::Silence { scope, account } => dormancy::on_due(state, context, scope, account),
-        Due::Issue { model, number } => share::issue::on_due(state, context, (model, number)),
+        Due::Issue { model, number } => share::issue::on_due(state, context, model, number),
         Due::Stop { model, number } => emergency::lapse(state, context, (model, number)),
         Due::Settling(id) => recovery::settling::on_due(state, context, id),
         Due::Ballots(id) => {
@@ -417,6 +417,6 @@ fn handle_one(state: &mut Overlay<'_>, context: &mut Context, due: Due) -> Vec<E
             access::forget_binding(state, context, peer);
             Vec::new()
         }
-        Due::LicenceRequest { account, model } => licence::lapse(state, (account, model)),
+        Due::LicenceRequest { account, model } => licence::lapse(state, account, model),
     }
 }

@@ -163,7 +163,7 @@ impl StopVersion {
         let model = Model::existing(state, self.model)?;
         let version = existing_version(state, self.model, &self.label)?;
         if self.stops {
-            self.stop(state, context, (&model, version), sender)
+            self.stop(state, context, &model, version, sender)
         } else {
             take_back(state, context, version, sender)
         }
@@ -173,7 +173,8 @@ impl StopVersion {
         &self,
         state: &mut Overlay<'_>,
         context: &Context,
-        (model, mut version): (&Model, Version),
+        model: &Model,
+        mut version: Version,
         account: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         let for_ms = may_stop(model, account).ok_or(Rejection::MayNotStop { account, model: model.id })?;
@@ -184,7 +185,7 @@ impl StopVersion {
             return Err(wrong_status(version));
         }
         let until = context.time.plus_ms(for_ms);
-        count_stop(state, context, (&version, account), until)?;
+        count_stop(state, context, &version, account, until)?;
         let mut counters = state.read::<ModelCounters>(&model.id).unwrap_or_default();
         let stop = VersionStop {
             model: model.id,
@@ -201,7 +202,7 @@ impl StopVersion {
         let by = SuspendedBy::Stop { number: stop.number, account, until };
         due::set(state, until, Due::Stop { model: model.id, number: stop.number });
         state.write(&(model.id, stop.number), &stop);
-        Ok(vec![set(state, context, version, (by, &self.reason))])
+        Ok(vec![set(state, context, version, by, &self.reason)])
     }
 }
 
@@ -221,7 +222,8 @@ fn may_stop(model: &Model, account: AccountId) -> Option<u64> {
 fn count_stop(
     state: &mut Overlay<'_>,
     context: &Context,
-    (version, account): (&Version, AccountId),
+    version: &Version,
+    account: AccountId,
     until: Timestamp,
 ) -> Result<(), Rejection> {
     let key = (version.model, (version.label.clone(), account));
@@ -304,7 +306,7 @@ impl SuspendVersion {
             require_not_suspended(&version, context.time)?;
         }
         end_stop(state, context, &mut version, StopEnd::Confirmed(proposal.id));
-        Ok(vec![set(state, context, version, (SuspendedBy::Decision(proposal.id), &self.reason))])
+        Ok(vec![set(state, context, version, SuspendedBy::Decision(proposal.id), &self.reason)])
     }
 }
 
@@ -345,7 +347,7 @@ pub(crate) fn lapse(state: &mut Overlay<'_>, context: &Context, key: (ModelId, u
     version.map(|version| clear(state, context, version, StopEnd::Lapsed)).into_iter().collect()
 }
 
-fn set(state: &mut Overlay<'_>, context: &Context, mut version: Version, (by, reason): (SuspendedBy, &str)) -> Event {
+fn set(state: &mut Overlay<'_>, context: &Context, mut version: Version, by: SuspendedBy, reason: &str) -> Event {
     version.suspended = Some(Suspension { by, reason: reason.to_owned(), height: context.height });
     state.write(&(version.model, version.label.clone()), &version);
     Event::VersionSuspended {

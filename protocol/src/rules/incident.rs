@@ -282,7 +282,7 @@ impl UpdateIncident {
         if before != self.responsible {
             let names = |account: Option<AccountId>| office::names(Office::Responsible(id), account);
             let signed = Some((sender, context.height));
-            events.extend(office::rename(state, context, (&names(before), &names(self.responsible)), signed));
+            events.extend(office::rename(state, context, &names(before), &names(self.responsible), signed));
         }
         if self.status.is_closed()
             && let Some(Named { account, until, .. }) = incident.awaits(state, context.time)

@@ -270,7 +270,7 @@ impl AskLicence {
     ) -> Result<Vec<Event>, Rejection> {
         let model = self.model;
         Model::existing(state, model)?;
-        let asked = forget_request(state, (model, sender));
+        let asked = forget_request(state, model, sender);
         let Some(wanted) = &self.wanted else {
             if !asked {
                 return Err(Rejection::NoLicenceAsked { account: sender, model });
@@ -293,7 +293,7 @@ impl AskLicence {
 }
 
 /// Removes an account's request from the list and the agenda. Returns whether there was one.
-fn forget_request(state: &mut Overlay<'_>, (model, account): (ModelId, AccountId)) -> bool {
+fn forget_request(state: &mut Overlay<'_>, model: ModelId, account: AccountId) -> bool {
     let Some(request) = state.read::<LicenceRequest>(&(account, model)) else { return false };
     due::clear(state, request.expires, Due::LicenceRequest { account, model });
     state.remove::<LicenceRequest>(&(account, model));
@@ -302,8 +302,8 @@ fn forget_request(state: &mut Overlay<'_>, (model, account): (ModelId, AccountId
 }
 
 /// An account's request for a licence lapses: nobody granted it in time.
-pub(crate) fn lapse(state: &mut Overlay<'_>, (account, model): (AccountId, ModelId)) -> Vec<Event> {
-    if forget_request(state, (model, account)) {
+pub(crate) fn lapse(state: &mut Overlay<'_>, account: AccountId, model: ModelId) -> Vec<Event> {
+    if forget_request(state, model, account) {
         vec![Event::LicenceRequestLapsed { model, account }]
     } else {
         Vec::new()
@@ -337,7 +337,7 @@ impl AnswerLicence {
             (Some(grant), true) => {
                 licensee.licence = Some(AgreedLicence { grant, ended: None });
                 licensee.offer = None;
-                forget_request(state, (model, sender));
+                forget_request(state, model, sender);
                 LicenceStep::Accepted
             }
             (Some(_), false) => {
@@ -436,7 +436,7 @@ impl GrantLicence {
             licensee.in_force(context.time).is_some_and(|it| it.terms == grant.terms && !grant.ends_before(it));
         let accepted = asked || renews || *proposer == account;
         if asked {
-            forget_request(state, (model, account));
+            forget_request(state, model, account);
         }
         if accepted {
             licensee.licence = Some(AgreedLicence { grant, ended: None });

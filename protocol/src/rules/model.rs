@@ -26,7 +26,7 @@ use crate::{
         office::{self, Office},
         policy::ModelPolicy,
         rejection::Rejection,
-        share::{self, ShareFlow, ShareReason, Vesting},
+        share::{self, Line, ShareFlow, ShareReason, Vesting},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -311,10 +311,10 @@ impl CreateModel {
             if line.account != sender.id {
                 intake::require(state, model.id, line.account)?;
             }
-            let flow = (ShareFlow::In, line.units);
-            events.push(share::change(state, context, model.id, line.account, flow, ShareReason::Founding)?);
+            let holder = Line { model: model.id, account: line.account };
+            events.push(share::change(state, context, holder, ShareFlow::In, line.units, ShareReason::Founding)?);
             if let Some(vesting) = &line.vesting {
-                share::vest(state, context, (model.id, line.account), line.units, vesting)?;
+                share::vest(state, context, holder, line.units, vesting)?;
             }
         }
         let mut room = limits::PARENT_GRANT_HOLDERS;
@@ -322,7 +322,7 @@ impl CreateModel {
             events.extend(grant_to_parent(state, context, model.id, grant, &mut room)?);
         }
         let signed = Some((sender.id, context.height));
-        events.extend(office::rename(state, context, (&office::Names::new(), &model.names()), signed));
+        events.extend(office::rename(state, context, &office::Names::new(), &model.names(), signed));
         Ok(events)
     }
 }
@@ -344,8 +344,9 @@ fn grant_to_parent(
         // An account that takes no units unasked does not prevent deriving a model; its units are not granted to
         // anybody else.
         if units > 0 && intake::takes(state, model, line.account) {
-            let (flow, reason) = ((ShareFlow::In, Units::new(units)), ShareReason::Lineage { parent: grant.parent });
-            events.push(share::change(state, context, model, line.account, flow, reason)?);
+            let reason = ShareReason::Lineage { parent: grant.parent };
+            let line = Line { model, account: line.account };
+            events.push(share::change(state, context, line, ShareFlow::In, Units::new(units), reason)?);
         }
     }
     Ok(events)
@@ -510,8 +511,8 @@ impl PublishVersion {
             add_child(state, parent, &version)?;
         }
         let address = self.artifact.address;
-        let since = commitment::known_since(state, context, (self.model, sender), address, self.committed)?;
-        let taken_over = commitment::govern(state, context, (&model, since), address)?;
+        let since = commitment::known_since(state, context, self.model, sender, address, self.committed)?;
+        let taken_over = commitment::govern(state, context, &model, since, address)?;
         state.write(&key, &version);
         state.write(&artifact_key, &ArtifactUse(VersionRef { model: self.model, label: self.label.clone() }));
         let published = Event::VersionPublished {

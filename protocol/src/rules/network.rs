@@ -139,7 +139,7 @@ impl AdmitValidator {
         let mut validators: Vec<Validator> = context.next_validators.clone().into();
         validators.push(validator);
         set_validators(context, validators)?;
-        events.extend(office::rename(state, context, (&office::Names::new(), &office), None));
+        events.extend(office::rename(state, context, &office::Names::new(), &office, None));
         if account.member_since.is_none() {
             events.extend(AdmitMember { account: operator }.apply(state, context)?);
         }
@@ -199,7 +199,7 @@ impl RemoveValidator {
         let office = office::names(Office::Operator(key), gone.iter().map(|validator| validator.operator));
         state.write(&key, &RetiredKey { key, height: context.height });
         let mut events = vec![Event::ValidatorRemoved { key }];
-        events.extend(office::rename(state, context, (&office, &office::Names::new()), None));
+        events.extend(office::rename(state, context, &office, &office::Names::new(), None));
         Ok(events)
     }
 }

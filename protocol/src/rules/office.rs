@@ -213,7 +213,7 @@ pub(crate) fn counts_in_copy(state: &Overlay<'_>, office: &Office, account: Acco
     tenure(state, office, account).is_some_and(|tenure| tenure.status.counts_in_copy())
 }
 
-fn write(state: &mut Overlay<'_>, context: &Context, (office, account): (&Office, AccountId), status: TenureStatus) {
+fn write(state: &mut Overlay<'_>, context: &Context, office: &Office, account: AccountId, status: TenureStatus) {
     let tenure = Tenure { account, office: office.clone(), status, since: context.height };
     state.write(&(account, office.clone()), &tenure);
 }
@@ -222,7 +222,8 @@ fn write(state: &mut Overlay<'_>, context: &Context, (office, account): (&Office
 fn appoint(
     state: &mut Overlay<'_>,
     context: &Context,
-    (office, account): (&Office, AccountId),
+    office: &Office,
+    account: AccountId,
     signed: Option<Height>,
 ) -> Option<Event> {
     let before = tenure(state, office, account);
@@ -236,13 +237,13 @@ fn appoint(
     let ahead = state.read::<Ahead>(&key).is_some();
     if signed || ahead {
         state.remove::<Ahead>(&key);
-        write(state, context, (office, account), TenureStatus::Accepted);
+        write(state, context, office, account, TenureStatus::Accepted);
         return Some(Event::OfficeAccepted { office: office.clone(), account, ahead: false });
     }
     if before.is_some_and(|before| before.status == TenureStatus::Offered) {
         return None;
     }
-    write(state, context, (office, account), TenureStatus::Offered);
+    write(state, context, office, account, TenureStatus::Offered);
     Some(Event::OfficeOffered { office: office.clone(), account })
 }
 
@@ -250,7 +251,7 @@ fn appoint(
 fn dismiss(state: &mut Overlay<'_>, context: &Context, office: &Office, account: AccountId) -> Option<Event> {
     let status = tenure(state, office, account)?.status;
     if status == TenureStatus::Accepted {
-        write(state, context, (office, account), TenureStatus::Dismissed);
+        write(state, context, office, account, TenureStatus::Dismissed);
     } else {
         state.remove::<Tenure>(&(account, office.clone()));
     }
@@ -286,7 +287,8 @@ pub(crate) fn of_policy(model: ModelId, policy: &ModelPolicy) -> Names {
 pub(crate) fn rename(
     state: &mut Overlay<'_>,
     context: &Context,
-    (before, after): (&Names, &Names),
+    before: &Names,
+    after: &Names,
     signed: Option<(AccountId, Height)>,
 ) -> Vec<Event> {
     let is_named = |names: &Names, office: &Office, account: &AccountId| {
@@ -301,7 +303,7 @@ pub(crate) fn rename(
     for (office, accounts) in after {
         for account in accounts {
             let signed = signed.filter(|(signer, _)| signer == account).map(|(_, height)| height);
-            events.extend(appoint(state, context, (office, *account), signed));
+            events.extend(appoint(state, context, office, *account, signed));
         }
     }
     events
@@ -331,7 +333,7 @@ impl AcceptOffice {
         match status {
             Some(TenureStatus::Accepted) => return Err(Rejection::OfficeHeld { office, account: sender }),
             Some(TenureStatus::Offered | TenureStatus::Resigned) => {
-                write(state, context, (&office, sender), TenureStatus::Accepted);
+                write(state, context, &office, sender, TenureStatus::Accepted);
                 return Ok(vec![Event::OfficeAccepted { office, account: sender, ahead: false }]);
             }
             Some(TenureStatus::Dismissed) | None => {}
@@ -388,7 +390,7 @@ impl ResignOffice {
         let mut events = vec![Event::OfficeResigned { office: office.clone(), account: sender.id }];
         match tenure(state, &office, sender.id).map(|tenure| tenure.status) {
             Some(TenureStatus::Offered | TenureStatus::Accepted) => {
-                write(state, context, (&office, sender.id), TenureStatus::Resigned);
+                write(state, context, &office, sender.id, TenureStatus::Resigned);
                 match office {
                     Office::Operator(key) => events.extend(RemoveValidator { key }.apply(state, context)?),
                     // What it said as a guardian must not count again when it accepts again.

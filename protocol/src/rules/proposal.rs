@@ -313,10 +313,10 @@ impl OpenProposal {
         }
         let snapshot = context.height.previous();
         let terms = match &self.question {
-            Question::Network { actions } => network_terms(state, context, &sender, (class, actions))?,
+            Question::Network { actions } => network_terms(state, context, &sender, class, actions)?,
             Question::Model { model, .. } => {
                 delegation::require_ended(state, context, *model)?;
-                self.model_terms(state, context, *model, (&sender, class))?
+                self.model_terms(state, context, *model, &sender, class)?
             }
         };
         if terms.tally.whole == 0 {
@@ -363,14 +363,15 @@ impl OpenProposal {
         state: &mut Overlay<'_>,
         context: &Context,
         id: ModelId,
-        (sender, class): (&Account, Class),
+        sender: &Account,
+        class: Class,
     ) -> Result<Terms, Rejection> {
         let snapshot = context.height.previous();
         let model = Model::existing(state, id)?;
         if class == Class::Expropriation && model.policy.expropriation.is_none() {
             return Err(Rejection::NoExpropriation(id));
         }
-        require_proposer(state, &model, (model.policy.rule(class), class), sender.id)?;
+        require_proposer(state, &model, model.policy.rule(class), class, sender.id)?;
         let rule = match self.question.resolution() {
             Some(resolution) => dispute::ending::rule_for_owners(state, context, &model, *resolution)?,
             None => model.policy.rule(class).clone(),
@@ -402,7 +403,8 @@ fn network_terms(
     state: &Overlay<'_>,
     context: &mut Context,
     sender: &Account,
-    (class, actions): (Class, &[NetworkAction]),
+    class: Class,
+    actions: &[NetworkAction],
 ) -> Result<Terms, Rejection> {
     if sender.member_since.is_none() {
         return Err(Rejection::NotMember(sender.id));
@@ -427,7 +429,8 @@ fn network_terms(
 fn require_proposer(
     state: &Overlay<'_>,
     model: &Model,
-    (rule, class): (&Rule, Class),
+    rule: &Rule,
+    class: Class,
     sender: AccountId,
 ) -> Result<(), Rejection> {
     // If nobody holds the office that may propose, nobody could ever fill it.
@@ -453,7 +456,7 @@ fn require_proposer(
 fn own_weight(state: &Overlay<'_>, proposal: &Proposal, account: &Account) -> u64 {
     match proposal.scope() {
         Scope::Network => u64::from(account.member_since.is_some_and(|since| since <= proposal.snapshot)),
-        Scope::Model(model) => model_weight(state, model, account.id, (proposal.snapshot, proposal.rule.electorate)),
+        Scope::Model(model) => model_weight(state, model, account.id, proposal.snapshot, proposal.rule.electorate),
     }
 }
 
@@ -461,7 +464,8 @@ fn model_weight(
     state: &Overlay<'_>,
     model: ModelId,
     account: AccountId,
-    (height, electorate): (Height, Electorate),
+    height: Height,
+    electorate: Electorate,
 ) -> u64 {
     Weights::of(share::balance_as_of(state, model, account, height)).by(electorate)
 }

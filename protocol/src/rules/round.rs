@@ -334,7 +334,7 @@ impl OpenRound {
     ) -> Result<Vec<Event>, Rejection> {
         let (plan, proposal) = (&self.plan, proposal.id);
         model.require_active()?;
-        share::dilution::add(state, context, model, (proposal, plan.budget))?;
+        share::dilution::add(state, context, model, proposal, plan.budget)?;
         let mut counters = state.read::<ModelCounters>(&model.id).unwrap_or_default();
         if counters.open_rounds.len() >= limits::OPEN_ROUNDS {
             return Err(Rejection::TooManyRounds(model.id));

@@ -20,7 +20,7 @@ use crate::{
         policy::TransferRule,
         proposal::{ModelAction, Proposal},
         rejection::Rejection,
-        share::{self, ShareReason},
+        share::{self, Line, ShareReason},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl ApproveTransfer {
     /// accepted.
     pub(crate) fn lacking(&self, state: &Overlay<'_>, model: ModelId, proposal: &Proposal) -> Option<Rejection> {
         let (seller, buyer, proposal) = (proposal.proposer, self.to, proposal.id);
-        let disputed = dispute::require_undisputed(state, (model, seller), self.units);
+        let disputed = dispute::require_undisputed(state, Line { model, account: seller }, self.units);
         let unaccepted = || control::require(state, model, seller).err();
         let suspended = || state.read::<Account>(&seller)?.require_not_suspended().err();
         let not_bought = || {
@@ -93,7 +93,7 @@ impl ApproveTransfer {
             price: self.price.clone(),
             reason: self.reason.clone(),
         };
-        share::transfer(state, context, model.id, (proposal.proposer, self.to), self.units, note)
+        share::transfer(state, context, Line { model: model.id, account: proposal.proposer }, self.to, self.units, note)
     }
 }
 

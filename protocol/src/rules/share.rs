@@ -370,17 +370,34 @@ pub fn is_conserved<'a>(
     Ok(true)
 }
 
+/// A line of a model's register: what one account holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    /// The model.
+    pub(crate) model: ModelId,
+    /// The account that holds.
+    pub(crate) account: AccountId,
+}
+
+impl Line {
+    /// The key of the records of this line.
+    pub(crate) const fn key(self) -> (ModelId, AccountId) {
+        (self.model, self.account)
+    }
+}
+
 /// Changes one line and everything that depends on it.
 pub(crate) fn change(
     state: &mut Overlay<'_>,
     context: &Context,
-    model: ModelId,
-    account: AccountId,
-    (flow, units): (ShareFlow, Units),
+    line: Line,
+    flow: ShareFlow,
+    units: Units,
     reason: ShareReason,
 ) -> Result<Event, Rejection> {
+    let Line { model, account } = line;
     let mut register = Register::of(state, model);
-    let key = (model, account);
+    let key = line.key();
     let line = state.read::<Share>(&key);
     let held = line.as_ref().map_or(Units::ZERO, |line| line.units);
     let too_many = Rejection::TooManyUnits(model);
@@ -416,8 +433,8 @@ pub(crate) fn change(
     register.changes = register.changes.saturating_add(1);
     state.write(&model, &register);
     state.write(&(model, context.height), &TotalAt(sums));
-    delegation::follow(state, context, &register, (account, weighed, weighs));
-    dormancy::follow(state, context, &register, (account, weighed, weighs));
+    delegation::follow(state, context, &register, account, weighed, weighs);
+    dormancy::follow(state, context, &register, account, weighed, weighs);
     Ok(Event::SharesChanged { model, account, flow, units, balance: after, reason })
 }
 
@@ -454,7 +471,7 @@ impl TransferShares {
         context.existing_account(state, self.to)?;
         intake::require(state, self.model, self.to)?;
         let reason = |counterparty| ShareReason::Transferred { counterparty, reason: self.reason.clone() };
-        transfer(state, context, self.model, (sender, self.to), self.units, reason)
+        transfer(state, context, Line { model: self.model, account: sender }, self.to, self.units, reason)
     }
 }
 
@@ -462,11 +479,12 @@ impl TransferShares {
 pub(crate) fn transfer(
     state: &mut Overlay<'_>,
     context: &Context,
-    model: ModelId,
-    (from, to): (AccountId, AccountId),
+    giver: Line,
+    to: AccountId,
     units: Units,
     reason: impl Fn(AccountId) -> ShareReason,
 ) -> Result<Vec<Event>, Rejection> {
+    let Line { model, account: from } = giver;
     context.existing_account(state, to)?;
     if units == Units::ZERO || to == from {
         return Err(Rejection::EmptyTransfer);
@@ -476,9 +494,9 @@ pub(crate) fn transfer(
         return Err(Rejection::ArbiterHolds(to));
     }
     control::require(state, model, from)?;
-    require_free(state, context, (model, from), units)?;
-    let gone = change(state, context, model, from, (ShareFlow::Out, units), reason(to))?;
-    let come = change(state, context, model, to, (ShareFlow::In, units), reason(from))?;
+    require_free(state, context, Line { model, account: from }, units)?;
+    let gone = change(state, context, giver, ShareFlow::Out, units, reason(to))?;
+    let come = change(state, context, Line { model, account: to }, ShareFlow::In, units, reason(from))?;
     Ok(vec![gone, come])
 }
 
@@ -525,28 +543,29 @@ impl BurnShares {
         sender: AccountId,
     ) -> Result<Vec<Event>, Rejection> {
         Model::existing(state, self.model)?;
-        require_held(state, (self.model, sender), self.units)?;
+        require_held(state, Line { model: self.model, account: sender }, self.units)?;
         let disputed = dispute::disputed_units(state, self.model, sender);
-        let left = left_besides(state, (self.model, sender), disputed, context.time);
-        require_unbound((self.model, sender), left, self.units)?;
+        let left = left_besides(state, Line { model: self.model, account: sender }, disputed, context.time);
+        require_unbound(Line { model: self.model, account: sender }, left, self.units)?;
         let reason = ShareReason::Burned { reason: self.reason.clone() };
         // Units under vesting cannot be given away, but they can be given up.
-        Ok(vec![seize(state, context, (self.model, sender), self.units, reason)?])
+        Ok(vec![seize(state, context, Line { model: self.model, account: sender }, self.units, reason)?])
     }
 }
 
 /// The units that a holder can give away now: what it holds, less what is under vesting or disputed, whichever is more
 /// (units under vesting can be those that a dispute takes), and less what is bound for its challenges.
 pub fn free_units(state: &Overlay<'_>, model: ModelId, account: AccountId, time: Timestamp) -> Units {
-    let locked = VestingGrants::of(state, (model, account)).locked(time);
+    let line = Line { model, account };
+    let locked = VestingGrants::of(state, line).locked(time);
     let kept = locked.max(dispute::disputed_units(state, model, account));
-    left_besides(state, (model, account), kept, time)
+    left_besides(state, line, kept, time)
 }
 
 /// What a holder has besides `kept` units, and those that are bound for its challenges.
-fn left_besides(state: &Overlay<'_>, (model, account): (ModelId, AccountId), kept: Units, time: Timestamp) -> Units {
-    let bound = dispute::stake::bound_units(state, (model, account), time);
-    free(balance(state, model, account), kept, bound)
+fn left_besides(state: &Overlay<'_>, line: Line, kept: Units, time: Timestamp) -> Units {
+    let bound = dispute::stake::bound_units(state, line, time);
+    free(balance(state, line.model, line.account), kept, bound)
 }
 
 /// What is left of `held` units.
@@ -559,12 +578,12 @@ pub(crate) fn free(held: Units, kept: Units, bound: Units) -> Units {
 pub(crate) fn seize(
     state: &mut Overlay<'_>,
     context: &Context,
-    (model, account): (ModelId, AccountId),
+    line: Line,
     units: Units,
     reason: ShareReason,
 ) -> Result<Event, Rejection> {
-    let event = change(state, context, model, account, (ShareFlow::Out, units), reason)?;
-    vesting::shrink(state, (model, account), context.time);
+    let event = change(state, context, line, ShareFlow::Out, units, reason)?;
+    vesting::shrink(state, line, context.time);
     Ok(event)
 }
 
@@ -577,30 +596,28 @@ pub(crate) fn check_units(units: Units) -> Result<(), Invalid> {
 }
 
 /// Checks that a holder has `units`, under vesting or not, and keeps its disputed ones without them.
-fn require_held(state: &Overlay<'_>, (model, account): (ModelId, AccountId), units: Units) -> Result<(), Rejection> {
+fn require_held(state: &Overlay<'_>, line: Line, units: Units) -> Result<(), Rejection> {
+    let Line { model, account } = line;
     let held = balance(state, model, account);
     if units > held {
         return Err(Rejection::NotEnoughShares { account, model, held, asked: units });
     }
-    dispute::require_undisputed(state, (model, account), units)
+    dispute::require_undisputed(state, line, units)
 }
 
-fn require_free(
-    state: &Overlay<'_>,
-    context: &Context,
-    (model, account): (ModelId, AccountId),
-    units: Units,
-) -> Result<(), Rejection> {
-    require_held(state, (model, account), units)?;
-    let locked = VestingGrants::of(state, (model, account)).locked(context.time);
+fn require_free(state: &Overlay<'_>, context: &Context, line: Line, units: Units) -> Result<(), Rejection> {
+    let Line { model, account } = line;
+    require_held(state, line, units)?;
+    let locked = VestingGrants::of(state, line).locked(context.time);
     let vested = Units::new(balance(state, model, account).get().saturating_sub(locked.get()));
     if units > vested {
         return Err(Rejection::NotVested { account, model, free: vested, asked: units });
     }
-    require_unbound((model, account), free_units(state, model, account, context.time), units)
+    require_unbound(line, free_units(state, model, account, context.time), units)
 }
 
-fn require_unbound((model, account): (ModelId, AccountId), free: Units, asked: Units) -> Result<(), Rejection> {
+fn require_unbound(line: Line, free: Units, asked: Units) -> Result<(), Rejection> {
+    let Line { model, account } = line;
     if asked > free { Err(Rejection::Bonded { account, model, free, asked }) } else { Ok(()) }
 }
 

@@ -193,7 +193,8 @@ impl ArtifactStore {
     /// stays, because its blobs could not be told from garbage; or the file system's error.
     pub fn collect_garbage_with(
         &self,
-        (dry_run, downloads): (bool, bool),
+        dry_run: bool,
+        downloads: bool,
         is_wanted: impl Fn(&ArtifactId) -> bool,
     ) -> Result<Garbage, ArtifactError> {
         let stays = |address: &ArtifactId| {
@@ -215,7 +216,7 @@ impl ArtifactStore {
         dry_run: bool,
         is_wanted: impl Fn(&ArtifactId) -> bool,
     ) -> Result<Garbage, ArtifactError> {
-        self.collect_garbage_with((dry_run, false), is_wanted)
+        self.collect_garbage_with(dry_run, false, is_wanted)
     }
 
     /// Removes the artifacts that do not stay, the begun ones that are going, and files that nothing names after that.

@@ -104,7 +104,7 @@ impl ArtifactStore {
     /// Names the file and the remedy: a symbolic link or a special file in a directory, a name that no collection can
     /// have, a file that changes meanwhile, a full disk.
     pub fn import(&self, source: &Path, mode: ImportMode, progress: OnProgress<'_>) -> Result<Imported, ArtifactError> {
-        self.import_for(source, (mode, None), &AtomicBool::new(false), progress)
+        self.import_for(source, mode, None, &AtomicBool::new(false), progress)
     }
 
     /// As [`ArtifactStore::import`], but stops when `given_up` becomes true. What is imported for a publish is awaited
@@ -116,7 +116,8 @@ impl ArtifactStore {
     pub fn import_for(
         &self,
         source: &Path,
-        (mode, publication): (ImportMode, Option<Publication<'_>>),
+        mode: ImportMode,
+        publication: Option<Publication<'_>>,
         given_up: &AtomicBool,
         progress: OnProgress<'_>,
     ) -> Result<Imported, ArtifactError> {
@@ -126,7 +127,7 @@ impl ArtifactStore {
         let kind = fs::metadata(&source).map_err(at("inspect", &source))?;
         let own = self.own_files()?;
         own.refuse_within(&source)?;
-        let mut import = Import::new(self, (mode, publication), (given_up, &own), progress);
+        let mut import = Import::new(self, mode, publication, given_up, &own, progress);
         let imported = if kind.is_dir() {
             import.collection(&source)
         } else if kind.is_file() {
@@ -151,7 +152,7 @@ struct Hashed {
 }
 
 /// A message from a worker to the calling thread.
-enum Told {
+enum WorkerMessage {
     /// The number of bytes that were read since the last message.
     Read(u64),
     /// The file of this number is done; what was not here is written and waits for its name.
@@ -173,7 +174,7 @@ struct New {
     claimed_bytes: u64,
 }
 
-type Tell = mpsc::SyncSender<Result<Told, ArtifactError>>;
+type Tell = mpsc::SyncSender<Result<WorkerMessage, ArtifactError>>;
 
 /// An import in progress, on the calling thread.
 struct Import<'a> {
@@ -196,8 +197,10 @@ struct Import<'a> {
 impl<'a> Import<'a> {
     fn new(
         store: &'a ArtifactStore,
-        (mode, publication): (ImportMode, Option<Publication<'a>>),
-        (given_up, own): (&'a AtomicBool, &'a Own),
+        mode: ImportMode,
+        publication: Option<Publication<'a>>,
+        given_up: &'a AtomicBool,
+        own: &'a Own,
         progress: OnProgress<'a>,
     ) -> Self {
         let state = Progress { done_bytes: 0, total_bytes: 0 };
@@ -308,13 +311,13 @@ impl<'a> Import<'a> {
         Ok(hashed.into_iter().map(|(_, hashed)| hashed).collect())
     }
 
-    fn note(&mut self, told: Told, all: &mut Vec<(usize, Hashed)>) -> Result<(), ArtifactError> {
+    fn note(&mut self, told: WorkerMessage, all: &mut Vec<(usize, Hashed)>) -> Result<(), ArtifactError> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(ArtifactError::GivenUp);
         }
         match told {
-            Told::Read(count_bytes) => self.advance(count_bytes),
-            Told::Taken(index, Taken { hashed, new, untold_bytes }) => {
+            WorkerMessage::Read(count_bytes) => self.advance(count_bytes),
+            WorkerMessage::Taken(index, Taken { hashed, new, untold_bytes }) => {
                 self.advance(untold_bytes);
                 if let Some(new) = new {
                     self.stage(&hashed.address, new, hashed.size_bytes)?;
@@ -369,7 +372,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&self, tell: &Tell) {
         while let Some((index, path)) = self.take() {
-            let taken = self.file(path, tell).map(|taken| Told::Taken(index, taken));
+            let taken = self.file(path, tell).map(|taken| WorkerMessage::Taken(index, taken));
             let failed = taken.is_err();
             if tell.send(taken).is_err() || failed {
                 return;
@@ -491,7 +494,7 @@ impl Work<'_> {
                 ContentHash::from_bytes(hasher.finalize().into())
             });
             let on_bytes = |count| {
-                let _ = tell.send(Ok(Told::Read(count)));
+                let _ = tell.send(Ok(WorkerMessage::Read(count)));
                 self.is_wanted()
             };
             let mut tee = Tee { file, current: Arc::default(), position: 0, buffers: 0, to_sha256, used, on_bytes };

@@ -220,7 +220,7 @@ impl PartialFile {
         let (outboard, file) = (create(OUTBOARD)?, create(GROUPS)?);
         let bits = vec![0; bitmap_size(size_bytes)];
         file.write_all_at(&record(size_bytes, &bits), 0).map_err(at("write", &layout.partial(address, GROUPS)))?;
-        Ok(Self::assemble(store, claim, size_bytes, (data, outboard), Groups { file, bits, verified_bytes: 0 }))
+        Ok(Self::assemble(store, claim, size_bytes, data, outboard, Groups { file, bits, verified_bytes: 0 }))
     }
 
     fn open(store: &ArtifactStore, address: &ArtifactId, claim: Arriving) -> Result<Option<Self>, ArtifactError> {
@@ -239,7 +239,7 @@ impl PartialFile {
             return Ok(None);
         };
         let groups = Groups { file, bits: vec![0; bits.len()], verified_bytes: 0 };
-        let partial = Self::assemble(store, claim, size_bytes, (data, outboard), groups);
+        let partial = Self::assemble(store, claim, size_bytes, data, outboard, groups);
         partial.check_recorded(bits)?;
         let last = size_bytes.saturating_sub(1) / GROUP_SIZE_BYTES;
         if partial.groups().has(last) {
@@ -253,7 +253,8 @@ impl PartialFile {
         store: &ArtifactStore,
         claim: Arriving,
         size_bytes: u64,
-        (data, outboard): (DataFile, File),
+        data: DataFile,
+        outboard: File,
         groups: Groups,
     ) -> Self {
         Self {

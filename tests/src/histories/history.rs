@@ -184,7 +184,7 @@ impl History {
     ///
     /// # Panics
     /// When the reference says otherwise.
-    pub fn follow(&mut self, (height, time): (u64, Timestamp), transactions: &[Transaction], done: Done<'_>) {
+    pub fn follow(&mut self, height: u64, time: Timestamp, transactions: &[Transaction], done: Done<'_>) {
         self.world.begin(height, time.get());
         for (transaction, result) in transactions.iter().zip(done.results) {
             let expected = self.world.apply(transaction, named(result.events.first()));

@@ -70,7 +70,7 @@ impl World {
                 Ok(())
             }
             ModelAction::GrantLicence(GrantLicence { account, terms }) => {
-                self.license((model, id), signed.0, *account, terms)
+                self.license(model, id, signed.0, *account, terms)
             }
             ModelAction::RevokeLicence(RevokeLicence { account, .. }) => self.revoke_licence(model, *account),
             ModelAction::MintShares(MintShares { to, units, vesting, .. }) => {
@@ -80,7 +80,7 @@ impl World {
                     self.require_takes(model, *to)?;
                 }
                 self.add_by_decision(model, id, units.get())?;
-                self.mint_or_offer(model, (*to, units.get()), *vesting)
+                self.mint_or_offer(model, *to, units.get(), *vesting)
             }
             ModelAction::BurnShares(BurnByDecision { from, units, .. }) => {
                 self.require_undisputed(model, *from, units.get())?;

@@ -195,7 +195,7 @@ impl World {
         if self.time < self.round(contribution.model, number)?.records_until {
             return Err("still_recording");
         }
-        if sealed != seal((contribution.model, number), sender, asked.amount, asked.salt) {
+        if sealed != seal(contribution.model, number, sender, asked.amount, asked.salt) {
             return Err("seal_mismatch");
         }
         if let Some(contribution) = self.contributions.get_mut(&asked.contribution) {

@@ -21,13 +21,9 @@ pub struct Control {
 
 impl World {
     /// That the signers are keys of the account, and enough of them.
-    pub(super) fn require_signed(
-        &self,
-        id: AccountId,
-        (action, signers): (&Action, &[PublicKey]),
-    ) -> Result<(), Refused> {
+    pub(super) fn require_signed(&self, id: AccountId, action: &Action, signers: &[PublicKey]) -> Result<(), Refused> {
         let policy = &self.account(id)?.keys;
-        if self.may_ask_by_settled(id, (action, signers)) {
+        if self.may_ask_by_settled(id, action, signers) {
             return Ok(());
         }
         if signers.iter().any(|signer| !lists(policy, signer)) {

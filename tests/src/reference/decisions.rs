@@ -120,7 +120,7 @@ impl World {
             Scope::Network if self.account(sender)?.member_since.is_some() => {}
             Scope::Network => return Err("not_member"),
             Scope::Model(model) => {
-                self.require_proposer(model, sender, (proposal.rule.proposers, class))?;
+                self.require_proposer(model, sender, proposal.rule.proposers, class)?;
                 self.take_over_from(model, class, &mut proposal)?;
             }
         }
@@ -171,7 +171,8 @@ impl World {
         &self,
         id: ModelId,
         sender: AccountId,
-        (proposers, class): (Proposers, Class),
+        proposers: Proposers,
+        class: Class,
     ) -> Result<(), Refused> {
         let is_steward = self.is_steward(id, sender);
         let somebody_is = self.accounts.keys().any(|account| self.is_steward(id, *account));

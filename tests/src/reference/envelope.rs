@@ -25,7 +25,7 @@ impl World {
         if self.admitted.contains(&once) {
             return Err("replayed");
         }
-        self.require_signed(sender, (&body.action, &body.signers))?;
+        self.require_signed(sender, &body.action, &body.signers)?;
         let is_suspended = self.account(sender)?.suspended;
         if is_suspended && !Self::is_open_to_suspended(&body.action) {
             return Err("suspended");

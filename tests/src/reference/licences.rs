@@ -63,7 +63,8 @@ pub struct Wanted {
 impl World {
     pub(super) fn license(
         &mut self,
-        (model, proposal): (ModelId, ProposalId),
+        model: ModelId,
+        proposal: ProposalId,
         proposer: AccountId,
         account: AccountId,
         granted: &LicenceTerms,

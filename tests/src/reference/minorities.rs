@@ -94,7 +94,8 @@ impl World {
     pub(super) fn mint_or_offer(
         &mut self,
         id: ModelId,
-        (to, units): (AccountId, u64),
+        to: AccountId,
+        units: u64,
         vesting: Option<Vesting>,
     ) -> Result<(), Refused> {
         let model = self.model(id)?;

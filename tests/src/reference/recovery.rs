@@ -47,7 +47,7 @@ impl World {
     }
 
     /// About its keys an account may ask by all settled ones, whether or not they are enough or still its own.
-    pub(super) fn may_ask_by_settled(&self, id: AccountId, (action, signers): (&Action, &[PublicKey])) -> bool {
+    pub(super) fn may_ask_by_settled(&self, id: AccountId, action: &Action, signers: &[PublicKey]) -> bool {
         let (settled, present) = (self.settled_keys(id), &self.accounts[&id].keys);
         let is_of_keys = matches!(action, Action::RotateKeys(_) | Action::SetRecovery(_) | Action::CancelRecovery(_));
         is_of_keys

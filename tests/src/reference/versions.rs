@@ -80,7 +80,7 @@ impl World {
             self.version(parent.model, &parent.label)?;
         }
         let since = match asked.committed {
-            Some(salt) => self.take_commitment((asked.model, sender), artifact, salt)?,
+            Some(salt) => self.take_commitment(asked.model, sender, artifact, salt)?,
             None => self.height,
         };
         let (origin, known) = *self.origins.entry(artifact).or_insert((asked.model, since));
@@ -111,7 +111,8 @@ impl World {
     /// The height of a commitment, which is used up.
     fn take_commitment(
         &mut self,
-        (model, sender): (ModelId, AccountId),
+        model: ModelId,
+        sender: AccountId,
         artifact: ArtifactId,
         salt: ContentHash,
     ) -> Result<u64, Refused> {

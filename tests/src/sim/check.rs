@@ -256,7 +256,7 @@ impl Checker {
     }
 
     /// An honest peer refuses a gossip message, and blames whoever sent it.
-    pub(super) fn on_refused(&mut self, (from, to): (usize, usize), bytes: &[u8], genuine: bool) {
+    pub(super) fn on_refused(&mut self, from: usize, to: usize, bytes: &[u8], genuine: bool) {
         if genuine {
             self.broken(Law::Trust, format!("peer {to} blames honest peer {from} for what it said"));
         }

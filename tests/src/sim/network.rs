@@ -29,7 +29,7 @@ impl Partition {
 
 /// How badly the network behaves.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct NetworkConditions {
     /// How long a packet takes, in virtual microseconds. Packets overtake each other.
     pub delay_us: Range<u64>,
     /// How many packets are lost, 0 to 1.
@@ -42,13 +42,13 @@ pub struct Network {
     pub partitions: Vec<Partition>,
 }
 
-impl Default for Network {
+impl Default for NetworkConditions {
     fn default() -> Self {
         Self { delay_us: 1_000..20_000, loss: 0.0, duplication: 0.0, corruption: 0.0, partitions: Vec::new() }
     }
 }
 
-impl Network {
+impl NetworkConditions {
     /// After how long each copy of a packet arrives; none if it is lost.
     pub fn arrivals(&self, rng: &mut ChaCha8Rng, now_us: u64, from: usize, to: usize) -> Vec<u64> {
         let cut = self.partitions.iter().any(|partition| partition.cuts(now_us / 1_000, from, to));

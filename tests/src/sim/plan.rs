@@ -1,6 +1,6 @@
 //! What a run is: who takes part, what fails, how long it goes on. A plan with its seed makes the same run each time.
 
-use super::{Behaviour, Network, Report, Simulation};
+use super::{Behaviour, NetworkConditions, Report, Simulation};
 use allod_protocol::agreement::replica::Timeouts;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,7 +48,7 @@ pub struct Plan {
     /// does not end before they are in force.
     pub changes: Vec<(u64, Vec<(usize, u64)>)>,
     /// The network.
-    pub network: Network,
+    pub network: NetworkConditions,
     /// Who loses power when.
     pub crashes: Crashes,
     /// Virtual milliseconds after which nobody loses power any more: from then on heights have to end.
@@ -103,7 +103,7 @@ impl Default for Plan {
             observers: 0,
             keyless_observers: false,
             changes: Vec::new(),
-            network: Network::default(),
+            network: NetworkConditions::default(),
             crashes: Crashes::None,
             crashes_until_ms: 15_000,
             absences: Vec::new(),
@@ -141,8 +141,8 @@ const PARTS: &[Part] = &[
     ("corruption", |plan| plan.network.corruption > 0.0, |plan| plan.network.corruption = 0.0),
     (
         "delay",
-        |plan| plan.network.delay_us != Network::default().delay_us,
-        |plan| plan.network.delay_us = Network::default().delay_us,
+        |plan| plan.network.delay_us != NetworkConditions::default().delay_us,
+        |plan| plan.network.delay_us = NetworkConditions::default().delay_us,
     ),
     ("crashes", |plan| plan.crashes != Crashes::None, |plan| plan.crashes = Crashes::None),
     ("lost-log", |plan| plan.loses_log.is_some(), |plan| plan.loses_log = None),

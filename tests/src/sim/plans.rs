@@ -3,7 +3,8 @@
 mod mixes;
 
 use super::{
-    Absence, Behaviour, Crashes, Law, Network, Partition, Plan, Report, Violation, minimise::Edits, told::panic_text,
+    Absence, Behaviour, Crashes, Law, NetworkConditions, Partition, Plan, Report, Violation, minimise::Edits,
+    oracle::panic_text,
 };
 use std::{
     collections::BTreeMap,
@@ -42,7 +43,12 @@ pub const ALL: &[Named] = &[
         plan: |seed| Plan {
             seed,
             heights: 30,
-            network: Network { delay_us: 1_000..40_000, loss: 0.05, duplication: 0.1, ..Network::default() },
+            network: NetworkConditions {
+                delay_us: 1_000..40_000,
+                loss: 0.05,
+                duplication: 0.1,
+                ..NetworkConditions::default()
+            },
             crashes: Crashes::One(300),
             slow_disk: 0.05,
             ..Plan::default()
@@ -54,7 +60,7 @@ pub const ALL: &[Named] = &[
         plan: |seed| Plan {
             seed,
             heights: 40,
-            network: Network { loss: 0.2, duplication: 0.1, ..Network::default() },
+            network: NetworkConditions { loss: 0.2, duplication: 0.1, ..NetworkConditions::default() },
             ..Plan::default()
         },
     },
@@ -73,7 +79,12 @@ pub const ALL: &[Named] = &[
                 one_way: true,
                 flaps_ms: None,
             }];
-            Plan { seed, heights: 80, network: Network { partitions, ..Network::default() }, ..Plan::default() }
+            Plan {
+                seed,
+                heights: 80,
+                network: NetworkConditions { partitions, ..NetworkConditions::default() },
+                ..Plan::default()
+            }
         },
     },
     Named {
@@ -82,7 +93,7 @@ pub const ALL: &[Named] = &[
         plan: |seed| Plan {
             seed,
             heights: 40,
-            network: Network { corruption: 0.1, ..Network::default() },
+            network: NetworkConditions { corruption: 0.1, ..NetworkConditions::default() },
             ..Plan::default()
         },
     },
@@ -105,7 +116,12 @@ pub const ALL: &[Named] = &[
                 Partition { during_ms: 500..2_500, isolated: vec![3], one_way: false, flaps_ms: None },
                 Partition { during_ms: 4_000..6_000, isolated: vec![0, 1], one_way: false, flaps_ms: None },
             ];
-            Plan { seed, heights: 200, network: Network { partitions, ..Network::default() }, ..Plan::default() }
+            Plan {
+                seed,
+                heights: 200,
+                network: NetworkConditions { partitions, ..NetworkConditions::default() },
+                ..Plan::default()
+            }
         },
     },
     Named {
@@ -115,7 +131,7 @@ pub const ALL: &[Named] = &[
             seed,
             heights: 60,
             behaviours: one(1, Behaviour::Dead),
-            network: Network { loss: 0.05, ..Network::default() },
+            network: NetworkConditions { loss: 0.05, ..NetworkConditions::default() },
             ..Plan::default()
         },
     },
@@ -131,7 +147,7 @@ pub const ALL: &[Named] = &[
             seed,
             heights: 50,
             behaviours: one(0, Behaviour::Equivocator),
-            network: Network { loss: 0.02, duplication: 0.05, ..Network::default() },
+            network: NetworkConditions { loss: 0.02, duplication: 0.05, ..NetworkConditions::default() },
             crashes: Crashes::One(500),
             ..Plan::default()
         },
@@ -148,7 +164,7 @@ pub const ALL: &[Named] = &[
             seed,
             heights: 80,
             behaviours: one(0, Behaviour::Liar),
-            network: Network {
+            network: NetworkConditions {
                 loss: 0.1,
                 partitions: vec![Partition {
                     during_ms: 300..1_500,
@@ -156,7 +172,7 @@ pub const ALL: &[Named] = &[
                     one_way: false,
                     flaps_ms: None,
                 }],
-                ..Network::default()
+                ..NetworkConditions::default()
             },
             ..Plan::default()
         },
@@ -173,7 +189,7 @@ pub const ALL: &[Named] = &[
                 (40, vec![(1, 2), (2, 2), (3, 2), (4, 2)]),
                 (60, vec![(1, 1), (2, 1), (4, 1), (5, 1)]),
             ],
-            network: Network { loss: 0.02, ..Network::default() },
+            network: NetworkConditions { loss: 0.02, ..NetworkConditions::default() },
             crashes: Crashes::One(700),
             ..Plan::default()
         },
@@ -197,7 +213,7 @@ pub const ALL: &[Named] = &[
             seed,
             heights: 80,
             observers: 1,
-            network: Network { loss: 0.02, duplication: 0.05, ..Network::default() },
+            network: NetworkConditions { loss: 0.02, duplication: 0.05, ..NetworkConditions::default() },
             crashes: Crashes::One(2_000),
             behaviours: if seed.is_multiple_of(4) { one(0, Behaviour::Equivocator) } else { BTreeMap::new() },
             slow_disk: 0.05,
@@ -216,7 +232,7 @@ pub const ALL: &[Named] = &[
             seed,
             heights: 60,
             observers: 1,
-            network: Network { loss: 0.03, ..Network::default() },
+            network: NetworkConditions { loss: 0.03, ..NetworkConditions::default() },
             crashes: Crashes::One(500),
             ..Plan::default()
         },
@@ -229,7 +245,7 @@ pub const ALL: &[Named] = &[
             keyless_observers: true,
             heights: 60,
             observers: 1,
-            network: Network { loss: 0.03, ..Network::default() },
+            network: NetworkConditions { loss: 0.03, ..NetworkConditions::default() },
             crashes: Crashes::One(500),
             ..Plan::default()
         },
@@ -241,7 +257,7 @@ pub const ALL: &[Named] = &[
         plan: |seed| Plan {
             seed,
             heights: 40,
-            network: Network { loss: 0.05, duplication: 0.05, ..Network::default() },
+            network: NetworkConditions { loss: 0.05, duplication: 0.05, ..NetworkConditions::default() },
             crashes: Crashes::One(300),
             slow_disk: 0.1,
             ..Plan::default()
@@ -266,7 +282,7 @@ pub const ALL: &[Named] = &[
             let (peer, one_way, flaps_ms) = (seed as usize % 4, seed.is_multiple_of(3), Some(100 + seed % 7 * 50));
             let partition = |isolated| Partition { during_ms: 500..5_000, isolated, one_way, flaps_ms };
             let partitions = vec![partition(vec![peer]), partition(vec![0, (peer + 1) % 4])];
-            let network = Network { partitions, loss: 0.02, ..Network::default() };
+            let network = NetworkConditions { partitions, loss: 0.02, ..NetworkConditions::default() };
             Plan { seed, heights: 60, heals_at_ms: Some(5_000), network, ..Plan::default() }
         },
     },
@@ -297,29 +313,35 @@ pub const ALL: &[Named] = &[
         plan: |seed| {
             let peer = seed as usize % 4;
             let cut = Partition { during_ms: 500..50_000, isolated: vec![peer], one_way: false, flaps_ms: None };
-            let network = Network { partitions: vec![cut], ..Network::default() };
+            let network = NetworkConditions { partitions: vec![cut], ..NetworkConditions::default() };
             Plan { seed, heights: 300, ask_every_ms: 80, heals_at_ms: Some(50_000), network, ..Plan::default() }
         },
     },
     Named {
         name: "an-amnesiac",
         seeds: 6_100..6_120,
-        plan: |seed| with_one(seed, Behaviour::Amnesiac, Network { loss: 0.03, ..Network::default() }),
+        plan: |seed| {
+            with_one(seed, Behaviour::Amnesiac, NetworkConditions { loss: 0.03, ..NetworkConditions::default() })
+        },
     },
     Named {
         name: "a-withholder-of-blocks",
         seeds: 6_200..6_215,
-        plan: |seed| with_one(seed, Behaviour::Withholder, Network::default()),
+        plan: |seed| with_one(seed, Behaviour::Withholder, NetworkConditions::default()),
     },
     Named {
         name: "a-spammer",
         seeds: 6_300..6_315,
-        plan: |seed| with_one(seed, Behaviour::Spammer, Network { loss: 0.02, ..Network::default() }),
+        plan: |seed| {
+            with_one(seed, Behaviour::Spammer, NetworkConditions { loss: 0.02, ..NetworkConditions::default() })
+        },
     },
     Named {
         name: "a-selective-sender",
         seeds: 6_400..6_415,
-        plan: |seed| with_one(seed, Behaviour::Selective, Network { loss: 0.02, ..Network::default() }),
+        plan: |seed| {
+            with_one(seed, Behaviour::Selective, NetworkConditions { loss: 0.02, ..NetworkConditions::default() })
+        },
     },
     Named {
         name: "an-impersonator",
@@ -327,7 +349,7 @@ pub const ALL: &[Named] = &[
         plan: |seed| {
             let peer = seed as usize % 4;
             let left = (0..5).filter(|one| *one != peer).map(|one| (one, 1)).collect();
-            let one = with_one(seed, Behaviour::Impersonator, Network::default());
+            let one = with_one(seed, Behaviour::Impersonator, NetworkConditions::default());
             // Long enough to go on without the validator that leaves.
             Plan { observers: 1, heights: 120, changes: vec![(10, left)], ..one }
         },
@@ -338,7 +360,7 @@ pub const ALL: &[Named] = &[
         plan: |seed| Plan {
             observers: 1,
             behaviours: one(4, Behaviour::Double(seed as usize % 4)),
-            ..with_one(seed, Behaviour::Honest, Network { loss: 0.02, ..Network::default() })
+            ..with_one(seed, Behaviour::Honest, NetworkConditions { loss: 0.02, ..NetworkConditions::default() })
         },
     },
     Named { name: "two-of-seven", seeds: 7_500..7_506, plan: mixes::two_of_seven },
@@ -351,7 +373,7 @@ pub const ALL: &[Named] = &[
 ];
 
 /// One that breaks the rules, among four of which one at a time loses power; in the end nothing fails but that one.
-fn with_one(seed: u64, behaviour: Behaviour, network: Network) -> Plan {
+fn with_one(seed: u64, behaviour: Behaviour, network: NetworkConditions) -> Plan {
     Plan {
         seed,
         heights: 40,
@@ -373,7 +395,7 @@ fn on_files(seed: u64) -> Plan {
         seed,
         heights: 25,
         on_files: true,
-        network: Network { loss: 0.02, ..Network::default() },
+        network: NetworkConditions { loss: 0.02, ..NetworkConditions::default() },
         crashes: if seed.is_multiple_of(2) { Crashes::One(150) } else { Crashes::All(250) },
         slow_disk: 0.05,
         full_disk: if seed.is_multiple_of(3) { 0.002 } else { 0.0 },

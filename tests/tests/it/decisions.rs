@@ -715,8 +715,8 @@ fn a_dry_run_says_exactly_what_the_decision_then_does() {
         title: "t".into(),
         text: String::new(),
     };
-    let at = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
-    let run = dry_run(&ledger.state, ledger.tip.network, at, account(&ledger, 0), &asked).unwrap().unwrap();
+    let (height, time) = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
+    let run = dry_run(&ledger.state, ledger.tip.network, height, time, account(&ledger, 0), &asked).unwrap().unwrap();
     let id = open(&mut ledger, 0, asked.question.clone());
     vote(&mut ledger, 0, id, Choice::Yes);
     vote(&mut ledger, 1, id, Choice::Yes);
@@ -738,8 +738,9 @@ fn a_dry_run_says_exactly_what_the_decision_then_does() {
     assert_eq!(held(&run.changes), held(&executed.changes));
 
     let too_many = OpenProposal { question: Question::of_model(model, vec![first, mint(1 << 62)]), ..asked };
-    let at = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
-    let run = dry_run(&ledger.state, ledger.tip.network, at, account(&ledger, 0), &too_many).unwrap().unwrap();
+    let (height, time) = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
+    let run =
+        dry_run(&ledger.state, ledger.tip.network, height, time, account(&ledger, 0), &too_many).unwrap().unwrap();
     assert_eq!(run.outcome.unwrap_err().code(), "too_many_units");
     assert!(run.changes.is_empty());
 }

@@ -76,7 +76,7 @@ fn asking(model: ModelId, dispute: DisputeId, upholds: bool) -> Action {
     Action::OpenProposal(OpenProposal { question: Question::of_model(model, actions), title, text })
 }
 
-fn resolve(ledger: &mut TestLedger, by: u8, model: ModelId, (dispute, upholds): (DisputeId, bool)) -> ProposalId {
+fn resolve(ledger: &mut TestLedger, by: u8, model: ModelId, dispute: DisputeId, upholds: bool) -> ProposalId {
     open(ledger, by, Question::of_model(model, vec![ModelAction::ResolveDispute(ResolveDispute { dispute, upholds })]))
 }
 
@@ -177,7 +177,7 @@ fn a_ruling_waits_and_can_be_appealed_once_by_whom_it_goes_against() {
     ledger.must(0, appeal(id));
     assert_eq!(ledger.refused(0, appeal(id)), "nothing_to_appeal", "once");
     assert_eq!(ledger.refused(4, ruling(id, false)), "for_owners");
-    let lift = resolve(&mut ledger, 1, model, (id, false));
+    let lift = resolve(&mut ledger, 1, model, id, false);
     for voter in [0, 1] {
         vote(&mut ledger, voter, lift, Choice::Yes);
     }
@@ -208,7 +208,7 @@ fn arbiters_take_no_units_unless_the_owners_confirm_it() {
         ledger.block(3 * DAY_MS, vec![]);
         assert_eq!((standing(&ledger, id), units(&ledger, model, "hilltop")), ("appealed", 20));
         if confirmed {
-            let uphold = resolve(&mut ledger, 1, model, (id, true));
+            let uphold = resolve(&mut ledger, 1, model, id, true);
             vote(&mut ledger, 0, uphold, Choice::Yes);
             vote(&mut ledger, 1, uphold, Choice::Yes);
             ledger.block(10_000, vec![]);
@@ -263,7 +263,7 @@ fn who_holds_units_or_is_a_party_does_not_rule_and_a_founder_is_not_its_own_pane
     let found: allod_protocol::rules::model::Model = ledger.read(&model).unwrap();
     let lacking = vacancies(&ledger.state, &found).unwrap();
     assert!(lacking.iter().any(|one| one.to_string().starts_with("0 arbiters who hold nothing")), "{lacking:?}");
-    resolve(&mut ledger, 1, model, (id, false));
+    resolve(&mut ledger, 1, model, id, false);
     for template in Template::ALL {
         let stewards = [account(&ledger, 0)];
         assert_eq!(template.policy(&stewards).arbiters, None, "{} names its stewards", template.name());
@@ -286,7 +286,7 @@ fn a_stand_in_takes_a_seat_and_how_many_must_agree_never_falls() {
     assert_eq!(standing(&ledger, id), "open", "one of two settles nothing");
     assert_eq!(ledger.refused(3, ruling(id, true)), "for_owners");
     assert_eq!(ledger.refused(4, ruling(id, false)), "not_arbiter");
-    let lift = resolve(&mut ledger, 1, model, (id, false));
+    let lift = resolve(&mut ledger, 1, model, id, false);
     vote(&mut ledger, 0, lift, Choice::Yes);
     vote(&mut ledger, 1, lift, Choice::Yes);
     ledger.block(10_000, vec![]);
@@ -344,7 +344,7 @@ fn a_panel_of_suspended_arbiters_leaves_it_to_the_owners_by_their_own_rule() {
     }
     assert!(sits(&ledger, id).is_empty());
     assert_eq!(ledger.refused(3, ruling(id, true)), "suspended");
-    let uphold = resolve(&mut ledger, 2, model, (id, true));
+    let uphold = resolve(&mut ledger, 2, model, id, true);
     for voter in [1, 2] {
         vote(&mut ledger, voter, uphold, Choice::Yes);
     }
@@ -382,7 +382,7 @@ fn an_appeal_is_in_time_until_the_ruling_stands_and_a_resolution_until_the_appea
     }
     ledger.must(2, appeal(id));
     ledger.block(limits::APPEAL_MS - 4_000, vec![]);
-    let uphold = resolve(&mut ledger, 1, model, (id, true));
+    let uphold = resolve(&mut ledger, 1, model, id, true);
     ledger.block(4_000, vec![]);
     assert_eq!(standing(&ledger, id), "appealed", "it waits for the owners who were asked in time");
     assert_eq!(ledger.refused(0, asking(model, id, false)), "dispute_over", "and nobody is asked again");
@@ -419,7 +419,7 @@ fn a_small_holder_with_an_accomplice_takes_nothing_from_a_large_one() {
         ledger.read::<allod_protocol::rules::proposal::Proposal>(&id).unwrap().rule
     };
     ledger.block(7 * DAY_MS, vec![]);
-    let uphold = resolve(&mut ledger, 2, model, (id, true));
+    let uphold = resolve(&mut ledger, 2, model, id, true);
     assert_eq!(ledger.read::<Tally>(&uphold).unwrap().electorate, 100, "parties stay in the electorate");
     vote(&mut ledger, 1, uphold, Choice::Yes);
     vote(&mut ledger, 2, uphold, Choice::Yes);
@@ -447,7 +447,7 @@ fn no_resolution_takes_units_without_the_rule_of_ownership() {
             let target = line(&ledger, model, 0);
             let id = challenge(&mut ledger, 2, target, 40);
             ledger.must(0, answer(id));
-            let uphold = resolve(&mut ledger, 2, model, (id, true));
+            let uphold = resolve(&mut ledger, 2, model, id, true);
             let said_yes: Vec<u8> = (0..3).filter(|place| voters & (1 << place) != 0).collect();
             said_yes.iter().for_each(|voter| vote(&mut ledger, *voter, uphold, Choice::Yes));
             ledger.block(10_000, vec![]);
@@ -468,8 +468,8 @@ fn a_resolution_that_takes_nothing_needs_the_rule_of_disputes_alone() {
     let target = line(&ledger, model, 2);
     let id = challenge(&mut ledger, 1, target, 8);
     ledger.must(2, answer(id));
-    let uphold = resolve(&mut ledger, 1, model, (id, true));
-    let lift = resolve(&mut ledger, 2, model, (id, false));
+    let uphold = resolve(&mut ledger, 1, model, id, true);
+    let lift = resolve(&mut ledger, 2, model, id, false);
     for proposal in [uphold, lift] {
         vote(&mut ledger, 0, proposal, Choice::Yes);
         vote(&mut ledger, 1, proposal, Choice::Yes);
@@ -600,7 +600,7 @@ fn what_is_under_way_is_not_taken_back() {
     let target = line(&ledger, model, 2);
     let id = challenge(&mut ledger, 1, target, 8);
     ledger.must(2, answer(id));
-    let uphold = resolve(&mut ledger, 1, model, (id, true));
+    let uphold = resolve(&mut ledger, 1, model, id, true);
     assert_eq!(ledger.refused(1, withdraw(id)), "too_late_to_withdraw");
     vote(&mut ledger, 0, uphold, Choice::Yes);
     vote(&mut ledger, 1, uphold, Choice::Yes);
@@ -627,7 +627,7 @@ fn a_dispute_that_nobody_rules_on_lapses_but_waits_for_a_resolution_under_way() 
         let target = line(&ledger, model, 2);
         let id = challenge(&mut ledger, 0, target, 8);
         ledger.block(7 * DAY_MS + limits::DISPUTE_MS - 6_000, vec![]);
-        let uphold = resolve(&mut ledger, 1, model, (id, true));
+        let uphold = resolve(&mut ledger, 1, model, id, true);
         for voter in [0, 1] {
             vote(&mut ledger, voter, uphold, if passes { Choice::Yes } else { Choice::No });
         }

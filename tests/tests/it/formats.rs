@@ -74,12 +74,12 @@ struct Case {
     file: String,
     what: String,
     #[serde(flatten)]
-    verdict: Verdict,
+    verdict: PackageVerdict,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
-enum Verdict {
+enum PackageVerdict {
     Read {
         tensors: u64,
         parameters: u64,
@@ -92,7 +92,7 @@ enum Verdict {
     NoAnswer,
 }
 
-impl Verdict {
+impl PackageVerdict {
     fn text(&self) -> String {
         match self {
             Self::Read { .. } => "read".to_owned(),
@@ -159,7 +159,7 @@ fn model_files_are_judged_as_by_the_readers_of_their_formats() {
     let output = run(Command::new(python()).arg(script).arg(directory.path()));
     let cases: Vec<Case> =
         String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let read = cases.iter().filter(|case| matches!(case.verdict, Verdict::Read { .. })).count();
+    let read = cases.iter().filter(|case| matches!(case.verdict, PackageVerdict::Read { .. })).count();
     assert!(read > 500 && cases.len() - read > 500, "{read} of {} files are read", cases.len());
 
     let (mut met, mut faults) = ([0; EXCEPTIONS.len()], Vec::new());

@@ -71,8 +71,9 @@ fn half(per: CapPer) -> Cap {
 /// What each giver would get if the round closed now.
 fn foreseen(ledger: &TestLedger, model: ModelId) -> Vec<(AccountId, u64)> {
     let round: Round = ledger.read(&(model, 0)).expect("the round");
-    let next = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
-    let givers = round::preview(&ledger.state, ledger.tip.network, next, &round).expect("state").expect("few givers");
+    let (height, time) = (ledger.tip.height.next(), ledger.tip.time.plus_ms(1));
+    let givers =
+        round::preview(&ledger.state, ledger.tip.network, height, time, &round).expect("state").expect("few givers");
     givers.into_iter().map(|giver| (giver.account, giver.score.units.get())).collect()
 }
 

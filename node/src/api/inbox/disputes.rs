@@ -15,8 +15,8 @@ pub(super) fn asks(asked: &Asked<'_>, id: DisputeId) -> Result<Vec<InboxItem>, P
     let Some(dispute) = asked.reader.find::<Dispute>(&id)? else { return Ok(Vec::new()) };
     let found = match dispute.status {
         DisputeStatus::Open => [answer(asked, &dispute)?, rule(asked, &dispute)?],
-        DisputeStatus::Ruled { upholds, stands, .. } => [appeal(asked, &dispute, (upholds, stands))?, None],
-        DisputeStatus::Appealed { upholds, until } => [resolve(asked, &dispute, (upholds, until))?, None],
+        DisputeStatus::Ruled { upholds, stands, .. } => [appeal(asked, &dispute, upholds, stands)?, None],
+        DisputeStatus::Appealed { upholds, until } => [resolve(asked, &dispute, upholds, until)?, None],
         DisputeStatus::Upheld { .. }
         | DisputeStatus::Lifted { .. }
         | DisputeStatus::Lapsed { .. }
@@ -62,7 +62,8 @@ fn rule(asked: &Asked<'_>, dispute: &Dispute) -> Result<Option<InboxItem>, Probl
 fn appeal(
     asked: &Asked<'_>,
     dispute: &Dispute,
-    (upholds, stands): (bool, Timestamp),
+    upholds: bool,
+    stands: Timestamp,
 ) -> Result<Option<InboxItem>, Problem> {
     let against = if upholds { dispute.respondent } else { dispute.challenger };
     if against != asked.account.id {
@@ -79,7 +80,8 @@ fn appeal(
 fn resolve(
     asked: &Asked<'_>,
     dispute: &Dispute,
-    (upholds, until): (bool, Timestamp),
+    upholds: bool,
+    until: Timestamp,
 ) -> Result<Option<InboxItem>, Problem> {
     let share = asked.reader.find::<Share>(&(dispute.model, asked.account.id))?;
     let holds = share.is_some_and(|share| share.units > Units::ZERO);

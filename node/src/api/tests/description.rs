@@ -87,7 +87,7 @@ fn validator(schema: &Value) -> Arc<Validator> {
 
 /// Checks an answer, unless there is no such endpoint.
 #[track_caller]
-pub(super) fn check_answer(method: &str, path: &str, (status, content_type): (u16, &str), body: &Value) {
+pub(super) fn check_answer(method: &str, path: &str, status: u16, content_type: &str, body: &Value) {
     let Some(operation) = operation(method, path) else { return };
     let responses = &operation["responses"];
     let response = responses.get(status.to_string()).or(responses.get("default"));
@@ -134,7 +134,7 @@ fn a_body_that_differs_from_its_description_is_noticed() {
     let good = json!({"path": "/tmp/x", "mode": "hard_link"});
     check_body("post", "/v1/artifacts", &good);
     let noticed = |path: &'static str, body: Value| {
-        std::panic::catch_unwind(|| check_answer("get", path, (200, "application/json"), &body)).is_err()
+        std::panic::catch_unwind(|| check_answer("get", path, 200, "application/json", &body)).is_err()
     };
     let time = json!({"height": 1, "time": "9007199254740993"});
     assert!(!noticed("/v1/times", json!([time])));

@@ -90,7 +90,7 @@ async fn a_busy_peer_takes_no_batch_and_says_when_to_come_back() {
 
 #[tokio::test]
 async fn who_stops_waiting_leaves_nothing_behind() {
-    let waiting = Arc::new(crate::api::submit::Waiting::default());
+    let waiting = Arc::new(crate::api::submit::WaitingRequests::default());
     let id = TransactionId::from_bytes([1; 32]);
     let (one, two) = (waiting.enter(id), waiting.enter(id));
     drop(one);

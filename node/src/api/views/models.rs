@@ -1,16 +1,11 @@
-//! Models, their versions, what was given to them.
+//! Models and their versions.
 
 use allod_protocol::{
-    ground::ids::{
-        AccountId, ArtifactId, ContentHash, Handle, Height, ModelId, ModelName, Timestamp, Units, VersionLabel,
-    },
-    ground::openapi::Wide,
+    ground::ids::{ContentHash, Handle, Height, ModelName, Timestamp, Units},
     rules::{
-        contribution::Contribution,
         emergency::VersionStop,
-        model::{Model, Version, VersionRef, VersionStatus},
-        round::Round,
-        standing::{Concern, Standing},
+        model::{Model, Version},
+        standing::Standing,
     },
 };
 use allod_storage::artifacts::Contents;
@@ -74,63 +69,6 @@ pub struct StopView {
     pub handle: Option<Handle>,
 }
 
-/// What versions were made from, and what was made from them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LineageView {
-    /// The versions, that asked for first, the nearer before the farther.
-    pub versions: Vec<LineageVersion>,
-    /// Which was made from which.
-    pub edges: Vec<LineageEdge>,
-    /// Whether there are more than are shown.
-    pub truncated: bool,
-}
-
-/// A version in a lineage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LineageVersion {
-    /// The model.
-    pub model: ModelId,
-    /// The model's name.
-    pub model_name: Option<ModelName>,
-    /// The version's label.
-    pub label: VersionLabel,
-    /// The artifact.
-    pub artifact: ArtifactId,
-    /// Where it stands.
-    pub status: VersionStatus,
-    /// What is the matter with it.
-    pub concerns: Vec<Concern>,
-    /// Steps from the version asked for; negative towards what it was made from.
-    pub distance: i32,
-}
-
-/// That a version was made from another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LineageEdge {
-    /// What it was made from.
-    pub parent: VersionRef,
-    /// What was made.
-    pub child: VersionRef,
-}
-
-/// A contribution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ContributionView {
-    /// The record.
-    #[serde(flatten)]
-    pub contribution: Contribution,
-    /// The model's name.
-    pub model_name: Option<ModelName>,
-    /// The giver's handle.
-    pub giver_handle: Option<Handle>,
-    /// The handles of the stewards who countersigned it, in the order of the record.
-    pub countersigned_handles: Vec<Option<Handle>>,
-    /// The handles of the stewards who declined it, in the order of the record.
-    pub declined_handles: Vec<Option<Handle>>,
-    /// How many stewards have to countersign it for it to count.
-    pub countersigners: u32,
-}
-
 /// That an account knew an artifact which it has not published yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CommitmentView {
@@ -140,44 +78,4 @@ pub struct CommitmentView {
     pub height: Height,
     /// Until when it counts, in milliseconds since 1970.
     pub until: Timestamp,
-}
-
-/// A round of contributions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RoundView {
-    /// The record: its plan, its sums, where it stands.
-    #[serde(flatten)]
-    pub round: Round,
-    /// What the decision that opened it does, in words.
-    pub decision_does: Vec<String>,
-    /// The title of that decision, in its proposer's words.
-    pub decision_title: Option<String>,
-    /// What each giver's contributions count and what it gets for them, the most first; left out in lists. At most 500
-    /// are shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scores: Option<Vec<ScoreView>>,
-}
-
-/// What a giver's countersigned contributions count in a round, and what it gets for them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ScoreView {
-    /// The giver.
-    pub account: AccountId,
-    /// Its handle.
-    pub handle: Option<Handle>,
-    /// The sum. As long as `seals` is not 0 it counts nothing.
-    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
-    #[schema(value_type = Wide)]
-    pub score: u64,
-    /// Amounts that it sealed and has not told.
-    pub seals: u64,
-    /// What of the sum is in dispute, or was when the round closed.
-    #[serde(deserialize_with = "allod_protocol::ground::ids::wide::deserialize")]
-    #[schema(value_type = Wide)]
-    pub disputed: u64,
-    /// The units that it got, or would get if the round closed now by the same rule; none where there are more givers
-    /// than that is computed for.
-    pub units: Option<Units>,
-    /// The handle that names those with whom it shares the round's cap, if it shares it.
-    pub cap_shared_with: Option<Handle>,
 }

@@ -5,8 +5,8 @@
 //! stays as it was. An import ends when its caller disconnects. Leftovers on disk from failed imports and abandoned
 //! fetches are removed automatically.
 
-use super::{ArtifactService, ServiceError, require_absolute};
-use crate::{artifacts::gate, event_loop::machine::clock};
+use super::{ArtifactService, ServiceError, fetching::require_absolute};
+use crate::{artifacts::access_control, event_loop::machine::clock};
 use allod_protocol::ground::{
     ids::{ArtifactId, ModelId},
     limits,
@@ -59,7 +59,8 @@ impl ArtifactService {
     pub async fn publish(
         &self,
         path: PathBuf,
-        (mode, version): (ImportMode, Option<ForVersion>),
+        mode: ImportMode,
+        version: Option<ForVersion>,
         mut progress: impl FnMut(Progress) + Send + 'static,
     ) -> Result<Imported, ServiceError> {
         let place = self.imports.take()?;
@@ -76,7 +77,7 @@ impl ArtifactService {
                 let answer_ms = version.map_or(0, |version| version.answer_ms);
                 let until = || clock().max(ledger.tip().time).plus_ms(answer_ms);
                 let publication = version.map(|version| Publication { model: version.model, until: &until });
-                let imported = store.import_for(&path, (mode, publication), &seen, &mut progress)?;
+                let imported = store.import_for(&path, mode, publication, &seen, &mut progress)?;
                 if version.is_none() {
                     store.pin(&imported.artifact.address)?;
                 }
@@ -119,7 +120,7 @@ impl ArtifactService {
         let node = self.node.clone();
         let work = move || {
             let Some(awaited) = node.artifacts.awaited(&address)? else { return Ok(()) };
-            if gate::is_version(&node.ledger.snapshot(), &address, &awaited.model)? {
+            if access_control::is_version(&node.ledger.snapshot(), &address, &awaited.model)? {
                 node.artifacts.settle(&address)?;
             }
             Ok::<_, ServiceError>(())
@@ -133,7 +134,7 @@ impl ArtifactService {
 
     async fn look(&self, address: ArtifactId) -> Result<(), ServiceError> {
         let service = self.clone();
-        let work = move || service.gate.look(&service.node.artifacts, &service.node.ledger, &address);
+        let work = move || service.access.look(&service.node.artifacts, &service.node.ledger, &address);
         let looked = tokio::task::spawn_blocking(work).await;
         Ok(looked.map_err(|error| ServiceError::Defect(error.to_string()))??)
     }

@@ -74,7 +74,8 @@ impl Contribution {
         &self,
         state: &Overlay<'_>,
         context: &Context,
-        (model, steward): (&Model, AccountId),
+        model: &Model,
+        steward: AccountId,
     ) -> Result<Option<Round>, Rejection> {
         model.require_steward(state, steward)?;
         if self.accepted.is_some() {
@@ -130,7 +131,7 @@ impl AcceptContribution {
     ) -> Result<Vec<Event>, Rejection> {
         let mut contribution = Contribution::existing(state, self.contribution)?;
         let model = Model::existing(state, contribution.model)?;
-        let round = contribution.require_review(state, context, (&model, sender))?;
+        let round = contribution.require_review(state, context, &model, sender)?;
         if contribution.countersigned.iter().any(|one| one.steward == sender) {
             return Err(Rejection::AlreadyCountersigned { contribution: self.contribution, steward: sender });
         }
@@ -184,7 +185,7 @@ impl DeclineContribution {
     ) -> Result<Vec<Event>, Rejection> {
         let mut contribution = Contribution::existing(state, self.contribution)?;
         let model = Model::existing(state, contribution.model)?;
-        contribution.require_review(state, context, (&model, sender))?;
+        contribution.require_review(state, context, &model, sender)?;
         contribution.forget(state, sender);
         let (reason, height) = (self.reason.clone(), context.height);
         contribution.declined.push(Decline { steward: sender, reason: reason.clone(), height });

@@ -22,7 +22,7 @@ use crate::{
             self,
             reserve::{self, Cause},
         },
-        share::{self, ShareReason},
+        share::{self, Line, ShareReason},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl WithdrawDispute {
         let cost = if dispute.require_heard(context.time).is_err() { Cost::Counted } else { Cost::Barred };
         thaw(state, context, &dispute);
         let status = DisputeStatus::Withdrawn { height: context.height };
-        Ok(vec![settle(state, context, dispute, (status, cost))])
+        Ok(vec![settle(state, context, dispute, status, cost)])
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn make_place(
         Some(least) if least.bond < bond => {
             frozen.remove(&least);
             let outbid = DisputeStatus::Outbid { height: context.height, by: context.dispute_id() };
-            Ok(Some(settle(state, context, least, (outbid, Cost::Nothing))))
+            Ok(Some(settle(state, context, least, outbid, Cost::Nothing)))
         }
         least => Err(Rejection::TooManyChallenges { bound: least.map(|least| least.bond) }),
     }
@@ -166,7 +166,7 @@ impl ResolveDispute {
     ) -> Result<Vec<Event>, Rejection> {
         // Who decides was settled when the owners were asked: an arbiter that accepts at the last moment voids nothing.
         let dispute = pending_of(state, model, self.dispute)?;
-        end(state, context, dispute, (self.upholds, Some(proposal.id)))
+        end(state, context, dispute, self.upholds, Some(proposal.id))
     }
 }
 
@@ -208,7 +208,7 @@ pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, id: DisputeId) 
 /// Carries out a ruling; if that is impossible, the target is free again.
 fn carry_out(state: &mut Overlay<'_>, context: &Context, dispute: Dispute, upholds: bool) -> Vec<Event> {
     let pending = state.suspend();
-    end(state, context, dispute.clone(), (upholds, None)).unwrap_or_else(|_| {
+    end(state, context, dispute.clone(), upholds, None).unwrap_or_else(|_| {
         state.resume(pending);
         lapse(state, context, dispute, Cost::Nothing)
     })
@@ -216,14 +216,15 @@ fn carry_out(state: &mut Overlay<'_>, context: &Context, dispute: Dispute, uphol
 
 fn lapse(state: &mut Overlay<'_>, context: &Context, dispute: Dispute, cost: Cost) -> Vec<Event> {
     thaw(state, context, &dispute);
-    vec![settle(state, context, dispute, (DisputeStatus::Lapsed { height: context.height }, cost))]
+    vec![settle(state, context, dispute, DisputeStatus::Lapsed { height: context.height }, cost)]
 }
 
 fn end(
     state: &mut Overlay<'_>,
     context: &Context,
     dispute: Dispute,
-    (upholds, proposal): (bool, Option<ProposalId>),
+    upholds: bool,
+    proposal: Option<ProposalId>,
 ) -> Result<Vec<Event>, Rejection> {
     let height = context.height;
     if !upholds {
@@ -232,8 +233,8 @@ fn end(
             let judged = Frozen { settled: Some(dispute.id), ..Frozen::default() };
             judged.write(state, &dispute.target);
         }
-        let lifted = (DisputeStatus::Lifted { height, proposal }, Cost::Barred);
-        return Ok(vec![settle(state, context, dispute, lifted)]);
+        let lifted = DisputeStatus::Lifted { height, proposal };
+        return Ok(vec![settle(state, context, dispute, lifted, Cost::Barred)]);
     }
     let mut frozen = Frozen::of(state, &dispute.target);
     frozen.remove(&dispute);
@@ -243,11 +244,11 @@ fn end(
             let burned = dispute.units.min(share::balance(state, *model, *account));
             if burned > Units::ZERO {
                 let reason = ShareReason::BurnedByDispute { dispute: dispute.id };
-                events.push(share::seize(state, context, (*model, *account), burned, reason)?);
+                events.push(share::seize(state, context, Line { model: *model, account: *account }, burned, reason)?);
             }
         }
         DisputeTarget::Version { model, label } => {
-            events.extend(model::withdraw_disputed(state, context, (*model, label), dispute.id)?);
+            events.extend(model::withdraw_disputed(state, context, *model, label, dispute.id)?);
         }
         DisputeTarget::Contribution(id) => {
             frozen.settled = Some(dispute.id);
@@ -262,10 +263,10 @@ fn end(
     let moot = if dispute.is_about_units() { Vec::new() } else { std::mem::take(&mut frozen.disputes) };
     frozen.write(state, &dispute.target);
     let upheld = dispute.id;
-    events.push(settle(state, context, dispute, (DisputeStatus::Upheld { height, proposal }, Cost::Nothing)));
+    events.push(settle(state, context, dispute, DisputeStatus::Upheld { height, proposal }, Cost::Nothing));
     for other in moot {
         let Ok(other) = Dispute::pending(state, other) else { continue };
-        events.push(settle(state, context, other, (DisputeStatus::Moot { height, upheld }, Cost::Nothing)));
+        events.push(settle(state, context, other, DisputeStatus::Moot { height, upheld }, Cost::Nothing));
     }
     Ok(events)
 }
@@ -308,7 +309,8 @@ fn settle(
     state: &mut Overlay<'_>,
     context: &Context,
     mut dispute: Dispute,
-    (status, cost): (DisputeStatus, Cost),
+    status: DisputeStatus,
+    cost: Cost,
 ) -> Event {
     if let Some(mut challenger) = state.read::<Account>(&dispute.challenger) {
         challenger.open_disputes = challenger.open_disputes.saturating_sub(1);

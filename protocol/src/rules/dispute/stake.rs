@@ -9,7 +9,11 @@ use crate::{
         limits,
         state::{Family, Overlay, Record},
     },
-    rules::{context::Context, rejection::Rejection, share},
+    rules::{
+        context::Context,
+        rejection::Rejection,
+        share::{self, Line},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,18 +71,20 @@ pub(super) enum Cost {
 }
 
 /// Units of a holder that are bound for its challenges.
-pub(crate) fn bound_units(state: &Overlay<'_>, (model, account): (ModelId, AccountId), time: Timestamp) -> Units {
-    state.read::<Challenger>(&(model, account)).map_or(Units::ZERO, |one| one.bound(time))
+pub(crate) fn bound_units(state: &Overlay<'_>, line: Line, time: Timestamp) -> Units {
+    state.read::<Challenger>(&line.key()).map_or(Units::ZERO, |one| one.bound(time))
 }
 
 /// Binds a challenger's units, if it may challenge the target at all.
 pub(super) fn bind(
     state: &mut Overlay<'_>,
     context: &Context,
-    (model, account): (ModelId, AccountId),
-    (target, bond): (&DisputeTarget, Units),
+    line: Line,
+    target: &DisputeTarget,
+    bond: Units,
 ) -> Result<Units, Rejection> {
-    let mut challenger = state.read::<Challenger>(&(model, account)).unwrap_or_default();
+    let Line { model, account } = line;
+    let mut challenger = state.read::<Challenger>(&line.key()).unwrap_or_default();
     if context.time < challenger.barred_until {
         return Err(Rejection::Barred { account, model, until: challenger.barred_until });
     }
@@ -91,7 +97,7 @@ pub(super) fn bind(
         return Err(Rejection::BondLacking { account, model, free, bond });
     }
     challenger.bonded = Units::new(challenger.bonded.get().saturating_add(bond.get()));
-    state.write(&(model, account), &challenger);
+    state.write(&line.key(), &challenger);
     Ok(bond)
 }
 

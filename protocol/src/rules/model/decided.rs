@@ -50,7 +50,7 @@ impl ReleaseVersion {
             let version = existing_version(state, model, &self.label).ok()?;
             emergency::require_not_suspended(&version, time).err()
         };
-        frozen.or_else(suspended).or_else(|| attestation::lacking(state, (model, &self.label), &proposal.gates))
+        frozen.or_else(suspended).or_else(|| attestation::lacking(state, model, &self.label, &proposal.gates))
     }
 
     pub(crate) fn apply(
@@ -132,7 +132,7 @@ impl WithdrawVersion {
         model: Model,
         proposal: &Proposal,
     ) -> Result<Vec<Event>, Rejection> {
-        Ok(vec![withdraw(state, context, model, (&self.label, Some(proposal.id), &self.reason))?])
+        Ok(vec![withdraw(state, context, model, &self.label, Some(proposal.id), &self.reason)?])
     }
 }
 
@@ -140,7 +140,9 @@ fn withdraw(
     state: &mut Overlay<'_>,
     context: &Context,
     mut model: Model,
-    (label, proposal, reason): (&VersionLabel, Option<ProposalId>, &str),
+    label: &VersionLabel,
+    proposal: Option<ProposalId>,
+    reason: &str,
 ) -> Result<Event, Rejection> {
     let mut version = existing_version(state, model.id, label)?;
     if matches!(version.status, VersionStatus::Withdrawn { .. }) {
@@ -161,14 +163,15 @@ fn withdraw(
 pub(crate) fn withdraw_disputed(
     state: &mut Overlay<'_>,
     context: &Context,
-    (id, label): (ModelId, &VersionLabel),
+    id: ModelId,
+    label: &VersionLabel,
     dispute: DisputeId,
 ) -> Result<Option<Event>, Rejection> {
     let model = Model::existing(state, id)?;
     if matches!(existing_version(state, id, label)?.status, VersionStatus::Withdrawn { .. }) {
         return Ok(None);
     }
-    withdraw(state, context, model, (label, None, &format!("dispute {dispute} was upheld"))).map(Some)
+    withdraw(state, context, model, label, None, &format!("dispute {dispute} was upheld")).map(Some)
 }
 
 /// Add to what a version was made from.
@@ -238,7 +241,7 @@ impl SetStewards {
         model.stewards = self.stewards.clone();
         state.write(&model.id, &model);
         let set = Event::StewardsSet { model: model.id, stewards: self.stewards.clone(), proposal: proposal.id };
-        Ok(with_names(state, context, (&before, &model), set, proposal))
+        Ok(with_names(state, context, &before, &model, set, proposal))
     }
 }
 
@@ -269,7 +272,7 @@ impl SetPolicy {
         control::on_policy(state, context, &model, replaced.change_of_control);
         state.write(&model.id, &model);
         let changed = Event::PolicyChanged { model: model.id, proposal: proposal.id };
-        Ok(with_names(state, context, (&before, &model), changed, proposal))
+        Ok(with_names(state, context, &before, &model, changed, proposal))
     }
 }
 
@@ -277,13 +280,14 @@ impl SetPolicy {
 fn with_names(
     state: &mut Overlay<'_>,
     context: &Context,
-    (before, model): (&office::Names, &Model),
+    before: &office::Names,
+    model: &Model,
     set: Event,
     proposal: &Proposal,
 ) -> Vec<Event> {
     let signed = Some((proposal.proposer, proposal.opened));
     let mut events = vec![set];
-    events.extend(office::rename(state, context, (before, &model.names()), signed));
+    events.extend(office::rename(state, context, before, &model.names(), signed));
     events
 }
 

@@ -155,7 +155,7 @@ impl CastBallot {
                 if dormancy::was_dormant(state, proposal.scope(), sender.id, proposal.snapshot) {
                     tally.wake(own);
                 }
-                take_back_delegated(state, &mut tally, &proposal, (sender.id, own));
+                take_back_delegated(state, &mut tally, &proposal, sender.id, own);
             }
         }
         let ballot =
@@ -165,7 +165,7 @@ impl CastBallot {
         state.write(&self.proposal, &tally);
         let mut events =
             vec![Event::BallotCast { proposal: self.proposal, account: sender.id, parts: ballot.parts, weight }];
-        events.extend(move_close(state, context, proposal, (&before, &tally))?);
+        events.extend(move_close(state, context, proposal, &before, &tally)?);
         Ok(events)
     }
 }
@@ -210,12 +210,7 @@ fn answerable(state: &Overlay<'_>, proposal: &Proposal, account: AccountId) -> u
 }
 
 /// Removes an account's own weight from what its delegate, if it had one, answers or has answered with.
-fn take_back_delegated(
-    state: &mut Overlay<'_>,
-    tally: &mut Tally,
-    proposal: &Proposal,
-    (account, own): (AccountId, u64),
-) {
+fn take_back_delegated(state: &mut Overlay<'_>, tally: &mut Tally, proposal: &Proposal, account: AccountId, own: u64) {
     let Scope::Model(model) = proposal.scope() else { return };
     let Some(delegate) = delegate_as_of(state, model, account, proposal.snapshot).filter(|_| own > 0) else { return };
     let key = (proposal.id, delegate);
@@ -240,7 +235,8 @@ fn move_close(
     state: &mut Overlay<'_>,
     context: &Context,
     mut proposal: Proposal,
-    (before, after): (&Tally, &Tally),
+    before: &Tally,
+    after: &Tally,
 ) -> Result<Option<Event>, Rejection> {
     let rule = &proposal.rule;
     let mut is_changed = false;

@@ -35,11 +35,12 @@ pub struct DryRun {
 pub fn dry_run(
     state: &dyn StateRead,
     network: NetworkId,
-    (height, time): (Height, Timestamp),
+    height: Height,
+    time: Timestamp,
     sender: AccountId,
     question: &OpenProposal,
 ) -> Result<Result<DryRun, Rejection>, StateError> {
-    let mut context = context_at(state, network, (height, time))?;
+    let mut context = context_at(state, network, height, time)?;
     context.transaction = Some(TransactionId::from_bytes([0; 32]));
     let Some(account) = read::<Account>(&state, &sender)? else { return Ok(Err(Rejection::UnknownAccount(sender))) };
     let mut overlay = Overlay::new(state);
@@ -51,7 +52,7 @@ pub fn dry_run(
     let electorate = overlay.read::<Tally>(&id).unwrap_or_default().electorate;
     overlay.finish()?;
     // The actions run on a state of their own, so that what opening writes is not part of the difference.
-    let (outcome, changes) = effect(state, network, (height, time), &proposal)?;
+    let (outcome, changes) = effect(state, network, height, time, &proposal)?;
     Ok(Ok(DryRun { proposal, electorate, outcome, changes }))
 }
 
@@ -63,11 +64,12 @@ pub fn dry_run(
 pub fn effect(
     state: &dyn StateRead,
     network: NetworkId,
-    (height, time): (Height, Timestamp),
+    height: Height,
+    time: Timestamp,
     proposal: &Proposal,
 ) -> Result<(Result<Vec<Event>, Rejection>, ChangeSet), StateError> {
     let mut overlay = Overlay::new(state);
-    let mut context = context_at(state, network, (height, time))?;
+    let mut context = context_at(state, network, height, time)?;
     let before = context.clone();
     let outcome = proposal.carry_out(&mut overlay, &mut context);
     match outcome {

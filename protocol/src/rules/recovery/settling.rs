@@ -36,14 +36,14 @@ pub(crate) fn replace_keys(state: &mut Overlay<'_>, context: &Context, account: 
         waits.change
     });
     account.keys = keys;
-    wait(state, context, account, (settled, change));
+    wait(state, context, account, settled, change);
 }
 
 /// Requests guardians, signed by fewer than all keys, to replace the current ones.
 pub(super) fn ask(state: &mut Overlay<'_>, context: &Context, account: &mut Account, change: SetRecovery) -> Event {
     let settled = account.settled_keys().clone();
     clear(state, account);
-    wait(state, context, account, (settled, Some(change)));
+    wait(state, context, account, settled, Some(change));
     let ready = account.unsettled.as_ref().map(|waits| waits.clock);
     Event::GuardiansAsked { account: account.id, ready }
 }
@@ -53,7 +53,8 @@ fn wait(
     state: &mut Overlay<'_>,
     context: &Context,
     account: &mut Account,
-    (keys, change): (KeyPolicy, Option<SetRecovery>),
+    keys: KeyPolicy,
+    change: Option<SetRecovery>,
 ) {
     let Some(policy) = &account.recovery else { return };
     if change.is_none() && keys == account.keys {
@@ -88,9 +89,9 @@ pub(super) fn install(
     for guardian in account.recovery.iter().flat_map(|policy| &policy.guardians) {
         state.write(&(*guardian, account.id), &Guarded(account.id));
     }
-    wait(state, context, account, (settled, None));
+    wait(state, context, account, settled, None);
     let mut events = vec![Event::RecoverySet { account: account.id }];
-    events.extend(office::rename(state, context, (&before, &after), None));
+    events.extend(office::rename(state, context, &before, &after, None));
     events
 }
 
@@ -121,7 +122,7 @@ pub(super) fn go_on(state: &mut Overlay<'_>, context: &Context, account: &mut Ac
 pub(super) fn restart(state: &mut Overlay<'_>, context: &Context, account: &mut Account) {
     if let Some(Unsettled { keys, change, clock }) = account.unsettled.take() {
         clock.take(state, Due::Settling(account.id));
-        wait(state, context, account, (keys, change));
+        wait(state, context, account, keys, change);
     }
 }
 

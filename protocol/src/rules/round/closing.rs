@@ -28,7 +28,7 @@ use crate::{
         event::Event,
         load,
         model::ModelCounters,
-        share::{self, ShareFlow, ShareReason},
+        share::{self, Line, ShareFlow, ShareReason},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,8 @@ impl Record for RoundGroup {
 pub(crate) fn on_due(
     state: &mut Overlay<'_>,
     context: &Context,
-    (model, number): (ModelId, u64),
+    model: ModelId,
+    number: u64,
     budget: usize,
 ) -> Vec<Event> {
     let Some(mut round) = state.read::<Round>(&(model, number)) else { return Vec::new() };
@@ -70,7 +71,7 @@ pub(crate) fn on_due(
         RoundStatus::Waiting { .. } => begin_rest(state, context, &mut round),
         RoundStatus::Gathering { after } => gather(state, context, &mut round, after, budget),
         RoundStatus::Dividing { after, due } => {
-            divide(state, &mut round, (after, due), budget);
+            divide(state, &mut round, after, due, budget);
             Vec::new()
         }
         RoundStatus::Capping { left } => {
@@ -78,7 +79,7 @@ pub(crate) fn on_due(
             Vec::new()
         }
         RoundStatus::Quotas { after, due } => {
-            compute_quotas(state, &mut round, (after, due), budget);
+            compute_quotas(state, &mut round, after, due, budget);
             Vec::new()
         }
         RoundStatus::Minting { left } => mint(state, context, &mut round, left, budget),
@@ -233,7 +234,7 @@ fn gather(
     for (account, score) in &scores {
         if score.seals > 0 {
             if round.reserve.part != Part::Rest {
-                events.push(seals::withhold(state, (round.model, round.number), (*account, score.seals)));
+                events.push(seals::withhold(state, round.model, round.number, *account, score.seals));
             }
         } else if let Some(cap) = round.plan.cap.filter(|_| round.is_grouped()) {
             let group = score.group.unwrap_or_else(|| cap.per.group(state, *account));
@@ -276,7 +277,7 @@ fn take_due(state: &mut Overlay<'_>, round: &Round, budget: usize) -> Vec<RoundD
     dues
 }
 
-fn divide(state: &mut Overlay<'_>, round: &mut Round, (after, mut due): (Option<AccountId>, u64), budget: usize) {
+fn divide(state: &mut Overlay<'_>, round: &mut Round, after: Option<AccountId>, mut due: u64, budget: usize) {
     let groups = next_of::<RoundGroup>(state, round, after, budget);
     let again = round.reserve.part == Part::Rest;
     for (group, RoundGroup { score, .. }) in groups.iter().filter(|(_, group)| group.again == again) {
@@ -307,12 +308,7 @@ fn cap(state: &mut Overlay<'_>, round: &mut Round, mut left: u64, budget: usize)
         if dues.len() >= budget { RoundStatus::Capping { left } } else { RoundStatus::Quotas { after: None, due: 0 } };
 }
 
-fn compute_quotas(
-    state: &mut Overlay<'_>,
-    round: &mut Round,
-    (after, mut due): (Option<AccountId>, u64),
-    budget: usize,
-) {
+fn compute_quotas(state: &mut Overlay<'_>, round: &mut Round, after: Option<AccountId>, mut due: u64, budget: usize) {
     let scores = next_of::<RoundScore>(state, round, after, budget);
     for (account, score) in scores.iter().filter(|(_, score)| round.counts(score) > 0) {
         let quota = match score.group {
@@ -367,8 +363,9 @@ fn mint(state: &mut Overlay<'_>, context: &Context, round: &mut Round, mut left:
         }
         share::release_reserved(state, round.model, units);
         let reason = ShareReason::Round { round: round.number };
+        let line = Line { model: round.model, account: *account };
         // It was reserved when the round was opened, so there is room for it.
-        if let Ok(event) = share::change(state, context, round.model, *account, (ShareFlow::In, units), reason) {
+        if let Ok(event) = share::change(state, context, line, ShareFlow::In, units, reason) {
             round.minted = Units::new(round.minted.get().saturating_add(units.get()));
             events.push(event);
             let units = Units::new(score.units.get().saturating_add(units.get()));
@@ -405,10 +402,11 @@ pub struct GiverUnits {
 pub fn preview(
     state: &dyn StateRead,
     network: NetworkId,
-    (height, time): (Height, Timestamp),
+    height: Height,
+    time: Timestamp,
     round: &Round,
 ) -> Result<Option<Vec<GiverUnits>>, StateError> {
-    let context = context_at(state, network, (height, time))?;
+    let context = context_at(state, network, height, time)?;
     let mut overlay = Overlay::new(state);
     let most = limits::ROUND_PREVIEW_GIVERS.saturating_add(1);
     if next_of::<RoundScore>(&overlay, round, None, most).len() >= most {
@@ -418,7 +416,7 @@ pub fn preview(
     let goes_on = |round: Round| !round.status.is_final() && !matches!(round.status, RoundStatus::Waiting { .. });
     // Each pass finishes in one go.
     while overlay.read::<Round>(&(round.model, round.number)).is_some_and(goes_on) {
-        on_due(&mut overlay, &context, (round.model, round.number), most);
+        on_due(&mut overlay, &context, round.model, round.number, most);
     }
     let givers = next_of::<RoundScore>(&overlay, round, None, most);
     overlay.finish()?;

@@ -42,7 +42,8 @@ impl Record for Withheld {
 /// Checks that an account has not recently withheld an amount.
 pub(crate) fn require_not_barred(
     state: &Overlay<'_>,
-    (model, round): (ModelId, u64),
+    model: ModelId,
+    round: u64,
     account: AccountId,
 ) -> Result<(), Rejection> {
     match state.read::<Withheld>(&(model, account)) {
@@ -54,11 +55,7 @@ pub(crate) fn require_not_barred(
 }
 
 /// A round closed while amounts of a giver were sealed.
-pub(super) fn withhold(
-    state: &mut Overlay<'_>,
-    (model, round): (ModelId, u64),
-    (account, seals): (AccountId, u64),
-) -> Event {
+pub(super) fn withhold(state: &mut Overlay<'_>, model: ModelId, round: u64, account: AccountId, seals: u64) -> Event {
     let opened = state.read::<ModelCounters>(&model).unwrap_or_default().rounds;
     let barred = state.read::<Withheld>(&(model, account)).map_or(0, |before| before.until);
     let until = opened.saturating_add(1).max(barred);

@@ -1,6 +1,8 @@
 //! What the owners of a model decide about the units that accounts hold of it.
 
-use super::{Register, ShareFlow, ShareReason, Vesting, change, check_units, consent, dilution, issue, seize, vest};
+use super::{
+    Line, Register, ShareFlow, ShareReason, Vesting, change, check_units, consent, dilution, issue, seize, vest,
+};
 use crate::{
     ground::{
         ids::{AccountId, ModelId, Units},
@@ -54,15 +56,15 @@ impl MintShares {
         model.require_active()?;
         context.existing_account(state, to)?;
         self.require_asked(state, id, proposal)?;
-        dilution::add(state, context, model, (proposal.id, units))?;
+        dilution::add(state, context, model, proposal.id, units)?;
         let has_holders = Register::of(state, id).holders > 0;
         if let Some(preemption) = model.policy.preemption.filter(|_| has_holders) {
-            return Ok(vec![issue::open(state, context, (model, proposal.id), self, preemption.period_ms)?]);
+            return Ok(vec![issue::open(state, context, model, proposal.id, self, preemption.period_ms)?]);
         }
         let reason = ShareReason::Minted { proposal: proposal.id, reason: self.reason.clone() };
-        let minted = change(state, context, id, to, (ShareFlow::In, units), reason)?;
+        let minted = change(state, context, Line { model: id, account: to }, ShareFlow::In, units, reason)?;
         if let Some(vesting) = &self.vesting {
-            vest(state, context, (id, to), units, vesting)?;
+            vest(state, context, Line { model: id, account: to }, units, vesting)?;
         }
         Ok(vec![minted])
     }
@@ -89,7 +91,7 @@ impl BurnByDecision {
     /// That nobody disputes the units, else a challenge at the last moment would void what the owners decided; and that
     /// the holder agrees.
     pub(crate) fn lacking(&self, state: &Overlay<'_>, model: ModelId, proposal: &Proposal) -> Option<Rejection> {
-        let disputed = dispute::require_undisputed(state, (model, self.from), self.units);
+        let disputed = dispute::require_undisputed(state, Line { model, account: self.from }, self.units);
         disputed.err().or_else(|| consent::lacking(state, proposal.id, self.from))
     }
 
@@ -100,9 +102,9 @@ impl BurnByDecision {
         model: &Model,
         proposal: &Proposal,
     ) -> Result<Vec<Event>, Rejection> {
-        dispute::require_undisputed(state, (model.id, self.from), self.units)?;
+        dispute::require_undisputed(state, Line { model: model.id, account: self.from }, self.units)?;
         let reason = ShareReason::BurnedByDecision { proposal: proposal.id, cause: self.cause.clone() };
-        Ok(vec![seize(state, context, (model.id, self.from), self.units, reason)?])
+        Ok(vec![seize(state, context, Line { model: model.id, account: self.from }, self.units, reason)?])
     }
 }
 
@@ -133,6 +135,6 @@ impl Expropriate {
         proposal: &Proposal,
     ) -> Result<Vec<Event>, Rejection> {
         let reason = ShareReason::BurnedByDecision { proposal: proposal.id, cause: self.cause.clone() };
-        Ok(vec![seize(state, context, (model.id, self.from), self.units, reason)?])
+        Ok(vec![seize(state, context, Line { model: model.id, account: self.from }, self.units, reason)?])
     }
 }

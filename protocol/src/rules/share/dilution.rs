@@ -47,7 +47,8 @@ pub(crate) fn add(
     state: &mut Overlay<'_>,
     context: &Context,
     model: &Model,
-    (decision, units): (ProposalId, Units),
+    decision: ProposalId,
+    units: Units,
 ) -> Result<(), Rejection> {
     let Some(dilution) = model.policy.dilution else { return Ok(()) };
     let total = Register::of(state, model.id).total_units;

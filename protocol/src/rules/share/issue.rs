@@ -7,7 +7,8 @@
 //! decided.
 
 use super::{
-    MintShares, ShareFlow, ShareReason, Vesting, balance_as_of, change, release_reserved, reserve, total_as_of, vest,
+    Line, MintShares, ShareFlow, ShareReason, Vesting, balance_as_of, change, release_reserved, reserve, total_as_of,
+    vest,
 };
 use crate::{
     ground::{
@@ -81,7 +82,8 @@ impl Issue {
 pub(crate) fn open(
     state: &mut Overlay<'_>,
     context: &Context,
-    (model, proposal): (&Model, ProposalId),
+    model: &Model,
+    proposal: ProposalId,
     MintShares { to, units, reason, vesting }: &MintShares,
     period_ms: u64,
 ) -> Result<Event, Rejection> {
@@ -157,13 +159,13 @@ impl TakeUp {
         state.write(&key, &TakenUp(plus(before)));
         release_reserved(state, model, self.units);
         let reason = ShareReason::TakenUp { proposal: issue.proposal };
-        Ok(vec![change(state, context, model, sender, (ShareFlow::In, self.units), reason)?])
+        Ok(vec![change(state, context, Line { model, account: sender }, ShareFlow::In, self.units, reason)?])
     }
 }
 
 /// The time to take up is over: what is left goes to the account that the decision named. If the rules now refuse that,
 /// it is minted for nobody.
-pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, (model, number): (ModelId, u64)) -> Vec<Event> {
+pub(crate) fn on_due(state: &mut Overlay<'_>, context: &Context, model: ModelId, number: u64) -> Vec<Event> {
     let Some(issue) = state.read::<Issue>(&(model, number)) else { return Vec::new() };
     let rest = Units::new(issue.units.get().saturating_sub(issue.taken.get()));
     release_reserved(state, model, rest);
@@ -191,9 +193,9 @@ fn mint_rest(
     }
     Model::existing(state, issue.model)?.require_active()?;
     let reason = ShareReason::Minted { proposal: issue.proposal, reason: issue.reason.clone() };
-    let minted = change(state, context, issue.model, issue.to, (ShareFlow::In, rest), reason)?;
+    let minted = change(state, context, Line { model: issue.model, account: issue.to }, ShareFlow::In, rest, reason)?;
     if let Some(vesting) = &issue.vesting {
-        vest(state, context, (issue.model, issue.to), rest, vesting)?;
+        vest(state, context, Line { model: issue.model, account: issue.to }, rest, vesting)?;
     }
     Ok(Some(minted))
 }

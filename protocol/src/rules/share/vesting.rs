@@ -1,6 +1,6 @@
 //! Shares under vesting: held, with their voice, but not yet all free to give away.
 
-use super::balance;
+use super::{Line, balance};
 use crate::{
     ground::{
         ids::{AccountId, ModelId, Timestamp, Units},
@@ -67,15 +67,15 @@ impl VestingGrants {
         Units::new(self.0.iter().fold(0, sum))
     }
 
-    pub(super) fn of(state: &Overlay<'_>, line: (ModelId, AccountId)) -> Self {
-        state.read::<Self>(&line).unwrap_or_default()
+    pub(super) fn of(state: &Overlay<'_>, line: Line) -> Self {
+        state.read::<Self>(&line.key()).unwrap_or_default()
     }
 
-    fn write(&self, state: &mut Overlay<'_>, line: (ModelId, AccountId)) {
+    fn write(&self, state: &mut Overlay<'_>, line: Line) {
         if self.0.is_empty() {
-            state.remove::<Self>(&line);
+            state.remove::<Self>(&line.key());
         } else {
-            state.write(&line, self);
+            state.write(&line.key(), self);
         }
     }
 }
@@ -113,24 +113,24 @@ impl VestingGrant {
 pub(crate) fn vest(
     state: &mut Overlay<'_>,
     context: &Context,
-    (model, account): (ModelId, AccountId),
+    line: Line,
     units: Units,
     vesting: &Vesting,
 ) -> Result<(), Rejection> {
-    let mut grants = VestingGrants::of(state, (model, account));
+    let mut grants = VestingGrants::of(state, line);
     grants.0.retain(|grant| grant.locked(context.time) > Units::ZERO);
     if grants.0.len() >= limits::VESTING_GRANTS {
-        return Err(Rejection::TooManyVestingGrants { account, model });
+        return Err(Rejection::TooManyVestingGrants { account: line.account, model: line.model });
     }
     grants.0.push(VestingGrant { units, start: context.time, vesting: *vesting });
-    grants.write(state, (model, account));
+    grants.write(state, line);
     Ok(())
 }
 
 /// After units were taken from a holder: at most what it still holds is locked. The newest grants give way.
-pub(super) fn shrink(state: &mut Overlay<'_>, line: (ModelId, AccountId), time: Timestamp) {
+pub(super) fn shrink(state: &mut Overlay<'_>, line: Line, time: Timestamp) {
     let mut grants = VestingGrants::of(state, line);
-    let mut excess = grants.locked(time).get().saturating_sub(balance(state, line.0, line.1).get());
+    let mut excess = grants.locked(time).get().saturating_sub(balance(state, line.model, line.account).get());
     if excess == 0 {
         return;
     }

@@ -22,7 +22,7 @@ impl History {
         match request {
             Request::Record { model, by, round, kind, amount } => {
                 let (giver, amount) = (self.any(*by), u64::from(*amount));
-                Some((giver, self.record(*model, giver, *round, (*kind, amount))))
+                Some((giver, self.record(*model, giver, *round, *kind, amount)))
             }
             Request::Reveal { contribution, by, truly } => {
                 let id = choose(&self.contributions, *contribution, |id| self.world.contributions[id].amount == 0)?;
@@ -79,7 +79,7 @@ impl History {
     }
 
     /// A contribution to a round that records, if there is one; sealed as the round asks.
-    fn record(&mut self, model: u8, giver: AccountId, round: Pick, (kind, amount): (ContributionKind, u64)) -> Action {
+    fn record(&mut self, model: u8, giver: AccountId, round: Pick, kind: ContributionKind, amount: u64) -> Action {
         let (id, model) = self.model(model);
         let numbers: Vec<u64> = (0..model.rounds.len() as u64).collect();
         let records = |number: &u64| model.rounds[*number as usize].records_until > self.world.time;
@@ -93,7 +93,7 @@ impl History {
             number.and_then(|number| model.rounds.get(number as usize)).is_some_and(|round| round.plan.sealed);
         let is_sealed = number.is_some() && (wants_seal ^ round.place.is_multiple_of(16));
         let salt = ContentHash::from_bytes([round.place; 32]);
-        let sealed = number.filter(|_| is_sealed).map(|number| seal((id, number), giver, amount, salt));
+        let sealed = number.filter(|_| is_sealed).map(|number| seal(id, number, giver, amount, salt));
         if let Some(sealed) = sealed {
             self.seals.insert(sealed, (salt, amount));
         }
@@ -122,7 +122,7 @@ impl History {
         let give = |place: usize| {
             let kind = ContributionKind::ALL[(usize::from(high) + place) % ContributionKind::ALL.len()];
             let amount = 1 + u64::from(givers) % 97;
-            (place, self.record(model, self.accounts[place], Pick { fits: true, place: high }, (kind, amount)))
+            (place, self.record(model, self.accounts[place], Pick { fits: true, place: high }, kind, amount))
         };
         Some(places.into_iter().map(give).collect())
     }

@@ -26,7 +26,7 @@ impl History {
             Request::Publish { model, by, label, artifact, parent, commits } => {
                 let (id, model) = self.model(*model);
                 let by = self.by(*by, |account| model.register.contains_key(&account));
-                let (artifact, committed) = self.known_artifact((id, by), *artifact, *commits);
+                let (artifact, committed) = self.known_artifact(id, by, *artifact, *commits);
                 let address = ArtifactId::of(&[artifact]);
                 let asked = PublishVersion {
                     model: id,
@@ -55,12 +55,7 @@ impl History {
 
     /// What an account publishes: an artifact that it has committed to, and it tells the salt, or now and then the salt of
     /// nothing; or else one that another model's publisher has committed to, as who takes an address from the wire does.
-    fn known_artifact(
-        &self,
-        (model, by): (ModelId, AccountId),
-        artifact: u8,
-        commits: bool,
-    ) -> (u8, Option<ContentHash>) {
+    fn known_artifact(&self, model: ModelId, by: AccountId, artifact: u8, commits: bool) -> (u8, Option<ContentHash>) {
         let salt_of = |artifact: u8| ContentHash::from_bytes([artifact; 32]);
         let is_of = |artifact: u8, (model, by): (ModelId, AccountId)| {
             let hash = commitment(model, by, ArtifactId::of(&[artifact]), salt_of(artifact));

@@ -1,7 +1,7 @@
 //! Plans that put everything together which can go wrong, as the seed has it, within what the validators bear: fewer than
 //! a third of them break the rules or lose their logs, and any of them crash.
 
-use super::super::{Behaviour, Crashes, Network, Partition, Plan};
+use super::super::{Behaviour, Crashes, NetworkConditions, Partition, Plan};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::{collections::BTreeMap, ops::Range};
@@ -43,9 +43,9 @@ impl Dice {
         }
     }
 
-    fn network(&mut self, isolated: &[usize]) -> Network {
+    fn network(&mut self, isolated: &[usize]) -> NetworkConditions {
         let partitions = (0..self.any(&[0, 0, 1, 2])).map(|_| self.partition(isolated.to_vec())).collect();
-        Network {
+        NetworkConditions {
             delay_us: 500..self.any(&[5_000, 20_000, 60_000]),
             loss: self.any(&[0.0, 0.03, 0.1]),
             duplication: self.any(&[0.0, 0.2]),

@@ -35,7 +35,7 @@ fn withdraw(ledger: &mut TestLedger, by: u8, dispute: DisputeId) {
 }
 
 /// The giver answers, and the owners resolve it.
-fn resolve(ledger: &mut TestLedger, model: ModelId, (dispute, giver): (DisputeId, u8), upholds: bool) {
+fn resolve(ledger: &mut TestLedger, model: ModelId, dispute: DisputeId, giver: u8, upholds: bool) {
     let answer = AnswerDispute { dispute, text: "it is ours".into(), evidence: None };
     ledger.must(giver, Action::AnswerDispute(answer));
     let holders = [(0, "northfield"), (1, "lakeside"), (2, "hilltop"), (3, "riverbend")];
@@ -93,7 +93,7 @@ fn what_is_found_wrong_after_the_close_goes_to_the_others() {
     let dispute = challenge(&mut ledger, 1, ids[1]);
     close(&mut ledger, model);
     assert_eq!(held(&ledger, model), [30 + 9, 20, 9], "as if it counted, until it is known");
-    resolve(&mut ledger, model, (dispute, 2), true);
+    resolve(&mut ledger, model, dispute, 2, true);
     let round = go_on(&mut ledger, model);
     assert_eq!((held(&ledger, model), reserved(&ledger, model)), ([30 + 50, 20, 50], 0));
     assert!(matches!(round.status, RoundStatus::Closed { minted, .. } if minted.get() == 100), "{round:?}");
@@ -107,7 +107,7 @@ fn what_is_found_wrong_before_the_close_counts_no_more() {
     let ids = given(&mut ledger, model, [100, 900, 100]);
     let dispute = challenge(&mut ledger, 1, ids[1]);
     assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 1_100, "it goes on counting");
-    resolve(&mut ledger, model, (dispute, 2), true);
+    resolve(&mut ledger, model, dispute, 2, true);
     assert_eq!(ledger.read::<Round>(&(model, 0)).unwrap().score, 200);
     let round = close(&mut ledger, model);
     assert_eq!(held(&ledger, model), [80, 20, 50]);
@@ -140,7 +140,7 @@ fn as_many_must_give_something_undisputed_as_the_plan_asks_for_before_anything_i
         let dispute = challenge(&mut ledger, 1, ids[1]);
         let round = close(&mut ledger, model);
         assert_eq!((round.minted.get(), reserved(&ledger, model)), (0, 90), "{round:?}");
-        resolve(&mut ledger, model, (dispute, 2), upholds);
+        resolve(&mut ledger, model, dispute, 2, upholds);
         let round = go_on(&mut ledger, model);
         let (expected, fails) = if upholds { ([30, 20, 0], true) } else { ([60, 50, 30], false) };
         assert_eq!((held(&ledger, model), reserved(&ledger, model)), (expected, 0));
@@ -162,7 +162,7 @@ fn a_cap_holds_over_both_mintings_and_retiring_the_model_ends_none() {
     assert_eq!(held(&ledger, model), [30 + 40, 20 + 25, 0], "half is due to lakeside, and capped");
     decide(&mut ledger, model, ModelAction::Retire(Retire { reason: "done".into() }), &[0, 1, 2]);
     ledger.block(10_000, vec![]);
-    resolve(&mut ledger, model, (dispute, 3), true);
+    resolve(&mut ledger, model, dispute, 3, true);
     let round = go_on(&mut ledger, model);
     assert_eq!((held(&ledger, model), reserved(&ledger, model)), ([30 + 40, 20 + 33, 0], 0));
     assert!(matches!(round.status, RoundStatus::Closed { minted, .. } if minted.get() == 73), "{round:?}");
@@ -185,7 +185,7 @@ fn both_mintings_conserve_units_whatever_is_disputed_and_found() {
         for (place, dispute) in disputes {
             if ends[place] == 1 {
                 let giver = u8::try_from(place + 1).unwrap();
-                resolve(&mut ledger, model, (dispute, giver), true);
+                resolve(&mut ledger, model, dispute, giver, true);
             } else {
                 withdraw(&mut ledger, 0, dispute);
             }

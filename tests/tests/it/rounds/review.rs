@@ -56,7 +56,7 @@ fn rule(dispute: DisputeId, upholds: bool) -> Action {
 }
 
 /// The steward answers, and riverbend and seafront rule.
-fn settle(ledger: &mut TestLedger, (dispute, by): (DisputeId, u8), upholds: bool) {
+fn settle(ledger: &mut TestLedger, dispute: DisputeId, by: u8, upholds: bool) {
     let answer = AnswerDispute { dispute, text: "half of it".into(), evidence: None };
     ledger.must(by, Action::AnswerDispute(answer));
     for arbiter in [3, 4] {
@@ -134,7 +134,7 @@ fn a_giver_that_is_suspended_still_appeals() {
     assert!(matches!(decide_network(&mut ledger, suspend), ProposalStatus::Executed { .. }));
     assert_eq!(ledger.refused(2, data(model)), "suspended");
     let dispute = must_appeal(&mut ledger, 2, id);
-    settle(&mut ledger, (dispute, 0), true);
+    settle(&mut ledger, dispute, 0, true);
     ledger.block(1_000, vec![]);
     assert_eq!(score(&ledger, model), 100, "it would lose its work by waiting");
 }
@@ -201,7 +201,7 @@ fn a_giver_appeals_to_arbiters_of_whom_none_has_declined_it() {
     let dispute = must_appeal(&mut ledger, 2, id);
     assert_eq!(ledger.refused(2, appeal(id)), "appealed_already");
     assert_eq!(ledger.refused(1, rule(dispute, false)), "not_arbiter", "lakeside declined it");
-    settle(&mut ledger, (dispute, 0), true);
+    settle(&mut ledger, dispute, 0, true);
     assert_eq!(score(&ledger, model), 0, "the ruling waits");
     ledger.block(1_000, vec![]);
     assert_eq!(score(&ledger, model), 100);
@@ -242,14 +242,14 @@ fn an_appeal_is_judged_once_and_stewards_may_give_in_meanwhile() {
         ledger.must(0, decline(id));
     }
     let dispute = must_appeal(&mut ledger, 2, lost);
-    settle(&mut ledger, (dispute, 0), false);
+    settle(&mut ledger, dispute, 0, false);
     ledger.block(1_000, vec![]);
     assert_eq!((score(&ledger, model), ledger.refused(2, appeal(lost))), (0, "appealed_already"));
     let dispute = must_appeal(&mut ledger, 2, given_in);
     for steward in [0, 1] {
         ledger.must(steward, accept(given_in));
     }
-    settle(&mut ledger, (dispute, 0), true);
+    settle(&mut ledger, dispute, 0, true);
     ledger.block(1_000, vec![]);
     assert_eq!(score(&ledger, model), 100, "it counts once");
 }
@@ -290,7 +290,7 @@ fn outlast(upholds: bool) {
     close(&mut ledger, model);
     let held = |ledger: &TestLedger| ["hilltop", "lakeside"].map(|handle| units(ledger, model, handle));
     assert_eq!(held(&ledger), [20, 30 + 50], "half is in dispute");
-    settle(&mut ledger, (dispute, 0), upholds);
+    settle(&mut ledger, dispute, 0, upholds);
     ledger.block(1_000, vec![]);
     for _ in 0..10 {
         ledger.block(1, vec![]);

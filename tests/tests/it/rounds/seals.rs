@@ -16,7 +16,7 @@ fn sealed_round(ledger: &mut TestLedger, model: ModelId) {
 }
 
 fn give_sealed(ledger: &mut TestLedger, model: ModelId, by: u8, amount: u64) -> ContributionId {
-    let sealed = Some(seal((model, 0), account(ledger, by), amount, SALT));
+    let sealed = Some(seal(model, 0, account(ledger, by), amount, SALT));
     give(ledger, by, record(model, ContributionKind::Data, 0, sealed))
 }
 
@@ -31,7 +31,7 @@ fn nobody_can_copy_a_sealed_amount() {
     open_round(&mut ledger, model, RoundPlan { sealed: true, ..plan(100) });
     let (lakeside, salt) = (account(&ledger, 1), ContentHash::from_bytes([5; 32]));
     assert_eq!(ledger.refused(1, record(model, ContributionKind::Data, 5, None)), "seal_expected");
-    let sealed = Some(seal((model, 0), lakeside, 400, salt));
+    let sealed = Some(seal(model, 0, lakeside, 400, salt));
     let id = give(&mut ledger, 1, record(model, ContributionKind::Data, 0, sealed));
     let copied = give(&mut ledger, 2, record(model, ContributionKind::Data, 0, sealed));
     let reveal = |contribution, amount| Action::RevealContribution(RevealContribution { contribution, amount, salt });
@@ -53,7 +53,7 @@ fn a_seal_opens_in_its_own_round_only() {
     let mut ledger = ledger();
     let model = founded(&mut ledger, policy(50, 60));
     sealed_round(&mut ledger, model);
-    let foreign = Some(seal((model, 1), account(&ledger, 1), 400, SALT));
+    let foreign = Some(seal(model, 1, account(&ledger, 1), 400, SALT));
     let contribution = give(&mut ledger, 1, record(model, ContributionKind::Data, 0, foreign));
     ledger.block(30_000, vec![]);
     let reveal = Action::RevealContribution(RevealContribution { contribution, amount: 400, salt: SALT });

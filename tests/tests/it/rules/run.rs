@@ -74,8 +74,8 @@ impl Run {
         let before = self.ledger.clone();
         let executed = self.ledger.block(later_ms, transactions.clone());
         let (before, after) = (before.view(), self.ledger.view());
-        let moment = (after.tip.height.get(), after.tip.time);
-        self.history.follow(moment, &transactions, (&executed).into());
+        let (height, time) = (after.tip.height.get(), after.tip.time);
+        self.history.follow(height, time, &transactions, (&executed).into());
         self.history.compare(before, after);
         self.history.check(before, after, (&executed).into());
     }

@@ -147,7 +147,7 @@ impl Book {
             (ShareFlow::In, ShareReason::Transferred { .. } | ShareReason::TransferApproved { .. }) => Ok(()),
             (ShareFlow::In, _) => {
                 let schedule = Schedule::new(change.units, view.time, view.vesting.as_ref());
-                let security = self.issue(view, (change.account, change.units.get()), schedule);
+                let security = self.issue(view, change.account, change.units.get(), schedule);
                 self.held.entry(change.account).or_default().push(security);
                 Ok(())
             }
@@ -156,7 +156,7 @@ impl Book {
     }
 
     /// Issues a security.
-    fn issue(&mut self, view: &ShareChangeView, (holder, units): (AccountId, u64), schedule: Schedule) -> Security {
+    fn issue(&mut self, view: &ShareChangeView, holder: AccountId, units: u64, schedule: Schedule) -> Security {
         self.issued = self.issued.saturating_add(1);
         let id = format!("S-{}", self.issued);
         let mut issuance = json!({
@@ -196,14 +196,14 @@ impl Book {
             }
             let place = self.transactions.len();
             let resulting = counterparty(&view.change.reason).map(|to| {
-                let given = self.issue(view, (to, taken), Schedule::default());
+                let given = self.issue(view, to, taken, Schedule::default());
                 let id = given.id.clone();
                 self.held.entry(to).or_default().push(given);
                 id
             });
             let rest = security.units.saturating_sub(taken);
-            let balance = (rest > 0).then(|| self.issue(view, (holder, rest), security.schedule.less(taken)));
-            let ending = ended(view, (&security.id, taken), resulting, balance.as_ref().map(|rest| rest.id.clone()));
+            let balance = (rest > 0).then(|| self.issue(view, holder, rest, security.schedule.less(taken)));
+            let ending = ended(view, &security.id, taken, resulting, balance.as_ref().map(|rest| rest.id.clone()));
             self.transactions.insert(place, ending);
             kept.extend(balance);
         }
@@ -235,7 +235,8 @@ fn takes(held: &[Security], units: u64, time: Timestamp) -> Option<Vec<u64>> {
 /// How a security ended: transferred if another came of it, otherwise cancelled.
 fn ended(
     view: &ShareChangeView,
-    (security, units): (&str, u64),
+    security: &str,
+    units: u64,
     resulting: Option<String>,
     balance: Option<String>,
 ) -> Value {

@@ -25,14 +25,14 @@ use std::{
 /// The whole state is compared at each height that this divides.
 const COMPARE_EVERY: u64 = 4;
 
-/// The history of a run.
-pub(super) struct Told {
+/// What knows what each decided block is to come to: a history that the reference model runs through as well.
+pub(super) struct Oracle {
     pub(super) history: History,
     /// Where the ledger stood when the last block was told.
     tip: Option<Tip>,
 }
 
-impl Told {
+impl Oracle {
     /// A history that begins with a genesis. Units may be near the bound.
     pub(super) fn new(genesis: &Genesis, is_huge: bool) -> Self {
         Self { history: History::new(genesis, is_huge), tip: None }
@@ -48,7 +48,7 @@ impl Told {
         self.tip = Some(after.clone());
         let history = &mut self.history;
         held(|| {
-            history.follow((after.height.get(), after.time), decided.block.transactions(), done);
+            history.follow(after.height.get(), after.time, decided.block.transactions(), done);
             history.check(earlier, now, done);
             if after.height.get().is_multiple_of(COMPARE_EVERY) {
                 history.compare(earlier, now);

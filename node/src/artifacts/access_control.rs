@@ -59,7 +59,7 @@ pub(crate) enum Terms {
     /// To nobody for now: the version is suspended.
     Suspended,
     /// To nobody yet: it was imported for a version, and the ledger has not answered.
-    Waiting,
+    Unpublished,
 }
 
 impl Terms {
@@ -71,13 +71,13 @@ impl Terms {
         store: &ArtifactStore,
         state: &impl StateRead,
         address: &ArtifactId,
-    ) -> Result<(Self, Option<ModelId>), GateError> {
+    ) -> Result<(Self, Option<ModelId>), AccessError> {
         let origin = read::<ArtifactOrigin>(state, address)?;
         let governor = origin.map(|origin| origin.model);
         if let Some(awaited) = store.awaited(address)?
-            && waits(state, address, &awaited)?
+            && is_unpublished(state, address, &awaited)?
         {
-            return Ok((Self::Waiting, governor));
+            return Ok((Self::Unpublished, governor));
         }
         let terms = origin.map_or(Ok(Self::Free), |origin| Self::on_ledger(state, address, &origin))?;
         Ok((terms, governor))
@@ -108,7 +108,7 @@ impl Terms {
 
 /// Whether what a publish brought is served to nobody yet. Before its version is on the ledger, nobody is to learn the
 /// address; and what another, quicker model says about it does not count here.
-fn waits(state: &impl StateRead, address: &ArtifactId, awaited: &Awaited) -> Result<bool, StateError> {
+fn is_unpublished(state: &impl StateRead, address: &ArtifactId, awaited: &Awaited) -> Result<bool, StateError> {
     Ok(awaited.brought && !is_version(state, address, &awaited.model)?)
 }
 
@@ -128,12 +128,13 @@ pub(crate) fn admits(
     store: &ArtifactStore,
     state: &impl StateRead,
     artifact: &ArtifactId,
-    (peer, now): (&PeerId, Timestamp),
-) -> Result<bool, GateError> {
+    peer: &PeerId,
+    now: Timestamp,
+) -> Result<bool, AccessError> {
     match (Terms::of(store, state, artifact)?.0, peer_key::of_peer(peer)) {
         (Terms::Free, _) => Ok(true),
         (Terms::Restricted { .. }, Some(key)) => Ok(access::may_read(state, *artifact, &key, now)?),
-        (Terms::Withdrawn | Terms::Suspended | Terms::Waiting | Terms::Restricted { .. }, _) => Ok(false),
+        (Terms::Withdrawn | Terms::Suspended | Terms::Unpublished | Terms::Restricted { .. }, _) => Ok(false),
     }
 }
 
@@ -165,7 +166,7 @@ pub(crate) fn is_released(state: &impl StateRead, address: &ArtifactId) -> Resul
 
 /// Why the list could not be built.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GateError {
+pub(crate) enum AccessError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] ArtifactError),
@@ -265,13 +266,13 @@ impl List {
 
 /// The list of what may be requested. While it is empty, at the start, nobody gets anything. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gate {
+pub(crate) struct AccessControl {
     list: Arc<RwLock<List>>,
     /// Held while the list is changed, so an older view of the ledger never replaces a newer one.
     changing: Arc<Mutex<()>>,
 }
 
-impl Gate {
+impl AccessControl {
     /// Who may have a blob as part of an artifact.
     pub(crate) fn ruling(&self, asked: &Asked) -> Ruling {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
@@ -296,7 +297,7 @@ impl Gate {
     ///
     /// # Errors
     /// When the store or the ledger cannot be read: the list is empty then.
-    pub(crate) fn refresh(&self, store: &ArtifactStore, ledger: &Ledger) -> Result<Vec<ArtifactId>, GateError> {
+    pub(crate) fn refresh(&self, store: &ArtifactStore, ledger: &Ledger) -> Result<Vec<ArtifactId>, AccessError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let made = make(store, &ledger.snapshot());
         let (list, to_nobody) = match made {
@@ -312,7 +313,7 @@ impl Gate {
     ///
     /// # Errors
     /// When the store or the ledger cannot be read: the artifact is not added then.
-    pub(crate) fn look(&self, store: &ArtifactStore, ledger: &Ledger, address: &ArtifactId) -> Result<(), GateError> {
+    pub(crate) fn look(&self, store: &ArtifactStore, ledger: &Ledger, address: &ArtifactId) -> Result<(), AccessError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let here = match store.artifact(address) {
             Ok(artifact) => Some((artifact.kind, true)),
@@ -335,21 +336,21 @@ fn entry(
     state: &impl StateRead,
     address: &ArtifactId,
     is_whole: bool,
-) -> Result<(Entry, Terms), GateError> {
+) -> Result<(Entry, Terms), AccessError> {
     let (terms, model) = Terms::of(store, state, address)?;
     // While an artifact waits for one model, another model that published it first does not govern it here.
-    let model = model.filter(|_| terms != Terms::Waiting);
+    let model = model.filter(|_| terms != Terms::Unpublished);
     Ok((Entry { is_whole, is_free: terms == Terms::Free, model }, terms))
 }
 
-fn make(store: &ArtifactStore, state: &impl StateRead) -> Result<(List, Vec<ArtifactId>), GateError> {
+fn make(store: &ArtifactStore, state: &impl StateRead) -> Result<(List, Vec<ArtifactId>), AccessError> {
     let (mut list, mut to_nobody) = (List { is_complete: true, ..List::default() }, Vec::new());
     // What becomes whole meanwhile is in one of the two, and counts as whole then.
     let begun = store.begun()?.into_iter().map(|(address, begun)| (address, begun.kind, false));
     let whole = store.list()?.into_iter().map(|artifact| (artifact.address, artifact.kind, true));
     for (address, kind, is_whole) in begun.chain(whole) {
         let (entry, terms) = entry(store, state, &address, is_whole)?;
-        if is_whole && matches!(terms, Terms::Withdrawn | Terms::Suspended | Terms::Waiting) {
+        if is_whole && matches!(terms, Terms::Withdrawn | Terms::Suspended | Terms::Unpublished) {
             to_nobody.push(address);
         }
         list.put(address, entry, blobs_of(store, &address, kind));

@@ -1,0 +1,33 @@
+//! Where data and keys are, if no flag says.
+
+use anyhow::{Result, anyhow};
+use std::path::{Path, PathBuf};
+
+/// The data directory if no flag names one: `$ALLOD_HOME`, else `$XDG_DATA_HOME/allod`, else `~/.local/share/allod`.
+///
+/// # Errors
+/// When none of the three variables is set.
+pub fn default_data_dir() -> Result<PathBuf> {
+    directory_from("ALLOD_HOME", "XDG_DATA_HOME", Path::new(".local/share"), "")
+        .ok_or_else(|| anyhow!("there is no home directory to keep data in; set ALLOD_HOME or give --data DIR"))
+}
+
+/// The directory of the client's keys if no flag names one: `$ALLOD_KEYS`, else `$XDG_CONFIG_HOME/allod/keys`, else
+/// `~/.config/allod/keys`.
+///
+/// # Errors
+/// When none of the three variables is set.
+pub fn default_keys_dir() -> Result<PathBuf> {
+    directory_from("ALLOD_KEYS", "XDG_CONFIG_HOME", Path::new(".config"), "keys")
+        .ok_or_else(|| anyhow!("there is no home directory to keep keys in; set ALLOD_KEYS or give --keys DIR"))
+}
+
+fn directory_from(own: &str, xdg: &str, below_home: &Path, part: &str) -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(directory) = set(own) {
+        return Some(directory);
+    }
+    let base = set(xdg).or_else(|| set("HOME").map(|home| home.join(below_home)))?;
+    let directory = base.join("allod");
+    Some(if part.is_empty() { directory } else { directory.join(part) })
+}

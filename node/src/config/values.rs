@@ -1,0 +1,77 @@
+//! The values that settings have besides text and numbers, and how each is read.
+
+use crate::{exchange::rate::LEAST_BYTES_PER_S, plain::units::patience};
+use anyhow::{Result, anyhow};
+use std::{num::NonZeroU32, str::FromStr, time::Duration};
+
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object per line, for log collectors.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(anyhow!("{text:?} is not a log format; choose text or json")),
+        }
+    }
+}
+
+/// A maximum number of bytes. `None` means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota(pub Option<u64>);
+
+impl FromStr for Quota {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let size: bytesize::ByteSize =
+            text.parse().map_err(|_| anyhow!("{text:?} is not a size such as 500GiB, or none"))?;
+        Ok(Self(Some(size.as_u64())))
+    }
+}
+
+/// A maximum number of bytes per second. `None` means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(pub Option<NonZeroU32>);
+
+impl FromStr for Rate {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let size: bytesize::ByteSize =
+            text.parse().map_err(|_| anyhow!("{text:?} is not a size (in one second) such as 20MB, or none"))?;
+        let rate = u32::try_from(size.as_u64()).ok().filter(|rate| *rate >= LEAST_BYTES_PER_S);
+        let rate = rate.ok_or_else(|| anyhow!("{text} a second is not between 64KiB and 4GiB; none sets no bound"))?;
+        Ok(Self(NonZeroU32::new(rate)))
+    }
+}
+
+/// The time until something is repeated. `None` means never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval(pub Option<Duration>);
+
+impl FromStr for Interval {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Self(None)),
+            text => patience(text).map(|duration| Self(Some(duration))).map_err(|error| anyhow!("{error}, or none")),
+        }
+    }
+}
