@@ -193,7 +193,7 @@ impl NetworkEvent {
 
 /// A command for the swarm's task.
 #[derive(Debug)]
-enum Command {
+enum SwarmCommand {
     RequestBlocks { peer: PeerId, request: SyncRequest },
     RespondBlocks { channel: SyncChannel, response: SyncResponse },
     Peers(oneshot::Sender<Vec<PeerInfo>>),
@@ -206,7 +206,7 @@ enum Command {
 
 /// Bytes of gossip that wait for the event loop, per queue.
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingBytes {
     consensus: AtomicUsize,
     bulk: AtomicUsize,
 }
@@ -217,7 +217,7 @@ pub struct NetworkEvents {
     control: mpsc::Receiver<NetworkEvent>,
     consensus: mpsc::Receiver<NetworkEvent>,
     bulk: mpsc::Receiver<NetworkEvent>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<WaitingBytes>,
 }
 
 impl NetworkEvents {
@@ -256,7 +256,7 @@ struct EventSender {
     control: mpsc::Sender<NetworkEvent>,
     consensus: mpsc::Sender<NetworkEvent>,
     bulk: mpsc::Sender<NetworkEvent>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<WaitingBytes>,
     stats: Arc<NetworkStats>,
 }
 
@@ -298,7 +298,7 @@ fn event_channel(stats: Arc<NetworkStats>) -> (EventSender, NetworkEvents) {
     let (control_in, control) = mpsc::channel(CONTROL_BACKLOG);
     let (consensus_in, consensus) = mpsc::channel(CONSENSUS_BACKLOG);
     let (bulk_in, bulk) = mpsc::channel(BULK_BACKLOG);
-    let waiting = Arc::<Waiting>::default();
+    let waiting = Arc::<WaitingBytes>::default();
     let sender =
         EventSender { control: control_in, consensus: consensus_in, bulk: bulk_in, waiting: waiting.clone(), stats };
     (sender, NetworkEvents { control, consensus, bulk, waiting })
@@ -310,7 +310,7 @@ struct Queues {
     consensus: mpsc::Receiver<Vec<u8>>,
     bulk: mpsc::Receiver<(Topic, Vec<u8>)>,
     verdicts: mpsc::Receiver<(GossipToken, Verdict)>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<SwarmCommand>,
     stop: Arc<Notify>,
 }
 
@@ -324,7 +324,7 @@ pub struct NetworkHandle {
     consensus: mpsc::Sender<Vec<u8>>,
     bulk: mpsc::Sender<(Topic, Vec<u8>)>,
     verdicts: mpsc::Sender<(GossipToken, Verdict)>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<SwarmCommand>,
     stop: Arc<Notify>,
     streams: libp2p_stream::Control,
     stats: Arc<NetworkStats>,
@@ -386,19 +386,19 @@ impl NetworkHandle {
 
     /// Asks a connected peer for decided blocks. The answer is a [`NetworkEvent::SyncAnswered`].
     pub fn request_blocks(&self, peer: PeerId, request: SyncRequest) {
-        self.command(Command::RequestBlocks { peer, request });
+        self.command(SwarmCommand::RequestBlocks { peer, request });
     }
 
     /// Answers a [`NetworkEvent::SyncRequested`]. A response of more than [`limits::SYNC_RESPONSE_SIZE_BYTES`] encoded
     /// bytes is not sent.
     pub fn respond_blocks(&self, channel: SyncChannel, response: SyncResponse) {
-        self.command(Command::RespondBlocks { channel, response });
+        self.command(SwarmCommand::RespondBlocks { channel, response });
     }
 
     /// The currently connected peers. Empty if the swarm has ended.
     pub async fn peers(&self) -> Vec<PeerInfo> {
         let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Peers(answer)).await.is_err() {
+        if self.commands.send(SwarmCommand::Peers(answer)).await.is_err() {
             return Vec::new();
         }
         answered.await.unwrap_or_default()
@@ -406,18 +406,18 @@ impl NetworkHandle {
 
     /// Connects to an address, with or without `/p2p/PEERID`. The events and the log show whether it worked.
     pub fn dial(&self, address: Multiaddr) {
-        self.command(Command::Dial(address));
+        self.command(SwarmCommand::Dial(address));
     }
 
     /// Announces that this peer serves an artifact, now and repeatedly until [`NetworkHandle::stop_providing`]. If
     /// nobody is connected, announces it as soon as somebody is.
     pub fn provide(&self, artifact: ArtifactId) {
-        self.command(Command::Provide(artifact));
+        self.command(SwarmCommand::Provide(artifact));
     }
 
     /// Stops announcing an artifact. What others remember of it expires within a day.
     pub fn stop_providing(&self, artifact: ArtifactId) {
-        self.command(Command::StopProviding(artifact));
+        self.command(SwarmCommand::StopProviding(artifact));
     }
 
     /// Peers that serve an artifact, each reported once, and connected when it is reported: first those that announced
@@ -425,7 +425,7 @@ impl NetworkHandle {
     /// search is over, after at most one minute.
     pub fn find_providers(&self, artifact: ArtifactId) -> mpsc::Receiver<PeerId> {
         let (found, providers) = mpsc::channel(FOUND_BACKLOG);
-        self.command(Command::FindProviders { artifact, found });
+        self.command(SwarmCommand::FindProviders { artifact, found });
         providers
     }
 
@@ -448,7 +448,7 @@ impl NetworkHandle {
 
     /// Disconnects a peer and refuses it for ten minutes.
     pub fn block_peer(&self, peer: PeerId, reason: &str) {
-        self.command(Command::BlockPeer { peer, reason: reason.to_owned() });
+        self.command(SwarmCommand::BlockPeer { peer, reason: reason.to_owned() });
     }
 
     /// Saves the known peers, closes the connections and ends the task. Its [`JoinHandle`] then completes.
@@ -456,7 +456,7 @@ impl NetworkHandle {
         self.stop.notify_one();
     }
 
-    fn command(&self, command: Command) {
+    fn command(&self, command: SwarmCommand) {
         if let Err(error) = self.commands.try_send(command) {
             stats::add(&self.stats.dropped_commands, 1);
             tracing::debug!(%error, "the swarm did not take a request");

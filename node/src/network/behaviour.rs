@@ -116,7 +116,7 @@ pub fn protocol_prefix(network: NetworkId) -> String {
 
 /// The relation of a peer to this network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Relation {
     /// It is a member of the network.
     Peer,
     /// It speaks libp2p but is not an allod peer: it may query the hash table for a while.
@@ -155,13 +155,13 @@ impl Names {
     }
 
     /// The relation of a peer to this network, from what it says about itself.
-    pub(super) fn standing_of(&self, info: &identify::Info) -> Standing {
+    pub(super) fn relation_of(&self, info: &identify::Info) -> Relation {
         if info.protocol_version == self.identify && info.protocols.contains(&self.sync) {
-            Standing::Peer
+            Relation::Peer
         } else if info.protocol_version.starts_with(PREFIX) {
-            Standing::Foreign
+            Relation::Foreign
         } else {
-            Standing::Guest
+            Relation::Guest
         }
     }
 

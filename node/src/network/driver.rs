@@ -4,8 +4,8 @@
 //! for nothing but its sources, and nothing that a stranger does ends it.
 
 use super::{
-    Audience, Command, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, Topic,
-    behaviour::{Behaviour, BehaviourEvent, Names, Standing},
+    Audience, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, SwarmCommand, Topic,
+    behaviour::{Behaviour, BehaviourEvent, Names, Relation},
     introduction::Introduction,
     offences::{Guard, Offence},
     peers::{self, Dial, Direction, PeerBook},
@@ -200,19 +200,19 @@ impl Driver {
         self.close().await;
     }
 
-    fn on_command(&mut self, command: Command) {
+    fn on_command(&mut self, command: SwarmCommand) {
         match command {
-            Command::RequestBlocks { peer, request } => self.request_blocks(peer, request),
-            Command::RespondBlocks { channel, response } => self.respond_blocks(channel, response),
-            Command::Peers(answer) => {
+            SwarmCommand::RequestBlocks { peer, request } => self.request_blocks(peer, request),
+            SwarmCommand::RespondBlocks { channel, response } => self.respond_blocks(channel, response),
+            SwarmCommand::Peers(answer) => {
                 // The asker may be gone.
                 let _ = answer.send(self.peers.infos().collect());
             }
-            Command::Dial(address) => self.dial_address(address),
-            Command::Provide(artifact) => self.provide(artifact),
-            Command::StopProviding(artifact) => self.stop_providing(artifact),
-            Command::FindProviders { artifact, found } => self.find_providers(artifact, found),
-            Command::BlockPeer { peer, reason } => self.block(peer, &reason),
+            SwarmCommand::Dial(address) => self.dial_address(address),
+            SwarmCommand::Provide(artifact) => self.provide(artifact),
+            SwarmCommand::StopProviding(artifact) => self.stop_providing(artifact),
+            SwarmCommand::FindProviders { artifact, found } => self.find_providers(artifact, found),
+            SwarmCommand::BlockPeer { peer, reason } => self.block(peer, &reason),
         }
     }
 
@@ -388,12 +388,12 @@ impl Driver {
 
     /// A peer has identified itself: now it is known whether it belongs to this network.
     fn on_identified(&mut self, peer: PeerId, connection: ConnectionId, info: identify::Info) {
-        let (standing, given) = (self.names.standing_of(&info), self.peers.is_given(&peer));
-        if standing == Standing::Guest && !given && self.peers.on_guest(peer) {
+        let (relation, given) = (self.names.relation_of(&info), self.peers.is_given(&peer));
+        if relation == Relation::Guest && !given && self.peers.on_guest(peer) {
             tracing::debug!(%peer, agent = info.agent_version, "guest");
             return;
         }
-        if standing != Standing::Peer {
+        if relation != Relation::Peer {
             self.peers.on_foreign(peer);
             if given {
                 tracing::warn!(
