@@ -44,6 +44,7 @@ use crate::{
         codec::{self, DecodeError},
         crypto::SigningKey,
         ids::{Height, PublicKey, Timestamp, ValidatorAddress},
+        limits,
         state::{StateError, read},
         weight::Weight,
     },
@@ -59,8 +60,6 @@ use timers::Timers;
 
 /// How long submitted transactions are collected into one gossip message.
 const GOSSIP_DELAY: Duration = Duration::from_millis(2);
-/// Maximum encoded bytes of one gossip message of transactions.
-const GOSSIP_BATCH_BYTES: usize = 128 * 1024;
 /// How often a host checks what is due when nothing happens: heartbeat, deadlines, catching up.
 const TICK: Duration = Duration::from_millis(500);
 /// How close to a deadline a host starts waiting for it exactly.
@@ -292,6 +291,13 @@ impl<M: Machine> Host<M> {
         self.pace.room()
     }
 
+    /// Whether clients are likely to be refused: more waits than twice the room, even if of each sender only its part is
+    /// counted. A flood of few senders makes no peer busy for the others.
+    pub fn is_busy(&self) -> bool {
+        let busy = self.pace.room().saturating_mul(2);
+        self.mempool.len() >= busy && self.mempool.len_in_parts(self.pace.part()) >= busy
+    }
+
     /// The highest known height.
     pub fn best_known(&self) -> Height {
         self.catch_up.best_known(self.machine.now()).map_or(self.tip.height, |best| best.max(self.tip.height))
@@ -356,7 +362,8 @@ impl<M: Machine> Host<M> {
     }
 
     /// A gossip message of transactions arrived and was checked: each transaction may wait or not, or no honest peer
-    /// sends the message.
+    /// sends the message. A message is relayed if all of it was verified and taken in. If only some was, that is passed on
+    /// in a message of this peer: others may know more than this one, and must find nothing in it that it did not check.
     pub fn on_transactions(&mut self, transactions: Result<Vec<Result<Checked, Refused>>, String>, token: M::Token) {
         let transactions = match transactions {
             Ok(transactions) => transactions,
@@ -366,14 +373,27 @@ impl<M: Machine> Host<M> {
             }
         };
         let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
-        let (may_relay, mut taken) = (gossip::may_relay(&transactions), false);
+        let (all, mut taken) = (transactions.len(), Vec::new());
         for checked in transactions {
-            match checked.and_then(|checked| self.mempool.insert(checked, &snapshot, time)) {
-                Ok(()) => taken = true,
+            let insert = |checked: Checked| {
+                let id = checked.id;
+                self.mempool.insert(checked, &snapshot, time).map(|()| id)
+            };
+            match checked.and_then(insert) {
+                Ok(id) => taken.push(id),
                 Err(refused) => self.machine.report(HostEvent::Refused(&refused)),
             }
         }
-        self.machine.judge(token, if taken && may_relay { Verdict::Accept } else { Verdict::Ignore });
+        if all > 0 && taken.len() == all {
+            return self.machine.judge(token, Verdict::Accept);
+        }
+        self.machine.judge(token, Verdict::Ignore);
+        for id in taken {
+            if let Some(transaction) = self.mempool.get(&id).cloned() {
+                let size_bytes = transaction.encode().len();
+                self.tell_later(transaction, size_bytes);
+            }
+        }
     }
 
     /// Accepts a client's transaction, and gossips it.
@@ -383,19 +403,23 @@ impl<M: Machine> Host<M> {
     pub fn on_submit(&mut self, checked: Checked) -> Result<(), Refused> {
         let (transaction, size_bytes) = (checked.transaction.clone(), checked.size_bytes);
         self.take_in(checked).inspect_err(|refused| self.machine.report(HostEvent::Refused(refused)))?;
+        self.tell_later(transaction, size_bytes);
+        Ok(())
+    }
+
+    fn tell_later(&mut self, transaction: Transaction, size_bytes: usize) {
         self.untold_bytes = self.untold_bytes.saturating_add(size_bytes);
         self.untold.push(transaction);
-        if self.untold_bytes >= GOSSIP_BATCH_BYTES {
+        if self.untold_bytes >= limits::TRANSACTIONS_MESSAGE_FULL_BYTES {
             self.tell_transactions();
         } else if self.tell_at.is_none() {
             self.tell_at = Some(self.machine.now().plus(GOSSIP_DELAY));
         }
-        Ok(())
     }
 
     fn take_in(&mut self, checked: Checked) -> Result<(), Refused> {
         let of_sender = self.mempool.waiting_of(&checked.transaction.body.sender);
-        if !self.pace.has_room(self.mempool.len(), of_sender) && !self.mempool.contains(&checked.id) {
+        if !self.pace.has_room(self.mempool.len(), self.mempool.senders(), of_sender) && !self.mempool.contains(&checked.id) {
             return Err(Refused::Full(self.mempool.len()));
         }
         let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
@@ -403,7 +427,7 @@ impl<M: Machine> Host<M> {
     }
 
     /// The time by which expiry is judged before a block does: this machine's clock, but never behind the ledger's.
-    fn judging_time(&self) -> Timestamp {
+    pub fn judging_time(&self) -> Timestamp {
         self.machine.block_time().max(self.tip.time)
     }
 
