@@ -139,7 +139,7 @@ enum Useless {
     /// It is known, late, or not for now.
     Ignored,
     /// Its height has not been reached.
-    Ahead(Head),
+    Ahead(Box<Head>),
     /// No honest peer sends it.
     Faulty { height: Option<Height>, reason: String },
 }
@@ -375,7 +375,7 @@ impl<M: Machine> Host<M> {
         }
         let useless = |admission, head: &Head| match admission {
             Admission::Accept => Ok(()),
-            Admission::Ignore(Ignored::Ahead) => Err(Useless::Ahead(head.clone())),
+            Admission::Ignore(Ignored::Ahead) => Err(Useless::Ahead(Box::new(head.clone()))),
             Admission::Ignore(_) => Err(Useless::Ignored),
             Admission::Reject(reason) => Err(faulty(height, &reason)),
         };
