@@ -30,14 +30,17 @@ use allod_protocol::{
 };
 use allod_storage::Ledger;
 use anyhow::Context as _;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::Instant,
 };
 
 /// How often the loop checks who hears this peer.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How many threads read blocks for other peers at a time.
+const READERS: usize = 2;
 
 /// Everything that can happen to the loop.
 #[derive(Debug)]
@@ -78,6 +81,8 @@ pub(crate) struct EventLoop {
     reached: Reached,
     cut_off: Watch,
     tick_at: Instant,
+    /// The turns of those who read blocks for other peers.
+    readers: Arc<Semaphore>,
 }
 
 impl EventLoop {
@@ -90,7 +95,8 @@ impl EventLoop {
         let own = key.public_key();
         let host = Host::resume(machine, Some(key)).map_err(|stopped| stopped.error)?;
         let reached = Reached::of(&host.machine().network.audience(), &host.tip().validators, own);
-        let this = Self { host, network_id, status, reached, cut_off: Watch::default(), tick_at: Instant::now() };
+        let (cut_off, readers) = (Watch::default(), Arc::new(Semaphore::new(READERS)));
+        let this = Self { host, network_id, status, reached, cut_off, tick_at: Instant::now(), readers };
         this.tell_status();
         Ok(this)
     }
@@ -152,8 +158,7 @@ impl EventLoop {
             NetworkEvent::Gossip { topic: Topic::Consensus, data, token } => self.host.on_consensus(&data, token)?,
             NetworkEvent::SyncRequested { peer: _, request, channel } => {
                 let (ledger, network) = (self.host.machine().ledger.clone(), self.host.machine().network.clone());
-                // Reading blocks takes a while and changes nothing, so it runs on another thread.
-                tokio::task::spawn_blocking(move || serve_blocks(&ledger, &network, request, channel));
+                tokio::spawn(serve_blocks(ledger, network, request, channel, self.readers.clone()));
             }
             NetworkEvent::SyncAnswered { peer, result: Ok(SyncResponse { tip, blocks }) } => {
                 self.host.on_blocks(peer, tip, &blocks)?;
@@ -221,14 +226,28 @@ impl EventLoop {
     }
 }
 
-/// Answers another peer's request from the ledger.
-fn serve_blocks(ledger: &Ledger, network: &NetworkHandle, request: SyncRequest, channel: SyncChannel) {
-    let max_blocks = usize::try_from(request.max_blocks).unwrap_or(usize::MAX).min(limits::SYNC_BLOCKS);
-    // Leaves room for the response's own fields.
-    let max_bytes = limits::SYNC_RESPONSE_SIZE_BYTES.saturating_sub(1_024);
-    match ledger.blocks(request.from, max_blocks, max_bytes) {
-        Ok(blocks) => network.respond_blocks(channel, SyncResponse { tip: ledger.tip().height, blocks }),
-        // The event loop meets the same failure at its next commit and ends the process.
-        Err(error) => tracing::error!(%error, "the ledger cannot be read"),
+/// Answers another peer's request from the ledger, if it still waits when its turn comes. Reading blocks takes a while
+/// and changes nothing, so it runs on another thread.
+async fn serve_blocks(
+    ledger: Ledger,
+    network: NetworkHandle,
+    request: SyncRequest,
+    channel: SyncChannel,
+    readers: Arc<Semaphore>,
+) {
+    let Ok(turn) = readers.acquire_owned().await else { return };
+    if !channel.is_open() {
+        return;
     }
+    tokio::task::spawn_blocking(move || {
+        let max_blocks = usize::try_from(request.max_blocks).unwrap_or(usize::MAX).min(limits::SYNC_BLOCKS);
+        // Leaves room for the response's own fields.
+        let max_bytes = limits::SYNC_RESPONSE_SIZE_BYTES.saturating_sub(1_024);
+        match ledger.blocks(request.from, max_blocks, max_bytes) {
+            Ok(blocks) => network.respond_blocks(channel, SyncResponse { tip: ledger.tip().height, blocks }),
+            // The event loop meets the same failure at its next commit and ends the process.
+            Err(error) => tracing::error!(%error, "the ledger cannot be read"),
+        }
+        drop(turn);
+    });
 }

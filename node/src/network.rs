@@ -13,7 +13,8 @@
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
 //! job each), `peers` (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears
-//! us), `reach` (how others reach us), `offences` (what we tolerate), `fair` (whose transactions are checked next).
+//! us), `reach` (how others reach us), `offences` (what we tolerate), `fair` (whose transactions are checked next),
+//! `places` (how many answers at a time).
 
 mod audience;
 mod behaviour;
@@ -25,6 +26,7 @@ mod introduction;
 mod offences;
 pub mod peer_key;
 mod peers;
+mod places;
 mod providers;
 mod reach;
 mod stats;
@@ -472,7 +474,7 @@ impl NetworkHandle {
         self.audience.borrow().clone()
     }
 
-    /// Disconnects a peer and refuses it for ten minutes.
+    /// Disconnects a peer and refuses it for ten minutes. A validator's or configured peer is slowed instead.
     pub fn block_peer(&self, peer: PeerId, reason: &str) {
         self.command(Command::BlockPeer { peer, reason: reason.to_owned() });
     }

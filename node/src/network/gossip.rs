@@ -258,10 +258,12 @@ impl Driver {
         let counters = self.stats.topic(topic);
         stats::add(&counters.received, 1);
         stats::add(&counters.received_bytes, message.data.len());
-        if !self.guard.spend(source, Spending::Gossip { topic, size_bytes: message.data.len() }) {
-            stats::add(&counters.limited, 1);
+        let size_bytes = message.data.len();
+        let needed = self.is_needed(&source);
+        if !self.guard.spend(source, Spending::Gossip { topic, size_bytes, needed }) {
+            stats::add(&self.stats.topic(topic).limited, 1);
             self.report(&token, Verdict::Ignore);
-            self.hold_against(source, Offence::TooFast);
+            self.hold_against(source, Offence::over_allowance(size_bytes));
             return;
         }
         if message.data.len() > topic.message_size_bytes() {

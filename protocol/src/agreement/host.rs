@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Continue with `perform`, which does what the replica asks for, in order; `catch_up`, which fetches decided blocks
-//! from other peers; `pace`, which bounds what may wait; and `gossip`, the bytes of gossip messages.
+//! from other peers; `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes
+//! of gossip messages.
 //!
 //! # Invariants
 //! - Nothing that this peer signed leaves it before the log that records it is durable.
@@ -27,6 +28,7 @@ pub mod gossip;
 pub mod machine;
 mod pace;
 mod perform;
+mod seen;
 mod timers;
 
 pub use machine::{
@@ -37,7 +39,8 @@ use crate::{
     agreement::{
         mempool::{Checked, Mempool, Refused},
         replica::{
-            Admission, EARLY_MESSAGES, Ignored, Input, LastSigned, LogEntry, Output, Replica, ReplicaError, Timeouts,
+            Admission, EARLY_MESSAGES, Head, Ignored, Input, LastSigned, LogEntry, Message, Output, Replica,
+            ReplicaError, Timeouts,
         },
     },
     ground::{
@@ -55,7 +58,8 @@ use crate::{
 };
 use catch_up::CatchUp;
 use pace::Pace;
-use std::{collections::BTreeSet, time::Duration};
+use seen::Seen;
+use std::{collections::BTreeSet, fmt, time::Duration};
 use timers::Timers;
 
 /// How long submitted transactions are collected into one gossip message.
@@ -129,6 +133,16 @@ pub struct Load {
     pub timers: usize,
 }
 
+/// Why a consensus message goes no further.
+enum Useless {
+    /// It is known, late, or not for now.
+    Ignored,
+    /// Its height has not been reached.
+    Ahead(Box<Head>),
+    /// No honest peer sends it.
+    Faulty { height: Option<Height>, reason: String },
+}
+
 /// What a host finds on its machine, and what a crash left undone.
 struct Found {
     tip: Tip,
@@ -173,6 +187,8 @@ pub struct Host<M: Machine> {
     unguarded: Option<LastSigned>,
     /// The number of the last repetition of a message.
     repetition: u64,
+    /// Consensus messages taken recently.
+    seen: Seen,
     mempool: Mempool,
     pace: Pace,
     timers: Timers,
@@ -209,6 +225,7 @@ impl<M: Machine> Host<M> {
             unsealed,
             deadline,
             catch_up: CatchUp::new(tip.height, now),
+            seen: Seen::default(),
             mempool: Mempool::new(),
             pace: Pace::new(now),
             timers: Timers::default(),
@@ -320,45 +337,63 @@ impl<M: Machine> Host<M> {
         waits.into_iter().flatten().fold(self.tick_at, Moment::min)
     }
 
-    /// A gossip message of consensus arrived.
+    /// A gossip message of consensus arrived. It is judged in the order of what that costs: by its head alone, by whether
+    /// the same was said before, by its signature, and only then by the rest.
     ///
     /// # Errors
     /// When the process must end.
     pub fn on_consensus(&mut self, data: &[u8], token: M::Token) -> Result<(), HostError> {
-        let message = match gossip::decode_consensus(data) {
+        let message = match self.judge_consensus(data) {
             Ok(message) => message,
-            Err(reason) => {
-                self.machine.report(HostEvent::FaultyMessage { height: None, reason: reason.to_string() });
+            Err(Useless::Ignored) => {
+                self.machine.judge(token, Verdict::Ignore);
+                return Ok(());
+            }
+            Err(Useless::Ahead(head)) => {
+                self.machine.judge(token, Verdict::Ignore);
+                self.on_hint(&head);
+                return Ok(());
+            }
+            Err(Useless::Faulty { height, reason }) => {
                 self.machine.judge(token, Verdict::Reject);
+                self.machine.report(HostEvent::FaultyMessage { height, reason });
                 return Ok(());
             }
         };
-        match self.replica.admit(&message) {
-            Admission::Accept => {
-                self.machine.judge(token, Verdict::Accept);
-                // Another validator has begun the next height, so this one does too.
-                let is_next = message.height() > self.replica.height();
-                let begins = is_next && self.replica.is_finalized();
-                if is_next && !begins {
-                    self.on_decided_elsewhere(&message);
-                }
-                self.drive(Input::Message(message))?;
-                if begins { self.start_height() } else { Ok(()) }
-            }
-            Admission::Ignore(reason) => {
-                self.machine.judge(token, Verdict::Ignore);
-                if reason == Ignored::Ahead {
-                    self.on_hint(&message);
-                }
-                Ok(())
-            }
-            Admission::Reject(reason) => {
-                self.machine.judge(token, Verdict::Reject);
-                let (height, reason) = (Some(message.height()), reason.to_string());
-                self.machine.report(HostEvent::FaultyMessage { height, reason });
-                Ok(())
-            }
+        self.machine.judge(token, Verdict::Accept);
+        // Another validator has begun the next height, so this one does too.
+        let is_next = message.height() > self.replica.height();
+        let begins = is_next && self.replica.is_finalized();
+        if is_next && !begins {
+            self.on_decided_elsewhere(&message);
         }
+        self.drive(Input::Message(message))?;
+        if begins { self.start_height() } else { Ok(()) }
+    }
+
+    fn judge_consensus(&mut self, data: &[u8]) -> Result<Message, Useless> {
+        let faulty = |height, reason: &dyn fmt::Display| Useless::Faulty { height, reason: reason.to_string() };
+        let (head, bytes) = gossip::open_consensus(data).map_err(|reason| faulty(None, &reason))?;
+        let height = Some(head.height());
+        let (memory, now) = (self.repetition_memory(), self.machine.now());
+        if self.seen.knows(&head, memory, now) {
+            return Err(Useless::Ignored);
+        }
+        let useless = |admission, head: &Head| match admission {
+            Admission::Accept => Ok(()),
+            Admission::Ignore(Ignored::Ahead) => Err(Useless::Ahead(Box::new(head.clone()))),
+            Admission::Ignore(_) => Err(Useless::Ignored),
+            Admission::Reject(reason) => Err(faulty(height, &reason)),
+        };
+        useless(self.replica.admit_head(&head), &head)?;
+        let message = Message::decode(bytes).map_err(|reason| faulty(height, &reason))?;
+        useless(self.replica.admit(&message), &head)?;
+        if self.seen.take(&head, memory, now) { Ok(message) } else { Err(Useless::Ignored) }
+    }
+
+    /// For how long what was said is no news.
+    const fn repetition_memory(&self) -> Duration {
+        Duration::from_millis(self.parameters.rebroadcast_ms.div_euclid(2))
     }
 
     /// A gossip message of transactions arrived and was checked: each transaction may wait or not, or no honest peer
@@ -491,6 +526,7 @@ impl<M: Machine> Host<M> {
             if let Some(key) = retired.and_then(|retired| self.machine.replace_key(&retired)) {
                 let last_signed = self.replica.last_signed().clone();
                 self.replica = Replica::new(Some(key.clone()), last_signed, &self.tip);
+                self.seen.forget();
                 self.timers.cancel_all();
                 self.key = Some(key);
             }

@@ -3,7 +3,7 @@
 use crate::{
     agreement::{
         mempool::{Checked, Formed, Refused, Room},
-        replica::{MalformedMessage, Message},
+        replica::{Head, MalformedMessage, Message},
     },
     ground::{
         codec::{self, DecodeError},
@@ -14,41 +14,44 @@ use crate::{
     },
     rules::transaction::Transaction,
 };
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The content of a consensus gossip message: the bytes of a message, and a number that makes a repetition a different
-/// message for the gossip layer, which drops what it has seen.
-#[derive(Serialize, Deserialize)]
-struct ConsensusEnvelope {
-    repetition: u64,
-    message: Vec<u8>,
-}
+/// How a consensus gossip message begins: a number that makes a repetition a different message for the gossip layer,
+/// which drops what it has seen, and the length of the record of a [`Message`] that follows. Nobody signs the number.
+type Envelope = (u64, u64);
 
 /// Encodes a consensus message for gossip. `repetition` is 0 the first time, and another number each time that the same
 /// message is sent again.
 pub fn encode_consensus(repetition: u64, message: &Message) -> Vec<u8> {
-    codec::encode(&ConsensusEnvelope { repetition, message: message.encode() })
+    let message = message.encode();
+    let envelope: Envelope = (repetition, message.len() as u64);
+    let mut bytes = codec::encode(&envelope);
+    bytes.extend(message);
+    bytes
 }
 
-/// Why no honest peer sends this consensus message.
-#[derive(Debug, thiserror::Error)]
-pub enum MalformedGossip {
-    /// It is not an envelope.
-    #[error(transparent)]
-    Envelope(#[from] DecodeError),
-    /// Its content is not a message.
-    #[error(transparent)]
-    Message(#[from] MalformedMessage),
+/// The encoded [`Message`] in a consensus gossip message, and its head. The cost does not depend on the length.
+///
+/// # Errors
+/// When no honest peer sends a message that begins like this.
+pub fn open_consensus(bytes: &[u8]) -> Result<(Head, &[u8]), MalformedMessage> {
+    if bytes.len() > limits::GOSSIP_SIZE_BYTES {
+        return Err(DecodeError::TooLong { len: bytes.len(), max: limits::GOSSIP_SIZE_BYTES }.into());
+    }
+    let ((_repetition, size_bytes), message) = codec::decode_beginning::<Envelope>(bytes)?;
+    if size_bytes != message.len() as u64 {
+        return Err(DecodeError::Malformed("the length of the message is not what the envelope says".into()).into());
+    }
+    Ok((Head::read(message)?, message))
 }
 
 /// The consensus message in a gossip message. The replica checks whether it is genuine.
 ///
 /// # Errors
-/// See [`MalformedGossip`].
-pub fn decode_consensus(bytes: &[u8]) -> Result<Message, MalformedGossip> {
-    let envelope = codec::decode::<ConsensusEnvelope>(bytes, limits::GOSSIP_SIZE_BYTES)?;
-    Ok(Message::decode(&envelope.message)?)
+/// When no honest peer sends it.
+pub fn decode_consensus(bytes: &[u8]) -> Result<Message, MalformedMessage> {
+    let (_, message) = open_consensus(bytes)?;
+    Message::decode(message)
 }
 
 /// The batch of transactions that one gossip message carries.
