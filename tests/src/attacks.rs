@@ -7,6 +7,7 @@ pub mod far_votes;
 pub mod forged_proposals;
 pub mod old_proposals;
 pub mod repeated_votes;
+pub mod transactions;
 pub mod unread_answers;
 
 use crate::processes::Processes;
@@ -114,9 +115,9 @@ struct Behaviour {
 pub struct Stranger {
     /// Opens streams to the peers that it is connected to.
     pub streams: libp2p_stream::Control,
-    /// Consensus messages to be sent to all peers that it is connected to.
+    /// Messages on its topic to be sent to all peers that it is connected to.
     pub say: mpsc::Sender<Vec<u8>>,
-    /// Consensus messages that it hears. Those that nobody waits for are dropped.
+    /// Messages on its topic that it hears. Those that nobody waits for are dropped.
     pub heard: mpsc::Receiver<Vec<u8>>,
 }
 
@@ -130,6 +131,11 @@ impl Stranger {
     /// Connects to every peer of the target, whenever it is not connected, until its handles are dropped. To be called on a
     /// runtime.
     pub async fn join(target: &Target) -> Self {
+        Self::join_on(target, "consensus").await
+    }
+
+    /// The same, to say and hear what is on another topic.
+    pub async fn join_on(target: &Target, topic: &str) -> Self {
         let (say, to_say) = mpsc::channel(WAITING);
         let (hear, heard) = mpsc::channel(WAITING);
         let mut swarm = swarm(target);
@@ -137,7 +143,7 @@ impl Stranger {
         // The protocols that it accepts are among those that it says it speaks.
         let refused = streams.accept(target.sync()).expect("a protocol is accepted once");
         tokio::spawn(refused.for_each(|stream| async { drop(stream) }));
-        let topic = IdentTopic::new(format!("{}/consensus/1", target.prefix()));
+        let topic = IdentTopic::new(format!("{}/{topic}/1", target.prefix()));
         swarm.behaviour_mut().gossip.subscribe(&topic).expect("a subscription");
         let peers = target.peers.clone();
         let (joined, ready) = tokio::sync::oneshot::channel();

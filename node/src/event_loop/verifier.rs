@@ -22,7 +22,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Maximum number of verified batches that wait for the event loop.
-const VERIFIED_BACKLOG: usize = 256;
+const VERIFIED_BACKLOG: usize = 64;
 
 /// A gossip message of transactions, checked.
 #[derive(Debug)]

@@ -118,8 +118,7 @@ struct Lanes {
 
 impl Lanes {
     fn offer(&mut self, message: Unchecked, needed: bool) -> Vec<GossipToken> {
-        let (lane, other) =
-            if needed { (&mut self.needed, &self.others) } else { (&mut self.others, &self.needed) };
+        let (lane, other) = if needed { (&mut self.needed, &self.others) } else { (&mut self.others, &self.needed) };
         if lane.size_bytes == 0 {
             // Nor can an idle lane save time up.
             lane.had = lane.had.max(other.had);

@@ -581,10 +581,17 @@ impl Mempool {
                 let sender = entry.transaction.body.sender;
                 self.by_expiry.remove(&(entry.transaction.body.expires, *id));
                 self.room.leave(id);
-                if let Some(founder) = self.senders.get(&sender).map(|waiting| waiting.founder) {
-                    self.change_sums(sender, founder, |sums| sums.minus(Sums::of(&entry)));
+                let Some(waiting) = self.senders.get_mut(&sender) else { continue };
+                // The oldest go into blocks, the newest make way.
+                if waiting.by_arrival.front() == Some(id) {
+                    waiting.by_arrival.pop_front();
+                } else if waiting.by_arrival.back() == Some(id) {
+                    waiting.by_arrival.pop_back();
+                } else {
+                    touched.insert(sender);
                 }
-                touched.insert(sender);
+                let founder = waiting.founder;
+                self.change_sums(sender, founder, |sums| sums.minus(Sums::of(&entry)));
             }
         }
         for sender in touched {

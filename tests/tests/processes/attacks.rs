@@ -3,6 +3,7 @@
 
 mod floods;
 mod hoards;
+mod transactions;
 
 use super::{account, model, turn};
 use allod_tests::{
