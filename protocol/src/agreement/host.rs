@@ -454,7 +454,8 @@ impl<M: Machine> Host<M> {
 
     fn take_in(&mut self, checked: Checked) -> Result<(), Refused> {
         let of_sender = self.mempool.waiting_of(&checked.transaction.body.sender);
-        if !self.pace.has_room(self.mempool.len(), self.mempool.senders(), of_sender) && !self.mempool.contains(&checked.id) {
+        let has_room = self.pace.has_room(self.mempool.len(), self.mempool.senders(), of_sender);
+        if !has_room && !self.mempool.contains(&checked.id) {
             return Err(Refused::Full(self.mempool.len()));
         }
         let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
