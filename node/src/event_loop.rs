@@ -15,25 +15,32 @@ use crate::{
         handle::{Role, Status, Submission},
         machine::NodeMachine,
         quorum::{Reached, Watch},
-        verifier::{Unverified, Verified, Verifier},
+        verifier::Verified,
     },
-    network::{GossipToken, NetworkEvent, NetworkEvents, NetworkHandle, SyncChannel, SyncRequest, SyncResponse, Topic},
+    network::{NetworkEvent, NetworkEvents, NetworkHandle, SyncChannel, SyncRequest, SyncResponse, Topic},
 };
 use allod_protocol::{
-    agreement::host::{Host, Verdict},
-    ground::{crypto::SigningKey, ids::PublicKey, limits},
+    agreement::host::Host,
+    ground::{
+        crypto::SigningKey,
+        ids::{NetworkId, PublicKey},
+        limits,
+    },
     rules::validator::ValidatorSet,
 };
 use allod_storage::Ledger;
 use anyhow::Context as _;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::Instant,
 };
 
 /// How often the loop checks who hears this peer.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How many threads read blocks for other peers at a time.
+const READERS: usize = 2;
 
 /// Everything that can happen to the loop.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ enum Event {
     /// A transaction from the API.
     Submitted(Submission),
     /// A gossip message of transactions has been checked.
-    Verified(Verified<GossipToken>),
+    Verified(Verified),
     /// Time has passed: a timer may be due.
     Time,
     /// The process is to stop.
@@ -55,7 +62,6 @@ enum Event {
 pub(crate) struct Sources {
     pub(crate) network: NetworkEvents,
     pub(crate) submissions: mpsc::Receiver<Submission>,
-    pub(crate) verified: mpsc::Receiver<Verified<GossipToken>>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -63,18 +69,20 @@ pub(crate) struct Sources {
 pub(crate) struct Parts {
     pub(crate) machine: NodeMachine,
     pub(crate) key: SigningKey,
-    pub(crate) verifier: Verifier<GossipToken>,
+    pub(crate) network_id: NetworkId,
     pub(crate) status: watch::Sender<Status>,
 }
 
 /// The loop's state.
 pub(crate) struct EventLoop {
     host: Host<NodeMachine>,
-    verifier: Verifier<GossipToken>,
+    network_id: NetworkId,
     status: watch::Sender<Status>,
     reached: Reached,
     cut_off: Watch,
     tick_at: Instant,
+    /// The turns of those who read blocks for other peers.
+    readers: Arc<Semaphore>,
 }
 
 impl EventLoop {
@@ -83,11 +91,12 @@ impl EventLoop {
     /// # Errors
     /// As [`Host::resume`].
     pub(crate) fn resume(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { machine, key, verifier, status } = parts;
+        let Parts { machine, key, network_id, status } = parts;
         let own = key.public_key();
         let host = Host::resume(machine, Some(key)).map_err(|stopped| stopped.error)?;
         let reached = Reached::of(&host.machine().network.audience(), &host.tip().validators, own);
-        let this = Self { host, verifier, status, reached, cut_off: Watch::default(), tick_at: Instant::now() };
+        let (cut_off, readers) = (Watch::default(), Arc::new(Semaphore::new(READERS)));
+        let this = Self { host, network_id, status, reached, cut_off, tick_at: Instant::now(), readers };
         this.tell_status();
         Ok(this)
     }
@@ -97,8 +106,9 @@ impl EventLoop {
     /// # Errors
     /// When the process must end.
     pub(crate) async fn run(mut self, mut sources: Sources) -> anyhow::Result<()> {
+        let mut verified = self.start_verifier(&mut sources.network)?;
         loop {
-            let event = self.next_event(&mut sources).await;
+            let event = self.next_event(&mut sources, &mut verified).await;
             if matches!(event, Event::Stop) {
                 return Ok(());
             }
@@ -109,7 +119,13 @@ impl EventLoop {
         }
     }
 
-    async fn next_event(&self, sources: &mut Sources) -> Event {
+    fn start_verifier(&self, network: &mut NetworkEvents) -> anyhow::Result<mpsc::Receiver<Verified>> {
+        let transactions = network.take_transactions().context("the transactions were taken before")?;
+        let (ledger, room) = (self.host.machine().ledger.clone(), self.host.mempool().room());
+        verifier::start(self.network_id, ledger, room, transactions).context("the verifier cannot start")
+    }
+
+    async fn next_event(&self, sources: &mut Sources, verified: &mut mpsc::Receiver<Verified>) -> Event {
         let wake = self.host.machine().instant(self.host.next_wake()).min(self.tick_at);
         tokio::select! {
             biased;
@@ -117,7 +133,7 @@ impl EventLoop {
             () = tokio::time::sleep_until(wake) => Event::Time,
             Some(event) = sources.network.recv() => Event::Network(event),
             Some(submission) = sources.submissions.recv() => Event::Submitted(submission),
-            Some(verified) = sources.verified.recv() => Event::Verified(verified),
+            Some(verified) = verified.recv() => Event::Verified(verified),
             else => Event::Stop,
         }
     }
@@ -140,17 +156,9 @@ impl EventLoop {
     fn on_network(&mut self, event: NetworkEvent) -> anyhow::Result<()> {
         match event {
             NetworkEvent::Gossip { topic: Topic::Consensus, data, token } => self.host.on_consensus(&data, token)?,
-            NetworkEvent::Gossip { topic: Topic::Transactions, data, token } => {
-                if let Err(refused) = self.verifier.submit(Unverified { data, token }) {
-                    let machine = self.host.machine();
-                    machine.metrics.on_refused("verifier_full");
-                    machine.network.report(refused.token, Verdict::Ignore);
-                }
-            }
             NetworkEvent::SyncRequested { peer: _, request, channel } => {
                 let (ledger, network) = (self.host.machine().ledger.clone(), self.host.machine().network.clone());
-                // Reading blocks takes a while and changes nothing, so it runs on another thread.
-                tokio::task::spawn_blocking(move || serve_blocks(&ledger, &network, request, channel));
+                tokio::spawn(serve_blocks(ledger, network, request, channel, self.readers.clone()));
             }
             NetworkEvent::SyncAnswered { peer, result: Ok(SyncResponse { tip, blocks }) } => {
                 self.host.on_blocks(peer, tip, &blocks)?;
@@ -160,8 +168,9 @@ impl EventLoop {
             }
             NetworkEvent::PeerConnected(peer) => self.host.on_connected(peer),
             NetworkEvent::PeerDisconnected(peer) => self.host.on_disconnected(peer),
-            // The swarm judges announcements itself. Code that needs announcements or addresses asks the swarm.
-            NetworkEvent::Gossip { topic: Topic::Artifacts, .. }
+            // Transactions come verified. The swarm judges announcements itself; code that needs announcements or addresses
+            // asks the swarm.
+            NetworkEvent::Gossip { topic: Topic::Transactions | Topic::Artifacts, .. }
             | NetworkEvent::ArtifactAnnounced { .. }
             | NetworkEvent::Listening(_) => {}
         }
@@ -203,6 +212,7 @@ impl EventLoop {
             mempool_size_bytes: host.mempool().size_bytes(),
             mempool_weight: host.mempool().weight(),
             mempool_room: host.room(),
+            busy: host.is_busy(),
             best_known_height: host.best_known(),
             catching_up: host.is_behind(),
             reached: self.reached,
@@ -216,14 +226,28 @@ impl EventLoop {
     }
 }
 
-/// Answers another peer's request from the ledger.
-fn serve_blocks(ledger: &Ledger, network: &NetworkHandle, request: SyncRequest, channel: SyncChannel) {
-    let max_blocks = usize::try_from(request.max_blocks).unwrap_or(usize::MAX).min(limits::SYNC_BLOCKS);
-    // Leaves room for the response's own fields.
-    let max_bytes = limits::SYNC_RESPONSE_SIZE_BYTES.saturating_sub(1_024);
-    match ledger.blocks(request.from, max_blocks, max_bytes) {
-        Ok(blocks) => network.respond_blocks(channel, SyncResponse { tip: ledger.tip().height, blocks }),
-        // The event loop meets the same failure at its next commit and ends the process.
-        Err(error) => tracing::error!(%error, "the ledger cannot be read"),
+/// Answers another peer's request from the ledger, if it still waits when its turn comes. Reading blocks takes a while
+/// and changes nothing, so it runs on another thread.
+async fn serve_blocks(
+    ledger: Ledger,
+    network: NetworkHandle,
+    request: SyncRequest,
+    channel: SyncChannel,
+    readers: Arc<Semaphore>,
+) {
+    let Ok(turn) = readers.acquire_owned().await else { return };
+    if !channel.is_open() {
+        return;
     }
+    tokio::task::spawn_blocking(move || {
+        let max_blocks = usize::try_from(request.max_blocks).unwrap_or(usize::MAX).min(limits::SYNC_BLOCKS);
+        // Leaves room for the response's own fields.
+        let max_bytes = limits::SYNC_RESPONSE_SIZE_BYTES.saturating_sub(1_024);
+        match ledger.blocks(request.from, max_blocks, max_bytes) {
+            Ok(blocks) => network.respond_blocks(channel, SyncResponse { tip: ledger.tip().height, blocks }),
+            // The event loop meets the same failure at its next commit and ends the process.
+            Err(error) => tracing::error!(%error, "the ledger cannot be read"),
+        }
+        drop(turn);
+    });
 }

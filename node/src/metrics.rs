@@ -332,9 +332,14 @@ impl Metrics {
                 raise(&network.gossip_bytes.with_label_values(&[topic.name(), direction]), load(count));
             }
         }
-        for (result, count) in
-            [("served", &stats.sync_served), ("asked", &stats.sync_asked), ("failed", &stats.sync_failed)]
-        {
+        let requests = [
+            ("served", &stats.sync_served),
+            ("refused", &stats.sync_refused),
+            ("unread", &stats.sync_unread),
+            ("asked", &stats.sync_asked),
+            ("failed", &stats.sync_failed),
+        ];
+        for (result, count) in requests {
             raise(&network.sync_requests.with_label_values(&[result]), load(count));
         }
         let dropped = [

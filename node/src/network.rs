@@ -3,7 +3,8 @@
 //! One task owns the libp2p swarm (`driver`). The rest of the peer sends it commands through a [`NetworkHandle`] and
 //! receives its events through [`NetworkEvents`]. Every queue between them is bounded: nothing here blocks the event
 //! loop, and what does not fit is dropped and counted in [`NetworkStats`]. Consensus messages have queues of their own
-//! in both directions, so a flood of transactions cannot delay a vote.
+//! in both directions, so a flood of transactions cannot delay a vote. Transactions do not pass the event loop at all
+//! before they are checked ([`NetworkEvents::take_transactions`]).
 //!
 //! This module moves bytes. It never judges a transaction, a vote or a block: gossip is relayed only after the event
 //! loop has accepted it ([`NetworkHandle::report`]), and blocks are handed over unverified. What strangers send is
@@ -11,20 +12,24 @@
 //! never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
-//! job each), `holdings` (who has what, within bounds), `peers` (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears
-//! us), `reach` (how others reach us), `admission` (whose connections are let in), `offences` (what we tolerate).
+//! job each), `holdings` (who has what, within bounds), `peers` (which peers we know), `introduction` (what peers say
+//! about themselves), `audience` (who hears us), `reach` (how others reach us), `admission` (whose connections are let
+//! in), `offences` (what we tolerate), `fair` (whose transactions are checked next), `places` (how many answers at a
+//! time).
 
 mod admission;
 mod audience;
 mod behaviour;
 mod candidates;
 mod driver;
+mod fair;
 mod gossip;
 mod holdings;
 mod introduction;
 mod offences;
 pub mod peer_key;
 mod peers;
+mod places;
 mod providers;
 mod reach;
 mod stats;
@@ -35,6 +40,7 @@ mod tests;
 pub use allod_protocol::agreement::host::Verdict;
 pub use audience::Audience;
 pub use behaviour::{protocol_prefix, transport};
+pub(crate) use fair::Receiver as Transactions;
 pub use gossip::{GossipToken, Topic};
 pub use peers::{Direction, PeerInfo};
 pub use stats::{NetworkStats, TopicStats};
@@ -45,6 +51,7 @@ use allod_protocol::ground::{
     ids::{ArtifactId, NetworkId, PublicKey},
     limits,
 };
+use fair::Unchecked;
 use libp2p::{Multiaddr, PeerId};
 use std::{
     collections::BTreeSet,
@@ -69,9 +76,9 @@ const COMMAND_BACKLOG: usize = 1_024;
 const CONTROL_BACKLOG: usize = 1_024;
 /// Consensus messages that may wait for the event loop.
 const CONSENSUS_BACKLOG: usize = 8_192;
-/// Other gossip messages that may wait for the event loop.
-const BULK_BACKLOG: usize = 8_192;
-/// Bytes of consensus messages, and separately of other gossip messages, that may wait for the event loop.
+/// Announcements that may wait for the event loop; and transactions without a verdict, whose bytes bound their number.
+const BULK_BACKLOG: usize = 65_536;
+/// Bytes of consensus messages that may wait for the event loop.
 const WAITING_SIZE_BYTES: usize = 64 * 1024 * 1024;
 /// Providers that one search may have found and not reported yet.
 const FOUND_BACKLOG: usize = 64;
@@ -204,31 +211,32 @@ enum SwarmCommand {
     BlockPeer { peer: PeerId, reason: String },
 }
 
-/// Bytes of gossip that wait for the event loop, per queue.
-#[derive(Debug, Default)]
-struct WaitingBytes {
-    consensus: AtomicUsize,
-    bulk: AtomicUsize,
-}
-
 /// The event loop's end of the event queues.
 #[derive(Debug)]
 pub struct NetworkEvents {
     control: mpsc::Receiver<NetworkEvent>,
     consensus: mpsc::Receiver<NetworkEvent>,
     bulk: mpsc::Receiver<NetworkEvent>,
-    waiting: Arc<WaitingBytes>,
+    transactions: Option<Transactions>,
+    /// Bytes of consensus messages that wait.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl NetworkEvents {
+    /// Takes the lines of transactions out: they are no events from then on. `None` if they were taken before.
+    pub(crate) fn take_transactions(&mut self) -> Option<Transactions> {
+        self.transactions.take()
+    }
+
     /// The next event: first those about peers and blocks, then consensus, then the rest. `None` when the swarm has
     /// ended. Cancel safe.
     pub async fn recv(&mut self) -> Option<NetworkEvent> {
         tokio::select! {
             biased;
             Some(event) = self.control.recv() => Some(event),
-            Some(event) = self.consensus.recv() => Some(released(event, &self.waiting.consensus)),
-            Some(event) = self.bulk.recv() => Some(released(event, &self.waiting.bulk)),
+            Some(event) = self.consensus.recv() => Some(released(event, &self.waiting)),
+            Some(event) = self.bulk.recv() => Some(event),
+            Some(event) = next_of(&mut self.transactions) => Some(event),
             else => None,
         }
     }
@@ -239,10 +247,20 @@ impl NetworkEvents {
             return Some(event);
         }
         if let Ok(event) = self.consensus.try_recv() {
-            return Some(released(event, &self.waiting.consensus));
+            return Some(released(event, &self.waiting));
         }
-        self.bulk.try_recv().ok().map(|event| released(event, &self.waiting.bulk))
+        let of_transactions = || Some(event_of(self.transactions.as_mut()?.try_recv()?.0));
+        self.bulk.try_recv().ok().or_else(of_transactions)
     }
+}
+
+async fn next_of(transactions: &mut Option<Transactions>) -> Option<NetworkEvent> {
+    let (message, _) = transactions.as_mut()?.recv().await?;
+    Some(event_of(message))
+}
+
+fn event_of(Unchecked { data, token }: Unchecked) -> NetworkEvent {
+    NetworkEvent::Gossip { topic: Topic::Transactions, data, token }
 }
 
 fn released(event: NetworkEvent, waiting: &AtomicUsize) -> NetworkEvent {
@@ -256,18 +274,24 @@ struct EventSender {
     control: mpsc::Sender<NetworkEvent>,
     consensus: mpsc::Sender<NetworkEvent>,
     bulk: mpsc::Sender<NetworkEvent>,
-    waiting: Arc<WaitingBytes>,
+    transactions: fair::Sender,
+    waiting: Arc<AtomicUsize>,
     stats: Arc<NetworkStats>,
 }
 
 impl EventSender {
-    /// Sends an event. Returns whether there was room.
+    /// Adds transactions, of a peer that is needed or not. Returns the tokens of those that there is no room for.
+    fn offer(&self, message: Unchecked, needed: bool) -> Vec<GossipToken> {
+        let dropped = self.transactions.offer(message, needed);
+        stats::add(&self.stats.dropped_events, dropped.len());
+        dropped
+    }
+
+    /// Sends any other event. Returns whether there was room.
     fn send(&self, event: NetworkEvent) -> bool {
         let (queue, waiting) = match &event {
-            NetworkEvent::Gossip { topic: Topic::Consensus, .. } => (&self.consensus, Some(&self.waiting.consensus)),
-            NetworkEvent::Gossip { .. } | NetworkEvent::ArtifactAnnounced { .. } => {
-                (&self.bulk, Some(&self.waiting.bulk))
-            }
+            NetworkEvent::Gossip { .. } => (&self.consensus, Some(&self.waiting)),
+            NetworkEvent::ArtifactAnnounced { .. } => (&self.bulk, None),
             NetworkEvent::SyncRequested { .. }
             | NetworkEvent::SyncAnswered { .. }
             | NetworkEvent::PeerConnected(_)
@@ -298,10 +322,17 @@ fn event_channel(stats: Arc<NetworkStats>) -> (EventSender, NetworkEvents) {
     let (control_in, control) = mpsc::channel(CONTROL_BACKLOG);
     let (consensus_in, consensus) = mpsc::channel(CONSENSUS_BACKLOG);
     let (bulk_in, bulk) = mpsc::channel(BULK_BACKLOG);
-    let waiting = Arc::<WaitingBytes>::default();
-    let sender =
-        EventSender { control: control_in, consensus: consensus_in, bulk: bulk_in, waiting: waiting.clone(), stats };
-    (sender, NetworkEvents { control, consensus, bulk, waiting })
+    let (transactions_in, transactions) = fair::channel();
+    let waiting = Arc::<AtomicUsize>::default();
+    let sender = EventSender {
+        control: control_in,
+        consensus: consensus_in,
+        bulk: bulk_in,
+        transactions: transactions_in,
+        waiting: waiting.clone(),
+        stats,
+    };
+    (sender, NetworkEvents { control, consensus, bulk, transactions: Some(transactions), waiting })
 }
 
 /// The swarm's ends of the queues that a [`NetworkHandle`] fills.
@@ -446,7 +477,7 @@ impl NetworkHandle {
         self.audience.borrow().clone()
     }
 
-    /// Disconnects a peer and refuses it for ten minutes.
+    /// Disconnects a peer and refuses it for ten minutes. A validator's or configured peer is slowed instead.
     pub fn block_peer(&self, peer: PeerId, reason: &str) {
         self.command(SwarmCommand::BlockPeer { peer, reason: reason.to_owned() });
     }

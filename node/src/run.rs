@@ -9,7 +9,6 @@ use crate::{
         machine::NodeMachine,
         quorum::Reached,
         retire,
-        verifier::Verifier,
     },
     keys,
     metrics::Metrics,
@@ -92,7 +91,6 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
 
     let (network, network_events, swarm) =
         network::start(network_config(&config, network_id, node_key, &validator_key)).await?;
-    let (verifier, verified) = Verifier::start(network_id, ledger.clone())?;
     let (submissions_in, submissions) = mpsc::channel(SUBMISSION_BACKLOG);
     let (notices, _) = broadcast::channel(NOTICE_BACKLOG);
     let (stop_in, stop) = watch::channel(false);
@@ -121,8 +119,8 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         rest_at: None,
     };
     let services = Services::start(&handle, config.artifact_options(), &stop)?;
-    let parts = Parts { machine, key: validator_key, verifier, status: status_in };
-    let sources = Sources { network: network_events, submissions, verified, stop: stop.clone() };
+    let parts = Parts { machine, key: validator_key, network_id, status: status_in };
+    let sources = Sources { network: network_events, submissions, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
     let mut server = tokio::spawn(api::serve(api_listener, handle, services, stop));
     tracing::info!(network = %network_id, api = %config.api_address, peer = %network.local_peer_id(), "peer is up");
@@ -193,6 +191,7 @@ fn first_status(ledger: &Ledger, key: &SigningKey) -> Status {
         mempool_size_bytes: 0,
         mempool_weight: Weight::ZERO,
         mempool_room: usize::MAX,
+        busy: false,
         best_known_height: Height::ZERO,
         catching_up: false,
         reached: Reached::of(&Audience::default(), &tip.validators, key.public_key()),

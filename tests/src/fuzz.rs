@@ -8,7 +8,10 @@
 
 use crate::{map_state::MapState, vectors};
 use allod_protocol::{
-    agreement::replica::{Input, LastSigned, LogEntry, Message, Replica, Timeouts},
+    agreement::{
+        host::gossip,
+        replica::{Input, LastSigned, LogEntry, Message, Replica, Timeouts},
+    },
     ground::{
         codec,
         ids::{
@@ -104,8 +107,11 @@ pub fn consensus_message(data: &[u8]) -> bool {
 
 /// What the consensus topic carries: a number that makes a repetition a message of its own, and a message.
 pub fn consensus_envelope(data: &[u8]) -> bool {
-    codec::decode::<(u64, Vec<u8>)>(data, limits::GOSSIP_SIZE_BYTES)
-        .is_ok_and(|(_repetition, message)| consensus_message(&message))
+    let Ok((head, message)) = gossip::open_consensus(data) else { return false };
+    if let Ok(whole) = Message::decode(message) {
+        assert_eq!(head, whole.head(), "the head is that of the message");
+    }
+    consensus_message(message)
 }
 
 /// What the sync protocol answers: the peer's height and decided blocks.

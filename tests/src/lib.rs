@@ -1,6 +1,7 @@
 //! What the other crates are tested with: the deterministic simulator, the reference model, random histories, ledgers without consensus,
-//! real processes, golden vectors, decoders to fuzz.
+//! real processes and strangers who attack them, golden vectors, decoders to fuzz.
 
+pub mod attacks;
 pub mod chain;
 pub mod directory;
 pub mod fuzz;

@@ -114,6 +114,21 @@ impl Processes {
         self.peers[peer].as_mut().is_none_or(|child| child.try_wait().expect("a child").is_some())
     }
 
+    /// The most memory that a running peer ever had, in bytes.
+    pub fn peak_memory_bytes(&self, peer: usize) -> u64 {
+        let pid = self.peers[peer].as_ref().expect("a running peer").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the status of a process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        1_024 * peak.trim_end_matches("kB").trim().parse::<u64>().expect("a number")
+    }
+
+    /// A metric of a peer: the sum of all lines whose names and labels begin so.
+    pub fn metric(&self, peer: usize, name: &str) -> f64 {
+        let (_, text) = get(self.api_port(peer), "/metrics").expect("metrics");
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
     /// Waits for a peer to end by itself; gives its log.
     pub fn wait_end(&mut self, peer: usize) -> String {
         // A peer that does not end stays here, to be killed with the others.

@@ -571,7 +571,8 @@ impl Simulation {
             Packet::Gossip(Channel::Transactions, bytes, genuine) => {
                 let (network, before) = (self.network, self.judged(to));
                 self.give(to, |host| {
-                    let checked = gossip::check_batch(&bytes, network, &host.machine().snapshot());
+                    let (snapshot, room) = (host.machine().snapshot(), host.mempool().room());
+                    let checked = gossip::check_batch(&bytes, network, &snapshot, (host.judging_time(), &room));
                     host.on_transactions(checked.map_err(|faulty| faulty.to_string()), ());
                     Ok(())
                 });

@@ -317,6 +317,7 @@ fn status_of(ledger: &Ledger) -> Status {
         mempool_size_bytes: 0,
         mempool_weight: Weight::ZERO,
         mempool_room: usize::MAX,
+        busy: false,
         best_known_height: tip.height,
         catching_up: false,
         reached: Reached {

@@ -60,6 +60,8 @@ pub struct Status {
     pub mempool_weight: Weight,
     /// Number of waiting transactions above which this peer accepts none from its clients.
     pub mempool_room: usize,
+    /// Whether this peer is likely to refuse clients' transactions, whoever sends them.
+    pub busy: bool,
     /// The highest height that another peer reported.
     pub best_known_height: Height,
     /// Whether this peer is behind the others.
@@ -140,17 +142,13 @@ impl NodeHandle {
         Ok(answered.await.map_err(|_| SubmitError::Stopping)??)
     }
 
-    /// Checks whether there can be room for a client's transaction now; call it before doing much work for one. Above
-    /// [`Status::mempool_room`], as much again is left for senders that have few waiting.
+    /// Checks whether there is likely to be room for a client's transaction now; call it before doing much work for one.
     ///
     /// # Errors
     /// [`Refused::Full`].
     pub fn check_room(&self) -> Result<(), SubmitError> {
         let status = self.status.borrow();
-        if status.mempool_transactions >= status.mempool_room.saturating_mul(2) {
-            return Err(Refused::Full(status.mempool_transactions).into());
-        }
-        Ok(())
+        if status.busy { Err(Refused::Full(status.mempool_transactions).into()) } else { Ok(()) }
     }
 
     /// Follows blocks, starting with the next one.

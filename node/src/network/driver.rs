@@ -9,6 +9,7 @@ use super::{
     introduction::Introduction,
     offences::{Guard, Offence},
     peers::{self, Dial, Direction, PeerBook},
+    places::{Place, Places},
     providers::Providers,
     reach::Reach,
     stats,
@@ -24,7 +25,7 @@ use libp2p::{
     kad,
     multiaddr::Protocol,
     ping,
-    request_response::OutboundRequestId,
+    request_response::{InboundRequestId, OutboundRequestId},
     swarm::{
         ConnectionId, DialError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -81,6 +82,9 @@ pub(super) struct Driver {
     pub(super) reach: Reach,
     /// Requests for blocks in progress.
     pub(super) asked: HashMap<OutboundRequestId, (PeerId, SyncRequest)>,
+    /// Others' requests for blocks that are being answered.
+    pub(super) answering: HashMap<InboundRequestId, Arc<Place>>,
+    pub(super) places: Places,
     /// The validators that decide the next blocks.
     pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
     pub(super) audience: watch::Sender<Audience>,
@@ -116,6 +120,8 @@ impl Driver {
             providers: Providers::new(),
             reach: Reach::new(),
             asked: HashMap::new(),
+            answering: HashMap::new(),
+            places: Places::default(),
             validators,
             audience,
             look_at: Instant::now(),
@@ -474,16 +480,21 @@ impl Driver {
         }
     }
 
-    /// Records an offence, and blocks the peer if it has exhausted our patience.
+    /// Records an offence. If it was the last straw, the peer is blocked, or slowed if it is needed.
     pub(super) fn hold_against(&mut self, peer: PeerId, offence: Offence) {
-        let needed = self.is_needed(&peer);
-        if self.guard.offend(peer, offence, needed) {
+        if self.guard.offend(peer, offence, self.is_needed(&peer)) {
             self.block(peer, offence.describe());
         }
     }
 
     fn block(&mut self, peer: PeerId, reason: &str) {
         if peer == *self.swarm.local_peer_id() || self.guard.is_blocked(&peer) {
+            return;
+        }
+        if self.is_needed(&peer) {
+            if self.guard.slow(peer) {
+                tracing::warn!(%peer, reason, "a validator's or configured peer is slowed for a minute");
+            }
             return;
         }
         tracing::warn!(%peer, reason, "peer blocked for ten minutes");

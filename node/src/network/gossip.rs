@@ -8,6 +8,7 @@ use super::{
     NetworkEvent,
     behaviour::Names,
     driver::Driver,
+    fair::Unchecked,
     offences::{Offence, Spending},
     stats,
 };
@@ -62,6 +63,15 @@ impl Topic {
             Self::Consensus => "consensus",
             Self::Transactions => "tx",
             Self::Artifacts => "artifact",
+        }
+    }
+
+    /// The size of the largest message that an honest peer sends, in bytes.
+    const fn message_size_bytes(self) -> usize {
+        match self {
+            Self::Consensus => limits::GOSSIP_SIZE_BYTES,
+            Self::Transactions => limits::TRANSACTIONS_MESSAGE_SIZE_BYTES,
+            Self::Artifacts => ANNOUNCEMENT_SIZE_BYTES,
         }
     }
 }
@@ -254,22 +264,34 @@ impl Driver {
         let counters = self.stats.topic(topic);
         stats::add(&counters.received, 1);
         stats::add(&counters.received_bytes, message.data.len());
-        if !self.guard.spend(source, Spending::Gossip { topic, size_bytes: message.data.len() }) {
-            stats::add(&counters.limited, 1);
+        let size_bytes = message.data.len();
+        let needed = self.is_needed(&source);
+        if !self.guard.spend(source, Spending::Gossip { topic, size_bytes, needed }) {
+            stats::add(&self.stats.topic(topic).limited, 1);
             self.report(&token, Verdict::Ignore);
-            self.hold_against(source, Offence::TooFast);
+            self.hold_against(source, Offence::over_allowance(size_bytes));
             return;
         }
-        if message.data.len() > limits::GOSSIP_SIZE_BYTES {
+        if message.data.len() > topic.message_size_bytes() {
             return self.report(&token, Verdict::Reject);
         }
-        if topic == Topic::Artifacts {
-            let verdict = self.judge_announcement(&message.data);
-            return self.report(&token, verdict);
-        }
         let (id, data) = (token.id.clone(), message.data);
-        if !self.events.send(NetworkEvent::Gossip { topic, data, token }) {
-            self.report(&GossipToken { topic, id, source }, Verdict::Ignore);
+        match topic {
+            Topic::Artifacts => {
+                let verdict = self.judge_announcement(&data);
+                self.report(&token, verdict);
+            }
+            Topic::Transactions => {
+                let needed = self.is_needed(&source);
+                for dropped in self.events.offer(Unchecked { data, token }, needed) {
+                    self.report(&dropped, Verdict::Ignore);
+                }
+            }
+            Topic::Consensus => {
+                if !self.events.send(NetworkEvent::Gossip { topic, data, token }) {
+                    self.report(&GossipToken { topic, id, source }, Verdict::Ignore);
+                }
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ struct Rate {
 const CONSENSUS_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
 const TRANSACTION_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
 const ARTIFACT_MESSAGES: Rate = Rate { per_second: 50.0, at_once: 500.0 };
+/// A stranger has a quarter of it: honest ones relay blocks and transactions, a few megabytes a second.
 const GOSSIP_BYTES: Rate = Rate { per_second: 64.0 * 1024.0 * 1024.0, at_once: 256.0 * 1024.0 * 1024.0 };
 /// Requests for blocks per second that a peer may make of another one.
 const SYNC_REQUESTS: Rate = Rate { per_second: limits::SYNC_REQUESTS_PER_SECOND as f64, at_once: 200.0 };
@@ -36,8 +37,21 @@ const PROVIDER_RECORDS: Rate = Rate { per_second: 2_000.0, at_once: 10_000.0 };
 /// The allowance for offences, in points. A peer that exceeds it is blocked.
 const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };
 
-const _: () =
-    assert!(limits::GOSSIP_SIZE_BYTES < 64 * 1024 * 1024, "the largest message is within a second's allowance");
+/// How much more a byte of gossip costs a stranger.
+const STRANGENESS: f64 = 4.0;
+/// From this size on, a message over the allowance weighs more.
+const LARGE_SIZE_BYTES: usize = 64 * 1024;
+/// How much more everything costs a peer that is slowed: a hundred messages a second are left.
+const SLOWNESS: f64 = 40.0;
+/// How long a peer that is needed is slowed for what would get another one blocked.
+const SLOW_TIME: Duration = Duration::from_secs(60);
+/// How long a peer that did not read an answer waits for the next one.
+const UNREAD_TIME: Duration = Duration::from_secs(30);
+
+const _: () = assert!(
+    limits::GOSSIP_SIZE_BYTES < 16 * 1024 * 1024,
+    "the largest message is within a second of anybody's allowance"
+);
 
 #[derive(Debug)]
 struct Bucket {
@@ -66,7 +80,7 @@ impl Bucket {
 /// The kinds of allowance of a peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spending {
-    Gossip { topic: Topic, size_bytes: usize },
+    Gossip { topic: Topic, size_bytes: usize, needed: bool },
     SyncRequest,
     ProviderRecord,
 }
@@ -80,14 +94,22 @@ pub(super) enum Offence {
     MalformedSync,
     /// More messages, bytes or requests than its allowance.
     TooFast,
+    /// The same, and the message is a large one.
+    TooMuch,
 }
 
 impl Offence {
+    /// The offence of a message over its sender's allowance.
+    pub(super) const fn over_allowance(size_bytes: usize) -> Self {
+        if size_bytes < LARGE_SIZE_BYTES { Self::TooFast } else { Self::TooMuch }
+    }
+
     const fn points(self) -> f64 {
         match self {
             Self::RejectedMessage => 10.0,
             Self::MalformedSync => 25.0,
             Self::TooFast => 0.05,
+            Self::TooMuch => 5.0,
         }
     }
 
@@ -95,7 +117,7 @@ impl Offence {
         match self {
             Self::RejectedMessage => "it relays messages that no honest peer relays",
             Self::MalformedSync => "it sends malformed requests or answers",
-            Self::TooFast => "it sends more than its allowance",
+            Self::TooFast | Self::TooMuch => "it sends more than its allowance",
         }
     }
 }
@@ -110,6 +132,8 @@ struct Record {
     providers: Bucket,
     patience: Bucket,
     heard_at: Instant,
+    slow_until: Option<Instant>,
+    unserved_until: Option<Instant>,
 }
 
 impl Record {
@@ -123,7 +147,13 @@ impl Record {
             providers: Bucket::new(PROVIDER_RECORDS, now),
             patience: Bucket::new(PATIENCE, now),
             heard_at: now,
+            slow_until: None,
+            unserved_until: None,
         }
+    }
+
+    fn is_slow(&self, now: Instant) -> bool {
+        self.slow_until.is_some_and(|until| now < until)
     }
 }
 
@@ -142,29 +172,52 @@ impl Guard {
 
     fn spend_at(&mut self, peer: PeerId, spending: Spending, now: Instant) -> bool {
         let record = self.record(peer, now);
+        let price = if record.is_slow(now) { SLOWNESS } else { 1.0 };
         match spending {
-            Spending::Gossip { topic, size_bytes } => {
+            Spending::Gossip { topic, size_bytes, needed } => {
                 let bucket = match topic {
                     Topic::Consensus => &mut record.consensus,
                     Topic::Transactions => &mut record.transactions,
                     Topic::Artifacts => &mut record.artifacts,
                 };
-                bucket.take(1.0, now) && record.bytes.take(size_bytes as f64, now)
+                bucket.take(price, now)
+                    && record.bytes.take(size_bytes as f64 * price * if needed { 1.0 } else { STRANGENESS }, now)
             }
-            Spending::SyncRequest => record.sync.take(1.0, now),
-            Spending::ProviderRecord => record.providers.take(1.0, now),
+            Spending::SyncRequest => record.sync.take(price, now),
+            Spending::ProviderRecord => record.providers.take(price, now),
         }
     }
 
-    /// Records an offence. Returns whether the peer is now to be blocked. A peer that is `needed` (a validator's or a
-    /// configured one) does not offend by being busy: messages over its allowance are dropped, and nothing more. A
-    /// network must not shut out the peers it decides with.
+    /// Records an offence. Returns whether the peer is now to be blocked, or slowed ([`Guard::slow`]) if it is `needed` (a
+    /// validator's or a configured one). Such a peer does not offend by being busy: messages over its allowance are
+    /// dropped, and nothing more. A network must not shut out the peers it decides with.
     pub(super) fn offend(&mut self, peer: PeerId, offence: Offence, needed: bool) -> bool {
-        if needed && offence == Offence::TooFast {
+        if needed && matches!(offence, Offence::TooFast | Offence::TooMuch) {
             return false;
         }
         let now = Instant::now();
         !self.record(peer, now).patience.take(offence.points(), now)
+    }
+
+    /// Slows a peer for a while. Returns whether it was not slow yet.
+    pub(super) fn slow(&mut self, peer: PeerId) -> bool {
+        let now = Instant::now();
+        let record = self.record(peer, now);
+        let news = !record.is_slow(now);
+        record.slow_until = Some(now + SLOW_TIME);
+        news
+    }
+
+    /// A peer did not read an answer: it gets no other one for a while.
+    pub(super) fn serve_later(&mut self, peer: PeerId) {
+        let now = Instant::now();
+        self.record(peer, now).unserved_until = Some(now + UNREAD_TIME);
+    }
+
+    /// Whether a peer may have another answer.
+    pub(super) fn may_be_served(&self, peer: &PeerId) -> bool {
+        let until = self.records.get(peer).and_then(|record| record.unserved_until);
+        until.is_none_or(|until| until <= Instant::now())
     }
 
     fn record(&mut self, peer: PeerId, now: Instant) -> &mut Record {
@@ -248,12 +301,47 @@ mod tests {
     }
 
     #[test]
-    fn who_is_needed_is_not_blocked_for_being_busy_but_for_lies() {
+    fn who_is_needed_is_not_held_to_account_for_being_busy_but_for_lies() {
         let (mut guard, peer) = (Guard::default(), PeerId::random());
         assert!((0..100_000).all(|_| !guard.offend(peer, Offence::TooFast, true)));
         assert!((0..11).any(|_| guard.offend(peer, Offence::RejectedMessage, true)));
         let stranger = PeerId::random();
         assert!((0..100_000).any(|_| guard.offend(stranger, Offence::TooFast, false)));
+    }
+
+    #[test]
+    fn a_strangers_megabytes_are_few_and_cost_it_the_connection() {
+        let (start, mut guard, peer) = (Instant::now(), Guard::default(), PeerId::random());
+        let taken = |guard: &mut Guard, needed, at| {
+            let block = Spending::Gossip { topic: Topic::Consensus, size_bytes: 2 << 20, needed };
+            (0..1_000).filter(|_| guard.spend_at(peer, block, at)).count()
+        };
+        assert_eq!(taken(&mut guard, false, start), 32);
+        assert_eq!(taken(&mut guard, false, start + Duration::from_secs(1)), 8, "16 MiB a second");
+        assert_eq!(taken(&mut guard, true, start + Duration::from_secs(2)), 32);
+        let offence = Offence::over_allowance(2 << 20);
+        assert!((0..21).any(|_| guard.offend(peer, offence, false)));
+        let other = PeerId::random();
+        assert!((0..1_000).all(|_| !guard.offend(other, Offence::over_allowance(300), false)), "votes weigh little");
+    }
+
+    #[test]
+    fn a_slow_peer_has_a_fortieth_of_its_allowance_for_a_while() {
+        let (start, mut guard, peer) = (Instant::now(), Guard::default(), PeerId::random());
+        assert!(guard.slow(peer) && !guard.slow(peer));
+        let vote = Spending::Gossip { topic: Topic::Consensus, size_bytes: 300, needed: true };
+        let taken = |guard: &mut Guard, at| (0..20_000).filter(|_| guard.spend_at(peer, vote, at)).count();
+        assert_eq!(taken(&mut guard, start), 300);
+        assert_eq!(taken(&mut guard, start + Duration::from_secs(1)), 100, "100 votes a second");
+        assert_eq!(taken(&mut guard, start + SLOW_TIME * 2), 12_000, "as before");
+    }
+
+    #[test]
+    fn who_does_not_read_is_not_served_for_a_while() {
+        let (mut guard, peer) = (Guard::default(), PeerId::random());
+        assert!(guard.may_be_served(&peer));
+        guard.serve_later(peer);
+        assert!(!guard.may_be_served(&peer) && guard.may_be_served(&PeerId::random()));
     }
 
     #[test]

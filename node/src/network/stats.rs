@@ -37,6 +37,10 @@ pub struct NetworkStats {
     pub connections_refused: AtomicU64,
     /// Dials that failed.
     pub dials_failed: AtomicU64,
+    /// Requests for blocks for which this peer had no room.
+    pub sync_refused: AtomicU64,
+    /// Answers to requests for blocks that the asker did not read.
+    pub sync_unread: AtomicU64,
     /// Requests for blocks that this peer answered.
     pub sync_served: AtomicU64,
     /// Requests for blocks that this peer made.

@@ -1,12 +1,13 @@
 //! Blocks for peers that are behind: one request and one response, on a stream of their own, each closed by its writer.
 //!
 //! The end of a record is the end of its half of the stream, so there is no length to lie about: reading stops one byte
-//! after the bound. Decoding runs off the swarm's task.
+//! after the bound. Decoding runs off the swarm's task. Who does not read its answer loses it, and waits for the next.
 
 use super::{
     NetworkEvent,
     driver::Driver,
     offences::{Offence, Spending},
+    places::Place,
     stats,
 };
 use allod_protocol::{
@@ -16,13 +17,19 @@ use allod_protocol::{
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::{
     PeerId, StreamProtocol,
-    request_response::{self, Message, OutboundFailure, ProtocolSupport, ResponseChannel},
+    request_response::{
+        self, InboundFailure, InboundRequestId, Message, OutboundFailure, ProtocolSupport, ResponseChannel,
+    },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// How long a request may take, from sending it to the last byte of the answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of an answer that its asker must have taken within [`READING_PATIENCE`], then the next ones.
+const READING_SIZE_BYTES: usize = 64 * 1024;
+/// How long an asker may take to read so much.
+const READING_PATIENCE: Duration = Duration::from_secs(3);
 /// Maximum size of an encoded request, in bytes.
 const REQUEST_SIZE_BYTES: usize = 1_024;
 /// Maximum number of requests in progress on one connection, both directions together.
@@ -52,7 +59,18 @@ pub struct SyncResponse {
 
 /// Where to send the answer to a request. Dropping it refuses the request.
 #[derive(Debug)]
-pub struct SyncChannel(ResponseChannel<SyncResponse>);
+pub struct SyncChannel {
+    channel: ResponseChannel<SyncResponse>,
+    /// Held until the answer is made.
+    _place: Arc<Place>,
+}
+
+impl SyncChannel {
+    /// Whether somebody still waits for the answer.
+    pub fn is_open(&self) -> bool {
+        self.channel.is_open()
+    }
+}
 
 /// Why a request brought no blocks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,7 +162,10 @@ impl request_response::Codec for SyncCodec {
             let reason = format!("{} bytes are more than a response may have", bytes.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
-        io.write_all(&bytes).await
+        for part in bytes.chunks(READING_SIZE_BYTES) {
+            tokio::time::timeout(READING_PATIENCE, io.write_all(part)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        }
+        Ok(())
     }
 }
 
@@ -198,7 +219,7 @@ impl Driver {
 
     pub(super) fn respond_blocks(&mut self, channel: SyncChannel, response: SyncResponse) {
         // The asking peer may have given up.
-        let _ = self.swarm.behaviour_mut().sync.send_response(channel.0, response);
+        let _ = self.swarm.behaviour_mut().sync.send_response(channel.channel, response);
     }
 
     fn answer_sync(&self, peer: PeerId, result: Result<SyncResponse, SyncError>) {
@@ -210,8 +231,12 @@ impl Driver {
 
     pub(super) fn on_sync(&mut self, event: request_response::Event<Asked, SyncResponse>) {
         match event {
-            request_response::Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                self.on_sync_requested(peer, request, SyncChannel(channel));
+            request_response::Event::Message {
+                peer,
+                message: Message::Request { request_id, request, channel },
+                ..
+            } => {
+                self.on_sync_requested(peer, request_id, request, channel);
             }
             request_response::Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
                 let Some((_, request)) = self.asked.remove(&request_id) else { return };
@@ -232,14 +257,28 @@ impl Driver {
                 }
                 self.answer_sync(peer, Err(error));
             }
-            request_response::Event::InboundFailure { peer, error, .. } => {
+            request_response::Event::InboundFailure { peer, request_id, error, .. } => {
+                self.answering.remove(&request_id);
                 tracing::debug!(%peer, %error, "a request for blocks was not answered");
+                if is_unread(&error) {
+                    stats::add(&self.stats.sync_unread, 1);
+                    self.guard.serve_later(peer);
+                }
             }
-            request_response::Event::ResponseSent { .. } => stats::add(&self.stats.sync_served, 1),
+            request_response::Event::ResponseSent { request_id, .. } => {
+                self.answering.remove(&request_id);
+                stats::add(&self.stats.sync_served, 1);
+            }
         }
     }
 
-    fn on_sync_requested(&mut self, peer: PeerId, asked: Asked, channel: SyncChannel) {
+    fn on_sync_requested(
+        &mut self,
+        peer: PeerId,
+        id: InboundRequestId,
+        asked: Asked,
+        channel: ResponseChannel<SyncResponse>,
+    ) {
         let request = match asked {
             Asked::Request(request) if request.from > Height::ZERO && request.max_blocks > 0 => request,
             Asked::Request(request) => {
@@ -254,9 +293,27 @@ impl Driver {
         if !self.guard.spend(peer, Spending::SyncRequest) {
             return self.hold_against(peer, Offence::TooFast);
         }
+        let place = if self.guard.may_be_served(&peer) { self.places.take(peer, self.is_needed(&peer)) } else { None };
+        let Some(place) = place.map(Arc::new) else {
+            // Dropping the channel refuses: the peer asks another one, or again.
+            return stats::add(&self.stats.sync_refused, 1);
+        };
+        self.answering.insert(id, place.clone());
         let most = u32::try_from(limits::SYNC_BLOCKS).unwrap_or(u32::MAX);
         let request = SyncRequest { max_blocks: request.max_blocks.min(most), ..request };
+        let channel = SyncChannel { channel, _place: place };
         self.events.send(NetworkEvent::SyncRequested { peer, request, channel });
+    }
+}
+
+/// Whether an answer failed because its asker did not take it.
+fn is_unread(error: &InboundFailure) -> bool {
+    match error {
+        InboundFailure::Timeout => true,
+        InboundFailure::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+        InboundFailure::ConnectionClosed | InboundFailure::UnsupportedProtocols | InboundFailure::ResponseOmission => {
+            false
+        }
     }
 }
 

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Continue with `perform`, which does what the replica asks for, in order; `catch_up`, which fetches decided blocks
-//! from other peers; `pace`, which bounds what may wait; and `gossip`, the bytes of gossip messages.
+//! from other peers; `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes
+//! of gossip messages.
 //!
 //! # Invariants
 //! - Nothing that this peer signed leaves it before the log that records it is durable.
@@ -27,6 +28,7 @@ pub mod gossip;
 pub mod machine;
 mod pace;
 mod perform;
+mod seen;
 mod timers;
 
 pub use machine::{
@@ -37,13 +39,15 @@ use crate::{
     agreement::{
         mempool::{Checked, Mempool, Refused},
         replica::{
-            Admission, EARLY_MESSAGES, Ignored, Input, LastSigned, LogEntry, Output, Replica, ReplicaError, Timeouts,
+            Admission, EARLY_MESSAGES, Head, Ignored, Input, LastSigned, LogEntry, Message, Output, Replica,
+            ReplicaError, Timeouts,
         },
     },
     ground::{
         codec::{self, DecodeError},
         crypto::SigningKey,
         ids::{Height, PublicKey, Timestamp, ValidatorAddress},
+        limits,
         state::{StateError, read},
         weight::Weight,
     },
@@ -54,13 +58,12 @@ use crate::{
 };
 use catch_up::CatchUp;
 use pace::Pace;
-use std::{collections::BTreeSet, time::Duration};
+use seen::Seen;
+use std::{collections::BTreeSet, fmt, time::Duration};
 use timers::Timers;
 
 /// How long submitted transactions are collected into one gossip message.
 const GOSSIP_DELAY: Duration = Duration::from_millis(2);
-/// Maximum encoded bytes of one gossip message of transactions.
-const GOSSIP_BATCH_BYTES: usize = 128 * 1024;
 /// How often a host checks what is due when nothing happens: heartbeat, deadlines, catching up.
 const TICK: Duration = Duration::from_millis(500);
 /// How close to a deadline a host starts waiting for it exactly.
@@ -130,6 +133,16 @@ pub struct Load {
     pub timers: usize,
 }
 
+/// Why a consensus message goes no further.
+enum Useless {
+    /// It is known, late, or not for now.
+    Ignored,
+    /// Its height has not been reached.
+    Ahead(Box<Head>),
+    /// No honest peer sends it.
+    Faulty { height: Option<Height>, reason: String },
+}
+
 /// What a host finds on its machine, and what a crash left undone.
 struct Found {
     tip: Tip,
@@ -174,6 +187,8 @@ pub struct Host<M: Machine> {
     unguarded: Option<LastSigned>,
     /// The number of the last repetition of a message.
     repetition: u64,
+    /// Consensus messages taken recently.
+    seen: Seen,
     mempool: Mempool,
     pace: Pace,
     timers: Timers,
@@ -210,6 +225,7 @@ impl<M: Machine> Host<M> {
             unsealed,
             deadline,
             catch_up: CatchUp::new(tip.height, now),
+            seen: Seen::default(),
             mempool: Mempool::new(),
             pace: Pace::new(now),
             timers: Timers::default(),
@@ -292,6 +308,13 @@ impl<M: Machine> Host<M> {
         self.pace.room()
     }
 
+    /// Whether clients are likely to be refused: more waits than twice the room, even if of each sender only its part is
+    /// counted. A flood of few senders makes no peer busy for the others.
+    pub fn is_busy(&self) -> bool {
+        let busy = self.pace.room().saturating_mul(2);
+        self.mempool.len() >= busy && self.mempool.len_in_parts(self.pace.part()) >= busy
+    }
+
     /// The highest known height.
     pub fn best_known(&self) -> Height {
         self.catch_up.best_known(self.machine.now()).map_or(self.tip.height, |best| best.max(self.tip.height))
@@ -314,49 +337,68 @@ impl<M: Machine> Host<M> {
         waits.into_iter().flatten().fold(self.tick_at, Moment::min)
     }
 
-    /// A gossip message of consensus arrived.
+    /// A gossip message of consensus arrived. It is judged in the order of what that costs: by its head alone, by whether
+    /// the same was said before, by its signature, and only then by the rest.
     ///
     /// # Errors
     /// When the process must end.
     pub fn on_consensus(&mut self, data: &[u8], token: M::Token) -> Result<(), HostError> {
-        let message = match gossip::decode_consensus(data) {
+        let message = match self.judge_consensus(data) {
             Ok(message) => message,
-            Err(reason) => {
-                self.machine.report(HostEvent::FaultyMessage { height: None, reason: reason.to_string() });
+            Err(Useless::Ignored) => {
+                self.machine.judge(token, Verdict::Ignore);
+                return Ok(());
+            }
+            Err(Useless::Ahead(head)) => {
+                self.machine.judge(token, Verdict::Ignore);
+                self.on_hint(&head);
+                return Ok(());
+            }
+            Err(Useless::Faulty { height, reason }) => {
                 self.machine.judge(token, Verdict::Reject);
+                self.machine.report(HostEvent::FaultyMessage { height, reason });
                 return Ok(());
             }
         };
-        match self.replica.admit(&message) {
-            Admission::Accept => {
-                self.machine.judge(token, Verdict::Accept);
-                // Another validator has begun the next height, so this one does too.
-                let is_next = message.height() > self.replica.height();
-                let begins = is_next && self.replica.is_finalized();
-                if is_next && !begins {
-                    self.on_decided_elsewhere(&message);
-                }
-                self.drive(Input::Message(message))?;
-                if begins { self.start_height() } else { Ok(()) }
-            }
-            Admission::Ignore(reason) => {
-                self.machine.judge(token, Verdict::Ignore);
-                if reason == Ignored::Ahead {
-                    self.on_hint(&message);
-                }
-                Ok(())
-            }
-            Admission::Reject(reason) => {
-                self.machine.judge(token, Verdict::Reject);
-                let (height, reason) = (Some(message.height()), reason.to_string());
-                self.machine.report(HostEvent::FaultyMessage { height, reason });
-                Ok(())
-            }
+        self.machine.judge(token, Verdict::Accept);
+        // Another validator has begun the next height, so this one does too.
+        let is_next = message.height() > self.replica.height();
+        let begins = is_next && self.replica.is_finalized();
+        if is_next && !begins {
+            self.on_decided_elsewhere(&message);
         }
+        self.drive(Input::Message(message))?;
+        if begins { self.start_height() } else { Ok(()) }
+    }
+
+    fn judge_consensus(&mut self, data: &[u8]) -> Result<Message, Useless> {
+        let faulty = |height, reason: &dyn fmt::Display| Useless::Faulty { height, reason: reason.to_string() };
+        let (head, bytes) = gossip::open_consensus(data).map_err(|reason| faulty(None, &reason))?;
+        let height = Some(head.height());
+        let (memory, now) = (self.repetition_memory(), self.machine.now());
+        if self.seen.knows(&head, memory, now) {
+            return Err(Useless::Ignored);
+        }
+        let useless = |admission, head: &Head| match admission {
+            Admission::Accept => Ok(()),
+            Admission::Ignore(Ignored::Ahead) => Err(Useless::Ahead(Box::new(head.clone()))),
+            Admission::Ignore(_) => Err(Useless::Ignored),
+            Admission::Reject(reason) => Err(faulty(height, &reason)),
+        };
+        useless(self.replica.admit_head(&head), &head)?;
+        let message = Message::decode(bytes).map_err(|reason| faulty(height, &reason))?;
+        useless(self.replica.admit(&message), &head)?;
+        if self.seen.take(&head, memory, now) { Ok(message) } else { Err(Useless::Ignored) }
+    }
+
+    /// For how long what was said is no news.
+    const fn repetition_memory(&self) -> Duration {
+        Duration::from_millis(self.parameters.rebroadcast_ms.div_euclid(2))
     }
 
     /// A gossip message of transactions arrived and was checked: each transaction may wait or not, or no honest peer
-    /// sends the message.
+    /// sends the message. A message is relayed if all of it was verified and taken in. If only some was, that is passed on
+    /// in a message of this peer: others may know more than this one, and must find nothing in it that it did not check.
     pub fn on_transactions(&mut self, transactions: Result<Vec<Result<Checked, Refused>>, String>, token: M::Token) {
         let transactions = match transactions {
             Ok(transactions) => transactions,
@@ -366,14 +408,27 @@ impl<M: Machine> Host<M> {
             }
         };
         let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
-        let (may_relay, mut taken) = (gossip::may_relay(&transactions), false);
+        let (all, mut taken) = (transactions.len(), Vec::new());
         for checked in transactions {
-            match checked.and_then(|checked| self.mempool.insert(checked, &snapshot, time)) {
-                Ok(()) => taken = true,
+            let insert = |checked: Checked| {
+                let id = checked.id;
+                self.mempool.insert(checked, &snapshot, time).map(|()| id)
+            };
+            match checked.and_then(insert) {
+                Ok(id) => taken.push(id),
                 Err(refused) => self.machine.report(HostEvent::Refused(&refused)),
             }
         }
-        self.machine.judge(token, if taken && may_relay { Verdict::Accept } else { Verdict::Ignore });
+        if all > 0 && taken.len() == all {
+            return self.machine.judge(token, Verdict::Accept);
+        }
+        self.machine.judge(token, Verdict::Ignore);
+        for id in taken {
+            if let Some(transaction) = self.mempool.get(&id).cloned() {
+                let size_bytes = transaction.encode().len();
+                self.tell_later(transaction, size_bytes);
+            }
+        }
     }
 
     /// Accepts a client's transaction, and gossips it.
@@ -383,19 +438,24 @@ impl<M: Machine> Host<M> {
     pub fn on_submit(&mut self, checked: Checked) -> Result<(), Refused> {
         let (transaction, size_bytes) = (checked.transaction.clone(), checked.size_bytes);
         self.take_in(checked).inspect_err(|refused| self.machine.report(HostEvent::Refused(refused)))?;
+        self.tell_later(transaction, size_bytes);
+        Ok(())
+    }
+
+    fn tell_later(&mut self, transaction: Transaction, size_bytes: usize) {
         self.untold_bytes = self.untold_bytes.saturating_add(size_bytes);
         self.untold.push(transaction);
-        if self.untold_bytes >= GOSSIP_BATCH_BYTES {
+        if self.untold_bytes >= limits::TRANSACTIONS_MESSAGE_FULL_BYTES {
             self.tell_transactions();
         } else if self.tell_at.is_none() {
             self.tell_at = Some(self.machine.now().plus(GOSSIP_DELAY));
         }
-        Ok(())
     }
 
     fn take_in(&mut self, checked: Checked) -> Result<(), Refused> {
         let of_sender = self.mempool.waiting_of(&checked.transaction.body.sender);
-        if !self.pace.has_room(self.mempool.len(), of_sender) && !self.mempool.contains(&checked.id) {
+        let has_room = self.pace.has_room(self.mempool.len(), self.mempool.senders(), of_sender);
+        if !has_room && !self.mempool.contains(&checked.id) {
             return Err(Refused::Full(self.mempool.len()));
         }
         let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
@@ -403,7 +463,7 @@ impl<M: Machine> Host<M> {
     }
 
     /// The time by which expiry is judged before a block does: this machine's clock, but never behind the ledger's.
-    fn judging_time(&self) -> Timestamp {
+    pub fn judging_time(&self) -> Timestamp {
         self.machine.block_time().max(self.tip.time)
     }
 
@@ -467,6 +527,7 @@ impl<M: Machine> Host<M> {
             if let Some(key) = retired.and_then(|retired| self.machine.replace_key(&retired)) {
                 let last_signed = self.replica.last_signed().clone();
                 self.replica = Replica::new(Some(key.clone()), last_signed, &self.tip);
+                self.seen.forget();
                 self.timers.cancel_all();
                 self.key = Some(key);
             }

@@ -1,12 +1,19 @@
 //! Transactions that wait for a block: bounded, and fair to senders.
 //!
-//! Pure bookkeeping without a clock of its own. A batch gives each sender its share of the block by weight, with each
-//! sender's oldest transactions first. So one sender's flood, or its few heavy transactions, delays that sender and
-//! nobody else. No sender has more than a part of the room ([`limits::MEMPOOL_SENDERS`]), of transactions, bytes and
-//! weight alike; and when all the room is taken, the sender that has most of it makes way for one that has less.
+//! Pure bookkeeping without a clock of its own. Accounts are cheap to those who admit them, so fairness is first between
+//! founding accounts, each with all accounts that go back to it, and then between the accounts of each. A batch gives
+//! each its share of the block by weight, with each sender's oldest transactions first. So a flood, or a few heavy
+//! transactions, delays their sender, and those of many accounts delay whoever admitted them. No sender has more than a
+//! part of the room ([`limits::MEMPOOL_SENDERS`]), of transactions, bytes and weight alike; and when all the room is
+//! taken, who has most of it makes way for who has less, by whichever of the three it has most.
 //!
 //! An entry was checked before it came in (form, signatures, sender). Its id is remembered as verified, so a peer
-//! checks a signature once, whether the transaction arrives alone or in a block.
+//! checks a signature once, whether the transaction arrives alone or in a block. Other threads see in [`Room`] what
+//! would be refused, before they check a signature for nothing.
+
+mod room;
+
+pub use room::Room;
 
 use crate::{
     ground::{
@@ -127,11 +134,72 @@ impl Checked {
     /// # Errors
     /// The first rule that is broken.
     pub fn new(transaction: Transaction, network: NetworkId) -> Result<Self, Invalid> {
-        transaction.check_form(network)?;
-        transaction.check_signatures()?;
-        let (id, weight) = (transaction.id(), load::of(&transaction));
-        Ok(Self { id, size_bytes: transaction.encode().len(), weight, transaction })
+        Formed::new(transaction, network)?.check_signatures()
     }
+}
+
+/// A transaction in the right form, whose signatures may be anybody's.
+#[derive(Clone, Debug)]
+pub(crate) struct Formed(Checked);
+
+impl Formed {
+    /// Checks the form: the cheap part.
+    pub(crate) fn new(transaction: Transaction, network: NetworkId) -> Result<Self, Invalid> {
+        transaction.check_form(network)?;
+        let (id, weight) = (transaction.id(), load::of(&transaction));
+        Ok(Self(Checked { id, size_bytes: transaction.encode().len(), weight, transaction }))
+    }
+
+    pub(crate) fn check_signatures(self) -> Result<Checked, Invalid> {
+        self.0.transaction.check_signatures()?;
+        Ok(self.0)
+    }
+
+    pub(crate) const fn id(&self) -> TransactionId {
+        self.0.id
+    }
+
+    const fn sender(&self) -> AccountId {
+        self.0.transaction.body.sender
+    }
+
+    fn sums(&self) -> Sums {
+        Sums::of(&self.0)
+    }
+
+    /// Checks everything that can keep it out of a mempool, except for its signatures; the cheapest first. `time` is the
+    /// block time by which it is judged.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub(crate) fn check(&self, state: &impl StateRead, time: Timestamp, room: &Room) -> Result<(), Refused> {
+        let transaction = &self.0.transaction;
+        check_expiry(transaction.body.expires, time)?;
+        room.check(self, false)?;
+        let sender = check_sender(transaction, state)?;
+        if sender.suspended.is_some() {
+            room.check(self, true)?;
+        }
+        require_new(self.id(), transaction.body.expires, state)
+    }
+}
+
+/// Checks that a transaction was not executed yet.
+fn require_new(id: TransactionId, expires: Timestamp, state: &impl StateRead) -> Result<(), Refused> {
+    let seen = read::<Seen>(state, &(expires, id))?.is_some();
+    if seen { Err(Rejection::Replayed.into()) } else { Ok(()) }
+}
+
+/// The founding account to which an account goes back, over whoever admitted it.
+fn founder_of(account: &Account, state: &impl StateRead) -> Result<AccountId, StateError> {
+    let (mut founder, mut next) = (account.id, account.sponsor);
+    // The rules keep the chain this short.
+    for _ in 0..limits::SPONSOR_CHAIN {
+        let Some(sponsor) = next else { break };
+        founder = sponsor;
+        next = read::<Account>(state, &sponsor)?.and_then(|account| account.sponsor);
+    }
+    Ok(founder)
 }
 
 /// The sender, if it exists and the signing keys speak for it. [`Checked::new`] checks that they did sign, which costs
@@ -181,6 +249,17 @@ impl Sums {
             && self.weight.get() <= limits::MEMPOOL_WEIGHT.get()
     }
 
+    /// The part of all room, in millionths, by the measure of which it is most.
+    fn share(self) -> u64 {
+        let room = Self {
+            transactions: limits::MEMPOOL_TRANSACTIONS,
+            size_bytes: limits::MEMPOOL_SIZE_BYTES,
+            weight: limits::MEMPOOL_WEIGHT,
+        };
+        let part = |quota| self.by(quota).saturating_mul(1_000_000).checked_div(room.by(quota)).unwrap_or(0);
+        [Quota::Transactions, Quota::Bytes, Quota::Weight].map(part).into_iter().max().unwrap_or(0)
+    }
+
     fn by(self, quota: Quota) -> u64 {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         match quota {
@@ -191,15 +270,29 @@ impl Sums {
     }
 }
 
-#[derive(Debug, Default)]
+/// What waits of one sender.
+#[derive(Debug)]
 struct Waiting {
+    founder: AccountId,
     by_arrival: VecDeque<TransactionId>,
     sums: Sums,
     /// The weight that it could have had in batches without it.
     credit: Weight,
 }
 
-/// A sender's place in a batch: the one that has had least is next.
+/// What waits of a founding account and all accounts that go back to it.
+#[derive(Debug, Default)]
+struct Founder {
+    senders: BTreeSet<AccountId>,
+    by_share: BTreeSet<(u64, AccountId)>,
+    sums: Sums,
+    /// The weight that they could have had in batches without any of them.
+    credit: Weight,
+    /// The one whose turn was last.
+    last_served: Option<AccountId>,
+}
+
+/// A sender's place among those of its founder in a batch: the one that has had least is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     /// What it will have had with its next transaction, less its credit.
@@ -211,16 +304,32 @@ struct Turn {
     used: Weight,
 }
 
+/// A founder's part in a batch that is being made.
+struct Line {
+    place: usize,
+    turns: BinaryHeap<Reverse<Turn>>,
+    used: Weight,
+    credit: Weight,
+    served: BTreeSet<AccountId>,
+    last_served: Option<AccountId>,
+}
+
+/// A founder's place in a batch: what it will have had with its next transaction, less its credit; and among equals, its
+/// distance behind the last one served.
+type FoundersTurn = Reverse<(Weight, usize, AccountId)>;
+
 /// The transactions that wait.
 #[derive(Debug, Default)]
 pub struct Mempool {
     entries: BTreeMap<TransactionId, Checked>,
     senders: BTreeMap<AccountId, Waiting>,
-    by_weight: BTreeSet<(Weight, AccountId)>,
+    founders: BTreeMap<AccountId, Founder>,
+    founders_by_share: BTreeSet<(u64, AccountId)>,
     by_expiry: BTreeSet<(Timestamp, TransactionId)>,
     sums: Sums,
-    /// The sender whose turn was last.
+    /// The founder whose turn was last.
     last_served: Option<AccountId>,
+    room: Room,
 }
 
 impl Mempool {
@@ -254,6 +363,26 @@ impl Mempool {
         self.senders.get(sender).map_or(0, |waiting| waiting.sums.transactions)
     }
 
+    /// The number of senders of which transactions wait.
+    pub fn senders(&self) -> usize {
+        self.senders.len()
+    }
+
+    /// The number of waiting transactions, counting of each sender no more than `part`.
+    pub fn len_in_parts(&self, part: usize) -> usize {
+        self.senders.values().map(|waiting| waiting.sums.transactions.min(part)).sum()
+    }
+
+    /// A view of what waits, for other threads.
+    pub fn room(&self) -> Room {
+        self.room.clone()
+    }
+
+    /// The waiting transaction with this id.
+    pub fn get(&self, id: &TransactionId) -> Option<&Transaction> {
+        self.entries.get(id).map(|entry| &entry.transaction)
+    }
+
     /// Whether a transaction with this id is waiting.
     pub fn contains(&self, id: &TransactionId) -> bool {
         self.entries.contains_key(id)
@@ -265,8 +394,7 @@ impl Mempool {
     }
 
     /// Inserts a transaction, if the state allows its sender to act; `time` is the block time by which it is judged. If
-    /// there is no room, the newest transaction of the sender that has most of it makes way, if the new one's sender
-    /// has less.
+    /// there is no room, the newest transaction of who has most of it makes way, if the new one's sender has less.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -275,98 +403,135 @@ impl Mempool {
         if self.entries.contains_key(&checked.id) {
             return Err(Refused::Known(checked.id));
         }
-        self.require_quota(&checked, false)?;
+        let (before, new) = (self.sums_of(&body.sender), Sums::of(&checked));
+        room::require_quota(body.sender, before, new, false)?;
         check_expiry(body.expires, time)?;
-        let sender = check_sender(&checked.transaction, state)?;
-        self.require_quota(&checked, sender.suspended.is_some())?;
-        if read::<Seen>(state, &(body.expires, checked.id))?.is_some() {
-            return Err(Rejection::Replayed.into());
+        let account = check_sender(&checked.transaction, state)?;
+        room::require_quota(body.sender, before, new, account.suspended.is_some())?;
+        require_new(checked.id, body.expires, state)?;
+        let founder = match self.senders.get(&body.sender) {
+            Some(waiting) => waiting.founder,
+            None => founder_of(&account, state)?,
+        };
+        self.make_room(&checked, founder)?;
+        self.change_sums(body.sender, founder, |sums| sums.plus(new));
+        if let Some(waiting) = self.senders.get_mut(&body.sender) {
+            waiting.by_arrival.push_back(checked.id);
         }
-        self.make_room(&checked)?;
-        self.change_sums(body.sender, |sums| sums.plus(Sums::of(&checked)));
-        self.senders.entry(body.sender).or_default().by_arrival.push_back(checked.id);
         self.by_expiry.insert((body.expires, checked.id));
+        self.room.enter(checked.id);
         self.entries.insert(checked.id, checked);
         Ok(())
     }
 
-    fn require_quota(&self, checked: &Checked, suspended: bool) -> Result<(), Refused> {
-        let account = checked.transaction.body.sender;
-        let before = self.sums_of(&account);
-        let after = before.plus(Sums::of(checked));
-        for quota in [Quota::Transactions, Quota::Bytes, Quota::Weight] {
-            let max = quota.max(suspended);
-            if after.by(quota) > max {
-                return Err(Refused::SenderFull { account, quota, waiting: before.by(quota), max });
-            }
+    fn make_room(&mut self, checked: &Checked, founder: AccountId) -> Result<(), Refused> {
+        while !self.sums.plus(Sums::of(checked)).fit() {
+            let newest = self.who_makes_way(checked, founder).ok_or(Refused::Full(self.entries.len()))?;
+            self.remove(&[newest]);
         }
         Ok(())
     }
 
-    fn make_room(&mut self, checked: &Checked) -> Result<(), Refused> {
-        let sender = checked.transaction.body.sender;
-        let own = self.sums_of(&sender).plus(Sums::of(checked));
-        while !self.sums.plus(Sums::of(checked)).fit() {
-            let most = self.by_weight.last().filter(|(weight, most)| *most != sender && *weight > own.weight);
-            let newest = most.and_then(|(_, most)| self.senders.get(most)?.by_arrival.back().copied());
-            let newest = newest.ok_or(Refused::Full(self.entries.len()))?;
-            self.remove(&[newest]);
+    /// The newest transaction of the sender that has most, of the founder that has most.
+    fn who_makes_way(&self, checked: &Checked, founder: AccountId) -> Option<TransactionId> {
+        let (sender, new) = (checked.transaction.body.sender, Sums::of(checked));
+        let of_founder = self.founders.get(&founder).map_or_else(Sums::default, |founder| founder.sums).plus(new);
+        let (share, largest) = *self.founders_by_share.last()?;
+        let gives = if largest != founder && share > of_founder.share() { largest } else { founder };
+        let (share, most) = *self.founders.get(&gives)?.by_share.last()?;
+        let has_less = most != sender && self.sums_of(&sender).plus(new).share() < share;
+        if gives == founder && !has_less {
+            return None;
         }
-        Ok(())
+        self.senders.get(&most)?.by_arrival.back().copied()
     }
 
     fn sums_of(&self, sender: &AccountId) -> Sums {
         self.senders.get(sender).map_or_else(Sums::default, |waiting| waiting.sums)
     }
 
-    /// Updates the sums of a sender, and of all.
-    fn change_sums(&mut self, sender: AccountId, change: impl Fn(Sums) -> Sums) {
-        let waiting = self.senders.entry(sender).or_default();
-        self.by_weight.remove(&(waiting.sums.weight, sender));
-        waiting.sums = change(waiting.sums);
-        if waiting.sums.transactions > 0 {
-            self.by_weight.insert((waiting.sums.weight, sender));
-        }
+    /// Updates the sums of a sender, of its founder, and of all. Who has nothing left is forgotten.
+    fn change_sums(&mut self, sender: AccountId, founder: AccountId, change: impl Fn(Sums) -> Sums) {
         self.sums = change(self.sums);
+        let of_founder = self.founders.entry(founder).or_default();
+        self.founders_by_share.remove(&(of_founder.sums.share(), founder));
+        of_founder.sums = change(of_founder.sums);
+        let begin = || Waiting { founder, by_arrival: VecDeque::new(), sums: Sums::default(), credit: Weight::ZERO };
+        let waiting = self.senders.entry(sender).or_insert_with(begin);
+        of_founder.by_share.remove(&(waiting.sums.share(), sender));
+        waiting.sums = change(waiting.sums);
+        let sums = waiting.sums;
+        self.room.set(sender, sums);
+        if sums.transactions > 0 {
+            of_founder.by_share.insert((sums.share(), sender));
+            of_founder.senders.insert(sender);
+        } else {
+            of_founder.senders.remove(&sender);
+            self.senders.remove(&sender);
+        }
+        if of_founder.senders.is_empty() {
+            self.founders.remove(&founder);
+        } else {
+            self.founders_by_share.insert((of_founder.sums.share(), founder));
+        }
     }
 
-    /// A batch for a block: the senders share it by weight, with at most `per_sender` transactions of each and `max` in
-    /// total, within the limits of a block. The transactions stay until [`Mempool::remove`].
+    /// A batch for a block: founders share it by weight, and the senders of each share its part, with at most
+    /// `per_sender` transactions of each and `max` in total, within the limits of a block. The transactions stay until
+    /// [`Mempool::remove`].
     ///
-    /// The sender that has had least of the block is next, so a heavy transaction waits while there are light ones of
-    /// others. But what a sender could have had and did not is credited to it in the next batch, so its turn comes.
+    /// Who has had least of the block is next, so a heavy transaction waits while there are light ones of others. But
+    /// what somebody could have had and did not is credited in the next batch, so every turn comes.
     pub fn batch(&mut self, per_sender: usize, max: usize) -> Vec<Transaction> {
         let max = max.min(limits::BLOCK_TRANSACTIONS);
         // Leaves room for the header and the list's own bytes.
         let mut bytes = limits::BLOCK_SIZE_BYTES.saturating_sub(1_024);
         let mut weight = limits::BLOCK_WEIGHT;
-        let order: Vec<AccountId> = self.turn_order().collect();
-        let begin = |(place, sender): (usize, &AccountId)| self.turn(*sender, place, (0, Weight::ZERO));
-        let mut turns: BinaryHeap<Reverse<Turn>> = order.iter().enumerate().filter_map(begin).map(Reverse).collect();
-        let mut batch = Vec::new();
-        let mut served = BTreeSet::new();
-        while let Some(Reverse(turn)) = turns.pop() {
+        let mut lines = self.lines();
+        let begin = |(founder, line): (&AccountId, &Line)| self.founders_turn(*founder, line);
+        let mut turns: BinaryHeap<FoundersTurn> = lines.iter().filter_map(begin).collect();
+        let (mut batch, mut last_served) = (Vec::new(), self.last_served);
+        while let Some(Reverse((_, _, founder))) = turns.pop() {
             if batch.len() >= max {
                 break;
             }
+            let Some(line) = lines.get_mut(&founder) else { continue };
+            let Some(Reverse(turn)) = line.turns.pop() else { continue };
             let Some(entry) = self.next_of(&turn.sender, turn.taken) else { continue };
             let used = turn.used.plus(entry.weight);
             let fits = entry.size_bytes <= bytes && entry.weight <= weight && used <= limits::SENDER_WEIGHT;
-            // Those behind it must wait too: a sender's transactions stay in order.
-            if !fits {
-                continue;
+            // Otherwise those behind it must wait too: a sender's transactions stay in order.
+            if fits {
+                (bytes, weight) = (bytes.saturating_sub(entry.size_bytes), weight.minus(entry.weight));
+                batch.push(entry.transaction.clone());
+                line.used = line.used.plus(entry.weight);
+                line.served.insert(turn.sender);
+                line.last_served = Some(turn.sender);
+                last_served = Some(founder);
+                let taken = turn.taken.saturating_add(1);
+                if taken < per_sender {
+                    line.turns.extend(self.turn(turn.sender, turn.place, (taken, used)).map(Reverse));
+                }
             }
-            (bytes, weight) = (bytes.saturating_sub(entry.size_bytes), weight.minus(entry.weight));
-            batch.push(entry.transaction.clone());
-            served.insert(turn.sender);
-            self.last_served = Some(turn.sender);
-            let taken = turn.taken.saturating_add(1);
-            if taken < per_sender {
-                turns.extend(self.turn(turn.sender, turn.place, (taken, used)).map(Reverse));
-            }
+            turns.extend(self.founders_turn(founder, line));
         }
-        self.credit(&served, limits::BLOCK_WEIGHT.minus(weight));
+        self.last_served = last_served;
+        self.credit(&lines, limits::BLOCK_WEIGHT.minus(weight));
         batch
+    }
+
+    /// Everybody who waits, at the beginning of a batch.
+    fn lines(&self) -> BTreeMap<AccountId, Line> {
+        let line = |(place, id): (usize, AccountId)| {
+            let founder = self.founders.get(&id)?;
+            let senders = rotated(&founder.senders, founder.last_served).enumerate();
+            let turns = senders.filter_map(|(place, sender)| self.turn(sender, place, (0, Weight::ZERO)));
+            let (turns, credit) = (turns.map(Reverse).collect(), founder.credit);
+            let (used, served, last_served) = (Weight::ZERO, BTreeSet::new(), founder.last_served);
+            Some((id, Line { place, turns, used, credit, served, last_served }))
+        };
+        let founders: BTreeSet<AccountId> = self.founders.keys().copied().collect();
+        rotated(&founders, self.last_served).enumerate().filter_map(line).collect()
     }
 
     fn next_of(&self, sender: &AccountId, taken: usize) -> Option<&Checked> {
@@ -379,22 +544,33 @@ impl Mempool {
         Some(Turn { had, place, sender, taken, used })
     }
 
-    /// Senders that got nothing are credited with the average of the others.
-    fn credit(&mut self, served: &BTreeSet<AccountId>, used: Weight) {
-        let count = u64::try_from(served.len()).unwrap_or(u64::MAX);
-        let share = Weight::new(used.get().checked_div(count).unwrap_or(0));
-        for (sender, waiting) in &mut self.senders {
-            let credit = if served.contains(sender) { Weight::ZERO } else { waiting.credit.plus(share) };
-            waiting.credit = credit.min(limits::SENDER_WEIGHT);
-        }
+    fn founders_turn(&self, founder: AccountId, line: &Line) -> Option<FoundersTurn> {
+        let Reverse(next) = line.turns.peek()?;
+        let weight = self.next_of(&next.sender, next.taken)?.weight;
+        Some(Reverse((line.used.plus(weight).minus(line.credit), line.place, founder)))
     }
 
-    /// The senders, starting with the one after the last served.
-    fn turn_order(&self) -> impl Iterator<Item = AccountId> + '_ {
-        let after = |sender: &AccountId| self.last_served.is_none_or(|last| *sender > last);
-        let first = self.senders.keys().copied().filter(move |sender| after(sender));
-        let rest = self.senders.keys().copied().filter(move |sender| !after(sender));
-        first.chain(rest)
+    /// Who got nothing is credited with the average of the others.
+    fn credit(&mut self, lines: &BTreeMap<AccountId, Line>, used: Weight) {
+        let average = |used: Weight, count: usize| {
+            Weight::new(used.get().checked_div(u64::try_from(count).unwrap_or(u64::MAX)).unwrap_or(0))
+        };
+        let share = average(used, lines.values().filter(|line| !line.served.is_empty()).count());
+        for (id, line) in lines {
+            let Some(founder) = self.founders.get_mut(id) else { continue };
+            founder.last_served = line.last_served;
+            if line.served.is_empty() {
+                founder.credit = founder.credit.plus(share).min(limits::SENDER_WEIGHT);
+                continue;
+            }
+            founder.credit = Weight::ZERO;
+            let share = average(line.used, line.served.len());
+            for sender in &founder.senders {
+                let Some(waiting) = self.senders.get_mut(sender) else { continue };
+                let credit = if line.served.contains(sender) { Weight::ZERO } else { waiting.credit.plus(share) };
+                waiting.credit = credit.min(limits::SENDER_WEIGHT);
+            }
+        }
     }
 
     /// Removes transactions that a block has executed, or that can no longer be executed.
@@ -404,16 +580,23 @@ impl Mempool {
             if let Some(entry) = self.entries.remove(id) {
                 let sender = entry.transaction.body.sender;
                 self.by_expiry.remove(&(entry.transaction.body.expires, *id));
-                self.change_sums(sender, |sums| sums.minus(Sums::of(&entry)));
-                touched.insert(sender);
+                self.room.leave(id);
+                let Some(waiting) = self.senders.get_mut(&sender) else { continue };
+                // The oldest go into blocks, the newest make way.
+                if waiting.by_arrival.front() == Some(id) {
+                    waiting.by_arrival.pop_front();
+                } else if waiting.by_arrival.back() == Some(id) {
+                    waiting.by_arrival.pop_back();
+                } else {
+                    touched.insert(sender);
+                }
+                let founder = waiting.founder;
+                self.change_sums(sender, founder, |sums| sums.minus(Sums::of(&entry)));
             }
         }
         for sender in touched {
             if let Some(waiting) = self.senders.get_mut(&sender) {
                 waiting.by_arrival.retain(|id| self.entries.contains_key(id));
-                if waiting.by_arrival.is_empty() {
-                    self.senders.remove(&sender);
-                }
             }
         }
     }
@@ -425,6 +608,14 @@ impl Mempool {
         self.remove(&expired);
         expired.len()
     }
+}
+
+/// The members of a set, starting with the one after `last`.
+fn rotated(set: &BTreeSet<AccountId>, last: Option<AccountId>) -> impl Iterator<Item = AccountId> + '_ {
+    let after = move |one: &AccountId| last.is_none_or(|last| *one > last);
+    let first = set.iter().copied().filter(move |one| after(one));
+    let rest = set.iter().copied().filter(move |one| !after(one));
+    first.chain(rest)
 }
 
 #[cfg(test)]
@@ -445,6 +636,7 @@ mod tests {
             transaction::TransactionBody,
         },
     };
+    use proptest::prelude::*;
     use std::sync::OnceLock;
 
     struct Accounts(BTreeMap<Vec<u8>, Vec<u8>>);
@@ -475,6 +667,20 @@ mod tests {
                 .map(|a| (Account::key_bytes(&a.id), crate::ground::codec::encode(&a)))
                 .collect(),
         )
+    }
+
+    /// The account `10 * n` for each of `founders`, and nine accounts more that go back to each.
+    fn families(founders: &[u8]) -> Accounts {
+        let numbers: Vec<u8> = founders.iter().flat_map(|founder| 10 * founder..10 * founder + 10).collect();
+        let mut state = accounts(&numbers);
+        for number in numbers.into_iter().filter(|number| !number.is_multiple_of(10)) {
+            let id = AccountId::from_bytes([number; 32]);
+            let mut account = read::<Account>(&state, &id).expect("in memory").expect("an account");
+            // In a chain: each admitted the next one.
+            account.sponsor = Some(AccountId::from_bytes([number - 1; 32]));
+            state.0.insert(Account::key_bytes(&id), crate::ground::codec::encode(&account));
+        }
+        state
     }
 
     fn transaction(sender: u8, nonce: u64, expires: u64) -> Checked {
@@ -623,6 +829,162 @@ mod tests {
     }
 
     #[test]
+    fn many_accounts_of_one_founder_delay_each_other_and_nobody_else() {
+        let (state, mut pool) = (families(&[1, 2]), Mempool::new());
+        for sender in 10..20 {
+            for nonce in 0..300 {
+                pool.insert(transaction(sender, nonce, 1_000), &state, Timestamp::ZERO).expect("room");
+            }
+        }
+        for nonce in 0..40 {
+            pool.insert(transaction(23, nonce, 1_000), &state, Timestamp::ZERO).expect("room");
+        }
+        let batch = pool.batch(8_192, 80);
+        let of = |senders: std::ops::Range<u8>| {
+            batch.iter().filter(|one| senders.contains(&one.body.sender.as_bytes()[0])).count()
+        };
+        assert_eq!((of(10..20), of(20..30)), (40, 40), "half of the block each");
+        assert!((10..20).all(|sender| of(sender..sender + 1) == 4), "and a tenth of that");
+    }
+
+    #[test]
+    fn a_mempool_full_of_one_founders_accounts_has_room_for_everybody_else() {
+        let (state, mut pool) = (families(&[1, 2, 3]), Mempool::new());
+        for sender in (10..20).chain(30..36) {
+            full_by(&mut pool, &state, |nonce| heavy(sender, nonce));
+        }
+        let of = |pool: &Mempool, founder: u8| pool.founders[&AccountId::from_bytes([founder; 32])].sums;
+        let before = of(&pool, 30);
+        let new = 3 * 40;
+        for (sender, nonce) in (20..23).flat_map(|sender| (0..40).map(move |nonce| (sender, nonce))) {
+            pool.insert(heavy(sender, nonce), &state, Timestamp::ZERO).expect("who has most makes way");
+        }
+        assert_eq!(of(&pool, 30), before, "not who has less than the largest");
+        assert_eq!(of(&pool, 20).transactions, new);
+        // Within its founder's part, an account that has less than the others has room too.
+        pool.remove(&pool.senders[&AccountId::from_bytes([11; 32])].by_arrival.iter().copied().collect::<Vec<_>>());
+        for nonce in 1_000.. {
+            if !pool.sums.plus(Sums::of(&heavy(11, 0))).fit() {
+                break;
+            }
+            let sender = 22 + u8::try_from(nonce % 8).expect("small");
+            pool.insert(heavy(sender, nonce), &state, Timestamp::ZERO).expect("room");
+        }
+        pool.insert(heavy(11, 5_000), &state, Timestamp::ZERO).expect("the largest of its family makes way");
+    }
+
+    #[test]
+    fn who_fills_the_bytes_makes_way_though_others_have_more_weight() {
+        let senders: Vec<u8> = (1..=30).collect();
+        let (state, mut pool) = (accounts(&senders), Mempool::new());
+        // One heavy sender, and the rest of the bytes taken by others with little weight.
+        for nonce in 0..40 {
+            pool.insert(heavy(30, nonce), &state, Timestamp::ZERO).expect("room");
+        }
+        for sender in 1..=17 {
+            full_by(&mut pool, &state, |nonce| long(sender, nonce));
+        }
+        assert!(!pool.sums.plus(Sums::of(&long(29, 0))).fit(), "{:?}", pool.sums);
+        for nonce in 0..20 {
+            pool.insert(long(29, nonce), &state, Timestamp::ZERO).expect("who has most bytes makes way");
+        }
+        assert_eq!(pool.waiting_of(&AccountId::from_bytes([30; 32])), 40);
+    }
+
+    #[test]
+    fn others_see_what_would_be_refused() {
+        let (state, mut pool) = (accounts(&[1, 2]), Mempool::new());
+        let (room, time) = (pool.room(), Timestamp::ZERO);
+        let check = |one: &Checked| Formed(one.clone()).check(&state, time, &room);
+        let one = transaction(1, 1, 500);
+        assert_eq!(check(&one), Ok(()));
+        pool.insert(one.clone(), &state, time).expect("room");
+        assert_eq!(check(&one), Err(Refused::Known(one.id)));
+        full_by(&mut pool, &state, |nonce| transaction(1, 10 + nonce, 1_000));
+        assert!(matches!(check(&transaction(1, 2, 500)), Err(Refused::SenderFull { .. })));
+        assert_eq!(check(&transaction(2, 2, 500)), Ok(()), "another has room");
+        pool.remove(&[one.id]);
+        assert_eq!(check(&one), Ok(()), "there is room again");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The model: transactions of equal weight are dealt out one by one, each to the family that has had least and
+        /// wants more, and in it to the account that has had least and wants more.
+        #[test]
+        fn a_batch_is_what_dealing_out_one_by_one_gives(
+            wanted in proptest::collection::vec(0_usize..40, 50),
+            max in 0_usize..400,
+        ) {
+            let (state, mut pool) = (families(&[1, 2, 3, 4, 5]), Mempool::new());
+            for (sender, wanted) in (10..60).zip(&wanted) {
+                for nonce in 0..*wanted {
+                    let nonce = u64::try_from(nonce).expect("small");
+                    pool.insert(transaction(sender, nonce, 1_000), &state, Timestamp::ZERO).expect("room");
+                }
+            }
+            let mut model = vec![0_usize; 50];
+            for _ in 0..max {
+                let left = |one: &usize| model[*one] < wanted[*one];
+                let family = (0..5).filter(|family| (10 * family..10 * family + 10).any(|one| left(&one)));
+                let Some(family) = family.min_by_key(|f| model[10 * f..10 * f + 10].iter().sum::<usize>()) else { break };
+                let account = (10 * family..10 * family + 10).filter(left).min_by_key(|one| model[*one]);
+                model[account.expect("one that wants more")] += 1;
+            }
+            let mut of = vec![0_usize; 50];
+            for one in pool.batch(8_192, max) {
+                of[usize::from(one.body.sender.as_bytes()[0]) - 10] += 1;
+            }
+            // Who of equals comes first is the mempool's own affair.
+            let sorted = |counts: &[usize]| {
+                let mut families: Vec<usize> = counts.chunks(10).map(|family| family.iter().sum()).collect();
+                families.sort_unstable();
+                families
+            };
+            prop_assert_eq!(sorted(&of), sorted(&model));
+            for (family, wanted) in of.chunks(10).zip(wanted.chunks(10)) {
+                for (one, wants) in family.iter().zip(wanted) {
+                    let most = family.iter().copied().max().unwrap_or(0);
+                    prop_assert!(one == wants || one + 1 >= most, "{:?} of {:?}", family, wanted);
+                }
+            }
+        }
+
+        /// Whatever comes and goes, the sums are what the entries add up to, and nobody is kept who has nothing.
+        #[test]
+        fn sums_follow_what_waits(steps in proptest::collection::vec((10_u8..40, 0_u64..60, 0_u8..4), 1..300)) {
+            let (state, mut pool) = (families(&[1, 2, 3]), Mempool::new());
+            for (sender, nonce, kind) in steps {
+                let one = match kind {
+                    0 => heavy(sender, nonce),
+                    1 => long(sender, nonce),
+                    _ => transaction(sender, nonce, 1_000),
+                };
+                if pool.insert(one.clone(), &state, Timestamp::ZERO).is_err() {
+                    pool.remove(&[one.id]);
+                }
+                if nonce.is_multiple_of(20) {
+                    let batch = pool.batch(8_192, 20);
+                    pool.remove(&batch.iter().map(Transaction::id).collect::<Vec<_>>());
+                }
+                let of = |senders: &mut dyn Iterator<Item = &Checked>| {
+                    senders.fold(Sums::default(), |sums, one| sums.plus(Sums::of(one)))
+                };
+                prop_assert_eq!(of(&mut pool.entries.values()), pool.sums);
+                for (id, founder) in &pool.founders {
+                    prop_assert!(!founder.senders.is_empty());
+                    prop_assert!(pool.founders_by_share.contains(&(founder.sums.share(), *id)));
+                    let sums = founder.senders.iter().map(|sender| pool.sums_of(sender));
+                    prop_assert_eq!(sums.fold(Sums::default(), Sums::plus), founder.sums);
+                }
+                prop_assert_eq!(pool.founders.len(), pool.founders_by_share.len());
+                prop_assert!(pool.senders.values().all(|waiting| !waiting.by_arrival.is_empty()));
+            }
+        }
+    }
+
+    #[test]
     fn each_entry_waits_once_and_leaves_nothing_behind() {
         let (state, mut pool) = (accounts(&[1]), Mempool::new());
         let (one, two) = (transaction(1, 1, 500), transaction(1, 2, 900));
@@ -635,7 +997,8 @@ mod tests {
         assert!(
             pool.is_empty()
                 && pool.sums == Sums::default()
-                && pool.by_weight.is_empty()
+                && pool.founders.is_empty()
+                && pool.founders_by_share.is_empty()
                 && pool.senders.is_empty()
                 && pool.by_expiry.is_empty()
         );

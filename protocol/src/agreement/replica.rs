@@ -9,7 +9,8 @@
 //! ```text
 //! boot      log empty for tip.height + 1:  Replica::new(key, last_signed, &tip), then Start when there is work
 //!           otherwise:                     Replica::recover(key, last_signed, tip, timeouts, &log) -> outputs
-//! message   Message::decode, then admit -> accept / ignore / reject for the relay, then step(Input::Message).
+//! message   Head::read and admit_head, which refuse most of what is useless before Message::decode reads all of it,
+//!           then admit -> accept / ignore / reject for the relay, then step(Input::Message).
 //!           An accepted one of height().next() while is_finalized() means that others are at work: Start
 //! step      perform EVERY output of a step, in order, before the next input:
 //!   Log, Signed        append to the log / set the last-signed record; neither has to be durable yet
@@ -58,15 +59,15 @@ pub use crate::agreement::bft::Timeouts;
 pub use evidence::DoubleSign;
 pub use last_signed::{LastSigned, SignedKind};
 pub use wire::{
-    LogEntry, LogRecord, LoggedBlock, MalformedMessage, Message, PolkaCertificate, ROUNDS, RoundCertificate,
+    Head, LogEntry, LogRecord, LoggedBlock, MalformedMessage, Message, PolkaCertificate, ROUNDS, RoundCertificate,
     RoundCertificateKind, RoundVote, SignedProposal, SignedVote, TimerKind,
 };
 
 use crate::{
-    agreement::bft::Bft,
+    agreement::bft::{Bft, ProposalBody},
     ground::{
         crypto::SigningKey,
-        ids::{BlockHash, Height, NetworkId, ValidatorAddress},
+        ids::{BlockHash, Height, NetworkId, Signature, ValidatorAddress},
         limits,
     },
     ledger::block::{Block, DecidedBlock, Tip},
@@ -76,8 +77,8 @@ use arc_malachitebft_core_consensus::{
     Error as CoreError, Input as CoreInput, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
 };
 use arc_malachitebft_core_types::{
-    CommitCertificate as CoreCommitCertificate, ExtendedCommitCertificate, Proposal as _, Round, Timeout, TimeoutKind,
-    Validity, ValueOrigin, ValuePayload, ValueResponse, VoteExtensionPolicy, VoteExtensions,
+    CommitCertificate as CoreCommitCertificate, ExtendedCommitCertificate, Round, Timeout, TimeoutKind, Validity,
+    ValueOrigin, ValuePayload, ValueResponse, VoteExtensionPolicy, VoteExtensions,
 };
 use effects::{Effects, PendingCheck, Support};
 use std::{
@@ -481,71 +482,80 @@ impl Replica {
         self.early.values().map(|early| early.messages.len()).sum()
     }
 
-    /// Judges a message: its network, height, round, sender and signature. Verified signatures are remembered, so that
-    /// [`Replica::step`] does not check them again.
+    /// Judges a message by its head: its network, height, round, sender, turn and signature. Verified signatures are
+    /// remembered, so that neither [`Replica::admit`] nor [`Replica::step`] checks them again. A certificate's signatures are in
+    /// its body.
+    pub fn admit_head(&mut self, head: &Head) -> Admission {
+        self.judge_head(head).err().unwrap_or(Admission::Accept)
+    }
+
+    /// Judges a message: its head as [`Replica::admit_head`] does, and the signatures of a certificate.
     pub fn admit(&mut self, message: &Message) -> Admission {
-        self.judge(message).err().unwrap_or(Admission::Accept)
+        let judged = self.judge_head(&message.head()).and_then(|()| self.judge_certificate(message));
+        judged.err().unwrap_or(Admission::Accept)
     }
 
     /// Whether a message that is [`Ignored::Ahead`] is a vote that a known validator really signed. That is a reason to
     /// ask others for blocks; an unsigned claim is not. It costs a signature check.
-    pub fn is_genuine_hint(&self, message: &Message) -> bool {
-        let Message::Vote(vote) = message else { return false };
+    pub fn is_genuine_hint(&self, head: &Head) -> bool {
+        let Head::Vote(vote) = head else { return false };
         let mut sets = self.validators.iter().chain([&self.next_validators]);
         let signer = sets.find_map(|set| set.by_address(&vote.body.validator));
         vote.body.network == self.network && signer.is_some_and(|signer| vote.is_signed_by(&signer.key))
     }
 
-    fn judge(&mut self, message: &Message) -> Result<(), Admission> {
+    fn judge_head(&mut self, head: &Head) -> Result<(), Admission> {
         let height = self.height();
-        let early = message.height() == height.next();
-        if message.height() < height || (message.height() == height && self.is_finalized()) {
+        let early = head.height() == height.next();
+        if head.height() < height || (head.height() == height && self.is_finalized()) {
             return Err(Admission::Ignore(Ignored::Stale));
         }
-        if message.height() > height.next() {
+        if head.height() > height.next() {
             return Err(Admission::Ignore(Ignored::Ahead));
         }
-        let validators = match &self.validators {
-            Some(validators) if !early => validators.clone(),
-            _ => self.next_validators.clone(),
-        };
         let round = if early { 0 } else { self.round().unwrap_or(0) };
-        match message {
-            Message::Vote(vote) => self.judge_vote(vote, &validators, round, early),
-            Message::Proposal(proposal) => self.judge_proposal(proposal, &validators, round, early),
+        match head {
+            Head::Vote(vote) => self.judge_vote(vote, round, early),
+            Head::Proposal { body, signature } => self.judge_proposal(body, signature, round, early),
             // The core accepts certificates of the current height only.
-            Message::Polka(_) | Message::Round(_) if early => Err(Admission::Ignore(Ignored::Ahead)),
-            Message::Polka(polka) => {
-                let polka = polka.to_core();
-                let quorum = self.core.params.threshold_params.quorum;
-                let verified = self.effects.verifies_votes(&validators, quorum, polka.votes(&Bft));
-                verified.map_err(|_| Admission::Reject(Rejected::Signature))
-            }
-            Message::Round(certificate) => {
-                if certificate.round < round {
-                    return Err(Admission::Ignore(Ignored::Stale));
-                }
-                let certificate = certificate.to_core();
-                let thresholds = self.core.params.threshold_params;
-                let verified = self.effects.verifies_round_certificate(&certificate, &validators, thresholds);
-                verified.map_err(|_| Admission::Reject(Rejected::Signature))
-            }
+            Head::Polka { .. } | Head::Round { .. } if early => Err(Admission::Ignore(Ignored::Ahead)),
+            Head::Round { round: of, .. } if *of < round => Err(Admission::Ignore(Ignored::Stale)),
+            Head::Polka { .. } | Head::Round { .. } => Ok(()),
         }
     }
 
-    fn judge_vote(
-        &mut self,
-        vote: &SignedVote,
-        validators: &ValidatorSet,
-        round: u32,
-        early: bool,
-    ) -> Result<(), Admission> {
+    /// Judges the votes of a certificate of the current height.
+    fn judge_certificate(&mut self, message: &Message) -> Result<(), Admission> {
+        let validators = self.validators_of(false);
+        let thresholds = self.core.params.threshold_params;
+        let verified = match message {
+            Message::Vote(_) | Message::Proposal(_) => return Ok(()),
+            Message::Polka(polka) => {
+                self.effects.verifies_votes(&validators, thresholds.quorum, polka.to_core().votes(&Bft))
+            }
+            Message::Round(certificate) => {
+                self.effects.verifies_round_certificate(&certificate.to_core(), &validators, thresholds)
+            }
+        };
+        verified.map_err(|_| Admission::Reject(Rejected::Signature))
+    }
+
+    /// The validators of the current height, or of the next one.
+    fn validators_of(&self, early: bool) -> ValidatorSet {
+        match &self.validators {
+            Some(validators) if !early => validators.clone(),
+            _ => self.next_validators.clone(),
+        }
+    }
+
+    fn judge_vote(&mut self, vote: &SignedVote, round: u32, early: bool) -> Result<(), Admission> {
         if vote.body.network != self.network {
             return Err(Admission::Reject(Rejected::Network));
         }
         if vote.body.round > round.saturating_add(ROUNDS_AHEAD) {
             return Err(Admission::Ignore(Ignored::RoundAhead));
         }
+        let validators = self.validators_of(early);
         let validator = validators.by_address(&vote.body.validator).ok_or(Admission::Reject(Rejected::NotValidator))?;
         let vote = vote.to_core();
         if early {
@@ -562,12 +572,12 @@ impl Replica {
 
     fn judge_proposal(
         &mut self,
-        proposal: &SignedProposal,
-        validators: &ValidatorSet,
+        proposal: &ProposalBody,
+        signature: &Signature,
         round: u32,
         early: bool,
     ) -> Result<(), Admission> {
-        if proposal.block.header().network != self.network {
+        if proposal.network != self.network {
             return Err(Admission::Reject(Rejected::Network));
         }
         if proposal.round > round.saturating_add(ROUNDS_AHEAD) {
@@ -576,17 +586,17 @@ impl Replica {
         if proposal.pol_round.is_some_and(|polka| polka >= proposal.round) {
             return Err(Admission::Reject(Rejected::PolkaRound));
         }
-        let proposal = proposal.to_core();
-        let proposer = validators.proposer(proposal.height(), wire::round_number(proposal.round()));
-        if proposer.address != proposal.message.proposer {
+        let validators = self.validators_of(early);
+        let proposer = validators.proposer(proposal.height, proposal.round);
+        if proposer.address != proposal.proposer {
             return Err(Admission::Reject(Rejected::NotProposer));
         }
         if early {
             self.judge_early(&proposer.address, true)?;
-        } else if self.core.exceeds_per_round_cap(proposal.height(), proposal.round(), &proposal.message.block.hash()) {
+        } else if self.core.exceeds_per_round_cap(proposal.height, Round::new(proposal.round), &proposal.block) {
             return Err(Admission::Ignore(Ignored::Enough));
         }
-        if self.effects.verifies_proposal(&proposal.message, &proposer.key, &proposal.signature) {
+        if self.effects.verifies_proposal(proposal, &proposer.key, signature) {
             Ok(())
         } else {
             Err(Admission::Reject(Rejected::Signature))

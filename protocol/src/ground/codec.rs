@@ -82,6 +82,22 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -
     Ok(value)
 }
 
+/// Reads the value that a record begins with, and returns the bytes that follow it. It costs no more than the value,
+/// however long the record is.
+///
+/// # Errors
+/// As [`decode`], of the value alone.
+pub fn decode_beginning<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
+    let (version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    if *version != FORMAT_VERSION {
+        return Err(DecodeError::Version(*version));
+    }
+    let (Shallow(value), _) =
+        bincode::serde::decode_from_slice::<Shallow<T>, _>(body, configuration()).map_err(malformed)?;
+    let rest = bytes.strip_prefix(encode(&value).as_slice()).ok_or(DecodeError::NotCanonical)?;
+    Ok((value, rest))
+}
+
 /// Reads a record that this machine wrote and whose integrity the storage guards, without the canonical check.
 ///
 /// # Errors
@@ -120,6 +136,16 @@ mod tests {
         assert_eq!(decode::<(u32, bool)>(&[1, 7, 0, 0, 0, 1, 0], 64), Err(DecodeError::Trailing(1)));
         assert!(matches!(decode::<(u32, bool)>(&[1, 7, 0, 0, 0, 2], 64), Err(DecodeError::Malformed(_))));
         assert!(matches!(decode::<(u32, bool)>(&[1, 7, 0], 64), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_beginning_is_read_whatever_follows_it() {
+        let bytes = encode(&(7u32, true, "what follows"));
+        let (value, rest) = decode_beginning::<(u32, bool)>(&bytes).expect("a beginning");
+        assert_eq!((value, rest), ((7, true), &bytes[6..]));
+        assert_eq!(decode_beginning::<(u32, bool)>(&bytes[..5]).ok(), None);
+        assert_eq!(decode_beginning::<(u32, bool)>(&[]), Err(DecodeError::Empty));
+        assert_eq!(decode_beginning::<u32>(&[9, 7, 0, 0, 0]), Err(DecodeError::Version(9)));
     }
 
     #[test]

@@ -42,6 +42,11 @@ pub const RECORD_SIZE_BYTES: usize = 32 * 1024 * 1024;
 pub const DECODE_DEPTH: usize = 48;
 /// Maximum bytes of one message on a gossip topic: a proposal with its block, and the envelope.
 pub const GOSSIP_SIZE_BYTES: usize = BLOCK_SIZE_BYTES + 16 * 1024;
+/// Bytes of transactions that make a peer send them off in one gossip message.
+pub const TRANSACTIONS_MESSAGE_FULL_BYTES: usize = 128 * 1024;
+/// Maximum bytes of one gossip message of transactions. What is not full has room for one more transaction, so no peer
+/// makes a larger one; and whoever checks it is busy for some hundredths of a second at most.
+pub const TRANSACTIONS_MESSAGE_SIZE_BYTES: usize = 256 * 1024;
 /// Maximum bytes of one catch-up response.
 pub const SYNC_RESPONSE_SIZE_BYTES: usize = 4 * 1024 * 1024;
 /// Requests for decided blocks per second that a peer answers to one other peer, on average.
@@ -249,6 +254,7 @@ pub const MEMPOOL_SENDERS: usize = 16;
 const _: () = {
     assert!(TRANSACTION_SIZE_BYTES * 4 <= BLOCK_SIZE_BYTES, "a block holds at least a few of the largest transactions");
     assert!(GOSSIP_SIZE_BYTES <= RECORD_SIZE_BYTES);
+    assert!(TRANSACTIONS_MESSAGE_FULL_BYTES + TRANSACTION_SIZE_BYTES < TRANSACTIONS_MESSAGE_SIZE_BYTES);
     assert!(
         BLOCK_SIZE_BYTES + VALIDATORS * 256 <= SYNC_RESPONSE_SIZE_BYTES,
         "any one block with its certificate fits a response"

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod access;
+mod attacks;
 mod decisions;
 mod deeds;
 mod inbox;

@@ -78,13 +78,13 @@ async fn a_busy_peer_takes_no_batch_and_says_when_to_come_back() {
         let request = peer.client.post(format!("{}/v1/transactions/batch", peer.base));
         request.header("content-type", "application/octet-stream").body(batch.clone()).send().await.unwrap()
     };
-    peer.status.send_modify(|status| status.mempool_room = status.mempool_transactions);
+    peer.status.send_modify(|status| status.busy = true);
     let refused = post().await;
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
     let problem = refused.json::<Problem>().await.unwrap();
     assert_eq!(problem.code, "mempool_full");
     assert!(problem.detail.contains("try again"), "{}", problem.detail);
-    peer.status.send_modify(|status| status.mempool_room = usize::MAX);
+    peer.status.send_modify(|status| status.busy = false);
     assert_eq!(post().await.json::<BatchView>().await.unwrap().accepted, 1);
 }
 

@@ -13,7 +13,7 @@
 
 use super::{Host, HostError, HostEvent, Machine, Moment};
 use crate::{
-    agreement::replica::{Input, Message, Replica},
+    agreement::replica::{Head, Input, Message, Replica},
     ground::{ids::Height, limits},
     ledger::block::DecidedBlock,
 };
@@ -186,8 +186,8 @@ impl<M: Machine> Host<M> {
     }
 
     /// A message of a height that has not been reached arrived.
-    pub(super) fn on_hint(&mut self, message: &Message) {
-        if self.catch_up.may_look_at_hint(self.machine.now()) && self.replica.is_genuine_hint(message) {
+    pub(super) fn on_hint(&mut self, head: &Head) {
+        if self.catch_up.may_look_at_hint(self.machine.now()) && self.replica.is_genuine_hint(head) {
             self.ask_for_blocks(None);
         }
     }
@@ -261,6 +261,7 @@ impl<M: Machine> Host<M> {
         // The replica waits at an older height: move it past this one.
         let last_signed = self.replica.last_signed().clone();
         self.replica = Replica::new(self.key.clone(), last_signed, &self.tip);
+        self.seen.forget();
         self.timers.cancel_all();
         Ok(Ok(()))
     }

@@ -2,52 +2,56 @@
 
 use crate::{
     agreement::{
-        mempool::{Checked, Refused, check_sender},
-        replica::{MalformedMessage, Message},
+        mempool::{Checked, Formed, Refused, Room},
+        replica::{Head, MalformedMessage, Message},
     },
     ground::{
         codec::{self, DecodeError},
-        ids::NetworkId,
+        ids::{NetworkId, Timestamp},
         invalid::Invalid,
         limits,
         state::StateRead,
     },
     rules::transaction::Transaction,
 };
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-/// The content of a consensus gossip message: the bytes of a message, and a number that makes a repetition a different
-/// message for the gossip layer, which drops what it has seen.
-#[derive(Serialize, Deserialize)]
-struct ConsensusEnvelope {
-    repetition: u64,
-    message: Vec<u8>,
-}
+/// How a consensus gossip message begins: a number that makes a repetition a different message for the gossip layer,
+/// which drops what it has seen, and the length of the record of a [`Message`] that follows. Nobody signs the number.
+type Envelope = (u64, u64);
 
 /// Encodes a consensus message for gossip. `repetition` is 0 the first time, and another number each time that the same
 /// message is sent again.
 pub fn encode_consensus(repetition: u64, message: &Message) -> Vec<u8> {
-    codec::encode(&ConsensusEnvelope { repetition, message: message.encode() })
+    let message = message.encode();
+    let envelope: Envelope = (repetition, message.len() as u64);
+    let mut bytes = codec::encode(&envelope);
+    bytes.extend(message);
+    bytes
 }
 
-/// Why no honest peer sends this consensus message.
-#[derive(Debug, thiserror::Error)]
-pub enum MalformedGossip {
-    /// It is not an envelope.
-    #[error(transparent)]
-    Envelope(#[from] DecodeError),
-    /// Its content is not a message.
-    #[error(transparent)]
-    Message(#[from] MalformedMessage),
+/// The encoded [`Message`] in a consensus gossip message, and its head. The cost does not depend on the length.
+///
+/// # Errors
+/// When no honest peer sends a message that begins like this.
+pub fn open_consensus(bytes: &[u8]) -> Result<(Head, &[u8]), MalformedMessage> {
+    if bytes.len() > limits::GOSSIP_SIZE_BYTES {
+        return Err(DecodeError::TooLong { len: bytes.len(), max: limits::GOSSIP_SIZE_BYTES }.into());
+    }
+    let ((_repetition, size_bytes), message) = codec::decode_beginning::<Envelope>(bytes)?;
+    if size_bytes != message.len() as u64 {
+        return Err(DecodeError::Malformed("the length of the message is not what the envelope says".into()).into());
+    }
+    Ok((Head::read(message)?, message))
 }
 
 /// The consensus message in a gossip message. The replica checks whether it is genuine.
 ///
 /// # Errors
-/// See [`MalformedGossip`].
-pub fn decode_consensus(bytes: &[u8]) -> Result<Message, MalformedGossip> {
-    let envelope = codec::decode::<ConsensusEnvelope>(bytes, limits::GOSSIP_SIZE_BYTES)?;
-    Ok(Message::decode(&envelope.message)?)
+/// When no honest peer sends it.
+pub fn decode_consensus(bytes: &[u8]) -> Result<Message, MalformedMessage> {
+    let (_, message) = open_consensus(bytes)?;
+    Message::decode(message)
 }
 
 /// The batch of transactions that one gossip message carries.
@@ -66,10 +70,12 @@ pub enum Faulty {
     Invalid(#[from] Invalid),
 }
 
-/// The transactions of a gossip message, each checked on its own: the expensive part, which needs no mempool and can
-/// run on any thread. The sender is looked up before any signature is checked, so that only keys of existing accounts
-/// can make a peer do it. A transaction without its sender's authorisation is not held against the relaying peer: this
-/// peer may be behind the block that admits the account or its keys.
+/// The transactions of a gossip message, each checked on its own: the expensive part, which changes nothing and can run
+/// on any thread. Signatures come last: not for what is expired, waiting already or executed, nor for a stranger, nor for
+/// a sender that has no room. `time` is the block time by which expiry is judged.
+///
+/// A message is faulty only if it is so whatever the ledger says. What this ledger refuses is not held against the
+/// relaying peer: either of the two may be behind.
 ///
 /// # Errors
 /// When no honest peer sends this message.
@@ -77,19 +83,21 @@ pub fn check_batch(
     data: &[u8],
     network: NetworkId,
     state: &impl StateRead,
+    (time, room): (Timestamp, &Room),
 ) -> Result<Vec<Result<Checked, Refused>>, Faulty> {
-    let transactions: Vec<Transaction> = codec::decode(data, limits::GOSSIP_SIZE_BYTES)?;
-    let check = |transaction| match check_sender(&transaction, state) {
-        Ok(_) => Ok(Ok(Checked::new(transaction, network)?)),
-        Err(refused) => Ok(Err(refused)),
+    let transactions: Vec<Transaction> = codec::decode(data, limits::TRANSACTIONS_MESSAGE_SIZE_BYTES)?;
+    let mut ids = BTreeSet::new();
+    let check = |transaction| {
+        let formed = Formed::new(transaction, network)?;
+        if !ids.insert(formed.id()) {
+            return Ok(Err(Refused::Known(formed.id())));
+        }
+        match formed.check(state, time, room) {
+            Ok(()) => Ok(Ok(formed.check_signatures()?)),
+            Err(refused) => Ok(Err(refused)),
+        }
     };
     transactions.into_iter().map(check).collect()
-}
-
-/// Whether a peer may pass a batch on: every signature in it was checked. A peer that is ahead knows senders that this one
-/// does not, and blames whoever passes on one of theirs that is badly signed.
-pub(super) fn may_relay(checked: &[Result<Checked, Refused>]) -> bool {
-    checked.iter().all(Result::is_ok)
 }
 
 #[cfg(test)]
@@ -145,11 +153,15 @@ mod tests {
         Transaction { signatures: vec![Signature::from_bytes([9; 64])], ..transaction(sender, signer) }
     }
 
+    fn check(transactions: &[Transaction], time: u64) -> Result<Vec<Result<Checked, Refused>>, Faulty> {
+        let (time, room) = (Timestamp::new(time), Room::default());
+        check_batch(&encode_batch(transactions), NETWORK, &state(), (time, &room))
+    }
+
     #[test]
     fn no_signature_is_checked_for_a_stranger_or_a_strangers_key() {
         // If the bad signature were checked, the whole message would be faulty.
-        let batch = encode_batch(&[badly_signed(9, 1), badly_signed(1, 2), transaction(1, 1)]);
-        let verified = check_batch(&batch, NETWORK, &state()).unwrap();
+        let verified = check(&[badly_signed(9, 1), badly_signed(1, 2), transaction(1, 1)], 0).unwrap();
         assert!(
             matches!(
                 verified.as_slice(),
@@ -161,14 +173,29 @@ mod tests {
             ),
             "{verified:?}"
         );
-        // Whoever knows those keys would refuse all of it.
-        assert!(!may_relay(&verified));
-        assert!(may_relay(&check_batch(&encode_batch(&[transaction(1, 1)]), NETWORK, &state()).unwrap()));
+    }
+
+    #[test]
+    fn no_signature_is_checked_of_what_is_over_or_said_twice() {
+        let verified = check(&[badly_signed(1, 1)], 1_001).unwrap();
+        assert!(matches!(verified.as_slice(), [Err(Refused::Rejected(Rejection::Expired { .. }))]), "{verified:?}");
+        let verified = check(&[transaction(1, 1), badly_signed(1, 1)], 0).unwrap();
+        assert!(matches!(verified.as_slice(), [Ok(_), Err(Refused::Known(_))]), "{verified:?}");
+    }
+
+    #[test]
+    fn a_message_larger_than_any_peer_makes_is_a_fault() {
+        let many = vec![transaction(1, 1); limits::TRANSACTIONS_MESSAGE_SIZE_BYTES / 150];
+        assert!(encode_batch(&many).len() > limits::TRANSACTIONS_MESSAGE_SIZE_BYTES);
+        assert!(matches!(check(&many, 0), Err(Faulty::Malformed(_))));
     }
 
     #[test]
     fn a_bad_signature_in_a_known_senders_name_is_a_fault() {
-        let batch = encode_batch(&[transaction(1, 1), badly_signed(1, 1)]);
-        assert!(matches!(check_batch(&batch, NETWORK, &state()), Err(Faulty::Invalid(Invalid::Signature(_)))));
+        // Of another nonce than the first.
+        let mut other = transaction(1, 1);
+        other.body.nonce = 1;
+        assert!(matches!(check(&[transaction(1, 1), other], 0), Err(Faulty::Invalid(Invalid::Signature(_)))));
+        assert!(matches!(check(&[badly_signed(1, 1)], 0), Err(Faulty::Invalid(Invalid::Signature(_)))));
     }
 }

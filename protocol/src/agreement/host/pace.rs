@@ -49,11 +49,16 @@ impl Pace {
         self.room
     }
 
-    /// Whether a client's transaction has room, given how many wait in total and how many of them are its sender's. A
-    /// sender with few waiting must not suffer because another fills the room.
-    pub(super) const fn has_room(&self, waiting: usize, of_sender: usize) -> bool {
-        waiting < self.room
-            || (waiting < self.room.saturating_mul(2) && of_sender < self.room.div_euclid(limits::MEMPOOL_SENDERS))
+    /// Whether a client's transaction has room, given how many wait in total and of how many senders, and how many of
+    /// them are its sender's. Above the room, whoever has less than an equal part of it still has some: nobody suffers
+    /// because others fill it, and together they exceed it by as much again at most, or by one transaction each.
+    pub(super) const fn has_room(&self, waiting: usize, senders: usize, of_sender: usize) -> bool {
+        waiting < self.room || of_sender.saturating_mul(senders.saturating_add(1)) < self.room
+    }
+
+    /// What counts of one sender when it is asked whether a peer is busy.
+    pub(super) const fn part(&self) -> usize {
+        self.room.div_euclid(limits::MEMPOOL_SENDERS)
     }
 }
 
@@ -83,11 +88,29 @@ mod tests {
     #[test]
     fn who_fills_the_room_leaves_some_to_the_others() {
         let pace = Pace::new(Moment::default());
-        let share = ROOM_MIN / limits::MEMPOOL_SENDERS;
-        assert!(pace.has_room(ROOM_MIN - 1, ROOM_MIN - 1));
-        assert!(!pace.has_room(ROOM_MIN, share));
-        assert!(pace.has_room(ROOM_MIN, share - 1));
-        assert!(!pace.has_room(2 * ROOM_MIN, 0));
+        assert!(pace.has_room(ROOM_MIN - 1, 1, ROOM_MIN - 1));
+        // One alone has all of it.
+        assert!(!pace.has_room(ROOM_MIN, 1, ROOM_MIN));
+        // However much others have brought in by other ways, there is a part for everybody.
+        assert!(pace.has_room(20 * ROOM_MIN, 19, ROOM_MIN / 20 - 1));
+        assert!(!pace.has_room(20 * ROOM_MIN, 19, ROOM_MIN / 20));
+        assert!(pace.has_room(20 * ROOM_MIN, 10 * ROOM_MIN, 0));
+    }
+
+    #[test]
+    fn what_clients_may_bring_in_is_bounded_and_everybody_has_a_part_of_it() {
+        let pace = Pace::new(Moment::default());
+        for senders in [1, 3, 16, 700, 3_000] {
+            let mut of = vec![0usize; senders];
+            let mut waiting = 0;
+            // Each in turn, as long as anybody has room.
+            while let Some(next) = (0..senders).find(|one| pace.has_room(waiting, senders, of[*one])) {
+                of[next] += 1;
+                waiting += 1;
+            }
+            assert!((ROOM_MIN..2 * ROOM_MIN + senders).contains(&waiting), "{waiting} of {senders}");
+            assert!(of.iter().all(|one| *one >= (ROOM_MIN / (senders + 1)).max(1)), "of {senders}, some had less");
+        }
     }
 
     #[test]

@@ -119,6 +119,8 @@ impl<M: Machine> Host<M> {
             self.repetition = self.repetition.saturating_add(1).max(self.machine.block_time().get());
         }
         let repetition = if again { self.repetition } else { 0 };
+        // Whoever sends it back brings nothing new.
+        self.seen.take(&message.head(), self.repetition_memory(), self.machine.now());
         self.machine.publish(Channel::Consensus, gossip::encode_consensus(repetition, message));
     }
 
@@ -150,6 +152,7 @@ impl<M: Machine> Host<M> {
         let now = self.machine.now();
         let commit = now.since(begun).saturating_sub(execution);
         self.decided_elsewhere.clear();
+        self.seen.forget_below(self.tip.height);
         self.unsealed = self.tip.state_root != decided.block.header().state_root;
 
         let snapshot = self.machine.snapshot();

@@ -10,7 +10,7 @@ use super::{
     wire::{self, LogEntry, LogRecord, LoggedBlock, Message, SignedProposal, SignedVote, TimerKind, round_number},
 };
 use crate::{
-    agreement::bft::{self, Bft, Timeouts},
+    agreement::bft::{self, Bft, ProposalBody, Timeouts},
     ground::{
         crypto::{self, Domain, SigningKey},
         ids::{BlockHash, Height, NetworkId, PublicKey, Signature, ValidatorAddress},
@@ -255,7 +255,9 @@ impl Effects {
             Effect::VerifySignature(signed, key, resume) => {
                 let valid = match &signed.message {
                     ConsensusMsg::Vote(vote) => self.verifies_vote(vote, &key, &signed.signature),
-                    ConsensusMsg::Proposal(proposal) => self.verifies_proposal(proposal, &key, &signed.signature),
+                    ConsensusMsg::Proposal(proposal) => {
+                        self.verifies_proposal(&proposal.body(self.network), &key, &signed.signature)
+                    }
                 };
                 resume.resume_with(valid)
             }
@@ -409,12 +411,11 @@ impl Effects {
     /// Whether the key signed the proposal.
     pub(super) fn verifies_proposal(
         &mut self,
-        proposal: &bft::Proposal,
+        proposal: &ProposalBody,
         key: &PublicKey,
         signature: &Signature,
     ) -> bool {
-        let bytes = proposal.body(self.network).signing_bytes();
-        self.verifies(proposal.height, Domain::Proposal, &bytes, key, signature)
+        self.verifies(proposal.height, Domain::Proposal, &proposal.signing_bytes(), key, signature)
     }
 
     /// Whether the votes are signed, each by a different validator of the set, and have enough power.

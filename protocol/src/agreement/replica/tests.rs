@@ -5,10 +5,11 @@
 use super::*;
 use crate::{
     ground::{
+        codec::DecodeError,
         crypto::Domain,
         ids::{AccountId, Power, StateRoot, Timestamp},
     },
-    ledger::block::{VoteBody, VoteKind},
+    ledger::block::{CommitSignature, VoteBody, VoteKind},
     rules::validator::Validator,
 };
 use proptest::prelude::*;
@@ -404,6 +405,54 @@ fn messages_are_judged_before_the_core_sees_them() {
 }
 
 #[test]
+fn a_head_is_read_and_judged_whatever_the_body_is() {
+    let four = Four::new();
+    let mut replica = four.started();
+    let block = four.block(&four.keys[1], 2_000);
+    let Message::Vote(vote) = prevote(&four.keys[1], 1, 0, Some(block.hash())) else { panic!("a vote") };
+    let signed = CommitSignature { validator: vote.body.validator, signature: vote.signature };
+    let (height, hash) = (Height::new(1), block.hash());
+    let round_vote =
+        RoundVote { kind: VoteKind::Prevote, block: None, validator: signed.validator, signature: signed.signature };
+    let messages = [
+        Message::Vote(vote),
+        four.proposal(0, &block),
+        Message::Polka(PolkaCertificate { height, round: 3, block: hash, signatures: vec![signed] }),
+        Message::Round(RoundCertificate {
+            height,
+            round: 4,
+            kind: RoundCertificateKind::Skip,
+            votes: vec![round_vote],
+        }),
+    ];
+    for message in &messages {
+        let head = Head::read(&message.encode()).unwrap();
+        assert_eq!(head, message.head());
+        assert_eq!((head.height(), head.round()), (message.height(), message.round()));
+    }
+
+    // Two megabytes between the header and the signature: nothing looks at them before the signature is found good.
+    let mut bytes = messages[1].encode();
+    let end = bytes.len() - 64;
+    bytes.splice(end..end, vec![0xff; 2 << 20]);
+    let head = Head::read(&bytes).unwrap();
+    assert_eq!(head, messages[1].head());
+    assert_eq!(replica.admit_head(&head), Admission::Accept);
+    assert!(Message::decode(&bytes).is_err());
+    let forged = match head {
+        Head::Proposal { body, .. } => Head::Proposal { body, signature: Signature::from_bytes([9; 64]) },
+        head => head,
+    };
+    assert_eq!(replica.admit_head(&forged), Admission::Reject(Rejected::Signature));
+
+    // What has no block is never that long.
+    let mut bytes = messages[2].encode();
+    bytes.resize(1 << 20, 0);
+    assert!(matches!(Head::read(&bytes), Err(MalformedMessage::Decode(DecodeError::TooLong { .. }))));
+    assert!(Head::read(&messages[1].encode()[..300]).is_err(), "cut off before the signature");
+}
+
+#[test]
 fn only_a_vote_that_a_validator_signed_is_a_reason_to_ask_for_blocks() {
     let four = Four::new();
     let replica = four.started();
@@ -413,10 +462,10 @@ fn only_a_vote_that_a_validator_signed_is_a_reason_to_ask_for_blocks() {
     forged.body.height = Height::new(2_000_000);
     let mut elsewhere = far.clone();
     elsewhere.body.network = NetworkId::from_bytes([2; 32]);
-    assert!(replica.is_genuine_hint(&Message::Vote(far)));
-    assert!(!replica.is_genuine_hint(&Message::Vote(forged)), "anybody can write another height into a vote");
-    assert!(!replica.is_genuine_hint(&Message::Vote(elsewhere)));
-    assert!(!replica.is_genuine_hint(&prevote(&stranger, 1_000_000, 0, None)));
+    assert!(replica.is_genuine_hint(&Head::Vote(far)));
+    assert!(!replica.is_genuine_hint(&Head::Vote(forged)), "anybody can write another height into a vote");
+    assert!(!replica.is_genuine_hint(&Head::Vote(elsewhere)));
+    assert!(!replica.is_genuine_hint(&prevote(&stranger, 1_000_000, 0, None).head()));
 }
 
 #[test]

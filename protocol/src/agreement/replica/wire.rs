@@ -1,8 +1,8 @@
 //! What validators send each other, and what each of them keeps in its log.
 //!
 //! A [`Message`] comes from strangers: [`Message::decode`] never panics, and what it returns has a bounded size and a
-//! plausible round. [`crate::agreement::replica::Replica::admit`] checks whether its claimed sender signed it. A [`LogEntry`]
-//! comes from this machine's own disk; it carries its height, so that one left over from another height is recognised.
+//! plausible round. Before that, [`Head::read`] reads what is needed to judge it, at a cost that does not depend on how
+//! long it is. [`crate::agreement::replica::Replica::admit`] checks whether its claimed sender signed it. A [`LogEntry`] comes from this machine's own disk; it carries its height, so that one left over from another height is recognised.
 
 use crate::{
     agreement::bft::{self, Bft, ProposalBody, nil_or},
@@ -12,7 +12,7 @@ use crate::{
         ids::{BlockHash, Height, NetworkId, PublicKey, Signature, ValidatorAddress},
         limits,
     },
-    ledger::block::{Block, CommitCertificate, CommitSignature, VoteBody, VoteKind, transactions_root},
+    ledger::block::{Block, CommitCertificate, CommitSignature, Header, VoteBody, VoteKind, transactions_root},
 };
 use arc_malachitebft_core_types::{
     self as malachite, NilOrVal, PolkaSignature, Round, RoundCertificateType, RoundSignature, SignedMessage,
@@ -223,6 +223,131 @@ pub enum Message {
     Round(RoundCertificate),
 }
 
+/// Maximum bytes of an encoded message without a block: a round certificate with a vote of each validator.
+const MESSAGE_WITHOUT_BLOCK_SIZE_BYTES: usize = limits::VALIDATORS * 160 + 256;
+
+/// What a message is about and who signed it, without the transactions of a proposal and the votes of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A vote, all of it.
+    Vote(SignedVote),
+    /// A proposal. The hash of its block is that of the block's header; the transactions may be others.
+    Proposal {
+        /// The content that the proposal signs.
+        body: ProposalBody,
+        /// The proposer's signature.
+        signature: Signature,
+    },
+    /// A polka certificate.
+    Polka {
+        /// The height voted on.
+        height: Height,
+        /// The round of that height.
+        round: u32,
+        /// The block.
+        block: BlockHash,
+    },
+    /// A round certificate.
+    Round {
+        /// The height of the votes.
+        height: Height,
+        /// The round of the votes.
+        round: u32,
+        /// What the votes show.
+        kind: RoundCertificateKind,
+    },
+}
+
+/// How each [`Message`] begins, variant by variant and field by field.
+#[derive(Serialize, Deserialize)]
+enum Beginning {
+    Vote(SignedVote),
+    Proposal { round: u32, pol_round: Option<u32>, proposer: ValidatorAddress, header: Header },
+    Polka { height: Height, round: u32, block: BlockHash },
+    Round { height: Height, round: u32, kind: RoundCertificateKind },
+}
+
+impl Head {
+    /// Reads the head of an encoded message that came from a stranger. What follows the head may be anything.
+    ///
+    /// # Errors
+    /// When no honest validator sends a message that begins like this.
+    pub fn read(message: &[u8]) -> Result<Self, MalformedMessage> {
+        let (beginning, rest) = codec::decode_beginning::<Beginning>(message)?;
+        let max = match beginning {
+            Beginning::Proposal { .. } => limits::GOSSIP_SIZE_BYTES,
+            Beginning::Vote(_) | Beginning::Polka { .. } | Beginning::Round { .. } => MESSAGE_WITHOUT_BLOCK_SIZE_BYTES,
+        };
+        if message.len() > max {
+            return Err(DecodeError::TooLong { len: message.len(), max }.into());
+        }
+        let head = match beginning {
+            Beginning::Vote(vote) => Self::Vote(vote),
+            Beginning::Proposal { round, pol_round, proposer, header } => {
+                // A proposal ends with its signature.
+                let signature = rest.last_chunk().ok_or_else(|| DecodeError::Malformed("no signature".into()))?;
+                let (network, height, block) = (header.network, header.height, header.hash());
+                let body = ProposalBody { network, height, round, pol_round, block, proposer };
+                Self::Proposal { body, signature: Signature::from_bytes(*signature) }
+            }
+            Beginning::Polka { height, round, block } => Self::Polka { height, round, block },
+            Beginning::Round { height, round, kind } => Self::Round { height, round, kind },
+        };
+        head.check_rounds()?;
+        Ok(head)
+    }
+
+    fn check_rounds(&self) -> Result<(), MalformedMessage> {
+        let polka = match self {
+            Self::Proposal { body, .. } => body.pol_round,
+            Self::Vote(_) | Self::Polka { .. } | Self::Round { .. } => None,
+        };
+        match [Some(self.round()), polka].into_iter().flatten().find(|round| *round >= ROUNDS) {
+            Some(round) => Err(MalformedMessage::Round(round)),
+            None => Ok(()),
+        }
+    }
+
+    /// The height of the message.
+    pub fn height(&self) -> Height {
+        match self {
+            Self::Vote(vote) => vote.body.height,
+            Self::Proposal { body, .. } => body.height,
+            Self::Polka { height, .. } | Self::Round { height, .. } => *height,
+        }
+    }
+
+    /// The round of the message.
+    pub fn round(&self) -> u32 {
+        match self {
+            Self::Vote(vote) => vote.body.round,
+            Self::Proposal { body, .. } => body.round,
+            Self::Polka { round, .. } | Self::Round { round, .. } => *round,
+        }
+    }
+
+    /// The signature, if one signs the whole message.
+    pub fn signature(&self) -> Option<Signature> {
+        match self {
+            Self::Vote(vote) => Some(vote.signature),
+            Self::Proposal { signature, .. } => Some(*signature),
+            Self::Polka { .. } | Self::Round { .. } => None,
+        }
+    }
+
+    /// The hash of what the message says, whoever sends it and however it is proven: of what its sender signed, or of
+    /// what a certificate shows.
+    pub fn saying(&self) -> [u8; 32] {
+        let bytes = match self {
+            Self::Vote(vote) => codec::encode(&(0u8, &vote.body)),
+            Self::Proposal { body, .. } => codec::encode(&(1u8, body)),
+            Self::Polka { height, round, block } => codec::encode(&(2u8, height, round, block)),
+            Self::Round { height, round, kind } => codec::encode(&(3u8, height, round, kind)),
+        };
+        *blake3::hash(&bytes).as_bytes()
+    }
+}
+
 /// Why bytes are not a consensus message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedMessage {
@@ -256,16 +381,25 @@ impl Message {
         Ok(message)
     }
 
-    fn check_bounds(&self) -> Result<(), MalformedMessage> {
-        if self.round() >= ROUNDS {
-            return Err(MalformedMessage::Round(self.round()));
+    /// What [`Head::read`] reads of the encoded message.
+    pub fn head(&self) -> Head {
+        match self {
+            Self::Vote(vote) => Head::Vote(vote.clone()),
+            Self::Proposal(proposal) => Head::Proposal { body: proposal.body(), signature: proposal.signature },
+            Self::Polka(PolkaCertificate { height, round, block, .. }) => {
+                Head::Polka { height: *height, round: *round, block: *block }
+            }
+            Self::Round(RoundCertificate { height, round, kind, .. }) => {
+                Head::Round { height: *height, round: *round, kind: *kind }
+            }
         }
+    }
+
+    fn check_bounds(&self) -> Result<(), MalformedMessage> {
+        self.head().check_rounds()?;
         let signatures = match self {
             Self::Vote(_) => 1,
             Self::Proposal(proposal) => {
-                if let Some(round) = proposal.pol_round.filter(|round| *round >= ROUNDS) {
-                    return Err(MalformedMessage::Round(round));
-                }
                 check_names_its_transactions(&proposal.block)?;
                 1
             }

@@ -1,0 +1,45 @@
+//! Votes of a height far ahead, in the name of a validator, that nobody signed. They are cheap, and whoever believes
+//! them asks everybody for blocks that do not exist.
+
+use super::{Attack, Stranger, Target};
+use allod_protocol::{
+    agreement::{
+        host::gossip,
+        replica::{Message, SignedVote},
+    },
+    ground::ids::{BlockHash, Height, Signature},
+    ledger::block::{VoteBody, VoteKind},
+};
+use std::{sync::atomic::Ordering, time::Duration};
+
+/// The height that the votes are for.
+const HEIGHT: u64 = 1_000_000;
+
+/// One stranger sends so many votes a second to each peer of the target.
+pub fn begin(target: Target, per_second: u32) -> Attack {
+    Attack::begin(|sent| async move {
+        let stranger = Stranger::join(&target).await;
+        let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
+        for number in 0u64.. {
+            pace.tick().await;
+            if stranger.say.send(vote(&target, number)).await.is_err() {
+                return;
+            }
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+    })
+}
+
+fn vote(target: &Target, number: u64) -> Vec<u8> {
+    let validators = &target.genesis.validators;
+    let validator = &validators[usize::try_from(number).unwrap_or(0) % validators.len()];
+    let body = VoteBody {
+        network: target.genesis.network_id(),
+        kind: VoteKind::Prevote,
+        height: Height::new(HEIGHT),
+        round: 0,
+        block: Some(BlockHash::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())),
+        validator: validator.key.validator_address(),
+    };
+    gossip::encode_consensus(0, &Message::Vote(SignedVote { body, signature: Signature::from_bytes([7; 64]) }))
+}

@@ -1,0 +1,43 @@
+//! Proposals of two megabytes for the height that is being decided, in the name of the validator whose turn it is, that
+//! nobody signed. Whoever sends some of them is blocked, and comes back under another id: ids are free.
+
+use super::{Attack, Stranger, Target, old_proposals};
+use allod_protocol::{
+    agreement::{host::gossip, replica::Message},
+    ground::ids::Height,
+};
+use std::{sync::atomic::Ordering, time::Duration};
+
+/// Number of proposals that a stranger sends before it comes back as another one: as many as it takes to be blocked.
+const PER_ID: u64 = 12;
+
+/// One stranger after the other sends them to each peer of the target, so many a second.
+pub fn begin(target: &Target, per_second: u32) -> Attack {
+    let each: Vec<Target> =
+        target.peers.iter().map(|peer| Target { peers: vec![peer.clone()], ..target.clone() }).collect();
+    Attack::begin(move |sent| async move {
+        for target in each {
+            let sent = sent.clone();
+            tokio::spawn(async move {
+                let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
+                loop {
+                    let mut stranger = Stranger::join(&target).await;
+                    let mut height = Height::ZERO;
+                    for number in 0..PER_ID {
+                        pace.tick().await;
+                        while let Ok(heard) = stranger.heard.try_recv() {
+                            height = gossip::decode_consensus(&heard).map_or(height, |message| message.height());
+                        }
+                        // Of the height under way, or the next one.
+                        let height = if number % 2 == 0 { height } else { height.next() };
+                        let forged = old_proposals::proposal(&target, height);
+                        let message = gossip::encode_consensus(number, &Message::Proposal(forged));
+                        if stranger.say.send(message).await.is_ok() {
+                            sent.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    })
+}
