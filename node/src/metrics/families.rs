@@ -228,7 +228,7 @@ impl Make<'_> {
             )?,
             sync_requests: self.counters(
                 "allod_sync_requests_total",
-                "Requests for blocks: served to others, made by this peer, and of the latter those that failed.",
+                "Requests for blocks: of others, those served, refused for lack of room, and left unread; those that this peer made, and of these the failed ones.",
                 &["result"],
             )?,
             dropped: self.counters(
