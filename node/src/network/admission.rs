@@ -22,7 +22,7 @@ use libp2p::{
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     convert::Infallible,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -76,7 +76,7 @@ fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
 
 fn block_of(address: &Multiaddr) -> Block {
     match ip_of(address)? {
-        ip if ip.is_loopback() => None,
+        IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST) => None,
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();
             Some(IpAddr::from([a, b, c, 0]))
@@ -398,6 +398,7 @@ mod tests {
     fn addresses_of_this_machine_and_of_relays_are_in_no_block() {
         for (address, block) in [
             ("/ip4/127.0.0.1/tcp/1", None),
+            ("/ip4/127.0.2.9/tcp/1", Some("127.0.2.0")),
             ("/ip4/192.168.7.9/udp/1/quic-v1", Some("192.168.7.0")),
             ("/ip6/2001:db8:1:2::3/tcp/1", Some("2001:db8:1::")),
             ("/ip6/::ffff:10.0.0.7/tcp/1", Some("10.0.0.0")),

@@ -36,9 +36,9 @@ use libp2p::{
 };
 use std::time::Duration;
 
-/// The connections that others open. A block of addresses is a quarter.
+/// The connections that others open.
 const INBOUND: admission::Bounds = admission::Bounds {
-    pending: 64,
+    pending: 256,
     pending_per_block: 16,
     pending_of_needed: 64,
     strangers: 192,

@@ -844,3 +844,42 @@ fn cpu_time() -> Duration {
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 10)
 }
+
+/// Holds as many silent connections to a port as it is given, from one address of this machine, until the test ends.
+fn hold_silent_connections(from: &str, port: u16, count: usize) {
+    let from: std::net::SocketAddr = format!("{from}:0").parse().unwrap();
+    for _ in 0..count {
+        tokio::spawn(async move {
+            loop {
+                let socket = tokio::net::TcpSocket::new_v4().unwrap();
+                socket.bind(from).unwrap();
+                let to = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+                if let Ok(mut stream) = socket.connect(to).await {
+                    // It reads what comes, and says nothing.
+                    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_connections_from_elsewhere_keep_nobody_out() {
+    let a = node(Options::default()).await;
+    let port = a.handle.listen_addrs()[0].iter().find_map(|part| match part {
+        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
+        _ => None,
+    });
+    for from in ["127.0.2.1", "127.0.3.1"] {
+        hold_silent_connections(from, port.unwrap(), 100);
+    }
+    eventually("the silent ones to be refused", async || {
+        a.handle.stats().connections_refused.load(Ordering::Relaxed) > 200
+    })
+    .await;
+    for _ in 0..5 {
+        let mut b = node(Options { bootstrap: vec![a.address()], ..Options::default() }).await;
+        b.connected_to(a.id()).await;
+    }
+}
