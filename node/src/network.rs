@@ -4,7 +4,7 @@
 //! receives its events through [`NetworkEvents`]. Every queue between them is bounded: nothing here blocks the event
 //! loop, and what does not fit is dropped and counted in [`NetworkStats`]. Consensus messages have queues of their own
 //! in both directions, so a flood of transactions cannot delay a vote. Transactions do not pass the event loop at all
-//! before they are checked ([`NetworkEvents::take_transactions`]).
+//! before they are checked (`NetworkEvents::take_transactions`).
 //!
 //! This module moves bytes. It never judges a transaction, a vote or a block: gossip is relayed only after the event
 //! loop has accepted it ([`NetworkHandle::report`]), and blocks are handed over unverified. What strangers send is

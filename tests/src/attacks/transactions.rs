@@ -69,11 +69,11 @@ fn base64(text: &str) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bytes, mut bits, mut count) = (Vec::new(), 0u32, 0);
     for digit in text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte)) {
-        bits = bits << 6 | u32::try_from(digit).expect("six bits");
+        bits = (bits << 6) | u32::try_from(digit).expect("six bits");
         count += 6;
         if count >= 8 {
             count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xFF).expect("a byte"));
+            bytes.push(u8::try_from((bits >> count) & 0xFF).expect("a byte"));
         }
     }
     bytes
