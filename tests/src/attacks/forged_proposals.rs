@@ -1,5 +1,5 @@
 //! Proposals of two megabytes for the height that is being decided, in the name of the validator whose turn it is, that
-//! nobody signed. Whoever sends some of them is blocked, and comes back under another id: ids are free.
+//! nobody signed. Whoever sends some more of them is blocked, so it comes back under another id before: ids are free.
 
 use super::{Attack, Stranger, Target, old_proposals};
 use allod_protocol::{
@@ -8,7 +8,7 @@ use allod_protocol::{
 };
 use std::{sync::atomic::Ordering, time::Duration};
 
-/// Number of proposals that a stranger sends before it comes back as another one: as many as it takes to be blocked.
+/// Number of proposals that a stranger sends before it comes back as another one: ten that are rejected get it blocked.
 const PER_ID: u64 = 12;
 
 /// One stranger after the other sends them to each peer of the target, so many a second.
