@@ -22,11 +22,14 @@ pub fn begin(target: &Target, per_second: u32) -> Attack {
                 let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
                 loop {
                     let mut stranger = Stranger::join(&target).await;
-                    let mut height = Height::ZERO;
+                    // It has to know the height, from what it hears.
+                    let Some(mut height) = stranger.heard.recv().await.and_then(|heard| height_of(&heard)) else {
+                        continue;
+                    };
                     for number in 0..PER_ID {
                         pace.tick().await;
                         while let Ok(heard) = stranger.heard.try_recv() {
-                            height = gossip::decode_consensus(&heard).map_or(height, |message| message.height());
+                            height = height_of(&heard).unwrap_or(height);
                         }
                         // Of the height under way, or the next one.
                         let height = if number % 2 == 0 { height } else { height.next() };
@@ -40,4 +43,8 @@ pub fn begin(target: &Target, per_second: u32) -> Attack {
             });
         }
     })
+}
+
+fn height_of(heard: &[u8]) -> Option<Height> {
+    Some(gossip::open_consensus(heard).ok()?.0.height())
 }
