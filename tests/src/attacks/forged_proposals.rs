@@ -1,5 +1,5 @@
 //! Proposals of two megabytes for the height that is being decided, in the name of the validator whose turn it is, that
-//! nobody signed. Whoever sends some of them is blocked, and comes back under another id: ids are free.
+//! nobody signed. Whoever sends some more of them is blocked, so it comes back under another id before: ids are free.
 
 use super::{Attack, Stranger, Target, old_proposals};
 use allod_protocol::{
@@ -8,7 +8,7 @@ use allod_protocol::{
 };
 use std::{sync::atomic::Ordering, time::Duration};
 
-/// Number of proposals that a stranger sends before it comes back as another one: as many as it takes to be blocked.
+/// Number of proposals that a stranger sends before it comes back as another one: ten that are rejected get it blocked.
 const PER_ID: u64 = 12;
 
 /// One stranger after the other sends them to each peer of the target, so many a second.
@@ -22,11 +22,14 @@ pub fn begin(target: &Target, per_second: u32) -> Attack {
                 let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
                 loop {
                     let mut stranger = Stranger::join(&target).await;
-                    let mut height = Height::ZERO;
+                    // It has to know the height, from what it hears.
+                    let Some(mut height) = stranger.heard.recv().await.and_then(|heard| height_of(&heard)) else {
+                        continue;
+                    };
                     for number in 0..PER_ID {
                         pace.tick().await;
                         while let Ok(heard) = stranger.heard.try_recv() {
-                            height = gossip::decode_consensus(&heard).map_or(height, |message| message.height());
+                            height = height_of(&heard).unwrap_or(height);
                         }
                         // Of the height under way, or the next one.
                         let height = if number % 2 == 0 { height } else { height.next() };
@@ -40,4 +43,8 @@ pub fn begin(target: &Target, per_second: u32) -> Attack {
             });
         }
     })
+}
+
+fn height_of(heard: &[u8]) -> Option<Height> {
+    Some(gossip::open_consensus(heard).ok()?.0.height())
 }
