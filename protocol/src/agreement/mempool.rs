@@ -619,6 +619,7 @@ fn rotated(set: &BTreeSet<AccountId>, last: Option<AccountId>) -> impl Iterator<
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests {
     use super::*;
     use crate::{

@@ -53,10 +53,10 @@ fn accounts_that_flood_delay_themselves_alone() {
         account(&victims.net, 0, name);
         sender(&victims.net, name)
     });
-    let attack = flood(victims.target(&[0, 1, 2, 3]), senders.to_vec(), (60, 60));
+    let attack = flood(victims.target(&[0, 1, 2, 3]), senders.to_vec(), (25, 50));
     let waiting = || (0..4).map(|peer| victims.net.metric(peer, "allod_mempool_transactions")).fold(0.0, f64::max);
     wait_until("the flood to fill what keeps a peer busy", || (waiting() > BUSY).then_some(()));
-    victims.contribute(&attack, 20, 20_000);
+    victims.contribute(&attack, 8, 20_000);
     let full = victims.metric("allod_mempool_refusals_total{code=\"sender_full\"}");
     assert!(full > 0.0, "the flood met no bound");
     drop(attack);
