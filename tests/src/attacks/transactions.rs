@@ -14,6 +14,7 @@ use allod_protocol::{
 };
 use std::{
     sync::atomic::Ordering,
+    sync::mpsc::{SyncSender, TrySendError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -143,12 +144,13 @@ pub fn read(message: &[u8]) -> Vec<Transaction> {
 }
 
 /// Listens to what the target passes on.
-pub fn listen(target: Target, heard: std::sync::mpsc::Sender<Vec<u8>>) -> Attack {
+pub fn listen(target: Target, heard: SyncSender<Vec<u8>>) -> Attack {
     Attack::begin(move |sent| async move {
         let mut stranger = Stranger::join_on(&target, "tx").await;
         sent.fetch_add(1, Ordering::Relaxed);
         while let Some(message) = stranger.heard.recv().await {
-            if heard.send(message).is_err() {
+            // The swarm does not wait for the reader: what does not fit is lost.
+            if let Err(TrySendError::Disconnected(_)) = heard.try_send(message) {
                 return;
             }
         }
