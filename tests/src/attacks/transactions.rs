@@ -13,8 +13,10 @@ use allod_protocol::{
     rules::{action::Action, contribution::AcceptContribution, transaction::Transaction, transaction::TransactionBody},
 };
 use std::{
-    sync::atomic::Ordering,
-    sync::mpsc::{SyncSender, TrySendError},
+    sync::{
+        atomic::Ordering,
+        mpsc::{SyncSender, TrySendError},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
