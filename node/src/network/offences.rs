@@ -47,8 +47,10 @@ const SLOW_TIME: Duration = Duration::from_secs(60);
 /// How long a peer that did not read an answer waits for the next one.
 const UNREAD_TIME: Duration = Duration::from_secs(30);
 
-const _: () =
-    assert!(limits::GOSSIP_SIZE_BYTES < 16 * 1024 * 1024, "the largest message is within a second of anybody's allowance");
+const _: () = assert!(
+    limits::GOSSIP_SIZE_BYTES < 16 * 1024 * 1024,
+    "the largest message is within a second of anybody's allowance"
+);
 
 #[derive(Debug)]
 struct Bucket {
@@ -177,7 +179,8 @@ impl Guard {
                     Topic::Transactions => &mut record.transactions,
                     Topic::Artifacts => &mut record.artifacts,
                 };
-                bucket.take(price, now) && record.bytes.take(size_bytes as f64 * price * if needed { 1.0 } else { STRANGENESS }, now)
+                bucket.take(price, now)
+                    && record.bytes.take(size_bytes as f64 * price * if needed { 1.0 } else { STRANGENESS }, now)
             }
             Spending::SyncRequest => record.sync.take(price, now),
             Spending::ProviderRecord => record.providers.take(price, now),

@@ -231,7 +231,11 @@ impl Driver {
 
     pub(super) fn on_sync(&mut self, event: request_response::Event<Asked, SyncResponse>) {
         match event {
-            request_response::Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
+            request_response::Event::Message {
+                peer,
+                message: Message::Request { request_id, request, channel },
+                ..
+            } => {
                 self.on_sync_requested(peer, request_id, request, channel);
             }
             request_response::Event::Message { peer, message: Message::Response { request_id, response }, .. } => {

@@ -77,8 +77,8 @@ use arc_malachitebft_core_consensus::{
     Error as CoreError, Input as CoreInput, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
 };
 use arc_malachitebft_core_types::{
-    CommitCertificate as CoreCommitCertificate, ExtendedCommitCertificate, Round, Timeout, TimeoutKind,
-    Validity, ValueOrigin, ValuePayload, ValueResponse, VoteExtensionPolicy, VoteExtensions,
+    CommitCertificate as CoreCommitCertificate, ExtendedCommitCertificate, Round, Timeout, TimeoutKind, Validity,
+    ValueOrigin, ValuePayload, ValueResponse, VoteExtensionPolicy, VoteExtensions,
 };
 use effects::{Effects, PendingCheck, Support};
 use std::{

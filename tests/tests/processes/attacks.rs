@@ -73,8 +73,10 @@ impl Victims {
             assert_eq!(log.lines().find(harm), None, "peer {peer} blames an honest one");
             let peak = self.net.peak_memory_bytes(peer);
             assert!(peak < memory_bytes, "peer {peer} took {} MB", peak >> 20);
-            let (reached, total) =
-                (self.net.metric(peer, "allod_consensus_reached_power"), self.net.metric(peer, "allod_consensus_total_power"));
+            let (reached, total) = (
+                self.net.metric(peer, "allod_consensus_reached_power"),
+                self.net.metric(peer, "allod_consensus_total_power"),
+            );
             assert!(reached > 0.0 && (reached - total).abs() < 0.5, "peer {peer} reaches {reached} of {total}");
         }
         self.net.wait_agreement(&[0, 1, 2, 3]);

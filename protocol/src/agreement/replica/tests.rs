@@ -418,7 +418,12 @@ fn a_head_is_read_and_judged_whatever_the_body_is() {
         Message::Vote(vote),
         four.proposal(0, &block),
         Message::Polka(PolkaCertificate { height, round: 3, block: hash, signatures: vec![signed] }),
-        Message::Round(RoundCertificate { height, round: 4, kind: RoundCertificateKind::Skip, votes: vec![round_vote] }),
+        Message::Round(RoundCertificate {
+            height,
+            round: 4,
+            kind: RoundCertificateKind::Skip,
+            votes: vec![round_vote],
+        }),
     ];
     for message in &messages {
         let head = Head::read(&message.encode()).unwrap();
