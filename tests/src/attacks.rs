@@ -4,7 +4,6 @@
 //! An [`Attack`] runs on threads of its own until it is dropped. What it costs its victims is for the test to see.
 
 pub mod far_votes;
-pub mod forged_proposals;
 pub mod old_proposals;
 pub mod repeated_votes;
 pub mod transactions;

@@ -49,7 +49,7 @@ pub fn begin(target: &Target, per_second: u32) -> Attack {
 }
 
 /// A well-formed proposal of two megabytes for a height, which nobody signed.
-pub(super) fn proposal(target: &Target, height: Height) -> SignedProposal {
+fn proposal(target: &Target, height: Height) -> SignedProposal {
     let network = target.genesis.network_id();
     let key = SigningKey::from_seed(&[7; 32]).public_key();
     let transaction = |nonce| {
