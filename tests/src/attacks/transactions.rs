@@ -143,7 +143,7 @@ pub fn read(message: &[u8]) -> Vec<Transaction> {
 }
 
 /// Listens to what the target passes on.
-pub fn listen(target: Target, heard: std::sync::mpsc::Sender<Vec<u8>>) -> Attack {
+pub fn listen(target: Target, heard: std::sync::mpsc::SyncSender<Vec<u8>>) -> Attack {
     Attack::begin(move |sent| async move {
         let mut stranger = Stranger::join_on(&target, "tx").await;
         sent.fetch_add(1, Ordering::Relaxed);

@@ -95,7 +95,7 @@ fn a_newcomer_that_is_behind_passes_on_nothing_that_others_blame_it_for() {
 
     let peer = newcomer(&mut victims.net);
     assert_eq!(victims.net.height(peer), Some(0));
-    let (hear, heard) = mpsc::channel();
+    let (hear, heard) = mpsc::sync_channel(1_024);
     let ear = listen(Target::of(&victims.net, &[peer]), hear);
     wait_until("the ear to be connected", || (ear.sent() > 0).then_some(()));
     let mouth = say(Target::of(&victims.net, &[peer]), mixed.clone());
