@@ -52,7 +52,7 @@ impl Pace {
     /// Whether a client's transaction has room, given how many wait in total and of how many senders, and how many of
     /// them are its sender's. Above the room, whoever has less than an equal part of it still has some: nobody suffers
     /// because others fill it, and together they exceed it by as much again at most, or by one transaction each.
-    pub(super) const fn has_room(&self, waiting: usize, senders: usize, of_sender: usize) -> bool {
+    pub(super) fn has_room(&self, waiting: usize, senders: usize, of_sender: usize) -> bool {
         waiting < self.room || of_sender.saturating_mul(senders.saturating_add(1)) < self.room
     }
 
