@@ -640,8 +640,11 @@ impl Simulation {
             accepted = host.on_submit(checked).is_ok();
             Ok(())
         });
-        if accepted && self.peers[to].honest && self.peers[to].host.is_some() {
-            self.checker.on_acknowledged(to, id, expires, self.height(to));
+        if accepted
+            && self.peers[to].honest
+            && let Some(host) = &self.peers[to].host
+        {
+            self.checker.on_acknowledged(to, id, expires, host);
         }
         self.counts.accepted += u64::from(accepted);
         self.counts.refused += u64::from(!accepted);

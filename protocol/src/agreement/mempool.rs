@@ -383,6 +383,12 @@ impl Mempool {
         self.entries.get(id).map(|entry| &entry.transaction)
     }
 
+    /// How many transactions of the same sender go into blocks before this one. `None` if it is not waiting.
+    pub fn ahead_of(&self, id: &TransactionId) -> Option<usize> {
+        let sender = self.get(id)?.body.sender;
+        self.senders.get(&sender)?.by_arrival.iter().position(|one| one == id)
+    }
+
     /// Whether a transaction with this id is waiting.
     pub fn contains(&self, id: &TransactionId) -> bool {
         self.entries.contains_key(id)

@@ -30,7 +30,8 @@ const ENTRIES_OF_PEER: usize = 5;
 const ROUNDS_AHEAD: usize = 10;
 /// Heights in which what a validator acknowledged has to be decided once everything has healed and it has caught up: its
 /// turn to propose comes at least once in twice as many turns as there are validators, of which there are up to seven, and
-/// a turn may be lost to those who break the rules and be another's in the next round.
+/// a turn may be lost to those who break the rules and be another's in the next round. A sender's transactions go in their
+/// order, and of heavy ones one block may take no more than one: each that is ahead may need as long.
 const HEIGHTS_TO_FINAL: u64 = 24;
 
 /// What a peer said to have taken in.
@@ -38,6 +39,8 @@ struct Acknowledged {
     expires: Timestamp,
     /// Where the peer stood then.
     height: Height,
+    /// How many of the same sender had to go before it.
+    ahead: usize,
 }
 
 /// What is remembered of one honest peer.
@@ -161,8 +164,15 @@ impl Checker {
 
     /// An honest peer told its client that it took a transaction in: it keeps it until it is final or expired, as long as it
     /// has power. What waits is in memory, and a client whose peer stopped asks again.
-    pub(super) fn on_acknowledged(&mut self, peer: usize, id: TransactionId, expires: Timestamp, height: Height) {
-        self.peers.entry(peer).or_default().acknowledged.insert(id, Acknowledged { expires, height });
+    pub(super) fn on_acknowledged(
+        &mut self,
+        peer: usize,
+        id: TransactionId,
+        expires: Timestamp,
+        host: &Host<SimMachine>,
+    ) {
+        let (height, ahead) = (host.tip().height, host.mempool().ahead_of(&id).unwrap_or(0));
+        self.peers.entry(peer).or_default().acknowledged.insert(id, Acknowledged { expires, height, ahead });
     }
 
     /// What a peer committed is final.
@@ -194,7 +204,8 @@ impl Checker {
         watched.acknowledged.retain(|_, one| one.expires >= latest);
         let lost = watched.acknowledged.keys().find(|id| !host.mempool().contains(id)).copied();
         let waits = |one: &&Acknowledged| {
-            healed.is_some_and(|healed| one.height.max(healed).get() + HEIGHTS_TO_FINAL < height.get())
+            let bound = HEIGHTS_TO_FINAL * (1 + one.ahead as u64);
+            healed.is_some_and(|healed| one.height.max(healed).get() + bound < height.get())
         };
         let late = watched.acknowledged.values().find(waits).map(|one| one.height);
         if let Some(id) = lost {
