@@ -508,6 +508,11 @@ impl Mempool {
             let Some(entry) = self.next_of(&turn.sender, turn.taken) else { continue };
             let used = turn.used.plus(entry.weight);
             let fits = entry.size_bytes <= bytes && entry.weight <= weight && used <= limits::SENDER_WEIGHT;
+            if !fits && line.served.is_empty() {
+                // The others of its family wait with it. If they took what is left, the family would be served, and its
+                // turn would never come.
+                continue;
+            }
             // Otherwise those behind it must wait too: a sender's transactions stay in order.
             if fits {
                 (bytes, weight) = (bytes.saturating_sub(entry.size_bytes), weight.minus(entry.weight));

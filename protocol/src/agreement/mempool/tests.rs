@@ -205,6 +205,35 @@ fn one_heavy_transaction_waits_for_light_ones_of_others_but_not_for_ever() {
 }
 
 #[test]
+fn a_heavy_transaction_does_not_wait_for_ever_behind_light_ones_of_its_own_family() {
+    let one = heavy(12, 0);
+    // No room is left for it once each other family had as much.
+    let count = limits::BLOCK_WEIGHT.get() / one.weight.get() + 1;
+    let founders: Vec<u8> = (1..=u8::try_from(count).expect("few")).collect();
+    let (state, mut pool) = (families(&founders), Mempool::new());
+    pool.insert(one, &state, Timestamp::ZERO).expect("room");
+    let mut nonce = 0;
+    for blocks in 0.. {
+        // Every family, that of the heavy one too, has more light ones than go into a block.
+        for founder in &founders {
+            for sender in [10 * founder, 10 * founder + 1] {
+                let waiting = |pool: &Mempool| pool.waiting_of(&AccountId::from_bytes([sender; 32]));
+                while waiting(&pool) < 200 {
+                    pool.insert(transaction(sender, nonce, 1_000), &state, Timestamp::ZERO).expect("room");
+                    nonce += 1;
+                }
+            }
+        }
+        let batch = pool.batch(8_192, 8_192);
+        pool.remove(&batch.iter().map(Transaction::id).collect::<Vec<_>>());
+        if batch.iter().any(|one| *one.body.sender.as_bytes() == [12; 32]) {
+            break;
+        }
+        assert!(blocks < 20, "it never comes");
+    }
+}
+
+#[test]
 fn many_accounts_of_one_founder_delay_each_other_and_nobody_else() {
     let (state, mut pool) = (families(&[1, 2]), Mempool::new());
     for sender in 10..20 {
