@@ -7,9 +7,9 @@
 //! not left yet, and never the other. The size of the file never changes, so a store is one write and one `fdatasync`
 //! without file-system metadata.
 
-use crate::wal::{LogError, sync_found};
+use crate::wal::{LogError, open_or_create, sync_found};
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -43,14 +43,7 @@ impl SignGuard {
     pub fn open(dir: &Path) -> Result<Self, LogError> {
         let path = dir.join(GUARD_FILE);
         let failed = |doing| move |error| LogError::Io { path: dir.join(GUARD_FILE), doing, error };
-        std::fs::create_dir_all(dir).map_err(failed("creating the directory of"))?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed("opening"))?;
+        let file = open_or_create(dir, &path).map_err(failed("opening"))?;
         if file.metadata().map_err(failed("reading the size of"))?.len() == 0 {
             file.write_all_at(&[0; SLOT_BYTES * SLOTS], 0).map_err(failed("writing"))?;
         }

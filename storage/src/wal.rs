@@ -109,14 +109,7 @@ impl ConsensusLog {
     pub fn open(dir: &Path) -> Result<Self, LogError> {
         let path = dir.join(LOG_FILE);
         let failed = |doing| move |error| LogError::Io { path: dir.join(LOG_FILE), doing, error };
-        std::fs::create_dir_all(dir).map_err(failed("creating the directory of"))?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed("opening"))?;
+        let file = open_or_create(dir, &path).map_err(failed("opening"))?;
         let mut log = Self { path, file, len: 0, pending: Vec::new(), failed: false };
         let size = log.file.metadata().map_err(failed("reading the size of"))?.len();
         log.len = log.whole_frames(size)?;
@@ -331,6 +324,12 @@ fn split_entry_header(content: &[u8]) -> Option<(Height, usize, &[u8])> {
 
 fn bytes_of(slice: &[u8]) -> u64 {
     u64::try_from(slice.len()).unwrap_or(u64::MAX)
+}
+
+/// Opens a file of a directory for reading and writing. Creates both if they are missing.
+pub(crate) fn open_or_create(dir: &Path, file: &Path) -> io::Result<File> {
+    std::fs::create_dir_all(dir)?;
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file)
 }
 
 /// Makes durable what was found in a file of a directory, or has just been made there, and that both are there at all. A

@@ -31,7 +31,7 @@ use std::{hint::black_box, time::Duration};
 
 const HANDLES: [&str; 4] = ["northfield", "lakeside", "hilltop", "riverbend"];
 
-/// A chain on which the members admitted so many validators, one after another.
+/// A chain on which the members admitted `changes` validators, one after another.
 fn chain_with_changes(changes: u8) -> Chain {
     let keys = (0..4 + changes).map(|index| SigningKey::from_seed(&[index + 101; 32]));
     let mut chain = Chain::new(genesis(&HANDLES), Author::new(keys));

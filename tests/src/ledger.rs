@@ -34,7 +34,7 @@ pub fn rule(quorum: u16, threshold: u16) -> Rule {
     Rule::new(percent(quorum), threshold, 10_000)
 }
 
-/// At least so many of a hundred.
+/// At least `value` of a hundred.
 pub fn percent(value: u16) -> Portion {
     Portion::at_least(Fraction::percent(value.into()).unwrap_or(Fraction::WHOLE))
 }

@@ -131,7 +131,7 @@ impl std::fmt::Display for Check {
 /// The list, in the order of its files.
 ///
 /// # Errors
-/// When a file cannot be read, a name stands twice, or a check is none.
+/// When a file cannot be read, a name stands twice, or a check names no suite.
 pub fn list(directory: &Path) -> Result<Vec<(String, Mutant)>> {
     let files = fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
     let mut files: Vec<PathBuf> = files.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;

@@ -55,7 +55,7 @@ impl SmallDisk {
         self.fill_but(0);
     }
 
-    /// Writes until about so many mebibytes are left.
+    /// Writes until about `left_mib` mebibytes are left.
     pub fn fill_but(&self, left_mib: u64) {
         let mut file = File::create(self.path.join(FILLER)).expect("a file");
         let piece = vec![0x5a; PIECE_SIZE_BYTES];

@@ -450,7 +450,7 @@ pub(crate) struct ContentQuery {
 /// The bytes of a stored file, or of a file of a stored collection, checked while they are read.
 #[utoipa::path(get, path = "/v1/artifacts/{address}/content", tag = "artifacts",
     params(("address" = String, Path, description = "The artifact's address."), ContentQuery,
-        ("range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-99` or `bytes=-8`; what is none, or several, is passed over."),
+        ("range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-99` or `bytes=-8`; anything else, or several ranges, is ignored."),
         ("if-range" = Option<String>, Header, description = "The `ETag` that the range is of: of other bytes all are sent."),
         ("if-none-match" = Option<String>, Header, description = "`ETag`s of what the client has; or `*`.")),
     responses(

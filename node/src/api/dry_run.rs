@@ -119,7 +119,7 @@ fn blocking(reader: &Reader, proposal: &Proposal, electorate: u64) -> Result<Blo
     let weight = proposal.rule.blocking_weight(electorate);
     let mut view = BlockingView { weight, alone: Vec::new(), smallest_group: Vec::new(), smallest_group_size: None };
     match proposal.scope() {
-        // One voice each: any so many.
+        // One voice each: any group of that size.
         Scope::Network => view.smallest_group_size = Some(weight),
         Scope::Model(model) => {
             let holders = reader.find::<Register>(&model)?.map_or(0, |register| register.holders);

@@ -52,7 +52,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) const EVENT_RESULTS: usize = 256;
 /// Blocks that are told again to a client that was away; of what is further back it is told that it missed them.
 pub(super) const REPLAY_BLOCKS: u64 = if cfg!(test) { 6 } else { 10_000 };
-/// The name of an event that tells of copies, which is no event of the ledger.
+/// The name of an event about copies, which is not an event of the ledger.
 const COPIES_EVENT: &str = "copies";
 /// The header in which a client names the last id that it saw.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -113,7 +113,7 @@ impl FromStr for Place {
         (status = 200, description = "Events `block` (a NoticeView), `gap` (a GapView) and `copies` (a Copies), for as long as the client \
             stays. The id of an event, HEIGHT.INDEX or HEIGHT, is a place on the ledger and the same on every peer.",
             body = NoticeView, content_type = "text/event-stream"),
-        (status = 400, description = "The id is none.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The id is not HEIGHT.INDEX or HEIGHT.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many streams are open.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn events(
@@ -152,7 +152,7 @@ struct Stream {
     stop: watch::Receiver<bool>,
     types: Option<BTreeSet<String>>,
     told: Place,
-    /// Whether blocks after `told` may be on the ledger that no notice will tell of.
+    /// Whether the ledger may hold blocks after `told` for which no notice will come.
     behind: bool,
     /// What is to be sent next.
     ready: VecDeque<Event>,

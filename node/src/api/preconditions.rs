@@ -19,8 +19,8 @@ pub(crate) enum Asked {
     Outside,
 }
 
-/// Reads the headers of a request for a file of so many bytes. What is no range of bytes, or several, is passed over,
-/// as section 14.2 lets a server, and the file given whole.
+/// Reads the headers of a request for a file of `size_bytes`. A range in another unit, or several ranges, is ignored, as
+/// section 14.2 allows, and the whole file is given.
 pub(crate) fn asked(method: &Method, headers: &HeaderMap, address: &ArtifactId, size_bytes: u64) -> Asked {
     let tag = etag(address);
     if is_known(headers, &tag) {

@@ -46,17 +46,23 @@
 //! A peer outside the validator set (an *observer*, with or without a key) runs the same replica: it follows votes and
 //! decides, and is never asked to build or sign.
 //!
-//! Continue with `wire` (messages, log), [`last_signed`], [`evidence`], `effects` (answers the core).
+//! Continue with `interface` (what goes in and comes out), `wire` (messages, log), `admission` (what is let in),
+//! [`last_signed`], [`evidence`], `recovery` (from the log), `effects` (answers the core).
 
+mod admission;
 mod effects;
 pub mod evidence;
+mod interface;
 pub mod last_signed;
+mod recovery;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use crate::agreement::bft::Timeouts;
+pub use admission::EARLY_MESSAGES;
 pub use evidence::DoubleSign;
+pub use interface::{Admission, Ignored, Input, Output, Rejected, ReplicaError, Timer, Warning};
 pub use last_signed::{LastSigned, SignedKind};
 pub use wire::{
     Head, LogEntry, LogRecord, LoggedBlock, MalformedMessage, Message, PolkaCertificate, ROUNDS, RoundCertificate,
@@ -64,15 +70,16 @@ pub use wire::{
 };
 
 use crate::{
-    agreement::bft::{Bft, ProposalBody},
+    agreement::bft::Bft,
     ground::{
         crypto::SigningKey,
-        ids::{BlockHash, Height, NetworkId, Signature, ValidatorAddress},
+        ids::{BlockHash, Height, NetworkId, ValidatorAddress},
         limits,
     },
     ledger::block::{Block, DecidedBlock, Tip},
     rules::validator::ValidatorSet,
 };
+use admission::Early;
 use arc_malachitebft_core_consensus::{
     Error as CoreError, Input as CoreInput, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
 };
@@ -81,244 +88,7 @@ use arc_malachitebft_core_types::{
     ValueOrigin, ValuePayload, ValueResponse, VoteExtensionPolicy, VoteExtensions,
 };
 use effects::{Effects, PendingCheck, Support};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
-    time::Duration,
-};
-
-/// Rounds ahead of the current one from which messages are accepted: the core's own bound, applied before signatures.
-const ROUNDS_AHEAD: u32 = 10;
-/// Messages of one validator kept for the next height: two votes and a proposal for each accepted round, with room for
-/// evidence of signing twice.
-pub const EARLY_MESSAGES: usize = 48;
-/// Proposals of one validator kept for the next height, each with its block: two prove signing twice.
-const EARLY_PROPOSALS: usize = 2;
-
-/// An event from outside.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// The height after `tip` begins.
-    Start {
-        /// The last decided and executed block.
-        tip: Tip,
-        /// The timeouts of the steps at this height.
-        timeouts: Timeouts,
-    },
-    /// A message arrived; [`Message::decode`] read it.
-    Message(Message),
-    /// The answer to [`Output::Build`].
-    Built {
-        /// The height it was built for.
-        height: Height,
-        /// The round it was built for.
-        round: u32,
-        /// The block.
-        block: Block,
-    },
-    /// The answer to [`Output::Check`].
-    Checked {
-        /// The height of the block.
-        height: Height,
-        /// The block's hash.
-        block: BlockHash,
-        /// As in [`Output::Check`].
-        certified: bool,
-        /// Whether the block breaks no rule.
-        valid: bool,
-    },
-    /// A timer elapsed.
-    Timeout(Timer),
-    /// Another peer sent the decided block of the current height.
-    Synced(DecidedBlock),
-}
-
-/// What the host must do, in order.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Append to the log. It must be durable before anything that follows leaves the machine.
-    Log(LogEntry),
-    /// The last-signed record has changed. It must be durable after the log, and before anything that follows leaves
-    /// the machine.
-    Signed(LastSigned),
-    /// Send to all validators.
-    Publish(Message),
-    /// Send again to all validators.
-    Republish(Message),
-    /// Wait, then feed [`Input::Timeout`]. Replaces a running timer with the same key.
-    Schedule(Timer, Duration),
-    /// Stop a timer.
-    Cancel(Timer),
-    /// Stop all timers.
-    CancelAll,
-    /// A round has begun.
-    StartedRound {
-        /// Its height.
-        height: Height,
-        /// The round.
-        round: u32,
-        /// The validator whose turn it is to propose.
-        proposer: ValidatorAddress,
-    },
-    /// It is this validator's turn: build a block.
-    Build {
-        /// The height to build for.
-        height: Height,
-        /// The round to build for.
-        round: u32,
-    },
-    /// Check a block.
-    Check {
-        /// The height of the block.
-        height: Height,
-        /// The block.
-        block: Block,
-        /// Whether more than two thirds voted for it, in a polka or a commit certificate: then this peer's clock no
-        /// longer judges its time.
-        certified: bool,
-    },
-    /// A block is final.
-    Decided(DecidedBlock),
-    /// The height is over: nothing more comes from it except late outputs of this very step.
-    Finalized {
-        /// The height.
-        height: Height,
-        /// Evidence of signing twice at this height, at most a few pairs per validator.
-        evidence: Vec<DoubleSign>,
-    },
-    /// A synced block proves nothing, or breaks a rule.
-    SyncRejected {
-        /// Its height.
-        height: Height,
-        /// Why it was rejected.
-        reason: String,
-    },
-    /// Something that an operator should see.
-    Warning(Warning),
-}
-
-/// Something that an operator should see; the replica continues.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Warning {
-    /// The last-signed record forbade a signature.
-    #[error("refused to sign a {kind:?} for height {height}, round {round}: another was signed there or later before")]
-    WithheldSignature {
-        /// The kind of message.
-        kind: SignedKind,
-        /// Its height.
-        height: Height,
-        /// Its round.
-        round: u32,
-    },
-    /// A block could not be proposed again because the votes that allow it are gone.
-    #[error("no polka certificate at height {height} to propose a block again: {reason}")]
-    NoPolkaCertificate {
-        /// The height.
-        height: Height,
-        /// The core's message.
-        reason: String,
-    },
-}
-
-/// Identifies a timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timer {
-    /// The height it belongs to.
-    pub height: Height,
-    /// What it waits for.
-    pub kind: TimerKind,
-    /// The round it belongs to.
-    pub round: u32,
-}
-
-/// What to do with a message before anything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It is genuine: relay it, and feed it to the replica.
-    Accept,
-    /// It is useless here: do not relay it, and do not blame the sender.
-    Ignore(Ignored),
-    /// No honest peer sends or relays it.
-    Reject(Rejected),
-}
-
-/// Why a message is useless here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Ignored {
-    /// Its height is decided.
-    #[error("the height is decided")]
-    Stale,
-    /// Its height is more than one ahead; catching up is another protocol.
-    #[error("the height is more than one ahead")]
-    Ahead,
-    /// Its round is too far ahead.
-    #[error("the round is too far ahead")]
-    RoundAhead,
-    /// Enough is kept from this sender, or it could prove nothing more.
-    #[error("enough is kept of this sender")]
-    Enough,
-}
-
-/// Why a message is faulty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// It belongs to another network.
-    #[error("the message is of another network")]
-    Network,
-    /// Its sender is not a validator at that height.
-    #[error("the sender is not a validator")]
-    NotValidator,
-    /// It is another validator's turn to propose.
-    #[error("it is another's turn to propose")]
-    NotProposer,
-    /// A proposal claims a polka that is not from an earlier round.
-    #[error("the round of the polka is not an earlier one")]
-    PolkaRound,
-    /// A signature does not verify, or a certificate proves nothing.
-    #[error("a signature does not verify or does not weigh enough")]
-    Signature,
-}
-
-/// A broken invariant. The process must end: going on may sign twice or decide wrongly.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReplicaError {
-    /// Replaying the log led to a message that differs from the recorded one.
-    #[error("the consensus log does not lead to the messages it records, so this key must not sign on: {0}")]
-    Divergence(String),
-    /// The core failed.
-    #[error("consensus failed at height {height}: {reason}")]
-    Core {
-        /// The height.
-        height: Height,
-        /// The core's message.
-        reason: String,
-    },
-    /// The log has an entry of a height that the ledger has not reached.
-    #[error("the consensus log has an entry of height {entry}, but the ledger ends at {tip}: blocks were lost")]
-    LogAhead {
-        /// The entry's height.
-        entry: Height,
-        /// The ledger's height.
-        tip: Height,
-    },
-    /// The log names a block that it does not contain.
-    #[error("the consensus log names block {0} without holding it: the log is damaged")]
-    LogIncomplete(BlockHash),
-    /// The host started a height that had already begun.
-    #[error("height {start} was started, but height {current} has begun: recover from the log instead")]
-    StartedAgain {
-        /// The height to start.
-        start: Height,
-        /// The current height.
-        current: Height,
-    },
-    /// The host started with the tip of another network.
-    #[error("the tip is of network {0}, not of this replica's")]
-    Network(NetworkId),
-    /// A block was decided that was never found valid here.
-    #[error("block {0} was decided without having been checked")]
-    UncheckedDecision(BlockHash),
-}
+use std::{collections::BTreeMap, convert::Infallible};
 
 /// One peer's part in agreement.
 pub struct Replica {
@@ -332,12 +102,6 @@ pub struct Replica {
     next_validators: ValidatorSet,
     /// Messages kept for the next height, by sender.
     early: BTreeMap<ValidatorAddress, Early>,
-}
-
-#[derive(Default)]
-struct Early {
-    messages: BTreeSet<Vec<u8>>,
-    proposals: usize,
 }
 
 impl Replica {
@@ -369,63 +133,6 @@ impl Replica {
             validators: None,
             next_validators: tip.validators.clone(),
             early: BTreeMap::new(),
-        }
-    }
-
-    /// A replica in the state of the log's writer, and the outputs that the writer may not have performed: perform them
-    /// before any input. Entries of decided heights are skipped.
-    ///
-    /// # Errors
-    /// When the log does not fit the tip or does not lead to the messages it records.
-    pub fn recover(
-        key: Option<SigningKey>,
-        last_signed: LastSigned,
-        tip: Tip,
-        timeouts: Timeouts,
-        log: &[LogEntry],
-    ) -> Result<(Self, Vec<Output>), ReplicaError> {
-        let mut replica = Self::new(key, last_signed, &tip);
-        let height = tip.height.next();
-        if let Some(entry) = log.iter().find(|entry| entry.height > height) {
-            return Err(ReplicaError::LogAhead { entry: entry.height, tip: tip.height });
-        }
-        let inputs = core_inputs(log.iter().filter(|entry| entry.height == height))?;
-        replica.effects.restore_last_signed(&inputs);
-        replica.effects.replaying = true;
-        replica.start(tip, timeouts)?;
-        replica.core.record_recovered_own_precommit_extensions(inputs.iter());
-        replica.core.index_wal_entries(inputs.iter());
-        for input in inputs {
-            replica.feed(input)?;
-        }
-        replica.core.reset_entries_index();
-        replica.effects.replaying = false;
-        replica.republish_own_proposals(log);
-        // The core may get its blocks only now: before the end of the replay it would propose a block again that it had
-        // already proposed.
-        replica.give_blocks()?;
-        replica.ask_for_checks();
-        let outputs = std::mem::take(&mut replica.effects.outputs);
-        Ok((replica, outputs))
-    }
-
-    /// The replay sends own votes again but not own proposals. A proposal that never left the machine would cost a
-    /// round.
-    fn republish_own_proposals(&mut self, log: &[LogEntry]) {
-        let (height, round) = (self.height(), self.round());
-        for entry in log.iter().filter(|entry| entry.height == height) {
-            let LogRecord::Proposal { round: proposed, pol_round, proposer, block, signature } = &entry.record else {
-                continue;
-            };
-            let block = match block {
-                LoggedBlock::Whole(block) => Some(block.clone()),
-                LoggedBlock::Earlier(hash) => self.effects.valid_block(hash),
-            };
-            if let Some(block) = block.filter(|_| *proposer == self.address && Some(*proposed) == round) {
-                let (round, pol_round, proposer, signature) = (*proposed, *pol_round, *proposer, *signature);
-                let proposal = SignedProposal { round, pol_round, proposer, block, signature };
-                self.effects.outputs.push(Output::Republish(Message::Proposal(proposal)));
-            }
         }
     }
 
@@ -482,134 +189,6 @@ impl Replica {
         self.early.values().map(|early| early.messages.len()).sum()
     }
 
-    /// Judges a message by its head: its network, height, round, sender, turn and signature. Verified signatures are
-    /// remembered, so that neither [`Replica::admit`] nor [`Replica::step`] checks them again. A certificate's signatures are in
-    /// its body.
-    pub fn admit_head(&mut self, head: &Head) -> Admission {
-        self.judge_head(head).err().unwrap_or(Admission::Accept)
-    }
-
-    /// Judges a message: its head as [`Replica::admit_head`] does, and the signatures of a certificate.
-    pub fn admit(&mut self, message: &Message) -> Admission {
-        let judged = self.judge_head(&message.head()).and_then(|()| self.judge_certificate(message));
-        judged.err().unwrap_or(Admission::Accept)
-    }
-
-    /// Whether a message that is [`Ignored::Ahead`] is a vote that a known validator really signed. That is a reason to
-    /// ask others for blocks; an unsigned claim is not. It costs a signature check.
-    pub fn is_genuine_hint(&self, head: &Head) -> bool {
-        let Head::Vote(vote) = head else { return false };
-        let mut sets = self.validators.iter().chain([&self.next_validators]);
-        let signer = sets.find_map(|set| set.by_address(&vote.body.validator));
-        vote.body.network == self.network && signer.is_some_and(|signer| vote.is_signed_by(&signer.key))
-    }
-
-    fn judge_head(&mut self, head: &Head) -> Result<(), Admission> {
-        let height = self.height();
-        let early = head.height() == height.next();
-        if head.height() < height || (head.height() == height && self.is_finalized()) {
-            return Err(Admission::Ignore(Ignored::Stale));
-        }
-        if head.height() > height.next() {
-            return Err(Admission::Ignore(Ignored::Ahead));
-        }
-        let round = if early { 0 } else { self.round().unwrap_or(0) };
-        match head {
-            Head::Vote(vote) => self.judge_vote(vote, round, early),
-            Head::Proposal { body, signature } => self.judge_proposal(body, signature, round, early),
-            // The core accepts certificates of the current height only.
-            Head::Polka { .. } | Head::Round { .. } if early => Err(Admission::Ignore(Ignored::Ahead)),
-            Head::Round { round: of, .. } if *of < round => Err(Admission::Ignore(Ignored::Stale)),
-            Head::Polka { .. } | Head::Round { .. } => Ok(()),
-        }
-    }
-
-    /// Judges the votes of a certificate of the current height.
-    fn judge_certificate(&mut self, message: &Message) -> Result<(), Admission> {
-        let validators = self.validators_of(false);
-        let thresholds = self.core.params.threshold_params;
-        let verified = match message {
-            Message::Vote(_) | Message::Proposal(_) => return Ok(()),
-            Message::Polka(polka) => {
-                self.effects.verifies_votes(&validators, thresholds.quorum, polka.to_core().votes(&Bft))
-            }
-            Message::Round(certificate) => {
-                self.effects.verifies_round_certificate(&certificate.to_core(), &validators, thresholds)
-            }
-        };
-        verified.map_err(|_| Admission::Reject(Rejected::Signature))
-    }
-
-    /// The validators of the current height, or of the next one.
-    fn validators_of(&self, early: bool) -> ValidatorSet {
-        match &self.validators {
-            Some(validators) if !early => validators.clone(),
-            _ => self.next_validators.clone(),
-        }
-    }
-
-    fn judge_vote(&mut self, vote: &SignedVote, round: u32, early: bool) -> Result<(), Admission> {
-        if vote.body.network != self.network {
-            return Err(Admission::Reject(Rejected::Network));
-        }
-        if vote.body.round > round.saturating_add(ROUNDS_AHEAD) {
-            return Err(Admission::Ignore(Ignored::RoundAhead));
-        }
-        let validators = self.validators_of(early);
-        let validator = validators.by_address(&vote.body.validator).ok_or(Admission::Reject(Rejected::NotValidator))?;
-        let vote = vote.to_core();
-        if early {
-            self.judge_early(&validator.address, false)?;
-        } else if self.core.driver.votes().is_saturated_conflict(&vote) {
-            return Err(Admission::Ignore(Ignored::Enough));
-        }
-        if self.effects.verifies_vote(&vote.message, &validator.key, &vote.signature) {
-            Ok(())
-        } else {
-            Err(Admission::Reject(Rejected::Signature))
-        }
-    }
-
-    fn judge_proposal(
-        &mut self,
-        proposal: &ProposalBody,
-        signature: &Signature,
-        round: u32,
-        early: bool,
-    ) -> Result<(), Admission> {
-        if proposal.network != self.network {
-            return Err(Admission::Reject(Rejected::Network));
-        }
-        if proposal.round > round.saturating_add(ROUNDS_AHEAD) {
-            return Err(Admission::Ignore(Ignored::RoundAhead));
-        }
-        if proposal.pol_round.is_some_and(|polka| polka >= proposal.round) {
-            return Err(Admission::Reject(Rejected::PolkaRound));
-        }
-        let validators = self.validators_of(early);
-        let proposer = validators.proposer(proposal.height, proposal.round);
-        if proposer.address != proposal.proposer {
-            return Err(Admission::Reject(Rejected::NotProposer));
-        }
-        if early {
-            self.judge_early(&proposer.address, true)?;
-        } else if self.core.exceeds_per_round_cap(proposal.height, Round::new(proposal.round), &proposal.block) {
-            return Err(Admission::Ignore(Ignored::Enough));
-        }
-        if self.effects.verifies_proposal(proposal, &proposer.key, signature) {
-            Ok(())
-        } else {
-            Err(Admission::Reject(Rejected::Signature))
-        }
-    }
-
-    fn judge_early(&self, sender: &ValidatorAddress, is_proposal: bool) -> Result<(), Admission> {
-        let full = self.early.get(sender).is_some_and(|early| {
-            early.messages.len() >= EARLY_MESSAGES || (is_proposal && early.proposals >= EARLY_PROPOSALS)
-        });
-        if full { Err(Admission::Ignore(Ignored::Enough)) } else { Ok(()) }
-    }
-
     fn on_message(&mut self, message: Message) -> Result<(), ReplicaError> {
         if self.admit(&message) != Admission::Accept || !self.is_new_if_early(&message) {
             return Ok(());
@@ -620,22 +199,6 @@ impl Replica {
             Message::Polka(certificate) => CoreInput::PolkaCertificate(certificate.to_core()),
             Message::Round(certificate) => CoreInput::RoundCertificate(certificate.to_core()),
         })
-    }
-
-    /// The core keeps early messages in a queue that does not check for repetitions.
-    fn is_new_if_early(&mut self, message: &Message) -> bool {
-        let Some(sender) = message.sender().filter(|_| message.height() > self.height()) else { return true };
-        let early = self.early.entry(sender).or_default();
-        let bytes = match message {
-            Message::Vote(vote) => vote.body.signing_bytes(),
-            Message::Proposal(proposal) => proposal.body().signing_bytes(),
-            Message::Polka(_) | Message::Round(_) => return true,
-        };
-        let new = early.messages.insert(bytes);
-        if new && matches!(message, Message::Proposal(_)) {
-            early.proposals = early.proposals.saturating_add(1);
-        }
-        new
     }
 
     fn start(&mut self, tip: Tip, timeouts: Timeouts) -> Result<(), ReplicaError> {
@@ -821,45 +384,4 @@ fn core_timeout(kind: TimerKind, round: u32) -> Timeout {
         TimerKind::Rebroadcast => TimeoutKind::Rebroadcast,
     };
     Timeout::new(Round::new(round), kind)
-}
-
-/// The core's inputs that the entries record, with every block whole again.
-fn core_inputs<'a>(log: impl Iterator<Item = &'a LogEntry>) -> Result<Vec<CoreInput<Bft>>, ReplicaError> {
-    let mut blocks: BTreeMap<BlockHash, Block> = BTreeMap::new();
-    let mut whole = |logged: &LoggedBlock| match logged {
-        LoggedBlock::Whole(block) => {
-            blocks.insert(block.hash(), block.clone());
-            Ok(block.clone())
-        }
-        LoggedBlock::Earlier(hash) => blocks.get(hash).cloned().ok_or(ReplicaError::LogIncomplete(*hash)),
-    };
-    log.map(|entry| {
-        Ok(match &entry.record {
-            LogRecord::Vote(vote) => CoreInput::Vote(vote.to_core()),
-            LogRecord::Proposal { round, pol_round, proposer, block, signature } => {
-                let proposal = SignedProposal {
-                    round: *round,
-                    pol_round: *pol_round,
-                    proposer: *proposer,
-                    block: whole(block)?,
-                    signature: *signature,
-                };
-                CoreInput::Proposal(proposal.to_core())
-            }
-            LogRecord::Polka(certificate) => CoreInput::PolkaCertificate(certificate.to_core()),
-            LogRecord::Timeout { kind, round } => CoreInput::TimeoutElapsed(core_timeout(*kind, *round)),
-            LogRecord::Verdict { round, pol_round, proposer, block, valid } => {
-                let value = ProposedValue {
-                    height: entry.height,
-                    round: Round::new(*round),
-                    valid_round: (*pol_round).into(),
-                    proposer: *proposer,
-                    value: whole(block)?,
-                    validity: Validity::from_bool(*valid),
-                };
-                CoreInput::ProposedValue(value, ValueOrigin::Consensus)
-            }
-        })
-    })
-    .collect()
 }

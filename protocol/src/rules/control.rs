@@ -181,7 +181,7 @@ pub(crate) fn require(state: &Overlay<'_>, model: ModelId, account: AccountId) -
 pub struct AcceptControl {
     /// The holder.
     pub account: AccountId,
-    /// The keys with which its control began anew, or is to.
+    /// The keys with which its control began again, or will.
     pub keys: KeyPolicy,
 }
 

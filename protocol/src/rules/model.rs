@@ -171,7 +171,7 @@ pub(crate) fn check_stewards(stewards: &[AccountId]) -> Result<(), Invalid> {
     check_count("stewards", stewards.len(), limits::STEWARDS)?;
     let form = |problem: &str| Err(Invalid::Form { field: "stewards", problem: problem.into() });
     if stewards.is_empty() {
-        return form("are none; a model has at least one, or nobody could countersign what is given to it");
+        return form("are missing; a model has at least one, or nobody could countersign what is given to it");
     }
     let mut seen = std::collections::BTreeSet::new();
     if !stewards.iter().all(|steward| seen.insert(*steward)) {

@@ -64,7 +64,7 @@ pub(super) fn consensus_key(peer: usize) -> SigningKey {
     SigningKey::from_seed(&[u8::try_from(peer).expect("few peers") + 101; 32])
 }
 
-/// A genesis with so many validators, of one account each.
+/// A genesis with `validators` validators, of one account each.
 pub(super) fn genesis(validators: usize, timeouts: Timeouts) -> Genesis {
     let founders = || FOUNDERS.into_iter().chain(MORE).map(|handle| Handle::new(handle).expect("a handle"));
     let account =

@@ -29,7 +29,7 @@ use std::time::Duration;
 pub(super) const EPOCH_MS: u64 = crate::ledger::GENESIS_TIME;
 /// The longest that a slow disk takes for one write, in virtual microseconds.
 const SLOW_WRITE_US: u64 = 30_000;
-/// Within so many calls of a write the power fails: before what it writes, before the sync of that, or after.
+/// Number of calls of a write within which the power fails: before what it writes, before the sync of that, or after.
 const CALLS: u64 = 3;
 
 /// The power is gone.
@@ -107,8 +107,8 @@ pub(super) struct SimMachine {
 }
 
 impl SimMachine {
-    /// A machine that is off. Its clock is so many milliseconds ahead of true time, and goes faster by so many millionths;
-    /// of its writes such parts are slow and find no room.
+    /// A machine that is off, with the offset and drift of its clock, and the parts of its writes that are slow or find no
+    /// room.
     pub(super) fn new(
         disk: Store,
         seed: u64,
@@ -135,7 +135,7 @@ impl SimMachine {
         }
     }
 
-    /// An event is given to the host now; power fails after so many more things, if at all.
+    /// An event is given to the host now; power fails after `power_left` more things, if at all.
     pub(super) fn at(&mut self, now_us: u64, power_left: Option<u64>) {
         (self.now_us, self.spent_us) = (now_us, 0);
         self.power_left = self.power_left.or(power_left);

@@ -13,7 +13,7 @@ pub struct Partition {
     pub isolated: Vec<usize>,
     /// Whether they hear the others all the same, who do not hear them.
     pub one_way: bool,
-    /// If it flaps: for so many milliseconds it is there, for as many it is not, and so on.
+    /// If it flaps: how long it is there, then how long it is not, and so on, in milliseconds.
     pub flaps_ms: Option<u64>,
 }
 

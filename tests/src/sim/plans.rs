@@ -28,7 +28,7 @@ pub struct Named {
     plan: fn(u64) -> Plan,
 }
 
-/// Of fresh seeds, so many of this plan for one of each other.
+/// Number of fresh seeds of this plan for one of each other plan.
 const MIXES_IN_LONG_RUNS: u64 = 30;
 /// The mix of all faults.
 const MIX: &str = "any-mix-of-faults";

@@ -134,7 +134,7 @@ pub struct BlockingView {
     /// Holders who have it alone, the heaviest first; at most 100 are listed.
     pub alone: Vec<WeightView>,
     /// The fewest holders who have it together, the heaviest first; at most 100 are listed. Empty for the network, where
-    /// any so many members will do.
+    /// any that number of members will do.
     pub smallest_group: Vec<WeightView>,
     /// How many they are; null where it is not worked out, because a model has more than 10,000 holders.
     pub smallest_group_size: Option<u64>,

@@ -52,8 +52,9 @@ impl Ask for Mint {
     }
 }
 
+/// Whose units go, how many, and why.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Burn {
+struct Taking {
     /// namespace/name
     model: ModelName,
     /// The holder
@@ -65,46 +66,37 @@ pub(in crate::cli) struct Burn {
     /// The cause, for the history
     #[arg(long)]
     cause: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Burn {
+    #[command(flatten)]
+    taking: Taking,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Expropriate {
-    /// namespace/name
-    model: ModelName,
-    /// The holder
-    #[arg(long, value_name = "ACCOUNT")]
-    from: String,
-    /// How many units
-    #[arg(long, value_parser = args::some_units)]
-    units: Units,
-    /// The cause, for the history
-    #[arg(long)]
-    cause: String,
+    #[command(flatten)]
+    taking: Taking,
 }
 
 impl Ask for Expropriate {
     async fn ask(&self, client: &Client) -> Result<Asked> {
-        let from = client.account(&self.from).await?.account;
-        let action = ModelAction::Expropriate(share::Expropriate {
-            from: from.id,
-            units: self.units,
-            cause: self.cause.clone(),
-        });
-        let title = format!("Take {} units of {} from {}", self.units, self.model, from.handle);
-        Asked::model(client, &self.model, action, title).await
+        let Taking { model, from, units, cause } = &self.taking;
+        let from = client.account(from).await?.account;
+        let taken = share::Expropriate { from: from.id, units: *units, cause: cause.clone() };
+        let title = format!("Take {units} units of {model} from {}", from.handle);
+        Asked::model(client, model, ModelAction::Expropriate(taken), title).await
     }
 }
 
 impl Ask for Burn {
     async fn ask(&self, client: &Client) -> Result<Asked> {
-        let from = client.account(&self.from).await?.account;
-        let action = ModelAction::BurnShares(share::BurnByDecision {
-            from: from.id,
-            units: self.units,
-            cause: self.cause.clone(),
-        });
-        let title = format!("Burn {} units of {} that {} holds", self.units, self.model, from.handle);
-        Asked::model(client, &self.model, action, title).await
+        let Taking { model, from, units, cause } = &self.taking;
+        let from = client.account(from).await?.account;
+        let taken = share::BurnByDecision { from: from.id, units: *units, cause: cause.clone() };
+        let title = format!("Burn {units} units of {model} that {} holds", from.handle);
+        Asked::model(client, model, ModelAction::BurnShares(taken), title).await
     }
 }
 

@@ -7,12 +7,13 @@ use crate::{
     ground::{
         codec::DecodeError,
         crypto::Domain,
-        ids::{AccountId, Power, StateRoot, Timestamp},
+        ids::{AccountId, Power, Signature, StateRoot, Timestamp},
     },
     ledger::block::{CommitSignature, VoteBody, VoteKind},
     rules::validator::Validator,
 };
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const NETWORK: NetworkId = NetworkId::from_bytes([1; 32]);
 

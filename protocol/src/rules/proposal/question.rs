@@ -95,7 +95,7 @@ impl Question {
         check_count("actions", count, limits::PROPOSAL_ACTIONS)?;
         let form = |problem: String| Err(Invalid::Form { field: "actions", problem });
         if count == 0 {
-            return form("are none; say what is done if it passes".into());
+            return form("are missing; say what is done if it passes".into());
         }
         if self.resolution().is_some() && count > 1 {
             return form("resolve a dispute among other actions; put each resolution by itself".into());

@@ -45,7 +45,7 @@ fn spoil(scene: &mut Scene<'_>, proposal: &SignedProposal) -> Message {
             let header = Header { transactions_root: transactions_root(&transactions), ..block.header().clone() };
             scene.proposal(round, pol_round, Block::new(header, transactions))
         }
-        // A proposal that is none.
+        // A proposal that breaks its own form.
         24 => scene.proposal(round, Some(round), block),
         25 => scene.proposal(round + 1, pol_round, block),
         26 => scene.proposal(round.saturating_add(20), pol_round, block),
