@@ -6,10 +6,11 @@
 //!
 //! # Security
 //! The API acts on files of this machine with this process's rights: publishing reads a path, fetching writes one. So
-//! it listens on 127.0.0.1 unless told otherwise, and whoever can reach the address is trusted that far. Web pages in a
-//! browser on this machine can reach it too, and are kept out ([`origin`]):
-//! - a request whose `Host` is not an IP address or `localhost` is refused, so that a name which an attacker points at
-//!   127.0.0.1 (DNS rebinding) gets nothing but health and metrics;
+//! it listens on 127.0.0.1 unless told otherwise, elsewhere with TLS only, and whoever changes anything shows a token
+//! ([`caller`]). Web pages in
+//! a browser on this machine can reach it too, and are kept out ([`origin`]):
+//! - without TLS, a request whose `Host` is not an IP address or `localhost` is refused, so that a name which an attacker
+//!   points at 127.0.0.1 (DNS rebinding) gets nothing but health and metrics;
 //! - a request that changes something and carries the `Origin` of another site is refused, and no CORS header is ever
 //!   sent, so that no page reads an answer.
 //!
@@ -19,8 +20,8 @@
 //! their places ([`listener`]), so that health and metrics are answered whoever holds how many.
 //!
 //! # Reading order
-//! [`views`] (what is answered), [`problem`] (errors), [`listener`], [`origin`], [`extract`] and [`ids`] (what a request
-//! passes), then one file a family of endpoints. Every endpoint stands in [`routes`]: what is not there is neither served
+//! [`views`] (what is answered), [`problem`] (errors), [`listener`], [`origin`], [`caller`], [`extract`] and [`ids`] (what
+//! a request passes), then one file a family of endpoints. Every endpoint stands in [`routes`]: what is not there is neither served
 //! nor described.
 
 mod access;
@@ -28,6 +29,7 @@ mod accounts;
 mod artifacts;
 mod attestations;
 mod blocks;
+mod caller;
 mod disputes;
 mod dry_run;
 mod effect;
@@ -58,6 +60,7 @@ mod stream;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod unanswered;
 pub mod views;
 
@@ -68,6 +71,7 @@ use crate::{
     artifacts::{replication::Replication, service::ArtifactService},
     event_loop::handle::NodeHandle,
     services::Services,
+    tokens::{Accepted, Permission},
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use std::{
@@ -78,6 +82,7 @@ use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
 };
+use tokio_rustls::rustls::ServerConfig;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -106,9 +111,22 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the event loop may be silent before `/healthz` calls the peer unwell.
 pub const TICK_MAX: Duration = Duration::from_secs(10);
 
+/// Who is let in, and how.
+pub struct Door {
+    /// The tokens that are accepted.
+    pub tokens: Accepted,
+    /// The certificate and its key. `None` for plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
 /// What every handler can reach.
 pub(crate) struct Api {
     pub(crate) node: NodeHandle,
+    pub(crate) tokens: Accepted,
+    /// Whether reading takes no token: the API listens on loopback.
+    pub(crate) open_to_read: bool,
+    /// Whether the API speaks TLS, so that a client has checked whom it reached.
+    pub(crate) has_tls: bool,
     pub(crate) artifacts: ArtifactService,
     pub(crate) replication: Replication,
     pub(crate) waiting: submit::WaitingRequests,
@@ -129,6 +147,7 @@ pub async fn serve(
     listener: TcpListener,
     node: NodeHandle,
     services: Services,
+    door: Door,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let patience = listener::Patience { request: HEAD_TIMEOUT, answer: IDLE_TIMEOUT, reader: READER_TIMEOUT };
@@ -142,12 +161,15 @@ pub async fn serve(
         downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         seats: seats.clone(),
         node,
+        tokens: door.tokens,
+        has_tls: door.tls.is_some(),
+        open_to_read: listener.local_addr()?.ip().is_loopback(),
         stop: stop.clone(),
     });
     let waiter = tokio::spawn(submit::answer_waiting(api.clone(), api.node.subscribe()));
     let service = router(api).into_make_service_with_connect_info::<listener::Seated>();
-    let served =
-        axum::serve(listener::Limited::new(listener, seats), service).with_graceful_shutdown(stopped(stop.clone()));
+    let served = axum::serve(listener::Limited::new(listener, seats, door.tls), service)
+        .with_graceful_shutdown(stopped(stop.clone()));
     let result = tokio::select! {
         result = served.into_future() => result,
         () = async { stopped(stop).await; tokio::time::sleep(STOP_TIMEOUT).await; } => Ok(()),
@@ -174,12 +196,40 @@ fn router(api: Shared) -> Router {
 }
 
 /// The endpoints, and the description of them, both made from [`routes`] when one is first needed.
-static ENDPOINTS: LazyLock<(Router<Shared>, OpenApi)> = LazyLock::new(|| routes().split_for_parts());
+static ENDPOINTS: LazyLock<(Router<Shared>, OpenApi)> = LazyLock::new(|| {
+    let (router, mut document) = routes().split_for_parts();
+    caller::describe(&mut document);
+    (router, document)
+});
 
 /// Every endpoint, with its path, its method and its description, which stand at the handler.
-#[allow(clippy::too_many_lines, reason = "a list, a line for each path")]
 fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::About::openapi())
+        .merge(reading())
+        .merge(caller::guarded(submitting(), Permission::Submit))
+        .merge(caller::guarded(operating(), Permission::Operate))
+}
+
+/// What changes the ledger.
+fn submitting() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(submit::submit)).routes(routes!(submit::submit_batch))
+}
+
+/// What changes this node, or touches files of its machine.
+fn operating() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(artifacts::import))
+        .routes(routes!(artifacts::collect))
+        .routes(routes!(artifacts::pin, artifacts::unpin))
+        .routes(routes!(artifacts::let_go))
+        .routes(routes!(artifacts::fetch))
+        .routes(routes!(artifacts::verify))
+}
+
+/// What only reads.
+#[allow(clippy::too_many_lines, reason = "a list, a line for each path")]
+fn reading() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
         .routes(routes!(node::health))
         .routes(routes!(node::ready))
         .routes(routes!(node::metrics))
@@ -194,8 +244,6 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(blocks::list))
         .routes(routes!(blocks::one))
         .routes(routes!(blocks::times))
-        .routes(routes!(submit::submit))
-        .routes(routes!(submit::submit_batch))
         .routes(routes!(blocks::transaction))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::one))
@@ -250,15 +298,10 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(proofs::decision_deed))
         .routes(routes!(proofs::attestation_deed))
         .routes(routes!(artifacts::replication))
-        .routes(routes!(artifacts::list, artifacts::import))
-        .routes(routes!(artifacts::collect))
+        .routes(routes!(artifacts::list))
         .routes(routes!(artifacts::one))
-        .routes(routes!(artifacts::pin, artifacts::unpin))
-        .routes(routes!(artifacts::let_go))
         .routes(routes!(attestations::of_artifact))
         .routes(routes!(artifacts::providers))
         .routes(routes!(artifacts::content))
-        .routes(routes!(artifacts::fetch))
-        .routes(routes!(artifacts::verify))
         .routes(routes!(events::events))
 }

@@ -52,6 +52,7 @@ mod stop;
 mod testnet;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transaction;
 mod verify;
 mod vesting;
@@ -59,7 +60,7 @@ mod vote;
 mod watch;
 mod words;
 
-use crate::plain::units;
+use crate::{api::views::Problem, plain::units};
 use clap::{Args, Parser, Subcommand};
 use context::Context;
 use std::{path::PathBuf, process::ExitCode};
@@ -86,17 +87,44 @@ pub enum Exit {
     Warned = 7,
 }
 
+impl Exit {
+    /// The word for it, where a program reads.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Unreachable => "unreachable",
+            Self::Rejected => "rejected",
+            Self::Barred => "barred",
+            Self::TooOld => "too_old",
+            Self::Warned => "warned",
+        }
+    }
+}
+
 /// An error that needs an exit code other than [`Exit::Failed`].
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
+    /// The stable code of the refusal, if the node or the ledger gave one.
+    pub(crate) code: Option<String>,
 }
 
 impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), code: None }
+    }
+
+    /// The same, with the code of the refusal that it tells.
+    pub(crate) fn with_code(self, code: &str) -> Self {
+        Self { code: Some(code.to_owned()), ..self }
+    }
+
     pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
-        Self { exit: Exit::Usage, message: message.into() }.into()
+        Self::new(Exit::Usage, message).into()
     }
 
     /// Whether an error means that the node does not answer.
@@ -119,7 +147,7 @@ Exit codes:
   7  done, but the version is deprecated, disputed, or made from one that should not be used (fetch)
 
 Environment:
-  ALLOD_API, ALLOD_KEYS, ALLOD_AS, ALLOD_PASSPHRASE, ALLOD_HOME
+  ALLOD_API, ALLOD_KEYS, ALLOD_TOKEN_FILE, ALLOD_CA_FILE, ALLOD_AS, ALLOD_PASSPHRASE, ALLOD_HOME
   for a node, ALLOD_ and the name of a setting (see `allod config show`)";
 
 /// A peer-to-peer register of who owns an AI model, what each contributor holds, and what its owners decided.
@@ -151,6 +179,12 @@ struct Globals {
     /// The directory of your keys [default: ~/.config/allod/keys]
     #[arg(id = "keys_directory", long = "keys", global = true, value_name = "DIR", env = "ALLOD_KEYS")]
     keys: Option<PathBuf>,
+    /// The file of the token to show to the node [default: the one kept beside your keys for its address]
+    #[arg(long, global = true, value_name = "FILE", env = "ALLOD_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// The certificate to trust for an https:// node, in PEM [default: those that this machine trusts]
+    #[arg(long, global = true, value_name = "FILE", env = "ALLOD_CA_FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -162,6 +196,9 @@ enum Command {
     /// Print a node's settings and where each comes from
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Say who may do what through a node's API: issue and remove tokens, keep those you were given
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Make a local network
     #[command(subcommand)]
     Testnet(testnet::Testnet),
@@ -274,6 +311,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
         }
     };
+    let json = cli.globals.json;
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -282,10 +320,24 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("allod: {error:#}");
+            eprintln!("{}", if json { in_json(&error) } else { format!("allod: {error:#}") });
             ExitCode::from(exit_of(&error) as u8)
         }
     }
+}
+
+/// An error for a program: one line, with the stable code of what was refused, or else the word for the exit code.
+fn in_json(error: &anyhow::Error) -> String {
+    #[derive(serde::Serialize)]
+    struct Told<'a> {
+        code: &'a str,
+        message: String,
+    }
+    let refusal = error.downcast_ref::<Problem>().map(|problem| problem.code.as_str());
+    let code = refusal.or_else(|| error.downcast_ref::<Failure>()?.code.as_deref());
+    let code = code.unwrap_or_else(|| exit_of(error).word());
+    let message = format!("{error:#}");
+    crate::json::to_string(&Told { code, message: message.clone() }).unwrap_or(message)
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
@@ -313,6 +365,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Init(command) => command.execute(&context),
         Command::Run(command) => command.execute().await,
         Command::Config(command) => command.execute(&context),
+        Command::Token(command) => command.execute(&context),
         Command::Testnet(command) => command.execute(&context),
         Command::Key(command) => command.execute(&context),
         Command::Account(command) => command.execute(&context).await,

@@ -15,7 +15,7 @@ mod values;
 pub use directories::{default_data_dir, default_keys_dir};
 pub use settings::{SETTINGS, Setting, file_text, toml_value};
 pub use sources::{Flags, Loaded, Origin, Sources, Value};
-pub use values::{Interval, LogFormat, Quota, Rate};
+pub use values::{Interval, LogFormat, OptionalFile, Quota, Rate};
 
 use crate::artifacts::{
     replication::ReplicationOptions,
@@ -39,6 +39,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The address on which the HTTP API listens.
     pub api_address: SocketAddr,
+    /// The certificate chain of the HTTP API, in PEM.
+    pub tls_certificate: OptionalFile,
+    /// The key of that certificate, in PEM.
+    pub tls_key: OptionalFile,
     /// The addresses on which the swarm listens.
     pub listen: Vec<Multiaddr>,
     /// Addresses at which others reach this peer, if they differ from those it listens on.

@@ -10,7 +10,7 @@ use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding, SecretDocu
 use std::{
     fs,
     io::{IsTerminal as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 use zeroize::Zeroizing;
@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 pub const PASSPHRASE_VARIABLE: &str = "ALLOD_PASSPHRASE";
 const PUBLIC_KEY_LINE: &str = "allod public key: ";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+/// The user that may read everything.
+const ROOT: u32 = 0;
 /// Maximum size of a key file, in bytes: a PEM of an ed25519 key has a few hundred.
 const FILE_SIZE_BYTES: u64 = 16 * 1024;
 
@@ -158,12 +160,33 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
     if metadata.len() > FILE_SIZE_BYTES {
         bail!("{} has {} bytes; that is not a key", path.display(), metadata.len());
     }
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        bail!("others can read the key {} (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display());
-    }
+    require_private(path, &metadata)?;
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()))?;
     Ok(Zeroizing::new(text))
+}
+
+/// Refuses the file of a secret that others can read.
+///
+/// # Errors
+/// Names the file, its owner and mode, and the remedy.
+pub(crate) fn require_private(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
+    let me = rustix::process::geteuid().as_raw();
+    if is_private(owner, mode, me) {
+        return Ok(());
+    }
+    let shown = path.display();
+    if owner != me && owner != ROOT {
+        bail!("{shown} belongs to another user (uid {owner}, not {me}); make it your own: chown {me} {shown}");
+    }
+    bail!("others can read {shown} (mode {mode:04o}); run: chmod 600 {shown}");
+}
+
+/// Whether a file of this owner and mode is a secret of the user `me`. The rule is PostgreSQL's for its keys: nobody else
+/// has a right to a file of the user's own. A file of root's may also be readable by a group, which is how systemd and
+/// Kubernetes hand secrets over.
+const fn is_private(owner: u32, mode: u32, me: u32) -> bool {
+    (owner == me && mode & 0o077 == 0) || (owner == ROOT && owner != me && mode & 0o037 == 0)
 }
 
 fn is_encrypted(text: &str) -> bool {
@@ -319,7 +342,7 @@ impl KeyStore {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-    use std::fs::Permissions;
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
     fn no_passphrase() -> Result<Passphrase> {
         bail!("nobody should be asked")
@@ -367,6 +390,26 @@ mod tests {
         assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert!(load_with(&path, no_passphrase).is_ok());
+    }
+
+    #[test]
+    fn a_secret_is_private_by_the_rule_of_postgresql() {
+        const ME: u32 = 1_000;
+        for (owner, mode, private) in [
+            (ME, 0o600, true),
+            (ME, 0o400, true),
+            (ME, 0o640, false),
+            (ME, 0o604, false),
+            (ROOT, 0o640, true),
+            (ROOT, 0o440, true),
+            (ROOT, 0o600, true),
+            (ROOT, 0o660, false),
+            (ROOT, 0o644, false),
+            (ME + 1, 0o600, false),
+        ] {
+            assert_eq!(is_private(owner, mode, ME), private, "{owner} {mode:o}");
+        }
+        assert!(is_private(ROOT, 0o600, ROOT) && !is_private(ROOT, 0o640, ROOT), "root's own");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The allod peer, as a library for its one binary and its tests.
 //!
-//! - [`run`]: what a process starts, in order; [`config`], [`keys`] and [`services`] are what it starts with
+//! - [`run`]: what a process starts, in order; [`config`], [`keys`], [`tokens`], [`tls`] and [`services`] are what
+//!   it starts with
 //! - [`event_loop`]: the pump under the host, and the machine that it runs on
 //! - [`network`]: the swarm. [`exchange`]: artifacts between peers. [`artifacts`]: artifacts on this peer
 //! - [`api`]: HTTP; it only serves. [`metrics`]: what operators count
@@ -20,3 +21,5 @@ pub mod network;
 mod plain;
 pub mod run;
 pub mod services;
+pub mod tls;
+pub mod tokens;

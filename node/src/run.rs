@@ -14,6 +14,8 @@ use crate::{
     metrics::Metrics,
     network::{self, Audience, NetworkConfig},
     services::Services,
+    tls,
+    tokens::Accepted,
 };
 use allod_protocol::{
     ground::{
@@ -31,6 +33,7 @@ use tokio::{
     net::TcpListener,
     sync::{broadcast, mpsc, watch},
 };
+use tokio_rustls::rustls::ServerConfig;
 
 /// Maximum number of open files and connections: more than the sum of the limits of all parts.
 const OPEN_FILES: u64 = 16_384;
@@ -80,6 +83,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let node_key = keys::load(&data.join("node.key"))?;
     let key_file = data.join("validator.key");
 
+    let door = api::Door { tokens: Accepted::open(data)?, tls: server_config(&config)? };
     let api_listener = listen(config.api_address).await?;
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let validator_key = retire::load(&key_file, &ledger.snapshot(), &ledger.tip())?;
@@ -122,7 +126,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let parts = Parts { machine, key: validator_key, network_id, status: status_in };
     let sources = Sources { network: network_events, submissions, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
-    let mut server = tokio::spawn(api::serve(api_listener, handle, services, stop));
+    let mut server = tokio::spawn(api::serve(api_listener, handle, services, door, stop));
     tracing::info!(network = %network_id, api = %config.api_address, peer = %network.local_peer_id(), "peer is up");
 
     let ended = tokio::select! {
@@ -140,6 +144,24 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     network.shutdown();
     let _ = swarm.await;
     ended
+}
+
+/// The TLS of the API. `None` if it speaks plain HTTP, which it does on loopback alone.
+///
+/// # Errors
+/// When the API is to be reached from other machines without TLS, or the certificate cannot be used.
+fn server_config(config: &Config) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    match (&config.tls_certificate.0, &config.tls_key.0) {
+        (Some(certificate), Some(key)) => tls::load(certificate, key).map(Some),
+        (None, None) if config.api_address.ip().is_loopback() => Ok(None),
+        (None, None) => anyhow::bail!(
+            "api_address {} can be reached from other machines, and tokens must not cross a network in the clear: give it a \
+             certificate with --tls-certificate FILE and --tls-key FILE (`allod init --tls NAME` makes both), or listen on \
+             127.0.0.1, behind a reverse proxy with TLS",
+            config.api_address
+        ),
+        _ => anyhow::bail!("tls_certificate and tls_key go together; give both, or none"),
+    }
 }
 
 /// Takes the address of the API.

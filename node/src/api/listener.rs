@@ -9,6 +9,7 @@
 //! Reading order: [`Patience`], [`Seats`] (who has a place), [`Connection`] (how it is known what a client does), and
 //! [`seated`], which tells the connection that a request has come and that its answer has gone.
 
+use super::transport::Transport;
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Request, connect_info::Connected},
@@ -32,10 +33,11 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep},
 };
+use tokio_rustls::rustls::ServerConfig;
 
 /// Bytes that a client may send without a whole head of a request in them.
 const HEAD_SIZE_BYTES: usize = 64 * 1024;
@@ -241,11 +243,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Limited {
     listener: TcpListener,
     seats: Arc<Seats>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Limited {
-    pub(crate) fn new(listener: TcpListener, seats: Arc<Seats>) -> Self {
-        Self { listener, seats }
+    pub(crate) fn new(listener: TcpListener, seats: Arc<Seats>, tls: Option<Arc<ServerConfig>>) -> Self {
+        Self { listener, seats, tls }
     }
 }
 
@@ -259,7 +262,7 @@ impl Listener for Limited {
         let _ = stream.set_nodelay(true);
         let place = self.seats.take(address.ip()).await;
         let timer = Box::pin(tokio::time::sleep(self.seats.patience.request));
-        (Connection { stream, timer, place }, address)
+        (Connection { stream: Transport::new(stream, self.tls.as_ref()), timer, place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -269,7 +272,7 @@ impl Listener for Limited {
 
 /// A connection, and its place among those that may be open.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Transport,
     timer: Pin<Box<Sleep>>,
     place: Place,
 }
@@ -347,9 +350,16 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket has nothing to flush, but is told to when nothing is left to be written to it.
-        self.place.seat.on_sent();
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // A stream is told to flush when nothing is left to be written to it.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        match flushed {
+            Poll::Ready(_) => self.place.seat.on_sent(),
+            Poll::Pending => {
+                self.place.seat.on_write_pending();
+                self.check(cx)?;
+            }
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -417,7 +427,10 @@ impl HttpBody for Held {
 mod unit_tests {
     use super::*;
     use axum::{Router, middleware, routing::get};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
 
     /// A bound on everything that a test waits for.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -433,7 +446,7 @@ mod unit_tests {
         let long = get(move || std::future::ready(long.clone()));
         let routes = Router::new().route("/short", get(|| async { "short" })).route("/long", long);
         let routes = routes.layer(middleware::from_fn(seated)).into_make_service_with_connect_info::<Seated>();
-        tokio::spawn(axum::serve(Limited::new(listener, seats.clone()), routes).into_future());
+        tokio::spawn(axum::serve(Limited::new(listener, seats.clone(), None), routes).into_future());
         (seats, address)
     }
 

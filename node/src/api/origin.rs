@@ -1,6 +1,10 @@
 //! What every request passes before its handler: see the security section of [`super`].
 
-use super::{REQUEST_TIMEOUT, Shared, views::Problem};
+use super::{
+    REQUEST_TIMEOUT, Shared,
+    caller::{self, Caller},
+    views::Problem,
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -14,17 +18,28 @@ use std::{net::IpAddr, time::Instant};
 const ALWAYS_ANSWERED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Refuses what must not pass, bounds what does in number and time, and counts it.
-pub(crate) async fn guard(State(api): State<Shared>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(api): State<Shared>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let exempt = ALWAYS_ANSWERED.contains(&request.uri().path());
-    let mut response = match check(&method, request.headers(), exempt) {
+    let mut response = match admit(&api, &mut request, exempt) {
         Ok(()) => pass(&api, request, next, exempt).await,
         Err(problem) => problem.into_response(),
     };
+    caller::challenge(&mut response);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     api.node.metrics.on_http_request(&method, response.status().as_u16(), started.elapsed());
     response
+}
+
+/// Refuses what must not pass; notes who asks.
+fn admit(api: &Shared, request: &mut Request, exempt: bool) -> Result<(), Problem> {
+    check(request.method(), request.headers(), exempt || api.has_tls)?;
+    if !exempt {
+        let caller = Caller::of(api, request.headers())?;
+        request.extensions_mut().insert(caller);
+    }
+    Ok(())
 }
 
 async fn pass(api: &Shared, request: Request, next: Next, exempt: bool) -> Response {
@@ -46,9 +61,9 @@ async fn pass(api: &Shared, request: Request, next: Next, exempt: bool) -> Respo
     }
 }
 
-fn check(method: &Method, headers: &HeaderMap, exempt: bool) -> Result<(), Problem> {
+fn check(method: &Method, headers: &HeaderMap, any_host: bool) -> Result<(), Problem> {
     let host = header_text(headers, &header::HOST).unwrap_or_default();
-    if !exempt && !is_local_name(host) {
+    if !any_host && !is_local_name(host) {
         return Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             "host_not_allowed",

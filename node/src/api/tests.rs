@@ -12,13 +12,14 @@ mod inbox;
 mod ledger;
 mod licences;
 mod node;
+mod permissions;
 mod problems;
 mod safety;
 mod sharing;
 mod transactions;
 
 use super::{
-    BODY_SIZE_BYTES, CONNECTIONS, SUBSCRIBERS,
+    BODY_SIZE_BYTES, CONNECTIONS, Door, SUBSCRIBERS,
     events::REPLAY_BLOCKS,
     views::{BatchView, Problem, Submitted},
 };
@@ -33,6 +34,8 @@ use crate::{
     metrics::Metrics,
     network::{self, NetworkConfig},
     services::Services,
+    tls,
+    tokens::{self, Accepted, Permission},
 };
 use allod_protocol::{
     agreement::mempool::{Checked, Mempool},
@@ -67,6 +70,7 @@ use allod_protocol::{
     },
 };
 use allod_storage::{Ledger, artifacts::ArtifactStore};
+use axum::http::header;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use std::{
@@ -79,6 +83,7 @@ use tokio::{
     net::TcpListener,
     sync::{broadcast, mpsc, watch},
 };
+use tokio_rustls::rustls::ServerConfig;
 
 /// A bound on everything that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -145,6 +150,18 @@ impl Peer {
 
     /// Also going over its artifacts in the background.
     async fn start_scrubbing(seed: u8, bootstrap: Vec<libp2p::Multiaddr>, scrubbing: Scrubbing) -> Self {
+        Self::start_behind("127.0.0.1:0", None, seed, bootstrap, scrubbing).await
+    }
+
+    /// With the API on an address, with or without TLS.
+    async fn start_behind(
+        api: &str,
+        tls: Option<Arc<ServerConfig>>,
+        seed: u8,
+        bootstrap: Vec<libp2p::Multiaddr>,
+        scrubbing: Scrubbing,
+    ) -> Self {
+        tls::install();
         let directory = tempfile::tempdir().unwrap();
         let genesis = Arc::new(genesis());
         let network_id = genesis.network_id();
@@ -183,13 +200,15 @@ impl Peer {
             status: status_out,
         };
         tokio::spawn(decide(node.clone(), submitted, status.clone()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind(api).await.unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://127.0.0.1:{}", listener.local_addr().unwrap().port());
         let (stop, stopped) = watch::channel(false);
         let options = ArtifactOptions { scrubbing, ..Sources::default().load().unwrap().config.artifact_options() };
         let services = Services::start(&node, options, &stopped).unwrap();
-        let server = tokio::spawn(super::serve(listener, node.clone(), services, stopped));
-        let client = reqwest::Client::new();
+        let tokens = Accepted::open(directory.path()).unwrap();
+        let server = tokio::spawn(super::serve(listener, node.clone(), services, Door { tokens, tls }, stopped));
+        let client = client_with(&tokens::read(&directory.path().join(tokens::OPERATOR_FILE)).unwrap());
         Self { node, base, client, status, stop, server, directory }
     }
 
@@ -289,6 +308,12 @@ impl Peer {
         std::fs::write(&path, bytes).unwrap();
         path
     }
+}
+
+/// A client that shows a token.
+fn client_with(token: &tokens::Token) -> reqwest::Client {
+    let shown = (header::AUTHORIZATION, format!("Bearer {}", token.secret()).parse().unwrap());
+    reqwest::Client::builder().default_headers([shown].into_iter().collect()).build().unwrap()
 }
 
 /// The JSON of an answer, which must be as the API describes it.

@@ -14,7 +14,7 @@ mod load;
 mod prepare;
 mod report;
 
-use super::{Failure, client::Client, context::Context, signing::Signing, units};
+use super::{Failure, context::Context, signing::Signing, units};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ enum Load {
 
 impl Bench {
     pub(super) async fn execute(self, context: &Context) -> Result<()> {
-        let clients = context.urls().iter().map(|url| Client::new(url)).collect::<Result<Vec<_>>>()?;
+        let clients = context.clients()?;
         let first = clients.first().ok_or_else(|| Failure::usage("name a node with --api"))?.clone();
         if self.duration < Duration::from_secs(1) {
             return Err(Failure::usage("--duration is too short to measure anything; give at least 1s"));

@@ -1,7 +1,11 @@
 //! A node's API as the client uses it: JSON in and out, transactions in canonical bytes, streamed answers in lines.
 
 use super::{Exit, Failure};
-use crate::api::views::{AccountView, BatchView, GapView, ModelView, NoticeView, Page, Problem, StatusView, Submitted};
+use crate::{
+    api::views::{AccountView, BatchView, GapView, ModelView, NoticeView, Page, Problem, StatusView, Submitted},
+    tls,
+    tokens::Token,
+};
 use allod_protocol::{
     ground::ids::{AccountId, Height, ModelName, TransactionId},
     ledger::execute::TransactionResult,
@@ -9,7 +13,7 @@ use allod_protocol::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use reqwest::{Response, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, path::Path, time::Duration};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -29,13 +33,25 @@ pub(super) const BYTES: &str = "application/octet-stream";
 pub(super) struct Client {
     base: String,
     http: reqwest::Client,
+    token: Option<Token>,
 }
 
 impl Client {
-    pub(super) fn new(base: &str) -> Result<Self> {
+    /// A client of the node at `base`, which shows it a token. The certificate of a node is checked against `ca_file`, or
+    /// against those that this machine trusts.
+    pub(super) fn new(base: &str, token: Option<Token>, ca_file: Option<&Path>) -> Result<Self> {
         // A proxy named by the environment is for the outside world; the node is local.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).tcp_nodelay(true).build()?;
-        Ok(Self { base: base.to_owned(), http })
+        let mut http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).tcp_nodelay(true);
+        tls::install();
+        if base.starts_with("http://") {
+            // The machine's certificates are not read for nothing.
+            http = http.tls_certs_only([]);
+        } else if let Some(file) = ca_file {
+            let unusable = || format!("cannot use the certificate {}", file.display());
+            let pem = std::fs::read(file).with_context(unusable)?;
+            http = http.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).with_context(unusable)?);
+        }
+        Ok(Self { base: base.to_owned(), http: http.build()?, token })
     }
 
     /// The base URL of the node.
@@ -49,6 +65,10 @@ impl Client {
 
     /// Sends a request, and distinguishes an unreachable node from one that refuses.
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response> {
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token.secret()),
+            None => request,
+        };
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
             return Ok(response);
@@ -56,9 +76,23 @@ impl Client {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
         match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if status == StatusCode::UNAUTHORIZED => Err(self.not_let_in(&problem)),
             Ok(problem) => Err(problem.into()),
             Err(_) => Err(anyhow!("{} answers {status}; is it a node of allod?", self.base)),
         }
+    }
+
+    /// Says what to do about a token that is missing or not accepted.
+    fn not_let_in(&self, problem: &Problem) -> anyhow::Error {
+        let found = if self.token.is_some() { "does not accept the token it was shown" } else { "wants a token" };
+        let message = format!(
+            "the node at {base} {found} ({code}); its operator's is the file api.token in its data directory: give it with \
+             --token-file FILE, or keep it for this node: allod token keep --api {base} < FILE; for others its operator \
+             issues one with: allod token create",
+            base = self.base,
+            code = problem.code,
+        );
+        Failure::new(Exit::Failed, message).with_code(&problem.code).into()
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
@@ -67,7 +101,7 @@ impl Client {
         let base = &self.base;
         let message =
             format!("the node at {base} {why} ({cause}); start it with `allod run`, or choose another with --api URL");
-        Failure { exit: Exit::Unreachable, message }.into()
+        Failure::new(Exit::Unreachable, message).into()
     }
 
     /// Reads what is at a path.

@@ -1,10 +1,33 @@
 //! What every command has at hand: the answer's form, the node, the keys.
 
 use super::{Failure, Globals, client::Client};
-use crate::{api::views::Page, config, json, keys::KeyStore};
+use crate::{
+    api::views::Page,
+    config, json,
+    keys::KeyStore,
+    tokens::{self, Token},
+};
 use anyhow::Result;
 use serde::Serialize;
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    io::Write as _,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+/// The host and port of a node's URL.
+pub(super) fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+/// Whether a host and port are on this machine.
+fn is_loopback(authority: &str) -> bool {
+    let address = authority.parse::<SocketAddr>().map(|address| address.ip());
+    let address = address.or_else(|_| authority.trim_matches(['[', ']']).parse::<IpAddr>());
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+}
 
 /// The options of every command, and what follows from them.
 #[derive(Debug)]
@@ -12,15 +35,19 @@ pub(super) struct Context {
     json: bool,
     api: Vec<String>,
     keys: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
 }
 
 impl Context {
     pub(super) fn new(globals: Globals) -> Result<Self> {
-        let api = globals.api.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect::<Vec<_>>();
-        if let Some(wrong) = api.iter().find(|url| !url.starts_with("http://")) {
-            return Err(Failure::usage(format!("--api {wrong} is not an http:// URL, such as http://127.0.0.1:7640")));
+        let api = globals.api.iter().map(|url| url.trim_end_matches('/').to_owned()).collect::<Vec<_>>();
+        let is_url = |url: &&String| url.starts_with("http://") || url.starts_with("https://");
+        if let Some(wrong) = api.iter().find(|url| !is_url(url)) {
+            return Err(Failure::usage(format!("--api {wrong} is not a URL such as http://127.0.0.1:7640")));
         }
-        Ok(Self { json: globals.json, api, keys: globals.keys })
+        let Globals { json, keys, token_file, ca_file, .. } = globals;
+        Ok(Self { json, api, keys, token_file, ca_file })
     }
 
     /// Whether to answer in JSON.
@@ -28,17 +55,41 @@ impl Context {
         self.json
     }
 
-    /// The URLs of the nodes given on the command line.
-    pub(super) fn urls(&self) -> &[String] {
-        &self.api
+    /// The URL of the node to ask.
+    pub(super) fn url(&self) -> Result<&str> {
+        match self.api.as_slice() {
+            [url] => Ok(url),
+            urls => Err(Failure::usage(format!("--api names {} nodes; this command uses one", urls.len()))),
+        }
     }
 
     /// The node to ask.
     pub(super) fn client(&self) -> Result<Client> {
-        match self.api.as_slice() {
-            [url] => Client::new(url),
-            urls => Err(Failure::usage(format!("--api names {} nodes; this command uses one", urls.len()))),
+        self.client_of(self.url()?)
+    }
+
+    /// All nodes given on the command line.
+    pub(super) fn clients(&self) -> Result<Vec<Client>> {
+        self.api.iter().map(|url| self.client_of(url)).collect()
+    }
+
+    fn client_of(&self, url: &str) -> Result<Client> {
+        Client::new(url, self.token_for(url)?, self.ca_file.as_deref())
+    }
+
+    /// The token to show to a node: that of the file given, else the one kept beside the keys for its address, else, for
+    /// a node of this machine, that of the data directory.
+    fn token_for(&self, url: &str) -> Result<Option<Token>> {
+        if let Some(file) = &self.token_file {
+            return tokens::read(file).map(Some);
         }
+        let authority = authority(url);
+        let kept = self.keys().ok().map(|store| tokens::path_for(store.directory(), authority));
+        let own = is_loopback(authority).then(config::default_data_dir).and_then(Result::ok);
+        let own = own.map(|directory| directory.join(tokens::OPERATOR_FILE));
+        // The operator's file is not for everybody who has an account on the machine.
+        let is_readable = |path: &PathBuf| std::fs::File::open(path).is_ok();
+        [kept, own].into_iter().flatten().find(is_readable).map(|path| tokens::read(&path)).transpose()
     }
 
     /// The client's keys.
@@ -88,5 +139,25 @@ impl Context {
     /// Writes a note to standard error, outside the answer.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
         eprintln!("{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_node_is_its_host_and_port() {
+        for (url, expected, local) in [
+            ("http://127.0.0.1:7640", "127.0.0.1:7640", true),
+            ("http://127.8.0.1:7640/", "127.8.0.1:7640", true),
+            ("http://[::1]:7640/v1", "[::1]:7640", true),
+            ("http://localhost:7640", "localhost:7640", true),
+            ("http://LocalHost", "LocalHost", true),
+            ("http://192.0.2.7:7640", "192.0.2.7:7640", false),
+            ("http://localhost.example:7640", "localhost.example:7640", false),
+        ] {
+            assert_eq!((authority(url), is_loopback(authority(url))), (expected, local), "{url}");
+        }
     }
 }

@@ -113,7 +113,7 @@ fn barred(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<Problem>() {
         Some(problem) if ["withdrawn", "suspended"].contains(&problem.code.as_str()) => {
             let message = format!("{}; on the command line: --despite {}", problem.detail, problem.code);
-            Failure { exit: Exit::Barred, message }.into()
+            Failure::new(Exit::Barred, message).with_code(&problem.code).into()
         }
         _ => error,
     }
@@ -135,7 +135,7 @@ fn warn(context: &Context, standing: &Standing, despite: &[Despite]) -> Result<(
     unnamed.map_or(Ok(()), |concern| {
         let name = if concern.distance == 0 { concern.kind.name() } else { "made-from" };
         let message = format!("it was fetched; accept this with --despite {name}");
-        Err(Failure { exit: Exit::Warned, message }.into())
+        Err(Failure::new(Exit::Warned, message).into())
     })
 }
 

@@ -1,7 +1,10 @@
 //! `allod init`: creates the data directory of a node for an existing network.
 
-use super::{context::Context, output::Fields};
-use crate::{config, keys, run};
+use super::{context::Context, output::Fields, token};
+use crate::{
+    config, keys, run, tls,
+    tokens::{self, Token},
+};
 use allod_protocol::{ground::ids::PublicKey, ledger::genesis::Genesis};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -19,6 +22,9 @@ pub(super) struct Init {
     /// The directory to make [default: ~/.local/share/allod]
     #[arg(long, value_name = "DIR", env = "ALLOD_HOME")]
     data: Option<PathBuf>,
+    /// Make a certificate for the HTTP API, for this name or IP address by which clients reach it; may be repeated
+    #[arg(long = "tls", value_name = "NAME", conflicts_with_all = ["tls_certificate", "tls_key"])]
+    names: Vec<String>,
     #[command(flatten)]
     settings: config::Flags,
 }
@@ -30,6 +36,9 @@ pub(super) struct NodeMade {
     pub(super) network: String,
     pub(super) peer_id: String,
     pub(super) validator_key: PublicKey,
+    /// The operator's token.
+    #[serde(skip)]
+    pub(super) token: Token,
 }
 
 impl Init {
@@ -39,10 +48,23 @@ impl Init {
             Some(directory) => directory,
             None => config::default_data_dir()?,
         };
-        let settings: Vec<_> = self.settings.given().into_iter().map(|(name, _, texts)| (name, texts)).collect();
+        let mut settings: Vec<_> = self.settings.given().into_iter().map(|(name, _, texts)| (name, texts)).collect();
         // A wrong address is refused now, not when the node starts.
-        config::Sources { data_dir: data_dir.clone(), flags: self.settings, ..config::Sources::default() }.load()?;
+        let sources =
+            config::Sources { data_dir: data_dir.clone(), flags: self.settings, ..config::Sources::default() };
+        let api = sources.load()?.config.api_address;
+        let certificate = if self.names.is_empty() { None } else { Some(tls::make(&self.names)?) };
+        if certificate.is_some() {
+            let file = |name: &str| vec![absolute(&data_dir.join(name))];
+            settings.push(("tls_certificate", file(tls::CERTIFICATE_FILE)));
+            settings.push(("tls_key", file(tls::KEY_FILE)));
+        }
         let made = make_node(&data_dir, &genesis, &keys::generate()?, &keys::generate()?, &settings)?;
+        if let Some(certificate) = certificate {
+            keys::write_private(&data_dir.join(tls::KEY_FILE), certificate.key.as_bytes())?;
+            write_new(&data_dir.join(tls::CERTIFICATE_FILE), certificate.certificate.as_bytes())?;
+        }
+        token::keep(&context.keys()?, &api.to_string(), &made.token)?;
         context.answer(&made, |made| {
             let mut fields = Fields::default();
             fields.add("network", format!("{}\n{}", genesis.name, made.network));
@@ -52,6 +74,11 @@ impl Init {
             fields.show()
         })
     }
+}
+
+/// A path as it is valid from anywhere.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// Creates a node's directory with its keys, genesis and settings. Never overwrites anything.
@@ -65,6 +92,8 @@ pub(super) fn make_node(
     refuse_used(data_dir)?;
     keys::create(&data_dir.join("node.key"), node_key, None)?;
     keys::create(&data_dir.join("validator.key"), validator_key, None)?;
+    let token = Token::generate()?;
+    tokens::write(&data_dir.join(tokens::OPERATOR_FILE), &token)?;
     write_new(&data_dir.join(config::FILE), config::file_text(settings).as_bytes())?;
     write_genesis(&data_dir.join("genesis.json"), genesis)?;
     Ok(NodeMade {
@@ -72,6 +101,7 @@ pub(super) fn make_node(
         network: genesis.network_id().to_string(),
         peer_id: keys::peer_id(node_key)?.to_string(),
         validator_key: validator_key.public_key(),
+        token,
     })
 }
 

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use std::{
     fmt, fs,
     io::ErrorKind,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -76,10 +75,7 @@ impl KeptSeal {
             ),
             Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
         };
-        let mode = fs::metadata(path)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            bail!("others can read {shown} (mode {mode:04o}); run: chmod 600 {shown}");
-        }
+        keys::require_private(path, &fs::metadata(path)?)?;
         let kept: Self = serde_json::from_slice(&text)
             .map_err(|_| anyhow!("{shown} is damaged; restore it from a backup, or give --amount and --salt"))?;
         if kept.seal() != sealed {
@@ -97,6 +93,7 @@ fn path(store: &KeyStore, sealed: ContentHash) -> PathBuf {
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn sealed() -> KeptSeal {
         KeptSeal::new(ModelId::from_bytes([1; 32]), 3, AccountId::from_bytes([2; 32]), 400).unwrap()

@@ -323,7 +323,7 @@ async fn receipt(client: &Client, taken: Taken) -> Result<Receipt<Nothing>> {
             let (code, id) = (rejection.code(), result.id);
             let rejection = Names::new(client.clone()).text(&rejection.to_string()).await;
             let message = format!("rejected ({code}) in block {height}: {rejection}\ntransaction {id}");
-            Err(Failure { exit: Exit::Rejected, message }.into())
+            Err(Failure::new(Exit::Rejected, message).with_code(code).into())
         }
     }
 }
@@ -333,7 +333,7 @@ async fn receipt(client: &Client, taken: Taken) -> Result<Receipt<Nothing>> {
 pub(super) fn as_rejection(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<Problem>() {
         Some(Problem { status: 403 | 409 | 422, code, detail, .. }) => {
-            Failure { exit: Exit::Rejected, message: format!("rejected ({code}): {detail}") }.into()
+            Failure::new(Exit::Rejected, format!("rejected ({code}): {detail}")).with_code(code).into()
         }
         _ => error,
     }

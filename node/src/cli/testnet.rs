@@ -4,7 +4,7 @@ use super::{
     context::Context,
     init::{make_node, refuse_used, write_genesis},
     output::Table,
-    units,
+    token, units,
 };
 use crate::keys;
 use allod_protocol::{
@@ -159,6 +159,7 @@ impl TestnetInit {
             let data_dir = directory.join(format!("node-{index}"));
             let settings = plan.settings(&plans);
             let made = make_node(&data_dir, &genesis, &plan.node_key, &plan.validator_key, &settings)?;
+            token::keep(&store, &plan.api, &made.token)?;
             nodes.push(TestnetNode {
                 data_dir: made.data_dir,
                 api: format!("http://{}", plan.api),

@@ -4,6 +4,7 @@
 mod documents;
 
 use super::*;
+use axum::http::StatusCode;
 use clap::CommandFactory as _;
 
 /// An example of every command, as the documents give them. `ID` stands for 64 digits.
@@ -11,6 +12,14 @@ const EXAMPLES: &[&str] = &[
     "allod init --genesis genesis.json --peer /ip4/10.0.0.1/tcp/7641/p2p/12D3KooW --data /srv/allod",
     "allod run --data /srv/allod --api-address 127.0.0.1:7650 --listen /ip4/0.0.0.0/tcp/7651 --log-level debug",
     "allod config show --data /srv/allod",
+    "allod token create training-server --permits submit --data /srv/allod",
+    "allod token list",
+    "allod token remove training-server",
+    "allod token keep --api http://127.0.0.1:7640",
+    "allod status --token-file /srv/allod/api.token",
+    "allod init --genesis genesis.json --tls node.example --api-address 0.0.0.0:7640 --data /srv/allod",
+    "allod run --tls-certificate /etc/allod/tls.crt --tls-key /etc/allod/tls.key --api-address 0.0.0.0:7640",
+    "allod status --api https://node.example:7640 --ca-file tls.crt",
     "allod testnet init --nodes 4 --output net --base-port 7640 --voting-period 5s --genesis-time now",
     "allod key new northfield --encrypt",
     "allod key list --keys keys --json",
@@ -326,10 +335,19 @@ fn help_fits_and_names_the_exit_codes() {
 #[test]
 fn exit_codes_follow_the_failure_whatever_stands_around_it() {
     use anyhow::Context as _;
-    let unreachable = Failure { exit: Exit::Unreachable, message: "gone".into() };
+    let unreachable = Failure::new(Exit::Unreachable, "gone");
     let error = Err::<(), _>(anyhow::Error::from(unreachable)).context("while asking").unwrap_err();
     assert_eq!(exit_of(&error), Exit::Unreachable);
     assert_eq!(exit_of(&anyhow::anyhow!("anything else")), Exit::Failed);
+    let code_of = |error: &anyhow::Error| {
+        let told: serde_json::Value = serde_json::from_str(&in_json(error)).unwrap();
+        told["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((code_of(&error).as_str(), in_json(&error).contains("while asking")), ("unreachable", true));
+    let rejected = signing::as_rejection(Problem::new(StatusCode::CONFLICT, "replayed", "it was executed").into());
+    assert_eq!(code_of(&rejected), "replayed");
+    assert_eq!(code_of(&Problem::not_found("unknown_model", "no").into()), "unknown_model");
+    assert_eq!(code_of(&anyhow::anyhow!("anything else")), "failed");
     let pipe = anyhow::Error::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
     assert!(is_broken_pipe(&pipe));
 }

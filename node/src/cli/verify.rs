@@ -107,7 +107,7 @@ fn require_age(verified: &Verified, max_age: Duration, now: Timestamp) -> Result
     } else {
         return Ok(());
     };
-    Err(Failure { exit: Exit::TooOld, message }.into())
+    Err(Failure::new(Exit::TooOld, message).into())
 }
 
 fn show(verified: &Verified) -> String {

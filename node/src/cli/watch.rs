@@ -39,7 +39,7 @@ impl Watch {
     }
 
     async fn follow(&self, context: &Context) -> Result<()> {
-        let clients = context.urls().iter().map(|url| Client::new(url)).collect::<Result<Vec<_>>>()?;
+        let clients = context.clients()?;
         let first = clients.first().ok_or_else(|| Failure::usage("name a node with --api"))?;
         let mut notices = first.follow(None).await?;
         let mut names = Names::new(first.clone());

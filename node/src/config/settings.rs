@@ -67,6 +67,8 @@ impl Setting {
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
     Setting { name: "api_address", many: false, takes: Takes::Text("127.0.0.1:7640"), default: &["127.0.0.1:7640"] },
+    Setting { name: "tls_certificate", many: false, takes: Takes::Text("/etc/allod/tls.crt"), default: &["none"] },
+    Setting { name: "tls_key", many: false, takes: Takes::Text("/etc/allod/tls.key"), default: &["none"] },
     Setting {
         name: "listen",
         many: true,
@@ -95,6 +97,8 @@ pub(super) const OTHER_VARIABLES: &[&str] = &[
     "ALLOD_HOME",
     "ALLOD_API",
     "ALLOD_KEYS",
+    "ALLOD_TOKEN_FILE",
+    "ALLOD_CA_FILE",
     "ALLOD_PASSPHRASE",
     "ALLOD_AS",
     "ALLOD_TESTNET_DIR",

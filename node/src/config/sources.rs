@@ -37,6 +37,12 @@ pub struct Flags {
     /// Where the HTTP API listens [default: 127.0.0.1:7640]
     #[arg(long, value_name = "ADDRESS")]
     pub api_address: Option<String>,
+    /// The certificate chain of the HTTP API, in PEM; needed if it listens beyond loopback [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<String>,
+    /// The key of that certificate, in PEM [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
     /// Where peers reach this one, as a multiaddress; may be repeated [default: port 7641, TCP and QUIC]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
@@ -94,6 +100,8 @@ impl Flags {
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let all = [
             ("api_address", "--api-address", one(&self.api_address)),
+            ("tls_certificate", "--tls-certificate", one(&self.tls_certificate)),
+            ("tls_key", "--tls-key", one(&self.tls_key)),
             ("listen", "--listen", self.listen.clone()),
             ("external", "--external", self.external.clone()),
             ("peers", "--peer", self.peers.clone()),
@@ -163,6 +171,8 @@ impl Sources {
         }
         let config = Config {
             api_address: one(&values, "api_address")?,
+            tls_certificate: one(&values, "tls_certificate")?,
+            tls_key: one(&values, "tls_key")?,
             listen: many(&values, "listen")?,
             external: many(&values, "external")?,
             peers: many(&values, "peers")?,

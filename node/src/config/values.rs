@@ -2,7 +2,7 @@
 
 use crate::{exchange::rate::LEAST_BYTES_PER_S, plain::units::patience};
 use anyhow::{Result, anyhow};
-use std::{num::NonZeroU32, str::FromStr, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,22 @@ impl FromStr for Rate {
         let rate = u32::try_from(size.as_u64()).ok().filter(|rate| *rate >= LEAST_BYTES_PER_S);
         let rate = rate.ok_or_else(|| anyhow!("{text} a second is not between 64KiB and 4GiB; none sets no bound"))?;
         Ok(Self(NonZeroU32::new(rate)))
+    }
+}
+
+/// A file. `None` means that there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionalFile(pub Option<PathBuf>);
+
+impl FromStr for OptionalFile {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Self(None)),
+            "" => Err(anyhow!("no file has an empty name; name one, or none")),
+            path => Ok(Self(Some(path.into()))),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod lists;
 mod nat;
 mod restarts;
 mod storing;
+mod tokens;
 mod transfers;
 
 use allod_tests::{
@@ -118,6 +119,7 @@ fn an_outsider_joins_with_the_genesis_and_one_address_and_is_admitted() {
     let (data, api) = (net.data(peer), format!("127.0.0.1:{}", net.api_port(peer)));
     let genesis = net.data(0).join("genesis.json");
     let output = Command::new(allod())
+        .env("ALLOD_KEYS", net.root().join("keys"))
         .args(["--json", "init", "--peer", &address, "--api-address", &api])
         .args(["--listen", "/ip4/127.0.0.1/tcp/0"])
         .arg("--genesis")

@@ -164,6 +164,7 @@ impl Internet {
     fn join(&mut self, name: &str, relay: Option<&str>, flags: &[&str]) -> String {
         let data = self.path(name);
         let mut init = self.command(name);
+        init.env("ALLOD_KEYS", self.path("net/keys"));
         init.args(["init", "--genesis"]).arg(self.path("net/node-0/genesis.json")).arg("--data").arg(&data);
         if let Some(relay) = relay {
             init.args(["--peer", relay]);
@@ -177,7 +178,10 @@ impl Internet {
     /// Runs a client command at a namespace's peer.
     fn client(&self, name: &str, arguments: &[&str]) -> Output {
         let mut command = self.command(name);
-        command.env("ALLOD_KEYS", self.path("net/keys")).arg("--json").args(arguments);
+        // All have the same address, each in its namespace.
+        let data = self.path(if name == "internet" { "net/node-0" } else { name });
+        command.env("ALLOD_KEYS", self.path("net/keys")).env("ALLOD_TOKEN_FILE", data.join("api.token"));
+        command.arg("--json").args(arguments);
         command.output().expect("the client runs")
     }
 

@@ -53,6 +53,11 @@ fn close(schema: &mut Value, is_part: bool) {
     }
 }
 
+/// Every path that is described.
+pub(super) fn paths() -> impl Iterator<Item = (&'static String, &'static Value)> {
+    DESCRIPTION["paths"].as_object().unwrap().iter()
+}
+
 /// What is described of requests like this one: of several paths that fit, that with the fewest placeholders.
 fn operation(method: &str, path: &str) -> Option<&'static Value> {
     let asked: Vec<&str> = path.split('?').next()?.split('/').collect();

@@ -71,11 +71,9 @@ fn newcomer(net: &mut Processes) -> usize {
     let nowhere = format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", port + 7, libp2p::PeerId::random());
     let (genesis, data) = (net.data(0).join("genesis.json"), net.data(peer));
     let (listen, api) = (format!("/ip4/127.0.0.1/tcp/{port}"), format!("127.0.0.1:{api}"));
-    let genesis = genesis.display().to_string();
-    let made = run(
-        &["init", "--genesis", &genesis, "--peer", &nowhere, "--listen", &listen, "--api-address", &api, "--data"],
-        Some(&data),
-    );
+    let (genesis, keys) = (genesis.display().to_string(), net.root().join("keys").display().to_string());
+    let known = ["init", "--genesis", &genesis, "--peer", &nowhere, "--keys", &keys];
+    let made = run(&[&known[..], &["--listen", &listen, "--api-address", &api, "--data"]].concat(), Some(&data));
     assert!(made.status.success(), "{}", text(&made));
     net.spawn(peer);
     wait_until("the newcomer to answer", || net.status(peer));
