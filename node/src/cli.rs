@@ -374,7 +374,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<()> {
         Command::Publish(command) => command.execute(&context).await,
         Command::Fetch(command) => command.execute(&context).await,
         Command::Contribute(command) => command.execute(&context).await,
-        Command::Shares(command) => command.execute(&context).await,
+        Command::Shares(command) => Box::pin(command.execute(&context)).await,
         Command::Deed(command) => command.execute(&context).await,
         Command::Verify(command) => command.execute(&context),
         Command::Propose(command) => command.execute(&context).await,
