@@ -579,6 +579,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         audience,
     };
     let plane = Plane::new(consensus::Parts {
+        local: config.secret.public_key(),
         streams,
         protocol: names.consensus.clone(),
         incoming,

@@ -2,8 +2,8 @@
 //!
 //! On the public plane, a peer hears what is published on a topic once it has subscribed to the topic on a connection. If
 //! a connected peer never subscribes, this peer talks to nobody and cannot see it. Such a peer is disconnected, so that
-//! both sides start again. On the consensus plane, a peer hears this one if the stream to it is open. The rest of this
-//! peer is told how many peers and which validators do hear.
+//! both sides start again. On the consensus plane, a peer hears this one if it says that it reads the stream to it. The
+//! rest of this peer is told how many peers and which validators do hear.
 
 use super::{Company, Topic, driver::Driver, offences::Offence, peers::PeerBook};
 use crate::network::peer_key;
@@ -23,7 +23,7 @@ pub struct Audience {
     /// Number of connected peers of this network that are subscribed.
     pub peers: usize,
     /// The validators that some of them speak for, among those that decide the next blocks. If this peer is a validator
-    /// too, only those to which its stream on the consensus plane is open.
+    /// too, only those that hear it on the consensus plane.
     pub validators: BTreeSet<PublicKey>,
 }
 
@@ -109,7 +109,7 @@ impl Driver {
         let validators = self.validators.borrow();
         for peer in heard {
             audience.peers = audience.peers.saturating_add(1);
-            if !speaks || links.speaking_to.contains(&peer) {
+            if !speaks || links.heard_by.contains(&peer) {
                 audience.validators.extend(self.peers.validator_of(&peer).filter(|key| validators.contains(key)));
             }
         }

@@ -77,17 +77,19 @@ pub(super) struct Company {
     pub(super) speaks: bool,
 }
 
-/// The open streams.
+/// Who hears whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Links {
-    /// The peers that this one speaks to.
-    pub(super) speaking_to: BTreeSet<PeerId>,
+    /// The peers that say that they hear this one.
+    pub(super) heard_by: BTreeSet<PeerId>,
     /// The peers that this one hears.
     pub(super) hearing: BTreeSet<PeerId>,
 }
 
 /// The parts of which the plane is made.
 pub(super) struct Parts {
+    /// This peer's own key on the swarm.
+    pub(super) local: PublicKey,
     pub(super) streams: Control,
     pub(super) protocol: StreamProtocol,
     pub(super) incoming: IncomingStreams,
@@ -170,6 +172,7 @@ impl Common {
 
 /// The plane.
 pub(super) struct Plane {
+    local: PublicKey,
     common: Common,
     incoming: IncomingStreams,
     published: mpsc::Receiver<Vec<u8>>,
@@ -187,10 +190,12 @@ pub(super) struct Plane {
 
 impl Plane {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { streams, protocol, incoming, published, verdicts, events, company, links, offences, stats } = parts;
+        let Parts { local, streams, protocol, incoming, published, verdicts, events, company, links, offences, stats } =
+            parts;
         let (notes_in, notes) = mpsc::channel(NOTES);
         let (recent, guard) = (Arc::default(), Arc::default());
         Self {
+            local,
             common: Common { streams, protocol, recent, guard, events, notes: notes_in, stats },
             incoming,
             published,
@@ -340,10 +345,7 @@ impl Plane {
         let is_of = |task: &Option<(u64, Task)>| task.as_ref().is_some_and(|(of, _)| *of == number);
         match news {
             News::Speaking(speaking) if is_of(&link.writer) => link.speaking = speaking,
-            News::Hears(hears) if is_of(&link.reader) => {
-                link.hears = hears;
-                return;
-            }
+            News::Hears(hears) if is_of(&link.reader) => link.hears = hears,
             News::ReadingEnded { malformed } if is_of(&link.reader) => {
                 link.reader = None;
                 if let Some(reason) = malformed {
@@ -356,7 +358,7 @@ impl Plane {
         self.on_change();
     }
 
-    /// Speaks to whom it should, and tells everybody who is heard and spoken to.
+    /// Speaks to whom it should, and tells everybody who is heard, and who hears this peer.
     fn on_change(&mut self) {
         let speaks = self.company.borrow().speaks;
         let mut number = self.number;
@@ -371,12 +373,12 @@ impl Plane {
             }
         }
         self.number = number;
-        let of = |is: fn(&Link) -> bool| self.links.iter().filter(move |(_, link)| is(link)).map(|(peer, _)| *peer);
-        let links = Links {
-            speaking_to: of(|link| link.speaking).collect(),
-            hearing: of(|link| link.reader.is_some()).collect(),
+        let hears_us = |link: &Link| link.speaking && link.hears.contains(&self.local);
+        let of = |is: &dyn Fn(&Link) -> bool| -> BTreeSet<PeerId> {
+            self.links.iter().filter(|(_, link)| is(link)).map(|(peer, _)| *peer).collect()
         };
-        stats::set(&self.common.stats.consensus_streams_outbound, links.speaking_to.len());
+        let links = Links { heard_by: of(&hears_us), hearing: of(&|link| link.reader.is_some()) };
+        stats::set(&self.common.stats.consensus_streams_outbound, of(&|link| link.speaking).len());
         stats::set(&self.common.stats.consensus_streams_inbound, links.hearing.len());
         let hears = Shared::from(frame::encode_hears(links.hearing.iter().filter_map(peer_key::of_peer)));
         for link in self.links.values() {
