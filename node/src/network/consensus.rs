@@ -2,7 +2,7 @@
 //!
 //! It is a task of its own, with queues, allowances and verdicts of its own. Nothing that a stranger sends comes through
 //! here, and a message waits for nothing that strangers make the swarm's task do. The swarm's task only says who is
-//! needed ([`Company`]), and learns who is spoken to ([`Links`]) and who offended.
+//! needed ([`Company`]), and learns who hears whom ([`Links`]) and who offended.
 //!
 //! Each peer opens one stream to each needed peer and speaks on it; it hears on those that others opened. Validators
 //! speak, and whoever is spoken to: a configured peer between two that cannot reach each other. An observer that nobody
@@ -27,8 +27,7 @@ use super::{
     offences::{Guard, Offence, Spending},
     peer_key, stats,
 };
-use allod_protocol::ground::ids::PublicKey;
-use allod_protocol::ground::limits;
+use allod_protocol::ground::{ids::PublicKey, limits};
 use frame::{Frame, FrameError};
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use libp2p::{PeerId, Stream, StreamProtocol};
