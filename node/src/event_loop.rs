@@ -23,7 +23,7 @@ use allod_protocol::{
     agreement::host::Host,
     ground::{
         crypto::SigningKey,
-        ids::{NetworkId, PublicKey},
+        ids::{Height, NetworkId, PublicKey},
         limits,
     },
     rules::validator::ValidatorSet,
@@ -81,6 +81,8 @@ pub(crate) struct EventLoop {
     reached: Reached,
     cut_off: Watch,
     tick_at: Instant,
+    /// The height as of which the swarm knows the validators.
+    validators_of: Option<Height>,
     /// The turns of those who read blocks for other peers.
     readers: Arc<Semaphore>,
 }
@@ -96,7 +98,8 @@ impl EventLoop {
         let host = Host::resume(machine, Some(key)).map_err(|stopped| stopped.error)?;
         let reached = Reached::of(&host.machine().network.audience(), &host.tip().validators, own);
         let (cut_off, readers) = (Watch::default(), Arc::new(Semaphore::new(READERS)));
-        let this = Self { host, network_id, status, reached, cut_off, tick_at: Instant::now(), readers };
+        let (tick_at, validators_of) = (Instant::now(), None);
+        let this = Self { host, network_id, status, reached, cut_off, tick_at, validators_of, readers };
         this.tell_status();
         Ok(this)
     }
@@ -114,6 +117,7 @@ impl EventLoop {
             }
             self.on_event(event)?;
             self.host.advance()?;
+            self.tell_validators();
             self.look_around()?;
             self.tell_status();
         }
@@ -155,7 +159,8 @@ impl EventLoop {
 
     fn on_network(&mut self, event: NetworkEvent) -> anyhow::Result<()> {
         match event {
-            NetworkEvent::Gossip { topic: Topic::Consensus, data, token } => self.host.on_consensus(&data, token)?,
+            NetworkEvent::Consensus { data, token, room: _ } => self.host.on_consensus(&data, token)?,
+            NetworkEvent::Gossip { topic: Topic::Blocks, data, token } => self.host.on_push(&data, token)?,
             NetworkEvent::SyncRequested { peer: _, request, channel } => {
                 let (ledger, network) = (self.host.machine().ledger.clone(), self.host.machine().network.clone());
                 tokio::spawn(serve_blocks(ledger, network, request, channel, self.readers.clone()));
@@ -177,7 +182,17 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Tells the swarm who the validators are, and checks which of them hear this peer. Called periodically.
+    /// Tells the swarm who decides the next blocks: they are to speak to each other in time.
+    fn tell_validators(&mut self) {
+        let (tip, machine) = (self.host.tip(), self.host.machine());
+        if self.validators_of.replace(tip.height) != Some(tip.height) {
+            let sets = [&tip.validators, &tip.next_validators];
+            let keys = sets.into_iter().flat_map(ValidatorSet::iter).map(|one| one.key).collect();
+            machine.network.set_validators(&keys);
+        }
+    }
+
+    /// Checks which validators hear this peer. Called periodically.
     fn look_around(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         if now < self.tick_at {
@@ -185,8 +200,6 @@ impl EventLoop {
         }
         self.tick_at = now.checked_add(TICK).unwrap_or(now);
         let (tip, machine) = (self.host.tip(), self.host.machine());
-        let sets = [&tip.validators, &tip.next_validators];
-        machine.network.set_validators(&sets.into_iter().flat_map(ValidatorSet::iter).map(|one| one.key).collect());
         self.reached = Reached::of(&machine.network.audience(), &tip.validators, self.key());
         self.cut_off.look(&self.reached, now);
         self.host.machine().metrics.tick();

@@ -315,8 +315,8 @@ impl Metrics {
         network.blocked_peers.set(gauge(load(&stats.peers_blocked)));
         raise(&network.refused_connections, load(&stats.connections_refused));
         raise(&network.failed_dials, load(&stats.dials_failed));
-        for topic in [Topic::Consensus, Topic::Transactions, Topic::Artifacts] {
-            let counts = stats.topic(topic);
+        let topics = Topic::ALL.map(|topic| (topic.name(), stats.topic(topic)));
+        for (topic, counts) in topics.into_iter().chain([("consensus", stats.consensus())]) {
             let verdicts = [
                 ("published", &counts.published),
                 ("received", &counts.received),
@@ -326,12 +326,17 @@ impl Metrics {
                 ("limited", &counts.limited),
             ];
             for (verdict, count) in verdicts {
-                raise(&network.gossip.with_label_values(&[topic.name(), verdict]), load(count));
+                raise(&network.gossip.with_label_values(&[topic, verdict]), load(count));
             }
             for (direction, count) in [("sent", &counts.published_bytes), ("received", &counts.received_bytes)] {
-                raise(&network.gossip_bytes.with_label_values(&[topic.name(), direction]), load(count));
+                raise(&network.gossip_bytes.with_label_values(&[topic, direction]), load(count));
             }
         }
+        let streams = |label, value: &AtomicU64| network.streams.with_label_values(&[label]).set(gauge(load(value)));
+        streams("inbound", &stats.consensus_streams_inbound);
+        streams("outbound", &stats.consensus_streams_outbound);
+        raise(&network.consensus_sent, load(&stats.consensus_sent));
+        raise(&network.consensus_refused, load(&stats.consensus_refused));
         let requests = [
             ("served", &stats.sync_served),
             ("refused", &stats.sync_refused),
@@ -346,6 +351,7 @@ impl Metrics {
             ("publish", &stats.dropped_publishes),
             ("command", &stats.dropped_commands),
             ("event", &stats.dropped_events),
+            ("consensus", &stats.dropped_consensus),
         ];
         for (kind, count) in dropped {
             raise(&network.dropped.with_label_values(&[kind]), load(count));

@@ -2,17 +2,20 @@
 //!
 //! One task owns the libp2p swarm (`driver`). The rest of the peer sends it commands through a [`NetworkHandle`] and
 //! receives its events through [`NetworkEvents`]. Every queue between them is bounded: nothing here blocks the event
-//! loop, and what does not fit is dropped and counted in [`NetworkStats`]. Consensus messages have queues of their own
-//! in both directions, so a flood of transactions cannot delay a vote. Transactions do not pass the event loop at all
+//! loop, and what does not fit is dropped and counted in [`NetworkStats`]. Transactions do not pass the event loop at all
 //! before they are checked (`NetworkEvents::take_transactions`).
+//!
+//! There are two planes. On the *consensus plane* (`consensus`) validators speak to each other on direct streams, in a
+//! task and with queues of their own in both directions, so that nothing that strangers do delays a vote. Everything else
+//! is the *public plane*: strangers may take part in it, and observers follow the blocks that are pushed there.
 //!
 //! This module moves bytes. It never judges a transaction, a vote or a block: gossip is relayed only after the event
 //! loop has accepted it ([`NetworkHandle::report`]), and blocks are handed over unverified. What strangers send is
 //! bounded in size and rate and decoded without panics. If it is malformed, it counts as an offence of the sender; it
 //! never ends the process.
 //!
-//! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `gossip`, `sync`, `providers` (one
-//! job each), `holdings` (who has what, within bounds), `peers` (which peers we know), `introduction` (what peers say
+//! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `consensus` (the consensus plane),
+//! `gossip`, `sync`, `providers` (one job each), `holdings` (who has what, within bounds), `peers` (which peers we know), `introduction` (what peers say
 //! about themselves), `audience` (who hears us), `reach` (how others reach us), `admission` (whose connections are let
 //! in), `offences` (what we tolerate), `fair` (whose transactions are checked next), `places` (how many answers at a
 //! time).
@@ -21,6 +24,7 @@ mod admission;
 mod audience;
 mod behaviour;
 mod candidates;
+mod consensus;
 mod driver;
 mod fair;
 mod gossip;
@@ -51,8 +55,11 @@ use allod_protocol::ground::{
     ids::{ArtifactId, NetworkId, PublicKey},
     limits,
 };
+use consensus::{Company, Links, Plane};
 use fair::Unchecked;
+use gossip::Origin;
 use libp2p::{Multiaddr, PeerId};
+use offences::Offence;
 use std::{
     collections::BTreeSet,
     path::PathBuf,
@@ -62,24 +69,28 @@ use std::{
     },
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
-/// Messages that may wait to be published: on the consensus topic, and on the other topics together.
+/// Messages that may wait to be published: on the consensus plane, and on all topics together.
 const PUBLISH_BACKLOG: usize = 1_024;
 /// Verdicts that may wait: as many as there can be messages without a verdict.
-const VERDICT_BACKLOG: usize = CONSENSUS_BACKLOG + BULK_BACKLOG;
+const VERDICT_BACKLOG: usize = BLOCK_BACKLOG + BULK_BACKLOG;
+/// Offences on the consensus plane that may wait to be held against somebody.
+const OFFENCE_BACKLOG: usize = 64;
 /// Other requests to the swarm that may wait.
 const COMMAND_BACKLOG: usize = 1_024;
 /// Events about peers and blocks that may wait for the event loop.
 const CONTROL_BACKLOG: usize = 1_024;
-/// Consensus messages that may wait for the event loop.
-const CONSENSUS_BACKLOG: usize = 8_192;
+/// Consensus messages that may wait for the event loop; a peer whose message finds no room waits for its turn.
+const CONSENSUS_BACKLOG: usize = 4_096;
+/// Pushed blocks that may wait for the event loop.
+const BLOCK_BACKLOG: usize = 1_024;
 /// Announcements that may wait for the event loop; and transactions without a verdict, whose bytes bound their number.
 const BULK_BACKLOG: usize = 65_536;
-/// Bytes of consensus messages that may wait for the event loop.
-const WAITING_SIZE_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of pushed blocks that may wait for the event loop.
+const WAITING_SIZE_BYTES: usize = 16 * 1024 * 1024;
 /// Providers that one search may have found and not reported yet.
 const FOUND_BACKLOG: usize = 64;
 
@@ -144,9 +155,19 @@ pub enum NetworkError {
 /// An event of the swarm.
 #[derive(Debug)]
 pub enum NetworkEvent {
+    /// A consensus message of a needed peer. If it is accepted with [`NetworkHandle::report`], it is passed on to those
+    /// who may lack it.
+    Consensus {
+        /// The message, at most [`limits::GOSSIP_SIZE_BYTES`] bytes.
+        data: Arc<[u8]>,
+        /// The token that identifies the message in the verdict.
+        token: GossipToken,
+        /// Its room in the line of its peer, free again when this is dropped.
+        room: OwnedSemaphorePermit,
+    },
     /// A message on a topic. It is relayed only if it is accepted with [`NetworkHandle::report`] within 10 s.
     Gossip {
-        /// The topic: consensus or transactions. Artifact announcements are judged inside this module.
+        /// The topic: blocks or transactions. Artifact announcements are judged inside this module.
         topic: Topic,
         /// The message, at most [`limits::GOSSIP_SIZE_BYTES`] bytes.
         data: Vec<u8>,
@@ -188,7 +209,8 @@ impl NetworkEvent {
     fn gossip_size_bytes(&self) -> usize {
         match self {
             Self::Gossip { data, .. } => data.len(),
-            Self::SyncRequested { .. }
+            Self::Consensus { .. }
+            | Self::SyncRequested { .. }
             | Self::SyncAnswered { .. }
             | Self::PeerConnected(_)
             | Self::PeerDisconnected(_)
@@ -216,9 +238,10 @@ enum SwarmCommand {
 pub struct NetworkEvents {
     control: mpsc::Receiver<NetworkEvent>,
     consensus: mpsc::Receiver<NetworkEvent>,
+    blocks: mpsc::Receiver<NetworkEvent>,
     bulk: mpsc::Receiver<NetworkEvent>,
     transactions: Option<Transactions>,
-    /// Bytes of consensus messages that wait.
+    /// Bytes of pushed blocks that wait.
     waiting: Arc<AtomicUsize>,
 }
 
@@ -228,13 +251,14 @@ impl NetworkEvents {
         self.transactions.take()
     }
 
-    /// The next event: first those about peers and blocks, then consensus, then the rest. `None` when the swarm has
-    /// ended. Cancel safe.
+    /// The next event: first those about peers and requests for blocks, then consensus, then pushed blocks, then the rest.
+    /// `None` when the swarm has ended. Cancel safe.
     pub async fn recv(&mut self) -> Option<NetworkEvent> {
         tokio::select! {
             biased;
             Some(event) = self.control.recv() => Some(event),
-            Some(event) = self.consensus.recv() => Some(released(event, &self.waiting)),
+            Some(event) = self.consensus.recv() => Some(event),
+            Some(event) = self.blocks.recv() => Some(released(event, &self.waiting)),
             Some(event) = self.bulk.recv() => Some(event),
             Some(event) = next_of(&mut self.transactions) => Some(event),
             else => None,
@@ -247,6 +271,9 @@ impl NetworkEvents {
             return Some(event);
         }
         if let Ok(event) = self.consensus.try_recv() {
+            return Some(event);
+        }
+        if let Ok(event) = self.blocks.try_recv() {
             return Some(released(event, &self.waiting));
         }
         let of_transactions = || Some(event_of(self.transactions.as_mut()?.try_recv()?.0));
@@ -272,7 +299,7 @@ fn released(event: NetworkEvent, waiting: &AtomicUsize) -> NetworkEvent {
 #[derive(Debug)]
 struct EventSender {
     control: mpsc::Sender<NetworkEvent>,
-    consensus: mpsc::Sender<NetworkEvent>,
+    blocks: mpsc::Sender<NetworkEvent>,
     bulk: mpsc::Sender<NetworkEvent>,
     transactions: fair::Sender,
     waiting: Arc<AtomicUsize>,
@@ -287,12 +314,13 @@ impl EventSender {
         dropped
     }
 
-    /// Sends any other event. Returns whether there was room.
+    /// Sends any other event of the public plane. Returns whether there was room.
     fn send(&self, event: NetworkEvent) -> bool {
         let (queue, waiting) = match &event {
-            NetworkEvent::Gossip { .. } => (&self.consensus, Some(&self.waiting)),
+            NetworkEvent::Gossip { .. } => (&self.blocks, Some(&self.waiting)),
             NetworkEvent::ArtifactAnnounced { .. } => (&self.bulk, None),
-            NetworkEvent::SyncRequested { .. }
+            NetworkEvent::Consensus { .. }
+            | NetworkEvent::SyncRequested { .. }
             | NetworkEvent::SyncAnswered { .. }
             | NetworkEvent::PeerConnected(_)
             | NetworkEvent::PeerDisconnected(_)
@@ -318,30 +346,37 @@ impl EventSender {
     }
 }
 
-fn event_channel(stats: Arc<NetworkStats>) -> (EventSender, NetworkEvents) {
+/// The ends of the queues of events: the swarm's, the consensus plane's, and the event loop's.
+fn event_channel(stats: Arc<NetworkStats>) -> (EventSender, mpsc::Sender<NetworkEvent>, NetworkEvents) {
     let (control_in, control) = mpsc::channel(CONTROL_BACKLOG);
     let (consensus_in, consensus) = mpsc::channel(CONSENSUS_BACKLOG);
+    let (blocks_in, blocks) = mpsc::channel(BLOCK_BACKLOG);
     let (bulk_in, bulk) = mpsc::channel(BULK_BACKLOG);
     let (transactions_in, transactions) = fair::channel();
     let waiting = Arc::<AtomicUsize>::default();
     let sender = EventSender {
         control: control_in,
-        consensus: consensus_in,
+        blocks: blocks_in,
         bulk: bulk_in,
         transactions: transactions_in,
         waiting: waiting.clone(),
         stats,
     };
-    (sender, NetworkEvents { control, consensus, bulk, transactions: Some(transactions), waiting })
+    (
+        sender,
+        consensus_in,
+        NetworkEvents { control, consensus, blocks, bulk, transactions: Some(transactions), waiting },
+    )
 }
 
 /// The swarm's ends of the queues that a [`NetworkHandle`] fills.
 #[derive(Debug)]
 struct Queues {
-    consensus: mpsc::Receiver<Vec<u8>>,
     bulk: mpsc::Receiver<(Topic, Vec<u8>)>,
     verdicts: mpsc::Receiver<(GossipToken, Verdict)>,
     commands: mpsc::Receiver<SwarmCommand>,
+    /// What the consensus plane holds against peers that are not needed.
+    offences: mpsc::Receiver<(PeerId, Offence)>,
     stop: Arc<Notify>,
 }
 
@@ -353,6 +388,7 @@ pub struct NetworkHandle {
     local_peer_id: PeerId,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     consensus: mpsc::Sender<Vec<u8>>,
+    consensus_verdicts: mpsc::Sender<(GossipToken, Verdict)>,
     bulk: mpsc::Sender<(Topic, Vec<u8>)>,
     verdicts: mpsc::Sender<(GossipToken, Verdict)>,
     commands: mpsc::Sender<SwarmCommand>,
@@ -391,26 +427,34 @@ impl NetworkHandle {
         self.streams.clone()
     }
 
+    /// Sends a consensus message to every needed peer, on streams of the consensus plane.
+    pub fn say(&self, message: Vec<u8>) {
+        self.send("consensus", message, |message| self.consensus.try_send(message).is_ok());
+    }
+
     /// Sends a message to every peer of a topic. Bytes that were sent within the last minute are not sent again.
     pub fn publish(&self, topic: Topic, data: Vec<u8>) {
-        if data.len() > limits::GOSSIP_SIZE_BYTES {
+        self.send(topic.name(), data, |data| self.bulk.try_send((topic, data)).is_ok());
+    }
+
+    fn send(&self, topic: &str, data: Vec<u8>, send: impl FnOnce(Vec<u8>) -> bool) {
+        let size_bytes = data.len();
+        if size_bytes > limits::GOSSIP_SIZE_BYTES {
             stats::add(&self.stats.dropped_publishes, 1);
-            tracing::error!(topic = topic.name(), size_bytes = data.len(), "a message is too large to be published");
-            return;
-        }
-        let queued = match topic {
-            Topic::Consensus => self.consensus.try_send(data).is_ok(),
-            topic => self.bulk.try_send((topic, data)).is_ok(),
-        };
-        if !queued {
+            tracing::error!(topic, size_bytes, "a message is too large to be published");
+        } else if !send(data) {
             stats::add(&self.stats.dropped_publishes, 1);
-            tracing::debug!(topic = topic.name(), "a message was not published: the queue is full or the swarm ended");
+            tracing::debug!(topic, "a message was not published: the queue is full or the swarm ended");
         }
     }
 
-    /// Reports the verdict on a gossip message: see [`Verdict`].
+    /// Reports the verdict on a message: see [`Verdict`].
     pub fn report(&self, token: GossipToken, verdict: Verdict) {
-        if self.verdicts.try_send((token, verdict)).is_err() {
+        let verdicts = match token.origin {
+            Origin::Stream(_) => &self.consensus_verdicts,
+            Origin::Topic(..) => &self.verdicts,
+        };
+        if verdicts.try_send((token, verdict)).is_err() {
             stats::add(&self.stats.dropped_commands, 1);
         }
     }
@@ -472,7 +516,7 @@ impl NetworkHandle {
         });
     }
 
-    /// Which peers hear this peer's consensus messages now.
+    /// Which peers hear this peer now.
     pub fn audience(&self) -> Audience {
         self.audience.borrow().clone()
     }
@@ -504,11 +548,16 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
     let keypair = behaviour::identity(&config.secret)?;
     let names = behaviour::Names::new(config.network_id)?;
     let swarm = behaviour::swarm(&keypair, &names, &config)?;
-    let streams = swarm.behaviour().streams.new_control();
+    let mut streams = swarm.behaviour().streams.new_control();
+    let incoming = streams.accept(names.consensus.clone()).map_err(|error| NetworkError::Setup(error.to_string()))?;
 
     let stats = Arc::<NetworkStats>::default();
-    let (events, events_out) = event_channel(stats.clone());
-    let (consensus_in, consensus) = mpsc::channel(PUBLISH_BACKLOG);
+    let (events, consensus_events, events_out) = event_channel(stats.clone());
+    let (consensus_in, published) = mpsc::channel(PUBLISH_BACKLOG);
+    let (consensus_verdicts_in, consensus_verdicts) = mpsc::channel(CONSENSUS_BACKLOG);
+    let (offences_in, offences) = mpsc::channel(OFFENCE_BACKLOG);
+    let (company_in, company) = watch::channel(Company::default());
+    let (links_in, links) = watch::channel(Links::default());
     let (bulk_in, bulk) = mpsc::channel(PUBLISH_BACKLOG);
     let (verdicts_in, verdicts) = mpsc::channel(VERDICT_BACKLOG);
     let (commands_in, commands) = mpsc::channel(COMMAND_BACKLOG);
@@ -519,30 +568,48 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         local_peer_id: *swarm.local_peer_id(),
         listening: Arc::default(),
         consensus: consensus_in,
+        consensus_verdicts: consensus_verdicts_in,
         bulk: bulk_in,
         verdicts: verdicts_in,
         commands: commands_in,
         stop: stop.clone(),
-        streams,
+        streams: streams.clone(),
         stats: stats.clone(),
         validators: Arc::new(validators_in),
         audience,
     };
+    let plane = Plane::new(consensus::Parts {
+        local: config.secret.public_key(),
+        streams,
+        protocol: names.consensus.clone(),
+        incoming,
+        published,
+        verdicts: consensus_verdicts,
+        events: consensus_events,
+        company,
+        links: links_in,
+        offences: offences_in,
+        stats: stats.clone(),
+    });
     // Boxed because it is too large to move.
     let mut driver = Box::new(driver::Driver::new(driver::Parts {
         swarm,
         names,
         keypair,
         network: config.network_id,
-        queues: Queues { consensus, bulk, verdicts, commands, stop },
+        own: config.validator.as_ref().map(SigningKey::public_key),
+        queues: Queues { bulk, verdicts, commands, offences, stop },
         events,
         stats,
         listening: handle.listening.clone(),
         peers_file: config.data_dir.join(peers::FILE),
         validators,
         audience: audience_in,
+        company: company_in,
+        links,
     }));
     driver.listen(&config.listen, &config.external).await?;
     driver.know(config.bootstrap);
+    tokio::spawn(plane.run());
     Ok((handle, events_out, tokio::spawn(driver.run())))
 }

@@ -31,6 +31,7 @@
 //! | a vote arrives late, early or twice | [`agreement::replica`] |
 //! | a disk is full, power fails | `agreement/host/perform.rs`: nothing is said before it is durable, and a write that fails ends the process |
 //! | a peer lies while another one catches up | `agreement/host/catch_up.rs`, [`ledger::block::DecidedBlock::verify`] |
+//! | a decided block is pushed to an observer | `agreement/host/follow.rs` |
 //! | a transaction waits, or is refused a place | [`agreement::mempool`] |
 //! | an action is added | [`rules::action`]; `README.md` lists every place |
 //! | something falls due | [`rules::due`] |
@@ -45,9 +46,11 @@
 //!   proof of the newest block waits for the next one; a network at rest makes one sealing block for that.
 //! - **Executing is total.** A transaction in a decided block applies or is rejected with a reason. To drop invalid
 //!   transactions before the vote instead would mean to execute before the vote.
-//! - **Gossip, not a mesh of streams.** Consensus messages and transactions travel by gossipsub, so a validator behind a
-//!   NAT, or with some connections down, still takes part. Artifacts and catch-up use streams: they are large, and one
-//!   peer asks another one for them.
+//! - **Two planes.** Validators speak to each other on direct, authenticated streams, and pass on what somebody may lack
+//!   because a link is broken: a vote crosses each connection once, and waits for nothing that strangers send. What
+//!   everybody takes part in travels by gossipsub: transactions, and decided blocks, which observers are pushed. With
+//!   consensus itself on gossip each vote came several times, and whoever connected could send some. Artifacts and
+//!   catch-up use streams: they are large, and one peer asks another one for them.
 //! - **bincode's bytes.** Fixed-width integers, no optional forms, fast to read. The crate is no longer maintained, so the
 //!   format is the contract and the vectors hold it: any encoder that writes the same bytes can replace it. Protobuf
 //!   and CBOR allow several encodings of one value, and a hash must name one.

@@ -5,13 +5,13 @@
 
 pub mod far_votes;
 pub mod old_proposals;
-pub mod repeated_votes;
+pub mod repeated_blocks;
 pub mod transactions;
 pub mod unread_answers;
 
 use crate::processes::Processes;
 use allod_protocol::ledger::genesis::Genesis;
-use futures::StreamExt as _;
+use futures::{AsyncWriteExt as _, StreamExt as _};
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
     gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
@@ -64,7 +64,16 @@ impl Target {
 
     /// The name of the protocol by which peers ask for blocks.
     pub fn sync(&self) -> StreamProtocol {
-        StreamProtocol::try_from_owned(format!("{}/sync/1", self.prefix())).expect("a name")
+        self.protocol("sync")
+    }
+
+    /// The name of the protocol on which validators speak to each other.
+    pub fn consensus(&self) -> StreamProtocol {
+        self.protocol("consensus")
+    }
+
+    fn protocol(&self, name: &str) -> StreamProtocol {
+        StreamProtocol::try_from_owned(format!("{}/{name}/1", self.prefix())).expect("a name")
     }
 }
 
@@ -130,10 +139,21 @@ impl Stranger {
     /// Connects to every peer of the target, whenever it is not connected, until its handles are dropped. To be called on a
     /// runtime.
     pub async fn join(target: &Target) -> Self {
-        Self::join_on(target, "consensus").await
+        Self::join_on(target, "tx").await
     }
 
-    /// The same, to say and hear what is on another topic.
+    /// Speaks to each peer of the target as validators do, on streams that are opened again whenever they end. What a peer
+    /// does not take is dropped.
+    pub fn speak(&self, target: &Target) -> Speaker {
+        let speak_to = |(peer, _): &(PeerId, Multiaddr)| {
+            let (to, said) = mpsc::channel(WAITING);
+            tokio::spawn(speak_to(self.streams.clone(), *peer, target.consensus(), said));
+            to
+        };
+        Speaker(target.peers.iter().map(speak_to).collect())
+    }
+
+    /// Joins to say and hear what is on a topic.
     pub async fn join_on(target: &Target, topic: &str) -> Self {
         let (say, to_say) = mpsc::channel(WAITING);
         let (hear, heard) = mpsc::channel(WAITING);
@@ -150,6 +170,46 @@ impl Stranger {
         // It may be refused for ever, which is a defence too.
         let _ = tokio::time::timeout(Duration::from_secs(10), ready).await;
         Self { streams, say, heard }
+    }
+}
+
+/// Speaks where only validators may.
+#[derive(Debug)]
+pub struct Speaker(Vec<mpsc::Sender<Vec<u8>>>);
+
+impl Speaker {
+    /// Says a message to every peer of the target.
+    pub fn say(&self, message: &[u8]) {
+        for to in &self.0 {
+            // The peer takes nothing, or the stranger is blocked.
+            let _ = to.try_send(message.to_vec());
+        }
+    }
+}
+
+async fn speak_to(
+    mut streams: libp2p_stream::Control,
+    peer: PeerId,
+    protocol: StreamProtocol,
+    mut said: mpsc::Receiver<Vec<u8>>,
+) {
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    while !said.is_closed() {
+        pace.tick().await;
+        let opened = tokio::time::timeout(Duration::from_secs(1), streams.open_stream(peer, protocol.clone())).await;
+        let Ok(Ok(mut stream)) = opened else { continue };
+        while let Some(message) = said.recv().await {
+            let size_bytes = u32::try_from(message.len()).expect("a short message");
+            // A length, and the kind of a message.
+            let frame = [&size_bytes.to_le_bytes()[..], &[0], &message].concat();
+            let written = async {
+                stream.write_all(&frame).await?;
+                stream.flush().await
+            };
+            if !matches!(tokio::time::timeout(Duration::from_secs(1), written).await, Ok(Ok(()))) {
+                break;
+            }
+        }
     }
 }
 

@@ -34,11 +34,12 @@ use std::{str::FromStr, sync::LazyLock};
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name; `tests/fuzz` has a binary for each.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("transaction", transaction),
     ("transaction_batch", transaction_batch),
     ("consensus_message", consensus_message),
     ("consensus_envelope", consensus_envelope),
+    ("pushed_block", pushed_block),
     ("sync_response", sync_response),
     ("manifest", manifest),
     ("model_file", model_file),
@@ -92,7 +93,7 @@ pub fn transaction_batch(data: &[u8]) -> bool {
     true
 }
 
-/// What the consensus topic carries, without its envelope.
+/// What the consensus plane carries, without its envelope.
 pub fn consensus_message(data: &[u8]) -> bool {
     let Ok(message) = Message::decode(data) else { return false };
     assert_eq!(message.encode(), data, "one encoding");
@@ -105,7 +106,7 @@ pub fn consensus_message(data: &[u8]) -> bool {
     true
 }
 
-/// What the consensus topic carries: a number that makes a repetition a message of its own, and a message.
+/// What the consensus plane carries: a number that makes a repetition a message of its own, and a message.
 pub fn consensus_envelope(data: &[u8]) -> bool {
     let Ok((head, message)) = gossip::open_consensus(data) else { return false };
     if let Ok(whole) = Message::decode(message) {
@@ -114,17 +115,31 @@ pub fn consensus_envelope(data: &[u8]) -> bool {
     consensus_message(message)
 }
 
+/// What the blocks topic carries: a certificate and its block.
+pub fn pushed_block(data: &[u8]) -> bool {
+    let opened = gossip::open_push(data);
+    let Ok(decided) = gossip::decode_push(data) else { return false };
+    if let Ok((certificate, header)) = opened {
+        assert_eq!((&certificate, &header), (&decided.certificate, decided.block.header()), "it begins as it is");
+    }
+    assert_eq!(gossip::encode_push(&decided), data, "one encoding");
+    judge_decided(decided);
+    true
+}
+
+fn judge_decided(DecidedBlock { block, certificate }: DecidedBlock) {
+    let _ = certificate.verify(WORLD.network, &WORLD.tip.validators);
+    if block.check(&WORLD.tip, None, &|_| false).is_ok() {
+        execute(&WORLD.state, &block).expect("a readable state");
+    }
+}
+
 /// What the sync protocol answers: the peer's height and decided blocks.
 pub fn sync_response(data: &[u8]) -> bool {
     let Ok((_, blocks)) = codec::decode::<(Height, Vec<DecidedBlock>)>(data, limits::SYNC_RESPONSE_SIZE_BYTES) else {
         return false;
     };
-    for DecidedBlock { block, certificate } in blocks {
-        let _ = certificate.verify(WORLD.network, &WORLD.tip.validators);
-        if block.check(&WORLD.tip, None, &|_| false).is_ok() {
-            execute(&WORLD.state, &block).expect("a readable state");
-        }
-    }
+    blocks.into_iter().for_each(judge_decided);
     true
 }
 

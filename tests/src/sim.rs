@@ -372,6 +372,14 @@ impl Simulation {
         }
     }
 
+    /// Whether a peer speaks to another one on the consensus plane: it is configured, as the first validators are to all, or
+    /// has a key in a set that the speaker knows to decide.
+    fn decides(&self, speaker: usize, other: usize) -> bool {
+        let tip = |peer: usize| self.peers[peer].host.as_ref().map(Host::tip);
+        let key = self.peers[other].host.as_ref().and_then(Host::key);
+        other < self.plan.validators || key.is_some_and(|key| tip(speaker).is_some_and(|tip| tip.has_key(&key)))
+    }
+
     fn others(&self, peer: usize) -> impl Iterator<Item = usize> + use<> {
         (0..self.peers.len()).filter(move |other| *other != peer)
     }
@@ -568,6 +576,13 @@ impl Simulation {
                     self.deliver(to, 0, said.unwrap_or_default());
                 }
             }
+            Packet::Gossip(Channel::Blocks, bytes, genuine) => {
+                let before = self.judged(to);
+                self.give(to, |host| host.on_push(&bytes, ()));
+                let taken = self.judged(to).zip(before).is_some_and(|(after, before)| after.0 > before.0);
+                self.counts.pushed += u64::from(taken);
+                self.look_at_verdict((from, to), &bytes, genuine, before);
+            }
             Packet::Gossip(Channel::Transactions, bytes, genuine) => {
                 let (network, before) = (self.network, self.judged(to));
                 self.give(to, |host| {
@@ -668,6 +683,7 @@ impl Simulation {
         for (after_us, sent) in sent {
             match sent {
                 Sent::Gossip(Channel::Consensus, bytes) => self.publish(peer, after_us, bytes),
+                Sent::Gossip(Channel::Blocks, bytes) => self.push(peer, after_us, bytes),
                 Sent::Gossip(channel @ Channel::Transactions, bytes) => {
                     let to = self.misdeed(peer, |hooks, scene| hooks.on_transactions(scene)).unwrap_or_default();
                     self.deliver(peer, after_us, vec![Parcel { to, channel, bytes }]);
@@ -714,7 +730,7 @@ impl Simulation {
         self.say(peer, || format!("says {message:?}"));
         if publishing.honest {
             self.checker.on_published(peer, publishing.address, &message);
-            let to = self.others(peer).collect();
+            let to = self.others(peer).filter(|to| self.decides(peer, *to)).collect();
             return self.deliver(peer, after_us, vec![Parcel { to, channel: Channel::Consensus, bytes }]);
         }
         let parcels = self.misdeed(peer, |hooks, scene| hooks.on_publish(scene, &message)).unwrap_or_default();
@@ -722,6 +738,17 @@ impl Simulation {
         if self.misdeed(peer, |hooks, scene| hooks.stops(scene)).unwrap_or_default() {
             self.peers[peer].doom.get_or_insert(Doom { after: 0, again: None });
         }
+    }
+
+    /// Pushes a decided block to those who take no part in deciding, as the peer's behaviour has it.
+    fn push(&mut self, peer: usize, after_us: u64, bytes: Vec<u8>) {
+        let parcels = if self.peers[peer].honest {
+            let to = self.others(peer).filter(|to| !self.decides(peer, *to)).collect();
+            vec![Parcel { to, channel: Channel::Blocks, bytes }]
+        } else {
+            self.misdeed(peer, |hooks, scene| hooks.on_push(scene, bytes)).unwrap_or_default()
+        };
+        self.deliver(peer, after_us, parcels);
     }
 
     fn deliver(&mut self, peer: usize, after_us: u64, parcels: Vec<Parcel>) {

@@ -119,11 +119,11 @@ impl Wire for NodeMachine {
     type Token = GossipToken;
 
     fn publish(&mut self, channel: Channel, message: Vec<u8>) {
-        let topic = match channel {
-            Channel::Consensus => Topic::Consensus,
-            Channel::Transactions => Topic::Transactions,
-        };
-        self.network.publish(topic, message);
+        match channel {
+            Channel::Consensus => self.network.say(message),
+            Channel::Blocks => self.network.publish(Topic::Blocks, message),
+            Channel::Transactions => self.network.publish(Topic::Transactions, message),
+        }
     }
 
     fn judge(&mut self, token: GossipToken, verdict: Verdict) {
@@ -196,6 +196,9 @@ impl Reporter<PeerId> for NodeMachine {
             HostEvent::FaultyMessage { height, reason } => {
                 let height = height.map(Height::get);
                 tracing::debug!(height, %reason, "faulty consensus message");
+            }
+            HostEvent::FaultyPush { height, reason } => {
+                tracing::debug!(height = height.map(Height::get), %reason, "a faulty block was pushed");
             }
             HostEvent::FaultyTransactions { reason } => tracing::debug!(%reason, "faulty transactions"),
             HostEvent::Refused(refused) => self.metrics.on_refused(refused.code()),

@@ -54,7 +54,7 @@ pub(crate) fn replace(file: &Path, retired: &RetiredKey) -> Result<SigningKey> {
     tracing::warn!(
         retired = %retired.key, height = %retired.height, new = %key.public_key(),
         "the consensus key was removed from the validator set for good; it was destroyed and replaced by a new one: \
-        destroy its backups too"
+        destroy its backups too, and restart this peer once the members have admitted the new key"
     );
     Ok(key)
 }

@@ -60,6 +60,9 @@ pub(super) struct NetworkMetrics {
     pub(super) failed_dials: IntCounter,
     pub(super) gossip: IntCounterVec,
     pub(super) gossip_bytes: IntCounterVec,
+    pub(super) streams: IntGaugeVec,
+    pub(super) consensus_sent: IntCounter,
+    pub(super) consensus_refused: IntCounter,
     pub(super) sync_requests: IntCounterVec,
     pub(super) dropped: IntCounterVec,
 }
@@ -218,13 +221,26 @@ impl Make<'_> {
             failed_dials: self.counter("allod_network_failed_dials_total", "Dials that failed.")?,
             gossip: self.counters(
                 "allod_network_gossip_messages_total",
-                "Gossip messages by topic and outcome; published are this peer's own.",
+                "Messages by topic and outcome; published are this peer's own. Those of consensus go over direct streams.",
                 &["topic", "verdict"],
             )?,
             gossip_bytes: self.counters(
                 "allod_network_gossip_bytes_total",
-                "Bytes of gossip messages by topic, each message once.",
+                "Bytes of messages by topic, each message that was published once.",
                 &["topic", "direction"],
+            )?,
+            streams: self.gauges(
+                "allod_network_consensus_streams",
+                "Open streams between this peer and validators' and configured peers, by who speaks on them.",
+                &["direction"],
+            )?,
+            consensus_sent: self.counter(
+                "allod_network_consensus_sent_total",
+                "Consensus messages sent, each once for every peer that it went to.",
+            )?,
+            consensus_refused: self.counter(
+                "allod_network_consensus_streams_refused_total",
+                "Consensus streams refused, of peers that are neither validators' nor configured.",
             )?,
             sync_requests: self.counters(
                 "allod_sync_requests_total",

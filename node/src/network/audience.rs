@@ -1,10 +1,11 @@
 //! Which peers hear this peer, and which of them speak for validators.
 //!
-//! A peer hears what is published on a topic once it has subscribed to the topic on a connection. If a connected peer
-//! never subscribes, this peer talks to nobody and cannot see it. Such a peer is disconnected, so that both sides start
-//! again, and the rest of this peer is told how many peers do hear.
+//! On the public plane, a peer hears what is published on a topic once it has subscribed to the topic on a connection. If
+//! a connected peer never subscribes, this peer talks to nobody and cannot see it. Such a peer is disconnected, so that
+//! both sides start again. On the consensus plane, a peer hears this one if it says that it reads the stream to it. The
+//! rest of this peer is told how many peers and which validators do hear.
 
-use super::{Topic, driver::Driver, offences::Offence, peers::PeerBook};
+use super::{Company, Topic, driver::Driver, offences::Offence, peers::PeerBook};
 use crate::network::peer_key;
 use allod_protocol::ground::ids::PublicKey;
 use libp2p::PeerId;
@@ -16,12 +17,13 @@ use std::{
 /// How long an identified peer may take to subscribe to topics.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Which peers hear this peer's consensus messages.
+/// Which peers hear this peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
     /// Number of connected peers of this network that are subscribed.
     pub peers: usize,
-    /// The validators that some of them speak for, among those that decide the next blocks.
+    /// The validators that some of them speak for, among those that decide the next blocks. If this peer is a validator
+    /// too, only those that hear it on the consensus plane.
     pub validators: BTreeSet<PublicKey>,
 }
 
@@ -51,16 +53,29 @@ impl Driver {
 
     /// Checks the claims of all known peers again when the validators have changed.
     pub(super) fn meet_validators(&mut self) {
-        if !self.validators.has_changed().unwrap_or(false) {
-            return;
-        }
         let count = self.validators.borrow_and_update().len();
         self.peers.set_validators(count);
         let identified: Vec<PeerId> = self.peers.identified().map(|(peer, _)| peer).collect();
         for peer in identified {
             self.recognise(peer);
         }
+        self.follow();
         self.tell_audience();
+    }
+
+    /// Asks others to push blocks to this peer, unless it decides them itself.
+    fn follow(&mut self) {
+        let (topic, decides) = (self.names.topic(Topic::Blocks).clone(), self.speaks());
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let done = if decides { Ok(gossip.unsubscribe(&topic)) } else { gossip.subscribe(&topic) };
+        if let Err(error) = done {
+            tracing::error!(%error, "no blocks are pushed to this peer");
+        }
+    }
+
+    /// Whether this peer speaks for a validator.
+    fn speaks(&self) -> bool {
+        self.own.is_some_and(|own| self.validators.borrow().contains(&own))
     }
 
     /// Says whose connections are let in whatever strangers do.
@@ -70,21 +85,33 @@ impl Driver {
         self.swarm.behaviour_mut().admission.set_needed(needed, now);
     }
 
-    /// Connected peers that are subscribed to the consensus topic.
+    /// Connected peers that are subscribed to what everybody is subscribed to.
     fn listeners(&self) -> HashSet<PeerId> {
-        let topic = self.names.topic(Topic::Consensus).hash();
+        let topic = self.names.topic(Topic::Transactions).hash();
         let peers = self.swarm.behaviour().gossip.all_peers();
         peers.filter(|(_, topics)| topics.contains(&&topic)).map(|(peer, _)| *peer).collect()
     }
 
+    /// Tells the consensus plane who is there, and the rest of this peer who hears it.
     pub(super) fn tell_audience(&self) {
+        let speaks = self.speaks();
+        let needed = self.peers.identified().map(|(peer, _)| peer).filter(|peer| self.is_needed(peer)).collect();
+        let company = Company { needed, speaks };
+        self.company.send_if_modified(|known| {
+            let changed = *known != company;
+            *known = company;
+            changed
+        });
+        let links = self.links.borrow().clone();
         let listeners = self.listeners();
         let heard = self.peers.identified().map(|(peer, _)| peer).filter(|peer| listeners.contains(peer));
         let mut audience = Audience::default();
         let validators = self.validators.borrow();
         for peer in heard {
             audience.peers = audience.peers.saturating_add(1);
-            audience.validators.extend(self.peers.validator_of(&peer).filter(|key| validators.contains(key)));
+            if !speaks || links.heard_by.contains(&peer) {
+                audience.validators.extend(self.peers.validator_of(&peer).filter(|key| validators.contains(key)));
+            }
         }
         self.audience.send_if_modified(|known| {
             let changed = *known != audience;

@@ -131,6 +131,7 @@ pub(super) struct Names {
     pub(super) identify: String,
     kademlia: StreamProtocol,
     pub(super) sync: StreamProtocol,
+    pub(super) consensus: StreamProtocol,
     topics: Topics,
 }
 
@@ -142,6 +143,7 @@ impl Names {
             identify: format!("{prefix}/id/1"),
             kademlia: protocol("kad")?,
             sync: protocol("sync")?,
+            consensus: protocol("consensus")?,
             topics: Topics::new(&prefix),
         })
     }

@@ -4,7 +4,7 @@
 //! for nothing but its sources, and nothing that a stranger does ends it.
 
 use super::{
-    Audience, EventSender, NetworkError, NetworkEvent, NetworkStats, Queues, SwarmCommand, Topic,
+    Audience, Company, EventSender, Links, NetworkError, NetworkEvent, NetworkStats, Queues, SwarmCommand,
     behaviour::{Behaviour, BehaviourEvent, Names, Relation},
     introduction::Introduction,
     offences::{Guard, Offence},
@@ -59,6 +59,7 @@ pub(super) struct Parts {
     pub(super) names: Names,
     pub(super) keypair: Keypair,
     pub(super) network: NetworkId,
+    pub(super) own: Option<PublicKey>,
     pub(super) queues: Queues,
     pub(super) events: EventSender,
     pub(super) stats: Arc<NetworkStats>,
@@ -66,6 +67,8 @@ pub(super) struct Parts {
     pub(super) peers_file: PathBuf,
     pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
     pub(super) audience: watch::Sender<Audience>,
+    pub(super) company: watch::Sender<Company>,
+    pub(super) links: watch::Receiver<Links>,
 }
 
 /// The owner of the swarm.
@@ -88,6 +91,11 @@ pub(super) struct Driver {
     /// The validators that decide the next blocks.
     pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
     pub(super) audience: watch::Sender<Audience>,
+    /// The key of the validator that this peer speaks for, if any.
+    pub(super) own: Option<PublicKey>,
+    /// What the consensus plane is to know, and what it reports.
+    pub(super) company: watch::Sender<Company>,
+    pub(super) links: watch::Receiver<Links>,
     queues: Queues,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     peers_file: PathBuf,
@@ -104,6 +112,7 @@ impl Driver {
             names,
             keypair,
             network,
+            own,
             queues,
             events,
             stats,
@@ -111,6 +120,8 @@ impl Driver {
             peers_file,
             validators,
             audience,
+            company,
+            links,
         } = parts;
         let mut peers = PeerBook::new(*swarm.local_peer_id());
         peers.recall(&peers_file);
@@ -124,6 +135,9 @@ impl Driver {
             places: Places::default(),
             validators,
             audience,
+            own,
+            company,
+            links,
             look_at: Instant::now(),
             look_wait: FIRST_LOOK_WAIT,
             write_memory_at: Instant::now() + MEMORY_INTERVAL,
@@ -182,20 +196,16 @@ impl Driver {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            // Consensus messages go first, whatever else is waiting.
-            while let Ok(data) = self.queues.consensus.try_recv() {
-                self.publish(Topic::Consensus, data);
-            }
             tokio::select! {
-                Some(data) = self.queues.consensus.recv() => {
-                    self.publish(Topic::Consensus, data);
-                }
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some((token, verdict)) = self.queues.verdicts.recv() => self.report(&token, verdict),
                 command = self.queues.commands.recv() => match command {
                     Some(command) => self.on_command(command),
                     None => break,
                 },
+                Some((peer, offence)) = self.queues.offences.recv() => self.hold_against(peer, offence),
+                Ok(()) = self.links.changed() => self.tell_audience(),
+                Ok(()) = self.validators.changed() => self.meet_validators(),
                 () = self.queues.stop.notified() => break,
                 Some((topic, data)) = self.queues.bulk.recv() => {
                     self.publish(topic, data);
@@ -234,7 +244,6 @@ impl Driver {
         for dial in self.peers.due(now) {
             self.dial(dial);
         }
-        self.meet_validators();
         self.tell_admission(now);
         self.part_with_the_deaf(now);
         self.look_for_neighbours(now);
@@ -541,6 +550,8 @@ impl Driver {
     /// Saves the known peers and tells the others that we leave.
     async fn close(mut self: Box<Self>) {
         self.write_memory();
+        // Nobody opens streams any more.
+        self.company.send_replace(Company::default());
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in connected {
             self.disconnect(peer);

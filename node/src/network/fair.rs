@@ -224,11 +224,11 @@ pub(super) fn channel() -> (Sender, Receiver) {
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-    use crate::network::Topic;
+    use crate::network::{Topic, gossip::Origin};
     use libp2p::gossipsub::MessageId;
 
     fn message(source: PeerId, size_bytes: usize) -> Unchecked {
-        let token = GossipToken { topic: Topic::Transactions, id: MessageId::new(b"x"), source };
+        let token = GossipToken { source, origin: Origin::Topic(Topic::Transactions, MessageId::new(b"x")) };
         Unchecked { data: vec![0; size_bytes], token }
     }
 

@@ -1,4 +1,5 @@
-//! Gossip: topics, message ids, verdicts.
+//! Gossip: topics, message ids, verdicts. Everything that strangers may take part in; consensus has a plane of its own
+//! (`consensus`).
 //!
 //! Messages are anonymous, because their content is signed by its author. The id of a message is the BLAKE3 hash of its
 //! topic and bytes, so the same bytes travel at most once a minute, no matter who sends them. Nothing is relayed before
@@ -20,7 +21,7 @@ use libp2p::{
         PublishError, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
     },
 };
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How long a message id is remembered, to recognise duplicates.
 const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
@@ -45,8 +46,8 @@ const _: () = assert!(NAMES_PER_CONTROL * 40 < CONTROL_SIZE_BYTES && CONTROL_SIZ
 /// The subject of a gossip message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// Proposals and votes.
-    Consensus,
+    /// Decided blocks with their certificates, for those who take no part in deciding.
+    Blocks,
     /// Transactions to be included in a block.
     Transactions,
     /// Which peer serves which artifact; written and judged by the swarm itself.
@@ -55,12 +56,12 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 3] = [Self::Consensus, Self::Transactions, Self::Artifacts];
+    pub const ALL: [Self; 3] = [Self::Blocks, Self::Transactions, Self::Artifacts];
 
     /// The topic's name in its string, in logs and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Consensus => "consensus",
+            Self::Blocks => "block",
             Self::Transactions => "tx",
             Self::Artifacts => "artifact",
         }
@@ -69,19 +70,27 @@ impl Topic {
     /// The size of the largest message that an honest peer sends, in bytes.
     const fn message_size_bytes(self) -> usize {
         match self {
-            Self::Consensus => limits::GOSSIP_SIZE_BYTES,
+            Self::Blocks => limits::GOSSIP_SIZE_BYTES,
             Self::Transactions => limits::TRANSACTIONS_MESSAGE_SIZE_BYTES,
             Self::Artifacts => ANNOUNCEMENT_SIZE_BYTES,
         }
     }
 }
 
-/// Identifies one gossip message, for its verdict.
-#[derive(Debug)]
+/// Identifies one message, for its verdict.
+#[derive(Clone, Debug)]
 pub struct GossipToken {
-    pub(super) topic: Topic,
-    pub(super) id: MessageId,
     pub(super) source: PeerId,
+    pub(super) origin: Origin,
+}
+
+/// How a message came.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// On a gossip topic, under an id.
+    Topic(Topic, MessageId),
+    /// On a stream of the consensus plane: its bytes, to be passed on.
+    Stream(Arc<[u8]>),
 }
 
 impl GossipToken {
@@ -173,7 +182,7 @@ fn thresholds() -> PeerScoreThresholds {
 /// The topics of a network: ours, and the library's names for them.
 #[derive(Clone, Debug)]
 pub(super) struct Topics {
-    consensus: IdentTopic,
+    blocks: IdentTopic,
     transactions: IdentTopic,
     artifacts: IdentTopic,
     by_hash: HashMap<gossipsub::TopicHash, Topic>,
@@ -183,7 +192,7 @@ impl Topics {
     pub(super) fn new(prefix: &str) -> Self {
         let topic = |topic: Topic| IdentTopic::new(format!("{prefix}/{}/1", topic.name()));
         Self {
-            consensus: topic(Topic::Consensus),
+            blocks: topic(Topic::Blocks),
             transactions: topic(Topic::Transactions),
             artifacts: topic(Topic::Artifacts),
             by_hash: Topic::ALL.iter().map(|one| (topic(*one).hash(), *one)).collect(),
@@ -192,7 +201,7 @@ impl Topics {
 
     pub(super) fn get(&self, topic: Topic) -> &IdentTopic {
         match topic {
-            Topic::Consensus => &self.consensus,
+            Topic::Blocks => &self.blocks,
             Topic::Transactions => &self.transactions,
             Topic::Artifacts => &self.artifacts,
         }
@@ -216,7 +225,12 @@ impl Driver {
             }
             // The others have it, from us or from somebody else.
             Err(PublishError::Duplicate) => true,
-            Err(PublishError::NoPeersSubscribedToTopic) if self.peers.identified_count() == 0 => false,
+            // There need not be any observers.
+            Err(PublishError::NoPeersSubscribedToTopic)
+                if topic == Topic::Blocks || self.peers.identified_count() == 0 =>
+            {
+                false
+            }
             Err(error) => {
                 stats::add(&self.stats.dropped_publishes, 1);
                 tracing::debug!(topic = topic.name(), size_bytes, %error, "a message was not published");
@@ -225,15 +239,17 @@ impl Driver {
         }
     }
 
+    /// Carries out the verdict on a message that came on a topic.
     pub(super) fn report(&mut self, token: &GossipToken, verdict: Verdict) {
-        let counters = self.stats.topic(token.topic);
+        let Origin::Topic(topic, id) = &token.origin else { return };
+        let counters = self.stats.topic(*topic);
         let (counter, acceptance) = match verdict {
             Verdict::Accept => (&counters.accepted, MessageAcceptance::Accept),
             Verdict::Ignore => (&counters.ignored, MessageAcceptance::Ignore),
             Verdict::Reject => (&counters.rejected, MessageAcceptance::Reject),
         };
         stats::add(counter, 1);
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(&token.id, &token.source, acceptance);
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, &token.source, acceptance);
         match verdict {
             Verdict::Accept => self.swarm.behaviour_mut().admission.on_useful(token.source),
             Verdict::Reject => self.hold_against(token.source, Offence::RejectedMessage),
@@ -260,7 +276,7 @@ impl Driver {
 
     fn on_message(&mut self, source: PeerId, id: MessageId, message: gossipsub::Message) {
         let Some(topic) = self.names.topic_of(&message.topic) else { return };
-        let token = GossipToken { topic, id, source };
+        let token = GossipToken { source, origin: Origin::Topic(topic, id) };
         let counters = self.stats.topic(topic);
         stats::add(&counters.received, 1);
         stats::add(&counters.received_bytes, message.data.len());
@@ -275,21 +291,20 @@ impl Driver {
         if message.data.len() > topic.message_size_bytes() {
             return self.report(&token, Verdict::Reject);
         }
-        let (id, data) = (token.id.clone(), message.data);
+        let data = message.data;
         match topic {
             Topic::Artifacts => {
                 let verdict = self.judge_announcement(&data);
                 self.report(&token, verdict);
             }
             Topic::Transactions => {
-                let needed = self.is_needed(&source);
                 for dropped in self.events.offer(Unchecked { data, token }, needed) {
                     self.report(&dropped, Verdict::Ignore);
                 }
             }
-            Topic::Consensus => {
-                if !self.events.send(NetworkEvent::Gossip { topic, data, token }) {
-                    self.report(&GossipToken { topic, id, source }, Verdict::Ignore);
+            Topic::Blocks => {
+                if !self.events.send(NetworkEvent::Gossip { topic, data, token: token.clone() }) {
+                    self.report(&token, Verdict::Ignore);
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! What we tolerate: how much a peer may send, what counts as an offence, and who is blocked for a while.
+//! What we tolerate: how much a peer may send, what counts as an offence, and who is blocked for a while. The swarm and
+//! the consensus plane keep a guard each: neither spends what the other allows.
 
 use super::gossip::Topic;
 use allod_protocol::ground::limits;
@@ -26,6 +27,8 @@ struct Rate {
 }
 
 const CONSENSUS_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
+/// Pushed blocks: those of the fastest network, from each of those that push them.
+const BLOCK_MESSAGES: Rate = Rate { per_second: 1_000.0, at_once: 4_000.0 };
 const TRANSACTION_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
 const ARTIFACT_MESSAGES: Rate = Rate { per_second: 50.0, at_once: 500.0 };
 /// A stranger has a quarter of it: honest ones relay blocks and transactions, a few megabytes a second.
@@ -80,7 +83,15 @@ impl Bucket {
 /// The kinds of allowance of a peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spending {
-    Gossip { topic: Topic, size_bytes: usize, needed: bool },
+    Gossip {
+        topic: Topic,
+        size_bytes: usize,
+        needed: bool,
+    },
+    /// A message on the consensus plane, whose peers are all needed.
+    Consensus {
+        size_bytes: usize,
+    },
     SyncRequest,
     ProviderRecord,
 }
@@ -88,8 +99,10 @@ pub(super) enum Spending {
 /// An offence of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offence {
-    /// A gossip message that no honest peer relays.
+    /// A message that no honest peer sends or relays.
     RejectedMessage,
+    /// A consensus stream, of a peer that is neither a validator's nor configured.
+    Uninvited,
     /// Malformed bytes on the sync protocol.
     MalformedSync,
     /// More messages, bytes or requests than its allowance.
@@ -107,6 +120,8 @@ impl Offence {
     const fn points(self) -> f64 {
         match self {
             Self::RejectedMessage => 10.0,
+            // Far apart, they cost nothing: a new validator may know earlier than others that it is one.
+            Self::Uninvited => 5.0,
             Self::MalformedSync => 25.0,
             Self::TooFast => 0.05,
             Self::TooMuch => 5.0,
@@ -116,6 +131,7 @@ impl Offence {
     pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::RejectedMessage => "it relays messages that no honest peer relays",
+            Self::Uninvited => "it opens consensus streams and is no validator",
             Self::MalformedSync => "it sends malformed requests or answers",
             Self::TooFast | Self::TooMuch => "it sends more than its allowance",
         }
@@ -125,6 +141,7 @@ impl Offence {
 #[derive(Debug)]
 struct Record {
     consensus: Bucket,
+    blocks: Bucket,
     transactions: Bucket,
     artifacts: Bucket,
     bytes: Bucket,
@@ -140,6 +157,7 @@ impl Record {
     fn new(now: Instant) -> Self {
         Self {
             consensus: Bucket::new(CONSENSUS_MESSAGES, now),
+            blocks: Bucket::new(BLOCK_MESSAGES, now),
             transactions: Bucket::new(TRANSACTION_MESSAGES, now),
             artifacts: Bucket::new(ARTIFACT_MESSAGES, now),
             bytes: Bucket::new(GOSSIP_BYTES, now),
@@ -176,12 +194,15 @@ impl Guard {
         match spending {
             Spending::Gossip { topic, size_bytes, needed } => {
                 let bucket = match topic {
-                    Topic::Consensus => &mut record.consensus,
+                    Topic::Blocks => &mut record.blocks,
                     Topic::Transactions => &mut record.transactions,
                     Topic::Artifacts => &mut record.artifacts,
                 };
                 bucket.take(price, now)
                     && record.bytes.take(size_bytes as f64 * price * if needed { 1.0 } else { STRANGENESS }, now)
+            }
+            Spending::Consensus { size_bytes } => {
+                record.consensus.take(price, now) && record.bytes.take(size_bytes as f64 * price, now)
             }
             Spending::SyncRequest => record.sync.take(price, now),
             Spending::ProviderRecord => record.providers.take(price, now),
@@ -313,7 +334,7 @@ mod tests {
     fn a_strangers_megabytes_are_few_and_cost_it_the_connection() {
         let (start, mut guard, peer) = (Instant::now(), Guard::default(), PeerId::random());
         let taken = |guard: &mut Guard, needed, at| {
-            let block = Spending::Gossip { topic: Topic::Consensus, size_bytes: 2 << 20, needed };
+            let block = Spending::Gossip { topic: Topic::Blocks, size_bytes: 2 << 20, needed };
             (0..1_000).filter(|_| guard.spend_at(peer, block, at)).count()
         };
         assert_eq!(taken(&mut guard, false, start), 32);
@@ -329,7 +350,7 @@ mod tests {
     fn a_slow_peer_has_a_fortieth_of_its_allowance_for_a_while() {
         let (start, mut guard, peer) = (Instant::now(), Guard::default(), PeerId::random());
         assert!(guard.slow(peer) && !guard.slow(peer));
-        let vote = Spending::Gossip { topic: Topic::Consensus, size_bytes: 300, needed: true };
+        let vote = Spending::Consensus { size_bytes: 300 };
         let taken = |guard: &mut Guard, at| (0..20_000).filter(|_| guard.spend_at(peer, vote, at)).count();
         assert_eq!(taken(&mut guard, start), 300);
         assert_eq!(taken(&mut guard, start + Duration::from_secs(1)), 100, "100 votes a second");

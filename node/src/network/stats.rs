@@ -3,14 +3,14 @@
 use super::gossip::Topic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one gossip topic. They only grow.
+/// Counters of one gossip topic, or of the consensus plane. They only grow.
 #[derive(Debug, Default)]
 pub struct TopicStats {
     /// Messages that this peer published.
     pub published: AtomicU64,
     /// Bytes of the published messages, each counted once, however many peers it went to.
     pub published_bytes: AtomicU64,
-    /// Messages received, without duplicates.
+    /// Messages received; of gossip, without duplicates.
     pub received: AtomicU64,
     /// Bytes of the received messages.
     pub received_bytes: AtomicU64,
@@ -53,16 +53,32 @@ pub struct NetworkStats {
     pub dropped_commands: AtomicU64,
     /// Events that were dropped because a queue was full.
     pub dropped_events: AtomicU64,
+    /// Consensus messages that made way for newer ones because their peer did not take them.
+    pub dropped_consensus: AtomicU64,
+    /// Consensus messages written to streams: a message counts once for each peer that it goes to.
+    pub consensus_sent: AtomicU64,
+    /// Consensus streams refused, of peers that are neither validators' nor configured.
+    pub consensus_refused: AtomicU64,
+    /// Gauge: open consensus streams on which others speak.
+    pub consensus_streams_inbound: AtomicU64,
+    /// Gauge: open consensus streams on which this peer speaks.
+    pub consensus_streams_outbound: AtomicU64,
     consensus: TopicStats,
+    blocks: TopicStats,
     transactions: TopicStats,
     artifacts: TopicStats,
 }
 
 impl NetworkStats {
+    /// The counters of the consensus plane.
+    pub fn consensus(&self) -> &TopicStats {
+        &self.consensus
+    }
+
     /// The counters of one topic.
     pub fn topic(&self, topic: Topic) -> &TopicStats {
         match topic {
-            Topic::Consensus => &self.consensus,
+            Topic::Blocks => &self.blocks,
             Topic::Transactions => &self.transactions,
             Topic::Artifacts => &self.artifacts,
         }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
+mod plane;
+
 use super::*;
 use allod_protocol::{
     ground::ids::{BlockHash, Height, StateRoot, Timestamp, TransactionsRoot, ValidatorAddress, ValidatorSetHash},
@@ -72,10 +74,11 @@ async fn node(options: Options) -> Node {
     let (notes, seen) = mpsc::channel(100_000);
     let judge = handle.clone();
     tokio::spawn(async move {
-        while let Some(mut event) = events.recv().await {
-            if let NetworkEvent::Gossip { data, token, .. } = &mut event {
-                let copy = GossipToken { topic: token.topic, id: token.id.clone(), source: token.source };
-                judge.report(copy, rule(data));
+        while let Some(event) = events.recv().await {
+            match &event {
+                NetworkEvent::Gossip { data, token, .. } => judge.report(token.clone(), rule(data)),
+                NetworkEvent::Consensus { data, token, .. } => judge.report(token.clone(), rule(data)),
+                _ => {}
             }
             let _ = notes.try_send(event);
         }
@@ -185,7 +188,7 @@ async fn line(rule: Option<fn(&[u8]) -> Verdict>) -> [Node; 3] {
 /// their subscriptions.
 async fn warm_up(from: &NetworkHandle, to: &mut [&mut Node]) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    for topic in [Topic::Consensus, Topic::Transactions] {
+    for topic in [Topic::Blocks, Topic::Transactions] {
         for node in &mut *to {
             eventually("gossip gets going", async || {
                 let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -230,7 +233,7 @@ async fn gossip_reaches_everybody_exactly_once() {
     let (first, others) = nodes.split_at_mut(1);
     let mut to: Vec<&mut Node> = others.iter_mut().collect();
     warm_up(&first[0].handle, &mut to).await;
-    for topic in [Topic::Consensus, Topic::Transactions] {
+    for topic in [Topic::Blocks, Topic::Transactions] {
         for number in 0..50 {
             first[0].handle.publish(topic, format!("{} {number}", topic.name()).into_bytes());
         }
@@ -263,7 +266,7 @@ async fn a_message_is_relayed_after_accept_only() {
     let [a, mut b, mut c] = line(Some(rule)).await;
     warm_up(&a.handle, &mut [&mut b, &mut c]).await;
     for text in ["bad", "old", "good"] {
-        a.handle.publish(Topic::Consensus, text.as_bytes().to_vec());
+        a.handle.publish(Topic::Blocks, text.as_bytes().to_vec());
     }
     let mut at_b = Vec::new();
     while at_b.len() < 3 {
@@ -280,7 +283,7 @@ async fn a_message_is_relayed_after_accept_only() {
             break;
         }
     }
-    let counters = b.handle.stats().topic(Topic::Consensus);
+    let counters = b.handle.stats().topic(Topic::Blocks);
     assert_eq!(counters.rejected.load(Ordering::Relaxed), 1);
     assert_eq!(counters.ignored.load(Ordering::Relaxed), 1);
 }
@@ -292,12 +295,12 @@ async fn the_largest_message_passes_and_is_relayed_and_a_larger_one_is_refused_h
     let mut data = vec![0; limits::GOSSIP_SIZE_BYTES + 1];
     getrandom::fill(&mut data).unwrap();
     let dropped = a.handle.stats().dropped_publishes.load(Ordering::Relaxed);
-    a.handle.publish(Topic::Consensus, data.clone());
+    a.handle.publish(Topic::Blocks, data.clone());
     assert_eq!(a.handle.stats().dropped_publishes.load(Ordering::Relaxed), dropped + 1);
     data.pop();
     for number in 0u8..4 {
         data[0] = number;
-        a.handle.publish(Topic::Consensus, data.clone());
+        a.handle.publish(Topic::Blocks, data.clone());
     }
     let mut whole = 0;
     while whole < 4 {
@@ -405,10 +408,21 @@ struct Stranger {
 }
 
 fn stranger(network: NetworkId) -> (Swarm<Stranger>, behaviour::Names, libp2p_stream::IncomingStreams) {
+    somebody(network, None)
+}
+
+/// The same, which speaks for a validator if it has its key.
+fn somebody(
+    network: NetworkId,
+    validator: Option<&SigningKey>,
+) -> (Swarm<Stranger>, behaviour::Names, libp2p_stream::IncomingStreams) {
     let keypair = Keypair::generate_ed25519();
     let names = behaviour::Names::new(network).unwrap();
+    let key = peer_key::of_peer(&keypair.public().to_peer_id()).unwrap();
+    let agent = introduction::Introduction::new(network, key, validator).to_agent();
+    let identify = identify::Config::new(names.identify.clone(), keypair.public()).with_agent_version(agent);
     let behaviour = Stranger {
-        identify: identify::Behaviour::new(identify::Config::new(names.identify.clone(), keypair.public())),
+        identify: identify::Behaviour::new(identify),
         gossip: gossip::behaviour(&names).unwrap(),
         streams: libp2p_stream::Behaviour::new(),
     };
@@ -762,33 +776,44 @@ async fn streams_of_other_protocols_pass() {
 }
 
 fn gossip(topic: Topic, size_bytes: usize) -> NetworkEvent {
-    let token = GossipToken { topic, id: libp2p::gossipsub::MessageId::new(b"x"), source: PeerId::random() };
+    let origin = Origin::Topic(topic, libp2p::gossipsub::MessageId::new(b"x"));
+    let token = GossipToken { source: PeerId::random(), origin };
     NetworkEvent::Gossip { topic, data: vec![0; size_bytes], token }
 }
 
+/// A consensus message, as the plane hands it over.
+fn consensus() -> NetworkEvent {
+    let data: Arc<[u8]> = Arc::from(&b"vote"[..]);
+    let token = GossipToken { source: PeerId::random(), origin: Origin::Stream(data.clone()) };
+    let room = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
+    NetworkEvent::Consensus { data, token, room }
+}
+
 #[tokio::test]
-async fn consensus_overtakes_transactions_and_what_waits_is_bounded_in_bytes() {
+async fn consensus_overtakes_the_public_plane_and_what_waits_there_is_bounded_in_bytes() {
     let stats = Arc::<NetworkStats>::default();
-    let (sender, mut events) = event_channel(stats.clone());
+    let (sender, plane, mut events) = event_channel(stats.clone());
     let half = WAITING_SIZE_BYTES / 2;
     let transactions = || {
         let NetworkEvent::Gossip { data, token, .. } = gossip(Topic::Transactions, 1) else { unreachable!() };
         Unchecked { data, token }
     };
     assert!(sender.offer(transactions(), false).is_empty());
-    assert!(sender.send(gossip(Topic::Consensus, half)), "consensus has a queue of its own");
-    assert!(sender.send(gossip(Topic::Consensus, half)));
-    assert!(!sender.send(gossip(Topic::Consensus, 1)), "no room");
+    assert!(sender.send(gossip(Topic::Blocks, half)), "blocks have a queue of their own");
+    assert!(sender.send(gossip(Topic::Blocks, half)));
+    assert!(!sender.send(gossip(Topic::Blocks, 1)), "no room");
+    assert!(plane.try_send(consensus()).is_ok(), "and consensus has one, whatever the others hold");
     assert_eq!(stats.dropped_events.load(Ordering::Relaxed), 1);
     assert!(sender.send(NetworkEvent::PeerConnected(PeerId::random())));
     assert!(matches!(events.recv().await, Some(NetworkEvent::PeerConnected(_))));
-    assert!(matches!(events.recv().await, Some(NetworkEvent::Gossip { topic: Topic::Consensus, .. })));
-    assert!(sender.send(gossip(Topic::Consensus, half)), "taking an event makes room");
-    assert!(matches!(events.recv().await, Some(NetworkEvent::Gossip { topic: Topic::Consensus, .. })));
-    assert!(matches!(events.recv().await, Some(NetworkEvent::Gossip { topic: Topic::Consensus, .. })));
+    assert!(matches!(events.recv().await, Some(NetworkEvent::Consensus { .. })));
+    assert!(matches!(events.recv().await, Some(NetworkEvent::Gossip { topic: Topic::Blocks, .. })));
+    assert!(sender.send(gossip(Topic::Blocks, half)), "taking an event makes room");
+    assert!(matches!(events.recv().await, Some(NetworkEvent::Gossip { topic: Topic::Blocks, .. })));
+    assert!(matches!(events.recv().await, Some(NetworkEvent::Gossip { topic: Topic::Blocks, .. })));
     assert!(matches!(events.try_recv(), Some(NetworkEvent::Gossip { topic: Topic::Transactions, .. })));
     assert!(events.try_recv().is_none() && sender.offer(transactions(), true).is_empty());
-    drop(sender);
+    drop((sender, plane));
     assert!(events.recv().await.is_some());
     assert!(events.recv().await.is_none());
 }
@@ -813,7 +838,7 @@ async fn measure_the_time_from_publish_to_delivery() {
         for _ in 0..rounds {
             getrandom::fill(&mut data).unwrap();
             let began = Instant::now();
-            first[0].handle.publish(Topic::Consensus, data.clone());
+            first[0].handle.publish(Topic::Blocks, data.clone());
             for node in &mut *others {
                 while node.message().await.1 != data {}
                 samples.push(began.elapsed().as_micros());

@@ -7,14 +7,15 @@
 //!
 //! ```text
 //! resume          takes up where the ledger and the log left off, and performs what a crash left undone
-//! on_consensus    a gossip message of consensus       on_transactions   one of transactions, checked
+//! on_consensus    a message of consensus              on_transactions   one of transactions, checked
+//! on_push         a decided block, pushed by others
 //! on_submit       a client's transaction              on_connected, on_disconnected, on_blocks, on_no_blocks
 //! advance         what is due by now; to be called after each of the others and at next_wake()
 //! ```
 //!
 //! Continue with `perform`, which does what the replica asks for, in order; `catch_up`, which fetches decided blocks
-//! from other peers; `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes
-//! of gossip messages.
+//! from other peers; `follow`, which pushes them and takes those that are pushed; `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes
+//! of messages.
 //!
 //! # Invariants
 //! - Nothing that this peer signed leaves it before the log that records it is durable.
@@ -24,6 +25,7 @@
 //!   validator sends a message for it.
 
 mod catch_up;
+mod follow;
 pub mod gossip;
 pub mod machine;
 mod pace;
@@ -199,6 +201,8 @@ pub struct Host<M: Machine> {
     decided_elsewhere: BTreeSet<ValidatorAddress>,
     /// Why the replica refused the last block that was fed to it.
     refused_block: Option<String>,
+    /// Whether the replica is being fed a block that another peer sent.
+    takes: bool,
     /// Whether the tip's block changed the state, so that another block must carry the new root.
     unsealed: bool,
     /// When the ledger itself next has something to do.
@@ -231,6 +235,7 @@ impl<M: Machine> Host<M> {
             timers: Timers::default(),
             decided_elsewhere: BTreeSet::new(),
             refused_block: None,
+            takes: false,
             untold: Vec::new(),
             untold_bytes: 0,
             tell_at: None,
@@ -337,7 +342,7 @@ impl<M: Machine> Host<M> {
         waits.into_iter().flatten().fold(self.tick_at, Moment::min)
     }
 
-    /// A gossip message of consensus arrived. It is judged in the order of what that costs: by its head alone, by whether
+    /// A message of consensus arrived. It is judged in the order of what that costs: by its head alone, by whether
     /// the same was said before, by its signature, and only then by the rest.
     ///
     /// # Errors
@@ -351,7 +356,7 @@ impl<M: Machine> Host<M> {
             }
             Err(Useless::Ahead(head)) => {
                 self.machine.judge(token, Verdict::Ignore);
-                self.on_hint(&head);
+                self.on_hint(|this| this.replica.is_genuine_hint(&head));
                 return Ok(());
             }
             Err(Useless::Faulty { height, reason }) => {

@@ -14,18 +14,22 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 /// The height that the votes are for.
 const HEIGHT: u64 = 1_000_000;
+/// Votes after which it comes under another id: the last one is blocked.
+const VOTES_OF_ONE_ID: u64 = 4_000;
 
-/// One stranger sends so many votes a second to each peer of the target.
+/// One stranger, under one id after the other, sends so many votes a second to each peer of the target, on streams as
+/// validators do.
 pub fn begin(target: Target, per_second: u32) -> Attack {
     Attack::begin(|sent| async move {
-        let stranger = Stranger::join(&target).await;
         let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
-        for number in 0u64.. {
-            pace.tick().await;
-            if stranger.say.send(vote(&target, number)).await.is_err() {
-                return;
+        for id in 0u64.. {
+            let stranger = Stranger::join(&target).await;
+            let speaker = stranger.speak(&target);
+            for number in 0..VOTES_OF_ONE_ID {
+                pace.tick().await;
+                speaker.say(&vote(&target, id * VOTES_OF_ONE_ID + number));
+                sent.fetch_add(1, Ordering::Relaxed);
             }
-            sent.fetch_add(1, Ordering::Relaxed);
         }
     })
 }

@@ -23,7 +23,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 /// Number of transactions that fill a block of two megabytes.
 const TRANSACTIONS: u64 = 1_700;
 
-/// A stranger for each peer of the target sends it so many of them a second.
+/// Proposals after which a stranger comes under another id: the last one is blocked.
+const PROPOSALS_OF_ONE_ID: u64 = 100;
+
+/// A stranger for each peer of the target sends it so many of them a second, on a stream as validators do.
 pub fn begin(target: &Target, per_second: u32) -> Attack {
     let message = gossip::encode_consensus(0, &Message::Proposal(proposal(target, Height::new(1))));
     let each: Vec<Target> =
@@ -32,16 +35,17 @@ pub fn begin(target: &Target, per_second: u32) -> Attack {
         for target in each {
             let (mut message, sent) = (message.clone(), sent.clone());
             tokio::spawn(async move {
-                let stranger = Stranger::join(&target).await;
                 let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
-                for number in 0u64.. {
-                    pace.tick().await;
-                    // Another number makes it another message.
-                    message[1..9].copy_from_slice(&number.to_le_bytes());
-                    if stranger.say.send(message.clone()).await.is_err() {
-                        return;
+                for id in 0u64.. {
+                    let stranger = Stranger::join(&target).await;
+                    let speaker = stranger.speak(&target);
+                    for number in 0..PROPOSALS_OF_ONE_ID {
+                        pace.tick().await;
+                        // Another number makes it another message.
+                        message[1..9].copy_from_slice(&(id * PROPOSALS_OF_ONE_ID + number).to_le_bytes());
+                        speaker.say(&message);
+                        sent.fetch_add(1, Ordering::Relaxed);
                     }
-                    sent.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }

@@ -49,7 +49,7 @@ struct Watched {
     acknowledged: BTreeMap<TransactionId, Acknowledged>,
     /// The latest that its clock has shown: by that it judges what has expired.
     latest: Timestamp,
-    /// Blocks that came by catch-up since it decided one itself.
+    /// Blocks that came by catch-up since it decided one itself or was pushed one.
     behind: u64,
     /// The height from which everything has healed for this peer, and it is not behind.
     healed: Option<Height>,

@@ -453,6 +453,7 @@ impl Reporter<usize> for SimMachine {
             | HostEvent::Round { .. }
             | HostEvent::InvalidProposal { .. }
             | HostEvent::FaultyMessage { .. }
+            | HostEvent::FaultyPush { .. }
             | HostEvent::FaultyTransactions { .. }
             | HostEvent::Refused(_)
             | HostEvent::NoBlocks { .. } => {}

@@ -154,6 +154,11 @@ pub(super) trait Misbehaviour {
         scene.others.clone()
     }
 
+    /// Its host has a decided block to push to all who follow: gives what is pushed instead.
+    fn on_push(&mut self, scene: &mut Scene<'_>, bytes: Vec<u8>) -> Vec<Parcel> {
+        vec![Parcel { to: scene.others.clone(), channel: Channel::Blocks, bytes }]
+    }
+
     /// A message came: gives what is said to that beside what its host says.
     fn on_heard(&mut self, _: &mut Scene<'_>, _: &Message) -> Vec<Parcel> {
         Vec::new()

@@ -26,9 +26,11 @@ pub struct Counts {
     pub decided: u64,
     /// Blocks decided in a later round than the first.
     pub later_rounds: u64,
+    /// Blocks that peers took as they were pushed to them.
+    pub pushed: u64,
     /// Blocks that came by catch-up.
     pub caught_up: u64,
-    /// The most that came by catch-up between two blocks that a peer decided itself.
+    /// The most that came by catch-up between two blocks that a peer decided itself or was pushed.
     pub furthest_behind: u64,
     /// Decided blocks that a peer sent and that were refused.
     pub refused_blocks: u64,

@@ -10,6 +10,7 @@ use super::{
 use allod_protocol::{
     agreement::{
         bft::ProposalBody,
+        host::gossip,
         replica::{
             DoubleSign, LastSigned, LogEntry, LogRecord, LoggedBlock, Message, PolkaCertificate, RoundCertificate,
             RoundCertificateKind, RoundVote, SignedKind, SignedProposal, SignedVote, TimerKind,
@@ -27,6 +28,13 @@ use allod_protocol::{
 fn read_message(bytes: &[u8]) -> Result<Read, String> {
     let message = Message::decode(bytes).map_err(|error| error.to_string())?;
     Ok(Read { json: human(&message), bytes: message.encode() })
+}
+
+fn read_push(bytes: &[u8]) -> Result<Read, String> {
+    let decided = gossip::decode_push(bytes).map_err(|error| error.to_string())?;
+    gossip::open_push(bytes).map_err(|error| error.to_string())?;
+    let json = human(&(&decided.certificate, &decided.block));
+    Ok(Read { json, bytes: gossip::encode_push(&decided) })
 }
 
 fn vote(kind: VoteKind, block: Option<BlockHash>) -> SignedVote {
@@ -75,6 +83,8 @@ pub(super) fn messages() -> Vec<Vector> {
     let kinds = [RoundCertificateKind::Skip, RoundCertificateKind::Precommit];
     let [skip, precommit] = kinds.map(round_certificate);
     let body: ProposalBody = proposal(Some(1)).body();
+    let chain = chain();
+    let decided = chain.ledger.block(Height::new(1)).expect("a block");
     let named = |case: &str, one: Message| vector_read(format!("message.{}{case}", message(&one)), &one, read_message);
     let mut vectors = vec![
         named("", Message::Vote(vote(VoteKind::Prevote, Some(BLOCK)))),
@@ -85,6 +95,7 @@ pub(super) fn messages() -> Vec<Vector> {
         named("", Message::Round(skip)),
         named(".precommit", Message::Round(precommit)),
         vector("proposal_body", &body),
+        vector_read("pushed_block".to_owned(), &(&decided.certificate, &decided.block), read_push),
     ];
     vectors.extend(
         kinds.iter().map(|kind| vector(format!("round_certificate_kind.{}", round_certificate_kind(kind)), kind)),

@@ -203,6 +203,8 @@ fn an_observer_follows_without_a_vote() {
     for name in ["an-observer", "a-keyless-observer"] {
         let reports = run_plan(name);
         assert!(reports.iter().all(|report| report.heights.len() == 5 && report.heights.iter().all(|h| *h >= 60)));
+        let (heights, pushed) = (60 * reports.len() as u64, sum(&reports, |report| report.counts.pushed));
+        assert!(pushed * 10 > heights * 8, "{name}: {pushed} of some {heights} blocks were taken as they were pushed");
     }
 }
 

@@ -52,6 +52,24 @@ impl Victims {
         println!("{given} contributions were final one after the other in {ms} ms, while {sent} messages were sent");
     }
 
+    /// What strangers said where only validators speak was not even read.
+    fn assert_refused_at_the_door(&self) {
+        let refused = self.metric("allod_network_consensus_streams_refused_total");
+        assert!(refused > 0.0, "nobody tried");
+        for verdict in ["rejected", "limited"] {
+            let name = format!("allod_network_gossip_messages_total{{topic=\"consensus\",verdict=\"{verdict}\"}}");
+            assert!(self.metric(&name) < 1.0, "{} messages are {verdict}", self.metric(&name));
+        }
+        println!("{refused} streams of strangers were refused");
+    }
+
+    /// Adds a peer that follows; gives its number.
+    fn add_observer(&mut self) -> usize {
+        let observer = super::join_as_observer(&mut self.net);
+        self.net.wait_agreement(&[0, 1, 2, 3, observer]);
+        observer
+    }
+
     /// The sum of a metric of all peers.
     fn metric(&self, name: &str) -> f64 {
         (0..4).map(|peer| self.net.metric(peer, name)).sum()

@@ -108,34 +108,73 @@ fn all_at_once_lose_their_power_and_go_on() {
     assert!(net.wait_agreement(&[0, 1, 2, 3]) > before);
 }
 
+/// A further peer, started with the genesis and the first peer's address; gives its number once it is ready.
+fn join_as_observer(net: &mut Processes) -> usize {
+    let status = net.status(0).expect("status");
+    // Peers listen on the port after that of their API.
+    let address = format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", net.api_port(0) + 1, text_of(&status, "peer_id"));
+    let peer = net.add();
+    let api = format!("127.0.0.1:{}", net.api_port(peer));
+    let listen = format!("/ip4/127.0.0.1/tcp/{}", net.api_port(peer) + 1);
+    let output = Command::new(allod())
+        .env("ALLOD_KEYS", net.root().join("keys"))
+        .args(["--json", "init", "--peer", &address, "--api-address", &api, "--listen", &listen])
+        .arg("--genesis")
+        .arg(net.data(0).join("genesis.json"))
+        .arg("--data")
+        .arg(net.data(peer))
+        .output()
+        .expect("init");
+    assert!(output.status.success(), "{}", text(&output));
+    net.spawn(peer);
+    net.wait_ready(peer);
+    peer
+}
+
+#[test]
+fn an_observer_follows_by_the_blocks_that_are_pushed_to_it() {
+    let _turn = turn();
+    let mut net = Processes::start(4, 18_350);
+    let owner = account(&net, 0, "northfield");
+    let model = model(&net, &owner);
+    let peer = join_as_observer(&mut net);
+    let before = net.wait_agreement(&[0, 1, 2, 3, peer]);
+    let count = |topic: &str, verdict: &str| {
+        let name = "allod_network_gossip_messages_total";
+        net.metric(peer, &format!("{name}{{topic=\"{topic}\",verdict=\"{verdict}\"}}"))
+    };
+    let blocks = || count("block", "accepted");
+    // The first blocks may be asked for: others learn a moment later what it wants to hear.
+    let contribute = || net.must(0, &["contribute", &model, "--as", &owner, "--kind", "data", "--amount", "1"]);
+    wait_until("a block to be pushed", || {
+        contribute();
+        (blocks() > 0.0).then_some(())
+    });
+    let (pushed, from) = (blocks(), net.wait_agreement(&[0, 1, 2, 3, peer]));
+    assert!(from > before);
+    for _ in 0..20 {
+        contribute();
+    }
+    let heights = net.wait_agreement(&[0, 1, 2, 3, peer]) - from;
+    let pushed = blocks() - pushed;
+    println!("{pushed} of {heights} blocks were taken as they were pushed");
+    assert!(pushed >= 0.9 * heights as f64, "{pushed} of {heights} blocks");
+    assert!(count("consensus", "received") + count("consensus", "published") < 1.0, "it has no part in consensus");
+    assert!(net.metric(0, "allod_network_consensus_streams_refused_total") < 1.0);
+}
+
 #[test]
 fn an_outsider_joins_with_the_genesis_and_one_address_and_is_admitted() {
     let _turn = turn();
     let mut net = Processes::start(4, 18_300);
     account(&net, 0, "northfield");
-    let status = net.status(0).expect("status");
-    let address = format!("/ip4/127.0.0.1/tcp/18301/p2p/{}", text_of(&status, "peer_id"));
-    let peer = net.add();
-    let (data, api) = (net.data(peer), format!("127.0.0.1:{}", net.api_port(peer)));
-    let genesis = net.data(0).join("genesis.json");
-    let output = Command::new(allod())
-        .env("ALLOD_KEYS", net.root().join("keys"))
-        .args(["--json", "init", "--peer", &address, "--api-address", &api])
-        .args(["--listen", "/ip4/127.0.0.1/tcp/0"])
-        .arg("--genesis")
-        .arg(&genesis)
-        .arg("--data")
-        .arg(&data)
-        .output()
-        .expect("init");
-    assert!(output.status.success(), "{}", text(&output));
-    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    net.spawn(peer);
-    net.wait_ready(peer);
+    let peer = join_as_observer(&mut net);
+    let data = net.data(peer);
     net.wait_agreement(&[0, 1, 2, 3, peer]);
-    assert_eq!(text_of(&net.status(peer).expect("status"), "role"), "observer");
+    let status = net.status(peer).expect("status");
+    assert_eq!(text_of(&status, "role"), "observer");
 
-    let key = text_of(&made, "validator_key");
+    let key = text_of(&status, "validator_key");
     let opened = net.must(
         peer,
         &[

@@ -8,12 +8,12 @@
 //! - At least [`INTERVAL`] passes between two requests, no matter who gives a reason to ask. So it asks less often than a
 //!   peer allows others to ask.
 //! - After an answer that brought nothing the wait grows, up to [`LONGEST_WAIT`], until blocks arrive.
-//! - A vote for a later height is a reason to ask only if a validator signed it. A vote for the next height shows that
+//! - A vote or a pushed block of a later height is a reason to ask only if validators signed it. A vote for the next height shows that
 //!   its signer has decided this one: once for each validator and height it ends a wait that has grown.
 
 use super::{Host, HostError, HostEvent, Machine, Moment};
 use crate::{
-    agreement::replica::{Head, Input, Message, Replica},
+    agreement::replica::{Input, Message, Replica},
     ground::{ids::Height, limits},
     ledger::block::DecidedBlock,
 };
@@ -185,9 +185,9 @@ impl<M: Machine> Host<M> {
         self.machine.request_blocks(peer, self.tip.height.next(), limits::SYNC_BLOCKS);
     }
 
-    /// A message of a height that has not been reached arrived.
-    pub(super) fn on_hint(&mut self, head: &Head) {
-        if self.catch_up.may_look_at_hint(self.machine.now()) && self.replica.is_genuine_hint(head) {
+    /// Something of a height that has not been reached arrived. If it is genuine, that is a reason to ask.
+    pub(super) fn on_hint(&mut self, is_genuine: impl FnOnce(&Self) -> bool) {
+        if self.catch_up.may_look_at_hint(self.machine.now()) && is_genuine(self) {
             self.ask_for_blocks(None);
         }
     }
@@ -245,12 +245,14 @@ impl<M: Machine> Host<M> {
         Ok(())
     }
 
-    /// Commits one decided block: through the replica if it is working on that height, otherwise directly.
-    fn take_block(&mut self, decided: &DecidedBlock) -> Result<Result<(), String>, HostError> {
+    /// Commits one decided block of another peer: through the replica if it is working on that height, otherwise directly.
+    pub(super) fn take_block(&mut self, decided: &DecidedBlock) -> Result<Result<(), String>, HostError> {
         let height = self.tip.height.next();
         if self.replica.height() == height && !self.replica.is_finalized() {
             self.refused_block = None;
+            self.takes = true;
             self.drive(Input::Synced(decided.clone()))?;
+            self.takes = false;
             let refused = self.refused_block.take().unwrap_or_else(|| "it does not prove its height".into());
             return Ok(if self.tip.height == height { Ok(()) } else { Err(refused) });
         }

@@ -1,4 +1,4 @@
-//! The bytes of gossip messages.
+//! The bytes of messages: of consensus, of pushed blocks, of transactions.
 
 use crate::{
     agreement::{
@@ -12,15 +12,16 @@ use crate::{
         limits,
         state::StateRead,
     },
+    ledger::block::{CommitCertificate, CommitSignature, DecidedBlock, Header},
     rules::transaction::Transaction,
 };
 use std::collections::BTreeSet;
 
-/// How a consensus gossip message begins: a number that makes a repetition a different message for the gossip layer,
+/// How a consensus message begins: a number that makes a repetition a different message for the gossip layer,
 /// which drops what it has seen, and the length of the record of a [`Message`] that follows. Nobody signs the number.
 type Envelope = (u64, u64);
 
-/// Encodes a consensus message for gossip. `repetition` is 0 the first time, and another number each time that the same
+/// Encodes a consensus message. `repetition` is 0 the first time, and another number each time that the same
 /// message is sent again.
 pub fn encode_consensus(repetition: u64, message: &Message) -> Vec<u8> {
     let message = message.encode();
@@ -30,7 +31,7 @@ pub fn encode_consensus(repetition: u64, message: &Message) -> Vec<u8> {
     bytes
 }
 
-/// The encoded [`Message`] in a consensus gossip message, and its head. The cost does not depend on the length.
+/// The encoded [`Message`] in a consensus message, and its head. The cost does not depend on the length.
 ///
 /// # Errors
 /// When no honest peer sends a message that begins like this.
@@ -45,13 +46,48 @@ pub fn open_consensus(bytes: &[u8]) -> Result<(Head, &[u8]), MalformedMessage> {
     Ok((Head::read(message)?, message))
 }
 
-/// The consensus message in a gossip message. The replica checks whether it is genuine.
+/// The consensus message in its envelope. The replica checks whether it is genuine.
 ///
 /// # Errors
 /// When no honest peer sends it.
 pub fn decode_consensus(bytes: &[u8]) -> Result<Message, MalformedMessage> {
     let (_, message) = open_consensus(bytes)?;
     Message::decode(message)
+}
+
+const _: () = assert!(
+    limits::BLOCK_SIZE_BYTES + limits::VALIDATORS * size_of::<CommitSignature>() + 1_024 <= limits::GOSSIP_SIZE_BYTES,
+    "every decided block can be pushed"
+);
+
+/// Encodes a decided block to be pushed to those who follow: the certificate first, so that it can be judged before the
+/// transactions are read.
+pub fn encode_push(decided: &DecidedBlock) -> Vec<u8> {
+    codec::encode(&(&decided.certificate, &decided.block))
+}
+
+/// The certificate and the header of a pushed block. The cost does not depend on the transactions.
+///
+/// # Errors
+/// When no honest peer sends a message that begins like this.
+pub fn open_push(bytes: &[u8]) -> Result<(CommitCertificate, Header), MalformedMessage> {
+    if bytes.len() > limits::GOSSIP_SIZE_BYTES {
+        return Err(DecodeError::TooLong { len: bytes.len(), max: limits::GOSSIP_SIZE_BYTES }.into());
+    }
+    let ((certificate, header), _) = codec::decode_beginning::<(CommitCertificate, Header)>(bytes)?;
+    match certificate.signatures.len() {
+        signatures if signatures > limits::VALIDATORS => Err(MalformedMessage::Signatures(signatures)),
+        _ => Ok((certificate, header)),
+    }
+}
+
+/// The pushed block. It may prove nothing.
+///
+/// # Errors
+/// When no honest peer sends it.
+pub fn decode_push(bytes: &[u8]) -> Result<DecidedBlock, MalformedMessage> {
+    let (certificate, block) = codec::decode(bytes, limits::GOSSIP_SIZE_BYTES)?;
+    Ok(DecidedBlock { block, certificate })
 }
 
 /// The batch of transactions that one gossip message carries.

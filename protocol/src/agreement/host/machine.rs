@@ -112,11 +112,13 @@ pub trait Guard {
     fn keep_last_signed(&mut self, record: &[u8]) -> Result<(), Failure>;
 }
 
-/// The channel of a gossip message.
+/// The channel of a message to other peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// Proposals and votes.
+    /// Proposals and votes, for those who decide.
     Consensus,
+    /// Decided blocks, for those who take no part in that.
+    Blocks,
     /// Transactions that wait for a block.
     Transactions,
 }
@@ -140,7 +142,7 @@ pub trait Wire {
     /// Identifies a gossip message, for its verdict.
     type Token;
 
-    /// Sends to all peers.
+    /// Sends to all peers of a channel.
     fn publish(&mut self, channel: Channel, message: Vec<u8>);
 
     /// Reports the verdict on a gossip message.
@@ -210,6 +212,13 @@ pub enum HostEvent<'a, Peer> {
     /// A consensus message is malformed or forged.
     FaultyMessage {
         /// The height of the message, as far as it could be read.
+        height: Option<Height>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pushed block is malformed, or its certificate does not prove it.
+    FaultyPush {
+        /// The height of the block, as far as it could be read.
         height: Option<Height>,
         /// What is wrong with it.
         reason: String,

@@ -87,6 +87,7 @@ impl<M: Machine> Host<M> {
             }
             Output::Decided(decided) => {
                 self.make_durable()?;
+                self.push(&decided);
                 self.commit(&decided)?;
             }
             Output::Finalized { height: _, evidence } => {

@@ -1,8 +1,11 @@
-//! Serves decided blocks that were not decided so, each time with another lie, and forges votes in others' names.
+//! Serves and pushes decided blocks that were not decided so, each time with another lie, and forges votes in others' names.
 
 use super::{Misbehaviour, Parcel, Scene};
 use allod_protocol::{
-    agreement::replica::Message,
+    agreement::{
+        host::{Channel, gossip},
+        replica::Message,
+    },
     ground::{
         crypto::Domain,
         ids::{BlockHash, Height, Signature},
@@ -23,6 +26,14 @@ impl Misbehaviour for Liar {
         }
         forged.signature = scene.key.sign(Domain::Vote, &forged.body.signing_bytes());
         vec![Parcel::to_all(scene, message), Parcel::to_all(scene, &Message::Vote(forged))]
+    }
+
+    fn on_push(&mut self, scene: &mut Scene<'_>, bytes: Vec<u8>) -> Vec<Parcel> {
+        let (to, channel) = (scene.others.clone(), Channel::Blocks);
+        let Ok(decided) = gossip::decode_push(&bytes) else { return Vec::new() };
+        let lie = scene.rng.random_range(3..8);
+        let forged = gossip::encode_push(&forged(scene, &decided, lie));
+        vec![Parcel { to: to.clone(), channel, bytes: forged }, Parcel { to, channel, bytes }]
     }
 
     fn on_request(

@@ -2,7 +2,11 @@
 //! chooses again.
 
 use super::{Misbehaviour, Parcel, Scene};
-use allod_protocol::{agreement::replica::Message, ground::ids::Height, ledger::block::DecidedBlock};
+use allod_protocol::{
+    agreement::{host::Channel, replica::Message},
+    ground::ids::Height,
+    ledger::block::DecidedBlock,
+};
 use rand::RngExt as _;
 
 #[derive(Default)]
@@ -29,6 +33,10 @@ impl Misbehaviour for Selective {
 
     fn on_transactions(&mut self, scene: &mut Scene<'_>) -> Vec<usize> {
         self.choose(scene)
+    }
+
+    fn on_push(&mut self, scene: &mut Scene<'_>, bytes: Vec<u8>) -> Vec<Parcel> {
+        vec![Parcel { to: self.choose(scene), channel: Channel::Blocks, bytes }]
     }
 
     fn on_request(

@@ -14,6 +14,10 @@ impl Misbehaviour for Silent {
         Vec::new()
     }
 
+    fn on_push(&mut self, _: &mut Scene<'_>, _: Vec<u8>) -> Vec<Parcel> {
+        Vec::new()
+    }
+
     fn on_request(
         &mut self,
         _: &mut Scene<'_>,

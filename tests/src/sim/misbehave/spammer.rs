@@ -25,6 +25,7 @@ impl Misbehaviour for Spammer {
         let parcels = (0..AT_ONCE).map(|_| match scene.rng.random_range(0..8) {
             0 => noise(scene, Channel::Consensus),
             1 => noise(scene, Channel::Transactions),
+            2 => noise(scene, Channel::Blocks),
             _ => {
                 let message = far(scene);
                 Parcel::to_all(scene, &message)
