@@ -41,7 +41,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use allod_protocol::agreement::host::Verdict;
+pub use allod_protocol::agreement::host::Acceptance;
 pub use audience::Audience;
 pub use behaviour::{protocol_prefix, transport};
 pub(crate) use fair::Receiver as Transactions;
@@ -373,7 +373,7 @@ fn event_channel(stats: Arc<NetworkStats>) -> (EventSender, mpsc::Sender<Network
 #[derive(Debug)]
 struct Queues {
     bulk: mpsc::Receiver<(Topic, Vec<u8>)>,
-    verdicts: mpsc::Receiver<(GossipToken, Verdict)>,
+    verdicts: mpsc::Receiver<(GossipToken, Acceptance)>,
     commands: mpsc::Receiver<SwarmCommand>,
     /// What the consensus plane holds against peers that are not needed.
     offences: mpsc::Receiver<(PeerId, Offence)>,
@@ -388,9 +388,9 @@ pub struct NetworkHandle {
     local_peer_id: PeerId,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     consensus: mpsc::Sender<Vec<u8>>,
-    consensus_verdicts: mpsc::Sender<(GossipToken, Verdict)>,
+    consensus_verdicts: mpsc::Sender<(GossipToken, Acceptance)>,
     bulk: mpsc::Sender<(Topic, Vec<u8>)>,
-    verdicts: mpsc::Sender<(GossipToken, Verdict)>,
+    verdicts: mpsc::Sender<(GossipToken, Acceptance)>,
     commands: mpsc::Sender<SwarmCommand>,
     stop: Arc<Notify>,
     streams: libp2p_stream::Control,
@@ -448,8 +448,8 @@ impl NetworkHandle {
         }
     }
 
-    /// Reports the verdict on a message: see [`Verdict`].
-    pub fn report(&self, token: GossipToken, verdict: Verdict) {
+    /// Reports the verdict on a message: see [`Acceptance`].
+    pub fn report(&self, token: GossipToken, verdict: Acceptance) {
         let verdicts = match token.origin {
             Origin::Stream(_) => &self.consensus_verdicts,
             Origin::Topic(..) => &self.verdicts,

@@ -7,7 +7,9 @@ use crate::{
     network::{GossipToken, NetworkHandle, SyncRequest, Topic},
 };
 use allod_protocol::{
-    agreement::host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},
+    agreement::host::{
+        Acceptance, Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Wire,
+    },
     ground::{
         crypto::SigningKey,
         ids::{Height, Timestamp},
@@ -126,7 +128,7 @@ impl Wire for NodeMachine {
         }
     }
 
-    fn judge(&mut self, token: GossipToken, verdict: Verdict) {
+    fn judge(&mut self, token: GossipToken, verdict: Acceptance) {
         self.network.report(token, verdict);
     }
 

@@ -22,7 +22,7 @@ mod frame;
 mod outbox;
 
 use super::{
-    GossipToken, NetworkEvent, NetworkStats, Verdict,
+    Acceptance, GossipToken, NetworkEvent, NetworkStats,
     gossip::Origin,
     offences::{Guard, Offence, Spending},
     peer_key, stats,
@@ -95,7 +95,7 @@ pub(super) struct Parts {
     /// Own messages.
     pub(super) published: mpsc::Receiver<Vec<u8>>,
     /// Verdicts on messages of this plane.
-    pub(super) verdicts: mpsc::Receiver<(GossipToken, Verdict)>,
+    pub(super) verdicts: mpsc::Receiver<(GossipToken, Acceptance)>,
     pub(super) events: mpsc::Sender<NetworkEvent>,
     pub(super) company: watch::Receiver<Company>,
     pub(super) links: watch::Sender<Links>,
@@ -175,7 +175,7 @@ pub(super) struct Plane {
     common: Common,
     incoming: IncomingStreams,
     published: mpsc::Receiver<Vec<u8>>,
-    verdicts: mpsc::Receiver<(GossipToken, Verdict)>,
+    verdicts: mpsc::Receiver<(GossipToken, Acceptance)>,
     company: watch::Receiver<Company>,
     links_told: watch::Sender<Links>,
     offences: mpsc::Sender<(PeerId, Offence)>,
@@ -245,18 +245,18 @@ impl Plane {
         stats::add(&self.common.stats.dropped_consensus, dropped);
     }
 
-    fn on_verdict(&mut self, token: &GossipToken, verdict: Verdict) {
+    fn on_verdict(&mut self, token: &GossipToken, verdict: Acceptance) {
         let counters = self.common.stats.consensus();
         let counter = match verdict {
-            Verdict::Accept => &counters.accepted,
-            Verdict::Ignore => &counters.ignored,
-            Verdict::Reject => &counters.rejected,
+            Acceptance::Accept => &counters.accepted,
+            Acceptance::Ignore => &counters.ignored,
+            Acceptance::Reject => &counters.rejected,
         };
         stats::add(counter, 1);
         match (verdict, &token.origin) {
-            (Verdict::Accept, Origin::Stream(message)) => self.pass_on(token.source, message),
-            (Verdict::Reject, _) => self.hold_against(token.source, Offence::RejectedMessage),
-            (Verdict::Accept | Verdict::Ignore, _) => {}
+            (Acceptance::Accept, Origin::Stream(message)) => self.pass_on(token.source, message),
+            (Acceptance::Reject, _) => self.hold_against(token.source, Offence::RejectedMessage),
+            (Acceptance::Accept | Acceptance::Ignore, _) => {}
         }
     }
 

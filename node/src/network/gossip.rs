@@ -13,7 +13,7 @@ use super::{
     offences::{Offence, Spending},
     stats,
 };
-use allod_protocol::{agreement::host::Verdict, ground::limits};
+use allod_protocol::{agreement::host::Acceptance, ground::limits};
 use libp2p::{
     PeerId,
     gossipsub::{
@@ -240,20 +240,20 @@ impl Driver {
     }
 
     /// Carries out the verdict on a message that came on a topic.
-    pub(super) fn report(&mut self, token: &GossipToken, verdict: Verdict) {
+    pub(super) fn report(&mut self, token: &GossipToken, verdict: Acceptance) {
         let Origin::Topic(topic, id) = &token.origin else { return };
         let counters = self.stats.topic(*topic);
         let (counter, acceptance) = match verdict {
-            Verdict::Accept => (&counters.accepted, MessageAcceptance::Accept),
-            Verdict::Ignore => (&counters.ignored, MessageAcceptance::Ignore),
-            Verdict::Reject => (&counters.rejected, MessageAcceptance::Reject),
+            Acceptance::Accept => (&counters.accepted, MessageAcceptance::Accept),
+            Acceptance::Ignore => (&counters.ignored, MessageAcceptance::Ignore),
+            Acceptance::Reject => (&counters.rejected, MessageAcceptance::Reject),
         };
         stats::add(counter, 1);
         self.swarm.behaviour_mut().gossip.report_message_validation_result(id, &token.source, acceptance);
         match verdict {
-            Verdict::Accept => self.swarm.behaviour_mut().admission.on_useful(token.source),
-            Verdict::Reject => self.hold_against(token.source, Offence::RejectedMessage),
-            Verdict::Ignore => {}
+            Acceptance::Accept => self.swarm.behaviour_mut().admission.on_useful(token.source),
+            Acceptance::Reject => self.hold_against(token.source, Offence::RejectedMessage),
+            Acceptance::Ignore => {}
         }
     }
 
@@ -284,12 +284,12 @@ impl Driver {
         let needed = self.is_needed(&source);
         if !self.guard.spend(source, Spending::Gossip { topic, size_bytes, needed }) {
             stats::add(&self.stats.topic(topic).limited, 1);
-            self.report(&token, Verdict::Ignore);
+            self.report(&token, Acceptance::Ignore);
             self.hold_against(source, Offence::over_allowance(size_bytes));
             return;
         }
         if message.data.len() > topic.message_size_bytes() {
-            return self.report(&token, Verdict::Reject);
+            return self.report(&token, Acceptance::Reject);
         }
         let data = message.data;
         match topic {
@@ -299,12 +299,12 @@ impl Driver {
             }
             Topic::Transactions => {
                 for dropped in self.events.offer(Unchecked { data, token }, needed) {
-                    self.report(&dropped, Verdict::Ignore);
+                    self.report(&dropped, Acceptance::Ignore);
                 }
             }
             Topic::Blocks => {
                 if !self.events.send(NetworkEvent::Gossip { topic, data, token: token.clone() }) {
-                    self.report(&token, Verdict::Ignore);
+                    self.report(&token, Acceptance::Ignore);
                 }
             }
         }

@@ -9,7 +9,7 @@
 //! there are, also when it is told again: the library's own renewal would send all of it at once.
 
 use super::{
-    NetworkEvent, Topic, Verdict, audience,
+    Acceptance, NetworkEvent, Topic, audience,
     driver::Driver,
     gossip::ANNOUNCEMENT_SIZE_BYTES,
     holdings::{Holdings, Kept},
@@ -263,24 +263,24 @@ impl Driver {
         told
     }
 
-    pub(super) fn judge_announcement(&mut self, data: &[u8]) -> Verdict {
+    pub(super) fn judge_announcement(&mut self, data: &[u8]) -> Acceptance {
         let Ok(announcement) = codec::decode::<Announcement>(data, ANNOUNCEMENT_SIZE_BYTES) else {
-            return Verdict::Reject;
+            return Acceptance::Reject;
         };
         if announcement.artifacts.is_empty() || announcement.artifacts.len() > ANNOUNCED_AT_ONCE {
-            return Verdict::Reject;
+            return Acceptance::Reject;
         }
-        let Some(provider) = announcement.signer(self.network) else { return Verdict::Reject };
+        let Some(provider) = announcement.signer(self.network) else { return Acceptance::Reject };
         let age_ms = clock().get().abs_diff(announcement.at.get());
         if u128::from(age_ms) > ANNOUNCEMENT_LIFETIME.as_millis() || provider == *self.swarm.local_peer_id() {
-            return Verdict::Ignore;
+            return Acceptance::Ignore;
         }
-        let mut verdict = Verdict::Ignore;
+        let mut verdict = Acceptance::Ignore;
         let validators = self.validators.borrow();
         let is_needed = |peer: &PeerId| audience::is_needed(&self.peers, &validators, peer);
         for artifact in announcement.artifacts {
             if self.providers.heard(artifact, provider, announcement.at, is_needed) {
-                verdict = Verdict::Accept;
+                verdict = Acceptance::Accept;
                 self.events.send(NetworkEvent::ArtifactAnnounced { artifact, provider });
             }
         }

@@ -40,7 +40,7 @@ struct Options {
     seed: Option<u8>,
     /// The seed of a validator's key.
     validator: Option<u8>,
-    rule: Option<fn(&[u8]) -> Verdict>,
+    rule: Option<fn(&[u8]) -> Acceptance>,
 }
 
 fn config(listen: &str, directory: &tempfile::TempDir, secret: SigningKey) -> NetworkConfig {
@@ -69,7 +69,7 @@ async fn node(options: Options) -> Node {
     let secret = options.seed.map_or_else(random_key, |seed| SigningKey::from_seed(&[seed; 32]));
     let validator = options.validator.map(|seed| SigningKey::from_seed(&[seed; 32]));
     let config = NetworkConfig { bootstrap: options.bootstrap, validator, ..config(listen, &directory, secret) };
-    let rule = options.rule.unwrap_or(|_| Verdict::Accept);
+    let rule = options.rule.unwrap_or(|_| Acceptance::Accept);
     let (handle, mut events, task) = start(config).await.unwrap();
     let (notes, seen) = mpsc::channel(100_000);
     let judge = handle.clone();
@@ -152,7 +152,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A full mesh of nodes that only knew the first one at their start.
-async fn mesh(count: usize, rule: Option<fn(&[u8]) -> Verdict>) -> Vec<Node> {
+async fn mesh(count: usize, rule: Option<fn(&[u8]) -> Acceptance>) -> Vec<Node> {
     let mut nodes = vec![node(Options { rule, ..Options::default() }).await];
     for _ in 1..count {
         let bootstrap = vec![nodes[0].address()];
@@ -170,7 +170,7 @@ async fn mesh(count: usize, rule: Option<fn(&[u8]) -> Verdict>) -> Vec<Node> {
 }
 
 /// `a - b - c`, where `a` and `c` refuse each other.
-async fn line(rule: Option<fn(&[u8]) -> Verdict>) -> [Node; 3] {
+async fn line(rule: Option<fn(&[u8]) -> Acceptance>) -> [Node; 3] {
     let mut a = node(Options { rule, ..Options::default() }).await;
     let mut c = node(Options { rule, ..Options::default() }).await;
     a.handle.block_peer(c.id(), "a test");
@@ -258,10 +258,10 @@ async fn gossip_reaches_everybody_exactly_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_relayed_after_accept_only() {
-    let rule: fn(&[u8]) -> Verdict = |data| match data {
-        data if data.starts_with(b"bad") => Verdict::Reject,
-        data if data.starts_with(b"old") => Verdict::Ignore,
-        _ => Verdict::Accept,
+    let rule: fn(&[u8]) -> Acceptance = |data| match data {
+        data if data.starts_with(b"bad") => Acceptance::Reject,
+        data if data.starts_with(b"old") => Acceptance::Ignore,
+        _ => Acceptance::Accept,
     };
     let [a, mut b, mut c] = line(Some(rule)).await;
     warm_up(&a.handle, &mut [&mut b, &mut c]).await;

@@ -34,7 +34,7 @@ mod seen;
 mod timers;
 
 pub use machine::{
-    Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Machine, Moment, Reporter, Verdict, Wire,
+    Acceptance, Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Machine, Moment, Reporter, Wire,
 };
 
 use crate::{
@@ -351,21 +351,21 @@ impl<M: Machine> Host<M> {
         let message = match self.judge_consensus(data) {
             Ok(message) => message,
             Err(Useless::Ignored) => {
-                self.machine.judge(token, Verdict::Ignore);
+                self.machine.judge(token, Acceptance::Ignore);
                 return Ok(());
             }
             Err(Useless::Ahead(head)) => {
-                self.machine.judge(token, Verdict::Ignore);
+                self.machine.judge(token, Acceptance::Ignore);
                 self.on_hint(|this| this.replica.is_genuine_hint(&head));
                 return Ok(());
             }
             Err(Useless::Faulty { height, reason }) => {
-                self.machine.judge(token, Verdict::Reject);
+                self.machine.judge(token, Acceptance::Reject);
                 self.machine.report(HostEvent::FaultyMessage { height, reason });
                 return Ok(());
             }
         };
-        self.machine.judge(token, Verdict::Accept);
+        self.machine.judge(token, Acceptance::Accept);
         // Another validator has begun the next height, so this one does too.
         let is_next = message.height() > self.replica.height();
         let begins = is_next && self.replica.is_finalized();
@@ -409,7 +409,7 @@ impl<M: Machine> Host<M> {
             Ok(transactions) => transactions,
             Err(reason) => {
                 self.machine.report(HostEvent::FaultyTransactions { reason });
-                return self.machine.judge(token, Verdict::Reject);
+                return self.machine.judge(token, Acceptance::Reject);
             }
         };
         let (snapshot, time) = (self.machine.snapshot(), self.judging_time());
@@ -425,9 +425,9 @@ impl<M: Machine> Host<M> {
             }
         }
         if all > 0 && taken.len() == all {
-            return self.machine.judge(token, Verdict::Accept);
+            return self.machine.judge(token, Acceptance::Accept);
         }
-        self.machine.judge(token, Verdict::Ignore);
+        self.machine.judge(token, Acceptance::Ignore);
         for id in taken {
             if let Some(transaction) = self.mempool.get(&id).cloned() {
                 let size_bytes = transaction.encode().len();

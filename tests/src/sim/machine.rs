@@ -8,7 +8,7 @@ use super::{
 use crate::directory::Faults;
 use allod_protocol::{
     agreement::{
-        host::{Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Verdict, Wire},
+        host::{Acceptance, Channel, Clock, Failure, Guard, HostEvent, Keys, Ledger, Log, Moment, Reporter, Wire},
         replica::{DoubleSign, Warning},
     },
     ground::{
@@ -405,10 +405,10 @@ impl Wire for SimMachine {
         self.send(Sent::Gossip(channel, message));
     }
 
-    fn judge(&mut self, (): (), verdict: Verdict) {
-        self.outcome.seen.rejected += u64::from(verdict == Verdict::Reject);
-        self.judged.0 += u64::from(verdict == Verdict::Accept);
-        self.judged.1 += u64::from(verdict == Verdict::Reject);
+    fn judge(&mut self, (): (), verdict: Acceptance) {
+        self.outcome.seen.rejected += u64::from(verdict == Acceptance::Reject);
+        self.judged.0 += u64::from(verdict == Acceptance::Accept);
+        self.judged.1 += u64::from(verdict == Acceptance::Reject);
     }
 
     fn request_blocks(&mut self, peer: usize, from: Height, _: usize) {

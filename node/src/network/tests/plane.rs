@@ -11,7 +11,7 @@ fn keys(seeds: impl IntoIterator<Item = u8>) -> BTreeSet<PublicKey> {
 }
 
 /// A peer that speaks for the validator of this seed.
-async fn validator(seed: u8, bootstrap: Vec<Multiaddr>, rule: Option<fn(&[u8]) -> Verdict>) -> Node {
+async fn validator(seed: u8, bootstrap: Vec<Multiaddr>, rule: Option<fn(&[u8]) -> Acceptance>) -> Node {
     node(Options { validator: Some(seed), bootstrap, rule, ..Options::default() }).await
 }
 
@@ -91,10 +91,10 @@ async fn what_a_validator_says_crosses_each_connection_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_goes_round_a_broken_link_and_nothing_else_does() {
-    let rule: fn(&[u8]) -> Verdict = |data| match data {
-        data if data.starts_with(b"bad") => Verdict::Reject,
-        data if data.starts_with(b"old") => Verdict::Ignore,
-        _ => Verdict::Accept,
+    let rule: fn(&[u8]) -> Acceptance = |data| match data {
+        data if data.starts_with(b"bad") => Acceptance::Reject,
+        data if data.starts_with(b"old") => Acceptance::Ignore,
+        _ => Acceptance::Accept,
     };
     let a = validator(1, Vec::new(), Some(rule)).await;
     let mut c = validator(3, Vec::new(), Some(rule)).await;

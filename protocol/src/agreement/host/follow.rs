@@ -7,7 +7,7 @@
 //! Only the next height can be judged to the end. What is further ahead is not kept: if validators signed it, it is a
 //! reason to ask for what is missing, and the answer brings it too.
 
-use super::{Channel, Host, HostError, HostEvent, Machine, Verdict, gossip};
+use super::{Acceptance, Channel, Host, HostError, HostEvent, Machine, gossip};
 use crate::{
     ground::ids::Height,
     ledger::block::{Block, CommitCertificate, DecidedBlock},
@@ -39,23 +39,23 @@ impl<M: Machine> Host<M> {
         let (height, reason) = match self.judge_push(data) {
             Pushed::Next(decided) => match self.take_block(&decided)? {
                 Ok(()) => {
-                    self.machine.judge(token, Verdict::Accept);
+                    self.machine.judge(token, Acceptance::Accept);
                     return Ok(());
                 }
                 Err(reason) => (Some(decided.block.header().height), reason),
             },
             Pushed::Known => {
-                self.machine.judge(token, Verdict::Ignore);
+                self.machine.judge(token, Acceptance::Ignore);
                 return Ok(());
             }
             Pushed::Ahead(certificate) => {
-                self.machine.judge(token, Verdict::Ignore);
+                self.machine.judge(token, Acceptance::Ignore);
                 self.on_hint(|this| this.is_genuine(&certificate));
                 return Ok(());
             }
             Pushed::Faulty { height, reason } => (height, reason),
         };
-        self.machine.judge(token, Verdict::Reject);
+        self.machine.judge(token, Acceptance::Reject);
         self.machine.report(HostEvent::FaultyPush { height, reason });
         Ok(())
     }

@@ -123,9 +123,9 @@ pub enum Channel {
     Transactions,
 }
 
-/// The verdict on a gossip message.
+/// What becomes of a message: the verdict on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Acceptance {
     /// Valid: relay it.
     Accept,
     /// Known, late, or not for now: do not relay it, and do not hold it against anybody.
@@ -146,7 +146,7 @@ pub trait Wire {
     fn publish(&mut self, channel: Channel, message: Vec<u8>);
 
     /// Reports the verdict on a gossip message.
-    fn judge(&mut self, token: Self::Token, verdict: Verdict);
+    fn judge(&mut self, token: Self::Token, verdict: Acceptance);
 
     /// Requests at most `max_blocks` decided blocks from a peer, starting at a height.
     fn request_blocks(&mut self, peer: Self::Peer, from: Height, max_blocks: usize);
