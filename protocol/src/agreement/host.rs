@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Continue with `perform`, which does what the replica asks for, in order; `catch_up`, which fetches decided blocks
-//! from other peers; `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes
+//! from other peers, and `askable`, which says from whom; `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes
 //! of gossip messages.
 //!
 //! # Invariants
@@ -23,6 +23,7 @@
 //! - An idle network makes no blocks: the next height starts when there is work ([`Host::has_work`]) or when another
 //!   validator sends a message for it.
 
+mod askable;
 mod catch_up;
 pub mod gossip;
 pub mod machine;
@@ -489,9 +490,7 @@ impl<M: Machine> Host<M> {
         while let Some(timer) = self.timers.pop_due(now) {
             self.drive(Input::Timeout(timer))?;
         }
-        if self.catch_up.due().is_some_and(|at| at <= now) {
-            self.ask_for_blocks(None);
-        }
+        self.ask_if_due();
         if self.tick_at <= now {
             self.tick_at = now.plus(TICK);
             self.mempool.expire(self.tip.time);
