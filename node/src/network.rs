@@ -32,6 +32,7 @@ mod peers;
 mod places;
 mod providers;
 mod reach;
+mod stalls;
 mod stats;
 mod sync;
 #[cfg(test)]
@@ -53,6 +54,7 @@ use allod_protocol::ground::{
 };
 use fair::Unchecked;
 use libp2p::{Multiaddr, PeerId};
+use stalls::Stalls;
 use std::{
     collections::BTreeSet,
     path::PathBuf,
@@ -503,7 +505,8 @@ impl NetworkHandle {
 pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents, JoinHandle<()>), NetworkError> {
     let keypair = behaviour::identity(&config.secret)?;
     let names = behaviour::Names::new(config.network_id)?;
-    let swarm = behaviour::swarm(&keypair, &names, &config)?;
+    let stalls = Stalls::default();
+    let swarm = behaviour::swarm(&keypair, &names, &config, &stalls)?;
     let streams = swarm.behaviour().streams.new_control();
 
     let stats = Arc::<NetworkStats>::default();
@@ -541,6 +544,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         peers_file: config.data_dir.join(peers::FILE),
         validators,
         audience: audience_in,
+        stalls,
     }));
     driver.listen(&config.listen, &config.external).await?;
     driver.know(config.bootstrap);

@@ -12,6 +12,7 @@ use super::{
     places::{Place, Places},
     providers::Providers,
     reach::Reach,
+    stalls::Stalls,
     stats,
     sync::SyncRequest,
 };
@@ -66,6 +67,7 @@ pub(super) struct Parts {
     pub(super) peers_file: PathBuf,
     pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
     pub(super) audience: watch::Sender<Audience>,
+    pub(super) stalls: Stalls,
 }
 
 /// The owner of the swarm.
@@ -88,6 +90,7 @@ pub(super) struct Driver {
     /// The validators that decide the next blocks.
     pub(super) validators: watch::Receiver<BTreeSet<PublicKey>>,
     pub(super) audience: watch::Sender<Audience>,
+    stalls: Stalls,
     queues: Queues,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     peers_file: PathBuf,
@@ -111,6 +114,7 @@ impl Driver {
             peers_file,
             validators,
             audience,
+            stalls,
         } = parts;
         let mut peers = PeerBook::new(*swarm.local_peer_id());
         peers.recall(&peers_file);
@@ -124,6 +128,7 @@ impl Driver {
             places: Places::default(),
             validators,
             audience,
+            stalls,
             look_at: Instant::now(),
             look_wait: FIRST_LOOK_WAIT,
             write_memory_at: Instant::now() + MEMORY_INTERVAL,
@@ -237,6 +242,7 @@ impl Driver {
         self.meet_validators();
         self.tell_admission(now);
         self.part_with_the_deaf(now);
+        self.part_with_who_takes_nothing(now);
         self.look_for_neighbours(now);
         self.tidy_providers(now);
         self.tidy_reach(now);
@@ -244,6 +250,16 @@ impl Driver {
         if self.write_memory_at <= now && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
             self.write_memory_at = now + MEMORY_INTERVAL;
             self.write_memory();
+        }
+    }
+
+    /// What is kept for a stranger that takes nothing costs memory.
+    fn part_with_who_takes_nothing(&mut self, now: Instant) {
+        for peer in self.stalls.deaf(now) {
+            if !self.is_needed(&peer) {
+                tracing::debug!(%peer, "disconnected: it takes nothing of what gossip sends it");
+                self.disconnect(peer);
+            }
         }
     }
 
