@@ -2,19 +2,21 @@
 
 use super::{Victims, turn};
 use allod_tests::{
-    attacks::unread_answers,
-    processes::{text, wait_until},
+    attacks::{idle_streams, records, silent_sockets, unread_answers},
+    processes::{get, wait_until},
 };
+use std::{fs, net::Ipv4Addr};
 
 /// What a validator may take, in bytes, with the largest answers that there are under way.
 const MEMORY_BYTES: u64 = 400 << 20;
+/// How many records a peer keeps, and some more.
+const TABLE: u64 = 135_000;
 
 #[test]
 fn answers_that_nobody_reads_are_few_and_end() {
     let _turn = turn();
     let victims = Victims::start(19_400);
-    let bench = victims.net.client(0, &["bench", "--duration", "5s", "--as", "operator-0"]);
-    assert!(bench.status.success(), "{}", text(&bench));
+    victims.fill();
     victims.net.wait_agreement(&[0, 1, 2, 3]);
 
     let attack = unread_answers::begin(victims.target(&[0, 1]), 32, 16);
@@ -29,6 +31,95 @@ fn answers_that_nobody_reads_are_few_and_end() {
     wait_until("an answer that nobody reads to be given up", || {
         (victims.metric("allod_sync_requests_total{result=\"unread\"}") > 0.0).then_some(())
     });
+    drop(attack);
+    victims.assert_unharmed(MEMORY_BYTES);
+}
+
+#[test]
+fn streams_on_which_little_is_asked_keep_nobody_from_fetching() {
+    idleness(8, 1);
+}
+
+#[test]
+#[ignore = "it takes minutes"]
+fn streams_on_which_little_is_asked_keep_nobody_from_fetching_slow_() {
+    idleness(32, 60);
+}
+
+fn idleness(ids: usize, rounds: usize) {
+    let _turn = turn();
+    let victims = Victims::start(22_300);
+    let weights = victims.net.root().join("weights.bin");
+    fs::write(&weights, vec![7; 5 << 20]).expect("written");
+    let version = victims.publish(0, &weights);
+    victims.net.wait_agreement(&[0, 1, 2, 3]);
+
+    // Twice as many as may be open.
+    let attack = idle_streams::begin(victims.target(&[0]), ids, 64);
+    Victims::wait_sent(&attack, 256);
+    let copy = victims.net.root().join("copy.bin");
+    victims.net.must(1, &["fetch", &version, "--output", copy.to_str().expect("a path")]);
+    assert!(fs::read(&copy).expect("the copy") == fs::read(&weights).expect("the weights"));
+    victims.endure(&attack, rounds);
+    drop(attack);
+    victims.assert_unharmed(MEMORY_BYTES);
+}
+
+#[test]
+fn tables_that_others_filled_get_no_provider_blocked() {
+    full_tables(36, 1);
+}
+
+#[test]
+#[ignore = "it takes minutes"]
+fn tables_that_others_filled_get_no_provider_blocked_slow_() {
+    full_tables(100, 40);
+}
+
+fn full_tables(ids: usize, rounds: usize) {
+    let _turn = turn();
+    let mut victims = Victims::start(22_400);
+    // More records than a validator's table holds, and announcements beside them.
+    let attack = records::begin(victims.target(&[1]), ids, 5_000);
+    Victims::wait_sent(&attack, TABLE);
+    let way = victims.address(0, 22_401);
+    let provider = victims.newcomer(&way);
+    victims.net.wait_agreement(&[0, 1, 2, 3, provider]);
+    let model = victims.net.root().join("many");
+    fs::create_dir(&model).expect("a directory");
+    for file in 0..3_000u32 {
+        fs::write(model.join(format!("{file}.bin")), file.to_le_bytes()).expect("written");
+    }
+    let version = victims.publish(provider, &model);
+    victims.net.wait_agreement(&[0, 1, 2, 3, provider]);
+    victims.net.must(1, &["fetch", &version]);
+    victims.endure(&attack, rounds);
+    drop(attack);
+    victims.assert_blames_none_of(&[0, 1, 2, 3, provider]);
+    victims.assert_unharmed(MEMORY_BYTES);
+}
+
+#[test]
+fn silent_clients_keep_no_probe_from_being_answered() {
+    silent_clients(2_300, 1);
+}
+
+#[test]
+#[ignore = "it takes minutes"]
+fn silent_clients_keep_no_probe_from_being_answered_slow_() {
+    silent_clients(6_000, 40);
+}
+
+fn silent_clients(count: usize, rounds: usize) {
+    let _turn = turn();
+    let victims = Victims::start(22_500);
+    let attack = silent_sockets::begin(vec![22_500], vec![Ipv4Addr::new(127, 40, 0, 1)], count);
+    Victims::wait_sent(&attack, count as u64);
+    for _ in 0..20 {
+        assert_eq!(get(22_500, "/healthz").map(|(status, _)| status), Some(200));
+    }
+    // Clients get through as well.
+    victims.endure(&attack, rounds);
     drop(attack);
     victims.assert_unharmed(MEMORY_BYTES);
 }
