@@ -9,7 +9,6 @@ pub mod deaf_subscribers;
 pub mod far_votes;
 pub mod idle_streams;
 pub mod old_proposals;
-pub mod records;
 pub mod repeated_votes;
 pub mod silent_sockets;
 pub mod transactions;
@@ -154,8 +153,6 @@ impl Requests {
 
 /// A member of the swarm that no operator of the network knows.
 pub struct Stranger {
-    /// Its identity.
-    key: Keypair,
     /// Opens streams to the peers that it is connected to.
     pub streams: libp2p_stream::Control,
     /// Messages on its topic to be sent to all peers that it is connected to.
@@ -197,7 +194,7 @@ impl Stranger {
         tokio::spawn(run(swarm, topic, peers, joined, to_say, hear));
         // It may be refused for ever, which is a defence too.
         let _ = tokio::time::timeout(Duration::from_secs(10), ready).await;
-        Self { key, streams, say, heard }
+        Self { streams, say, heard }
     }
 }
 

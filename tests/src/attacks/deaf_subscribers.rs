@@ -98,14 +98,14 @@ fn subscriptions(target: &Target) -> Vec<u8> {
 }
 
 /// Appends a field of bytes, by its tag.
-pub(super) fn put_bytes(tag: u8, bytes: &[u8], to: &mut Vec<u8>) {
+fn put_bytes(tag: u8, bytes: &[u8], to: &mut Vec<u8>) {
     to.push(tag);
     put_length(bytes.len(), to);
     to.extend_from_slice(bytes);
 }
 
 /// Appends a length as a variable-length number.
-pub(super) fn put_length(mut length: usize, to: &mut Vec<u8>) {
+fn put_length(mut length: usize, to: &mut Vec<u8>) {
     while length >= 0x80 {
         to.push(u8::try_from(length & 0x7f).expect("seven bits") | 0x80);
         length >>= 7;

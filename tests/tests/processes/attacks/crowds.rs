@@ -120,7 +120,7 @@ fn silence(each: usize, rounds: usize) {
 
 #[test]
 fn subscribers_that_never_read_are_parted_with() {
-    deafness(100, 2);
+    deafness(60, 2);
 }
 
 #[test]

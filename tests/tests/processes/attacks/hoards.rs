@@ -2,16 +2,13 @@
 
 use super::{Victims, turn};
 use allod_tests::{
-    attacks::{idle_streams, records, silent_sockets, unread_answers},
+    attacks::{idle_streams, silent_sockets, unread_answers},
     processes::{get, wait_until},
 };
 use std::{fs, net::Ipv4Addr};
 
 /// What a validator may take, in bytes, with the largest answers that there are under way.
 const MEMORY_BYTES: u64 = 400 << 20;
-/// How many records a peer keeps, and some more.
-const TABLE: u64 = 135_000;
-
 #[test]
 fn answers_that_nobody_reads_are_few_and_end() {
     let _turn = turn();
@@ -62,40 +59,6 @@ fn idleness(ids: usize, rounds: usize) {
     assert!(fs::read(&copy).expect("the copy") == fs::read(&weights).expect("the weights"));
     victims.endure(&attack, rounds);
     drop(attack);
-    victims.assert_unharmed(MEMORY_BYTES);
-}
-
-#[test]
-fn tables_that_others_filled_get_no_provider_blocked() {
-    full_tables(36, 1);
-}
-
-#[test]
-#[ignore = "it takes minutes"]
-fn tables_that_others_filled_get_no_provider_blocked_slow_() {
-    full_tables(100, 40);
-}
-
-fn full_tables(ids: usize, rounds: usize) {
-    let _turn = turn();
-    let mut victims = Victims::start(22_400);
-    // More records than a validator's table holds, and announcements beside them.
-    let attack = records::begin(victims.target(&[1]), ids, 5_000);
-    Victims::wait_sent(&attack, TABLE);
-    let way = victims.address(0, 22_401);
-    let provider = victims.newcomer(&way);
-    victims.net.wait_agreement(&[0, 1, 2, 3, provider]);
-    let model = victims.net.root().join("many");
-    fs::create_dir(&model).expect("a directory");
-    for file in 0..3_000u32 {
-        fs::write(model.join(format!("{file}.bin")), file.to_le_bytes()).expect("written");
-    }
-    let version = victims.publish(provider, &model);
-    victims.net.wait_agreement(&[0, 1, 2, 3, provider]);
-    victims.net.must(1, &["fetch", &version]);
-    victims.endure(&attack, rounds);
-    drop(attack);
-    victims.assert_blames_none_of(&[0, 1, 2, 3, provider]);
     victims.assert_unharmed(MEMORY_BYTES);
 }
 
