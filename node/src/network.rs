@@ -36,6 +36,7 @@ mod peers;
 mod places;
 mod providers;
 mod reach;
+mod stalls;
 mod stats;
 mod sync;
 #[cfg(test)]
@@ -60,6 +61,7 @@ use fair::Unchecked;
 use gossip::Origin;
 use libp2p::{Multiaddr, PeerId};
 use offences::Offence;
+use stalls::Stalls;
 use std::{
     collections::BTreeSet,
     path::PathBuf,
@@ -547,7 +549,8 @@ impl NetworkHandle {
 pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents, JoinHandle<()>), NetworkError> {
     let keypair = behaviour::identity(&config.secret)?;
     let names = behaviour::Names::new(config.network_id)?;
-    let swarm = behaviour::swarm(&keypair, &names, &config)?;
+    let stalls = Stalls::default();
+    let swarm = behaviour::swarm(&keypair, &names, &config, &stalls)?;
     let mut streams = swarm.behaviour().streams.new_control();
     let incoming = streams.accept(names.consensus.clone()).map_err(|error| NetworkError::Setup(error.to_string()))?;
 
@@ -607,6 +610,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         audience: audience_in,
         company: company_in,
         links,
+        stalls,
     }));
     driver.listen(&config.listen, &config.external).await?;
     driver.know(config.bootstrap);

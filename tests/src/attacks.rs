@@ -3,9 +3,14 @@
 //!
 //! An [`Attack`] runs on threads of its own until it is dropped. What it costs its victims is for the test to see.
 
+pub mod bridge;
+pub mod crowd;
+pub mod deaf_subscribers;
 pub mod far_votes;
+pub mod idle_streams;
 pub mod old_proposals;
 pub mod repeated_blocks;
+pub mod silent_sockets;
 pub mod transactions;
 pub mod unread_answers;
 
@@ -64,16 +69,27 @@ impl Target {
 
     /// The name of the protocol by which peers ask for blocks.
     pub fn sync(&self) -> StreamProtocol {
-        self.protocol("sync")
+        self.protocol("sync/1")
     }
 
     /// The name of the protocol on which validators speak to each other.
     pub fn consensus(&self) -> StreamProtocol {
-        self.protocol("consensus")
+        self.protocol("consensus/1")
     }
 
+    /// The name of one of the network's protocols.
     fn protocol(&self, name: &str) -> StreamProtocol {
-        StreamProtocol::try_from_owned(format!("{}/{name}/1", self.prefix())).expect("a name")
+        StreamProtocol::try_from_owned(format!("{}/{name}", self.prefix())).expect("a name")
+    }
+
+    /// The name of one of the network's topics.
+    fn topic(&self, name: &str) -> String {
+        format!("{}/{name}/1", self.prefix())
+    }
+
+    /// What peers of the network say about themselves.
+    fn identity(&self, key: &Keypair) -> identify::Behaviour {
+        identify::Behaviour::new(identify::Config::new(format!("{}/id/1", self.prefix()), key.public()))
     }
 }
 
@@ -119,6 +135,27 @@ struct Behaviour {
     streams: libp2p_stream::Behaviour,
 }
 
+/// What a stranger does with requests for blocks.
+#[derive(Clone, Debug)]
+enum Requests {
+    Refuse,
+    /// Takes them, counts them, and never answers.
+    Hold(Arc<AtomicU64>),
+}
+
+impl Requests {
+    async fn take(self, mut incoming: libp2p_stream::IncomingStreams) {
+        // As many as peers that honour their own bounds open.
+        let mut held = Vec::new();
+        while let Some((_, stream)) = incoming.next().await {
+            if let Self::Hold(count) = &self {
+                held.push(stream);
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 /// A member of the swarm that no operator of the network knows.
 pub struct Stranger {
     /// Opens streams to the peers that it is connected to.
@@ -155,14 +192,18 @@ impl Stranger {
 
     /// Joins to say and hear what is on a topic.
     pub async fn join_on(target: &Target, topic: &str) -> Self {
+        Self::enter(target, topic, Requests::Refuse).await
+    }
+
+    async fn enter(target: &Target, topic: &str, requests: Requests) -> Self {
         let (say, to_say) = mpsc::channel(WAITING);
         let (hear, heard) = mpsc::channel(WAITING);
-        let mut swarm = swarm(target);
+        let key = Keypair::generate_ed25519();
+        let mut swarm = swarm(target, &key);
         let mut streams = swarm.behaviour().streams.new_control();
         // The protocols that it accepts are among those that it says it speaks.
-        let refused = streams.accept(target.sync()).expect("a protocol is accepted once");
-        tokio::spawn(refused.for_each(|stream| async { drop(stream) }));
-        let topic = IdentTopic::new(format!("{}/{topic}/1", target.prefix()));
+        tokio::spawn(requests.take(streams.accept(target.sync()).expect("a protocol is accepted once")));
+        let topic = IdentTopic::new(target.topic(topic));
         swarm.behaviour_mut().gossip.subscribe(&topic).expect("a subscription");
         let peers = target.peers.clone();
         let (joined, ready) = tokio::sync::oneshot::channel();
@@ -254,18 +295,22 @@ async fn run(
     }
 }
 
-fn swarm(target: &Target) -> Swarm<Behaviour> {
-    let version = format!("{}/id/1", target.prefix());
-    SwarmBuilder::with_new_identity()
+fn swarm(target: &Target, key: &Keypair) -> Swarm<Behaviour> {
+    swarm_of(key, |key| Behaviour {
+        identify: target.identity(key),
+        ping: ping::Behaviour::default(),
+        gossip: gossip(),
+        streams: libp2p_stream::Behaviour::new(),
+    })
+}
+
+/// A swarm over TCP, which keeps connections that nobody uses.
+fn swarm_of<B: NetworkBehaviour>(key: &Keypair, behaviour: impl FnOnce(&Keypair) -> B) -> Swarm<B> {
+    SwarmBuilder::with_existing_identity(key.clone())
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .expect("a transport")
-        .with_behaviour(|key: &Keypair| Behaviour {
-            identify: identify::Behaviour::new(identify::Config::new(version, key.public())),
-            ping: ping::Behaviour::default(),
-            gossip: gossip(),
-            streams: libp2p_stream::Behaviour::new(),
-        })
+        .with_behaviour(behaviour)
         .expect("a behaviour")
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3_600)))
         .build()

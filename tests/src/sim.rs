@@ -81,7 +81,7 @@ const CHECKS_ALL_EVERY: u64 = 8;
 enum Packet {
     /// And whether it is what an honest peer sent, every byte of it.
     Gossip(Channel, Arc<[u8]>, bool),
-    Request(Height),
+    Request(Height, usize),
     Blocks(Height, Arc<[DecidedBlock]>),
     NoBlocks,
 }
@@ -348,7 +348,7 @@ impl Simulation {
         if arrivals.is_empty() {
             self.counts.lost += 1;
             let broken = match packet {
-                Packet::Request(_) => Some((to, from)),
+                Packet::Request(..) => Some((to, from)),
                 Packet::Blocks(..) => Some((from, to)),
                 Packet::Gossip(..) | Packet::NoBlocks => None,
             };
@@ -366,7 +366,7 @@ impl Simulation {
                     Packet::Gossip(*channel, arrived, genuine)
                 }
                 // Streams have checksums of their own.
-                Packet::Request(_) | Packet::Blocks(..) | Packet::NoBlocks => packet.clone(),
+                Packet::Request(..) | Packet::Blocks(..) | Packet::NoBlocks => packet.clone(),
             };
             self.schedule(after_us + travel_us, Event::Deliver { from, to, packet });
         }
@@ -593,7 +593,7 @@ impl Simulation {
                 });
                 self.look_at_verdict((from, to), &bytes, genuine, before);
             }
-            Packet::Request(height) => self.serve(to, from, height),
+            Packet::Request(height, max_blocks) => self.serve((to, from), height, max_blocks),
             Packet::Blocks(tip, blocks) => self.give(to, |host| host.on_blocks(from, tip, &blocks)),
             Packet::NoBlocks => self.give(to, |host| {
                 host.on_no_blocks(from, "the connection broke");
@@ -617,10 +617,10 @@ impl Simulation {
         }
     }
 
-    fn serve(&mut self, peer: usize, asker: usize, from: Height) {
+    fn serve(&mut self, (peer, asker): (usize, usize), from: Height, max_blocks: usize) {
         let Some(host) = &self.peers[peer].host else { return };
         let disk = &host.machine().disk;
-        let heights = (from.get()..).take(limits::SYNC_BLOCKS).map(Height::new);
+        let heights = (from.get()..).take(limits::SYNC_BLOCKS.min(max_blocks)).map(Height::new);
         let block = |height| disk.block(height).expect("a block is read");
         let blocks: Vec<DecidedBlock> = heights.map_while(block).collect();
         let tip = host.tip().height;
@@ -688,9 +688,9 @@ impl Simulation {
                     let to = self.misdeed(peer, |hooks, scene| hooks.on_transactions(scene)).unwrap_or_default();
                     self.deliver(peer, after_us, vec![Parcel { to, channel, bytes }]);
                 }
-                Sent::Request { peer: to, from } => {
-                    self.say(peer, || format!("asks peer {to} for blocks from height {from}"));
-                    self.send(peer, to, after_us, Packet::Request(from));
+                Sent::Request { peer: to, from, max_blocks } => {
+                    self.say(peer, || format!("asks peer {to} for {max_blocks} blocks from height {from}"));
+                    self.send(peer, to, after_us, Packet::Request(from, max_blocks));
                 }
                 Sent::Block { peer: other } => {
                     self.say(peer, || format!("wants no more of peer {other}"));

@@ -10,6 +10,7 @@ use super::{
     NetworkConfig, NetworkError, admission, candidates,
     gossip::{self, Topic, Topics},
     introduction::Introduction,
+    stalls::Stalls,
     sync,
 };
 use allod_protocol::ground::{crypto::SigningKey, ids::NetworkId};
@@ -187,6 +188,7 @@ pub(super) fn swarm(
     keypair: &Keypair,
     names: &Names,
     settings: &NetworkConfig,
+    stalls: &Stalls,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIME);
     let peer = keypair.public().to_peer_id();
@@ -197,9 +199,11 @@ pub(super) fn swarm(
         .multiplex(yamux::Config::default())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     // The relayed transport comes first: the others do not look at the end of an address.
+    let stalls = stalls.clone();
     let transport = TransportTimeout::new(circuits, CONNECTION_PATIENCE)
         .or_transport(transport(keypair)?)
-        .map(|either, _| either.into_inner());
+        .map(|either, _| either.into_inner())
+        .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(stalls.watch(peer, muxer))));
     Ok(Swarm::new(transport.boxed(), behaviour(keypair, names, settings, relay_client)?, peer, config))
 }
 

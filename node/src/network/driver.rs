@@ -12,6 +12,7 @@ use super::{
     places::{Place, Places},
     providers::Providers,
     reach::Reach,
+    stalls::Stalls,
     stats,
     sync::SyncRequest,
 };
@@ -69,6 +70,7 @@ pub(super) struct Parts {
     pub(super) audience: watch::Sender<Audience>,
     pub(super) company: watch::Sender<Company>,
     pub(super) links: watch::Receiver<Links>,
+    pub(super) stalls: Stalls,
 }
 
 /// The owner of the swarm.
@@ -96,6 +98,7 @@ pub(super) struct Driver {
     /// What the consensus plane is to know, and what it reports.
     pub(super) company: watch::Sender<Company>,
     pub(super) links: watch::Receiver<Links>,
+    stalls: Stalls,
     queues: Queues,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     peers_file: PathBuf,
@@ -122,6 +125,7 @@ impl Driver {
             audience,
             company,
             links,
+            stalls,
         } = parts;
         let mut peers = PeerBook::new(*swarm.local_peer_id());
         peers.recall(&peers_file);
@@ -138,6 +142,7 @@ impl Driver {
             own,
             company,
             links,
+            stalls,
             look_at: Instant::now(),
             look_wait: FIRST_LOOK_WAIT,
             write_memory_at: Instant::now() + MEMORY_INTERVAL,
@@ -246,6 +251,7 @@ impl Driver {
         }
         self.tell_admission(now);
         self.part_with_the_deaf(now);
+        self.part_with_who_takes_nothing(now);
         self.look_for_neighbours(now);
         self.tidy_providers(now);
         self.tidy_reach(now);
@@ -253,6 +259,16 @@ impl Driver {
         if self.write_memory_at <= now && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
             self.write_memory_at = now + MEMORY_INTERVAL;
             self.write_memory();
+        }
+    }
+
+    /// What is kept for a stranger that takes nothing costs memory.
+    fn part_with_who_takes_nothing(&mut self, now: Instant) {
+        for peer in self.stalls.deaf(now) {
+            if !self.is_needed(&peer) {
+                tracing::debug!(%peer, "disconnected: it takes nothing of what gossip sends it");
+                self.disconnect(peer);
+            }
         }
     }
 

@@ -26,6 +26,8 @@ use std::{io, sync::Arc, time::Duration};
 
 /// How long a request may take, from sending it to the last byte of the answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the first byte of an answer may take. Who never answers must not use up [`REQUESTS_UNDER_WAY`].
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of an answer that its asker must have taken within [`READING_PATIENCE`], then the next ones.
 const READING_SIZE_BYTES: usize = 64 * 1024;
 /// How long an asker may take to read so much.
@@ -133,7 +135,11 @@ impl request_response::Codec for SyncCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let bytes = read(io, limits::SYNC_RESPONSE_SIZE_BYTES).await?;
+        let mut first = [0];
+        let begun = tokio::time::timeout(ANSWER_PATIENCE, io.read(&mut first)).await;
+        let count = begun.map_err(|_| io::ErrorKind::TimedOut)??;
+        let mut whole = first.get(..count).unwrap_or_default().chain(io);
+        let bytes = read(&mut whole, limits::SYNC_RESPONSE_SIZE_BYTES).await?;
         if bytes.is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer refused the request"));
         }

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Continue with `perform`, which does what the replica asks for, in order; `catch_up`, which fetches decided blocks
-//! from other peers; `follow`, which pushes them and takes those that are pushed; `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes
-//! of messages.
+//! from other peers, and `askable`, which says from whom; `follow`, which pushes them and takes those that are pushed;
+//! `pace`, which bounds what may wait; `seen`, which knows what was said before; and `gossip`, the bytes of messages.
 //!
 //! # Invariants
 //! - Nothing that this peer signed leaves it before the log that records it is durable.
@@ -24,6 +24,7 @@
 //! - An idle network makes no blocks: the next height starts when there is work ([`Host::has_work`]) or when another
 //!   validator sends a message for it.
 
+mod askable;
 mod catch_up;
 mod follow;
 pub mod gossip;
@@ -494,9 +495,7 @@ impl<M: Machine> Host<M> {
         while let Some(timer) = self.timers.pop_due(now) {
             self.drive(Input::Timeout(timer))?;
         }
-        if self.catch_up.due().is_some_and(|at| at <= now) {
-            self.ask_for_blocks(None);
-        }
+        self.ask_if_due();
         if self.tick_at <= now {
             self.tick_at = now.plus(TICK);
             self.mempool.expire(self.tip.time);

@@ -46,7 +46,7 @@ pub(super) struct DiskFull;
 #[derive(Debug)]
 pub(super) enum Sent {
     Gossip(Channel, Vec<u8>),
-    Request { peer: usize, from: Height },
+    Request { peer: usize, from: Height, max_blocks: usize },
     Block { peer: usize },
 }
 
@@ -411,8 +411,8 @@ impl Wire for SimMachine {
         self.judged.1 += u64::from(verdict == Acceptance::Reject);
     }
 
-    fn request_blocks(&mut self, peer: usize, from: Height, _: usize) {
-        self.send(Sent::Request { peer, from });
+    fn request_blocks(&mut self, peer: usize, from: Height, max_blocks: usize) {
+        self.send(Sent::Request { peer, from, max_blocks });
     }
 
     fn block_peer(&mut self, peer: usize, _: &str) {

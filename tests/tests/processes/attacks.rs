@@ -1,14 +1,21 @@
 //! What strangers without a key can do to four validators: `src/attacks` plays them. While each runs, transactions
 //! become final on the peers that it is aimed at, memory stays bounded, and no honest peer blocks another.
+//!
+//! Those that end in `_slow_` are the same with more of everything, and for longer: `tests/run --long` plays them.
 
+mod crowds;
 mod floods;
 mod hoards;
 mod transactions;
 
-use super::{account, model, turn};
+use super::{
+    account, model,
+    restarts::{Wire, rewire},
+    turn,
+};
 use allod_tests::{
     attacks::{Attack, Target},
-    processes::{PATIENCE, Processes, wait_until},
+    processes::{PATIENCE, Processes, run, text, wait_until},
 };
 use std::time::Instant;
 
@@ -21,11 +28,77 @@ struct Victims {
 
 impl Victims {
     fn start(base_port: u16) -> Self {
-        let net = Processes::start(4, base_port);
+        Self::of(Processes::start(4, base_port))
+    }
+
+    /// The same with TCP alone.
+    fn start_over_tcp(base_port: u16) -> Self {
+        let mut net = Processes::init(4, base_port);
+        rewire(&net, base_port, Wire::Tcp);
+        for peer in 0..4 {
+            net.spawn(peer);
+        }
+        for peer in 0..4 {
+            net.wait_ready(peer);
+        }
+        Self::of(net)
+    }
+
+    fn of(net: Processes) -> Self {
         let owner = account(&net, 0, "northfield");
         let model = model(&net, &owner);
         net.wait_agreement(&[0, 1, 2, 3]);
         Self { net, owner, model }
+    }
+
+    /// Starts a peer that knows the genesis and one address, and gives its number.
+    fn newcomer(&mut self, knows: &str) -> usize {
+        let net = &mut self.net;
+        let peer = net.add();
+        let (api, data, genesis) = (net.api_port(peer), net.data(peer), net.data(0).join("genesis.json"));
+        let (listen, api) = (format!("/ip4/127.0.0.1/tcp/{}", api + 1), format!("127.0.0.1:{api}"));
+        let (genesis, keys) = (genesis.display().to_string(), net.root().join("keys").display().to_string());
+        let place = ["--listen", &listen, "--api-address", &api, "--keys", &keys, "--data"];
+        let made = run(&[&["init", "--genesis", &genesis, "--peer", knows][..], &place].concat(), Some(&data));
+        assert!(made.status.success(), "{}", text(&made));
+        net.spawn(peer);
+        wait_until("the newcomer to answer", || net.status(peer));
+        peer
+    }
+
+    fn id(&self, peer: usize) -> String {
+        super::text_of(&self.net.status(peer).expect("a status"), "peer_id").to_owned()
+    }
+
+    /// The address of a peer at a port.
+    fn address(&self, peer: usize, port: u16) -> String {
+        format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", self.id(peer))
+    }
+
+    /// Publishes a file or a directory at a peer; gives the version's name.
+    fn publish(&self, peer: usize, path: &std::path::Path) -> String {
+        let path = path.to_str().expect("a path");
+        self.net.must(peer, &["publish", path, "--model", &self.model, "--version", "1.0", "--as", &self.owner]);
+        format!("{}@1.0", self.model)
+    }
+
+    /// Fills the ledger for five seconds.
+    fn fill(&self) {
+        self.bench(&["--duration", "5s"]);
+    }
+
+    /// Makes small blocks until the ledger has so many.
+    fn fill_with_small_blocks(&self, count: u64) {
+        let begun = Instant::now();
+        while self.net.height(0).is_none_or(|height| height < count) {
+            self.bench(&["--rate", "60", "--duration", "2s"]);
+            assert!(begun.elapsed() < PATIENCE, "{count} blocks in time");
+        }
+    }
+
+    fn bench(&self, how: &[&str]) {
+        let bench = self.net.client(0, &[&["bench", "--as", "operator-0"], how].concat());
+        assert!(bench.status.success(), "{}", text(&bench));
     }
 
     fn target(&self, peers: &[usize]) -> Target {
@@ -70,6 +143,11 @@ impl Victims {
         observer
     }
 
+    /// The same in rounds, of which each has to end in time.
+    fn endure(&self, attack: &Attack, rounds: usize) {
+        (0..rounds).for_each(|_| self.contribute(attack, 12, 0));
+    }
+
     /// The sum of a metric of all peers.
     fn metric(&self, name: &str) -> f64 {
         (0..4).map(|peer| self.net.metric(peer, name)).sum()
@@ -77,19 +155,8 @@ impl Victims {
 
     /// No peer blocks an honest one, has grown, or misses one.
     fn assert_unharmed(&self, memory_bytes: u64) {
-        let ids: Vec<String> = (0..4)
-            .map(|peer| {
-                let status = self.net.status(peer).expect("a status");
-                super::text_of(&status, "peer_id").to_owned()
-            })
-            .collect();
+        self.assert_blames_none_of(&[0, 1, 2, 3]);
         for peer in 0..4 {
-            let log = self.net.log(peer);
-            let harm = |line: &&str| {
-                (line.contains("blocked for ten minutes") || line.contains("is slowed"))
-                    && ids.iter().any(|id| line.contains(id))
-            };
-            assert_eq!(log.lines().find(harm), None, "peer {peer} blames an honest one");
             let peak = self.net.peak_memory_bytes(peer);
             assert!(peak < memory_bytes, "peer {peer} took {} MB", peak >> 20);
             let (reached, total) = (
@@ -99,5 +166,18 @@ impl Victims {
             assert!(reached > 0.0 && (reached - total).abs() < 0.5, "peer {peer} reaches {reached} of {total}");
         }
         self.net.wait_agreement(&[0, 1, 2, 3]);
+    }
+
+    /// No validator blocks or slows any of these.
+    fn assert_blames_none_of(&self, peers: &[usize]) {
+        let ids: Vec<String> = peers.iter().map(|peer| self.id(*peer)).collect();
+        for peer in 0..4 {
+            let log = self.net.log(peer);
+            let harm = |line: &&str| {
+                (line.contains("blocked for ten minutes") || line.contains("is slowed"))
+                    && ids.iter().any(|id| line.contains(id))
+            };
+            assert_eq!(log.lines().find(harm), None, "peer {peer} blames an honest one");
+        }
     }
 }

@@ -20,13 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The kinds of connections that a network is left with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wire {
+pub(super) enum Wire {
     Tcp,
     Quic,
 }
 
 /// Leaves every peer of a network one kind of addresses to listen on and to dial.
-fn rewire(net: &Processes, base_port: u16, wire: Wire) {
+pub(super) fn rewire(net: &Processes, base_port: u16, wire: Wire) {
     let ports: Vec<u16> = (0u16..).map(|peer| base_port + 10 * peer + 1).take(VALIDATORS).collect();
     for (peer, port) in ports.iter().enumerate() {
         let path = net.data(peer).join("config.toml");

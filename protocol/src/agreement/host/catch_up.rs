@@ -1,120 +1,60 @@
 //! Catching up: decided blocks from other peers, each proven by its certificate, verified in order.
 //!
-//! One request is in progress at a time, to the connected peers in turn. A peer that does not answer in time, or serves
-//! a block that proves nothing, is skipped, and the range is requested elsewhere. What another peer claims about its
-//! height counts only together with proven blocks, and delays nothing.
+//! Whom to ask is chosen by how peers answered before ([`Askable`]). A peer that serves a block that proves nothing is
+//! blocked. What another peer claims about its height counts only together with proven blocks, and delays nothing.
 //!
 //! # Invariants
-//! - At least [`INTERVAL`] passes between two requests, no matter who gives a reason to ask. So it asks less often than a
-//!   peer allows others to ask.
-//! - After an answer that brought nothing the wait grows, up to [`LONGEST_WAIT`], until blocks arrive.
-//! - A vote or a pushed block of a later height is a reason to ask only if validators signed it. A vote for the next height shows that
-//!   its signer has decided this one: once for each validator and height it ends a wait that has grown.
+//! - What [`Askable`] says of when, whom and how many to ask, no matter who gives a reason to. So it asks less often than
+//!   a peer allows others to ask.
+//! - A vote or a pushed block of a later height is a reason to ask only if validators signed it. A vote for the next height
+//!   shows that its signer has decided this one: once for each validator and height it ends the waits that have grown.
+//! - Every [`LOOK_AROUND`] somebody is asked without a reason, whatever was answered meanwhile, unless blocks came.
 
-use super::{Host, HostError, HostEvent, Machine, Moment};
+use super::{
+    Host, HostError, HostEvent, Machine, Moment,
+    askable::{Askable, Brought, INTERVAL},
+};
 use crate::{
     agreement::replica::{Input, Message, Replica},
-    ground::{ids::Height, limits},
+    ground::ids::Height,
     ledger::block::DecidedBlock,
 };
 use std::time::Duration;
 
-/// How long a peer may take to answer before another one is asked.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How often an idle peer asks another one whether it missed something.
 const LOOK_AROUND: Duration = Duration::from_secs(10);
 /// How long a hint of a greater height counts without a block to prove it.
 const HINT_LIFETIME: Duration = Duration::from_secs(10);
 
-/// The minimum time between two requests, and between two checks of who signed a hint.
-const INTERVAL: Duration = Duration::from_millis(25);
-/// The wait after an answer that brought nothing. It doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-const _: () = assert!(
-    1_000 < INTERVAL.as_millis().saturating_mul(limits::SYNC_REQUESTS_PER_SECOND as u128),
-    "an honest peer stays below what it allows others"
-);
-
 /// The state of catching up.
 #[derive(Debug)]
 pub(super) struct CatchUp<P> {
-    asked: Option<(P, Moment)>,
-    /// Whether there was a reason to ask while another request was in progress, or it was too early.
-    wanted: bool,
-    /// Nobody is asked before this moment.
-    ask_at: Moment,
-    wait: Duration,
+    peers: Askable<P>,
     /// No hint's signature is checked before this moment.
     hint_at: Moment,
-    answered_at: Moment,
+    /// When somebody was last asked without a reason, or blocks came.
+    looked_at: Moment,
     best_known: Height,
     hinted_at: Moment,
-    peers: Vec<P>,
-    next_peer: usize,
 }
 
 impl<P: Copy + Eq> CatchUp<P> {
-    pub(super) fn new(height: Height, now: Moment) -> Self {
-        Self {
-            asked: None,
-            wanted: false,
-            ask_at: now,
-            wait: FIRST_WAIT,
-            hint_at: now,
-            answered_at: now,
-            best_known: height,
-            hinted_at: now,
-            peers: Vec::new(),
-            next_peer: 0,
-        }
+    pub(super) const fn new(height: Height, now: Moment) -> Self {
+        Self { peers: Askable::new(now), hint_at: now, looked_at: now, best_known: height, hinted_at: now }
     }
 
-    /// Whether somebody may be asked now. If not, remembers that there was a reason.
-    fn may_ask(&mut self, now: Moment) -> bool {
-        let under_way = self.asked.is_some_and(|(_, at)| now.since(at) < PATIENCE);
-        self.wanted = under_way || now < self.ask_at;
-        !self.wanted
-    }
-
-    fn on_asked(&mut self, peer: P, now: Moment) {
-        self.asked = Some((peer, now));
-        self.ask_at = now.plus(INTERVAL);
-    }
-
-    /// An answer arrived, or timed out; `useful` if it brought blocks.
-    fn on_answer(&mut self, peer: P, useful: bool, now: Moment) {
-        if self.asked.is_some_and(|(asked, _)| asked == peer) {
-            self.asked = None;
-        }
-        self.answered_at = now;
-        if useful {
-            self.wait = FIRST_WAIT;
-        } else {
-            self.ask_at = self.ask_at.max(now.plus(self.wait));
-            self.wait = self.wait.saturating_mul(2).min(LONGEST_WAIT);
-        }
-    }
-
-    /// When a request that was too early is due.
-    pub(super) fn due(&self) -> Option<Moment> {
-        (self.wanted && self.asked.is_none()).then_some(self.ask_at)
+    /// When there is something to do if nothing happens before.
+    pub(super) const fn due(&self) -> Option<Moment> {
+        self.peers.due()
     }
 
     /// Whether the signature of a hint may be checked now.
     fn may_look_at_hint(&mut self, now: Moment) -> bool {
-        let may = !self.wanted && self.hint_at <= now;
+        let may = !self.peers.is_wanted() && self.hint_at <= now;
         if may {
             self.hint_at = now.plus(INTERVAL);
         }
         may
-    }
-
-    /// There is a good reason to ask, however often asking was in vain.
-    fn hurry(&mut self, now: Moment) {
-        self.wait = FIRST_WAIT;
-        self.ask_at = self.ask_at.min(now.plus(INTERVAL));
     }
 
     /// This peer executed a height, or one that served blocks which proved themselves says that it did. A greater height
@@ -140,79 +80,70 @@ impl<P: Copy + Eq> CatchUp<P> {
         self.best_known(now).is_some_and(|best| best > height)
     }
 
-    /// A peer is gone.
-    fn forget(&mut self, peer: P) {
-        self.peers.retain(|known| *known != peer);
-        if self.asked.is_some_and(|(asked, _)| asked == peer) {
-            self.asked = None;
+    /// Whether to ask although nobody gave a reason.
+    fn is_time_to_look(&mut self, now: Moment) -> bool {
+        let is_time = now.since(self.looked_at) >= LOOK_AROUND;
+        if is_time {
+            self.looked_at = now;
         }
-    }
-
-    fn add(&mut self, peer: P, now: Moment) {
-        if !self.peers.contains(&peer) {
-            self.peers.push(peer);
-        }
-        // A new peer may know more than those that knew nothing.
-        self.ask_at = self.ask_at.min(now.plus(INTERVAL));
-    }
-
-    fn choose(&mut self) -> Option<P> {
-        self.next_peer = self.next_peer.wrapping_add(1);
-        self.peers.get(self.next_peer.checked_rem(self.peers.len())?).copied()
+        is_time
     }
 }
 
 impl<M: Machine> Host<M> {
     /// A peer is connected.
     pub fn on_connected(&mut self, peer: M::Peer) {
-        self.catch_up.add(peer, self.machine.now());
-        self.ask_for_blocks(Some(peer));
+        self.catch_up.peers.add(peer, self.machine.now());
+        self.ask_for_blocks();
     }
 
     /// A peer is gone.
     pub fn on_disconnected(&mut self, peer: M::Peer) {
-        self.catch_up.forget(peer);
+        self.catch_up.peers.forget(peer, self.machine.now());
     }
 
-    /// Asks a peer, or the next one, for the blocks after the tip, unless a request is in progress.
-    pub(super) fn ask_for_blocks(&mut self, peer: Option<M::Peer>) {
-        let now = self.machine.now();
-        if !self.catch_up.may_ask(now) {
-            return;
+    /// Asks somebody for the blocks after the tip, now or as soon as that may be.
+    pub(super) fn ask_for_blocks(&mut self) {
+        if let Some((peer, max_blocks)) = self.catch_up.peers.choose(self.machine.now()) {
+            self.machine.request_blocks(peer, self.tip.height.next(), max_blocks);
         }
-        let Some(peer) = peer.or_else(|| self.catch_up.choose()) else { return };
-        self.catch_up.on_asked(peer, now);
-        self.machine.request_blocks(peer, self.tip.height.next(), limits::SYNC_BLOCKS);
+    }
+
+    /// Asks for blocks if that is due.
+    pub(super) fn ask_if_due(&mut self) {
+        let now = self.machine.now();
+        if self.catch_up.due().is_some_and(|at| at <= now) && self.catch_up.peers.on_due(now) {
+            self.ask_for_blocks();
+        }
     }
 
     /// Something of a height that has not been reached arrived. If it is genuine, that is a reason to ask.
     pub(super) fn on_hint(&mut self, is_genuine: impl FnOnce(&Self) -> bool) {
         if self.catch_up.may_look_at_hint(self.machine.now()) && is_genuine(self) {
-            self.ask_for_blocks(None);
+            self.ask_for_blocks();
         }
     }
 
     /// A genuine message of the next height arrived during this one: its signer has decided this one.
     pub(super) fn on_decided_elsewhere(&mut self, message: &Message) {
         if message.sender().is_some_and(|sender| self.decided_elsewhere.insert(sender)) {
-            self.catch_up.hurry(self.machine.now());
-            self.ask_for_blocks(None);
+            self.catch_up.peers.hurry(self.machine.now());
+            self.ask_for_blocks();
         }
     }
 
     /// Asks now and then even without a reason: the last message of a busy period may have been lost.
     pub(super) fn look_for_blocks(&mut self) {
         let now = self.machine.now();
-        let quiet = now.since(self.catch_up.answered_at) >= LOOK_AROUND;
-        if quiet || self.catch_up.is_behind(self.tip.height, now) {
-            self.ask_for_blocks(None);
+        if self.catch_up.is_time_to_look(now) || self.catch_up.is_behind(self.tip.height, now) {
+            self.ask_for_blocks();
         }
     }
 
     /// A peer sent no blocks.
     pub fn on_no_blocks(&mut self, peer: M::Peer, reason: &str) {
         self.machine.report(HostEvent::NoBlocks { peer, reason });
-        self.catch_up.on_answer(peer, false, self.machine.now());
+        self.catch_up.peers.on_answer(peer, Brought::NoAnswer, self.machine.now());
     }
 
     /// A peer sent blocks, and reports its own height.
@@ -229,20 +160,30 @@ impl<M: Machine> Host<M> {
                 let height = self.tip.height.next();
                 self.machine.report(HostEvent::RefusedBlock { peer, height, reason: &reason });
                 self.machine.block_peer(peer, &reason);
-                self.catch_up.forget(peer);
+                self.catch_up.peers.forget(peer, self.machine.now());
                 break;
             }
         }
         let now = self.machine.now();
-        self.catch_up.on_answer(peer, self.tip.height > before, now);
+        let has_brought = self.tip.height > before || self.has_last_of(blocks);
+        let brought = if has_brought { Brought::Blocks(blocks.len()) } else { Brought::Nothing };
+        self.catch_up.peers.on_answer(peer, brought, now);
         if self.tip.height > before {
             self.machine.report(HostEvent::CaughtUp { peer, from: before, to: self.tip.height });
+            self.catch_up.looked_at = now;
             self.catch_up.heard_of(tip, now);
             if tip > self.tip.height {
-                self.ask_for_blocks(None);
+                self.ask_for_blocks();
             }
         }
         Ok(())
+    }
+
+    /// Whether the last of some blocks is one of this ledger: another peer was quicker to bring it.
+    fn has_last_of(&self, blocks: &[DecidedBlock]) -> bool {
+        let last = blocks.last().map(|decided| decided.block.header());
+        let own = last.and_then(|last| self.machine.header(last.height).ok().flatten());
+        own.is_some() && own.as_ref() == last
     }
 
     /// Commits one decided block of another peer: through the replica if it is working on that height, otherwise directly.
@@ -273,46 +214,6 @@ impl<M: Machine> Host<M> {
 mod tests {
     use super::*;
 
-    /// One millisecond later.
-    fn next(now: Moment) -> Moment {
-        now.plus(Duration::from_millis(1))
-    }
-
-    #[test]
-    fn whoever_gives_a_reason_to_ask_cannot_make_it_often() {
-        let (mut now, peer) = (Moment::default(), 1);
-        let mut catch_up = CatchUp::new(Height::ZERO, now);
-        let (end, mut asked) = (now.plus(Duration::from_secs(10)), 0u32);
-        // A hint per millisecond, and every answer at once: with blocks, the interval is the limit.
-        while now < end {
-            if catch_up.may_ask(now) {
-                catch_up.on_asked(peer, now);
-                catch_up.on_answer(peer, true, now);
-                asked += 1;
-            }
-            now = next(now);
-        }
-        assert!((390..=400).contains(&asked), "{asked} requests in 10 s");
-        // Without blocks, the wait grows.
-        let (end, mut asked) = (now.plus(Duration::from_secs(60)), 0u32);
-        while now < end {
-            if catch_up.may_ask(now) {
-                catch_up.on_asked(peer, now);
-                catch_up.on_answer(peer, false, now);
-                asked += 1;
-            }
-            now = next(now);
-        }
-        assert!((15..=20).contains(&asked), "{asked} requests in 60 s");
-        // Blocks, a new peer, or a good reason end the long wait.
-        catch_up.add(2, now);
-        assert!(catch_up.may_ask(now.plus(INTERVAL)));
-        catch_up.on_answer(peer, false, now);
-        assert!(!catch_up.may_ask(now.plus(INTERVAL)));
-        catch_up.hurry(now);
-        assert!(catch_up.may_ask(now.plus(INTERVAL)));
-    }
-
     #[test]
     fn a_height_that_only_a_liar_claims_is_forgotten_while_blocks_come() {
         let (mut now, claimed) = (Moment::default(), Height::new(u64::MAX));
@@ -335,16 +236,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_too_early_is_asked_when_it_is_due() {
-        let (now, peer) = (Moment::default(), 1);
+    fn one_signature_of_a_hint_is_checked_an_interval() {
+        let now = Moment::default();
+        let mut catch_up = CatchUp::<u8>::new(Height::ZERO, now);
+        assert!(catch_up.may_look_at_hint(now) && !catch_up.may_look_at_hint(now));
+        assert!(catch_up.may_look_at_hint(now.plus(INTERVAL)));
+    }
+
+    #[test]
+    fn answers_without_blocks_do_not_put_off_looking_around() {
+        let (mut now, mut looks) = (Moment::default(), 0);
         let mut catch_up = CatchUp::new(Height::ZERO, now);
-        assert!(catch_up.may_ask(now));
-        catch_up.on_asked(peer, now);
-        assert!(!catch_up.may_ask(now) && catch_up.due().is_none(), "an answer comes first");
-        catch_up.on_answer(peer, true, now);
-        assert!(!catch_up.may_ask(now));
-        assert_eq!(catch_up.due(), Some(now.plus(INTERVAL)));
-        assert!(catch_up.may_ask(now.plus(INTERVAL)) && catch_up.due().is_none());
-        assert!(catch_up.may_look_at_hint(now) && !catch_up.may_look_at_hint(now), "one signature an interval");
+        catch_up.peers.add(1, now);
+        for _ in 0..60 {
+            now = now.plus(Duration::from_secs(1));
+            looks += u32::from(catch_up.is_time_to_look(now));
+            catch_up.peers.on_answer(1, Brought::Nothing, now);
+        }
+        assert_eq!(looks, 6);
     }
 }

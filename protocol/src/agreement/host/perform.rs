@@ -68,7 +68,7 @@ impl<M: Machine> Host<M> {
                 self.make_durable()?;
                 self.publish(&message, true);
                 // Repeating means that messages were lost: perhaps the others have already decided.
-                self.ask_for_blocks(None);
+                self.ask_for_blocks();
             }
             Output::Schedule(timer, after) => self.timers.schedule(timer, self.machine.now(), after),
             Output::Cancel(timer) => self.timers.cancel(timer),

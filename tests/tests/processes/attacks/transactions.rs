@@ -7,7 +7,7 @@ use allod_tests::{
         Target,
         transactions::{Sender, begin_again, flood, listen, read, say},
     },
-    processes::{Processes, run, text, wait_until},
+    processes::{Processes, wait_until},
 };
 use std::sync::mpsc;
 
@@ -64,22 +64,6 @@ fn accounts_that_flood_delay_themselves_alone() {
     wait_until("what is left of the flood to be executed", || (waiting() < 0.5).then_some(()));
 }
 
-/// Starts a peer that knows the genesis alone, and nobody: its only address leads nowhere.
-fn newcomer(net: &mut Processes) -> usize {
-    let peer = net.add();
-    let (api, port) = (net.api_port(peer), net.api_port(peer) + 1);
-    let nowhere = format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", port + 7, libp2p::PeerId::random());
-    let (genesis, data) = (net.data(0).join("genesis.json"), net.data(peer));
-    let (listen, api) = (format!("/ip4/127.0.0.1/tcp/{port}"), format!("127.0.0.1:{api}"));
-    let (genesis, keys) = (genesis.display().to_string(), net.root().join("keys").display().to_string());
-    let known = ["init", "--genesis", &genesis, "--peer", &nowhere, "--keys", &keys];
-    let made = run(&[&known[..], &["--listen", &listen, "--api-address", &api, "--data"]].concat(), Some(&data));
-    assert!(made.status.success(), "{}", text(&made));
-    net.spawn(peer);
-    wait_until("the newcomer to answer", || net.status(peer));
-    peer
-}
-
 #[test]
 fn a_newcomer_that_is_behind_passes_on_nothing_that_others_blame_it_for() {
     let _turn = turn();
@@ -91,7 +75,9 @@ fn a_newcomer_that_is_behind_passes_on_nothing_that_others_blame_it_for() {
     let beside = |good: &Transaction| gossip::encode_batch(&[good.clone(), unknown.forged(good.body.nonce)]);
     let mixed: Vec<Vec<u8>> = good.iter().map(beside).collect();
 
-    let peer = newcomer(&mut victims.net);
+    // Its only address leads nowhere.
+    let nowhere = format!("/ip4/127.0.0.1/tcp/19897/p2p/{}", libp2p::PeerId::random());
+    let peer = victims.newcomer(&nowhere);
     assert_eq!(victims.net.height(peer), Some(0));
     let (hear, heard) = mpsc::sync_channel(4_096);
     let ear = listen(Target::of(&victims.net, &[peer]), hear);
