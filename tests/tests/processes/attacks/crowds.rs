@@ -136,7 +136,7 @@ fn deafness(count: usize, rounds: usize) {
     let attack = deaf_subscribers::begin(victims.target(&[0]), count);
     let all = count as u64;
     Victims::wait_sent(&attack, all);
-    victims.fill();
+    victims.bench(&["--rate", "300", "--duration", "5s"]);
     wait_until("all of them to be disconnected, and to come again", || (attack.sent() >= 2 * all).then_some(()));
     victims.endure(&attack, rounds);
     let most = (0..4).map(|peer| victims.net.peak_memory_bytes(peer) >> 20).max();
