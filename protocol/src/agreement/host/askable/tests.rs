@@ -1,5 +1,7 @@
 //! A newcomer and its peers, in virtual time: how each of them answers, and what the newcomer makes of it.
 
+#![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+
 use super::*;
 use proptest::prelude::*;
 
