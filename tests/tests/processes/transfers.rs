@@ -1,12 +1,9 @@
 //! Fetches that are interrupted by the end of either peer, as a crash would end it.
 
 use super::{account, model, turn};
-use allod_tests::processes::{Processes, allod, text, wait_until};
+use allod_tests::processes::{Processes, text, wait_until};
 use serde_json::Value;
-use std::{
-    fs,
-    process::{Child, Command, Stdio},
-};
+use std::{fs, process::Child};
 
 const SIZE_BYTES: usize = 12_000_000;
 
@@ -29,9 +26,7 @@ fn begin(base_port: u16) -> (Processes, String) {
 }
 
 fn fetch(net: &Processes, version: &str) -> Child {
-    let mut command = Command::new(allod());
-    command.args(["--json", "--api", &net.api(1), "fetch", version]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a client")
+    net.begin_client(1, &["fetch", version])
 }
 
 /// Waits until a good part of the file has been verified and written, as the download's own record tells.
