@@ -17,8 +17,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// How a consensus message begins: a number that makes a repetition a different message for the gossip layer,
-/// which drops what it has seen, and the length of the record of a [`Message`] that follows. Nobody signs the number.
+/// How a consensus message begins: a number by which a repetition differs in its bytes from what was sent before, and the
+/// length of the record of a [`Message`] that follows. Nobody signs the number, and nobody who judges a message looks at it.
 type Envelope = (u64, u64);
 
 /// Encodes a consensus message. `repetition` is 0 the first time, and another number each time that the same

@@ -210,7 +210,7 @@ impl RoundCertificate {
     }
 }
 
-/// A message on the consensus topic.
+/// A message of consensus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// A vote.
