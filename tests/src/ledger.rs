@@ -24,6 +24,7 @@ use allod_protocol::{
         validator::operation,
     },
 };
+use std::sync::OnceLock;
 
 /// When the test ledgers begin, in milliseconds.
 pub const GENESIS_TIME: u64 = 1_800_000_000_000;
@@ -65,7 +66,9 @@ pub fn parameters() -> Parameters {
 
 /// The key of the account number `index` of a test genesis, and of its validator if it has one.
 pub fn key(index: u8) -> SigningKey {
-    SigningKey::from_seed(&[index + 1; 32])
+    // Histories ask for keys all the time, and deriving a public half costs as much as a signature.
+    static KEYS: [OnceLock<SigningKey>; 256] = [const { OnceLock::new() }; 256];
+    KEYS[usize::from(index)].get_or_init(|| SigningKey::from_seed(&[index + 1; 32])).clone()
 }
 
 /// That an account accepts to operate a validator, whose key agrees.

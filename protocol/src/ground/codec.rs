@@ -16,6 +16,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// The first byte of every stored or sent record.
 pub const FORMAT_VERSION: u8 = 1;
 
+/// Room for the encoding of most values, so that few have to grow while they are written.
+const USUAL_BYTES: usize = 256;
+
 /// Why bytes are not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -52,7 +55,8 @@ fn configuration() -> impl bincode::config::Config {
 ///
 /// Never for the types of this crate: a value that serde cannot write is a defect of its type.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![FORMAT_VERSION];
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.push(FORMAT_VERSION);
     #[allow(clippy::expect_used, reason = "writing to a Vec cannot fail and every type of this crate is writable")]
     bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::legacy()).expect("encodable type");
     bytes
