@@ -10,7 +10,7 @@ use crate::{map_state::MapState, vectors};
 use allod_protocol::{
     agreement::{
         host::gossip,
-        replica::{Input, LastSigned, LogEntry, Message, Replica, Timeouts},
+        replica::{Head, Input, LastSigned, LogEntry, Message, Replica, Timeouts},
     },
     ground::{
         codec,
@@ -34,11 +34,10 @@ use std::{str::FromStr, sync::LazyLock};
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name; `tests/fuzz` has a binary for each.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("transaction", transaction),
     ("transaction_batch", transaction_batch),
     ("consensus_message", consensus_message),
-    ("consensus_envelope", consensus_envelope),
     ("pushed_block", pushed_block),
     ("sync_response", sync_response),
     ("manifest", manifest),
@@ -93,9 +92,11 @@ pub fn transaction_batch(data: &[u8]) -> bool {
     true
 }
 
-/// What the consensus plane carries, without its envelope.
+/// What the consensus plane carries.
 pub fn consensus_message(data: &[u8]) -> bool {
+    let head = Head::read(data);
     let Ok(message) = Message::decode(data) else { return false };
+    assert_eq!(head.ok(), Some(message.head()), "the head is that of the message");
     assert_eq!(message.encode(), data, "one encoding");
     let mut replica = Replica::new(None, LastSigned::default(), &WORLD.tip);
     replica.admit(&message);
@@ -104,15 +105,6 @@ pub fn consensus_message(data: &[u8]) -> bool {
     replica.step(start).expect("the first height");
     replica.step(Input::Message(message)).expect("no message breaks an invariant");
     true
-}
-
-/// What the consensus plane carries: a number that makes a repetition a message of its own, and a message.
-pub fn consensus_envelope(data: &[u8]) -> bool {
-    let Ok((head, message)) = gossip::open_consensus(data) else { return false };
-    if let Ok(whole) = Message::decode(message) {
-        assert_eq!(head, whole.head(), "the head is that of the message");
-    }
-    consensus_message(message)
 }
 
 /// What the blocks topic carries: a certificate and its block.

@@ -45,6 +45,7 @@ use allod_protocol::{
     agreement::{
         host::{Channel, Failure, Host, HostError, Ledger as _, gossip},
         mempool::Checked,
+        replica::Message,
     },
     ground::{
         crypto::{SigningKey, remembered::Remembering},
@@ -570,7 +571,7 @@ impl Simulation {
                 self.give(to, |host| host.on_consensus(&bytes, ()));
                 self.look_at_verdict((from, to), &bytes, genuine, before);
                 if !self.peers[to].honest
-                    && let Ok(message) = gossip::decode_consensus(&bytes)
+                    && let Ok(message) = Message::decode(&bytes)
                 {
                     let said = self.misdeed(to, |hooks, scene| hooks.on_heard(scene, &message));
                     self.deliver(to, 0, said.unwrap_or_default());
@@ -725,7 +726,7 @@ impl Simulation {
 
     /// Sends a consensus message as the peer's behaviour has it.
     fn publish(&mut self, peer: usize, after_us: u64, bytes: Vec<u8>) {
-        let message = gossip::decode_consensus(&bytes).expect("a host encodes what it sends");
+        let message = Message::decode(&bytes).expect("a host encodes what it sends");
         let publishing = &self.peers[peer];
         self.say(peer, || format!("says {message:?}"));
         if publishing.honest {
@@ -756,7 +757,7 @@ impl Simulation {
         for Parcel { to, channel, bytes } in parcels {
             self.note(peer, 4, &bytes);
             if !genuine {
-                self.say(peer, || match gossip::decode_consensus(&bytes) {
+                self.say(peer, || match Message::decode(&bytes) {
                     Ok(message) => format!("sends to {to:?}: {message:?}"),
                     Err(_) => format!("sends to {to:?}: {} bytes", bytes.len()),
                 });

@@ -188,8 +188,6 @@ pub struct Host<M: Machine> {
     replica: Replica,
     /// What the key signed last, if that is not on disk yet.
     unguarded: Option<LastSigned>,
-    /// The number of the last repetition of a message.
-    repetition: u64,
     /// Consensus messages taken recently.
     seen: Seen,
     mempool: Mempool,
@@ -242,7 +240,6 @@ impl<M: Machine> Host<M> {
             tell_at: None,
             tick_at: now,
             unguarded: None,
-            repetition: 0,
             decides: false,
             machine,
             key,
@@ -379,7 +376,7 @@ impl<M: Machine> Host<M> {
 
     fn judge_consensus(&mut self, data: &[u8]) -> Result<Message, Useless> {
         let faulty = |height, reason: &dyn fmt::Display| Useless::Faulty { height, reason: reason.to_string() };
-        let (head, bytes) = gossip::open_consensus(data).map_err(|reason| faulty(None, &reason))?;
+        let head = Head::read(data).map_err(|reason| faulty(None, &reason))?;
         let height = Some(head.height());
         let (memory, now) = (self.repetition_memory(), self.machine.now());
         if self.seen.knows(&head, memory, now) {
@@ -392,7 +389,7 @@ impl<M: Machine> Host<M> {
             Admission::Reject(reason) => Err(faulty(height, &reason)),
         };
         useless(self.replica.admit_head(&head), &head)?;
-        let message = Message::decode(bytes).map_err(|reason| faulty(height, &reason))?;
+        let message = Message::decode(data).map_err(|reason| faulty(height, &reason))?;
         useless(self.replica.admit(&message), &head)?;
         if self.seen.take(&head, memory, now) { Ok(message) } else { Err(Useless::Ignored) }
     }

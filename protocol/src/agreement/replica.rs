@@ -33,8 +33,7 @@
 //! may follow `Finalized` in the same step. The log may be lost (though never on purpose); the last-signed record may
 //! not.
 //!
-//! `Republish` sends again what was sent before, to peers that missed it. A gossip layer that treats equal bytes as one
-//! message would drop it: give each sending its own identity.
+//! `Republish` sends again what was sent before, to peers that missed it: whatever carries it must not drop equal bytes.
 //!
 //! # What it never does
 //!

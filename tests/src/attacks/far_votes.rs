@@ -3,10 +3,7 @@
 
 use super::{Attack, Stranger, Target};
 use allod_protocol::{
-    agreement::{
-        host::gossip,
-        replica::{Message, SignedVote},
-    },
+    agreement::replica::{Message, SignedVote},
     ground::ids::{BlockHash, Height, Signature},
     ledger::block::{VoteBody, VoteKind},
 };
@@ -45,5 +42,5 @@ fn vote(target: &Target, number: u64) -> Vec<u8> {
         block: Some(BlockHash::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())),
         validator: validator.key.validator_address(),
     };
-    gossip::encode_consensus(0, &Message::Vote(SignedVote { body, signature: Signature::from_bytes([7; 64]) }))
+    Message::Vote(SignedVote { body, signature: Signature::from_bytes([7; 64]) }).encode()
 }

@@ -3,10 +3,7 @@
 
 use super::{Attack, Stranger, Target};
 use allod_protocol::{
-    agreement::{
-        host::gossip,
-        replica::{Message, SignedProposal},
-    },
+    agreement::replica::{Message, SignedProposal},
     ground::{
         crypto::SigningKey,
         ids::{AccountId, BlockHash, Height, Signature, StateRoot, Timestamp, ValidatorSetHash},
@@ -28,7 +25,7 @@ const PROPOSALS_OF_ONE_ID: u64 = 100;
 
 /// A stranger for each peer of the target sends it so many of them a second, on a stream as validators do.
 pub fn begin(target: &Target, per_second: u32) -> Attack {
-    let message = gossip::encode_consensus(0, &Message::Proposal(proposal(target, Height::new(1))));
+    let message = Message::Proposal(proposal(target, Height::new(1))).encode();
     let each: Vec<Target> =
         target.peers.iter().map(|peer| Target { peers: vec![peer.clone()], ..target.clone() }).collect();
     Attack::begin(move |sent| async move {

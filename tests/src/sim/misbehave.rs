@@ -14,7 +14,7 @@ mod withholder;
 use super::store::Store;
 use allod_protocol::{
     agreement::{
-        host::{Channel, gossip},
+        host::Channel,
         replica::{Message, SignedProposal, SignedVote},
     },
     ground::{
@@ -98,7 +98,7 @@ pub(super) struct Parcel {
 impl Parcel {
     /// A consensus message for some.
     fn new(message: &Message, to: Vec<usize>) -> Self {
-        Self { to, channel: Channel::Consensus, bytes: gossip::encode_consensus(0, message) }
+        Self { to, channel: Channel::Consensus, bytes: message.encode() }
     }
 
     /// A consensus message for all others.

@@ -1,9 +1,9 @@
-//! The bytes of messages: of consensus, of pushed blocks, of transactions.
+//! The bytes of messages: of pushed blocks, of transactions.
 
 use crate::{
     agreement::{
         mempool::{Checked, Formed, Refused, Room},
-        replica::{Head, MalformedMessage, Message},
+        replica::MalformedMessage,
     },
     ground::{
         codec::{self, DecodeError},
@@ -16,44 +16,6 @@ use crate::{
     rules::transaction::Transaction,
 };
 use std::collections::BTreeSet;
-
-/// How a consensus message begins: a number by which a repetition differs in its bytes from what was sent before, and the
-/// length of the record of a [`Message`] that follows. Nobody signs the number, and nobody who judges a message looks at it.
-type Envelope = (u64, u64);
-
-/// Encodes a consensus message. `repetition` is 0 the first time, and another number each time that the same
-/// message is sent again.
-pub fn encode_consensus(repetition: u64, message: &Message) -> Vec<u8> {
-    let message = message.encode();
-    let envelope: Envelope = (repetition, message.len() as u64);
-    let mut bytes = codec::encode(&envelope);
-    bytes.extend(message);
-    bytes
-}
-
-/// The encoded [`Message`] in a consensus message, and its head. The cost does not depend on the length.
-///
-/// # Errors
-/// When no honest peer sends a message that begins like this.
-pub fn open_consensus(bytes: &[u8]) -> Result<(Head, &[u8]), MalformedMessage> {
-    if bytes.len() > limits::GOSSIP_SIZE_BYTES {
-        return Err(DecodeError::TooLong { len: bytes.len(), max: limits::GOSSIP_SIZE_BYTES }.into());
-    }
-    let ((_repetition, size_bytes), message) = codec::decode_beginning::<Envelope>(bytes)?;
-    if size_bytes != message.len() as u64 {
-        return Err(DecodeError::Malformed("the length of the message is not what the envelope says".into()).into());
-    }
-    Ok((Head::read(message)?, message))
-}
-
-/// The consensus message in its envelope. The replica checks whether it is genuine.
-///
-/// # Errors
-/// When no honest peer sends it.
-pub fn decode_consensus(bytes: &[u8]) -> Result<Message, MalformedMessage> {
-    let (_, message) = open_consensus(bytes)?;
-    Message::decode(message)
-}
 
 const _: () = assert!(
     limits::BLOCK_SIZE_BYTES + limits::VALIDATORS * size_of::<CommitSignature>() + 1_024 <= limits::GOSSIP_SIZE_BYTES,

@@ -3,7 +3,7 @@
 //! Whatever leaves the machine, begins a round or decides a block waits until the log and the last-signed record that
 //! it depends on are durable. A failure here ends the process.
 
-use super::{Channel, Host, HostError, HostEvent, Machine, failed, gossip};
+use super::{Channel, Host, HostError, HostEvent, Machine, failed};
 use crate::{
     agreement::replica::{Input, Message, Output, Timeouts},
     ground::{codec, state::read},
@@ -62,11 +62,11 @@ impl<M: Machine> Host<M> {
             }
             Output::Publish(message) => {
                 self.make_durable()?;
-                self.publish(&message, false);
+                self.publish(&message);
             }
             Output::Republish(message) => {
                 self.make_durable()?;
-                self.publish(&message, true);
+                self.publish(&message);
                 // Repeating means that messages were lost: perhaps the others have already decided.
                 self.ask_for_blocks();
             }
@@ -112,17 +112,10 @@ impl<M: Machine> Host<M> {
         Ok(())
     }
 
-    /// Sends a consensus message; `again` if its bytes were sent before.
-    fn publish(&mut self, message: &Message, again: bool) {
-        if again {
-            // Greater than any number before, and than those of an earlier process unless the clock was set back. A
-            // number not used before for these bytes makes the repetition a message of its own.
-            self.repetition = self.repetition.saturating_add(1).max(self.machine.block_time().get());
-        }
-        let repetition = if again { self.repetition } else { 0 };
+    fn publish(&mut self, message: &Message) {
         // Whoever sends it back brings nothing new.
         self.seen.take(&message.head(), self.repetition_memory(), self.machine.now());
-        self.machine.publish(Channel::Consensus, gossip::encode_consensus(repetition, message));
+        self.machine.publish(Channel::Consensus, message.encode());
     }
 
     fn build(&mut self) -> Block {

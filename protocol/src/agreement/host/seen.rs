@@ -1,5 +1,5 @@
-//! What was said already. The number that makes a repetition another message for gossip is signed by nobody: whoever has
-//! heard a vote can send it under a million numbers. So a message is known by what it says.
+//! What was said already. A certificate can be put together from votes in a million ways, and a signature can be another
+//! one of the same words: so a message is known by what it says.
 //!
 //! A validator repeats its votes, because somebody may have missed them, and others must relay that. So what was said
 //! counts as news again after half of the time between two repetitions, and not before, no matter who says it.
