@@ -11,8 +11,10 @@
 //! a browser on this machine can reach it too, and are kept out ([`origin`]):
 //! - without TLS, a request whose `Host` is not an IP address or `localhost` is refused, so that a name which an attacker
 //!   points at 127.0.0.1 (DNS rebinding) gets nothing but health and metrics;
-//! - a request that changes something and carries the `Origin` of another site is refused, and no CORS header is ever
-//!   sent, so that no page reads an answer.
+//! - a request that changes something and carries the `Origin` of another site is refused, and no CORS header is sent, so
+//!   that no page reads an answer.
+//!
+//! The operator may name further hosts and sites.
 //!
 //! Every request is bounded: in the size of its body, in the time it may take, and in how many are served at once;
 //! streams of events, downloads and work on artifacts have limits of their own. Beyond a limit stands a problem with
@@ -66,6 +68,7 @@ pub mod views;
 
 pub(crate) use effect::parts;
 pub(crate) use ids::DIGITS_MIN;
+pub use origin::Sites;
 
 use crate::{
     artifacts::{replication::Replication, service::ArtifactService},
@@ -73,7 +76,7 @@ use crate::{
     services::Services,
     tokens::{Accepted, Permission},
 };
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,
@@ -92,6 +95,8 @@ pub const BODY_SIZE_BYTES: usize = 512 * 1024;
 pub const CONNECTIONS: usize = 2_048;
 /// Downloads of stored files at once: each holds some pieces of a file in memory, however slowly its client reads.
 pub const DOWNLOADS: usize = 64;
+/// Connections that are open at once where only health and metrics are served.
+pub const PROBES: usize = 64;
 /// Requests that are answered at once, health and metrics not counted.
 pub const REQUESTS: usize = 1_024;
 /// Streams of live events that are open at once.
@@ -117,6 +122,17 @@ pub struct Door {
     pub tokens: Accepted,
     /// The certificate and its key. `None` for plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Further names of this machine, and web sites, that are let in.
+    pub sites: Sites,
+}
+
+/// Where the API is reached.
+pub struct Listeners {
+    /// By its users.
+    pub api: TcpListener,
+    /// By those who only look at health and metrics: without TLS, and with places of their own. `None` for nowhere but at
+    /// the API.
+    pub probes: Option<TcpListener>,
 }
 
 /// What every handler can reach.
@@ -127,6 +143,7 @@ pub(crate) struct Api {
     pub(crate) open_to_read: bool,
     /// Whether the API speaks TLS, so that a client has checked whom it reached.
     pub(crate) has_tls: bool,
+    pub(crate) sites: Sites,
     pub(crate) artifacts: ArtifactService,
     pub(crate) replication: Replication,
     pub(crate) waiting: submit::WaitingRequests,
@@ -144,7 +161,7 @@ pub(crate) type Shared = Arc<Api>;
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     node: NodeHandle,
     services: Services,
     door: Door,
@@ -163,15 +180,26 @@ pub async fn serve(
         node,
         tokens: door.tokens,
         has_tls: door.tls.is_some(),
-        open_to_read: listener.local_addr()?.ip().is_loopback(),
+        sites: door.sites,
+        open_to_read: listeners.api.local_addr()?.ip().is_loopback(),
         stop: stop.clone(),
     });
     let waiter = tokio::spawn(submit::answer_waiting(api.clone(), api.node.subscribe()));
-    let service = router(api).into_make_service_with_connect_info::<listener::Seated>();
-    let served = axum::serve(listener::Limited::new(listener, seats, door.tls), service)
-        .with_graceful_shutdown(stopped(stop.clone()));
+    let probes = listeners.probes.map(|listener| (listener, probes(api.clone())));
+    let served = axum::serve(
+        listener::Limited::new(listeners.api, seats, door.tls),
+        router(api).into_make_service_with_connect_info::<listener::Seated>(),
+    )
+    .with_graceful_shutdown(stopped(stop.clone()));
+    let looked_at = async {
+        let Some((listener, router)) = probes else { return std::future::pending().await };
+        let seats = listener::Seats::new(PROBES, patience);
+        let service = router.into_make_service_with_connect_info::<listener::Seated>();
+        axum::serve(listener::Limited::new(listener, seats, None), service).await
+    };
     let result = tokio::select! {
         result = served.into_future() => result,
+        result = looked_at => result,
         () = async { stopped(stop).await; tokio::time::sleep(STOP_TIMEOUT).await; } => Ok(()),
     };
     waiter.abort();
@@ -191,6 +219,19 @@ fn router(api: Shared) -> Router {
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE_BYTES))
         .layer(middleware::from_fn_with_state(api.clone(), origin::guard))
+        .layer(api.sites.cors())
+        .layer(middleware::from_fn(listener::seated))
+        .with_state(api)
+}
+
+/// What is served to those who only look.
+fn probes(api: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(node::health))
+        .route("/readyz", get(node::ready))
+        .route("/metrics", get(node::metrics))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::wrong_method)
         .layer(middleware::from_fn(listener::seated))
         .with_state(api)
 }

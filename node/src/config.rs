@@ -13,9 +13,10 @@ mod tests;
 mod values;
 
 pub use directories::{default_data_dir, default_keys_dir};
+pub(crate) use settings::nearest;
 pub use settings::{SETTINGS, Setting, file_text, toml_value};
 pub use sources::{Flags, Loaded, Origin, Sources, Value};
-pub use values::{Interval, LogFormat, OptionalFile, Quota, Rate};
+pub use values::{AbsolutePath, HostName, Interval, LogFormat, OptionalAddress, OptionalFile, Quota, Rate, WebOrigin};
 
 use crate::artifacts::{
     replication::ReplicationOptions,
@@ -39,6 +40,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The address on which the HTTP API listens.
     pub api_address: SocketAddr,
+    /// Names of this machine by which requests may address the HTTP API without TLS, beside its addresses and localhost.
+    pub api_hosts: Vec<HostName>,
+    /// Web sites whose pages may use the HTTP API.
+    pub api_origins: Vec<WebOrigin>,
+    /// The address on which health and metrics are served by themselves.
+    pub metrics_address: OptionalAddress,
     /// The certificate chain of the HTTP API, in PEM.
     pub tls_certificate: OptionalFile,
     /// The key of that certificate, in PEM.
@@ -49,6 +56,8 @@ pub struct Config {
     pub external: Vec<Multiaddr>,
     /// Peers to dial first, each with its peer id.
     pub peers: Vec<Multiaddr>,
+    /// The directories below which files are published and written to, with absolute paths. None means anywhere.
+    pub file_roots: Vec<AbsolutePath>,
     /// Maximum bytes of disk for artifacts.
     pub artifact_quota: Quota,
     /// Maximum bytes of artifacts served per second.

@@ -1,7 +1,7 @@
 //! Starts a peer, keeps its parts running, stops them in order.
 
 use crate::{
-    api,
+    api::{self, Sites},
     config::Config,
     event_loop::{
         EventLoop, Parts, Sources,
@@ -28,7 +28,11 @@ use allod_protocol::{
 use allod_storage::{ConsensusLog, Ledger, SignGuard, artifacts::ArtifactStore};
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::{
     net::TcpListener,
     sync::{broadcast, mpsc, watch},
@@ -83,14 +87,22 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let node_key = keys::load(&data.join("node.key"))?;
     let key_file = data.join("validator.key");
 
-    let door = api::Door { tokens: Accepted::open(data)?, tls: server_config(&config)? };
-    let api_listener = listen(config.api_address).await?;
+    let door = api::Door {
+        tokens: Accepted::open(data)?,
+        tls: server_config(&config)?,
+        sites: Sites::new(&config.api_hosts, &config.api_origins),
+    };
+    let mut listeners = api::Listeners { api: listen("api_address", config.api_address).await?, probes: None };
+    if let Some(address) = config.metrics_address.0 {
+        listeners.probes = Some(listen("metrics_address", address).await?);
+    }
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let validator_key = retire::load(&key_file, &ledger.snapshot(), &ledger.tip())?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
     let guard = SignGuard::open(&data.join("consensus"))?;
-    let artifacts =
-        Arc::new(ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0).within(data));
+    let roots: Vec<PathBuf> = config.file_roots.iter().map(|root| root.0.clone()).collect();
+    let artifacts = ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0);
+    let artifacts = Arc::new(artifacts.within(data).only_below(&roots).context("file_roots")?);
     let metrics = Arc::new(Metrics::new()?);
 
     let (network, network_events, swarm) =
@@ -126,7 +138,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let parts = Parts { machine, key: validator_key, network_id, status: status_in };
     let sources = Sources { network: network_events, submissions, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
-    let mut server = tokio::spawn(api::serve(api_listener, handle, services, door, stop));
+    let mut server = tokio::spawn(api::serve(listeners, handle, services, door, stop));
     tracing::info!(network = %network_id, api = %config.api_address, peer = %network.local_peer_id(), "peer is up");
 
     let ended = tokio::select! {
@@ -164,10 +176,11 @@ fn server_config(config: &Config) -> anyhow::Result<Option<Arc<ServerConfig>>> {
     }
 }
 
-/// Takes the address of the API.
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Takes the address that a setting names.
+async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("the API address {address} cannot be used; stop what uses it, or set another with --api-address")
+        let flag = setting.replace('_', "-");
+        format!("{setting} {address} cannot be used; stop what uses it, or set another with --{flag}")
     })
 }
 

@@ -110,6 +110,8 @@ pub struct ArtifactStore {
     used_bytes: AtomicU64,
     /// The directory with the node's own files.
     data_dir: Option<PathBuf>,
+    /// The directories below which files are imported and exported, with every link followed. None means anywhere.
+    roots: Vec<PathBuf>,
     /// The lock file of the store, locked exclusively.
     _lock: File,
 }
@@ -139,6 +141,7 @@ impl ArtifactStore {
             quota_bytes: None,
             used_bytes: AtomicU64::new(0),
             data_dir: None,
+            roots: Vec::new(),
             _lock: lock,
         };
         partial::sweep(&store)?;

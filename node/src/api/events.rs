@@ -23,7 +23,7 @@ use super::{
     reader::with_reader,
     views::{GapView, NoticeView, Problem},
 };
-use crate::{artifacts::replication::Copies, event_loop::handle::Notice, json};
+use crate::{artifacts::replication::Copies, config, event_loop::handle::Notice, json};
 use allod_protocol::{ground::ids::Height, ledger::execute::TransactionResult, rules::event::Event as LedgerEvent};
 use allod_storage::{Ledger, StorageError};
 use axum::{
@@ -52,18 +52,20 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) const EVENT_RESULTS: usize = 256;
 /// Blocks that are told again to a client that was away; of what is further back it is told that it missed them.
 pub(super) const REPLAY_BLOCKS: u64 = if cfg!(test) { 6 } else { 10_000 };
+/// How many blocks another peer may be ahead of all that this one knows of.
+const LEAD_BLOCKS: u64 = 1_000;
 /// The name of an event about copies, which is not an event of the ledger.
 const COPIES_EVENT: &str = "copies";
 /// The header in which a client names the last id that it saw.
-const LAST_EVENT_ID: &str = "last-event-id";
+pub(super) const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Which events.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
-    /// Names of ledger events, such as `shares_changed,proposal_closed`: then only blocks in which one of them happened
-    /// are told, with these alone.
+    /// Names of events, such as `shares_changed,proposal_closed`, or `copies`: then only blocks in which one of them
+    /// happened are told, with these alone.
     types: Option<String>,
     /// The id of the last event that the client saw, of this peer or of any other: what followed it is told first. The
     /// header `Last-Event-ID`, which browsers send when they reconnect, says the same and goes before.
@@ -106,6 +108,23 @@ impl FromStr for Place {
     }
 }
 
+impl Place {
+    /// Refuses a place that is on no ledger of this network, as far as can be known. A peer that may just be behind goes on
+    /// from there when it gets there.
+    fn require_within(self, api: &Shared) -> Result<(), Problem> {
+        let status = api.node.status();
+        let highest = api.node.ledger.tip().height.max(status.best_known_height);
+        if self.height.get() <= highest.get().saturating_add(LEAD_BLOCKS) {
+            return Ok(());
+        }
+        let detail = format!(
+            "the id {self} is of a block far beyond height {highest}, the highest that this peer knows of; is it another \
+             network's?"
+        );
+        Err(Problem::bad_request("event_id_beyond_tip", detail))
+    }
+}
+
 /// What happens, as server-sent events; with the id of the last event seen, everything since then first.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "As `after`.")),
@@ -113,7 +132,7 @@ impl FromStr for Place {
         (status = 200, description = "Events `block` (a NoticeView), `gap` (a GapView) and `copies` (a Copies), for as long as the client \
             stays. The id of an event, HEIGHT.INDEX or HEIGHT, is a place on the ledger and the same on every peer.",
             body = NoticeView, content_type = "text/event-stream"),
-        (status = 400, description = "The id is not HEIGHT.INDEX or HEIGHT.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The id is not HEIGHT.INDEX or HEIGHT, or is of a block that is not there yet; or there is no such type.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many streams are open.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn events(
@@ -127,14 +146,27 @@ pub(crate) async fn events(
     })?;
     let last_seen = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let told = last_seen.or(query.after).map(|id| id.parse::<Place>()).transpose()?;
-    let types = query
-        .types
-        .map(|types| types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect());
+    if let Some(told) = told {
+        told.require_within(&api)?;
+    }
+    let types = query.types.as_deref().map(parse_types).transpose()?;
     let events = futures::stream::unfold(Stream::new(api, told, types, place), |mut stream| async move {
         let event = stream.next().await?;
         Some((Ok::<_, Infallible>(event), stream))
     });
     Ok(Sse::new(events).into_response())
+}
+
+/// The names of events that a client wants.
+fn parse_types(text: &str) -> Result<BTreeSet<&'static str>, Problem> {
+    let parse = |name: &str| {
+        let known = LedgerEvent::NAMES.iter().copied().chain([COPIES_EVENT]);
+        known.clone().find(|known| *known == name).ok_or_else(|| {
+            let hint = config::nearest(name, known.map(str::to_owned));
+            Problem::bad_request("unknown_event_type", format!("there is no event {name:?}{hint}"))
+        })
+    };
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(parse).collect()
 }
 
 /// What a stream that is up to date hears of.
@@ -150,7 +182,7 @@ struct Stream {
     notices: broadcast::Receiver<Arc<Notice>>,
     copies: broadcast::Receiver<Arc<Copies>>,
     stop: watch::Receiver<bool>,
-    types: Option<BTreeSet<String>>,
+    types: Option<BTreeSet<&'static str>>,
     told: Place,
     /// Whether the ledger may hold blocks after `told` for which no notice will come.
     behind: bool,
@@ -160,7 +192,12 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(api: Shared, told: Option<Place>, types: Option<BTreeSet<String>>, place: OwnedSemaphorePermit) -> Self {
+    fn new(
+        api: Shared,
+        told: Option<Place>,
+        types: Option<BTreeSet<&'static str>>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         // Before the tip is read: a block in between comes twice rather than never, and is told once.
         let notices = api.node.subscribe();
         let told = told.unwrap_or_else(|| Place { height: api.node.ledger.tip().height, index: None });

@@ -167,6 +167,7 @@ impl From<ArtifactError> for Problem {
             | ArtifactError::NotUtf8(_)
             | ArtifactError::TooLarge(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not_an_artifact"),
             ArtifactError::Own(_) => (StatusCode::FORBIDDEN, "own_files"),
+            ArtifactError::OutsideRoots { .. } => (StatusCode::FORBIDDEN, "outside_roots"),
             ArtifactError::Target { .. } => (StatusCode::BAD_REQUEST, "bad_target"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "artifact_store"),
         };

@@ -19,7 +19,7 @@ mod sharing;
 mod transactions;
 
 use super::{
-    BODY_SIZE_BYTES, CONNECTIONS, Door, SUBSCRIBERS,
+    BODY_SIZE_BYTES, CONNECTIONS, Door, Listeners, SUBSCRIBERS, Sites,
     events::REPLAY_BLOCKS,
     views::{BatchView, Problem, Submitted},
 };
@@ -128,9 +128,14 @@ fn genesis() -> Genesis {
     }
 }
 
+/// A web site that is let in.
+const SITE: &str = "https://dashboard.example";
+
 struct Peer {
     node: NodeHandle,
     base: String,
+    /// Where only health and metrics are served.
+    looked_at: String,
     client: reqwest::Client,
     status: watch::Sender<Status>,
     stop: watch::Sender<bool>,
@@ -207,9 +212,14 @@ impl Peer {
         let options = ArtifactOptions { scrubbing, ..Sources::default().load().unwrap().config.artifact_options() };
         let services = Services::start(&node, options, &stopped).unwrap();
         let tokens = Accepted::open(directory.path()).unwrap();
-        let server = tokio::spawn(super::serve(listener, node.clone(), services, Door { tokens, tls }, stopped));
+        let door =
+            Door { tokens, tls, sites: Sites::new(&["node.example".parse().unwrap()], &[SITE.parse().unwrap()]) };
+        let probes = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let looked_at = format!("http://{}", probes.local_addr().unwrap());
+        let listeners = Listeners { api: listener, probes: Some(probes) };
+        let server = tokio::spawn(super::serve(listeners, node.clone(), services, door, stopped));
         let client = client_with(&tokens::read(&directory.path().join(tokens::OPERATOR_FILE)).unwrap());
-        Self { node, base, client, status, stop, server, directory }
+        Self { node, base, looked_at, client, status, stop, server, directory }
     }
 
     fn sign(&self, seed: u8, handle: &str, action: Action) -> Transaction {

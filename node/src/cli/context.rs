@@ -18,7 +18,8 @@ use std::{
 /// The host and port of a node's URL.
 pub(super) fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 /// Whether a host and port are on this machine.
@@ -27,6 +28,11 @@ fn is_loopback(authority: &str) -> bool {
     let address = address.or_else(|_| authority.trim_matches(['[', ']']).parse::<IpAddr>());
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+}
+
+/// Whether what is sent to a URL leaves this machine unencrypted.
+fn is_readable_on_the_way(url: &str) -> bool {
+    url.starts_with("http://") && !is_loopback(authority(url))
 }
 
 /// The options of every command, and what follows from them.
@@ -74,7 +80,15 @@ impl Context {
     }
 
     fn client_of(&self, url: &str) -> Result<Client> {
-        Client::new(url, self.token_for(url)?, self.ca_file.as_deref())
+        let token = self.token_for(url)?;
+        if token.is_some() && is_readable_on_the_way(url) {
+            let message = format!(
+                "a token shown to {url} could be read on the way; use https:// (`allod init --tls` makes a certificate), or \
+                 a tunnel to a port of this machine"
+            );
+            return Err(Failure::usage(message));
+        }
+        Client::new(url, token, self.ca_file.as_deref())
     }
 
     /// The token to show to a node: that of the file given, else the one kept beside the keys for its address, else, for
@@ -156,8 +170,12 @@ mod tests {
             ("http://LocalHost", "LocalHost", true),
             ("http://192.0.2.7:7640", "192.0.2.7:7640", false),
             ("http://localhost.example:7640", "localhost.example:7640", false),
+            ("http://localhost:7640@192.0.2.7:80/", "192.0.2.7:80", false),
+            ("http://192.0.2.7?@localhost", "192.0.2.7", false),
         ] {
             assert_eq!((authority(url), is_loopback(authority(url))), (expected, local), "{url}");
+            assert_eq!(is_readable_on_the_way(url), !local);
+            assert!(!is_readable_on_the_way(&url.replace("http:", "https:")));
         }
     }
 }

@@ -67,6 +67,9 @@ impl Setting {
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
     Setting { name: "api_address", many: false, takes: Takes::Text("127.0.0.1:7640"), default: &["127.0.0.1:7640"] },
+    Setting { name: "api_hosts", many: true, takes: Takes::Text("node.example.org"), default: &[] },
+    Setting { name: "api_origins", many: true, takes: Takes::Text("https://dashboard.example.org"), default: &[] },
+    Setting { name: "metrics_address", many: false, takes: Takes::Text("127.0.0.1:7642"), default: &["none"] },
     Setting { name: "tls_certificate", many: false, takes: Takes::Text("/etc/allod/tls.crt"), default: &["none"] },
     Setting { name: "tls_key", many: false, takes: Takes::Text("/etc/allod/tls.key"), default: &["none"] },
     Setting {
@@ -77,6 +80,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting { name: "external", many: true, takes: Takes::Text("/ip4/192.0.2.7/tcp/7641"), default: &[] },
     Setting { name: "peers", many: true, takes: Takes::Text("/ip4/192.0.2.7/tcp/7641/p2p/PEERID"), default: &[] },
+    Setting { name: "file_roots", many: true, takes: Takes::Text("/srv/models"), default: &[] },
     Setting { name: "artifact_quota", many: false, takes: Takes::Bytes, default: &["none"] },
     Setting { name: "upload_rate", many: false, takes: Takes::Bytes, default: &["none"] },
     Setting { name: "download_rate", many: false, takes: Takes::Bytes, default: &["none"] },
@@ -106,7 +110,7 @@ pub(super) const OTHER_VARIABLES: &[&str] = &[
 ];
 
 /// `; did you mean ...? There are: ...`
-pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
+pub(crate) fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
     let known: Vec<String> = known.collect();
     let best = known.iter().min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate));
     best.map(|best| format!("; did you mean {best}? There are: {}", known.join(", "))).unwrap_or_default()

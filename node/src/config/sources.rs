@@ -37,6 +37,15 @@ pub struct Flags {
     /// Where the HTTP API listens [default: 127.0.0.1:7640]
     #[arg(long, value_name = "ADDRESS")]
     pub api_address: Option<String>,
+    /// A name by which requests may address the HTTP API without TLS, beside addresses and localhost; may be repeated
+    #[arg(long = "api-host", value_name = "NAME")]
+    pub api_hosts: Vec<String>,
+    /// A web site whose pages may use the HTTP API, such as https://dashboard.example.org; may be repeated
+    #[arg(long = "api-origin", value_name = "ORIGIN")]
+    pub api_origins: Vec<String>,
+    /// Where /healthz, /readyz and /metrics are served by themselves, such as 0.0.0.0:7642 [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_address: Option<String>,
     /// The certificate chain of the HTTP API, in PEM; needed if it listens beyond loopback [default: none]
     #[arg(long, value_name = "FILE")]
     pub tls_certificate: Option<String>,
@@ -52,6 +61,9 @@ pub struct Flags {
     /// A peer to dial first, as a multiaddress that ends in /p2p/PEERID; may be repeated
     #[arg(long = "peer", value_name = "MULTIADDR")]
     pub peers: Vec<String>,
+    /// A directory below which files may be published and written to; may be repeated [default: anywhere]
+    #[arg(long = "file-root", value_name = "DIR")]
+    pub file_roots: Vec<String>,
     /// Maximum size of the stored artifacts, such as 500GiB [default: none, no limit]
     #[arg(long, value_name = "SIZE")]
     pub artifact_quota: Option<String>,
@@ -100,11 +112,15 @@ impl Flags {
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let all = [
             ("api_address", "--api-address", one(&self.api_address)),
+            ("api_hosts", "--api-host", self.api_hosts.clone()),
+            ("api_origins", "--api-origin", self.api_origins.clone()),
+            ("metrics_address", "--metrics-address", one(&self.metrics_address)),
             ("tls_certificate", "--tls-certificate", one(&self.tls_certificate)),
             ("tls_key", "--tls-key", one(&self.tls_key)),
             ("listen", "--listen", self.listen.clone()),
             ("external", "--external", self.external.clone()),
             ("peers", "--peer", self.peers.clone()),
+            ("file_roots", "--file-root", self.file_roots.clone()),
             ("artifact_quota", "--artifact-quota", one(&self.artifact_quota)),
             ("upload_rate", "--upload-rate", one(&self.upload_rate)),
             ("download_rate", "--download-rate", one(&self.download_rate)),
@@ -171,11 +187,15 @@ impl Sources {
         }
         let config = Config {
             api_address: one(&values, "api_address")?,
+            api_hosts: many(&values, "api_hosts")?,
+            api_origins: many(&values, "api_origins")?,
+            metrics_address: one(&values, "metrics_address")?,
             tls_certificate: one(&values, "tls_certificate")?,
             tls_key: one(&values, "tls_key")?,
             listen: many(&values, "listen")?,
             external: many(&values, "external")?,
             peers: many(&values, "peers")?,
+            file_roots: many(&values, "file_roots")?,
             artifact_quota: one(&values, "artifact_quota")?,
             upload_rate: one(&values, "upload_rate")?,
             download_rate: one(&values, "download_rate")?,

@@ -2,7 +2,7 @@
 
 use crate::{exchange::rate::LEAST_BYTES_PER_S, plain::units::patience};
 use anyhow::{Result, anyhow};
-use std::{num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,76 @@ impl FromStr for OptionalFile {
             "none" => Ok(Self(None)),
             "" => Err(anyhow!("no file has an empty name; name one, or none")),
             path => Ok(Self(Some(path.into()))),
+        }
+    }
+}
+
+/// A path from the root of the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbsolutePath(pub PathBuf);
+
+impl FromStr for AbsolutePath {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let path = PathBuf::from(text);
+        if path.is_absolute() {
+            Ok(Self(path))
+        } else {
+            Err(anyhow!("{text:?} is not an absolute path such as /srv/models"))
+        }
+    }
+}
+
+/// Where something listens. `None` means nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionalAddress(pub Option<SocketAddr>);
+
+impl FromStr for OptionalAddress {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let address =
+            text.parse().map_err(|_| anyhow!("{text:?} is not an address and port such as 127.0.0.1:7642, or none"))?;
+        Ok(Self(Some(address)))
+    }
+}
+
+/// The name of a machine, in lowercase.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostName(pub String);
+
+impl FromStr for HostName {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let is_part = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        };
+        if text.split('.').all(is_part) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(anyhow!("{text:?} is not the name of a machine such as node.example.org, without a scheme and a port"))
+    }
+}
+
+/// A web site, as browsers name it in the header `Origin`: scheme, host and port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WebOrigin(pub String);
+
+impl FromStr for WebOrigin {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = text.parse::<reqwest::Url>().ok().map(|url| url.origin()).filter(|origin| origin.is_tuple());
+        match named.map(|origin| origin.ascii_serialization()) {
+            // What browsers would never send matches nothing: a path, a slash at the end, a default port.
+            Some(origin) if origin == text => Ok(Self(origin)),
+            Some(origin) => Err(anyhow!("{text:?} is not a web site as browsers name it; write {origin}")),
+            None => Err(anyhow!("{text:?} is not a web site such as https://dashboard.example.org")),
         }
     }
 }

@@ -22,8 +22,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// One thing that a transaction, or a deadline, did to the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
-#[cfg_attr(test, derive(strum::VariantNames))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -460,6 +459,9 @@ pub enum Event {
 }
 
 impl Event {
+    /// The names of all events.
+    pub const NAMES: &[&str] = <Self as strum::VariantNames>::VARIANTS;
+
     /// The event's name, as in JSON.
     pub fn name(&self) -> &'static str {
         self.into()

@@ -177,6 +177,19 @@ pub enum ArtifactError {
         .0.display()
     )]
     Own(PathBuf),
+    /// The path lies below none of the directories that the operator allows.
+    #[error(
+        "{} is not below {}, to which this node's `file_roots` keeps it; choose a path there, or let the operator change \
+         the setting",
+        path.display(),
+        roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(" or ")
+    )]
+    OutsideRoots {
+        /// The path.
+        path: PathBuf,
+        /// The directories, with every link followed.
+        roots: Vec<PathBuf>,
+    },
     /// The path is neither a file nor a directory.
     #[error("{} is neither a file nor a directory; remove it, or publish another directory", .0.display())]
     Special(PathBuf),

@@ -204,7 +204,7 @@ impl ArtifactStore {
 }
 
 /// The nearest existing ancestor of a path, canonicalised.
-fn nearest(path: &Path) -> Result<PathBuf, ArtifactError> {
+pub(super) fn nearest(path: &Path) -> Result<PathBuf, ArtifactError> {
     for place in path.ancestors() {
         match fs::canonicalize(place) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -1,10 +1,13 @@
 //! The node's own files: its keys, its ledger, the store itself. They are never imported, and nothing is exported among
 //! them, by whatever name they are reached: a path, a symbolic link, a second name, a directory around them, or a mount
 //! of it elsewhere. So files and directories are recognised by device and inode, not by name.
+//!
+//! Of everything else the operator may name the directories below which files are imported and exported.
 
 use super::{
     ArtifactStore,
     error::{ArtifactError, at},
+    export::nearest,
 };
 use std::{
     collections::BTreeSet,
@@ -21,11 +24,13 @@ fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// The files of the node's data directory, as they are now.
+/// The files of the node's data directory, as they are now, and where others may lie.
 #[derive(Debug, Default)]
 pub(super) struct Own {
     directories: BTreeSet<Identity>,
     files: BTreeSet<Identity>,
+    /// With every link followed. None means anywhere.
+    roots: Vec<PathBuf>,
 }
 
 impl ArtifactStore {
@@ -36,9 +41,19 @@ impl ArtifactStore {
         self
     }
 
+    /// Sets the directories below which files are imported and exported. None means anywhere.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn only_below(mut self, roots: &[PathBuf]) -> Result<Self, ArtifactError> {
+        self.roots =
+            roots.iter().map(|root| fs::canonicalize(root).map_err(at("open", root))).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
     /// Finds the node's own files.
     pub(super) fn own_files(&self) -> Result<Own, ArtifactError> {
-        let mut own = Own::default();
+        let mut own = Own { roots: self.roots.clone(), ..Own::default() };
         if let Some(data_dir) = &self.data_dir {
             // What is stored may have other names elsewhere, which belong to their owners.
             own.add(data_dir, Some(self.layout.directory()))?;
@@ -78,9 +93,15 @@ impl Own {
         if known.contains(&identity(found)) { Err(ArtifactError::Own(path.to_owned())) } else { Ok(()) }
     }
 
-    /// Refuses a path that is in a directory of the node, or is one. For a path that does not exist yet, its existing
-    /// ancestors decide.
+    /// Refuses a path that is in a directory of the node, or is one, or lies below none of the roots. For a path that does
+    /// not exist yet, its existing ancestors decide.
     pub(super) fn refuse_within(&self, path: &Path) -> Result<(), ArtifactError> {
+        if !self.roots.is_empty() {
+            let real = nearest(path)?;
+            if !self.roots.iter().any(|root| real.starts_with(root)) {
+                return Err(ArtifactError::OutsideRoots { path: path.to_owned(), roots: self.roots.clone() });
+            }
+        }
         if self.directories.is_empty() {
             return Ok(());
         }

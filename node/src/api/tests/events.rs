@@ -84,6 +84,10 @@ async fn who_comes_back_is_told_what_was_missed_and_then_what_happens() {
     two_blocks(&peer, "northgate").await;
     assert_eq!(heights(&told_until(&mut ahead, "\"height\":8").await), [8]);
     assert_eq!(peer.get("/v1/events?after=yesterday").await.1["code"], "bad_event_id");
+    assert_eq!(peer.get("/v1/events?after=1000000").await.1["code"], "event_id_beyond_tip");
+    let (status, problem) = peer.get("/v1/events?types=shares_changed,share_change").await;
+    assert_eq!((status, &problem["code"]), (400, &json!("unknown_event_type")));
+    assert!(problem["detail"].as_str().unwrap().contains("did you mean shares_changed?"), "{problem}");
 }
 
 #[tokio::test]

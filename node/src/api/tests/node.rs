@@ -23,6 +23,24 @@ async fn health_and_readiness_follow_the_node() {
 }
 
 #[tokio::test]
+async fn where_only_health_and_metrics_are_served_nothing_else_is() {
+    let peer = Peer::start().await;
+    peer.node.metrics.tick();
+    let code = async |path: &str| {
+        let request = peer.client.get(format!("{}{path}", peer.looked_at)).header("host", "prometheus.example");
+        request.send().await.unwrap().status().as_u16()
+    };
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(code(path).await, 200, "{path}");
+    }
+    for path in ["/v1/status", "/v1/transactions", "/openapi.json", "/"] {
+        assert_eq!(code(path).await, 404, "{path}");
+    }
+    let posted = peer.client.post(format!("{}/metrics", peer.looked_at)).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 405);
+}
+
+#[tokio::test]
 async fn more_silent_connections_than_there_are_places_do_not_keep_a_probe_out() {
     crate::run::allow_open_files();
     let peer = Peer::start().await;

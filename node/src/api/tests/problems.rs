@@ -126,3 +126,32 @@ async fn names_and_pages_of_other_sites_are_kept_out() {
     assert_eq!(refused.json::<Problem>().await.unwrap().code, "cross_origin");
     assert!(peer.node.artifacts.list().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_site_and_a_name_that_the_operator_gives_are_let_in() {
+    let peer = Peer::start().await;
+    let named = peer.client.get(format!("{}/v1/status", peer.base)).header("host", "node.example:7640").send().await;
+    assert_eq!(named.unwrap().status().as_u16(), 200);
+    let allowed = |response: &reqwest::Response| response.headers().get("access-control-allow-origin").cloned();
+    let import = format!("{}/v1/artifacts", peer.base);
+    let path = peer.write("weights.bin", b"weights");
+    for (site, welcome) in [(SITE, true), ("http://dashboard.example", false), ("https://evil.example", false)] {
+        let expected = welcome.then(|| SITE.parse().unwrap());
+        // A browser asks first, without the token.
+        let preflight = reqwest::Client::new()
+            .request(reqwest::Method::OPTIONS, &import)
+            .header("origin", site)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type");
+        let preflight = preflight.send().await.unwrap();
+        assert_eq!((preflight.status().as_u16(), allowed(&preflight)), (200, expected.clone()), "{site}");
+        let read = peer.client.get(&import).header("origin", site).send().await.unwrap();
+        assert_eq!(allowed(&read), expected, "{site}");
+        let posted =
+            peer.client.post(&import).header("origin", site).json(&json!({"path": path})).send().await.unwrap();
+        assert_eq!((posted.status().as_u16(), allowed(&posted)), (if welcome { 200 } else { 403 }, expected), "{site}");
+    }
+    // A page shows a token as everybody does.
+    let stranger = reqwest::Client::new().post(&import).header("origin", SITE).json(&json!({"path": path}));
+    assert_eq!(stranger.send().await.unwrap().status().as_u16(), 401);
+}

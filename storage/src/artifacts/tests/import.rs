@@ -265,6 +265,49 @@ fn what_a_publish_brings_stays_if_the_ledger_takes_it_and_goes_if_not() {
 }
 
 #[test]
+fn files_are_taken_in_and_written_only_below_the_roots_that_the_operator_names() {
+    let mut bench = Bench::new();
+    let inside = bench.file("roots/models/weights.bin", b"weights");
+    let outside = bench.file("elsewhere/secret", b"secret");
+    symlink(&outside, bench.root.join("roots/models/linked")).unwrap();
+    symlink(bench.root.join("elsewhere"), bench.root.join("roots/way")).unwrap();
+    symlink(bench.root.join("roots/models"), bench.root.join("models")).unwrap();
+    bench.file("roots-too/weights.bin", b"weights");
+    let store = ArtifactStore::open(&bench.root.join("store")).unwrap();
+    let missing = bench.root.join("not there");
+    let refused = store.only_below(std::slice::from_ref(&missing)).unwrap_err();
+    assert!(refused.to_string().contains("not there"), "{refused}");
+    bench.store =
+        ArtifactStore::open(&bench.root.join("store")).unwrap().only_below(&[bench.root.join("roots")]).unwrap();
+    let is_outside = |refused: ArtifactError| {
+        assert!(matches!(refused, ArtifactError::OutsideRoots { .. }), "{refused}");
+        assert!(refused.to_string().contains("choose a path there"), "{refused}");
+    };
+    for path in [
+        "elsewhere",
+        "elsewhere/secret",
+        "roots/models/linked",
+        "roots/way/secret",
+        "roots-too",
+        "roots/../elsewhere",
+        "",
+    ] {
+        is_outside(bench.store.import(&bench.root.join(path), ImportMode::Copy, &mut quiet).unwrap_err());
+    }
+    assert_eq!(bench.store.list().unwrap(), []);
+    let address = bench.store.import(&inside, ImportMode::Copy, &mut quiet).unwrap().artifact.address;
+    bench.store.import(&bench.root.join("models/weights.bin"), ImportMode::Copy, &mut quiet).unwrap();
+    for target in ["elsewhere/copy", "roots/way/copy", "roots/../copy", "roots-too/copy"] {
+        let target = bench.root.join(target);
+        is_outside(bench.store.export(&address, &target, Overwrite::Refuse, &mut quiet).unwrap_err());
+        assert!(!target.exists(), "{}", target.display());
+    }
+    let target = bench.root.join("roots/copy");
+    bench.store.export(&address, &target, Overwrite::Refuse, &mut quiet).unwrap();
+    assert_eq!(fs::read(&target).unwrap(), b"weights");
+}
+
+#[test]
 fn the_nodes_own_files_are_not_taken_in_by_whatever_name_and_nothing_is_written_among_them() {
     let mut bench = Bench::new();
     let data = bench.root.join("data");
