@@ -60,13 +60,9 @@ impl<M: Machine> Host<M> {
                 let appended = self.machine.append_log(entry.height, &entry.encode());
                 appended.map_err(failed("the consensus log cannot be written"))?;
             }
-            Output::Publish(message) => {
-                self.make_durable()?;
-                self.publish(&message);
-            }
+            Output::Publish(message) => self.publish(&message)?,
             Output::Republish(message) => {
-                self.make_durable()?;
-                self.publish(&message);
+                self.publish(&message)?;
                 // Repeating means that messages were lost: perhaps the others have already decided.
                 self.ask_for_blocks();
             }
@@ -112,10 +108,13 @@ impl<M: Machine> Host<M> {
         Ok(())
     }
 
-    fn publish(&mut self, message: &Message) {
+    /// Sends a consensus message, once it is durable what forbids to sign another one.
+    fn publish(&mut self, message: &Message) -> Result<(), HostError> {
+        self.make_durable()?;
+        self.machine.publish(Channel::Consensus, message.encode());
         // Whoever sends it back brings nothing new.
         self.seen.take(&message.head(), self.repetition_memory(), self.machine.now());
-        self.machine.publish(Channel::Consensus, message.encode());
+        Ok(())
     }
 
     fn build(&mut self) -> Block {
