@@ -4,7 +4,7 @@
 //!   it starts with
 //! - [`event_loop`]: the pump under the host, and the machine that it runs on
 //! - [`network`]: the swarm. [`exchange`]: artifacts between peers. [`artifacts`]: artifacts on this peer
-//! - [`api`]: HTTP; it only serves. [`metrics`]: what operators count
+//! - [`api`]: HTTP; it only serves. [`metrics`]: what operators count. [`health`]: whether this peer can do its work
 //! - [`cli`]: the command line, a client of the API like any other
 //! - `plain`: what records say, in words
 
@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod event_loop;
 pub mod exchange;
+pub mod health;
 mod json;
 pub mod keys;
 pub mod metrics;

@@ -18,6 +18,7 @@ mod families;
 
 use crate::{
     exchange::serve::ServeCounters,
+    health::{Code, Health},
     network::{NetworkStats, Topic},
 };
 use allod_protocol::{
@@ -34,7 +35,8 @@ use allod_protocol::{
 };
 use allod_storage::Ledger;
 use families::{
-    ArtifactMetrics, Consensus, HttpMetrics, LedgerMetrics, Make, MempoolMetrics, NetworkMetrics, StorageMetrics,
+    ArtifactMetrics, Consensus, HealthMetrics, HttpMetrics, LedgerMetrics, Make, MempoolMetrics, NetworkMetrics,
+    StorageMetrics,
 };
 use prometheus::{Encoder as _, IntCounter, Registry, TextEncoder};
 use std::{
@@ -80,6 +82,7 @@ pub struct Metrics {
     submissions: Mutex<HashMap<TransactionId, Instant>>,
     served: OnceLock<Arc<ServeCounters>>,
     last_block: Mutex<Option<(Height, Timestamp)>>,
+    health: HealthMetrics,
     consensus: Consensus,
     ledger: LedgerMetrics,
     mempool: MempoolMetrics,
@@ -108,6 +111,7 @@ impl Metrics {
             submissions: Mutex::default(),
             served: OnceLock::new(),
             last_block: Mutex::default(),
+            health: make.health()?,
             consensus: make.consensus()?,
             ledger: make.ledger()?,
             mempool: make.mempool()?,
@@ -125,6 +129,7 @@ impl Metrics {
             metrics.artifacts.fetches.with_label_values(&[result]);
         }
         metrics.ledger.shares_conserved.set(1);
+        metrics.set_health(&Health::starting());
         Ok(metrics)
     }
 
@@ -221,6 +226,23 @@ impl Metrics {
     /// A validator was seen to sign twice.
     pub fn on_double_sign(&self) {
         self.consensus.double_signs.inc();
+    }
+
+    /// Sets whether this peer can do its work, and if not, why.
+    pub fn set_health(&self, health: &Health) {
+        self.health.ready.set(i64::from(health.is_ready()));
+        for code in Code::ALL {
+            self.health.not_ready.with_label_values(&[code.name()]).set(i64::from(health.has(code)));
+        }
+        if let Some(ahead_ms) = health.clock_ahead_ms {
+            self.health.clock_ahead.set(
+                Duration::from_millis(ahead_ms.unsigned_abs()).as_secs_f64().copysign(if ahead_ms < 0 {
+                    -1.0
+                } else {
+                    1.0
+                }),
+            );
+        }
     }
 
     /// Blocks were received from another peer.

@@ -10,6 +10,7 @@ use crate::{
         quorum::Reached,
         retire,
     },
+    health::{Health, clocks::Clocks},
     keys,
     metrics::Metrics,
     network::{self, Audience, NetworkConfig},
@@ -121,9 +122,11 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         notices,
         started: tokio::time::Instant::now(),
         rest_at: None,
+        clocks: Clocks::default(),
+        newest: None,
     };
     let services = Services::start(&handle, config.artifact_options(), &stop)?;
-    let parts = Parts { machine, key: validator_key, network_id, status: status_in };
+    let parts = Parts { machine, key: validator_key, network_id, status: status_in, data_dir: data.clone() };
     let sources = Sources { network: network_events, submissions, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
     let mut server = tokio::spawn(api::serve(api_listener, handle, services, door, stop));
@@ -217,6 +220,7 @@ fn first_status(ledger: &Ledger, key: &SigningKey) -> Status {
         best_known_height: Height::ZERO,
         catching_up: false,
         reached: Reached::of(&Audience::default(), &tip.validators, key.public_key()),
+        health: Health::starting(),
     }
 }
 

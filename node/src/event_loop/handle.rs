@@ -3,6 +3,7 @@
 
 use crate::{
     event_loop::quorum::Reached,
+    health::Health,
     metrics::{ConsensusState, Metrics},
     network::NetworkHandle,
 };
@@ -68,6 +69,8 @@ pub struct Status {
     pub catching_up: bool,
     /// Which peers and how much voting power this peer reaches.
     pub reached: Reached,
+    /// Whether this peer can do its work, and if not, why.
+    pub health: Health,
 }
 
 /// A block that was executed and is durable.
@@ -181,6 +184,7 @@ impl NodeHandle {
             total_power: status.reached.total_power,
             cut_off: status.reached.cut_off,
         };
+        self.metrics.set_health(&status.health);
         self.metrics.render(&self.ledger, self.network.stats(), &consensus)
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::{
     event_loop::{handle::Notice, retire},
+    health::clocks::Clocks,
     metrics::Metrics,
     network::{GossipToken, NetworkHandle, SyncRequest, Topic},
 };
@@ -12,7 +13,7 @@ use allod_protocol::{
     },
     ground::{
         crypto::SigningKey,
-        ids::{Height, Timestamp},
+        ids::{Height, Timestamp, ValidatorAddress},
     },
     ledger::{
         block::{DecidedBlock, Header, Tip},
@@ -51,12 +52,23 @@ pub(crate) struct NodeMachine {
     pub(crate) started: Instant,
     /// When memory is released, unless a block comes first.
     pub(crate) rest_at: Option<Instant>,
+    /// What validators say of the time.
+    pub(crate) clocks: Clocks,
+    /// Who proposed the newest block, and the time that it wrote there.
+    pub(crate) newest: Option<(ValidatorAddress, Timestamp)>,
 }
 
 impl NodeMachine {
     /// A moment, on the runtime's clock.
     pub(crate) fn instant(&self, moment: Moment) -> Instant {
         self.started.checked_add(moment.since_start()).unwrap_or_else(Instant::now)
+    }
+
+    /// The newest block was decided just now, so its proposer says what time it is.
+    pub(crate) fn hear_newest(&mut self) {
+        if let Some((proposer, time)) = self.newest {
+            self.clocks.on_said(proposer, time, std::time::Instant::now());
+        }
     }
 
     /// Releases memory, if it is time to.
@@ -169,6 +181,7 @@ impl Reporter<PeerId> for NodeMachine {
         match event {
             HostEvent::Committed { decided, executed, execution, commit } => {
                 self.rest_at = Instant::now().checked_add(REST_AFTER);
+                self.newest = Some((decided.block.header().proposer, decided.block.header().time));
                 let notice = Notice {
                     height: decided.block.header().height,
                     block: decided.block.hash(),
@@ -191,6 +204,9 @@ impl Reporter<PeerId> for NodeMachine {
                 let (height, validator) = (proof.height(), proof.validator());
                 tracing::error!(%height, %validator, "a validator signed twice");
                 self.metrics.on_double_sign();
+            }
+            HostEvent::Proposed { proposer, time } => {
+                self.clocks.on_said(proposer, time, std::time::Instant::now());
             }
             HostEvent::InvalidProposal { height, reason } => {
                 tracing::warn!(%height, %reason, "a proposed block breaks a rule");

@@ -2,7 +2,7 @@
 //! [`super`].
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
 
@@ -12,6 +12,13 @@ const WORK_BUCKETS_SECONDS: [f64; 14] =
 /// From five milliseconds to half a minute, for what needs agreement.
 const AGREEMENT_BUCKETS_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0];
+
+#[derive(Debug)]
+pub(super) struct HealthMetrics {
+    pub(super) ready: IntGauge,
+    pub(super) not_ready: IntGaugeVec,
+    pub(super) clock_ahead: Gauge,
+}
 
 #[derive(Debug)]
 pub(super) struct Consensus {
@@ -120,6 +127,21 @@ impl Make<'_> {
 
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
         self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    pub(super) fn health(&self) -> Result<HealthMetrics, prometheus::Error> {
+        Ok(HealthMetrics {
+            ready: self.gauge("allod_ready", "1 if this peer can do its work: what /readyz says.")?,
+            not_ready: self.gauges(
+                "allod_not_ready",
+                "1 for each reason for which this peer is not ready.",
+                &["reason"],
+            )?,
+            clock_ahead: self.keep(Gauge::new(
+                "allod_clock_ahead_seconds",
+                "How far this machine's clock is ahead of the median of what validators say; 0 while too few have.",
+            )?)?,
+        })
     }
 
     pub(super) fn consensus(&self) -> Result<Consensus, prometheus::Error> {
