@@ -216,6 +216,7 @@ impl EventLoop {
         self.reached = Reached::of(&audience, &tip.validators, self.key());
         self.health = self.outlook.look(&mut self.host, audience, self.reached);
         self.host.machine().metrics.tick();
+        self.host.machine_mut().repeats.rest();
         self.host.machine_mut().rest(now).context("the ledger cannot be written")
     }
 

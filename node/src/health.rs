@@ -43,6 +43,8 @@ const BEHIND_PATIENCE: Duration = Duration::from_secs(2);
 const CLOCK_PART: u64 = 2;
 /// How long a state that may be of a moment has to last until the log tells of it: connecting takes a moment.
 const SETTLED: Duration = Duration::from_secs(5);
+/// How many more files a process should be able to open.
+const SPARE_FILES: u64 = 32;
 /// How many of a list a sentence names.
 const NAMED: usize = 8;
 
@@ -70,11 +72,13 @@ pub enum Code {
     OtherNetwork,
     /// The disk is nearly full.
     DiskLow,
+    /// This process can hardly open any more files and connections.
+    FilesLow,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Starting,
         Self::NoQuorum,
         Self::CutOff,
@@ -85,6 +89,7 @@ impl Code {
         Self::Refused,
         Self::OtherNetwork,
         Self::DiskLow,
+        Self::FilesLow,
     ];
 
     /// The name, for programs.
@@ -100,6 +105,7 @@ impl Code {
             Self::Refused => "refused",
             Self::OtherNetwork => "other_network",
             Self::DiskLow => "disk_low",
+            Self::FilesLow => "files_low",
         }
     }
 
@@ -107,7 +113,7 @@ impl Code {
     const fn settles(self) -> Duration {
         match self {
             // These have lasted when they are found.
-            Self::NoQuorum | Self::ClockOff | Self::DiskLow => Duration::ZERO,
+            Self::NoQuorum | Self::ClockOff | Self::DiskLow | Self::FilesLow => Duration::ZERO,
             Self::Starting
             | Self::CutOff
             | Self::Alone
@@ -209,6 +215,17 @@ pub(crate) struct Observed {
     pub(crate) apart: Vec<(String, i64)>,
     /// Bytes that are free on the disk of the data directory, and how many should be. `None` if it cannot be read.
     pub(crate) disk: Option<Disk>,
+    /// The files that this process has open. `None` if that is not limited.
+    pub(crate) files: Option<Files>,
+}
+
+/// The files and connections of this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// About how many are open.
+    pub(crate) open: u64,
+    /// How many may be.
+    pub(crate) limit: u64,
 }
 
 /// The room on a disk, in bytes.
@@ -243,6 +260,7 @@ pub(crate) fn judge(seen: &Observed, parameters: &Parameters) -> Vec<Reason> {
         (Code::CatchingUp, catching_up(seen)),
         (Code::TipOld, tip_old(seen, parameters)),
         (Code::DiskLow, disk_low(seen)),
+        (Code::FilesLow, files_low(seen)),
     ];
     all.into_iter().filter_map(|(code, detail)| Some(Reason { code, detail: detail? })).collect()
 }
@@ -387,6 +405,16 @@ fn disk_low(seen: &Observed) -> Option<String> {
              (`allod artifacts gc` removes what nobody needs)",
             show_size(*free_bytes),
             show_size(*reserve_bytes)
+        )
+    })
+}
+
+fn files_low(seen: &Observed) -> Option<String> {
+    let Files { open, limit } = seen.files.as_ref()?;
+    (limit.saturating_sub(*open) < SPARE_FILES).then(|| {
+        format!(
+            "of {limit} files and connections that this process may open, {open} are open; raise the limit \
+             (LimitNOFILE= in a systemd unit, ulimit -n in a shell) and start it again, or see who holds so many open"
         )
     })
 }

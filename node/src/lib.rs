@@ -6,7 +6,7 @@
 //! - [`network`]: the swarm. [`exchange`]: artifacts between peers. [`artifacts`]: artifacts on this peer
 //! - [`api`]: HTTP; it only serves. [`metrics`]: what operators count. [`health`]: whether this peer can do its work
 //! - [`cli`]: the command line, a client of the API like any other
-//! - `plain`: what records say, in words
+//! - `plain`: what records say, in words. `repeats`: errors that repeat, counted
 
 pub mod api;
 pub mod artifacts;
@@ -20,6 +20,7 @@ pub mod keys;
 pub mod metrics;
 pub mod network;
 mod plain;
+mod repeats;
 pub mod run;
 pub mod services;
 pub mod tls;

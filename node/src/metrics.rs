@@ -297,6 +297,11 @@ impl Metrics {
         self.http.subscribers.set(gauge(count as u64));
     }
 
+    /// Sets how often the API got no connection of the system.
+    pub fn set_accept_failures(&self, count: u64) {
+        raise(&self.http.accept_failures, count);
+    }
+
     /// All metrics in Prometheus' text format. Counts that others keep are read now. Reads the database.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::{
     event_loop::{
         EventLoop, Parts, Sources,
         handle::{NOTICE_BACKLOG, NodeHandle, Role, SUBMISSION_BACKLOG, Status},
-        machine::NodeMachine,
+        machine::{LogRepeats, NodeMachine},
         quorum::Reached,
         retire,
     },
@@ -75,6 +75,13 @@ pub(crate) fn allow_open_files() {
     {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
+    if wanted < OPEN_FILES {
+        tracing::warn!(
+            limit = wanted,
+            "this process may open {wanted} files and connections, and may need {OPEN_FILES}: raise the hard limit \
+             (LimitNOFILE= in a systemd unit, ulimit -Hn in a shell)"
+        );
+    }
 }
 
 async fn run_parts(config: Config) -> anyhow::Result<()> {
@@ -124,6 +131,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         rest_at: None,
         clocks: Clocks::default(),
         newest: None,
+        repeats: LogRepeats::default(),
     };
     let services = Services::start(&handle, config.artifact_options(), &stop)?;
     let parts = Parts { machine, key: validator_key, network_id, status: status_in, data_dir: data.clone() };

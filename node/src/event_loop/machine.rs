@@ -6,6 +6,7 @@ use crate::{
     health::clocks::Clocks,
     metrics::Metrics,
     network::{GossipToken, NetworkHandle, SyncRequest, Topic},
+    repeats::Repeats,
 };
 use allod_protocol::{
     agreement::host::{
@@ -56,6 +57,32 @@ pub(crate) struct NodeMachine {
     pub(crate) clocks: Clocks,
     /// Who proposed the newest block, and the time that it wrote there.
     pub(crate) newest: Option<(ValidatorAddress, Timestamp)>,
+    /// What the log says again and again while nothing is decided.
+    pub(crate) repeats: LogRepeats,
+}
+
+/// What the log says again and again while nothing is decided.
+#[derive(Debug, Default)]
+pub(crate) struct LogRepeats {
+    rounds: Repeats,
+    refusals: Repeats,
+    warnings: Repeats,
+}
+
+impl LogRepeats {
+    /// Tells of what was counted and did not come again.
+    pub(crate) fn rest(&mut self) {
+        let now = std::time::Instant::now();
+        if let Some(more) = self.rounds.rest(now) {
+            tracing::info!(more, "more rounds");
+        }
+        if let Some(more) = self.refusals.rest(now) {
+            tracing::warn!(more, "more proposed blocks that break a rule");
+        }
+        if let Some(more) = self.warnings.rest(now) {
+            tracing::warn!(more, "more warnings of consensus");
+        }
+    }
 }
 
 impl NodeMachine {
@@ -196,8 +223,10 @@ impl Reporter<PeerId> for NodeMachine {
             }
             HostEvent::Round { height, round, proposer } => {
                 self.metrics.set_round(round);
-                if round > 0 {
-                    tracing::info!(%height, round, %proposer, "another round");
+                if round > 0
+                    && let Some(more) = self.repeats.rounds.on(std::time::Instant::now())
+                {
+                    tracing::info!(%height, round, %proposer, more, "another round");
                 }
             }
             HostEvent::DoubleSign(proof) => {
@@ -209,7 +238,9 @@ impl Reporter<PeerId> for NodeMachine {
                 self.clocks.on_said(proposer, time, std::time::Instant::now());
             }
             HostEvent::InvalidProposal { height, reason } => {
-                tracing::warn!(%height, %reason, "a proposed block breaks a rule");
+                if let Some(more) = self.repeats.refusals.on(std::time::Instant::now()) {
+                    tracing::warn!(%height, %reason, more, "a proposed block breaks a rule");
+                }
             }
             HostEvent::FaultyMessage { height, reason } => {
                 let height = height.map(Height::get);
@@ -230,7 +261,11 @@ impl Reporter<PeerId> for NodeMachine {
                 self.metrics.on_sync_blocks(usize::try_from(taken).unwrap_or(usize::MAX));
                 tracing::info!(%from, %to, %peer, "caught up");
             }
-            HostEvent::Warning(warning) => tracing::warn!("{warning}"),
+            HostEvent::Warning(warning) => {
+                if let Some(more) = self.repeats.warnings.on(std::time::Instant::now()) {
+                    tracing::warn!(more, "{warning}");
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
         machine::{NodeMachine, clock},
         quorum::Reached,
     },
-    health::{self, Disk, Health, Lacking, Observed, Told, Work},
+    health::{self, Disk, Files, Health, Lacking, Observed, Told, Work},
     network::Audience,
 };
 use allod_protocol::{
@@ -23,7 +23,11 @@ use allod_storage::{
     Snapshot,
     artifacts::{KEPT_FREE_BYTES, Space, space},
 };
-use std::{path::PathBuf, time::Instant};
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
+use std::{fs::File, os::fd::AsRawFd as _, path::PathBuf, time::Instant};
 
 /// On a small disk, so many times less than all of it is to be free.
 const SMALL_DISK_PART: u64 = 10;
@@ -104,6 +108,7 @@ impl Outlook {
             offset: clocks.offset(&tip.validators, &own, moment),
             apart,
             disk: self.disk(),
+            files: files(),
         }
     }
 
@@ -112,6 +117,17 @@ impl Outlook {
         let reserve_bytes = KEPT_FREE_BYTES.min(total_bytes / SMALL_DISK_PART);
         Some(Disk { path: self.data_dir.display().to_string(), free_bytes, reserve_bytes })
     }
+}
+
+/// What this process has open. The system gives the lowest number that is free, so that is about how many are taken.
+fn files() -> Option<Files> {
+    let limit = getrlimit(Resource::Nofile).current?;
+    let open = match File::open("/dev/null") {
+        Ok(probe) => u64::try_from(probe.as_raw_fd()).ok()?,
+        Err(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => limit,
+        Err(_) => return None,
+    };
+    Some(Files { open, limit })
 }
 
 /// What people call validators.

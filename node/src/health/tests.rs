@@ -41,6 +41,7 @@ fn well() -> Observed {
         offset: Some(offset(12)),
         apart: Vec::new(),
         disk: Some(Disk { path: "/var/lib/allod".into(), free_bytes: 900 * MIB, reserve_bytes: 128 * MIB }),
+        files: Some(Files { open: 200, limit: 1_024 }),
     }
 }
 
@@ -79,7 +80,7 @@ fn a_peer_that_is_well_is_ready() {
     let busy = Observed { work: Some(work(1, &["operator-2"])), behind: Some(Duration::ZERO), ..well() };
     let busy = Observed { best_known: Height::new(10), ..busy };
     assert_eq!(judge(&busy, &parameters()), [], "a block under way and one that is just coming are nothing to tell");
-    let unknown = Observed { offset: None, disk: None, ..well() };
+    let unknown = Observed { offset: None, disk: None, files: None, ..well() };
     assert_eq!(judge(&unknown, &parameters()), [], "what is not known is no reason");
 }
 
@@ -140,7 +141,9 @@ fn a_clock_that_is_off_is_a_reason_before_blocks_are_refused_for_it() {
     let seen = |ahead_ms| Observed { offset: Some(offset(ahead_ms)), ..well() };
     assert_eq!(judge(&seen(5_000), &parameters()), []);
     says(&seen(5_001), Code::ClockOff, &["5.0 s ahead of", "3 of 4", "more than 10 s off"]);
-    says(&seen(-3_600_000), Code::ClockOff, &["1 h behind"]);
+    // The others' blocks seem to come from the future.
+    let block_time = Timestamp::new(NOW + 3_600_000 - 20_000);
+    says(&Observed { block_time, ..seen(-3_600_000) }, Code::ClockOff, &["1 h behind"]);
 }
 
 #[test]
@@ -161,6 +164,14 @@ fn an_old_tip_is_told_by_the_clock_of_the_others() {
 fn a_disk_that_is_nearly_full_is_named() {
     let disk = Disk { path: "/var/lib/allod".into(), free_bytes: 100 * MIB, reserve_bytes: 128 * MIB };
     says(&Observed { disk: Some(disk), ..well() }, Code::DiskLow, &["/var/lib/allod", "100.00 MiB", "128.00 MiB"]);
+}
+
+#[test]
+fn a_process_that_can_open_hardly_any_more_files_says_how_many_it_may() {
+    let files = |open| Some(Files { open, limit: 256 });
+    assert_eq!(judge(&Observed { files: files(224), ..well() }, &parameters()), []);
+    says(&Observed { files: files(225), ..well() }, Code::FilesLow, &["of 256", "225 are open", "LimitNOFILE"]);
+    says(&Observed { files: files(256), ..well() }, Code::FilesLow, &["256 are open"]);
 }
 
 #[test]

@@ -98,6 +98,7 @@ pub(super) struct HttpMetrics {
     pub(super) requests: IntCounterVec,
     pub(super) duration: HistogramVec,
     pub(super) subscribers: IntGauge,
+    pub(super) accept_failures: IntCounter,
 }
 
 /// Creates metrics and registers them.
@@ -332,6 +333,10 @@ impl Make<'_> {
             )?,
             duration: self.keep(HistogramVec::new(duration, &["method"])?)?,
             subscribers: self.gauge("allod_http_event_subscribers", "Open streams of live events.")?,
+            accept_failures: self.counter(
+                "allod_http_accept_failures_total",
+                "Times that the system gave the HTTP API no connection, as when too many files are open.",
+            )?,
         })
     }
 }

@@ -719,6 +719,44 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_ends_connections_before_it_says_who_it_is_refuses_this_one() {
+        let (mut book, peer) = (PeerBook::new(PeerId::random()), PeerId::random());
+        book.give(address(&format!("/ip4/10.0.0.1/tcp/7641/p2p/{peer}")));
+        let turn_away = |book: &mut PeerBook, id| {
+            let id = ConnectionId::new_unchecked(id);
+            book.on_established(peer, id, Direction::Outbound, address("/ip4/10.0.0.1/tcp/7641"));
+            book.on_closed(peer, id);
+        };
+        for id in 1..=2 {
+            turn_away(&mut book, id);
+            assert_eq!(book.unwelcoming(), (vec![], vec![]), "once or twice is chance");
+        }
+        turn_away(&mut book, 3);
+        assert_eq!(book.unwelcoming(), (vec![peer], vec![]));
+        // Whether it belongs to this network at all is known once it says so.
+        book.on_established(
+            peer,
+            ConnectionId::new_unchecked(4),
+            Direction::Outbound,
+            address("/ip4/10.0.0.1/tcp/7641"),
+        );
+        book.on_foreign(peer);
+        assert_eq!(book.unwelcoming(), (vec![], vec![peer]));
+        book.on_identified(peer, "allod/1", Vec::new()).unwrap();
+        assert_eq!(book.unwelcoming(), (vec![], vec![]));
+        assert!(book.on_closed(peer, ConnectionId::new_unchecked(4)));
+        assert_eq!(book.unwelcoming(), (vec![], vec![]), "it was welcome once: it begins anew");
+        // Strangers that nobody dials are not remembered for it.
+        let stranger = PeerId::random();
+        for id in 5..9 {
+            let id = ConnectionId::new_unchecked(id);
+            book.on_established(stranger, id, Direction::Inbound, address("/ip4/10.0.0.9/tcp/1"));
+            book.on_closed(stranger, id);
+        }
+        assert_eq!(book.unwelcoming(), (vec![], vec![]));
+    }
+
+    #[test]
     fn a_peer_that_started_anew_is_told_from_one_that_connected_twice() {
         let (mut book, peer) = (PeerBook::new(PeerId::random()), PeerId::random());
         let [first, second, third] = [1, 2, 3].map(ConnectionId::new_unchecked);

@@ -15,6 +15,7 @@ mod restarts;
 mod storing;
 mod tokens;
 mod transfers;
+mod truth;
 
 use allod_tests::{
     processes::{Processes, allod, get, run, text, wait_until},

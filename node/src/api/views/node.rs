@@ -90,7 +90,7 @@ pub struct StatusView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonView {
     /// A stable code for programs: `starting`, `no_quorum`, `cut_off`, `alone`, `catching_up`, `tip_old`, `clock_off`,
-    /// `refused`, `other_network` or `disk_low`.
+    /// `refused`, `other_network`, `disk_low` or `files_low`.
     pub code: String,
     /// What is so, and what to do.
     pub detail: String,

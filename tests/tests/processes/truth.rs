@@ -1,0 +1,194 @@
+//! What an operator reads while something is wrong: `/readyz`, `allod status`, one line of the log, the metrics. And that
+//! all of it ends when that ends.
+
+use super::{account, model, text_of, turn};
+use allod_tests::processes::{Processes, allod, get, text, wait_until};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Command,
+    time::Duration,
+};
+
+/// The sentence for which a peer is not ready, if it is not for this reason.
+fn reason(net: &Processes, peer: usize, code: &str) -> Option<String> {
+    let (status, body) = get(net.api_port(peer), "/readyz")?;
+    let problem: Value = serde_json::from_str(&body).ok()?;
+    let reasons = problem["reasons"].as_array()?;
+    assert_eq!(status, 503, "{body}");
+    let reason = reasons.iter().find(|reason| reason["code"] == code)?;
+    Some(text_of(reason, "detail").to_owned())
+}
+
+/// The lines of a log with which a state begins, and those with which it ends.
+fn lines(net: &Processes, peer: usize, code: &str) -> (usize, usize) {
+    let log = net.log(peer);
+    let of = |words: &str| {
+        let field = format!("reason=\"{code}\"");
+        log.lines().filter(|line| line.contains(words) && line.contains(&field)).count()
+    };
+    (of("WARN allod::health: not ready: "), of(&format!("INFO allod::health: no longer {code}")))
+}
+
+/// Waits until a peer is not ready for a reason, and reads all that an operator would; gives the sentence.
+fn begins(net: &Processes, peer: usize, code: &str) -> String {
+    let before = lines(net, peer, code);
+    assert_eq!(before.0, before.1, "{code} is told of already");
+    let detail = wait_until(code, || reason(net, peer, code));
+    wait_until("the log to tell", || (lines(net, peer, code) == (before.0 + 1, before.1)).then_some(()));
+    let status = net.status(peer).expect("the status");
+    assert_eq!(status["ready"], false, "{status}");
+    assert!(status["not_ready"].as_array().is_some_and(|all| all.iter().any(|one| one["code"] == code)), "{status}");
+    let told = net.told(peer, &["status"]);
+    assert!(told.contains("NO") && told.contains(&format!("{code}: ")), "{told}");
+    assert!(net.metric(peer, "allod_ready") < 0.5);
+    assert!(net.metric(peer, &format!("allod_not_ready{{reason=\"{code}\"}}")) > 0.5);
+    detail
+}
+
+/// Waits until it is over, and reads that too.
+fn ends(net: &Processes, peer: usize, code: &str) {
+    wait_until("its end", || {
+        let (status, _) = get(net.api_port(peer), "/readyz")?;
+        (status == 200).then_some(())
+    });
+    wait_until("the log to tell the end", || {
+        let (began, ended) = lines(net, peer, code);
+        (began == ended).then_some(())
+    });
+    assert_eq!(net.status(peer).expect("the status")["ready"], true);
+    assert!(net.told(peer, &["status"]).contains("yes"));
+    assert!(net.metric(peer, "allod_ready") > 0.5);
+    assert!(net.metric(peer, &format!("allod_not_ready{{reason=\"{code}\"}}")) < 0.5);
+}
+
+#[test]
+fn what_is_wrong_is_said_and_so_is_its_end() {
+    let _turn = turn();
+    let mut net = Processes::start(4, 18_900);
+    let owner = account(&net, 0, "northfield");
+    let model = model(&net, &owner);
+    net.wait_agreement(&[0, 1, 2, 3]);
+
+    // Two of four stand still: whoever submits hears by whom it waits.
+    net.signal(2, "STOP");
+    net.signal(3, "STOP");
+    let waiting = net.begin_client(0, &["contribute", &model, "--as", &owner, "--kind", "data", "--amount", "1"]);
+    let detail = begins(&net, 0, "no_quorum");
+    for word in ["operator-2", "operator-3", "missing", "1 transaction waits"] {
+        assert!(detail.contains(word), "{word} is missing in: {detail}");
+    }
+    assert!(!detail.contains("operator-1"), "who votes is not missing: {detail}");
+    net.signal(2, "CONT");
+    net.signal(3, "CONT");
+    let output = waiting.wait_with_output().expect("the client ends");
+    assert!(output.status.success(), "{}", text(&output));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(told.matches("has stood still").count(), 1, "{told}");
+    assert!(told.contains("operator-2") && told.contains("blocks are decided again"), "{told}");
+    ends(&net, 0, "no_quorum");
+
+    // Two of four are gone: the others know whom they cannot reach.
+    net.kill(2);
+    net.kill(3);
+    let detail = begins(&net, 1, "cut_off");
+    for word in ["2 of 4", "operator-2", "operator-3", "more than two thirds"] {
+        assert!(detail.contains(word), "{word} is missing in: {detail}");
+    }
+    net.spawn(2);
+    net.spawn(3);
+    ends(&net, 1, "cut_off");
+    net.wait_ready(2);
+    net.wait_ready(3);
+    assert_eq!(lines(&net, 1, "cut_off"), (1, 1), "told once, however long it lasts");
+
+    few_files(&mut net);
+}
+
+/// A process that may open few files says so at its start, and when they are nearly used up; and what fails for it is not
+/// told again and again.
+fn few_files(net: &mut Processes) {
+    net.kill(3);
+    net.spawn_with_files(3, 300);
+    net.wait_ready(3);
+    assert_eq!(net.log(3).matches("may open 300 files and connections, and may need").count(), 1);
+    let connect = || TcpStream::connect(("127.0.0.1", net.api_port(3))).expect("a connection, or a place in the queue");
+    let mut held: Vec<TcpStream> = (net.open_files(3)..280).map(|_| connect()).collect();
+    wait_until("the peer to take them", || (net.open_files(3) >= 275).then_some(()));
+    let detail = begins(net, 3, "files_low");
+    assert!(detail.contains("of 300 files"), "{detail}");
+    // Beyond the limit nothing is taken any more. That is told once, however often it fails; who is there is still answered.
+    let more: Vec<TcpStream> = (0..held.len()).map(|_| connect()).collect();
+    wait_until("many failures", || {
+        let metrics = ask(held.pop().expect("enough connections"), "/metrics");
+        let failures = metrics.lines().find_map(|line| line.strip_prefix("allod_http_accept_failures_total "))?;
+        (failures.parse::<u64>().ok()? >= 10).then_some(())
+    });
+    assert_eq!(net.log(3).matches("the API takes no connections").count(), 1);
+    drop((held, more));
+    ends(net, 3, "files_low");
+}
+
+/// Asks on a connection that is open.
+fn ask(mut stream: TcpStream, path: &str) -> String {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("asked");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("answered");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_peer_with_another_networks_genesis_says_so_until_one_of_its_own_comes() {
+    let _turn = turn();
+    let other = Processes::start(1, 18_950);
+    let stranger = other.status(0).expect("status");
+    let address = format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", other.api_port(0) + 1, text_of(&stranger, "peer_id"));
+    let mut net = Processes::init(2, 18_970);
+    let config = net.data(0).join("config.toml");
+    let lines = fs::read_to_string(&config).expect("the configuration");
+    let kept: Vec<&str> = lines.lines().filter(|line| !line.starts_with("peers")).collect();
+    assert!(kept.len() < lines.lines().count(), "{lines}");
+    fs::write(&config, format!("{}\npeers = [\"{address}\"]\n", kept.join("\n"))).expect("written");
+    net.spawn(0);
+    let detail = begins(&net, 0, "other_network");
+    assert!(detail.contains(text_of(&stranger, "peer_id")) && detail.contains("genesis"), "{detail}");
+    assert!(reason(&net, 0, "alone").is_some());
+    net.spawn(1);
+    ends(&net, 0, "other_network");
+}
+
+#[test]
+fn a_directory_that_another_user_owns_is_not_called_no_nodes() {
+    let _turn = turn();
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    if !is_root || Command::new("setpriv").arg("--version").output().is_err() {
+        println!("SKIPPED: only root can run a process as somebody else, with setpriv");
+        return;
+    }
+    let net = Processes::init(1, 18_990);
+    let data = net.data(0);
+    // The binary is copied to where everybody can reach it.
+    let open = tempfile::tempdir().expect("a directory");
+    let binary = open.path().join("allod");
+    fs::copy(allod(), &binary).expect("copied");
+    let everybody = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+    fs::set_permissions(open.path(), everybody).expect("opened");
+    for command in [&["run", "--data"][..], &["token", "list", "--data"]] {
+        let output = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&binary)
+            .args(command)
+            .arg(&data)
+            .output()
+            .expect("setpriv");
+        let said = text(&output);
+        assert!(!output.status.success(), "{said}");
+        for word in ["permission denied", "uid 65534", "chown"] {
+            assert!(said.contains(word), "{word} is missing in: {said}");
+        }
+        assert!(!said.contains("node's directory; make it"), "{said}");
+    }
+}
