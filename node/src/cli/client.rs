@@ -1,6 +1,6 @@
 //! A node's API as the client uses it: JSON in and out, transactions in canonical bytes, streamed answers in lines.
 
-use super::{Exit, Failure, standstill};
+use super::{Exit, Failure, standstill::Standstill};
 use crate::{
     api::views::{AccountView, BatchView, GapView, ModelView, NoticeView, Page, Problem, StatusView, Submitted},
     tls,
@@ -210,10 +210,15 @@ impl Client {
 
     /// Submits a transaction and waits until it is in a block. Meanwhile tells if nothing is decided, and why.
     pub(super) async fn submit(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
-        tokio::select! {
-            taken = self.submit_and_wait(id, bytes) => taken,
-            never = standstill::watch(self) => match never {},
+        let mut standstill = Standstill::new(std::time::Instant::now());
+        let taken = tokio::select! {
+            taken = self.submit_and_wait(id, bytes) => taken?,
+            never = standstill.watch(self) => match never {},
+        };
+        if let Some(line) = standstill.end(taken.height) {
+            eprintln!("{line}");
         }
+        Ok(taken)
     }
 
     async fn submit_and_wait(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {

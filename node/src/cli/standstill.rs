@@ -16,22 +16,8 @@ const QUIET: Duration = Duration::from_secs(3);
 /// How long a node that names no reason may take before that is told.
 const UNEXPLAINED: Duration = Duration::from_secs(15);
 
-/// Watches a node, and tells what it finds. Never ends: it is to be dropped when the transaction is final.
-pub(super) async fn watch(client: &Client) -> Infallible {
-    let mut standstill = Standstill::new(Instant::now());
-    loop {
-        tokio::time::sleep(LOOK_INTERVAL).await;
-        // A node that does not answer is told of by whoever waits for it.
-        if let Ok(status) = client.status().await
-            && let Some(line) = standstill.look(&status, Instant::now())
-        {
-            eprintln!("{line}");
-        }
-    }
-}
-
 /// What was told so far.
-struct Standstill {
+pub(super) struct Standstill {
     since: Instant,
     height: Option<Height>,
     /// The codes of the reasons that were told, if it was told that nothing is decided.
@@ -39,15 +25,33 @@ struct Standstill {
 }
 
 impl Standstill {
-    const fn new(now: Instant) -> Self {
+    pub(super) const fn new(now: Instant) -> Self {
         Self { since: now, height: None, told: None }
+    }
+
+    /// Watches a node, and tells what it finds. Never ends: it is to be dropped when the transaction is final.
+    pub(super) async fn watch(&mut self, client: &Client) -> Infallible {
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            // A node that does not answer is told of by whoever waits for it.
+            if let Ok(status) = client.status().await
+                && let Some(line) = self.look(&status, Instant::now())
+            {
+                eprintln!("{line}");
+            }
+        }
+    }
+
+    /// The transaction is final: what is to be told of a standstill that this ends.
+    pub(super) fn end(&mut self, height: Height) -> Option<String> {
+        self.told.take().map(|_| format!("blocks are decided again: height {height}"))
     }
 
     /// What is to be told now.
     fn look(&mut self, status: &StatusView, now: Instant) -> Option<String> {
         if self.height.replace(status.height).is_some_and(|before| before != status.height) {
             self.since = now;
-            return self.told.take().map(|_| format!("blocks are decided again: height {}", status.height));
+            return self.end(status.height);
         }
         let quiet = now.saturating_duration_since(self.since);
         let codes: Vec<String> = status.not_ready.iter().map(|reason| reason.code.clone()).collect();
@@ -125,5 +129,7 @@ mod tests {
         assert_eq!(look(31, &status(9, &["cut_off"])), None, "what was not told does not end");
         assert_eq!(look(45, &status(9, &[])), None);
         assert!(look(46, &status(9, &[])).unwrap().contains("names no reason"));
+        assert_eq!(standstill.end(Height::new(10)).unwrap(), "blocks are decided again: height 10");
+        assert_eq!(standstill.end(Height::new(10)), None);
     }
 }
