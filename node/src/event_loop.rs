@@ -121,11 +121,13 @@ impl EventLoop {
             if matches!(event, Event::Stop) {
                 return Ok(());
             }
+            let begun = Instant::now();
             self.on_event(event)?;
             self.host.advance()?;
             self.tell_validators();
             self.look_around()?;
             self.tell_status();
+            self.host.machine().metrics.on_turn(begun.elapsed());
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     plain::units::{show_count, show_duration, show_size},
 };
 use allod_protocol::{
-    ground::ids::{Height, Timestamp},
+    ground::ids::{Height, Timestamp, ValidatorAddress},
     ledger::block::VoteKind,
     rules::parameters::Parameters,
 };
@@ -142,12 +142,29 @@ pub struct Health {
     /// How far this machine's clock is ahead of what validators with more than two thirds of the power say, in
     /// milliseconds. `None` while too few have said anything.
     pub clock_ahead_ms: Option<i64>,
+    /// The validators that the height under way waits for, if it has for long.
+    pub awaited: Arc<[ValidatorAddress]>,
+    /// The validators that do not hear this peer.
+    pub unheard: Arc<[ValidatorAddress]>,
+    /// The room on the disk of the data directory. `None` if it cannot be read.
+    pub disk: Option<Room>,
+}
+
+/// The room on a disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Room {
+    /// What is free.
+    pub free_bytes: u64,
+    /// How much should be.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Health {
     /// A peer that is ready.
     fn default() -> Self {
-        Self { reasons: Arc::new([]), clock_ahead_ms: None }
+        let nobody: Arc<[ValidatorAddress]> = Arc::new([]);
+        let (awaited, unheard) = (nobody.clone(), nobody);
+        Self { reasons: Arc::new([]), clock_ahead_ms: None, awaited, unheard, disk: None }
     }
 }
 
@@ -213,8 +230,10 @@ pub(crate) struct Observed {
     pub(crate) offset: Option<Offset>,
     /// The names of validators whose own clocks differ, and how far they are ahead of this machine's.
     pub(crate) apart: Vec<(String, i64)>,
-    /// Bytes that are free on the disk of the data directory, and how many should be. `None` if it cannot be read.
-    pub(crate) disk: Option<Disk>,
+    /// The data directory.
+    pub(crate) data_dir: String,
+    /// The room on its disk. `None` if it cannot be read.
+    pub(crate) disk: Option<Room>,
     /// The files that this process has open. `None` if that is not limited.
     pub(crate) files: Option<Files>,
 }
@@ -228,21 +247,13 @@ pub(crate) struct Files {
     pub(crate) limit: u64,
 }
 
-/// The room on a disk, in bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Disk {
-    pub(crate) path: String,
-    pub(crate) free_bytes: u64,
-    pub(crate) reserve_bytes: u64,
-}
-
 /// By how many milliseconds a clock may be off before that is a reason.
 pub(crate) const fn clock_bound_ms(parameters: &Parameters) -> u64 {
     parameters.clock_drift_ms.div_euclid(CLOCK_PART)
 }
 
 /// How long work waits for a block before that is a reason.
-fn stalled_after(parameters: &Parameters) -> Duration {
+pub(crate) fn stalled_after(parameters: &Parameters) -> Duration {
     let votes_ms = parameters.vote_timeout_ms.saturating_mul(2);
     let round = Duration::from_millis(parameters.propose_timeout_ms.saturating_add(votes_ms));
     round.saturating_mul(STALLED_ROUNDS).clamp(STALLED, STALLED_AT_MOST)
@@ -398,13 +409,14 @@ fn tip_old(seen: &Observed, parameters: &Parameters) -> Option<String> {
 }
 
 fn disk_low(seen: &Observed) -> Option<String> {
-    let Disk { path, free_bytes, reserve_bytes } = seen.disk.as_ref()?;
+    let Room { free_bytes, reserve_bytes } = seen.disk?;
+    let path = &seen.data_dir;
     (free_bytes < reserve_bytes).then(|| {
         format!(
             "{} are free on the disk of {path}, and {} should be; a peer that cannot write stops: free some space \
              (`allod artifacts gc` removes what nobody needs)",
-            show_size(*free_bytes),
-            show_size(*reserve_bytes)
+            show_size(free_bytes),
+            show_size(reserve_bytes)
         )
     })
 }

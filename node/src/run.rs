@@ -60,7 +60,7 @@ pub fn read_genesis(path: &Path) -> anyhow::Result<Genesis> {
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let data = config.data_dir.clone();
     allow_open_files();
-    let ended = run_parts(config).await;
+    let ended = Box::pin(run_parts(config)).await;
     ended.map_err(|error| if is_disk_full(&error) { error.context(disk_full(&data)) } else { error })
 }
 

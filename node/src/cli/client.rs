@@ -212,8 +212,8 @@ impl Client {
     pub(super) async fn submit(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
         let mut standstill = Standstill::new(std::time::Instant::now());
         let taken = tokio::select! {
-            taken = self.submit_and_wait(id, bytes) => taken?,
-            never = standstill.watch(self) => match never {},
+            taken = Box::pin(self.submit_and_wait(id, bytes)) => taken?,
+            never = Box::pin(standstill.watch(self)) => match never {},
         };
         if let Some(line) = standstill.end(taken.height) {
             eprintln!("{line}");

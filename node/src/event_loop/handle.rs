@@ -185,6 +185,12 @@ impl NodeHandle {
             cut_off: status.reached.cut_off,
         };
         self.metrics.set_health(&status.health);
+        for (queue, depth, capacity) in self.network.queues() {
+            self.metrics.set_queue(queue, depth, capacity);
+        }
+        let submissions = self.submissions.max_capacity().saturating_sub(self.submissions.capacity());
+        self.metrics.set_queue("submissions", submissions, self.submissions.max_capacity());
+        self.metrics.set_queue("notices", self.notices.len(), NOTICE_BACKLOG);
         self.metrics.render(&self.ledger, self.network.stats(), &consensus)
     }
 }

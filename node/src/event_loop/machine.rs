@@ -133,11 +133,19 @@ impl Log for NodeMachine {
     }
 
     fn append_log(&mut self, height: Height, entry: &[u8]) -> Result<(), Failure> {
-        Ok(self.log.append(height, entry)?)
+        let begun = Instant::now();
+        self.log.append(height, entry)?;
+        self.metrics.on_log_append(begun.elapsed());
+        Ok(())
     }
 
     fn sync_log(&mut self) -> Result<(), Failure> {
-        Ok(self.log.sync()?)
+        if self.log.is_dirty() {
+            let begun = Instant::now();
+            self.log.sync()?;
+            self.metrics.on_log_sync(begun.elapsed());
+        }
+        Ok(())
     }
 
     fn reset_log(&mut self, height: Height) -> Result<(), Failure> {
@@ -151,7 +159,10 @@ impl Guard for NodeMachine {
     }
 
     fn keep_last_signed(&mut self, record: &[u8]) -> Result<(), Failure> {
-        Ok(self.guard.store(record)?)
+        let begun = Instant::now();
+        self.guard.store(record)?;
+        self.metrics.on_guard_sync(begun.elapsed());
+        Ok(())
     }
 }
 

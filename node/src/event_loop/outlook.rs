@@ -5,7 +5,7 @@ use crate::{
         machine::{NodeMachine, clock},
         quorum::Reached,
     },
-    health::{self, Disk, Files, Health, Lacking, Observed, Told, Work},
+    health::{self, Files, Health, Lacking, Observed, Room, Told, Work},
     network::Audience,
 };
 use allod_protocol::{
@@ -49,13 +49,23 @@ impl Outlook {
 
     /// Looks around, says in the log what has begun and what has ended, and returns what is so.
     pub(crate) fn look(&mut self, host: &mut Host<NodeMachine>, audience: Audience, reached: Reached) -> Health {
-        let now = Instant::now();
+        let (now, own) = (Instant::now(), host.address());
+        let deaf = |one: &&Validator| one.address != own && !audience.validators.contains(&one.key);
+        let unheard: Vec<_> = host.tip().validators.iter().filter(deaf).map(|one| one.address).collect();
         let seen = self.observe(host, audience, reached, now);
         let reasons = health::judge(&seen, host.parameters());
         for line in self.told.look(&reasons, now) {
             line.write();
         }
-        Health { reasons: reasons.into(), clock_ahead_ms: seen.offset.map(|offset| offset.ahead_ms) }
+        let stalled = seen.work.as_ref().is_some_and(|work| work.since >= health::stalled_after(host.parameters()));
+        let awaited = host.lacking().filter(|_| stalled).map(|lacking| lacking.validators).unwrap_or_default();
+        Health {
+            reasons: reasons.into(),
+            clock_ahead_ms: seen.offset.map(|offset| offset.ahead_ms),
+            awaited: awaited.into(),
+            unheard: unheard.into(),
+            disk: seen.disk,
+        }
     }
 
     fn observe(
@@ -107,15 +117,16 @@ impl Outlook {
             foreign: audience.foreign,
             offset: clocks.offset(&tip.validators, &own, moment),
             apart,
+            data_dir: self.data_dir.display().to_string(),
             disk: self.disk(),
             files: files(),
         }
     }
 
-    fn disk(&self) -> Option<Disk> {
+    fn disk(&self) -> Option<Room> {
         let Space { free_bytes, total_bytes } = space(&self.data_dir).ok()?;
         let reserve_bytes = KEPT_FREE_BYTES.min(total_bytes / SMALL_DISK_PART);
-        Some(Disk { path: self.data_dir.display().to_string(), free_bytes, reserve_bytes })
+        Some(Room { free_bytes, reserve_bytes })
     }
 }
 

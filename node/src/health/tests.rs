@@ -40,7 +40,8 @@ fn well() -> Observed {
         foreign: Vec::new(),
         offset: Some(offset(12)),
         apart: Vec::new(),
-        disk: Some(Disk { path: "/var/lib/allod".into(), free_bytes: 900 * MIB, reserve_bytes: 128 * MIB }),
+        data_dir: "/var/lib/allod".into(),
+        disk: Some(Room { free_bytes: 900 * MIB, reserve_bytes: 128 * MIB }),
         files: Some(Files { open: 200, limit: 1_024 }),
     }
 }
@@ -162,7 +163,7 @@ fn an_old_tip_is_told_by_the_clock_of_the_others() {
 
 #[test]
 fn a_disk_that_is_nearly_full_is_named() {
-    let disk = Disk { path: "/var/lib/allod".into(), free_bytes: 100 * MIB, reserve_bytes: 128 * MIB };
+    let disk = Room { free_bytes: 100 * MIB, reserve_bytes: 128 * MIB };
     says(&Observed { disk: Some(disk), ..well() }, Code::DiskLow, &["/var/lib/allod", "100.00 MiB", "128.00 MiB"]);
 }
 

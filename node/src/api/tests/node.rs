@@ -13,7 +13,7 @@ async fn health_and_readiness_follow_the_node() {
     let reasons = [(Code::CutOff, "nobody answers"), (Code::DiskLow, "it is full")];
     let reasons = reasons.map(|(code, detail)| Reason { code, detail: detail.into() });
     peer.status.send_modify(|status| {
-        status.health = Health { reasons: Arc::new(reasons), clock_ahead_ms: Some(-1_500) };
+        status.health = Health { reasons: Arc::new(reasons), clock_ahead_ms: Some(-1_500), ..Health::default() };
     });
     let (code, problem) = peer.get("/readyz").await;
     assert_eq!((code, &problem["code"]), (503, &json!("cut_off")), "{problem}");
@@ -76,6 +76,9 @@ async fn metrics_are_clean_and_tell_what_happened() {
         "allod_consensus_height 5",
         // This peer is the only proposer, and two rounds went by before the last block.
         "allod_consensus_missed_proposals_total 2",
+        "allod_queue_depth{queue=\"submissions\"} 0",
+        "allod_queue_capacity{queue=\"events_consensus\"} 4096",
+        "allod_storage_write_stopped 0",
         "allod_ledger_shares_conserved 1",
         "allod_ledger_transactions_total{result=\"applied\"} 2",
         "allod_ledger_transactions_total{result=\"rejected\"} 0",
