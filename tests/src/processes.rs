@@ -99,7 +99,8 @@ impl Processes {
         self.spawn_by(peer, shell);
     }
 
-    fn spawn_by(&mut self, peer: usize, mut command: Command) {
+    /// Starts a peer by a command of the test's own, to which `run` and its data directory are added.
+    pub fn spawn_by(&mut self, peer: usize, mut command: Command) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path(peer)).expect("a log file");
         let child = command
             .args(["run", "--data"])

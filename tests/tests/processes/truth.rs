@@ -6,8 +6,9 @@ use allod_tests::processes::{Processes, allod, get, text, wait_until};
 use serde_json::Value;
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    os::unix::fs::FileExt,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -34,7 +35,11 @@ fn lines(net: &Processes, peer: usize, code: &str) -> (usize, usize) {
 
 /// Waits until a peer is not ready for a reason, and reads all that an operator would; gives the sentence.
 fn begins(net: &Processes, peer: usize, code: &str) -> String {
-    let before = lines(net, peer, code);
+    begins_after(net, peer, code, lines(net, peer, code))
+}
+
+/// The same, if the log had so many lines of it before.
+fn begins_after(net: &Processes, peer: usize, code: &str, before: (usize, usize)) -> String {
     assert_eq!(before.0, before.1, "{code} is told of already");
     let detail = wait_until(code, || reason(net, peer, code));
     wait_until("the log to tell", || (lines(net, peer, code) == (before.0 + 1, before.1)).then_some(()));
@@ -173,6 +178,63 @@ fn what_is_wrong_is_said_and_so_is_its_end() {
     drop(prometheus);
 
     few_files(&mut net);
+    clock(&mut net, (&owner, &model));
+}
+
+/// Shifts the wall clock of the process that loads it by the milliseconds in a file, which may change.
+const SHIFT: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static const volatile long long *shift_ms;
+__attribute__((constructor)) static void find(void) {
+    int file = open(getenv("SHIFT_FILE"), O_RDONLY);
+    void *page = mmap(0, sizeof(long long), PROT_READ, MAP_SHARED, file, 0);
+    if (page != MAP_FAILED) shift_ms = page;
+}
+int clock_gettime(clockid_t clock, struct timespec *at) {
+    int done = (int)syscall(SYS_clock_gettime, clock, at);
+    if (clock == CLOCK_REALTIME && shift_ms) at->tv_sec += (time_t)(*shift_ms / 1000);
+    return done;
+}
+"#;
+
+/// A validator whose clock is an hour ahead knows it, from what the others say; and they know that theirs are right.
+fn clock(net: &mut Processes, (owner, model): (&str, &str)) {
+    let [source, library, shift] = ["shift.c", "shift.so", "shift"].map(|name| net.root().join(name));
+    fs::write(&source, SHIFT).expect("written");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&source).status();
+    assert!(built.is_ok_and(|status| status.success()), "a C compiler, which RocksDB takes anyway");
+    // Never shorter than what a process has mapped.
+    let shift_file = fs::File::create(&shift).expect("a file");
+    let set = |ms: i64| FileExt::write_all_at(&shift_file, &ms.to_ne_bytes(), 0).expect("written");
+    set(0);
+    net.kill(3);
+    let mut command = Command::new(allod());
+    command.env("LD_PRELOAD", &library).env("SHIFT_FILE", &shift);
+    net.spawn_by(3, command);
+    net.wait_ready(3);
+    let ahead = |net: &Processes, peer| net.metric(peer, "allod_clock_ahead_seconds");
+    let before = lines(net, 3, "clock_off");
+    set(3_600_000);
+    wait_until("each validator to propose", || {
+        net.must(0, &["contribute", model, "--as", owner, "--kind", "data", "--amount", "1"]);
+        reason(net, 3, "clock_off")
+    });
+    let detail = begins_after(net, 3, "clock_off", before);
+    assert!(detail.contains("1 h ahead of"), "{detail}");
+    assert!((3_590.0..3_610.0).contains(&ahead(net, 3)), "{}", ahead(net, 3));
+    for peer in 0..3 {
+        assert_eq!(reason(net, peer, "clock_off"), None);
+        assert!(ahead(net, peer).abs() < 10.0, "{}", ahead(net, peer));
+    }
+    set(0);
+    ends(net, 3, "clock_off");
+    assert!(ahead(net, 3).abs() < 10.0, "{}", ahead(net, 3));
 }
 
 /// A process that may open few files says so at its start, and when they are nearly used up; and what fails for it is not
@@ -188,9 +250,12 @@ fn few_files(net: &mut Processes) {
     let detail = begins(net, 3, "files_low");
     assert!(detail.contains("of 300 files"), "{detail}");
     // Beyond the limit nothing is taken any more. That is told once, however often it fails; who is there is still answered.
-    let more: Vec<TcpStream> = (0..held.len()).map(|_| connect()).collect();
+    let mut probe = BufReader::new(held.pop().expect("a connection"));
+    probe.get_ref().set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    // Fewer than wait in the queue of a listener.
+    let more: Vec<TcpStream> = (0..60).map(|_| connect()).collect();
     wait_until("many failures", || {
-        let metrics = ask(held.pop().expect("enough connections"), "/metrics");
+        let metrics = ask(&mut probe, "/metrics");
         let failures = metrics.lines().find_map(|line| line.strip_prefix("allod_http_accept_failures_total "))?;
         (failures.parse::<u64>().ok()? >= 10).then_some(())
     });
@@ -199,13 +264,24 @@ fn few_files(net: &mut Processes) {
     ends(net, 3, "files_low");
 }
 
-/// Asks on a connection that is open.
-fn ask(mut stream: TcpStream, path: &str) -> String {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("asked");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("answered");
-    String::from_utf8_lossy(&answer).into_owned()
+/// Asks on a connection that is open, and leaves it open.
+fn ask(stream: &mut BufReader<TcpStream>, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.get_mut().write_all(request.as_bytes()).expect("asked");
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).expect("an answer") > 0, "the connection was closed");
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).expect("the body");
+    String::from_utf8(body).expect("text")
 }
 
 #[test]
