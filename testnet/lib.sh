@@ -97,7 +97,7 @@ wait_for() { # wait_for SECONDS WHAT COMMAND...: until the command succeeds
 
 # is_up: whether peer $1 can take part, or cannot only because too few of the others run, which is not its fault.
 is_ready() { curl -fsS -m 2 "$(api_of "$1")/readyz"; }
-is_up() { is_ready "$1" || curl -sS -m 2 "$(api_of "$1")/readyz" | grep -q '"code": *"cut_off"'; }
+is_up() { is_ready "$1" || curl -sS -m 2 "$(api_of "$1")/readyz" | grep -qE '"code": *"(cut_off|alone|no_quorum|tip_old)"'; }
 
 wait_ready() { # waits until peer $1 can take part; with $2 = is_up, even without the others
   local deadline=$((SECONDS + 60))

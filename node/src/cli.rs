@@ -47,6 +47,7 @@ mod seals;
 mod shares;
 mod signing;
 mod silence;
+mod standstill;
 mod status;
 mod stop;
 mod testnet;

@@ -12,7 +12,7 @@ mod sources;
 mod tests;
 mod values;
 
-pub use directories::{default_data_dir, default_keys_dir};
+pub use directories::{default_data_dir, default_keys_dir, is_nodes};
 pub(crate) use settings::nearest;
 pub use settings::{SETTINGS, Setting, file_text, toml_value};
 pub use sources::{Flags, Loaded, Origin, Sources, Value};

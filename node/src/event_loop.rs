@@ -6,6 +6,7 @@
 
 pub mod handle;
 pub(crate) mod machine;
+pub(crate) mod outlook;
 pub mod quorum;
 pub(crate) mod retire;
 pub(crate) mod verifier;
@@ -14,9 +15,11 @@ use crate::{
     event_loop::{
         handle::{Role, Status, Submission},
         machine::NodeMachine,
-        quorum::{Reached, Watch},
+        outlook::Outlook,
+        quorum::Reached,
         verifier::Verified,
     },
+    health::Health,
     network::{NetworkEvent, NetworkEvents, NetworkHandle, SyncChannel, SyncRequest, SyncResponse, Topic},
 };
 use allod_protocol::{
@@ -30,7 +33,7 @@ use allod_protocol::{
 };
 use allod_storage::Ledger;
 use anyhow::Context as _;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::Instant,
@@ -71,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) key: SigningKey,
     pub(crate) network_id: NetworkId,
     pub(crate) status: watch::Sender<Status>,
+    pub(crate) data_dir: PathBuf,
 }
 
 /// The loop's state.
@@ -79,7 +83,8 @@ pub(crate) struct EventLoop {
     network_id: NetworkId,
     status: watch::Sender<Status>,
     reached: Reached,
-    cut_off: Watch,
+    outlook: Outlook,
+    health: Health,
     tick_at: Instant,
     /// The height as of which the swarm knows the validators.
     validators_of: Option<Height>,
@@ -93,13 +98,14 @@ impl EventLoop {
     /// # Errors
     /// As [`Host::resume`].
     pub(crate) fn resume(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { machine, key, network_id, status } = parts;
+        let Parts { machine, key, network_id, status, data_dir } = parts;
         let own = key.public_key();
         let host = Host::resume(machine, Some(key)).map_err(|stopped| stopped.error)?;
         let reached = Reached::of(&host.machine().network.audience(), &host.tip().validators, own);
-        let (cut_off, readers) = (Watch::default(), Arc::new(Semaphore::new(READERS)));
-        let (tick_at, validators_of) = (Instant::now(), None);
-        let this = Self { host, network_id, status, reached, cut_off, tick_at, validators_of, readers };
+        let (outlook, health, readers) =
+            (Outlook::new(data_dir), Health::starting(), Arc::new(Semaphore::new(READERS)));
+        let (tick_at, validators_of) = (first_look(), None);
+        let this = Self { host, network_id, status, reached, outlook, health, tick_at, validators_of, readers };
         this.tell_status();
         Ok(this)
     }
@@ -115,11 +121,13 @@ impl EventLoop {
             if matches!(event, Event::Stop) {
                 return Ok(());
             }
+            let begun = Instant::now();
             self.on_event(event)?;
             self.host.advance()?;
             self.tell_validators();
             self.look_around()?;
             self.tell_status();
+            self.host.machine().metrics.on_turn(begun.elapsed());
         }
     }
 
@@ -160,7 +168,13 @@ impl EventLoop {
     fn on_network(&mut self, event: NetworkEvent) -> anyhow::Result<()> {
         match event {
             NetworkEvent::Consensus { data, token, room: _ } => self.host.on_consensus(&data, token)?,
-            NetworkEvent::Gossip { topic: Topic::Blocks, data, token } => self.host.on_push(&data, token)?,
+            NetworkEvent::Gossip { topic: Topic::Blocks, data, token } => {
+                let before = self.host.tip().height;
+                self.host.on_push(&data, token)?;
+                if self.host.tip().height > before {
+                    self.host.machine_mut().hear_newest();
+                }
+            }
             NetworkEvent::SyncRequested { peer: _, request, channel } => {
                 let (ledger, network) = (self.host.machine().ledger.clone(), self.host.machine().network.clone());
                 tokio::spawn(serve_blocks(ledger, network, request, channel, self.readers.clone()));
@@ -192,7 +206,7 @@ impl EventLoop {
         }
     }
 
-    /// Checks which validators hear this peer. Called periodically.
+    /// Checks which validators hear this peer, and whether it can do its work. Called periodically.
     fn look_around(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         if now < self.tick_at {
@@ -200,9 +214,11 @@ impl EventLoop {
         }
         self.tick_at = now.checked_add(TICK).unwrap_or(now);
         let (tip, machine) = (self.host.tip(), self.host.machine());
-        self.reached = Reached::of(&machine.network.audience(), &tip.validators, self.key());
-        self.cut_off.look(&self.reached, now);
+        let audience = machine.network.audience();
+        self.reached = Reached::of(&audience, &tip.validators, self.key());
+        self.health = self.outlook.look(&mut self.host, audience, self.reached);
         self.host.machine().metrics.tick();
+        self.host.machine_mut().repeats.rest();
         self.host.machine_mut().rest(now).context("the ledger cannot be written")
     }
 
@@ -229,6 +245,7 @@ impl EventLoop {
             best_known_height: host.best_known(),
             catching_up: host.is_behind(),
             reached: self.reached,
+            health: self.health.clone(),
         };
         host.machine().metrics.set_mempool(host.mempool());
         self.status.send_if_modified(|known| {
@@ -237,6 +254,12 @@ impl EventLoop {
             changed
         });
     }
+}
+
+/// When to look around first: connecting takes a moment, and nothing is known before.
+fn first_look() -> Instant {
+    let now = Instant::now();
+    now.checked_add(TICK).unwrap_or(now)
 }
 
 /// Answers another peer's request from the ledger, if it still waits when its turn comes. Reading blocks takes a while

@@ -4,8 +4,9 @@
 //! blocks nor reads the ledger. Counts that others keep (the swarm, the database, the ledger itself) are read at each
 //! scrape: [`Metrics::render`].
 //!
-//! Names use base units (seconds, bytes) and `_total` on counters. Labels have few values: no id, address or handle is
-//! ever a label. The metrics themselves are defined in `families`.
+//! Names use base units (seconds, bytes) and `_total` on counters. Labels have few values: validators are the only ones that
+//! are named (`validators`), and no other id, address or handle is ever a label. The metrics themselves are defined in
+//! `families`.
 //!
 //! Two things are read from the ledger after each block, by a task beside the event loop ([`Metrics::look_back`]), at a
 //! cost proportional to the block:
@@ -15,9 +16,11 @@
 //! - `allod_consensus_missed_proposals_total`: rounds that did not decide and in which this peer was the proposer.
 
 mod families;
+mod validators;
 
 use crate::{
     exchange::serve::ServeCounters,
+    health::{Code, Health},
     network::{NetworkStats, Topic},
 };
 use allod_protocol::{
@@ -34,7 +37,8 @@ use allod_protocol::{
 };
 use allod_storage::Ledger;
 use families::{
-    ArtifactMetrics, Consensus, HttpMetrics, LedgerMetrics, Make, MempoolMetrics, NetworkMetrics, StorageMetrics,
+    ArtifactMetrics, Consensus, HealthMetrics, HttpMetrics, LedgerMetrics, MachineMetrics, Make, MempoolMetrics,
+    NetworkMetrics, StorageMetrics,
 };
 use prometheus::{Encoder as _, IntCounter, Registry, TextEncoder};
 use std::{
@@ -45,6 +49,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use validators::Validators;
 
 /// Maximum number of own submissions whose finality is being timed; when there are more, the oldest are dropped.
 const TIMED_SUBMISSIONS: usize = 65_536;
@@ -80,6 +85,9 @@ pub struct Metrics {
     submissions: Mutex<HashMap<TransactionId, Instant>>,
     served: OnceLock<Arc<ServeCounters>>,
     last_block: Mutex<Option<(Height, Timestamp)>>,
+    health: HealthMetrics,
+    machine: MachineMetrics,
+    validators: Validators,
     consensus: Consensus,
     ledger: LedgerMetrics,
     mempool: MempoolMetrics,
@@ -108,6 +116,9 @@ impl Metrics {
             submissions: Mutex::default(),
             served: OnceLock::new(),
             last_block: Mutex::default(),
+            health: make.health()?,
+            machine: make.machine()?,
+            validators: Validators::new(make.validators()?),
             consensus: make.consensus()?,
             ledger: make.ledger()?,
             mempool: make.mempool()?,
@@ -125,6 +136,7 @@ impl Metrics {
             metrics.artifacts.fetches.with_label_values(&[result]);
         }
         metrics.ledger.shares_conserved.set(1);
+        metrics.set_health(&Health::starting());
         Ok(metrics)
     }
 
@@ -207,6 +219,7 @@ impl Metrics {
         self.mempool.transactions.set(gauge(mempool.len() as u64));
         self.mempool.size_bytes.set(gauge(mempool.size_bytes() as u64));
         self.mempool.weight.set(gauge(mempool.weight().get()));
+        self.mempool.senders.set(gauge(mempool.senders() as u64));
     }
 
     /// The current height entered a round.
@@ -221,6 +234,54 @@ impl Metrics {
     /// A validator was seen to sign twice.
     pub fn on_double_sign(&self) {
         self.consensus.double_signs.inc();
+    }
+
+    /// Sets whether this peer can do its work, and if not, why.
+    pub fn set_health(&self, health: &Health) {
+        self.health.ready.set(i64::from(health.is_ready()));
+        for code in Code::ALL {
+            self.health.not_ready.with_label_values(&[code.name()]).set(i64::from(health.has(code)));
+        }
+        self.validators.set_missing(&health.awaited, &health.unheard);
+        if let Some(room) = health.disk {
+            self.machine.disk_free.set(gauge(room.free_bytes));
+            self.machine.disk_reserve.set(gauge(room.reserve_bytes));
+        }
+        if let Some(ahead_ms) = health.clock_ahead_ms {
+            self.health.clock_ahead.set(
+                Duration::from_millis(ahead_ms.unsigned_abs()).as_secs_f64().copysign(if ahead_ms < 0 {
+                    -1.0
+                } else {
+                    1.0
+                }),
+            );
+        }
+    }
+
+    /// An entry was appended to the consensus log.
+    pub fn on_log_append(&self, took: Duration) {
+        self.machine.log_append.observe(took.as_secs_f64());
+    }
+
+    /// What was appended to the consensus log was made durable.
+    pub fn on_log_sync(&self, took: Duration) {
+        self.machine.log_sync.observe(took.as_secs_f64());
+    }
+
+    /// The record of what the consensus key signed last was made durable.
+    pub fn on_guard_sync(&self, took: Duration) {
+        self.machine.guard_sync.observe(took.as_secs_f64());
+    }
+
+    /// The event loop handled an event and all that it led to.
+    pub fn on_turn(&self, took: Duration) {
+        self.machine.turn.observe(took.as_secs_f64());
+    }
+
+    /// Sets how many items wait in a queue, and how many it has room for.
+    pub fn set_queue(&self, queue: &str, depth: usize, capacity: usize) {
+        self.machine.queue_depth.with_label_values(&[queue]).set(gauge(depth as u64));
+        self.machine.queue_capacity.with_label_values(&[queue]).set(gauge(capacity as u64));
     }
 
     /// Blocks were received from another peer.
@@ -275,6 +336,11 @@ impl Metrics {
         self.http.subscribers.set(gauge(count as u64));
     }
 
+    /// Sets how often the API got no connection of the system.
+    pub fn set_accept_failures(&self, count: u64) {
+        raise(&self.http.accept_failures, count);
+    }
+
     /// All metrics in Prometheus' text format. Counts that others keep are read now. Reads the database.
     ///
     /// # Errors
@@ -300,8 +366,11 @@ impl Metrics {
         self.consensus.reached_power.set(gauge(state.reached_power.get()));
         self.consensus.total_power.set(gauge(state.total_power.get()));
         self.consensus.cut_off.set(i64::from(state.cut_off));
-        let own = read::<ValidatorSchedule>(&snapshot, &())?
-            .and_then(|schedule| schedule.current.by_address(&state.validator).map(|validator| validator.power));
+        let schedule = read::<ValidatorSchedule>(&snapshot, &())?;
+        if let Some(schedule) = &schedule {
+            self.validators.show(&schedule.current, &snapshot)?;
+        }
+        let own = schedule.and_then(|schedule| schedule.current.by_address(&state.validator).map(|one| one.power));
         self.consensus.validator.set(i64::from(own.is_some()));
         self.consensus.power.set(gauge(own.map_or(0, Power::get)));
         Ok(())
@@ -371,6 +440,9 @@ impl Metrics {
             self.storage.size_bytes.with_label_values(&[kind]).set(gauge(bytes));
         }
         self.storage.keys.set(gauge(stats.keys));
+        self.storage.write_stopped.set(i64::from(stats.is_write_stopped));
+        self.storage.delayed_write_rate.set(gauge(stats.delayed_write_bytes_per_second));
+        self.storage.background_errors.set(gauge(stats.background_errors));
         let Some(served) = self.served.get() else { return };
         raise(&self.artifacts.served_bytes, load(&served.sent_bytes));
         let answers = [
@@ -407,12 +479,13 @@ impl Metrics {
                  ledger, keep its directory, and compare `allod block {height}` with other peers"
             );
         }
-        let rounds = ledger.certificate(height)?.map_or(0, |certificate| certificate.round);
-        if rounds > 0
-            && let Some(schedule) = read::<ValidatorSchedule>(&ledger.snapshot_at(height.previous())?, &())?
-        {
-            let missed = (0..rounds).filter(|round| schedule.current.proposer(height, *round).address == *own).count();
-            self.consensus.missed_proposals.inc_by(missed as u64);
+        let certificate = ledger.certificate(height)?;
+        let schedule = read::<ValidatorSchedule>(&ledger.snapshot_at(height.previous())?, &())?;
+        if let (Some(certificate), Some(schedule)) = (certificate, schedule) {
+            let set = &schedule.current;
+            self.validators.on_block((set, height), &certificate, &ledger.snapshot())?;
+            let own = (0..certificate.round).filter(|round| set.proposer(height, *round).address == *own).count();
+            self.consensus.missed_proposals.inc_by(own as u64);
         }
         // Last, so that whoever reads this height finds everything that was read back with it.
         self.ledger.shares_checked_height.set(gauge(height.get()));

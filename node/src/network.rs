@@ -399,6 +399,8 @@ pub struct NetworkHandle {
     stats: Arc<NetworkStats>,
     validators: Arc<watch::Sender<BTreeSet<PublicKey>>>,
     audience: watch::Receiver<Audience>,
+    /// The queues that the event loop empties.
+    incoming: Incoming,
 }
 
 impl std::fmt::Debug for NetworkHandle {
@@ -518,6 +520,20 @@ impl NetworkHandle {
         });
     }
 
+    /// The bounded queues between the swarm and the rest of this peer: name, items that wait, items that there is room for.
+    pub fn queues(&self) -> Vec<(&'static str, usize, usize)> {
+        let mut queues = vec![
+            of("publish_consensus", &self.consensus),
+            of("publish", &self.bulk),
+            of("verdicts_consensus", &self.consensus_verdicts),
+            of("verdicts", &self.verdicts),
+            of("commands", &self.commands),
+        ];
+        // The swarm's ends; they are gone when it has ended.
+        queues.extend(self.incoming.iter().filter_map(|(name, queue)| Some(of(name, &queue.upgrade()?))));
+        queues
+    }
+
     /// Which peers hear this peer now.
     pub fn audience(&self) -> Audience {
         self.audience.borrow().clone()
@@ -539,6 +555,22 @@ impl NetworkHandle {
             tracing::debug!(%error, "the swarm did not take a request");
         }
     }
+}
+
+/// The swarm's ends of queues, by name, for as long as the swarm lives.
+type Incoming = [(&'static str, mpsc::WeakSender<NetworkEvent>); 4];
+
+fn queues_of(events: &EventSender, consensus: &mpsc::Sender<NetworkEvent>) -> Incoming {
+    [
+        ("events_control", events.control.downgrade()),
+        ("events_consensus", consensus.downgrade()),
+        ("events_blocks", events.blocks.downgrade()),
+        ("events_announcements", events.bulk.downgrade()),
+    ]
+}
+
+fn of<T>(name: &'static str, queue: &mpsc::Sender<T>) -> (&'static str, usize, usize) {
+    (name, queue.max_capacity().saturating_sub(queue.capacity()), queue.max_capacity())
 }
 
 /// Starts the swarm: listens on every address, or fails and names the one it cannot listen on; reads the remembered
@@ -580,6 +612,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         stats: stats.clone(),
         validators: Arc::new(validators_in),
         audience,
+        incoming: queues_of(&events, &consensus_events),
     };
     let plane = Plane::new(consensus::Parts {
         local: config.secret.public_key(),

@@ -6,10 +6,11 @@ use crate::{
     event_loop::{
         EventLoop, Parts, Sources,
         handle::{NOTICE_BACKLOG, NodeHandle, Role, SUBMISSION_BACKLOG, Status},
-        machine::NodeMachine,
+        machine::{LogRepeats, NodeMachine},
         quorum::Reached,
         retire,
     },
+    health::{Health, clocks::Clocks},
     keys,
     metrics::Metrics,
     network::{self, Audience, NetworkConfig},
@@ -63,7 +64,7 @@ pub fn read_genesis(path: &Path) -> anyhow::Result<Genesis> {
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let data = config.data_dir.clone();
     allow_open_files();
-    let ended = run_parts(config).await;
+    let ended = Box::pin(run_parts(config)).await;
     ended.map_err(|error| if is_disk_full(&error) { error.context(disk_full(&data)) } else { error })
 }
 
@@ -77,6 +78,13 @@ pub(crate) fn allow_open_files() {
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
     {
         tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+    if wanted < OPEN_FILES {
+        tracing::warn!(
+            limit = wanted,
+            "this process may open {wanted} files and connections, and may need {OPEN_FILES}: raise the hard limit \
+             (LimitNOFILE= in a systemd unit, ulimit -Hn in a shell)"
+        );
     }
 }
 
@@ -133,9 +141,12 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
         notices,
         started: tokio::time::Instant::now(),
         rest_at: None,
+        clocks: Clocks::default(),
+        newest: None,
+        repeats: LogRepeats::default(),
     };
     let services = Services::start(&handle, config.artifact_options(), &stop)?;
-    let parts = Parts { machine, key: validator_key, network_id, status: status_in };
+    let parts = Parts { machine, key: validator_key, network_id, status: status_in, data_dir: data.clone() };
     let sources = Sources { network: network_events, submissions, stop: stop.clone() };
     let mut consensus = spawn_event_loop(parts, sources)?;
     let mut server = tokio::spawn(api::serve(listeners, handle, services, door, stop));
@@ -230,6 +241,7 @@ fn first_status(ledger: &Ledger, key: &SigningKey) -> Status {
         best_known_height: Height::ZERO,
         catching_up: false,
         reached: Reached::of(&Audience::default(), &tip.validators, key.public_key()),
+        health: Health::starting(),
     }
 }
 

@@ -52,7 +52,7 @@ pub use card::{CARD_SIZE_BYTES, Card};
 pub use damage::{DamageNews, Salvaged};
 pub use error::{ArtifactError, ReceiveError, Reference};
 pub use export::Overwrite;
-pub use files::KEPT_FREE_BYTES;
+pub use files::{KEPT_FREE_BYTES, Space, space};
 pub use garbage_collection::{ABANDONED_AFTER, Garbage, Hold};
 pub use headers::{Contents, Format, Header, HeaderError, ModelFile, UnreadFile};
 pub use import::{ImportMode, Imported, Publication};

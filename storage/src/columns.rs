@@ -245,11 +245,19 @@ impl Database {
 
     /// A number that RocksDB reports, summed over all columns. 0 if it does not report it.
     pub(crate) fn property_sum(&self, name: &str) -> u64 {
-        let value = |column: Column| {
+        self.properties(name).fold(0, u64::saturating_add)
+    }
+
+    /// A number that RocksDB reports of the whole database, by whichever column. 0 if it does not report it.
+    pub(crate) fn property_max(&self, name: &str) -> u64 {
+        self.properties(name).max().unwrap_or(0)
+    }
+
+    fn properties(&self, name: &str) -> impl Iterator<Item = u64> {
+        Column::ALL.into_iter().filter_map(move |column| {
             let handle = self.db.cf_handle(column.name())?;
             self.db.property_int_value_cf(handle, name).ok().flatten()
-        };
-        Column::ALL.into_iter().filter_map(value).fold(0, u64::saturating_add)
+        })
     }
 
     pub(crate) fn cache_bytes(&self) -> u64 {

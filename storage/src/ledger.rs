@@ -45,6 +45,12 @@ pub struct Stats {
     pub compaction_pending_bytes: u64,
     /// Number of keys, by RocksDB's estimate.
     pub keys: u64,
+    /// Whether it takes no writes, because compaction does not keep up.
+    pub is_write_stopped: bool,
+    /// The rate to which it slows writes, in bytes per second; 0 if it does not.
+    pub delayed_write_bytes_per_second: u64,
+    /// Errors of its own threads since it was opened.
+    pub background_errors: u64,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -102,6 +108,9 @@ impl Ledger {
             cache_bytes: self.inner.database.cache_bytes(),
             compaction_pending_bytes: sum("rocksdb.estimate-pending-compaction-bytes"),
             keys: sum("rocksdb.estimate-num-keys"),
+            is_write_stopped: sum("rocksdb.is-write-stopped") > 0,
+            delayed_write_bytes_per_second: self.inner.database.property_max("rocksdb.actual-delayed-write-rate"),
+            background_errors: self.inner.database.property_max("rocksdb.background-errors"),
         }
     }
 }

@@ -89,8 +89,20 @@ impl Processes {
 
     /// Starts a peer; its output goes to a file beside its data.
     pub fn spawn(&mut self, peer: usize) {
+        self.spawn_by(peer, Command::new(allod()));
+    }
+
+    /// Starts a peer that may open so many files.
+    pub fn spawn_with_files(&mut self, peer: usize, files: u32) {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"]).arg(allod());
+        self.spawn_by(peer, shell);
+    }
+
+    /// Starts a peer by a command of the test's own, to which `run` and its data directory are added.
+    pub fn spawn_by(&mut self, peer: usize, mut command: Command) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path(peer)).expect("a log file");
-        let child = Command::new(allod())
+        let child = command
             .args(["run", "--data"])
             .arg(self.data(peer))
             .stdin(Stdio::null())
@@ -107,6 +119,19 @@ impl Processes {
             child.kill().expect("SIGKILL");
             child.wait().expect("the end of the peer");
         }
+    }
+
+    /// Sends a signal to a running peer: `STOP`, `CONT`.
+    pub fn signal(&self, peer: usize, signal: &str) {
+        let pid = self.peers[peer].as_ref().expect("a running peer").id().to_string();
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(pid).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{signal}");
+    }
+
+    /// How many files a running peer has open.
+    pub fn open_files(&self, peer: usize) -> usize {
+        let pid = self.peers[peer].as_ref().expect("a running peer").id();
+        std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the files of a process").count()
     }
 
     /// Whether a peer has ended by itself.
@@ -201,6 +226,15 @@ impl Processes {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the client runs")
+    }
+
+    /// What a command that must succeed answers to people.
+    pub fn told(&self, peer: usize, arguments: &[&str]) -> String {
+        let mut command = Command::new(allod());
+        command.env("ALLOD_KEYS", self.root().join("keys")).args(["--api", &self.api(peer)]).args(arguments);
+        let output = command.stdin(Stdio::null()).output().expect("the client runs");
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// The same, for a command that must succeed; gives its answer.

@@ -10,6 +10,7 @@
 //! [`seated`], which tells the connection that a request has come and that its answer has gone.
 
 use super::transport::Transport;
+use crate::repeats::Repeats;
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Request, connect_info::Connected},
@@ -26,14 +27,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep},
 };
@@ -43,6 +44,9 @@ use tokio_rustls::rustls::ServerConfig;
 const HEAD_SIZE_BYTES: usize = 64 * 1024;
 /// How often it is looked whether somebody gives way, while all places are taken.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long to wait after the system gave no connection: it will not at once.
+const FAILURE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long is waited for a client.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +64,7 @@ pub(crate) struct Seats {
     room: Arc<Semaphore>,
     patience: Patience,
     taken: Mutex<Taken>,
+    failures: AtomicU64,
 }
 
 #[derive(Default)]
@@ -70,7 +75,13 @@ struct Taken {
 
 impl Seats {
     pub(crate) fn new(connections: usize, patience: Patience) -> Arc<Self> {
-        Arc::new(Self { room: Arc::new(Semaphore::new(connections)), patience, taken: Mutex::default() })
+        let (room, taken, failures) = (Arc::new(Semaphore::new(connections)), Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { room, patience, taken, failures })
+    }
+
+    /// How often the system gave no connection.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// A place, which somebody else has to give up if there is none left.
@@ -244,11 +255,38 @@ pub(crate) struct Limited {
     listener: TcpListener,
     seats: Arc<Seats>,
     tls: Option<Arc<ServerConfig>>,
+    failures: Repeats,
 }
 
 impl Limited {
     pub(crate) fn new(listener: TcpListener, seats: Arc<Seats>, tls: Option<Arc<ServerConfig>>) -> Self {
-        Self { listener, seats, tls }
+        Self { listener, seats, tls, failures: Repeats::default() }
+    }
+
+    /// The next stream, however long the system gives none.
+    async fn accept_stream(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            let failure = match TcpListener::accept(&self.listener).await {
+                Ok(accepted) => return accepted,
+                Err(error) => error,
+            };
+            // A client that is gone already is nobody's failure.
+            if matches!(
+                failure.kind(),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+            ) {
+                continue;
+            }
+            self.seats.failures.fetch_add(1, Ordering::Relaxed);
+            if let Some(more) = self.failures.on(std::time::Instant::now()) {
+                tracing::error!(
+                    error = %failure, more,
+                    "the API takes no connections; if too many files are open, raise the limit (LimitNOFILE= in a systemd unit, \
+                     ulimit -n in a shell)"
+                );
+            }
+            tokio::time::sleep(FAILURE_PAUSE).await;
+        }
     }
 }
 
@@ -257,7 +295,7 @@ impl Listener for Limited {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let (stream, address) = self.accept_stream().await;
         // Small answers should leave at once; a socket that refuses works all the same.
         let _ = stream.set_nodelay(true);
         let place = self.seats.take(address.ip()).await;
@@ -427,10 +465,7 @@ impl HttpBody for Held {
 mod unit_tests {
     use super::*;
     use axum::{Router, middleware, routing::get};
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpStream,
-    };
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     /// A bound on everything that a test waits for.
     const PATIENCE: Duration = Duration::from_secs(20);

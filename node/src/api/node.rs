@@ -3,9 +3,11 @@
 use super::{
     Shared, TICK_MAX,
     reader::{Json, Reader, json, with_reader},
-    views::{HealthView, NetworkView, PeerView, Problem, RoleView, StatusView, ValidatorView, ValidatorsView},
+    views::{
+        HealthView, NetworkView, PeerView, Problem, ReasonView, RoleView, StatusView, ValidatorView, ValidatorsView,
+    },
 };
-use crate::event_loop::{handle::Role, quorum::Reached};
+use crate::event_loop::handle::Role;
 use allod_protocol::{
     ground::limits,
     ledger::genesis::Genesis,
@@ -41,34 +43,19 @@ pub(crate) async fn health(State(api): State<Shared>) -> Result<Json<HealthView>
     Ok(Json(HealthView { status: "ok".into(), height: api.node.status().height }))
 }
 
-/// Whether this peer is level with the others, as far as it knows, and is heard by enough of them to take part.
+/// Whether this peer can do its work: whether it hears and is heard by enough of the others, is level with them, and they
+/// decide. The reasons for which it is not are named, each with a stable code.
 #[utoipa::path(get, path = "/readyz", tag = "node", responses(
-    (status = 200, description = "It is.", body = HealthView),
-    (status = 503, description = "It is catching up, or cut off.", body = Problem, content_type = "application/problem+json"),
+    (status = 200, description = "It can.", body = HealthView),
+    (status = 503, description = "It cannot; `reasons` says why.", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn ready(State(api): State<Shared>) -> Result<Json<HealthView>, Problem> {
-    let status = api.node.status();
-    if status.catching_up {
-        return Err(Problem::unavailable(
-            "catching_up",
-            format!(
-                "this peer is at height {} of at least {}; wait until it has caught up",
-                status.height, status.best_known_height
-            ),
-        ));
+    // A loop that stands still would tell what was so when it last came round.
+    let alive = health(State(api.clone())).await?;
+    match Problem::not_ready(&api.node.status().health) {
+        None => Ok(alive),
+        Some(problem) => Err(problem),
     }
-    let Reached { listening_peers, power, total_power, cut_off } = status.reached;
-    if cut_off {
-        return Err(Problem::unavailable(
-            "cut_off",
-            format!(
-                "what this peer says is heard by {listening_peers} peers and by validators with {power} of {total_power} of \
-                 the power, itself included; a validator needs more than two thirds, an observer one peer: see that the \
-                 others run and can be reached from here"
-            ),
-        ));
-    }
-    health(State(api)).await
 }
 
 /// Every metric, in Prometheus' text format.
@@ -77,6 +64,7 @@ pub(crate) async fn ready(State(api): State<Shared>) -> Result<Json<HealthView>,
 ))]
 pub(crate) async fn metrics(State(api): State<Shared>) -> Result<Response, Problem> {
     api.node.metrics.set_event_subscribers(super::SUBSCRIBERS.saturating_sub(api.subscribers.available_permits()));
+    api.node.metrics.set_accept_failures(api.seats.failures());
     let text = with_reader(&api, |reader| {
         let rendered = reader.node.render_metrics();
         rendered.map_err(|error| Problem::internal("metrics", format!("the metrics cannot be gathered: {error:#}")))
@@ -120,6 +108,9 @@ pub(crate) async fn status(State(api): State<Shared>) -> Json<StatusView> {
         reached_power: status.reached.power,
         total_power: status.reached.total_power,
         cut_off: status.reached.cut_off,
+        ready: status.health.is_ready(),
+        not_ready: status.health.reasons.iter().map(ReasonView::from).collect(),
+        clock_ahead_ms: status.health.clock_ahead_ms,
     })
 }
 

@@ -1,8 +1,11 @@
 //! Errors, as RFC 9457 problem details. A code is stable, a detail says what to do; nothing of this process's inside is
 //! shown beyond what its own error texts say.
 
-use super::views::Problem;
-use crate::{artifacts::service::ServiceError, event_loop::handle::SubmitError, exchange::fetch::FetchError, json};
+use super::views::{Problem, ReasonView};
+use crate::{
+    artifacts::service::ServiceError, event_loop::handle::SubmitError, exchange::fetch::FetchError, health::Health,
+    json,
+};
 use allod_protocol::{
     agreement::mempool::Refused,
     ground::{invalid::Invalid, state::StateError},
@@ -24,7 +27,16 @@ impl Problem {
             detail: detail.into(),
             code: code.to_owned(),
             candidates: None,
+            reasons: None,
         }
+    }
+
+    /// The problem of a peer that is not ready. `None` if it is.
+    pub(crate) fn not_ready(health: &Health) -> Option<Self> {
+        let details: Vec<&str> = health.reasons.iter().map(|reason| reason.detail.as_str()).collect();
+        let reasons = health.reasons.iter().map(ReasonView::from).collect();
+        let problem = Self::unavailable(health.reasons.first()?.code.name(), details.join("; "));
+        Some(Self { reasons: Some(reasons), ..problem })
     }
 
     pub(crate) fn bad_request(code: &str, detail: impl Into<String>) -> Self {

@@ -313,6 +313,10 @@ impl Peer {
         lines
     }
 
+    async fn metrics(&self) -> String {
+        self.client.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap()
+    }
+
     fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.directory.path().join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -361,6 +365,7 @@ fn status_of(ledger: &Ledger) -> Status {
             total_power: tip.validators.total_power(),
             cut_off: false,
         },
+        health: crate::health::Health::default(),
     }
 }
 

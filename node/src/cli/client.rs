@@ -1,6 +1,6 @@
 //! A node's API as the client uses it: JSON in and out, transactions in canonical bytes, streamed answers in lines.
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, standstill::Standstill};
 use crate::{
     api::views::{AccountView, BatchView, GapView, ModelView, NoticeView, Page, Problem, StatusView, Submitted},
     tls,
@@ -208,8 +208,20 @@ impl Client {
         self.read(&bytes, path)
     }
 
-    /// Submits a transaction and waits until it is in a block.
+    /// Submits a transaction and waits until it is in a block. Meanwhile tells if nothing is decided, and why.
     pub(super) async fn submit(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
+        let mut standstill = Standstill::new(std::time::Instant::now());
+        let taken = tokio::select! {
+            taken = Box::pin(self.submit_and_wait(id, bytes)) => taken?,
+            never = Box::pin(standstill.watch(self)) => match never {},
+        };
+        if let Some(line) = standstill.end(taken.height) {
+            eprintln!("{line}");
+        }
+        Ok(taken)
+    }
+
+    async fn submit_and_wait(&self, id: TransactionId, bytes: Vec<u8>) -> Result<Taken> {
         let request = self.http.post(self.url("/v1/transactions?wait=true"));
         let request = request.header(header::CONTENT_TYPE, BYTES).body(bytes).timeout(DECISION);
         let response = self.send(request).await?;

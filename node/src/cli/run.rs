@@ -21,7 +21,7 @@ impl Run {
             Some(directory) => directory,
             None => config::default_data_dir()?,
         };
-        if !data_dir.join("genesis.json").exists() {
+        if !config::is_nodes(&data_dir)? {
             let directory = data_dir.display();
             return Err(anyhow!(
                 "{directory} is not a node's directory; make it: allod init --genesis FILE --data {directory}"

@@ -20,6 +20,12 @@ impl Status {
 
 fn show(status: &StatusView) -> String {
     let mut fields = Fields::default();
+    let reasons: Vec<String> = status.not_ready.iter().map(|one| format!("{}: {}", one.code, one.detail)).collect();
+    if status.ready {
+        fields.add("ready", "yes");
+    } else {
+        fields.add("ready", format!("NO\n{}", reasons.join("\n")));
+    }
     fields.add("network", format!("{}\n{}", status.network_name, status.network));
     fields.add("height", show_count(status.height.get()));
     let age = show_duration(now().get().saturating_sub(status.block_time.get()));
@@ -39,10 +45,10 @@ fn show(status: &StatusView) -> String {
         fields.add("catching up", format!("to height {}", show_count(status.best_known_height.get())));
     }
     let reached = format!("{} of {} of the power", status.reached_power, status.total_power);
-    if status.cut_off {
-        fields.add("heard by", format!("{reached}: cut off; check that the other validators run and can be reached"));
-    } else {
-        fields.add("heard by", format!("{reached}, {} peers", status.listening_peers));
+    fields.add("heard by", format!("{reached}, {} peers", status.listening_peers));
+    if let Some(ahead_ms) = status.clock_ahead_ms {
+        let by = show_duration(ahead_ms.unsigned_abs());
+        fields.add("clock", format!("{by} {} the validators'", if ahead_ms < 0 { "behind" } else { "ahead of" }));
     }
     if status.round > 0 {
         fields.add("round", status.round);

@@ -66,7 +66,7 @@ pub(super) struct DataDir {
 impl DataDir {
     fn find(self) -> Result<PathBuf> {
         let directory = self.directory.map_or_else(config::default_data_dir, Ok)?;
-        let is_nodes = directory.join("node.key").exists();
+        let is_nodes = config::is_nodes(&directory)?;
         ensure!(is_nodes, "{} is no node's directory; make it with `allod init`, or name another", directory.display());
         Ok(directory)
     }

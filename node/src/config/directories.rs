@@ -1,7 +1,11 @@
 //! Where data and keys are, if no flag says.
 
 use anyhow::{Result, anyhow};
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 /// The data directory if no flag names one: `$ALLOD_HOME`, else `$XDG_DATA_HOME/allod`, else `~/.local/share/allod`.
 ///
@@ -10,6 +14,26 @@ use std::path::{Path, PathBuf};
 pub fn default_data_dir() -> Result<PathBuf> {
     directory_from("ALLOD_HOME", "XDG_DATA_HOME", Path::new(".local/share"), "")
         .ok_or_else(|| anyhow!("there is no home directory to keep data in; set ALLOD_HOME or give --data DIR"))
+}
+
+/// Whether a directory is a node's.
+///
+/// # Errors
+/// When this process may not look into it: then nobody can say.
+pub fn is_nodes(directory: &Path) -> Result<bool> {
+    directory.join("node.key").try_exists().map_err(|error| {
+        let shown = directory.display();
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return anyhow!("{shown} cannot be read: {error}");
+        }
+        let me = rustix::process::geteuid().as_raw();
+        let owner = directory.metadata().map(|metadata| format!("it belongs to uid {}, and ", metadata.uid()));
+        let owner = owner.unwrap_or_default();
+        anyhow!(
+            "permission denied: {owner}this process, which runs as uid {me}, may not look into {shown}; run allod as the user \
+             that owns the node, or make the directory this one's: chown -R {me} {shown}"
+        )
+    })
 }
 
 /// The directory of the client's keys if no flag names one: `$ALLOD_KEYS`, else `$XDG_CONFIG_HOME/allod/keys`, else

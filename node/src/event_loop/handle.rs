@@ -3,6 +3,7 @@
 
 use crate::{
     event_loop::quorum::Reached,
+    health::Health,
     metrics::{ConsensusState, Metrics},
     network::NetworkHandle,
 };
@@ -68,6 +69,8 @@ pub struct Status {
     pub catching_up: bool,
     /// Which peers and how much voting power this peer reaches.
     pub reached: Reached,
+    /// Whether this peer can do its work, and if not, why.
+    pub health: Health,
 }
 
 /// A block that was executed and is durable.
@@ -181,6 +184,13 @@ impl NodeHandle {
             total_power: status.reached.total_power,
             cut_off: status.reached.cut_off,
         };
+        self.metrics.set_health(&status.health);
+        for (queue, depth, capacity) in self.network.queues() {
+            self.metrics.set_queue(queue, depth, capacity);
+        }
+        let submissions = self.submissions.max_capacity().saturating_sub(self.submissions.capacity());
+        self.metrics.set_queue("submissions", submissions, self.submissions.max_capacity());
+        self.metrics.set_queue("notices", self.notices.len(), NOTICE_BACKLOG);
         self.metrics.render(&self.ledger, self.network.stats(), &consensus)
     }
 }

@@ -3,8 +3,10 @@
 
 use crate::{
     event_loop::{handle::Notice, retire},
+    health::clocks::Clocks,
     metrics::Metrics,
     network::{GossipToken, NetworkHandle, SyncRequest, Topic},
+    repeats::Repeats,
 };
 use allod_protocol::{
     agreement::host::{
@@ -12,7 +14,7 @@ use allod_protocol::{
     },
     ground::{
         crypto::SigningKey,
-        ids::{Height, Timestamp},
+        ids::{Height, Timestamp, ValidatorAddress},
     },
     ledger::{
         block::{DecidedBlock, Header, Tip},
@@ -51,12 +53,49 @@ pub(crate) struct NodeMachine {
     pub(crate) started: Instant,
     /// When memory is released, unless a block comes first.
     pub(crate) rest_at: Option<Instant>,
+    /// What validators say of the time.
+    pub(crate) clocks: Clocks,
+    /// Who proposed the newest block, and the time that it wrote there.
+    pub(crate) newest: Option<(ValidatorAddress, Timestamp)>,
+    /// What the log says again and again while nothing is decided.
+    pub(crate) repeats: LogRepeats,
+}
+
+/// What the log says again and again while nothing is decided.
+#[derive(Debug, Default)]
+pub(crate) struct LogRepeats {
+    rounds: Repeats,
+    refusals: Repeats,
+    warnings: Repeats,
+}
+
+impl LogRepeats {
+    /// Tells of what was counted and did not come again.
+    pub(crate) fn rest(&mut self) {
+        let now = std::time::Instant::now();
+        if let Some(more) = self.rounds.rest(now) {
+            tracing::info!(more, "more rounds");
+        }
+        if let Some(more) = self.refusals.rest(now) {
+            tracing::warn!(more, "more proposed blocks that break a rule");
+        }
+        if let Some(more) = self.warnings.rest(now) {
+            tracing::warn!(more, "more warnings of consensus");
+        }
+    }
 }
 
 impl NodeMachine {
     /// A moment, on the runtime's clock.
     pub(crate) fn instant(&self, moment: Moment) -> Instant {
         self.started.checked_add(moment.since_start()).unwrap_or_else(Instant::now)
+    }
+
+    /// The newest block was decided just now, so its proposer says what time it is.
+    pub(crate) fn hear_newest(&mut self) {
+        if let Some((proposer, time)) = self.newest {
+            self.clocks.on_said(proposer, time, std::time::Instant::now());
+        }
     }
 
     /// Releases memory, if it is time to.
@@ -94,11 +133,19 @@ impl Log for NodeMachine {
     }
 
     fn append_log(&mut self, height: Height, entry: &[u8]) -> Result<(), Failure> {
-        Ok(self.log.append(height, entry)?)
+        let begun = Instant::now();
+        self.log.append(height, entry)?;
+        self.metrics.on_log_append(begun.elapsed());
+        Ok(())
     }
 
     fn sync_log(&mut self) -> Result<(), Failure> {
-        Ok(self.log.sync()?)
+        if self.log.is_dirty() {
+            let begun = Instant::now();
+            self.log.sync()?;
+            self.metrics.on_log_sync(begun.elapsed());
+        }
+        Ok(())
     }
 
     fn reset_log(&mut self, height: Height) -> Result<(), Failure> {
@@ -112,7 +159,10 @@ impl Guard for NodeMachine {
     }
 
     fn keep_last_signed(&mut self, record: &[u8]) -> Result<(), Failure> {
-        Ok(self.guard.store(record)?)
+        let begun = Instant::now();
+        self.guard.store(record)?;
+        self.metrics.on_guard_sync(begun.elapsed());
+        Ok(())
     }
 }
 
@@ -169,6 +219,7 @@ impl Reporter<PeerId> for NodeMachine {
         match event {
             HostEvent::Committed { decided, executed, execution, commit } => {
                 self.rest_at = Instant::now().checked_add(REST_AFTER);
+                self.newest = Some((decided.block.header().proposer, decided.block.header().time));
                 let notice = Notice {
                     height: decided.block.header().height,
                     block: decided.block.hash(),
@@ -183,8 +234,10 @@ impl Reporter<PeerId> for NodeMachine {
             }
             HostEvent::Round { height, round, proposer } => {
                 self.metrics.set_round(round);
-                if round > 0 {
-                    tracing::info!(%height, round, %proposer, "another round");
+                if round > 0
+                    && let Some(more) = self.repeats.rounds.on(std::time::Instant::now())
+                {
+                    tracing::info!(%height, round, %proposer, more, "another round");
                 }
             }
             HostEvent::DoubleSign(proof) => {
@@ -192,8 +245,13 @@ impl Reporter<PeerId> for NodeMachine {
                 tracing::error!(%height, %validator, "a validator signed twice");
                 self.metrics.on_double_sign();
             }
+            HostEvent::Proposed { proposer, time } => {
+                self.clocks.on_said(proposer, time, std::time::Instant::now());
+            }
             HostEvent::InvalidProposal { height, reason } => {
-                tracing::warn!(%height, %reason, "a proposed block breaks a rule");
+                if let Some(more) = self.repeats.refusals.on(std::time::Instant::now()) {
+                    tracing::warn!(%height, %reason, more, "a proposed block breaks a rule");
+                }
             }
             HostEvent::FaultyMessage { height, reason } => {
                 let height = height.map(Height::get);
@@ -214,7 +272,11 @@ impl Reporter<PeerId> for NodeMachine {
                 self.metrics.on_sync_blocks(usize::try_from(taken).unwrap_or(usize::MAX));
                 tracing::info!(%from, %to, %peer, "caught up");
             }
-            HostEvent::Warning(warning) => tracing::warn!("{warning}"),
+            HostEvent::Warning(warning) => {
+                if let Some(more) = self.repeats.warnings.on(std::time::Instant::now()) {
+                    tracing::warn!(more, "{warning}");
+                }
+            }
         }
     }
 }

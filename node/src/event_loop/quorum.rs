@@ -2,7 +2,7 @@
 //!
 //! A validator needs direct connections to validators with more than two thirds of the voting power, counting itself.
 //! An observer needs at least one listening peer. A peer without that is *cut off*: what it submits and signs does not
-//! reach those who decide, however many connections are open. It is not ready, and reports that.
+//! reach those who decide, however many connections are open. It is not ready, as [`crate::health`] says.
 
 use crate::network::Audience;
 use allod_protocol::{
@@ -10,11 +10,6 @@ use allod_protocol::{
     rules::validator::ValidatorSet,
 };
 use serde::Serialize;
-use std::time::Duration;
-use tokio::time::Instant;
-
-/// How long a peer may be cut off before that is logged: connecting takes a moment.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The peers and the voting power that this peer reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,33 +36,6 @@ impl Reached {
     }
 }
 
-/// Logs when this peer is cut off, and when it no longer is.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    since: Option<Instant>,
-    told: bool,
-}
-
-impl Watch {
-    /// Checks the current state of the peer.
-    pub(crate) fn look(&mut self, reached: &Reached, now: Instant) {
-        let Reached { listening_peers, power, total_power, cut_off } = reached;
-        if !cut_off {
-            if std::mem::take(&mut self.told) {
-                tracing::info!(listening_peers, %power, %total_power, "no longer cut off");
-            }
-            self.since = None;
-        } else if !self.told && now.saturating_duration_since(*self.since.get_or_insert(now)) >= PATIENCE {
-            self.told = true;
-            tracing::warn!(
-                listening_peers, %power, %total_power,
-                "cut off: what this peer says reaches validators with no more than two thirds of the power; check that the \
-                others run, and that their addresses can be reached from here"
-            );
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -88,7 +56,8 @@ mod tests {
     }
 
     fn audience(peers: usize, validators: &[u8]) -> Audience {
-        Audience { peers, validators: validators.iter().map(|seed| key(*seed)).collect() }
+        let validators = validators.iter().map(|seed| key(*seed)).collect();
+        Audience { peers, validators, ..Audience::default() }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! [`super`].
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
 
@@ -12,6 +12,32 @@ const WORK_BUCKETS_SECONDS: [f64; 14] =
 /// From five milliseconds to half a minute, for what needs agreement.
 const AGREEMENT_BUCKETS_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0];
+
+#[derive(Debug)]
+pub(super) struct HealthMetrics {
+    pub(super) ready: IntGauge,
+    pub(super) not_ready: IntGaugeVec,
+    pub(super) clock_ahead: Gauge,
+}
+
+#[derive(Debug)]
+pub(super) struct ValidatorMetrics {
+    pub(super) missed_precommits: IntCounterVec,
+    pub(super) missed_proposals: IntCounterVec,
+    pub(super) absent: IntGaugeVec,
+}
+
+#[derive(Debug)]
+pub(super) struct MachineMetrics {
+    pub(super) log_append: Histogram,
+    pub(super) log_sync: Histogram,
+    pub(super) guard_sync: Histogram,
+    pub(super) turn: Histogram,
+    pub(super) queue_depth: IntGaugeVec,
+    pub(super) queue_capacity: IntGaugeVec,
+    pub(super) disk_free: IntGauge,
+    pub(super) disk_reserve: IntGauge,
+}
 
 #[derive(Debug)]
 pub(super) struct Consensus {
@@ -49,6 +75,7 @@ pub(super) struct MempoolMetrics {
     pub(super) transactions: IntGauge,
     pub(super) size_bytes: IntGauge,
     pub(super) weight: IntGauge,
+    pub(super) senders: IntGauge,
     pub(super) refusals: IntCounterVec,
 }
 
@@ -84,6 +111,9 @@ pub(super) struct ArtifactMetrics {
 pub(super) struct StorageMetrics {
     pub(super) size_bytes: IntGaugeVec,
     pub(super) keys: IntGauge,
+    pub(super) write_stopped: IntGauge,
+    pub(super) delayed_write_rate: IntGauge,
+    pub(super) background_errors: IntGauge,
 }
 
 #[derive(Debug)]
@@ -91,6 +121,7 @@ pub(super) struct HttpMetrics {
     pub(super) requests: IntCounterVec,
     pub(super) duration: HistogramVec,
     pub(super) subscribers: IntGauge,
+    pub(super) accept_failures: IntCounter,
 }
 
 /// Creates metrics and registers them.
@@ -120,6 +151,68 @@ impl Make<'_> {
 
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
         self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    pub(super) fn health(&self) -> Result<HealthMetrics, prometheus::Error> {
+        Ok(HealthMetrics {
+            ready: self.gauge("allod_ready", "1 if this peer can do its work: what /readyz says.")?,
+            not_ready: self.gauges(
+                "allod_not_ready",
+                "1 for each reason for which this peer is not ready.",
+                &["reason"],
+            )?,
+            clock_ahead: self.keep(Gauge::new(
+                "allod_clock_ahead_seconds",
+                "How far this machine's clock is ahead of the median of what validators say; 0 while too few have.",
+            )?)?,
+        })
+    }
+
+    pub(super) fn validators(&self) -> Result<ValidatorMetrics, prometheus::Error> {
+        let labels = ["validator", "operator"];
+        Ok(ValidatorMetrics {
+            missed_precommits: self.counters(
+                "allod_validator_missed_precommits_total",
+                "Blocks whose certificate lacks the validator's precommit; one that is far away may only be late.",
+                &labels,
+            )?,
+            missed_proposals: self.counters(
+                "allod_validator_missed_proposals_total",
+                "Rounds in which the validator was the proposer and its proposal was not decided.",
+                &labels,
+            )?,
+            absent: self.gauges(
+                "allod_validator_absent",
+                "1 if the height under way waits for the validator, or it is not connected and ten blocks in a row lack it.",
+                &labels,
+            )?,
+        })
+    }
+
+    pub(super) fn machine(&self) -> Result<MachineMetrics, prometheus::Error> {
+        let work = |name, help| self.histogram(name, help, &WORK_BUCKETS_SECONDS);
+        Ok(MachineMetrics {
+            log_append: work("allod_log_append_seconds", "Time to append an entry to the consensus log, in memory.")?,
+            log_sync: work(
+                "allod_log_sync_seconds",
+                "Time to write what was appended to the consensus log and sync it: what a vote waits for.",
+            )?,
+            guard_sync: work(
+                "allod_guard_sync_seconds",
+                "Time to replace the record of what the consensus key signed last, synced.",
+            )?,
+            turn: work(
+                "allod_loop_turn_seconds",
+                "Time that the event loop took for one event and all that it led to.",
+            )?,
+            queue_depth: self.gauges("allod_queue_depth", "Items that wait in a queue.", &["queue"])?,
+            queue_capacity: self.gauges("allod_queue_capacity", "Items that a queue has room for.", &["queue"])?,
+            disk_free: self.gauge("allod_disk_free_bytes", "Bytes that are free on the disk of the data directory.")?,
+            disk_reserve: self.gauge(
+                "allod_disk_reserve_bytes",
+                "Bytes that should be free there; with less the peer is not ready.",
+            )?,
+        })
     }
 
     pub(super) fn consensus(&self) -> Result<Consensus, prometheus::Error> {
@@ -202,6 +295,7 @@ impl Make<'_> {
             transactions: self.gauge("allod_mempool_transactions", "Transactions that wait for a block.")?,
             size_bytes: self.gauge("allod_mempool_size_bytes", "Encoded bytes of the transactions that wait.")?,
             weight: self.gauge("allod_mempool_weight", "Total weight of the transactions that wait.")?,
+            senders: self.gauge("allod_mempool_senders", "Accounts whose transactions wait.")?,
             refusals: self.counters(
                 "allod_mempool_refusals_total",
                 "Transactions that were refused, by the code of the reason.",
@@ -296,6 +390,18 @@ impl Make<'_> {
                 &["kind"],
             )?,
             keys: self.gauge("allod_storage_keys", "Estimated number of keys in the ledger's database.")?,
+            write_stopped: self.gauge(
+                "allod_storage_write_stopped",
+                "1 while the ledger's database takes no writes, because compaction does not keep up.",
+            )?,
+            delayed_write_rate: self.gauge(
+                "allod_storage_delayed_write_bytes_per_second",
+                "The rate to which the ledger's database slows writes; 0 while it does not.",
+            )?,
+            background_errors: self.gauge(
+                "allod_storage_background_errors",
+                "Errors of the database's own threads since it was opened.",
+            )?,
         })
     }
 
@@ -310,6 +416,10 @@ impl Make<'_> {
             )?,
             duration: self.keep(HistogramVec::new(duration, &["method"])?)?,
             subscribers: self.gauge("allod_http_event_subscribers", "Open streams of live events.")?,
+            accept_failures: self.counter(
+                "allod_http_accept_failures_total",
+                "Times that the system gave the HTTP API no connection, as when too many files are open.",
+            )?,
         })
     }
 }

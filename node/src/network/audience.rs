@@ -25,6 +25,10 @@ pub struct Audience {
     /// The validators that some of them speak for, among those that decide the next blocks. If this peer is a validator
     /// too, only those that hear it on the consensus plane.
     pub validators: BTreeSet<PublicKey>,
+    /// Peers that this one dials and that close its connections before they say who they are.
+    pub refusing: Vec<PeerId>,
+    /// Configured peers that belong to another network.
+    pub foreign: Vec<PeerId>,
 }
 
 /// Whether a peer speaks for a validator that decides the next blocks, or was configured.
@@ -105,7 +109,8 @@ impl Driver {
         let links = self.links.borrow().clone();
         let listeners = self.listeners();
         let heard = self.peers.identified().map(|(peer, _)| peer).filter(|peer| listeners.contains(peer));
-        let mut audience = Audience::default();
+        let (refusing, foreign) = self.peers.unwelcoming();
+        let mut audience = Audience { refusing, foreign, ..Audience::default() };
         let validators = self.validators.borrow();
         for peer in heard {
             audience.peers = audience.peers.saturating_add(1);

@@ -16,6 +16,7 @@ use super::{
     stats,
     sync::SyncRequest,
 };
+use crate::repeats::Repeats;
 use allod_protocol::ground::ids::{NetworkId, PublicKey};
 use futures::StreamExt as _;
 use libp2p::{
@@ -106,6 +107,7 @@ pub(super) struct Driver {
     look_wait: Duration,
     write_memory_at: Instant,
     writing: Option<JoinHandle<()>>,
+    listener_errors: Repeats,
 }
 
 impl Driver {
@@ -147,6 +149,7 @@ impl Driver {
             look_wait: FIRST_LOOK_WAIT,
             write_memory_at: Instant::now() + MEMORY_INTERVAL,
             writing: None,
+            listener_errors: Repeats::default(),
             swarm,
             names,
             keypair,
@@ -239,6 +242,9 @@ impl Driver {
 
     fn on_tick(&mut self) {
         let now = Instant::now();
+        if let Some(more) = self.listener_errors.rest(now) {
+            tracing::error!(more, "listeners reported more errors");
+        }
         for peer in self.guard.tidy(now) {
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
         }
@@ -361,8 +367,14 @@ impl Driver {
         }
     }
 
-    fn on_listener_error(&self, listener: ListenerId, error: &io::Error) {
-        tracing::error!(%listener, %error, "a listener reported an error; if peers cannot connect, restart this peer");
+    fn on_listener_error(&mut self, listener: ListenerId, error: &io::Error) {
+        if let Some(more) = self.listener_errors.on(Instant::now()) {
+            tracing::error!(
+                %listener, %error, more,
+                "a listener reported an error; if too many files are open, raise the limit (LimitNOFILE= in a systemd unit, \
+                 ulimit -n in a shell); if peers cannot connect, restart this peer"
+            );
+        }
     }
 
     fn on_dial_failed(&mut self, peer: Option<PeerId>, error: &DialError) {

@@ -9,7 +9,7 @@ use allod_protocol::ground::ids::PublicKey;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io::{self, Write as _},
     path::Path,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -41,6 +41,22 @@ const IDENTIFY_PATIENCE: Duration = Duration::from_secs(20);
 const GUEST_TIME: Duration = Duration::from_secs(120);
 /// Maximum number of guests at a time, out of the connections that others open.
 const GUESTS: usize = 32;
+
+/// A connection that ends this soon, before the other side has said who it is, was not wanted there.
+const TURNED_AWAY: Duration = Duration::from_secs(5);
+/// After how many of them in a row a peer counts as one that refuses this one.
+const REFUSALS: u32 = 3;
+/// Maximum number of peers that are named for what became of their connections.
+const UNWELCOMING: usize = 16;
+
+/// What became of the connections to a peer that this one wants to be connected to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reception {
+    /// How many ended at once, in a row.
+    turned_away: u32,
+    /// It belongs to another network.
+    foreign: bool,
+}
 
 /// Which side opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -109,6 +125,7 @@ struct Known {
     last_seen_unix_s: u64,
     failures: u32,
     dial_at: Instant,
+    reception: Reception,
 }
 
 /// A given address that does not name its peer.
@@ -118,6 +135,7 @@ struct Nameless {
     peer: Option<PeerId>,
     failures: u32,
     dial_at: Instant,
+    reception: Reception,
 }
 
 /// A dial to start.
@@ -168,7 +186,7 @@ impl PeerBook {
         let (address, peer) = split(address);
         let dial_at = Instant::now();
         let Some(peer) = peer else {
-            self.nameless.push(Nameless { address, peer: None, failures: 0, dial_at });
+            self.nameless.push(Nameless { address, peer: None, failures: 0, dial_at, reception: Reception::default() });
             return None;
         };
         if peer == self.local {
@@ -235,8 +253,12 @@ impl PeerBook {
             return false;
         }
         let identified = connected.identified.is_some();
-        self.connected.remove(&peer);
         let now = Instant::now();
+        let at_once = now.saturating_duration_since(connected.established_at) < TURNED_AWAY;
+        if !identified && at_once && !connected.guest {
+            self.receptions(peer).for_each(|reception| reception.turned_away = reception.turned_away.saturating_add(1));
+        }
+        self.connected.remove(&peer);
         if let Some(known) = self.known.get_mut(&peer) {
             known.dial_at = known.dial_at.max(now + jittered(FIRST_WAIT));
         }
@@ -272,6 +294,7 @@ impl PeerBook {
         let at = before.map_or_else(Instant::now, |before| before.at);
         let said = Identified { at, agent, addresses: addresses.clone(), claim, validator };
         let news = connected.identified.replace(said).is_none();
+        self.receptions(peer).for_each(|reception| *reception = Reception::default());
         self.remember(peer, &addresses);
         Some((addresses, news))
     }
@@ -329,6 +352,7 @@ impl PeerBook {
 
     /// A peer belongs to another network: it is not worth remembering, nor dialling for a while.
     pub(super) fn on_foreign(&mut self, peer: PeerId) {
+        self.receptions(peer).for_each(|reception| reception.foreign = true);
         let later = Instant::now() + FOREIGN_WAIT;
         match self.known.get_mut(&peer) {
             Some(known) if known.given => known.dial_at = later,
@@ -337,6 +361,32 @@ impl PeerBook {
         for nameless in self.nameless.iter_mut().filter(|nameless| nameless.peer == Some(peer)) {
             nameless.dial_at = later;
         }
+    }
+
+    fn receptions(&mut self, peer: PeerId) -> impl Iterator<Item = &mut Reception> {
+        let nameless = self.nameless.iter_mut().filter(move |nameless| nameless.peer == Some(peer));
+        let known = self.known.get_mut(&peer).map(|known| &mut known.reception);
+        known.into_iter().chain(nameless.map(|nameless| &mut nameless.reception))
+    }
+
+    /// Peers that this one wants to be connected to and is not: those that close its connections before they say who
+    /// they are, and those of another network.
+    pub(super) fn unwelcoming(&self) -> (Vec<PeerId>, Vec<PeerId>) {
+        let nameless = self.nameless.iter().filter_map(|nameless| Some((nameless.peer?, nameless.reception)));
+        let known = self.known.iter().map(|(peer, known)| (*peer, known.reception));
+        let all = known.chain(nameless).filter(|(peer, _)| !self.is_identified(peer));
+        let (mut refusing, mut foreign) = (BTreeSet::new(), BTreeSet::new());
+        for (peer, reception) in all {
+            let named = match reception {
+                Reception { foreign: true, .. } => &mut foreign,
+                Reception { turned_away: REFUSALS.., .. } => &mut refusing,
+                Reception { .. } => continue,
+            };
+            if named.len() < UNWELCOMING {
+                named.insert(peer);
+            }
+        }
+        (refusing.into_iter().collect(), foreign.into_iter().collect())
     }
 
     /// A connected peer is not an allod peer. Returns whether it may stay for a while.
@@ -521,7 +571,14 @@ impl PeerBook {
 
 impl Known {
     fn new(dial_at: Instant) -> Self {
-        Self { addresses: Vec::new(), given: false, last_seen_unix_s: 0, failures: 0, dial_at }
+        Self {
+            addresses: Vec::new(),
+            given: false,
+            last_seen_unix_s: 0,
+            failures: 0,
+            dial_at,
+            reception: Reception::default(),
+        }
     }
 
     fn add(&mut self, address: Multiaddr) {
@@ -659,6 +716,44 @@ mod tests {
         assert!(book.due(now + GIVEN_WAIT * 4).is_empty());
         assert!(!book.on_closed(peer, id), "it was never identified");
         assert_eq!(book.due(now + GIVEN_WAIT * 4).len(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_ends_connections_before_it_says_who_it_is_refuses_this_one() {
+        let (mut book, peer) = (PeerBook::new(PeerId::random()), PeerId::random());
+        book.give(address(&format!("/ip4/10.0.0.1/tcp/7641/p2p/{peer}")));
+        let turn_away = |book: &mut PeerBook, id| {
+            let id = ConnectionId::new_unchecked(id);
+            book.on_established(peer, id, Direction::Outbound, address("/ip4/10.0.0.1/tcp/7641"));
+            book.on_closed(peer, id);
+        };
+        for id in 1..=2 {
+            turn_away(&mut book, id);
+            assert_eq!(book.unwelcoming(), (vec![], vec![]), "once or twice is chance");
+        }
+        turn_away(&mut book, 3);
+        assert_eq!(book.unwelcoming(), (vec![peer], vec![]));
+        // Whether it belongs to this network at all is known once it says so.
+        book.on_established(
+            peer,
+            ConnectionId::new_unchecked(4),
+            Direction::Outbound,
+            address("/ip4/10.0.0.1/tcp/7641"),
+        );
+        book.on_foreign(peer);
+        assert_eq!(book.unwelcoming(), (vec![], vec![peer]));
+        book.on_identified(peer, "allod/1", Vec::new()).unwrap();
+        assert_eq!(book.unwelcoming(), (vec![], vec![]));
+        assert!(book.on_closed(peer, ConnectionId::new_unchecked(4)));
+        assert_eq!(book.unwelcoming(), (vec![], vec![]), "it was welcome once: it begins anew");
+        // Strangers that nobody dials are not remembered for it.
+        let stranger = PeerId::random();
+        for id in 5..9 {
+            let id = ConnectionId::new_unchecked(id);
+            book.on_established(stranger, id, Direction::Inbound, address("/ip4/10.0.0.9/tcp/1"));
+            book.on_closed(stranger, id);
+        }
+        assert_eq!(book.unwelcoming(), (vec![], vec![]));
     }
 
     #[test]

@@ -42,7 +42,7 @@ use crate::{
     agreement::{
         mempool::{Checked, Mempool, Refused},
         replica::{
-            Admission, EARLY_MESSAGES, Head, Ignored, Input, LastSigned, LogEntry, Message, Output, Replica,
+            Admission, EARLY_MESSAGES, Head, Ignored, Input, Lacking, LastSigned, LogEntry, Message, Output, Replica,
             ReplicaError, Timeouts,
         },
     },
@@ -59,7 +59,7 @@ use crate::{
         context::ExecuteError, due, network::Network as NetworkRecord, parameters::Parameters, transaction::Transaction,
     },
 };
-use catch_up::CatchUp;
+use catch_up::{CatchUp, Hint};
 use pace::Pace;
 use seen::Seen;
 use std::{collections::BTreeSet, fmt, time::Duration};
@@ -278,6 +278,11 @@ impl<M: Machine> Host<M> {
         self.key.as_ref().map(SigningKey::public_key)
     }
 
+    /// The address of that key; zero, which is in no set, if there is none.
+    pub fn address(&self) -> ValidatorAddress {
+        self.replica.address()
+    }
+
     /// The round of the height being decided.
     pub fn round(&self) -> u32 {
         self.replica.round().unwrap_or(0)
@@ -286,6 +291,21 @@ impl<M: Machine> Host<M> {
     /// Whether this peer votes on the block after the tip.
     pub fn is_validator(&self) -> bool {
         self.tip.validators.by_address(&self.replica.address()).is_some()
+    }
+
+    /// Whose votes the height under way lacks. `None` between heights, and if this peer is sent no votes as it casts none.
+    pub fn lacking(&self) -> Option<Lacking> {
+        self.replica.lacking().filter(|_| self.replica.is_validator())
+    }
+
+    /// Whether a height is under way, or there is a reason to begin one.
+    pub fn is_at_work(&self) -> bool {
+        !self.replica.is_finalized() || self.has_work()
+    }
+
+    /// The parameters in force.
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// How much is kept in memory.
@@ -354,7 +374,12 @@ impl<M: Machine> Host<M> {
             }
             Err(Useless::Ahead(head)) => {
                 self.machine.judge(token, Acceptance::Ignore);
-                self.on_hint(|this| this.replica.is_genuine_hint(&head));
+                self.on_hint(|this| match &*head {
+                    Head::Vote(vote) if this.replica.is_genuine_hint(&head) => {
+                        Some(Hint::Word(vote.body.validator, vote.body.height))
+                    }
+                    _ => None,
+                });
                 return Ok(());
             }
             Err(Useless::Faulty { height, reason }) => {

@@ -72,10 +72,10 @@ use crate::{
     agreement::bft::Bft,
     ground::{
         crypto::SigningKey,
-        ids::{BlockHash, Height, NetworkId, ValidatorAddress},
+        ids::{BlockHash, Height, NetworkId, Power, ValidatorAddress},
         limits,
     },
-    ledger::block::{Block, DecidedBlock, Tip},
+    ledger::block::{Block, DecidedBlock, Tip, VoteKind},
     rules::validator::ValidatorSet,
 };
 use admission::Early;
@@ -88,6 +88,19 @@ use arc_malachitebft_core_types::{
 };
 use effects::{Effects, PendingCheck, Support};
 use std::{collections::BTreeMap, convert::Infallible};
+
+/// What a round waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// The height under way.
+    pub height: Height,
+    /// Its round, from 0.
+    pub round: u32,
+    /// The kind of the votes that are missing.
+    pub kind: VoteKind,
+    /// The validators whose votes have not come, in the order of addresses.
+    pub validators: Vec<ValidatorAddress>,
+}
 
 /// One peer's part in agreement.
 pub struct Replica {
@@ -181,6 +194,26 @@ impl Replica {
     /// What the key signed last.
     pub fn last_signed(&self) -> &LastSigned {
         &self.effects.last_signed
+    }
+
+    /// Whose votes the round under way lacks: prevotes, or, once more than two thirds have cast those, precommits. `None`
+    /// between heights.
+    pub fn lacking(&self) -> Option<Lacking> {
+        let validators = self.validators.as_ref().filter(|_| !self.is_finalized())?;
+        let (round, votes) = (self.round()?, self.core.driver.votes().per_round(self.core.round()));
+        let of = |kind: VoteKind| {
+            let cast = |address| votes.is_some_and(|votes| votes.get_vote(kind.into(), address).is_some());
+            validators.iter().partition::<Vec<_>, _>(|validator| cast(&validator.address))
+        };
+        let (prevoted, silent) = of(VoteKind::Prevote);
+        let power = prevoted.iter().fold(0u64, |sum, validator| sum.saturating_add(validator.power.get()));
+        let (kind, silent) = if validators.is_quorum(Power::new(power)) {
+            (VoteKind::Precommit, of(VoteKind::Precommit).1)
+        } else {
+            (VoteKind::Prevote, silent)
+        };
+        let validators = silent.into_iter().map(|validator| validator.address).collect();
+        Some(Lacking { height: self.height(), round, kind, validators })
     }
 
     /// How many messages are kept for the next height, at most [`EARLY_MESSAGES`] of each validator.

@@ -154,6 +154,11 @@ impl ValidatorSet {
         u128::from(power.get()).saturating_mul(3) > u128::from(self.total_power().get()).saturating_mul(2)
     }
 
+    /// Whether `power` is more than a third of the total: whoever has it cannot all be liars.
+    pub fn is_credible(&self, power: Power) -> bool {
+        u128::from(power.get()).saturating_mul(3) > u128::from(self.total_power().get())
+    }
+
     /// The total power of the validators with these keys that are in the set, each counted once.
     pub fn power_of(&self, keys: &BTreeSet<PublicKey>) -> Power {
         let counted = self.0.iter().filter(|validator| keys.contains(&validator.key));

@@ -333,10 +333,28 @@ fn make_durable(files: &[&Unnamed]) -> Result<(), ArtifactError> {
     files.iter().try_for_each(|file| file.sync())
 }
 
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What may still be written.
+    pub free_bytes: u64,
+    /// The size of all of it.
+    pub total_bytes: u64,
+}
+
+/// The room of the file system that a directory is on.
+///
+/// # Errors
+/// When the file system cannot be asked.
+pub fn space(directory: &Path) -> Result<Space, ArtifactError> {
+    let system = rustix::fs::statvfs(directory).map_err(|error| at("inspect", directory)(error.into()))?;
+    let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+    Ok(Space { free_bytes: bytes(system.f_bavail), total_bytes: bytes(system.f_blocks) })
+}
+
 /// Checks that `asked_bytes` fit on a directory's file system and leave [`KEPT_FREE_BYTES`].
 fn check_space(directory: &Path, asked_bytes: u64) -> Result<(), ArtifactError> {
-    let system = rustix::fs::statvfs(directory).map_err(|error| at("inspect", directory)(error.into()))?;
-    let free_bytes = system.f_bavail.saturating_mul(system.f_frsize);
+    let Space { free_bytes, .. } = space(directory)?;
     if free_bytes < asked_bytes.saturating_add(KEPT_FREE_BYTES) {
         return Err(ArtifactError::Reserve { path: directory.to_owned(), asked_bytes, free_bytes });
     }

@@ -451,6 +451,7 @@ impl Reporter<usize> for SimMachine {
             HostEvent::Warning(Warning::NoPolkaCertificate { .. })
             | HostEvent::Committed { .. }
             | HostEvent::Round { .. }
+            | HostEvent::Proposed { .. }
             | HostEvent::InvalidProposal { .. }
             | HostEvent::FaultyMessage { .. }
             | HostEvent::FaultyPush { .. }

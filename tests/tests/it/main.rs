@@ -26,6 +26,7 @@ mod licences;
 mod minorities;
 mod mutants;
 mod network;
+mod observe;
 mod offices;
 mod page;
 mod recovery;

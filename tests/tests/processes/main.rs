@@ -15,6 +15,7 @@ mod restarts;
 mod storing;
 mod tokens;
 mod transfers;
+mod truth;
 
 use allod_tests::{
     processes::{Processes, allod, get, run, text, wait_until},
@@ -277,7 +278,7 @@ fn a_peer_stops_on_a_full_disk_and_goes_on_once_there_is_room() {
     disk.fill();
     net.spawn(3);
     let log = net.wait_end(3);
-    assert_eq!(log.matches("free some space").count(), 2, "{log}");
+    assert_eq!(log.matches("free some space and start it again").count(), 2, "{log}");
 
     disk.make_room();
     net.spawn(3);

@@ -1,6 +1,7 @@
 //! What a peer says of itself: health, metrics.
 
 use super::*;
+use crate::health::{Code, Health, Reason};
 
 #[tokio::test]
 async fn health_and_readiness_follow_the_node() {
@@ -8,12 +9,29 @@ async fn health_and_readiness_follow_the_node() {
     peer.node.metrics.tick();
     assert_eq!(peer.ok("/healthz").await, json!({"status": "ok", "height": 0}));
     assert_eq!(peer.get("/readyz").await.0, 200);
-    peer.status.send_modify(|status| status.catching_up = true);
-    assert_eq!(peer.get("/readyz").await.1["code"], "catching_up");
-    peer.status.send_modify(|status| (status.catching_up, status.reached.cut_off) = (false, true));
+    assert_eq!(peer.ok("/v1/status").await["ready"], true);
+    let reasons = [(Code::CutOff, "nobody answers"), (Code::DiskLow, "it is full")];
+    let reasons = reasons.map(|(code, detail)| Reason { code, detail: detail.into() });
+    peer.status.send_modify(|status| {
+        status.health = Health { reasons: Arc::new(reasons), clock_ahead_ms: Some(-1_500), ..Health::default() };
+    });
     let (code, problem) = peer.get("/readyz").await;
     assert_eq!((code, &problem["code"]), (503, &json!("cut_off")), "{problem}");
-    assert_eq!(peer.ok("/v1/status").await["cut_off"], true);
+    assert_eq!(problem["detail"], "nobody answers; it is full");
+    let reasons =
+        json!([{"code": "cut_off", "detail": "nobody answers"}, {"code": "disk_low", "detail": "it is full"}]);
+    assert_eq!(problem["reasons"], reasons);
+    let status = peer.ok("/v1/status").await;
+    assert_eq!((&status["ready"], &status["not_ready"]), (&json!(false), &reasons));
+    assert_eq!(status["clock_ahead_ms"], -1_500);
+    let metrics = peer.metrics().await;
+    for line in ["allod_ready 0", "allod_not_ready{reason=\"cut_off\"} 1", "allod_not_ready{reason=\"no_quorum\"} 0"] {
+        assert!(metrics.lines().any(|there| there == line), "{line}");
+    }
+    assert!(metrics.contains("allod_clock_ahead_seconds -1.5"));
+    peer.status.send_modify(|status| status.health = Health::default());
+    assert_eq!(peer.get("/readyz").await.0, 200);
+    assert!(peer.metrics().await.lines().any(|line| line == "allod_ready 1"));
     assert_eq!(peer.get("/healthz").await.0, 200);
     let status = peer.ok("/v1/status").await;
     assert_eq!((&status["network_name"], &status["role"]), (&json!("test"), &json!("validator")));
@@ -68,7 +86,7 @@ async fn metrics_are_clean_and_tell_what_happened() {
     commit(&peer.node, Vec::new(), 2);
     peer.status.send_replace(status_of(&peer.node.ledger));
     let text = eventually(async || {
-        let text = peer.client.get(format!("{}/metrics", peer.base)).send().await.unwrap().text().await.unwrap();
+        let text = peer.metrics().await;
         text.contains("allod_ledger_shares_checked_height 5").then_some(text)
     })
     .await;
@@ -76,6 +94,9 @@ async fn metrics_are_clean_and_tell_what_happened() {
         "allod_consensus_height 5",
         // This peer is the only proposer, and two rounds went by before the last block.
         "allod_consensus_missed_proposals_total 2",
+        "allod_queue_depth{queue=\"submissions\"} 0",
+        "allod_queue_capacity{queue=\"events_consensus\"} 4096",
+        "allod_storage_write_stopped 0",
         "allod_ledger_shares_conserved 1",
         "allod_ledger_transactions_total{result=\"applied\"} 2",
         "allod_ledger_transactions_total{result=\"rejected\"} 0",

@@ -1,5 +1,6 @@
 //! This peer and its network.
 
+use crate::health::Reason;
 use allod_protocol::{
     ground::ids::{
         AccountId, BlockHash, Handle, Height, NetworkId, Power, PublicKey, StateRoot, Timestamp, ValidatorAddress,
@@ -76,6 +77,29 @@ pub struct StatusView {
     /// Whether this peer reaches too few to take part: a validator no more than two thirds of the power, an observer
     /// nobody.
     pub cut_off: bool,
+    /// Whether this peer can do its work: what `/readyz` says.
+    pub ready: bool,
+    /// Why it cannot. Empty if it can.
+    pub not_ready: Vec<ReasonView>,
+    /// How far this machine's clock is ahead of the median of what validators say, in milliseconds; negative if it is
+    /// behind. Null while validators with no more than two thirds of the power have said anything.
+    pub clock_ahead_ms: Option<i64>,
+}
+
+/// A reason for which a peer is not ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReasonView {
+    /// A stable code for programs: `starting`, `no_quorum`, `cut_off`, `alone`, `catching_up`, `tip_old`, `clock_off`,
+    /// `refused`, `other_network`, `disk_low` or `files_low`.
+    pub code: String,
+    /// What is so, and what to do.
+    pub detail: String,
+}
+
+impl From<&Reason> for ReasonView {
+    fn from(reason: &Reason) -> Self {
+        Self { code: reason.code.name().into(), detail: reason.detail.clone() }
+    }
 }
 
 /// A checkpoint as the text that people paste.

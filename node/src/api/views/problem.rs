@@ -1,5 +1,6 @@
 //! Errors.
 
+use super::ReasonView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,6 +22,10 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Candidate>>)]
     pub candidates: Option<Box<[Candidate]>>,
+    /// From `/readyz`: every reason for which this peer is not ready. `code` is that of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<ReasonView>>)]
+    pub reasons: Option<Box<[ReasonView]>>,
 }
 
 /// One of the things whose ids begin alike.

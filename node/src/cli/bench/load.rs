@@ -301,7 +301,7 @@ mod tests {
 
     fn problem(status: u16) -> Problem {
         let (kind, title, detail) = (String::new(), String::new(), String::new());
-        Problem { kind, title, status, detail, code: "full".into(), candidates: None }
+        Problem { kind, title, status, detail, code: "full".into(), candidates: None, reasons: None }
     }
 
     #[test]

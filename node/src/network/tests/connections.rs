@@ -157,7 +157,8 @@ async fn validators_among_those_that_hear_are_known_by_their_keys() {
     let b = node(Options { validator: Some(2), bootstrap: vec![a.address()], ..Options::default() }).await;
     let c = node(Options { bootstrap: vec![a.address()], ..Options::default() }).await;
     let hears = async |one: &Node, peers: usize, validators: &[u8]| {
-        let wanted = Audience { peers, validators: validators.iter().map(|seed| key(*seed)).collect() };
+        let validators = validators.iter().map(|seed| key(*seed)).collect();
+        let wanted = Audience { peers, validators, ..Audience::default() };
         eventually("the right peers hear", async || one.handle.audience() == wanted).await;
     };
     hears(&a, 2, &[]).await;

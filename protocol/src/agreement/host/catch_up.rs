@@ -6,6 +6,7 @@
 //! # Invariants
 //! - What [`Askable`] says of when, whom and how many to ask, no matter who gives a reason to. So it asks less often than
 //!   a peer allows others to ask.
+//! - A greater height is known by its certificate, or by the votes of validators with more than a third of the power.
 //! - A vote or a pushed block of a later height is a reason to ask only if validators signed it. A vote for the next height
 //!   shows that its signer has decided this one: once for each validator and height it ends the waits that have grown.
 //! - Every [`LOOK_AROUND`] somebody is asked without a reason, whatever was answered meanwhile, unless blocks came.
@@ -16,15 +17,23 @@ use super::{
 };
 use crate::{
     agreement::replica::{Input, Message, Replica},
-    ground::ids::Height,
-    ledger::block::DecidedBlock,
+    ground::ids::{Height, Power, ValidatorAddress},
+    ledger::block::{DecidedBlock, Tip},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// How often an idle peer asks another one whether it missed something.
 const LOOK_AROUND: Duration = Duration::from_secs(10);
 /// How long a hint of a greater height counts without a block to prove it.
 const HINT_LIFETIME: Duration = Duration::from_secs(10);
+
+/// What shows that others are ahead.
+pub(super) enum Hint {
+    /// A validator signed a vote for a height, so it says that it has decided the one before.
+    Word(ValidatorAddress, Height),
+    /// A certificate proves that a height is decided.
+    Proof(Height),
+}
 
 /// The state of catching up.
 #[derive(Debug)]
@@ -36,11 +45,14 @@ pub(super) struct CatchUp<P> {
     looked_at: Moment,
     best_known: Height,
     hinted_at: Moment,
+    /// The greatest height that each validator says it has decided, while that is above this peer's own.
+    words: BTreeMap<ValidatorAddress, Height>,
 }
 
 impl<P: Copy + Eq> CatchUp<P> {
     pub(super) const fn new(height: Height, now: Moment) -> Self {
-        Self { peers: Askable::new(now), hint_at: now, looked_at: now, best_known: height, hinted_at: now }
+        let peers = Askable::new(now);
+        Self { peers, hint_at: now, looked_at: now, best_known: height, hinted_at: now, words: BTreeMap::new() }
     }
 
     /// When there is something to do if nothing happens before.
@@ -63,6 +75,26 @@ impl<P: Copy + Eq> CatchUp<P> {
         if height >= self.best_known || !self.is_fresh(now) {
             self.best_known = height;
             self.hinted_at = now;
+        }
+    }
+
+    /// A validator says that it has decided a height. Once those who say so of a height are not all liars, it is known.
+    fn take_word(&mut self, (validator, height): (ValidatorAddress, Height), tip: &Tip, now: Moment) {
+        self.words.retain(|other, said| *said > tip.height && tip.validators.by_address(other).is_some());
+        if height > tip.height {
+            let said = self.words.entry(validator).or_default();
+            *said = height.max(*said);
+        }
+        let mut words: Vec<_> = self.words.iter().map(|(validator, said)| (*said, *validator)).collect();
+        words.sort_unstable();
+        let mut power = 0u64;
+        let credible = words.into_iter().rev().find(|(_, validator)| {
+            let more = tip.validators.by_address(validator).map_or(0, |validator| validator.power.get());
+            power = power.saturating_add(more);
+            tip.validators.is_credible(Power::new(power))
+        });
+        if let Some((height, _)) = credible {
+            self.heard_of(height, now);
         }
     }
 
@@ -118,15 +150,26 @@ impl<M: Machine> Host<M> {
     }
 
     /// Something of a height that has not been reached arrived. If it is genuine, that is a reason to ask.
-    pub(super) fn on_hint(&mut self, is_genuine: impl FnOnce(&Self) -> bool) {
-        if self.catch_up.may_look_at_hint(self.machine.now()) && is_genuine(self) {
-            self.ask_for_blocks();
+    pub(super) fn on_hint(&mut self, judge: impl FnOnce(&Self) -> Option<Hint>) {
+        let now = self.machine.now();
+        let hint = if self.catch_up.may_look_at_hint(now) { judge(self) } else { None };
+        match hint {
+            None => return,
+            Some(Hint::Word(validator, of)) => self.take_word(validator, of),
+            Some(Hint::Proof(height)) => self.catch_up.heard_of(height, now),
         }
+        self.ask_for_blocks();
+    }
+
+    fn take_word(&mut self, validator: ValidatorAddress, of: Height) {
+        self.catch_up.take_word((validator, of.previous()), &self.tip, self.machine.now());
     }
 
     /// A genuine message of the next height arrived during this one: its signer has decided this one.
     pub(super) fn on_decided_elsewhere(&mut self, message: &Message) {
-        if message.sender().is_some_and(|sender| self.decided_elsewhere.insert(sender)) {
+        let Some(sender) = message.sender() else { return };
+        if self.decided_elsewhere.insert(sender) {
+            self.take_word(sender, message.height());
             self.catch_up.peers.hurry(self.machine.now());
             self.ask_for_blocks();
         }
@@ -211,8 +254,16 @@ impl<M: Machine> Host<M> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::{
+        ground::{
+            crypto::SigningKey,
+            ids::{AccountId, BlockHash, NetworkId, StateRoot, Timestamp},
+        },
+        rules::validator::{Validator, ValidatorSet},
+    };
 
     #[test]
     fn a_height_that_only_a_liar_claims_is_forgotten_while_blocks_come() {
@@ -233,6 +284,37 @@ mod tests {
             catch_up.heard_of(Height::new(12), now);
             assert!(catch_up.is_behind(Height::new(12), now));
         }
+    }
+
+    #[test]
+    fn a_greater_height_is_known_once_those_who_claim_it_are_not_all_liars() {
+        let key = |seed: u8| SigningKey::from_seed(&[seed; 32]).public_key();
+        let validator = |seed| Validator::new(key(seed), Power::new(1), AccountId::from_bytes([0; 32]));
+        let validators = ValidatorSet::try_from((0..4).map(validator).collect::<Vec<_>>()).unwrap();
+        let mut tip = Tip {
+            network: NetworkId::from_bytes([1; 32]),
+            height: Height::new(3),
+            hash: BlockHash::from_bytes([2; 32]),
+            time: Timestamp::new(1),
+            state_root: StateRoot::from_bytes([0; 32]),
+            next_validators: validators.clone(),
+            validators,
+        };
+        let now = Moment::default();
+        let mut catch_up = CatchUp::<u8>::new(tip.height, now);
+        let mut says = |seed: u8, height: u64, tip: &Tip| {
+            catch_up.take_word((key(seed).validator_address(), Height::new(height)), tip, now);
+            catch_up.best_known(now)
+        };
+        let known = |height| Some(Height::new(height));
+        assert_eq!(says(0, u64::MAX, &tip), known(3), "one of four may lie");
+        assert_eq!(says(0, u64::MAX, &tip), known(3), "however often");
+        assert_eq!(says(9, u64::MAX, &tip), known(3), "and strangers do not count");
+        assert_eq!(says(1, 57, &tip), known(57), "the height that one of them must have reached");
+        assert_eq!(says(2, 60, &tip), known(60));
+        tip.height = Height::new(61);
+        assert_eq!(says(3, 61, &tip), known(60), "what was said of heights that are here is forgotten");
+        assert_eq!(catch_up.words.len(), 1);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! Only the next height can be judged to the end. What is further ahead is not kept: if validators signed it, it is a
 //! reason to ask for what is missing, and the answer brings it too.
 
-use super::{Acceptance, Channel, Host, HostError, HostEvent, Machine, gossip};
+use super::{Acceptance, Channel, Host, HostError, HostEvent, Machine, catch_up::Hint, gossip};
 use crate::{
     ground::ids::Height,
     ledger::block::{Block, CommitCertificate, DecidedBlock},
@@ -50,7 +50,7 @@ impl<M: Machine> Host<M> {
             }
             Pushed::Ahead(certificate) => {
                 self.machine.judge(token, Acceptance::Ignore);
-                self.on_hint(|this| this.is_genuine(&certificate));
+                self.on_hint(|this| this.is_genuine(&certificate).then_some(Hint::Proof(certificate.height)));
                 return Ok(());
             }
             Pushed::Faulty { height, reason } => (height, reason),

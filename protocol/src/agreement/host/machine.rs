@@ -202,6 +202,13 @@ pub enum HostEvent<'a, Peer> {
     },
     /// A validator signed two messages where one is allowed.
     DoubleSign(&'a DoubleSign),
+    /// A validator proposed a block just now, valid or not, and says what time it is.
+    Proposed {
+        /// The validator.
+        proposer: ValidatorAddress,
+        /// The time of the block.
+        time: Timestamp,
+    },
     /// A proposed block breaks a rule; this peer votes against it.
     InvalidProposal {
         /// The height of the block.

@@ -126,6 +126,10 @@ impl<M: Machine> Host<M> {
 
     fn check(&mut self, block: &Block, certified: bool) -> bool {
         let clock = (!certified).then(|| (self.machine.block_time(), self.parameters.clock_drift_ms));
+        if !certified {
+            let header = block.header();
+            self.machine.report(HostEvent::Proposed { proposer: header.proposer, time: header.time });
+        }
         match block.check(&self.tip, clock, &|transaction| self.mempool.holds(transaction)) {
             Ok(()) => true,
             Err(reason) => {

@@ -454,6 +454,30 @@ fn a_head_is_read_and_judged_whatever_the_body_is() {
 }
 
 #[test]
+fn a_round_tells_whose_votes_it_lacks() {
+    let four = Four::new();
+    let mut replica = Replica::new(Some(four.keys[0].clone()), LastSigned::default(), &four.tip);
+    assert_eq!(replica.lacking(), None, "between heights it waits for nobody");
+    replica.step(four.start()).unwrap();
+    let lacking = |replica: &Replica, kind: VoteKind, round: u32, keys: &[usize]| {
+        let mut validators: Vec<_> = keys.iter().map(|key| four.keys[*key].public_key().validator_address()).collect();
+        validators.sort_unstable();
+        assert_eq!(replica.lacking(), Some(Lacking { height: Height::new(1), round, kind, validators }));
+    };
+    lacking(&replica, VoteKind::Prevote, 0, &[0, 1, 2, 3]);
+    let block = four.block(&four.keys[1], 2_000);
+    replica.step(Input::Message(four.proposal(0, &block))).unwrap();
+    replica.step(checked(&block, true)).unwrap();
+    lacking(&replica, VoteKind::Prevote, 0, &[1, 2, 3]);
+    replica.step(Input::Message(prevote(&four.keys[1], 1, 0, None))).unwrap();
+    lacking(&replica, VoteKind::Prevote, 0, &[2, 3]);
+    replica.step(Input::Message(prevote(&four.keys[2], 1, 0, Some(block.hash())))).unwrap();
+    lacking(&replica, VoteKind::Precommit, 0, &[0, 1, 2, 3]);
+    replica.step(Input::Message(precommit(&four.keys[3], 0, None))).unwrap();
+    lacking(&replica, VoteKind::Precommit, 0, &[0, 1, 2]);
+}
+
+#[test]
 fn only_a_vote_that_a_validator_signed_is_a_reason_to_ask_for_blocks() {
     let four = Four::new();
     let replica = four.started();
