@@ -15,7 +15,7 @@ mod values;
 pub use directories::{default_data_dir, default_keys_dir};
 pub use settings::{SETTINGS, Setting, file_text, toml_value};
 pub use sources::{Flags, Loaded, Origin, Sources, Value};
-pub use values::{Interval, LogFormat, OptionalFile, Quota, Rate};
+pub use values::{Interval, LogFormat, Offer, OptionalFile, Quota, Rate};
 
 use crate::artifacts::{
     replication::ReplicationOptions,
@@ -68,7 +68,9 @@ pub struct Config {
     /// Maximum bytes read per second by scrubbing.
     pub scrub_rate: Quota,
     /// Whether this peer relays, within bounds, for peers that others cannot reach.
-    pub relay: bool,
+    pub relay: Offer,
+    /// Whether peers that are no allod peers may stay for a while, to ask for providers.
+    pub guests: Offer,
     /// Whether this peer announces itself on the local network, and looks for others there.
     pub mdns: bool,
     /// Which log lines are written, as a `tracing` filter.

@@ -175,7 +175,9 @@ impl Peer {
             external: Vec::new(),
             bootstrap,
             relay: true,
+            guests: true,
             mdns: false,
+            register: network::Register::default(),
             data_dir: directory.path().to_owned(),
         })
         .await
