@@ -60,6 +60,7 @@ mod silences;
 mod standing;
 mod stream;
 mod submit;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -81,6 +82,7 @@ use std::{
     sync::{Arc, LazyLock},
     time::Duration,
 };
+use subscribers::Subscribers;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -148,7 +150,7 @@ pub(crate) struct Api {
     pub(crate) replication: Replication,
     pub(crate) waiting: submit::WaitingRequests,
     pub(crate) requests: Arc<Semaphore>,
-    pub(crate) subscribers: Arc<Semaphore>,
+    pub(crate) subscribers: Subscribers,
     pub(crate) downloads: Arc<Semaphore>,
     pub(crate) seats: Arc<listener::Seats>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -174,7 +176,7 @@ pub async fn serve(
         replication: services.replication.clone(),
         waiting: submit::WaitingRequests::default(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
-        subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
+        subscribers: Subscribers::new(SUBSCRIBERS, READER_TIMEOUT),
         downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         seats: seats.clone(),
         node,

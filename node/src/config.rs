@@ -16,7 +16,9 @@ pub use directories::{default_data_dir, default_keys_dir, is_nodes};
 pub(crate) use settings::nearest;
 pub use settings::{SETTINGS, Setting, file_text, toml_value};
 pub use sources::{Flags, Loaded, Origin, Sources, Value};
-pub use values::{AbsolutePath, HostName, Interval, LogFormat, OptionalAddress, OptionalFile, Quota, Rate, WebOrigin};
+pub use values::{
+    AbsolutePath, HostName, Interval, LogFormat, Offer, OptionalAddress, OptionalFile, Quota, Rate, WebOrigin,
+};
 
 use crate::artifacts::{
     replication::ReplicationOptions,
@@ -77,7 +79,9 @@ pub struct Config {
     /// Maximum bytes read per second by scrubbing.
     pub scrub_rate: Quota,
     /// Whether this peer relays, within bounds, for peers that others cannot reach.
-    pub relay: bool,
+    pub relay: Offer,
+    /// Whether peers that are no allod peers may stay for a while, to ask for providers.
+    pub guests: Offer,
     /// Whether this peer announces itself on the local network, and looks for others there.
     pub mdns: bool,
     /// Which log lines are written, as a `tracing` filter.

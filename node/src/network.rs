@@ -15,7 +15,7 @@
 //! never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `consensus` (the consensus plane),
-//! `gossip`, `sync`, `providers` (one job each), `holdings` (who has what, within bounds), `peers` (which peers we know),
+//! `gossip`, `sync`, `providers` (one job each), `holdings` and `records` (who has what, within bounds), `peers` (which peers we know),
 //! `introduction` (what peers say about themselves), `audience` (who hears us), `reach` (how others reach us), `admission`
 //! (whose connections are let in), `stalls` (who takes nothing of what is sent), `offences` (what we tolerate), `fair`
 //! (whose transactions are checked next), `places` (how many answers at a time).
@@ -36,6 +36,7 @@ mod peers;
 mod places;
 mod providers;
 mod reach;
+mod records;
 mod stalls;
 mod stats;
 mod sync;
@@ -48,6 +49,7 @@ pub use behaviour::{protocol_prefix, transport};
 pub(crate) use fair::Receiver as Transactions;
 pub use gossip::{GossipToken, Topic};
 pub use peers::{Direction, PeerInfo};
+pub use providers::Register;
 pub use stats::{NetworkStats, TopicStats};
 pub use sync::{SyncChannel, SyncError, SyncRequest, SyncResponse};
 
@@ -113,8 +115,12 @@ pub struct NetworkConfig {
     pub bootstrap: Vec<Multiaddr>,
     /// Whether to relay, within bounds, for peers that others cannot reach, provided that others can reach us.
     pub relay: bool,
+    /// Whether peers that are no allod peers may stay for a while, to ask for providers.
+    pub guests: bool,
     /// Whether to announce this peer on the local network, and to look for others there.
     pub mdns: bool,
+    /// What is asked of the ledger.
+    pub register: Register,
     /// The directory of `peers.json`, in which good peers are remembered across restarts.
     pub data_dir: PathBuf,
 }
@@ -644,6 +650,8 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         company: company_in,
         links,
         stalls,
+        register: config.register,
+        guests: config.guests,
     }));
     driver.listen(&config.listen, &config.external).await?;
     driver.know(config.bootstrap);

@@ -2,6 +2,7 @@
 
 use crate::{
     api::{self, Sites},
+    artifacts::access_control,
     config::Config,
     event_loop::{
         EventLoop, Parts, Sources,
@@ -114,7 +115,7 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new()?);
 
     let (network, network_events, swarm) =
-        network::start(network_config(&config, network_id, node_key, &validator_key)).await?;
+        network::start(network_config(&config, &ledger, network_id, node_key, &validator_key)).await?;
     let (submissions_in, submissions) = mpsc::channel(SUBMISSION_BACKLOG);
     let (notices, _) = broadcast::channel(NOTICE_BACKLOG);
     let (stop_in, stop) = watch::channel(false);
@@ -209,7 +210,15 @@ fn disk_full(data: &Path) -> String {
     )
 }
 
-fn network_config(config: &Config, network_id: NetworkId, secret: SigningKey, validator: &SigningKey) -> NetworkConfig {
+fn network_config(
+    config: &Config,
+    ledger: &Ledger,
+    network_id: NetworkId,
+    secret: SigningKey,
+    validator: &SigningKey,
+) -> NetworkConfig {
+    let tip = ledger.tip();
+    let is_validator = tip.validators.by_address(&validator.public_key().validator_address()).is_some();
     NetworkConfig {
         network_id,
         secret,
@@ -217,8 +226,10 @@ fn network_config(config: &Config, network_id: NetworkId, secret: SigningKey, va
         listen: config.listen.clone(),
         external: config.external.clone(),
         bootstrap: config.peers.clone(),
-        relay: config.relay,
+        relay: config.relay.stands(is_validator),
+        guests: config.guests.stands(is_validator),
         mdns: config.mdns,
+        register: access_control::register(ledger),
         data_dir: config.data_dir.clone(),
     }
 }

@@ -4,15 +4,19 @@
 //! An [`Attack`] runs on threads of its own until it is dropped. What it costs its victims is for the test to see.
 
 pub mod bridge;
+pub mod churn;
 pub mod crowd;
 pub mod deaf_subscribers;
 pub mod far_votes;
+pub mod forged_blocks;
 pub mod idle_streams;
 pub mod old_proposals;
+pub mod provider_records;
 pub mod repeated_blocks;
 pub mod silent_sockets;
 pub mod transactions;
 pub mod unread_answers;
+pub mod unread_events;
 
 use crate::processes::Processes;
 use allod_protocol::ledger::genesis::Genesis;
@@ -158,6 +162,8 @@ impl Requests {
 
 /// A member of the swarm that no operator of the network knows.
 pub struct Stranger {
+    /// Its id.
+    pub id: PeerId,
     /// Opens streams to the peers that it is connected to.
     pub streams: libp2p_stream::Control,
     /// Messages on its topic to be sent to all peers that it is connected to.
@@ -210,7 +216,7 @@ impl Stranger {
         tokio::spawn(run(swarm, topic, peers, joined, to_say, hear));
         // It may be refused for ever, which is a defence too.
         let _ = tokio::time::timeout(Duration::from_secs(10), ready).await;
-        Self { streams, say, heard }
+        Self { id: key.public().to_peer_id(), streams, say, heard }
     }
 }
 
@@ -325,4 +331,20 @@ fn gossip() -> gossipsub::Behaviour {
         .build()
         .expect("a configuration");
     gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).expect("gossip")
+}
+
+/// Appends a field of bytes of a message in protocol buffers, by its tag.
+fn put_bytes(tag: u8, bytes: &[u8], to: &mut Vec<u8>) {
+    to.push(tag);
+    put_length(bytes.len(), to);
+    to.extend_from_slice(bytes);
+}
+
+/// Appends a length as a variable-length number.
+fn put_length(mut length: usize, to: &mut Vec<u8>) {
+    while length >= 0x80 {
+        to.push(u8::try_from(length & 0x7f).expect("seven bits") | 0x80);
+        length >>= 7;
+    }
+    to.push(u8::try_from(length).expect("seven bits"));
 }

@@ -282,9 +282,23 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
 
 /// A plain GET on loopback: status and body.
 pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    ask(port, &format!("GET {path}"), "", "")
+}
+
+/// A POST of JSON on loopback, by the holder of a token: status and body.
+pub fn post(port: u16, path: &str, token: &str, body: &Value) -> Option<(u16, String)> {
+    let body = body.to_string();
+    let head = format!(
+        "Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    ask(port, &format!("POST {path}"), &head, &body)
+}
+
+fn ask(port: u16, what: &str, head: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").ok()?;
+    write!(stream, "{what} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{head}\r\n{body}").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -21,6 +21,7 @@ use super::{
     SUBSCRIBERS, Shared,
     extract::Query,
     reader::with_reader,
+    subscribers::Subscriber,
     views::{GapView, NoticeView, Problem},
 };
 use crate::{artifacts::replication::Copies, config, event_loop::handle::Notice, json};
@@ -43,7 +44,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use utoipa::IntoParams;
 
 /// How often a message without data is sent when there is nothing to tell, so that a broken connection shows.
@@ -140,7 +141,7 @@ pub(crate) async fn events(
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = api.subscribers.clone().try_acquire_owned().map_err(|_| {
+    let place = api.subscribers.enter().ok_or_else(|| {
         let detail = format!("{SUBSCRIBERS} streams of events are open already; close one");
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_subscribers", detail)
     })?;
@@ -188,28 +189,27 @@ struct Stream {
     behind: bool,
     /// What is to be sent next.
     ready: VecDeque<Event>,
-    _place: OwnedSemaphorePermit,
+    place: Subscriber,
 }
 
 impl Stream {
-    fn new(
-        api: Shared,
-        told: Option<Place>,
-        types: Option<BTreeSet<&'static str>>,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
+    fn new(api: Shared, told: Option<Place>, types: Option<BTreeSet<&'static str>>, place: Subscriber) -> Self {
         // Before the tip is read: a block in between comes twice rather than never, and is told once.
         let notices = api.node.subscribe();
         let told = told.unwrap_or_else(|| Place { height: api.node.ledger.tip().height, index: None });
         let ready = VecDeque::from([Event::default().id(told.to_string())]);
         let copies = api.replication.subscribe();
-        Self { notices, copies, stop: api.stop.clone(), types, told, behind: true, ready, _place: place, api }
+        Self { notices, copies, stop: api.stop.clone(), types, told, behind: true, ready, place, api }
     }
 
-    /// The next event; none when the peer stops.
+    /// The next event; none when the peer stops, or when another client has the place.
     async fn next(&mut self) -> Option<Event> {
+        if !self.place.on_taken() {
+            return None;
+        }
         loop {
             if let Some(event) = self.ready.pop_front() {
+                self.place.on_told();
                 return Some(event);
             }
             if self.behind {

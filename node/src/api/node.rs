@@ -63,7 +63,7 @@ pub(crate) async fn ready(State(api): State<Shared>) -> Result<Json<HealthView>,
     (status = 200, description = "The metrics.", body = String, content_type = "text/plain; version=0.0.4"),
 ))]
 pub(crate) async fn metrics(State(api): State<Shared>) -> Result<Response, Problem> {
-    api.node.metrics.set_event_subscribers(super::SUBSCRIBERS.saturating_sub(api.subscribers.available_permits()));
+    api.node.metrics.set_event_subscribers(api.subscribers.count());
     api.node.metrics.set_accept_failures(api.seats.failures());
     let text = with_reader(&api, |reader| {
         let rendered = reader.node.render_metrics();

@@ -180,7 +180,9 @@ impl Peer {
             external: Vec::new(),
             bootstrap,
             relay: true,
+            guests: true,
             mdns: false,
+            register: network::Register::default(),
             data_dir: directory.path().to_owned(),
         })
         .await

@@ -15,7 +15,10 @@
 //! is withdrawn, suspended, or reinstated; artifacts that arrive in the store are added. For artifacts that are not
 //! free, the ledger is asked at every request.
 
-use crate::{exchange::serve::Asked, network::peer_key};
+use crate::{
+    exchange::serve::Asked,
+    network::{Register, peer_key},
+};
 use allod_protocol::{
     ground::{
         ids::{ArtifactId, ModelId, ModelName, Timestamp},
@@ -146,6 +149,17 @@ pub(crate) fn is_bound(state: &impl StateRead, peer: &PeerId) -> Result<bool, St
     let Some(key) = peer_key::of_peer(peer) else { return Ok(false) };
     let Some(account) = read::<PeerBinding>(state, &key)?.and_then(|binding| binding.account) else { return Ok(false) };
     Ok(read::<Account>(state, &account)?.is_some_and(|account| account.suspended.is_none()))
+}
+
+/// What the swarm asks of the ledger. If the ledger cannot be read, it knows nobody; the event loop handles the failure.
+pub(crate) fn register(ledger: &Ledger) -> Register {
+    let (of_artifacts, of_peers) = (ledger.clone(), ledger.clone());
+    Register {
+        is_listed: Arc::new(move |artifact| {
+            read::<ArtifactOrigin>(&of_artifacts.snapshot(), artifact).is_ok_and(|origin| origin.is_some())
+        }),
+        is_bound: Arc::new(move |peer| is_bound(&of_peers.snapshot(), peer).unwrap_or(false)),
+    }
 }
 
 /// Whether the artifact belongs to some released version, including deprecated ones.

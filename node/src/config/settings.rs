@@ -25,6 +25,8 @@ pub(super) enum Takes {
     Text(&'static str),
     /// `true` or `false`.
     Truth,
+    /// The same, or `auto`.
+    Offer,
     /// A whole number.
     Count,
     /// A whole number of bytes.
@@ -41,7 +43,7 @@ impl Setting {
             (_, toml::Value::Array(values)) if self.many => {
                 values.iter().map(|value| value.as_str().map(str::to_owned)).collect()
             }
-            (Takes::Truth, toml::Value::Boolean(value)) => Some(vec![value.to_string()]),
+            (Takes::Truth | Takes::Offer, toml::Value::Boolean(value)) => Some(vec![value.to_string()]),
             (Takes::Count | Takes::Bytes | Takes::Seconds, toml::Value::Integer(number)) => {
                 u64::try_from(*number).ok().map(|number| vec![number.to_string()])
             }
@@ -55,6 +57,7 @@ impl Setting {
             Takes::Text(example) if self.many => format!("a list of texts, such as [{example:?}]"),
             Takes::Text(example) => format!("a text, such as {example:?}"),
             Takes::Truth => "true or false".into(),
+            Takes::Offer => "true, false or \"auto\"".into(),
             Takes::Count => "a whole number, 1 at least".into(),
             Takes::Bytes => "a size such as \"20MB\", or a whole number of bytes such as 20000000, or \"none\"".into(),
             Takes::Seconds => {
@@ -90,7 +93,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "replication_interval_s", many: false, takes: Takes::Count, default: &["60"] },
     Setting { name: "scrub_interval", many: false, takes: Takes::Seconds, default: &["30d"] },
     Setting { name: "scrub_rate", many: false, takes: Takes::Bytes, default: &["20MiB"] },
-    Setting { name: "relay", many: false, takes: Takes::Truth, default: &["true"] },
+    Setting { name: "relay", many: false, takes: Takes::Offer, default: &["auto"] },
+    Setting { name: "guests", many: false, takes: Takes::Offer, default: &["auto"] },
     Setting { name: "mdns", many: false, takes: Takes::Truth, default: &["false"] },
     Setting { name: "log_level", many: false, takes: Takes::Text("info"), default: &["info"] },
     Setting { name: "log_format", many: false, takes: Takes::Text("json"), default: &["text"] },

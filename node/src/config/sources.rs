@@ -92,9 +92,14 @@ pub struct Flags {
     /// Maximum bytes per second to read for scrubbing, such as 100MiB; none for no limit [default: 20MiB]
     #[arg(long, value_name = "SIZE")]
     pub scrub_rate: Option<String>,
-    /// Whether to relay, within bounds, for peers that others cannot reach: true or false [default: true]
-    #[arg(long, value_name = "BOOL")]
+    /// Whether to relay, within bounds, for peers that others cannot reach: true, false, or auto, unless this peer is a
+    /// validator when it starts [default: auto]
+    #[arg(long, value_name = "OFFER")]
     pub relay: Option<String>,
+    /// Whether other libp2p software may connect for two minutes and ask for providers: true, false, or auto, unless this
+    /// peer is a validator when it starts [default: auto]
+    #[arg(long, value_name = "OFFER")]
+    pub guests: Option<String>,
     /// Whether to announce this peer on the local network and to look for others there: true or false [default: false]
     #[arg(long, value_name = "BOOL")]
     pub mdns: Option<String>,
@@ -131,6 +136,7 @@ impl Flags {
             ("scrub_interval", "--scrub-interval", one(&self.scrub_interval)),
             ("scrub_rate", "--scrub-rate", one(&self.scrub_rate)),
             ("relay", "--relay", one(&self.relay)),
+            ("guests", "--guests", one(&self.guests)),
             ("mdns", "--mdns", one(&self.mdns)),
             ("log_level", "--log-level", one(&self.log_level)),
             ("log_format", "--log-format", one(&self.log_format)),
@@ -206,6 +212,7 @@ impl Sources {
             scrub_interval: one(&values, "scrub_interval")?,
             scrub_rate: one(&values, "scrub_rate")?,
             relay: one(&values, "relay")?,
+            guests: one(&values, "guests")?,
             mdns: one(&values, "mdns")?,
             log_level: one(&values, "log_level")?,
             log_format: one(&values, "log_format")?,

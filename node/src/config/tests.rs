@@ -19,7 +19,8 @@ fn the_last_place_that_names_a_setting_wins() {
     assert_eq!(loaded.config.log_level, "debug");
     assert_eq!(loaded.config.listen, ["/ip4/127.0.0.1/tcp/1".parse().unwrap()]);
     assert_eq!(loaded.config.log_format, LogFormat::Text);
-    assert_eq!((loaded.config.relay, loaded.config.mdns), (false, false));
+    assert_eq!((loaded.config.relay, loaded.config.mdns), (Offer(Some(false)), false));
+    assert_eq!([true, false].map(|is_validator| loaded.config.guests.stands(is_validator)), [false, true]);
     assert_eq!(loaded.config.scrub_interval, Interval(Some(Duration::from_secs(30 * 24 * 60 * 60))));
     assert_eq!(loaded.config.scrub_rate, Quota(Some(20 * 1024 * 1024)));
     let origin = |name: &str| loaded.values[name].origin.to_string();
@@ -86,7 +87,8 @@ fn a_number_that_cannot_be_meant_is_refused_by_name_with_what_can() {
         ("scrub_interval = '99999999999999999999'", "scrub_interval = \"99999999999999999999\""),
         ("upload_streams = 0", "upload_streams = \"0\" (/data/config.toml): it is a whole number, 1 at least"),
         ("replication_interval_s = 5_000_000_000", "replication_interval_s = \"5000000000\" (/data/config.toml)"),
-        ("relay = 1", "relay is true or false; not 1"),
+        ("relay = 1", "relay is true, false or \"auto\"; not 1"),
+        ("mdns = 1", "mdns is true or false; not 1"),
         ("log_level = true", "log_level is a text, such as \"info\""),
         ("listen = 7641", "listen is a list of texts, such as [\"/ip4/0.0.0.0/tcp/7641\"]"),
         ("api_address = ['127.0.0.1:1']", "api_address is a text"),

@@ -61,6 +61,30 @@ impl FromStr for Rate {
     }
 }
 
+/// Whether something is done for strangers. `None` means: unless this peer is a validator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer(pub Option<bool>);
+
+impl Offer {
+    /// Whether it is done by a peer that is a validator or not.
+    pub fn stands(self, is_validator: bool) -> bool {
+        self.0.unwrap_or(!is_validator)
+    }
+}
+
+impl FromStr for Offer {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self(None)),
+            "true" => Ok(Self(Some(true))),
+            "false" => Ok(Self(Some(false))),
+            _ => Err(anyhow!("{text:?} is not true, false or auto")),
+        }
+    }
+}
+
 /// A file. `None` means that there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionalFile(pub Option<PathBuf>);

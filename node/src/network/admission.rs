@@ -1,7 +1,8 @@
 //! Which connections that others open are let in, and which give way.
 //!
 //! Ids and connections are free for a stranger, network addresses less so. So strangers are bounded by their *block* of
-//! addresses (an IPv4 /24, an IPv6 /48): each block has a share of the handshakes in progress and of the places. If the
+//! addresses (an IPv4 /24, an IPv6 /48): each block has a share of the handshakes in progress, an allowance of handshakes
+//! a second, because each takes a processor for a while, and a share of the places. If the
 //! places are all taken, a newcomer takes the place of a stranger, the youngest of the block with the most, so that
 //! whoever fills the places displaces itself. Strangers that were useful lately or have been here for longest stay.
 //!
@@ -10,6 +11,7 @@
 //!
 //! The bounds on connections that this peer opens, and on those with one peer, are the library's.
 
+use super::offences::{Bucket, Rate};
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
@@ -32,6 +34,9 @@ const NEED_MEMORY: Duration = Duration::from_secs(3_600);
 /// Maximum number of needed peers that are remembered.
 const NEEDED: usize = 1_024;
 
+/// Maximum number of blocks whose allowance is kept. Whoever has addresses in more of them has as many new allowances.
+const BLOCKS: usize = 4_096;
+
 /// The bounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -39,6 +44,8 @@ pub(super) struct Bounds {
     pub(super) pending: usize,
     /// Of those, from one block.
     pub(super) pending_per_block: usize,
+    /// Handshakes that one block may begin.
+    pub(super) handshakes_per_block: Rate,
     /// As many more from addresses of needed peers.
     pub(super) pending_of_needed: usize,
     /// Maximum number of connections that strangers opened.
@@ -56,6 +63,8 @@ pub(super) enum Refusal {
     Handshakes,
     #[error("too many handshakes from one block of addresses are in progress")]
     HandshakesOfBlock,
+    #[error("one block of addresses begins too many handshakes")]
+    TooFast,
     #[error("the connections that are here are worth more")]
     Places,
 }
@@ -107,6 +116,7 @@ struct Connection {
 pub(super) struct Behaviour {
     bounds: Bounds,
     handshakes: HashMap<ConnectionId, Handshake>,
+    allowances: HashMap<IpAddr, Bucket>,
     connections: HashMap<ConnectionId, Connection>,
     /// When peers were last seen to be needed.
     needed: HashMap<PeerId, Instant>,
@@ -122,6 +132,7 @@ impl Behaviour {
         Self {
             bounds,
             handshakes: HashMap::new(),
+            allowances: HashMap::new(),
             connections: HashMap::new(),
             needed: HashMap::new(),
             needed_addresses: HashSet::new(),
@@ -163,9 +174,23 @@ impl Behaviour {
             return Err(Refusal::Handshakes);
         } else if block.is_some() && in_progress(&|one| one.block == block) >= self.bounds.pending_per_block {
             return Err(Refusal::HandshakesOfBlock);
+        } else if block.is_some_and(|block| !self.spend(block, Instant::now())) {
+            return Err(Refusal::TooFast);
         }
         self.handshakes.insert(id, Handshake { block, expected });
         Ok(())
+    }
+
+    /// Spends the allowance of a block for one handshake. Returns whether it sufficed.
+    fn spend(&mut self, block: IpAddr, now: Instant) -> bool {
+        if !self.allowances.contains_key(&block) && self.allowances.len() >= BLOCKS {
+            self.allowances.retain(|_, bucket| !bucket.is_full(now));
+            if self.allowances.len() >= BLOCKS {
+                self.allowances.clear();
+            }
+        }
+        let rate = self.bounds.handshakes_per_block;
+        self.allowances.entry(block).or_insert_with(|| Bucket::new(rate, now)).take(1.0, now)
     }
 
     fn let_in(&mut self, id: ConnectionId, peer: PeerId, remote: &Multiaddr) -> Result<(), Refusal> {
@@ -289,6 +314,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         pending: 8,
         pending_per_block: 2,
+        handshakes_per_block: Rate { per_second: 1.0, at_once: 20.0 },
         pending_of_needed: 2,
         strangers: 16,
         strangers_per_block: 6,
@@ -316,6 +342,28 @@ mod tests {
         assert_eq!(behaviour.begin_handshake(id(4), &at("10.0.1.3")), Ok(()));
         behaviour.on_gone(id(1));
         assert_eq!(behaviour.begin_handshake(id(5), &at("10.0.0.3")), Ok(()));
+    }
+
+    #[test]
+    fn a_block_that_comes_and_goes_without_end_is_slowed_and_others_are_not() {
+        let mut behaviour = Behaviour::new(BOUNDS);
+        let mut begun = 0;
+        for number in 0..200 {
+            match behaviour.begin_handshake(id(number), &at("10.0.0.1")) {
+                Ok(()) => begun += 1,
+                Err(refusal) => assert_eq!(refusal, Refusal::TooFast),
+            }
+            behaviour.on_gone(id(number));
+        }
+        // The clock runs, by seconds at most.
+        assert!((20..40).contains(&begun), "{begun} handshakes");
+        assert_eq!(behaviour.begin_handshake(id(1_000), &at("10.0.1.1")), Ok(()));
+        let now = Instant::now();
+        for number in 0..=u32::try_from(BLOCKS).expect("few") {
+            let block = IpAddr::V4(Ipv4Addr::from_bits(number << 8));
+            assert!(behaviour.spend(block, now + Duration::from_secs(60)));
+        }
+        assert!(behaviour.allowances.len() <= BLOCKS);
     }
 
     #[test]

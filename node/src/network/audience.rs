@@ -90,7 +90,7 @@ impl Driver {
     }
 
     /// Connected peers that are subscribed to what everybody is subscribed to.
-    fn listeners(&self) -> HashSet<PeerId> {
+    pub(super) fn listeners(&self) -> HashSet<PeerId> {
         let topic = self.names.topic(Topic::Transactions).hash();
         let peers = self.swarm.behaviour().gossip.all_peers();
         peers.filter(|(_, topics)| topics.contains(&&topic)).map(|(peer, _)| *peer).collect()

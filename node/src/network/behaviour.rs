@@ -10,6 +10,8 @@ use super::{
     NetworkConfig, NetworkError, admission, candidates,
     gossip::{self, Topic, Topics},
     introduction::Introduction,
+    offences::Rate,
+    records::Records,
     stalls::Stalls,
     sync,
 };
@@ -27,11 +29,7 @@ use libp2p::{
     },
     dcutr, dns, gossipsub, identify,
     identity::Keypair,
-    kad::{
-        self,
-        store::{MemoryStore, MemoryStoreConfig},
-    },
-    mdns, memory_connection_limits, noise, ping, quic, relay,
+    kad, mdns, memory_connection_limits, noise, ping, quic, relay,
     swarm::{self, NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
 };
@@ -41,6 +39,7 @@ use std::time::Duration;
 const INBOUND: admission::Bounds = admission::Bounds {
     pending: 256,
     pending_per_block: 16,
+    handshakes_per_block: Rate { per_second: 8.0, at_once: 64.0 },
     pending_of_needed: 64,
     strangers: 192,
     strangers_per_block: 48,
@@ -66,10 +65,6 @@ const PING_PATIENCE: Duration = Duration::from_secs(10);
 const READ_SIZE_BYTES: usize = 64 * 1024;
 /// Maximum size of one Kademlia message, in bytes.
 const KADEMLIA_MESSAGE_SIZE_BYTES: usize = 16 * 1024;
-/// Maximum number of artifacts whose provider records are kept, our own and others' together.
-const PROVIDED_ARTIFACTS: usize = 262_144;
-/// Maximum number of providers remembered for one artifact.
-const PROVIDERS_PER_ARTIFACT: usize = 20;
 const PROVIDER_RECORD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Maximum number of peers that hold a reservation at this one when it relays, and how often they must renew it.
@@ -94,7 +89,7 @@ pub(super) struct Behaviour {
     pub(super) admission: admission::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
-    pub(super) kademlia: kad::Behaviour<MemoryStore>,
+    pub(super) kademlia: kad::Behaviour<Records>,
     pub(super) gossip: gossip::Behaviour,
     pub(super) sync: sync::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
@@ -290,7 +285,7 @@ fn relaying() -> relay::Config {
     }
 }
 
-fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {
+fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<Records> {
     let mut config = kad::Config::new(names.kademlia.clone());
     config
         // Provider records are checked before they are kept; values are never kept.
@@ -302,13 +297,7 @@ fn kademlia(peer: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {
         .set_replication_interval(None)
         .set_max_packet_size(KADEMLIA_MESSAGE_SIZE_BYTES)
         .set_query_timeout(Duration::from_secs(30));
-    let store = MemoryStoreConfig {
-        max_records: 0,
-        max_value_bytes: 0,
-        max_providers_per_key: PROVIDERS_PER_ARTIFACT,
-        max_provided_keys: PROVIDED_ARTIFACTS,
-    };
-    let mut kademlia = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, store), config);
+    let mut kademlia = kad::Behaviour::with_config(peer, Records::new(peer), config);
     // Others find out whether they can reach us. Waiting for proof would leave small networks without a table.
     kademlia.set_mode(Some(kad::Mode::Server));
     kademlia

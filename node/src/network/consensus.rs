@@ -471,7 +471,7 @@ async fn take(common: &Common, peer: PeerId, line: &Arc<Semaphore>, message: Vec
     let cost = u32::try_from(size_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES)).unwrap_or(LINE_SIZE_BYTES);
     let Ok(room) = line.clone().acquire_many_owned(cost).await else { return };
     let data = Shared::from(message);
-    let token = GossipToken { source: peer, origin: Origin::Stream(data.clone()) };
+    let token = GossipToken { source: peer, size_bytes, origin: Origin::Stream(data.clone()) };
     // The event loop may have ended.
     let _ = common.events.send(NetworkEvent::Consensus { data, token, room }).await;
 }

@@ -7,10 +7,10 @@ use super::{
     Audience, Company, EventSender, Links, NetworkError, NetworkEvent, NetworkStats, Queues, SwarmCommand,
     behaviour::{Behaviour, BehaviourEvent, Names, Relation},
     introduction::Introduction,
-    offences::{Guard, Offence},
+    offences::{Guard, Offence, Spending},
     peers::{self, Dial, Direction, PeerBook},
     places::{Place, Places},
-    providers::Providers,
+    providers::{Providers, Register},
     reach::Reach,
     stalls::Stalls,
     stats,
@@ -72,6 +72,8 @@ pub(super) struct Parts {
     pub(super) company: watch::Sender<Company>,
     pub(super) links: watch::Receiver<Links>,
     pub(super) stalls: Stalls,
+    pub(super) register: Register,
+    pub(super) guests: bool,
 }
 
 /// The owner of the swarm.
@@ -85,6 +87,7 @@ pub(super) struct Driver {
     pub(super) peers: PeerBook,
     pub(super) guard: Guard,
     pub(super) providers: Providers,
+    pub(super) register: Register,
     pub(super) reach: Reach,
     /// Requests for blocks in progress.
     pub(super) asked: HashMap<OutboundRequestId, (PeerId, SyncRequest)>,
@@ -99,7 +102,8 @@ pub(super) struct Driver {
     /// What the consensus plane is to know, and what it reports.
     pub(super) company: watch::Sender<Company>,
     pub(super) links: watch::Receiver<Links>,
-    stalls: Stalls,
+    pub(super) stalls: Stalls,
+    guests: bool,
     queues: Queues,
     listening: Arc<RwLock<Vec<Multiaddr>>>,
     peers_file: PathBuf,
@@ -113,7 +117,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts {
-            swarm,
+            mut swarm,
             names,
             keypair,
             network,
@@ -128,13 +132,21 @@ impl Driver {
             company,
             links,
             stalls,
+            register,
+            guests,
         } = parts;
         let mut peers = PeerBook::new(*swarm.local_peer_id());
         peers.recall(&peers_file);
+        for anchor in peers.anchors() {
+            // Those whom strangers make this peer dial must not keep it from dialling these.
+            swarm.behaviour_mut().limits.bypass_peer_id(&anchor);
+        }
         Self {
             peers,
             guard: Guard::default(),
             providers: Providers::new(),
+            register,
+            guests,
             reach: Reach::new(),
             asked: HashMap::new(),
             answering: HashMap::new(),
@@ -275,6 +287,24 @@ impl Driver {
                 tracing::debug!(%peer, "disconnected: it takes nothing of what gossip sends it");
                 self.disconnect(peer);
             }
+        }
+        self.part_with_burdens();
+    }
+
+    /// Gossip is given a message to send.
+    pub(super) fn on_said(&mut self, size_bytes: usize) {
+        if self.stalls.say(size_bytes) {
+            self.part_with_burdens();
+        }
+    }
+
+    /// Disconnects strangers for which too much waits.
+    fn part_with_burdens(&mut self) {
+        let listeners = self.listeners();
+        let burdens = self.stalls.burdens(|peer| listeners.contains(peer) && !self.is_needed(peer));
+        for peer in burdens {
+            tracing::debug!(%peer, "disconnected: too much of what gossip sends it waits");
+            self.disconnect(peer);
         }
     }
 
@@ -431,8 +461,11 @@ impl Driver {
 
     /// A peer has identified itself: now it is known whether it belongs to this network.
     fn on_identified(&mut self, peer: PeerId, connection: ConnectionId, info: identify::Info) {
+        if !self.is_needed(&peer) && !self.guard.spend(peer, Spending::Introduction) {
+            return self.hold_against(peer, Offence::TooFast);
+        }
         let (relation, given) = (self.names.relation_of(&info), self.peers.is_given(&peer));
-        if relation == Relation::Guest && !given && self.peers.on_guest(peer) {
+        if relation == Relation::Guest && !given && self.guests && self.peers.on_guest(peer) {
             tracing::debug!(%peer, agent = info.agent_version, "guest");
             return;
         }
@@ -456,13 +489,17 @@ impl Driver {
         }
         self.note_relay(peer, &info);
         let speaks_kademlia = self.names.kademlia_is_spoken_by(&info);
-        let Some((addresses, news)) = self.peers.on_identified(peer, &info.agent_version, info.listen_addrs) else {
-            return;
-        };
+        let told = self.peers.on_identified(peer, &info.agent_version, info.listen_addrs);
+        let Some((addresses, news, outdated)) = told else { return };
+        let kademlia = &mut self.swarm.behaviour_mut().kademlia;
         if speaks_kademlia {
             for address in addresses {
-                self.swarm.behaviour_mut().kademlia.add_address(&peer, address);
+                kademlia.add_address(&peer, address);
             }
+        }
+        // The table keeps, and looks through, as many addresses of a peer as it is told.
+        for address in outdated {
+            kademlia.remove_address(&peer, &address);
         }
         if news {
             tracing::debug!(%peer, agent = info.agent_version, "peer");

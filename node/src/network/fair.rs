@@ -228,7 +228,8 @@ mod tests {
     use libp2p::gossipsub::MessageId;
 
     fn message(source: PeerId, size_bytes: usize) -> Unchecked {
-        let token = GossipToken { source, origin: Origin::Topic(Topic::Transactions, MessageId::new(b"x")) };
+        let origin = Origin::Topic(Topic::Transactions, MessageId::new(b"x"));
+        let token = GossipToken { source, size_bytes, origin };
         Unchecked { data: vec![0; size_bytes], token }
     }
 

@@ -81,6 +81,7 @@ impl Topic {
 #[derive(Clone, Debug)]
 pub struct GossipToken {
     pub(super) source: PeerId,
+    pub(super) size_bytes: usize,
     pub(super) origin: Origin,
 }
 
@@ -216,6 +217,7 @@ impl Driver {
     /// Publishes a message. Returns whether anybody got it.
     pub(super) fn publish(&mut self, topic: Topic, data: Vec<u8>) -> bool {
         let size_bytes = data.len();
+        self.on_said(size_bytes);
         let counters = self.stats.topic(topic);
         match self.swarm.behaviour_mut().gossip.publish(self.names.topic(topic).hash(), data) {
             Ok(_) => {
@@ -249,9 +251,15 @@ impl Driver {
             Acceptance::Reject => (&counters.rejected, MessageAcceptance::Reject),
         };
         stats::add(counter, 1);
+        if verdict == Acceptance::Accept {
+            self.on_said(token.size_bytes);
+        }
         self.swarm.behaviour_mut().gossip.report_message_validation_result(id, &token.source, acceptance);
         match verdict {
-            Acceptance::Accept => self.swarm.behaviour_mut().admission.on_useful(token.source),
+            Acceptance::Accept => {
+                self.swarm.behaviour_mut().admission.on_useful(token.source);
+                self.peers.on_useful(&token.source);
+            }
             Acceptance::Reject => self.hold_against(token.source, Offence::RejectedMessage),
             Acceptance::Ignore => {}
         }
@@ -276,11 +284,11 @@ impl Driver {
 
     fn on_message(&mut self, source: PeerId, id: MessageId, message: gossipsub::Message) {
         let Some(topic) = self.names.topic_of(&message.topic) else { return };
-        let token = GossipToken { source, origin: Origin::Topic(topic, id) };
+        let size_bytes = message.data.len();
+        let token = GossipToken { source, size_bytes, origin: Origin::Topic(topic, id) };
         let counters = self.stats.topic(topic);
         stats::add(&counters.received, 1);
-        stats::add(&counters.received_bytes, message.data.len());
-        let size_bytes = message.data.len();
+        stats::add(&counters.received_bytes, size_bytes);
         let needed = self.is_needed(&source);
         if !self.guard.spend(source, Spending::Gossip { topic, size_bytes, needed }) {
             stats::add(&self.stats.topic(topic).limited, 1);

@@ -21,9 +21,9 @@ const RECORD_MEMORY: Duration = Duration::from_secs(600);
 /// A peer's allowance: a number per second, and a burst. The bounds are far above what an honest peer needs: 128
 /// validators make some 300 messages per height, and a peer may relay all of them.
 #[derive(Clone, Copy, Debug)]
-struct Rate {
-    per_second: f64,
-    at_once: f64,
+pub(super) struct Rate {
+    pub(super) per_second: f64,
+    pub(super) at_once: f64,
 }
 
 const CONSENSUS_MESSAGES: Rate = Rate { per_second: 4_000.0, at_once: 12_000.0 };
@@ -37,6 +37,8 @@ const GOSSIP_BYTES: Rate = Rate { per_second: 64.0 * 1024.0 * 1024.0, at_once: 2
 const SYNC_REQUESTS: Rate = Rate { per_second: limits::SYNC_REQUESTS_PER_SECOND as f64, at_once: 200.0 };
 /// Provider records that a peer may store here; it sends its own at a fifth of this pace.
 const PROVIDER_RECORDS: Rate = Rate { per_second: 2_000.0, at_once: 10_000.0 };
+/// What a peer may say about itself: once for each connection, and when its addresses change.
+const INTRODUCTIONS: Rate = Rate { per_second: 2.0, at_once: 100.0 };
 /// The allowance for offences, in points. A peer that exceeds it is blocked.
 const PATIENCE: Rate = Rate { per_second: 1.0, at_once: 100.0 };
 
@@ -56,19 +58,21 @@ const _: () = assert!(
     "the largest message is within a second of anybody's allowance"
 );
 
+/// What is left of an allowance.
 #[derive(Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     rate: Rate,
     left: f64,
     filled_at: Instant,
 }
 
 impl Bucket {
-    fn new(rate: Rate, now: Instant) -> Self {
+    pub(super) fn new(rate: Rate, now: Instant) -> Self {
         Self { rate, left: rate.at_once, filled_at: now }
     }
 
-    fn take(&mut self, amount: f64, now: Instant) -> bool {
+    /// Takes so much, if it is there.
+    pub(super) fn take(&mut self, amount: f64, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
         self.left = (self.left + elapsed * self.rate.per_second).min(self.rate.at_once);
@@ -77,6 +81,12 @@ impl Bucket {
         }
         self.left -= amount;
         true
+    }
+
+    /// Whether nothing was taken for so long that it is as good as new.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.left + elapsed * self.rate.per_second >= self.rate.at_once
     }
 }
 
@@ -94,6 +104,8 @@ pub(super) enum Spending {
     },
     SyncRequest,
     ProviderRecord,
+    /// It says where it listens, and what it speaks.
+    Introduction,
 }
 
 /// An offence of a peer.
@@ -147,6 +159,7 @@ struct Record {
     bytes: Bucket,
     sync: Bucket,
     providers: Bucket,
+    introductions: Bucket,
     patience: Bucket,
     heard_at: Instant,
     slow_until: Option<Instant>,
@@ -163,6 +176,7 @@ impl Record {
             bytes: Bucket::new(GOSSIP_BYTES, now),
             sync: Bucket::new(SYNC_REQUESTS, now),
             providers: Bucket::new(PROVIDER_RECORDS, now),
+            introductions: Bucket::new(INTRODUCTIONS, now),
             patience: Bucket::new(PATIENCE, now),
             heard_at: now,
             slow_until: None,
@@ -206,6 +220,7 @@ impl Guard {
             }
             Spending::SyncRequest => record.sync.take(price, now),
             Spending::ProviderRecord => record.providers.take(price, now),
+            Spending::Introduction => record.introductions.take(price, now),
         }
     }
 

@@ -3,6 +3,11 @@
 //! Two kinds of peers are dialled while they are not connected: *given* ones, from the configuration, and *remembered*
 //! ones, which were connected before. The wait before the next dial grows with each failure, up to a bound. The memory
 //! is `peers.json` in the data directory. It is replaced atomically, and losing it does no harm.
+//!
+//! Whoever connects to this peer decides who is in its memory, and ids are free. So a few peers are *anchors*: this peer
+//! dialled them, and they brought something new or speak for a validator. Nobody pushes them out of the memory, and after
+//! a restart they are dialled before all other remembered ones. And this peer looks for more peers as long as it has
+//! opened few connections itself, however many others have opened.
 
 use super::introduction::{Claim, Introduction};
 use allod_protocol::ground::ids::PublicKey;
@@ -19,8 +24,14 @@ use std::{
 pub(super) const FILE: &str = "peers.json";
 /// Maximum number of peers remembered.
 const REMEMBERED: usize = 100;
+/// Maximum number of anchors.
+const ANCHORS: usize = 8;
+/// Failed dials in a row after which an anchor may be replaced.
+const ANCHOR_FAILURES: u32 = 6;
 /// Maximum number of addresses kept per peer.
 pub(super) const ADDRESSES: usize = 8;
+/// Maximum size of an address, in bytes.
+pub(super) const ADDRESS_SIZE_BYTES: usize = 256;
 /// Maximum size of the memory file that is read, in bytes.
 const FILE_SIZE_BYTES: u64 = 1024 * 1024;
 /// The wait before the first dial after a failure. It doubles with each failure.
@@ -33,6 +44,8 @@ const REMEMBERED_WAIT: Duration = Duration::from_secs(60);
 const FOREIGN_WAIT: Duration = Duration::from_secs(300);
 /// Number of connected peers at which we stop looking for more, unless there are more validators.
 const ENOUGH_PEERS: usize = 32;
+/// Number of peers that this one has dialled below which it looks for more in any case.
+const ENOUGH_DIALLED: usize = 8;
 /// Maximum number of dials started at a time.
 const DIALS_AT_ONCE: usize = 8;
 /// How long a connected peer may take to say which network it belongs to.
@@ -122,6 +135,7 @@ struct Identified {
 struct Known {
     addresses: Vec<Multiaddr>,
     given: bool,
+    anchor: bool,
     last_seen_unix_s: u64,
     failures: u32,
     dial_at: Instant,
@@ -156,6 +170,8 @@ struct RememberedPeer {
     peer: String,
     addresses: Vec<String>,
     last_seen_unix_s: u64,
+    #[serde(default)]
+    anchor: bool,
 }
 
 /// All peers we know.
@@ -195,9 +211,7 @@ impl PeerBook {
         let known = self.known.entry(peer).or_insert_with(|| Known::new(dial_at));
         known.given = true;
         // It goes before the remembered ones.
-        known.addresses.retain(|other| *other != address);
-        known.addresses.insert(0, address);
-        known.addresses.truncate(ADDRESSES);
+        known.put_first(address);
         Some(peer)
     }
 
@@ -268,14 +282,14 @@ impl PeerBook {
         identified
     }
 
-    /// A peer of this network has identified itself. Returns its addresses that may be reachable from here, and whether
-    /// its connection is news.
+    /// A peer of this network has identified itself. Returns its addresses that may be reachable from here, whether its
+    /// connection is news, and the addresses that it no longer has.
     pub(super) fn on_identified(
         &mut self,
         peer: PeerId,
         agent: &str,
         mut listen_addrs: Vec<Multiaddr>,
-    ) -> Option<(Vec<Multiaddr>, bool)> {
+    ) -> Option<(Vec<Multiaddr>, bool, Vec<Multiaddr>)> {
         let connected = self.connected.get_mut(&peer)?;
         let near = connected.connections.iter().any(|connection| is_loopback(&connection.remote));
         // A peer with reservations at relays has few other addresses worth a place in the list.
@@ -293,10 +307,13 @@ impl PeerBook {
         let validator = before.filter(|before| before.claim == claim).and_then(|before| before.validator);
         let at = before.map_or_else(Instant::now, |before| before.at);
         let said = Identified { at, agent, addresses: addresses.clone(), claim, validator };
-        let news = connected.identified.replace(said).is_none();
+        let before = connected.identified.replace(said);
+        let news = before.is_none();
+        let mut outdated = before.map(|before| before.addresses).unwrap_or_default();
+        outdated.retain(|address| !addresses.contains(address));
         self.receptions(peer).for_each(|reception| *reception = Reception::default());
         self.remember(peer, &addresses);
-        Some((addresses, news))
+        Some((addresses, news, outdated))
     }
 
     fn remember(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
@@ -308,8 +325,8 @@ impl PeerBook {
             self.make_room();
         }
         let known = self.known.entry(peer).or_insert_with(|| Known::new(now));
-        // What it says about itself now replaces what it said before; configured addresses stay.
-        if !known.given {
+        // What it says about itself now replaces what it said before; addresses that proved good stay.
+        if !known.given && !known.anchor {
             known.addresses.clear();
         }
         for address in addresses {
@@ -325,15 +342,49 @@ impl PeerBook {
             return;
         }
         let oldest = remembered
-            .filter(|(peer, _)| !self.connected.contains_key(*peer))
-            .min_by_key(|(_, known)| known.last_seen_unix_s)
-            .or_else(|| {
-                self.known.iter().filter(|(_, known)| !known.given).min_by_key(|(_, known)| known.last_seen_unix_s)
-            })
+            .filter(|(_, known)| !known.anchor)
+            .min_by_key(|(peer, known)| (self.connected.contains_key(*peer), known.last_seen_unix_s))
             .map(|(peer, _)| *peer);
         if let Some(oldest) = oldest {
             self.known.remove(&oldest);
         }
+    }
+
+    /// A peer brought something new.
+    pub(super) fn on_useful(&mut self, peer: &PeerId) {
+        self.anchor(peer);
+    }
+
+    /// Makes a peer that this one has dialled an anchor, if there is room for one more.
+    fn anchor(&mut self, peer: &PeerId) {
+        let Some(address) = self.dialled_at(peer) else { return };
+        if self.known.get(peer).is_none_or(|known| known.given || known.anchor) {
+            return;
+        }
+        let anchors = self.known.iter().filter(|(_, known)| known.anchor);
+        if anchors.clone().count() >= ANCHORS {
+            let is_lost = |(peer, known): &(&PeerId, &Known)| {
+                !self.connected.contains_key(*peer) && known.failures >= ANCHOR_FAILURES
+            };
+            let Some(lost) = anchors.filter(is_lost).max_by_key(|(_, known)| known.failures).map(|(peer, _)| *peer)
+            else {
+                return;
+            };
+            if let Some(known) = self.known.get_mut(&lost) {
+                known.anchor = false;
+            }
+        }
+        if let Some(known) = self.known.get_mut(peer) {
+            known.anchor = true;
+            // Where it was reached goes before what it says about itself.
+            known.put_first(split(address).0);
+            self.changed = true;
+        }
+    }
+
+    /// The anchors.
+    pub(super) fn anchors(&self) -> impl Iterator<Item = PeerId> {
+        self.known.iter().filter(|(_, known)| known.anchor).map(|(peer, _)| *peer)
     }
 
     /// A dial failed.
@@ -426,6 +477,7 @@ impl PeerBook {
         if let Some(identified) = self.connected.get_mut(peer).and_then(|connected| connected.identified.as_mut()) {
             identified.validator = identified.claim.map(|claim| claim.validator);
         }
+        self.anchor(peer);
     }
 
     /// The validator key that a peer is known to speak for, even if it no longer decides.
@@ -444,7 +496,10 @@ impl PeerBook {
 
     /// Whether more peers are worth looking for.
     pub(super) fn wants_more(&self) -> bool {
-        self.identified_count() < self.validators.max(ENOUGH_PEERS)
+        let is_dialled = |one: &&Connected| one.connections.iter().any(|one| one.direction == Direction::Outbound);
+        let identified = || self.connected.values().filter(|connected| connected.identified.is_some());
+        identified().count() < self.validators.max(ENOUGH_PEERS)
+            || identified().filter(is_dialled).count() < ENOUGH_DIALLED
     }
 
     pub(super) fn count(&self, direction: Direction) -> usize {
@@ -513,8 +568,11 @@ impl PeerBook {
                 dials.push(Dial::Address(nameless.address.clone()));
             }
         }
-        for (peer, known) in &mut self.known {
-            let due = known.dial_at <= now && (known.given || wants_more) && !known.addresses.is_empty();
+        let mut known: Vec<_> = self.known.iter_mut().collect();
+        known.sort_by_key(|(_, known)| (!known.given, !known.anchor));
+        for (peer, known) in known {
+            let worth = known.given || known.anchor || wants_more;
+            let due = known.dial_at <= now && worth && !known.addresses.is_empty();
             if !due || self.connected.contains_key(peer) || dials.len() >= DIALS_AT_ONCE {
                 continue;
             }
@@ -540,8 +598,10 @@ impl PeerBook {
             if peer == self.local {
                 continue;
             }
+            let is_room = self.anchors().count() < ANCHORS;
             let known = self.known.entry(peer).or_insert_with(|| Known::new(now));
             known.last_seen_unix_s = remembered.last_seen_unix_s;
+            known.anchor = remembered.anchor && is_room;
             for address in remembered.addresses.iter().filter_map(|address| address.parse().ok()) {
                 known.add(address);
             }
@@ -561,9 +621,11 @@ impl PeerBook {
                 peer: peer.to_string(),
                 addresses: known.addresses.iter().map(ToString::to_string).collect(),
                 last_seen_unix_s: known.last_seen_unix_s,
+                anchor: known.anchor,
             })
             .collect();
-        peers.sort_by(|one, two| two.last_seen_unix_s.cmp(&one.last_seen_unix_s).then(one.peer.cmp(&two.peer)));
+        let newest = |one: &RememberedPeer| std::cmp::Reverse((one.anchor, one.last_seen_unix_s));
+        peers.sort_by(|one, two| newest(one).cmp(&newest(two)).then(one.peer.cmp(&two.peer)));
         peers.truncate(REMEMBERED);
         serde_json::to_vec_pretty(&Memory { version: 1, peers }).ok()
     }
@@ -574,11 +636,18 @@ impl Known {
         Self {
             addresses: Vec::new(),
             given: false,
+            anchor: false,
             last_seen_unix_s: 0,
             failures: 0,
             dial_at,
             reception: Reception::default(),
         }
+    }
+
+    fn put_first(&mut self, address: Multiaddr) {
+        self.addresses.retain(|other| *other != address);
+        self.addresses.insert(0, address);
+        self.addresses.truncate(ADDRESSES);
     }
 
     fn add(&mut self, address: Multiaddr) {
@@ -656,7 +725,7 @@ fn may_be_reached(address: &Multiaddr, near: bool) -> bool {
         _ => false,
     };
     let wired = is_tcp(address) || address.iter().any(|part| matches!(part, Protocol::QuicV1));
-    named && wired && address.len() <= 256 && (near || !is_loopback(address))
+    named && wired && address.len() <= ADDRESS_SIZE_BYTES && (near || !is_loopback(address))
 }
 
 fn read_memory(path: &Path) -> io::Result<Memory> {
@@ -816,6 +885,80 @@ mod tests {
         again.recall(&path);
         assert_eq!(again.known.len(), REMEMBERED);
         assert_eq!(again.due(Instant::now()).len(), DIALS_AT_ONCE);
+    }
+
+    #[test]
+    fn a_crowd_pushes_no_anchor_out_of_the_memory_and_anchors_are_dialled_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let mut book = PeerBook::new(PeerId::random());
+        let mut number = 0;
+        let mut connect = |book: &mut PeerBook, direction, reached: &str| {
+            let peer = PeerId::random();
+            number += 1;
+            book.on_established(peer, ConnectionId::new_unchecked(number), direction, address(reached));
+            book.on_identified(peer, "allod/1", vec![address("/ip4/10.0.0.9/tcp/7641")]).unwrap();
+            book.on_useful(&peer);
+            peer
+        };
+        let anchors: Vec<PeerId> =
+            (0..ANCHORS).map(|_| connect(&mut book, Direction::Outbound, "/ip4/10.0.0.1/tcp/7641")).collect();
+        let further = connect(&mut book, Direction::Outbound, "/ip4/10.0.0.1/tcp/7641");
+        for _ in 0..REMEMBERED * 2 {
+            connect(&mut book, Direction::Inbound, "/ip4/10.0.0.2/tcp/9");
+        }
+        let is = |book: &PeerBook, peer: &PeerId| book.known.get(peer).is_some_and(|known| known.anchor);
+        assert!(anchors.iter().all(|peer| is(&book, peer)) && !is(&book, &further));
+        assert_eq!(book.anchors().count(), ANCHORS, "who connects here is no anchor, however useful");
+
+        write_memory(&path, &book.memory().unwrap()).unwrap();
+        let mut again = PeerBook::new(PeerId::random());
+        again.recall(&path);
+        assert_eq!(again.known.len(), REMEMBERED);
+        let dialled = again.due(Instant::now());
+        let reached = vec![address("/ip4/10.0.0.1/tcp/7641"), address("/ip4/10.0.0.9/tcp/7641")];
+        for peer in &anchors {
+            assert!(dialled.contains(&Dial::Peer { peer: *peer, addresses: reached.clone(), only_these: true }));
+        }
+
+        // One that is lost for good makes room.
+        for _ in 0..ANCHOR_FAILURES {
+            again.on_dial_failed(Some(anchors[0]), None);
+        }
+        let fresh = connect(&mut again, Direction::Outbound, "/ip4/10.0.0.1/tcp/7641");
+        assert!(is(&again, &fresh) && !is(&again, &anchors[0]) && anchors[1..].iter().all(|peer| is(&again, peer)));
+    }
+
+    #[test]
+    fn a_memory_that_claims_too_many_anchors_has_few() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let peers = (0..40).map(|_| {
+            let addresses = vec!["/ip4/10.0.0.1/tcp/1".into()];
+            RememberedPeer { peer: PeerId::random().to_string(), addresses, last_seen_unix_s: 1, anchor: true }
+        });
+        let memory = Memory { version: 1, peers: peers.collect() };
+        std::fs::write(&path, serde_json::to_vec(&memory).unwrap()).unwrap();
+        let mut book = PeerBook::new(PeerId::random());
+        book.recall(&path);
+        assert_eq!((book.anchors().count(), book.known.len()), (ANCHORS, 40));
+    }
+
+    #[test]
+    fn whoever_comes_does_not_keep_this_peer_from_looking_for_others() {
+        let mut book = PeerBook::new(PeerId::random());
+        for number in 0..ENOUGH_PEERS * 6 {
+            let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(number));
+            book.on_established(peer, id, Direction::Inbound, address("/ip4/10.0.0.1/tcp/9"));
+            book.on_identified(peer, "allod/1", vec![]).unwrap();
+        }
+        for number in 1..=ENOUGH_DIALLED {
+            assert!(book.wants_more());
+            let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(number * 1_000));
+            book.on_established(peer, id, Direction::Outbound, address("/ip4/10.0.0.1/tcp/9"));
+            book.on_identified(peer, "allod/1", vec![]).unwrap();
+        }
+        assert!(!book.wants_more());
     }
 
     #[test]

@@ -4,17 +4,19 @@
 //! are found by content hash alone. Announcements on the gossip topic reach every peer at once and are signed by the
 //! serving peer, so nobody can send others to a third party; they are kept only in memory.
 //!
-//! What others have is kept within bounds ([`Holdings`]): a peer that fills a table displaces its own entries, and a
-//! full table is nobody's offence. What we have is told at a pace far below what others accept, however many artifacts
+//! What others have is kept within bounds ([`Holdings`]): what the ledger knows comes before all else, a peer that fills a
+//! table displaces its own entries, and a full table is nobody's offence. Of one artifact, whoever is needed and whoever an
+//! account answers for come before strangers; among these who came first stays. What we have is told at a pace far below what others accept, however many artifacts
 //! there are, also when it is told again: the library's own renewal would send all of it at once.
 
 use super::{
     Acceptance, NetworkEvent, Topic, audience,
     driver::Driver,
     gossip::ANNOUNCEMENT_SIZE_BYTES,
-    holdings::{Holdings, Kept},
+    holdings::{Holdings, Kept, Rank, Standing},
     offences::{Offence, Spending},
-    peers::ADDRESSES,
+    peers::PeerBook,
+    records::{artifact_of, key},
 };
 use allod_protocol::ground::{
     codec,
@@ -23,7 +25,7 @@ use allod_protocol::ground::{
 use libp2p::{
     PeerId,
     identity::{self, Keypair},
-    kad::{AddProviderOk, GetProvidersOk, ProviderRecord, QueryId, QueryResult, RecordKey, store::RecordStore as _},
+    kad::{AddProviderOk, GetProvidersOk, ProviderRecord, QueryId, QueryResult},
     swarm::{
         DialError,
         dial_opts::{DialOpts, PeerCondition},
@@ -31,7 +33,8 @@ use libp2p::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::mpsc;
@@ -55,12 +58,15 @@ const RECORDS_PER_TICK: usize = 200;
 const ANNOUNCEMENTS_PER_TICK: usize = 5;
 /// How often our own records are stored again. Others keep them for a day.
 const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
+/// How long after the first time a new record is stored a second time.
+const SECOND_TIME: Duration = Duration::from_secs(30);
 /// Maximum number of searches in progress.
 const SEARCHES: usize = 256;
 /// The maximum duration of a search.
 const SEARCH_TIME: Duration = Duration::from_secs(60);
-/// Maximum number of other peers' records that are kept here.
+/// Maximum number of other peers' records that are kept here, and of those of one artifact.
 const FOREIGN_RECORDS: usize = 131_072;
+const PROVIDERS_PER_ARTIFACT: usize = 20;
 /// How often expired records are removed.
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 /// The signature of an announcement covers this tag, the network, and the announcement's fields.
@@ -99,10 +105,69 @@ impl Announcement {
     }
 }
 
+/// What the swarm asks the ledger of those who say that they have artifacts: only while there is no room for all of them.
+#[derive(Clone)]
+pub struct Register {
+    /// Whether some model has published the artifact.
+    pub is_listed: Arc<dyn Fn(&ArtifactId) -> bool + Send + Sync>,
+    /// Whether an account that is not suspended has bound the peer to itself.
+    pub is_bound: Arc<dyn Fn(&PeerId) -> bool + Send + Sync>,
+}
+
+impl std::fmt::Debug for Register {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Register")
+    }
+}
+
+impl Default for Register {
+    /// That of an empty ledger.
+    fn default() -> Self {
+        Self { is_listed: Arc::new(|_| false), is_bound: Arc::new(|_| false) }
+    }
+}
+
+/// Tells what an entry is worth that says who has what.
+struct Judge<'a> {
+    peers: &'a PeerBook,
+    validators: &'a BTreeSet<PublicKey>,
+    register: &'a Register,
+}
+
+impl Judge<'_> {
+    fn rank(&self, peer: &PeerId) -> Rank {
+        if audience::is_needed(self.peers, self.validators, peer) {
+            Rank::Needed
+        } else if (self.register.is_bound)(peer) {
+            Rank::Bound
+        } else {
+            Rank::Stranger
+        }
+    }
+
+    fn standing(&self, peer: &PeerId, artifact: &ArtifactId) -> Standing {
+        Standing { is_on_ledger: (self.register.is_listed)(artifact), rank: self.rank(peer) }
+    }
+
+    /// Which of the announcers of one artifact stay: those that are needed, then those that are here to be asked.
+    fn weight(&self, peer: &PeerId) -> Weight {
+        Weight {
+            is_needed: audience::is_needed(self.peers, self.validators, peer),
+            is_here: self.peers.is_identified(peer),
+        }
+    }
+}
+
+/// What an announcer of an artifact is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    is_needed: bool,
+    is_here: bool,
+}
+
 /// A search for the providers of an artifact.
 #[derive(Debug)]
 struct Search {
-    key: RecordKey,
     found: mpsc::Sender<PeerId>,
     /// All peers that were found, reported or not.
     seen: HashSet<PeerId>,
@@ -112,16 +177,26 @@ struct Search {
     ends_at: Instant,
 }
 
+/// A record to be stored with others.
+#[derive(Clone, Copy, Debug)]
+struct Errand {
+    artifact: ArtifactId,
+    /// Whether it is new: others do not say that they have it, and it may be lost with a connection.
+    is_new: bool,
+}
+
 /// What this peer knows about artifacts, and what it announces.
 #[derive(Debug)]
 pub(super) struct Providers {
     announcers: HashMap<ArtifactId, Vec<(PeerId, Timestamp)>>,
     announced: Holdings<ArtifactId>,
     to_announce: VecDeque<ArtifactId>,
-    to_store: VecDeque<ArtifactId>,
-    storing: HashSet<QueryId>,
+    to_store: VecDeque<Errand>,
+    storing: HashMap<QueryId, Errand>,
+    /// Which records are to be stored a second time, and when: the times only grow.
+    to_store_again: VecDeque<(Instant, ArtifactId)>,
     searches: HashMap<QueryId, Search>,
-    foreign: Holdings<RecordKey>,
+    foreign: Holdings<ArtifactId>,
     /// How many announcements and records may still be sent in this tick.
     announcements_left: usize,
     records_left: usize,
@@ -136,7 +211,8 @@ impl Providers {
             announced: Holdings::new(ANNOUNCED),
             to_announce: VecDeque::new(),
             to_store: VecDeque::new(),
-            storing: HashSet::new(),
+            storing: HashMap::new(),
+            to_store_again: VecDeque::new(),
             searches: HashMap::new(),
             foreign: Holdings::new(FOREIGN_RECORDS),
             announcements_left: ANNOUNCEMENTS_PER_TICK,
@@ -152,7 +228,8 @@ impl Providers {
         artifact: ArtifactId,
         provider: PeerId,
         at: Timestamp,
-        is_needed: impl Fn(&PeerId) -> bool,
+        weight: impl Fn(&PeerId) -> Weight,
+        judge: impl Fn(&PeerId, &ArtifactId) -> Standing,
     ) -> bool {
         if let Some(announcers) = self.announcers.get_mut(&artifact) {
             if let Some((_, known)) = announcers.iter_mut().find(|(peer, _)| *peer == provider) {
@@ -161,14 +238,13 @@ impl Providers {
                 return news;
             }
             if announcers.len() >= ANNOUNCERS_PER_ARTIFACT {
-                let Some(oldest) = announcers.iter().map(|(peer, _)| *peer).find(|peer| !is_needed(peer)) else {
-                    return false;
-                };
-                self.forget(&artifact, &oldest);
-                self.announced.remove(&oldest, &artifact);
+                let least = announcers.iter().map(|(peer, _)| (weight(peer), *peer)).min_by_key(|(weight, _)| *weight);
+                let Some((_, least)) = least.filter(|(least, _)| *least < weight(&provider)) else { return false };
+                self.forget(&artifact, &least);
+                self.announced.remove(&least, &artifact);
             }
         }
-        match self.announced.insert(provider, &artifact, is_needed) {
+        match self.announced.insert(provider, &artifact, judge) {
             Kept::Refused => return false,
             Kept::Instead(other, displaced) => self.forget(&displaced, &other),
             Kept::Added | Kept::Known => {}
@@ -187,16 +263,6 @@ impl Providers {
     }
 }
 
-fn key(artifact: &ArtifactId) -> RecordKey {
-    RecordKey::new(&artifact.multihash())
-}
-
-/// The artifact of a key. `None` if a stranger made up the key.
-fn artifact_of(key: &RecordKey) -> Option<ArtifactId> {
-    let [0x1e, 0x20, digest @ ..] = key.as_ref() else { return None };
-    digest.try_into().ok().map(ArtifactId::from_bytes)
-}
-
 fn clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
@@ -209,13 +275,14 @@ impl Driver {
             tracing::warn!(%artifact, waiting = WAITING_ARTIFACTS, "too many artifacts wait to be announced; this one is not announced");
             return;
         }
-        providers.to_store.push_back(artifact);
+        providers.to_store.push_back(Errand { artifact, is_new: true });
         providers.to_announce.push_back(artifact);
         self.tell_of_artifacts();
     }
 
     pub(super) fn stop_providing(&mut self, artifact: ArtifactId) {
-        self.providers.to_store.retain(|waiting| *waiting != artifact);
+        self.providers.to_store.retain(|waiting| waiting.artifact != artifact);
+        self.providers.to_store_again.retain(|(_, waiting)| *waiting != artifact);
         self.providers.to_announce.retain(|waiting| *waiting != artifact);
         self.swarm.behaviour_mut().kademlia.stop_providing(&key(&artifact));
     }
@@ -224,11 +291,12 @@ impl Driver {
     /// wait until somebody is connected.
     fn store_records(&mut self) {
         while self.providers.storing.len() < RECORDS_AT_ONCE && self.providers.records_left > 0 {
-            let Some(artifact) = self.providers.to_store.pop_front() else { return };
+            let Some(errand) = self.providers.to_store.pop_front() else { return };
+            let artifact = errand.artifact;
             self.providers.records_left = self.providers.records_left.saturating_sub(1);
             match self.swarm.behaviour_mut().kademlia.start_providing(key(&artifact)) {
                 Ok(query) => {
-                    self.providers.storing.insert(query);
+                    self.providers.storing.insert(query, errand);
                 }
                 Err(error) => tracing::warn!(%artifact, %error, "no provider record: the store is full"),
             }
@@ -277,9 +345,11 @@ impl Driver {
         }
         let mut verdict = Acceptance::Ignore;
         let validators = self.validators.borrow();
-        let is_needed = |peer: &PeerId| audience::is_needed(&self.peers, &validators, peer);
+        let judge = Judge { peers: &self.peers, validators: &validators, register: &self.register };
+        let (weight, standing) =
+            (|peer: &PeerId| judge.weight(peer), |peer: &PeerId, one: &ArtifactId| judge.standing(peer, one));
         for artifact in announcement.artifacts {
-            if self.providers.heard(artifact, provider, announcement.at, is_needed) {
+            if self.providers.heard(artifact, provider, announcement.at, weight, standing) {
                 verdict = Acceptance::Accept;
                 self.events.send(NetworkEvent::ArtifactAnnounced { artifact, provider });
             }
@@ -288,26 +358,31 @@ impl Driver {
     }
 
     /// Keeps another peer's record, if it is that of an artifact and there is room for one more of this peer.
-    pub(super) fn on_provider_record(&mut self, mut record: ProviderRecord) {
-        let (key, provider) = (record.key.clone(), record.provider);
-        if artifact_of(&key).is_none() || !self.guard.spend(provider, Spending::ProviderRecord) {
-            self.hold_against(provider, Offence::TooFast);
-            return;
-        }
+    pub(super) fn on_provider_record(&mut self, record: ProviderRecord) {
+        let provider = record.provider;
+        let spent = self.guard.spend(provider, Spending::ProviderRecord);
+        let Some(artifact) = artifact_of(&record.key).filter(|_| spent) else {
+            return self.hold_against(provider, Offence::TooFast);
+        };
         let validators = self.validators.borrow();
-        let is_needed = |peer: &PeerId| audience::is_needed(&self.peers, &validators, peer);
-        let kept = self.providers.foreign.insert(provider, &key, is_needed);
-        drop(validators);
-        let store = self.swarm.behaviour_mut().kademlia.store_mut();
-        match kept {
+        let judge = Judge { peers: &self.peers, validators: &validators, register: &self.register };
+        let (store, foreign) = (self.swarm.behaviour_mut().kademlia.store_mut(), &mut self.providers.foreign);
+        let others: Vec<PeerId> = store.others(&artifact).collect();
+        if others.len() >= PROVIDERS_PER_ARTIFACT && !others.contains(&provider) {
+            // It is not kept, unless somebody answers for it.
+            let rank = judge.rank(&provider);
+            let others = others.into_iter().filter(|_| rank > Rank::Stranger);
+            let least = others.map(|peer| (judge.rank(&peer), peer)).min_by_key(|(rank, _)| *rank);
+            let Some((_, least)) = least.filter(|(least, _)| *least < rank) else { return };
+            foreign.remove(&least, &artifact);
+            store.remove(&artifact, &least);
+        }
+        match foreign.insert(provider, &artifact, |peer, artifact| judge.standing(peer, artifact)) {
             Kept::Refused => return,
-            Kept::Instead(other, displaced) => store.remove_provider(&displaced, &other),
+            Kept::Instead(other, displaced) => store.remove(&displaced, &other),
             Kept::Known | Kept::Added => {}
         }
-        record.addresses.truncate(ADDRESSES);
-        if store.add_provider(record).is_err() {
-            self.providers.foreign.remove(&provider, &key);
-        }
+        store.add(artifact, record);
     }
 
     pub(super) fn find_providers(&mut self, artifact: ArtifactId, found: mpsc::Sender<PeerId>) {
@@ -315,9 +390,7 @@ impl Driver {
             tracing::warn!(%artifact, "too many searches for providers are under way; this one finds nothing");
             return;
         }
-        let key = key(&artifact);
         let mut search = Search {
-            key: key.clone(),
             found,
             seen: HashSet::new(),
             dialled: HashSet::new(),
@@ -329,7 +402,7 @@ impl Driver {
                 let _ = search.found.try_send(*peer);
             }
         }
-        let query = self.swarm.behaviour_mut().kademlia.get_providers(key);
+        let query = self.swarm.behaviour_mut().kademlia.get_providers(key(&artifact));
         self.providers.searches.insert(query, search);
     }
 
@@ -350,7 +423,9 @@ impl Driver {
                 if let Ok(AddProviderOk { key }) = &result {
                     tracing::trace!(?key, "provider record stored");
                 }
-                self.providers.storing.remove(&query);
+                if let Some(Errand { artifact, is_new: true }) = self.providers.storing.remove(&query) {
+                    self.providers.to_store_again.push_back((Instant::now() + SECOND_TIME, artifact));
+                }
                 self.store_records();
             }
             _ => {}
@@ -367,11 +442,10 @@ impl Driver {
             return;
         }
         // While the query lasts, Kademlia gives the addresses that came from others, but not those in its own store.
-        let records = self.swarm.behaviour_mut().kademlia.store_mut().providers(&search.key);
-        let addresses = records.into_iter().find(|record| record.provider == provider).map(|record| record.addresses);
+        let addresses = self.swarm.behaviour_mut().kademlia.store_mut().addresses(&provider).to_vec();
         let options = DialOpts::peer_id(provider)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(addresses.unwrap_or_default())
+            .addresses(addresses)
             .extend_addresses_through_behaviour()
             .build();
         match self.swarm.dial(options) {
@@ -421,20 +495,25 @@ impl Driver {
         self.end_searches();
         if self.providers.renew_at <= now {
             self.providers.renew_at = now + RENEWAL;
-            let provided = self.swarm.behaviour_mut().kademlia.store_mut().provided();
-            let artifacts = provided.filter_map(|record| artifact_of(&record.key));
-            self.providers.to_store = artifacts.collect();
+            let own = self.swarm.behaviour_mut().kademlia.store_mut().own().iter();
+            self.providers.to_store = own.map(|artifact| Errand { artifact: *artifact, is_new: false }).collect();
+        }
+        while let Some((_, artifact)) = self.providers.to_store_again.pop_front_if(|(at, _)| *at <= now) {
+            // It may have been withdrawn meanwhile.
+            if self.swarm.behaviour_mut().kademlia.store_mut().own().contains(&artifact) {
+                self.providers.to_store.push_back(Errand { artifact, is_new: false });
+            }
         }
         if self.providers.tidy_at > now {
             return;
         }
         self.providers.tidy_at = now + TIDY_INTERVAL;
         let store = self.swarm.behaviour_mut().kademlia.store_mut();
-        // The store may have dropped a record by itself: it keeps some for each artifact.
-        self.providers.foreign.retain(|peer, key| {
-            let stands = store.providers(key).iter().any(|record| record.provider == *peer && !record.is_expired(now));
+        // The library drops what has expired when somebody asks for it.
+        self.providers.foreign.retain(|peer, artifact| {
+            let stands = store.stands(artifact, peer, now);
             if !stands {
-                store.remove_provider(key, peer);
+                store.remove(artifact, peer);
             }
             stands
         });
@@ -464,35 +543,46 @@ mod tests {
     fn announcers_are_remembered_within_bounds() {
         let mut providers = Providers::new();
         let (artifact, peer) = (ArtifactId::of(b"weights"), PeerId::random());
-        let mut hear =
-            |artifact, provider, at| providers.heard(artifact, provider, Timestamp::new(at), |one| *one == peer);
+        let (needed, here) = (PeerId::random(), PeerId::random());
+        let weight = |one: &PeerId| Weight { is_needed: *one == needed, is_here: *one == here };
+        let artifacts: HashSet<ArtifactId> =
+            (0..100usize).map(|number| ArtifactId::of(&number.to_le_bytes())).collect();
+        let judge =
+            |_: &PeerId, one: &ArtifactId| Standing { is_on_ledger: artifacts.contains(one), ..Standing::default() };
+        let mut hear = |artifact, provider, at| providers.heard(artifact, provider, Timestamp::new(at), weight, judge);
         assert!(hear(artifact, peer, 5));
         assert!(!hear(artifact, peer, 5), "a repetition is not news");
         assert!(hear(artifact, peer, 6));
-        for _ in 0..ANNOUNCERS_PER_ARTIFACT * 2 {
-            hear(artifact, PeerId::random(), 5);
-        }
-        let announcers = providers.announcers.get(&artifact).unwrap();
+        let strangers = (0..ANNOUNCERS_PER_ARTIFACT * 2).filter(|_| hear(artifact, PeerId::random(), 5)).count();
+        assert_eq!(strangers, ANNOUNCERS_PER_ARTIFACT - 1, "who came first stays");
+        assert!(hear(artifact, here, 5) && hear(artifact, needed, 5));
+        let announcers: Vec<PeerId> =
+            providers.announcers.get(&artifact).unwrap().iter().map(|(one, _)| *one).collect();
         assert_eq!(announcers.len(), ANNOUNCERS_PER_ARTIFACT);
-        assert!(announcers.iter().any(|(one, _)| *one == peer), "who is needed is not pushed out by strangers");
-        let greedy = PeerId::random();
-        for number in 0..ANNOUNCED + 10 {
-            providers.heard(ArtifactId::of(&number.to_le_bytes()), greedy, Timestamp::new(5), |_| false);
+        assert!(announcers.contains(&here) && announcers.contains(&needed), "who can be asked, and who is needed");
+
+        let (greedy, honest) = (PeerId::random(), PeerId::random());
+        let mut hear_of = |number: usize, provider| {
+            providers.heard(ArtifactId::of(&number.to_le_bytes()), provider, Timestamp::new(5), weight, judge)
+        };
+        for number in 0..100usize {
+            assert!(hear_of(number, honest));
+        }
+        for number in 100..ANNOUNCED + 110 {
+            hear_of(number, greedy);
+        }
+        for number in 0..1_000usize {
+            hear_of(ANNOUNCED * 2 + number, PeerId::random());
+        }
+        for number in 0..100usize {
+            assert!(!hear_of(number, honest), "what the ledger knows is known still, so it is no news");
         }
         assert_eq!(providers.announced.len(), ANNOUNCED);
         assert_eq!(providers.announcers.values().map(Vec::len).sum::<usize>(), ANNOUNCED);
         let newcomer = PeerId::random();
         for number in 0..100usize {
-            assert!(providers.heard(ArtifactId::of(&number.to_le_bytes()), newcomer, Timestamp::new(5), |_| false));
-        }
-    }
-
-    #[test]
-    fn only_an_artifacts_multihash_is_a_key() {
-        let artifact = ArtifactId::of(b"weights");
-        assert_eq!(artifact_of(&key(&artifact)), Some(artifact));
-        for bytes in [&b""[..], &[0x1e, 0x20], &[0x12, 0x20, 0], &[0x1e; 40]] {
-            assert_eq!(artifact_of(&RecordKey::new(&bytes)), None);
+            let artifact = ArtifactId::of(&number.to_le_bytes());
+            assert!(providers.heard(artifact, newcomer, Timestamp::new(5), weight, judge));
         }
     }
 }

@@ -45,6 +45,8 @@ struct Options {
     /// The seed of a validator's key.
     validator: Option<u8>,
     rule: Option<fn(&[u8]) -> Acceptance>,
+    /// Whether it lets no guests in.
+    is_private: bool,
 }
 
 fn config(listen: &str, directory: &tempfile::TempDir, secret: SigningKey) -> NetworkConfig {
@@ -56,7 +58,9 @@ fn config(listen: &str, directory: &tempfile::TempDir, secret: SigningKey) -> Ne
         external: Vec::new(),
         bootstrap: Vec::new(),
         relay: true,
+        guests: true,
         mdns: false,
+        register: Register::default(),
         data_dir: directory.path().to_owned(),
     }
 }
@@ -72,7 +76,8 @@ async fn node(options: Options) -> Node {
     let listen = if options.quic { "/ip4/127.0.0.1/udp/0/quic-v1" } else { "/ip4/127.0.0.1/tcp/0" };
     let secret = options.seed.map_or_else(random_key, |seed| SigningKey::from_seed(&[seed; 32]));
     let validator = options.validator.map(|seed| SigningKey::from_seed(&[seed; 32]));
-    let config = NetworkConfig { bootstrap: options.bootstrap, validator, ..config(listen, &directory, secret) };
+    let (bootstrap, guests) = (options.bootstrap, !options.is_private);
+    let config = NetworkConfig { bootstrap, validator, guests, ..config(listen, &directory, secret) };
     let rule = options.rule.unwrap_or(|_| Acceptance::Accept);
     let (handle, mut events, task) = start(config).await.unwrap();
     let (notes, seen) = mpsc::channel(100_000);

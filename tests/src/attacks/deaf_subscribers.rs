@@ -1,7 +1,7 @@
 //! Peers that subscribe to everything, answer every ping, and read nothing of what they subscribed to. What is sent to
 //! them waits in the memory of whoever sends it.
 
-use super::{Attack, Target, swarm_of};
+use super::{Attack, Target, put_bytes, put_length, swarm_of};
 use futures::{AsyncWriteExt as _, StreamExt as _};
 use libp2p::{
     PeerId, StreamProtocol, identify,
@@ -95,20 +95,4 @@ fn subscriptions(target: &Target) -> Vec<u8> {
     put_length(message.len(), &mut frame);
     frame.extend(message);
     frame
-}
-
-/// Appends a field of bytes, by its tag.
-fn put_bytes(tag: u8, bytes: &[u8], to: &mut Vec<u8>) {
-    to.push(tag);
-    put_length(bytes.len(), to);
-    to.extend_from_slice(bytes);
-}
-
-/// Appends a length as a variable-length number.
-fn put_length(mut length: usize, to: &mut Vec<u8>) {
-    while length >= 0x80 {
-        to.push(u8::try_from(length & 0x7f).expect("seven bits") | 0x80);
-        length >>= 7;
-    }
-    to.push(u8::try_from(length).expect("seven bits"));
 }

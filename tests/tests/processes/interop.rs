@@ -6,6 +6,7 @@ use allod_tests::processes::{Processes, text, wait_until};
 use serde_json::Value;
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -50,7 +51,14 @@ fn ask(directory: &Path, address: &str, prefix: &str, artifact: &str) -> Option<
 #[test]
 fn a_peer_in_another_language_identifies_a_node_and_finds_the_providers_of_an_artifact() {
     let _turn = turn();
-    let net = Processes::start(4, 19_100);
+    let mut net = Processes::init(4, 19_100);
+    for peer in 0..4 {
+        // Validators let no guests in unless they are told to.
+        let mut config = fs::OpenOptions::new().append(true).open(net.data(peer).join("config.toml")).unwrap();
+        writeln!(config, "guests = true").unwrap();
+        net.spawn(peer);
+    }
+    (0..4).for_each(|peer| net.wait_ready(peer));
     let javascript = install(net.directory.path());
     let owner = account(&net, 0, "northfield");
     let model = model(&net, &owner);

@@ -217,7 +217,7 @@ impl Internet {
             .unwrap();
         assert!(output.status.success(), "{}", text(&output));
         let external = format!("/ip4/{RELAY}/tcp/7641");
-        self.start("internet", &net.join("node-0"), &["--external", &external]);
+        self.start("internet", &net.join("node-0"), &["--external", &external, "--relay", "true"]);
         format!("{external}/p2p/{}", self.id("internet"))
     }
 

@@ -104,6 +104,8 @@ impl Machines {
         nat::must(&format!("ip netns add {}", Self::space("switch")));
         nat::must(&format!("ip netns exec {} ip link add lan type bridge", Self::space("switch")));
         nat::must(&format!("ip netns exec {} ip link set lan up", Self::space("switch")));
+        nat::must(&format!("ip netns exec {} ip link add far type bridge", Self::space("switch")));
+        nat::must(&format!("ip netns exec {} ip link set far up", Self::space("switch")));
         let root = this.directory.path().join("net");
         let count = VALIDATORS.to_string();
         let output = Command::new(allod())
@@ -154,6 +156,11 @@ impl Machines {
         nat::must(&format!("ip netns exec {} ip link set m{peer} {state}", Self::space("switch")));
     }
 
+    /// Puts a machine's cable into another switch: `lan`, or `far`, which no cable joins to it.
+    fn plug_into(peer: usize, switch: &str) {
+        nat::must(&format!("ip netns exec {} ip link set m{peer} master {switch}", Self::space("switch")));
+    }
+
     fn data(&self, peer: usize) -> PathBuf {
         self.directory.path().join(format!("net/node-{peer}"))
     }
@@ -187,11 +194,15 @@ impl Machines {
         }
     }
 
-    fn client(&self, peer: usize, arguments: &[&str]) -> Output {
+    fn client_of(&self, peer: usize, arguments: &[&str]) -> Command {
         let mut command = Self::command(peer);
         command.env("ALLOD_KEYS", self.directory.path().join("net/keys"));
         command.args(["--json", "--api", &format!("http://127.0.0.1:{}", 19_500 + 10 * peer)]).args(arguments);
-        command.output().expect("the client runs")
+        command
+    }
+
+    fn client(&self, peer: usize, arguments: &[&str]) -> Output {
+        self.client_of(peer, arguments).output().expect("the client runs")
     }
 
     fn must(&self, peer: usize, arguments: &[&str]) -> Value {
@@ -295,4 +306,53 @@ fn a_machine_whose_cable_was_out_for_a_while_says_so_and_is_heard_again() {
             (began == ended).then_some(())
         });
     }
+}
+
+#[test]
+fn two_of_four_on_each_side_decide_nothing_and_go_on_when_they_meet() {
+    let _turn = turn();
+    let Some(mut machines) = Machines::new() else { return };
+    machines.found();
+    let all = || -> Option<Vec<Value>> { (0..VALIDATORS).map(|peer| machines.status(peer)).collect() };
+    let agreed = || {
+        let states: Vec<_> = all()?.iter().map(|one| (one["height"].clone(), one["state_root"].clone())).collect();
+        states.iter().all(|state| *state == states[0]).then(|| states[0].clone())
+    };
+    let (before, _) = wait_until("all to agree", agreed);
+    for peer in [2, 3] {
+        Machines::plug_into(peer, "far");
+    }
+    wait_until("all to notice", || all()?.iter().all(|one| one["cut_off"] == true).then_some(()));
+    let waiting: Vec<Child> = [(0, "1"), (2, "2")]
+        .map(|(peer, amount)| {
+            let give = ["contribute", "northfield/digits", "--as", "northfield", "--kind", "data", "--amount", amount];
+            machines.client_of(peer, &give).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a client")
+        })
+        .into();
+    wait_until("both sides to have what is handed in", || {
+        all()?.iter().all(|one| one["mempool_transactions"].as_u64() > Some(0)).then_some(())
+    });
+    // They go on trying meanwhile.
+    for _ in 0..15 {
+        let heights: Vec<Value> = all().expect("all answer").iter().map(|one| one["height"].clone()).collect();
+        assert!(
+            heights.iter().all(|height| *height == before),
+            "half of the power decided: {heights:?}, from {before}"
+        );
+    }
+
+    for peer in [2, 3] {
+        Machines::plug_into(peer, "lan");
+    }
+    let begun = Instant::now();
+    for client in waiting {
+        let output = client.wait_with_output().expect("a client");
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let healed = begun.elapsed();
+    assert!(healed < PATIENCE, "final {healed:?} after the healing");
+    println!("what both sides were handed is final {healed:?} after they met");
+    let (after, _) = wait_until("all to agree again", agreed);
+    assert!(after.as_u64() > before.as_u64());
+    wait_until("all to reach all", || all()?.iter().all(|one| one["cut_off"] == false).then_some(()));
 }

@@ -144,8 +144,7 @@ async fn a_peer_that_never_says_what_it_wants_to_hear_is_disconnected_and_may_co
     }
     for _ in 0..2 {
         swarm.dial(a.address()).unwrap();
-        let closed = async { while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {} };
-        tokio::time::timeout(PATIENCE, closed).await.expect("it is disconnected");
+        closed(&mut swarm).await;
     }
     assert_eq!(a.handle.stats().peers_blocked.load(Ordering::Relaxed), 0);
 }
@@ -213,4 +212,181 @@ async fn silent_connections_from_elsewhere_keep_nobody_out() {
         let mut b = node(Options { bootstrap: vec![a.address()], ..Options::default() }).await;
         b.connected_to(a.id()).await;
     }
+}
+
+/// Waits until a stranger's connection is closed.
+async fn closed(swarm: &mut Swarm<Stranger>) {
+    let closed = async { while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {} };
+    tokio::time::timeout(PATIENCE, closed).await.expect("it is disconnected");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_software_is_let_go_where_guests_are_not_wanted() {
+    let a = node(Options { is_private: true, ..Options::default() }).await;
+    let (mut swarm, _, _incoming) = stranger(NETWORK);
+    let key = libp2p::identity::PublicKey::try_decode_protobuf(swarm.local_peer_id().as_ref().digest()).unwrap();
+    swarm.behaviour_mut().identify = identify::Behaviour::new(identify::Config::new("ipfs/0.1.0".into(), key));
+    swarm.dial(a.address()).unwrap();
+    // Where they are wanted, they stay for longer than this waits.
+    closed(&mut swarm).await;
+}
+
+/// Strangers that listen, connect to a peer, and stay until the test ends.
+async fn hold_crowd(of: &Node, count: usize) {
+    for _ in 0..count {
+        let (mut swarm, _, incoming) = stranger(NETWORK);
+        swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+        let to = of.address();
+        tokio::spawn(async move {
+            let _held = incoming;
+            loop {
+                if let SwarmEvent::NewListenAddr { .. } = swarm.select_next_some().await {
+                    swarm.dial(to.clone()).unwrap();
+                }
+            }
+        });
+    }
+    eventually("the crowd to be there", async || of.handle.peers().await.len() > count).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_fills_the_memory_does_not_cut_a_restarted_peer_off() {
+    let a = node(Options::default()).await;
+    let mut b = node(Options::default()).await;
+    // Nobody configured it: b found it, and heard something new from it.
+    b.handle.dial(a.address());
+    b.connected_to(a.id()).await;
+    warm_up(&a.handle, &mut [&mut b]).await;
+    hold_crowd(&b, 150).await;
+    b.handle.shutdown();
+    b.task.await.unwrap();
+    let memory = std::fs::read_to_string(b.directory.path().join(peers::FILE)).unwrap();
+    assert!(memory.matches("\"peer\"").count() >= 100, "the crowd is in it");
+    let mut again = node(Options { directory: Some(b.directory), ..Options::default() }).await;
+    again.connected_to(a.id()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscriber_for_whom_too_much_waits_is_parted_with_at_once() {
+    const MESSAGE_BYTES: usize = 256 * 1024;
+    let mut a = node(Options::default()).await;
+    let (mut swarm, _, _incoming) = stranger(NETWORK);
+    let id = *swarm.local_peer_id();
+    swarm.dial(a.address()).unwrap();
+    let hears = a.handle.clone();
+    tokio::select! {
+        () = async { loop { swarm.select_next_some().await; } } => {}
+        () = eventually("it is subscribed", async || hears.audience().peers == 1) => {}
+    }
+    // From now on it takes nothing, and stays.
+    let begun = Instant::now();
+    for number in 0u8..128 {
+        a.handle.publish(Topic::Transactions, vec![number; MESSAGE_BYTES]);
+    }
+    a.disconnected_from(id).await;
+    assert!(
+        begun.elapsed() < stalls::PATIENCE,
+        "not only when its stream has stood still for long: {:?}",
+        begun.elapsed()
+    );
+    drop(swarm);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_who_reads_nothing_any_more_is_closed_all_the_same() {
+    let mut a = node(Options::default()).await;
+    let protocol = StreamProtocol::try_from_owned(format!("{}/test/1", protocol_prefix(NETWORK))).unwrap();
+    let mut incoming = a.handle.stream_control().accept(protocol.clone()).unwrap();
+    let (begin, begun) = watch::channel(false);
+    let written = Arc::new(AtomicU64::new(0));
+    let count = written.clone();
+    tokio::spawn(async move {
+        while let Some((_, mut stream)) = incoming.next().await {
+            let (mut begun, count) = (begun.clone(), count.clone());
+            tokio::spawn(async move {
+                begun.wait_for(|begun| *begun).await.unwrap();
+                while stream.write_all(&[7; 16_384]).await.is_ok() {
+                    count.fetch_add(16_384, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let (to, address, hears) = (a.id(), a.address(), a.handle.clone());
+    let (opened_in, opened) = tokio::sync::oneshot::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let stranger = std::thread::spawn(move || {
+        // All of it runs on this thread, and only as long as this waits for it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let held = runtime.block_on(async {
+            let (mut swarm, _, incoming) = stranger(NETWORK);
+            let (id, mut control) = (*swarm.local_peer_id(), swarm.behaviour().streams.new_control());
+            swarm.dial(address).unwrap();
+            let streams = async {
+                eventually("it is subscribed", async || hears.audience().peers == 1).await;
+                let mut streams = Vec::new();
+                for _ in 0..64 {
+                    streams.push(control.open_stream(to, protocol.clone()).await.unwrap());
+                }
+                streams
+            };
+            let streams = tokio::select! {
+                () = async { loop { swarm.select_next_some().await; } } => unreachable!("it goes on"),
+                streams = streams => streams,
+            };
+            opened_in.send(id).unwrap();
+            (swarm, incoming, streams)
+        });
+        // It ends with an error when the test ends.
+        let _ = ended.recv();
+        drop(held);
+    });
+    let id = opened.await.unwrap();
+    begin.send_replace(true);
+    let mut last = 0;
+    eventually("nothing more to go out", async || {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let before = std::mem::replace(&mut last, written.load(Ordering::Relaxed));
+        last > 1 << 20 && before == last
+    })
+    .await;
+    a.handle.block_peer(id, "a test");
+    a.disconnected_from(id).await;
+    drop(end);
+    stranger.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_introduces_itself_without_end_is_blocked() {
+    let mut a = node(Options::default()).await;
+    let mut b = node(Options { bootstrap: vec![a.address()], ..Options::default() }).await;
+    a.connected_to(b.id()).await;
+    let (mut swarm, _, _incoming) = stranger(NETWORK);
+    let to = a.id();
+    swarm.dial(a.address()).unwrap();
+    let mut number = 0u32;
+    let mut say = |swarm: &mut Swarm<Stranger>| {
+        for _ in 0..8 {
+            number += 1;
+            let [_, one, two, three] = number.to_be_bytes();
+            swarm.add_external_address(format!("/ip4/10.{one}.{two}.{three}/tcp/1").parse().unwrap());
+        }
+        let known: Vec<Multiaddr> = swarm.external_addresses().cloned().collect();
+        for address in known.iter().take(known.len().saturating_sub(8)) {
+            swarm.remove_external_address(address);
+        }
+        swarm.behaviour_mut().identify.push([to]);
+    };
+    let flood = async {
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { .. } => (0..4).for_each(|_| say(&mut swarm)),
+                SwarmEvent::Behaviour(StrangerEvent::Identify(identify::Event::Pushed { .. })) => say(&mut swarm),
+                SwarmEvent::ConnectionClosed { .. } => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, flood).await.expect("it is disconnected");
+    assert_eq!(a.handle.stats().peers_blocked.load(Ordering::Relaxed), 1);
+    warm_up(&a.handle, &mut [&mut b]).await;
 }

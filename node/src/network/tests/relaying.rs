@@ -85,14 +85,14 @@ async fn the_largest_message_passes_and_is_relayed_and_a_larger_one_is_refused_h
 
 fn gossip(topic: Topic, size_bytes: usize) -> NetworkEvent {
     let origin = Origin::Topic(topic, libp2p::gossipsub::MessageId::new(b"x"));
-    let token = GossipToken { source: PeerId::random(), origin };
+    let token = GossipToken { source: PeerId::random(), size_bytes: 1, origin };
     NetworkEvent::Gossip { topic, data: vec![0; size_bytes], token }
 }
 
 /// A consensus message, as the plane hands it over.
 fn consensus() -> NetworkEvent {
     let data: Arc<[u8]> = Arc::from(&b"vote"[..]);
-    let token = GossipToken { source: PeerId::random(), origin: Origin::Stream(data.clone()) };
+    let token = GossipToken { source: PeerId::random(), size_bytes: data.len(), origin: Origin::Stream(data.clone()) };
     let room = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
     NetworkEvent::Consensus { data, token, room }
 }

@@ -3,7 +3,7 @@
 use super::{Victims, turn};
 use allod_protocol::ground::limits;
 use allod_tests::{
-    attacks::{Target, bridge, crowd, deaf_subscribers, silent_sockets},
+    attacks::{Target, bridge, churn, crowd, deaf_subscribers, silent_sockets},
     processes::wait_until,
 };
 use std::{net::Ipv4Addr, time::Instant};
@@ -137,10 +137,38 @@ fn deafness(count: usize, rounds: usize) {
     let all = count as u64;
     Victims::wait_sent(&attack, all);
     victims.bench(&["--rate", "300", "--duration", "5s"]);
+    victims.fill();
     wait_until("all of them to be disconnected, and to come again", || (attack.sent() >= 2 * all).then_some(()));
     victims.endure(&attack, rounds);
     let most = (0..4).map(|peer| victims.net.peak_memory_bytes(peer) >> 20).max();
     println!("{} subscriptions, and no validator took more than {most:?} MB", attack.sent());
+    drop(attack);
+    victims.assert_unharmed(MEMORY_BYTES);
+}
+
+#[test]
+fn ids_that_come_and_go_without_end_hold_up_nobody() {
+    coming_and_going(2, 1);
+}
+
+#[test]
+#[ignore = "it takes minutes"]
+fn ids_that_come_and_go_without_end_hold_up_nobody_slow_() {
+    coming_and_going(4, 40);
+}
+
+fn coming_and_going(each: usize, rounds: usize) {
+    let _turn = turn();
+    let victims = Victims::start(23_100);
+    let refused = || victims.metric("allod_network_refused_connections_total");
+    let begun = Instant::now();
+    let attack = churn::begin(victims.target(&[0, 1]), blocks(50, 5), each);
+    wait_until("most of them to be refused", || (refused() > 2_000.0).then_some(()));
+    victims.endure(&attack, rounds);
+    let (let_in, seconds) = (attack.sent(), begun.elapsed().as_secs());
+    println!("{let_in} were let in, and {} refused, in {seconds} s", refused());
+    // Each of the two validators lets in so many from each of the five blocks.
+    assert!(let_in <= 2 * 5 * (64 + 8 * (seconds + 1)), "{let_in} were let in");
     drop(attack);
     victims.assert_unharmed(MEMORY_BYTES);
 }

@@ -2,7 +2,7 @@
 
 use super::{Victims, turn};
 use allod_tests::{
-    attacks::{far_votes, old_proposals, repeated_blocks},
+    attacks::{far_votes, forged_blocks, old_proposals, repeated_blocks},
     processes::wait_until,
 };
 
@@ -60,5 +60,26 @@ fn large_proposals_of_a_decided_height_hold_up_nobody() {
     victims.contribute(&attack, 20, 300);
     drop(attack);
     victims.assert_refused_at_the_door();
+    victims.assert_unharmed(MEMORY_BYTES);
+}
+
+#[test]
+fn forged_blocks_get_their_sender_blocked_and_nobody_else() {
+    let _turn = turn();
+    let mut victims = Victims::start(23_200);
+    let observer = victims.add_observer();
+    let attack = forged_blocks::begin(victims.target(&[0, 1, 2, 3, observer]));
+    victims.contribute(&attack, 20, 40);
+    let blocked = || victims.net.metric(observer, "allod_network_blocked_peers");
+    wait_until("the forger to be blocked", || (blocked() > 0.0).then_some(()));
+    println!("{} forged blocks, {} ids blocked", attack.sent(), blocked());
+    drop(attack);
+    victims.net.wait_agreement(&[0, 1, 2, 3, observer]);
+    let log = victims.net.log(observer);
+    for peer in 0..4 {
+        let id = victims.id(peer);
+        let blame = log.lines().find(|line| line.contains("blocked for ten minutes") && line.contains(&id));
+        assert_eq!(blame, None, "the observer blames an honest one");
+    }
     victims.assert_unharmed(MEMORY_BYTES);
 }
