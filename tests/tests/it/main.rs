@@ -7,6 +7,10 @@
     reason = "a test that cannot go on should stop"
 )]
 
+/// As in `allod`, and for the speed of simulated runs.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 mod access;
 mod accounts;
 mod artifacts;
