@@ -159,7 +159,7 @@ pub const ALL: &[Named] = &[
     },
     Named {
         name: "a-liar",
-        seeds: 8_000..8_008,
+        seeds: 8_008..8_016,
         plan: |seed| Plan {
             seed,
             heights: 80,
