@@ -15,10 +15,10 @@
 //! never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `consensus` (the consensus plane),
-//! `gossip`, `sync`, `providers` (one job each), `holdings` and `records` (who has what, within bounds), `peers` (which peers we know),
-//! `introduction` (what peers say about themselves), `audience` (who hears us), `reach` (how others reach us), `admission`
-//! (whose connections are let in), `stalls` (who takes nothing of what is sent), `offences` (what we tolerate), `fair`
-//! (whose transactions are checked next), `places` (how many answers at a time).
+//! `gossip`, `sync`, `providers` (one job each), `holdings` and `records` (who has what, within bounds), `peers`
+//! (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears us), `reach` (how
+//! others reach us), `admission` (whose connections are let in), `stalls` (who takes nothing of what is sent),
+//! `offences` (what we tolerate), `fair` (whose transactions are checked next), `places` (how many answers at a time).
 
 mod admission;
 mod audience;
