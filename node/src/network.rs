@@ -555,12 +555,11 @@ impl NetworkHandle {
 pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents, JoinHandle<()>), NetworkError> {
     let keypair = behaviour::identity(&config.secret)?;
     let names = behaviour::Names::new(config.network_id)?;
-    let stalls = Stalls::default();
+    let (stalls, stats) = (Stalls::default(), Arc::<NetworkStats>::default());
     let swarm = behaviour::swarm(&keypair, &names, &config, &stalls)?;
     let mut streams = swarm.behaviour().streams.new_control();
     let incoming = streams.accept(names.consensus.clone()).map_err(|error| NetworkError::Setup(error.to_string()))?;
 
-    let stats = Arc::<NetworkStats>::default();
     let (events, consensus_events, events_out) = event_channel(stats.clone());
     let (consensus_in, published) = mpsc::channel(PUBLISH_BACKLOG);
     let (consensus_verdicts_in, consensus_verdicts) = mpsc::channel(CONSENSUS_BACKLOG);
