@@ -15,10 +15,10 @@
 //! never ends the process.
 //!
 //! Reading order: `behaviour` (what the swarm is composed of), `driver` (the loop), `consensus` (the consensus plane),
-//! `gossip`, `sync`, `providers` (one job each), `holdings` and `records` (who has what, within bounds), `peers` (which peers we know),
-//! `introduction` (what peers say about themselves), `audience` (who hears us), `reach` (how others reach us), `admission`
-//! (whose connections are let in), `stalls` (who takes nothing of what is sent), `offences` (what we tolerate), `fair`
-//! (whose transactions are checked next), `places` (how many answers at a time).
+//! `gossip`, `sync`, `providers` (one job each), `holdings` and `records` (who has what, within bounds), `peers`
+//! (which peers we know), `introduction` (what peers say about themselves), `audience` (who hears us), `reach` (how
+//! others reach us), `admission` (whose connections are let in), `stalls` (who takes nothing of what is sent),
+//! `offences` (what we tolerate), `fair` (whose transactions are checked next), `places` (how many answers at a time).
 
 mod admission;
 mod audience;
@@ -587,12 +587,11 @@ fn of<T>(name: &'static str, queue: &mpsc::Sender<T>) -> (&'static str, usize, u
 pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents, JoinHandle<()>), NetworkError> {
     let keypair = behaviour::identity(&config.secret)?;
     let names = behaviour::Names::new(config.network_id)?;
-    let stalls = Stalls::default();
+    let (stalls, stats) = (Stalls::default(), Arc::<NetworkStats>::default());
     let swarm = behaviour::swarm(&keypair, &names, &config, &stalls)?;
     let mut streams = swarm.behaviour().streams.new_control();
     let incoming = streams.accept(names.consensus.clone()).map_err(|error| NetworkError::Setup(error.to_string()))?;
 
-    let stats = Arc::<NetworkStats>::default();
     let (events, consensus_events, events_out) = event_channel(stats.clone());
     let (consensus_in, published) = mpsc::channel(PUBLISH_BACKLOG);
     let (consensus_verdicts_in, consensus_verdicts) = mpsc::channel(CONSENSUS_BACKLOG);

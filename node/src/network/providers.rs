@@ -498,7 +498,9 @@ impl Driver {
             let own = self.swarm.behaviour_mut().kademlia.store_mut().own().iter();
             self.providers.to_store = own.map(|artifact| Errand { artifact: *artifact, is_new: false }).collect();
         }
-        while let Some((_, artifact)) = self.providers.to_store_again.pop_front_if(|(at, _)| *at <= now) {
+        let is_due = |again: &VecDeque<(Instant, ArtifactId)>| again.front().is_some_and(|(at, _)| *at <= now);
+        while is_due(&self.providers.to_store_again) {
+            let Some((_, artifact)) = self.providers.to_store_again.pop_front() else { return };
             // It may have been withdrawn meanwhile.
             if self.swarm.behaviour_mut().kademlia.store_mut().own().contains(&artifact) {
                 self.providers.to_store.push_back(Errand { artifact, is_new: false });

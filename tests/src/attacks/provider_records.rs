@@ -66,23 +66,32 @@ pub fn known(target: &Target, artifacts: &[ArtifactId], provider: PeerId) -> usi
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let stranger = Stranger::join(target).await;
-        let mut streams = Vec::new();
-        for (peer, _) in &target.peers {
-            let opened = stranger.streams.clone().open_stream(*peer, target.protocol("kad/1")).await;
-            streams.push(opened.expect("a stream of the hash table"));
-        }
+        let mut streams: Vec<(PeerId, Option<Stream>)> = target.peers.iter().map(|(peer, _)| (*peer, None)).collect();
         let mut count = 0;
         for artifact in artifacts {
             let mut by_all = true;
-            for stream in &mut streams {
-                let asked = tokio::time::timeout(PATIENCE, ask(stream, artifact));
-                let answer = asked.await.expect("an answer in time").expect("an answer");
+            for (peer, stream) in &mut streams {
+                // Where places are short, it gives way to others and comes again.
+                let asked = async {
+                    loop {
+                        if let Some(Ok(answer)) = ask_on(stream, artifact).await {
+                            return answer;
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                        *stream = stranger.streams.clone().open_stream(*peer, target.protocol("kad/1")).await.ok();
+                    }
+                };
+                let answer = tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time");
                 by_all &= names(&answer, &provider.to_bytes());
             }
             count += usize::from(by_all);
         }
         count
     })
+}
+
+async fn ask_on(stream: &mut Option<Stream>, artifact: &ArtifactId) -> Option<std::io::Result<Vec<u8>>> {
+    Some(ask(stream.as_mut()?, artifact).await)
 }
 
 async fn ask(stream: &mut Stream, artifact: &ArtifactId) -> std::io::Result<Vec<u8>> {

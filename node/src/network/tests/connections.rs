@@ -313,7 +313,7 @@ async fn a_connection_to_who_reads_nothing_any_more_is_closed_all_the_same() {
     });
     let (to, address, hears) = (a.id(), a.address(), a.handle.clone());
     let (opened_in, opened) = tokio::sync::oneshot::channel();
-    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let (end, ended) = std::sync::mpsc::sync_channel::<()>(1);
     let stranger = std::thread::spawn(move || {
         // All of it runs on this thread, and only as long as this waits for it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -117,18 +117,18 @@ fn import_small_files(victims: &Victims, peer: usize, count: usize) -> Vec<Artif
 
 #[test]
 fn records_of_what_does_not_exist_push_out_nothing_that_the_ledger_knows() {
-    many_records(600, 182, 1);
+    many_records(600, 150, 1);
 }
 
 #[test]
 #[ignore = "it takes minutes"]
 fn records_of_what_does_not_exist_push_out_nothing_that_the_ledger_knows_slow_() {
-    many_records(14_000, 185, 20);
+    many_records(14_000, 150, 20);
 }
 
 /// A validator has many small files, and an observer a version and more files than each of the ids has records.
 fn many_records(files: usize, ids: usize, rounds: usize) {
-    const EACH: usize = 720;
+    const EACH: usize = 880;
     let _turn = turn();
     let mut victims = Victims::start(23_000);
     let observer = victims.add_observer();
