@@ -159,22 +159,28 @@ pub const ALL: &[Named] = &[
     },
     Named {
         name: "a-liar",
-        seeds: 8_008..8_016,
-        plan: |seed| Plan {
-            seed,
-            heights: 80,
-            behaviours: one(0, Behaviour::Liar),
-            network: NetworkConditions {
-                loss: 0.1,
-                partitions: vec![Partition {
-                    during_ms: 300..1_500,
-                    isolated: vec![2],
-                    one_way: false,
-                    flaps_ms: None,
-                }],
-                ..NetworkConditions::default()
-            },
-            ..Plan::default()
+        seeds: 8_000..8_008,
+        plan: |seed| {
+            // Whoever was cut off or away asks for blocks, the liar too.
+            let cut = |isolated: usize, during_ms| Partition {
+                during_ms,
+                isolated: vec![isolated],
+                one_way: false,
+                flaps_ms: None,
+            };
+            Plan {
+                seed,
+                heights: 80,
+                observers: 1,
+                behaviours: one(0, Behaviour::Liar),
+                network: NetworkConditions {
+                    loss: 0.1,
+                    partitions: vec![cut(2, 300..1_500), cut(1, 2_000..3_000), cut(3, 3_500..4_500)],
+                    ..NetworkConditions::default()
+                },
+                absences: vec![Absence { peer: 4, heights: 5..30 }, Absence { peer: 4, heights: 40..70 }],
+                ..Plan::default()
+            }
         },
     },
     Named {
