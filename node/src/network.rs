@@ -652,8 +652,7 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
         register: config.register,
         guests: config.guests,
     }));
-    driver.listen(&config.listen, &config.external).await?;
-    driver.know(config.bootstrap);
+    driver.begin(&config.listen, &config.external, config.bootstrap).await?;
     tokio::spawn(plane.run());
     Ok((handle, events_out, tokio::spawn(driver.run())))
 }

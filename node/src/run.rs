@@ -96,22 +96,12 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     let node_key = keys::load(&data.join("node.key"))?;
     let key_file = data.join("validator.key");
 
-    let door = api::Door {
-        tokens: Accepted::open(data)?,
-        tls: server_config(&config)?,
-        sites: Sites::new(&config.api_hosts, &config.api_origins),
-    };
-    let mut listeners = api::Listeners { api: listen("api_address", config.api_address).await?, probes: None };
-    if let Some(address) = config.metrics_address.0 {
-        listeners.probes = Some(listen("metrics_address", address).await?);
-    }
+    let (door, listeners) = open_api(&config).await?;
     let ledger = Ledger::open(&data.join("ledger"), &genesis)?;
     let validator_key = retire::load(&key_file, &ledger.snapshot(), &ledger.tip())?;
     let log = ConsensusLog::open(&data.join("consensus"))?;
     let guard = SignGuard::open(&data.join("consensus"))?;
-    let roots: Vec<PathBuf> = config.file_roots.iter().map(|root| root.0.clone()).collect();
-    let artifacts = ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0);
-    let artifacts = Arc::new(artifacts.within(data).only_below(&roots).context("file_roots")?);
+    let artifacts = Arc::new(open_artifacts(&config)?);
     let metrics = Arc::new(Metrics::new()?);
 
     let (network, network_events, swarm) =
@@ -168,6 +158,27 @@ async fn run_parts(config: Config) -> anyhow::Result<()> {
     network.shutdown();
     let _ = swarm.await;
     ended
+}
+
+/// Takes the addresses of the API, and reads whom it lets in.
+async fn open_api(config: &Config) -> anyhow::Result<(api::Door, api::Listeners)> {
+    let door = api::Door {
+        tokens: Accepted::open(&config.data_dir)?,
+        tls: server_config(config)?,
+        sites: Sites::new(&config.api_hosts, &config.api_origins),
+    };
+    let mut listeners = api::Listeners { api: listen("api_address", config.api_address).await?, probes: None };
+    if let Some(address) = config.metrics_address.0 {
+        listeners.probes = Some(listen("metrics_address", address).await?);
+    }
+    Ok((door, listeners))
+}
+
+fn open_artifacts(config: &Config) -> anyhow::Result<ArtifactStore> {
+    let data = &config.data_dir;
+    let roots: Vec<PathBuf> = config.file_roots.iter().map(|root| root.0.clone()).collect();
+    let store = ArtifactStore::open(&data.join("artifacts"))?.with_quota(config.artifact_quota.0);
+    store.within(data).only_below(&roots).context("file_roots")
 }
 
 /// The TLS of the API. `None` if it speaks plain HTTP, which it does on loopback alone.

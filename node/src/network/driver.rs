@@ -174,8 +174,20 @@ impl Driver {
         }
     }
 
+    /// Listens on every address, says at which others this peer is reached, and takes in the peers of the configuration.
+    pub(super) async fn begin(
+        &mut self,
+        listen: &[Multiaddr],
+        external: &[Multiaddr],
+        bootstrap: Vec<Multiaddr>,
+    ) -> Result<(), NetworkError> {
+        self.listen(listen, external).await?;
+        self.know(bootstrap);
+        Ok(())
+    }
+
     /// Listens on every address, and waits until each listener has reported its address.
-    pub(super) async fn listen(&mut self, listen: &[Multiaddr], external: &[Multiaddr]) -> Result<(), NetworkError> {
+    async fn listen(&mut self, listen: &[Multiaddr], external: &[Multiaddr]) -> Result<(), NetworkError> {
         let mut waiting = HashSet::new();
         for address in listen {
             probe(address)?;
@@ -202,7 +214,7 @@ impl Driver {
     }
 
     /// Adds the peers of the configuration.
-    pub(super) fn know(&mut self, bootstrap: Vec<Multiaddr>) {
+    fn know(&mut self, bootstrap: Vec<Multiaddr>) {
         for address in bootstrap {
             if let Some(peer) = self.peers.give(address) {
                 // A crowd of strangers must not keep out a configured peer.
