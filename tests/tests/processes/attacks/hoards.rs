@@ -117,13 +117,13 @@ fn import_small_files(victims: &Victims, peer: usize, count: usize) -> Vec<Artif
 
 #[test]
 fn records_of_what_does_not_exist_push_out_nothing_that_the_ledger_knows() {
-    many_records(600, 150, 1);
+    many_records(600, 165, 1);
 }
 
 #[test]
 #[ignore = "it takes minutes"]
 fn records_of_what_does_not_exist_push_out_nothing_that_the_ledger_knows_slow_() {
-    many_records(14_000, 150, 20);
+    many_records(14_000, 165, 20);
 }
 
 /// A validator has many small files, and an observer a version and more files than each of the ids has records.
