@@ -141,16 +141,17 @@ pub(crate) async fn events(
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = api.subscribers.enter().ok_or_else(|| {
-        let detail = format!("{SUBSCRIBERS} streams of events are open already; close one");
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_subscribers", detail)
-    })?;
     let last_seen = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let told = last_seen.or(query.after).map(|id| id.parse::<Place>()).transpose()?;
     if let Some(told) = told {
         told.require_within(&api)?;
     }
     let types = query.types.as_deref().map(parse_types).transpose()?;
+    // Last: it may be at the cost of another client.
+    let place = api.subscribers.enter().ok_or_else(|| {
+        let detail = format!("{SUBSCRIBERS} streams of events are open already; close one");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_subscribers", detail)
+    })?;
     let events = futures::stream::unfold(Stream::new(api, told, types, place), |mut stream| async move {
         let event = stream.next().await?;
         Some((Ok::<_, Infallible>(event), stream))
