@@ -157,7 +157,19 @@ pub fn list(directory: &Path) -> Result<Vec<(String, Mutant)>> {
 /// When one cannot be read.
 pub fn sources(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let mut found = BTreeMap::new();
-    let mut directories: Vec<PathBuf> = CRATES.iter().map(|name| root.join(name).join("src")).collect();
+    for name in CRATES {
+        found.append(&mut rust_files(root, &root.join(name).join("src"))?);
+    }
+    Ok(found)
+}
+
+/// The Rust files of a directory and all below it, by path from the root, with their texts.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn rust_files(root: &Path, directory: &Path) -> Result<BTreeMap<PathBuf, String>> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))? {
             let path = entry?.path();

@@ -1,7 +1,7 @@
 //! That the list of mutants is sound: that each finds its text in the tree, so that none is left out in silence. What
 //! catches them is another matter: `tests/run --mutants`.
 
-use allod_tests::mutants::{list, sources, write_in};
+use allod_tests::mutants::{Check, Suite, list, rust_files, sources, write_in};
 use std::{collections::BTreeSet, fs, path::Path};
 
 fn root() -> &'static Path {
@@ -13,6 +13,39 @@ fn every_old_text_occurs_exactly_once() {
     let mutants = list(&root().join("tests/mutants")).expect("the list");
     assert!(mutants.len() >= 50, "{} mutants", mutants.len());
     write_in(&mutants, &sources(root()).expect("the sources")).expect("every text is found");
+}
+
+/// The last word of a check's filter is part of a test's name, or of a module's; by the text, as nothing is built here.
+#[test]
+fn every_check_names_tests_that_exist() {
+    let texts = |suite: Suite| -> Vec<String> {
+        let directory = match suite {
+            Suite::It => "tests/tests/it",
+            Suite::StorageIt => "storage/tests",
+            Suite::Protocol => "protocol/src",
+            Suite::Storage => "storage/src",
+            Suite::Node => "node/src",
+        };
+        rust_files(root(), &root().join(directory)).expect("its files").into_values().collect()
+    };
+    let suites: Vec<(Suite, Vec<String>)> = Suite::ALL.into_iter().map(|suite| (suite, texts(suite))).collect();
+    for (_, mutant) in list(&root().join("tests/mutants")).expect("the list") {
+        let check = Check::parse(&mutant.check).expect("a check");
+        let (_, texts) = suites.iter().find(|(suite, _)| *suite == check.suite).expect("every suite");
+        for filter in &check.filters {
+            let last = filter.trim_end_matches(':').rsplit("::").next().expect("a word");
+            let names = |line: &str| {
+                let line = line.trim_start();
+                ["fn ", "mod "].iter().any(|word| line.strip_prefix(word).is_some_and(|rest| rest.contains(last)))
+            };
+            assert!(
+                texts.iter().any(|text| text.lines().any(names)),
+                "{}: {} names no test",
+                mutant.name,
+                mutant.check
+            );
+        }
+    }
 }
 
 #[test]

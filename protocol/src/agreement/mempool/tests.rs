@@ -180,27 +180,43 @@ fn a_block_is_shared_by_weight_and_the_heavy_get_their_turn() {
     assert_eq!(of_heavy.iter().sum::<usize>(), 6, "{of_heavy:?}");
 }
 
+/// How many blocks of as many transactions as there are senders pass before the first sender's heavy transaction is in
+/// one, while the others always have light ones.
+fn blocks_until_the_heavy_one(state: &Accounts, senders: &[u8]) -> u64 {
+    let (first, others) = senders.split_first().expect("senders");
+    let mut pool = Mempool::new();
+    pool.insert(heavy(*first, 0), state, Timestamp::ZERO).expect("room");
+    let insert = |pool: &mut Mempool, nonce| {
+        for sender in others {
+            pool.insert(transaction(*sender, nonce, 1_000), state, Timestamp::ZERO).expect("room");
+        }
+    };
+    (0..40).for_each(|nonce| insert(&mut pool, nonce));
+    for blocks in 1..200 {
+        let batch = pool.batch(8_192, senders.len());
+        assert_eq!(batch.len(), senders.len(), "in block {blocks}");
+        pool.remove(&batch.iter().map(Transaction::id).collect::<Vec<_>>());
+        if pool.waiting_of(&AccountId::from_bytes([*first; 32])) == 0 {
+            return blocks;
+        }
+        // As many as went.
+        insert(&mut pool, 1_000 + 2 * blocks);
+        insert(&mut pool, 1_001 + 2 * blocks);
+    }
+    panic!("it never comes");
+}
+
 #[test]
 fn one_heavy_transaction_waits_for_light_ones_of_others_but_not_for_ever() {
     let senders: Vec<u8> = (1..=200).collect();
-    let (state, mut pool) = (accounts(&senders), Mempool::new());
-    pool.insert(heavy(1, 0), &state, Timestamp::ZERO).expect("room");
-    for sender in 2..=200 {
-        for nonce in 0..40 {
-            pool.insert(transaction(sender, nonce, 1_000), &state, Timestamp::ZERO).expect("room");
-        }
-    }
-    let mut blocks = 0;
-    while pool.waiting_of(&AccountId::from_bytes([1; 32])) > 0 {
-        let batch = pool.batch(8_192, 200);
-        assert_eq!(batch.len(), 200, "after {blocks} blocks");
-        pool.remove(&batch.iter().map(Transaction::id).collect::<Vec<_>>());
-        for sender in 2..=200 {
-            let _ = pool.insert(transaction(sender, 1_000 + blocks, 1_000), &state, Timestamp::ZERO);
-        }
-        blocks += 1;
-        assert!(blocks < 200, "it never comes");
-    }
+    let blocks = blocks_until_the_heavy_one(&accounts(&senders), &senders);
+    assert!(blocks > 1, "it weighs as much as many light ones");
+}
+
+#[test]
+fn one_heavy_transaction_waits_for_light_ones_of_its_own_family_but_not_for_ever() {
+    let senders: Vec<u8> = (10..20).collect();
+    let blocks = blocks_until_the_heavy_one(&families(&[1]), &senders);
     assert!(blocks > 1, "it weighs as much as many light ones");
 }
 
