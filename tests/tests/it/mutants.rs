@@ -1,5 +1,5 @@
-//! That the list of mutants is sound: that each finds its text in the tree, so that none is left out in silence. What
-//! catches them is another matter: `tests/run --mutants`.
+//! That the list of mutants is sound: that each finds its text in the tree, and names tests that exist. What catches
+//! them is another matter: `tests/run --mutants`.
 
 use allod_tests::mutants::{Check, Suite, list, rust_files, sources, write_in};
 use std::{collections::BTreeSet, fs, path::Path};
@@ -19,14 +19,8 @@ fn every_old_text_occurs_exactly_once() {
 #[test]
 fn every_check_names_tests_that_exist() {
     let texts = |suite: Suite| -> Vec<String> {
-        let directory = match suite {
-            Suite::It => "tests/tests/it",
-            Suite::StorageIt => "storage/tests",
-            Suite::Protocol => "protocol/src",
-            Suite::Storage => "storage/src",
-            Suite::Node => "node/src",
-        };
-        rust_files(root(), &root().join(directory)).expect("its files").into_values().collect()
+        let directory = root().join(suite.directory()).join(if suite.is_of_library() { "src" } else { "tests/it" });
+        rust_files(root(), &directory).expect("its files").into_values().collect()
     };
     let suites: Vec<(Suite, Vec<String>)> = Suite::ALL.into_iter().map(|suite| (suite, texts(suite))).collect();
     for (_, mutant) in list(&root().join("tests/mutants")).expect("the list") {
